@@ -1,0 +1,231 @@
+"""Names for every part that an experiment can be made of, readable without importing torch.
+
+A part registers itself where it is written::
+
+    @register("transform")
+    class Adaptor(nn.Module):
+        def __init__(self, num_channels: int, *, kernel_size: int = 3, strength: float = 0.005): ...
+
+Parameters before the star are the surroundings that whoever builds the chain supplies (number of
+channels, input size, number of classes). Parameters after the star are the part's own arguments:
+what an experiment states and an ablation changes. The name is the function's, or the class's in
+snake case.
+
+`catalog` reads the same signatures from the source text, so that a plan can be checked in
+milliseconds; a test holds the two views together. A part that is not in this distribution is
+named `module:attribute`; its module must be importable on every host.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import functools
+import importlib
+import importlib.util
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+KINDS = (
+    "dataset",
+    "frontend",
+    "augmentation",
+    "transform",
+    "model",
+    "loss",
+    "optimizer",
+    "schedule",
+)
+PACKAGES = ("models", "orchestrator")
+REQUIRED = "<required>"
+
+_T = TypeVar("_T", bound=Callable[..., Any])
+_registered: dict[tuple[str, str], Callable[..., Any]] = {}
+
+
+class RegistryError(ValueError):
+    """A name that is not registered, registered twice, or an argument that does not exist."""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One keyword-only argument of a part: its annotation as a type, and its default."""
+
+    name: str
+    type: Any
+    default: Any
+
+    @property
+    def required(self) -> bool:
+        """Whether the argument has no default."""
+        return self.default is REQUIRED
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the catalog knows of a part: where it is and which arguments it takes."""
+
+    kind: str
+    name: str
+    module: str
+    attribute: str
+    arguments: Mapping[str, Argument]
+    summary: str
+
+
+def register(kind: Literal[KINDS]) -> Callable[[_T], _T]:  # type: ignore[valid-type]
+    """Register a function or class under its own name.
+
+    Args:
+        kind: one of `KINDS`.
+
+    Raises:
+        RegistryError: the kind is unknown or the name is taken.
+    """
+    if kind not in KINDS:
+        raise RegistryError(f"unknown kind {kind!r} (valid: {', '.join(KINDS)})")
+
+    def add(part: _T) -> _T:
+        name = snake_case(part.__name__)
+        taken = _registered.get((kind, name))
+        if taken is not None and taken.__module__ != part.__module__:
+            raise RegistryError(
+                f"{kind} {name!r} is registered twice: {taken.__module__}, {part.__module__}"
+            )
+        _registered[kind, name] = part
+        return part
+
+    return add
+
+
+def create(kind: str, name: str, *context: Any, **arguments: Any) -> Any:
+    """Build a part by name; imports its module on first use.
+
+    Args:
+        kind: one of `KINDS`.
+        name: a registered name, or `module:attribute` for a part of another distribution.
+        *context: the surroundings, in the order of the part's signature.
+        **arguments: the part's own arguments.
+
+    Raises:
+        RegistryError: the name or an argument is unknown.
+    """
+    if ":" in name:
+        module, _, attribute = name.partition(":")
+        return getattr(importlib.import_module(module), attribute)(*context, **arguments)
+    entry = lookup(kind, name)
+    wrong = [argument for argument in arguments if argument not in entry.arguments]
+    if wrong:
+        raise RegistryError(
+            f"{kind} {name!r} has no argument "
+            + ", ".join(_nearest(argument, entry.arguments) for argument in wrong)
+            + f" (valid: {', '.join(entry.arguments)})"
+        )
+    importlib.import_module(entry.module)
+    return _registered[kind, name](*context, **arguments)
+
+
+def lookup(kind: str, name: str) -> Entry:
+    """Find a part's entry, or raise a `RegistryError` that names the nearest one."""
+    entries = catalog()[kind]
+    if name not in entries:
+        raise RegistryError(
+            f"unknown {kind} {_nearest(name, entries)} (valid: {', '.join(sorted(entries))})"
+        )
+    return entries[name]
+
+
+def names(kind: str) -> list[str]:
+    """Return the registered names of a kind, sorted."""
+    return sorted(catalog()[kind])
+
+
+@functools.cache
+def catalog() -> Mapping[str, Mapping[str, Entry]]:
+    """Read every registered part from the source text of the packages, importing none of them.
+
+    Returns:
+        kind -> name -> `Entry`.
+    """
+    found: dict[str, dict[str, Entry]] = {kind: {} for kind in KINDS}
+    for package in PACKAGES:
+        spec = importlib.util.find_spec(package)
+        if spec is None or not spec.submodule_search_locations:
+            continue
+        root = Path(next(iter(spec.submodule_search_locations)))
+        for path in sorted(root.rglob("*.py")):
+            text = path.read_text(encoding="utf-8")
+            if "@register(" not in text:
+                continue
+            module = ".".join([package, *path.relative_to(root).with_suffix("").parts])
+            for entry in _entries(ast.parse(text), module):
+                found[entry.kind][entry.name] = entry
+    return found
+
+
+def snake_case(name: str) -> str:
+    """`KaldiFbank` -> `kaldi_fbank`; a name in snake case is returned as it is."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _entries(tree: ast.Module, module: str) -> list[Entry]:
+    entries = []
+    for node in tree.body:
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+            continue
+        for decorator in node.decorator_list:
+            if not (
+                isinstance(decorator, ast.Call)
+                and isinstance(decorator.func, ast.Name)
+                and decorator.func.id == "register"
+            ):
+                continue
+            kind = ast.literal_eval(decorator.args[0])
+            summary = (ast.get_docstring(node) or "").partition("\n")[0]
+            entries.append(
+                Entry(kind, snake_case(node.name), module, node.name, _arguments(node), summary)
+            )
+    return entries
+
+
+def _arguments(node: ast.FunctionDef | ast.ClassDef) -> dict[str, Argument]:
+    function: ast.FunctionDef | None
+    if isinstance(node, ast.ClassDef):
+        function = next(
+            (
+                child
+                for child in node.body
+                if isinstance(child, ast.FunctionDef) and child.name == "__init__"
+            ),
+            None,
+        )
+    else:
+        function = node
+    if function is None:
+        return {}
+    pairs = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
+    return {
+        argument.arg: Argument(
+            argument.arg,
+            _annotation(argument.annotation),
+            REQUIRED if default is None else ast.literal_eval(default),
+        )
+        for argument, default in pairs
+    }
+
+
+def _annotation(node: ast.expr | None) -> Any:
+    if node is None:
+        return Any
+    # Our own source text, and no name is in reach but these.
+    scope = {"__builtins__": {}, "Literal": Literal, "Any": Any}
+    scope |= {kind.__name__: kind for kind in (bool, int, float, str, tuple, list, dict)}
+    return eval(ast.unparse(node), scope)
+
+
+def _nearest(name: str, valid: Any) -> str:
+    close = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.5)
+    return f"{name!r}; did you mean {close[0]!r}?" if close else repr(name)

@@ -1,0 +1,262 @@
+"""What decides the numbers (`Experiment`) and what only decides where they are made (`Runtime`).
+
+An experiment is a frozen value. Its id is a hash of every field, never of the difference from
+defaults, so that a changed default is a changed id. Arguments that a component does not state are
+filled in from its signature before anything is hashed. Files enter by digest, not by path.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from models import registry
+from orchestrator.errors import ConfigError, unknown
+from orchestrator.schema import coerce
+
+REVISION = 1
+"""Raised when a change of code alters numbers; part of every id."""
+
+ID_LENGTH = 16
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that decides numbers: known by its digest, found by its path.
+
+    Attributes:
+        digest: `sha256:` and 64 hex digits.
+        path: where the file is, on every host that trains; not part of any id.
+    """
+
+    digest: str
+    path: str = field(default="", compare=False)
+
+    @classmethod
+    def read(cls, path: str | Path) -> File:
+        """Digest a file.
+
+        Raises:
+            ConfigError: the file cannot be read.
+        """
+        try:
+            with open(path, "rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise ConfigError(
+                f"cannot read {str(path)!r} ({error.strerror}); give the path of an existing file"
+            ) from None
+        return cls(f"sha256:{digest}", str(Path(path).resolve()))
+
+
+@dataclass(frozen=True, init=False)
+class Component:
+    """A registered part and its arguments, for example `Component("adaptor", strength=0.2)`.
+
+    Attributes:
+        name: a registered name, or `module:attribute` for a part of another distribution.
+        arguments: the part's keyword arguments; what is not stated is filled in by `complete`.
+    """
+
+    name: str
+    arguments: Mapping[str, Any]
+
+    def __init__(self, name: str, /, **arguments: Any):
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "arguments", dict(arguments))
+
+    def __hash__(self) -> int:
+        return hash(json.dumps(canonical(self), sort_keys=True))
+
+    def __str__(self) -> str:
+        inner = ", ".join(f"{key}={value!r}" for key, value in self.arguments.items())
+        return f"{self.name}({inner})"
+
+    def replace(self, **arguments: Any) -> Component:
+        """Return the component with some arguments changed."""
+        return Component(self.name, **{**self.arguments, **arguments})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Everything that decides the numbers of one trial, and nothing else.
+
+    Attributes:
+        dataset: the clips; its `fingerprint` argument pins the pack.
+        frontend: waveform to features.
+        augmentation: applied to training features only.
+        transform: the input transform, for example DATAR's adaptor.
+        model: the backbone with its head.
+        loss: from logits and labels to one number per clip.
+        optimizer: with the peak learning rate.
+        schedule: the learning rate over the steps.
+        initial: `scratch`, `trial` (the checkpoint of another trial, by id) or `checkpoint` (a
+            file, by digest).
+        epochs: passes over the training clips.
+        batch_size: clips per optimizer step over all workers.
+        accumulation_steps: equal parts in which a worker computes its share of a batch.
+        clip_norm: largest gradient norm; 0 switches clipping off.
+        precision: `bf16` is automatic mixed precision with float32 weights.
+        selection: the epoch whose metrics the report reads; `best` is by the plan's metric.
+        seed: decides initial weights, order, augmentation and dropout.
+        fold: the fold (or official split) that is held out.
+        revision: see `REVISION`.
+    """
+
+    dataset: Component
+    frontend: Component
+    augmentation: Component
+    transform: Component
+    model: Component
+    loss: Component
+    optimizer: Component
+    schedule: Component
+    initial: Component = Component("scratch")
+    epochs: int
+    batch_size: int
+    accumulation_steps: int = 1
+    clip_norm: float = 5.0
+    precision: Literal["fp32", "bf16"] = "fp32"
+    selection: Literal["last", "best"] = "last"
+    seed: int = 0
+    fold: int = 1
+    revision: int = REVISION
+
+    @property
+    def id(self) -> str:
+        """The first 16 hex digits of the SHA-256 of the completed experiment's canonical JSON."""
+        text = json.dumps(canonical(complete(self)), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """Where and how trials run. Nothing here changes a number beyond float rounding.
+
+    Attributes:
+        store: directory or file-system URI (`s3://...`) of records, checkpoints and packs.
+        tracking_uri: MLflow's address; empty means SQLite inside the store.
+        address: of a Ray cluster; empty starts one on this machine, `auto` joins the one here.
+        num_workers: data-parallel workers of one trial; one runs inside the Tune worker itself.
+        gpus_per_worker: may be a fraction, so that several trials share a card.
+        cpus_per_worker: CPU threads of one worker.
+        max_concurrent: trials at once; 0 means as many as the resources allow.
+        retries: restarts of a trial whose worker died, before it counts as failed.
+        data_root: the folder of the data set's own files.
+    """
+
+    store: str = "store"
+    tracking_uri: str = ""
+    address: str = ""
+    num_workers: int = 1
+    gpus_per_worker: float = 0.0
+    cpus_per_worker: int = 1
+    max_concurrent: int = 0
+    retries: int = 3
+    data_root: str = ""
+
+
+INITIAL: Mapping[str, Mapping[str, Any]] = {
+    "scratch": {},
+    "trial": {"id": str},
+    "checkpoint": {"file": File},
+}
+COMPONENTS = (*registry.KINDS, "initial")
+HINTS = typing.get_type_hints(Experiment)
+SCALARS = {name: kind for name, kind in HINTS.items() if kind is not Component}
+
+
+def complete(experiment: Experiment) -> Experiment:
+    """Fill in every argument that is not stated, and check all of them.
+
+    Raises:
+        ConfigError: names all mistakes at once.
+    """
+    completed, mistakes = check(experiment)
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    return completed
+
+
+def canonical(value: Any) -> Any:
+    """Return the plain JSON form that is hashed and stored.
+
+    Raises:
+        ConfigError: a value has no canonical form, for example a function or a NaN.
+    """
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            if not math.isfinite(value):
+                raise ConfigError(f"{value} cannot be part of an experiment; use a finite number")
+            return value
+        case File():
+            return {"digest": value.digest}
+        case Component():
+            return {"name": value.name, "arguments": canonical(dict(value.arguments))}
+        case Mapping():
+            return {str(key): canonical(value[key]) for key in sorted(value)}
+        case tuple() | list():
+            return [canonical(item) for item in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: canonical(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    raise ConfigError(
+        f"{type(value).__name__} {value!r} cannot be part of an experiment; use numbers, strings, "
+        "tuples, Component or File"
+    )
+
+
+def check(experiment: Experiment) -> tuple[Experiment, list[str]]:
+    """Return the experiment with every argument filled in, and every mistake found in it."""
+    mistakes: list[str] = []
+    values: dict[str, Any] = {}
+    for name in COMPONENTS:
+        values[name] = _complete_component(name, getattr(experiment, name), mistakes)
+    for name, kind in SCALARS.items():
+        values[name], problem = coerce(getattr(experiment, name), kind)
+        if problem:
+            mistakes.append(f"{name} {problem}")
+    for name in ("epochs", "batch_size", "accumulation_steps"):
+        if isinstance(values[name], int) and values[name] < 1:
+            mistakes.append(f"{name} is {values[name]}; it must be at least 1")
+    return Experiment(**values), mistakes
+
+
+def _complete_component(kind: str, component: Component, mistakes: list[str]) -> Component:
+    if ":" in component.name:
+        return component
+    if kind == "initial":
+        known: dict[str, Any] = dict(INITIAL)
+        types_of = INITIAL.get(component.name, {})
+        defaults: dict[str, Any] = {}
+    else:
+        known = dict(registry.catalog()[kind])
+        entry = known.get(component.name)
+        types_of = {name: a.type for name, a in entry.arguments.items()} if entry else {}
+        defaults = (
+            {n: a.default for n, a in entry.arguments.items() if not a.required} if entry else {}
+        )
+    if component.name not in known:
+        mistakes.append(unknown(kind, component.name, known))
+        return component
+    arguments: dict[str, Any] = {}
+    for name in component.arguments:
+        if name not in types_of:
+            mistakes.append(unknown(f"argument of {kind} {component.name!r}", name, types_of))
+    for name, wanted in types_of.items():
+        if name not in component.arguments and name not in defaults:
+            mistakes.append(f"{kind} {component.name!r} needs the argument {name!r}")
+            continue
+        value = component.arguments.get(name, defaults.get(name))
+        arguments[name], problem = coerce(value, wanted)
+        if problem:
+            mistakes.append(f"{kind}.{name} {problem}")
+    return Component(component.name, **arguments)

@@ -1,0 +1,68 @@
+"""Every error that a user can cause: one root, and children that also inherit the builtin.
+
+A message says what was given, what is allowed, the nearest name and the way out. The command
+lines turn an `OrchestratorError` into one message on standard error and exit code 2.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class OrchestratorError(Exception):
+    """The root of all errors that are the user's to mend."""
+
+
+class ConfigError(OrchestratorError, ValueError):
+    """An experiment or an override that cannot be built."""
+
+
+class PlanError(OrchestratorError, ValueError):
+    """A plan with mistakes; `mistakes` holds all of them."""
+
+    def __init__(self, mistakes: Sequence[str]):
+        self.mistakes = tuple(mistakes)
+        count = len(self.mistakes)
+        head = "the plan has a mistake:" if count == 1 else f"the plan has {count} mistakes:"
+        super().__init__("\n".join([head, *(f"  - {mistake}" for mistake in self.mistakes)]))
+
+
+class DataError(OrchestratorError, ValueError):
+    """A data set that cannot be read, packed or trusted."""
+
+
+class StoreError(OrchestratorError, OSError):
+    """A store that cannot be read or written."""
+
+
+class CheckpointError(OrchestratorError, ValueError):
+    """A checkpoint that matches nothing, is damaged or is not safe to read."""
+
+
+class TrainingError(OrchestratorError, RuntimeError):
+    """A trial that cannot go on, for example a loss that is not finite."""
+
+
+class TrackingError(OrchestratorError, ConnectionError):
+    """A tracking server that does not answer."""
+
+
+def unknown(kind: str, given: object, valid: Iterable[object], *, hint: str = "") -> str:
+    """Say that a name is unknown, which names are valid and which one is nearest.
+
+    Args:
+        kind: what the name is of, for example "model".
+        given: the name that was given.
+        valid: every valid name.
+        hint: a closing sentence that says what to do.
+
+    Returns:
+        One sentence for an error message.
+    """
+    names = sorted(str(name) for name in valid)
+    nearest = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
+    meant = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    listed = ", ".join(names) if names else "none"
+    tail = f" {hint}" if hint else ""
+    return f"unknown {kind} {given!r}{meant} (valid: {listed}){tail}"

@@ -1,0 +1,35 @@
+"""Classification metrics over per-clip scores, in numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def top_k_correct(
+    logits: NDArray[np.floating], labels: NDArray[np.integer], *, k: int
+) -> NDArray[np.bool_]:
+    """Say per clip whether its label is among the k largest scores.
+
+    Ties count against the clip: a label is within the top k only if fewer than k other classes
+    score as much or more, so constant scores earn nothing.
+
+    Args:
+        logits: scores (clips, classes).
+        labels: class indices (clips,).
+        k: how many classes may be named; more than there are classes is all of them.
+
+    Returns:
+        (clips,) booleans.
+    """
+    own = np.take_along_axis(logits, labels[:, None], axis=1)
+    at_least = (logits >= own).sum(axis=1) - 1
+    return (at_least < k) & np.isfinite(own[:, 0])
+
+
+def cross_entropy(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    """Return the mean cross entropy in nats of (clips, classes) logits against (clips,) labels."""
+    scores = logits.astype(np.float64)
+    scores -= scores.max(axis=1, keepdims=True)
+    log_total = np.log(np.exp(scores).sum(axis=1))
+    return float((log_total - scores[np.arange(len(labels)), labels]).mean())

@@ -1,0 +1,35 @@
+"""Per-clip predictions of one trial on its held-out clips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.metrics.classification import cross_entropy, top_k_correct
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """What a model said of every held-out clip, in the pack's order.
+
+    Attributes:
+        epoch: the epoch they were made after.
+        clip_ids: (clips,) names as in the pack.
+        labels: (clips,) class indices.
+        logits: (clips, classes) float32, before any softmax.
+    """
+
+    epoch: int
+    clip_ids: tuple[str, ...]
+    labels: NDArray[np.int64]
+    logits: NDArray[np.float32]
+
+    def top_k(self, k: int) -> float:
+        """Return the fraction of clips whose label is among the `k` largest logits."""
+        return float(top_k_correct(self.logits, self.labels, k=k).mean())
+
+    def loss(self) -> float:
+        """Return the mean cross entropy in nats."""
+        return cross_entropy(self.logits, self.labels)

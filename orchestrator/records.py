@@ -1,0 +1,217 @@
+"""What came out of a trial, and what was planned: the two things that a report joins."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+SCHEMA = 1
+"""Version of the stored forms; a reader refuses a newer one."""
+
+
+class Status(StrEnum):
+    """Where a trial stands. A planned trial without any record is `MISSING`."""
+
+    MISSING = "missing"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochRecord:
+    """The numbers of one epoch.
+
+    Attributes:
+        epoch: from 1; the number of finished passes over the training clips.
+        metrics: key -> value, keys as in `orchestrator.metrics.keys`.
+    """
+
+    epoch: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a trial took.
+
+    Attributes:
+        seconds: wall clock over all attempts, set-up included.
+        set_up_s: of these, before the first step (model, data, front-end statistics).
+        device: for example `cpu` or `cuda NVIDIA H200`.
+        num_workers: data-parallel workers.
+        peak_memory_mb: of the process (CPU) or the device (CUDA), largest over the workers.
+        num_params: parameters of the whole chain.
+        macs: multiply-accumulates of one clip's forward pass, convolutions and linear layers only.
+        clips_per_s: training throughput, median over epochs.
+        attempts: 1 and one more for every restart.
+    """
+
+    seconds: float = 0.0
+    set_up_s: float = 0.0
+    device: str = "cpu"
+    num_workers: int = 1
+    peak_memory_mb: float = 0.0
+    num_params: int = 0
+    macs: int = 0
+    clips_per_s: float = 0.0
+    attempts: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """All that a report needs of one trial. Per-clip predictions lie beside it in the store.
+
+    The arm is not part of it: a trial is trained once, whoever asks, and different sweeps may
+    call it by different names.
+
+    Attributes:
+        id: the experiment's id.
+        status: running, finished or failed.
+        experiment: canonical form of the completed experiment.
+        epochs: in order, each epoch once.
+        best_epoch: the epoch with the highest validation top-1, the earliest of equals; 0 is none.
+        cost: time, memory and size.
+        data: the pack's name, fingerprint, counts kept and dropped, feature mean and std.
+        provenance: code version, package versions, host, start and end in UTC.
+        error: what stopped a failed trial, traceback included.
+    """
+
+    id: str
+    status: Status
+    experiment: Mapping[str, Any]
+    epochs: tuple[EpochRecord, ...] = ()
+    best_epoch: int = 0
+    cost: Cost = field(default_factory=Cost)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    error: str = ""
+
+    def metrics_at(self, selection: str) -> Mapping[str, float]:
+        """Return the metrics of the `last` or the `best` epoch; empty before the first."""
+        if not self.epochs:
+            return {}
+        if selection == "best":
+            return next(e.metrics for e in self.epochs if e.epoch == self.best_epoch)
+        return self.epochs[-1].metrics
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the stored form."""
+        return {"schema": SCHEMA, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TrialRecord:
+        """Read the stored form.
+
+        Raises:
+            ValueError: it was written by a newer version.
+        """
+        values = _known(cls, data)
+        values["status"] = Status(values["status"])
+        values["epochs"] = tuple(EpochRecord(**epoch) for epoch in values["epochs"])
+        values["cost"] = Cost(**values["cost"])
+        return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmRecord:
+    """An arm as planned.
+
+    Attributes:
+        name: as the report's row says it.
+        levels: factor -> level.
+        changes: setting -> value as text, wherever the arm departs from the baseline.
+        published: metric key -> the paper's number, in the metric's unit (percent for accuracy).
+    """
+
+    name: str
+    levels: Mapping[str, str] = field(default_factory=dict)
+    changes: Mapping[str, str] = field(default_factory=dict)
+    published: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialKey:
+    """One cell of a plan: which trial stands for an arm in a block (a seed and a fold)."""
+
+    id: str
+    arm: str
+    seed: int
+    fold: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContrastRecord:
+    """A comparison that was declared before anything ran: an arm against a reference arm."""
+
+    arm: str
+    reference: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanRecord:
+    """A sweep as it was declared, stored before its first trial runs.
+
+    Attributes:
+        sweep: name in the store and in MLflow, variant included (`adaptor_lambda-demo-esc`).
+        question: in the author's words.
+        metric: the primary metric's key.
+        selection: `last` or `best` epoch.
+        baseline: name of the arm that the table sets apart.
+        arms: in the order of the table; the report never sorts them.
+        contrasts: most important first.
+        trials: block by block.
+        settings: path -> value of the baseline experiment.
+        source: where the published numbers are from.
+        conditions: what the published numbers were measured on, as text.
+        dataset: pack name, fingerprint and class names.
+        command: the command line that declared this.
+        declared_at: UTC, ISO 8601.
+        dose: the setting whose value orders the arms of a dose series, or empty.
+    """
+
+    sweep: str
+    question: str
+    metric: str
+    selection: str
+    baseline: str
+    arms: tuple[ArmRecord, ...]
+    contrasts: tuple[ContrastRecord, ...]
+    trials: tuple[TrialKey, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    conditions: str = ""
+    dataset: Mapping[str, Any] = field(default_factory=dict)
+    command: str = ""
+    declared_at: str = ""
+    dose: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the stored form."""
+        return {"schema": SCHEMA, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> PlanRecord:
+        """Read the stored form.
+
+        Raises:
+            ValueError: it was written by a newer version.
+        """
+        values = _known(cls, data)
+        values["arms"] = tuple(ArmRecord(**arm) for arm in values["arms"])
+        values["contrasts"] = tuple(ContrastRecord(**c) for c in values["contrasts"])
+        values["trials"] = tuple(TrialKey(**trial) for trial in values["trials"])
+        return cls(**values)
+
+
+def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
+    if data.get("schema", SCHEMA) > SCHEMA:
+        raise ValueError(
+            f"a stored {cls.__name__} has schema {data['schema']}, this version reads up to "
+            f"{SCHEMA}; update the orchestrator"
+        )
+    names = {f.name for f in dataclasses.fields(cls)}
+    return {name: value for name, value in data.items() if name in names}
