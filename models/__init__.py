@@ -1,1 +1,34 @@
-"""The model zoo: a model is a chain of components that can each be swapped."""
+"""The model zoo: a model is a chain of components that can each be swapped.
+
+`import models` loads no torch; the names below load what they need on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from models.factory import create_model, list_models
+    from models.macs import count_macs, num_params
+    from models.pretrained import load_pretrained
+
+__all__ = ["count_macs", "create_model", "list_models", "load_pretrained", "num_params"]
+
+_HOMES = {
+    "create_model": "models.factory",
+    "list_models": "models.factory",
+    "count_macs": "models.macs",
+    "num_params": "models.macs",
+    "load_pretrained": "models.pretrained",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

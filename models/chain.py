@@ -1,0 +1,151 @@
+"""The chain: waveform -> front end -> normalisation -> augmentation -> transform -> model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.errors import ModelError
+from models.output import Output
+from models.registry import create
+from models.seeding import derive_seed, draw_clip_seeds
+
+Link = tuple[str, Mapping[str, Any]]
+
+
+class Chain(nn.Module):
+    """From waveform to logits; each link can be swapped without touching the others.
+
+    Everything before the model runs in float32, inside autocast too: the adaptor's share of the
+    features (0.005) is below the resolution of bfloat16.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        *,
+        frontend: nn.Module,
+        augmentation: nn.Module,
+        transform: nn.Module,
+        model: nn.Module,
+    ) -> None:
+        """Put built links together; `build_chain` builds them by name."""
+        super().__init__()
+        self.frontend = frontend
+        self.augmentation = augmentation
+        self.transform = transform
+        self.model = model
+        # With these, normalisation changes nothing.
+        self.register_buffer("mean", torch.tensor(0.0))
+        self.register_buffer("std", torch.tensor(0.5))
+
+    def set_normalisation(self, mean: float, std: float) -> None:
+        """Set the statistics of (features - mean) / (2 std), the AST rule.
+
+        Args:
+            mean: mean of the front end's output on the training clips.
+            std: standard deviation of the same; see `models.frontends.feature_statistics`.
+
+        Raises:
+            ModelError: the deviation is not positive.
+        """
+        if not std > 0:
+            raise ModelError(f"std={std}: the standard deviation of the features is > 0")
+        self.mean.fill_(mean)
+        self.std.fill_(std)
+
+    def features(self, waveform: Tensor, clip_seeds: Tensor | None = None) -> Tensor:
+        """Compute what the model gets to see.
+
+        Args:
+            waveform: (batch, time) in [-1, 1].
+            clip_seeds: as in `forward`.
+
+        Returns:
+            (batch, channels, mels, frames) float32.
+        """
+        if self.training and clip_seeds is None:
+            clip_seeds = draw_clip_seeds(len(waveform), waveform.device)
+        with torch.autocast(waveform.device.type, enabled=False):
+            features = (self.frontend(waveform) - self.mean) / (2 * self.std)
+            if self.training:
+                padding = -self.mean / (2 * self.std)
+                features = self.augmentation(features, clip_seeds=clip_seeds, padding=padding)
+            return self.transform(features, clip_seeds=clip_seeds)
+
+    def forward(self, waveform: Tensor, clip_seeds: Tensor | None = None) -> Output:
+        """Classify a batch of clips.
+
+        Args:
+            waveform: (batch, time) in [-1, 1], clips of equal length.
+            clip_seeds: (batch,) int64. Augmentation and random transforms of a clip are functions
+                of its seed alone, whatever the batch or the rank. Without them, training draws
+                seeds from the global generator.
+
+        Returns:
+            `Output` with clip_logits (batch, classes).
+
+        Raises:
+            ModelError: the clips are too short for the front end.
+        """
+        return self.model(self.features(waveform, clip_seeds))
+
+
+def build_chain(
+    *,
+    frontend: Link,
+    augmentation: Link,
+    transform: Link,
+    model: Link,
+    num_classes: int,
+    seed: int,
+) -> Chain:
+    """Build a chain from names and arguments.
+
+    Each link draws its weights under its own seed, derived from the seed and the kind of link:
+    two arms that share a link share its initial weights, whatever their other links are. The
+    global generators are left as they were.
+
+    Args:
+        frontend: a pair (name, arguments).
+        augmentation: a pair (name, arguments).
+        transform: a pair (name, arguments).
+        model: a pair (name, arguments).
+        num_classes: size of the clip logits.
+        seed: of the initial weights.
+
+    Returns:
+        The chain on the CPU in training mode, with a normalisation that changes nothing until
+        `Chain.set_normalisation`.
+
+    Raises:
+        RegistryError: a name or an argument is unknown.
+        ModelError: a link cannot be built, or the model does not fit the front end.
+    """
+    if num_classes < 1:
+        raise ModelError(f"num_classes={num_classes}: a model has at least one class")
+
+    def build(kind: str, link: Link, *context: Any) -> nn.Module:
+        name, arguments = link
+        return _seeded(lambda: create(kind, name, *context, **arguments), derive_seed(seed, kind))
+
+    front = build("frontend", frontend)
+    channels, size = front.num_channels, front.output_size
+    return Chain(
+        frontend=front,
+        augmentation=build("augmentation", augmentation),
+        transform=build("transform", transform, channels),
+        model=build("model", model, channels, size, num_classes),
+    )
+
+
+def _seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        # The CPU's generator alone: weights are drawn there, and a device's must stay as it is.
+        torch.default_generator.manual_seed(seed)
+        return build()

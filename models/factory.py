@@ -1,0 +1,73 @@
+"""Models by name, for use outside an experiment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from models.registry import names
+
+if TYPE_CHECKING:
+    from models.chain import Chain
+
+# The front end and transform of a family, by the beginning of the model's name; the longest
+# beginning counts. An experiment states them itself.
+_FRONTENDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "": ("kaldi_fbank", {}),
+    "datar": ("kaldi_fbank", {"sample_rate": 43000}),
+    "datar_laptop": (
+        "kaldi_fbank",
+        {"sample_rate": 16000, "n_mels": 64, "num_frames": 256, "frame_shift_ms": 20.0},
+    ),
+}
+_TRANSFORMS = {"": "identity", "datar": "adaptor"}
+
+
+def list_models() -> list[str]:
+    """Return the names of all models, sorted; imports none of them."""
+    return names("model")
+
+
+def create_model(
+    name: str,
+    *,
+    num_classes: int,
+    seed: int = 0,
+    frontend: tuple[str, dict[str, Any]] | None = None,
+    transform: tuple[str, dict[str, Any]] | None = None,
+    **changes: Any,
+) -> Chain:
+    """Build a model behind its family's front end and input transform, without augmentation.
+
+    `create_model("datar_tiny", num_classes=309)(waveform).clip_logits` takes clips at 44100 Hz
+    through the 43000-Hz filterbank of the paper and the adaptor.
+
+    Args:
+        name: one of `list_models()`.
+        num_classes: size of the clip logits.
+        seed: of the initial weights.
+        frontend: a pair (name, arguments) in place of the family's.
+        transform: a pair (name, arguments) in place of the family's.
+        **changes: the model's own arguments.
+
+    Returns:
+        A chain, from waveform (batch, time) in [-1, 1] to `Output`. Its normalisation changes
+        nothing until `Chain.set_normalisation`.
+
+    Raises:
+        RegistryError: a name or an argument is unknown.
+        ModelError: the arguments do not fit together.
+    """
+    from models.chain import build_chain
+
+    return build_chain(
+        frontend=frontend or _of_family(name, _FRONTENDS),
+        augmentation=("none", {}),
+        transform=transform or (_of_family(name, _TRANSFORMS), {}),
+        model=(name, changes),
+        num_classes=num_classes,
+        seed=seed,
+    )
+
+
+def _of_family(name: str, table: dict[str, Any]) -> Any:
+    return table[max((start for start in table if name.startswith(start)), key=len)]

@@ -1,0 +1,156 @@
+"""Deformable attention: keys and values are sampled where the queries point.
+
+B batch, H height, W width, C channels, h heads, g groups, (Hk, Wk) key grid, N = Hk Wk keys.
+Positions are (y, x) in [-1, 1]; channels and heads belong to groups in contiguous runs.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class OffsetNetwork(nn.Module):
+    """Points the keys of a group: depthwise convolution, LayerNorm, GELU, projection to (y, x).
+
+    All groups share its weights.
+    """
+
+    def __init__(self, dim: int, *, num_groups: int, kernel_size: int, stride: int) -> None:
+        """Draw the layers with PyTorch's defaults; `dim` counts the channels of one group."""
+        super().__init__()
+        self.num_groups = num_groups
+        self.depthwise = nn.Conv2d(
+            dim, dim, kernel_size, stride=stride, padding=kernel_size // 2, groups=dim
+        )
+        self.norm = nn.LayerNorm(dim)
+        self.project = nn.Linear(dim, 2, bias=False)
+
+    def forward(self, query: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, g, Hk, Wk, 2), unbounded."""
+        batch, height, width, _ = query.shape
+        x = query.view(batch, height, width, self.num_groups, -1).permute(0, 3, 4, 1, 2)
+        x = self.depthwise(x.flatten(0, 1)).permute(0, 2, 3, 1)
+        x = self.project(functional.gelu(self.norm(x)))
+        return x.view(batch, self.num_groups, *x.shape[1:])
+
+
+class DeformableAttention(nn.Module):
+    """The deformable attention of DAT (arXiv 2201.00520), version of the conference paper.
+
+    Source: LeapLabTHU/DAT 797f187 (`models/dat_blocks.py`, DAttentionBaseline), same values.
+    Differs in form: channels last, one layer for keys and values, and without offsets positions
+    and bias are computed once for the batch.
+    """
+
+    reference: Tensor
+    query_grid: Tensor
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        map_size: tuple[int, int],
+        num_heads: int,
+        num_groups: int,
+        kernel_size: int,
+        stride: int,
+        offset_range_factor: float,
+        deformable: bool,
+        relative_position_bias: bool,
+    ) -> None:
+        """Draw the layers with PyTorch's defaults and the bias table from N(0, 0.01).
+
+        The weights of an offset network or a bias table that is not asked for are drawn and
+        thrown away, so that the other weights are the same with and without it.
+
+        Args:
+            dim: channels, a multiple of `num_heads`, itself a multiple of `num_groups`.
+            map_size: (H, W).
+            num_heads: attention heads.
+            num_groups: groups of channels with positions of their own.
+            kernel_size: of the offset network's convolution, odd.
+            stride: tokens between two keys of the reference grid.
+            offset_range_factor: how many cells of the key grid a key may move; 0 leaves the
+                offsets unbounded, and a negative factor bounds the position itself by tanh.
+            deformable: whether keys move; otherwise they are sampled at the reference points.
+            relative_position_bias: whether scores get a learnt bias by relative position.
+        """
+        super().__init__()
+        self.num_heads = num_heads
+        self.num_groups = num_groups
+        self.offset_range_factor = offset_range_factor
+        self.query = nn.Linear(dim, dim)
+        self.key_value = nn.Linear(dim, 2 * dim)
+        self.out = nn.Linear(dim, dim)
+        offset = OffsetNetwork(
+            dim // num_groups, num_groups=num_groups, kernel_size=kernel_size, stride=stride
+        )
+        self.offset = offset if deformable else None
+        height, width = map_size
+        table = torch.empty(num_heads, 2 * height - 1, 2 * width - 1)
+        table = nn.Parameter(nn.init.trunc_normal_(table, std=0.01))
+        self.bias_table = table if relative_position_bias else None
+        # A same-padded odd kernel leaves one key per started stride.
+        key_size = (-(-height // stride), -(-width // stride))
+        self.register_buffer("reference", _half_pixel_grid(key_size), persistent=False)
+        self.register_buffer("query_grid", _half_pixel_grid(map_size), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, H, W, C)."""
+        batch, height, width, dim = x.shape
+        query = self.query(x)
+        positions = self.positions(query)
+        key, value = self.key_value(self._sample(x, positions)).chunk(2, dim=2)
+        q, k, v = (
+            t.reshape(batch, -1, self.num_heads, dim // self.num_heads).transpose(1, 2)
+            for t in (query, key, value)
+        )
+        bias = None if self.bias_table is None else self._bias(positions).to(q.dtype)
+        x = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        return self.out(x.transpose(1, 2).reshape(batch, height, width, dim))
+
+    def positions(self, query: Tensor) -> Tensor:
+        """Where the keys are sampled.
+
+        Args:
+            query: (B, H, W, C), the projected queries.
+
+        Returns:
+            (B, g, Hk, Wk, 2) float32, unclamped; (1, g, Hk, Wk, 2) without offsets.
+        """
+        if self.offset is None:
+            offset = query.new_zeros(1, self.num_groups, *self.reference.shape).float()
+        else:
+            offset = self.offset(query).float()
+        if self.offset_range_factor > 0:
+            cell = 1 / offset.new_tensor(self.reference.shape[:2])
+            offset = offset.tanh() * (self.offset_range_factor * cell)
+        positions = self.reference + offset
+        return positions if self.offset_range_factor >= 0 else positions.tanh()
+
+    def _sample(self, x: Tensor, positions: Tensor) -> Tensor:
+        """(B, H, W, C) at (B, g, Hk, Wk, 2) -> (B, N, C)."""
+        batch, height, width, dim = x.shape
+        maps = x.float().view(batch, height, width, self.num_groups, -1).permute(0, 3, 4, 1, 2)
+        grid = positions.flip(-1).expand(batch, -1, -1, -1, -1)  # grid_sample takes (x, y)
+        sampled = functional.grid_sample(maps.flatten(0, 1), grid.flatten(0, 1), align_corners=True)
+        return sampled.view(batch, dim, -1).transpose(1, 2)
+
+    def _bias(self, positions: Tensor) -> Tensor:
+        """Look the table up at query minus key: (B, g, Hk, Wk, 2) -> (B, h, H W, N)."""
+        assert self.bias_table is not None
+        keys = positions.flatten(2, 3).flatten(0, 1)  # (B g, N, 2)
+        displacement = (self.query_grid.flatten(0, 1)[:, None] - keys[:, None]) / 2
+        heads_per_group = self.num_heads // self.num_groups
+        table = self.bias_table.float().unflatten(0, (self.num_groups, heads_per_group))
+        table = table.expand(len(positions), -1, -1, -1, -1).flatten(0, 1)
+        bias = functional.grid_sample(table, displacement.flip(-1), align_corners=True)
+        return bias.view(len(positions), self.num_heads, *bias.shape[2:])
+
+
+def _half_pixel_grid(size: tuple[int, int]) -> Tensor:
+    """Centres of the cells of a grid over [-1, 1]: (height, width, 2) in (y, x)."""
+    y, x = ((torch.arange(n) + 0.5) / n * 2 - 1 for n in size)
+    return torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1)

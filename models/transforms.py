@@ -1,0 +1,139 @@
+"""Input transforms: what stands between the normalised features and the model.
+
+A transform is a module `forward(features, *, clip_seeds)`; it works in training and in evaluation
+and keeps the shape (batch, channels, mels, frames).
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+
+from models.errors import ModelError
+from models.registry import register
+from models.seeding import clip_laplace, clip_normal, draw_clip_seeds
+
+
+@register("transform")
+class Identity(nn.Module):
+    """Hands the features to the model as they are."""
+
+    def __init__(self, num_channels: int) -> None:
+        """Take the number of channels, as every transform does."""
+        super().__init__()
+
+    def forward(self, features: Tensor, *, clip_seeds: Tensor | None = None) -> Tensor:
+        """Return the features as they are."""
+        return features
+
+
+@register("transform")
+class Adaptor(nn.Module):
+    """DATAR's learnable adaptor: x + strength * (bias + W * x), a convolution over the features.
+
+    Source: arXiv 2312.16228, equation 5. Kernel size, padding and initialisation are not given
+    there: size-preserving zero padding and PyTorch's default initialisation are used.
+    """
+
+    def __init__(self, num_channels: int, *, kernel_size: int = 3, strength: float = 0.005) -> None:
+        """Draw the convolution.
+
+        Args:
+            num_channels: channels in and out.
+            kernel_size: odd, in mel bins and frames.
+            strength: the fixed factor of the learnt part (lambda in the paper).
+
+        Raises:
+            ModelError: the kernel size is not odd.
+        """
+        super().__init__()
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise ModelError(
+                f"kernel_size={kernel_size}: an adaptor's kernel is odd (1, 3, 5, ...)"
+            )
+        self.strength = strength
+        self.conv = nn.Conv2d(num_channels, num_channels, kernel_size, padding="same")
+
+    def forward(self, features: Tensor, *, clip_seeds: Tensor | None = None) -> Tensor:
+        """Add the learnt part to (batch, channels, mels, frames)."""
+        return features + self.strength * self.conv(features)
+
+
+class _Noise(nn.Module):
+    """Additive noise, independent per element; in training, and in evaluation if asked for."""
+
+    def __init__(self, *, scale: float, at_test: bool) -> None:
+        super().__init__()
+        if scale < 0:
+            raise ModelError(f"scale={scale}: the scale of a noise is >= 0")
+        self.scale = scale
+        self.at_test = at_test
+
+    def draw(self, clip_seeds: Tensor, count: int) -> Tensor:
+        """Draw (batch, count) numbers of scale 1."""
+        raise NotImplementedError
+
+    def forward(self, features: Tensor, *, clip_seeds: Tensor | None = None) -> Tensor:
+        """Add noise to (batch, channels, mels, frames).
+
+        Args:
+            features: the normalised features.
+            clip_seeds: (batch,) int64, one seed per clip; None draws them globally.
+        """
+        if not (self.training or self.at_test):
+            return features
+        if clip_seeds is None:
+            clip_seeds = draw_clip_seeds(len(features), features.device)
+        noise = self.draw(clip_seeds, math.prod(features.shape[1:]))
+        return features + self.scale * noise.view_as(features)
+
+
+@register("transform")
+class Gaussian(_Noise):
+    """Gaussian noise on the features: DATAR's N(0, 0.005) with the scale read as deviation.
+
+    Source: arXiv 2312.16228, table 4.
+    """
+
+    def __init__(self, num_channels: int, *, scale: float = 0.005, at_test: bool = False) -> None:
+        """Set the noise.
+
+        Args:
+            num_channels: taken as every transform does; the noise does not depend on it.
+            scale: standard deviation in units of the normalised features.
+            at_test: also add noise in evaluation.
+
+        Raises:
+            ModelError: the scale is negative.
+        """
+        super().__init__(scale=scale, at_test=at_test)
+
+    def draw(self, clip_seeds: Tensor, count: int) -> Tensor:
+        """Draw (batch, count) standard normal numbers."""
+        return clip_normal(clip_seeds, label="gaussian", count=count)
+
+
+@register("transform")
+class Laplacian(_Noise):
+    """Laplace noise on the features: DATAR's L(0, 0.005) with the scale read as b.
+
+    Source: arXiv 2312.16228, table 4.
+    """
+
+    def __init__(self, num_channels: int, *, scale: float = 0.005, at_test: bool = False) -> None:
+        """Set the noise.
+
+        Args:
+            num_channels: taken as every transform does; the noise does not depend on it.
+            scale: b in exp(-|x| / b) / 2b, in units of the normalised features.
+            at_test: also add noise in evaluation.
+
+        Raises:
+            ModelError: the scale is negative.
+        """
+        super().__init__(scale=scale, at_test=at_test)
+
+    def draw(self, clip_seeds: Tensor, count: int) -> Tensor:
+        """Draw (batch, count) Laplace numbers of scale 1."""
+        return clip_laplace(clip_seeds, label="laplacian", count=count)
