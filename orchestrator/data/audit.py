@@ -1,0 +1,140 @@
+"""Open every clip before anything is trained on it, and measure it; see `findings`."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from orchestrator.data.decode import to_pcm
+from orchestrator.data.findings import ClipRecord, Problem
+from orchestrator.data.source import Clip, ClipFault, Source
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A clip's record, with its samples where they were asked for and can be used.
+
+    Attributes:
+        record: what was seen.
+        pcm: `(time,)` int16 at the source's sample rate, or None.
+    """
+
+    record: ClipRecord
+    pcm: np.ndarray | None = None
+
+
+def examine(
+    source: Source,
+    *,
+    resample: bool = True,
+    progress: Progress | None = None,
+    num_threads: int | None = None,
+) -> Iterator[Examined]:
+    """Open every clip of a source, in the list's order, on several threads.
+
+    Args:
+        source: the dataset.
+        resample: also make the pack's samples; False measures only, which is quicker.
+        progress: called with (clips done, clips in all) after every clip.
+        num_threads: decoding threads; the host's cores, eight at most, by default.
+
+    Yields:
+        One `Examined` per clip. Only a few clips are in memory at a time.
+    """
+    workers = num_threads or min(8, os.cpu_count() or 1)
+    first_with: dict[str, Clip] = {}
+    waiting: deque[Future[Examined]] = deque()
+    clips = iter(source.clips)
+    done = 0
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            while True:
+                while len(waiting) < 4 * workers:
+                    clip = next(clips, None)
+                    if clip is None:
+                        break
+                    waiting.append(pool.submit(_examine_one, source, clip, resample))
+                if not waiting:
+                    return
+                seen = _compare(waiting.popleft().result(), first_with)
+                done += 1
+                if progress:
+                    progress(done, len(source.clips))
+                yield seen
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _examine_one(source: Source, clip: Clip, resample: bool) -> Examined:
+    try:
+        decoded = source.read(clip)
+    except ClipFault as fault:
+        return Examined(ClipRecord(clip, problems=(Problem(fault.problem, fault.reason),)))
+    samples, rate_hz = decoded.samples, decoded.rate_hz
+    problems = []
+    peak = float(np.abs(samples).max())
+    power = float(np.square(samples, dtype=np.float64).mean())
+    tail = len(samples) if peak == 0 else int(np.argmax(samples[::-1] != 0))
+    pcm = None
+    if peak == 0:
+        problems.append(Problem("silent", f"all {len(samples)} samples are zero"))
+    elif resample:
+        try:
+            pcm, over = to_pcm(decoded, sample_rate=source.sample_rate)
+        except ClipFault as fault:
+            problems.append(Problem(fault.problem, fault.reason))
+        else:
+            if over:
+                problems.append(Problem("over_full_scale", f"{over} samples"))
+    if rate_hz != source.sample_rate:
+        problems.append(Problem("wrong_rate", f"{rate_hz} Hz, not {source.sample_rate}"))
+    if decoded.channels > 1:
+        problems.append(Problem("stereo", f"{decoded.channels} channels"))
+    expected = round(source.seconds * rate_hz)
+    if source.seconds and len(samples) > expected:
+        problems.append(Problem("long", f"{len(samples)} samples, {expected} expected"))
+    record = ClipRecord(
+        clip=clip,
+        rate_hz=rate_hz,
+        channels=decoded.channels,
+        frames=len(samples),
+        seconds=len(samples) / rate_hz,
+        peak=peak,
+        rms_dbfs=10 * math.log10(power) if power > 0 else None,
+        zero_tail_s=tail / rate_hz,
+        sha256=hashlib.sha256(b"%d:" % rate_hz + samples.tobytes()).hexdigest(),
+        problems=tuple(problems),
+    )
+    return Examined(record, pcm)
+
+
+def _compare(seen: Examined, first_with: dict[str, Clip]) -> Examined:
+    """Look whether an earlier clip had the same samples; the earlier one is kept."""
+    record = seen.record
+    if record.sha256 is None or record.broken:
+        return seen
+    first = first_with.setdefault(record.sha256, record.clip)
+    if first is record.clip:
+        return seen
+    apart = [
+        f"{what} {mine!r} here, {theirs!r} there"
+        for what, mine, theirs in (
+            ("fold", record.clip.fold, first.fold),
+            ("label", record.clip.label, first.label),
+        )
+        if mine != theirs
+    ]
+    reason = f"same audio as {first.clip_id}" + "".join(f", {text}" for text in apart)
+    problem = Problem("leak" if apart else "duplicate", reason)
+    record = replace(record, problems=(problem, *record.problems))
+    return Examined(record, None if record.broken else seen.pcm)

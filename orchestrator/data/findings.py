@@ -1,0 +1,160 @@
+"""What an audit found: one frozen record per clip, and what follows from it.
+
+A problem is `broken` (the clip cannot be trusted: the run stops, or the clip is dropped by an
+explicit policy and the record says so) or a `note` (the clip is used, and what was done to it is
+said). No clip is ever replaced by silence or padded to the length that it should have had.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from orchestrator.data.source import Clip, Source
+from orchestrator.errors import DataError
+
+BROKEN = {
+    "missing": "listed, and there is no such file",
+    "empty": "no samples at all",
+    "unreadable": "the decoder refuses it",
+    "truncated": "shorter than the file itself declares",
+    "short": "shorter than every clip of this dataset is",
+    "non_finite": "NaN or infinite samples",
+    "silent": "every sample is zero",
+    "leak": "the same audio as another clip, in another fold or under another label",
+}
+NOTES = {
+    "duplicate": "the same audio as another clip of its fold and label: it counts twice",
+    "wrong_rate": "resampled to the pack's rate",
+    "stereo": "channels averaged to mono",
+    "long": "longer than every clip of this dataset is; kept whole",
+    "over_full_scale": "samples beyond full scale were clipped",
+}
+LONG_TAIL_S = 0.5
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is odd about a clip: a key of `BROKEN` or `NOTES`, and the particulars."""
+
+    kind: str
+    reason: str
+
+    @property
+    def severity(self) -> str:
+        """Either "broken" or "note"."""
+        return "broken" if self.kind in BROKEN else "note"
+
+
+@dataclass(frozen=True)
+class ClipRecord:
+    """What was seen of one clip; the measures are None where it could not be decoded.
+
+    Attributes:
+        clip: the listed clip.
+        rate_hz: the file's own rate.
+        channels: the file's channels.
+        frames: samples per channel.
+        seconds: frames / rate_hz.
+        peak: largest absolute sample of the mono signal, 1.0 is full scale.
+        rms_dbfs: level of the mono signal in dB below full scale; None for digital silence.
+        zero_tail_s: seconds of exact zeros at the end.
+        sha256: of rate and decoded mono samples; independent of the file format.
+        problems: what is odd, worst first.
+    """
+
+    clip: Clip
+    rate_hz: int | None = None
+    channels: int | None = None
+    frames: int | None = None
+    seconds: float | None = None
+    peak: float | None = None
+    rms_dbfs: float | None = None
+    zero_tail_s: float | None = None
+    sha256: str | None = None
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def broken(self) -> bool:
+        """Whether the clip cannot be used."""
+        return any(problem.severity == "broken" for problem in self.problems)
+
+    @property
+    def reason(self) -> str:
+        """Why the clip is broken, in one line."""
+        said = [f"{p.kind}: {p.reason}" for p in self.problems if p.severity == "broken"]
+        return "; ".join(said)
+
+
+def decide(source: Source, records: Iterable[ClipRecord]) -> dict[str, str]:
+    """Apply the source's policy to what was found.
+
+    Args:
+        source: says the policy: "stop" refuses a dataset with a broken clip, "drop" leaves the
+            broken clips out.
+        records: one per clip.
+
+    Returns:
+        clip id -> reason, of every clip that is dropped.
+
+    Raises:
+        DataError: the policy is "stop" and clips are broken, or dropping would leave a class or
+            a fold without clips.
+    """
+    records = list(records)
+    dropped = {record.clip.clip_id: record.reason for record in records if record.broken}
+    if dropped and source.on_broken == "stop":
+        raise DataError(
+            f"{len(dropped)} of {len(records)} clips of {source.name!r} are broken:\n"
+            f"{_listing(dropped)}\n"
+            "Nothing was packed. Mend the files, or leave these clips out and have the record say "
+            'so: --policy drop, in a sweep the dataset argument on_broken="drop".'
+        )
+    kept = [record.clip for record in records if not record.broken]
+    bare = [
+        f"class {name!r}"
+        for label, name in enumerate(source.class_names)
+        if all(clip.label != label for clip in kept)
+    ] + [
+        f"fold {name}"
+        for fold, name in source.fold_names.items()
+        if all(clip.fold != fold for clip in kept)
+    ]
+    if bare:
+        raise DataError(
+            f"{source.name!r} without its {len(dropped)} broken clips has no clip left in "
+            f"{', '.join(bare)}; that would be another task. Mend the files:\n{_listing(dropped)}"
+        )
+    return dropped
+
+
+def notes_of(source: Source, records: Iterable[ClipRecord]) -> tuple[str, ...]:
+    """Say in sentences what was done to the clips that are used."""
+    records = list(records)
+    kept = [record for record in records if not record.broken]
+    counts = Counter(problem.kind for record in kept for problem in record.problems)
+    notes = list(source.notes)
+    for kind, text in NOTES.items():
+        if counts[kind]:
+            notes.append(f"{_clips(counts[kind])}: {text}")
+    tails = sum((record.zero_tail_s or 0.0) > LONG_TAIL_S for record in kept)
+    if tails:
+        notes.append(f"{_clips(tails)}: the last {LONG_TAIL_S:g} s or more are digital silence")
+    if source.unlisted:
+        count = len(source.unlisted)
+        notes.append(f"{count} audio file{'s' * (count != 1)} beside the listed ones not used")
+    if len(kept) < len(records):
+        notes.append(f"{len(records) - len(kept)} of {_clips(len(records))} dropped as broken")
+    return tuple(notes)
+
+
+def _clips(count: int) -> str:
+    return f"{count} clip{'s' * (count != 1)}"
+
+
+def _listing(dropped: dict[str, str], *, limit: int = 20) -> str:
+    lines = [f"  - {name}: {reason}" for name, reason in list(dropped.items())[:limit]]
+    if len(dropped) > limit:
+        lines.append(f"  ... and {len(dropped) - limit} more (python -m orchestrator.data audit)")
+    return "\n".join(lines)
