@@ -1,0 +1,213 @@
+"""A pack: a dataset made ready to train on, in one directory named after its fingerprint.
+
+`clips.arrow` holds int16 samples at one rate and is memory-mapped, so every process of a host
+shares one copy; `pack.json` says what they are and where they come from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from orchestrator.data import fingerprints
+from orchestrator.data.places import CLIPS, MANIFEST
+from orchestrator.errors import DataError, unknown
+
+if TYPE_CHECKING:
+    import torch
+
+SCALE = 1.0 / 32768.0
+TRAIN = "train"
+
+
+class Pack:
+    """A memory-mapped pack. Pickles as its path, so that it is cheap to send to a worker.
+
+    Attributes:
+        path: the pack's local directory.
+        manifest: what `pack.json` says.
+        fingerprint: covers everything in the pack that decides a number.
+        sample_rate: in Hz.
+        class_names: one per label.
+        clip_ids: `(clips,)` one name per clip.
+        source_ids: `(clips,)` the recording that each clip was cut from.
+        labels: `(clips,)` int64.
+        folds: `(clips,)` int64, fold numbers as `fold_names` lists them.
+        num_samples: `(clips,)` int64, length of each clip.
+        fold_names: fold number -> name.
+    """
+
+    def __init__(self, path: str | Path):
+        """Map a pack.
+
+        Args:
+            path: the directory with `clips.arrow` and `pack.json`.
+
+        Raises:
+            DataError: the directory holds no whole pack.
+        """
+        import pyarrow as pa
+
+        self.path = Path(path)
+        self.manifest = read_manifest(self.path)
+        self.fingerprint: str = self.manifest["fingerprint"]
+        self.sample_rate: int = self.manifest["sample_rate"]
+        self.class_names: tuple[str, ...] = tuple(self.manifest["class_names"])
+        self.fold_names: dict[int, str] = {
+            int(fold): name for fold, name in self.manifest["folds"].items()
+        }
+        try:
+            with pa.memory_map(str(self.path / CLIPS)) as mapped:
+                table = pa.ipc.open_file(mapped).read_all()
+        except (OSError, pa.ArrowInvalid) as error:
+            raise DataError(
+                f"{self.path / CLIPS} cannot be read ({error}); remove the directory "
+                f"{self.path} and pack the dataset again"
+            ) from error
+        self.clip_ids: tuple[str, ...] = tuple(table["clip_id"].to_pylist())
+        self.source_ids: tuple[str, ...] = tuple(table["source_id"].to_pylist())
+        self.labels = table["label"].to_numpy().astype(np.int64)
+        self.folds = table["fold"].to_numpy().astype(np.int64)
+        self.num_samples = table["num_samples"].to_numpy().astype(np.int64)
+        chunks = table["waveform"].chunks
+        self._values = [chunk.values.to_numpy(zero_copy_only=True) for chunk in chunks]
+        self._chunk = np.repeat(np.arange(len(chunks)), [len(chunk) for chunk in chunks])
+        self._start = np.concatenate(
+            [np.zeros(0, np.int64), *(chunk.offsets.to_numpy()[:-1] for chunk in chunks)]
+        )
+        if len(self.clip_ids) != self.manifest["num_clips"]:
+            raise DataError(
+                f"{self.path} holds {len(self.clip_ids)} clips and its {MANIFEST} says "
+                f"{self.manifest['num_clips']}; remove the directory and pack the dataset again"
+            )
+
+    def __len__(self) -> int:
+        return len(self.clip_ids)
+
+    def __reduce__(self) -> tuple[type[Pack], tuple[Path]]:
+        return Pack, (self.path,)
+
+    def __repr__(self) -> str:
+        return f"Pack({str(self.path)!r}: {len(self)} clips, {self.num_classes} classes)"
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    def waveform(self, index: int) -> np.ndarray:
+        """Return a clip's samples without copying them.
+
+        Args:
+            index: 0 to len - 1.
+
+        Returns:
+            `(time,)` int16, a read-only view of the mapped file.
+
+        Raises:
+            IndexError: there is no such clip.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"clip {index} of a pack with {len(self)} clips")
+        start = self._start[index]
+        return self._values[self._chunk[index]][start : start + self.num_samples[index]]
+
+    def batch(self, indices: Sequence[int] | np.ndarray, num_samples: int) -> torch.Tensor:
+        """Gather clips for a model.
+
+        Args:
+            indices: `(batch,)` places in the pack.
+            num_samples: length of every row. A longer clip is cut at the end, a shorter one is
+                followed by zeros: a model's input length, not a way to mend a clip.
+
+        Returns:
+            `(batch, time)` float32 in [-1, 1].
+
+        Raises:
+            IndexError: there is no such clip.
+        """
+        import torch
+
+        rows = np.zeros((len(indices), num_samples), np.float32)
+        for row, index in zip(rows, indices, strict=True):
+            wave = self.waveform(int(index))[:num_samples]
+            np.multiply(wave, np.float32(SCALE), out=row[: len(wave)], dtype=np.float32)
+        return torch.from_numpy(rows)
+
+    def split(self, fold: int | str) -> tuple[np.ndarray, np.ndarray]:
+        """Divide the clips into those to train on and those to validate on.
+
+        Args:
+            fold: number or name of the fold to validate on.
+
+        Returns:
+            `(train,)` and `(val,)` int64 places in the pack. Training takes all other folds, or
+            only the one named "train" where the dataset has an official split.
+
+        Raises:
+            DataError: there is no such fold, or it is the whole of the dataset.
+        """
+        number = self._fold_number(fold)
+        val = self.folds == number
+        train = ~val
+        for other, name in self.fold_names.items():
+            if name == TRAIN:
+                train = self.folds == other
+        if number in self.fold_names and self.fold_names[number] == TRAIN:
+            raise DataError(
+                f"fold {TRAIN!r} is what is trained on; validate on one of "
+                + ", ".join(name for name in self.fold_names.values() if name != TRAIN)
+            )
+        if not train.any():
+            raise DataError(f"pack {self.fingerprint} has one fold only: nothing to train on")
+        return np.flatnonzero(train), np.flatnonzero(val)
+
+    def summary(self) -> str:
+        """Say in one line what the pack holds."""
+        seconds = int(self.num_samples.sum()) / self.sample_rate
+        dropped = len(self.manifest["dropped"])
+        return (
+            f"{self.manifest['name']} {self.fingerprint}: {len(self)} clips, "
+            f"{self.num_classes} classes, {len(self.fold_names)} folds, {self.sample_rate} Hz, "
+            f"{seconds / 60:.1f} min" + (f", {dropped} clips dropped" if dropped else "")
+        )
+
+    def content_digest(self) -> str:
+        """Hash the contents again; equal to `manifest["content_digest"]` if nothing was harmed."""
+        content = fingerprints.Content(self.sample_rate, self.class_names, self.fold_names)
+        for index, clip_id in enumerate(self.clip_ids):
+            content.add(
+                clip_id, int(self.labels[index]), int(self.folds[index]), self.waveform(index)
+            )
+        return content.digest()
+
+    def _fold_number(self, fold: int | str) -> int:
+        for number, name in self.fold_names.items():
+            if fold in (number, name):
+                return number
+        raise DataError(unknown("fold", fold, self.fold_names.values()))
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read and check a pack's `pack.json`.
+
+    Raises:
+        DataError: there is no pack, or its file of clips is not as long as it was written.
+    """
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        size = (path / CLIPS).stat().st_size
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"no pack at {path} ({error}); make it with python -m orchestrator.data pack"
+        ) from error
+    if size != manifest["num_bytes"]:
+        raise DataError(
+            f"{path / CLIPS} has {size} bytes and was written with {manifest['num_bytes']}; "
+            f"remove the directory {path} and pack the dataset again"
+        )
+    return manifest

@@ -1,0 +1,170 @@
+"""Make a pack from a source: one pass over the clips, audited as they are written."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from orchestrator.data import fingerprints
+from orchestrator.data.audit import Examined, Progress, examine
+from orchestrator.data.decode import tools
+from orchestrator.data.findings import ClipRecord, decide, notes_of
+from orchestrator.data.places import CLIPS, MANIFEST, publish, workshop
+from orchestrator.data.source import Clip, Source
+from orchestrator.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PACK_FORMAT = 1
+_CLIPS_PER_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Made:
+    """A pack that has just been written.
+
+    Attributes:
+        fingerprint: the pack's name.
+        manifest: what its `pack.json` says.
+        records: the audit, one record per listed clip.
+    """
+
+    fingerprint: str
+    manifest: dict[str, Any]
+    records: tuple[ClipRecord, ...]
+
+
+def make_pack(source: Source, *, packs: str, progress: Progress | None = None) -> Made:
+    """Decode, audit, resample and write every clip of a source.
+
+    Args:
+        source: the dataset.
+        packs: directory or address to write below.
+        progress: called with (clips done, clips in all).
+
+    Returns:
+        What was made. A pack that was there already with the same contents is left as it is.
+
+    Raises:
+        DataError: see `findings.decide`; or `packs` cannot be written.
+    """
+    with workshop(packs) as making:
+        writer = _Writer(making / CLIPS, source)
+        records = []
+        with writer:
+            for seen in examine(source, progress=progress):
+                records.append(seen.record)
+                writer.add(seen)
+        dropped = decide(source, records)
+        manifest = _manifest(source, records, dropped, writer.content.digest())
+        manifest["num_bytes"] = (making / CLIPS).stat().st_size
+        text = json.dumps(manifest, indent=1, ensure_ascii=False)
+        (making / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        try:
+            publish(making, packs, manifest["fingerprint"])
+        except OSError as error:
+            raise DataError(f"cannot write packs to {packs!r}: {error}") from error
+    return Made(manifest["fingerprint"], manifest, tuple(records))
+
+
+def _manifest(
+    source: Source, records: list[ClipRecord], dropped: dict[str, str], content_digest: str
+) -> dict[str, Any]:
+    kept = [record for record in records if not record.broken]
+
+    def per_class(chosen: list[Clip]) -> dict[str, int]:
+        counts = Counter(clip.label for clip in chosen)
+        return {name: counts[label] for label, name in enumerate(source.class_names)}
+
+    return {
+        "format": PACK_FORMAT,
+        "name": source.name,
+        "fingerprint": source.fingerprint or content_digest[: fingerprints.LENGTH],
+        "content_digest": content_digest,
+        "sample_rate": source.sample_rate,
+        "class_names": list(source.class_names),
+        "folds": {str(fold): name for fold, name in source.fold_names.items()},
+        "num_clips": len(kept),
+        "num_samples": max(_pack_length(record, source) for record in kept),
+        "kept": per_class([record.clip for record in kept]),
+        "dropped_per_class": per_class([record.clip for record in records if record.broken]),
+        "dropped": dropped,
+        "notes": list(notes_of(source, records)),
+        "tools": tools(),
+        "root_hint": source.root,
+        "licence": source.licence,
+    }
+
+
+def _pack_length(record: ClipRecord, source: Source) -> int:
+    return round((record.frames or 0) * source.sample_rate / (record.rate_hz or 1))
+
+
+class _Writer:
+    """Writes the usable clips in batches, so that memory does not grow with the dataset."""
+
+    def __init__(self, path: Path, source: Source):
+        import pyarrow as pa
+
+        self.content = fingerprints.Content(
+            source.sample_rate, source.class_names, source.fold_names
+        )
+        self._schema = pa.schema(
+            [
+                ("clip_id", pa.string()),
+                ("label", pa.int32()),
+                ("fold", pa.int32()),
+                ("source_id", pa.string()),
+                ("num_samples", pa.int64()),
+                pa.field("waveform", pa.large_list(pa.field("item", pa.int16(), nullable=False))),
+            ]
+        )
+        self._writer = pa.ipc.new_file(str(path), self._schema)
+        self._clips: list[Clip] = []
+        self._waves: list[np.ndarray] = []
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._flush()
+        self._writer.close()
+
+    def add(self, seen: Examined) -> None:
+        if seen.pcm is None:
+            return
+        clip = seen.record.clip
+        self.content.add(clip.clip_id, clip.label, clip.fold, seen.pcm)
+        self._clips.append(clip)
+        self._waves.append(seen.pcm)
+        if len(self._clips) == _CLIPS_PER_BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        if not self._clips:
+            return
+        lengths = np.array([len(wave) for wave in self._waves], np.int64)
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        waveform: pa.LargeListArray = pa.LargeListArray.from_arrays(
+            pa.array(offsets, pa.int64()),
+            pa.array(np.concatenate(self._waves)),
+            type=self._schema.field("waveform").type,
+        )
+        columns = [
+            pa.array([clip.clip_id for clip in self._clips]),
+            pa.array([clip.label for clip in self._clips], pa.int32()),
+            pa.array([clip.fold for clip in self._clips], pa.int32()),
+            pa.array([clip.source_id for clip in self._clips]),
+            pa.array(lengths),
+            waveform,
+        ]
+        self._writer.write_batch(pa.record_batch(columns, schema=self._schema))
+        self._clips, self._waves = [], []

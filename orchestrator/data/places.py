@@ -1,0 +1,191 @@
+"""Where packs lie: a local directory, or any address that pyarrow can open.
+
+A local pack is written beside its final place and renamed, so it is there whole or not at all. An
+object store cannot rename: there `pack.json` is uploaded last, and a pack without it does not
+exist. A remote pack is copied once per host and then memory-mapped like a local one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import DataError
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
+
+CLIPS = "clips.arrow"
+MANIFEST = "pack.json"
+_STALE_AFTER_S = 24 * 3600
+
+
+def is_local(address: str) -> bool:
+    """Whether an address names a directory of this host."""
+    return "://" not in address or address.startswith("file://")
+
+
+def local_path(address: str) -> Path:
+    """Turn a local path or `file://` address into a path; `~` is the home directory."""
+    return Path(address.removeprefix("file://")).expanduser()
+
+
+def join(address: str, *parts: str) -> str:
+    """Append names to a path or address."""
+    if is_local(address):
+        return str(local_path(address).joinpath(*parts))
+    return "/".join([address.rstrip("/"), *parts])
+
+
+def resolve(address: str) -> tuple[FileSystem, str]:
+    """Open a remote address.
+
+    Raises:
+        DataError: pyarrow does not know the scheme, or cannot reach the place.
+    """
+    from pyarrow.fs import FileSystem
+
+    try:
+        return FileSystem.from_uri(address)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"cannot open {address!r}: {error}; give a local directory or an address that "
+            "pyarrow.fs understands (s3://, gs://, abfs://, hdfs://)"
+        ) from error
+
+
+def read_text(address: str) -> str | None:
+    """Read a small file, or return None where there is none."""
+    try:
+        if is_local(address):
+            return local_path(address).read_text(encoding="utf-8")
+        filesystem, path = resolve(address)
+        with filesystem.open_input_stream(path) as stream:
+            return stream.read().decode()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def write_text(address: str, text: str) -> None:
+    """Write a small file so that a reader sees the old one or the new one, never a part."""
+    if is_local(address):
+        path = local_path(address)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=".making-", delete=False
+        ) as file:
+            file.write(text)
+        # The temporary file is private to its owner; what stands in its place is for everyone.
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, path)
+        return
+    filesystem, path = resolve(address)
+    filesystem.create_dir(path.rpartition("/")[0], recursive=True)
+    with filesystem.open_output_stream(path) as stream:
+        stream.write(text.encode())
+
+
+@contextlib.contextmanager
+def workshop(packs: str) -> Iterator[Path]:
+    """Give a directory to make a pack in, on the file system that `publish` renames within.
+
+    It is removed afterwards whatever happens; one that a killed process left behind is removed
+    after a day.
+    """
+    parent = local_path(packs) if is_local(packs) else Path(tempfile.gettempdir())
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        making = Path(tempfile.mkdtemp(prefix=".making-", dir=parent))
+    except OSError as error:
+        raise DataError(f"cannot write packs to {packs!r}: {error}") from error
+    if is_local(packs):
+        _sweep_out(parent)
+    try:
+        yield making
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def publish(making: Path, packs: str, fingerprint: str) -> None:
+    """Move a finished pack to its place; one that is there already stays as it is."""
+    if is_local(packs):
+        final = local_path(packs) / fingerprint
+        # mkdtemp made it private to its owner; a pack is for everyone on the host.
+        making.chmod(0o755)
+        try:
+            making.rename(final)
+        except OSError:
+            if not (final / MANIFEST).is_file():
+                raise
+        return
+    filesystem, path = resolve(join(packs, fingerprint))
+    filesystem.create_dir(path, recursive=True)
+    for name in (CLIPS, MANIFEST):
+        with (
+            (making / name).open("rb") as file,
+            filesystem.open_output_stream(f"{path}/{name}") as stream,
+        ):
+            shutil.copyfileobj(file, stream, 1 << 22)
+
+
+def default_cache_dir() -> str:
+    """Return where copies of remote packs go if nobody says otherwise."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return str(Path(base) / "audio-ablation-orchestrator" / "packs")
+
+
+def local_copy(pack_uri: str, cache_dir: str | None = None) -> Path:
+    """Bring a pack onto this host, once, however many processes ask.
+
+    Args:
+        pack_uri: a pack's directory: `<packs>/<fingerprint>`, local or remote.
+        cache_dir: where copies are kept; a per-user cache directory by default. Not used for a
+            local pack, which is mapped where it lies.
+
+    Returns:
+        A local directory with `clips.arrow` and `pack.json`.
+
+    Raises:
+        DataError: there is no finished pack at that address.
+    """
+    if is_local(pack_uri):
+        return local_path(pack_uri)
+    cache = Path(cache_dir or default_cache_dir()).expanduser()
+    fingerprint = pack_uri.rstrip("/").rpartition("/")[2]
+    final = cache / fingerprint
+    if (final / MANIFEST).is_file():
+        return final
+    cache.mkdir(parents=True, exist_ok=True)
+    # The kernel lets go of the lock when its holder dies, so nobody waits for the dead.
+    with (cache / f".{fingerprint}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (final / MANIFEST).is_file():
+            return final
+        filesystem, path = resolve(pack_uri)
+        with workshop(str(cache)) as making:
+            for name in (MANIFEST, CLIPS):
+                try:
+                    with (
+                        filesystem.open_input_stream(f"{path}/{name}") as stream,
+                        (making / name).open("wb") as file,
+                    ):
+                        shutil.copyfileobj(stream, file, 1 << 22)
+                except FileNotFoundError as error:
+                    raise DataError(f"no pack at {pack_uri}: {name} is not there") from error
+            publish(making, str(cache), fingerprint)
+    return final
+
+
+def _sweep_out(parent: Path) -> None:
+    for left in parent.glob(".making-*"):
+        with contextlib.suppress(OSError):
+            newest = max(path.stat().st_mtime for path in [left, *left.glob("*")])
+            if time.time() - newest > _STALE_AFTER_S:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
