@@ -1,0 +1,96 @@
+"""Which clip comes when, and with which random numbers: pure functions of seed, epoch and clip.
+
+Nothing here has state, so a run that resumes at an epoch boundary sees the same clips with the
+same augmentation, and neither batch size nor the number of workers changes what a clip looks like.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+
+
+def epoch_order(num_clips: int, *, seed: int, epoch: int) -> np.ndarray:
+    """Shuffle the clips of one epoch.
+
+    Args:
+        num_clips: how many clips there are.
+        seed: the experiment's seed.
+        epoch: counted from 0.
+
+    Returns:
+        `(num_clips,)` int64, a permutation of 0 to num_clips - 1.
+
+    Raises:
+        ValueError: an argument is negative.
+    """
+    _check(num_clips=num_clips, epoch=epoch)
+    keys = _hash(np.arange(num_clips), seed=seed, epoch=epoch, stream=1)
+    # Equal keys are next to impossible, and a stable sort keeps even them reproducible.
+    return np.argsort(keys, kind="stable").astype(np.int64)
+
+
+def clip_seeds(clip_indices: np.ndarray, *, seed: int, epoch: int) -> np.ndarray:
+    """Give every clip its own random seed for an epoch, by splitmix64.
+
+    Args:
+        clip_indices: `(batch,)` integers, places in the pack.
+        seed: the experiment's seed.
+        epoch: counted from 0.
+
+    Returns:
+        `(batch,)` int64, 0 to 2^63 - 1. A clip's seed does not depend on its neighbours in the
+        batch, nor on the rank that trains it.
+
+    Raises:
+        ValueError: `epoch` is negative.
+    """
+    _check(epoch=epoch)
+    return (_hash(clip_indices, seed=seed, epoch=epoch, stream=2) >> np.uint64(1)).astype(np.int64)
+
+
+def shard(order: np.ndarray, rank: int, world: int) -> np.ndarray:
+    """Take one rank's part of an order: every `world`-th clip from `rank` on.
+
+    A global batch of `world * n` clips is thus the same set however many ranks share it. The
+    parts differ in length by one at most; nothing is repeated and nothing is left out.
+
+    Args:
+        order: `(num_clips,)` integers.
+        rank: 0 to world - 1.
+        world: number of ranks.
+
+    Returns:
+        The rank's part of `order`, a view.
+
+    Raises:
+        ValueError: the rank is not one of the world's.
+    """
+    if not 0 <= rank < world:
+        raise ValueError(f"rank is {rank} of {world} ranks; give 0 to {world - 1}")
+    return order[rank::world]
+
+
+def _check(**counts: int) -> None:
+    for name, value in counts.items():
+        if value < 0:
+            raise ValueError(f"{name} is {value}; give 0 or more")
+
+
+def _splitmix64(state: np.ndarray) -> np.ndarray:
+    """Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014."""
+    with np.errstate(over="ignore"):
+        mixed = state + _GAMMA
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * _MIX_1
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * _MIX_2
+        return mixed ^ (mixed >> np.uint64(31))
+
+
+def _hash(indices: np.ndarray, *, seed: int, epoch: int, stream: int) -> np.ndarray:
+    state = np.zeros(1, np.uint64)
+    for part in (stream, seed, epoch):
+        state = _splitmix64(state ^ np.uint64(part % 2**64))
+    return _splitmix64(state ^ np.asarray(indices).astype(np.int64).astype(np.uint64))
