@@ -1,0 +1,246 @@
+"""Kinds of made-up sound events, as functions of time and a random generator.
+
+Each takes `(rng, time_s)`, with `time_s` `(samples,)` in seconds from the event's start, and
+returns `(samples,)` float64 of any level. The ranges of neighbouring kinds overlap on purpose (a
+sweep may be as short as a chirp, a siren as slow as a voice's vibrato), so that a classifier has
+something to learn. The order is fixed: a kind is known by its place in `more_sounds.SOUNDS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.random import Generator
+
+Sound = Callable[[Generator, np.ndarray], np.ndarray]
+TAU = 2 * np.pi
+
+
+def log_uniform(rng: Generator, low: float, high: float) -> float:
+    """Draw between two positive numbers, every octave as likely as the next."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def rate_hz(time_s: np.ndarray) -> float:
+    """Return the sample rate of a time axis."""
+    return 1.0 / (time_s[1] - time_s[0])
+
+
+def tone(frequency_hz: np.ndarray | float, time_s: np.ndarray) -> np.ndarray:
+    """A sine whose frequency may change from sample to sample."""
+    steps = np.broadcast_to(frequency_hz, time_s.shape) / rate_hz(time_s)
+    return np.sin(TAU * np.cumsum(steps))
+
+
+def harmonics(f0_hz: np.ndarray, time_s: np.ndarray, *, roll_off: float, count: int) -> np.ndarray:
+    """Partials of a fundamental, each `roll_off` times as loud as the one below."""
+    phase = TAU * np.cumsum(f0_hz / rate_hz(time_s))
+    number = np.arange(1, count + 1)[:, None]
+    audible = number * f0_hz.max() < 0.45 * rate_hz(time_s)
+    return (audible * roll_off ** (number - 1) * np.sin(number * phase)).sum(axis=0)
+
+
+def coloured_noise(
+    rng: Generator,
+    time_s: np.ndarray,
+    *,
+    slope: float = 0.0,
+    low_hz: float = 0.0,
+    high_hz: float = np.inf,
+) -> np.ndarray:
+    """Gaussian noise with power falling as 1 / f^slope inside a band with soft edges."""
+    spectrum = np.fft.rfft(rng.standard_normal(len(time_s)))
+    frequency_hz = np.fft.rfftfreq(len(time_s), 1 / rate_hz(time_s))
+    gain = np.maximum(frequency_hz, 20.0) ** (-slope / 2)
+    if low_hz > 0:
+        gain /= np.sqrt(1 + (low_hz / np.maximum(frequency_hz, 1e-3)) ** 8)
+    if np.isfinite(high_hz):
+        gain /= np.sqrt(1 + (frequency_hz / high_hz) ** 8)
+    return np.fft.irfft(spectrum * gain, len(time_s))
+
+
+def hits(
+    time_s: np.ndarray,
+    onsets_s: np.ndarray,
+    levels: np.ndarray,
+    hit: Callable[[np.ndarray, int], np.ndarray],
+) -> np.ndarray:
+    """Lay `hit(time since its onset, its number)` at every onset."""
+    out = np.zeros_like(time_s)
+    for number, (onset_s, level) in enumerate(zip(onsets_s, levels, strict=True)):
+        start = int(np.searchsorted(time_s, onset_s))
+        out[start:] += level * hit(time_s[: len(time_s) - start], number)
+    return out
+
+
+def regular(rng: Generator, time_s: np.ndarray, per_second: float, jitter: float) -> np.ndarray:
+    """Onsets at a steady pace; `jitter` is the deviation as a part of the period."""
+    count = max(2, int(time_s[-1] * per_second))
+    onsets = np.arange(count) + jitter * rng.uniform(-0.5, 0.5, count)
+    return np.maximum(onsets / per_second, 0.0)
+
+
+def modes(
+    rng: Generator, time_s: np.ndarray, ratios: np.ndarray, f0_hz: float, decay_s: float
+) -> np.ndarray:
+    """Decaying partials of a struck body; higher ones die sooner."""
+    ratios = ratios[ratios * f0_hz < 0.45 * rate_hz(time_s)]
+    levels = rng.uniform(0.3, 1.0, len(ratios))[:, None]
+    decays = np.exp(-time_s * ratios[:, None] ** 0.7 / decay_s)
+    return (levels * decays * np.sin(TAU * f0_hz * ratios[:, None] * time_s)).sum(axis=0)
+
+
+def _sweep(rng: Generator, time_s: np.ndarray, direction: int) -> np.ndarray:
+    low_hz = log_uniform(rng, 200, 1500)
+    high_hz = low_hz * log_uniform(rng, 1.3, 4.0)
+    part = time_s / time_s[-1]
+    part = part if direction > 0 else 1 - part
+    wave = tone(low_hz * (high_hz / low_hz) ** part, time_s)
+    return wave + rng.uniform(0, 0.4) * wave**3
+
+
+def tone_sweep_up(rng: Generator, time_s: np.ndarray) -> np.ndarray:
+    """A tone that rises by a third to two octaves."""
+    return _sweep(rng, time_s, +1)
+
+
+def tone_sweep_down(rng: Generator, time_s: np.ndarray) -> np.ndarray:
+    """A tone that falls by a third to two octaves."""
+    return _sweep(rng, time_s, -1)
+
+
+def voice(rng: Generator, time_s: np.ndarray) -> np.ndarray:
+    """A harmonic tone with vibrato and two formants."""
+    f0_hz = log_uniform(rng, 90, 350)
+    vibrato = 1 + rng.uniform(0.01, 0.06) * np.sin(TAU * rng.uniform(4, 8) * time_s)
+    glide = 1 + rng.uniform(-0.2, 0.2) * time_s / time_s[-1]
+    wave = harmonics(f0_hz * vibrato * glide, time_s, roll_off=0.9, count=24)
+    spectrum = np.fft.rfft(wave)
+    frequency_hz = np.fft.rfftfreq(len(wave), 1 / rate_hz(time_s))
+    gain = 0.05
+    for low_hz, high_hz in ((300, 900), (900, 2600)):
+        centre_hz = rng.uniform(low_hz, high_hz)
+        gain = gain + np.exp(-(((frequency_hz - centre_hz) / (0.15 * centre_hz + 60)) ** 2))
+    return np.fft.irfft(spectrum * gain, len(wave))
+
+
+def click_train(rng: Generator, time_s: np.ndarray) -> np.ndarray:
+    """Short damped clicks at a steady pace."""
+    f0_hz = log_uniform(rng, 600, 4000)
+    onsets = regular(rng, time_s, log_uniform(rng, 4, 25), 0.1)
+    decay_s = log_uniform(rng, 0.001, 0.006)
+    levels = rng.uniform(0.6, 1.0, len(onsets))
+    return hits(time_s, onsets, levels, lambda t, _: np.exp(-t / decay_s) * np.sin(TAU * f0_hz * t))
+
+
+def noise_burst(rng: Generator, time_s: np.ndarray) -> np.ndarray:
+    """One burst of broad noise with a quick attack and a decay."""
+    noise = coloured_noise(rng, time_s, slope=rng.uniform(0, 1), low_hz=log_uniform(rng, 100, 1500))
+    attack_s = log_uniform(rng, 0.003, 0.06)
+    decay_s = log_uniform(rng, 0.06, 0.5)
+    return noise * (1 - np.exp(-time_s / attack_s)) * np.exp(-time_s / decay_s)
+
+
+def wind(rng: Generator, time_s: np.ndarray) -> np.ndarray:
+    """Low band noise in slow gusts."""
+    centre_hz = log_uniform(rng, 150, 1200)
+    noise = coloured_noise(rng, time_s, slope=1.0, low_hz=0.6 * centre_hz, high_hz=1.7 * centre_hz)
+    gusts = np.sin(TAU * rng.uniform(0.3, 2.0) * time_s + rng.uniform(0, TAU))
+    return noise * (0.6 + 0.4 * gusts)
+
+
+def bouncing_ball(rng: Generator, time_s: np.ndarray) -> np.ndarray:
+    """Impacts that follow each other ever faster and softer."""
+    restitution = rng.uniform(0.6, 0.85)
+    gaps = time_s[-1] * rng.uniform(0.25, 0.45) * restitution ** np.arange(14)
+    onsets = np.concatenate([[0.0], np.cumsum(gaps)])
+    f0_hz, decay_s = log_uniform(rng, 120, 900), log_uniform(rng, 0.008, 0.05)
+    levels = restitution ** np.arange(len(onsets))
+    return hits(time_s, onsets, levels, lambda t, _: np.exp(-t / decay_s) * np.sin(TAU * f0_hz * t))
+
+
+def siren(rng: Generator, time_s: np.ndarray) -> np.ndarray:
+    """A tone that wails up and down."""
+    centre_hz = log_uniform(rng, 350, 1500)
+    wail = np.sin(TAU * log_uniform(rng, 0.8, 5.0) * time_s + rng.uniform(0, TAU))
+    frequency_hz = centre_hz * rng.uniform(1.15, 1.6) ** wail
+    return harmonics(frequency_hz, time_s, roll_off=rng.uniform(0.1, 0.5), count=4)
+
+
+def bell(rng: Generator, time_s: np.ndarray) -> np.ndarray:
+    """Frequency modulation with an index that dies away (Chowning, 1973)."""
+    carrier_hz = log_uniform(rng, 250, 1500)
+    ratio = rng.choice([1.4, 1.41, 2.4, 3.5]) * rng.uniform(0.98, 1.02)
+    decay_s = log_uniform(rng, 0.15, 0.9)
+    index = rng.uniform(1, 5) * np.exp(-time_s / (0.6 * decay_s))
+    modulator = index * np.sin(TAU * carrier_hz * ratio * time_s)
+    return np.exp(-time_s / decay_s) * np.sin(TAU * carrier_hz * time_s + modulator)
+
+
+def bird_chirps(rng: Generator, time_s: np.ndarray) -> np.ndarray:
+    """Short whistles that glide, a few in a row."""
+    f0_hz, length_s = log_uniform(rng, 1500, 5000), rng.uniform(0.04, 0.18)
+    bend = rng.uniform(-0.5, 0.5)
+    onsets = regular(rng, time_s, log_uniform(rng, 2.5, 8), 0.3)
+
+    def chirp(since_s: np.ndarray, _: int) -> np.ndarray:
+        part = np.minimum(since_s / length_s, 1.0)
+        return np.sin(np.pi * part) ** 2 * tone(f0_hz * (1 + bend * part), since_s)
+
+    onsets = onsets[time_s[-1] - onsets > 0.01]
+    return hits(time_s, onsets, rng.uniform(0.5, 1, len(onsets)), chirp)
+
+
+def rain(rng: Generator, time_s: np.ndarray) -> np.ndarray:
+    """Crackle: many faint drops at random moments over a hiss."""
+    drops = (rng.random(len(time_s)) < log_uniform(rng, 40, 400) / rate_hz(time_s)) * 1.0
+    drops *= rng.exponential(1.0, len(time_s))
+    decay_s = log_uniform(rng, 0.0005, 0.003)
+    kernel = np.exp(-time_s[:256] / decay_s) * np.sin(
+        TAU * log_uniform(rng, 1500, 5000) * time_s[:256]
+    )
+    hiss = coloured_noise(rng, time_s, low_hz=1000)
+    return np.convolve(drops, kernel)[: len(time_s)] + rng.uniform(0.02, 0.1) * hiss
+
+
+def engine_hum(rng: Generator, time_s: np.ndarray) -> np.ndarray:
+    """A low harmonic hum with rough strokes."""
+    f0_hz = log_uniform(rng, 35, 130)
+    drift = 1 + rng.uniform(-0.15, 0.15) * time_s / time_s[-1]
+    wave = harmonics(f0_hz * drift, time_s, roll_off=rng.uniform(0.75, 0.92), count=20)
+    strokes = 1 + rng.uniform(0.2, 0.8) * np.sin(TAU * f0_hz / 2 * time_s)
+    return wave * strokes + rng.uniform(0.2, 1.0) * coloured_noise(rng, time_s, high_hz=900)
+
+
+def telephone(rng: Generator, time_s: np.ndarray) -> np.ndarray:
+    """Dialled digits, two tones each (ITU-T Q.23)."""
+    length_s = rng.uniform(0.05, 0.16)
+    onsets = regular(rng, time_s, rng.uniform(3, 6.5), 0.1)
+    low_hz = rng.choice([697, 770, 852, 941], len(onsets))
+    high_hz = rng.choice([1209, 1336, 1477, 1633], len(onsets))
+
+    def digit(since_s: np.ndarray, number: int) -> np.ndarray:
+        tones = np.sin(TAU * low_hz[number] * since_s) + np.sin(TAU * high_hz[number] * since_s)
+        return (since_s < length_s) * tones
+
+    return hits(time_s, onsets, np.ones(len(onsets)), digit)
+
+
+def metallic_ring(rng: Generator, time_s: np.ndarray) -> np.ndarray:
+    """A struck bar: the partials of a free beam, slightly detuned."""
+    ratios = np.array([1.0, 2.756, 5.404, 8.933, 13.34]) * rng.uniform(0.97, 1.03, 5)
+    return modes(rng, time_s, ratios, log_uniform(rng, 300, 1600), log_uniform(rng, 0.15, 1.0))
+
+
+def water_drops(rng: Generator, time_s: np.ndarray) -> np.ndarray:
+    """Bubbles: short tones that rise as they fade."""
+    onsets = np.sort(rng.uniform(0, 0.9 * time_s[-1], rng.integers(2, 8)))
+    f0_hz = np.array([log_uniform(rng, 400, 2200) for _ in onsets])
+    decay_s, rise = log_uniform(rng, 0.015, 0.06), rng.uniform(2, 12)
+
+    def drop(since_s: np.ndarray, number: int) -> np.ndarray:
+        phase = f0_hz[number] * (since_s + rise * since_s**2 / 2)
+        return np.exp(-since_s / decay_s) * np.sin(TAU * phase)
+
+    return hits(time_s, onsets, rng.uniform(0.4, 1, len(onsets)), drop)
