@@ -1,0 +1,6 @@
+"""The store: one directory per trial on any file system, the only truth about what was trained."""
+
+from orchestrator.store.locks import Holder, LockHeld
+from orchestrator.store.store import Store
+
+__all__ = ["Holder", "LockHeld", "Store"]

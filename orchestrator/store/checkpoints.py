@@ -1,0 +1,166 @@
+"""Checkpoints: tensors as safetensors, everything else as JSON, committed together.
+
+The tensors' file carries its digest in its name; the JSON beside it names that file and is written
+last. So a process that dies between the two leaves the old pair, whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import CheckpointError
+from orchestrator.store.files import TEMPORARY, Files
+from orchestrator.store.local import LocalFiles
+
+if TYPE_CHECKING:
+    import torch
+
+_ATTEMPTS = 5
+
+
+def save(
+    files: Files, folder: str, which: str, tensors: Mapping[str, torch.Tensor], meta: Mapping
+) -> None:
+    """Write a checkpoint and delete the one it replaces."""
+    from safetensors.torch import save_file
+
+    scratch = files.scratch(f"{folder}/{which}.safetensors")
+    try:
+        save_file(_separate(tensors), scratch)
+        digest = _digest(scratch)
+        name = f"{which}-{digest[:16]}.safetensors"
+        files.adopt(scratch, f"{folder}/{name}")
+    finally:
+        scratch.unlink(missing_ok=True)
+    pointer = {"file": name, "sha256": digest, "meta": dict(meta)}
+    files.write(f"{folder}/{which}.json", json.dumps(pointer).encode())
+    for other in files.names(folder):
+        if other != name and _belongs(other, which):
+            files.delete(f"{folder}/{other}")
+
+
+def load(
+    files: Files, folder: str, which: str
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+    """Read a checkpoint back; None where there is none.
+
+    Raises:
+        CheckpointError: the files are damaged.
+    """
+    from safetensors.torch import load as load_bytes
+
+    for _ in range(_ATTEMPTS):
+        pointer = read_pointer(files, folder, which)
+        if pointer is None:
+            return None
+        data = files.read(f"{folder}/{pointer['file']}")
+        if data is None:
+            continue  # A newer checkpoint replaced it between the two reads.
+        _check(hashlib.sha256(data).hexdigest(), files, folder, pointer)
+        return load_bytes(data), pointer["meta"]
+    raise _missing(files, folder, pointer)
+
+
+def local_path(files: Files, folder: str, which: str) -> Path | None:
+    """Return a local path of the tensors' file, copied into a cache if it lies elsewhere."""
+    for _ in range(_ATTEMPTS):
+        pointer = read_pointer(files, folder, which)
+        if pointer is None:
+            return None
+        if isinstance(files, LocalFiles):
+            path = files.root / folder / pointer["file"]
+        else:
+            path = _cache() / f"{pointer['sha256']}.safetensors"
+            if not path.exists():
+                descriptor, scratch = tempfile.mkstemp(TEMPORARY, dir=path.parent)
+                os.close(descriptor)
+                try:
+                    if files.fetch(f"{folder}/{pointer['file']}", Path(scratch)):
+                        _check(_digest(Path(scratch)), files, folder, pointer)
+                        os.replace(scratch, path)
+                finally:
+                    Path(scratch).unlink(missing_ok=True)
+        if path.exists():
+            return path
+    raise _missing(files, folder, pointer)
+
+
+def delete(files: Files, folder: str, which: str) -> None:
+    """Delete a checkpoint: first the pointer, so that no half of it can be loaded."""
+    files.delete(f"{folder}/{which}.json")
+    for name in files.names(folder):
+        if _belongs(name, which):
+            files.delete(f"{folder}/{name}")
+
+
+def read_pointer(files: Files, folder: str, which: str) -> dict[str, Any] | None:
+    """Return which file is current, its digest and the caller's meta; None where there is none.
+
+    Raises:
+        CheckpointError: the JSON is damaged.
+    """
+    path = f"{folder}/{which}.json"
+    data = files.read(path)
+    if data is None:
+        return None
+    try:
+        pointer = json.loads(data)
+        _ = pointer["file"], pointer["sha256"], pointer["meta"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{files.where(path)} is damaged ({error}); delete it and train the trial again"
+        ) from error
+    return pointer
+
+
+def _belongs(name: str, which: str) -> bool:
+    tensors = name.startswith(f"{which}-") and name.endswith(".safetensors")
+    return tensors or (name.startswith(f".{which}.") and name.endswith(TEMPORARY))
+
+
+def _separate(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return contiguous tensors in main memory of which no two share storage."""
+    seen: set[int] = set()
+    separate: dict[str, torch.Tensor] = {}
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().cpu().contiguous()
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() in seen or storage.nbytes() != tensor.nbytes:
+            tensor = tensor.clone()
+        seen.add(storage.data_ptr())
+        separate[name] = tensor
+    return separate
+
+
+def _check(found: str, files: Files, folder: str, pointer: Mapping[str, Any]) -> None:
+    if found != pointer["sha256"]:
+        raise CheckpointError(
+            f"{files.where(folder)}/{pointer['file']} is damaged (sha256 {found[:16]}..., expected "
+            f"{pointer['sha256'][:16]}...); delete it and train the trial again"
+        )
+
+
+def _missing(files: Files, folder: str, pointer: Mapping[str, Any] | None) -> CheckpointError:
+    name = pointer["file"] if pointer else "the tensors"
+    return CheckpointError(
+        f"{files.where(folder)}/{name} is missing although the JSON beside it names it; delete "
+        "the folder and train the trial again"
+    )
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(base) / "audio-ablation-orchestrator" / "checkpoints"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,66 @@
+"""The half of the store that keeps what was declared."""
+
+from __future__ import annotations
+
+from orchestrator.errors import StoreError, unknown
+from orchestrator.records import PlanRecord
+from orchestrator.store import forms
+from orchestrator.store.files import Files
+
+
+class PlanShelf:
+    """Plans and their history; see `Store`."""
+
+    def __init__(self, files: Files, uri: str):
+        self.files = files
+        self.uri = uri
+
+    def write_plan(self, plan: PlanRecord) -> None:
+        """Store a declaration and add it to the sweep's history.
+
+        A plan that says the same as the stored one leaves that one, with its time, as it is.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        current = self.read_plan(plan.sweep)
+        form = plan.to_json()
+        if current is not None and forms.same_declaration(current.to_json(), form):
+            return
+        folder = forms.sweep_folder(plan.sweep)
+        self.files.append(f"{folder}/plans.jsonl", forms.dump(form) + b"\n")
+        self.files.write(f"{folder}/plan.json", forms.dump(form, indent=1))
+
+    def read_plan(self, sweep: str) -> PlanRecord | None:
+        """Return a sweep's latest declaration, or None where there is none.
+
+        Raises:
+            StoreError: it is damaged.
+        """
+        path = f"{forms.sweep_folder(sweep)}/plan.json"
+        data = self.files.read(path)
+        return None if data is None else forms.parse_plan(data, where=self.files.where(path))
+
+    def require_plan(self, sweep: str) -> PlanRecord:
+        """Return a sweep's latest declaration.
+
+        Raises:
+            StoreError: there is no such sweep; names those that are there.
+        """
+        plan = self.read_plan(sweep)
+        if plan is None:
+            hint = f"The store is {self.uri}; another is given with --store."
+            raise StoreError(unknown("sweep", sweep, self.sweeps(), hint=hint))
+        return plan
+
+    def read_plans(self, sweep: str) -> list[PlanRecord]:
+        """Return every declaration of a sweep, the first one first."""
+        path = f"{forms.sweep_folder(sweep)}/plans.jsonl"
+        lines = (self.files.read(path) or b"").splitlines()
+        return [forms.parse_plan(line, where=self.files.where(path)) for line in lines]
+
+    def sweeps(self) -> list[str]:
+        """Return the names of the sweeps that were declared, sorted."""
+        names = self.files.names("sweeps")
+        versions = self.files.versions([f"sweeps/{name}/plan.json" for name in names])
+        return [name for name, version in zip(names, versions, strict=True) if version]

@@ -1,0 +1,229 @@
+"""One directory per trial and one per sweep.
+
+trials/<id>/record.json, predictions-{last,best}.arrow, lock
+trials/<id>/checkpoints/{last,best}.json, {last,best}-<digest>.safetensors
+sweeps/<sweep>/plan.json, plans.jsonl (every declaration), synced-*.json
+packs/, logs/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from orchestrator.errors import StoreError
+from orchestrator.records import TrialRecord
+from orchestrator.store import checkpoints, forms, locks, tables
+from orchestrator.store.local import LocalFiles
+from orchestrator.store.places import open_files
+from orchestrator.store.plans import PlanShelf
+
+if TYPE_CHECKING:
+    import torch
+
+    from orchestrator.predictions import Predictions
+
+Which = Literal["last", "best"]
+_THREADS = 16
+
+
+class Store(PlanShelf):
+    """Records, predictions, checkpoints and plans. Safe to use from threads and to pickle.
+
+    Attributes:
+        files: whole files below the store's folder, by relative path.
+        uri: the absolute folder, or the file-system URI, that opens this store from anywhere.
+    """
+
+    @classmethod
+    def open(cls, uri: str | Path, *, create: bool = True) -> Store:
+        """Open a store.
+
+        Args:
+            uri: a folder, or a URI such as `s3://bucket/folder`.
+            create: make it if it is not there, and check that it can be written.
+
+        Raises:
+            StoreError: the place cannot be made or written, or is not there.
+        """
+        return cls(*open_files(uri, create=create))
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return Store.open, (self.uri,)
+
+    def __repr__(self) -> str:
+        return f"Store({self.uri!r})"
+
+    @property
+    def local_path(self) -> Path | None:
+        """The folder, or None where the store is not on a local file system."""
+        return self.files.root if isinstance(self.files, LocalFiles) else None
+
+    @property
+    def packs_uri(self) -> str:
+        """Where packs lie: a folder or a URI."""
+        return self.files.where("packs")
+
+    # Records
+
+    def write_record(self, record: TrialRecord) -> None:
+        """Replace a trial's record atomically.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        self.files.write(forms.record_path(record.id), forms.dump(record.to_json()))
+
+    def read_record(self, trial_id: str) -> TrialRecord | None:
+        """Return a trial's record, or None before its first.
+
+        Raises:
+            StoreError: it is damaged or cannot be read.
+        """
+        path = forms.record_path(trial_id)
+        data = self.files.read(path)
+        if data is None:
+            return None
+        return forms.parse_record(trial_id, data, where=self.files.where(path))
+
+    def read_records(self, ids: Iterable[str]) -> dict[str, TrialRecord]:
+        """Return the records of those trials that have one, in the order asked for.
+
+        Raises:
+            StoreError: some are damaged; names all of them.
+        """
+        wanted = list(dict.fromkeys(ids))
+        paths = [forms.record_path(trial_id) for trial_id in wanted]
+        records: dict[str, TrialRecord] = {}
+        damaged: list[str] = []
+        with ThreadPoolExecutor(_THREADS) as pool:
+            contents = pool.map(self.files.read, paths)
+            for trial_id, path, data in zip(wanted, paths, contents, strict=True):
+                if data is None:
+                    continue
+                try:
+                    where = self.files.where(path)
+                    records[trial_id] = forms.parse_record(trial_id, data, where=where)
+                except StoreError as error:
+                    damaged.append(str(error))
+        if damaged:
+            raise StoreError("\n".join(damaged))
+        return records
+
+    def record_versions(self, ids: Iterable[str]) -> dict[str, str]:
+        """Return for each trial a text that changes when its record does; empty without one."""
+        wanted = list(ids)
+        return dict(
+            zip(
+                wanted,
+                self.files.versions([forms.record_path(trial_id) for trial_id in wanted]),
+                strict=True,
+            )
+        )
+
+    # Predictions
+
+    def write_predictions(self, trial_id: str, which: Which, predictions: Predictions) -> None:
+        """Replace a trial's per-clip predictions atomically.
+
+        Args:
+            trial_id: the trial.
+            which: after the last or the best epoch.
+            predictions: one row per clip.
+
+        Raises:
+            StoreError: they cannot be written.
+        """
+        self.files.write(forms.predictions_path(trial_id, which), tables.dump(predictions))
+
+    def read_predictions(self, trial_id: str, which: Which) -> Predictions | None:
+        """Return a trial's per-clip predictions, or None where there are none.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        path = forms.predictions_path(trial_id, which)
+        data = self.files.read(path)
+        return None if data is None else tables.parse(data, where=self.files.where(path))
+
+    # Checkpoints
+
+    def save_checkpoint(
+        self,
+        trial_id: str,
+        which: Which,
+        tensors: Mapping[str, torch.Tensor],
+        meta: Mapping[str, Any],
+    ) -> None:
+        """Replace a trial's last or best checkpoint; a crash leaves the old or the new one.
+
+        Args:
+            trial_id: the trial.
+            which: only these two are kept.
+            tensors: name -> tensor on any device; shared storage is written out twice.
+            meta: whatever else is needed to go on, as JSON.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        checkpoints.save(self.files, forms.checkpoint_folder(trial_id), which, tensors, meta)
+
+    def load_checkpoint(
+        self, trial_id: str, which: Which
+    ) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+        """Return tensors (in main memory) and meta, or None where there is no checkpoint.
+
+        Raises:
+            CheckpointError: the digest does not match.
+        """
+        return checkpoints.load(self.files, forms.checkpoint_folder(trial_id), which)
+
+    def checkpoint_path(self, trial_id: str, which: Which) -> Path | None:
+        """Return a local path of the safetensors file, or None where there is no checkpoint.
+
+        The next `save_checkpoint` deletes it. From a remote store it is copied into a cache.
+        """
+        return checkpoints.local_path(self.files, forms.checkpoint_folder(trial_id), which)
+
+    def delete_checkpoint(self, trial_id: str, which: Which) -> None:
+        """Delete a checkpoint if there is one."""
+        checkpoints.delete(self.files, forms.checkpoint_folder(trial_id), which)
+
+    # Locks
+
+    def lock(
+        self,
+        trial_id: str,
+        *,
+        owner: str,
+        timeout_s: float | None = None,
+        on_wait: locks.OnWait | None = None,
+    ) -> AbstractContextManager[locks.Held]:
+        """Hold a trial, so that no other launch trains it.
+
+        On a local file system the kernel frees the lock when the process ends, however it ends.
+        Elsewhere it is a lease that expires two minutes after its holder died; see `locks.lease`.
+
+        Args:
+            trial_id: the trial.
+            owner: what this process calls itself in other processes' messages.
+            timeout_s: how long to wait; 0 tries once, None waits for ever.
+            on_wait: called with the holder when waiting begins and once a minute.
+
+        Raises:
+            LockHeld: when entered, if another holds it when the time is up.
+        """
+        path = f"{forms.trial_folder(trial_id)}/lock"
+        if isinstance(self.files, LocalFiles):
+            place = self.files.root / path
+            return locks.flock(place, trial_id, owner=owner, timeout_s=timeout_s, on_wait=on_wait)
+        return locks.lease(
+            self.files, path, trial_id, owner=owner, timeout_s=timeout_s, on_wait=on_wait
+        )
+
+    def try_lock(self, trial_id: str, *, owner: str) -> AbstractContextManager[locks.Held]:
+        """Hold a trial now or raise `LockHeld`."""
+        return self.lock(trial_id, owner=owner, timeout_s=0.0)

@@ -1,0 +1,63 @@
+"""Per-clip predictions as Arrow: one row per clip, the epoch in the schema's metadata."""
+
+from __future__ import annotations
+
+from orchestrator.errors import StoreError
+from orchestrator.predictions import Predictions
+
+
+def dump(predictions: Predictions) -> bytes:
+    """Return the Arrow IPC file.
+
+    Columns: `clip_id` string, `label` int64, `logits` fixed-size list of float32.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    clips, classes = predictions.logits.shape
+    if len(predictions.clip_ids) != clips or len(predictions.labels) != clips:
+        raise ValueError(
+            f"{len(predictions.clip_ids)} clip ids and {len(predictions.labels)} labels do not "
+            f"fit logits of {clips} clips"
+        )
+    flat = pa.array(np.ascontiguousarray(predictions.logits, dtype=np.float32).reshape(-1))
+    table = pa.table(
+        {
+            "clip_id": pa.array(predictions.clip_ids, pa.string()),
+            "label": pa.array(np.asarray(predictions.labels, dtype=np.int64)),
+            "logits": pa.FixedSizeListArray.from_arrays(flat, classes),
+        },
+        metadata={"epoch": str(predictions.epoch), "classes": str(classes)},
+    )
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def parse(data: bytes, *, where: str) -> Predictions:
+    """Read `dump`'s form back. The arrays are read-only.
+
+    Raises:
+        StoreError: it is not an Arrow file of that form; names `where`.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    try:
+        table = pa.ipc.open_file(pa.BufferReader(data)).read_all().combine_chunks()
+        metadata = table.schema.metadata or {}
+        classes = int(metadata[b"classes"])
+        logits = [chunk.flatten().to_numpy() for chunk in table["logits"].chunks]
+        flat = np.concatenate(logits) if len(logits) != 1 else logits[0]
+        return Predictions(
+            epoch=int(metadata[b"epoch"]),
+            clip_ids=tuple(table["clip_id"].to_pylist()),
+            labels=table["label"].to_numpy(),
+            logits=flat.reshape(-1, classes),
+        )
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise StoreError(
+            f"{where} cannot be read ({error}); delete it and its trial's record, and run the "
+            "sweep again"
+        ) from error
