@@ -48,8 +48,8 @@ def parse(data: bytes, *, where: str) -> Predictions:
         table = pa.ipc.open_file(pa.BufferReader(data)).read_all().combine_chunks()
         metadata = table.schema.metadata or {}
         classes = int(metadata[b"classes"])
-        logits = [chunk.flatten().to_numpy() for chunk in table["logits"].chunks]
-        flat = np.concatenate(logits) if len(logits) != 1 else logits[0]
+        chunks = [chunk.flatten().to_numpy() for chunk in table["logits"].chunks]
+        flat = chunks[0] if len(chunks) == 1 else np.zeros(0, np.float32)
         return Predictions(
             epoch=int(metadata[b"epoch"]),
             clip_ids=tuple(table["clip_id"].to_pylist()),
