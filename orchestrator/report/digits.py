@@ -1,0 +1,108 @@
+"""Numbers as a reader should see them: no digit that the spread does not support."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from orchestrator.stats import ALPHA
+
+MINUS = "−"
+NONE = "—"
+
+
+def decimals(half_width: float | None, *, default: int = 1, most: int = 4) -> int:
+    """Return how many decimals a number with this uncertainty deserves.
+
+    The rule of the Particle Data Group (Review of Particle Physics, section 5.3): two significant
+    digits of the uncertainty where its first three are 100 to 354, one where they are 355 to 949,
+    and two after rounding up beyond that.
+
+    Args:
+        half_width: of the interval, in the number's unit.
+        default: where there is no interval, or one without width.
+        most: never more than this.
+    """
+    if half_width is None or not math.isfinite(half_width) or half_width <= 0:
+        return default
+    exponent = math.floor(math.log10(half_width))
+    lead = round(half_width / 10.0**exponent * 100)
+    if lead >= 1000:
+        exponent, lead = exponent + 1, 100
+    if lead >= 950:
+        exponent, lead = exponent + 1, 100
+    return min(most, max(0, (1 if lead <= 354 else 0) - exponent))
+
+
+def number(value: float | None, places: int, *, signed: bool = False) -> str:
+    """Write a number with a true minus; `signed` adds a plus to what is above zero."""
+    if value is None:
+        return NONE
+    text = f"{abs(value):.{places}f}"
+    if float(text) == 0:
+        return text
+    return (MINUS if value < 0 else "+" if signed else "") + text
+
+
+def p_text(p_value: float | None) -> str:
+    """Write a p value: two digits, and more where rounding would reach the decision line."""
+    if p_value is None:
+        return NONE
+    if p_value < 0.0001:
+        return "<0.0001"
+    if p_value >= 0.9995:
+        return "1"
+    if p_value >= 0.995:
+        return f"{p_value:.3f}"
+    text = f"{p_value:.2f}" if p_value >= 0.0995 else f"{p_value:.2g}"
+    for digits in range(3, 12):
+        if (float(text) <= ALPHA) == (p_value <= ALPHA):
+            break
+        text = f"{p_value:.{digits}g}"
+    return text
+
+
+def quantity(value: float | None) -> str:
+    """Write a count with three digits and k, M, G or T; nothing known is a dash."""
+    if not value:
+        return NONE
+    for limit, suffix in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= limit * 0.9995:
+            return f"{_three(value / limit)}{suffix}"
+    return _three(value)
+
+
+def duration(seconds: float | None) -> str:
+    """Write a duration in the unit that a reader would choose."""
+    if not seconds:
+        return NONE
+    for limit, one, suffix in ((172_800, 86_400, "d"), (7_200, 3_600, "h"), (120, 60, "min")):
+        if seconds >= limit:
+            return f"{_three(seconds / one)} {suffix}"
+    return f"{_three(seconds)} s"
+
+
+def align(texts: Sequence[str]) -> list[str]:
+    """Pad numbers with spaces so that their decimal points stand under one another.
+
+    A text without digits (a dash, nothing) ends where the integers end.
+    """
+    heads = [_split(text)[0] for text in texts]
+    tails = [_split(text)[1] for text in texts]
+    head, tail = max(map(len, heads), default=0), max(map(len, tails), default=0)
+    return [h.rjust(head) + t.ljust(tail) for h, t in zip(heads, tails, strict=True)]
+
+
+def _split(text: str) -> tuple[str, str]:
+    digits = next((i for i, c in enumerate(text) if c.isdigit()), len(text))
+    end = digits
+    while end < len(text) and text[end].isdigit():
+        end += 1
+    return text[:end], text[end:]
+
+
+def _three(value: float) -> str:
+    """Three significant digits, no exponent."""
+    if value >= 99.95:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"

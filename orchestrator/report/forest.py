@@ -1,0 +1,60 @@
+"""The forest plot: paired differences with intervals, in the table's row order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.report.rows import Summary
+from orchestrator.stats import PairedDifference, Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One row of the forest.
+
+    Attributes:
+        label: arm, or `arm − reference` where the reference is not the baseline.
+        arm: whose colour it has.
+        mean: paired difference in the metric's unit; None where there is none.
+        low: of its interval; None where there is none.
+        high: likewise.
+        replicates: single paired differences.
+        called: whether the adjusted test calls it.
+    """
+
+    label: str
+    arm: str
+    mean: float | None
+    low: float | None
+    high: float | None
+    replicates: tuple[float, ...]
+    called: bool
+
+
+def forest_lines(summary: Summary) -> list[Line]:
+    """Return a line per arm but the baseline, then one per declared contrast between arms."""
+    lines = []
+    for arm in summary.arms:
+        if arm.name == summary.plan.baseline:
+            continue
+        contrast = summary.against_baseline(arm.name)
+        lines.append(_line(arm.name, arm.name, arm.to_baseline, contrast and contrast.verdict))
+    for contrast in summary.contrasts:
+        if contrast.reference != summary.plan.baseline:
+            label = f"{contrast.arm} − {contrast.reference}"
+            lines.append(_line(label, contrast.arm, contrast.difference, contrast.verdict))
+    return lines
+
+
+def _line(
+    label: str, arm: str, difference: PairedDifference | None, verdict: Verdict | None
+) -> Line:
+    return Line(
+        label=label,
+        arm=arm,
+        mean=difference.mean if difference else None,
+        low=difference.low if difference else None,
+        high=difference.high if difference else None,
+        replicates=tuple(difference.differences.values()) if difference else (),
+        called=verdict in (Verdict.BETTER, Verdict.WORSE),
+    )

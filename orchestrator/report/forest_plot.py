@@ -1,0 +1,95 @@
+"""The forest as SVG: points with intervals, single replicates as faint dots, a zero line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from orchestrator.report import svg
+from orchestrator.report.digits import decimals, number
+from orchestrator.report.forest import Line
+from orchestrator.report.scale import ticks
+
+
+def forest_plot(
+    lines: Sequence[Line], *, colours: Mapping[str, str], title: str, unit: str, sign: int
+) -> str:
+    """Draw differences, one row each, from top to bottom; empty without any difference.
+
+    Args:
+        lines: rows.
+        colours: arm -> colour.
+        title: what is different from what, for the axis and the text alternative.
+        unit: of the differences.
+        sign: +1 where larger is better.
+    """
+    if not any(row.mean is not None for row in lines):
+        return ""
+    return svg.both(lambda width: _draw(lines, width, colours, title, unit, sign))
+
+
+def _draw(
+    lines: Sequence[Line],
+    width: int,
+    colours: Mapping[str, str],
+    title: str,
+    unit: str,
+    sign: int,
+) -> str:
+    narrow = width == svg.NARROW
+    longest = max(len(row.label) for row in lines) * svg.CHARACTER
+    label = 0.0 if narrow else min(longest + 16, width * 0.33)
+    numbers = 0.0 if narrow else 170.0
+    row_height, top = (46 if narrow else 30), 30
+    values = [0.0]
+    for row in lines:
+        values += [v for v in (row.low, row.mean, row.high, *row.replicates) if v is not None]
+    marks = ticks(min(values), max(values), most=5 if narrow else 9)
+    x = svg.Axis(marks[0], marks[-1], label + 14, width - numbers - 14)
+    bottom = top + row_height * len(lines)
+    parts = []
+    for mark in marks:
+        parts.append(svg.line(x(mark), top - 6, x(mark), bottom, kind="grid"))
+        said = svg.tick_text(mark, marks[1] - marks[0], signed=True)
+        parts.append(svg.text(x(mark), top - 12, said, anchor="middle", kind="tick"))
+    parts.append(svg.line(x(0), top - 6, x(0), bottom, kind="zero"))
+    for i, row in enumerate(lines):
+        y = top + row_height * (i + (0.68 if narrow else 0.5))
+        parts.append(_row(row, x, y, colours.get(row.arm, svg.BASELINE)))
+        if narrow:
+            said = f"{svg.clip(row.label, width - 150)}  {_numbers(row)}"
+            parts.append(svg.text(4, y - 14, said, kind="label halo"))
+        else:
+            said = svg.clip(row.label, label)
+            parts.append(svg.text(label, y + 4, said, anchor="end", kind="label"))
+            parts.append(svg.text(width - 4, y + 4, _numbers(row), anchor="end", kind="tick"))
+    way = "right" if sign > 0 else "left"
+    caption = f"{title}{f', {unit}' if unit else ''} ({way} is better)"
+    middle = (x.start + x.end) / 2
+    parts.append(svg.text(middle, bottom + 20, caption, anchor="middle", kind="axis"))
+    spoken = "; ".join(f"{row.label} {_numbers(row)}" for row in lines)
+    return svg.figure(width, bottom + 30, parts, label=f"{caption}. {spoken}")
+
+
+def _row(row: Line, x: svg.Axis, y: float, colour: str) -> str:
+    if row.mean is None:
+        return svg.text(x(0) + 8, y + 4, "nothing to compare yet", kind="tick")
+    body = [
+        svg.dot(x(value), y, radius=3, colour=colour, kind="faint")
+        for value in row.replicates
+        if len(row.replicates) > 1
+    ]
+    if row.low is not None and row.high is not None:
+        body.append(svg.line(x(row.low), y, x(row.high), y, kind="interval", colour=colour))
+    kind = "point" if row.called else "point hollow"
+    body.append(svg.dot(x(row.mean), y, radius=5.5, colour=colour, kind=kind))
+    return svg.group(body, title=f"{row.label} {_numbers(row)}, n {len(row.replicates)}")
+
+
+def _numbers(row: Line) -> str:
+    if row.mean is None:
+        return "—"
+    if row.low is None or row.high is None:
+        return f"{number(row.mean, 1, signed=True)}, no interval"
+    places = decimals((row.high - row.low) / 2)
+    low, high = number(row.low, places), number(row.high, places)
+    return f"{number(row.mean, places, signed=True)} [{low}, {high}]"

@@ -1,0 +1,100 @@
+"""The table as Markdown and CSV, and everything as JSON."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import math
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from orchestrator.report.rows import Summary
+from orchestrator.report.tables import main_table
+
+
+def to_markdown(summary: Summary) -> str:
+    """Return question, completeness, sentences, table and notes as GitHub's Markdown."""
+    table = main_table(summary)
+    heads = [f"{c.title} ({c.unit})" if c.unit else c.title for c in table.columns]
+    lines = [f"**{summary.plan.question}**", "", summary.headline, ""]
+    lines += [f"- {_escape(c.sentence)}" for c in summary.contrasts]
+    lines += ["", "| " + " | ".join(heads) + " |"]
+    lines.append("| :-- |" + " --: |" * (len(heads) - 1))
+    for i, row in enumerate(table.rows):
+        cells = [_escape(cell.strip()) for cell in row]
+        if i == table.best:
+            cells = [
+                f"**{cell}**" if c.key == "mean" else cell
+                for c, cell in zip(table.columns, cells, strict=True)
+            ]
+        if i == table.baseline:
+            cells[0] = f"*{cells[0]}*"
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", *(f"{note}  " for note in table.notes)]
+    return (
+        "\n".join(line.rstrip(" ") if not line.endswith(".  ") else line for line in lines) + "\n"
+    )
+
+
+def to_csv(summary: Summary) -> str:
+    """Return one row per arm with every number at full precision and no unit conversion lost."""
+    key = summary.metric.key
+    fields = (
+        "arm,n,planned,metric,unit,mean,low,high,difference,difference_low,difference_high,"
+        "p,adjusted_p,verdict,published,params,macs,median_s,clips_per_s"
+    ).split(",")
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(fields)
+    for arm in summary.arms:
+        measure, contrast, cost = (
+            arm.measures.get(key),
+            summary.against_baseline(arm.name),
+            arm.cost,
+        )
+        mean, delta = (measure.interval if measure else None), arm.to_baseline
+        writer.writerow(
+            [
+                *(arm.name, mean.n if mean else 0, len(arm.cells), key, summary.metric.unit),
+                *((mean.mean, mean.low, mean.high) if mean else (None,) * 3),
+                *((delta.mean, delta.low, delta.high) if delta else (None,) * 3),
+                contrast.difference.p_value if contrast and contrast.difference else None,
+                contrast.adjusted_p if contrast else None,
+                contrast.verdict if contrast else None,
+                arm.record.published.get(key),
+                *((cost.num_params, cost.macs, cost.seconds, cost.clips_per_s) if cost else ()),
+            ]
+        )
+    return stream.getvalue()
+
+
+def to_json(summary: Summary) -> str:
+    """Return everything that the report shows, at full precision, blocks named `seed/fold`."""
+    return json.dumps(_plain(summary), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, StrEnum):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {_block(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _block(key: object) -> str:
+    return "/".join(map(str, key)) if isinstance(key, tuple) else str(key)
+
+
+def _escape(text: str) -> str:
+    for mark in "\\|*_<`":
+        text = text.replace(mark, f"\\{mark}")
+    return text

@@ -1,0 +1,138 @@
+"""Sentences about the study as a whole: completeness, cautions, published numbers."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from orchestrator.metrics import Metric
+from orchestrator.records import PlanRecord, Status, TrialRecord
+from orchestrator.report.digits import number
+from orchestrator.report.rows import Cell
+from orchestrator.stats import EXACT_UP_TO
+
+PUBLISHED_MARK = "†"
+
+
+def headline(cells: Sequence[tuple[Status, bool]]) -> str:
+    """Say whether every planned trial counts.
+
+    Args:
+        cells: status, and whether the trial has a value, per planned trial.
+    """
+    counted = sum(has_value for _, has_value in cells)
+    if counted == len(cells):
+        return f"Complete: all {len(cells)} planned trials finished."
+    gaps = Counter(
+        "finished without a number" if status is Status.FINISHED else str(status)
+        for status, has_value in cells
+        if not has_value
+    )
+    listed = ", ".join(f"{count} {what}" for what, count in gaps.items())
+    return (
+        f"INCOMPLETE: {counted} of {len(cells)} planned trials count ({listed}); "
+        "every number below rests on those alone."
+    )
+
+
+def cautions(
+    plan: PlanRecord,
+    records: Mapping[str, TrialRecord],
+    metric: Metric,
+    best: tuple[str, float] | None,
+) -> list[str]:
+    """Return the sentences that bound what the numbers mean, those that apply only.
+
+    Args:
+        plan: as declared.
+        records: id -> record.
+        metric: the metric that is shown.
+        best: the arm with the best mean, and that mean in the metric's unit.
+    """
+    said = []
+    folds = {trial.fold for trial in plan.trials}
+    per_arm = Counter(trial.arm for trial in plan.trials)
+    if metric.key != plan.metric:
+        said.append(
+            f"{metric.key} is not the metric that was declared before the runs ({plan.metric}); "
+            "read these contrasts as exploratory."
+        )
+    if len(folds) > 1:
+        said.append(
+            f"The {len(folds)} folds share training clips, so replicates are not independent: "
+            "intervals and p values over folds are optimistic."
+        )
+    if plan.selection == "best":
+        said.append(
+            "Each trial's epoch was chosen on the clips that it is scored on, so the level of "
+            f"{metric.title} is optimistic; differences between arms less so."
+        )
+    if best is not None and len(plan.arms) > 1 and max(per_arm.values(), default=0) == 1:
+        said.append(
+            f"Every arm was trained once. The best of {len(plan.arms)}, {best[0]} with "
+            f"{number(best[1], 1 if metric.unit == '%' else 3)} {metric.unit}, is an optimistic "
+            "number: chance helped to choose it. Repeat it on fresh seeds before you quote it."
+        )
+    if max(per_arm.values(), default=0) > EXACT_UP_TO:
+        said.append(
+            f"Beyond {EXACT_UP_TO} pairs p values are sampled; their standard error is at most "
+            "0.002."
+        )
+    found = [records[trial.id] for trial in plan.trials if trial.id in records]
+    for what, values in (
+        ("devices", {r.cost.device for r in found if r.status is Status.FINISHED}),
+        ("code versions", {_code_version(r) for r in found} - {""}),
+        ("data fingerprints", {str(r.data.get("fingerprint", "")) for r in found} - {""}),
+    ):
+        if len(values) > 1:
+            said.append(f"The trials come from {len(values)} {what}: {', '.join(sorted(values))}.")
+    return said
+
+
+def footnotes(plan: PlanRecord) -> dict[str, str]:
+    """Return mark -> text for the published numbers; empty where there are none."""
+    if not any(arm.published for arm in plan.arms):
+        return {}
+    source = f"Published: {plan.source}." if plan.source else "Published; no source was stated."
+    conditions = f" Measured on {plan.conditions}." if plan.conditions else ""
+    dataset = dataset_name(plan)
+    here = f" Here: {dataset}." if dataset else ""
+    return {PUBLISHED_MARK: f"{source}{conditions}{here} {comparability(plan)}"}
+
+
+def comparability(plan: PlanRecord) -> str:
+    """Say whether the published numbers may be set beside these."""
+    dataset = dataset_name(plan)
+    if not plan.conditions:
+        return "Not comparable: the conditions of the published numbers were not stated."
+    if not dataset:
+        return "Not comparable: the data set used here is not recorded."
+    if _plain(dataset) not in _plain(plan.conditions):
+        return f"Not comparable: other data ({dataset} here)."
+    return "The data set is the same by name; other conditions were not checked."
+
+
+def dataset_name(plan: PlanRecord) -> str:
+    """Return the name of the data set as the plan stored it."""
+    return str(plan.dataset.get("name") or plan.settings.get("dataset") or "")
+
+
+def gap_text(cell: Cell) -> str:
+    """Name a trial that has no value, and why."""
+    status = "no number" if cell.status is Status.FINISHED else str(cell.status)
+    return f"{status}: {cell.arm}, seed {cell.seed}, fold {cell.fold}: {cell.reason}"
+
+
+def last_line(text: str) -> str:
+    """Return the last line of an error text that says something, without its error's module."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return re.sub(r"^(?:\w+\.)+(?=\w+:)", "", lines[-1]) if lines else ""
+
+
+def _code_version(record: TrialRecord) -> str:
+    return next((v for k, v in record.provenance.items() if k in ("code", "code_version")), "")
+
+
+def _plain(text: str) -> str:
+    return "".join(c for c in text.lower() if c.isalnum())

@@ -1,0 +1,145 @@
+"""What a report is made of: cells, rows, contrasts. Numbers are in the metric's unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from orchestrator.metrics import Metric
+from orchestrator.records import ArmRecord, PlanRecord, Status
+from orchestrator.stats import MeanInterval, PairedDifference, Verdict
+
+Block = tuple[int, int]
+"""A block: (seed, fold)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One planned trial.
+
+    Attributes:
+        id: of the experiment.
+        arm: the row it stands in.
+        seed: of the block.
+        fold: of the block.
+        status: missing where no record exists.
+        reason: why it has no value; empty where it has one.
+        value: the primary metric in its unit; None where the trial cannot be counted.
+    """
+
+    id: str
+    arm: str
+    seed: int
+    fold: int
+    status: Status
+    reason: str
+    value: float | None
+
+    @property
+    def block(self) -> Block:
+        """The pair that it belongs to."""
+        return self.seed, self.fold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """A metric over an arm's finished replicates, in the metric's unit."""
+
+    metric: Metric
+    values: Mapping[Block, float]
+    interval: MeanInterval
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmCost:
+    """What an arm took: medians over its finished trials, totals over all that have a record."""
+
+    seconds: float
+    set_up_s: float
+    total_s: float
+    peak_memory_mb: float
+    num_params: int
+    macs: int
+    clips_per_s: float
+    attempts: int
+    num_trials: int
+    devices: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmSummary:
+    """A row of the table.
+
+    Attributes:
+        record: the arm as planned.
+        cells: its planned trials, block by block.
+        measures: metric key -> numbers; a metric that no finished trial has is not there.
+        cost: None where no trial has a record.
+        to_baseline: arm minus baseline, declared or not; None for the baseline itself and where
+            no block has finished in both.
+    """
+
+    record: ArmRecord
+    cells: tuple[Cell, ...]
+    measures: Mapping[str, Measure]
+    cost: ArmCost | None
+    to_baseline: PairedDifference | None = None
+
+    @property
+    def name(self) -> str:
+        """As the row says it."""
+        return self.record.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContrastSummary:
+    """A declared contrast with its evidence, in the metric's unit."""
+
+    arm: str
+    reference: str
+    difference: PairedDifference | None
+    adjusted_p: float | None
+    smallest_adjusted_p: float
+    verdict: Verdict
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """All that the tables and the page show.
+
+    Attributes:
+        plan: as declared.
+        metric: the primary metric.
+        headline: whether all planned trials have been counted.
+        complete: likewise.
+        arms: in the plan's order.
+        contrasts: in the plan's order.
+        cautions: sentences that bound what the numbers mean.
+        footnotes: mark -> text, for published numbers.
+    """
+
+    plan: PlanRecord
+    metric: Metric
+    headline: str
+    complete: bool
+    arms: tuple[ArmSummary, ...]
+    contrasts: tuple[ContrastSummary, ...]
+    cautions: tuple[str, ...]
+    footnotes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Every planned trial, arm by arm."""
+        return tuple(cell for arm in self.arms for cell in arm.cells)
+
+    @property
+    def gaps(self) -> tuple[Cell, ...]:
+        """Every planned trial that has no value."""
+        return tuple(cell for cell in self.cells if cell.value is None)
+
+    def against_baseline(self, arm: str) -> ContrastSummary | None:
+        """Return the declared contrast of an arm with the baseline; None where there is none."""
+        baseline = self.plan.baseline
+        own = (c for c in self.contrasts if c.arm == arm and c.reference == baseline)
+        return next(own, None)

@@ -1,0 +1,214 @@
+"""The join of a plan with its records: every number that a report shows, and every gap."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from orchestrator.metrics import METRICS, Metric, lookup
+from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
+from orchestrator.report import notes
+from orchestrator.report.rows import (
+    ArmCost,
+    ArmSummary,
+    Block,
+    Cell,
+    ContrastSummary,
+    Measure,
+    Summary,
+)
+from orchestrator.report.words import sentence
+from orchestrator.stats import (
+    PairedDifference,
+    Verdict,
+    holm,
+    mean_interval,
+    paired_difference,
+    smallest_p,
+    verdict,
+)
+
+SECONDARY = ("val/top1", "val/top5", "val/loss")
+
+
+def summarise(plan: PlanRecord, records: Mapping[str, TrialRecord], *, metric: str = "") -> Summary:
+    """Join a plan with the records of its trials.
+
+    Args:
+        plan: as declared before its first trial ran.
+        records: id -> record; a planned trial that is not there counts as missing.
+        metric: another key than the plan's; the report then says that it was not declared.
+
+    Raises:
+        ConfigError: no metric has that key.
+    """
+    chosen = lookup(metric or plan.metric)
+    keys: defaultdict[str, list[TrialKey]] = defaultdict(list)
+    for key in plan.trials:
+        keys[key.arm].append(key)
+    arms = _with_differences(
+        tuple(
+            _arm(arm, keys[arm.name], records, selection=plan.selection, metric=chosen)
+            for arm in plan.arms
+        ),
+        plan.baseline,
+        chosen,
+    )
+    contrasts = _contrasts(plan, arms, chosen)
+    cells = [cell for arm in arms for cell in arm.cells]
+    return Summary(
+        plan=plan,
+        metric=chosen,
+        headline=notes.headline([(cell.status, cell.value is not None) for cell in cells]),
+        complete=all(cell.value is not None for cell in cells),
+        arms=arms,
+        contrasts=contrasts,
+        cautions=tuple(notes.cautions(plan, records, chosen, _best(arms, chosen))),
+        footnotes=notes.footnotes(plan),
+    )
+
+
+def _arm(
+    arm: ArmRecord,
+    keys: Sequence[TrialKey],
+    records: Mapping[str, TrialRecord],
+    *,
+    selection: str,
+    metric: Metric,
+) -> ArmSummary:
+    cells = tuple(_cell(key, records.get(key.id), selection, metric) for key in keys)
+    found = [records[key.id] for key in keys if key.id in records]
+    measures = {}
+    for key in dict.fromkeys((metric.key, *SECONDARY)):
+        values = {
+            cell.block: METRICS[key].scale * value
+            for cell in cells
+            if cell.status is Status.FINISHED
+            and (value := _value(records[cell.id], selection, key)) is not None
+        }
+        if values:
+            interval = mean_interval(values.values())
+            measures[key] = Measure(metric=METRICS[key], values=values, interval=interval)
+    return ArmSummary(record=arm, cells=cells, measures=measures, cost=_cost(found))
+
+
+def _cell(key: TrialKey, record: TrialRecord | None, selection: str, metric: Metric) -> Cell:
+    status = record.status if record else Status.MISSING
+    value = None
+    if record is None:
+        reason = "no record yet"
+    elif status is Status.RUNNING:
+        reason = f"running, {len(record.epochs)} epochs done"
+    elif status is Status.FAILED:
+        reason = notes.last_line(record.error) or "no error text"
+    else:
+        value = _value(record, selection, metric.key)
+        reason = "" if value is not None else f"no finite {metric.key} at its {selection} epoch"
+    return Cell(
+        **dataclasses.asdict(key),
+        status=status,
+        reason=reason,
+        value=None if value is None else value * metric.scale,
+    )
+
+
+def _value(record: TrialRecord, selection: str, key: str) -> float | None:
+    if selection == "best" and not any(e.epoch == record.best_epoch for e in record.epochs):
+        return None
+    value = record.metrics_at(selection).get(key)
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _cost(records: list[TrialRecord]) -> ArmCost | None:
+    if not records:
+        return None
+    done = [r.cost for r in records if r.status is Status.FINISHED] or [r.cost for r in records]
+    return ArmCost(
+        seconds=statistics.median(c.seconds for c in done),
+        set_up_s=statistics.median(c.set_up_s for c in done),
+        total_s=sum(r.cost.seconds for r in records),
+        peak_memory_mb=max(c.peak_memory_mb for c in done),
+        num_params=max(c.num_params for c in done),
+        macs=max(c.macs for c in done),
+        clips_per_s=statistics.median(c.clips_per_s for c in done),
+        attempts=sum(r.cost.attempts for r in records),
+        num_trials=len(records),
+        devices=tuple(sorted({c.device for c in done})),
+    )
+
+
+def _contrasts(
+    plan: PlanRecord, arms: tuple[ArmSummary, ...], metric: Metric
+) -> tuple[ContrastSummary, ...]:
+    by_name = {arm.name: arm for arm in arms}
+    found: list[PairedDifference | None] = []
+    planned: list[int] = []
+    for contrast in plan.contrasts:
+        arm, reference = by_name[contrast.arm], by_name[contrast.reference]
+        blocks = {cell.block for cell in reference.cells}
+        planned.append(sum(cell.block in blocks for cell in arm.cells))
+        found.append(_difference(arm, reference, metric))
+    adjusted = holm([d.p_value if d else None for d in found])
+    smallest = holm([smallest_p(d.n if d else 0) for d in found])
+    summaries = []
+    for i, contrast in enumerate(plan.contrasts):
+        difference, least = found[i], smallest[i] or 1.0
+        said = Verdict.NOT_TESTED
+        if difference is not None:
+            said = verdict(difference, adjusted[i], sign=metric.sign)
+        text = sentence(
+            contrast.arm,
+            contrast.reference,
+            difference,
+            metric=metric,
+            verdict=said,
+            adjusted_p=adjusted[i],
+            smallest_adjusted_p=least,
+            num_contrasts=len(found),
+            num_planned=planned[i],
+        )
+        summaries.append(
+            ContrastSummary(
+                arm=contrast.arm,
+                reference=contrast.reference,
+                difference=difference,
+                adjusted_p=adjusted[i],
+                smallest_adjusted_p=least,
+                verdict=said,
+                sentence=text,
+            )
+        )
+    return tuple(summaries)
+
+
+def _with_differences(
+    arms: tuple[ArmSummary, ...], baseline: str, metric: Metric
+) -> tuple[ArmSummary, ...]:
+    reference = next((arm for arm in arms if arm.name == baseline), None)
+    return tuple(
+        arm
+        if reference is None or arm is reference
+        else dataclasses.replace(arm, to_baseline=_difference(arm, reference, metric))
+        for arm in arms
+    )
+
+
+def _difference(arm: ArmSummary, reference: ArmSummary, metric: Metric) -> PairedDifference | None:
+    one, other = _values(arm, metric), _values(reference, metric)
+    return paired_difference(one, other) if one.keys() & other.keys() else None
+
+
+def _values(arm: ArmSummary, metric: Metric) -> Mapping[Block, float]:
+    return arm.measures[metric.key].values if metric.key in arm.measures else {}
+
+
+def _best(arms: tuple[ArmSummary, ...], metric: Metric) -> tuple[str, float] | None:
+    """Return the arm with the best mean and that mean."""
+    means = {a.name: a.measures[metric.key].interval.mean for a in arms if metric.key in a.measures}
+    if not means:
+        return None
+    name = max(means, key=lambda arm: metric.sign * means[arm])
+    return name, means[name]

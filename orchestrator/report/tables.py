@@ -1,0 +1,199 @@
+"""The table in the paper's shape, as strings aligned on the decimal point."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from orchestrator.report.digits import (
+    NONE,
+    align,
+    decimals,
+    duration,
+    number,
+    p_text,
+    quantity,
+)
+from orchestrator.report.notes import PUBLISHED_MARK
+from orchestrator.report.rows import ArmSummary, ContrastSummary, Measure, Summary
+from orchestrator.report.words import unit_of_difference
+from orchestrator.stats import ALPHA, CONFIDENCE, MeanInterval, Verdict
+
+CALLED_MARK = "*"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of the table.
+
+    Attributes:
+        key: stable name.
+        title: head, short.
+        unit: what its numbers are in, empty where they carry it or have none.
+        keep: columns with a small number go first where the page is narrow; 0 always stays.
+    """
+
+    key: str
+    title: str
+    unit: str = ""
+    keep: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Strings, aligned on the decimal point, ready to be laid out.
+
+    Attributes:
+        columns: left to right; the first is the arm's name.
+        rows: one list of strings per arm, in the plan's order.
+        baseline: index of the row that is set apart, or -1.
+        best: index of the row whose best value may be emphasised, or -1.
+        notes: what stands below.
+    """
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+    baseline: int
+    best: int
+    notes: tuple[str, ...]
+
+
+def main_table(summary: Summary) -> Table:
+    """Return the main table; columns that would be empty throughout are left out."""
+    metric = summary.metric
+    arms = summary.arms
+    contrasts = [summary.against_baseline(arm.name) for arm in arms]
+    measures = [arm.measures.get(metric.key) for arm in arms]
+    unit = unit_of_difference(metric)
+    costs = [arm.cost for arm in arms]
+    cells: list[tuple[Column, list[str]]] = [
+        (Column(key="arm", title="arm"), [arm.name for arm in arms]),
+        (
+            Column(key="n", title="n"),
+            align([_count(arm, m) for arm, m in zip(arms, measures, strict=True)]),
+        ),
+        (
+            Column(key="mean", title=metric.title, unit=metric.unit),
+            _spread([m.interval if m else None for m in measures]),
+        ),
+        (
+            Column(key="difference", title="Δ baseline", unit=unit),
+            _spread([arm.to_baseline for arm in arms], signed=True),
+        ),
+        (
+            Column(key="p", title="adjusted p" if len(summary.contrasts) > 1 else "p"),
+            align([_p_cell(contrast) for contrast in contrasts]),
+        ),
+        (
+            Column(key="published", title=f"published{PUBLISHED_MARK}", unit=metric.unit, keep=7),
+            align([_published(arm, metric.key) for arm in arms]),
+        ),
+        (
+            Column(key="params", title="params", keep=5),
+            align([quantity(c.num_params if c else None) for c in costs]),
+        ),
+        (
+            Column(key="macs", title="MACs", keep=4),
+            align([quantity(c.macs if c else None) for c in costs]),
+        ),
+        (
+            Column(key="seconds", title="time", keep=6),
+            align([duration(c.seconds if c else None) for c in costs]),
+        ),
+        (
+            Column(key="clips_per_s", title="clips/s", keep=3),
+            align([quantity(c.clips_per_s if c else None) for c in costs]),
+        ),
+    ]
+    kept = [
+        (column, texts)
+        for column, texts in cells
+        if column.keep == 0 or any(text.strip(f" {NONE}") for text in texts)
+    ]
+    names = [arm.name for arm in arms]
+    return Table(
+        columns=tuple(column for column, _ in kept),
+        rows=tuple(zip(*(texts for _, texts in kept), strict=True)) if arms else (),
+        baseline=names.index(summary.plan.baseline) if summary.plan.baseline in names else -1,
+        best=_best_called(summary),
+        notes=tuple(_notes(summary)),
+    )
+
+
+def _count(arm: ArmSummary, measure: Measure | None) -> str:
+    n = measure.interval.n if measure else 0
+    return str(n) if n == len(arm.cells) else f"{n}/{len(arm.cells)}"
+
+
+def _spread(intervals: list[MeanInterval | None], *, signed: bool = False) -> list[str]:
+    """Write `mean ±half width` with both decimal points aligned."""
+    places = [decimals(i.half_width if i else None) for i in intervals]
+    means = align(
+        [
+            number(i.mean if i else None, p, signed=signed)
+            for i, p in zip(intervals, places, strict=True)
+        ]
+    )
+    halves = align(
+        [number(i.half_width if i else None, p) for i, p in zip(intervals, places, strict=True)]
+    )
+    return [
+        f"{mean} ±{half}" if i else f"{mean}  {' ' * len(half)}"
+        for i, mean, half in zip(intervals, means, halves, strict=True)
+    ]
+
+
+def _p_cell(contrast: ContrastSummary | None) -> str:
+    if contrast is None:
+        return NONE
+    called = contrast.verdict in (Verdict.BETTER, Verdict.WORSE)
+    return p_text(contrast.adjusted_p) + (CALLED_MARK if called else "")
+
+
+def _published(arm: ArmSummary, key: str) -> str:
+    value = arm.record.published.get(key)
+    return NONE if value is None else f"{value:g}"
+
+
+def _best_called(summary: Summary) -> int:
+    """Return the row of the best mean, if its difference from the baseline is called."""
+    key, sign = summary.metric.key, summary.metric.sign
+    means = [
+        sign * arm.measures[key].interval.mean if key in arm.measures else -math.inf
+        for arm in summary.arms
+    ]
+    if not means:
+        return -1
+    best = means.index(max(means))
+    contrast = summary.against_baseline(summary.arms[best].name)
+    return best if contrast and contrast.verdict is Verdict.BETTER else -1
+
+
+def _notes(summary: Summary) -> list[str]:
+    several = len({(cell.seed, cell.fold) for cell in summary.cells}) > 1
+    folds = len({cell.fold for cell in summary.cells}) > 1
+    over = "seeds and folds" if folds else "seeds"
+    notes = []
+    if several:
+        notes.append(
+            f"± is the half width of the {100 * CONFIDENCE:g} % t interval over n {over}; "
+            f"Δ is paired by {'seed and fold' if folds else 'seed'}."
+        )
+    else:
+        notes.append("Every arm was trained once, so there is no interval.")
+    if summary.contrasts and several:
+        correction = (
+            ", Holm's correction over the declared contrasts" if len(summary.contrasts) > 1 else ""
+        )
+        notes.append(
+            f"p: two-sided paired sign-flip test{correction}; {CALLED_MARK} at most {ALPHA:g}. "
+            f"{NONE}: not declared or not testable."
+        )
+    used = any(summary.metric.key in arm.record.published for arm in summary.arms)
+    if used:
+        notes += [f"{mark} {text}" for mark, text in summary.footnotes.items()]
+    notes.append(
+        f"{summary.metric.title}: at the {summary.plan.selection} epoch, "
+        f"{'larger' if summary.metric.sign > 0 else 'smaller'} is better."
+    )
+    return notes

@@ -1,0 +1,103 @@
+"""Sentences about contrasts that say what the numbers carry, and nothing else."""
+
+from __future__ import annotations
+
+from orchestrator.metrics import Metric
+from orchestrator.report.digits import decimals, number, p_text
+from orchestrator.stats import ALPHA, PairedDifference, Verdict, pairs_needed
+
+
+def unit_of_difference(metric: Metric) -> str:
+    """Return the unit of a difference: percentages differ by points."""
+    return "points" if metric.unit == "%" else metric.unit
+
+
+def sentence(
+    arm: str,
+    reference: str,
+    difference: PairedDifference | None,
+    *,
+    metric: Metric,
+    verdict: Verdict,
+    adjusted_p: float | None,
+    smallest_adjusted_p: float,
+    num_contrasts: int = 1,
+    num_planned: int | None = None,
+) -> str:
+    """Say in one or two sentences what a contrast shows.
+
+    Args:
+        arm: name of the arm.
+        reference: name of the arm it is compared with.
+        difference: arm minus reference in the metric's unit; None where no block has both.
+        metric: what is compared.
+        verdict: from `orchestrator.stats.verdict`.
+        adjusted_p: after Holm's correction over the declared contrasts.
+        smallest_adjusted_p: the least that these numbers of pairs could have given.
+        num_contrasts: how many were declared.
+        num_planned: planned pairs, said where fewer are there.
+    """
+    if difference is None:
+        return f"{arm} against {reference}: no block has finished in both, so nothing can be said."
+    places = decimals(difference.half_width)
+    unit = f" {unit_of_difference(metric)}".rstrip()
+    if difference.n == 1:
+        return (
+            f"{arm} against {reference}: {number(difference.mean, places, signed=True)}{unit} of "
+            f"{metric.title} in the only pair; one pair has no interval and no test, so nothing "
+            "can be said."
+        )
+    if verdict in (Verdict.BETTER, Verdict.WORSE):
+        flip = -1 if difference.mean < 0 else 1
+        verb = "helps" if verdict is Verdict.BETTER else "hurts"
+        return (
+            f"{arm} {verb} by {number(abs(difference.mean), places)}{unit} of {metric.title} "
+            f"against {reference} "
+            f"({_evidence(difference, places, adjusted_p, num_contrasts, num_planned, flip)})."
+        )
+    evidence = _evidence(difference, places, adjusted_p, num_contrasts, num_planned, 1)
+    if not any(difference.differences.values()):
+        said = f"{arm} equals {reference} in all {difference.n} pairs ({evidence})"
+    else:
+        raw = difference.p_value is not None and difference.p_value <= ALPHA
+        after = " after correction" if raw else ""
+        said = (
+            f"{arm} is not distinguishable from {reference}{after}: "
+            f"{number(difference.mean, places, signed=True)}{unit} of {metric.title} ({evidence})"
+        )
+        if difference.half_width and difference.low is not None and difference.high is not None:
+            bound = max(abs(difference.low), abs(difference.high))
+            said += f"; the data rule out differences larger than {number(bound, places)}{unit}"
+    return f"{said}.{_too_few(difference, smallest_adjusted_p, num_contrasts)}"
+
+
+def _evidence(
+    difference: PairedDifference,
+    places: int,
+    adjusted_p: float | None,
+    num_contrasts: int,
+    num_planned: int | None,
+    flip: int,
+) -> str:
+    bounds = sorted(flip * b for b in (difference.low, difference.high) if b is not None)
+    low, high = (number(bound, places) for bound in bounds)
+    adjusted = f", adjusted {p_text(adjusted_p)}" if num_contrasts > 1 else ""
+    short = num_planned is not None and num_planned > difference.n
+    planned = f" of {num_planned}" if short else ""
+    return (
+        f"{100 * difference.confidence:g} % {difference.interval_method} {low} to {high}, "
+        f"p {p_text(difference.p_value)}{adjusted}, n {difference.n}{planned}"
+    )
+
+
+def _too_few(difference: PairedDifference, smallest_adjusted_p: float, num_contrasts: int) -> str:
+    if smallest_adjusted_p <= ALPHA:
+        return ""
+    n = difference.n
+    family = f" and {num_contrasts} contrasts" if num_contrasts > 1 else ""
+    adjusted = f" ({p_text(smallest_adjusted_p)} adjusted)" if num_contrasts > 1 else ""
+    return (
+        f" With n {n}{family} the smallest attainable p is 2/2^{n} = "
+        f"{p_text(difference.smallest_p)}{adjusted}, so nothing could be called; "
+        f"{pairs_needed(num_contrasts)} pairs would do."
+    )
