@@ -75,7 +75,8 @@ class Dat(nn.Module):
         size = self.resize or self.input_size
         _check_size(size)
         _check_structure(dims, depths, head_dim, groups, stride, window_size, drop_path_rate)
-        rates = torch.linspace(0, drop_path_rate, sum(depths)).tolist()
+        last = max(sum(depths) - 1, 1)
+        rates = [drop_path_rate * i / last for i in range(sum(depths))]
         self.stem = DownConv(num_channels, dims[0], size=_PATCH, bias=True)
         self.stages = nn.ModuleList()
         self.downs = nn.ModuleList()

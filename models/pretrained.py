@@ -1,0 +1,195 @@
+"""Checkpoints: one function for every family, which says what it took and what it left.
+
+A model family joins by three members: `rename_published(state)` gives a published state the
+model's own names, or returns None if the state is none of the family's; `fit_parameter(name,
+value, shape)` resizes a parameter, or returns None; `head_parameters` names what depends on the
+number of classes. A family without them loads its own checkpoints only.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from models.errors import CheckpointError
+
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of every parameter; names are the model's, or the file's where it has none.
+
+    Attributes:
+        taken: parameters and buffers set from the file, resized ones among them.
+        resized: name -> the two shapes, of what was resized on the way.
+        skipped: name -> reason, of what the file holds and the model did not take.
+        missing: parameters of the model that the file does not set; they keep their values.
+    """
+
+    taken: tuple[str, ...]
+    resized: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+
+    def summary(self) -> str:
+        """Say it in a few lines."""
+        lines = [f"{len(self.taken)} parameters taken, {len(self.resized)} of them resized"]
+        lines += _listed("resized", [f"{name} {how}" for name, how in self.resized.items()])
+        lines += _listed("skipped", [f"{name}: {why}" for name, why in self.skipped.items()])
+        lines += _listed("keeps its initial value", list(self.missing))
+        return "\n".join(lines)
+
+
+def load_pretrained(model: nn.Module, path: str | PathLike[str]) -> LoadReport:
+    """Set a model's weights from a file; nothing changes if that fails.
+
+    Read are safetensors files and files of `torch.save` with tensors in dicts, alone or under
+    `model` or `state_dict`, with or without the prefix of a data-parallel wrapper. No code in a
+    file is run. Published checkpoints of the model's family are renamed and resized (for DAT see
+    `models.dat_weights`). In the project's own, shapes must agree. In both, the head may differ
+    in the number of classes and then keeps its initial values.
+
+    Args:
+        model: a model, or a chain: a chain's checkpoint goes to the whole chain, another one to
+            the chain's model.
+        path: the file.
+
+    Returns:
+        A report of what was taken, resized, skipped and missing.
+
+    Raises:
+        CheckpointError: the file cannot be read, is cut off, holds more than tensors, or does not
+            belong to this model.
+    """
+    path = Path(path)
+    state = read_state(path)
+    target, outside = _aim(model, state)
+    state = {name: value for name, value in state.items() if name not in outside}
+    if outside and not hasattr(model, "frontend"):
+        state = {name.removeprefix("model."): value for name, value in state.items()}
+    rename = getattr(target, "rename_published", None)
+    renamed = None if rename is None else rename(state)
+    published = renamed is not None
+    if renamed is not None:
+        state = renamed
+    fit = getattr(target, "fit_parameter", None) if published else None
+    heads = {
+        prefix + name
+        for prefix, module in (("", target), ("model.", getattr(target, "model", None)))
+        for name in getattr(module, "head_parameters", ())
+    }
+    own = target.state_dict()
+    chosen: dict[str, Tensor] = {}
+    resized: dict[str, str] = {}
+    skipped = dict(outside)
+    unfit = []
+    for name, value in state.items():
+        if name not in own:
+            skipped[name] = "the model has no such parameter"
+        elif value.shape == own[name].shape:
+            chosen[name] = value
+        elif name in heads:
+            skipped[name] = f"for {value.shape[0]} classes, the model has {own[name].shape[0]}"
+        elif fit is not None and (fitted := fit(name, value, own[name].shape)) is not None:
+            chosen[name] = fitted
+            resized[name] = _arrow(value, own[name])
+        else:
+            unfit.append(f"{name} {_arrow(value, own[name])}")
+    if unfit or not any(name not in heads for name in chosen):
+        reason = (
+            f"these shapes differ (file -> model): {'; '.join(unfit[:_SHOWN])}"
+            + (f" and {len(unfit) - _SHOWN} more" if len(unfit) > _SHOWN else "")
+            if unfit
+            else f"none of its {len(state)} names is known (first: {next(iter(state), None)!r})"
+        )
+        raise CheckpointError(
+            f"{path} does not belong to this {type(target).__name__}: {reason}. Build the model "
+            "in the size and with the input that the file was made for"
+        )
+    target.load_state_dict(chosen, strict=False)
+    missing = tuple(name for name in own if name not in chosen)
+    return LoadReport(tuple(sorted(chosen)), resized, skipped, missing)
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Read the state dict in a file without running any code in it; raises `CheckpointError`."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(9)
+        if not head:
+            raise CheckpointError(f"{path} is empty; fetch it again")
+        if head[8:] == b"{":
+            content: Any = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"there is no checkpoint {path}") from error
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} is no checkpoint, or holds more than tensors, and nothing in it was run. If "
+            "you trust its source, save its state dict alone as safetensors elsewhere and load "
+            f"that ({str(error).strip().splitlines()[0]})"
+        ) from error
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        TypeError,
+        zipfile.BadZipFile,
+        safetensors.SafetensorError,
+        UnicodeDecodeError,
+    ) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise CheckpointError(
+            f"{path} cannot be read, it may be cut off; fetch it again ({first})"
+        ) from error
+    return _unwrap(content, path)
+
+
+def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
+    for key in ("model", "state_dict"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not content:
+        raise CheckpointError(f"{path} holds no state dict but {type(content).__name__}")
+    if not all(isinstance(value, Tensor) for value in content.values()):
+        raise CheckpointError(
+            f"{path} holds no state dict: not all of {list(content)[:_SHOWN]} are tensors"
+        )
+    if all(name.startswith("module.") for name in content):
+        return {name.removeprefix("module."): value for name, value in content.items()}
+    return dict(content)
+
+
+def _aim(model: nn.Module, state: Mapping[str, Tensor]) -> tuple[nn.Module, dict[str, str]]:
+    """Choose between a chain and its model; also what in the file lies outside the choice."""
+    of_chain = {"mean", "std"} <= state.keys()
+    if hasattr(model, "frontend"):
+        return (model if of_chain else model.get_submodule("model")), {}
+    if of_chain:
+        outside = [name for name in state if not name.startswith("model.")]
+        return model, dict.fromkeys(outside, "belongs to the chain around the model")
+    return model, {}
+
+
+def _arrow(value: Tensor, own: Tensor) -> str:
+    return " -> ".join("x".join(map(str, t.shape)) or "scalar" for t in (value, own))
+
+
+def _listed(title: str, items: list[str]) -> list[str]:
+    more = [f"... and {len(items) - _SHOWN} more"] if len(items) > _SHOWN else []
+    return [f"{title}: {item}" for item in [*items[:_SHOWN], *more]]

@@ -1,0 +1,170 @@
+import csv
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional
+from torchaudio.compliance import kaldi
+
+from models.errors import ModelError
+from models.frontends import KaldiFbank, feature_statistics
+
+ROOT = Path(os.environ.get("ESC10_ROOT", Path(__file__).parents[3] / "shared/data/esc10"))
+
+
+def reference(waveform, *, sample_rate, num_frames, **changes):
+    """One clip through torchaudio, as AST's loader does it: (mels, frames)."""
+    arguments = dict(
+        htk_compat=True,
+        sample_frequency=sample_rate,
+        use_energy=False,
+        window_type="hanning",
+        num_mel_bins=128,
+        dither=0.0,
+        frame_shift=10,
+    )
+    features = kaldi.fbank((waveform - waveform.mean())[None], **(arguments | changes))
+    return functional.pad(features, (0, 0, 0, num_frames - len(features))).T
+
+
+def signals(sample_rate):
+    generator = torch.Generator().manual_seed(0)
+    noise = 0.1 * torch.randn(sample_rate, generator=generator)
+    half_silent = noise.clone()
+    half_silent[sample_rate // 2 :] = 0
+    tone = torch.sin(torch.arange(sample_rate) * 0.05)
+    return torch.stack([noise, half_silent, tone, torch.zeros_like(noise), 0.3 + 0 * noise])
+
+
+@pytest.mark.parametrize("num_frames", [50, 128])
+def test_kaldi_fbank_at_16_khz_equals_torchaudio(num_frames):
+    clips = signals(16000)
+    features = KaldiFbank(num_frames=num_frames)(clips)
+    assert features.shape == (len(clips), 1, 128, num_frames)
+    for clip, row in zip(clips, features, strict=True):
+        expected = reference(clip, sample_rate=16000, num_frames=num_frames)
+        torch.testing.assert_close(row[0], expected, atol=1e-4, rtol=0)
+
+
+def test_kaldi_fbank_with_other_settings_equals_torchaudio():
+    clips = signals(22050)
+    frontend = KaldiFbank(
+        sample_rate=22050,
+        n_mels=40,
+        num_frames=60,
+        frame_length_ms=40.0,
+        frame_shift_ms=17.0,
+        f_min=50.0,
+        f_max=-500.0,
+        preemphasis=0.9,
+    )
+    changes = dict(
+        num_mel_bins=40,
+        frame_length=40.0,
+        frame_shift=17.0,
+        low_freq=50.0,
+        high_freq=-500.0,
+        preemphasis_coefficient=0.9,
+    )
+    for clip, row in zip(clips, frontend(clips), strict=True):
+        expected = reference(clip, sample_rate=22050, num_frames=60, **changes)
+        torch.testing.assert_close(row[0], expected, atol=1e-4, rtol=0)
+
+
+def test_ten_seconds_at_44100_hz_labelled_43000_fill_1024_frames_exactly():
+    clip = 0.1 * torch.randn(1, 441000, generator=torch.Generator().manual_seed(0))
+    features = KaldiFbank(sample_rate=43000)(clip)
+    expected = reference(clip[0], sample_rate=43000, num_frames=1024)
+    torch.testing.assert_close(features[0, 0], expected, atol=1e-4, rtol=0)
+    assert (features[..., -1] != 0).all()
+    assert (KaldiFbank(sample_rate=43000)(clip[:, :440964])[..., -1] == 0).all()
+
+
+@pytest.mark.skipif(not (ROOT / "meta/esc10.csv").exists(), reason=f"no recordings in {ROOT}")
+@pytest.mark.parametrize(("rate", "label"), [(16000, 16000), (44100, 43000)])
+def test_kaldi_fbank_on_recordings_equals_torchaudio(rate, label):
+    soundfile, soxr = pytest.importorskip("soundfile"), pytest.importorskip("soxr")
+    with (ROOT / "meta/esc10.csv").open() as file:
+        names = [row["filename"] for row in csv.DictReader(file)][::100]
+    frontend = KaldiFbank(sample_rate=label)
+    for name in names:
+        clip, own_rate = soundfile.read(ROOT / "audio" / name, dtype="float32")
+        clip = torch.from_numpy(soxr.resample(clip, own_rate, rate))
+        expected = reference(clip, sample_rate=label, num_frames=1024)
+        torch.testing.assert_close(frontend(clip[None])[0, 0], expected, atol=1e-4, rtol=0)
+
+
+def test_kaldi_fbank_in_autocast_stays_float32():
+    clips = signals(16000)
+    frontend = KaldiFbank(num_frames=98)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        features = frontend(clips)
+    assert features.dtype == torch.float32
+    assert torch.equal(features, frontend(clips))
+
+
+def test_kaldi_fbank_of_a_clip_does_not_depend_on_the_batch():
+    clips = signals(16000)
+    frontend = KaldiFbank(num_frames=98)
+    assert torch.equal(frontend(clips)[1:2], frontend(clips[1:2]))
+
+
+def test_kaldi_fbank_keeps_nothing_in_the_state_dict():
+    assert KaldiFbank().state_dict() == {}
+    assert KaldiFbank(n_mels=64, num_frames=256).output_size == (64, 256)
+
+
+def test_kaldi_fbank_of_a_clip_shorter_than_a_window_says_how_long_it_must_be():
+    with pytest.raises(ModelError, match=r"399 samples.*pad them to 400"):
+        KaldiFbank()(torch.zeros(1, 399))
+    assert KaldiFbank(num_frames=4)(torch.zeros(1, 400)).shape == (1, 1, 128, 4)
+
+
+def test_kaldi_fbank_of_several_channels_is_refused():
+    with pytest.raises(ModelError, match="batch, time"):
+        KaldiFbank()(torch.zeros(1, 2, 16000))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"f_max": 9000.0},
+        {"f_min": 8000.0},
+        {"num_frames": 0},
+        {"n_mels": 1},
+        {"frame_shift_ms": 0.0},
+        {"frame_length_ms": 0.01},
+    ],
+    ids=str,
+)
+def test_kaldi_fbank_with_impossible_settings_is_refused(changes):
+    with pytest.raises(ModelError):
+        KaldiFbank(**changes)
+
+
+@pytest.mark.slow
+def test_compiled_kaldi_fbank_equals_eager():
+    # Without the pure tone: 100 dB beside it there is only the rounding of the transform.
+    clips = signals(16000)[[0, 1, 3]]
+    frontend = KaldiFbank(num_frames=98)
+    compiled = torch.compile(frontend)
+    torch.testing.assert_close(compiled(clips), frontend(clips), atol=1e-4, rtol=0)
+
+
+def test_feature_statistics_are_those_of_all_elements_in_any_batching():
+    clips = signals(16000)
+    frontend = KaldiFbank(num_frames=128)
+    features = frontend(clips).double()
+    expected = (features.mean().item(), features.std(correction=0).item())
+    assert feature_statistics(frontend, [clips]) == pytest.approx(expected, abs=5.1e-5)
+    assert feature_statistics(frontend, clips.split(2)) == feature_statistics(frontend, [clips])
+    assert feature_statistics(frontend, [clips.flip(0)]) == feature_statistics(frontend, [clips])
+
+
+def test_feature_statistics_of_nothing_are_refused():
+    frontend = KaldiFbank(num_frames=98)
+    with pytest.raises(ModelError, match="no clips"):
+        feature_statistics(frontend, [])
+    with pytest.raises(ModelError, match="silent"):
+        feature_statistics(frontend, [torch.zeros(1, 16000)])

@@ -1,0 +1,97 @@
+import importlib
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+from models import registry
+
+PARTS = [
+    (kind, name)
+    for kind in ("frontend", "augmentation", "transform", "model")
+    for name in registry.names(kind)
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), PARTS)
+def test_catalog_equals_the_signature(kind, name):
+    entry = registry.lookup(kind, name)
+    part = getattr(importlib.import_module(entry.module), entry.attribute)
+    parameters = inspect.signature(part, eval_str=True).parameters.values()
+    own = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+    assert list(entry.arguments) == [p.name for p in own]
+    for parameter in own:
+        argument = entry.arguments[parameter.name]
+        assert argument.type == parameter.annotation
+        assert argument.required == (parameter.default is parameter.empty)
+        if not argument.required:
+            assert argument.default == parameter.default
+            assert type(argument.default) is type(parameter.default)
+    assert not any(p.kind is p.VAR_KEYWORD for p in parameters)
+    assert entry.summary == inspect.getdoc(part).partition("\n")[0]
+    assert entry.summary
+
+
+def test_names_are_these():
+    assert set(PARTS) >= {
+        ("frontend", "kaldi_fbank"),
+        ("augmentation", "none"),
+        ("augmentation", "spec_augment"),
+        ("transform", "identity"),
+        ("transform", "adaptor"),
+        ("transform", "gaussian"),
+        ("transform", "laplacian"),
+        ("model", "datar_tiny"),
+        ("model", "datar_small"),
+        ("model", "datar_base"),
+        ("model", "datar_laptop"),
+    }
+
+
+def test_register_of_a_taken_name_is_refused():
+    def adaptor():
+        pass
+
+    importlib.import_module("models.transforms")
+    adaptor.__module__ = "elsewhere"
+    with pytest.raises(registry.RegistryError, match=r"twice: models\.transforms, elsewhere"):
+        registry.register("transform")(adaptor)
+
+
+def test_register_of_an_unknown_kind_is_refused():
+    with pytest.raises(registry.RegistryError, match="unknown kind"):
+        registry.register("backbone")
+
+
+def test_unknown_name_names_the_nearest():
+    with pytest.raises(registry.RegistryError, match="did you mean 'datar_tiny'"):
+        registry.lookup("model", "dater_tiny")
+
+
+def test_part_of_another_distribution_is_built_by_module_and_attribute():
+    built = registry.create("transform", "models.transforms:Adaptor", 1, kernel_size=5)
+    assert built.conv.kernel_size == (5, 5)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import models",
+        "import models.registry",
+        "from models import registry; registry.catalog()",
+        "import models; models.list_models()",
+        "import models.errors",
+    ],
+)
+def test_import_loads_no_torch(statement):
+    check = "import sys; sys.exit(int(bool({'torch', 'numpy', 'timm'} & sys.modules.keys())))"
+    subprocess.run([sys.executable, "-c", f"{statement}; {check}"], check=True)
+
+
+def test_unknown_attribute_of_the_package_is_an_attribute_error():
+    import models
+
+    with pytest.raises(AttributeError, match="no attribute 'creat_model'"):
+        models.creat_model  # noqa: B018
+    assert "create_model" in dir(models)

@@ -1,0 +1,220 @@
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn import functional
+
+from models.chain import build_chain
+from models.datar import datar_tiny
+from models.errors import CheckpointError
+from models.pretrained import load_pretrained
+
+SHARED = dict(dims=(16, 32, 64, 128), depths=(2, 2, 2, 1), head_dim=16, groups=(2, 4))
+
+
+def model(*, num_channels=1, input_size=(64, 128), num_classes=5, **changes):
+    arguments = SHARED | {"window_size": 3} | changes
+    return datar_tiny(num_channels, input_size, num_classes, **arguments)
+
+
+def chain(*, transform="adaptor", num_classes=5):
+    return build_chain(
+        frontend=("kaldi_fbank", {"n_mels": 64, "num_frames": 128}),
+        augmentation=("none", {}),
+        transform=(transform, {}),
+        model=("datar_tiny", SHARED | {"window_size": 3}),
+        num_classes=num_classes,
+        seed=0,
+    )
+
+
+@pytest.fixture
+def published(dat_files, tmp_path):
+    """A file as published: square images of three channels, windows of 2, seven classes."""
+    shapes = dat_files.published_shapes((64, 64), **SHARED, window=2, num_classes=7)
+    state = dat_files.formula_state(shapes)
+    path = tmp_path / "dat_tiny_in1k_224.pth"
+    torch.save({"model": state}, path)
+    return path, state
+
+
+def test_published_file_is_adapted_to_a_spectrogram(published):
+    path, state = published
+    target = model()
+    head = target.head.weight.clone()
+    report = load_pretrained(target, path)
+    assert torch.equal(
+        target.stem.conv.weight, state["patch_proj.0.weight"].sum(dim=1, keepdim=True)
+    )
+    table = state["stages.2.attns.1.rpe_table"]
+    expected = functional.interpolate(table[None], (7, 15), mode="bicubic")[0]
+    torch.testing.assert_close(target.stages[2][1].attention.bias_table.data, expected)
+    table = state["stages.0.attns.0.relative_position_bias_table"].reshape(1, 3, 3, 1)
+    expected = functional.interpolate(table.permute(0, 3, 1, 2), (5, 5), mode="bicubic")
+    expected = expected.reshape(1, 25).permute(1, 0)
+    torch.testing.assert_close(target.stages[0][0].attention.bias_table.data, expected)
+    joined = torch.cat([state[f"stages.3.attns.0.proj_{x}.weight"][:, :, 0, 0] for x in "kv"])
+    assert torch.equal(target.stages[3][0].attention.key_value.weight, joined)
+    assert torch.equal(target.head.weight, head)
+    assert report.missing == ("head.weight", "head.bias")
+    assert set(report.skipped) == {"head.weight", "head.bias"}
+    assert len(report.resized) == 7
+    assert report.resized["stages.2.1.attention.bias_table"] == "4x7x7 -> 4x7x15"
+    assert len(report.taken) + 2 == len(target.state_dict())
+    summary = report.summary()
+    assert "7 of them resized" in summary
+    assert "skipped: head.weight: for 7 classes, the model has 5" in summary
+
+
+def test_one_channel_after_loading_equals_the_channel_repeated_three_times(published):
+    path, _ = published
+    single = model(input_size=(64, 64), window_size=2, num_classes=7).eval()
+    triple = model(num_channels=3, input_size=(64, 64), window_size=2, num_classes=7).eval()
+    for target in (single, triple):
+        report = load_pretrained(target, path)
+        assert not report.missing
+        assert not report.resized
+    image = torch.randn(2, 1, 64, 64)
+    torch.testing.assert_close(
+        single(image)[0], triple(image.expand(-1, 3, -1, -1))[0], atol=1e-4, rtol=1e-4
+    )
+
+
+def test_published_offsets_are_skipped_by_a_model_without_them(published):
+    report = load_pretrained(model(deformable=False), published[0])
+    offsets = [name for name in report.skipped if ".offset." in name]
+    assert len(offsets) == 5 * 2
+    assert all("no such parameter" in report.skipped[name] for name in offsets)
+
+
+def test_published_file_goes_to_the_model_of_a_chain(published):
+    built = chain()
+    adaptor = built.transform.conv.weight.clone()
+    report = load_pretrained(built, published[0])
+    assert torch.equal(built.transform.conv.weight, adaptor)
+    assert "stages.0.0.norm1.weight" in report.taken
+
+
+def test_published_file_of_another_size_is_refused_and_changes_nothing(published):
+    target = model(dims=(32, 64, 128, 256), head_dim=32)
+    before = {name: value.clone() for name, value in target.state_dict().items()}
+    with pytest.raises(CheckpointError, match=r"shapes differ.*16x1x4x4 -> 32x1x4x4"):
+        load_pretrained(target, published[0])
+    assert all(torch.equal(value, before[name]) for name, value in target.state_dict().items())
+
+
+@pytest.mark.parametrize("form", ["safetensors", "torch", "wrapped"])
+def test_own_checkpoint_of_a_chain_is_restored_whole(form, tmp_path):
+    one, other, path = chain(), chain(), tmp_path / "checkpoint"
+    one.set_normalisation(-3.0, 2.0)
+    nn.init.ones_(one.transform.conv.weight)
+    if form == "safetensors":
+        save_file(one.state_dict(), path)
+    else:
+        state = one.state_dict()
+        if form == "wrapped":
+            state = {"state_dict": {f"module.{name}": value for name, value in state.items()}}
+        torch.save(state, path)
+    report = load_pretrained(other, path)
+    assert (report.missing, report.skipped, report.resized) == ((), {}, {})
+    for name, value in one.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name])
+
+
+def test_own_checkpoint_may_differ_in_classes_and_transform(tmp_path):
+    save_file(chain().state_dict(), tmp_path / "checkpoint")
+    target = chain(transform="identity", num_classes=9)
+    report = load_pretrained(target, tmp_path / "checkpoint")
+    assert set(report.missing) == {"model.head.weight", "model.head.bias"}
+    assert set(report.skipped) == {
+        "model.head.weight",
+        "model.head.bias",
+        "transform.conv.weight",
+        "transform.conv.bias",
+    }
+
+
+def test_own_checkpoint_of_a_chain_goes_to_a_model_and_back(tmp_path):
+    save_file(chain().state_dict(), tmp_path / "chain")
+    bare = model()
+    report = load_pretrained(bare, tmp_path / "chain")
+    assert report.missing == ()
+    assert report.skipped["mean"] == "belongs to the chain around the model"
+    save_file(bare.state_dict(), tmp_path / "bare")
+    assert load_pretrained(chain(), tmp_path / "bare").missing == ()
+
+
+def test_own_checkpoint_of_another_shape_is_refused(tmp_path):
+    save_file(model().state_dict(), tmp_path / "checkpoint")
+    with pytest.raises(CheckpointError, match=r"bias_table 25x1 -> 49x1"):
+        load_pretrained(model(window_size=4), tmp_path / "checkpoint")
+
+
+def test_any_module_loads_its_own_checkpoint(tmp_path):
+    one, other = nn.Linear(3, 2), nn.Linear(3, 2)
+    save_file(one.state_dict(), tmp_path / "checkpoint")
+    load_pretrained(other, tmp_path / "checkpoint")
+    assert torch.equal(one.weight, other.weight)
+
+
+def test_file_that_matches_nothing_is_refused(tmp_path):
+    save_file({"a": torch.zeros(1)}, tmp_path / "checkpoint")
+    with pytest.raises(CheckpointError, match="none of its 1 names is known"):
+        load_pretrained(model(), tmp_path / "checkpoint")
+
+
+class _Trap:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+@pytest.mark.parametrize("writer", [torch.save, lambda x, path: path.write_bytes(pickle.dumps(x))])
+def test_file_with_code_is_refused_and_runs_nothing(writer, tmp_path):
+    sprung = tmp_path / "sprung"
+    writer({"model": {"a": _Trap(sprung)}}, tmp_path / "checkpoint")
+    with pytest.raises(CheckpointError, match="nothing in it was run"):
+        load_pretrained(model(), tmp_path / "checkpoint")
+    assert not sprung.exists()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.0001, 0.01, 0.5, 0.999])
+@pytest.mark.parametrize("form", ["torch", "legacy", "safetensors"])
+def test_file_that_is_cut_off_is_refused(form, share, tmp_path):
+    path = tmp_path / "checkpoint"
+    if form == "safetensors":
+        save_file(model().state_dict(), path)
+    else:
+        torch.save(
+            {"model": model().state_dict()}, path, _use_new_zipfile_serialization=form == "torch"
+        )
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(CheckpointError, match="checkpoint"):
+        load_pretrained(model(), path)
+
+
+@pytest.mark.parametrize("content", [b"not a checkpoint", b"<html>quota exceeded</html>", b"PK"])
+def test_file_of_another_kind_is_refused(content, tmp_path):
+    path = tmp_path / "checkpoint"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="checkpoint"):
+        load_pretrained(model(), path)
+
+
+@pytest.mark.parametrize("content", [{}, [torch.zeros(1)], {"epoch": 3}, torch.zeros(2)])
+def test_file_without_a_state_dict_is_refused(content, tmp_path):
+    torch.save(content, tmp_path / "checkpoint")
+    with pytest.raises(CheckpointError, match="state dict"):
+        load_pretrained(model(), tmp_path / "checkpoint")
+
+
+def test_absent_file_and_directory_are_refused(tmp_path):
+    with pytest.raises(CheckpointError, match="there is no checkpoint"):
+        load_pretrained(model(), tmp_path / "absent")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_pretrained(model(), tmp_path)
