@@ -1,0 +1,118 @@
+"""Build an experiment's chain and predict clips with it."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.chain import Chain, build_chain
+from orchestrator.config import Component, Experiment
+from orchestrator.data.samplers import shard
+from orchestrator.distributed import Group
+from orchestrator.predictions import Predictions
+
+
+class Clips(Protocol):
+    """What the loop needs of a pack; see `orchestrator.data.pack.Pack`."""
+
+    fingerprint: str
+    labels: np.ndarray
+    num_samples: np.ndarray
+    clip_ids: Sequence[str]
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        ...
+
+    def split(self, fold: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the indices of the training and of the held-out clips."""
+        ...
+
+    def batch(self, indices: np.ndarray, num_samples: int) -> Tensor:
+        """Return (batch, num_samples) float32 waveforms in [-1, 1]."""
+        ...
+
+
+def build(experiment: Experiment, *, num_classes: int) -> Chain:
+    """Build an experiment's chain with the initial weights of its seed.
+
+    Args:
+        experiment: a completed experiment.
+        num_classes: of the pack.
+    """
+
+    def link(component: Component) -> tuple[str, Mapping[str, Any]]:
+        return component.name, component.arguments
+
+    return build_chain(
+        frontend=link(experiment.frontend),
+        augmentation=link(experiment.augmentation),
+        transform=link(experiment.transform),
+        model=link(experiment.model),
+        num_classes=num_classes,
+        seed=experiment.seed,
+    )
+
+
+@torch.no_grad()
+def evaluate(
+    chain: torch.nn.Module,
+    clips: Clips,
+    indices: np.ndarray,
+    *,
+    batch_size: int,
+    epoch: int,
+    device: torch.device,
+    precision: str,
+    group: Group,
+) -> Predictions:
+    """Predict clips, shared over the workers; every worker returns all predictions.
+
+    Args:
+        chain: from waveform to logits.
+        clips: the pack.
+        indices: (clips,) which of its clips.
+        batch_size: clips per forward pass over all workers.
+        epoch: the epoch that the weights are of.
+        device: where the chain is.
+        precision: `fp32` or `bf16`.
+        group: the data-parallel workers.
+    """
+    chain.eval()
+    mine = shard(indices, group.rank, group.world)
+    num_samples = int(clips.num_samples.max())
+    per_worker = max(1, batch_size // group.world)
+    parts = [np.zeros((0, clips.num_classes), np.float32)]
+    for start in range(0, len(mine), per_worker):
+        waveform = clips.batch(mine[start : start + per_worker], num_samples).to(device)
+        with autocast(device, precision):
+            logits = chain(waveform).clip_logits
+        parts.append(logits.float().cpu().numpy())
+    gathered = group.gather(np.concatenate(parts))
+    logits = np.empty((len(indices), clips.num_classes), np.float32)
+    for rank, values in enumerate(gathered):
+        logits[rank :: group.world] = values
+    return Predictions(
+        epoch=epoch,
+        clip_ids=tuple(str(clips.clip_ids[index]) for index in indices),
+        labels=clips.labels[indices].astype(np.int64),
+        logits=logits,
+    )
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Return the mixed-precision context of a precision."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Return the peak memory in MB: of the device on CUDA, of this process on the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

@@ -1,0 +1,83 @@
+"""What `--dry-run` prints: the arms, the trials, what is stored and what n blocks can show."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from orchestrator.ablation import changes_as_text
+from orchestrator.errors import StoreError
+from orchestrator.metrics import lookup
+from orchestrator.overrides import differences
+from orchestrator.prepare import Ready
+from orchestrator.records import Status, TrialRecord
+
+
+def print_listing(ready: Ready) -> None:
+    """Print a plan without running anything of it."""
+    plan = ready.plan
+    print(f"{plan.sweep}: {plan.question}")
+    print(f"metric {plan.metric} ({lookup(plan.metric).direction.value}), {_data(ready)}")
+    print()
+    print(f"{len(plan.arms)} arms:")
+    width = max(len(arm.name) for arm in plan.arms)
+    baseline = plan.experiment(next(a for a in plan.arms if a.name == plan.baseline_arm))
+    for arm in plan.arms:
+        if arm.name == plan.baseline_arm:
+            text = "the baseline"
+        else:
+            changed = differences(baseline, plan.experiment(arm))
+            text = changes_as_text({path: new for path, (_, new) in changed.items()})
+        print(f"  {arm.name:<{width}}  {text}")
+    if ready.search is not None:
+        print(f"and {ready.search.num_points} points of the search, over")
+        for path, values in ready.search.space.items():
+            print(f"  {path}: {values}")
+    trials = plan.trials()
+    print()
+    print(f"{len(trials)} trials ({len(plan.arms)} arms x {_blocks(ready)}), block by block:")
+    records = _stored(ready) if ready.data is not None else {}
+    for trial in trials:
+        known = records.get(trial.id)
+        status = known.status if known else Status.MISSING
+        identity = trial.id if ready.data is not None else "-" * 16
+        print(
+            f"  {identity}  {trial.arm:<{width}}  seed {trial.seed}  fold {trial.fold}  "
+            f"{status.value}"
+        )
+    counts = Counter(records[t.id].status if t.id in records else Status.MISSING for t in trials)
+    print()
+    print(", ".join(f"{count} {status.value}" for status, count in counts.items()))
+    if ready.data is None:
+        print("the data set is not packed yet: trials have their ids once it is")
+    n = len(plan.seeds) * len(plan.folds)
+    smallest = min(1.0, 2 / 2**n)
+    print(
+        f"{n} paired blocks: the smallest p that the exact test can give is {smallest:.2g}", end=""
+    )
+    print("; 6 are needed for one below 0.05" if smallest > 0.05 else "")
+
+
+def _data(ready: Ready) -> str:
+    dataset = ready.plan.base.dataset
+    if ready.data is None:
+        return f"data {dataset.name}, not packed yet"
+    data = ready.data
+    return (
+        f"data {data.name} {data.fingerprint[:12]}: {data.num_clips} clips, "
+        f"{data.num_classes} classes"
+    )
+
+
+def _blocks(ready: Ready) -> str:
+    seeds, folds = len(ready.plan.seeds), len(ready.plan.folds)
+    return f"{seeds} seeds" + (f" x {folds} folds" if folds > 1 else "")
+
+
+def _stored(ready: Ready) -> dict[str, TrialRecord]:
+    from orchestrator.store import Store
+
+    try:
+        store = Store.open(ready.options.runtime.store, create=False)
+    except StoreError:
+        return {}
+    return store.read_records(trial.id for trial in ready.plan.trials())

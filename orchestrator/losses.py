@@ -1,0 +1,27 @@
+"""Losses as components: from logits and labels to one number per clip."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from models.registry import register
+
+
+@register("loss")
+class CrossEntropy(nn.Module):
+    """Cross entropy of single-label classification.
+
+    Args:
+        label_smoothing: share of the target spread over all classes, in [0, 1).
+    """
+
+    def __init__(self, *, label_smoothing: float = 0.0):
+        super().__init__()
+        self.label_smoothing = label_smoothing
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return (batch,) losses in nats from (batch, classes) logits and (batch,) labels."""
+        return torch.nn.functional.cross_entropy(
+            logits.float(), labels, reduction="none", label_smoothing=self.label_smoothing
+        )

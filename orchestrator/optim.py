@@ -1,0 +1,82 @@
+"""Optimizers and learning-rate schedules as components."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import nn
+
+from models.registry import register
+
+Schedule = Callable[[int], float]
+"""Step (from 0) -> learning rate."""
+
+
+@register("optimizer")
+def adam_w(
+    parameters: Iterable[tuple[str, nn.Parameter]],
+    *,
+    learning_rate: float = 1e-5,
+    weight_decay: float = 0.05,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+) -> torch.optim.Optimizer:
+    """AdamW with DAT's rule: no decay on one-dimensional parameters and position-bias tables.
+
+    Args:
+        parameters: (name, parameter) pairs; those that need no gradient are left out.
+        learning_rate: the peak; the schedule scales it.
+        weight_decay: decoupled decay.
+        beta1: decay of the first moment.
+        beta2: decay of the second moment.
+        eps: added to the root of the second moment.
+
+    Source: DAT (arXiv 2201.00520), optimizer settings of its ImageNet recipe.
+    """
+    decayed, others = [], []
+    for name, parameter in parameters:
+        if parameter.requires_grad:
+            plain = parameter.ndim <= 1 or name.endswith("_table")
+            (others if plain else decayed).append(parameter)
+    groups = [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=(beta1, beta2), eps=eps)
+
+
+@register("schedule")
+def cosine(
+    num_steps: int,
+    peak: float,
+    *,
+    warmup_fraction: float = 0.05,
+    final_learning_rate: float = 1e-7,
+) -> Schedule:
+    """Linear warm-up from zero, then a half cosine down.
+
+    Args:
+        num_steps: optimizer steps of the whole training.
+        peak: the optimizer's learning rate.
+        warmup_fraction: of all steps, at least one step where it is above zero.
+        final_learning_rate: at the last step; not above the peak.
+    """
+    warmup = max(1, round(num_steps * warmup_fraction)) if warmup_fraction > 0 else 0
+    floor = min(final_learning_rate, peak)
+
+    def rate(step: int) -> float:
+        if step < warmup:
+            return peak * (step + 1) / warmup
+        done = (step - warmup + 1) / max(1, num_steps - warmup)
+        return floor + (peak - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+    return rate
+
+
+@register("schedule")
+def constant(num_steps: int, peak: float) -> Schedule:
+    """Keep the optimizer's learning rate at every step."""
+    return lambda step: peak

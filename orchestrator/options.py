@@ -1,0 +1,178 @@
+"""The command line of a sweep file; frozen by a test."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.config import Runtime
+from orchestrator.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What was asked for.
+
+    Attributes:
+        demo: the laptop-size base on six seeds.
+        smoke: one tiny trial in this process, without Ray.
+        dry_run: list the trials and stop.
+        check: build every arm, prove that it differs, and stop.
+        dataset: a registered data set; empty leaves the plan's.
+        seeds: replicates by seed; None leaves the plan's.
+        folds: held-out folds; None leaves the plan's, empty means all folds of the data.
+        epochs: None leaves the plan's.
+        runtime: where and how.
+    """
+
+    demo: bool
+    smoke: bool
+    dry_run: bool
+    check: bool
+    dataset: str
+    seeds: tuple[int, ...] | None
+    folds: tuple[int, ...] | None
+    epochs: int | None
+    runtime: Runtime
+
+
+def parse(argv: Sequence[str] | None, *, description: str) -> Options:
+    """Parse the command line; the environment gives some defaults.
+
+    Args:
+        argv: without the program's name; None reads the process's own.
+        description: the sweep file's docstring.
+    """
+    args = _parser(description).parse_args(argv)
+    runtime = Runtime(
+        store=args.store,
+        tracking_uri=args.tracking_uri,
+        address=args.address,
+        num_workers=args.num_workers,
+        gpus_per_worker=args.gpus_per_worker,
+        max_concurrent=args.max_concurrent,
+        data_root=args.data_root,
+    )
+    return Options(
+        demo=args.demo,
+        smoke=args.smoke,
+        dry_run=args.dry_run,
+        check=args.check,
+        dataset=args.dataset or ("esc" if args.data_root else ""),
+        seeds=args.seeds,
+        folds=args.folds,
+        epochs=args.epochs,
+        runtime=runtime,
+    )
+
+
+def _parser(description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--demo", action="store_true", help="laptop size, six seeds, on the embedded data")
+    add("--smoke", action="store_true", help="train one tiny trial in this process, without Ray")
+    add("--dry-run", action="store_true", help="list the trials and what they can show, and stop")
+    add("--check", action="store_true", help="build every arm, prove that it differs, and stop")
+    add("--dataset", default="", metavar="NAME", help="esc or synthetic (default: the sweep's)")
+    add(
+        "--data-root",
+        default=_environment("ORCHESTRATOR_DATA_ROOT"),
+        metavar="DIR",
+        help="folder of the data set's own files; implies --dataset esc",
+    )
+    add("--seeds", type=_seeds, metavar="N|A,B,..", help="how many seeds, or which")
+    add("--folds", type=_folds, metavar="A,B,..|all", help="which folds to hold out")
+    add("--epochs", type=_positive, metavar="N", help="passes over the training clips")
+    add(
+        "--num-workers",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="data-parallel workers of one trial; more than one run through Ray Train",
+    )
+    add(
+        "--gpus-per-worker",
+        type=_share,
+        default=0.0,
+        metavar="X",
+        help="may be a fraction, so that several trials share a card (default: 0, on the CPU)",
+    )
+    add(
+        "--max-concurrent",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="trials at once (default: as many as fit)",
+    )
+    add(
+        "--address",
+        default=_environment("ORCHESTRATOR_ADDRESS"),
+        metavar="ADDR",
+        help="a Ray cluster, `auto` for the one of this host (default: Ray on this machine alone)",
+    )
+    add(
+        "--store",
+        default=_environment("ORCHESTRATOR_STORE") or "store",
+        metavar="DIR|URI",
+        help="where records, checkpoints and reports are kept (default: store)",
+    )
+    add(
+        "--tracking-uri",
+        default="",
+        metavar="URI",
+        help="MLflow's address (default: MLFLOW_TRACKING_URI, else SQLite inside the store)",
+    )
+    return parser
+
+
+def _environment(name: str) -> str:
+    return os.environ.get(name, "")
+
+
+def _positive(text: str) -> int:
+    value = _count(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return value
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if (not 0 <= value < 1 and value != round(value)) or value < 0:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a fraction below 1 nor a whole number of GPUs"
+        )
+    return value
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    if "," not in text:
+        return tuple(range(_positive(text)))
+    return tuple(_count(part) for part in text.split(",") if part)
+
+
+def _folds(text: str) -> tuple[int, ...]:
+    return () if text == "all" else tuple(_count(part) for part in text.split(",") if part)
+
+
+def check_folds(folds: Sequence[int], valid: Sequence[int]) -> None:
+    """Raise a `ConfigError` if a fold is not one of the data set's."""
+    wrong = [fold for fold in folds if fold not in valid]
+    if wrong:
+        raise ConfigError(
+            f"the data set has no fold {', '.join(map(str, wrong))} "
+            f"(valid: {', '.join(map(str, valid))}, or all)"
+        )

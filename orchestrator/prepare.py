@@ -1,0 +1,131 @@
+"""From a sweep's plan and a command line to what is to be run: pure but for a look at the data."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models import registry
+from orchestrator.ablation import Plan
+from orchestrator.config import Component
+from orchestrator.errors import ConfigError, unknown
+from orchestrator.options import Options, check_folds
+from orchestrator.search import Search
+
+if TYPE_CHECKING:
+    from orchestrator.data import PackInfo
+
+DEMO_SEEDS = tuple(range(6))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """A plan after the command line has had its say.
+
+    Attributes:
+        plan: over the data set asked for; its base names the pack once that is known.
+        search: the search that the plan belongs to, if the sweep is one.
+        options: the command line.
+        data: the pack; None where it is not made yet, and then the base names none.
+        command: to run this again, as typed.
+    """
+
+    plan: Plan
+    search: Search | None
+    options: Options
+    data: PackInfo | None
+    command: str
+
+
+def prepare(asked: Plan | Search, options: Options) -> Ready:
+    """Apply the command line to a sweep, and look for its pack without making it.
+
+    Raises:
+        PlanError: names all mistakes of the plan.
+        ConfigError: the command line asks for what is not there.
+        DataError: the data set's folder cannot be read.
+    """
+    search = asked if isinstance(asked, Search) else None
+    plan = asked.plan if isinstance(asked, Search) else asked
+    plan = _apply(plan, options)
+    if search is not None:
+        search = search.with_plan(plan)
+        if options.demo or options.smoke:
+            search = dataclasses.replace(search, num_points=search.demo_points)
+        search.check()
+    plan.check()
+    from orchestrator.data import peek
+
+    dataset = plan.base.dataset
+    packs = packs_of(options.runtime.store)
+    data = peek(dataset.name, dataset.arguments, root=_root(options), packs=packs)
+    ready = Ready(plan=plan, search=search, options=options, data=None, command=_command())
+    return ready if data is None else with_data(ready, data)
+
+
+def with_data(ready: Ready, data: PackInfo) -> Ready:
+    """Pin the pack: its fingerprint becomes part of every trial's id."""
+    plan = ready.plan
+    dataset = plan.base.dataset
+    if "fingerprint" in registry.catalog()["dataset"][dataset.name].arguments:
+        dataset = dataset.replace(fingerprint=data.fingerprint)
+    folds = ready.options.folds
+    if folds == ():
+        plan = plan.replicate(folds=data.folds)
+    check_folds(plan.folds, data.folds)
+    plan = plan.with_base(dataset=dataset)
+    search = ready.search.with_plan(plan) if ready.search else None
+    return dataclasses.replace(ready, plan=plan, search=search, data=data)
+
+
+def packs_of(store: str) -> str:
+    """Return where the packs of a store lie, whether the store is there yet or not."""
+    place = store if "://" in store else str(Path(store).expanduser().absolute())
+    return f"{place.rstrip('/')}/packs"
+
+
+def _apply(plan: Plan, options: Options) -> Plan:
+    variant: list[str] = []
+    if options.demo or options.smoke:
+        if plan.demo is None:
+            raise ConfigError(f"sweep {plan.name!r} has no laptop size; run it without --demo")
+        plan = dataclasses.replace(plan, base=plan.demo, seeds=DEMO_SEEDS)
+        variant.append("smoke" if options.smoke else "demo")
+    if options.dataset:
+        plan = plan.with_base(dataset=_dataset(plan.base.dataset, options))
+        if options.dataset != "synthetic":
+            variant.append(_word(Path(options.runtime.data_root).resolve().name))
+    if options.smoke:
+        plan = plan.with_base(epochs=1)
+    elif options.epochs is not None:
+        plan = plan.with_base(epochs=options.epochs)
+        variant.append(f"{options.epochs}ep")
+    plan = dataclasses.replace(plan, variant=tuple(variant))
+    return plan.replicate(seeds=options.seeds, folds=options.folds or None)
+
+
+def _dataset(current: Component, options: Options) -> Component:
+    valid = registry.names("dataset")
+    if options.dataset not in valid:
+        raise ConfigError(unknown("dataset", options.dataset, valid))
+    if options.dataset == current.name:
+        return current
+    rate = current.arguments.get("sample_rate")
+    return Component(options.dataset, **({} if rate is None else {"sample_rate": rate}))
+
+
+def _root(options: Options) -> str | None:
+    return options.runtime.data_root or None
+
+
+def _word(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_]+", "_", text).strip("_").lower() or "data"
+
+
+def _command() -> str:
+    return shlex.join(["python", *sys.argv])

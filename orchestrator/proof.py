@@ -1,0 +1,187 @@
+"""Prove before launch that every arm differs from the baseline, and only where it says so.
+
+Each arm is built as a trial would build it, with the same seed. Compared are the settings, the
+parameters link by link, and what one seeded training step makes of the same clips. An arm whose
+step, loss and outputs are all those of the baseline is an ablation of nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.chain import Chain
+from models.registry import create
+from models.seeding import derive_seed
+from orchestrator.ablation import Plan
+from orchestrator.config import Experiment
+from orchestrator.errors import PlanError
+from orchestrator.evaluate import build
+from orchestrator.overrides import differences
+
+LINKS = ("frontend", "augmentation", "transform", "model")
+SCHEDULED = ("epochs", "schedule", "batch_size", "initial", "dataset", "fold", "selection")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What building an arm showed.
+
+    Attributes:
+        arm: its name.
+        settings: every path in which it departs from the baseline.
+        num_params: of the whole chain.
+        new_weights: links whose parameters differ in name, shape or initial value.
+        output_change: largest difference of the logits before training.
+        step_change: largest difference of the logits after one training step.
+        problem: why the arm proves nothing; empty if it is sound.
+    """
+
+    arm: str
+    settings: tuple[str, ...]
+    num_params: int
+    new_weights: tuple[str, ...]
+    output_change: float
+    step_change: float
+    problem: str = ""
+
+    def __str__(self) -> str:
+        if not self.settings:
+            return f"{self.arm}: the baseline, {self.num_params:,} parameters"
+        weights = ", ".join(self.new_weights) or "none, all weights start alike"
+        return (
+            f"{self.arm}: {self.num_params:,} parameters; differs in {', '.join(self.settings)}; "
+            f"other initial weights in: {weights}; logits differ by up to "
+            f"{self.output_change:.2g} before and {self.step_change:.2g} after one step"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Built:
+    experiment: Experiment
+    weights: Mapping[str, Mapping[str, Tensor]]
+    before: Tensor
+    after: Tensor
+    num_params: int
+
+
+def prove(plan: Plan, *, num_classes: int, num_samples: int, sample_rate: int) -> Iterator[Proof]:
+    """Build every arm, yield what was seen, baseline first.
+
+    Args:
+        plan: a plan that passes its own check.
+        num_classes: of the data set.
+        num_samples: length of a clip.
+        sample_rate: of the clips, in Hz.
+
+    Raises:
+        ModelError: an arm cannot be built; the message names the misfit.
+    """
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(2, num_samples, generator=generator) * 0.1
+    tone = torch.sin(torch.arange(num_samples) * (2 * torch.pi * 440 / sample_rate)) * 0.1
+    clips, labels = noise + tone, torch.arange(2) % num_classes
+    by_name = {arm.name: arm for arm in plan.arms}
+    reference = _built(plan.experiment(by_name[plan.baseline_arm]), clips, labels, num_classes)
+    yield _compare(plan.baseline_arm, reference, reference, is_baseline=True)
+    for arm in plan.arms:
+        if arm.name == plan.baseline_arm:
+            continue
+        built = _built(plan.experiment(arm), clips, labels, num_classes)
+        yield _compare(arm.name, built, reference, is_baseline=False)
+
+
+def require(proofs: Sequence[Proof]) -> None:
+    """Raise a `PlanError` naming every arm that proves nothing."""
+    problems = [f"arm {proof.arm!r} {proof.problem}" for proof in proofs if proof.problem]
+    if problems:
+        raise PlanError(problems)
+
+
+def _built(experiment: Experiment, clips: Tensor, labels: Tensor, num_classes: int) -> _Built:
+    chain = build(experiment, num_classes=num_classes)
+    features = chain.eval().frontend(clips).double()
+    chain.set_normalisation(features.mean().item(), max(features.std().item(), 1e-3))
+    weights = {
+        link: {n: p.detach().clone() for n, p in chain.get_submodule(link).named_parameters()}
+        for link in LINKS
+    }
+    before = _logits(chain, clips)
+    _step(chain, experiment, clips, labels)
+    return _Built(
+        experiment=experiment,
+        weights=weights,
+        before=before,
+        after=_logits(chain, clips),
+        num_params=sum(p.numel() for p in chain.parameters()),
+    )
+
+
+@torch.no_grad()
+def _logits(chain: Chain, clips: Tensor) -> Tensor:
+    return chain.eval()(clips).clip_logits.float()
+
+
+def _step(chain: nn.Module, experiment: Experiment, clips: Tensor, labels: Tensor) -> None:
+    loss = create("loss", experiment.loss.name, **experiment.loss.arguments)
+    optimizer = create(
+        "optimizer",
+        experiment.optimizer.name,
+        list(chain.named_parameters()),
+        **experiment.optimizer.arguments,
+    )
+    chain.train()
+    torch.manual_seed(derive_seed(experiment.seed, "proof"))
+    seeds = torch.tensor([1, 2])
+    loss(chain(clips, seeds).clip_logits, labels).mean().backward()
+    if experiment.clip_norm > 0:
+        torch.nn.utils.clip_grad_norm_(chain.parameters(), experiment.clip_norm)
+    optimizer.step()
+
+
+def _compare(name: str, built: _Built, reference: _Built, *, is_baseline: bool) -> Proof:
+    settings = tuple(differences(reference.experiment, built.experiment))
+    changed_links = {path.partition(".")[0] for path in settings}
+    new_weights = tuple(
+        link for link in LINKS if _differ(built.weights[link], reference.weights[link])
+    )
+    output_change = (built.before - reference.before).abs().max().item()
+    step_change = (built.after - reference.after).abs().max().item()
+    problem = ""
+    strays = [link for link in new_weights if link not in changed_links]
+    if strays:
+        problem = (
+            f"changes the initial weights of {', '.join(strays)}, which it does not name; links "
+            "that an arm does not change must start alike"
+        )
+    elif not is_baseline and not settings:
+        problem = "has the settings of the baseline"
+    elif (
+        not is_baseline
+        and output_change == 0
+        and step_change == 0
+        and not changed_links.intersection(SCHEDULED)
+    ):
+        problem = (
+            f"changes {', '.join(settings)}, but its outputs before and after a training step are "
+            "those of the baseline: it ablates nothing"
+        )
+    return Proof(
+        arm=name,
+        settings=settings,
+        num_params=built.num_params,
+        new_weights=new_weights,
+        output_change=output_change,
+        step_change=step_change,
+        problem=problem,
+    )
+
+
+def _differ(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    return one.keys() != other.keys() or any(
+        one[name].shape != other[name].shape or not torch.equal(one[name], other[name])
+        for name in one
+    )

@@ -1,0 +1,90 @@
+"""Start or join Ray, keep it quiet, and leave nothing behind.
+
+Ray writes from Python and from C++ to whatever is the standard error. While a session is open,
+both standard streams of this process go to a log file; a person's lines go through `terminal`,
+which holds the real one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from orchestrator.config import Runtime
+from orchestrator.errors import ConfigError
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # Everything that matters is in the store; Tune's own state is never restored.
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S_AUTOSCALER": "600",
+}
+
+
+@contextlib.contextmanager
+def ray_session(runtime: Runtime) -> Iterator[None]:
+    """Connect to the cluster of `runtime.address`, or start one on this machine alone.
+
+    On the way out the connection ends; a cluster that was started here ends with all its
+    processes, also after an interrupt.
+
+    Raises:
+        ConfigError: no cluster answers at the address.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    try:
+        ray.init(
+            address=runtime.address or "local",
+            include_dashboard=False if not runtime.address else None,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"no Ray cluster answers at {runtime.address!r} ({error}); start one with `ray up`, "
+            "or leave --address out to use this machine alone"
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextlib.contextmanager
+def terminal(log: Path) -> Iterator[Console]:
+    """Send this process's standard output and error to a file, and yield the real terminal.
+
+    Args:
+        log: appended to; its folder is made.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved_out, saved_err = os.dup(1), os.dup(2)
+    stream = io.TextIOWrapper(os.fdopen(os.dup(saved_err), "wb", 0), write_through=True)
+    with open(log, "ab", 0) as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    try:
+        yield Console(file=stream, width=None if stream.isatty() else 100)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(saved_out, 1)
+        os.dup2(saved_err, 2)
+        for descriptor in (saved_out, saved_err):
+            os.close(descriptor)
+        stream.close()

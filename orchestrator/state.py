@@ -1,0 +1,45 @@
+"""A training state as flat tensors plus plain JSON, so that nothing is ever pickled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+OPTIMIZER = "optimizer."
+
+
+def pack_state(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> dict[str, Tensor]:
+    """Return copies on the CPU of everything that the next step depends on.
+
+    Args:
+        model: the chain, not wrapped.
+        optimizer: its optimizer; None leaves it out, for a checkpoint that is not resumed.
+    """
+    tensors = dict(model.state_dict())
+    if optimizer is not None:
+        for index, values in optimizer.state_dict()["state"].items():
+            for name, value in values.items():
+                tensors[f"{OPTIMIZER}{index}.{name}"] = torch.as_tensor(value)
+    return {name: value.detach().cpu().clone() for name, value in tensors.items()}
+
+
+def unpack_state(
+    tensors: Mapping[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
+    """Put a packed state back; the model and optimizer must have been built the same way."""
+    model.load_state_dict(model_state(tensors))
+    state: dict[int, dict[str, Any]] = {}
+    for name, value in tensors.items():
+        if name.startswith(OPTIMIZER):
+            index, _, key = name.removeprefix(OPTIMIZER).partition(".")
+            state.setdefault(int(index), {})[key] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def model_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the chain's part of a packed state."""
+    return {name: value for name, value in tensors.items() if not name.startswith(OPTIMIZER)}

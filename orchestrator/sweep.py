@@ -1,0 +1,358 @@
+"""Run trials through Ray Tune: the only file that imports ray.tune and optuna.
+
+Tune schedules and retries. It is handed what the store does not hold yet, and nothing of its own
+state is ever restored: the same command again is a fresh run over what is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ray import tune
+from ray.tune.search import Searcher
+
+from orchestrator.ablation import Trial
+from orchestrator.config import Runtime, canonical, complete
+from orchestrator.metrics import lookup
+from orchestrator.progress import SweepProgress
+from orchestrator.records import Status, TrialRecord
+from orchestrator.search import Choice, LogUniform, Point, Search, Uniform
+from orchestrator.store import LockHeld, Store
+
+OBJECTIVE = "objective"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """What a search maximises: the plan's metric, signed so that more is better."""
+
+    metric: str
+    selection: str
+
+    def value(self, records: Iterable[TrialRecord]) -> float | None:
+        """Return the mean over the records, or None if one of them has no such number."""
+        metric = lookup(self.metric)
+        values = [r.metrics_at(self.selection).get(self.metric) for r in records]
+        if not values or any(value is None for value in values):
+            return None
+        return metric.sign * sum(value for value in values if value is not None) / len(values)
+
+
+def run_trials(
+    trials: Sequence[Trial], *, runtime: Runtime, store: Store, progress: SweepProgress
+) -> None:
+    """Train trials, each once, in the order given as far as the resources allow.
+
+    Ray must be connected.
+
+    Args:
+        trials: what is missing from the store.
+        runtime: where and how.
+        store: where everything lands.
+        progress: hears of epochs and ends.
+    """
+    queue = _Queue(trials)
+    _fit(queue, len(trials), objective=None, runtime=runtime, store=store, progress=progress)
+
+
+def run_search(
+    search: Search,
+    points: list[Point],
+    *,
+    runtime: Runtime,
+    store: Store,
+    progress: SweepProgress,
+    on_point: Callable[[Point], None],
+) -> None:
+    """Let Optuna's TPE suggest points until the search has as many as it wants.
+
+    Ray must be connected.
+
+    Args:
+        search: the space and the plan that each point joins.
+        points: those of earlier runs; the sampler learns from them.
+        runtime: where and how.
+        store: where everything lands.
+        progress: hears of epochs and ends.
+        on_point: called with each new point before its trials start.
+    """
+    objective = Objective(metric=search.plan.metric, selection=search.plan.base.selection)
+    wanted = search.num_points - len(points)
+    searcher = _Tpe(search, points, objective, store, progress, on_point)
+    _fit(searcher, wanted, objective=objective, runtime=runtime, store=store, progress=progress)
+
+
+class _Forgetful:
+    """Pickles as nothing: Tune saves its callbacks and searchers, and nobody ever restores them."""
+
+    def __reduce__(self) -> tuple[Any, tuple[()]]:
+        return type(None), ()
+
+
+class _Queue(_Forgetful, Searcher):
+    """Hands out trials in their order."""
+
+    def __init__(self, trials: Sequence[Trial]):
+        super().__init__()
+        self._waiting = deque(trials)
+
+    def set_search_properties(self, *args: Any, **spec: Any) -> bool:
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if not self._waiting:
+            return Searcher.FINISHED
+        return {"trials": (self._waiting.popleft(),)}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        pass
+
+
+class _Tpe(_Forgetful, Searcher):
+    """Asks Optuna for points; every point becomes trials of the plan."""
+
+    def __init__(
+        self,
+        search: Search,
+        points: Sequence[Point],
+        objective: Objective,
+        store: Store,
+        progress: SweepProgress,
+        on_point: Callable[[Point], None],
+    ):
+        super().__init__()
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._search, self._progress, self._on_point = search, progress, on_point
+        self._left = search.num_points - len(points)
+        self._space = {path: _distribution(values) for path, values in search.space.items()}
+        # Points of earlier runs move the stream on, so that none is suggested twice for that.
+        sampler = optuna.samplers.TPESampler(seed=search.sampler_seed + len(points))
+        self._study = optuna.create_study(direction="maximize", sampler=sampler)
+        self._asked: dict[str, Any] = {}
+        for point in points:
+            trials = trials_of(search, point)
+            records = store.read_records(trial.id for trial in trials)
+            value = objective.value(records.values()) if len(records) == len(trials) else None
+            if value is not None:
+                self._study.add_trial(
+                    optuna.trial.create_trial(
+                        params=dict(point), distributions=self._space, value=value
+                    )
+                )
+
+    def set_search_properties(self, *args: Any, **spec: Any) -> bool:
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if self._left <= 0:
+            return Searcher.FINISHED
+        self._left -= 1
+        asked = self._study.ask(self._space)
+        point = {path: self._search.space[path].round(v) for path, v in asked.params.items()}
+        self._asked[trial_id] = asked
+        self._on_point(point)
+        trials = trials_of(self._search, point)
+        for trial in trials:
+            self._progress.add(trial)
+        return {"trials": trials}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        import optuna
+
+        asked = self._asked.pop(trial_id, None)
+        value = (result or {}).get(OBJECTIVE)
+        if asked is not None:
+            failed = error or value is None
+            state = optuna.trial.TrialState.FAIL if failed else None
+            self._study.tell(asked, None if failed else value, state=state)
+
+
+def trials_of(search: Search, point: Point) -> tuple[Trial, ...]:
+    """Return the trials, one per block, that a point stands for."""
+    plan = replace(search.with_points([point]), baseline="")
+    arm = search.arm(point).name
+    return tuple(trial for trial in plan.trials() if trial.arm == arm)
+
+
+def _distribution(values: LogUniform | Uniform | Choice) -> Any:
+    import optuna
+
+    match values:
+        case Choice():
+            return optuna.distributions.CategoricalDistribution(values.values)
+        case Uniform():
+            return optuna.distributions.FloatDistribution(values.low, values.high)
+        case LogUniform():
+            return optuna.distributions.FloatDistribution(values.low, values.high, log=True)
+
+
+def _fit(
+    searcher: Searcher,
+    num_samples: int,
+    *,
+    objective: Objective | None,
+    runtime: Runtime,
+    store: Store,
+    progress: SweepProgress,
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="orchestrator-") as scratch:
+        local = store.local_path
+        storage = str(local / "logs" / "ray") if local else scratch
+        trainable = tune.with_parameters(
+            _train, store=store, runtime=runtime, objective=objective, storage=storage
+        )
+        tuner = tune.Tuner(
+            tune.with_resources(trainable, _resources(runtime)),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                num_samples=num_samples,
+                max_concurrent_trials=_concurrency(runtime),
+                reuse_actors=runtime.num_workers == 1,
+                trial_name_creator=lambda trial: f"trial-{trial.trial_id}",
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                name=f"tune-{uuid.uuid4().hex[:8]}",
+                storage_path=storage,
+                callbacks=[_Listener(progress)],
+                failure_config=tune.FailureConfig(max_failures=runtime.retries),
+                verbose=0,
+            ),
+        )
+        tuner.fit()
+
+
+def _resources(runtime: Runtime) -> dict[str, float]:
+    if runtime.num_workers > 1:  # the trial only drives; Ray Train's workers hold the resources
+        return {"cpu": 0}
+    return {"cpu": runtime.cpus_per_worker, "gpu": runtime.gpus_per_worker}
+
+
+def _concurrency(runtime: Runtime) -> int | None:
+    """Return how many trials may run at once; Tune cannot see what nested workers take."""
+    if runtime.num_workers == 1:
+        return runtime.max_concurrent or None
+    import ray
+
+    total = ray.cluster_resources()
+    fits = total.get("CPU", 1) // (runtime.num_workers * runtime.cpus_per_worker)
+    if runtime.gpus_per_worker > 0:
+        gpus = total.get("GPU", 0) // (runtime.num_workers * runtime.gpus_per_worker)
+        fits = min(fits, gpus)
+    return max(1, min(int(fits), runtime.max_concurrent or int(fits)))
+
+
+class _Listener(_Forgetful, tune.Callback):
+    """Passes Tune's events on to the progress of the sweep."""
+
+    def __init__(self, progress: SweepProgress):
+        self._progress = progress
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        for planned in trial.config["trials"]:
+            self._progress.started(planned.id)
+
+    def on_trial_result(
+        self,
+        iteration: int,
+        trials: list[Any],
+        trial: Any,
+        result: dict[str, Any],
+        **info: Any,
+    ) -> None:
+        if "status" in result:
+            self._progress.ended(result["id"], Status(result["status"]), result["note"])
+        elif "epoch" in result:
+            ids = [planned.id for planned in trial.config["trials"]]
+            self._progress.epoch(result.get("id", ids[0]), result["epoch"], result)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        for planned in trial.config["trials"]:
+            self._progress.ended(planned.id, Status.FAILED, "its worker died too often")
+
+
+def _train(
+    config: Mapping[str, Any],
+    *,
+    store: Store,
+    runtime: Runtime,
+    objective: Objective | None,
+    storage: str,
+) -> None:
+    """Train the trials of one Tune trial, in a process that is used again for the next."""
+    records = []
+    for trial in config["trials"]:
+        record, note = _train_locked(trial, store=store, runtime=runtime, storage=storage)
+        records.append(record)
+        last = trial is config["trials"][-1]
+        value = objective.value(records) if objective and last else None
+        tune.report({"id": trial.id, "status": record.status.value, "note": note, OBJECTIVE: value})
+
+
+def _train_locked(
+    trial: Trial, *, store: Store, runtime: Runtime, storage: str
+) -> tuple[TrialRecord, str]:
+    with store.lock(trial.id, owner=f"pid {os.getpid()}"):
+        found = store.read_record(trial.id)
+        if found is not None and found.status is Status.FINISHED:
+            return found, "trained by another run meanwhile"
+        experiment = complete(trial.experiment)
+        if runtime.num_workers > 1:
+            from orchestrator.worker import run_parallel
+
+            record = run_parallel(
+                trial.id, experiment, store=store, runtime=runtime, storage_path=storage
+            )
+        else:
+            import torch
+
+            from orchestrator.trial import TrialRun
+
+            torch.set_num_threads(runtime.cpus_per_worker)
+            record = TrialRun(
+                store=store,
+                trial_id=trial.id,
+                experiment=experiment,
+                device="cuda" if runtime.gpus_per_worker > 0 else "cpu",
+                on_epoch=lambda e: tune.report({"id": trial.id, "epoch": e.epoch, **e.metrics}),
+            ).run()
+    return record, error_line(record)
+
+
+def error_line(record: TrialRecord) -> str:
+    """Return the last line of a failed record's error, which names the exception."""
+    lines = [line for line in record.error.strip().splitlines() if line.strip()]
+    return lines[-1].strip() if lines else ""
+
+
+def bury(trials: Sequence[Trial], store: Store) -> None:
+    """Mark as failed what was left running by workers that died and were not restarted again.
+
+    A trial that somebody else is training right now is left alone.
+    """
+    for trial in trials:
+        record = store.read_record(trial.id)
+        if record is None:
+            record = TrialRecord(
+                id=trial.id, status=Status.RUNNING, experiment=canonical(trial.experiment)
+            )
+        if record.status is not Status.RUNNING:
+            continue
+        try:
+            with store.try_lock(trial.id, owner="sweep"):
+                error = "its worker process died more often than --retries allows (out of memory?)"
+                store.write_record(replace(record, status=Status.FAILED, error=error))
+        except LockHeld:
+            continue

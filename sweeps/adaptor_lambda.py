@@ -1,0 +1,36 @@
+"""How strong should DATAR's learnable input adaptor be?
+
+Question   Table 4 of the DATAR paper (arXiv 2312.16228) gives two strengths, 0.2 and 0.005, one
+           run each, and reports +1.0 points of top-1 for the weaker. Is there a dose at which the
+           adaptor helps, over paired seeds?
+Command    python sweeps/adaptor_lambda.py --demo
+           ray submit cluster/gpu.yaml sweeps/adaptor_lambda.py
+Cost       --demo: 36 trials of about 10 s on one CPU core.
+Expected   The paper: 70.5 % without, 70.5 % at 0.2, 71.5 % at 0.005 on Kinetics-Sounds.
+Result     See the README for what was measured, with its spread.
+"""
+
+from orchestrator import baselines, cli
+from orchestrator.ablation import Level, Plan
+from orchestrator.config import Component
+from orchestrator.designs import dose_series
+
+STRENGTHS = (0.002, 0.005, 0.05, 0.2, 0.5)
+
+PLAN = Plan(
+    name="adaptor_lambda",
+    question="At which strength λ does the learnable input adaptor help, if at any?",
+    base=baselines.datar_tiny(),
+    demo=baselines.datar_laptop(),
+    arms=dose_series(
+        "transform.strength",
+        STRENGTHS,
+        symbol="λ",
+        control=Level("no adaptor"),
+        shared={"transform": Component("adaptor")},
+    ),
+    dose="transform.strength",
+)
+
+if __name__ == "__main__":
+    cli.main(PLAN)
