@@ -10,13 +10,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from models import registry
 from orchestrator.data import places
 from orchestrator.data.info import PackInfo, foreseen, from_manifest
-from orchestrator.data.source import Source
+from orchestrator.data.source import RootMissing, Source
 from orchestrator.errors import DataError, unknown
+
+if TYPE_CHECKING:
+    from orchestrator.data.pack import Pack
 
 
 def prepare(
@@ -31,9 +34,9 @@ def prepare(
 
     Args:
         name: a registered dataset.
-        arguments: the dataset's own arguments. With a `fingerprint`, the pack of that name is
-            taken where it exists, and any other pack is refused.
-        root: where the dataset's files are; None for one that needs none.
+        arguments: the dataset's own arguments. With a `fingerprint`, any other pack is refused.
+        root: where the dataset's files are; None or "" for one that needs none. A dataset of
+            files may do without where its pack exists and `fingerprint` names it.
         packs: directory, or address that pyarrow opens, where packs are kept.
         progress: called with (clips done, clips in all) while a pack is made.
 
@@ -45,10 +48,13 @@ def prepare(
             pack is not the one that `fingerprint` names.
     """
     pinned = str(arguments.get("fingerprint") or "")
-    known = _pinned(name, arguments, packs)
-    if known:
-        return known
-    source = open_source(name, arguments, root=root)
+    try:
+        source = open_source(name, arguments, root=root)
+    except RootMissing:
+        known = _pinned(name, arguments, packs)
+        if known:
+            return known
+        raise
     info = _known(source, packs)
     if info is None:
         from orchestrator.data.packing import make_pack
@@ -81,22 +87,19 @@ def peek(
         DataError: the dataset, an argument or the files are wrong, or the pack is not the one
             that `fingerprint` names.
     """
-    known = _pinned(name, arguments, packs)
-    if known:
-        return known
-    if root is None and name == "esc":
-        _check_name(name)
-        return None
-    source = open_source(name, arguments, root=root)
+    try:
+        source = open_source(name, arguments, root=root)
+    except RootMissing:
+        return _pinned(name, arguments, packs)
     info = _known(source, packs)
-    if info is None and source.fingerprint:
-        info = foreseen(source)
+    if info is None:
+        info = foreseen(source) if source.fingerprint else _pinned(name, arguments, packs)
     if info is not None:
         _refuse_other(info.fingerprint, str(arguments.get("fingerprint") or ""), source)
     return info
 
 
-def open_pack(fingerprint: str, *, packs: str, cache_dir: str | None = None) -> Any:
+def open_pack(fingerprint: str, *, packs: str, cache_dir: str | None = None) -> Pack:
     """Map a pack, after copying it to this host where it is remote.
 
     Args:
@@ -157,19 +160,22 @@ def _known(source: Source, packs: str) -> PackInfo | None:
     text = places.read_text(_index_address(source, packs))
     if text is None:
         return None
-    fields = json.loads(text)
-    if places.read_text(places.join(packs, fields["fingerprint"], places.MANIFEST)) is None:
-        return None
-    for key in ("class_names", "folds", "fold_names", "notes"):
-        fields[key] = tuple(fields[key])
-    return PackInfo(**fields)
+    try:
+        fields = json.loads(text)
+        for key in ("class_names", "folds", "fold_names", "notes"):
+            fields[key] = tuple(fields[key])
+        info = PackInfo(**fields)
+    except (ValueError, TypeError, KeyError):
+        return None  # written by another version: the pack is made again and remembered anew
+    manifest = places.read_text(places.join(packs, info.fingerprint, places.MANIFEST))
+    return info if manifest is not None else None
 
 
 def _pinned(name: str, arguments: Mapping[str, Any], packs: str) -> PackInfo | None:
+    """Find the pack that the arguments name, where its source cannot be looked at."""
     pinned = str(arguments.get("fingerprint") or "")
     if not pinned:
         return None
-    _check_name(name)
     text = places.read_text(places.join(packs, pinned, places.MANIFEST))
     if text is None:
         return None

@@ -18,7 +18,7 @@ from typing import Literal
 
 from models.registry import register
 from orchestrator.data.decode import decode
-from orchestrator.data.source import Clip, Decoded, Source, check_arguments, digest
+from orchestrator.data.source import Clip, Decoded, RootMissing, Source, check_arguments, digest
 from orchestrator.errors import DataError
 
 COLUMNS = ("filename", "fold", "target", "category")
@@ -62,7 +62,7 @@ def esc(
     if seconds < 0:
         raise DataError(f"dataset 'esc': seconds is {seconds!r}; give a length, or 0 for any")
     if not root:
-        raise DataError(
+        raise RootMissing(
             "dataset 'esc' has no data root; give one with --data-root DIR, or use --dataset "
             f"synthetic, which needs no files ({_LAYOUT})"
         )

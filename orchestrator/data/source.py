@@ -55,6 +55,10 @@ class Decoded:
     channels: int
 
 
+class RootMissing(DataError):
+    """A dataset of files was asked for without saying where they are."""
+
+
 class ClipFault(DataError):
     """A clip that cannot be used; `problem` is one of `findings.BROKEN`."""
 

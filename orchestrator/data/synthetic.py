@@ -33,8 +33,8 @@ def synthetic(
     num_folds: int = 5,
     seconds: float = 2.0,
     sample_rate: int = 16000,
-    min_snr_db: float = -6.0,
-    max_snr_db: float = 15.0,
+    min_snr_db: float = 0.0,
+    max_snr_db: float = 20.0,
     seed: int = 0,
     fingerprint: str = "",
 ) -> Source:
