@@ -1,0 +1,187 @@
+"""Look at a dataset, or make a pack of it: `python -m orchestrator.data audit|pack`."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestrator.data.source import POLICIES
+from orchestrator.errors import DataError, OrchestratorError
+
+_PACKS = "store/packs"
+_EPILOG = """\
+examples:
+  python -m orchestrator.data audit --dataset esc --data-root ~/ESC-50
+  python -m orchestrator.data pack --dataset esc --data-root ~/ESC-50 --sample-rate 32000
+  python -m orchestrator.data pack --dataset synthetic --set num_classes=5 --set seed=1
+
+exit code: 0 fine, 1 the audit found broken clips, 2 a mistake that the message explains"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    options = _parser().parse_args(argv)
+    try:
+        return _audit(options) if options.command == "audit" else _pack(options)
+    except OrchestratorError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; nothing half-made is left behind", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m orchestrator.data",
+        description="Look at every clip of a dataset, or make it ready to train on.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="audit|pack")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--dataset", default="esc", help="a registered dataset (default: esc)")
+    shared.add_argument("--data-root", metavar="DIR", help="the folder of the dataset's files")
+    shared.add_argument(
+        "--policy",
+        choices=POLICIES,
+        help="broken clips: stop (default), or drop them and record it",
+    )
+    shared.add_argument("--sample-rate", type=int, metavar="HZ", help="the pack's rate")
+    shared.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="settings",
+        help="any argument of the dataset; may be repeated",
+    )
+    shared.add_argument("--csv", metavar="OUT", help="write one line per clip to this file")
+    shared.add_argument("--json", metavar="OUT", help="write one record per clip to this file")
+    audit = commands.add_parser(
+        "audit", parents=[shared], help="open every clip, say what is wrong; change nothing"
+    )
+    audit.add_argument("--all", action="store_true", help="show every clip, not only odd ones")
+    pack = commands.add_parser(
+        "pack", parents=[shared], help="audit, decode and resample into a pack, once"
+    )
+    pack.add_argument(
+        "--packs", default=_PACKS, metavar="DIR", help=f"where packs are kept (default: {_PACKS})"
+    )
+    return parser
+
+
+def _audit(options: argparse.Namespace) -> int:
+    from orchestrator.data.entry import open_source
+    from orchestrator.data.listing import Audit
+
+    source = open_source(options.dataset, _arguments(options), root=options.data_root)
+    with progress_bar("audit") as progress:
+        audit = Audit.of(source, progress=progress)
+    _export(options, audit)
+    print(audit.table(every_clip=options.all))
+    print()
+    print(audit.summary())
+    return 1 if audit.broken else 0
+
+
+def _pack(options: argparse.Namespace) -> int:
+    from orchestrator.data.entry import open_source, prepare
+
+    arguments = _arguments(options)
+    if options.csv or options.json:
+        from orchestrator.data.listing import Audit
+
+        source = open_source(options.dataset, arguments, root=options.data_root)
+        with progress_bar("audit") as progress:
+            _export(options, Audit.of(source, progress=progress))
+    with progress_bar("pack") as progress:
+        info = prepare(
+            options.dataset,
+            arguments,
+            root=options.data_root,
+            packs=options.packs,
+            progress=progress,
+        )
+    print(f"{info.name} {info.fingerprint} {'made' if info.made else 'was there already'}")
+    print(
+        f"  {info.num_clips} clips, {info.num_classes} classes, folds "
+        f"{', '.join(info.fold_names)}, {info.sample_rate} Hz, longest clip "
+        f"{info.num_samples / info.sample_rate:g} s"
+    )
+    for note in info.notes:
+        print(f"  note: {note}")
+    for clip_id, reason in info.dropped.items():
+        print(f"  dropped: {clip_id}: {reason}")
+    return 0
+
+
+def _arguments(options: argparse.Namespace) -> dict[str, Any]:
+    from models import registry
+
+    arguments: dict[str, Any] = {}
+    if options.sample_rate is not None:
+        arguments["sample_rate"] = options.sample_rate
+    if options.policy is not None:
+        arguments["on_broken"] = options.policy
+    known = registry.catalog()["dataset"].get(options.dataset)
+    for setting in options.settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise DataError(f"--set {setting!r}: give it as key=value")
+        argument = known.arguments.get(key) if known else None
+        arguments[key] = _value(key, text, argument.type if argument else Any)
+    return arguments
+
+
+def _value(key: str, text: str, kind: Any) -> Any:
+    if kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError as error:
+            wanted = "a whole number" if kind is int else "a number"
+            raise DataError(f"--set {key}={text}: {key} must be {wanted}") from error
+    if kind is not Any:
+        return text
+    with contextlib.suppress(ValueError, SyntaxError):
+        return ast.literal_eval(text)
+    return text
+
+
+def _export(options: argparse.Namespace, audit: Any) -> None:
+    for path, text in ((options.csv, audit.to_csv), (options.json, audit.to_json)):
+        if path:
+            try:
+                Path(path).write_text(text(), encoding="utf-8")
+            except OSError as error:
+                raise DataError(f"cannot write {path!r}: {error}") from error
+
+
+@contextlib.contextmanager
+def progress_bar(title: str) -> Iterator[Any]:
+    """Show a bar on standard error if that is a terminal.
+
+    Args:
+        title: what is going on.
+
+    Yields:
+        A function of (done, total), or None where there is no terminal.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
