@@ -1,0 +1,28 @@
+"""Folders to read from, places to pack to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from esc_folders import EscFolder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> EscFolder:
+    return EscFolder(tmp_path / "made_up").fill()
+
+
+@pytest.fixture
+def packs(tmp_path: Path) -> str:
+    return str(tmp_path / "packs")
+
+
+@pytest.fixture(scope="session")
+def esc10() -> Path:
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data" / "esc10"
+    root = Path(os.environ.get("ESC10_ROOT") or beside)
+    if not (root / "meta" / "esc10.csv").is_file():
+        pytest.skip("ESC-10 is not here; set ESC10_ROOT to its folder")
+    return root
