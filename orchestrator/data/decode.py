@@ -1,8 +1,8 @@
 """Audio files to samples, once, with named tools and no silent loss.
 
-soundfile (libsndfile) decodes. It notices a FLAC that was cut, and says nothing about a WAV, Ogg
-or MP3 that was (measured), so the length is compared with what the file itself declares: the WAV
-chunk sizes, the Ogg end-of-stream mark, the frame count of the header. Mono is the mean of the
+soundfile (libsndfile) decodes. It notices a FLAC or CAF that was cut, and says nothing about a
+WAV, AIFF, AU, W64, RF64, Ogg or MP3 that was (measured), so the length is compared with what the
+file itself declares: its chunk sizes, the Ogg end-of-stream mark, the frame count of the header. Mono is the mean of the
 channels. soxr at quality VHQ resamples, once, when a pack is made. Samples are rounded to 16 bit
 without dither; what exceeds full scale is clipped and counted.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -58,10 +59,10 @@ def decode(path: str | Path, *, seconds: float = 0.0) -> Decoded:
         raise ClipFault("missing", f"{path} does not exist") from error
     if size == 0:
         raise ClipFault("empty", "the file has 0 bytes")
-    cut = _cut_short(path, size)
-    if cut:
-        raise ClipFault("truncated", cut)
     try:
+        cut = _cut_short(path, size)
+        if cut:
+            raise ClipFault("truncated", cut)
         with soundfile.SoundFile(path) as file:
             declared, rate_hz, channels = file.frames, file.samplerate, file.channels
             frames = file.read(dtype="float32", always_2d=True)
@@ -109,29 +110,48 @@ def to_pcm(decoded: Decoded, *, sample_rate: int) -> tuple[np.ndarray, int]:
 
 
 def _cut_short(path: Path, size: int) -> str:
-    """Say how a WAV or Ogg file falls short of what it declares, or ""."""
+    """Say how a file falls short of what it declares, or ""; only for what libsndfile lets pass."""
     with path.open("rb") as file:
-        head = file.read(12)
-        if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
-            position = 12
-            while True:
-                file.seek(position)
-                chunk = file.read(8)
-                if len(chunk) < 8:
-                    return ""
-                name, length = struct.unpack("<4sI", chunk)
-                if name == b"data":
-                    there = size - position - 8
-                    # Writers to a pipe leave 0 or all ones, which declares nothing.
-                    if length in (0, _UNKNOWN_SIZE) or length <= there:
-                        return ""
-                    return f"{there} bytes of samples, the header declares {length}"
-                position += 8 + length + length % 2
+        head = file.read(64)
         if head[:4] == b"OggS":
             file.seek(max(0, size - 131_072))
             tail = file.read()
             last = tail.rfind(b"OggS")
             ended = last >= 0 and last + 5 < len(tail) and tail[last + 5] & 4
-            if not ended:
-                return "the Ogg stream stops before its end-of-stream mark"
+            return "" if ended else "the Ogg stream stops before its end-of-stream mark"
+        declared = _wav_end(file, size) if head[:4] == b"RIFF" else _declared_size(head)
+    if declared > size:
+        return f"the file has {size} bytes, its header declares {declared}"
     return ""
+
+
+def _wav_end(file: BinaryIO, size: int) -> int:
+    """Return where a WAV's samples should end, 0 if it does not say."""
+    position = 12
+    while position < size:
+        file.seek(position)
+        chunk = file.read(8)
+        if len(chunk) < 8:
+            return 0
+        name, length = struct.unpack("<4sI", chunk)
+        if name == b"data":
+            # Writers to a pipe leave all ones, which declares nothing.
+            return 0 if length == _UNKNOWN_SIZE else position + 8 + length
+        position += 8 + length + length % 2
+    return 0
+
+
+def _declared_size(head: bytes) -> int:
+    """Return the size that the header of an AIFF, RF64, W64 or AU file declares, else 0."""
+    if len(head) < 28:
+        return 0
+    if head[:4] == b"FORM":
+        return 8 + struct.unpack(">I", head[4:8])[0]
+    if head[:4] == b"RF64" and head[12:16] == b"ds64":
+        return 8 + struct.unpack("<Q", head[20:28])[0]
+    if head[:4] == b"riff":
+        return struct.unpack("<Q", head[16:24])[0]
+    if head[:4] == b".snd":
+        start, length = struct.unpack(">II", head[4:12])
+        return 0 if length == _UNKNOWN_SIZE else start + length
+    return 0

@@ -11,9 +11,11 @@ import pytest
 import soundfile
 from esc_folders import RATE_HZ, SECONDS, noise
 
+from orchestrator.data.decode import decode
 from orchestrator.data.entry import open_source, prepare
 from orchestrator.data.findings import BROKEN
 from orchestrator.data.listing import Audit
+from orchestrator.data.source import ClipFault
 from orchestrator.errors import DataError
 
 ARGUMENTS = {"seconds": SECONDS}
@@ -49,6 +51,11 @@ def truncated_ogg(folder):
     path.write_bytes(content[: len(content) * 3 // 4])
 
 
+def a_directory(folder):
+    folder.path(0).unlink()
+    folder.path(0).mkdir()
+
+
 def not_audio(folder):
     folder.path(0).write_text("<html>404</html>")
 
@@ -79,6 +86,7 @@ DAMAGE = [
     (truncated_flac, "unreadable"),
     (truncated_wav, "truncated"),
     (truncated_ogg, "truncated"),
+    (a_directory, "unreadable"),
     (not_audio, "unreadable"),
     (short, "short"),
     (not_a_number, "non_finite"),
@@ -140,6 +148,17 @@ def test_prepare_policy_stop_after_drop_still_stops(folder, packs):
     prepare("esc", ARGUMENTS | {"on_broken": "drop"}, root=str(folder.root), packs=packs)
     with pytest.raises(DataError, match="1 of 8"):
         prepare("esc", ARGUMENTS, root=str(folder.root), packs=packs)
+
+
+@pytest.mark.parametrize("kind", ["WAV", "AIFF", "AU", "W64", "RF64", "CAF", "FLAC", "OGG", "MP3"])
+def test_decode_half_a_file_of_any_format_is_refused(tmp_path, kind):
+    path = tmp_path / "clip"
+    soundfile.write(path, noise(0, seconds=3.0), RATE_HZ, format=kind)
+    assert len(decode(path).samples) == 3 * RATE_HZ
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ClipFault) as caught:
+        decode(path)
+    assert caught.value.problem in ("truncated", "unreadable")
 
 
 @pytest.mark.parametrize(
