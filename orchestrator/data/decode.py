@@ -2,9 +2,9 @@
 
 soundfile (libsndfile) decodes. It notices a FLAC or CAF that was cut, and says nothing about a
 WAV, AIFF, AU, W64, RF64, Ogg or MP3 that was (measured), so the length is compared with what the
-file itself declares: its chunk sizes, the Ogg end-of-stream mark, the frame count of the header. Mono is the mean of the
-channels. soxr at quality VHQ resamples, once, when a pack is made. Samples are rounded to 16 bit
-without dither; what exceeds full scale is clipped and counted.
+file itself declares: its chunk sizes, the Ogg end-of-stream mark, the frame count of the header.
+Mono is the mean of the channels. soxr at quality VHQ resamples, once, when a pack is made. Samples
+are rounded to 16 bit without dither; what exceeds full scale is clipped and counted.
 """
 
 from __future__ import annotations
