@@ -141,12 +141,14 @@ class DeformableAttention(nn.Module):
     def _bias(self, positions: Tensor) -> Tensor:
         """Look the table up at query minus key: (B, g, Hk, Wk, 2) -> (B, h, H W, N)."""
         assert self.bias_table is not None
-        keys = positions.flatten(2, 3).flatten(0, 1)  # (B g, N, 2)
-        displacement = (self.query_grid.flatten(0, 1)[:, None] - keys[:, None]) / 2
+        # Turned to grid_sample's (x, y) and halved before the large difference is taken.
+        keys = positions.flip(-1).flatten(2, 3).flatten(0, 1) / 2  # (B g, N, 2)
+        queries = self.query_grid.flip(-1).flatten(0, 1) / 2  # (H W, 2)
+        displacement = queries[:, None] - keys[:, None]  # (B g, H W, N, 2)
         heads_per_group = self.num_heads // self.num_groups
         table = self.bias_table.float().unflatten(0, (self.num_groups, heads_per_group))
         table = table.expand(len(positions), -1, -1, -1, -1).flatten(0, 1)
-        bias = functional.grid_sample(table, displacement.flip(-1), align_corners=True)
+        bias = functional.grid_sample(table, displacement, align_corners=True)
         return bias.view(len(positions), self.num_heads, *bias.shape[2:])
 
 

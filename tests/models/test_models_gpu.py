@@ -1,0 +1,60 @@
+"""The contract of every model on a CUDA device, against the CPU in float32."""
+
+import pytest
+import torch
+
+import models
+from models.chain import build_chain
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+
+
+def clips(built):
+    seconds = 1.1 * built.frontend.num_frames * built.frontend.hop_length
+    return 0.1 * torch.randn(2, int(seconds), generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(params=models.list_models())
+def pair(request):
+    """The same model on the CPU and on the device, and clips for it."""
+    built = models.create_model(request.param, num_classes=10).eval()
+    built.set_normalisation(-4.0, 4.0)
+    moved = models.create_model(request.param, num_classes=10).eval().cuda()
+    moved.load_state_dict(built.state_dict())
+    return built, moved, clips(built)
+
+
+def test_cuda_outputs_equal_the_cpu(pair):
+    on_cpu, on_gpu, waveform = pair
+    with torch.no_grad():
+        expected, actual = on_cpu(waveform)[0], on_gpu(waveform.cuda())[0].cpu()
+    assert (actual - expected).abs().max() <= 1e-3 * expected.abs().max()
+
+
+def test_cuda_backward_in_bfloat16_autocast_reaches_every_parameter(pair):
+    _, on_gpu, waveform = pair
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        logits = on_gpu(waveform.cuda()).clip_logits
+    assert logits.isfinite().all()
+    logits.float().square().sum().backward()
+    idle = [n for n, p in on_gpu.named_parameters() if p.grad is None or not p.grad.any()]
+    assert idle == []
+    assert all(p.grad.isfinite().all() for p in on_gpu.parameters())
+
+
+def test_cuda_augmentation_equals_the_cpu():
+    built = build_chain(
+        frontend=("kaldi_fbank", {"n_mels": 64, "num_frames": 128}),
+        augmentation=("spec_augment", {}),
+        transform=("laplacian", {"scale": 0.1}),
+        model=("datar_laptop", {}),
+        num_classes=2,
+        seed=0,
+    )
+    waveform, seeds = clips(built), torch.tensor([5, 6])
+    expected = built.features(waveform, seeds)
+    actual = built.cuda().features(waveform.cuda(), seeds.cuda()).cpu()
+    torch.testing.assert_close(actual, expected, atol=1e-3, rtol=1e-3)
