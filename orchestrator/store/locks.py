@@ -53,18 +53,18 @@ class Holder:
 
 
 class LockHeld(StoreError):
-    """Another process is training the trial; `holder` says which."""
+    """Another process has what is wanted; `holder` says which."""
 
-    def __init__(self, trial: str, holder: Holder):
-        self.trial = trial
+    def __init__(self, what: str, holder: Holder):
+        self.what = what
         self.holder = holder
         super().__init__(
-            f"trial {trial} is being trained by {holder}; wait for it, or end that process and "
-            "run the command again"
+            f"{what} is in the hands of {holder}; wait for it, or end that process and run the "
+            "command again"
         )
 
     def __reduce__(self) -> tuple[type[LockHeld], tuple[str, Holder]]:
-        return LockHeld, (self.trial, self.holder)
+        return LockHeld, (self.what, self.holder)
 
 
 class Held:
@@ -110,7 +110,7 @@ def patiently(
 
 @contextmanager
 def flock(
-    path: Path, trial: str, *, owner: str, timeout_s: float | None, on_wait: OnWait | None
+    path: Path, what: str, *, owner: str, timeout_s: float | None, on_wait: OnWait | None
 ) -> Iterator[Held]:
     """Hold a lock that the kernel frees when the process ends, however it ends."""
     with blame("lock", str(path)):
@@ -122,7 +122,7 @@ def flock(
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise LockHeld(trial, _parse(os.pread(descriptor, 65536, 0))) from None
+                raise LockHeld(what, _parse(os.pread(descriptor, 65536, 0))) from None
 
         with blame("lock", str(path)):
             patiently(attempt, timeout_s=timeout_s, on_wait=on_wait)
@@ -141,7 +141,7 @@ def flock(
 def lease(
     files: Files,
     path: str,
-    trial: str,
+    what: str,
     *,
     owner: str,
     timeout_s: float | None,
@@ -158,7 +158,7 @@ def lease(
     Args:
         files: the store's files.
         path: of the lease.
-        trial: for messages.
+        what: it guards, for messages.
         owner: what this process calls itself.
         timeout_s: 0 tries once, None waits for ever.
         on_wait: called with the holder while waiting.
@@ -175,12 +175,12 @@ def lease(
     def attempt() -> None:
         current = _lease(files.read(path))
         if current["expires"] > time.time():
-            raise LockHeld(trial, _holder(current))
+            raise LockHeld(what, _holder(current))
         write()
         time.sleep(settle_s)
         current = _lease(files.read(path))
         if current["token"] != token:
-            raise LockHeld(trial, _holder(current))
+            raise LockHeld(what, _holder(current))
 
     patiently(attempt, timeout_s=timeout_s, on_wait=on_wait)
     held = Held()
@@ -196,7 +196,7 @@ def lease(
             except OSError:
                 continue  # The network may come back before the lease is over.
 
-    heart = threading.Thread(target=renew, name=f"lease-{trial}", daemon=True)
+    heart = threading.Thread(target=renew, name=f"lease of {what}", daemon=True)
     heart.start()
     try:
         yield held

@@ -217,11 +217,12 @@ class Store(PlanShelf):
             LockHeld: when entered, if another holds it when the time is up.
         """
         path = f"{forms.trial_folder(trial_id)}/lock"
+        what = f"trial {trial_id}"
         if isinstance(self.files, LocalFiles):
             place = self.files.root / path
-            return locks.flock(place, trial_id, owner=owner, timeout_s=timeout_s, on_wait=on_wait)
+            return locks.flock(place, what, owner=owner, timeout_s=timeout_s, on_wait=on_wait)
         return locks.lease(
-            self.files, path, trial_id, owner=owner, timeout_s=timeout_s, on_wait=on_wait
+            self.files, path, what, owner=owner, timeout_s=timeout_s, on_wait=on_wait
         )
 
     def try_lock(self, trial_id: str, *, owner: str) -> AbstractContextManager[locks.Held]:

@@ -1,0 +1,18 @@
+"""The MLflow view of a store. Importing this does not import mlflow."""
+
+from orchestrator.tracking.live import LiveSync, SweepSync
+from orchestrator.tracking.places import default_uri, is_synced, mark_synced, resolve_uri
+from orchestrator.tracking.summary import summarize
+from orchestrator.tracking.tracker import SyncResult, Tracker
+
+__all__ = [
+    "LiveSync",
+    "SweepSync",
+    "SyncResult",
+    "Tracker",
+    "default_uri",
+    "is_synced",
+    "mark_synced",
+    "resolve_uri",
+    "summarize",
+]

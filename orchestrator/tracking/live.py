@@ -1,0 +1,141 @@
+"""Keep a tracking server up to date beside a running sweep."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+from orchestrator.errors import OrchestratorError
+from orchestrator.records import PlanRecord, TrialRecord
+from orchestrator.store import Store
+from orchestrator.tracking.places import is_synced, mark_synced, versions
+from orchestrator.tracking.tracker import SyncResult, Tracker
+
+_BACK_OFF_S = 60.0
+
+
+@dataclass(kw_only=True)
+class SweepSync:
+    """Reconciles one sweep again and again, reading only the records that changed.
+
+    Attributes:
+        plan: the sweep.
+        store: the truth.
+        tracker: the view.
+    """
+
+    plan: PlanRecord
+    store: Store
+    tracker: Tracker
+    _records: dict[str, TrialRecord] = field(default_factory=dict)
+    _seen: dict[str, str] = field(default_factory=dict)
+
+    def once(self, *, final: bool) -> SyncResult:
+        """Reconcile, and note it when all is shown for good.
+
+        Raises:
+            StoreError: a record is damaged.
+            TrackingError: the server does not answer.
+        """
+        seen = versions(self.plan, self.store)
+        changed = [trial for trial, version in seen.items() if version != self._seen.get(trial)]
+        self._records |= self.store.read_records(trial for trial in changed if seen[trial])
+        for trial in changed:
+            if not seen[trial]:
+                self._records.pop(trial, None)
+        self._seen = seen
+        result = self.tracker.reconcile(self.plan, self._records, final=final)
+        if final and not result.failed:
+            uri = self.tracker.tracking_uri
+            mark_synced(self.plan, seen, store=self.store, tracking_uri=uri)
+        return result
+
+
+class LiveSync:
+    """A thread that shows a sweep while it runs, and never raises into it.
+
+    A sweep that is known to be shown already costs neither an import of mlflow nor a request.
+
+    Args:
+        plan: the sweep, as stored.
+        store: the truth.
+        tracking_uri: from `resolve_uri`.
+        every_s: pause between two looks at the store.
+
+    Attributes:
+        problem: what went wrong last, for the user; empty when all is well.
+        result: of the last reconciliation that succeeded.
+    """
+
+    def __init__(self, plan: PlanRecord, *, store: Store, tracking_uri: str, every_s: float = 5.0):
+        self.problem = ""
+        self.result: SyncResult | None = None
+        self._plan = plan
+        self._store = store
+        self._uri = tracking_uri
+        self._every_s = every_s
+        self._sync = SweepSync(plan=plan, store=store, tracker=Tracker(tracking_uri, store=store))
+        self._stop = threading.Event()
+        self._final = False
+        self._thread = threading.Thread(target=self._run, name="tracking", daemon=True)
+
+    def start(self) -> LiveSync:
+        """Begin."""
+        self._thread.start()
+        return self
+
+    def stop(self, *, final: bool = True, timeout_s: float = 60.0) -> SyncResult | None:
+        """Reconcile once more and end.
+
+        Args:
+            final: nobody is training any more.
+            timeout_s: how long to wait; the upload goes on in the background until the process
+                ends, and `python -m orchestrator.sync` finishes it.
+
+        Returns:
+            The last result, or None where there was none; `problem` says why.
+        """
+        self._final = final
+        self._stop.set()
+        if self._thread.ident is None:
+            return None
+        self._thread.join(timeout_s)
+        if self._thread.is_alive() and not self.problem:
+            self.problem = (
+                f"{self._uri} was still being written after {timeout_s:g} s. Nothing is lost: "
+                f"`python -m orchestrator.sync {self._plan.sweep} --store {self._store.uri}` "
+                "uploads the rest."
+            )
+        return self.result
+
+    def _run(self) -> None:
+        pause_s = self._every_s
+        while True:
+            stopping = self._stop.wait(pause_s)
+            started = time.monotonic()
+            ok = self._once(final=stopping and self._final)
+            if stopping:
+                return
+            # An upload takes at most half of the time, and a dead server is not pressed.
+            took_s = time.monotonic() - started
+            pause_s = max(self._every_s, took_s if ok else min(_BACK_OFF_S, 2 * pause_s))
+
+    def _once(self, *, final: bool) -> bool:
+        try:
+            if is_synced(self._plan, store=self._store, tracking_uri=self._uri):
+                self.result = SyncResult(
+                    uploaded=0,
+                    unchanged=0,
+                    failed=0,
+                    message=f"{self._plan.sweep}: shown already",
+                )
+            else:
+                self.result = self._sync.once(final=final)
+            self.problem = self.result.message if self.result.failed else ""
+            return True
+        except OrchestratorError as error:
+            self.problem = str(error)
+        except Exception as error:  # The sweep goes on whatever happens to its view.
+            self.problem = f"tracking failed ({type(error).__name__}: {error})"
+        return False

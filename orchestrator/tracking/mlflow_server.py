@@ -1,0 +1,255 @@
+"""The only file that imports mlflow: a few calls, each of which works or says that it did not.
+
+Retries and time-outs are MLflow's own settings, read from the environment at every request. They
+are set for the length of a call wherever the user has not set them, and put back afterwards.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import TrackingError
+from orchestrator.tracking.views import Dataset, Point
+
+CONNECT_TIMEOUT_S = 5
+REQUEST_TIMEOUT_S = 60
+RETRIES = 2
+_METRICS_PER_BATCH = 800  # MLflow takes 1,000 entities a request, of which 200 params and tags
+_KEYS_PER_BATCH = 100
+_RUNS_PER_PAGE = 500
+_RETRIES_SETTING = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+_GATE = threading.RLock()
+
+
+@dataclass(kw_only=True)
+class FoundRun:
+    """A run as the server has it; brought up to date as it is written."""
+
+    id: str
+    status: str
+    started_ms: int
+    ended_ms: int | None
+    tags: dict[str, str]
+    params: dict[str, str]
+
+
+class Server:
+    """A tracking server, or a database that stands for one.
+
+    Args:
+        uri: its address.
+        artifact_root: where a database's artifacts go; None lets a server decide.
+    """
+
+    def __init__(self, uri: str, artifact_root: str | None):
+        # Nothing leaves the user's network unasked.
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        self.uri = uri
+        self.artifact_root = artifact_root
+        with self._speaking(timeout_s=CONNECT_TIMEOUT_S, retries=0):
+            from mlflow.tracking.client import MlflowClient
+
+            if "MLFLOW_LOGGING_LEVEL" not in os.environ:
+                for name in ("mlflow", "alembic"):
+                    logging.getLogger(name).setLevel(logging.WARNING)
+                # It prints a traceback of what is raised to us anyway.
+                logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+            self._client = MlflowClient(uri)
+        self.ping()
+
+    def ping(self) -> None:
+        """Ask for something small.
+
+        Raises:
+            TrackingError: there is no answer.
+        """
+        with self._speaking(timeout_s=CONNECT_TIMEOUT_S, retries=0):
+            self._client.get_experiment_by_name("Default")
+
+    def experiment(self, name: str) -> str:
+        """Return the id of an experiment; makes it, or brings it back if it was deleted."""
+        with self._speaking(retries=0):
+            found = self._client.get_experiment_by_name(name)
+            if found is None:
+                return self._client.create_experiment(name, artifact_location=self.artifact_root)
+            if found.lifecycle_stage == "deleted":
+                self._client.restore_experiment(found.experiment_id)
+            return found.experiment_id
+
+    def runs(self, experiment_id: str) -> list[FoundRun]:
+        """Return every run of an experiment that is not deleted."""
+        found: list[FoundRun] = []
+        token = None
+        while True:
+            with self._speaking():
+                page = self._client.search_runs(
+                    [experiment_id], max_results=_RUNS_PER_PAGE, page_token=token
+                )
+            found += [
+                FoundRun(
+                    id=run.info.run_id,
+                    status=run.info.status,
+                    started_ms=run.info.start_time,
+                    ended_ms=run.info.end_time,
+                    tags=dict(run.data.tags),
+                    params=dict(run.data.params),
+                )
+                for run in page
+            ]
+            token = page.token
+            if not token:
+                return found
+
+    def create_run(
+        self, experiment_id: str, *, name: str, started_ms: int | None, tags: Mapping[str, str]
+    ) -> FoundRun:
+        """Create a run with its tags in one request, which is never repeated.
+
+        If the answer is lost, the run is there and is found by its tags the next time; repeating
+        the request would make a second one.
+        """
+        with self._speaking(retries=0, insist=True):
+            run = self._client.create_run(
+                experiment_id, start_time=started_ms, tags=dict(tags), run_name=name
+            )
+        return FoundRun(
+            id=run.info.run_id,
+            status="RUNNING",
+            started_ms=run.info.start_time,
+            ended_ms=None,
+            tags=dict(tags),
+            params={},
+        )
+
+    def log(
+        self,
+        run: FoundRun,
+        *,
+        points: Sequence[Point],
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+    ) -> None:
+        """Write metrics, parameters and tags in as few requests as may be; the last tag last."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        metrics = [Metric(p.key, p.value, p.timestamp_ms, p.step) for p in points]
+        requests: list[Any] = list(
+            zip_longest(
+                _chunks(metrics, _METRICS_PER_BATCH),
+                _chunks([Param(*item) for item in params.items()], _KEYS_PER_BATCH),
+                fillvalue=[],
+            )
+        ) or [([], [])]
+        tag_chunks = _chunks([RunTag(*item) for item in tags.items()], _KEYS_PER_BATCH)
+        requests = [(*request, []) for request in requests]
+        if tag_chunks:
+            requests[-1] = (*requests[-1][:2], tag_chunks[0])
+            requests += [([], [], chunk) for chunk in tag_chunks[1:]]
+        for some_metrics, some_params, some_tags in requests:
+            with self._speaking():
+                self._client.log_batch(
+                    run.id, some_metrics, some_params, some_tags, synchronous=True
+                )
+        run.params |= params
+        run.tags |= tags
+
+    def delete_tag(self, run: FoundRun, key: str) -> None:
+        """Take a tag away."""
+        with self._speaking():
+            self._client.delete_tag(run.id, key)
+        run.tags.pop(key, None)
+
+    def log_dataset(self, run: FoundRun, dataset: Dataset) -> None:
+        """Log what the run was trained on; a second time changes nothing."""
+        from mlflow import entities
+
+        value = entities.Dataset(
+            name=dataset.name,
+            digest=dataset.digest,
+            source_type="pack",
+            source=dataset.source,
+            profile=dataset.profile,
+        )
+        tags = [entities.InputTag("mlflow.data.context", "training")]
+        with self._speaking():
+            self._client.log_inputs(run.id, [entities.DatasetInput(value, tags)])
+
+    def set_status(self, run: FoundRun, status: str, ended_ms: int | None) -> None:
+        """Say whether the run goes on, or how and when it ended."""
+        with self._speaking():
+            if status == "RUNNING":
+                self._client.update_run(run.id, status=status)
+            else:
+                self._client.set_terminated(run.id, status=status, end_time=ended_ms)
+        run.status, run.ended_ms = status, ended_ms
+
+    def delete_run(self, run: FoundRun) -> None:
+        """Move a run to the bin, from where it can be restored."""
+        with self._speaking():
+            self._client.delete_run(run.id)
+
+    def log_text(self, run: FoundRun, text: str, name: str) -> None:
+        """Write an artifact."""
+        with self._speaking():
+            self._client.log_text(run.id, text, name)
+
+    def log_file(self, run: FoundRun, path: Path, folder: str) -> None:
+        """Upload a file into a folder of the run's artifacts."""
+        with self._speaking():
+            self._client.log_artifact(run.id, str(path), folder)
+
+    @contextmanager
+    def _speaking(
+        self, *, timeout_s: int = REQUEST_TIMEOUT_S, retries: int = RETRIES, insist: bool = False
+    ) -> Iterator[None]:
+        """Limit a call's patience, and turn whatever goes wrong into a `TrackingError`."""
+        wanted = {
+            _RETRIES_SETTING: str(retries),
+            "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout_s),
+            "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+        }
+        # The environment is the process's: one call at a time.
+        with _GATE:
+            before = {name: os.environ.get(name) for name in wanted}
+            for name, value in wanted.items():
+                if before[name] is None or (insist and name == _RETRIES_SETTING):
+                    os.environ[name] = value
+            try:
+                yield
+            except (TrackingError, KeyboardInterrupt, SystemExit):
+                raise
+            except Exception as error:
+                raise TrackingError(f"{self.uri}: {_reason(error)}") from error
+            finally:
+                for name, value in before.items():
+                    if value is None:
+                        os.environ.pop(name, None)
+                    else:
+                        os.environ[name] = value
+
+
+def _chunks(items: list, size: int) -> list[list]:
+    return [items[i : i + size] for i in range(0, len(items), size)]
+
+
+def _reason(error: Exception) -> str:
+    """Return one line that a reader can use, out of the long chains that MLflow raises."""
+    text = " ".join(str(error).split())
+    for sign, reason in (
+        ("Connection refused", "connection refused"),
+        ("timed out", "no answer in time"),
+        ("Name or service not known", "no such host"),
+        ("Failed to resolve", "no such host"),
+        ("Network is unreachable", "network unreachable"),
+    ):
+        if sign in text:
+            return reason
+    return f"{type(error).__name__}: {text[:300]}"

@@ -1,0 +1,95 @@
+"""Which tracking server a sweep uses, and the note that it shows everything."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from orchestrator.errors import ConfigError
+from orchestrator.records import PlanRecord
+from orchestrator.store import Store
+from orchestrator.tracking.views import FORMAT, digest
+
+ENVIRONMENT = "MLFLOW_TRACKING_URI"
+_SQLITE = "sqlite:///"
+
+
+def default_uri(store: Store) -> str:
+    """Return SQLite inside a local store; empty where the store is on no disk."""
+    folder = store.local_path
+    return "" if folder is None else f"{_SQLITE}{folder / 'mlflow.db'}"
+
+
+def resolve_uri(flag: str, environment: Mapping[str, str], store: Store) -> str:
+    """Choose the tracking address: the command line's, the environment's, the store's own.
+
+    Args:
+        flag: from the command line; empty if not given.
+        environment: usually `os.environ`.
+        store: of the sweep.
+
+    Raises:
+        ConfigError: it is no address that MLflow could use.
+    """
+    uri = flag or environment.get(ENVIRONMENT, "") or default_uri(store)
+    if re.match(r"[\w.-]+:\d+(/|$)", uri):
+        raise ConfigError(f"the tracking address {uri!r} lacks its scheme; write 'http://{uri}'")
+    if uri and "://" not in uri and uri != "databricks":
+        raise ConfigError(
+            f"the tracking address {uri!r} is a folder, where MLflow no longer keeps runs; write "
+            f"'{_SQLITE}{os.path.abspath(uri)}/mlflow.db' or the address of a server"
+        )
+    return uri
+
+
+def artifact_root(uri: str, store: Store) -> str | None:
+    """Return where a database's artifacts go; None where a server decides."""
+    is_server = uri.startswith(("http://", "https://", "databricks"))
+    return None if is_server else store.files.where("mlartifacts")
+
+
+def is_synced(plan: PlanRecord, *, store: Store, tracking_uri: str) -> bool:
+    """Whether a finished reconciliation of exactly this plan and these records was noted.
+
+    Costs no import of mlflow and no request. A server that has lost its runs since is not noticed;
+    `python -m orchestrator.sync` always looks. A deleted SQLite file is noticed.
+    """
+    data = store.files.read(_marker(plan, tracking_uri))
+    return data is not None and data == _note(plan, versions(plan, store), tracking_uri)
+
+
+def versions(plan: PlanRecord, store: Store) -> dict[str, str]:
+    """Return trial id -> version of its record, for `mark_synced`; read before the records."""
+    return store.record_versions(dict.fromkeys(trial.id for trial in plan.trials))
+
+
+def mark_synced(
+    plan: PlanRecord, seen: Mapping[str, str], *, store: Store, tracking_uri: str
+) -> None:
+    """Note that the server shows all of a plan and of the records as they were at `seen`."""
+    store.files.write(_marker(plan, tracking_uri), _note(plan, seen, tracking_uri))
+
+
+def _marker(plan: PlanRecord, tracking_uri: str) -> str:
+    return f"sweeps/{plan.sweep}/synced-{sha256(tracking_uri.encode()).hexdigest()[:12]}.json"
+
+
+def _note(plan: PlanRecord, seen: Mapping[str, str], tracking_uri: str) -> bytes:
+    form = {**plan.to_json(), "declared_at": "", "command": ""}
+    facts = {"format": FORMAT, "digest": digest([form, seen]), "database": _database(tracking_uri)}
+    return json.dumps(facts).encode()
+
+
+def _database(tracking_uri: str) -> str:
+    """Identify a SQLite file, so that a new one of the same name is not taken for it."""
+    if not tracking_uri.startswith(_SQLITE):
+        return ""
+    try:
+        stat = os.stat(Path(tracking_uri.removeprefix(_SQLITE)))
+    except FileNotFoundError:
+        return "missing"
+    return f"{stat.st_dev}-{stat.st_ino}"

@@ -1,0 +1,184 @@
+"""From a plan and its records to the runs that show them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
+from orchestrator.tracking.replicates import ended_ms, own_tags, replicate_view, started_ms
+from orchestrator.tracking.summary import summarize
+from orchestrator.tracking.views import (
+    TAG,
+    Draft,
+    Key,
+    Point,
+    RunView,
+    as_key,
+    as_params,
+    as_tags,
+    earliest,
+    latest,
+    to_ms,
+)
+
+Records = Mapping[str, TrialRecord]
+Summary = Mapping[str, Mapping[str, float]]
+
+SWEEP: Key = ("sweep",)
+
+
+def drafts(
+    plan: PlanRecord, records: Records, *, store: str, final: bool, summary: Summary | None = None
+) -> Iterator[Draft]:
+    """Yield every run of a sweep, parents first. A trial without a record has no run yet.
+
+    Args:
+        plan: what was declared.
+        records: trial id -> record.
+        store: its address, shown as a tag.
+        final: nobody is training any more, so what is not finished is shown as killed.
+        summary: arm -> metric -> value; made here from the records where it is not given.
+    """
+    all_records = [records.get(trial.id) for trial in plan.trials]
+    yield Draft(
+        key=SWEEP,
+        inputs=(plan, final, *all_records),
+        build=lambda: _sweep(plan, all_records, store, final),
+    )
+    cells: dict[str, list[TrialKey]] = {arm.name: [] for arm in plan.arms}
+    for trial in plan.trials:
+        cells.setdefault(trial.arm, []).append(trial)
+    references = {contrast.arm: contrast.reference for contrast in reversed(plan.contrasts)}
+    for arm in plan.arms:
+        reference = cells.get(references.get(arm.name, plan.baseline), [])
+        of_arm = [records.get(cell.id) for cell in cells[arm.name]]
+        of_reference = [records.get(cell.id) for cell in reference]
+        given = summary.get(arm.name) if summary else None
+
+        def build(arm: ArmRecord = arm, reference=reference, given=given) -> RunView:
+            if given is not None:
+                numbers: Mapping[str, float] = given
+            else:
+                numbers = summarize(plan, cells[arm.name], reference, records)
+            return _arm(plan, arm, cells[arm.name], records, numbers, store, final)
+
+        yield Draft(
+            key=("arm", arm.name),
+            parent=SWEEP,
+            inputs=(plan, final, given, *of_arm, *of_reference),
+            build=build,
+        )
+    for trial in plan.trials:
+        record = records.get(trial.id)
+        if record is not None:
+
+            def shown(trial: TrialKey = trial, record: TrialRecord = record) -> RunView:
+                return replicate_view(plan, trial, record, store)
+
+            yield Draft(
+                key=("replicate", trial.arm, trial.id),
+                parent=("arm", trial.arm),
+                inputs=(plan, record),
+                build=shown,
+            )
+
+
+def _sweep(
+    plan: PlanRecord, records: Sequence[TrialRecord | None], store: str, final: bool
+) -> RunView:
+    note = [plan.question, f"Metric: `{plan.metric}` at the {plan.selection} epoch."]
+    note += [f"Baseline: `{plan.baseline}`; {len(plan.arms)} arms, {len(plan.trials)} trials."]
+    if plan.source:
+        note.append(f"Published numbers: {plan.source}")
+    view = RunView(
+        key=SWEEP,
+        name=plan.sweep,
+        started_ms=to_ms(plan.declared_at),
+        tags=as_tags(
+            {
+                **own_tags("sweep", plan, store),
+                "mlflow.note.content": "\n\n".join(note),
+                "mlflow.source.name": plan.command,
+                TAG + "metric": plan.metric,
+                TAG + "selection": plan.selection,
+                TAG + "baseline": plan.baseline,
+                TAG + "declared_at": plan.declared_at,
+            }
+        ),
+        texts={"plan.json": json.dumps(plan.to_json(), indent=1)},
+    )
+    return _with_progress(view, records, {}, final)
+
+
+def _arm(
+    plan: PlanRecord,
+    arm: ArmRecord,
+    cells: Sequence[TrialKey],
+    records: Records,
+    numbers: Mapping[str, float],
+    store: str,
+    final: bool,
+) -> RunView:
+    settings = {**plan.settings, **arm.changes}
+    levels = {
+        (f"factor {name}" if name in settings else name): level
+        for name, level in arm.levels.items()
+    }
+    published = {f"{TAG}published/{key}": value for key, value in arm.published.items()}
+    is_baseline = "yes" if arm.name == plan.baseline else "no"
+    changes = ", ".join(f"{path}={value}" for path, value in arm.changes.items())
+    view = RunView(
+        key=("arm", arm.name),
+        name=arm.name,
+        parent=SWEEP,
+        tags=as_tags(
+            {
+                **own_tags("arm", plan, store),
+                **published,
+                TAG + "arm": arm.name,
+                TAG + "is_baseline": is_baseline,
+                TAG + "changes": changes,
+            }
+        ),
+        params=as_params({**levels, **settings}),
+    )
+    return _with_progress(view, [records.get(cell.id) for cell in cells], numbers, final)
+
+
+def _with_progress(
+    view: RunView,
+    records: Sequence[TrialRecord | None],
+    numbers: Mapping[str, float],
+    final: bool,
+) -> RunView:
+    """Add how far the trials below a run are."""
+    present = [record for record in records if record is not None]
+    count = {status: sum(r.status is status for r in present) for status in Status}
+    finished, failed = count[Status.FINISHED], count[Status.FAILED]
+    if finished == len(records):
+        status = "FINISHED"
+    elif finished + failed == len(records):
+        status = "FAILED"
+    else:
+        status = "KILLED" if final else "RUNNING"
+    started = earliest(started_ms(record) for record in present)
+    ended = latest(ended_ms(record) for record in present)
+    at = ended if ended is not None else view.started_ms or 0
+    counts = {
+        "replicates/planned": len(records),
+        "replicates/finished": finished,
+        "replicates/failed": failed,
+    }
+    points = [
+        Point(key=as_key(name), value=float(value), step=finished, timestamp_ms=at)
+        for name, value in {**counts, **numbers}.items()
+    ]
+    return replace(
+        view,
+        status=status,
+        started_ms=earliest((view.started_ms, started)),
+        ended_ms=None if status == "RUNNING" else ended,
+        summary=tuple(points),
+    )

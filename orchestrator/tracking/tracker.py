@@ -1,0 +1,223 @@
+"""Make a tracking server show what the store holds; running it twice changes nothing.
+
+Each run carries a tag with the digest of what was uploaded, written last. A run whose tag agrees
+needs nothing; a run without one was interrupted, and what is sent again is recognised by the
+server, for a metric's time is computed from the record and never read off a clock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import TrackingError
+from orchestrator.records import PlanRecord, TrialRecord
+from orchestrator.store import Store
+from orchestrator.store.locks import LockHeld, flock
+from orchestrator.tracking.places import artifact_root
+from orchestrator.tracking.sweep_views import SWEEP, Summary, drafts
+from orchestrator.tracking.uploads import IN_PLAN_TAG, REPORT_TAG, Shown, key_of, state_of, upload
+from orchestrator.tracking.views import Draft, Key, view_digest
+
+if TYPE_CHECKING:
+    from orchestrator.tracking.mlflow_server import FoundRun, Server
+
+_LOCK_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncResult:
+    """What a reconciliation did.
+
+    Attributes:
+        uploaded: runs (sweep, arms and replicates) that were new or had changed.
+        unchanged: runs that were as they should be.
+        failed: runs that the server refused.
+        message: one line for the user; names the first refusal.
+    """
+
+    uploaded: int
+    unchanged: int
+    failed: int
+    message: str
+
+
+class Tracker:
+    """A view of a store's sweeps on one tracking server. Keeps a connection; one thread at a time.
+
+    Args:
+        tracking_uri: from `resolve_uri`.
+        store: the truth.
+    """
+
+    def __init__(self, tracking_uri: str, *, store: Store):
+        self.tracking_uri = tracking_uri
+        self.store = store
+        self._server: Server | None = None
+        self._shown: dict[str, Shown] = {}
+
+    def reconcile(
+        self,
+        plan: PlanRecord,
+        records: Mapping[str, TrialRecord],
+        *,
+        final: bool,
+        summary: Summary | None = None,
+    ) -> SyncResult:
+        """Upload what the server does not show yet.
+
+        Records that are the same objects as at the last call are not looked at again.
+
+        Args:
+            plan: the sweep; its name is the experiment's.
+            records: trial id -> record, for those that have one.
+            final: nobody is training any more.
+            summary: arm -> metric -> value, instead of what `summarize` makes of the records.
+
+        Raises:
+            TrackingError: the server does not answer; nothing is lost.
+        """
+        planned = list(drafts(plan, records, store=self.store.uri, final=final, summary=summary))
+        uploaded = unchanged = 0
+        refusals: list[str] = []
+        try:
+            with self._alone(plan.sweep):
+                shown = self._find(plan.sweep)
+                for draft in planned:
+                    if shown.is_current(draft):
+                        unchanged += 1
+                        continue
+                    try:
+                        changed = self._show(shown, draft)
+                    except TrackingError as error:
+                        self._connect().ping()
+                        refusals.append(f"{' '.join(draft.key)}: {error}")
+                        continue
+                    uploaded += changed
+                    unchanged += not changed
+                self._retire(shown, plan, planned)
+        except TrackingError as error:
+            self._shown.pop(plan.sweep, None)
+            self._server = None
+            waiting = len(planned) - uploaded - unchanged
+            raise TrackingError(
+                f"the tracking server does not answer ({error}). Nothing is lost: {waiting} of "
+                f"{len(planned)} runs wait in the store; `python -m orchestrator.sync "
+                f"{plan.sweep} --store {self.store.uri}` uploads them."
+            ) from error
+        if refusals:
+            self._shown.pop(plan.sweep, None)
+        message = f"{plan.sweep}: {uploaded} runs uploaded, {unchanged} unchanged"
+        if refusals:
+            message += f", {len(refusals)} refused; the first: {refusals[0]}"
+        return SyncResult(
+            uploaded=uploaded, unchanged=unchanged, failed=len(refusals), message=message
+        )
+
+    def log_report(self, plan: PlanRecord, files: Sequence[Path]) -> int:
+        """Upload report files to the sweep's run, under `report/`, where they have changed.
+
+        Args:
+            plan: the sweep, reconciled before.
+            files: local files; the name decides which one is replaced.
+
+        Returns:
+            How many were uploaded.
+
+        Raises:
+            TrackingError: the server does not answer, or does not have the sweep.
+        """
+        with self._alone(plan.sweep):
+            run = self._find(plan.sweep).runs.get(SWEEP)
+            if run is None:
+                raise TrackingError(f"sweep {plan.sweep} is not on {self.tracking_uri} yet")
+            known = json.loads(run.tags.get(REPORT_TAG, "{}"))
+            found = {
+                path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:12] for path in files
+            }
+            changed = [path for path in files if known.get(path.name) != found[path.name]]
+            for path in changed:
+                self._connect().log_file(run, path, "report")
+            if changed:
+                text = json.dumps({**known, **found})
+                self._connect().log(run, points=(), params={}, tags={REPORT_TAG: text})
+        return len(changed)
+
+    def _connect(self) -> Server:
+        if not self.tracking_uri:
+            raise TrackingError(
+                f"no tracking server is known for the store {self.store.uri}; give one with "
+                "--tracking-uri"
+            )
+        if self._server is None:
+            from orchestrator.tracking.mlflow_server import Server
+
+            # Two processes must not both migrate a new database.
+            with self._alone(""):
+                root = artifact_root(self.tracking_uri, self.store)
+                self._server = Server(self.tracking_uri, root)
+        return self._server
+
+    @contextmanager
+    def _alone(self, sweep: str) -> Iterator[None]:
+        """Keep other processes from uploading the same; elsewhere than on a disk they may race.
+
+        What two racing processes create twice is found and removed by the next reconciliation.
+        """
+        folder = self.store.local_path
+        if folder is None:
+            yield
+            return
+        path = folder / "sweeps" / sweep / "sync.lock" if sweep else folder / "tracking.lock"
+        try:
+            with flock(path, "the upload", owner="sync", timeout_s=_LOCK_S, on_wait=None):
+                yield
+        except LockHeld as held:
+            raise TrackingError(f"another process is uploading: {held.holder}") from held
+
+    def _find(self, sweep: str) -> Shown:
+        if sweep not in self._shown:
+            server = self._connect()
+            experiment = server.experiment(sweep)
+            runs: dict[Key, FoundRun] = {}
+            for run in sorted(server.runs(experiment), key=lambda run: (run.started_ms, run.id)):
+                key = key_of(run.tags)
+                if key in runs:
+                    server.delete_run(run)
+                elif key:
+                    runs[key] = run
+            self._shown[sweep] = Shown(experiment=experiment, runs=runs)
+        return self._shown[sweep]
+
+    def _show(self, shown: Shown, draft: Draft) -> bool:
+        """Bring one run up to date; whether that took an upload."""
+        view = draft.build()
+        parent_id = shown.parent_id(view.parent)
+        if view.parent and not parent_id:
+            raise TrackingError("the run it nests in could not be shown")
+        run = shown.runs.get(view.key)
+        wanted = view_digest(view, parent_id)
+        changed = run is None or state_of(run).get("digest") != wanted
+        if changed:
+            shown.runs[view.key] = upload(
+                self._connect(), view, run, experiment=shown.experiment, parent_id=parent_id
+            )
+        shown.remember(draft)
+        return changed
+
+    def _retire(self, shown: Shown, plan: PlanRecord, planned: Sequence[Draft]) -> None:
+        """Mark the runs of arms and trials that the plan no longer has."""
+        if shown.plan is plan:
+            return
+        trials = {("replicate", trial.arm, trial.id) for trial in plan.trials}
+        kept = trials | {draft.key for draft in planned}
+        for key, run in shown.runs.items():
+            mark = {IN_PLAN_TAG: "yes" if key in kept else "no"}
+            if not mark.items() <= run.tags.items():
+                self._connect().log(run, points=(), params={}, tags=mark)
+        shown.plan = plan
