@@ -48,7 +48,7 @@ def dose_plot(summary: Summary, colours: Mapping[str, str]) -> str:
 
 
 def _draw(items: list[Dose], summary: Summary, colours: Mapping[str, str], width: int) -> str:
-    height, top, bottom, left = 300, 14, 246, 52
+    height, top, bottom, left = 310, 14, 246, 52
     metric = summary.metric
     values = [v for item in items for v in item.values]
     values += [v for i in items for v in (i.interval.low, i.interval.high) if v is not None]
@@ -85,7 +85,8 @@ def _draw(items: list[Dose], summary: Summary, colours: Mapping[str, str], width
             parts.append(svg.text(at, bottom + 18, said, anchor="middle", kind="tick"))
             last = at
     title = f"{summary.plan.dose} (log axis{'; none and zero apart' if apart else ''})"
-    parts.append(svg.text((left + width) / 2, height - 8, title, anchor="middle", kind="axis"))
+    for i, said in enumerate(svg.wrap(title, width)):
+        parts.append(svg.text(width / 2, height - 22 + 16 * i, said, anchor="middle", kind="axis"))
     parts.append(svg.text(left + 4, top + 2, f"{metric.title}, {metric.unit}", kind="axis halo"))
     spoken = "; ".join(f"{i.arm} {i.interval.mean:.4g} {metric.unit}" for i in items)
     return svg.figure(width, height, parts, label=f"{metric.title} over {title}: {spoken}")

@@ -39,11 +39,11 @@ def _draw(
     longest = max(len(row.label) for row in lines) * svg.CHARACTER
     label = 0.0 if narrow else min(longest + 16, width * 0.33)
     numbers = 0.0 if narrow else 170.0
-    row_height, top = (46 if narrow else 30), 30
+    row_height, top = (50 if narrow else 34), 30
     values = [0.0]
     for row in lines:
         values += [v for v in (row.low, row.mean, row.high, *row.replicates) if v is not None]
-    marks = ticks(min(values), max(values), most=5 if narrow else 9)
+    marks = ticks(min(values), max(values), most=7 if narrow else 9)
     x = svg.Axis(marks[0], marks[-1], label + 14, width - numbers - 14)
     bottom = top + row_height * len(lines)
     parts = []
@@ -53,7 +53,7 @@ def _draw(
         parts.append(svg.text(x(mark), top - 12, said, anchor="middle", kind="tick"))
     parts.append(svg.line(x(0), top - 6, x(0), bottom, kind="zero"))
     for i, row in enumerate(lines):
-        y = top + row_height * (i + (0.68 if narrow else 0.5))
+        y = top + row_height * (i + (0.62 if narrow else 0.45))
         parts.append(_row(row, x, y, colours.get(row.arm, svg.BASELINE)))
         if narrow:
             said = f"{svg.clip(row.label, width - 150)}  {_numbers(row)}"
@@ -64,17 +64,19 @@ def _draw(
             parts.append(svg.text(width - 4, y + 4, _numbers(row), anchor="end", kind="tick"))
     way = "right" if sign > 0 else "left"
     caption = f"{title}{f', {unit}' if unit else ''} ({way} is better)"
-    middle = (x.start + x.end) / 2
-    parts.append(svg.text(middle, bottom + 20, caption, anchor="middle", kind="axis"))
+    middle = width / 2 if narrow else (x.start + x.end) / 2
+    said = svg.wrap(caption, width if narrow else x.end - x.start)
+    for i, part in enumerate(said):
+        parts.append(svg.text(middle, bottom + 20 + 16 * i, part, anchor="middle", kind="axis"))
     spoken = "; ".join(f"{row.label} {_numbers(row)}" for row in lines)
-    return svg.figure(width, bottom + 30, parts, label=f"{caption}. {spoken}")
+    return svg.figure(width, bottom + 14 + 16 * len(said), parts, label=f"{caption}. {spoken}")
 
 
 def _row(row: Line, x: svg.Axis, y: float, colour: str) -> str:
     if row.mean is None:
         return svg.text(x(0) + 8, y + 4, "nothing to compare yet", kind="tick")
     body = [
-        svg.dot(x(value), y, radius=3, colour=colour, kind="faint")
+        svg.dot(x(value), y + 9, radius=2.6, colour=colour, kind="faint")
         for value in row.replicates
         if len(row.replicates) > 1
     ]

@@ -150,7 +150,8 @@ def _contrasts(
         arm, reference = by_name[contrast.arm], by_name[contrast.reference]
         blocks = {cell.block for cell in reference.cells}
         planned.append(sum(cell.block in blocks for cell in arm.cells))
-        found.append(_difference(arm, reference, metric))
+        known = arm.to_baseline if contrast.reference == plan.baseline else None
+        found.append(known or _difference(arm, reference, metric))
     adjusted = holm([d.p_value if d else None for d in found])
     smallest = holm([smallest_p(d.n if d else 0) for d in found])
     summaries = []

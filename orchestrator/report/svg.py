@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -105,6 +106,11 @@ def tick_text(value: float, step: float, *, signed: bool = False) -> str:
     if float(said) == 0:
         return "0"
     return (MINUS if value < 0 else "+" if signed else "") + said
+
+
+def wrap(said: str, width: float) -> list[str]:
+    """Break a caption into lines of at most a width in pixels."""
+    return textwrap.wrap(said, max(12, int(width / CHARACTER)))
 
 
 def clip(said: str, width: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from orchestrator.metrics import METRICS
 from orchestrator.report.digits import (
     NONE,
     align,
@@ -97,7 +98,7 @@ def main_table(summary: Summary) -> Table:
             align([quantity(c.macs if c else None) for c in costs]),
         ),
         (
-            Column(key="seconds", title="time", keep=6),
+            Column(key="seconds", title="trial time", keep=6),
             align([duration(c.seconds if c else None) for c in costs]),
         ),
         (
@@ -110,14 +111,40 @@ def main_table(summary: Summary) -> Table:
         for column, texts in cells
         if column.keep == 0 or any(text.strip(f" {NONE}") for text in texts)
     ]
-    names = [arm.name for arm in arms]
     return Table(
         columns=tuple(column for column, _ in kept),
         rows=tuple(zip(*(texts for _, texts in kept), strict=True)) if arms else (),
-        baseline=names.index(summary.plan.baseline) if summary.plan.baseline in names else -1,
+        baseline=_baseline(summary),
         best=_best_called(summary),
         notes=tuple(_notes(summary)),
     )
+
+
+def secondary_table(summary: Summary) -> Table:
+    """Return every other metric that the trials have, mean and interval per arm."""
+    keys = dict.fromkeys(key for arm in summary.arms for key in arm.measures)
+    columns = [Column(key="arm", title="arm")]
+    texts = [[arm.name for arm in summary.arms]]
+    for key in keys:
+        if key == summary.metric.key:
+            continue
+        metric = METRICS[key]
+        columns.append(Column(key=key, title=metric.title, unit=metric.unit))
+        texts.append(
+            _spread([a.measures[key].interval if key in a.measures else None for a in summary.arms])
+        )
+    return Table(
+        columns=tuple(columns),
+        rows=tuple(zip(*texts, strict=True)) if len(columns) > 1 else (),
+        baseline=_baseline(summary),
+        best=-1,
+        notes=("Not corrected for being several; the question was about the metric above.",),
+    )
+
+
+def _baseline(summary: Summary) -> int:
+    names = [arm.name for arm in summary.arms]
+    return names.index(summary.plan.baseline) if summary.plan.baseline in names else -1
 
 
 def _count(arm: ArmSummary, measure: Measure | None) -> str:

@@ -1,0 +1,169 @@
+"""Print and write the report of a stored sweep: `python -m orchestrator.report SWEEP`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+from orchestrator.errors import ConfigError, OrchestratorError, unknown
+from orchestrator.metrics import METRICS
+from orchestrator.records import PlanRecord, Status, TrialRecord
+from orchestrator.report.files import NAMES, render, write, write_report
+from orchestrator.report.summary import summarise
+from orchestrator.report.text import render_text
+from orchestrator.store import Store
+
+FORMATS = ("text", *NAMES, "all")
+
+
+def main(argv: Sequence[str] | None = None, *, out: TextIO | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: without the program's name; None reads the process's own.
+        out: where to print; None is standard output.
+
+    Returns:
+        The exit code: 2 for a mistake of the user's, named in one message on standard error.
+    """
+    args = _parser().parse_args(argv)
+    stream = out or sys.stdout
+    try:
+        _check(args)
+        store = Store.open(args.store, create=False)
+        if args.list:
+            print("\n".join(store.sweeps()) or f"no sweep is stored in {args.store}", file=stream)
+            return 0
+        _report(args, store, stream)
+    except OrchestratorError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # The reader (a pager) has gone; what is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def find_sweep(given: str, stored: Sequence[str]) -> str:
+    """Find the stored sweep that a name or the path of a sweep file means.
+
+    Args:
+        given: a stored name, or a path such as `sweeps/adaptor_lambda.py`.
+        stored: every stored name.
+
+    Raises:
+        ConfigError: none or several match; names them.
+    """
+    if given in stored:
+        return given
+    stem = Path(given).stem if given.endswith(".py") else given
+    matches = [name for name in stored if name == stem or name.startswith(f"{stem}-")]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise ConfigError(
+            f"{given!r} names {len(matches)} stored sweeps; give one of them: {', '.join(matches)}"
+        )
+    raise ConfigError(
+        unknown("sweep", stem, stored, hint="Run it first, or name its store with --store.")
+    )
+
+
+def _report(args: argparse.Namespace, store: Store, stream: TextIO) -> None:
+    name = find_sweep(args.sweep, store.sweeps())
+    plan = store.require_plan(name)
+    records = store.read_records(key.id for key in plan.trials)
+    _check_metric(args.metric, plan, records)
+    folder = _folder(args.out, store, name)
+
+    def predictions(trial_id: str):
+        return store.read_predictions(trial_id, "best" if plan.selection == "best" else "last")
+
+    summary = summarise(plan, records, metric=args.metric)
+    if args.format in ("", "all"):
+        width = args.width or shutil.get_terminal_size((120, 24)).columns
+        print(render_text(summary, min(width, 120)), file=stream)
+        paths = write_report(plan, records, folder, predictions=predictions, metric=args.metric)
+        print(f"Page: {paths.html}", file=stream)
+        return
+    if args.format == "text":
+        width = args.width or shutil.get_terminal_size((120, 24)).columns
+        said = render_text(summary, min(width, 120) if not args.width else width)
+    else:
+        said = render(args.format, summary, records, predictions=predictions)
+    if args.out:
+        path = Path(args.out)
+        if path.is_dir() or not path.suffix:
+            path = path / NAMES.get(args.format, "report.txt")
+        write(path, said)
+        print(f"Wrote {path}", file=stream)
+    else:
+        stream.write(said)
+
+
+def _folder(out: str, store: Store, name: str) -> Path:
+    if out:
+        return Path(out)
+    if store.local_path is not None:
+        return store.local_path / "sweeps" / name / "report"
+    return Path("report") / name
+
+
+def _check(args: argparse.Namespace) -> None:
+    mistakes = []
+    if args.format and args.format not in FORMATS:
+        mistakes.append(unknown("format", args.format, FORMATS))
+    if args.metric and args.metric not in METRICS:
+        mistakes.append(unknown("metric", args.metric, METRICS))
+    if not args.sweep and not args.list:
+        mistakes.append("no sweep was named; give one, or --list to see what is stored")
+    if args.format in ("", "all") and args.out and Path(args.out).is_file():
+        mistakes.append(f"--out {args.out} is a file; all formats need a folder")
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+
+
+def _check_metric(metric: str, plan: PlanRecord, records: dict[str, TrialRecord]) -> None:
+    finished = [r for r in records.values() if r.status is Status.FINISHED and r.epochs]
+    present = {key for record in finished for key in record.metrics_at("last")} & METRICS.keys()
+    if metric and finished and metric not in present:
+        hint = f"No finished trial of {plan.sweep} has it."
+        raise ConfigError(unknown("metric", metric, present, hint=hint))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m orchestrator.report",
+        description="Print a stored sweep's report and write it as a page, tables and numbers.",
+    )
+    add = parser.add_argument
+    add("sweep", nargs="?", default="", metavar="SWEEP", help="stored name, or a sweep file's path")
+    add(
+        "--store",
+        default=os.environ.get("ORCHESTRATOR_STORE") or "store",
+        metavar="DIR|URI",
+        help="where the records are (default: $ORCHESTRATOR_STORE or store)",
+    )
+    add(
+        "--format",
+        default="",
+        metavar="NAME",
+        help=f"one of {', '.join(FORMATS)}; a single one is printed, all are written "
+        "(default: print text, write all)",
+    )
+    add("--out", default="", metavar="PATH", help="file or folder (default: beside the plan)")
+    add("--metric", default="", metavar="KEY", help="another metric than the declared one")
+    add("--width", type=int, default=0, metavar="N", help="columns of the text (default: terminal)")
+    add("--list", action="store_true", help="list the stored sweeps and stop")
+    return parser
+
+
+if __name__ == "__main__":
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    sys.exit(main())

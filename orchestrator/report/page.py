@@ -1,0 +1,131 @@
+"""The report as one self-contained HTML page: no network, no script needed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from orchestrator.metrics import METRICS
+from orchestrator.records import TrialRecord
+from orchestrator.report import svg, trust
+from orchestrator.report.classes import ClassChanges, Loader, class_changes
+from orchestrator.report.curves_plot import curve_panels
+from orchestrator.report.digits import duration, quantity
+from orchestrator.report.dose_plot import dose_plot
+from orchestrator.report.forest import forest_lines
+from orchestrator.report.forest_plot import forest_plot
+from orchestrator.report.interaction_plot import interaction_plot, interaction_sentence
+from orchestrator.report.notes import gap_text
+from orchestrator.report.rows import Summary
+from orchestrator.report.tables import CALLED_MARK, main_table, secondary_table
+from orchestrator.report.words import unit_of_difference
+
+MOST_SENTENCES = 12
+MOST_CLASS_CONTRASTS = 4
+POINT, DIGIT, HARD = "\u2008", "\u2007", "\u00a0"
+
+
+def render_page(
+    summary: Summary,
+    records: Mapping[str, TrialRecord],
+    *,
+    predictions: Loader | None = None,
+    links: Mapping[str, str] | None = None,
+) -> str:
+    """Return the page.
+
+    Args:
+        summary: the join.
+        records: id -> record, for curves, provenance and error texts.
+        predictions: reads a trial's predictions; without it there is no section on classes.
+        links: trial id -> address of its run; only `http` and `https` addresses are linked.
+    """
+    template = _environment().get_template("page.html.jinja")
+    plan, metric = summary.plan, summary.metric
+    colours = svg.colours([arm.name for arm in summary.arms], plan.baseline)
+    train_loss = METRICS["train/loss"]
+    return template.render(
+        summary=summary,
+        plan=plan,
+        metric=metric,
+        unit=unit_of_difference(metric),
+        colours=colours,
+        links=_safe_links(links or {}),
+        most=MOST_SENTENCES,
+        blocks=list(dict.fromkeys(cell.block for cell in summary.cells)),
+        table=main_table(summary),
+        secondary=secondary_table(summary),
+        forest=Markup(
+            forest_plot(
+                forest_lines(summary),
+                colours=colours,
+                title=f"difference in {metric.title} from {plan.baseline}",
+                unit=unit_of_difference(metric),
+                sign=metric.sign,
+            )
+        ),
+        dose=Markup(dose_plot(summary, colours)),
+        interaction=Markup(interaction_plot(summary)),
+        interaction_sentence=interaction_sentence(summary),
+        curves=[Markup(panel) for panel in curve_panels(summary, records, metric, colours)],
+        losses=[Markup(panel) for panel in curve_panels(summary, records, train_loss, colours)],
+        classes=[(c, Markup(_class_plot(c, colours))) for c in _classes(summary, predictions)],
+        data=trust.data_facts(summary, records),
+        environment=trust.environment_facts(summary, records),
+        declared=trust.plan_facts(summary),
+        failures=trust.failures(summary, records),
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        cell=_aligned, duration=duration, quantity=quantity, gap_text=gap_text
+    )
+    return environment
+
+
+def _aligned(text: str) -> Markup:
+    """Turn the padding of an aligned number into spaces as wide as digits and points."""
+    text = re.sub(
+        r"(?<![.\d])(\d+)( {2,})(?= ±|$)",
+        lambda found: found[1] + POINT + DIGIT * (len(found[2]) - 1),
+        text,
+    )
+    text = re.sub(r"(?<=\d) (?=[A-Za-z±])| (?=±)", HARD, text).replace(" ", DIGIT)
+    return Markup(
+        str(escape(text)).replace(CALLED_MARK, f'<span class="star">{CALLED_MARK}</span>')
+    )
+
+
+def _safe_links(links: Mapping[str, str]) -> dict[str, str]:
+    allowed = ("http://", "https://")
+    return {trial: link for trial, link in links.items() if link.startswith(allowed)}
+
+
+def _classes(summary: Summary, load: Loader | None) -> list[ClassChanges]:
+    if load is None:
+        return []
+    found = (class_changes(summary, c, load) for c in summary.contrasts[:MOST_CLASS_CONTRASTS])
+    return [changes for changes in found if changes is not None]
+
+
+def _class_plot(changes: ClassChanges, colours: Mapping[str, str]) -> str:
+    contrast = changes.contrast
+    return forest_plot(
+        changes.lines,
+        colours=colours,
+        title=f"change of recall, {contrast.arm} minus {contrast.reference}",
+        unit="points",
+        sign=1,
+    )

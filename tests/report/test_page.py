@@ -1,0 +1,190 @@
+"""The page: one file, no network, every section, a text alternative for every plot."""
+
+import dataclasses
+import html.parser
+import re
+
+import pytest
+from report_examples import make_plan, make_predictions, make_record, make_records
+
+from orchestrator.records import ArmRecord, Status
+from orchestrator.report.classes import class_changes
+from orchestrator.report.dose_plot import doses
+from orchestrator.report.interaction_plot import interaction_sentence
+from orchestrator.report.page import render_page
+from orchestrator.report.summary import summarise
+
+VOID = {"meta", "br", "hr", "img", "link", "input"}
+
+
+class Reader(html.parser.HTMLParser):
+    """Checks that elements nest, and collects ids, loads, links, plots and text."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.ids, self.loads, self.links = [], [], [], []
+        self.plots, self.text = [], []
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.ids += [found["id"]] if "id" in found else []
+        self.links += [found["href"]] if tag == "a" else []
+        self.loads += [found[k] for k in ("src", "data", "srcset", "poster") if k in found]
+        self.loads += [tag] if tag in {"script", "link", "img", "iframe", "object"} else []
+        if tag == "svg":
+            self.plots.append(found)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def study(**options):
+    plan = make_plan(**options)
+    return plan, make_records(plan, (0.01, 0.05, -0.03))
+
+
+def page_of(plan, records, **options):
+    return render_page(summarise(plan, records), records, **options)
+
+
+def test_page_has_every_section_in_the_order_of_reading():
+    plan, records = study()
+    reader = Reader(page_of(plan, records, predictions=make_predictions))
+    assert reader.ids == [
+        *("answer", "complete", "table", "forest", "pattern"),
+        *("curves", "classes", "cost", "trust"),
+    ]
+
+
+def test_page_loads_nothing():
+    plan, records = study()
+    page = page_of(plan, records, predictions=make_predictions)
+    assert Reader(page).loads == []
+    assert not re.search(r"https?://|@import|url\(", page)
+
+
+def test_every_plot_has_a_text_alternative_with_its_numbers():
+    plan, records = study()
+    plots = Reader(page_of(plan, records, predictions=make_predictions)).plots
+    assert len(plots) > 10
+    assert all(plot["role"] == "img" and len(plot["aria-label"]) > 20 for plot in plots)
+    forest = plots[0]["aria-label"]
+    assert "points (right is better)" in forest and "λ=0.01 +" in forest
+
+
+def test_page_says_the_same_sentences_and_numbers_as_the_summary():
+    plan, records = study()
+    summary = summarise(plan, records)
+    text = "".join(Reader(page_of(plan, records)).text)
+    for contrast in summary.contrasts:
+        assert contrast.sentence in text
+    assert "Complete: all 32 planned trials finished." in text
+
+
+def test_failed_trial_is_named_with_its_whole_error():
+    plan, records = study()
+    bad = plan.trials[2].id
+    error = "Traceback (most recent call last):\nRuntimeError: <b>out of memory</b> & more"
+    records[bad] = make_record(bad, status=Status.FAILED, error=error)
+    page = page_of(plan, records)
+    assert "INCOMPLETE" in page and "<b>out" not in page
+    assert error in "".join(Reader(page).text)
+    assert 'class="square failed"' in page
+
+
+def test_links_lead_to_runs_and_only_to_web_addresses():
+    plan, records = study()
+    one, other = plan.trials[0].id, plan.trials[1].id
+    links = {one: "http://localhost:5000/#/runs/1", other: "javascript:alert(1)"}
+    reader = Reader(page_of(plan, records, links=links))
+    assert set(reader.links) == {"http://localhost:5000/#/runs/1"}
+
+
+def test_names_are_escaped_everywhere():
+    name = '<script>alert("x")</script>'
+    plan = make_plan((ArmRecord(name="base"), ArmRecord(name=name)), question=name, seeds=6)
+    page = page_of(plan, make_records(plan))
+    assert "<script" not in page
+    assert name in "".join(Reader(page).text)
+
+
+def test_page_of_a_study_that_has_not_run_still_reads():
+    reader = Reader(page_of(make_plan(), {}))
+    assert reader.ids == ["answer", "complete", "table", "cost", "trust"]
+    assert "no record yet" in "".join(reader.text)
+
+
+def test_page_of_single_runs_has_no_intervals():
+    plan, records = study(seeds=1)
+    text = "".join(Reader(page_of(plan, records, predictions=make_predictions)).text)
+    assert "optimistic" in text
+
+
+@pytest.mark.parametrize("metric", ["val/loss", "val/top5", "train/loss"])
+def test_page_of_another_metric(metric):
+    plan, records = study()
+    summary = summarise(plan, records, metric=metric)
+    assert "forest" in Reader(render_page(summary, records)).ids
+
+
+def test_dose_puts_arms_without_the_setting_first_and_needs_two_doses():
+    plan, records = study()
+    found = doses(summarise(plan, records))
+    assert [(d.arm, d.dose) for d in found] == [
+        ("no adaptor", None),
+        ("λ=0.001", 0.001),
+        ("λ=0.01", 0.01),
+        ("λ=0.1", 0.1),
+    ]
+    assert doses(summarise(dataclasses.replace(plan, dose=""), records)) == []
+
+
+def test_two_by_two_design_gets_its_interaction():
+    levels = [("off", "off"), ("off", "on"), ("on", "off"), ("on", "on")]
+    arms = tuple(ArmRecord(name=f"{a}, {b}", levels={"adaptor": a, "mixup": b}) for a, b in levels)
+    plan = make_plan(arms, seeds=8, dose="")
+    # Equal noise in all arms of a block: the interaction is 6 points, exactly.
+    gains = dict(zip([arm.name for arm in arms], (0.0, 0.01, 0.02, 0.09), strict=True))
+    records = {
+        k.id: make_record(k.id, top1=0.5 + 0.01 * (k.seed % 3) + gains[k.arm]) for k in plan.trials
+    }
+    said = interaction_sentence(summarise(plan, records))
+    assert "from off to on changes top-1 by +6.0 points more under on than under off" in said
+    page = page_of(plan, records)
+    assert "pattern" in Reader(page).ids and said in page
+
+
+def test_class_changes_are_paired_and_sorted_by_size():
+    plan, records = study()
+    summary = summarise(plan, records)
+    found = class_changes(summary, summary.contrasts[1], make_predictions)
+    assert found.num_classes == 8 and len(found.lines) == 8
+    sizes = [abs(line.mean) for line in found.lines]
+    assert sizes == sorted(sizes, reverse=True)
+    rain = next(line for line in found.lines if line.label == "rain")
+    arm, base = ([k.id for k in plan.trials if k.arm == a] for a in ("λ=0.01", "no adaptor"))
+
+    def recall(trial_id):
+        made = make_predictions(trial_id)
+        chosen = made.labels == 2
+        return 100 * (made.logits[chosen].argmax(axis=1) == 2).mean()
+
+    expected = sum(recall(a) - recall(b) for a, b in zip(arm, base, strict=True)) / 8
+    assert rain.mean == pytest.approx(expected)
+
+
+def test_class_changes_without_predictions_are_none():
+    plan, records = study()
+    summary = summarise(plan, records)
+    assert class_changes(summary, summary.contrasts[0], lambda trial: None) is None

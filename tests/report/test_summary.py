@@ -1,0 +1,163 @@
+"""The join: nothing planned is lost, nothing unplanned gets in."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from report_examples import make_plan, make_record, make_records
+
+from orchestrator.errors import ConfigError
+from orchestrator.records import ArmRecord, ContrastRecord, Status
+from orchestrator.report.summary import summarise
+from orchestrator.stats import Verdict
+
+
+def test_complete_study_counts_every_trial():
+    plan = make_plan()
+    summary = summarise(plan, make_records(plan, (0.0, 0.03, 0.0)))
+    assert summary.complete and summary.headline == "Complete: all 32 planned trials finished."
+    assert [arm.name for arm in summary.arms] == [arm.name for arm in plan.arms]
+    assert summary.gaps == ()
+
+
+def test_values_are_in_the_metrics_unit_and_paired_by_block():
+    plan = make_plan(seeds=6)
+    records = make_records(plan, (0.02, 0.0, 0.0))
+    summary = summarise(plan, records)
+    by_cell = {(k.arm, k.seed): records[k.id].epochs[-1].metrics["val/top1"] for k in plan.trials}
+    gains = [100 * (by_cell["λ=0.001", s] - by_cell["no adaptor", s]) for s in range(6)]
+    found = summary.contrasts[0].difference
+    assert found.mean == pytest.approx(np.mean(gains))
+    assert list(found.differences.values()) == pytest.approx(gains)
+    assert summary.arms[0].measures["val/top5"].metric.unit == "%"
+    assert summary.arms[0].measures["val/loss"].interval.n == 6
+
+
+def test_failed_running_missing_and_numberless_trials_are_named():
+    plan = make_plan(seeds=6)
+    records = make_records(plan)
+    keys = [key for key in plan.trials if key.arm == "λ=0.01"]
+    error = "Traceback ...\norchestrator.errors.TrainingError: loss is nan at epoch 3"
+    records[keys[0].id] = make_record(keys[0].id, status=Status.FAILED, error=error)
+    records[keys[1].id] = make_record(keys[1].id, status=Status.RUNNING, epochs=4)
+    del records[keys[2].id]
+    records[keys[3].id] = make_record(keys[3].id, top1=float("nan"))
+    summary = summarise(plan, records)
+    assert not summary.complete
+    assert summary.headline.startswith("INCOMPLETE: 20 of 24 planned trials count")
+    for part in ("1 failed", "1 running", "1 missing", "1 finished without a number"):
+        assert part in summary.headline
+    assert [cell.reason for cell in summary.gaps] == [
+        "TrainingError: loss is nan at epoch 3",
+        "running, 4 epochs done",
+        "no record yet",
+        "no finite val/top1 at its last epoch",
+    ]
+    arm = summary.arms[2]
+    assert arm.measures["val/top1"].interval.n == 2
+    assert "n 2 of 6" in summary.contrasts[1].sentence
+
+
+def test_nothing_has_run_yet():
+    plan = make_plan()
+    summary = summarise(plan, {})
+    assert summary.headline.startswith("INCOMPLETE: 0 of 32")
+    assert all(c.verdict is Verdict.NOT_TESTED for c in summary.contrasts)
+    assert all(arm.measures == {} and arm.cost is None for arm in summary.arms)
+
+
+def test_records_of_other_trials_change_nothing():
+    plan = make_plan()
+    records = make_records(plan)
+    assert summarise(plan, {**records, "other": make_record("other")}) == summarise(plan, records)
+
+
+def test_holm_runs_over_the_declared_contrasts_alone():
+    plan = make_plan()
+    records = make_records(plan, (0.05, 0.05, 0.05))
+    three = summarise(plan, records)
+    one = summarise(dataclasses.replace(plan, contrasts=plan.contrasts[:1]), records)
+    assert three.contrasts[0].adjusted_p == pytest.approx(3 * one.contrasts[0].adjusted_p)
+    assert one.arms[2].to_baseline is not None and one.against_baseline("λ=0.01") is None
+
+
+def test_contrast_between_two_arms_uses_its_own_reference():
+    plan = make_plan(contrasts=(ContrastRecord(arm="λ=0.1", reference="λ=0.001"),))
+    summary = summarise(plan, make_records(plan, (0.05, 0.0, 0.10)))
+    assert "λ=0.1 helps by" in summary.contrasts[0].sentence
+    assert "against λ=0.001" in summary.contrasts[0].sentence
+    assert summary.against_baseline("λ=0.1") is None
+
+
+def test_folds_carry_a_caution_and_blocks_are_seed_and_fold():
+    plan = make_plan(seeds=2, folds=(1, 2, 3))
+    summary = summarise(plan, make_records(plan))
+    assert summary.contrasts[0].difference.n == 6
+    assert any("share training clips" in caution for caution in summary.cautions)
+    single = make_plan(seeds=6)
+    assert summarise(single, make_records(single)).cautions == ()
+
+
+def test_best_of_single_runs_is_called_optimistic():
+    arms = tuple(ArmRecord(name=f"suggestion {i}") for i in range(20))
+    plan = make_plan(arms, seeds=1, contrasts=())
+    summary = summarise(plan, make_records(plan, np.linspace(0, 0.1, 19)))
+    (caution,) = summary.cautions
+    assert "best of 20" in caution and "optimistic" in caution
+    assert summary.arms[0].measures["val/top1"].interval.low is None
+
+
+def test_best_epoch_selection_reads_the_best_epoch_and_says_so():
+    plan = make_plan(seeds=2, selection="best")
+    records = {
+        key.id: dataclasses.replace(make_record(key.id), best_epoch=3) for key in plan.trials
+    }
+    summary = summarise(plan, records)
+    expected = 100 * records[plan.trials[0].id].epochs[2].metrics["val/top1"]
+    assert summary.arms[0].measures["val/top1"].interval.mean == pytest.approx(expected)
+    assert any("optimistic" in caution for caution in summary.cautions)
+    without = {k: dataclasses.replace(r, best_epoch=0) for k, r in records.items()}
+    assert "no finite val/top1 at its best epoch" in summarise(plan, without).gaps[0].reason
+
+
+def test_another_metric_is_marked_as_not_declared():
+    plan = make_plan()
+    summary = summarise(plan, make_records(plan), metric="val/loss")
+    assert summary.metric.key == "val/loss"
+    assert any("not the metric that was declared" in caution for caution in summary.cautions)
+    with pytest.raises(ConfigError, match="did you mean 'val/loss'"):
+        summarise(plan, {}, metric="val/los")
+
+
+def test_mixed_devices_and_data_are_pointed_out():
+    plan = make_plan(seeds=2)
+    records = make_records(plan)
+    first, second = plan.trials[0].id, plan.trials[1].id
+    records[first] = dataclasses.replace(
+        records[first], data={**records[first].data, "fingerprint": "sha256:other"}
+    )
+    records[second] = make_record(second, device="cuda NVIDIA H200")
+    said = " ".join(summarise(plan, records).cautions)
+    assert "2 devices: cpu, cuda NVIDIA H200" in said and "2 data fingerprints" in said
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        ("", "conditions of the published numbers were not stated"),
+        ("AudioSet, 2 M clips", "Not comparable: other data (esc50 here)"),
+        ("ESC-50, 5 folds", "same by name; other conditions were not checked"),
+    ],
+)
+def test_published_numbers_carry_a_verdict(conditions, expected):
+    arms = (ArmRecord(name="full", published={"val/top1": 95.7}), ArmRecord(name="less"))
+    plan = make_plan(arms, source="table 4", conditions=conditions)
+    footnote = summarise(plan, make_records(plan)).footnotes["†"]
+    assert expected in footnote and "table 4" in footnote
+
+
+def test_ten_thousand_records_are_summarised_in_seconds():
+    plan = make_plan(tuple(ArmRecord(name=f"arm {i}") for i in range(1000)), seeds=10)
+    record = make_record("x", epochs=1)
+    summary = summarise(plan, {key.id: record for key in plan.trials})
+    assert len(summary.cells) == 10_000 and summary.complete

@@ -1,0 +1,191 @@
+"""Text, Markdown, LaTeX, CSV and JSON of the same study."""
+
+import csv
+import dataclasses
+import io
+import json
+import shutil
+import subprocess
+
+import pytest
+from report_examples import make_plan, make_record, make_records
+
+from orchestrator.records import ArmRecord, Status
+from orchestrator.report.formats import to_csv, to_json, to_markdown
+from orchestrator.report.latex import escape, to_latex
+from orchestrator.report.summary import summarise
+from orchestrator.report.text import render_text
+
+TOP1 = {
+    "no adaptor": (0.50, 0.52, 0.51, 0.53, 0.50, 0.52, 0.51),
+    "λ=0.01": (0.55, 0.56, 0.55, 0.57, 0.56, 0.56, 0.55),
+    "λ=0.1": (0.50, 0.53, 0.49, 0.53, 0.51, 0.51, 0.51),
+}
+GOLDEN = """\
+Does the adaptor help, and at which λ?
+
+INCOMPLETE: 20 of 21 planned trials count (1 failed); every number below rests
+on those alone.
+
+• λ=0.01 helps by 4.4 points of top-1 against no adaptor (95 % t interval 3.7 to
+  5.2, p 0.016, adjusted 0.031, n 7).
+• λ=0.1 is not distinguishable from no adaptor: −0.3 points of top-1 (95 % t
+  interval −1.4 to 0.8, p 0.75, adjusted 0.75, n 6 of 7); the data rule out
+  differences larger than 1.4 points.
+
+Trials, one square each:
+  no adaptor  ■■■■■■■  7/7
+  λ=0.01      ■■■■■■■  7/7
+  λ=0.1       ■✗■■■■■  6/7
+  ■ finished  ▸ running  ✗ failed  · missing
+  failed: λ=0.1, seed 1, fold 1: TrainingError: loss is nan at epoch 3
+
+arm             n      top-1  Δ baseline  adjusted p  published†  trial time
+                           %      points                       %
+────────────────────────────────────────────────────────────────────────────
+no adaptor    7    51.3 ±1.0    —             —            95.3       42.0 s
+────────────────────────────────────────────────────────────────────────────
+λ=0.01        7    55.7 ±0.7   +4.4 ±0.7      0.031*       95.75      42.0 s
+λ=0.1         6/7  50.8 ±1.4   −0.3 ±1.1      0.75          —         42.0 s
+± is the half width of the 95 % t interval over n seeds; Δ is paired by seed.
+p: two-sided paired sign-flip test, Holm's correction over the declared
+contrasts; * at most 0.05. —: not declared or not testable.
+† Published: table 4. Measured on ESC-50, 5 folds. Here: esc50. The data set is
+the same by name; other conditions were not checked.
+top-1: at the last epoch, larger is better.
+Left out at 80 columns: clips/s, MACs, params.
+
+Difference from the reference in points; right is better
+        −2.0            0.0             +2.0              +4.0            +6.0
+λ=0.01                   │                               ├─────●──────┤
+λ=0.1        ├────────○──┼──────┤
+"""
+
+
+def golden_study():
+    arms = (
+        ArmRecord(name="no adaptor", published={"val/top1": 95.3}),
+        ArmRecord(name="λ=0.01", published={"val/top1": 95.75}),
+        ArmRecord(name="λ=0.1"),
+    )
+    plan = make_plan(arms, seeds=7, source="table 4", conditions="ESC-50, 5 folds")
+    records = {k.id: make_record(k.id, top1=TOP1[k.arm][k.seed]) for k in plan.trials}
+    bad = next(k.id for k in plan.trials if (k.arm, k.seed) == ("λ=0.1", 1))
+    error = "a.b.TrainingError: loss is nan at epoch 3"
+    records[bad] = make_record(bad, epochs=2, status=Status.FAILED, error=error)
+    return summarise(plan, records)
+
+
+def test_text_at_80_columns_is_the_golden_one():
+    assert render_text(golden_study(), 80) == GOLDEN
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_text_fits_its_width(width):
+    arms = tuple(
+        ArmRecord(name=f"λ={10**-i:g} with a rather long name, and more of it") for i in range(6)
+    )
+    plan = make_plan(arms, question="Why? " * 40)
+    text = render_text(summarise(plan, make_records(plan, (0.1, -0.1))), width)
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_text_of_a_study_that_has_not_run_has_a_table_and_no_forest():
+    text = render_text(summarise(make_plan(), {}), 80)
+    assert "0/8" in text and "Difference from the reference" not in text
+
+
+def test_text_of_single_runs_has_no_interval():
+    plan = make_plan(seeds=1)
+    text = render_text(summarise(plan, make_records(plan)), 80)
+    assert "±—" in text and "trained once, so there is no interval" in text
+
+
+def test_markdown_is_a_table_with_as_many_cells_in_every_row():
+    text = to_markdown(golden_study())
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 2 + 3
+    assert len({row.count("|") for row in rows}) == 1
+    assert "| **55.7 ±0.7** | +4.4 ±0.7 | 0.031" in text
+    assert "INCOMPLETE" in text and "† Published: table 4" in text
+
+
+def test_markdown_escapes_what_would_break_the_table():
+    plan = make_plan((ArmRecord(name="a|b_c*"), ArmRecord(name="<i>")))
+    text = to_markdown(summarise(plan, make_records(plan)))
+    assert r"a\|b\_c\*" in text and r"\<i" in text
+
+
+def test_csv_has_full_precision_and_empty_cells_for_what_is_unknown():
+    summary = golden_study()
+    rows = list(csv.DictReader(io.StringIO(to_csv(summary))))
+    assert [row["arm"] for row in rows] == ["no adaptor", "λ=0.01", "λ=0.1"]
+    assert float(rows[1]["difference"]) == summary.contrasts[0].difference.mean
+    assert (rows[0]["difference"], rows[0]["p"]) == ("", "")
+    assert (rows[2]["n"], rows[2]["planned"]) == ("6", "7")
+    assert rows[1]["verdict"] == "better"
+
+
+def test_json_is_strict_and_complete():
+    data = json.loads(to_json(golden_study()))
+    assert data["plan"]["sweep"] == "adaptor_lambda-demo"
+    assert data["contrasts"][0]["verdict"] == "better"
+    assert data["arms"][2]["cells"][1]["status"] == "failed"
+    assert data["arms"][0]["measures"]["val/top1"]["values"]["0/1"] == 50.0
+
+
+def test_latex_escapes_every_special_character():
+    assert escape(r"50 % of a_b & {c} #1 ~ ^ \ $") == (
+        r"50 \% of a\_b \& \{c\} \#1 \textasciitilde{} \textasciicircum{} \textbackslash{} \$"
+    )
+    assert escape("λ−Δ±") == r"$\lambda$$-$$\Delta$$\pm$"
+    assert escape("Ω é 中") == r"$\Omega$ e ?"
+
+
+def test_latex_has_a_macro_for_every_number_and_uses_each():
+    text = to_latex(golden_study())
+    names = [line.split("{")[1].rstrip("}") for line in text.splitlines() if "newcommand" in line]
+    assert len(names) == len(set(names)) > 20
+    body = text[text.index(r"\toprule") :]
+    assert all(name in body for name in names)
+    assert all(name[1:].isalpha() for name in names)
+    assert r"\textbf{\armBMean}" in body
+
+
+def test_latex_compiles(tmp_path):
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex is not installed")
+    odd = make_plan((ArmRecord(name="50 % & λ_1 ~^\\"), ArmRecord(name="{x} #2 $")))
+    tables = to_latex(golden_study()), to_latex(summarise(odd, make_records(odd)))
+    for i, table in enumerate(tables):
+        source = tmp_path / f"table{i}.tex"
+        head = r"\documentclass{article}\usepackage{booktabs}\begin{document}"
+        source.write_text(f"{head}\n{table}\n\\end{{document}}\n", encoding="utf-8")
+        done = subprocess.run(
+            ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", source.name],
+            cwd=tmp_path,
+            capture_output=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
+
+
+def test_best_mean_is_not_emphasised_unless_it_is_called():
+    plan = make_plan(seeds=3)
+    text = to_latex(summarise(plan, make_records(plan, (0.1, 0.2, 0.3))))
+    assert r"\textbf" not in text
+
+
+def test_digits_follow_the_interval():
+    plan = make_plan(("no adaptor", "λ=0.1"), seeds=4)
+    wide = {k.id: make_record(k.id, top1=0.5 + 0.1 * k.seed) for k in plan.trials}
+    assert "65 ±21" in render_text(summarise(plan, wide), 80)
+    tight = {k.id: make_record(k.id, top1=0.5 + 0.0001 * k.seed) for k in plan.trials}
+    assert "50.015 ±0.021" in render_text(summarise(plan, tight), 80)
+
+
+def test_arms_with_no_published_number_leave_the_column_out():
+    plan = make_plan()
+    assert "published" not in render_text(summarise(plan, make_records(plan)), 120)
+    cheap = {k: dataclasses.replace(r) for k, r in make_records(plan).items()}
+    assert "MACs" in render_text(summarise(plan, cheap), 120)
