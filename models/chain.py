@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from models.errors import ModelError
 from models.output import Output
+from models.precision import full_precision
 from models.registry import create
 from models.seeding import derive_seed, draw_clip_seeds
 
@@ -71,7 +72,7 @@ class Chain(nn.Module):
         """
         if self.training and clip_seeds is None:
             clip_seeds = draw_clip_seeds(len(waveform), waveform.device)
-        with torch.autocast(waveform.device.type, enabled=False):
+        with full_precision(waveform):
             features = (self.frontend(waveform) - self.mean) / (2 * self.std)
             if self.training:
                 padding = -self.mean / (2 * self.std)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
+from models.precision import full_precision
 from models.registry import register
 
 
@@ -111,7 +112,7 @@ class KaldiFbank(nn.Module):
                 f"the clips have {waveform.shape[1]} samples, fewer than one window of "
                 f"{self.win_length}; pad them to {self.win_length} or more"
             )
-        with torch.autocast(waveform.device.type, enabled=False):
+        with full_precision(waveform):
             waveform = waveform.float()
             if waveform.is_cpu and not torch.compiler.is_compiling():
                 # The frames of one clip stay in the cache: twice as fast as the whole batch.

@@ -115,7 +115,14 @@ def create(kind: str, name: str, *context: Any, **arguments: Any) -> Any:
     """
     if ":" in name:
         module, _, attribute = name.partition(":")
-        return getattr(importlib.import_module(module), attribute)(*context, **arguments)
+        try:
+            part = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise RegistryError(
+                f"{kind} {name!r} cannot be imported: {error}. Its module must be installed on "
+                "every host"
+            ) from error
+        return part(*context, **arguments)
     entry = lookup(kind, name)
     wrong = [argument for argument in arguments if argument not in entry.arguments]
     if wrong:
@@ -162,7 +169,11 @@ def catalog() -> Mapping[str, Mapping[str, Entry]]:
                 continue
             module = ".".join([package, *path.relative_to(root).with_suffix("").parts])
             for entry in _entries(ast.parse(text), module):
-                found[entry.kind][entry.name] = entry
+                taken = found[entry.kind].setdefault(entry.name, entry)
+                if taken is not entry:
+                    raise RegistryError(
+                        f"{entry.kind} {entry.name!r} is registered twice: {taken.module}, {module}"
+                    )
     return found
 
 

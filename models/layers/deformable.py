@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.layers.sampling import look_up_bias, sample_map
+from models.precision import full_precision
+
 
 class OffsetNetwork(nn.Module):
     """Points the keys of a group: depthwise convolution, LayerNorm, GELU, projection to (y, x).
@@ -44,6 +47,7 @@ class DeformableAttention(nn.Module):
     and bias are computed once for the batch.
     """
 
+    cell: Tensor
     reference: Tensor
     query_grid: Tensor
 
@@ -94,6 +98,7 @@ class DeformableAttention(nn.Module):
         self.bias_table = table if relative_position_bias else None
         # A same-padded odd kernel leaves one key per started stride.
         key_size = (-(-height // stride), -(-width // stride))
+        self.register_buffer("cell", 1 / torch.tensor(key_size), persistent=False)
         self.register_buffer("reference", _half_pixel_grid(key_size), persistent=False)
         self.register_buffer("query_grid", _half_pixel_grid(map_size), persistent=False)
 
@@ -101,13 +106,18 @@ class DeformableAttention(nn.Module):
         """(B, H, W, C) -> (B, H, W, C)."""
         batch, height, width, dim = x.shape
         query = self.query(x)
-        positions = self.positions(query)
-        key, value = self.key_value(self._sample(x, positions)).chunk(2, dim=2)
+        # Interpolation is float32 in autocast too: bfloat16 resolves no position on a long axis.
+        with full_precision(x):
+            points = self.positions(query).flatten(2, 3)
+            sampled = sample_map(x, points.expand(batch, -1, -1, -1))
+            bias = None
+            if self.bias_table is not None:
+                bias = look_up_bias(self.bias_table, self.query_grid, points).to(query.dtype)
+        key, value = self.key_value(sampled).chunk(2, dim=2)
         q, k, v = (
             t.reshape(batch, -1, self.num_heads, dim // self.num_heads).transpose(1, 2)
             for t in (query, key, value)
         )
-        bias = None if self.bias_table is None else self._bias(positions).to(q.dtype)
         x = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
         return self.out(x.transpose(1, 2).reshape(batch, height, width, dim))
 
@@ -121,35 +131,13 @@ class DeformableAttention(nn.Module):
             (B, g, Hk, Wk, 2) float32, unclamped; (1, g, Hk, Wk, 2) without offsets.
         """
         if self.offset is None:
-            offset = query.new_zeros(1, self.num_groups, *self.reference.shape).float()
+            offset = self.reference.new_zeros(1, self.num_groups, *self.reference.shape)
         else:
-            offset = self.offset(query).float()
+            offset = self.offset(query.float())
         if self.offset_range_factor > 0:
-            cell = 1 / offset.new_tensor(self.reference.shape[:2])
-            offset = offset.tanh() * (self.offset_range_factor * cell)
+            offset = offset.tanh() * (self.offset_range_factor * self.cell)
         positions = self.reference + offset
         return positions if self.offset_range_factor >= 0 else positions.tanh()
-
-    def _sample(self, x: Tensor, positions: Tensor) -> Tensor:
-        """(B, H, W, C) at (B, g, Hk, Wk, 2) -> (B, N, C)."""
-        batch, height, width, dim = x.shape
-        maps = x.float().view(batch, height, width, self.num_groups, -1).permute(0, 3, 4, 1, 2)
-        grid = positions.flip(-1).expand(batch, -1, -1, -1, -1)  # grid_sample takes (x, y)
-        sampled = functional.grid_sample(maps.flatten(0, 1), grid.flatten(0, 1), align_corners=True)
-        return sampled.view(batch, dim, -1).transpose(1, 2)
-
-    def _bias(self, positions: Tensor) -> Tensor:
-        """Look the table up at query minus key: (B, g, Hk, Wk, 2) -> (B, h, H W, N)."""
-        assert self.bias_table is not None
-        # Turned to grid_sample's (x, y) and halved before the large difference is taken.
-        keys = positions.flip(-1).flatten(2, 3).flatten(0, 1) / 2  # (B g, N, 2)
-        queries = self.query_grid.flip(-1).flatten(0, 1) / 2  # (H W, 2)
-        displacement = queries[:, None] - keys[:, None]  # (B g, H W, N, 2)
-        heads_per_group = self.num_heads // self.num_groups
-        table = self.bias_table.float().unflatten(0, (self.num_groups, heads_per_group))
-        table = table.expand(len(positions), -1, -1, -1, -1).flatten(0, 1)
-        bias = functional.grid_sample(table, displacement, align_corners=True)
-        return bias.view(len(positions), self.num_heads, *bias.shape[2:])
 
 
 def _half_pixel_grid(size: tuple[int, int]) -> Tensor:

@@ -6,6 +6,7 @@ from models.datar import datar_base, datar_laptop, datar_small, datar_tiny
 from models.errors import ModelError
 from models.layers.blocks import DropPath
 from models.layers.deformable import DeformableAttention
+from models.layers.sampling import look_up_bias, sample_map
 from models.layers.windows import WindowAttention
 from models.macs import count_macs, num_params
 
@@ -148,6 +149,26 @@ def test_deformable_attention_equals_a_sum_written_out():
     torch.testing.assert_close(
         attention(x).reshape(12, 8), attention.out(expected), atol=1e-5, rtol=1e-4
     )
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_dense_interpolation_equals_grid_sample_in_value_and_gradient(stride):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 5, 7, 8, generator=generator)
+    table = torch.randn(4, 9, 13, generator=generator)
+    axes = (torch.linspace(-0.9, 0.8, 5), torch.linspace(-0.7, 0.9, 7))
+    queries = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
+    # Some points lie outside the map.
+    points = 1.3 * (2 * torch.rand(2, 2, 35 // stride, 2, generator=generator) - 1)
+    results = []
+    for dense in (False, True):
+        leaves = [t.clone().requires_grad_() for t in (x, table, points)]
+        sampled = sample_map(leaves[0], leaves[2], dense=dense)
+        bias = look_up_bias(leaves[1], queries, leaves[2], dense=dense)
+        (sampled.sin().sum() + bias.cos().sum()).backward()
+        results.append([sampled, bias, *(leaf.grad for leaf in leaves)])
+    for usual, dense in zip(*results, strict=True):
+        torch.testing.assert_close(dense, usual, atol=2e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("shifted", [False, True])

@@ -74,6 +74,24 @@ def test_part_of_another_distribution_is_built_by_module_and_attribute():
     assert built.conv.kernel_size == (5, 5)
 
 
+@pytest.mark.parametrize("name", ["models.transforms:Adapter", "no_such_module:Adaptor"])
+def test_part_of_another_distribution_that_is_not_there_is_refused(name):
+    with pytest.raises(registry.RegistryError, match="cannot be imported"):
+        registry.create("transform", name, 1)
+
+
+def test_catalog_with_a_name_twice_is_refused(tmp_path, monkeypatch):
+    package = tmp_path / "parts_with_a_name_twice"
+    package.mkdir()
+    text = '@register("transform")\ndef same():\n    """Do nothing."""\n'
+    for name in ("__init__", "one", "two"):
+        (package / f"{name}.py").write_text(text if name != "__init__" else "")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "PACKAGES", (package.name,))
+    with pytest.raises(registry.RegistryError, match=r"twice: .*\.one, .*\.two"):
+        registry.catalog.__wrapped__()
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -58,3 +58,18 @@ def test_cuda_augmentation_equals_the_cpu():
     expected = built.features(waveform, seeds)
     actual = built.cuda().features(waveform.cuda(), seeds.cuda()).cpu()
     torch.testing.assert_close(actual, expected, atol=1e-3, rtol=1e-3)
+
+
+def test_cuda_training_step_repeats_bit_for_bit_with_deterministic_algorithms(pair, monkeypatch):
+    _, on_gpu, waveform = pair
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    try:
+        gradients = []
+        for _ in range(2):
+            on_gpu.zero_grad()
+            on_gpu(waveform.cuda()).clip_logits.square().sum().backward()
+            gradients.append([p.grad.clone() for p in on_gpu.parameters()])
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert all(torch.equal(one, two) for one, two in zip(*gradients, strict=True))
