@@ -13,9 +13,11 @@ from orchestrator.records import Status, TrialRecord
 from orchestrator.report import svg
 from orchestrator.report.rows import Summary
 from orchestrator.report.scale import ticks
+from orchestrator.report.tables import Column, Table, spread
 from orchestrator.stats import MeanInterval, mean_interval
 
 WIDTH, HEIGHT = 270, 170
+MOST_ROWS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +75,28 @@ def curve_panels(
     y = svg.Axis(marks[0], marks[-1], HEIGHT - 34, 28)
     baseline = next((c for c in found if c.arm == summary.plan.baseline), None)
     return [_panel(c, baseline, metric, colours[c.arm], marks, x, y) for c in found]
+
+
+def curve_table(summary: Summary, records: Mapping[str, TrialRecord], metric: Metric) -> Table:
+    """Return the numbers behind the panels: epochs down, arms across."""
+    found = curves(summary, records, metric)
+    epochs = sorted({epoch for curve in found for epoch in curve.epochs})
+    stride = -(-len(epochs) // MOST_ROWS) or 1
+    chosen = sorted({*epochs[::stride], *epochs[-1:]})
+    texts = [spread([curve.epochs.get(epoch) for epoch in chosen]) for curve in found]
+    notes = [f"{metric.title}: mean ± half width of the 95 % t interval."]
+    if stride > 1:
+        notes.append(f"Every {stride}. epoch and the last.")
+    return Table(
+        columns=(
+            Column(key="epoch", title="epoch"),
+            *(Column(key=curve.arm, title=curve.arm, unit=metric.unit) for curve in found),
+        ),
+        rows=tuple(zip(map(str, chosen), *texts, strict=True)),
+        baseline=-1,
+        best=-1,
+        notes=tuple(notes),
+    )
 
 
 def _panel(

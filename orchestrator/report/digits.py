@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from orchestrator.stats import ALPHA
 
 MINUS = "−"
 NONE = "—"
+HARD_SPACE = "\u00a0"
 
 
 def decimals(half_width: float | None, *, default: int = 1, most: int = 4) -> int:
@@ -80,6 +82,11 @@ def duration(seconds: float | None) -> str:
         if seconds >= limit:
             return f"{_three(seconds / one)} {suffix}"
     return f"{_three(seconds)} s"
+
+
+def tie(text: str) -> str:
+    """Keep `95 %`, `p 0.03` and `n 8` on one line by spaces that do not break."""
+    return re.sub(r"(?<=\d) (?=%)|(?<=\b[pn]) (?=[\d<])", HARD_SPACE, text)
 
 
 def align(texts: Sequence[str]) -> list[str]:

@@ -20,7 +20,7 @@ def to_markdown(summary: Summary) -> str:
     table = main_table(summary)
     heads = [f"{c.title} ({c.unit})" if c.unit else c.title for c in table.columns]
     lines = [f"**{summary.plan.question}**", "", summary.headline, ""]
-    lines += [f"- {_escape(c.sentence)}" for c in summary.contrasts]
+    lines += [f"- {_escape(answer.text)}" for answer in summary.answers]
     lines += ["", "| " + " | ".join(heads) + " |"]
     lines.append("| :-- |" + " --: |" * (len(heads) - 1))
     for i, row in enumerate(table.rows):

@@ -36,19 +36,34 @@ def headline(cells: Sequence[tuple[Status, bool]]) -> str:
     )
 
 
-def cautions(
-    plan: PlanRecord,
-    records: Mapping[str, TrialRecord],
-    metric: Metric,
-    best: tuple[str, float] | None,
-) -> list[str]:
+def best_of(plan: PlanRecord, metric: Metric, best: tuple[str, float] | None) -> str:
+    """Say what a study whose arms were trained once can say; empty for any other study.
+
+    Args:
+        plan: as declared.
+        metric: the metric that is shown.
+        best: the arm with the best value, and that value in the metric's unit.
+    """
+    per_arm = Counter(trial.arm for trial in plan.trials)
+    if len(plan.arms) < 2 or max(per_arm.values(), default=0) != 1:
+        return ""
+    if best is None:
+        return "Every arm is trained once, and none has finished yet."
+    value = f"{number(best[1], 1 if metric.unit == '%' else 3)} {metric.unit}".rstrip()
+    return (
+        "Every arm is trained once, so no difference has an interval or a test. The best of "
+        f"{len(plan.arms)} by {metric.title} is {best[0]} with {value}: an optimistic number, "
+        "since chance helped to choose it. Repeat it on fresh seeds before you quote it."
+    )
+
+
+def cautions(plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metric) -> list[str]:
     """Return the sentences that bound what the numbers mean, those that apply only.
 
     Args:
         plan: as declared.
         records: id -> record.
         metric: the metric that is shown.
-        best: the arm with the best mean, and that mean in the metric's unit.
     """
     said = []
     folds = {trial.fold for trial in plan.trials}
@@ -67,12 +82,6 @@ def cautions(
         said.append(
             "Each trial's epoch was chosen on the clips that it is scored on, so the level of "
             f"{metric.title} is optimistic; differences between arms less so."
-        )
-    if best is not None and len(plan.arms) > 1 and max(per_arm.values(), default=0) == 1:
-        said.append(
-            f"Every arm was trained once. The best of {len(plan.arms)}, {best[0]} with "
-            f"{number(best[1], 1 if metric.unit == '%' else 3)} {metric.unit}, is an optimistic "
-            "number: chance helped to choose it. Repeat it on fresh seeds before you quote it."
         )
     if max(per_arm.values(), default=0) > EXACT_UP_TO:
         said.append(

@@ -13,20 +13,21 @@ from orchestrator.metrics import METRICS
 from orchestrator.records import TrialRecord
 from orchestrator.report import svg, trust
 from orchestrator.report.classes import ClassChanges, Loader, class_changes
-from orchestrator.report.curves_plot import curve_panels
-from orchestrator.report.digits import duration, quantity
+from orchestrator.report.curves_plot import curve_panels, curve_table
+from orchestrator.report.digits import HARD_SPACE, duration, quantity, tie
 from orchestrator.report.dose_plot import dose_plot
 from orchestrator.report.forest import forest_lines
 from orchestrator.report.forest_plot import forest_plot
 from orchestrator.report.interaction_plot import interaction_plot, interaction_sentence
 from orchestrator.report.notes import gap_text
 from orchestrator.report.rows import Summary
-from orchestrator.report.tables import CALLED_MARK, main_table, secondary_table
+from orchestrator.report.tables import CALLED_MARK, main_table, replicates_of, secondary_table
 from orchestrator.report.words import unit_of_difference
 
 MOST_SENTENCES = 12
 MOST_CLASS_CONTRASTS = 4
-POINT, DIGIT, HARD = "\u2008", "\u2007", "\u00a0"
+MOST_PANELS = 12
+POINT, DIGIT = "\u2008", "\u2007"
 
 
 def render_page(
@@ -56,6 +57,8 @@ def render_page(
         colours=colours,
         links=_safe_links(links or {}),
         most=MOST_SENTENCES,
+        most_panels=MOST_PANELS,
+        over=replicates_of(summary),
         blocks=list(dict.fromkeys(cell.block for cell in summary.cells)),
         table=main_table(summary),
         secondary=secondary_table(summary),
@@ -69,9 +72,10 @@ def render_page(
             )
         ),
         dose=Markup(dose_plot(summary, colours)),
-        interaction=Markup(interaction_plot(summary)),
+        interaction=Markup(interaction_plot(summary, colours)),
         interaction_sentence=interaction_sentence(summary),
         curves=[Markup(panel) for panel in curve_panels(summary, records, metric, colours)],
+        curve_table=curve_table(summary, records, metric),
         losses=[Markup(panel) for panel in curve_panels(summary, records, train_loss, colours)],
         classes=[(c, Markup(_class_plot(c, colours))) for c in _classes(summary, predictions)],
         data=trust.data_facts(summary, records),
@@ -90,7 +94,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        cell=_aligned, duration=duration, quantity=quantity, gap_text=gap_text
+        cell=_aligned, duration=duration, quantity=quantity, gap_text=gap_text, tie=tie
     )
     return environment
 
@@ -102,7 +106,7 @@ def _aligned(text: str) -> Markup:
         lambda found: found[1] + POINT + DIGIT * (len(found[2]) - 1),
         text,
     )
-    text = re.sub(r"(?<=\d) (?=[A-Za-z±])| (?=±)", HARD, text).replace(" ", DIGIT)
+    text = re.sub(r"(?<=\d) (?=[A-Za-z±])| (?=±)", HARD_SPACE, text).replace(" ", DIGIT)
     return Markup(
         str(escape(text)).replace(CALLED_MARK, f'<span class="star">{CALLED_MARK}</span>')
     )

@@ -105,6 +105,14 @@ class ContrastSummary:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A sentence that answers the question, and what its numbers allow to be said."""
+
+    verdict: Verdict
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Summary:
     """All that the tables and the page show.
 
@@ -113,6 +121,7 @@ class Summary:
         metric: the primary metric.
         headline: whether all planned trials have been counted.
         complete: likewise.
+        answers: what a reader should take away, most important first.
         arms: in the plan's order.
         contrasts: in the plan's order.
         cautions: sentences that bound what the numbers mean.
@@ -123,6 +132,7 @@ class Summary:
     metric: Metric
     headline: str
     complete: bool
+    answers: tuple[Answer, ...]
     arms: tuple[ArmSummary, ...]
     contrasts: tuple[ContrastSummary, ...]
     cautions: tuple[str, ...]

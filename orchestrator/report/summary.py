@@ -12,6 +12,7 @@ from orchestrator.metrics import METRICS, Metric, lookup
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
 from orchestrator.report import notes
 from orchestrator.report.rows import (
+    Answer,
     ArmCost,
     ArmSummary,
     Block,
@@ -64,9 +65,10 @@ def summarise(plan: PlanRecord, records: Mapping[str, TrialRecord], *, metric: s
         metric=chosen,
         headline=notes.headline([(cell.status, cell.value is not None) for cell in cells]),
         complete=all(cell.value is not None for cell in cells),
+        answers=_answers(notes.best_of(plan, chosen, _best(arms, chosen)), contrasts),
         arms=arms,
         contrasts=contrasts,
-        cautions=tuple(notes.cautions(plan, records, chosen, _best(arms, chosen))),
+        cautions=tuple(notes.cautions(plan, records, chosen)),
         footnotes=notes.footnotes(plan),
     )
 
@@ -204,6 +206,12 @@ def _difference(arm: ArmSummary, reference: ArmSummary, metric: Metric) -> Paire
 
 def _values(arm: ArmSummary, metric: Metric) -> Mapping[Block, float]:
     return arm.measures[metric.key].values if metric.key in arm.measures else {}
+
+
+def _answers(best_of: str, contrasts: Sequence[ContrastSummary]) -> tuple[Answer, ...]:
+    if best_of:
+        return (Answer(verdict=Verdict.NOT_TESTED, text=best_of),)
+    return tuple(Answer(verdict=c.verdict, text=c.sentence) for c in contrasts)
 
 
 def _best(arms: tuple[ArmSummary, ...], metric: Metric) -> tuple[str, float] | None:

@@ -75,14 +75,14 @@ def main_table(summary: Summary) -> Table:
         ),
         (
             Column(key="mean", title=metric.title, unit=metric.unit),
-            _spread([m.interval if m else None for m in measures]),
+            spread([m.interval if m else None for m in measures]),
         ),
         (
             Column(key="difference", title="Δ baseline", unit=unit),
-            _spread([arm.to_baseline for arm in arms], signed=True),
+            spread([arm.to_baseline for arm in arms], signed=True),
         ),
         (
-            Column(key="p", title="adjusted p" if len(summary.contrasts) > 1 else "p"),
+            Column(key="p", title="adjusted p" if len(summary.contrasts) > 1 else "p", keep=9),
             align([_p_cell(contrast) for contrast in contrasts]),
         ),
         (
@@ -131,7 +131,7 @@ def secondary_table(summary: Summary) -> Table:
         metric = METRICS[key]
         columns.append(Column(key=key, title=metric.title, unit=metric.unit))
         texts.append(
-            _spread([a.measures[key].interval if key in a.measures else None for a in summary.arms])
+            spread([a.measures[key].interval if key in a.measures else None for a in summary.arms])
         )
     return Table(
         columns=tuple(columns),
@@ -140,6 +140,15 @@ def secondary_table(summary: Summary) -> Table:
         best=-1,
         notes=("Not corrected for being several; the question was about the metric above.",),
     )
+
+
+def replicates_of(summary: Summary) -> str:
+    """Return what the replicates are, in the plural."""
+    several_folds = len({cell.fold for cell in summary.cells}) > 1
+    several_seeds = len({cell.seed for cell in summary.cells}) > 1
+    if several_folds:
+        return "seeds and folds" if several_seeds else "folds"
+    return "seeds"
 
 
 def _baseline(summary: Summary) -> int:
@@ -152,7 +161,7 @@ def _count(arm: ArmSummary, measure: Measure | None) -> str:
     return str(n) if n == len(arm.cells) else f"{n}/{len(arm.cells)}"
 
 
-def _spread(intervals: list[MeanInterval | None], *, signed: bool = False) -> list[str]:
+def spread(intervals: list[MeanInterval | None], *, signed: bool = False) -> list[str]:
     """Write `mean ±half width` with both decimal points aligned."""
     places = [decimals(i.half_width if i else None) for i in intervals]
     means = align(
@@ -165,7 +174,7 @@ def _spread(intervals: list[MeanInterval | None], *, signed: bool = False) -> li
         [number(i.half_width if i else None, p) for i, p in zip(intervals, places, strict=True)]
     )
     return [
-        f"{mean} ±{half}" if i else f"{mean}  {' ' * len(half)}"
+        f"{mean} {'±' if i and i.half_width is not None else ' '}{half if i else ' ' * len(half)}"
         for i, mean, half in zip(intervals, means, halves, strict=True)
     ]
 
@@ -197,14 +206,13 @@ def _best_called(summary: Summary) -> int:
 
 
 def _notes(summary: Summary) -> list[str]:
-    several = len({(cell.seed, cell.fold) for cell in summary.cells}) > 1
-    folds = len({cell.fold for cell in summary.cells}) > 1
-    over = "seeds and folds" if folds else "seeds"
+    several = len({cell.block for cell in summary.cells}) > 1
+    over = replicates_of(summary)
     notes = []
     if several:
         notes.append(
             f"± is the half width of the {100 * CONFIDENCE:g} % t interval over n {over}; "
-            f"Δ is paired by {'seed and fold' if folds else 'seed'}."
+            f"Δ is paired over the same {over}."
         )
     else:
         notes.append("Every arm was trained once, so there is no interval.")

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from orchestrator.records import Status
-from orchestrator.report.digits import decimals, number
+from orchestrator.report.digits import HARD_SPACE, decimals, number, tie
 from orchestrator.report.forest import Line, forest_lines
 from orchestrator.report.notes import gap_text
 from orchestrator.report.rows import Summary
@@ -45,8 +45,8 @@ def render_text(summary: Summary, width: int = 80) -> str:
 
 
 def _answers(summary: Summary, width: int) -> str:
-    lines = [_wrap(f"• {c.sentence}", width, hang=2) for c in summary.contrasts[:MOST_SENTENCES]]
-    left = len(summary.contrasts) - MOST_SENTENCES
+    lines = [_wrap(f"• {a.text}", width, hang=2) for a in summary.answers[:MOST_SENTENCES]]
+    left = len(summary.answers) - MOST_SENTENCES
     if left > 0:
         lines.append(f"• and {left} more contrasts: see the table.")
     return "\n".join(lines)
@@ -54,7 +54,9 @@ def _answers(summary: Summary, width: int) -> str:
 
 def _completeness(summary: Summary, width: int) -> str:
     lines = [summary.headline] if summary.complete else ["Trials, one square each:"]
-    label = min(_widest([arm.name for arm in summary.arms]), width // 3)
+    longest = max((len(arm.cells) for arm in summary.arms), default=0)
+    room = max(width // 3, width - longest - len(f"{longest}/{longest}") - 6)
+    label = min(_widest([arm.name for arm in summary.arms]), room)
     for arm in summary.arms:
         counted = sum(cell.value is not None for cell in arm.cells)
         total = f"{counted}/{len(arm.cells)}"
@@ -77,7 +79,7 @@ def _table(summary: Summary, width: int) -> str:
         return ""
     names = [row[0] for row in table.rows]
     rest = list(zip(table.columns, zip(*table.rows, strict=True), strict=True))[1:]
-    least = min(_widest(names), 20)
+    least = min(_widest(names), 32)
     dropped: list[str] = []
     while sum(_column_width(c, texts) + 2 for c, texts in rest) + least > width:
         spare = [c for c, _ in rest if c.keep]
@@ -110,7 +112,7 @@ def _forest(summary: Summary, width: int) -> str:
     lines = [line for line in forest_lines(summary) if line.mean is not None]
     if not lines:
         return ""
-    label = min(_widest([line.label for line in lines]), width // 3)
+    label = min(_widest([line.label for line in lines]), 2 * width // 5)
     room = width - label - 4
     values = [v for line in lines for v in (line.low, line.mean, line.high) if v is not None]
     marks = ticks(min(0.0, *values), max(0.0, *values), most=max(3, room // 9))
@@ -153,7 +155,8 @@ def _column_width(column: Column, texts: Sequence[str]) -> int:
 
 
 def _wrap(text: str, width: int, *, hang: int = 0) -> str:
-    return textwrap.fill(text, width, subsequent_indent=" " * hang, break_on_hyphens=False)
+    filled = textwrap.fill(tie(text), width, subsequent_indent=" " * hang, break_on_hyphens=False)
+    return filled.replace(HARD_SPACE, " ")
 
 
 def _widest(texts: Sequence[str]) -> int:

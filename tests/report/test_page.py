@@ -9,6 +9,7 @@ from report_examples import make_plan, make_predictions, make_record, make_recor
 
 from orchestrator.records import ArmRecord, Status
 from orchestrator.report.classes import class_changes
+from orchestrator.report.curves_plot import curve_table
 from orchestrator.report.dose_plot import doses
 from orchestrator.report.interaction_plot import interaction_sentence
 from orchestrator.report.page import render_page
@@ -46,7 +47,7 @@ class Reader(html.parser.HTMLParser):
         pass
 
     def handle_data(self, data):
-        self.text.append(data)
+        self.text.append(data.replace("\u00a0", " "))
 
 
 def study(**options):
@@ -162,7 +163,17 @@ def test_two_by_two_design_gets_its_interaction():
     said = interaction_sentence(summarise(plan, records))
     assert "from off to on changes top-1 by +6.0 points more under on than under off" in said
     page = page_of(plan, records)
-    assert "pattern" in Reader(page).ids and said in page
+    assert "pattern" in Reader(page).ids and said in "".join(Reader(page).text)
+
+
+def test_numbers_behind_the_curves_are_those_of_the_records():
+    plan, records = study()
+    summary = summarise(plan, records)
+    table = curve_table(summary, records, summary.metric)
+    assert [column.title for column in table.columns[1:]] == [arm.name for arm in plan.arms]
+    assert [row[0] for row in table.rows] == [str(epoch) for epoch in range(1, 21)]
+    final = summary.arms[2].measures["val/top1"].interval.mean
+    assert float(table.rows[-1][3].split("±")[0]) == pytest.approx(final, abs=0.06)
 
 
 def test_class_changes_are_paired_and_sorted_by_size():

@@ -102,8 +102,9 @@ def test_best_of_single_runs_is_called_optimistic():
     arms = tuple(ArmRecord(name=f"suggestion {i}") for i in range(20))
     plan = make_plan(arms, seeds=1, contrasts=())
     summary = summarise(plan, make_records(plan, np.linspace(0, 0.1, 19)))
-    (caution,) = summary.cautions
-    assert "best of 20" in caution and "optimistic" in caution
+    (answer,) = summary.answers
+    assert "best of 20" in answer.text and "optimistic" in answer.text
+    assert "none has finished yet" in summarise(plan, {}).answers[0].text
     assert summary.arms[0].measures["val/top1"].interval.low is None
 
 
