@@ -117,8 +117,10 @@ def comparability(plan: PlanRecord) -> str:
         return "Not comparable: the conditions of the published numbers were not stated."
     if not dataset:
         return "Not comparable: the data set used here is not recorded."
-    if _plain(dataset) not in _plain(plan.conditions):
-        return f"Not comparable: other data ({dataset} here)."
+    num_classes = len(plan.dataset.get("class_names") or ())
+    if not _names(dataset, plan.conditions, num_classes=num_classes):
+        classes = f", {num_classes} classes," if num_classes else ""
+        return f"Not comparable: other data ({dataset}{classes} here)."
     return "The data set is the same by name; other conditions were not checked."
 
 
@@ -143,5 +145,14 @@ def _code_version(record: TrialRecord) -> str:
     return next((v for k, v in record.provenance.items() if k in ("code", "code_version")), "")
 
 
-def _plain(text: str) -> str:
-    return "".join(c for c in text.lower() if c.isalnum())
+def _names(dataset: str, conditions: str, *, num_classes: int) -> bool:
+    """Say whether conditions name a data set: `esc` is named by `ESC-50` if it has 50 classes."""
+    name = re.sub(r"[^a-z0-9]", "", dataset.lower())
+    joined = re.sub(r"(?<=[a-z])[-_ ]?(?=\d)", "", conditions.lower())
+    for word in re.findall(r"[a-z0-9]+", joined):
+        rest = word.removeprefix(name) if word.startswith(name) else None
+        if rest == "" or (rest and rest[0].isdigit()):
+            number_is_classes = rest.isdigit() and num_classes
+            if not number_is_classes or int(rest) == num_classes:
+                return True
+    return False

@@ -143,16 +143,22 @@ def test_mixed_devices_and_data_are_pointed_out():
 
 
 @pytest.mark.parametrize(
-    ("conditions", "expected"),
+    ("name", "classes", "conditions", "expected"),
     [
-        ("", "conditions of the published numbers were not stated"),
-        ("AudioSet, 2 M clips", "Not comparable: other data (esc50 here)"),
-        ("ESC-50, 5 folds", "same by name; other conditions were not checked"),
+        ("esc50", 0, "", "conditions of the published numbers were not stated"),
+        ("esc50", 8, "AudioSet, 2 M clips", "Not comparable: other data (esc50, 8 classes, here)"),
+        ("esc50", 0, "ESC-50, 5 folds", "same by name; other conditions were not checked"),
+        ("esc", 50, "5 folds of ESC-50", "same by name"),
+        ("esc", 10, "5 folds of ESC-50", "Not comparable: other data (esc, 10 classes, here)"),
+        ("esc", 50, "as described", "Not comparable"),
+        ("synthetic", 10, "ESC-50", "Not comparable"),
+        ("vggsound", 309, "VGGSound test split", "same by name"),
     ],
 )
-def test_published_numbers_carry_a_verdict(conditions, expected):
+def test_published_numbers_carry_a_verdict(name, classes, conditions, expected):
     arms = (ArmRecord(name="full", published={"val/top1": 95.7}), ArmRecord(name="less"))
-    plan = make_plan(arms, source="table 4", conditions=conditions)
+    dataset = {"name": name, "class_names": ["x"] * classes}
+    plan = make_plan(arms, source="table 4", conditions=conditions, dataset=dataset)
     footnote = summarise(plan, make_records(plan)).footnotes["†"]
     assert expected in footnote and "table 4" in footnote
 
