@@ -73,7 +73,20 @@ def load_pretrained(model: nn.Module, path: str | PathLike[str]) -> LoadReport:
             belong to this model.
     """
     path = Path(path)
-    state = read_state(path)
+    return load_state(model, read_state(path), source=str(path))
+
+
+def load_state(model: nn.Module, state: Mapping[str, Tensor], *, source: str) -> LoadReport:
+    """Set a model's weights from a state dict, by the rules of `load_pretrained`.
+
+    Args:
+        model: a model or a chain.
+        state: name -> tensor.
+        source: where it is from, for messages.
+
+    Raises:
+        CheckpointError: it does not belong to this model; nothing changes.
+    """
     target, outside = _aim(model, state)
     state = {name: value for name, value in state.items() if name not in outside}
     if outside and not hasattr(model, "frontend"):
@@ -114,7 +127,7 @@ def load_pretrained(model: nn.Module, path: str | PathLike[str]) -> LoadReport:
             else f"none of its {len(state)} names is known (first: {next(iter(state), None)!r})"
         )
         raise CheckpointError(
-            f"{path} does not belong to this {type(target).__name__}: {reason}. Build the model "
+            f"{source} does not belong to this {type(target).__name__}: {reason}. Build the model "
             "in the size and with the input that the file was made for"
         )
     target.load_state_dict(chosen, strict=False)

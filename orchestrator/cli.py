@@ -6,13 +6,14 @@ trials that failed are exit code 1; an interrupt is 130 and loses nothing.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from orchestrator.ablation import Plan
 from orchestrator.errors import OrchestratorError
-from orchestrator.options import parse
+from orchestrator.options import Options, parse
+from orchestrator.plan import Plan
 from orchestrator.prepare import prepare
 from orchestrator.search import Search
 
@@ -28,19 +29,20 @@ def main(asked: Plan | Search, argv: Sequence[str] | None = None) -> NoReturn:
     options = parse(argv, description=doc)
     try:
         code = _run(asked, options)
+        sys.stdout.flush()
     except OrchestratorError as error:
         print(f"error: {error}", file=sys.stderr)
         code = 2
+    except BrokenPipeError:  # the reader, for example `head`, has seen enough
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")
+        code = 0
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         code = 130
     sys.exit(code)
 
 
-def _run(asked: Plan | Search, options: object) -> int:
-    from orchestrator.options import Options
-
-    assert isinstance(options, Options)
+def _run(asked: Plan | Search, options: Options) -> int:
     ready = prepare(asked, options)
     if options.dry_run:
         from orchestrator.listing import print_listing

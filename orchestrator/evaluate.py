@@ -23,7 +23,11 @@ class Clips(Protocol):
     fingerprint: str
     labels: np.ndarray
     num_samples: np.ndarray
-    clip_ids: Sequence[str]
+
+    @property
+    def clip_ids(self) -> Sequence[str]:
+        """One name per clip."""
+        ...
 
     @property
     def num_classes(self) -> int:

@@ -12,7 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.ablation import Plan, Trial
+from orchestrator.ablation import Trial
+from orchestrator.plan import Plan
 from orchestrator.points import read_points, write_points
 from orchestrator.prepare import Ready, packs_of, with_data
 from orchestrator.provenance import now
@@ -64,7 +65,11 @@ def with_pack(ready: Ready) -> Ready:
         print(f"data: {note}")
     for clip, reason in data.dropped.items():
         print(f"data: dropped {clip}: {reason}")
-    return with_data(ready, data)
+    ready = with_data(ready, data)
+    for trial in ready.plan.prerequisite_trials():
+        other = trial.experiment.dataset
+        prepare_pack(other.name, other.arguments, root=None, packs=packs_of(runtime.store))
+    return ready
 
 
 def prove_arms(ready: Ready) -> list[str]:
@@ -73,18 +78,15 @@ def prove_arms(ready: Ready) -> list[str]:
     Raises:
         PlanError: an arm proves nothing.
     """
-    from orchestrator.proof import prove, require
+    from orchestrator.proof import prove
 
     assert ready.data is not None
-    proofs = list(
-        prove(
-            ready.plan,
-            num_classes=ready.data.num_classes,
-            num_samples=ready.data.num_samples,
-            sample_rate=ready.data.sample_rate,
-        )
+    proofs = prove(
+        ready.plan,
+        num_classes=ready.data.num_classes,
+        num_samples=ready.data.num_samples,
+        sample_rate=ready.data.sample_rate,
     )
-    require(proofs)
     return [str(proof) for proof in proofs]
 
 

@@ -18,7 +18,7 @@ def print_listing(ready: Ready) -> None:
     print(f"{plan.sweep}: {plan.question}")
     print(f"metric {plan.metric} ({lookup(plan.metric).direction.value}), {_data(ready)}")
     print()
-    print(f"{len(plan.arms)} arms:")
+    print(f"{_count(len(plan.arms), 'arm')}:")
     width = max(len(arm.name) for arm in plan.arms)
     baseline = plan.experiment(next(a for a in plan.arms if a.name == plan.baseline_arm))
     for arm in plan.arms:
@@ -34,7 +34,10 @@ def print_listing(ready: Ready) -> None:
             print(f"  {path}: {values}")
     trials = plan.trials()
     print()
-    print(f"{len(trials)} trials ({len(plan.arms)} arms x {_blocks(ready)}), block by block:")
+    print(
+        f"{_count(len(trials), 'trial')} ({_count(len(plan.arms), 'arm')} x {_blocks(ready)}), "
+        "block by block:"
+    )
     records = _stored(ready) if ready.data is not None else {}
     for trial in trials:
         known = records.get(trial.id)
@@ -70,7 +73,11 @@ def _data(ready: Ready) -> str:
 
 def _blocks(ready: Ready) -> str:
     seeds, folds = len(ready.plan.seeds), len(ready.plan.folds)
-    return f"{seeds} seeds" + (f" x {folds} folds" if folds > 1 else "")
+    return _count(seeds, "seed") + (f" x {folds} folds" if folds > 1 else "")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def _stored(ready: Ready) -> dict[str, TrialRecord]:

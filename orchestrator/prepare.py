@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models import registry
-from orchestrator.ablation import Plan
 from orchestrator.config import Component
 from orchestrator.errors import ConfigError, unknown
 from orchestrator.options import Options, check_folds
+from orchestrator.plan import Plan
 from orchestrator.search import Search
 
 if TYPE_CHECKING:
     from orchestrator.data import PackInfo
-
-DEMO_SEEDS = tuple(range(6))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +69,7 @@ def prepare(asked: Plan | Search, options: Options) -> Ready:
 def with_data(ready: Ready, data: PackInfo) -> Ready:
     """Pin the pack: its fingerprint becomes part of every trial's id."""
     plan = ready.plan
-    dataset = plan.base.dataset
-    if "fingerprint" in registry.catalog()["dataset"][dataset.name].arguments:
-        dataset = dataset.replace(fingerprint=data.fingerprint)
+    dataset = plan.base.dataset.replace(fingerprint=data.fingerprint)
     folds = ready.options.folds
     if folds == ():
         plan = plan.replicate(folds=data.folds)
@@ -81,6 +77,17 @@ def with_data(ready: Ready, data: PackInfo) -> Ready:
     plan = plan.with_base(dataset=dataset)
     search = ready.search.with_plan(plan) if ready.search else None
     return dataclasses.replace(ready, plan=plan, search=search, data=data)
+
+
+def pinned(dataset: Component) -> Component:
+    """Return a data set that needs no files with its pack's fingerprint, made or not.
+
+    For prerequisites that train on another data set than the plan.
+    """
+    from orchestrator.data.entry import open_source
+
+    source = open_source(dataset.name, dataset.arguments, root=None)
+    return dataset.replace(fingerprint=source.fingerprint)
 
 
 def packs_of(store: str) -> str:
@@ -94,7 +101,7 @@ def _apply(plan: Plan, options: Options) -> Plan:
     if options.demo or options.smoke:
         if plan.demo is None:
             raise ConfigError(f"sweep {plan.name!r} has no laptop size; run it without --demo")
-        plan = dataclasses.replace(plan, base=plan.demo, seeds=DEMO_SEEDS)
+        plan = dataclasses.replace(plan, base=plan.demo, seeds=plan.demo_seeds)
         variant.append("smoke" if options.smoke else "demo")
     if options.dataset:
         plan = plan.with_base(dataset=_dataset(plan.base.dataset, options))

@@ -7,20 +7,21 @@ step, loss and outputs are all those of the baseline is an ablation of nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from models.chain import Chain
-from models.registry import create
+from models.errors import ModelError
+from models.registry import RegistryError, create
 from models.seeding import derive_seed
-from orchestrator.ablation import Plan
 from orchestrator.config import Experiment
 from orchestrator.errors import PlanError
 from orchestrator.evaluate import build
 from orchestrator.overrides import differences
+from orchestrator.plan import Plan
 
 LINKS = ("frontend", "augmentation", "transform", "model")
 SCHEDULED = ("epochs", "schedule", "batch_size", "initial", "dataset", "fold", "selection")
@@ -68,8 +69,8 @@ class _Built:
     num_params: int
 
 
-def prove(plan: Plan, *, num_classes: int, num_samples: int, sample_rate: int) -> Iterator[Proof]:
-    """Build every arm, yield what was seen, baseline first.
+def prove(plan: Plan, *, num_classes: int, num_samples: int, sample_rate: int) -> tuple[Proof, ...]:
+    """Build every arm and compare it with the baseline.
 
     Args:
         plan: a plan that passes its own check.
@@ -77,28 +78,37 @@ def prove(plan: Plan, *, num_classes: int, num_samples: int, sample_rate: int) -
         num_samples: length of a clip.
         sample_rate: of the clips, in Hz.
 
+    Returns:
+        What was seen, baseline first.
+
     Raises:
-        ModelError: an arm cannot be built; the message names the misfit.
+        PlanError: names every arm that cannot be built or proves nothing.
     """
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(2, num_samples, generator=generator) * 0.1
     tone = torch.sin(torch.arange(num_samples) * (2 * torch.pi * 440 / sample_rate)) * 0.1
     clips, labels = noise + tone, torch.arange(2) % num_classes
-    by_name = {arm.name: arm for arm in plan.arms}
-    reference = _built(plan.experiment(by_name[plan.baseline_arm]), clips, labels, num_classes)
-    yield _compare(plan.baseline_arm, reference, reference, is_baseline=True)
-    for arm in plan.arms:
-        if arm.name == plan.baseline_arm:
+    arms = sorted(plan.arms, key=lambda arm: arm.name != plan.baseline_arm)
+    proofs: list[Proof] = []
+    problems: list[str] = []
+    reference: _Built | None = None
+    for arm in arms:
+        try:
+            built = _built(plan.experiment(arm), clips, labels, num_classes)
+        except (ModelError, RegistryError) as error:
+            problems.append(f"arm {arm.name!r} cannot be built: {error}")
+            if reference is None:
+                break  # nothing to compare the others with
             continue
-        built = _built(plan.experiment(arm), clips, labels, num_classes)
-        yield _compare(arm.name, built, reference, is_baseline=False)
-
-
-def require(proofs: Sequence[Proof]) -> None:
-    """Raise a `PlanError` naming every arm that proves nothing."""
-    problems = [f"arm {proof.arm!r} {proof.problem}" for proof in proofs if proof.problem]
+        is_baseline = reference is None
+        reference = reference or built
+        proof = _compare(arm.name, built, reference, is_baseline=is_baseline)
+        proofs.append(proof)
+        if proof.problem:
+            problems.append(f"arm {arm.name!r} {proof.problem}")
     if problems:
         raise PlanError(problems)
+    return tuple(proofs)
 
 
 def _built(experiment: Experiment, clips: Tensor, labels: Tensor, num_classes: int) -> _Built:

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.ablation import Arm, Plan
+from orchestrator.ablation import Arm
 from orchestrator.errors import PlanError
 from orchestrator.overrides import mistakes_of
+from orchestrator.plan import Plan
 
 Point = Mapping[str, Any]
 """Override path -> value."""

@@ -43,3 +43,9 @@ def unpack_state(
 def model_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the chain's part of a packed state."""
     return {name: value for name, value in tensors.items() if not name.startswith(OPTIMIZER)}
+
+
+def backbone_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the backbone's part of a packed state, which another chain may start from."""
+    prefix = "model."
+    return {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}

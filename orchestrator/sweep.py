@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import tempfile
 import uuid
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ray import tune
@@ -19,29 +18,11 @@ from ray.tune.search import Searcher
 
 from orchestrator.ablation import Trial
 from orchestrator.config import Runtime, canonical, complete
-from orchestrator.metrics import lookup
 from orchestrator.progress import SweepProgress
 from orchestrator.records import Status, TrialRecord
-from orchestrator.search import Choice, LogUniform, Point, Search, Uniform
+from orchestrator.search import Point, Search
 from orchestrator.store import LockHeld, Store
-
-OBJECTIVE = "objective"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Objective:
-    """What a search maximises: the plan's metric, signed so that more is better."""
-
-    metric: str
-    selection: str
-
-    def value(self, records: Iterable[TrialRecord]) -> float | None:
-        """Return the mean over the records, or None if one of them has no such number."""
-        metric = lookup(self.metric)
-        values = [r.metrics_at(self.selection).get(self.metric) for r in records]
-        if not values or any(value is None for value in values):
-            return None
-        return metric.sign * sum(value for value in values if value is not None) / len(values)
+from orchestrator.suggest import OBJECTIVE, Forgetful, Objective, QueueSearcher, TpeSearcher
 
 
 def run_trials(
@@ -57,7 +38,7 @@ def run_trials(
         store: where everything lands.
         progress: hears of epochs and ends.
     """
-    queue = _Queue(trials)
+    queue = QueueSearcher(trials)
     _fit(queue, len(trials), objective=None, runtime=runtime, store=store, progress=progress)
 
 
@@ -84,118 +65,8 @@ def run_search(
     """
     objective = Objective(metric=search.plan.metric, selection=search.plan.base.selection)
     wanted = search.num_points - len(points)
-    searcher = _Tpe(search, points, objective, store, progress, on_point)
+    searcher = TpeSearcher(search, points, objective, store, progress, on_point)
     _fit(searcher, wanted, objective=objective, runtime=runtime, store=store, progress=progress)
-
-
-class _Forgetful:
-    """Pickles as nothing: Tune saves its callbacks and searchers, and nobody ever restores them."""
-
-    def __reduce__(self) -> tuple[Any, tuple[()]]:
-        return type(None), ()
-
-
-class _Queue(_Forgetful, Searcher):
-    """Hands out trials in their order."""
-
-    def __init__(self, trials: Sequence[Trial]):
-        super().__init__()
-        self._waiting = deque(trials)
-
-    def set_search_properties(self, *args: Any, **spec: Any) -> bool:
-        return True
-
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if not self._waiting:
-            return Searcher.FINISHED
-        return {"trials": (self._waiting.popleft(),)}
-
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
-        pass
-
-
-class _Tpe(_Forgetful, Searcher):
-    """Asks Optuna for points; every point becomes trials of the plan."""
-
-    def __init__(
-        self,
-        search: Search,
-        points: Sequence[Point],
-        objective: Objective,
-        store: Store,
-        progress: SweepProgress,
-        on_point: Callable[[Point], None],
-    ):
-        super().__init__()
-        import optuna
-
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._search, self._progress, self._on_point = search, progress, on_point
-        self._left = search.num_points - len(points)
-        self._space = {path: _distribution(values) for path, values in search.space.items()}
-        # Points of earlier runs move the stream on, so that none is suggested twice for that.
-        sampler = optuna.samplers.TPESampler(seed=search.sampler_seed + len(points))
-        self._study = optuna.create_study(direction="maximize", sampler=sampler)
-        self._asked: dict[str, Any] = {}
-        for point in points:
-            trials = trials_of(search, point)
-            records = store.read_records(trial.id for trial in trials)
-            value = objective.value(records.values()) if len(records) == len(trials) else None
-            if value is not None:
-                self._study.add_trial(
-                    optuna.trial.create_trial(
-                        params=dict(point), distributions=self._space, value=value
-                    )
-                )
-
-    def set_search_properties(self, *args: Any, **spec: Any) -> bool:
-        return True
-
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if self._left <= 0:
-            return Searcher.FINISHED
-        self._left -= 1
-        asked = self._study.ask(self._space)
-        point = {path: self._search.space[path].round(v) for path, v in asked.params.items()}
-        self._asked[trial_id] = asked
-        self._on_point(point)
-        trials = trials_of(self._search, point)
-        for trial in trials:
-            self._progress.add(trial)
-        return {"trials": trials}
-
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
-        import optuna
-
-        asked = self._asked.pop(trial_id, None)
-        value = (result or {}).get(OBJECTIVE)
-        if asked is not None:
-            failed = error or value is None
-            state = optuna.trial.TrialState.FAIL if failed else None
-            self._study.tell(asked, None if failed else value, state=state)
-
-
-def trials_of(search: Search, point: Point) -> tuple[Trial, ...]:
-    """Return the trials, one per block, that a point stands for."""
-    plan = replace(search.with_points([point]), baseline="")
-    arm = search.arm(point).name
-    return tuple(trial for trial in plan.trials() if trial.arm == arm)
-
-
-def _distribution(values: LogUniform | Uniform | Choice) -> Any:
-    import optuna
-
-    match values:
-        case Choice():
-            return optuna.distributions.CategoricalDistribution(values.values)
-        case Uniform():
-            return optuna.distributions.FloatDistribution(values.low, values.high)
-        case LogUniform():
-            return optuna.distributions.FloatDistribution(values.low, values.high, log=True)
 
 
 def _fit(
@@ -235,8 +106,9 @@ def _fit(
 
 
 def _resources(runtime: Runtime) -> dict[str, float]:
-    if runtime.num_workers > 1:  # the trial only drives; Ray Train's workers hold the resources
-        return {"cpu": 0}
+    if runtime.num_workers > 1:
+        # The trial only drives; Ray Train's workers hold the resources. The head is the safe node.
+        return {"cpu": 0, "node:__internal_head__": 0.001}
     return {"cpu": runtime.cpus_per_worker, "gpu": runtime.gpus_per_worker}
 
 
@@ -254,7 +126,7 @@ def _concurrency(runtime: Runtime) -> int | None:
     return max(1, min(int(fits), runtime.max_concurrent or int(fits)))
 
 
-class _Listener(_Forgetful, tune.Callback):
+class _Listener(Forgetful, tune.Callback):
     """Passes Tune's events on to the progress of the sweep."""
 
     def __init__(self, progress: SweepProgress):

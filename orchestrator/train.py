@@ -11,14 +11,15 @@ import math
 import statistics
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-import models
 from models.frontends import feature_statistics
+from models.pretrained import load_state
 from models.registry import create
 from models.seeding import derive_seed
 from orchestrator.config import Experiment
@@ -47,6 +48,14 @@ class Checkpoints(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Initial:
+    """Weights to start from: name -> tensor, and where they are from."""
+
+    state: Mapping[str, Tensor]
+    source: str
+
+
 class Trainer:
     """One experiment on its way: built, resumed where a checkpoint lies, trained epoch by epoch.
 
@@ -67,7 +76,7 @@ class Trainer:
         checkpoints: Checkpoints,
         device: torch.device | str = "cpu",
         group: Group | None = None,
-        initial: Mapping[str, Tensor] | str | None = None,
+        initial: Initial | None = None,
     ):
         """Build everything, and resume from the `last` checkpoint where there is one.
 
@@ -77,7 +86,7 @@ class Trainer:
             checkpoints: of this trial alone.
             device: where to train.
             group: the data-parallel workers; alone if not given.
-            initial: a state dict or a path that a fresh start loads its weights from.
+            initial: what a fresh start loads its weights from.
         """
         self.experiment = experiment
         self.clips = clips
@@ -95,7 +104,8 @@ class Trainer:
         self.initial = ""
         found = checkpoints.load("last")
         if found is None and initial is not None:
-            self.initial = models.load_pretrained(self.chain, initial).summary()
+            report = load_state(self.chain, initial.state, source=initial.source)
+            self.initial = report.summary()
         self.chain.to(self.device)
         self.loss = create("loss", experiment.loss.name, **experiment.loss.arguments)
         self.optimizer = create(

@@ -6,10 +6,12 @@ finished, a failure with its traceback, the per-clip predictions, the last and t
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.config import Experiment, File, canonical
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from orchestrator.store import Store
-    from orchestrator.train import Trainer
+    from orchestrator.train import Initial, Trainer
 
 WHICH: tuple[Literal["last"], Literal["best"]] = ("last", "best")
 
@@ -82,7 +84,11 @@ class TrialRun:
                 seconds=earlier.cost.seconds if earlier else 0.0,
                 attempts=earlier.cost.attempts + 1 if earlier else 1,
             ),
-            provenance={**provenance(), "started_at": _started_at(earlier)},
+            provenance={
+                **provenance(),
+                "pid": str(os.getpid()),
+                "started_at": _started_at(earlier),
+            },
         )
         self._before = record.cost.seconds
         self._started = started
@@ -121,26 +127,31 @@ class TrialRun:
             initial=self._initial(),
         )
 
-    def _initial(self) -> Mapping[str, Tensor] | str | None:
+    def _initial(self) -> Initial | None:
+        from orchestrator.train import Initial
+
         initial = self.experiment.initial
         if initial.name == "trial":
-            from orchestrator.state import model_state
+            from orchestrator.state import backbone_state
 
-            found = self.store.load_checkpoint(initial.arguments["id"], "last")
+            trial_id = initial.arguments["id"]
+            found = self.store.load_checkpoint(trial_id, "last")
             if found is None:
                 raise CheckpointError(
-                    f"trial {initial.arguments['id']} has no checkpoint in {self.store.uri}; run "
-                    "the sweep that trains it, it is the prerequisite of this one"
+                    f"trial {trial_id} has no checkpoint in {self.store.uri}; run the sweep that "
+                    "trains it, it is the prerequisite of this one"
                 )
-            return model_state(found[0])
+            return Initial(backbone_state(found[0]), f"trial {trial_id}")
         if initial.name == "checkpoint":
+            from models.pretrained import read_state
+
             file = initial.arguments["file"]
             if File.read(file.path) != file:
                 raise CheckpointError(
                     f"{file.path} is not the file that this experiment was declared with "
                     f"({file.digest}); put that file back, or run the sweep again to declare this"
                 )
-            return file.path
+            return Initial(read_state(Path(file.path)), file.path)
         return None
 
     def _describe(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:

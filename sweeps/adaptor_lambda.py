@@ -11,9 +11,10 @@ Result     See the README for what was measured, with its spread.
 """
 
 from orchestrator import baselines, cli
-from orchestrator.ablation import Level, Plan
+from orchestrator.ablation import Level
 from orchestrator.config import Component
 from orchestrator.designs import dose_series
+from orchestrator.plan import Plan
 
 STRENGTHS = (0.002, 0.005, 0.05, 0.2, 0.5)
 

@@ -1,0 +1,216 @@
+"""A sweep as a value: arms, replicates in paired blocks, declared contrasts.
+
+Nothing here raises while a sweep file is read. `Plan.check` collects every mistake and names all
+of them at once; the command line calls it before anything else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.ablation import Arm, Contrast, FromBase, Trial
+from orchestrator.config import Experiment, canonical, complete
+from orchestrator.errors import ConfigError, PlanError, unknown
+from orchestrator.metrics import METRICS
+from orchestrator.overrides import differences, flatten, mistakes_of, override
+from orchestrator.records import ArmRecord, ContrastRecord, PlanRecord, TrialKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A question, the arms that answer it and the blocks they are compared in.
+
+    Attributes:
+        name: of the sweep: letters, digits and `_`.
+        question: what a reader wants to know, one sentence.
+        base: the experiment that every arm departs from.
+        arms: rows of the table in order.
+        demo: the laptop-size base that `--demo` puts in place of `base`.
+        demo_seeds: the seeds that `--demo` puts in place of `seeds`.
+        baseline: the arm that the table sets apart; empty means the first.
+        metric: the primary metric's key.
+        contrasts: most important first; None means every other arm against the baseline.
+        seeds: paired over all arms.
+        folds: held-out folds, paired over all arms.
+        source: where the published numbers are from.
+        conditions: what they were measured on.
+        dose: the path whose value orders the arms, for a dose curve.
+        variant: what the command line changed (`demo`, `esc`), part of the stored name.
+        prerequisites: experiments whose checkpoints the arms start from, trained first.
+    """
+
+    name: str
+    question: str
+    base: Experiment
+    arms: tuple[Arm, ...]
+    demo: Experiment | None = None
+    demo_seeds: tuple[int, ...] = tuple(range(6))
+    baseline: str = ""
+    metric: str = "val/top1"
+    contrasts: tuple[Contrast, ...] | None = None
+    seeds: tuple[int, ...] = tuple(range(8))
+    folds: tuple[int, ...] = (1,)
+    source: str = ""
+    conditions: str = ""
+    dose: str = ""
+    variant: tuple[str, ...] = ()
+    prerequisites: Callable[[Experiment], tuple[Experiment, ...]] | None = None
+
+    @property
+    def sweep(self) -> str:
+        """The name in the store and in MLflow, variant included."""
+        return "-".join([self.name, *self.variant])
+
+    @property
+    def baseline_arm(self) -> str:
+        """The name of the baseline arm."""
+        return self.baseline or (self.arms[0].name if self.arms else "")
+
+    @property
+    def declared_contrasts(self) -> tuple[Contrast, ...]:
+        """The contrasts, or every other arm against the baseline where none are stated."""
+        if self.contrasts is not None:
+            return self.contrasts
+        others = [arm.name for arm in self.arms if arm.name != self.baseline_arm]
+        return tuple(Contrast(name, self.baseline_arm) for name in others)
+
+    def experiment(self, arm: Arm) -> Experiment:
+        """Return an arm's completed experiment, at the base's seed and fold."""
+        return override(self.base, self._changes(arm))
+
+    def replicate(
+        self, *, seeds: Sequence[int] | None = None, folds: Sequence[int] | None = None
+    ) -> Plan:
+        """Return the plan over other seeds or folds."""
+        return dataclasses.replace(
+            self,
+            seeds=self.seeds if seeds is None else tuple(seeds),
+            folds=self.folds if folds is None else tuple(folds),
+        )
+
+    def with_base(self, **changes: Any) -> Plan:
+        """Return the plan with some fields of its base changed; the arms follow."""
+        return dataclasses.replace(self, base=dataclasses.replace(self.base, **changes))
+
+    def trials(self) -> tuple[Trial, ...]:
+        """Return all trials, block by block, so that a half-finished study is balanced.
+
+        Raises:
+            PlanError: see `check`.
+        """
+        self.check()
+        built = [(arm.name, self.experiment(arm)) for arm in self.arms]
+        trials = []
+        for fold, seed in itertools.product(self.folds, self.seeds):
+            for name, experiment in built:
+                replicate = dataclasses.replace(experiment, seed=seed, fold=fold)
+                trials.append(
+                    Trial(arm=name, seed=seed, fold=fold, experiment=replicate, id=replicate.id)
+                )
+        return tuple(trials)
+
+    def prerequisite_trials(self) -> tuple[Trial, ...]:
+        """Return the trials whose checkpoints the arms start from, to be trained first."""
+        experiments = self.prerequisites(self.base) if self.prerequisites else ()
+        return tuple(
+            Trial(arm=f"prerequisite {number}", seed=e.seed, fold=e.fold, experiment=e, id=e.id)
+            for number, e in enumerate(map(complete, experiments), start=1)
+        )
+
+    def check(self) -> None:
+        """Raise a `PlanError` that names every mistake of the plan at once."""
+        mistakes = [*self._mistakes_of_names(), *self._mistakes_of_arms()]
+        if mistakes:
+            raise PlanError(list(dict.fromkeys(mistakes)))
+
+    def record(self, *, command: str = "", declared_at: str = "", **dataset: Any) -> PlanRecord:
+        """Return the stored form: what was declared, and which trial stands for which cell."""
+        base = self.experiment(next(arm for arm in self.arms if arm.name == self.baseline_arm))
+        arms = tuple(
+            ArmRecord(
+                name=arm.name,
+                levels=dict(arm.levels),
+                changes={
+                    path: "absent" if new is None else str(new)
+                    for path, (_, new) in differences(base, self.experiment(arm)).items()
+                },
+                published=dict(arm.published),
+            )
+            for arm in self.arms
+        )
+        return PlanRecord(
+            sweep=self.sweep,
+            question=self.question,
+            metric=self.metric,
+            selection=self.base.selection,
+            baseline=self.baseline_arm,
+            arms=arms,
+            contrasts=tuple(
+                ContrastRecord(arm=c.arm, reference=c.reference) for c in self.declared_contrasts
+            ),
+            trials=tuple(
+                TrialKey(id=t.id, arm=t.arm, seed=t.seed, fold=t.fold) for t in self.trials()
+            ),
+            settings={path: canonical(value) for path, value in flatten(complete(base)).items()},
+            source=self.source,
+            conditions=self.conditions,
+            dataset=dataset,
+            command=command,
+            declared_at=declared_at,
+            dose=self.dose,
+        )
+
+    def _changes(self, arm: Arm) -> dict[str, Any]:
+        return {
+            path: value.value(self.base) if isinstance(value, FromBase) else value
+            for path, value in arm.changes.items()
+        }
+
+    def _mistakes_of_names(self) -> list[str]:
+        mistakes = []
+        names = [arm.name for arm in self.arms]
+        if len(names) < 1:
+            mistakes.append("it has no arms; give at least a baseline and one other")
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            mistakes.append(f"two arms are called {name!r}; every arm needs a name of its own")
+        if self.baseline_arm not in names:
+            mistakes.append(unknown("baseline arm", self.baseline, names))
+        if self.metric not in METRICS:
+            mistakes.append(unknown("metric", self.metric, METRICS))
+        for contrast in self.contrasts or ():
+            for name in (contrast.arm, contrast.reference):
+                if name not in names:
+                    mistakes.append(unknown("arm in a contrast", name, names))
+            if contrast.arm == contrast.reference:
+                mistakes.append(f"a contrast compares {contrast.arm!r} with itself")
+        for what, values in (("seeds", self.seeds), ("folds", self.folds)):
+            if not values:
+                mistakes.append(f"it has no {what}; give at least one")
+            if len(set(values)) != len(values):
+                mistakes.append(f"{what} {list(values)} name one twice; replicates must differ")
+        return mistakes
+
+    def _mistakes_of_arms(self) -> list[str]:
+        mistakes = [f"base: {mistake}" for mistake in mistakes_of(self.base, {})]
+        for arm in self.arms:
+            try:
+                found = mistakes_of(self.base, self._changes(arm))
+            except ConfigError as error:
+                found = [str(error)]
+            mistakes += [f"arm {arm.name!r}: {m}" for m in found if f"base: {m}" not in mistakes]
+        if mistakes:
+            return mistakes
+        seen: dict[str, str] = {}
+        for arm in self.arms:
+            key = self.experiment(arm).id
+            if key in seen:
+                mistakes.append(
+                    f"arm {arm.name!r} is equal to arm {seen[key]!r}: every setting is the same; "
+                    "change one of them or leave it out"
+                )
+            seen.setdefault(key, arm.name)
+        return mistakes

@@ -1,0 +1,39 @@
+"""Do deformable attention and the input adaptor help each other?
+
+Question   The DATAR paper (arXiv 2312.16228) argues that deformable attention over-simplifies its
+           input and that the adaptor makes up for it. If so, the adaptor should gain more with
+           deformable attention than without: an interaction in a 2 x 2 design.
+Command    python sweeps/deformable.py --demo
+           ray submit cluster/gpu.yaml sweeps/deformable.py
+Cost       --demo: 24 trials of about 10 s on one CPU core.
+Expected   The paper has three of the four cells: 69.4, 70.5 and 71.5 % on Kinetics-Sounds.
+Result     No full-size result yet.
+"""
+
+from orchestrator import baselines, cli
+from orchestrator.ablation import Factor, Level
+from orchestrator.config import Component
+from orchestrator.designs import full_factorial
+from orchestrator.plan import Plan
+
+ATTENTION = Factor(
+    "attention", (Level("deformable"), Level("fixed points", {"model.deformable": False}))
+)
+INPUT = Factor(
+    "input",
+    (
+        Level("plain"),
+        Level("adaptor", {"transform": Component("adaptor", strength=0.005)}),
+    ),
+)
+
+PLAN = Plan(
+    name="deformable",
+    question="Does the adaptor gain more with deformable attention than without?",
+    base=baselines.datar_tiny(),
+    demo=baselines.datar_laptop(),
+    arms=full_factorial(ATTENTION, INPUT),
+)
+
+if __name__ == "__main__":
+    cli.main(PLAN)

@@ -1,0 +1,46 @@
+"""Is the learnable input adaptor more than noise on the input?
+
+Question   The DATAR paper (arXiv 2312.16228) compares its adaptor with Gaussian and Laplacian
+           perturbations of scale 0.005, during training. What if the noise stays on at test time,
+           as the adaptor does?
+Command    python sweeps/perturbation.py --demo
+           ray submit cluster/gpu.yaml sweeps/perturbation.py
+Cost       --demo: 36 trials of about 10 s on one CPU core.
+Expected   The paper, on Kinetics-Sounds: 70.2 % Gaussian, 70.5 % Laplacian, 71.5 % adaptor.
+Result     No full-size result yet.
+"""
+
+from orchestrator import baselines, cli
+from orchestrator.ablation import Factor, Level
+from orchestrator.config import Component
+from orchestrator.designs import one_at_a_time
+from orchestrator.plan import Plan
+
+
+def level(name: str, kind: str, **arguments: object) -> Level:
+    """Return a level that puts one input transform in place of none."""
+    return Level(name, {"transform": Component(kind, **arguments)})
+
+
+TRANSFORM = Factor(
+    "input",
+    (
+        Level("plain"),
+        level("adaptor", "adaptor", strength=0.005),
+        level("Gaussian", "gaussian", scale=0.005),
+        level("Laplacian", "laplacian", scale=0.005),
+        level("Gaussian, also at test", "gaussian", scale=0.005, at_test=True),
+        level("Laplacian, also at test", "laplacian", scale=0.005, at_test=True),
+    ),
+)
+
+PLAN = Plan(
+    name="perturbation",
+    question="Does the learnable adaptor do more than noise of the same scale?",
+    base=baselines.datar_tiny(),
+    demo=baselines.datar_laptop(),
+    arms=one_at_a_time(TRANSFORM, baseline="plain"),
+)
+
+if __name__ == "__main__":
+    cli.main(PLAN)

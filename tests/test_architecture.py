@@ -1,0 +1,87 @@
+"""The lines that the house is built on: who may import what, and what starts fast."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = ("torch", "ray", "mlflow", "timm", "optuna", "torchaudio")
+PURE = (
+    "orchestrator.config",
+    "orchestrator.plan",
+    "orchestrator.designs",
+    "orchestrator.search",
+    "orchestrator.baselines",
+    "orchestrator.records",
+    "orchestrator.stats",
+    "orchestrator.metrics",
+    "orchestrator.cli",
+    "orchestrator.prepare",
+    "orchestrator.listing",
+    "orchestrator.data",
+    "orchestrator.store",
+    "orchestrator.report.summary",
+    "orchestrator.report.tables",
+    "models",
+    "models.registry",
+)
+ONLY = {
+    "ray.train": {"orchestrator/worker.py"},
+    "ray.tune": {"orchestrator/sweep.py", "orchestrator/suggest.py", "orchestrator/worker.py"},
+    "optuna": {"orchestrator/suggest.py"},
+}
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_import_of_a_pure_module_loads_nothing_heavy(module):
+    code = f"import sys, {module}; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def sources(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+@pytest.mark.parametrize("library", ONLY)
+def test_library_is_imported_in_its_files_alone(library):
+    found = {
+        str(path.relative_to(ROOT))
+        for path in sources("orchestrator")
+        if any(name == library or name.startswith(library + ".") for name in imported(path))
+    }
+    assert found == ONLY[library]
+
+
+def test_mlflow_is_imported_by_the_tracker_alone():
+    found = {
+        path.relative_to(ROOT).parts[1]
+        for path in sources("orchestrator")
+        if any(name.split(".")[0] == "mlflow" for name in imported(path))
+    }
+    assert found == {"tracking"}
+
+
+def test_models_never_import_the_orchestrator():
+    for path in sources("models"):
+        assert not any(name.split(".")[0] == "orchestrator" for name in imported(path)), path
+
+
+def test_ray_session_starts_a_cluster_of_its_own():
+    text = (ROOT / "orchestrator" / "ray_session.py").read_text()
+    assert '"local"' in text

@@ -1,0 +1,154 @@
+import dataclasses
+import math
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models import registry
+from orchestrator import baselines
+from orchestrator.config import Component, File, canonical, complete
+from orchestrator.errors import ConfigError
+from orchestrator.overrides import differences, flatten, from_canonical, mistakes_of, override
+
+BASE = baselines.datar_laptop()
+
+
+def test_id_golden_values_are_unchanged():
+    # A change here means that stored results no longer match: raise REVISION if numbers changed,
+    # and say so in the changelog; never edit these to make the test pass.
+    assert baselines.datar_tiny().id == "GOLDEN_TINY"
+    assert baselines.datar_laptop().id == "GOLDEN_LAPTOP"
+
+
+def test_id_stated_default_equals_unstated_default():
+    stated = override(BASE, {"transform": Component("adaptor", strength=0.005, kernel_size=3)})
+    unstated = override(BASE, {"transform": Component("adaptor")})
+    assert stated.id == unstated.id
+
+
+def test_id_integer_for_a_float_is_the_same():
+    assert override(BASE, {"clip_norm": 5}).id == override(BASE, {"clip_norm": 5.0}).id
+
+
+@pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(BASE)])
+def test_id_every_field_counts(field):
+    changed = {
+        "dataset": Component("synthetic", seed=1),
+        "frontend": Component("kaldi_fbank", n_mels=80),
+        "augmentation": Component("none"),
+        "transform": Component("adaptor"),
+        "model": Component("datar_tiny"),
+        "loss": Component("cross_entropy", label_smoothing=0.1),
+        "optimizer": Component("adam_w", learning_rate=1.0),
+        "schedule": Component("constant"),
+        "initial": Component("trial", id="x"),
+        "precision": "bf16",
+        "selection": "best",
+    }
+    value = changed.get(field, getattr(BASE, field))
+    if field not in changed:
+        value += 1
+    assert override(BASE, {field: value}).id != BASE.id
+
+
+def test_file_path_is_not_part_of_the_id(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "weights").write_bytes(b"same")
+    ids = {
+        override(
+            BASE,
+            {"initial": Component("checkpoint", file=File.read(tmp_path / folder / "weights"))},
+        ).id
+        for folder in ("a", "b")
+    }
+    assert len(ids) == 1
+
+
+def test_override_names_every_mistake_and_the_nearest_name():
+    mistakes = mistakes_of(
+        BASE,
+        {
+            "model.deformble": False,
+            "epoch": 3,
+            "transform": Component("adapter"),
+            "optimizer.learning_rate": "fast",
+            "precision": "fp16",
+            "batch_size": 0,
+            "seed.x": 1,
+        },
+    )
+    text = "\n".join(mistakes)
+    assert len(mistakes) == 7
+    assert "'deformble'; did you mean 'deformable'?" in text
+    assert "'epoch'; did you mean 'epochs'?" in text
+    assert "'adapter'; did you mean 'adaptor'?" in text
+    assert "optimizer.learning_rate is 'fast'; it must be float" in text
+    assert "'fp32', 'bf16'" in text
+    assert "batch_size is 0" in text
+    assert "'seed.x'" in text
+
+
+def test_override_whole_component_and_its_argument_in_one_level():
+    changed = override(BASE, {"transform.strength": 0.2, "transform": Component("adaptor")})
+    assert changed.transform.arguments == {"kernel_size": 3, "strength": 0.2}
+
+
+def test_override_bool_is_not_an_integer():
+    with pytest.raises(ConfigError, match="epochs is True"):
+        override(BASE, {"epochs": True})
+
+
+def test_component_of_another_distribution_is_taken_as_it_is():
+    changed = override(BASE, {"transform": Component("somebody.parts:Mine", size=3)})
+    assert changed.transform.arguments == {"size": 3}
+
+
+def test_canonical_refuses_what_cannot_be_hashed():
+    with pytest.raises(ConfigError, match="finite"):
+        canonical({"x": math.nan})
+    with pytest.raises(ConfigError, match="use numbers, strings"):
+        canonical({"x": object()})
+
+
+def test_canonical_round_trip_keeps_the_id():
+    experiment = complete(
+        override(BASE, {"initial": Component("checkpoint", file=File("sha256:0", "x"))})
+    )
+    assert from_canonical(canonical(experiment)).id == experiment.id
+
+
+def test_experiment_survives_pickling():
+    assert pickle.loads(pickle.dumps(BASE)).id == BASE.id
+
+
+def test_differences_are_what_was_changed():
+    other = override(BASE, {"model.deformable": False, "epochs": 99})
+    assert differences(BASE, other) == {
+        "model.deformable": (True, False),
+        "epochs": (BASE.epochs, 99),
+    }
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["transform.strength", "clip_norm", "optimizer.learning_rate"]),
+        st.floats(0.001, 10, allow_nan=False),
+    ),
+    st.integers(0, 10**6),
+)
+def test_override_is_idempotent_and_order_free(changes, seed):
+    base = override(BASE, {"transform": Component("adaptor")})
+    changes = {**changes, "seed": seed}
+    once = override(base, changes)
+    assert override(once, changes).id == once.id
+    assert override(base, dict(reversed(changes.items()))).id == once.id
+
+
+def test_flatten_has_no_unstated_argument():
+    flat = flatten(complete(BASE))
+    for kind in registry.KINDS:
+        for name in registry.lookup(kind, flat[kind]).arguments:
+            assert f"{kind}.{name}" in flat

@@ -1,0 +1,192 @@
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator import baselines
+from orchestrator.ablation import Arm, Contrast, Factor, Level
+from orchestrator.config import Component
+from orchestrator.designs import (
+    add_one_in,
+    dose_series,
+    full_factorial,
+    leave_one_out,
+    one_at_a_time,
+)
+from orchestrator.errors import PlanError
+from orchestrator.plan import Plan
+from orchestrator.records import PlanRecord
+from orchestrator.search import Choice, LogUniform, Search, Uniform
+
+BASE = baselines.datar_laptop()
+ATTENTION = Factor("attention", (Level("on"), Level("off", {"model.deformable": False})))
+INPUT = Factor(
+    "input",
+    (
+        Level("plain"),
+        Level("adaptor", {"transform": Component("adaptor")}),
+        Level("noise", {"transform": Component("gaussian")}),
+    ),
+)
+
+
+def plan(*arms: Arm, **changes) -> Plan:
+    values = {"name": "p", "question": "?", "base": BASE, "arms": arms, "seeds": (0, 1)}
+    return Plan(**{**values, **changes})
+
+
+def test_one_at_a_time_changes_one_factor_per_arm():
+    arms = one_at_a_time(ATTENTION, INPUT)
+    assert [arm.name for arm in arms] == ["baseline", "off", "adaptor", "noise"]
+    assert [len(arm.changes) for arm in arms] == [0, 1, 1, 1]
+
+
+def test_full_factorial_has_every_combination():
+    arms = full_factorial(ATTENTION, INPUT)
+    assert len({tuple(arm.levels.values()) for arm in arms}) == 6
+    assert arms[0].changes == {}
+
+
+def test_leave_one_out_and_add_one_in_mirror_each_other():
+    off = {"model.deformable": False}
+    out, added = leave_one_out({"deformable": off}), add_one_in({"plain points": off})
+    assert [arm.name for arm in out] == ["full", "without deformable"]
+    assert [arm.name for arm in added] == ["plain", "with plain points"]
+    assert out[1].changes == added[1].changes == off
+
+
+def test_dose_series_names_doses_after_the_control():
+    arms = dose_series(
+        "transform.strength",
+        (0.005, 0.2),
+        symbol="λ",
+        control=Level("none"),
+        shared={"transform": Component("adaptor")},
+    )
+    assert [arm.name for arm in arms] == ["none", "λ=0.005", "λ=0.2"]
+    strengths = [plan(*arms).experiment(arm).transform.arguments for arm in arms[1:]]
+    assert [s["strength"] for s in strengths] == [0.005, 0.2]
+
+
+def test_trials_are_paired_and_run_block_by_block():
+    trials = plan(*one_at_a_time(INPUT), seeds=(3, 1), folds=(2, 4)).trials()
+    blocks = [(t.fold, t.seed) for t in trials]
+    assert blocks == [b for b in [(2, 3), (2, 1), (4, 3), (4, 1)] for _ in range(3)]
+    assert [t.arm for t in trials[:3]] == ["baseline", "adaptor", "noise"]
+    assert len({t.id for t in trials}) == len(trials)
+
+
+def test_seventh_seed_adds_only_its_block():
+    small = plan(*one_at_a_time(INPUT), seeds=tuple(range(6)))
+    large = small.replicate(seeds=range(7))
+    new = {t.id for t in large.trials()} - {t.id for t in small.trials()}
+    assert new == {t.id for t in large.trials() if t.seed == 6}
+
+
+def test_check_names_every_mistake_at_once():
+    broken = plan(
+        Arm(name="a"),
+        Arm(name="a", changes={"model.deformble": False}),
+        Arm(name="b", changes={"epoch": 1}),
+        metric="val/top3",
+        contrasts=(Contrast("a", "c"), Contrast("b", "b")),
+        seeds=(1, 1),
+        folds=(),
+    )
+    with pytest.raises(PlanError) as caught:
+        broken.check()
+    text = str(caught.value)
+    for part in (
+        "two arms are called 'a'",
+        "'deformble'; did you mean 'deformable'?",
+        "'epoch'; did you mean 'epochs'?",
+        "'val/top3'; did you mean 'val/top",
+        "unknown arm in a contrast 'c'",
+        "compares 'b' with itself",
+        "seeds [1, 1] name one twice",
+        "it has no folds",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize("changes", [{}, {"model.deformable": True}, {"epochs": BASE.epochs}])
+def test_check_refuses_an_arm_equal_to_the_baseline(changes):
+    with pytest.raises(PlanError, match="arm 'b' is equal to arm 'a'"):
+        plan(Arm(name="a"), Arm(name="b", changes=changes)).check()
+
+
+def test_check_refuses_two_equal_arms():
+    off = {"model.deformable": False}
+    with pytest.raises(PlanError, match="arm 'c' is equal to arm 'b'"):
+        plan(Arm(name="a"), Arm(name="b", changes=off), Arm(name="c", changes=off)).check()
+
+
+def test_check_says_a_mistake_of_the_base_once():
+    base = dataclasses.replace(BASE, transform=Component("adapter"))
+    with pytest.raises(PlanError) as caught:
+        plan(*one_at_a_time(ATTENTION), base=base).check()
+    assert len(caught.value.mistakes) == 1
+
+
+def test_record_round_trip_through_json():
+    declared = plan(*full_factorial(ATTENTION, INPUT), variant=("demo",))
+    record = declared.record(command="python x", declared_at="now", name="synthetic")
+    again = PlanRecord.from_json(json.loads(json.dumps(record.to_json())))
+    assert again == record
+    assert again.sweep == "p-demo"
+    assert again.arms[1].changes["transform"] == "adaptor"
+    assert len(again.contrasts) == 5
+
+
+def test_record_of_a_newer_version_is_refused():
+    data = plan(*one_at_a_time(INPUT)).record().to_json()
+    with pytest.raises(ValueError, match="update the orchestrator"):
+        PlanRecord.from_json({**data, "schema": 99})
+
+
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 3))
+def test_replicate_counts_and_pairs(num_seeds, num_folds, num_levels):
+    levels = tuple(Level(str(n), {"epochs": n}) for n in range(1, num_levels + 1))
+    trials = plan(
+        *one_at_a_time(Factor("epochs", (Level("0"), *levels))),
+        base=dataclasses.replace(BASE, epochs=99),
+        seeds=tuple(range(num_seeds)),
+        folds=tuple(range(num_folds)),
+    ).trials()
+    assert len(trials) == num_seeds * num_folds * (num_levels + 1)
+    blocks = {(t.seed, t.fold) for t in trials}
+    for arm in {t.arm for t in trials}:
+        assert {(t.seed, t.fold) for t in trials if t.arm == arm} == blocks
+
+
+def search(**space) -> Search:
+    return Search(
+        plan=plan(Arm(name="control")),
+        space={path.replace("__", "."): values for path, values in space.items()},
+        symbols={"transform.strength": "λ"},
+        shared={"transform": Component("adaptor")},
+    )
+
+
+def test_search_points_become_arms_and_equal_points_one():
+    asked = search(transform__strength=LogUniform(1e-3, 1))
+    points = [{"transform.strength": 0.1}, {"transform.strength": 0.1}]
+    joined = asked.with_points(points)
+    assert [arm.name for arm in joined.arms] == ["control", "λ=0.1"]
+    assert joined.declared_contrasts == ()
+    joined.check()
+
+
+def test_search_check_names_bad_bounds_and_paths():
+    with pytest.raises(PlanError, match="must rise and be above zero"):
+        search(transform__strength=LogUniform(0, 1)).check()
+    with pytest.raises(PlanError, match="did you mean 'strength'"):
+        search(transform__strenght=Uniform(0, 1)).check()
+    with pytest.raises(PlanError, match="two different values"):
+        search(transform__kernel_size=Choice((3,))).check()
+
+
+def test_search_rounds_to_three_digits():
+    assert LogUniform(1e-3, 1).round(0.0123456) == 0.0123

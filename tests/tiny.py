@@ -1,0 +1,44 @@
+"""The smallest real things: an experiment that trains in a second, and its pack."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from orchestrator import baselines
+from orchestrator.config import Component, Experiment, complete
+from orchestrator.overrides import override
+from orchestrator.prepare import packs_of, pinned
+from orchestrator.store import Store
+
+DATASET = Component(
+    "synthetic", num_classes=3, clips_per_class=10, num_folds=2, seconds=0.5, sample_rate=16000
+)
+
+
+def experiment(**changes: Any) -> Experiment:
+    """A complete experiment: 15 training clips of half a second, under a second an epoch."""
+    base = dataclasses.replace(
+        baselines.datar_laptop(),
+        dataset=pinned(DATASET),
+        frontend=Component(
+            "kaldi_fbank", sample_rate=16000, n_mels=32, num_frames=32, frame_shift_ms=15.0
+        ),
+        augmentation=Component("spec_augment", freq_mask=4, time_mask=4),
+        model=Component("datar_laptop", depths=(1, 1, 1, 1)),
+        epochs=3,
+        batch_size=5,
+    )
+    paths = {path.replace("__", "."): value for path, value in changes.items()}
+    return override(base, paths)
+
+
+def store_with_pack(path: Path, wanted: Experiment) -> Store:
+    """A store that holds the pack of an experiment."""
+    from orchestrator.data import prepare
+
+    store = Store.open(path)
+    dataset = complete(wanted).dataset
+    prepare(dataset.name, dataset.arguments, root=None, packs=packs_of(store.uri))
+    return store
