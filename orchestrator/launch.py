@@ -7,6 +7,7 @@ trials run block by block, and the table is made from what the store holds, whoe
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from orchestrator.points import read_points, write_points
 from orchestrator.prepare import Ready, packs_of, with_data
 from orchestrator.provenance import now
 from orchestrator.publish import Publisher
-from orchestrator.records import Status
+from orchestrator.records import PlanRecord, Status
 from orchestrator.search import Point
 from orchestrator.store import Store
 
@@ -29,10 +30,10 @@ def launch(ready: Ready) -> int:
     ready = with_pack(ready)
     points = read_points(store, ready.plan.sweep) if ready.search else []
     plan = ready.search.with_points(points) if ready.search else ready.plan
-    _declare(plan, ready, store)
+    record = _declare(plan, ready, store)
     stages = [_unfinished(plan.prerequisite_trials(), store), _unfinished(plan.trials(), store)]
     to_search = max(0, ready.search.num_points - len(points)) if ready.search else 0
-    publisher = Publisher(plan.sweep, store=store, tracking_uri=ready.options.runtime.tracking_uri)
+    publisher = Publisher(record, store=store, tracking_uri=ready.options.runtime.tracking_uri)
     if not any(stages) and not to_search:
         total = len(plan.trials())
         print(f"{plan.sweep}: all {total} trials are in the store {store.uri}; nothing to train")
@@ -43,7 +44,7 @@ def launch(ready: Ready) -> int:
         print(f"messages of Ray and of the workers: {log}", flush=True)
         prove_arms(ready)
         with publisher:
-            plan = _run(plan, points, stages, ready, store, log)
+            plan = _run(plan, points, stages, ready, store, log, publisher)
     publisher.finish()
     records = store.read_records(trial.id for trial in plan.trials())
     whole = all(t.id in records and records[t.id].status is Status.FINISHED for t in plan.trials())
@@ -90,7 +91,8 @@ def prove_arms(ready: Ready) -> list[str]:
     return [str(proof) for proof in proofs]
 
 
-def _declare(plan: Plan, ready: Ready, store: Store) -> None:
+def _declare(plan: Plan, ready: Ready, store: Store) -> PlanRecord:
+    """Store what is to be asked before anything of it runs; keep an equal earlier declaration."""
     assert ready.data is not None
     data = ready.data
     record = plan.record(
@@ -103,7 +105,21 @@ def _declare(plan: Plan, ready: Ready, store: Store) -> None:
         folds=list(data.folds),
         dropped=dict(data.dropped),
     )
+    earlier = store.read_plan(record.sweep)
+    if earlier is not None and same_question(earlier, record):
+        return earlier
     store.write_plan(record)
+    return record
+
+
+def same_question(one: PlanRecord, other: PlanRecord) -> bool:
+    """Whether two declarations differ in nothing but when and by which command they were made."""
+
+    def asked(plan: PlanRecord) -> str:
+        form = {**plan.to_json(), "declared_at": "", "command": ""}
+        return json.dumps(form, sort_keys=True)
+
+    return asked(one) == asked(other)
 
 
 def _unfinished(trials: Sequence[Trial], store: Store) -> list[Trial]:
@@ -132,6 +148,7 @@ def _run(
     ready: Ready,
     store: Store,
     log: Path,
+    publisher: Publisher,
 ) -> Plan:
     """Train what is missing; return the plan, with the new points of a search in it."""
     from orchestrator.progress import SweepProgress
@@ -145,7 +162,7 @@ def _run(
         assert search is not None
         points.append(point)
         write_points(store, plan.sweep, points)
-        _declare(search.with_points(points), ready, store)
+        publisher.declare(_declare(search.with_points(points), ready, store))
 
     with (
         terminal(log) as console,

@@ -1,15 +1,122 @@
-"""tmp."""
+"""Show what the store holds: MLflow beside the running sweep, then the table and the page."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from types import TracebackType
+
+from orchestrator.errors import TrackingError
+from orchestrator.predictions import Predictions
+from orchestrator.records import PlanRecord
+from orchestrator.report.files import Paths, write_report
+from orchestrator.report.summary import summarise
+from orchestrator.report.text import render_text
+from orchestrator.store import Store
+from orchestrator.tracking import LiveSync, SweepSync, Tracker, is_synced, resolve_uri
+
+WIDEST = 120
 
 
 class Publisher:
-    def __init__(self, sweep, *, store, tracking_uri):
-        pass
+    """Keeps a sweep's views fresh while it runs, and makes them whole at its end.
 
-    def __enter__(self):
+    Nothing that goes wrong with the tracking server reaches the sweep: it is said at the end,
+    with the command that catches up.
+    """
+
+    def __init__(self, plan: PlanRecord, *, store: Store, tracking_uri: str):
+        """Choose the tracking server; nothing is sent yet.
+
+        Args:
+            plan: the sweep as declared.
+            store: the truth.
+            tracking_uri: of the command line; empty leaves it to the environment and the store.
+
+        Raises:
+            ConfigError: the address is none that MLflow could use.
+        """
+        self._plan = plan
+        self._store = store
+        self._uri = resolve_uri(tracking_uri, os.environ, store)
+        self._live: LiveSync | None = None
+
+    def __enter__(self) -> Publisher:
+        self._watch()
         return self
 
-    def __exit__(self, *a):
-        pass
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop(final=False, timeout_s=0 if error else 30)
 
-    def finish(self):
-        pass
+    def declare(self, plan: PlanRecord) -> None:
+        """Follow a plan that has grown, as a search's does."""
+        self._plan = plan
+        if self._live is not None:
+            self._live.declare(plan)
+
+    def finish(self) -> None:
+        """Print the table, bring MLflow up to date and write the report."""
+        plan, store = self._plan, self._store
+        records = store.read_records(key.id for key in plan.trials)
+        width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)
+        print()
+        print(render_text(summarise(plan, records), width), flush=True)
+        folder = self._folder()
+        whole = self._uri and is_synced(plan, store=store, tracking_uri=self._uri)
+        if whole and (folder / "report.html").exists():
+            print(f"report: {folder / 'report.html'}")
+            print(self._how_to_look())
+            return
+        said, links = self._sync()
+        paths = write_report(plan, records, folder, predictions=self._predictions, links=links)
+        print(f"report: {paths.html}")
+        print(self._upload(paths) if links is not None else said)
+
+    def _watch(self) -> None:
+        if self._uri:
+            self._live = LiveSync(self._plan, store=self._store, tracking_uri=self._uri).start()
+
+    def _sync(self) -> tuple[str, dict[str, str] | None]:
+        """Bring the runs up to date; return links to them, or None and what went wrong."""
+        if not self._uri:
+            return (
+                "MLflow: a store that is not on a disk needs --tracking-uri or MLFLOW_TRACKING_URI",
+                None,
+            )
+        try:
+            self._tracker = Tracker(self._uri, store=self._store)
+            sync = SweepSync(plan=self._plan, store=self._store, tracker=self._tracker)
+            result = sync.once(final=True)
+            links = self._tracker.links(self._plan)
+        except TrackingError as error:
+            return f"MLflow: {error}", None
+        return (f"MLflow: {result.message}", None) if result.failed else ("", links)
+
+    def _upload(self, paths: Paths) -> str:
+        try:
+            self._tracker.log_report(self._plan, list(vars(paths).values()))
+        except TrackingError as error:
+            return f"MLflow: {error}"
+        return self._how_to_look()
+
+    def _how_to_look(self) -> str:
+        if self._uri.startswith("sqlite:"):
+            return f"MLflow: mlflow ui --backend-store-uri {self._uri}"
+        return f"MLflow: {self._uri}"
+
+    def _folder(self) -> Path:
+        root = self._store.local_path
+        if root is None:
+            return Path("report") / self._plan.sweep
+        return root / "sweeps" / self._plan.sweep / "report"
+
+    def _predictions(self, trial_id: str) -> Predictions | None:
+        which = "best" if self._plan.selection == "best" else "last"
+        return self._store.read_predictions(trial_id, which)

@@ -85,6 +85,11 @@ class LiveSync:
         self._thread.start()
         return self
 
+    def declare(self, plan: PlanRecord) -> None:
+        """Follow a plan that has grown, from the next look on."""
+        self._plan = plan
+        self._sync.plan = plan
+
     def stop(self, *, final: bool = True, timeout_s: float = 60.0) -> SyncResult | None:
         """Reconcile once more and end.
 

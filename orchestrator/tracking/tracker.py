@@ -148,6 +148,18 @@ class Tracker:
                 self._connect().log(run, points=(), params={}, tags={REPORT_TAG: text})
         return len(changed)
 
+    def links(self, plan: PlanRecord) -> dict[str, str]:
+        """Return trial id -> address of its run's page, where a server shows pages.
+
+        Raises:
+            TrackingError: the server does not answer.
+        """
+        if not self.tracking_uri.startswith(("http://", "https://")):
+            return {}
+        shown = self._find(plan.sweep)
+        base = f"{self.tracking_uri.rstrip('/')}/#/experiments/{shown.experiment}/runs"
+        return {key[2]: f"{base}/{r.id}" for key, r in shown.runs.items() if key[0] == "replicate"}
+
     def _connect(self) -> Server:
         if not self.tracking_uri:
             raise TrackingError(
