@@ -1,0 +1,48 @@
+"""`ray up`, `ray submit` as typed, `ray down`, on a real host of a bed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import hosts
+import pytest
+
+RAY = str(Path(sys.executable).with_name("ray"))
+SWEEP = "sweeps/adaptor_lambda.py"
+
+
+def ray(bed: hosts.Bed, *arguments: str | Path, timeout_s: int = 120) -> str:
+    done = subprocess.run(
+        [RAY, *map(str, arguments)],
+        cwd=hosts.REPOSITORY,
+        env=bed.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout_s,
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_ray_submit_runs_a_sweep_on_the_cluster_and_leaves_a_report(bed: hosts.Bed) -> None:
+    cluster = bed.fill_in(hosts.REPOSITORY / "cluster" / "onprem.yaml")
+    ray(bed, "get-auth-token", "--generate")
+    ray(bed, "up", "-y", "--no-config-cache", cluster)
+
+    sweep = ("--demo", "--seeds", "2", "--epochs", "1")
+    said = ray(bed, "submit", cluster, SWEEP, "--", *sweep, timeout_s=180)
+
+    records = sorted((bed.shared / "store").glob("trials/*/record.json"))
+    statuses = [json.loads(record.read_text())["status"] for record in records]
+    assert statuses == ["finished"] * 12, said[-6000:]
+
+    again = ray(bed, "submit", cluster, SWEEP, "--", *sweep)
+    assert "all 12 trials are in the store" in again
+
+    ray(bed, "down", "-y", cluster)
+    left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    assert f"--gcs-address={bed.hosts[0].address}" not in left
