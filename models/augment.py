@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from models.errors import ModelError
 from models.registry import register
-from models.seeding import clip_uniform
+from models.seeding import clip_uniform, derive_seed
+
+_STREAM = derive_seed(0, "spec_augment")
 
 
 class NoAugmentation(nn.Module):
@@ -67,7 +69,7 @@ class SpecAugment(nn.Module):
         Returns:
             (batch, channels, mels, frames).
         """
-        uniform = clip_uniform(clip_seeds, label="spec_augment", count=4)
+        uniform = clip_uniform(clip_seeds, stream=_STREAM, count=4)
         mels, frames = features.shape[-2:]
         hidden = (
             _masked(uniform[:, 0], uniform[:, 1], self.freq_mask, mels)[:, None, :, None]

@@ -16,7 +16,7 @@ _FRONTENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "datar": ("kaldi_fbank", {"sample_rate": 43000}),
     "datar_laptop": (
         "kaldi_fbank",
-        {"sample_rate": 16000, "n_mels": 64, "num_frames": 256, "frame_shift_ms": 20.0},
+        {"n_mels": 64, "num_frames": 128, "frame_length_ms": 50.0, "frame_shift_ms": 40.0},
     ),
 }
 _TRANSFORMS = {"": "identity", "datar": "adaptor"}

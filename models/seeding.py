@@ -30,32 +30,32 @@ def draw_clip_seeds(batch_size: int, device: torch.device) -> Tensor:
     return torch.randint(2**63 - 1, (batch_size,)).to(device)
 
 
-def clip_uniform(clip_seeds: Tensor, *, label: str, count: int) -> Tensor:
+def clip_uniform(clip_seeds: Tensor, *, stream: int, count: int) -> Tensor:
     """Draw uniform numbers for every clip.
 
     Args:
         clip_seeds: (batch,) int64, one seed per clip.
-        label: keeps the streams of different users apart.
+        stream: a number of the user's own, from `derive_seed`, that keeps its draws apart.
         count: numbers per clip.
 
     Returns:
         (batch, count) float32, multiples of 2**-23 shifted by half a step: never 0, never 1.
     """
-    stream = _mix(clip_seeds ^ derive_seed(0, label))
+    start = _mix(clip_seeds ^ stream)
     counter = torch.arange(1, count + 1, device=clip_seeds.device)
-    bits = _shift_right(_mix(stream[:, None] + counter * _GAMMA), 41)
+    bits = _shift_right(_mix(start[:, None] + counter * _GAMMA), 41)
     return (bits.to(torch.float32) + 0.5) * 2.0**-23
 
 
-def clip_normal(clip_seeds: Tensor, *, label: str, count: int) -> Tensor:
+def clip_normal(clip_seeds: Tensor, *, stream: int, count: int) -> Tensor:
     """Draw standard normal numbers for every clip: (batch, count) float32, within 5.3."""
-    uniform = clip_uniform(clip_seeds, label=label, count=count)
+    uniform = clip_uniform(clip_seeds, stream=stream, count=count)
     return torch.erfinv(2 * uniform - 1) * math.sqrt(2)
 
 
-def clip_laplace(clip_seeds: Tensor, *, label: str, count: int) -> Tensor:
+def clip_laplace(clip_seeds: Tensor, *, stream: int, count: int) -> Tensor:
     """Draw Laplace numbers of scale 1 for every clip: (batch, count) float32."""
-    centred = 2 * clip_uniform(clip_seeds, label=label, count=count) - 1
+    centred = 2 * clip_uniform(clip_seeds, stream=stream, count=count) - 1
     return -torch.sign(centred) * torch.log1p(-centred.abs())
 
 

@@ -12,7 +12,10 @@ from torch import Tensor, nn
 
 from models.errors import ModelError
 from models.registry import register
-from models.seeding import clip_laplace, clip_normal, draw_clip_seeds
+from models.seeding import clip_laplace, clip_normal, derive_seed, draw_clip_seeds
+
+_GAUSSIAN = derive_seed(0, "gaussian")
+_LAPLACIAN = derive_seed(0, "laplacian")
 
 
 @register("transform")
@@ -111,7 +114,7 @@ class Gaussian(_Noise):
 
     def draw(self, clip_seeds: Tensor, count: int) -> Tensor:
         """Draw (batch, count) standard normal numbers."""
-        return clip_normal(clip_seeds, label="gaussian", count=count)
+        return clip_normal(clip_seeds, stream=_GAUSSIAN, count=count)
 
 
 @register("transform")
@@ -136,4 +139,4 @@ class Laplacian(_Noise):
 
     def draw(self, clip_seeds: Tensor, count: int) -> Tensor:
         """Draw (batch, count) Laplace numbers of scale 1."""
-        return clip_laplace(clip_seeds, label="laplacian", count=count)
+        return clip_laplace(clip_seeds, stream=_LAPLACIAN, count=count)

@@ -154,3 +154,12 @@ def test_create_model_builds_a_chain_with_the_familys_front_end():
     assert type(built.transform).__name__ == "Adaptor"
     assert models.num_params(built) == sum(p.numel() for p in built.parameters())
     assert "datar_laptop" in models.list_models()
+
+
+@pytest.mark.slow
+def test_a_training_chain_is_one_graph_to_the_compiler():
+    model = ("datar_laptop", MODEL[1] | {"depths": (1, 1, 1, 1)})
+    built = chain(augmentation=MASKED, transform=("laplacian", {}), model=model)
+    seeds = torch.arange(3)
+    traced = torch.compile(built, backend="eager", fullgraph=True)
+    torch.testing.assert_close(traced(clips(), seeds)[0], built(clips(), seeds)[0])

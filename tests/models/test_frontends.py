@@ -144,12 +144,13 @@ def test_kaldi_fbank_with_impossible_settings_is_refused(changes):
 
 
 @pytest.mark.slow
-def test_compiled_kaldi_fbank_equals_eager():
-    # Without the pure tone: 100 dB beside it there is only the rounding of the transform.
-    clips = signals(16000)[[0, 1, 3]]
+def test_compiled_kaldi_fbank_is_as_near_to_float64_as_eager():
+    # The compiler reorders sums; beside a pure tone that shows in the third decimal of both.
+    clips = signals(16000)
     frontend = KaldiFbank(num_frames=98)
-    compiled = torch.compile(frontend)
-    torch.testing.assert_close(compiled(clips), frontend(clips), atol=1e-4, rtol=0)
+    exact = KaldiFbank(num_frames=98).double()._features(clips.double()).transpose(1, 2)
+    eager, compiled = (f(clips)[:, 0] - exact for f in (frontend, torch.compile(frontend)))
+    assert (compiled.abs().amax((1, 2)) <= 3 * eager.abs().amax((1, 2))).all()
 
 
 def test_feature_statistics_are_those_of_all_elements_in_any_batching():
