@@ -137,27 +137,22 @@ class Server:
         params: Mapping[str, str],
         tags: Mapping[str, str],
     ) -> None:
-        """Write metrics, parameters and tags in as few requests as may be; the last tag last."""
+        """Write metrics, parameters and at least one tag in few requests; the last tag last."""
         from mlflow.entities import Metric, Param, RunTag
 
         metrics = [Metric(p.key, p.value, p.timestamp_ms, p.step) for p in points]
-        requests: list[Any] = list(
-            zip_longest(
-                _chunks(metrics, _METRICS_PER_BATCH),
-                _chunks([Param(*item) for item in params.items()], _KEYS_PER_BATCH),
-                fillvalue=[],
-            )
-        ) or [([], [])]
-        tag_chunks = _chunks([RunTag(*item) for item in tags.items()], _KEYS_PER_BATCH)
-        requests = [(*request, []) for request in requests]
-        if tag_chunks:
-            requests[-1] = (*requests[-1][:2], tag_chunks[0])
-            requests += [([], [], chunk) for chunk in tag_chunks[1:]]
-        for some_metrics, some_params, some_tags in requests:
+        batches = zip_longest(
+            _chunks(metrics, _METRICS_PER_BATCH),
+            _chunks([Param(*item) for item in params.items()], _KEYS_PER_BATCH),
+            fillvalue=[],
+        )
+        requests: list[list[Any]] = [[*batch, []] for batch in batches] or [[[], [], []]]
+        first, *others = _chunks([RunTag(*item) for item in tags.items()], _KEYS_PER_BATCH)
+        requests[-1][2] = first
+        requests += [[[], [], chunk] for chunk in others]
+        for request in requests:
             with self._speaking():
-                self._client.log_batch(
-                    run.id, some_metrics, some_params, some_tags, synchronous=True
-                )
+                self._client.log_batch(run.id, *request, synchronous=True)
         run.params |= params
         run.tags |= tags
 
