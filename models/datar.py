@@ -160,8 +160,8 @@ def datar_laptop(
     """DATAR for a laptop: 0.56 M parameters at 64 mels x 128 frames; not a published size.
 
     Deformable attention stands where it stands in the published sizes, so the same ablations can
-    be asked. Five seconds at 16 kHz in 128 frames (50 ms every 40 ms) take 2.6 ms forward and
-    backward on one core.
+    be asked, at 10.9 M MACs a clip (layers). Measured with ten classes and the front end of
+    `models.create_model`.
 
     Arguments, shapes and errors as in `models.layers.dat.Dat`.
     """
