@@ -210,6 +210,7 @@ class Server:
             _RETRIES_SETTING: str(retries),
             "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout_s),
             "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         }
         # The environment is the process's: one call at a time.
         with _GATE:

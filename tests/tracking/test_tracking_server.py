@@ -55,13 +55,14 @@ def test_server_killed_in_the_middle_then_restarted_gets_the_backlog_once(server
     assert snapshot(server.uri, "outage") == shown
 
 
-def test_server_serves_errors_reports_and_plan_as_artifacts(server, store, tmp_path):
+def test_server_serves_errors_reports_and_plan_as_artifacts(server, store, tmp_path, capfd):
     from mlflow.tracking.client import MlflowClient
 
     plan = make_plan("artifacts", arms=("base",), seeds=(0,))
     records = write_all(store, plan, status=Status.FAILED)
     tracker = Tracker(server.uri, store=store)
     tracker.reconcile(plan, records, final=True)
+    assert capfd.readouterr() == ("", ""), "the terminal is the sweep's"
     report = tmp_path / "report.html"
     report.write_text("<p>report</p>")
     assert tracker.log_report(plan, [report]) == 1
