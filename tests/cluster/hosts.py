@@ -31,29 +31,12 @@ from types import TracebackType
 from typing import Any
 
 import yaml
+from machine import free_net, login_environment, missing, which
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Packages are hard-linked from uv's cache, so homes lie on a disk and not on a tmpfs.
 FOLDER = Path(os.environ.get("HOSTS_BED_DIR", "/var/tmp"))
 INTERFACE = "eth0"
-_TOOLS = ("ip", "unshare", "sshd", "ssh", "ssh-keygen", "rsync", "uv")
-_PASSED_ON = re.compile(r"(UV_|PIP_|SSL_CERT_|REQUESTS_CA_|(HTTPS?|NO|ALL)_PROXY)", re.IGNORECASE)
-_SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
-
-
-def missing() -> str | None:
-    """Say what keeps this machine from holding a bed, or None."""
-    if sys.platform != "linux" or os.geteuid() != 0:
-        return "a bed of hosts needs Linux and root"
-    absent = [tool for tool in _TOOLS if _which(tool) is None]
-    if absent:
-        return f"not installed: {', '.join(absent)} (apt: iproute2 openssh-server rsync)"
-    probe = subprocess.run(["unshare", "--mount", "--pid", "--net", "--uts", "--fork", "true"])
-    return None if probe.returncode == 0 else "namespaces are not allowed here"
-
-
-def _which(tool: str) -> str | None:
-    return shutil.which(tool, path=f"{os.environ.get('PATH', '')}:{_SBIN}")
 
 
 def _run(*command: str | Path) -> None:
@@ -103,7 +86,7 @@ class Bed:
 
     def __post_init__(self) -> None:
         self._tag = f"bed{os.getpid() % 100_000}"
-        self._net = _free_net()
+        self._net = free_net()
         self.folder = Path(tempfile.mkdtemp(prefix="hosts-bed-", dir=FOLDER))
         self.shared = self.folder / "shared"
         self.key = self.folder / "key"
@@ -181,12 +164,14 @@ class Bed:
             f"mount --bind {folder}/passwd /etc/passwd\n"
             f"mount --bind {folder}/hosts /etc/hosts\n"
             "mount -t tmpfs -o size=2g tmpfs /dev/shm\n"
-            f"exec {_which('sshd')} -D -e -f {folder}/sshd_config\n"
+            f"exec {which('sshd')} -D -e -f {folder}/sshd_config\n"
         )
         (home / ".profile").write_text(". ~/.bashrc\n")
         (home / ".bashrc").write_text(
             "case $- in *i*) ;; *) return ;; esac\n"
-            + "".join(f"export {name}={shlex.quote(v)}\n" for name, v in _environment().items())
+            + "".join(
+                f"export {name}={shlex.quote(v)}\n" for name, v in login_environment().items()
+            )
         )
 
     def _wait_for_ssh(self, host: Host, timeout_s: float = 20.0) -> None:
@@ -229,27 +214,6 @@ class Bed:
             subprocess.run(["ip", "netns", "delete", f"{self._tag}h{index}"], capture_output=True)
         subprocess.run(["ip", "link", "delete", self._tag], capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _free_net() -> str:
-    """Choose a network of the range for tests (RFC 2544) that this machine does not have yet."""
-    command = ["ip", "-o", "-4", "address"]
-    taken = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    order = [(os.getpid() + step) % 256 for step in range(256)]
-    return next(net for net in (f"198.18.{i}" for i in order) if f" {net}." not in taken)
-
-
-def _environment() -> dict[str, str]:
-    """What a host's login shell needs to install packages as this machine does."""
-    cache = subprocess.run(["uv", "cache", "dir"], capture_output=True, text=True, check=True)
-    folders = [f"{sys.base_prefix}/bin", str(Path(_which("uv") or "uv").parent)]
-    passed_on = {name: value for name, value in os.environ.items() if _PASSED_ON.match(name)}
-    return {
-        **passed_on,
-        "UV_CACHE_DIR": cache.stdout.strip(),
-        "UV_OFFLINE": "1",
-        "PATH": ":".join([*dict.fromkeys(folders), "/usr/local/bin:/usr/bin:/bin", _SBIN]),
-    }
 
 
 def main() -> None:

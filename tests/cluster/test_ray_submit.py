@@ -36,9 +36,12 @@ def test_ray_submit_runs_a_sweep_on_the_cluster_and_leaves_a_report(bed: hosts.B
     sweep = ("--demo", "--seeds", "2", "--epochs", "1")
     said = ray(bed, "submit", cluster, SWEEP, "--", *sweep, timeout_s=180)
 
-    records = sorted((bed.shared / "store").glob("trials/*/record.json"))
+    store = bed.shared / "store"
+    records = sorted(store.glob("trials/*/record.json"))
     statuses = [json.loads(record.read_text())["status"] for record in records]
     assert statuses == ["finished"] * 12, said[-6000:]
+    assert list(store.rglob("report.html")), said[-6000:]
+    assert (bed.hosts[0].home / "mlflow.db").exists()
 
     again = ray(bed, "submit", cluster, SWEEP, "--", *sweep)
     assert "all 12 trials are in the store" in again

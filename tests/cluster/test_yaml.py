@@ -32,6 +32,8 @@ def test_cluster_file_passes_ray_validation(path: Path) -> None:
     for node_type in config["available_node_types"].values():
         node_type.setdefault("resources", {})  # the AWS provider looks these up by instance type
     validate_config(config)
+    ours = set(commands(load(path)))
+    assert set(commands(config)) <= ours, "a default command of the provider would run too"
 
 
 @every_file
