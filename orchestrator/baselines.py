@@ -37,21 +37,23 @@ def datar_tiny() -> Experiment:
 def datar_laptop() -> Experiment:
     """DATAR in a size that two CPU cores train in seconds, for demos and tests.
 
-    Same blocks, same adaptor, same statistics; not a published size.
+    Same blocks, same adaptor, same statistics; not a published size. The settings were picked on
+    fold 1 of ESC-10, so its accuracy there is a little flattering; differences between arms are
+    not touched by that.
     """
     return Experiment(
         dataset=SYNTHETIC,
         frontend=Component(
-            "kaldi_fbank", sample_rate=16000, n_mels=64, num_frames=128, frame_shift_ms=40.0
+            "kaldi_fbank", n_mels=64, num_frames=128, frame_length_ms=50.0, frame_shift_ms=40.0
         ),
-        augmentation=Component("spec_augment", freq_mask=8, time_mask=12),
+        augmentation=Component("none"),
         transform=Component("identity"),
-        model=Component("datar_laptop"),
+        model=Component("datar_laptop", drop_path_rate=0.0),
         loss=Component("cross_entropy"),
-        optimizer=Component("adam_w", learning_rate=2e-3, weight_decay=0.05),
-        schedule=Component("cosine", warmup_fraction=0.1, final_learning_rate=1e-6),
+        optimizer=Component("adam_w", learning_rate=1.5e-3, weight_decay=0.05),
+        schedule=Component("cosine", warmup_fraction=0.05, final_learning_rate=0.0),
         epochs=12,
-        batch_size=32,
+        batch_size=16,
         clip_norm=5.0,
         precision="fp32",
     )

@@ -19,6 +19,7 @@ from orchestrator.points import read_points, write_points
 from orchestrator.prepare import Ready, packs_of, with_data
 from orchestrator.provenance import now
 from orchestrator.publish import Publisher
+from orchestrator.ray_session import ray_session, require_cluster, terminal
 from orchestrator.records import PlanRecord, Status
 from orchestrator.search import Point
 from orchestrator.store import Store
@@ -26,6 +27,7 @@ from orchestrator.store import Store
 
 def launch(ready: Ready) -> int:
     """Run a sweep to its report; return the exit code."""
+    require_cluster(ready.options.runtime.address)
     store = Store.open(ready.options.runtime.store)
     ready = with_pack(ready)
     points = read_points(store, ready.plan.sweep) if ready.search else []
@@ -152,7 +154,6 @@ def _run(
 ) -> Plan:
     """Train what is missing; return the plan, with the new points of a search in it."""
     from orchestrator.progress import SweepProgress
-    from orchestrator.ray_session import ray_session, terminal
     from orchestrator.sweep import bury, run_search, run_trials
 
     runtime, search = ready.options.runtime, ready.search

@@ -20,7 +20,7 @@ class Options:
         smoke: one tiny trial in this process, without Ray.
         dry_run: list the trials and stop.
         check: build every arm, prove that it differs, and stop.
-        dataset: a registered data set; empty leaves the plan's.
+        dataset: `NAME` or `NAME:argument=value,...`; empty leaves the plan's.
         seeds: replicates by seed; None leaves the plan's.
         folds: held-out folds; None leaves the plan's, empty means all folds of the data.
         epochs: None leaves the plan's.
@@ -39,7 +39,10 @@ class Options:
 
 
 def parse(argv: Sequence[str] | None, *, description: str) -> Options:
-    """Parse the command line; the environment gives some defaults.
+    """Parse the command line.
+
+    Where a flag is missing, the environment's `ORCHESTRATOR_ADDRESS`, `_STORE`, `_DATA_ROOT` and
+    `_GPUS_PER_WORKER` stand in; a cluster's nodes set them.
 
     Args:
         argv: without the program's name; None reads the process's own.
@@ -77,7 +80,12 @@ def _parser(description: str) -> argparse.ArgumentParser:
     add("--smoke", action="store_true", help="train one tiny trial in this process, without Ray")
     add("--dry-run", action="store_true", help="list the trials and what they can show, and stop")
     add("--check", action="store_true", help="build every arm, prove that it differs, and stop")
-    add("--dataset", default="", metavar="NAME", help="esc or synthetic (default: the sweep's)")
+    add(
+        "--dataset",
+        default="",
+        metavar="NAME[:ARG=VALUE,..]",
+        help="esc or synthetic, for example esc:on_broken=drop (default: the sweep's)",
+    )
     add(
         "--data-root",
         default=_environment("ORCHESTRATOR_DATA_ROOT"),
@@ -97,7 +105,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
     add(
         "--gpus-per-worker",
         type=_share,
-        default=0.0,
+        default=_environment("ORCHESTRATOR_GPUS_PER_WORKER") or "0",
         metavar="X",
         help="may be a fraction, so that several trials share a card (default: 0, on the CPU)",
     )

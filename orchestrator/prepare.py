@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import re
 import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models import registry
 from orchestrator.config import Component
@@ -104,8 +105,8 @@ def _apply(plan: Plan, options: Options) -> Plan:
         plan = dataclasses.replace(plan, base=plan.demo, seeds=plan.demo_seeds)
         variant.append("smoke" if options.smoke else "demo")
     if options.dataset:
-        plan = plan.with_base(dataset=_dataset(plan.base.dataset, options))
-        if options.dataset != "synthetic":
+        plan = plan.with_base(dataset=_dataset(plan.base.dataset, options.dataset))
+        if options.runtime.data_root:
             variant.append(_word(Path(options.runtime.data_root).resolve().name))
     if options.smoke:
         plan = plan.with_base(epochs=1)
@@ -116,14 +117,23 @@ def _apply(plan: Plan, options: Options) -> Plan:
     return plan.replicate(seeds=options.seeds, folds=options.folds or None)
 
 
-def _dataset(current: Component, options: Options) -> Component:
+def _dataset(current: Component, asked: str) -> Component:
+    """Return the data set of `NAME` or `NAME:argument=value,...`, at the rate of the current."""
+    name, _, settings = asked.partition(":")
     valid = registry.names("dataset")
-    if options.dataset not in valid:
-        raise ConfigError(unknown("dataset", options.dataset, valid))
-    if options.dataset == current.name:
-        return current
+    if name not in valid:
+        raise ConfigError(unknown("dataset", name, valid))
+    arguments: dict[str, Any] = {}
+    for setting in filter(None, settings.split(",")):
+        key, _, text = setting.partition("=")
+        try:
+            arguments[key] = ast.literal_eval(text)
+        except (SyntaxError, ValueError):  # a bare word
+            arguments[key] = text
+    if name == current.name:
+        return current.replace(**arguments)
     rate = current.arguments.get("sample_rate")
-    return Component(options.dataset, **({} if rate is None else {"sample_rate": rate}))
+    return Component(name, **({} if rate is None else {"sample_rate": rate}), **arguments)
 
 
 def _root(options: Options) -> str | None:

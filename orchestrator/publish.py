@@ -17,6 +17,7 @@ from orchestrator.store import Store
 from orchestrator.tracking import LiveSync, SweepSync, Tracker, is_synced, resolve_uri
 
 WIDEST = 120
+STOP_S = 120.0
 
 
 class Publisher:
@@ -53,7 +54,8 @@ class Publisher:
         trace: TracebackType | None,
     ) -> None:
         if self._live is not None:
-            self._live.stop(final=False, timeout_s=0 if error else 30)
+            # Two threads must not import mlflow at once: wait for this one before `finish`.
+            self._live.stop(final=False, timeout_s=0 if error else STOP_S)
 
     def declare(self, plan: PlanRecord) -> None:
         """Follow a plan that has grown, as a search's does."""

@@ -11,8 +11,9 @@ import contextlib
 import io
 import logging
 import os
+import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -20,6 +21,7 @@ from rich.console import Console
 from orchestrator.config import Runtime
 from orchestrator.errors import ConfigError
 
+CONNECT_S = 10.0
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -29,6 +31,28 @@ QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S_AUTOSCALER": "600",
 }
+
+
+def require_cluster(address: str) -> None:
+    """Raise a `ConfigError` at once if nothing listens at `host:port`; Ray would try for minutes.
+
+    Args:
+        address: of a cluster; empty and `auto` are left to Ray.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.removeprefix("ray://"), int(port)), CONNECT_S).close()
+    except OSError as error:
+        raise _no_cluster(address, error) from None
+
+
+def _no_cluster(address: str, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"no Ray cluster answers at {address!r} ({error}); start one with `ray up`, or leave "
+        "--address out to use this machine alone"
+    )
 
 
 @contextlib.contextmanager
@@ -53,14 +77,28 @@ def ray_session(runtime: Runtime) -> Iterator[None]:
             logging_level=logging.WARNING,
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ConfigError(
-            f"no Ray cluster answers at {runtime.address!r} ({error}); start one with `ray up`, "
-            "or leave --address out to use this machine alone"
-        ) from error
+        raise _no_cluster(runtime.address, error) from error
     try:
+        if not runtime.address:
+            _check_fit(runtime, ray.cluster_resources())
         yield
     finally:
         ray.shutdown()
+
+
+def _check_fit(runtime: Runtime, here: Mapping[str, float]) -> None:
+    """Raise a `ConfigError` where a trial would wait for ever for what this machine lacks."""
+    wanted = {
+        "CPU": runtime.num_workers * runtime.cpus_per_worker,
+        "GPU": runtime.num_workers * runtime.gpus_per_worker,
+    }
+    for kind, flag in (("GPU", "--gpus-per-worker"), ("CPU", "--num-workers")):
+        if wanted[kind] > here.get(kind, 0):
+            raise ConfigError(
+                f"one trial asks for {wanted[kind]:g} {kind}s and this machine has "
+                f"{here.get(kind, 0):g}; lower --num-workers or {flag}, or name a cluster with "
+                "--address"
+            )
 
 
 @contextlib.contextmanager

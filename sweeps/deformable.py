@@ -5,7 +5,7 @@ Question   The DATAR paper (arXiv 2312.16228) argues that deformable attention o
            deformable attention than without: an interaction in a 2 x 2 design.
 Command    python sweeps/deformable.py --demo
            ray submit cluster/gpu.yaml sweeps/deformable.py
-Cost       --demo: 24 trials of about 10 s on one CPU core.
+Cost       --demo: 32 trials of about 12 s on one CPU core.
 Expected   The paper has three of the four cells: 69.4, 70.5 and 71.5 % on Kinetics-Sounds.
 Result     No full-size result yet.
 """
@@ -32,6 +32,7 @@ PLAN = Plan(
     question="Does the adaptor gain more with deformable attention than without?",
     base=baselines.datar_tiny(),
     demo=baselines.datar_laptop(),
+    demo_seeds=tuple(range(8)),
     arms=full_factorial(ATTENTION, INPUT),
 )
 

@@ -5,7 +5,7 @@ Question   The DATAR paper (arXiv 2312.16228) compares its adaptor with Gaussian
            as the adaptor does?
 Command    python sweeps/perturbation.py --demo
            ray submit cluster/gpu.yaml sweeps/perturbation.py
-Cost       --demo: 36 trials of about 10 s on one CPU core.
+Cost       --demo: 48 trials of about 12 s on one CPU core; five contrasts need eight pairs.
 Expected   The paper, on Kinetics-Sounds: 70.2 % Gaussian, 70.5 % Laplacian, 71.5 % adaptor.
 Result     No full-size result yet.
 """
@@ -39,6 +39,7 @@ PLAN = Plan(
     question="Does the learnable adaptor do more than noise of the same scale?",
     base=baselines.datar_tiny(),
     demo=baselines.datar_laptop(),
+    demo_seeds=tuple(range(8)),
     arms=one_at_a_time(TRANSFORM, baseline="plain"),
 )
 

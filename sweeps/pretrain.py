@@ -6,7 +6,7 @@ Command    DAT_CHECKPOINT=dat_tiny_in1k_224.pth python sweeps/pretrain.py --data
            python sweeps/pretrain.py --demo
            The file is the authors' (LeapLabTHU/DAT, first version, 82.0 % on ImageNet). --demo
            first trains a checkpoint of its own, on kinds of sound that the sweep does not use.
-Cost       --demo: 12 trials and one longer one of about 10 s on one CPU core.
+Cost       --demo: 12 trials and one longer one of about 12 s on one CPU core.
 Expected   A gain; the paper gives no number.
 Result     No full-size result yet.
 """

@@ -10,7 +10,7 @@ FROZEN = """\
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch):
-    for name in ("ADDRESS", "STORE", "DATA_ROOT"):
+    for name in ("ADDRESS", "STORE", "DATA_ROOT", "GPUS_PER_WORKER"):
         monkeypatch.delenv(f"ORCHESTRATOR_{name}", raising=False)
 
 
@@ -70,6 +70,8 @@ def test_data_root_implies_esc():
 def test_environment_gives_defaults_and_flags_win(monkeypatch):
     monkeypatch.setenv("ORCHESTRATOR_ADDRESS", "auto")
     monkeypatch.setenv("ORCHESTRATOR_STORE", "s3://bucket/store")
+    monkeypatch.setenv("ORCHESTRATOR_GPUS_PER_WORKER", "0.5")
     assert asked().runtime.address == "auto"
+    assert asked().runtime.gpus_per_worker == 0.5
     assert asked().runtime.store == "s3://bucket/store"
     assert asked("--store", "here").runtime.store == "here"

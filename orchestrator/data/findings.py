@@ -109,7 +109,7 @@ def decide(source: Source, records: Iterable[ClipRecord]) -> dict[str, str]:
             f"{len(dropped)} of {len(records)} clips of {source.name!r} are broken:\n"
             f"{_listing(dropped)}\n"
             "Nothing was packed. Mend the files, or leave these clips out and have the record say "
-            'so: --policy drop, in a sweep the dataset argument on_broken="drop".'
+            "so: --policy drop, in a sweep --dataset esc:on_broken=drop."
         )
     kept = [record.clip for record in records if not record.broken]
     bare = [

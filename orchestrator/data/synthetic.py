@@ -31,10 +31,10 @@ def synthetic(
     first_class: int = 0,
     clips_per_class: int = 40,
     num_folds: int = 5,
-    seconds: float = 2.0,
+    seconds: float = 4.0,
     sample_rate: int = 16000,
-    min_snr_db: float = 0.0,
-    max_snr_db: float = 20.0,
+    min_snr_db: float = 10.0,
+    max_snr_db: float = 30.0,
     seed: int = 0,
     fingerprint: str = "",
 ) -> Source:

@@ -1,0 +1,52 @@
+# Everything a fresh machine needs: make, git, Python 3.11 or newer with pip.
+#   make demo                 from nothing to a table, a page and an MLflow database
+#   make demo DATA=DIR        the same on a folder in the ESC format
+#   make test                 the default test suite
+#   make lint                 format, lint and type checks
+
+STORE ?= store
+DATA ?=
+SWEEP ?= sweeps/adaptor_lambda.py
+PYTHON ?= python3
+
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+READY := .venv/.ready
+
+.PHONY: demo test test-slow lint format lock clean
+
+demo: $(READY)
+	.venv/bin/python $(SWEEP) --demo --store $(STORE) $(if $(DATA),--data-root $(DATA))
+
+test: $(READY)
+	.venv/bin/python -m pytest -m "not slow and not gpu"
+
+test-slow: $(READY)
+	.venv/bin/python -m pytest -m "slow and not gpu"
+
+lint: $(READY)
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/pyright
+
+format: $(READY)
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+# Versions and hashes, no addresses: the registry is the one that the environment sets.
+lock: $(UV)
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --group dev pyproject.toml \
+		-o requirements.lock
+
+$(READY): requirements.lock pyproject.toml $(UV)
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
+	$(UV) pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
+	$(UV) pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+.tools/bin/uv:
+	$(PYTHON) -m venv .tools
+	.tools/bin/pip install --quiet --disable-pip-version-check "uv>=0.5"
+
+clean:
+	rm -rf .venv .tools build *.egg-info

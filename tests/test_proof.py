@@ -1,0 +1,69 @@
+import dataclasses
+
+import pytest
+
+from orchestrator.ablation import Arm
+from orchestrator.config import Component
+from orchestrator.errors import PlanError
+from orchestrator.plan import Plan
+from orchestrator.proof import prove
+from tests import tiny
+
+
+def proofs(*arms: Arm, base=None):
+    plan = Plan(name="p", question="?", base=base or tiny.experiment(), arms=arms, seeds=(0,))
+    plan.check()
+    return prove(plan, num_classes=3, num_samples=8000, sample_rate=16000)
+
+
+def test_prove_shows_where_an_arm_differs():
+    baseline, adaptor, fixed, noise = proofs(
+        Arm(name="plain"),
+        Arm(name="adaptor", changes={"transform": Component("adaptor", strength=0.2)}),
+        Arm(name="fixed", changes={"model.deformable": False}),
+        Arm(name="noise", changes={"transform": Component("gaussian", scale=0.1)}),
+    )
+    assert baseline.settings == () and baseline.step_change == 0
+    assert adaptor.new_weights == ("transform",) and adaptor.num_params == baseline.num_params + 10
+    assert adaptor.output_change > 0
+    assert fixed.settings == ("model.deformable",) and fixed.step_change > 0
+    assert noise.new_weights == () and noise.output_change == 0 and noise.step_change > 0
+
+
+def test_prove_refuses_an_arm_that_ablates_nothing():
+    with pytest.raises(PlanError) as caught:
+        proofs(
+            Arm(name="plain"),
+            Arm(name="silent", changes={"transform": Component("gaussian", scale=0.0)}),
+            Arm(name="real", changes={"transform": Component("adaptor")}),
+        )
+    assert "arm 'silent' changes transform" in str(caught.value)
+    assert "it ablates nothing" in str(caught.value)
+    assert "'real'" not in str(caught.value)
+
+
+def test_prove_names_every_arm_that_cannot_be_built():
+    with pytest.raises(PlanError) as caught:
+        proofs(
+            Arm(name="plain"),
+            Arm(name="odd", changes={"model.groups": (5, 7)}),
+            Arm(name="elsewhere", changes={"transform": Component("no.such:Thing")}),
+        )
+    assert "arm 'odd' cannot be built" in str(caught.value)
+    assert "arm 'elsewhere' cannot be built" in str(caught.value)
+
+
+def test_prove_takes_an_arm_that_differs_only_over_time():
+    base = tiny.experiment()
+    _, longer = proofs(
+        Arm(name="short"), Arm(name="long", changes={"epochs": base.epochs + 1}), base=base
+    )
+    assert longer.settings == ("epochs",) and longer.problem == ""
+
+
+def test_prove_learning_rate_shows_after_a_step():
+    base = dataclasses.replace(tiny.experiment(), schedule=Component("constant"))
+    _, faster = proofs(
+        Arm(name="slow"), Arm(name="fast", changes={"optimizer.learning_rate": 1e-2}), base=base
+    )
+    assert faster.output_change == 0 and faster.step_change > 0

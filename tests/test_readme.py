@@ -1,0 +1,70 @@
+"""What the README tells a user to type works, and its sweep file is a sweep."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCK = re.search(r"```bash\n(.*?)```", README, re.S)
+assert BLOCK is not None
+COMMANDS = [line.split("#")[0].strip() for line in BLOCK[1].splitlines()]
+QUICK = ["--epochs", "1"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("readme")
+    (path / "sweeps").symlink_to(ROOT / "sweeps")
+    return path
+
+
+def run(words: list[str], folder: Path) -> str:
+    assert words[0] == "python"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("ORCHESTRATOR_")}
+    done = subprocess.run(
+        [sys.executable, *words[1:]],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=COMMANDS)
+def test_command_of_the_readme_runs(command, folder):
+    words = shlex.split(command)
+    # One epoch and the first seeds stand for the whole: the way is the same.
+    if words[1].startswith("sweeps/"):
+        seeds = ["--seeds", "2"] if "--seeds" in words else ["--seeds", "1"]
+        words = [*words, *QUICK, *seeds]
+    words = [word.replace("adaptor_lambda-demo", "adaptor_lambda-demo-1ep") for word in words]
+    assert run(words, folder).strip()
+
+
+def test_sweep_file_of_the_readme_is_a_sweep(tmp_path):
+    block = re.search(r"```python\n(.*?)```", README, re.S)
+    assert block is not None
+    (tmp_path / "smoothing.py").write_text(block[1])
+    listed = run(["python", "smoothing.py", "--demo", "--dry-run"], tmp_path)
+    assert "loss.label_smoothing=0.1" in listed
+    assert "ablates" not in run(["python", "smoothing.py", "--demo", "--check"], tmp_path)
+
+
+def test_make_targets_of_the_readme_exist():
+    targets = set(re.findall(r"make ([\w-]+)", README))
+    made = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M))
+    assert {"demo", "test"} <= targets <= made
+
+
+def test_files_that_the_readme_names_exist():
+    for name in re.findall(r"\]\(([\w/.-]+)\)", README) + re.findall(r"`(\w+\.py)`", README):
+        assert (ROOT / name).exists() or (ROOT / "sweeps" / name).exists(), name

@@ -1,0 +1,95 @@
+"""Every sweep file: short, listed at once, sound, and answered for by its docstring."""
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator.plan import Plan
+from orchestrator.search import Search
+
+ROOT = Path(__file__).resolve().parent.parent
+SWEEPS = sorted((ROOT / "sweeps").glob("*.py"))
+
+
+def load(path: Path) -> Plan | Search:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.PLAN
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_sweep_is_short_and_its_docstring_answers(path):
+    text = path.read_text()
+    doc = ast.get_docstring(ast.parse(text)) or ""
+    assert 20 <= len(text.splitlines()) <= 60
+    for word in ("Question", "Command", "Cost", "Expected", "Result"):
+        assert word in doc
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_sweep_plan_is_sound(path):
+    asked = load(path)
+    plan = asked.plan if isinstance(asked, Search) else asked
+    assert plan.name == path.stem
+    assert plan.demo is not None
+    demo = plan.with_base(**vars(plan.demo))
+    demo.check()
+    if plan.prerequisites is None:
+        asked.check()
+
+
+def test_adaptor_lambda_has_five_strengths_around_the_papers():
+    strengths = [
+        arm.changes["transform.strength"]
+        for arm in load(ROOT / "sweeps" / "adaptor_lambda.py").arms[1:]
+    ]
+    assert len(strengths) >= 5
+    assert {0.005, 0.2} < set(strengths)
+
+
+def test_datar_table4_carries_the_papers_numbers():
+    arms = load(ROOT / "sweeps" / "datar_table4.py").arms
+    published = [(arm.published["val/top1"], arm.published["val/top5"]) for arm in arms]
+    assert published == [
+        (69.4, 86.6),
+        (70.5, 89.9),
+        (70.2, 90.1),
+        (70.5, 89.6),
+        (70.5, 90.2),
+        (71.5, 90.5),
+    ]
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_dry_run_lists_arms_without_torch_or_ray(path, tmp_path):
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = [{str(path)!r}, '--demo', '--dry-run', '--store', {str(tmp_path / 's')!r}]\n"
+        "try:\n"
+        f"    runpy.run_path({str(path)!r}, run_name='__main__')\n"
+        "except SystemExit as end:\n"
+        "    loaded = [m for m in ('torch', 'ray', 'mlflow', 'optuna') if m in sys.modules]\n"
+        "    print('loaded', loaded, 'code', end.code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "loaded [] code 0" in done.stdout, done.stderr
+    assert not (tmp_path / "s").exists()
+
+
+def test_dry_run_of_table_4_names_six_arms(tmp_path):
+    done = subprocess.run(
+        [sys.executable, ROOT / "sweeps" / "datar_table4.py", "--dry-run", "--store", tmp_path],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "6 arms:" in done.stdout
+    for name in ("without deformable", "deformable + N(0, 0.005)", "deformable + adaptor λ=0.005"):
+        assert name in done.stdout
+    assert "48 trials (6 arms x 8 seeds)" in done.stdout
