@@ -37,7 +37,7 @@ def test_id_every_field_counts(field):
     changed = {
         "dataset": Component("synthetic", seed=1),
         "frontend": Component("kaldi_fbank", n_mels=80),
-        "augmentation": Component("none"),
+        "augmentation": Component("spec_augment"),
         "transform": Component("adaptor"),
         "model": Component("datar_tiny"),
         "loss": Component("cross_entropy", label_smoothing=0.1),
