@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.config import Component, Experiment
+from orchestrator.records import TrialKey
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,11 @@ class Trial:
     fold: int
     experiment: Experiment
     id: str
+
+    @property
+    def key(self) -> TrialKey:
+        """The stored form of the cell."""
+        return TrialKey(id=self.id, arm=self.arm, seed=self.seed, fold=self.fold)
 
 
 def changes_as_text(changes: Mapping[str, Any]) -> str:

@@ -87,11 +87,11 @@ def dose_series(
         control: the arm without the thing that is dosed.
         shared: changes that every dosed arm needs besides, for example the component itself.
     """
-    arms = [Arm(name=control.name, changes=control.changes, levels={symbol: control.name})]
+    arms = [Arm(name=control.name, changes=control.changes, levels={path: control.name})]
     for dose in doses:
         name = f"{symbol}={dose:g}"
         changes = {**(shared or {}), path: dose}
-        arms.append(Arm(name=name, changes=changes, levels={symbol: f"{dose:g}"}))
+        arms.append(Arm(name=name, changes=changes, levels={path: f"{dose:g}"}))
     return tuple(arms)
 
 

@@ -17,7 +17,7 @@ from orchestrator.config import Experiment, canonical, complete
 from orchestrator.errors import ConfigError, PlanError, unknown
 from orchestrator.metrics import METRICS
 from orchestrator.overrides import differences, flatten, mistakes_of, override
-from orchestrator.records import ArmRecord, ContrastRecord, PlanRecord, TrialKey
+from orchestrator.records import ArmRecord, ContrastRecord, PlanRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,9 +152,8 @@ class Plan:
             contrasts=tuple(
                 ContrastRecord(arm=c.arm, reference=c.reference) for c in self.declared_contrasts
             ),
-            trials=tuple(
-                TrialKey(id=t.id, arm=t.arm, seed=t.seed, fold=t.fold) for t in self.trials()
-            ),
+            trials=tuple(trial.key for trial in self.trials()),
+            prerequisites=tuple(trial.key for trial in self.prerequisite_trials()),
             settings={path: canonical(value) for path, value in flatten(complete(base)).items()},
             source=self.source,
             conditions=self.conditions,

@@ -164,6 +164,7 @@ class PlanRecord:
         arms: in the order of the table; the report never sorts them.
         contrasts: most important first.
         trials: block by block.
+        prerequisites: trials whose checkpoints the arms start from; in no arm and no table.
         settings: path -> value of the baseline experiment.
         source: where the published numbers are from.
         conditions: what the published numbers were measured on, as text.
@@ -181,6 +182,7 @@ class PlanRecord:
     arms: tuple[ArmRecord, ...]
     contrasts: tuple[ContrastRecord, ...]
     trials: tuple[TrialKey, ...]
+    prerequisites: tuple[TrialKey, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
     conditions: str = ""
@@ -188,6 +190,11 @@ class PlanRecord:
     command: str = ""
     declared_at: str = ""
     dose: str = ""
+
+    @property
+    def all_trials(self) -> tuple[TrialKey, ...]:
+        """The prerequisites and the trials, in the order in which they are trained."""
+        return (*self.prerequisites, *self.trials)
 
     def to_json(self) -> dict[str, Any]:
         """Return the stored form."""
@@ -204,6 +211,7 @@ class PlanRecord:
         values["arms"] = tuple(ArmRecord(**arm) for arm in values["arms"])
         values["contrasts"] = tuple(ContrastRecord(**c) for c in values["contrasts"])
         values["trials"] = tuple(TrialKey(**trial) for trial in values["trials"])
+        values["prerequisites"] = tuple(TrialKey(**t) for t in values.get("prerequisites", ()))
         return cls(**values)
 
 

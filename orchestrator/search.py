@@ -91,8 +91,8 @@ class Search:
 
     def arm(self, point: Point) -> Arm:
         """Return the arm that a point stands for."""
-        levels = {self.symbols.get(path, path): _short(value) for path, value in point.items()}
-        name = ", ".join(f"{symbol}={value}" for symbol, value in levels.items())
+        levels = {path: _short(value) for path, value in point.items()}
+        name = ", ".join(f"{self.symbols.get(path, path)}={v}" for path, v in levels.items())
         return Arm(name=name, changes={**self.shared, **point}, levels=levels)
 
     def with_points(self, points: Sequence[Point]) -> Plan:

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -154,6 +155,9 @@ def test_pretrain_demo_trains_its_own_checkpoint_first(tmp_path):
     done = re.findall(r"\[\d/3\] (\w+)", output)
     assert done[0] == "prerequisite"
     assert sorted(done[1:]) == ["pretrained", "scratch"]
+    with sqlite3.connect(tmp_path / "store" / "mlflow.db") as database:
+        names = [name for (name,) in database.execute("SELECT name FROM runs")]
+    assert len(names) == 1 + 2 + 3, "the sweep, its arms and every trial"
 
 
 def test_tracking_server_that_is_away_costs_nothing(tmp_path):

@@ -29,6 +29,11 @@ _RETRIES_SETTING = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _GATE = threading.RLock()
 
 
+# The pages for trained models come first; without it, those for language models do.
+KIND_TAG = "mlflow.experimentKind"
+KIND = "custom_model_development"
+
+
 @dataclass(kw_only=True)
 class FoundRun:
     """A run as the server has it; brought up to date as it is written."""
@@ -79,7 +84,9 @@ class Server:
         with self._speaking(retries=0):
             found = self._client.get_experiment_by_name(name)
             if found is None:
-                return self._client.create_experiment(name, artifact_location=self.artifact_root)
+                return self._client.create_experiment(
+                    name, artifact_location=self.artifact_root, tags={KIND_TAG: KIND}
+                )
             if found.lifecycle_stage == "deleted":
                 self._client.restore_experiment(found.experiment_id)
             return found.experiment_id

@@ -64,7 +64,7 @@ def is_synced(plan: PlanRecord, *, store: Store, tracking_uri: str) -> bool:
 
 def versions(plan: PlanRecord, store: Store) -> dict[str, str]:
     """Return trial id -> version of its record, for `mark_synced`; read before the records."""
-    return store.record_versions(dict.fromkeys(trial.id for trial in plan.trials))
+    return store.record_versions(dict.fromkeys(trial.id for trial in plan.all_trials))
 
 
 def mark_synced(

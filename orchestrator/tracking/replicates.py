@@ -9,8 +9,10 @@ from orchestrator.metrics import keys
 from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
 from orchestrator.tracking.views import (
     MAX_DATASET_DIGEST,
+    SWEEP,
     TAG,
     Dataset,
+    Key,
     Point,
     RunView,
     as_key,
@@ -25,6 +27,11 @@ _STATUS = {
     Status.FINISHED: "FINISHED",
     Status.FAILED: "FAILED",
 }
+
+
+def parent_of(plan: PlanRecord, trial: TrialKey) -> Key:
+    """Return the run that a trial nests in: its arm, or the sweep for a prerequisite."""
+    return SWEEP if trial in plan.prerequisites else ("arm", trial.arm)
 
 
 def replicate_view(plan: PlanRecord, trial: TrialKey, record: TrialRecord, store: str) -> RunView:
@@ -46,7 +53,7 @@ def replicate_view(plan: PlanRecord, trial: TrialKey, record: TrialRecord, store
     return RunView(
         key=("replicate", trial.arm, trial.id),
         name=f"{trial.arm} · seed {trial.seed} · fold {trial.fold}",
-        parent=("arm", trial.arm),
+        parent=parent_of(plan, trial),
         status=_STATUS[record.status],
         started_ms=started,
         ended_ms=ended,

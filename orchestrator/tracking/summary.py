@@ -30,13 +30,16 @@ def summarize(
     ours, theirs = _finished(plan, arm, records), _finished(plan, reference, records)
     names = {name for metrics in ours.values() for name in metrics if name.startswith("val/")}
     numbers: dict[str, float] = {}
-    for name in sorted(names | ({plan.metric} if ours else set())):
+    # The primary metric's mean comes first: the comparison page plots the first that it finds.
+    for name in sorted(
+        names | ({plan.metric} if ours else set()), key=lambda n: (n != plan.metric, n)
+    ):
         values = {block: m[name] for block, m in ours.items() if _finite(m.get(name))}
         others = {block: m[name] for block, m in theirs.items() if _finite(m.get(name))}
         if not values:
             continue
         found = mean_interval(values.values())
-        numbers |= {f"{name}/n": found.n, f"{name}/mean": found.mean}
+        numbers |= {f"{name}/mean": found.mean, f"{name}/n": found.n}
         if found.low is not None and found.high is not None:
             numbers |= {f"{name}/low": found.low, f"{name}/high": found.high}
         if arm != reference and values.keys() & others.keys():

@@ -7,12 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
-from orchestrator.tracking.replicates import ended_ms, own_tags, replicate_view, started_ms
+from orchestrator.tracking.replicates import (
+    ended_ms,
+    own_tags,
+    parent_of,
+    replicate_view,
+    started_ms,
+)
 from orchestrator.tracking.summary import summarize
 from orchestrator.tracking.views import (
+    SWEEP,
     TAG,
     Draft,
-    Key,
     Point,
     RunView,
     as_key,
@@ -25,8 +31,6 @@ from orchestrator.tracking.views import (
 
 Records = Mapping[str, TrialRecord]
 Summary = Mapping[str, Mapping[str, float]]
-
-SWEEP: Key = ("sweep",)
 
 
 def drafts(
@@ -70,7 +74,7 @@ def drafts(
             inputs=(plan, final, given, *of_arm, *of_reference),
             build=build,
         )
-    for trial in plan.trials:
+    for trial in plan.all_trials:
         record = records.get(trial.id)
         if record is not None:
 
@@ -79,7 +83,7 @@ def drafts(
 
             yield Draft(
                 key=("replicate", trial.arm, trial.id),
-                parent=("arm", trial.arm),
+                parent=parent_of(plan, trial),
                 inputs=(plan, record),
                 build=shown,
             )
@@ -122,10 +126,7 @@ def _arm(
     final: bool,
 ) -> RunView:
     settings = {**plan.settings, **arm.changes}
-    levels = {
-        (f"factor {name}" if name in settings else name): level
-        for name, level in arm.levels.items()
-    }
+    levels = {name: level for name, level in arm.levels.items() if name not in settings}
     published = {f"{TAG}published/{key}": value for key, value in arm.published.items()}
     is_baseline = "yes" if arm.name == plan.baseline else "no"
     changes = ", ".join(f"{path}={value}" for path, value in arm.changes.items())
@@ -173,7 +174,7 @@ def _with_progress(
     }
     points = [
         Point(key=as_key(name), value=float(value), step=finished, timestamp_ms=at)
-        for name, value in {**counts, **numbers}.items()
+        for name, value in {**numbers, **counts}.items()
     ]
     return replace(
         view,

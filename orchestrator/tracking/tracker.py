@@ -20,9 +20,9 @@ from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.store import Store
 from orchestrator.store.locks import LockHeld, flock
 from orchestrator.tracking.places import artifact_root
-from orchestrator.tracking.sweep_views import SWEEP, Summary, drafts
+from orchestrator.tracking.sweep_views import Summary, drafts
 from orchestrator.tracking.uploads import IN_PLAN_TAG, REPORT_TAG, Shown, key_of, state_of, upload
-from orchestrator.tracking.views import Draft, Key, view_digest
+from orchestrator.tracking.views import SWEEP, Draft, Key, view_digest
 
 if TYPE_CHECKING:
     from orchestrator.tracking.mlflow_server import FoundRun, Server
@@ -226,7 +226,7 @@ class Tracker:
         """Mark the runs of arms and trials that the plan no longer has."""
         if shown.plan is plan:
             return
-        trials = {("replicate", trial.arm, trial.id) for trial in plan.trials}
+        trials = {("replicate", trial.arm, trial.id) for trial in plan.all_trials}
         kept = trials | {draft.key for draft in planned}
         for key, run in shown.runs.items():
             mark = {IN_PLAN_TAG: "yes" if key in kept else "no"}

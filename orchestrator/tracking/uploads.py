@@ -8,8 +8,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.records import PlanRecord
-from orchestrator.tracking.sweep_views import SWEEP
-from orchestrator.tracking.views import PARENT_TAG, TAG, Draft, Key, RunView, digest, view_digest
+from orchestrator.tracking.views import (
+    PARENT_TAG,
+    SWEEP,
+    TAG,
+    Draft,
+    Key,
+    RunView,
+    digest,
+    view_digest,
+)
 
 if TYPE_CHECKING:
     from orchestrator.tracking.mlflow_server import FoundRun, Server

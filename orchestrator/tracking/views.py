@@ -25,6 +25,7 @@ MAX_TAG = 8000
 MAX_DATASET_DIGEST = 36
 
 Key = tuple[str, ...]
+SWEEP: Key = ("sweep",)
 """`("sweep",)`, `("arm", name)` or `("replicate", arm, trial id)`."""
 
 
