@@ -8,7 +8,8 @@ Command    python sweeps/adaptor_lambda.py --demo
 Cost       --demo: 36 trials of about 12 s on one CPU core.
 Expected   The paper: 70.5 % without, 70.5 % at 0.2, 71.5 % at 0.005 on Kinetics-Sounds. One
            contrast is declared, the paper's claim for 0.005; the other doses draw the curve.
-Result     See the README for what was measured, with its spread.
+Result     --demo on ESC-10, fold 1, 6 seeds: 74.2 +- 3.1 % without, +0.4 +- 1.8 points at 0.005
+           (p 1): not distinguishable. No full-size result yet.
 """
 
 from orchestrator import baselines, cli
