@@ -93,6 +93,7 @@ def test_killed_worker_resumes_to_the_same_bits(ray_here, tmp_path):
         np.testing.assert_array_equal(ours.logits, theirs.logits)
 
 
+@pytest.mark.slow
 def test_killed_worker_of_two_resumes_to_the_same_losses(ray_here, tmp_path):
     experiment = tiny.experiment(epochs=4)
     calm, _, _ = run(experiment, tmp_path / "calm", Runtime(num_workers=2))
