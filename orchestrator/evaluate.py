@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -113,10 +112,3 @@ def evaluate(
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Return the mixed-precision context of a precision."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
-
-
-def peak_memory_mb(device: torch.device) -> float:
-    """Return the peak memory in MB: of the device on CUDA, of this process on the CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

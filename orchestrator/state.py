@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 OPTIMIZER = "optimizer."
+
+
+class Checkpoints(Protocol):
+    """Where a training keeps its state between epochs."""
+
+    def load(self, which: str) -> tuple[Mapping[str, Tensor], Mapping[str, Any]] | None:
+        """Return the tensors and facts saved under `last` or `best`, or None."""
+        ...
+
+    def save(self, which: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Keep them, in place of what was there."""
+        ...
+
+
+@dataclass(frozen=True)
+class Initial:
+    """Weights to start from: name -> tensor, and where they are from."""
+
+    state: Mapping[str, Tensor]
+    source: str
 
 
 def pack_state(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> dict[str, Tensor]:

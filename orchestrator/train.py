@@ -11,8 +11,7 @@ import math
 import statistics
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,34 +25,15 @@ from orchestrator.config import Experiment
 from orchestrator.data.samplers import clip_seeds, epoch_order, shard
 from orchestrator.distributed import Group
 from orchestrator.errors import TrainingError
-from orchestrator.evaluate import Clips, autocast, build, evaluate, peak_memory_mb
+from orchestrator.evaluate import Clips, autocast, build, evaluate
+from orchestrator.memory import peak_memory_mb, reset_peak_memory
 from orchestrator.metrics import keys
 from orchestrator.predictions import Predictions
 from orchestrator.records import EpochRecord
-from orchestrator.state import model_state, pack_state, unpack_state
+from orchestrator.state import Checkpoints, Initial, model_state, pack_state, unpack_state
 
 STATISTICS_BATCH = 64
 _statistics: dict[tuple[Any, ...], tuple[float, float]] = {}
-
-
-class Checkpoints(Protocol):
-    """Where a training keeps its state between epochs."""
-
-    def load(self, which: str) -> tuple[Mapping[str, Tensor], Mapping[str, Any]] | None:
-        """Return the tensors and facts saved under `last` or `best`, or None."""
-        ...
-
-    def save(self, which: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-        """Keep them, in place of what was there."""
-        ...
-
-
-@dataclass(frozen=True)
-class Initial:
-    """Weights to start from: name -> tensor, and where they are from."""
-
-    state: Mapping[str, Tensor]
-    source: str
 
 
 class Trainer:
@@ -92,6 +72,7 @@ class Trainer:
         self.clips = clips
         self.checkpoints = checkpoints
         self.device = torch.device(device)
+        reset_peak_memory(self.device)
         self.group = group or Group()
         self.num_samples = int(clips.num_samples.max())
         self.train_indices, self.val_indices = clips.split(experiment.fold)
@@ -157,7 +138,7 @@ class Trainer:
             self.predictions["last"] = predictions
             if better:
                 self.best_epoch, self.predictions["best"] = epoch, predictions
-            self._save(better)
+            self._save(better=better, optimizer=self.optimizer)
             yield record
 
     @property
@@ -181,6 +162,10 @@ class Trainer:
             self.predictions["best"] = self._evaluate(self.best_epoch)
             self.chain.load_state_dict(model_state(last))
         return self.predictions
+
+    def seal(self) -> None:
+        """Let go of the optimizer's state, two thirds of a checkpoint, once all is recorded."""
+        self._save(better=False, optimizer=None)
 
     def _evaluate(self, epoch: int) -> Predictions:
         return evaluate(
@@ -262,7 +247,7 @@ class Trainer:
     def _top1_of(self, epoch: int) -> float:
         return self.records[epoch - 1].metrics[keys.VAL_TOP1]
 
-    def _save(self, better: bool) -> None:
+    def _save(self, *, better: bool, optimizer: torch.optim.Optimizer | None) -> None:
         if not self.group.leads:
             return
         facts = {
@@ -273,7 +258,7 @@ class Trainer:
         }
         if better:
             self.checkpoints.save("best", pack_state(self.chain, None), facts)
-        self.checkpoints.save("last", pack_state(self.chain, self.optimizer), facts)
+        self.checkpoints.save("last", pack_state(self.chain, optimizer), facts)
 
     def _resume(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         unpack_state(tensors, self.chain, self.optimizer)

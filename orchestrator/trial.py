@@ -23,8 +23,9 @@ from orchestrator.records import Cost, EpochRecord, Status, TrialRecord
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from orchestrator.state import Initial
     from orchestrator.store import Store
-    from orchestrator.train import Initial, Trainer
+    from orchestrator.train import Trainer
 
 WHICH: tuple[Literal["last"], Literal["best"]] = ("last", "best")
 
@@ -37,7 +38,7 @@ class TrialCheckpoints:
     trial_id: str
 
     def load(self, which: Any) -> tuple[Mapping[str, Tensor], Mapping[str, Any]] | None:
-        """See `orchestrator.train.Checkpoints`."""
+        """See `orchestrator.state.Checkpoints`."""
         return self.store.load_checkpoint(self.trial_id, which)
 
     def save(self, which: Any, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
@@ -110,6 +111,7 @@ class TrialRun:
                 raise  # the other workers wait for this one
             return record
         self._write(record, group)
+        trainer.seal()
         return record
 
     def _build(self, group: Group) -> Trainer:
@@ -128,7 +130,7 @@ class TrialRun:
         )
 
     def _initial(self) -> Initial | None:
-        from orchestrator.train import Initial
+        from orchestrator.state import Initial
 
         initial = self.experiment.initial
         if initial.name == "trial":

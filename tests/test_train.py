@@ -12,9 +12,9 @@ from orchestrator.optim import adam_w, cosine
 from orchestrator.overrides import override
 from orchestrator.predictions import Predictions
 from orchestrator.records import Status
-from orchestrator.state import backbone_state
+from orchestrator.state import Initial, backbone_state
 from orchestrator.store import Store
-from orchestrator.train import Initial, Trainer
+from orchestrator.train import Trainer
 from orchestrator.trial import TrialCheckpoints, TrialRun
 from tests import tiny
 
@@ -128,6 +128,8 @@ def test_trial_record_says_what_a_report_needs(store):
     predictions = store.read_predictions(experiment.id, "last")
     assert predictions is not None
     assert predictions.top_k(1) == record.metrics_at("last")["val/top1"]
+    tensors, _ = store.load_checkpoint(experiment.id, "last")
+    assert not any(name.startswith("optimizer.") for name in tensors)
     best = max(record.epochs, key=lambda e: e.metrics["val/top1"])
     assert record.metrics_at("best") == best.metrics
 
