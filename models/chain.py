@@ -22,6 +22,12 @@ class Chain(nn.Module):
 
     Everything before the model runs in float32, inside autocast too: the adaptor's share of the
     features (0.005) is below the resolution of bfloat16.
+
+    A model with `normalises_input = True` has a batch norm in front (HTS-AT, PANNs) and gets the
+    front end's output as it is, so that published weights keep their meaning; any front end can
+    stand before any model. The statistics then only give the value of masks: their mean, which
+    is what such a norm turns into 0. Before other models masks take the value of padding
+    (`padding_value` of the front end, in its units).
     """
 
     mean: Tensor
@@ -48,6 +54,8 @@ class Chain(nn.Module):
     def set_normalisation(self, mean: float, std: float) -> None:
         """Set the statistics of (features - mean) / (2 std), the AST rule.
 
+        Before a model that normalises its input they change nothing in evaluation.
+
         Args:
             mean: mean of the front end's output on the training clips.
             std: standard deviation of the same; see `models.frontends.feature_statistics`.
@@ -73,9 +81,12 @@ class Chain(nn.Module):
         if self.training and clip_seeds is None:
             clip_seeds = draw_clip_seeds(len(waveform), waveform.device)
         with full_precision(waveform):
-            features = (self.frontend(waveform) - self.mean) / (2 * self.std)
+            features, padding = self.frontend(waveform), self.mean
+            if not getattr(self.model, "normalises_input", False):
+                features = (features - self.mean) / (2 * self.std)
+                padding_value = getattr(self.frontend, "padding_value", 0.0)
+                padding = (padding_value - self.mean) / (2 * self.std)
             if self.training:
-                padding = -self.mean / (2 * self.std)
                 features = self.augmentation(features, clip_seeds=clip_seeds, padding=padding)
             return self.transform(features, clip_seeds=clip_seeds)
 

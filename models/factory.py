@@ -18,6 +18,8 @@ _FRONTENDS: dict[str, tuple[str, dict[str, Any]]] = {
         "kaldi_fbank",
         {"n_mels": 64, "num_frames": 128, "frame_length_ms": 50.0, "frame_shift_ms": 40.0},
     ),
+    "htsat": ("log_mel", {}),
+    "htsat_laptop": ("log_mel", {"hop_length": 640}),
 }
 _TRANSFORMS = {"": "identity", "datar": "adaptor"}
 

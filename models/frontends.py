@@ -27,6 +27,7 @@ class KaldiFbank(nn.Module):
     """
 
     num_channels = 1
+    padding_value = 0.0
     window: Tensor
     filters: Tensor
 

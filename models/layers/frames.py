@@ -1,0 +1,68 @@
+"""Changing the number of frames of a spectrogram: stretching and random crops.
+
+CUDA's bicubic kernel adds gradients in any order, and torch refuses it under
+`torch.use_deterministic_algorithms(True)`. There four gathered taps take over, whose gradient
+torch sums in a fixed order.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# Of the cubic convolution kernel, as in torch.nn.functional.interpolate.
+_A = -0.75
+
+
+def stretch_frames(x: Tensor, size: int) -> Tensor:
+    """Resize the last axis by cubic convolution; the first and last frame stay what they are.
+
+    Args:
+        x: (batch, channels, mels, frames).
+        size: frames of the output.
+
+    Returns:
+        (batch, channels, mels, size), as of `interpolate(mode="bicubic", align_corners=True)`.
+    """
+    if x.is_cuda and torch.are_deterministic_algorithms_enabled():
+        return stretch_by_taps(x, size)
+    return functional.interpolate(x, (x.shape[2], size), mode="bicubic", align_corners=True)
+
+
+def stretch_by_taps(x: Tensor, size: int) -> Tensor:
+    """Do what `stretch_frames` does as a weighted sum of four frames around each place."""
+    frames = x.shape[-1]
+    place = torch.arange(size, device=x.device, dtype=x.dtype) * ((frames - 1) / max(size - 1, 1))
+    start = place.floor()
+    t = place - start
+    weights = (_outer(t + 1), _inner(t), _inner(1 - t), _outer(2 - t))
+    terms = [
+        x[..., (start.long() + tap - 1).clamp(0, frames - 1)] * weight
+        for tap, weight in enumerate(weights)
+    ]
+    return torch.stack(terms).sum(dim=0)
+
+
+def random_crops(x: Tensor, size: int) -> Tensor:
+    """Cut every clip at a random place of its own, drawn from the global generator.
+
+    Args:
+        x: (batch, channels, mels, frames), more frames than `size`.
+        size: frames of the output.
+
+    Returns:
+        (batch, channels, mels, size).
+    """
+    starts = torch.randint(0, x.shape[3] - size, (len(x), 1), device=x.device)
+    places = starts + torch.arange(size, device=x.device)
+    clips = torch.arange(len(x), device=x.device)[:, None]
+    return x.permute(0, 3, 1, 2)[clips, places].permute(0, 2, 3, 1)
+
+
+def _inner(distance: Tensor) -> Tensor:
+    return ((_A + 2) * distance - (_A + 3)) * distance * distance + 1
+
+
+def _outer(distance: Tensor) -> Tensor:
+    return ((_A * distance - 5 * _A) * distance + 8 * _A) * distance - 4 * _A

@@ -1,0 +1,184 @@
+"""The log-mel front end of PANNs and HTS-AT, batched on the device that trains."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.errors import ModelError
+from models.precision import full_precision
+from models.registry import register
+
+_FLOOR = 1e-10
+# Slaney's mel scale: linear up to 1000 Hz, then 27 steps for every factor of 6.4.
+_HERTZ_PER_MEL = 200 / 3
+_BREAK_HERTZ = 1000.0
+_BREAK_MEL = _BREAK_HERTZ / _HERTZ_PER_MEL
+_LOG_STEP = math.log(6.4) / 27
+
+
+@register("frontend")
+class LogMel(nn.Module):
+    """Log-mel spectrogram in decibels with the settings of PANNs and HTS-AT.
+
+    Reflect padding of half an FFT on both sides, periodic Hann window, power, Slaney's mel filters
+    of unit area, 10 log10(max(power, 1e-10)). A clip of N samples gives N // hop_length + 1
+    frames, ten seconds 1001.
+
+    Source: torchlibrosa 0.1.0 (`Spectrogram`, `LogmelFilterBank` with top_db=None), as both
+    papers' code uses it (RetroCirce/HTS-Audio-Transformer 2e29471, qiuqiangkong/
+    audioset_tagging_cnn d2f4b8c). Theirs is a convolution with the Fourier matrix, this a fast
+    transform: equal up to rounding. Always float32, inside autocast too. A model of these
+    families normalises for itself (`normalises_input`, see `models.chain.Chain`).
+    """
+
+    num_channels = 1
+    padding_value = 10 * math.log10(_FLOOR)
+    window: Tensor
+    filters: Tensor
+
+    def __init__(
+        self,
+        *,
+        sample_rate: int = 32000,
+        n_fft: int = 1024,
+        win_length: int = 1024,
+        hop_length: int = 320,
+        n_mels: int = 64,
+        f_min: float = 50.0,
+        f_max: float = 14000.0,
+        num_frames: int = 0,
+    ) -> None:
+        """Precompute the window and the filters.
+
+        Args:
+            sample_rate: rate of the clips in Hz.
+            n_fft: size of the Fourier transform in samples.
+            win_length: length of the window in samples, in the middle of `n_fft`.
+            hop_length: samples between two frames.
+            n_mels: number of mel filters.
+            f_min: lower edge of the first filter in Hz.
+            f_max: upper edge of the last filter in Hz. Above half the sample rate the last
+                filters are empty and their rows constant, with a warning: the published HTS-AT
+                for 16000 Hz is like that.
+            num_frames: 0 gives as many frames as the clip has; otherwise shorter clips are padded
+                with silence (-100 dB) and longer ones cut. HTS-AT and PANNs take any length.
+
+        Raises:
+            ModelError: sizes or frequencies that make no filterbank.
+        """
+        super().__init__()
+        if not 2 <= win_length <= n_fft or hop_length < 1 or n_mels < 1 or num_frames < 0:
+            raise ModelError(
+                f"no spectrogram has n_fft={n_fft}, win_length={win_length}, "
+                f"hop_length={hop_length}, n_mels={n_mels}, num_frames={num_frames}: "
+                "2 <= win_length <= n_fft, hop_length and n_mels are >= 1, num_frames is >= 0"
+            )
+        nyquist = sample_rate / 2
+        if not 0 <= f_min < min(f_max, nyquist):
+            raise ModelError(
+                f"f_min={f_min} and f_max={f_max} Hz do not fit: 0 <= f_min < f_max, and f_min is "
+                f"below {nyquist:g} (half the sample rate)"
+            )
+        self.sample_rate = sample_rate
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.n_mels = n_mels
+        self.num_frames = num_frames
+        before = (n_fft - win_length) // 2
+        window = functional.pad(
+            torch.hann_window(win_length, dtype=torch.float64),
+            (before, n_fft - win_length - before),
+        )
+        self.register_buffer("window", window.float(), persistent=False)
+        filters = slaney_mel_filters(
+            n_mels=n_mels, n_fft=n_fft, sample_rate=sample_rate, f_min=f_min, f_max=f_max
+        )
+        self.register_buffer("filters", filters, persistent=False)
+        if empty := int((filters == 0).all(dim=0).sum()):
+            warnings.warn(
+                f"{empty} of {n_mels} mel filters are empty, their rows are constant: lower f_max "
+                f"({f_max:g} Hz, half the sample rate is {nyquist:g}) or n_mels, or raise n_fft",
+                stacklevel=2,
+            )
+
+    @property
+    def output_size(self) -> tuple[int, int]:
+        """Size of the output: (n_mels, num_frames); 0 frames stand for any number."""
+        return self.n_mels, self.num_frames
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Compute the features of a batch of clips of equal length.
+
+        Args:
+            waveform: (batch, time) in [-1, 1].
+
+        Returns:
+            (batch, 1, n_mels, frames) float32 in decibels.
+
+        Raises:
+            ModelError: the shape is another, or the clips are too short to be reflected.
+        """
+        if waveform.dim() != 2:
+            raise ModelError(f"a waveform is (batch, time), not {tuple(waveform.shape)}")
+        if waveform.shape[1] <= self.n_fft // 2:
+            raise ModelError(
+                f"the clips have {waveform.shape[1]} samples, too few to be reflected by "
+                f"{self.n_fft // 2}; pad them to {self.n_fft // 2 + 1} or more"
+            )
+        with full_precision(waveform):
+            waveform = waveform.float()
+            if waveform.is_cpu and not torch.compiler.is_compiling():
+                # The frames of one clip stay in the cache.
+                features = torch.cat([self._features(clip) for clip in waveform.split(1)])
+            else:
+                features = self._features(waveform)
+        missing = self.num_frames - features.shape[1]
+        if self.num_frames and missing > 0:
+            features = functional.pad(features, (0, 0, 0, missing), value=self.padding_value)
+        return features.transpose(1, 2).unsqueeze(1).contiguous()
+
+    def _features(self, waveform: Tensor) -> Tensor:
+        half = self.n_fft // 2
+        padded = functional.pad(waveform[:, None], (half, half), mode="reflect")[:, 0]
+        frames = padded.unfold(1, self.n_fft, self.hop_length)
+        if self.num_frames:
+            frames = frames[:, : self.num_frames]
+        spectrum = torch.view_as_real(torch.fft.rfft(frames * self.window))
+        power = spectrum.square().sum(dim=3) @ self.filters
+        return 10 * power.clamp_min(_FLOOR).log10()
+
+
+def slaney_mel_filters(
+    *, n_mels: int, n_fft: int, sample_rate: int, f_min: float, f_max: float
+) -> Tensor:
+    """Triangles over frequency with corners equally spaced in Slaney's mel, each of area 1 per Hz.
+
+    Equal to `librosa.filters.mel` with its defaults (htk=False, norm="slaney").
+
+    Returns:
+        (n_fft // 2 + 1, n_mels) float32.
+    """
+    low, high = _mel(f_min), _mel(f_max)
+    mel = torch.linspace(low, high, n_mels + 2, dtype=torch.float64)
+    corners = torch.where(
+        mel < _BREAK_MEL,
+        mel * _HERTZ_PER_MEL,
+        _BREAK_HERTZ * torch.exp(_LOG_STEP * (mel - _BREAK_MEL)),
+    )
+    hertz = torch.arange(n_fft // 2 + 1, dtype=torch.float64)[:, None] * sample_rate / n_fft
+    left, centre, right = corners[:-2], corners[1:-1], corners[2:]
+    rising = (hertz - left) / (centre - left)
+    falling = (right - hertz) / (right - centre)
+    triangles = torch.minimum(rising, falling).clamp_min(0)
+    return (triangles * (2 / (right - left))).float()
+
+
+def _mel(hertz: float) -> float:
+    if hertz < _BREAK_HERTZ:
+        return hertz / _HERTZ_PER_MEL
+    return _BREAK_MEL + math.log(hertz / _BREAK_HERTZ) / _LOG_STEP
