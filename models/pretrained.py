@@ -3,7 +3,8 @@
 A model family joins by three members: `rename_published(state)` gives a published state the
 model's own names, or returns None if the state is none of the family's; `fit_parameter(name,
 value, shape)` resizes a parameter, or returns None; `head_parameters` names what depends on the
-number of classes. A family without them loads its own checkpoints only.
+number of classes. A fourth, `unused_published`, may say why names that begin so are skipped. A
+family without them loads its own checkpoints only.
 """
 
 from __future__ import annotations
@@ -106,10 +107,12 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], *, source: str) ->
     chosen: dict[str, Tensor] = {}
     resized: dict[str, str] = {}
     skipped = dict(outside)
+    unused = getattr(target, "unused_published", {}) if published else {}
     unfit = []
     for name, value in state.items():
         if name not in own:
-            skipped[name] = "the model has no such parameter"
+            why = (reason for start, reason in unused.items() if name.startswith(start))
+            skipped[name] = next(why, "the model has no such parameter")
         elif value.shape == own[name].shape:
             chosen[name] = value
         elif name in heads:
