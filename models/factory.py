@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 # beginning counts. An experiment states them itself.
 _FRONTENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "": ("kaldi_fbank", {}),
+    "ast_laptop": (
+        "kaldi_fbank",
+        {"n_mels": 64, "num_frames": 128, "frame_length_ms": 50.0, "frame_shift_ms": 40.0},
+    ),
     "datar": ("kaldi_fbank", {"sample_rate": 43000}),
     "datar_laptop": (
         "kaldi_fbank",
