@@ -62,3 +62,39 @@ def ast_shapes(*, dim, depth, num_patches, num_classes):
 
 def _layer(name, *shape):
     return {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+
+
+def panns_shapes(*, blocks, dim, num_classes, n_mels=64, resnet=(), attention=False):
+    """Name -> shape of a PANNs file; `blocks`: (name, in, out, kernel, convolutions)."""
+    shapes = {
+        "spectrogram_extractor.stft.conv_real.weight": (513, 1, 1024),
+        "logmel_extractor.melW": (513, n_mels),
+    }
+    shapes |= _batch_norm("bn0", n_mels)
+    for name, in_dim, out_dim, kernel, convs in blocks:
+        for i in range(convs):
+            width = out_dim if i else in_dim
+            shapes[f"{name}.conv{i + 1}.weight"] = (out_dim, width, kernel, kernel)
+            shapes |= _batch_norm(f"{name}.bn{i + 1}", out_dim)
+    in_dim = blocks[0][2]
+    for row, (out_dim, depth) in enumerate(resnet):
+        for i in range(depth):
+            block = f"resnet.layer{row + 1}.{i}"
+            for j, width in enumerate((in_dim, out_dim)):
+                shapes[f"{block}.conv{j + 1}.weight"] = (out_dim, width, 3, 3)
+                shapes |= _batch_norm(f"{block}.bn{j + 1}", out_dim)
+            if in_dim != out_dim:
+                shapes[f"{block}.downsample.1.weight"] = (out_dim, in_dim, 1, 1)
+                shapes |= _batch_norm(f"{block}.downsample.2", out_dim)
+            in_dim = out_dim
+    shapes |= _layer("fc1", dim, dim)
+    if not attention:
+        return shapes | _layer("fc_audioset", num_classes, dim)
+    for name in ("att", "cla"):
+        shapes |= _layer(f"att_block.{name}", num_classes, dim, 1)
+    return shapes | _batch_norm("att_block.bn_att", num_classes)
+
+
+def _batch_norm(name, dim):
+    statistics = {f"{name}.{kind}": (dim,) for kind in ("running_mean", "running_var")}
+    return _layer(name, dim) | statistics | {f"{name}.num_batches_tracked": ()}
