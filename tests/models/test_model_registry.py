@@ -46,6 +46,18 @@ def test_names_are_these():
         ("model", "datar_small"),
         ("model", "datar_base"),
         ("model", "datar_laptop"),
+        ("model", "ast_tiny"),
+        ("model", "ast_small"),
+        ("model", "ast_base"),
+        ("model", "ast_laptop"),
+        ("model", "cnn6"),
+        ("model", "cnn6_laptop"),
+        ("model", "cnn10"),
+        ("model", "cnn14"),
+        ("model", "cnn14_decision_level_max"),
+        ("model", "cnn14_decision_level_avg"),
+        ("model", "cnn14_decision_level_att"),
+        ("model", "resnet38"),
     }
 
 

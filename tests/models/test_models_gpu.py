@@ -23,12 +23,17 @@ def pair(request):
     """The same model on the CPU and on the device, and clips for it."""
     built = models.create_model(request.param, num_classes=10).eval()
     built.set_normalisation(-4.0, 4.0)
+    for name, parameter in built.named_parameters():
+        if name.endswith("weight") and not parameter.any():
+            torch.nn.init.ones_(parameter)  # gains that start at 0 hide what is behind them
     moved = models.create_model(request.param, num_classes=10).eval().cuda()
     moved.load_state_dict(built.state_dict())
     return built, moved, clips(built)
 
 
-def test_cuda_outputs_equal_the_cpu(pair):
+def test_cuda_outputs_equal_the_cpu(pair, monkeypatch):
+    # Convolutions take shorter mantissas by default.
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     on_cpu, on_gpu, waveform = pair
     with torch.no_grad():
         expected, actual = on_cpu(waveform)[0], on_gpu(waveform.cuda())[0].cpu()
@@ -42,7 +47,8 @@ def test_cuda_backward_in_bfloat16_autocast_reaches_every_parameter(pair):
     assert logits.isfinite().all()
     logits.float().square().sum().backward()
     idle = [n for n, p in on_gpu.named_parameters() if p.grad is None or not p.grad.any()]
-    assert idle == []
+    # A softmax over time cancels the bias of its scores.
+    assert set(idle) <= {"model.attention.bias"}
     assert all(p.grad.isfinite().all() for p in on_gpu.parameters())
 
 

@@ -1,0 +1,171 @@
+"""The networks of PANNs: convolution blocks on a spectrogram, pooled over time.
+
+B batch, C channels, T time (frames), F frequency (mels). Inside, maps are (B, C, T, F), the
+authors' order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.errors import ModelError
+from models.output import Output
+from models.panns_weights import UNUSED, rename_panns_state
+
+Pooling = Literal["embedding", "max", "avg", "att"]
+
+
+class Panns(nn.Module):
+    """Classifies spectrograms from a map that a sequence of stages makes of them.
+
+    With `pooling="embedding"` time is pooled before the two linear layers (maximum plus mean).
+    The others classify every time step and combine the probabilities of the steps: their maximum,
+    their mean, or their mean with weights that each class learns. These models return logits of
+    frames too.
+    """
+
+    unused_published = UNUSED
+
+    def __init__(
+        self,
+        num_channels: int,
+        input_size: tuple[int, int],
+        num_classes: int,
+        *,
+        stages: Sequence[nn.Module],
+        dim: int,
+        step: int,
+        dropout: float,
+        head_dropout: float,
+        pooling: Pooling,
+    ) -> None:
+        """Draw Xavier-uniform weights, zero biases.
+
+        Args:
+            num_channels: channels of the spectrogram.
+            input_size: (mels, frames). The mels are fixed by the norm over them, the frames are
+                not: any number of `step` or more will do.
+            num_classes: size of the logits.
+            stages: modules from (B, num_channels, T, F) to (B, dim, T / step, F / step), a
+                dropout after each. A stage may be a sequence of blocks.
+            dim: channels of the last stage, and width of the linear layer.
+            step: frames, and mels, that one place of the last map stands for.
+            dropout: rate after every stage.
+            head_dropout: rate before the linear layer; before the classifier too in models of
+                frames.
+            pooling: how clips are made of time steps.
+
+        Raises:
+            ModelError: the input is smaller than `step`, or a rate is no probability.
+        """
+        super().__init__()
+        if min(input_size) < step:
+            raise ModelError(
+                f"(mels, frames) = {tuple(input_size)} leaves nothing: each is {step} or more"
+            )
+        for name, rate in (("dropout", dropout), ("head_dropout", head_dropout)):
+            if not 0 <= rate < 1:
+                raise ModelError(f"{name}={rate}: a probability in [0, 1)")
+        self.num_channels = num_channels
+        self.n_mels = input_size[0]
+        self.step = step
+        self.dropout = dropout
+        self.head_dropout = head_dropout
+        self.pooling = pooling
+        self.mel_norm = nn.BatchNorm1d(self.n_mels)
+        self.stages = nn.ModuleList(stages)
+        self.embed = nn.Linear(dim, dim)
+        self.head = nn.Linear(dim, num_classes)
+        self.attention = nn.Linear(dim, num_classes) if pooling == "att" else None
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    @property
+    def head_parameters(self) -> tuple[str, ...]:
+        """What depends on the number of classes."""
+        heads = ("head",) if self.attention is None else ("head", "attention")
+        return tuple(f"{head}.{kind}" for head in heads for kind in ("weight", "bias"))
+
+    def forward(self, features: Tensor) -> Output:
+        """Classify a batch of spectrograms.
+
+        Args:
+            features: (B, num_channels, mels, frames), natural logarithm or decibel as trained;
+                the norm over mels learns their scale.
+
+        Returns:
+            `Output` with clip_logits (B, num_classes). Models of frames add frame_logits
+            (B, frames, num_classes), constant over `step` frames, the last step lasting to the
+            end.
+
+        Raises:
+            ModelError: the number of mels is another, or there are too few frames.
+        """
+        mels, frames = features.shape[2:]
+        if mels != self.n_mels or frames < self.step:
+            raise ModelError(
+                f"the model takes {self.n_mels} mels and {self.step} frames or more, not "
+                f"({mels}, {frames})"
+            )
+        # In three dimensions: for maps of width 1 the two-dimensional norm of torch 2.11 has wrong
+        # gradients on a CPU, depending on strides.
+        x = self.mel_norm(features.transpose(1, 2).flatten(2))
+        x = x.unflatten(2, (features.shape[1], frames)).permute(0, 2, 3, 1)
+        for stage in self.stages:
+            x = functional.dropout(stage(x), self.dropout, self.training)
+        x = x.mean(dim=3)  # (B, dim, steps)
+        if self.pooling == "embedding":
+            return Output(self.head(self._embed(x.amax(dim=2) + x.mean(dim=2))))
+        x = self._embed(_smooth(x).transpose(1, 2))
+        x = functional.dropout(x, self.head_dropout, self.training)
+        logits = self.head(x).float()
+        if self.pooling == "max":
+            clip = logits.amax(dim=1)
+        else:
+            scores = None if self.attention is None else self.attention(x).float().clamp(-10, 10)
+            clip = mean_probability_logits(logits, scores)
+        last = logits[:, -1:].expand(-1, frames - self.step * logits.shape[1], -1)
+        repeated = logits.repeat_interleave(self.step, dim=1)
+        return Output(clip, torch.cat([repeated, last], dim=1))
+
+    def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+        """Give a state of the authors' files this model's names."""
+        return rename_panns_state(state, num_channels=self.num_channels)
+
+    def _embed(self, x: Tensor) -> Tensor:
+        x = functional.dropout(x, self.head_dropout, self.training)
+        return functional.relu(self.embed(x))
+
+
+def mean_probability_logits(logits: Tensor, scores: Tensor | None) -> Tensor:
+    """Logits of the mean over time of sigmoid(logits), without leaving the logarithm.
+
+    Args:
+        logits: (B, steps, classes).
+        scores: (B, steps, classes), by whose softmax over time the mean is weighted; None for
+            equal weights.
+
+    Returns:
+        (B, classes).
+    """
+    weights = 0.0 if scores is None else functional.log_softmax(scores, dim=1)
+    yes, no = (functional.logsigmoid(sign * logits) + weights for sign in (1, -1))
+    return torch.logsumexp(yes, dim=1) - torch.logsumexp(no, dim=1)
+
+
+def _smooth(x: Tensor) -> Tensor:
+    """Maximum plus mean of three neighbours in time, zeros counted: (B, C, steps), 0 or more."""
+    steps = x.shape[2]
+    # No value is less than the zeros at the edges. In slices, as the gradient of max pooling has
+    # no fixed order on CUDA.
+    padded = functional.pad(x, (1, 1))
+    largest = torch.maximum(torch.maximum(padded[..., :steps], x), padded[..., 2:])
+    return largest + functional.avg_pool1d(x, 3, stride=1, padding=1)
