@@ -15,7 +15,7 @@ READY := .venv/.ready
 .PHONY: demo test test-slow lint format lock clean
 
 demo: $(READY)
-	.venv/bin/python $(SWEEP) --demo --store $(STORE) $(if $(DATA),--data-root $(DATA))
+	.venv/bin/python $(SWEEP) --demo --store "$(STORE)" $(if $(DATA),--data-root "$(DATA)")
 
 test: $(READY)
 	.venv/bin/python -m pytest -m "not slow and not gpu"

@@ -9,15 +9,6 @@ from models.registry import names
 if TYPE_CHECKING:
     from models.chain import Chain
 
-# The frames and mels of PANNs at 32 kHz. Published weights expect another scale, `models.panns`.
-_PANNS: dict[str, Any] = {
-    "sample_rate": 32000,
-    "n_mels": 64,
-    "num_frames": 1001,
-    "frame_length_ms": 32.0,
-    "f_min": 50.0,
-    "f_max": 14000.0,
-}
 # The front end and transform of a family, by the beginning of the model's name; the longest
 # beginning counts. An experiment states them itself.
 _FRONTENDS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -26,12 +17,9 @@ _FRONTENDS: dict[str, tuple[str, dict[str, Any]]] = {
         "kaldi_fbank",
         {"n_mels": 64, "num_frames": 128, "frame_length_ms": 50.0, "frame_shift_ms": 40.0},
     ),
-    "cnn": ("kaldi_fbank", _PANNS),
-    "cnn6_laptop": (
-        "kaldi_fbank",
-        {"n_mels": 64, "num_frames": 128, "frame_length_ms": 50.0, "frame_shift_ms": 40.0},
-    ),
-    "resnet38": ("kaldi_fbank", _PANNS),
+    "cnn": ("log_mel", {}),
+    "cnn6_laptop": ("log_mel", {"hop_length": 640}),
+    "resnet38": ("log_mel", {}),
     "datar": ("kaldi_fbank", {"sample_rate": 43000}),
     "datar_laptop": (
         "kaldi_fbank",

@@ -15,7 +15,7 @@ The models that score frames are in `models.panns_frames`.
 Published weights expect log-mel features in decibel, 10 log10(max(power, 1e-10)), of audio at
 32 kHz: a centred, reflected periodic Hann window, `n_fft` and `win_length` 1024, `hop_length` 320,
 64 Slaney mels (area 1) from 50 to 14000 Hz, thus 1001 frames for ten seconds. The norm over mels
-stands for the normalisation: leave `Chain.set_normalisation` alone with them.
+stands for the normalisation, so the chain hands them the front end's output as it is.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ import difflib
 import functools
 import importlib
 import importlib.util
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ KINDS = (
 )
 PACKAGES = ("models", "orchestrator")
 REQUIRED = "<required>"
+SOURCE = "module_digest"
+"""The argument under which an experiment pins the source of a part named `module:attribute`."""
 
 _T = TypeVar("_T", bound=Callable[..., Any])
 _registered: dict[tuple[str, str], Callable[..., Any]] = {}
@@ -121,6 +124,15 @@ def create(kind: str, name: str, *context: Any, **arguments: Any) -> Any:
             raise RegistryError(
                 f"{kind} {name!r} cannot be imported: {error}. Its module must be installed on "
                 "every host"
+            ) from error
+        arguments.pop(SOURCE, None)
+        try:
+            inspect.signature(part).bind(*context, **arguments)
+        except TypeError as error:
+            raise RegistryError(
+                f"{kind} {name!r} cannot be called: {error}; its signature is "
+                f"{inspect.signature(part)}, and before the keyword arguments it gets "
+                f"{len(context)} positional ones from the chain"
             ) from error
         return part(*context, **arguments)
     entry = lookup(kind, name)

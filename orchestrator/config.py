@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.util
 import json
 import math
 import typing
@@ -230,9 +231,26 @@ def check(experiment: Experiment) -> tuple[Experiment, list[str]]:
     return Experiment(**values), mistakes
 
 
+def _with_source(kind: str, component: Component, mistakes: list[str]) -> Component:
+    """Pin a part of another distribution by the digest of its module, which decides numbers."""
+    module = component.name.partition(":")[0]
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or spec.origin is None:
+        mistakes.append(
+            f"{kind} {component.name!r}: there is no module {module!r} to import; install it, or "
+            "start Python where it lies"
+        )
+        return component
+    digest = File.read(spec.origin).digest.removeprefix("sha256:")[:ID_LENGTH]
+    return component.replace(**{registry.SOURCE: digest})
+
+
 def _complete_component(kind: str, component: Component, mistakes: list[str]) -> Component:
     if ":" in component.name:
-        return component
+        return _with_source(kind, component, mistakes)
     if kind == "initial":
         known: dict[str, Any] = dict(INITIAL)
         types_of = INITIAL.get(component.name, {})

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.ablation import Trial
 from orchestrator.plan import Plan
@@ -19,15 +20,18 @@ from orchestrator.points import read_points, write_points
 from orchestrator.prepare import Ready, packs_of, with_data
 from orchestrator.provenance import now
 from orchestrator.publish import Publisher
-from orchestrator.ray_session import ray_session, require_cluster, terminal
+from orchestrator.ray_session import ray_session, require_resources, terminal
 from orchestrator.records import PlanRecord, Status
 from orchestrator.search import Point
 from orchestrator.store import Store
 
+if TYPE_CHECKING:
+    from orchestrator.proof import Proof
+
 
 def launch(ready: Ready) -> int:
     """Run a sweep to its report; return the exit code."""
-    require_cluster(ready.options.runtime.address)
+    require_resources(ready.options.runtime)
     store = Store.open(ready.options.runtime.store)
     ready = with_pack(ready)
     points = read_points(store, ready.plan.sweep) if ready.search else []
@@ -75,8 +79,8 @@ def with_pack(ready: Ready) -> Ready:
     return ready
 
 
-def prove_arms(ready: Ready) -> list[str]:
-    """Build every arm and prove that it differs; return one line per arm.
+def prove_arms(ready: Ready) -> tuple[Proof, ...]:
+    """Build every arm and prove that it differs from the baseline where it says so.
 
     Raises:
         PlanError: an arm proves nothing.
@@ -84,13 +88,12 @@ def prove_arms(ready: Ready) -> list[str]:
     from orchestrator.proof import prove
 
     assert ready.data is not None
-    proofs = prove(
+    return prove(
         ready.plan,
         num_classes=ready.data.num_classes,
         num_samples=ready.data.num_samples,
         sample_rate=ready.data.sample_rate,
     )
-    return [str(proof) for proof in proofs]
 
 
 def _declare(plan: Plan, ready: Ready, store: Store) -> PlanRecord:
@@ -191,9 +194,14 @@ def _log_path(store: Store, plan: Plan) -> Path:
 
 def check(ready: Ready) -> int:
     """Build every arm and say how it differs from the baseline; return the exit code."""
-    for line in prove_arms(ready if ready.data is not None else with_pack(ready)):
-        print(line)
-    print("every arm differs from the baseline, and only where it says so")
+    baseline, *arms = prove_arms(ready if ready.data is not None else with_pack(ready))
+    for proof in (baseline, *arms):
+        print(proof)
+    shown = sum(proof.shows for proof in arms)
+    if shown == len(arms):
+        print("every arm differs from the baseline, and only where it says so")
+    else:
+        print(f"{shown} of {len(arms)} arms were seen to differ, and only where they say so")
     return 0
 
 

@@ -26,13 +26,15 @@ def print_listing(ready: Ready) -> None:
             text = "the baseline"
         else:
             changed = differences(baseline, plan.experiment(arm))
-            text = changes_as_text({path: new for path, (_, new) in changed.items()})
+            text = changes_as_text({p: new for p, (_, new) in changed.items() if new is not None})
         print(f"  {arm.name:<{width}}  {text}")
     if ready.search is not None:
         print(f"and {ready.search.num_points} points of the search, over")
         for path, values in ready.search.space.items():
             print(f"  {path}: {values}")
     trials = plan.trials()
+    for trial in plan.prerequisite_trials():
+        print(f"first {trial.id}, whose weights arms start from")
     print()
     print(
         f"{_count(len(trials), 'trial')} ({_count(len(plan.arms), 'arm')} x {_blocks(ready)}), "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -158,8 +159,8 @@ def _share(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        value = -1.0
-    if (not 0 <= value < 1 and value != round(value)) or value < 0:
+        value = math.nan
+    if not math.isfinite(value) or value < 0 or (value > 1 and value != round(value)):
         raise argparse.ArgumentTypeError(
             f"{text!r} is neither a fraction below 1 nor a whole number of GPUs"
         )
@@ -173,11 +174,21 @@ def _seeds(text: str) -> tuple[int, ...]:
 
 
 def _folds(text: str) -> tuple[int, ...]:
-    return () if text == "all" else tuple(_count(part) for part in text.split(",") if part)
+    if text == "all":
+        return ()
+    folds = tuple(_count(part) for part in text.split(",") if part)
+    if not folds:
+        raise argparse.ArgumentTypeError(f"{text!r} names no fold")
+    return folds
 
 
 def check_folds(folds: Sequence[int], valid: Sequence[int]) -> None:
-    """Raise a `ConfigError` if a fold is not one of the data set's."""
+    """Raise a `ConfigError` if a fold is not one of the data set's, or its only one."""
+    if len(valid) < 2:
+        raise ConfigError(
+            f"the data set has one fold only ({', '.join(map(str, valid))}): nothing is left to "
+            "train on; divide its clips into at least two"
+        )
     wrong = [fold for fold in folds if fold not in valid]
     if wrong:
         raise ConfigError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.config import (
@@ -44,6 +44,11 @@ def mistakes_of(experiment: Experiment, changes: Mapping[str, Any]) -> list[str]
     """Return every mistake that `override` would raise; an empty list where there is none."""
     changed, mistakes = _override(experiment, changes)
     return [*mistakes, *check(changed)[1]]
+
+
+def whole_parts(paths: Sequence[str]) -> list[str]:
+    """Leave out the arguments of components that are swapped as a whole."""
+    return [path for path in paths if path.partition(".")[0] not in paths or "." not in path]
 
 
 def from_canonical(data: Mapping[str, Any]) -> Experiment:

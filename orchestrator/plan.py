@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -172,6 +173,8 @@ class Plan:
     def _mistakes_of_names(self) -> list[str]:
         mistakes = []
         names = [arm.name for arm in self.arms]
+        if not re.fullmatch(r"[A-Za-z0-9_]+", self.name):
+            mistakes.append(f"its name is {self.name!r}; use letters, digits and _")
         if len(names) < 1:
             mistakes.append("it has no arms; give at least a baseline and one other")
         for name in sorted({name for name in names if names.count(name) > 1}):

@@ -75,6 +75,11 @@ def with_data(ready: Ready, data: PackInfo) -> Ready:
     if folds == ():
         plan = plan.replicate(folds=data.folds)
     check_folds(plan.folds, data.folds)
+    if data.num_classes < 2:
+        raise ConfigError(
+            f"the data set has one class only ({', '.join(data.class_names)}): nothing can be "
+            "told apart"
+        )
     plan = plan.with_base(dataset=dataset)
     search = ready.search.with_plan(plan) if ready.search else None
     return dataclasses.replace(ready, plan=plan, search=search, data=data)

@@ -41,6 +41,8 @@ class SweepProgress:
             console=console,
             disable=not console.is_terminal,
             transient=True,
+            redirect_stdout=False,  # both are the log file while Ray runs
+            redirect_stderr=False,
         )
         self._sweep = self._bar.add_task("trials", total=len(self.trials), note="")
 

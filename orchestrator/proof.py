@@ -14,17 +14,19 @@ import torch
 from torch import Tensor, nn
 
 from models.chain import Chain
-from models.errors import ModelError
-from models.registry import RegistryError, create
+from models.pretrained import load_pretrained
+from models.registry import create
 from models.seeding import derive_seed
 from orchestrator.config import Experiment
 from orchestrator.errors import PlanError
 from orchestrator.evaluate import build
-from orchestrator.overrides import differences
+from orchestrator.overrides import differences, whole_parts
 from orchestrator.plan import Plan
 
 LINKS = ("frontend", "augmentation", "transform", "model")
-SCHEDULED = ("epochs", "schedule", "batch_size", "initial", "dataset", "fold", "selection")
+# What a single step cannot show: it comes with time, with other clips, or with a checkpoint that
+# is trained first.
+LATER = ("epochs", "schedule", "batch_size", "initial", "dataset", "fold", "selection")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +51,23 @@ class Proof:
     step_change: float
     problem: str = ""
 
+    @property
+    def shows(self) -> bool:
+        """Whether one step was enough to see a difference."""
+        return self.output_change > 0 or self.step_change > 0
+
     def __str__(self) -> str:
+        settings = ", ".join(whole_parts(self.settings))
+        if self.settings and not self.shows:
+            return (
+                f"{self.arm}: {self.num_params:,} parameters; differs in {settings}, which one "
+                "step from scratch cannot show"
+            )
         if not self.settings:
             return f"{self.arm}: the baseline, {self.num_params:,} parameters"
         weights = ", ".join(self.new_weights) or "none, all weights start alike"
         return (
-            f"{self.arm}: {self.num_params:,} parameters; differs in {', '.join(self.settings)}; "
+            f"{self.arm}: {self.num_params:,} parameters; differs in {settings}; "
             f"other initial weights in: {weights}; logits differ by up to "
             f"{self.output_change:.2g} before and {self.step_change:.2g} after one step"
         )
@@ -95,8 +108,9 @@ def prove(plan: Plan, *, num_classes: int, num_samples: int, sample_rate: int) -
     for arm in arms:
         try:
             built = _built(plan.experiment(arm), clips, labels, num_classes)
-        except (ModelError, RegistryError) as error:
-            problems.append(f"arm {arm.name!r} cannot be built: {error}")
+        except Exception as error:  # a part of the user's may raise anything
+            said = error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            problems.append(f"arm {arm.name!r} cannot be built: {said}")
             if reference is None:
                 break  # nothing to compare the others with
             continue
@@ -113,6 +127,9 @@ def prove(plan: Plan, *, num_classes: int, num_samples: int, sample_rate: int) -
 
 def _built(experiment: Experiment, clips: Tensor, labels: Tensor, num_classes: int) -> _Built:
     chain = build(experiment, num_classes=num_classes)
+    if experiment.initial.name == "checkpoint":
+        path = experiment.initial.arguments["file"].path
+        load_pretrained(chain, path)
     features = chain.eval().frontend(clips).double()
     chain.set_normalisation(features.mean().item(), max(features.std().item(), 1e-3))
     weights = {
@@ -161,7 +178,8 @@ def _compare(name: str, built: _Built, reference: _Built, *, is_baseline: bool) 
     output_change = (built.before - reference.before).abs().max().item()
     step_change = (built.after - reference.after).abs().max().item()
     problem = ""
-    strays = [link for link in new_weights if link not in changed_links]
+    loaded = "initial" in changed_links
+    strays = [link for link in new_weights if link not in changed_links and not loaded]
     if strays:
         problem = (
             f"changes the initial weights of {', '.join(strays)}, which it does not name; links "
@@ -173,7 +191,7 @@ def _compare(name: str, built: _Built, reference: _Built, *, is_baseline: bool) 
         not is_baseline
         and output_change == 0
         and step_change == 0
-        and not changed_links.intersection(SCHEDULED)
+        and not changed_links.intersection(LATER)
     ):
         problem = (
             f"changes {', '.join(settings)}, but its outputs before and after a training step are "

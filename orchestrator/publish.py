@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+import sys
 from pathlib import Path
 from types import TracebackType
 
@@ -110,7 +112,9 @@ class Publisher:
 
     def _how_to_look(self) -> str:
         if self._uri.startswith("sqlite:"):
-            return f"MLflow: mlflow ui --backend-store-uri {self._uri}"
+            beside = Path(sys.executable).with_name("mlflow")
+            program = "mlflow" if shutil.which("mlflow") else shlex.quote(str(beside))
+            return f"MLflow: {program} ui --backend-store-uri {shlex.quote(self._uri)}"
         return f"MLflow: {self._uri}"
 
     def _folder(self) -> Path:

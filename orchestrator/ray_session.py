@@ -11,9 +11,11 @@ import contextlib
 import io
 import logging
 import os
+import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -33,19 +35,45 @@ QUIET = {
 }
 
 
-def require_cluster(address: str) -> None:
-    """Raise a `ConfigError` at once if nothing listens at `host:port`; Ray would try for minutes.
+def require_resources(runtime: Runtime) -> None:
+    """Raise a `ConfigError` at once for what would otherwise be waited for, perhaps for ever.
 
-    Args:
-        address: of a cluster; empty and `auto` are left to Ray.
+    An address must be one, and something must listen there. Without an address, this machine must
+    have the CPUs and GPUs that one trial asks for; a cluster may grow.
     """
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal():
+    if not runtime.address:
+        _require_here(runtime)
         return
+    host, _, port = runtime.address.removeprefix("ray://").rpartition(":")
+    if runtime.address == "auto":
+        return
+    if not host or not port.isdecimal():
+        raise ConfigError(
+            f"{runtime.address!r} is no address of a Ray cluster (valid: auto, HOST:PORT, "
+            "ray://HOST:PORT); leave --address out to use this machine alone"
+        )
     try:
-        socket.create_connection((host.removeprefix("ray://"), int(port)), CONNECT_S).close()
+        socket.create_connection((host, int(port)), CONNECT_S).close()
     except OSError as error:
-        raise _no_cluster(address, error) from None
+        raise _no_cluster(runtime.address, error) from None
+
+
+def _require_here(runtime: Runtime) -> None:
+    cpus, gpus = os.cpu_count() or 1, 0
+    if runtime.gpus_per_worker > 0:
+        import torch
+
+        gpus = torch.cuda.device_count()
+    workers = runtime.num_workers
+    for kind, wanted, here, flags in (
+        ("GPUs", workers * runtime.gpus_per_worker, gpus, "--num-workers or --gpus-per-worker"),
+        ("CPUs", workers * runtime.cpus_per_worker, cpus, "--num-workers"),
+    ):
+        if wanted > here:
+            raise ConfigError(
+                f"one trial asks for {wanted:g} {kind} and this machine has {here}; lower "
+                f"{flags}, or name a cluster with --address"
+            )
 
 
 def _no_cluster(address: str, error: Exception) -> ConfigError:
@@ -78,27 +106,18 @@ def ray_session(runtime: Runtime) -> Iterator[None]:
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise _no_cluster(runtime.address, error) from error
+    if threading.current_thread() is threading.main_thread():
+        # Ray's own handler of the C++ side would abort the process, with its stack.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupt)
     try:
-        if not runtime.address:
-            _check_fit(runtime, ray.cluster_resources())
         yield
     finally:
         ray.shutdown()
 
 
-def _check_fit(runtime: Runtime, here: Mapping[str, float]) -> None:
-    """Raise a `ConfigError` where a trial would wait for ever for what this machine lacks."""
-    wanted = {
-        "CPU": runtime.num_workers * runtime.cpus_per_worker,
-        "GPU": runtime.num_workers * runtime.gpus_per_worker,
-    }
-    for kind, flag in (("GPU", "--gpus-per-worker"), ("CPU", "--num-workers")):
-        if wanted[kind] > here.get(kind, 0):
-            raise ConfigError(
-                f"one trial asks for {wanted[kind]:g} {kind}s and this machine has "
-                f"{here.get(kind, 0):g}; lower --num-workers or {flag}, or name a cluster with "
-                "--address"
-            )
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

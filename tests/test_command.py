@@ -107,7 +107,8 @@ def test_report_command_prints_the_same_table(sweep_once):
     assert table(done.stdout) == table(output)
 
 
-def test_interrupt_leaves_no_process_and_the_next_run_finishes(sweep_once, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_interrupt_leaves_no_process_and_the_next_run_finishes(number, sweep_once, tmp_path):
     _, calm = sweep_once
     process = subprocess.Popen(
         command("perturbation", *SMALL),
@@ -129,7 +130,10 @@ def test_interrupt_leaves_no_process_and_the_next_run_finishes(sweep_once, tmp_p
             break
         time.sleep(0.2)
     assert len(family) > 3, "Ray and its workers were running"
-    os.killpg(process.pid, signal.SIGINT)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does
+    else:
+        process.send_signal(number)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "the same command goes on from here" in said
@@ -192,6 +196,20 @@ def test_check_proves_the_six_arms_of_table_4(tmp_path):
     assert "every arm differs from the baseline, and only where it says so" in output
 
 
+SHIFT = """
+from torch import nn
+
+
+class Shift(nn.Module):
+    def __init__(self, num_channels, *, gain):
+        super().__init__()
+        self.gain = gain
+
+    def forward(self, features, *, clip_seeds=None):
+        return features + self.gain
+"""
+
+
 def sweep_file(path: Path, arms: str) -> Path:
     path.write_text(
         "from orchestrator import baselines, cli\n"
@@ -207,6 +225,8 @@ def sweep_file(path: Path, arms: str) -> Path:
 
 EQUAL = "Arm(name='a'), Arm(name='b', changes={'model.deformable': True})"
 MISSPELT = "Arm(name='a'), Arm(name='b', changes={'model.deformble': False})"
+UNKNOWN = "Arm(name='a'), Arm(name='b', changes={'transform': Component('no_such:Part')})"
+OWN = "Arm(name='a'), Arm(name='b', changes={'transform': Component('my_part:Shift', gian=1.0)})"
 SILENT = "Arm(name='a'), Arm(name='b', changes={'transform': Component('gaussian', scale=0.0)})"
 
 
@@ -216,13 +236,33 @@ SILENT = "Arm(name='a'), Arm(name='b', changes={'transform': Component('gaussian
         (EQUAL, ["--dry-run"], "arm 'b' is equal to arm 'a'"),
         (MISSPELT, ["--dry-run"], "'deformble'; did you mean 'deformable'? (valid: "),
         (MISSPELT, ["--demo"], "'deformble'; did you mean 'deformable'? (valid: "),
+        (UNKNOWN, ["--dry-run"], "there is no module 'no_such' to import"),
+        (OWN, ["--check"], "unexpected keyword argument 'gian'; its signature is"),
         (SILENT, ["--check"], "it ablates nothing"),
         (SILENT, ["--demo", "--epochs", "1", "--seeds", "1"], "it ablates nothing"),
     ],
 )
 def test_plan_that_proves_nothing_is_refused(arms, flags, words, tmp_path):
+    (tmp_path / "my_part.py").write_text(SHIFT)
     output = run(sweep_file(tmp_path / "mine.py", arms), *flags, cwd=tmp_path, code=2)
     assert words in output
+
+
+def test_part_of_ones_own_is_trained_and_its_source_is_part_of_the_id(tmp_path):
+    arms = OWN.replace("gian", "gain")
+    (tmp_path / "my_part.py").write_text(SHIFT)
+    flags = ("--demo", "--epochs", "1", "--seeds", "1")
+    first = run(sweep_file(tmp_path / "mine.py", arms), *flags, cwd=tmp_path)
+    assert "Complete: all 2 planned trials finished." in first
+    (tmp_path / "my_part.py").write_text(SHIFT.replace("self.gain", "2 * self.gain"))
+    assert "1 trials to train" in run(tmp_path / "mine.py", *flags, cwd=tmp_path)
+
+
+def test_checkpoint_that_is_none_is_refused_before_anything_trains(tmp_path, monkeypatch):
+    (tmp_path / "weights.pth").write_bytes(b"nonsense" * 100)
+    monkeypatch.setitem(ENVIRONMENT, "DAT_CHECKPOINT", str(tmp_path / "weights.pth"))
+    output = run("pretrain", "--check", cwd=tmp_path, code=2)
+    assert "arm 'pretrained' cannot be built" in output and "weights.pth" in output
 
 
 def clip(path: Path, *, channels: int = 1, rate: int = 16000, seconds: float = 5.0, seed=0):
@@ -253,6 +293,17 @@ def without_meta(root: Path) -> Path:
     return root
 
 
+def one_fold(root: Path) -> Path:
+    path = esc(root) / "meta" / "made.csv"
+    path.write_text(path.read_text().replace(",2,", ",1,"))
+    return root
+
+
+def no_text(root: Path) -> Path:
+    (esc(root) / "meta" / "made.csv").write_bytes(bytes(range(128, 256)))
+    return root
+
+
 def in_the_way(root: Path) -> Path:
     root.write_text("a file")
     return root
@@ -264,6 +315,10 @@ def in_the_way(root: Path) -> Path:
         (["--data-root", "nowhere"], ["data root 'nowhere'", "meta/*.csv"]),
         (["--data-root", without_meta], ["meta", "csv"]),
         (["--data-root", truncated], ["3.flac", "unreadable", "--dataset esc:on_broken=drop"]),
+        (["--data-root", one_fold], ["one fold only (1)", "at least two"]),
+        (["--data-root", no_text], ["made.csv", "UTF-8"]),
+        (["--address", "nonsense"], ["'nonsense' is no address of a Ray cluster", "HOST:PORT"]),
+        (["--tracking-uri", "nonsense://x"], ["unknown scheme", "'nonsense'", "https"]),
         (["--dataset", "esc:on_broken=perhaps"], ["on_broken is 'perhaps'", "'stop', 'drop'"]),
         (["--dataset", "synthetic:second=1"], ["'second'; did you mean 'seconds'?"]),
         (["--dataset", "esq"], ["unknown dataset 'esq'", "did you mean 'esc'?", "synthetic"]),

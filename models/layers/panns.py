@@ -29,6 +29,7 @@ class Panns(nn.Module):
     frames too.
     """
 
+    normalises_input = True
     unused_published = UNUSED
 
     def __init__(
@@ -64,7 +65,8 @@ class Panns(nn.Module):
             ModelError: the input is smaller than `step`, or a rate is no probability.
         """
         super().__init__()
-        if min(input_size) < step:
+        mels, frames = input_size
+        if mels < step or 0 < frames < step:  # no frames: as many as a clip gives
             raise ModelError(
                 f"(mels, frames) = {tuple(input_size)} leaves nothing: each is {step} or more"
             )

@@ -138,8 +138,11 @@ def _find_listing(folder: Path, meta: str) -> Path:
 
 
 def _header(path: Path) -> list[str]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        return next(csv.reader(file), [])
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return next(csv.reader(file), [])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is no csv in UTF-8 ({error}); save it as one") from error
 
 
 def _read_rows(path: Path) -> list[tuple[str, int, int, str, str]]:
@@ -147,7 +150,7 @@ def _read_rows(path: Path) -> list[tuple[str, int, int, str, str]]:
     rows, mistakes = [], []
     category_of: dict[int, str] = {}
     seen: set[str] = set()
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         for line, row in enumerate(csv.DictReader(file), start=2):
             filename = row["filename"] or ""
             try:

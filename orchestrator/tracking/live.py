@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
 from dataclasses import dataclass, field
@@ -109,7 +110,7 @@ class LiveSync:
         if self._thread.is_alive() and not self.problem:
             self.problem = (
                 f"{self._uri} was still being written after {timeout_s:g} s. Nothing is lost: "
-                f"`python -m orchestrator.sync {self._plan.sweep} --store {self._store.uri}` "
+                f"`python -m orchestrator.sync {self._plan.sweep} --store {shlex.quote(self._store.uri)}` "
                 "uploads the rest."
             )
         return self.result

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
-from orchestrator.errors import ConfigError
+from orchestrator.errors import ConfigError, unknown
 from orchestrator.records import PlanRecord
 from orchestrator.store import Store
 from orchestrator.tracking.views import FORMAT, digest
 
 ENVIRONMENT = "MLFLOW_TRACKING_URI"
 _SQLITE = "sqlite:///"
+SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
 
 
 def default_uri(store: Store) -> str:
@@ -43,6 +44,9 @@ def resolve_uri(flag: str, environment: Mapping[str, str], store: Store) -> str:
             f"the tracking address {uri!r} is a folder, where MLflow no longer keeps runs; write "
             f"'{_SQLITE}{os.path.abspath(uri)}/mlflow.db' or the address of a server"
         )
+    scheme = uri.partition(":")[0].partition("+")[0]
+    if uri and scheme not in SCHEMES:
+        raise ConfigError(unknown("scheme of a tracking address", scheme, SCHEMES))
     return uri
 
 

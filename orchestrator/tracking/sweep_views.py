@@ -126,6 +126,8 @@ def _arm(
     final: bool,
 ) -> RunView:
     settings = {**plan.settings, **arm.changes}
+    for name in ("seed", "fold"):  # an arm spans all of them
+        settings.pop(name, None)
     levels = {name: level for name, level in arm.levels.items() if name not in settings}
     published = {f"{TAG}published/{key}": value for key, value in arm.published.items()}
     is_baseline = "yes" if arm.name == plan.baseline else "no"

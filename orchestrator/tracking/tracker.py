@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ class Tracker:
             raise TrackingError(
                 f"the tracking server does not answer ({error}). Nothing is lost: {waiting} of "
                 f"{len(planned)} runs wait in the store; `python -m orchestrator.sync "
-                f"{plan.sweep} --store {self.store.uri}` uploads them."
+                f"{plan.sweep} --store {shlex.quote(self.store.uri)}` uploads them."
             ) from error
         if refusals:
             self._shown.pop(plan.sweep, None)
