@@ -238,7 +238,7 @@ def _with_source(kind: str, component: Component, mistakes: list[str]) -> Compon
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):
         spec = None
-    if spec is None or spec.origin is None:
+    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
         mistakes.append(
             f"{kind} {component.name!r}: there is no module {module!r} to import; install it, or "
             "start Python where it lies"

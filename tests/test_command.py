@@ -237,7 +237,7 @@ SILENT = "Arm(name='a'), Arm(name='b', changes={'transform': Component('gaussian
         (MISSPELT, ["--dry-run"], "'deformble'; did you mean 'deformable'? (valid: "),
         (MISSPELT, ["--demo"], "'deformble'; did you mean 'deformable'? (valid: "),
         (UNKNOWN, ["--dry-run"], "there is no module 'no_such' to import"),
-        (OWN, ["--check"], "unexpected keyword argument 'gian'; its signature is"),
+        (OWN, ["--check"], "its signature is (num_channels, *, gain)"),
         (SILENT, ["--check"], "it ablates nothing"),
         (SILENT, ["--demo", "--epochs", "1", "--seeds", "1"], "it ablates nothing"),
     ],
@@ -254,7 +254,7 @@ def test_part_of_ones_own_is_trained_and_its_source_is_part_of_the_id(tmp_path):
     flags = ("--demo", "--epochs", "1", "--seeds", "1")
     first = run(sweep_file(tmp_path / "mine.py", arms), *flags, cwd=tmp_path)
     assert "Complete: all 2 planned trials finished." in first
-    (tmp_path / "my_part.py").write_text(SHIFT.replace("self.gain", "2 * self.gain"))
+    (tmp_path / "my_part.py").write_text(SHIFT.replace("+ self.gain", "- self.gain"))
     assert "1 trials to train" in run(tmp_path / "mine.py", *flags, cwd=tmp_path)
 
 

@@ -101,9 +101,12 @@ def test_override_bool_is_not_an_integer():
         override(BASE, {"epochs": True})
 
 
-def test_component_of_another_distribution_is_taken_as_it_is():
-    changed = override(BASE, {"transform": Component("somebody.parts:Mine", size=3)})
-    assert changed.transform.arguments == {"size": 3}
+def test_component_of_another_distribution_is_pinned_by_its_source():
+    changed = override(BASE, {"transform": Component("json.tool:main", size=3)})
+    assert changed.transform.arguments["size"] == 3
+    assert len(changed.transform.arguments["module_digest"]) == 16
+    (mistake,) = mistakes_of(BASE, {"transform": Component("somebody.parts:Mine")})
+    assert "no module 'somebody.parts'" in mistake
 
 
 def test_canonical_refuses_what_cannot_be_hashed():

@@ -47,7 +47,7 @@ def test_prove_names_every_arm_that_cannot_be_built():
         proofs(
             Arm(name="plain"),
             Arm(name="odd", changes={"model.groups": (5, 7)}),
-            Arm(name="elsewhere", changes={"transform": Component("no.such:Thing")}),
+            Arm(name="elsewhere", changes={"transform": Component("json.tool:Nothing")}),
         )
     assert "arm 'odd' cannot be built" in str(caught.value)
     assert "arm 'elsewhere' cannot be built" in str(caught.value)

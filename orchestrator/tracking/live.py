@@ -108,9 +108,10 @@ class LiveSync:
             return None
         self._thread.join(timeout_s)
         if self._thread.is_alive() and not self.problem:
+            store = shlex.quote(self._store.uri)
             self.problem = (
                 f"{self._uri} was still being written after {timeout_s:g} s. Nothing is lost: "
-                f"`python -m orchestrator.sync {self._plan.sweep} --store {shlex.quote(self._store.uri)}` "
+                f"`python -m orchestrator.sync {self._plan.sweep} --store {store}` "
                 "uploads the rest."
             )
         return self.result
