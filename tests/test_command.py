@@ -107,7 +107,9 @@ def test_report_command_prints_the_same_table(sweep_once):
     assert table(done.stdout) == table(output)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_interrupt_leaves_no_process_and_the_next_run_finishes(number, sweep_once, tmp_path):
     _, calm = sweep_once
     process = subprocess.Popen(
@@ -248,6 +250,7 @@ def test_plan_that_proves_nothing_is_refused(arms, flags, words, tmp_path):
     assert words in output
 
 
+@pytest.mark.slow
 def test_part_of_ones_own_is_trained_and_its_source_is_part_of_the_id(tmp_path):
     arms = OWN.replace("gian", "gain")
     (tmp_path / "my_part.py").write_text(SHIFT)
