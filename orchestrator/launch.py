@@ -7,7 +7,6 @@ trials run block by block, and the table is made from what the store holds, whoe
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -110,21 +109,7 @@ def _declare(plan: Plan, ready: Ready, store: Store) -> PlanRecord:
         folds=list(data.folds),
         dropped=dict(data.dropped),
     )
-    earlier = store.read_plan(record.sweep)
-    if earlier is not None and same_question(earlier, record):
-        return earlier
-    store.write_plan(record)
-    return record
-
-
-def same_question(one: PlanRecord, other: PlanRecord) -> bool:
-    """Whether two declarations differ in nothing but when and by which command they were made."""
-
-    def asked(plan: PlanRecord) -> str:
-        form = {**plan.to_json(), "declared_at": "", "command": ""}
-        return json.dumps(form, sort_keys=True)
-
-    return asked(one) == asked(other)
+    return store.write_plan(record)
 
 
 def _unfinished(trials: Sequence[Trial], store: Store) -> list[Trial]:

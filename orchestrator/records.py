@@ -196,6 +196,11 @@ class PlanRecord:
         """The prerequisites and the trials, in the order in which they are trained."""
         return (*self.prerequisites, *self.trials)
 
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The stored form without when and by which command it was declared."""
+        return {**self.to_json(), "declared_at": "", "command": ""}
+
     def to_json(self) -> dict[str, Any]:
         """Return the stored form."""
         return {"schema": SCHEMA, **dataclasses.asdict(self)}

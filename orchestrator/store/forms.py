@@ -43,9 +43,9 @@ def dump(form: Mapping[str, Any], *, indent: int | None = None) -> bytes:
     return json.dumps(form, indent=indent, separators=separators, default=_plain).encode()
 
 
-def same_declaration(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two plans say the same, whenever they were declared."""
-    return dump({**one, "declared_at": ""}) == dump({**other, "declared_at": ""})
+def same_declaration(one: PlanRecord, other: PlanRecord) -> bool:
+    """Whether two plans ask the same, whenever and by whichever command they were declared."""
+    return json.loads(dump(one.asked)) == json.loads(dump(other.asked))
 
 
 def parse_record(trial_id: str, data: bytes, *, where: str) -> TrialRecord:

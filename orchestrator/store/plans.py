@@ -15,21 +15,26 @@ class PlanShelf:
         self.files = files
         self.uri = uri
 
-    def write_plan(self, plan: PlanRecord) -> None:
+    def write_plan(self, plan: PlanRecord) -> PlanRecord:
         """Store a declaration and add it to the sweep's history.
 
-        A plan that says the same as the stored one leaves that one, with its time, as it is.
+        A plan that asks the same as the stored one leaves that one, with its time and command, as
+        it is.
+
+        Returns:
+            What the store holds now: the plan, or the equal one that was declared before.
 
         Raises:
             StoreError: it cannot be written.
         """
         current = self.read_plan(plan.sweep)
+        if current is not None and forms.same_declaration(current, plan):
+            return current
         form = plan.to_json()
-        if current is not None and forms.same_declaration(current.to_json(), form):
-            return
         folder = forms.sweep_folder(plan.sweep)
         self.files.append(f"{folder}/plans.jsonl", forms.dump(form) + b"\n")
         self.files.write(f"{folder}/plan.json", forms.dump(form, indent=1))
+        return plan
 
     def read_plan(self, sweep: str) -> PlanRecord | None:
         """Return a sweep's latest declaration, or None where there is none.

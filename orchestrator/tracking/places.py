@@ -83,8 +83,11 @@ def _marker(plan: PlanRecord, tracking_uri: str) -> str:
 
 
 def _note(plan: PlanRecord, seen: Mapping[str, str], tracking_uri: str) -> bytes:
-    form = {**plan.to_json(), "declared_at": "", "command": ""}
-    facts = {"format": FORMAT, "digest": digest([form, seen]), "database": _database(tracking_uri)}
+    facts = {
+        "format": FORMAT,
+        "digest": digest([plan.asked, seen]),
+        "database": _database(tracking_uri),
+    }
     return json.dumps(facts).encode()
 
 
