@@ -22,6 +22,7 @@ class Options:
         dry_run: list the trials and stop.
         check: build every arm, prove that it differs, and stop.
         dataset: `NAME` or `NAME:argument=value,...`; empty leaves the plan's.
+        arms: names or patterns of the arms to keep; empty keeps all.
         seeds: replicates by seed; None leaves the plan's.
         folds: held-out folds; None leaves the plan's, empty means all folds of the data.
         epochs: None leaves the plan's.
@@ -33,6 +34,7 @@ class Options:
     dry_run: bool
     check: bool
     dataset: str
+    arms: tuple[str, ...]
     seeds: tuple[int, ...] | None
     folds: tuple[int, ...] | None
     epochs: int | None
@@ -65,6 +67,7 @@ def parse(argv: Sequence[str] | None, *, description: str) -> Options:
         dry_run=args.dry_run,
         check=args.check,
         dataset=args.dataset or ("esc" if args.data_root else ""),
+        arms=tuple(args.arms),
         seeds=args.seeds,
         folds=args.folds,
         epochs=args.epochs,
@@ -92,6 +95,13 @@ def _parser(description: str) -> argparse.ArgumentParser:
         default=_environment("ORCHESTRATOR_DATA_ROOT"),
         metavar="DIR",
         help="folder of the data set's own files; implies --dataset esc",
+    )
+    add(
+        "--arms",
+        nargs="+",
+        default=(),
+        metavar="ARM",
+        help="keep these arms only, by name or pattern, for example --arms 'AST*' DATAR",
     )
     add("--seeds", type=_seeds, metavar="N|A,B,..", help="how many seeds, or which")
     add("--folds", type=_folds, metavar="A,B,..|all", help="which folds to hold out")

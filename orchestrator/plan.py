@@ -11,6 +11,7 @@ import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from orchestrator.ablation import Arm, Contrast, FromBase, Trial
@@ -41,7 +42,8 @@ class Plan:
         conditions: what they were measured on.
         dose: the path whose value orders the arms, for a dose curve.
         variant: what the command line changed (`demo`, `esc`), part of the stored name.
-        prerequisites: experiments whose checkpoints the arms start from, trained first.
+        prerequisites: experiments whose checkpoints arms start from, trained first; those that
+            no arm names are left out.
     """
 
     name: str
@@ -93,6 +95,35 @@ class Plan:
             folds=self.folds if folds is None else tuple(folds),
         )
 
+    def only(self, patterns: Sequence[str]) -> Plan:
+        """Return the plan with some of its arms, in its order.
+
+        Contrasts between kept arms stay declared. Where the baseline is not kept, the first kept
+        arm takes its place.
+
+        Args:
+            patterns: names of arms, or patterns with `*` and `?`.
+
+        Raises:
+            ConfigError: one of them matches no arm.
+        """
+        names = [arm.name for arm in self.arms]
+        kept: set[str] = set()
+        for pattern in patterns:
+            found = {name for name in names if name == pattern or fnmatchcase(name, pattern)}
+            if not found:
+                raise ConfigError(unknown("arm", pattern, names))
+            kept |= found
+        contrasts = self.contrasts
+        if contrasts is not None:
+            contrasts = tuple(c for c in contrasts if {c.arm, c.reference} <= kept)
+        return dataclasses.replace(
+            self,
+            arms=tuple(arm for arm in self.arms if arm.name in kept),
+            baseline=self.baseline if self.baseline in kept else "",
+            contrasts=contrasts,
+        )
+
     def with_base(self, **changes: Any) -> Plan:
         """Return the plan with some fields of its base changed; the arms follow."""
         return dataclasses.replace(self, base=dataclasses.replace(self.base, **changes))
@@ -117,9 +148,13 @@ class Plan:
     def prerequisite_trials(self) -> tuple[Trial, ...]:
         """Return the trials whose checkpoints the arms start from, to be trained first."""
         experiments = self.prerequisites(self.base) if self.prerequisites else ()
+        started_from = {
+            self.experiment(arm).initial.arguments.get("id") for arm in self.arms if experiments
+        }
         return tuple(
             Trial(arm=f"prerequisite {number}", seed=e.seed, fold=e.fold, experiment=e, id=e.id)
             for number, e in enumerate(map(complete, experiments), start=1)
+            if e.id in started_from
         )
 
     def check(self) -> None:

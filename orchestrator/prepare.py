@@ -118,6 +118,9 @@ def _apply(plan: Plan, options: Options) -> Plan:
     elif options.epochs is not None:
         plan = plan.with_base(epochs=options.epochs)
         variant.append(f"{options.epochs}ep")
+    if options.arms:
+        plan = plan.only(options.arms)
+        variant.append("_".join(map(_word, options.arms)))
     plan = dataclasses.replace(plan, variant=tuple(variant))
     return plan.replicate(seeds=options.seeds, folds=options.folds or None)
 

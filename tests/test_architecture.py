@@ -15,6 +15,8 @@ PURE = (
     "orchestrator.designs",
     "orchestrator.search",
     "orchestrator.baselines",
+    "orchestrator.families",
+    "orchestrator.starts",
     "orchestrator.records",
     "orchestrator.stats",
     "orchestrator.metrics",

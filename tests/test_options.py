@@ -3,7 +3,7 @@ import pytest
 from orchestrator.options import Options, parse
 
 FROZEN = """\
---address --check --data-root --dataset --demo --dry-run --epochs --folds --gpus-per-worker
+--address --arms --check --data-root --dataset --demo --dry-run --epochs --folds --gpus-per-worker
 --help --max-concurrent --num-workers --seeds --smoke --store --tracking-uri
 """.split()
 

@@ -32,7 +32,7 @@ from orchestrator.stats import (
     verdict,
 )
 
-SECONDARY = ("val/top1", "val/top5", "val/loss")
+SECONDARY = ("val/top1", "val/top5", "val/map", "val/loss")
 
 
 def summarise(plan: PlanRecord, records: Mapping[str, TrialRecord], *, metric: str = "") -> Summary:
