@@ -151,10 +151,10 @@ class Plan:
         started_from = {
             self.experiment(arm).initial.arguments.get("id") for arm in self.arms if experiments
         }
+        needed = [(e, e.id) for e in map(complete, experiments) if e.id in started_from]
         return tuple(
-            Trial(arm=f"prerequisite {number}", seed=e.seed, fold=e.fold, experiment=e, id=e.id)
-            for number, e in enumerate(map(complete, experiments), start=1)
-            if e.id in started_from
+            Trial(arm=f"prerequisite {number}", seed=e.seed, fold=e.fold, experiment=e, id=id_)
+            for number, (e, id_) in enumerate(needed, start=1)
         )
 
     def check(self) -> None:
