@@ -34,7 +34,7 @@ class Picture:
 
 def read_pictures(folder: Path) -> tuple[Picture, ...]:
     """Return the pictures listed in a folder; those whose file is gone are left out."""
-    return _read(folder)[1]
+    return tuple(p for p in _read(folder)[1] if (folder / p.file).is_file())
 
 
 def are_there(folder: Path, trials: Sequence[str]) -> bool:
@@ -58,4 +58,4 @@ def _read(folder: Path) -> tuple[list[str], tuple[Picture, ...]]:
         pictures = [Picture(**{**p, "clips": tuple(p["clips"])}) for p in listed["pictures"]]
     except (OSError, ValueError, TypeError, KeyError):
         return [], ()
-    return listed["trials"], tuple(p for p in pictures if (folder / p.file).is_file())
+    return listed["trials"], tuple(pictures)
