@@ -25,6 +25,9 @@ SAMPLED = "sampled sign-flip test"
 BATCH_VALUES = 4_000_000
 """How many numbers a vectorised step may hold at once (32 MB)."""
 
+CACHED_VALUES = 65_536
+"""How many fit a core's cache (0.5 MB): simulations run through more than twice as fast."""
+
 
 class Alternative(StrEnum):
     """What the test looks for: a mean that is not 0, or one above 0."""
@@ -104,7 +107,7 @@ def sign_flip_p_rows(differences: NDArray[np.floating]) -> NDArray[np.float64]:
     if not 1 <= pairs <= EXACT_UP_TO:
         raise ValueError(f"the exact test takes 1 to {EXACT_UP_TO} pairs, not {pairs}")
     found = np.empty(rows)
-    step = max(1, BATCH_VALUES >> (pairs - 1))
+    step = max(1, CACHED_VALUES >> (pairs - 1))
     for start in range(0, rows, step):
         part = data[start : start + step]
         sums = part[:, :1]

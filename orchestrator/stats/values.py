@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +12,8 @@ ALPHA = 0.05
 """A contrast is called where its adjusted p is at most this."""
 
 CONFIDENCE = 0.95
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 def finite(values: Iterable[float] | NDArray[np.floating]) -> NDArray[np.float64]:
@@ -35,7 +38,7 @@ def tolerance(magnitudes: ArrayLike) -> NDArray[np.float64]:
     return 1e-9 * np.abs(np.asarray(magnitudes, dtype=np.float64)).sum(axis=-1)
 
 
-def common_blocks(*arms: Mapping[Hashable, float]) -> list[Hashable]:
+def common_blocks(*arms: Mapping[Key, float]) -> list[Key]:
     """Return the blocks that all arms have, in the order of the first.
 
     Raises:
