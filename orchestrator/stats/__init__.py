@@ -3,6 +3,20 @@
 Pure functions on numpy and `scipy.special` (`scipy.stats` takes most of a second to import).
 """
 
+from orchestrator.stats.aggregate import (
+    Aggregate,
+    interquartile_mean,
+    interquartile_mean_difference,
+    probability_of_improvement,
+)
+from orchestrator.stats.clips import (
+    CAVEAT,
+    ClipTest,
+    average_precision_of,
+    clip_bootstrap,
+    mcnemar,
+    mean_of,
+)
 from orchestrator.stats.equivalence import (
     Equivalence,
     equivalence,
@@ -14,6 +28,10 @@ from orchestrator.stats.factorial import (
 from orchestrator.stats.family import (
     holm,
     pairs_needed,
+)
+from orchestrator.stats.folds import (
+    corrected_resampled_t,
+    crossed_difference,
 )
 from orchestrator.stats.intervals import (
     IntervalMethod,
@@ -49,12 +67,15 @@ from orchestrator.stats.values import (
 
 __all__ = [
     "ALPHA",
+    "CAVEAT",
     "CONFIDENCE",
     "DRAWS",
     "EXACT",
     "EXACT_UP_TO",
     "SAMPLED",
+    "Aggregate",
     "Alternative",
+    "ClipTest",
     "Equivalence",
     "IntervalMethod",
     "MeanInterval",
@@ -62,13 +83,22 @@ __all__ = [
     "SignFlip",
     "Trend",
     "Verdict",
+    "average_precision_of",
+    "clip_bootstrap",
+    "corrected_resampled_t",
+    "crossed_difference",
     "dose_trend",
     "effect_weights",
     "equivalence",
     "holm",
+    "interquartile_mean",
+    "interquartile_mean_difference",
+    "mcnemar",
     "mean_interval",
+    "mean_of",
     "paired_difference",
     "pairs_needed",
+    "probability_of_improvement",
     "sign_flip",
     "sign_flip_p",
     "sign_flip_p_rows",
