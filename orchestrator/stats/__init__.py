@@ -1,6 +1,8 @@
 """Statistics of ablations: paired differences over few replicates, and what they allow to be said.
 
 Pure functions on numpy and `scipy.special` (`scipy.stats` takes most of a second to import).
+`python -m orchestrator.stats` simulates ablations in which nothing differs, or something does, and
+prints how often each rule errs.
 """
 
 from orchestrator.stats.aggregate import (
@@ -17,33 +19,12 @@ from orchestrator.stats.clips import (
     mcnemar,
     mean_of,
 )
-from orchestrator.stats.equivalence import (
-    Equivalence,
-    equivalence,
-)
-from orchestrator.stats.factorial import (
-    effect_weights,
-    weighted_contrast,
-)
-from orchestrator.stats.family import (
-    holm,
-    pairs_needed,
-)
-from orchestrator.stats.folds import (
-    corrected_resampled_t,
-    crossed_difference,
-)
-from orchestrator.stats.intervals import (
-    IntervalMethod,
-    MeanInterval,
-    mean_interval,
-)
-from orchestrator.stats.paired import (
-    PairedDifference,
-    Verdict,
-    paired_difference,
-    verdict,
-)
+from orchestrator.stats.equivalence import Equivalence, equivalence
+from orchestrator.stats.factorial import effect_weights, weighted_contrast
+from orchestrator.stats.family import holm, pairs_needed
+from orchestrator.stats.folds import corrected_resampled_t, crossed_difference
+from orchestrator.stats.intervals import IntervalMethod, MeanInterval, mean_interval
+from orchestrator.stats.paired import PairedDifference, Verdict, paired_difference, verdict
 from orchestrator.stats.planning import (
     Prospect,
     detectable_effect,
@@ -53,6 +34,7 @@ from orchestrator.stats.planning import (
     prospect,
     unpaired_spread,
 )
+from orchestrator.stats.sequential import Decision, Sequential, all_decided, decide
 from orchestrator.stats.signflip import (
     DRAWS,
     EXACT,
@@ -65,14 +47,9 @@ from orchestrator.stats.signflip import (
     sign_flip_p_rows,
     smallest_p,
 )
-from orchestrator.stats.trend import (
-    Trend,
-    dose_trend,
-)
-from orchestrator.stats.values import (
-    ALPHA,
-    CONFIDENCE,
-)
+from orchestrator.stats.spending import anytime_p_rows, levels_for
+from orchestrator.stats.trend import Trend, dose_trend
+from orchestrator.stats.values import ALPHA, CONFIDENCE
 
 __all__ = [
     "ALPHA",
@@ -85,18 +62,23 @@ __all__ = [
     "Aggregate",
     "Alternative",
     "ClipTest",
+    "Decision",
     "Equivalence",
     "IntervalMethod",
     "MeanInterval",
     "PairedDifference",
     "Prospect",
+    "Sequential",
     "SignFlip",
     "Trend",
     "Verdict",
+    "all_decided",
+    "anytime_p_rows",
     "average_precision_of",
     "clip_bootstrap",
     "corrected_resampled_t",
     "crossed_difference",
+    "decide",
     "detectable_effect",
     "dose_trend",
     "effect_weights",
@@ -104,6 +86,7 @@ __all__ = [
     "holm",
     "interquartile_mean",
     "interquartile_mean_difference",
+    "levels_for",
     "mcnemar",
     "mean_interval",
     "mean_of",
