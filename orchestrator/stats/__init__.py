@@ -1,0 +1,107 @@
+"""Statistics of ablations: paired differences over few replicates, and what they allow to be said.
+
+Pure functions on numpy and `scipy.special` (`scipy.stats` takes most of a second to import).
+`python -m orchestrator.stats` simulates ablations in which nothing differs, or something does, and
+prints how often each rule errs.
+"""
+
+from orchestrator.stats.aggregate import (
+    Aggregate,
+    interquartile_mean,
+    interquartile_mean_difference,
+    probability_of_improvement,
+)
+from orchestrator.stats.clips import (
+    CAVEAT,
+    ClipTest,
+    average_precision_of,
+    clip_bootstrap,
+    mcnemar,
+    mean_of,
+)
+from orchestrator.stats.equivalence import Equivalence, equivalence
+from orchestrator.stats.factorial import effect_weights, weighted_contrast
+from orchestrator.stats.family import holm, pairs_needed
+from orchestrator.stats.folds import corrected_resampled_t, crossed_difference
+from orchestrator.stats.intervals import IntervalMethod, MeanInterval, mean_interval
+from orchestrator.stats.paired import PairedDifference, Verdict, paired_difference, verdict
+from orchestrator.stats.planning import (
+    Prospect,
+    detectable_effect,
+    pairs_for,
+    pilot_spread,
+    power_of,
+    prospect,
+    unpaired_spread,
+)
+from orchestrator.stats.sequential import Decision, Sequential, all_decided, decide
+from orchestrator.stats.signflip import (
+    DRAWS,
+    EXACT,
+    EXACT_UP_TO,
+    SAMPLED,
+    Alternative,
+    SignFlip,
+    sign_flip,
+    sign_flip_p,
+    sign_flip_p_rows,
+    smallest_p,
+)
+from orchestrator.stats.spending import anytime_p_rows, levels_for
+from orchestrator.stats.trend import Trend, dose_trend
+from orchestrator.stats.values import ALPHA, CONFIDENCE
+
+__all__ = [
+    "ALPHA",
+    "CAVEAT",
+    "CONFIDENCE",
+    "DRAWS",
+    "EXACT",
+    "EXACT_UP_TO",
+    "SAMPLED",
+    "Aggregate",
+    "Alternative",
+    "ClipTest",
+    "Decision",
+    "Equivalence",
+    "IntervalMethod",
+    "MeanInterval",
+    "PairedDifference",
+    "Prospect",
+    "Sequential",
+    "SignFlip",
+    "Trend",
+    "Verdict",
+    "all_decided",
+    "anytime_p_rows",
+    "average_precision_of",
+    "clip_bootstrap",
+    "corrected_resampled_t",
+    "crossed_difference",
+    "decide",
+    "detectable_effect",
+    "dose_trend",
+    "effect_weights",
+    "equivalence",
+    "holm",
+    "interquartile_mean",
+    "interquartile_mean_difference",
+    "levels_for",
+    "mcnemar",
+    "mean_interval",
+    "mean_of",
+    "paired_difference",
+    "pairs_for",
+    "pairs_needed",
+    "pilot_spread",
+    "power_of",
+    "probability_of_improvement",
+    "prospect",
+    "sign_flip",
+    "sign_flip_p",
+    "sign_flip_p_rows",
+    "smallest_p",
+    "unpaired_spread",
+    "verdict",
+    "weighted_contrast",
+]

@@ -1,0 +1,195 @@
+"""Two trained models on the same test clips: exact McNemar, and the paired bootstrap over clips.
+
+These speak of other clips for these two models. They say nothing about other seeds, and every
+result carries that sentence: two runs that differ by their seed alone are often "significantly"
+different over clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import bdtr
+
+from orchestrator.stats.signflip import BATCH_VALUES
+from orchestrator.stats.values import CONFIDENCE, finite
+
+CAVEAT = (
+    "One pair of runs: this speaks of other clips for these two trained models, and says nothing "
+    "about other seeds."
+)
+RESAMPLES = 2_000
+
+Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""(resamples, clips) how often each clip was drawn -> (resamples,) values of a metric."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipTest:
+    """A difference of two runs over the same clips.
+
+    Attributes:
+        num_clips: that both were scored on.
+        difference: run minus reference, in the unit of the metric.
+        low: of the interval over clips; None where the method gives none.
+        high: likewise.
+        confidence: nominal coverage of the interval.
+        p_value: two-sided.
+        method: how the p, and the interval, were made.
+        only_run: clips that the run alone has right; None where clips are not right or wrong.
+        only_reference: likewise.
+        caveat: what this cannot show.
+    """
+
+    num_clips: int
+    difference: float
+    low: float | None = None
+    high: float | None = None
+    confidence: float = CONFIDENCE
+    p_value: float
+    method: str
+    only_run: int | None = None
+    only_reference: int | None = None
+    caveat: str = CAVEAT
+
+
+def mcnemar(run: ArrayLike, reference: ArrayLike) -> ClipTest:
+    """Compare two runs by which clips they have right (McNemar 1947, exact binomial form).
+
+    Args:
+        run: (clips,) booleans, right or wrong.
+        reference: likewise, of the same clips in the same order.
+
+    Raises:
+        ValueError: the arrays are empty, or differ in shape.
+    """
+    ours, theirs = np.asarray(run, dtype=bool), np.asarray(reference, dtype=bool)
+    if ours.shape != theirs.shape or ours.ndim != 1 or not ours.size:
+        raise ValueError(f"both need the same clips, not shapes {ours.shape} and {theirs.shape}")
+    gained, lost = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+    p_value = min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5)))
+    return ClipTest(
+        num_clips=ours.size,
+        difference=(gained - lost) / ours.size,
+        p_value=p_value,
+        method="exact McNemar test",
+        only_run=gained,
+        only_reference=lost,
+    )
+
+
+def clip_bootstrap(
+    run: Statistic,
+    reference: Statistic,
+    *,
+    num_clips: int,
+    sources: ArrayLike | None = None,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> ClipTest:
+    """Compare two runs by a metric, drawing the test clips anew and both runs' clips alike.
+
+    The interval holds the percentiles of the difference (Efron 1979); the p inverts it, so that
+    p is below 0.05 where the 95 % interval leaves out 0. Percentiles suit the hundreds of clips of
+    a test set, not the few replicates of an ablation.
+
+    Args:
+        run: its metric as a function of how often each clip is drawn: `mean_of` or
+            `average_precision_of`, or one's own.
+        reference: likewise.
+        num_clips: how many test clips there are.
+        sources: (clips,) the recording each clip was cut from; clips of one recording are drawn
+            together, since they are not independent. Each clip on its own where None.
+        resamples: how often clips are drawn.
+        confidence: coverage of the interval.
+        seed: of the draws.
+
+    Raises:
+        ValueError: there are fewer than two clips or sources, or as many sources as clips are not
+            given.
+    """
+    labels = np.arange(num_clips) if sources is None else np.asarray(sources)
+    if labels.shape != (num_clips,):
+        raise ValueError(f"{num_clips} clips need as many sources, not shape {labels.shape}")
+    member = np.unique(labels, return_inverse=True)[1]
+    groups = int(member.max(initial=-1)) + 1
+    if groups < 2:
+        raise ValueError(f"drawing clips needs at least two independent ones, not {groups}")
+    rng = np.random.default_rng(seed)
+    found = []
+    step = max(1, BATCH_VALUES // (8 * num_clips))
+    for start in range(0, resamples, step):
+        rows = min(step, resamples - start)
+        counts = rng.multinomial(groups, np.full(groups, 1 / groups), size=rows)
+        weights = counts[:, member].astype(np.float64)
+        found.append(run(weights) - reference(weights))
+    drawn = np.concatenate(found)
+    drawn = drawn[np.isfinite(drawn)]
+    every = np.ones((1, num_clips))
+    difference = float((run(every) - reference(every))[0])
+    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
+    least = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
+    unit = "clips" if sources is None else f"{groups} sources"
+    return ClipTest(
+        num_clips=num_clips,
+        difference=difference,
+        low=float(low),
+        high=float(high),
+        confidence=confidence,
+        p_value=min(1.0, 2 * (int(least) + 1) / (drawn.size + 1)),
+        method=f"paired percentile bootstrap over {unit}, {drawn.size:,} resamples",
+    )
+
+
+def mean_of(values: ArrayLike) -> Statistic:
+    """Return the mean of (clips,) values as a function of how often each clip is drawn."""
+    own = finite(np.asarray(values, dtype=np.float64))
+    return lambda weights: (weights @ own) / weights.sum(axis=1)
+
+
+def average_precision_of(scores: ArrayLike, targets: ArrayLike) -> Statistic:
+    """Return mAP, the mean over classes of average precision, as a function of the draws.
+
+    As `sklearn.metrics.average_precision_score(average="macro")` with the draws as weights; tied
+    scores count as one threshold. A class that a resample holds no positive clip of is left out
+    of its mean, and of the other run's alike.
+
+    Args:
+        scores: (clips, classes), larger is surer.
+        targets: (clips, classes), 1 where the class is there and 0 elsewhere.
+
+    Raises:
+        ValueError: the shapes differ, a score is not finite, or no class has a positive clip.
+    """
+    own, truth = np.asarray(scores, dtype=np.float64), np.asarray(targets, dtype=bool)
+    if own.shape != truth.shape or own.ndim != 2:
+        raise ValueError(f"scores and targets differ in shape: {own.shape} and {truth.shape}")
+    finite(own)
+    classes = np.nonzero(truth.any(axis=0))[0]
+    if not classes.size:
+        raise ValueError("no class has a positive clip")
+    prepared = []
+    for index in classes:
+        order = np.argsort(-own[:, index], kind="stable")
+        ranked = own[order, index]
+        ends = np.append(np.nonzero(np.diff(ranked))[0], len(ranked) - 1)
+        prepared.append((order, truth[order, index], ends))
+
+    def statistic(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        total, counted = np.zeros(len(weights)), np.zeros(len(weights))
+        for order, positive, ends in prepared:
+            drawn = weights[:, order]
+            seen = np.cumsum(drawn, axis=1)[:, ends]
+            hits = np.cumsum(drawn * positive, axis=1)[:, ends]
+            precision = np.divide(hits, seen, out=np.zeros_like(hits), where=seen > 0)
+            gained = np.diff(hits, axis=1, prepend=0.0)
+            there = hits[:, -1] > 0
+            total[there] += (precision * gained).sum(axis=1)[there] / hits[there, -1]
+            counted += there
+        return np.divide(total, counted, out=np.full(len(weights), np.nan), where=counted > 0)
+
+    return statistic

@@ -1,0 +1,95 @@
+"""Is an arm no worse than its reference by more than a margin, and is it equal to within it?
+
+Two one-sided tests (Schuirmann 1987), each a sign-flip test of the differences moved by the margin.
+The sign-flip test rather than t, for the reason it is used for the contrasts themselves: it is
+exact at every n where the differences lie symmetrically about their centre, normal or not, and
+five pairs suffice for it (1 / 2^5 = 0.031). It asks a little more than the test of no difference:
+there, exchangeable arms give the symmetry; here an effect must shift the differences as a whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from orchestrator.stats.intervals import bounds
+from orchestrator.stats.signflip import Alternative, sign_flip
+from orchestrator.stats.values import ALPHA, finite
+
+
+@dataclass(frozen=True, kw_only=True)
+class Equivalence:
+    """What the differences say against a margin.
+
+    Attributes:
+        n: pairs.
+        margin: in the unit of the differences.
+        mean: of the differences, as given.
+        low: of the t interval whose two bounds each hold at `1 - ALPHA`, so 90 % in all.
+        high: likewise.
+        p_not_worse: one-sided, against "worse by the margin or more".
+        p_not_better: one-sided, against "better by the margin or more".
+        p_error: the larger standard error, where the tests are sampled; 0 where they are exact.
+        test_method: how the p values were made.
+    """
+
+    n: int
+    margin: float
+    mean: float
+    low: float | None
+    high: float | None
+    p_not_worse: float
+    p_not_better: float
+    p_error: float
+    test_method: str
+
+    @property
+    def p_equivalent(self) -> float:
+        """The p against "differs by the margin or more": the larger of the two."""
+        return max(self.p_not_worse, self.p_not_better)
+
+    @property
+    def not_worse(self) -> bool:
+        """Whether a loss of the margin is ruled out, this being the only such test."""
+        return self.p_not_worse <= ALPHA
+
+    @property
+    def equivalent(self) -> bool:
+        """Whether both a loss and a gain of the margin are ruled out."""
+        return self.p_equivalent <= ALPHA
+
+
+def equivalence(
+    differences: Iterable[float], *, margin: float, sign: int = 1, seed: int = 0
+) -> Equivalence:
+    """Test paired differences against a margin that was declared beforehand.
+
+    Args:
+        differences: arm minus reference, one per independent replicate.
+        margin: above 0, in the unit of the differences.
+        sign: +1 where larger is better, -1 where smaller is.
+        seed: of the tests beyond `EXACT_UP_TO` pairs.
+
+    Raises:
+        ValueError: the margin is not above 0, or a difference is not finite.
+    """
+    if not (margin > 0 and math.isfinite(margin)):
+        raise ValueError(f"the margin must be above 0, not {margin}")
+    data = finite(differences)
+    low, high = bounds(data, confidence=1 - 2 * ALPHA)
+    not_worse = sign_flip(sign * data + margin, alternative=Alternative.GREATER, seed=seed)
+    not_better = sign_flip(margin - sign * data, alternative=Alternative.GREATER, seed=seed)
+    return Equivalence(
+        n=data.size,
+        margin=margin,
+        mean=float(data.mean()),
+        low=low,
+        high=high,
+        p_not_worse=not_worse.p_value,
+        p_not_better=not_better.p_value,
+        p_error=max(not_worse.p_error, not_better.p_error),
+        test_method=f"two one-sided tests, each an {not_worse.method}"
+        if not_worse.p_error == 0
+        else f"two one-sided tests, each a {not_worse.method}",
+    )

@@ -1,0 +1,86 @@
+"""Effects and interactions of factorial designs, as paired contrasts of several arms.
+
+Every effect of a two-level factorial is one weighted sum of the arms within a block. If the factors
+in it have no effect, the arms are exchangeable in pairs and the sum is as likely positive as
+negative, so the sign-flip test is exact for it as it is for a plain difference.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from orchestrator.stats.paired import PairedDifference, difference_of
+from orchestrator.stats.values import CONFIDENCE, common_blocks
+
+
+def weighted_contrast(
+    arms: Mapping[str, Mapping[Any, float]],
+    weights: Mapping[str, float],
+    *,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> PairedDifference:
+    """Test a weighted sum of arms over the blocks that all arms with a weight have.
+
+    Args:
+        arms: arm -> block -> value.
+        weights: arm -> weight; they must sum to 0, so that what all arms of a block share cancels.
+        confidence: coverage of the interval.
+        seed: of the sampled test.
+
+    Raises:
+        ValueError: the weights do not sum to 0 or are all 0, an arm is unknown, or no block is in
+            all arms.
+    """
+    used = {arm: weight for arm, weight in weights.items() if weight}
+    if unknown := sorted(used.keys() - arms.keys()):
+        raise ValueError(f"no values of the arms {unknown}; there are {sorted(arms)}")
+    size = sum(abs(weight) for weight in used.values())
+    if not used or abs(math.fsum(used.values())) > 1e-9 * size:
+        raise ValueError(f"weights must sum to 0 and not all be 0: {dict(weights)}")
+    blocks = common_blocks(*(arms[arm] for arm in used))
+    sums = {b: math.fsum(w * arms[arm][b] for arm, w in used.items()) for b in blocks}
+    return difference_of(sums, confidence=confidence, seed=seed)
+
+
+def effect_weights(
+    levels: Mapping[str, Mapping[str, str]], factors: Sequence[str]
+) -> dict[str, float]:
+    """Return the weights of a main effect or an interaction in a two-level design.
+
+    One factor: the mean of the arms at its second level minus that of the arms at its first. Two
+    factors: the difference of differences, (both - second alone) - (first alone - neither),
+    averaged over the other factors. More: the difference of those, and so on.
+
+    Args:
+        levels: arm -> factor -> level; a factor's first level is that of the first arm.
+        factors: which factors' effect, one or more.
+
+    Raises:
+        ValueError: an arm lacks a factor, a factor has other than two levels, or the arms do not
+            hold every combination of the factors' levels equally often.
+    """
+    if not factors or len(set(factors)) != len(factors):
+        raise ValueError(f"name one or more different factors, not {list(factors)}")
+    cells: dict[str, tuple[int, ...]] = {}
+    first: dict[str, str] = {}
+    for arm, own in levels.items():
+        if missing := [factor for factor in factors if factor not in own]:
+            raise ValueError(f"the arm {arm!r} has no level of {missing}")
+        first = first or {factor: own[factor] for factor in factors}
+        cells[arm] = tuple(-1 if own[factor] == first[factor] else 1 for factor in factors)
+    for factor in factors:
+        if len(found := {own[factor] for own in levels.values()}) != 2:
+            raise ValueError(f"{factor!r} needs two levels, not {sorted(found)}")
+    combinations = itertools.product((-1, 1), repeat=len(factors))
+    counts = {cell: list(cells.values()).count(cell) for cell in combinations}
+    if len(set(counts.values())) != 1:
+        raise ValueError(
+            f"the arms do not hold every combination of {list(factors)} equally often: an effect "
+            "would mix with the others"
+        )
+    scale = 2 ** len(factors) / len(cells)
+    return {arm: scale * math.prod(cell) for arm, cell in cells.items()}

@@ -1,0 +1,153 @@
+"""Seeds and folds crossed: what counts as a replicate, and for what the result then holds.
+
+n seeds on k folds are n * k runs but not n * k independent replicates. Two dependences stand in the
+way, and each answers another question:
+
+- *Other seeds, on these clips.* The folds are fixed, and what varies is the seed. The seed is the
+  replicate: average its folds and test the n seed means by sign-flip. Exact, whatever the folds
+  share, since they share it within a replicate.
+- *Other clips.* Folds train on overlapping clips, so their differences correlate and the ordinary
+  t test over folds errs too often (Dietterich 1998). The corrected resampled t test of Nadeau and
+  Bengio (Machine Learning 52, 2003) widens the variance from 1/k to 1/k + n_test/n_train, for
+  k-fold cross-validation 1/k + 1/(k - 1). Applied to fold means over seeds, it holds the seeds'
+  spread within it, divided by their number.
+
+A sign-flip test over single folds is exact for one thing only, that the arm changes nothing at all
+on these very clips; five folds cannot reach 0.05 with it anyway. So it is not used on folds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+
+from scipy.special import stdtr
+
+from orchestrator.stats.family import pairs_needed
+from orchestrator.stats.intervals import t_quantile
+from orchestrator.stats.paired import PairedDifference, difference_of
+from orchestrator.stats.values import CONFIDENCE, common_blocks, finite, tolerance
+
+CORRECTED_T = "corrected resampled t test"
+CORRECTED_INTERVAL = "corrected resampled t interval"
+
+Block = tuple[Hashable, Hashable]
+"""(seed, fold)."""
+
+
+def corrected_resampled_t(
+    differences: Mapping[Hashable, float],
+    *,
+    test_per_train: float,
+    confidence: float = CONFIDENCE,
+    reason: str = "",
+) -> PairedDifference:
+    """Test differences over splits that share training clips (Nadeau and Bengio 2003).
+
+    There is no p where all differences are equal and not 0, as there is no spread to hold them
+    against.
+
+    Args:
+        differences: split -> arm minus reference.
+        test_per_train: test clips over training clips of a split; 1 / (k - 1) for k folds.
+        confidence: coverage of the interval.
+        reason: why this test, for the result.
+
+    Raises:
+        ValueError: `test_per_train` is not above 0, or a difference is not finite.
+    """
+    if not test_per_train > 0:
+        raise ValueError(f"test clips per training clip must be above 0, not {test_per_train}")
+    data = finite(differences.values())
+    n, mean = data.size, float(data.mean())
+    low = high = p_value = None
+    if n > 1:
+        error = float(data.std(ddof=1)) * math.sqrt(1 / n + test_per_train)
+        half = t_quantile(n - 1, confidence) * error
+        low, high = mean - half, mean + half
+        # Equal differences have no spread to test against: accuracies over few clips often tie.
+        if error > float(tolerance(data)):
+            p_value = float(2 * stdtr(n - 1, -abs(mean) / error))
+        elif not mean:
+            p_value = 1.0
+    return PairedDifference(
+        n=n,
+        mean=mean,
+        low=low,
+        high=high,
+        confidence=confidence,
+        interval_method=CORRECTED_INTERVAL,
+        p_value=p_value,
+        smallest_p=0.0 if n > 1 else 1.0,
+        p_error=0.0,
+        differences=dict(zip(differences, data.tolist(), strict=True)),
+        test_method=CORRECTED_T,
+        replicate="fold",
+        reason=reason,
+    )
+
+
+def crossed_difference(
+    arm: Mapping[Block, float],
+    reference: Mapping[Block, float],
+    *,
+    num_folds: int | None = None,
+    num_contrasts: int = 1,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> PairedDifference:
+    """Compare an arm with a reference over blocks of (seed, fold), each used for what it is.
+
+    One fold: seeds are the replicates. Several folds: seed means over the folds, if there are
+    enough complete seeds for the sign-flip test to call one of the contrasts; otherwise fold means
+    over the seeds, with the corrected resampled t. The choice looks at counts and never at values.
+    Only complete seeds or folds are averaged, since a mean over other folds is not comparable.
+
+    Args:
+        arm: (seed, fold) -> value.
+        reference: likewise.
+        num_folds: into how many folds the clips were split; those that occur where None.
+        num_contrasts: how many were declared, for what "enough seeds" means.
+        confidence: coverage of the interval.
+        seed: of the sampled test.
+
+    Raises:
+        ValueError: no block is in both, a value is not finite, or more folds occur than the clips
+            were split into.
+    """
+    found = {b: arm[b] - reference[b] for b in common_blocks(arm, reference)}
+    finite(found.values())
+    seeds = list(dict.fromkeys(own for own, _ in found))
+    folds = list(dict.fromkeys(fold for _, fold in found))
+    split_into = len(folds) if num_folds is None else num_folds
+    if split_into < len(folds):
+        raise ValueError(f"{len(folds)} folds occur, but the clips were split into {split_into}")
+    if len(folds) == 1:
+        return difference_of(found, confidence=confidence, seed=seed, replicate="seed")
+    complete = [s for s in seeds if all((s, fold) in found for fold in folds)]
+    if len(complete) >= pairs_needed(num_contrasts):
+        return difference_of(
+            {s: math.fsum(found[s, fold] for fold in folds) / len(folds) for s in complete},
+            confidence=confidence,
+            seed=seed,
+            replicate="seed",
+            reason=f"{_left_out(seeds, complete, 'seed')}each of the {len(complete)} seeds is "
+            f"averaged over the {len(folds)} folds, which share training clips; the result holds "
+            "for other seeds on these clips",
+        )
+    whole = [fold for fold in folds if all((s, fold) in found for s in seeds)]
+    if not whole:
+        raise ValueError("no fold has finished for all seeds, and too few seeds for all folds")
+    averaged = f", each averaged over {len(seeds)} seeds," if len(seeds) > 1 else ""
+    return corrected_resampled_t(
+        {fold: math.fsum(found[s, fold] for s in seeds) / len(seeds) for fold in whole},
+        test_per_train=1 / (split_into - 1),
+        confidence=confidence,
+        reason=f"{_left_out(folds, whole, 'fold')}the {len(whole)} folds{averaged} share training "
+        "clips, so their variance is widened (Nadeau and Bengio 2003)",
+    )
+
+
+def _left_out(every: Sequence[Hashable], kept: Sequence[Hashable], what: str) -> str:
+    missing = len(every) - len(kept)
+    return f"{missing} incomplete {what}{'s' * (missing > 1)} left out; " if missing else ""

@@ -1,0 +1,134 @@
+"""An arm against its reference, paired by block, and what may be said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from orchestrator.stats.intervals import IntervalMethod, MeanInterval, bounds
+from orchestrator.stats.signflip import EXACT, sign_flip, smallest_p
+from orchestrator.stats.values import ALPHA, CONFIDENCE, common_blocks, finite
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedDifference(MeanInterval):
+    """Arm minus reference, paired by block.
+
+    Attributes:
+        n: replicates: the blocks that both have, or what `replicate` says they were averaged to.
+        mean: of the paired differences.
+        low: of the interval of the mean difference.
+        high: likewise.
+        p_value: two-sided; None where n is 1, since one pair can show nothing.
+        smallest_p: the smallest p that n pairs can attain: 2 / 2^n, or 0 after a t test.
+        p_error: standard error of a sampled p; 0 where the test is exact.
+        differences: replicate -> arm minus reference, in the blocks' order in the arm.
+        test_method: how `p_value` was made.
+        replicate: what counts as one of the n.
+        reason: why, where blocks were not taken as they come; empty otherwise.
+    """
+
+    p_value: float | None
+    smallest_p: float
+    p_error: float
+    differences: Mapping[Any, float]
+    test_method: str = EXACT
+    replicate: str = "block"
+    reason: str = ""
+
+    @property
+    def effect_size(self) -> float | None:
+        """Cohen's d_z, the mean difference over its standard deviation; None where undefined."""
+        if self.n < 2:
+            return None
+        deviation = float(np.std(list(self.differences.values()), ddof=1))
+        return self.mean / deviation if deviation > 0 else None
+
+
+class Verdict(StrEnum):
+    """What a contrast's numbers allow to be said."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    NOT_DISTINGUISHABLE = "not distinguishable"
+    NOT_TESTED = "not tested"
+
+
+def paired_difference(
+    arm: Mapping[Any, float],
+    reference: Mapping[Any, float],
+    *,
+    confidence: float = CONFIDENCE,
+    interval: IntervalMethod = IntervalMethod.T,
+    seed: int = 0,
+) -> PairedDifference:
+    """Compare an arm with a reference over the blocks that both have.
+
+    The blocks must be independent replicates; several folds are not (`crossed_difference`).
+
+    Args:
+        arm: block -> value.
+        reference: block -> value.
+        confidence: coverage of the interval.
+        interval: how it is made.
+        seed: of what is sampled: the test beyond `EXACT_UP_TO` pairs, and a bootstrap.
+
+    Raises:
+        ValueError: no block is in both, or a value is not finite.
+    """
+    blocks = common_blocks(arm, reference)
+    return difference_of(
+        {block: arm[block] - reference[block] for block in blocks},
+        confidence=confidence,
+        interval=interval,
+        seed=seed,
+    )
+
+
+def difference_of(
+    differences: Mapping[Any, float],
+    *,
+    confidence: float = CONFIDENCE,
+    interval: IntervalMethod = IntervalMethod.T,
+    seed: int = 0,
+    replicate: str = "block",
+    reason: str = "",
+) -> PairedDifference:
+    """Describe and test differences that are independent replicates: see `paired_difference`."""
+    data = finite(differences.values())
+    low, high = bounds(data, confidence=confidence, method=interval, seed=seed)
+    test = sign_flip(data, seed=seed)
+    return PairedDifference(
+        n=data.size,
+        mean=float(data.mean()),
+        low=low,
+        high=high,
+        confidence=confidence,
+        interval_method=interval,
+        p_value=test.p_value if data.size > 1 else None,
+        smallest_p=smallest_p(data.size),
+        p_error=test.p_error,
+        differences=dict(zip(differences, data.tolist(), strict=True)),
+        test_method=test.method,
+        replicate=replicate,
+        reason=reason,
+    )
+
+
+def verdict(difference: PairedDifference, adjusted_p: float | None, *, sign: int) -> Verdict:
+    """Decide what may be said: better or worse needs an adjusted p of at most `ALPHA`.
+
+    Args:
+        difference: arm minus reference.
+        adjusted_p: after `holm`; None where there is no test.
+        sign: +1 where larger is better, -1 where smaller is.
+    """
+    if adjusted_p is None:
+        return Verdict.NOT_TESTED
+    if adjusted_p > ALPHA:
+        return Verdict.NOT_DISTINGUISHABLE
+    return Verdict.BETTER if difference.mean * sign > 0 else Verdict.WORSE

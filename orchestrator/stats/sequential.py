@@ -1,0 +1,123 @@
+"""Adding blocks until every declared contrast is decided or the cap is reached.
+
+The p of each contrast is an anytime p (`orchestrator.stats.spending`), valid at every look however
+the decision to go on was made; Holm's correction over valid p values keeps the family-wise error
+at `ALPHA` under any dependence of the contrasts, so the shared baseline does no harm. A contrast
+that has been called stays called.
+
+Why not a confidence sequence or an e-value (Waudby-Smith and Ramdas 2024): those allow to go on
+without a cap, and pay for it. With a cap of 12 blocks and a true difference of one spread, spending
+calls 85 % at 0.05; a mixture of bets on the signs, an e-process for symmetric differences, 48 %;
+the self-normalised one 5 %; a fixed design of 12 blocks 88 % (400 simulations).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from orchestrator.stats.family import holm, pairs_needed
+from orchestrator.stats.spending import METHOD, anytime_p_rows, levels_for
+from orchestrator.stats.values import ALPHA, finite
+
+
+class Decision(StrEnum):
+    """What a sequential study says of a contrast so far."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    UNDECIDED = "undecided"
+    NOT_DISTINGUISHABLE = "not distinguishable at the cap"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sequential:
+    """A contrast of a sequential study.
+
+    Attributes:
+        n: blocks so far.
+        cap: blocks at most.
+        mean: of the differences so far.
+        p_value: the anytime p, not adjusted; it never rises.
+        adjusted_p: the same after Holm's correction over the declared contrasts.
+        decision: at `ALPHA`.
+        method: how the p was made.
+    """
+
+    n: int
+    cap: int
+    mean: float | None
+    p_value: float
+    adjusted_p: float
+    decision: Decision
+    method: str = METHOD
+
+
+def decide(
+    differences: Mapping[str, Sequence[float]], *, cap: int, sign: int = 1, seed: int = 0
+) -> dict[str, Sequential]:
+    """Decide each declared contrast on the blocks so far.
+
+    Add blocks while any decision is `UNDECIDED` (`all_decided`), for all arms alike. The cap is
+    declared before the first block and not raised afterwards: the spending function ends there.
+
+    Args:
+        differences: contrast -> arm minus reference per block, in the blocks' declared order and
+            without a gap; every declared contrast must be there, with or without blocks.
+        cap: blocks at most.
+        sign: +1 where larger is better, -1 where smaller is.
+        seed: of the patterns that are drawn where the cap is large; the same at every look.
+
+    Returns:
+        contrast -> decision, in the order given.
+
+    Raises:
+        ValueError: a contrast has more blocks than the cap, the cap is too small to call anything,
+            or a difference is not finite.
+    """
+    needed = pairs_needed(len(differences))
+    if cap < needed:
+        raise ValueError(
+            f"a cap of {cap} blocks can never call one of {len(differences)} contrasts: set it to "
+            f"{needed} or more, or declare fewer contrasts"
+        )
+    levels = levels_for(len(differences))
+    p_values: list[float] = []
+    directions: list[float] = []
+    for own in differences.values():
+        if not len(own):
+            p_values.append(1.0)
+            directions.append(0.0)
+            continue
+        data = finite(own)
+        path = anytime_p_rows(data[None], cap=cap, levels=levels, seed=seed)[0]
+        # The direction is that of the look which the p rests on, so it never turns afterwards.
+        p_values.append(float(path[-1]))
+        directions.append(sign * float(data[: int(path.argmin()) + 1].sum()))
+    found = {}
+    for i, (name, adjusted) in enumerate(zip(differences, holm(p_values), strict=True)):
+        own, adjusted_p = differences[name], 1.0 if adjusted is None else adjusted
+        found[name] = Sequential(
+            n=len(own),
+            cap=cap,
+            mean=float(np.mean(own)) if len(own) else None,
+            p_value=p_values[i],
+            adjusted_p=adjusted_p,
+            decision=_decision(adjusted_p, directions[i], at_cap=len(own) == cap),
+        )
+    return found
+
+
+def all_decided(contrasts: Mapping[str, Sequential]) -> bool:
+    """Say whether a sequential study is over: nothing is undecided."""
+    return all(found.decision is not Decision.UNDECIDED for found in contrasts.values())
+
+
+def _decision(adjusted_p: float, direction: float, *, at_cap: bool) -> Decision:
+    # Holm multiplies a level of alpha / k by k: the product may be off by a rounding.
+    if adjusted_p <= ALPHA * (1 + 1e-9):
+        return Decision.BETTER if direction > 0 else Decision.WORSE
+    return Decision.NOT_DISTINGUISHABLE if at_cap else Decision.UNDECIDED

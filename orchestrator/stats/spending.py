@@ -1,0 +1,135 @@
+"""Looking after every block without inflating the error: alpha spending over exact sign flips.
+
+A fixed-n p, looked at after every block until it is small, errs far more often than it says. Here a
+declared cap of blocks and a spending function (Lan and DeMets 1983) say how much of the level may
+be used up by each look: alpha * (n / cap)^3 (Kim and DeMets 1987; close to O'Brien and Fleming's,
+which spends late and so leaves nearly the power of a fixed design at the cap).
+
+Boundaries are not taken from normal theory, which does not hold for six differences. Given the
+sizes of the differences, all 2^n sign patterns are equally likely if an arm changes nothing; so at
+each look the patterns with the largest |sum| that have not crossed before are marked as crossing,
+as many as have been paid for. The observed pattern is one of them, so it crosses with at most the
+probability that was spent, whatever the distribution. A look uses sizes seen so far alone. Patterns
+that tie cross together or not at all; what a look cannot spend, the next one can.
+
+This is done for a grid of levels at once, and a level never lets a pattern cross that a higher one
+does not: the smallest level at which the observed pattern has crossed is a p value that may be read
+after every block, an anytime p up to the cap, rounded up to the grid.
+
+Beyond `EXACT_LOOKS` blocks 2^n patterns are too many: `DRAWN_PATTERNS` are drawn instead, the
+observed one among them. It is exchangeable with them, so over the draw the level still holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.stats.values import ALPHA
+
+SPENDING_POWER = 3.0
+EXACT_LOOKS = 15
+DRAWN_PATTERNS = 16_384
+GRID = tuple(np.geomspace(0.001, 1.0, 31).tolist())
+"""Ten levels per decade."""
+
+METHOD = "alpha-spending sign-flip test"
+
+
+def levels_for(num_contrasts: int, *, alpha: float = ALPHA) -> tuple[float, ...]:
+    """Return the grid of levels, those that Holm's correction asks for included, rising."""
+    holm = (alpha / k for k in range(1, max(1, num_contrasts) + 1))
+    return tuple(sorted({*GRID, *holm}))
+
+
+def anytime_p_rows(
+    differences: NDArray[np.floating],
+    *,
+    cap: int,
+    levels: Sequence[float] = GRID,
+    seed: int = 0,
+) -> NDArray[np.float64]:
+    """Return the anytime p after every look, for each of several contrasts.
+
+    Args:
+        differences: (contrasts, blocks) in the order in which the blocks were run.
+        cap: blocks at most, declared before the first look.
+        levels: rising, above 0 and at most 1.
+        seed: of the drawn patterns; the same for every look of a study.
+
+    Returns:
+        (contrasts, blocks); falls or stays along a row.
+
+    Raises:
+        ValueError: there are more blocks than the cap, or a difference is not finite.
+    """
+    data = np.asarray(differences, dtype=np.float64)
+    rows, blocks = data.shape
+    if blocks > cap:
+        raise ValueError(f"{blocks} blocks are more than the cap of {cap} declared beforehand")
+    if not np.isfinite(data).all():
+        raise ValueError("differences must be finite")
+    drawn = _drawn_signs(cap, seed) if cap > EXACT_LOOKS else None
+    width = 1 if drawn is None else DRAWN_PATTERNS
+    sums = np.zeros((rows, width))
+    crossed = np.zeros((len(levels), rows, width), dtype=bool)
+    found = np.ones((rows, blocks))
+    for look in range(blocks):
+        step = data[:, look, None]
+        if drawn is not None:
+            sums = sums + step * drawn[:, look]
+        elif look == 0:
+            sums = step
+        else:
+            # The mirror image of a pattern crosses with it: the first sign may stay as it is.
+            sums = np.concatenate([sums + step, sums - step], axis=1)
+            crossed = np.concatenate([crossed, crossed], axis=2)
+        allowance = 1e-9 * np.abs(data[:, : look + 1]).sum(axis=1)
+        spent = ((look + 1) / cap) ** SPENDING_POWER
+        _mark(crossed, np.abs(sums), allowance, [level * spent for level in levels])
+        # The observed pattern stands first.
+        hit = crossed[:, :, 0]
+        found[:, look] = np.where(hit.any(axis=0), np.asarray(levels)[hit.argmax(axis=0)], 1.0)
+    return found
+
+
+def _mark(
+    crossed: NDArray[np.bool_],
+    sizes: NDArray[np.float64],
+    allowance: NDArray[np.float64],
+    budgets: Sequence[float],
+) -> None:
+    """Let the largest patterns cross, as far as each level's budget (a probability) reaches.
+
+    Args:
+        crossed: (levels, contrasts, patterns), changed in place.
+        sizes: (contrasts, patterns), |sum| of each pattern.
+        allowance: (contrasts,) differences in size that count as a tie.
+        budgets: per level, rising: what all looks so far may let cross.
+    """
+    rows, width = sizes.shape
+    order = np.argsort(-sizes, axis=1)
+    ranked = np.take_along_axis(sizes, order, axis=1)
+    tied = np.zeros((rows, width), dtype=bool)
+    tied[:, :-1] = ranked[:, :-1] - ranked[:, 1:] <= allowance[:, None]
+    places = np.empty_like(order)
+    np.put_along_axis(places, order, np.broadcast_to(np.arange(width), order.shape), axis=1)
+    reach = np.full(rows, width)
+    for level in range(len(budgets) - 1, -1, -1):
+        own = crossed[level]
+        used = own.sum(axis=1)
+        fresh = np.cumsum(~np.take_along_axis(own, order, axis=1), axis=1) + used[:, None]
+        paid = (fresh <= budgets[level] * width * (1 + 1e-12)) & ~tied
+        last = width - paid[:, ::-1].argmax(axis=1)
+        reach = np.minimum(reach, np.where(paid.any(axis=1), last, 0))
+        own |= places < reach[:, None]
+
+
+def _drawn_signs(cap: int, seed: int) -> NDArray[np.float64]:
+    """Return (patterns, cap) signs relative to the observed ones, the observed pattern first."""
+    rng = np.random.default_rng(seed)
+    signs = rng.choice(np.array([-1.0, 1.0]), size=(DRAWN_PATTERNS, cap))
+    signs[0] = 1.0
+    return signs
