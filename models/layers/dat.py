@@ -59,7 +59,7 @@ class Dat(Pyramid):
             groups: offset groups of the third and the fourth stage.
             deformable: whether keys move; without it the model has no offset networks.
             relative_position_bias: whether deformable attention has its bias table.
-            offset_range_factor: cells of the key grid that a key may move.
+            offset_range_factor: half cells of the key grid that a key may move.
             stride: tokens between two keys; 2 leaves a quarter of the keys.
             window_size: side of a window in tokens.
             drop_path_rate: of the last block; it rises linearly from 0 at the first.
