@@ -9,22 +9,21 @@ from models.registry import names
 if TYPE_CHECKING:
     from models.chain import Chain
 
+_LAPTOP_FBANK: tuple[str, dict[str, Any]] = (
+    "kaldi_fbank",
+    {"n_mels": 64, "num_frames": 128, "frame_length_ms": 50.0, "frame_shift_ms": 40.0},
+)
 # The front end and transform of a family, by the beginning of the model's name; the longest
 # beginning counts. An experiment states them itself.
 _FRONTENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "": ("kaldi_fbank", {}),
-    "ast_laptop": (
-        "kaldi_fbank",
-        {"n_mels": 64, "num_frames": 128, "frame_length_ms": 50.0, "frame_shift_ms": 40.0},
-    ),
+    "ast_laptop": _LAPTOP_FBANK,
     "cnn": ("log_mel", {}),
     "cnn6_laptop": ("log_mel", {"hop_length": 640}),
     "resnet38": ("log_mel", {}),
     "datar": ("kaldi_fbank", {"sample_rate": 43000}),
-    "datar_laptop": (
-        "kaldi_fbank",
-        {"n_mels": 64, "num_frames": 128, "frame_length_ms": 50.0, "frame_shift_ms": 40.0},
-    ),
+    "datar_laptop": _LAPTOP_FBANK,
+    "datar_pp_laptop": _LAPTOP_FBANK,
     "htsat": ("log_mel", {}),
     "htsat_laptop": ("log_mel", {"hop_length": 640}),
 }

@@ -1,8 +1,9 @@
 """Checkpoints: one function for every family, which says what it took and what it left.
 
 A model family joins by three members: `rename_published(state)` gives a published state the
-model's own names, or returns None if the state is none of the family's; `fit_parameter(name,
-value, shape)` resizes a parameter, or returns None; `head_parameters` names what depends on the
+model's own names, returns None if the state is none of the family's, or raises a
+`CheckpointError` that says for which model it is; `fit_parameter(name, value, shape)` resizes a
+parameter, or returns None; `head_parameters` names what depends on the
 number of classes. A fourth, `unused_published`, may say why names that begin so are skipped. A
 family without them loads its own checkpoints only.
 """
@@ -93,7 +94,10 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], *, source: str) ->
     if outside and not hasattr(model, "frontend"):
         state = {name.removeprefix("model."): value for name, value in state.items()}
     rename = getattr(target, "rename_published", None)
-    renamed = None if rename is None else rename(state)
+    try:
+        renamed = None if rename is None else rename(state)
+    except CheckpointError as error:
+        raise CheckpointError(f"{source} does not belong to this model: {error}") from error
     published = renamed is not None
     if renamed is not None:
         state = renamed
