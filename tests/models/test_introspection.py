@@ -45,6 +45,13 @@ def test_moved_keys_stay_where_they_are_without_offsets(waveform):
     assert moved_keys(create_model("ast_laptop", num_classes=3), waveform) == ()
 
 
+def test_moved_keys_of_the_second_form_stay_inside_the_map(waveform):
+    blocks = moved_keys(create_model("datar_pp_laptop", num_classes=3), waveform)
+    assert blocks
+    for block in blocks:
+        assert (block.positions - block.reference).any() and block.positions.abs().max() <= 1
+
+
 def test_event_map_is_a_distribution_at_every_frame(waveform):
     events = event_map(create_model("htsat_laptop", num_classes=3), waveform)
     assert events is not None and events.shape[0] == 2 and events.shape[2] == 3
