@@ -23,6 +23,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models.errors import CheckpointError
+from models.weight_files import weight_file
 
 _SHOWN = 8
 
@@ -52,8 +53,11 @@ class LoadReport:
         return "\n".join(lines)
 
 
-def load_pretrained(model: nn.Module, path: str | PathLike[str]) -> LoadReport:
+def load_pretrained(model: nn.Module, source: str | PathLike[str]) -> LoadReport:
     """Set a model's weights from a file; nothing changes if that fails.
+
+    `load_pretrained(create_model("cnn14", num_classes=527), "cnn14_audioset")` fetches the
+    authors' file once, checks and keeps it (see `models.weight_files`).
 
     Read are safetensors files and files of `torch.save` with tensors in dicts, alone or under
     `model` or `state_dict`, with or without the prefix of a data-parallel wrapper. No code in a
@@ -64,17 +68,17 @@ def load_pretrained(model: nn.Module, path: str | PathLike[str]) -> LoadReport:
     Args:
         model: a model, or a chain: a chain's checkpoint goes to the whole chain, another one to
             the chain's model.
-        path: the file.
+        source: the file's path, its address (`https://...`), or a name of
+            `models.weights.WEIGHTS`.
 
     Returns:
         A report of what was taken, resized, skipped and missing.
 
     Raises:
         CheckpointError: the file cannot be read, is cut off, holds more than tensors, or does not
-            belong to this model.
+            belong to this model. A `DownloadError` says why it cannot be fetched.
     """
-    path = Path(path)
-    return load_state(model, read_state(path), source=str(path))
+    return load_state(model, read_state(weight_file(source)), source=str(source))
 
 
 def load_state(model: nn.Module, state: Mapping[str, Tensor], *, source: str) -> LoadReport:

@@ -27,6 +27,8 @@ PURE = (
     "orchestrator.report.tables",
     "models",
     "models.registry",
+    "models.weights",
+    "models.weight_files",
 )
 ONLY = {
     "ray.train": {"orchestrator/worker.py"},
