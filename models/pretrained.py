@@ -17,8 +17,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 import torch
+from numpy._core import multiarray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -26,6 +28,18 @@ from models.errors import CheckpointError
 from models.weight_files import weight_file
 
 _SHOWN = 8
+# Authors save their sampler beside the weights (PANNs at 16 kHz): arrays and numbers of NumPy,
+# under the names of either NumPy, are plain data.
+_PLAIN: list[Any] = [
+    *(
+        (getattr(multiarray, name), f"numpy.{core}.multiarray.{name}")
+        for name in ("_reconstruct", "scalar")
+        for core in ("core", "_core")
+    ),
+    np.ndarray,
+    np.dtype,
+    *(type(np.dtype(code)) for code in "?bBhHiIlLqQefd"),
+]
 
 
 @dataclass(frozen=True)
@@ -152,7 +166,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if head[8:] == b"{":
             content: Any = load_file(path)
         else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(_PLAIN):
+                content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no checkpoint {path}") from error
     except pickle.UnpicklingError as error:
