@@ -27,6 +27,7 @@ PURE = (
     "orchestrator.report.tables",
     "models",
     "models.registry",
+    "models.published_results",
     "models.weights",
     "models.weight_files",
 )
