@@ -110,14 +110,15 @@ class Result:
     quoted: bool = False
     remark: str = ""
 
-    def __str__(self) -> str:
-        """Say it in a few words, for example `audioset mAP 0.471`."""
+    def short(self) -> str:
+        """Say metric and number, for example `mAP 0.471`."""
         kind = self.metric.removeprefix("val/")
         kind = {"map": "mAP", "top1": "top-1", "top5": "top-5", "auc": "AUC"}.get(kind, kind)
         what = f"{kind} of {self.class_name}" if self.class_name else kind
-        return (
-            f"{self.conditions.dataset} {what} {self.value:g}{' ' if self.unit else ''}{self.unit}"
-        )
+        return f"{what} {self.value:g} {self.unit}".strip()
+
+    def __str__(self) -> str:
+        return f"{self.conditions.dataset} {self.short()}"
 
 
 def published_results(
