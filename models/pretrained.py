@@ -77,7 +77,8 @@ def load_pretrained(model: nn.Module, source: str | PathLike[str]) -> LoadReport
     `model` or `state_dict`, with or without the prefix of a data-parallel wrapper. No code in a
     file is run. Published checkpoints of the model's family are renamed and resized (for DAT see
     `models.dat_weights`). In the project's own, shapes must agree. In both, the head may differ
-    in the number of classes and then keeps its initial values.
+    in the number of classes and then keeps its initial values. A file that sets less than half of
+    the other parameters belongs to another model.
 
     Args:
         model: a model, or a chain: a chain's checkpoint goes to the whole chain, another one to
@@ -140,13 +141,16 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], *, source: str) ->
             resized[name] = _arrow(value, own[name])
         else:
             unfit.append(f"{name} {_arrow(value, own[name])}")
-    if unfit or not any(name not in heads for name in chosen):
-        reason = (
-            f"these shapes differ (file -> model): {'; '.join(unfit[:_SHOWN])}"
-            + (f" and {len(unfit) - _SHOWN} more" if len(unfit) > _SHOWN else "")
-            if unfit
-            else f"none of its {len(state)} names is known (first: {next(iter(state), None)!r})"
-        )
+    body = own.keys() - heads
+    fitting = body & chosen.keys()
+    # Families share some names: a file that sets a few of them is of another one.
+    if unfit or 2 * len(fitting) < len(body):
+        reason = f"it sets {len(fitting)} of {len(body)} parameters"
+        if not fitting:
+            reason = f"none of its {len(state)} names is known (first: {next(iter(state), None)!r})"
+        if unfit:
+            reason = f"these shapes differ (file -> model): {'; '.join(unfit[:_SHOWN])}"
+            reason += f" and {len(unfit) - _SHOWN} more" if len(unfit) > _SHOWN else ""
         raise CheckpointError(
             f"{source} does not belong to this {type(target).__name__}: {reason}. Build the model "
             "in the size and with the input that the file was made for"
