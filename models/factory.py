@@ -27,12 +27,27 @@ _FRONTENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "htsat": ("log_mel", {}),
     "htsat_laptop": ("log_mel", {"hop_length": 640}),
 }
-_TRANSFORMS = {"": "identity", "datar": "adaptor"}
+_TRANSFORMS: dict[str, tuple[str, dict[str, Any]]] = {
+    "": ("identity", {}),
+    "datar": ("adaptor", {}),
+}
 
 
 def list_models() -> list[str]:
     """Return the names of all models, sorted; imports none of them."""
     return names("model")
+
+
+def default_parts(name: str) -> tuple[tuple[str, dict[str, Any]], tuple[str, dict[str, Any]]]:
+    """Return the front end and the input transform that `create_model` puts before a model.
+
+    Args:
+        name: a registered model.
+
+    Returns:
+        Two pairs (name, arguments).
+    """
+    return _of_family(name, _FRONTENDS), _of_family(name, _TRANSFORMS)
 
 
 def create_model(
@@ -67,10 +82,11 @@ def create_model(
     """
     from models.chain import build_chain
 
+    usual = default_parts(name)
     return build_chain(
-        frontend=frontend or _of_family(name, _FRONTENDS),
+        frontend=frontend or usual[0],
         augmentation=("none", {}),
-        transform=transform or (_of_family(name, _TRANSFORMS), {}),
+        transform=transform or usual[1],
         model=(name, changes),
         num_classes=num_classes,
         seed=seed,
