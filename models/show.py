@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 def print_list(cards: Iterable[Card], console: Console) -> None:
     """Print every model in a row, under a heading for each family."""
-    for family, members in groupby(cards, key=lambda card: card.family):
+    for paper, members in groupby(cards, key=lambda card: card.paper):
         group = list(members)
-        if family is not None:
-            console.print(f"{family.name}  arXiv {family.arxiv}", style="bold")
+        if paper is not None:
+            console.print(f"{paper.name}  arXiv {paper.arxiv}", style="bold")
         table = _table("  model", "params>", "MACs>", "all>", "input", "published")
         for card in group:
             headline = next((str(r) for r in card.results if not r.quoted), "")
@@ -52,10 +52,10 @@ def print_card(card: Card, console: Console) -> None:
     from models.zoo import documented_arguments
 
     console.print(f"{card.name}: {card.summary}", style="bold")
-    if card.family is not None:
-        family = card.family
-        console.print(f"paper          {family.title}, arXiv {family.arxiv}")
-        console.print(f"authors' code  {family.code} ({family.licence})")
+    if card.paper is not None:
+        paper = card.paper
+        console.print(f"paper          {paper.title}, arXiv {paper.arxiv}")
+        console.print(f"authors' code  {paper.code} ({paper.licence})")
     console.print(f"input          {_size(card)} (mels x frames) of {card.seconds} s")
     console.print(f"front end      {_call(*card.frontend)}, input transform {card.transform}")
     console.print(f"parameters     {card.num_params:,} ({card.num_classes} classes)")
@@ -90,7 +90,7 @@ def print_rows(rows: Iterable[Row], console: Console) -> None:
                 f"  {row.claim.quantity}",
                 row.in_unit(row.ours),
                 row.claim.theirs,
-                f"{100 * row.difference:+.2f} %",
+                _percent(row.difference),
                 row.claim.whose,
                 _made_of(row),
             )
@@ -103,16 +103,21 @@ def print_rows(rows: Iterable[Row], console: Console) -> None:
     )
 
 
+def _percent(share: float) -> str:
+    """Write a share in percent with its sign; what rounds to nothing has none."""
+    said = f"{100 * share:+.2f} %"
+    return "0.00 %" if said in ("+0.00 %", "-0.00 %") else said
+
+
 def print_weights(weights: Iterable[Weights], console: Console) -> None:
     """Print every published file in a row."""
-    table = _table("name", "model|", "trained on", "licence", "checked by", "here")
+    table = _table("name", "model|", "trained on|", "licence|", "here")
     for entry in weights:
         table.add_row(
             entry.name,
             entry.model,
-            ", ".join(entry.trained_on),
+            entry.trained_on[-1],
             entry.licence,
-            _checked(entry),
             "yes" if (cache_dir() / entry.filename).exists() else "",
         )
     console.print(table)

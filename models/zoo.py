@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from models.factory import default_parts, list_models
-from models.families import Family, family_of
+from models.papers import Paper, paper_of
 from models.published import Result, published_results
 from models.registry import Argument, lookup
 from models.weights import Weights, weights_of
@@ -32,7 +32,7 @@ class Card:
     Attributes:
         name: registered name.
         summary: the first line of its documentation.
-        family: None for a model of another distribution.
+        paper: None for a model of another distribution.
         frontend: name and arguments of the front end that `models.create_model` gives it.
         transform: name of its input transform.
         sample_rate: that the front end is made for, in Hz.
@@ -47,7 +47,7 @@ class Card:
 
     name: str
     summary: str
-    family: Family | None
+    paper: Paper | None
     frontend: tuple[str, Mapping[str, Any]]
     transform: str
     sample_rate: int
@@ -63,7 +63,7 @@ class Card:
 def cards() -> tuple[Card, ...]:
     """Describe every model, family by family."""
     described = [card(name) for name in list_models()]
-    return tuple(sorted(described, key=lambda c: c.family.name if c.family else "~"))
+    return tuple(sorted(described, key=lambda c: c.paper.name if c.paper else "~"))
 
 
 def card(name: str) -> Card:
@@ -78,10 +78,10 @@ def card(name: str) -> Card:
     from models.macs import count_macs, num_params
     from models.registry import create
 
-    family = family_of(name)
-    laptop = name.endswith("laptop") or family is None
+    paper = paper_of(name)
+    laptop = name.endswith("laptop") or paper is None
     seconds = _LAPTOP_SECONDS if laptop else _SECONDS
-    num_classes = _LAPTOP_CLASSES if laptop or family is None else family.num_classes
+    num_classes = _LAPTOP_CLASSES if laptop or paper is None else paper.num_classes
     (front_name, arguments), transform = default_parts(name)
     front = create("frontend", front_name, **arguments)
     # As long as the front end makes it: a few milliseconds, and right by construction.
@@ -92,7 +92,7 @@ def card(name: str) -> Card:
     return Card(
         name=name,
         summary=entry.summary,
-        family=family,
+        paper=paper,
         frontend=(front_name, arguments),
         transform=transform[0],
         sample_rate=front.sample_rate,

@@ -32,7 +32,7 @@ class Family:
         full: the published size.
         laptop: the size that two CPU cores train in seconds.
         frontend: from the base to the family's front end.
-        weights: file of the published weights that its paper's numbers start from.
+        weights: name of the published weights that its paper's numbers start from.
     """
 
     name: str
@@ -110,27 +110,27 @@ DATAR = Family(
     full=Component("datar_tiny"),
     laptop=Component("datar_laptop", drop_path_rate=0.0),
     frontend=datar_fbank,
-    weights="dat_tiny_in1k_224.pth",
+    weights="dat_tiny_imagenet",
 )
 AST = Family(
     name="AST",
     full=Component("ast_base"),
     laptop=Component("ast_laptop"),
     frontend=ast_fbank,
-    weights="audioset_10_10_0.4593.pth",
+    weights="ast_base_audioset",
 )
 HTSAT = Family(
     name="HTS-AT",
     full=Component("htsat_tiny"),
     laptop=Component("htsat_laptop", drop_path_rate=0.0),
     frontend=log_mel,
-    weights="swin_tiny_c24_patch4_window8_256.pth",
+    weights="swin_tiny_imagenet",
 )
 PANNS = Family(
     name="PANNs",
     full=Component("cnn14"),
     laptop=Component("cnn6_laptop"),
     frontend=log_mel,
-    weights="Cnn14_mAP=0.431.pth",
+    weights="cnn14_audioset",
 )
 FAMILIES = (DATAR, AST, HTSAT, PANNS)

@@ -30,8 +30,8 @@ def trained_first(base: Experiment) -> tuple[Experiment, ...]:
 def pretrained(family: Family) -> FromBase:
     """Return the initial weights of a family's pretrained arm.
 
-    The published file is the family's, or the one that the environment names: for HTS-AT
-    `HTSAT_CHECKPOINT`, and so on. An unreadable one is a `ConfigError` when the arm is built.
+    The published file is the family's, fetched once, or the one that the environment names: for
+    HTS-AT `HTSAT_CHECKPOINT`, and so on. Without either, building the arm is a `ConfigError`.
     """
 
     def initial(base: Experiment) -> Component:

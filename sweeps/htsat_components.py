@@ -3,9 +3,9 @@
 Question   HTS-AT (arXiv 2202.00874) adds a token-semantic head to a hierarchical transformer and
            starts from Swin-T's ImageNet weights. What is each worth?
 Command    python sweeps/htsat_components.py --demo
-           HTSAT_CHECKPOINT=swin.pth python sweeps/htsat_components.py --data-root ESC-50
-           The file is swin_tiny_c24_patch4_window8_256.pth of Swin's authors. --demo first trains
-           a checkpoint of its own, on kinds of sound that it does not use.
+           python sweeps/htsat_components.py --data-root ESC-50
+           Swin's file is fetched, unless HTSAT_CHECKPOINT names it. --demo first trains a
+           checkpoint of its own, on kinds of sound that the sweep does not use.
 Cost       --demo: 21 trials and one more of about 12 s on one CPU core.
 Expected   The paper's Table 1, mAP on AudioSet: H 0.440, HC 0.453, HCP 0.471.
 Result     No full-size result yet.

@@ -6,8 +6,8 @@ Question   Published numbers start from published weights: DATAR from DAT-T's (I
 Command    python sweeps/pretrain.py --demo
            python sweeps/pretrain.py --demo --arms "AST*"
            DATAR_CHECKPOINT=dat_tiny_in1k_224.pth python sweeps/pretrain.py --arms "DATAR*"
-           AST_, HTSAT_ and PANNS_CHECKPOINT name the other files. --demo trains checkpoints of
-           its own first, on kinds of sound that the sweep does not use.
+           Without DATAR_, AST_, HTSAT_ and PANNS_CHECKPOINT the files are fetched. --demo trains
+           checkpoints of its own first, on kinds of sound that the sweep does not use.
 Cost       --demo: 68 trials of 12 to 25 s on one CPU core; four contrasts need eight pairs.
 Expected   A gain in every family; AST's paper has 88.7 % without and 95.6 % with AudioSet on
            ESC-50.

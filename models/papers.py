@@ -1,4 +1,4 @@
-"""What is known of a family as a whole: paper, authors' code, licence, number of classes."""
+"""The paper of every family: title, authors' code and its licence, number of classes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Family:
-    """A family of models.
+class Paper:
+    """The paper that a family of models is from.
 
     Attributes:
-        name: as the paper calls it.
+        name: of the family, as the paper calls it.
         title: of the paper.
         arxiv: number of the preprint.
         code: the authors' repository and commit, or why there is none.
@@ -26,7 +26,7 @@ class Family:
     num_classes: int
 
 
-_PANNS = Family(
+_PANNS = Paper(
     name="PANNs",
     title="PANNs: Large-Scale Pretrained Audio Neural Networks for Audio Pattern Recognition",
     arxiv="1912.10211",
@@ -35,8 +35,8 @@ _PANNS = Family(
     num_classes=527,
 )
 # By the beginning of a model's name.
-_FAMILIES = {
-    "ast": Family(
+_PAPERS = {
+    "ast": Paper(
         name="AST",
         title="AST: Audio Spectrogram Transformer",
         arxiv="2104.01778",
@@ -45,7 +45,7 @@ _FAMILIES = {
         num_classes=527,
     ),
     "cnn": _PANNS,
-    "datar": Family(
+    "datar": Paper(
         name="DATAR",
         title="DATAR: Deformable Audio Transformer for Audio Event Recognition",
         arxiv="2312.16228",
@@ -53,7 +53,15 @@ _FAMILIES = {
         licence="Apache-2.0",
         num_classes=309,
     ),
-    "htsat": Family(
+    "datar_pp": Paper(
+        name="DATAR on DAT++",
+        title="DAT++: Spatially Dynamic Vision Transformer with Deformable Attention",
+        arxiv="2309.01430",
+        code="LeapLabTHU/DAT 32173fc",
+        licence="Apache-2.0",
+        num_classes=309,
+    ),
+    "htsat": Paper(
         name="HTS-AT",
         title="HTS-AT: A Hierarchical Token-Semantic Audio Transformer for Sound Classification "
         "and Detection",
@@ -66,7 +74,7 @@ _FAMILIES = {
 }
 
 
-def family_of(model: str) -> Family | None:
-    """Return the family of a registered model; None for a model of another distribution."""
-    starts = [start for start in _FAMILIES if model.startswith(start)]
-    return _FAMILIES[max(starts, key=len)] if starts else None
+def paper_of(model: str) -> Paper | None:
+    """Return the paper of a registered model's family; None for a model of another distribution."""
+    starts = [start for start in _PAPERS if model.startswith(start)]
+    return _PAPERS[max(starts, key=len)] if starts else None
