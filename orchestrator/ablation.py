@@ -56,12 +56,17 @@ class Arm:
         changes: override path -> value against the plan's base.
         levels: factor -> level.
         published: metric key -> the paper's number in the metric's unit.
+        conditions: what they were measured under, as in `models.published.Conditions`; empty
+            leaves it to the plan's text. `orchestrator.literature.beside` fills in all three.
+        source: where they are printed; empty leaves it to the plan.
     """
 
     name: str
     changes: Mapping[str, Any] = field(default_factory=dict)
     levels: Mapping[str, str] = field(default_factory=dict)
     published: Mapping[str, float] = field(default_factory=dict)
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
 
 
 @dataclass(frozen=True)

@@ -196,6 +196,8 @@ class Plan:
                     for path, (_, new) in differences(base, self.experiment(arm)).items()
                 },
                 published=dict(arm.published),
+                conditions=canonical(dict(arm.conditions)),
+                source=arm.source,
             )
             for arm in self.arms
         )

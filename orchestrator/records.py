@@ -125,12 +125,17 @@ class ArmRecord:
         levels: factor -> level.
         changes: setting -> value as text, wherever the arm departs from the baseline.
         published: metric key -> the paper's number, in the metric's unit (percent for accuracy).
+        conditions: what they were measured under, by field; a field that is not there was not
+            stated. Empty: only the plan's text says it.
+        source: where they are printed; empty: as the plan says.
     """
 
     name: str
     levels: Mapping[str, str] = field(default_factory=dict)
     changes: Mapping[str, str] = field(default_factory=dict)
     published: Mapping[str, float] = field(default_factory=dict)
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Which parts of HTS-AT earn their place?
 
-Question   HTS-AT (arXiv 2202.00874) adds a token-semantic head to a hierarchical transformer and
-           starts from Swin-T's ImageNet weights. What is each worth?
+Question   HTS-AT (arXiv 2202.00874) adds a token-semantic head (C) to a hierarchical transformer
+           (H) and starts from Swin-T's ImageNet weights (P). What is each worth?
 Command    python sweeps/htsat_components.py --demo
            python sweeps/htsat_components.py --data-root ESC-50
            Swin's file is fetched, unless HTSAT_CHECKPOINT names it. --demo first trains a
@@ -11,11 +11,20 @@ Expected   The paper's Table 1, mAP on AudioSet: H 0.440, HC 0.453, HCP 0.471.
 Result     No full-size result yet.
 """
 
+from models.published import published_results
 from orchestrator import baselines, cli
 from orchestrator.ablation import Arm, Contrast
 from orchestrator.families import HTSAT
+from orchestrator.literature import beside
 from orchestrator.plan import Plan
 from orchestrator.starts import pretrained, trained_first
+
+
+def row(form: str, **changes: object) -> Arm:
+    """Return a form of the paper beside its mAP on AudioSet."""
+    found = published_results("htsat_tiny", metric="val/map", form=form)
+    return beside(Arm(name=form, changes=changes), *found)
+
 
 PLAN = Plan(
     name="htsat_components",
@@ -25,25 +34,12 @@ PLAN = Plan(
     demo_seeds=tuple(range(7)),
     metric="val/map",
     arms=(
-        Arm(
-            name="H (hierarchy alone)",
-            changes={"model.token_semantic": False},
-            published={"val/map": 0.440},
-        ),
-        Arm(name="HC (token-semantic head)", published={"val/map": 0.453}),
-        Arm(
-            name="HCP (pretrained)",
-            changes={"initial": pretrained(HTSAT)},
-            published={"val/map": 0.471},
-        ),
+        row("H", **{"model.token_semantic": False}),
+        row("HC"),
+        row("HCP", initial=pretrained(HTSAT)),
     ),
-    contrasts=(
-        Contrast("HC (token-semantic head)", "H (hierarchy alone)"),
-        Contrast("HCP (pretrained)", "HC (token-semantic head)"),
-    ),
+    contrasts=(Contrast("HC", "H"), Contrast("HCP", "HC")),
     prerequisites=trained_first,
-    source="HTS-AT, arXiv 2202.00874, Table 1",
-    conditions="AudioSet, 527 classes, multi-label, single models with weight averaging",
 )
 
 if __name__ == "__main__":

@@ -11,25 +11,31 @@ Expected   Unknown; the published numbers are from pretrained weights. The recip
 Result     No full-size result yet.
 """
 
+from models.published import published_results
 from orchestrator import baselines, cli
 from orchestrator.ablation import Arm
-from orchestrator.families import AST, DATAR, HTSAT, PANNS
+from orchestrator.families import FAMILIES, Family
+from orchestrator.literature import beside
 from orchestrator.plan import Plan
+
+FORMS = {"AST": "AST-P", "HTS-AT": "HCP"}
+
+
+def row(family: Family) -> Arm:
+    """Return a family's arm, beside its published number on ESC-50 where there is one."""
+    arm = Arm(name=family.name, changes=family.changes)
+    found = published_results(
+        family.full.name, metric="val/top1", dataset="esc50", form=FORMS.get(family.name)
+    )
+    return beside(arm, *found) if found else arm
+
 
 PLAN = Plan(
     name="model_zoo",
     question="Which family is most accurate under one recipe, from scratch?",
     base=baselines.datar_tiny(),
     demo=baselines.datar_laptop(),
-    arms=(
-        Arm(name="DATAR", changes=DATAR.changes),
-        Arm(name="AST", changes=AST.changes, published={"val/top1": 95.6}),
-        Arm(name="HTS-AT", changes=HTSAT.changes, published={"val/top1": 97.0}),
-        Arm(name="PANNs", changes=PANNS.changes, published={"val/top1": 90.5}),
-    ),
-    source="HTS-AT, arXiv 2202.00874, its table on ESC-50",
-    conditions="ESC-50, 50 classes, mean of 5 folds, AudioSet pretraining, the best epoch chosen "
-    "on the held-out fold",
+    arms=tuple(row(family) for family in FAMILIES),
 )
 
 if __name__ == "__main__":

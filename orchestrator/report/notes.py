@@ -1,4 +1,4 @@
-"""Sentences about the study as a whole: completeness, cautions, published numbers."""
+"""Sentences about the study as a whole: completeness and cautions."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from orchestrator.records import PlanRecord, Status, TrialRecord
 from orchestrator.report.digits import number
 from orchestrator.report.rows import Cell
 from orchestrator.stats import EXACT_UP_TO
-
-PUBLISHED_MARK = "†"
 
 
 def headline(cells: Sequence[tuple[Status, bool]]) -> str:
@@ -105,36 +103,6 @@ def cautions(plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metri
     return said
 
 
-def footnotes(plan: PlanRecord) -> dict[str, str]:
-    """Return mark -> text for the published numbers; empty where there are none."""
-    if not any(arm.published for arm in plan.arms):
-        return {}
-    source = f"Published: {plan.source}." if plan.source else "Published; no source was stated."
-    conditions = f" Measured on {plan.conditions}." if plan.conditions else ""
-    dataset = dataset_name(plan)
-    here = f" Here: {dataset}." if dataset else ""
-    return {PUBLISHED_MARK: f"{source}{conditions}{here} {comparability(plan)}"}
-
-
-def comparability(plan: PlanRecord) -> str:
-    """Say whether the published numbers may be set beside these."""
-    dataset = dataset_name(plan)
-    if not plan.conditions:
-        return "Not comparable: the conditions of the published numbers were not stated."
-    if not dataset:
-        return "Not comparable: the data set used here is not recorded."
-    num_classes = len(plan.dataset.get("class_names") or ())
-    if not _names(dataset, plan.conditions, num_classes=num_classes):
-        classes = f", {num_classes} classes," if num_classes else ""
-        return f"Not comparable: other data ({dataset}{classes} here)."
-    return "The data set is the same by name; other conditions were not checked."
-
-
-def dataset_name(plan: PlanRecord) -> str:
-    """Return the name of the data set as the plan stored it."""
-    return str(plan.dataset.get("name") or plan.settings.get("dataset") or "")
-
-
 def gap_text(cell: Cell) -> str:
     """Name a trial that has no value, and why."""
     status = "no number" if cell.status is Status.FINISHED else str(cell.status)
@@ -149,16 +117,3 @@ def last_line(text: str) -> str:
 
 def _code_version(record: TrialRecord) -> str:
     return next((v for k, v in record.provenance.items() if k in ("code", "code_version")), "")
-
-
-def _names(dataset: str, conditions: str, *, num_classes: int) -> bool:
-    """Say whether conditions name a data set: `esc` is named by `ESC-50` if it has 50 classes."""
-    name = re.sub(r"[^a-z0-9]", "", dataset.lower())
-    joined = re.sub(r"(?<=[a-z])[-_ ]?(?=\d)", "", conditions.lower())
-    for word in re.findall(r"[a-z0-9]+", joined):
-        rest = word.removeprefix(name) if word.startswith(name) else None
-        if rest == "" or (rest and rest[0].isdigit()):
-            number_is_classes = rest.isdigit() and num_classes
-            if not number_is_classes or int(rest) == num_classes:
-                return True
-    return False

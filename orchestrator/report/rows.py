@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.metrics import Metric
 from orchestrator.records import ArmRecord, PlanRecord, Status
+from orchestrator.report.comparability import Footnotes
 from orchestrator.stats import MeanInterval, PairedDifference, Verdict
 
 Block = tuple[int, int]
@@ -125,7 +126,7 @@ class Summary:
         arms: in the plan's order.
         contrasts: in the plan's order.
         cautions: sentences that bound what the numbers mean.
-        footnotes: mark -> text, for published numbers.
+        footnotes: of the published numbers.
     """
 
     plan: PlanRecord
@@ -136,7 +137,7 @@ class Summary:
     arms: tuple[ArmSummary, ...]
     contrasts: tuple[ContrastSummary, ...]
     cautions: tuple[str, ...]
-    footnotes: Mapping[str, str] = field(default_factory=dict)
+    footnotes: Footnotes = field(default_factory=Footnotes)
 
     @property
     def cells(self) -> tuple[Cell, ...]:

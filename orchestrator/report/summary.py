@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from orchestrator.metrics import METRICS, Metric, lookup
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
 from orchestrator.report import notes, sequence
+from orchestrator.report.comparability import published_footnotes
 from orchestrator.report.rows import (
     Answer,
     ArmCost,
@@ -71,7 +72,7 @@ def summarise(plan: PlanRecord, records: Mapping[str, TrialRecord], *, metric: s
         arms=arms,
         contrasts=contrasts,
         cautions=tuple(notes.cautions(plan, records, chosen)),
-        footnotes=notes.footnotes(plan),
+        footnotes=published_footnotes(plan, records, chosen),
     )
 
 

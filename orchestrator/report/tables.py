@@ -15,7 +15,6 @@ from orchestrator.report.digits import (
     p_text,
     quantity,
 )
-from orchestrator.report.notes import PUBLISHED_MARK
 from orchestrator.report.rows import ArmSummary, ContrastSummary, Measure, Summary
 from orchestrator.report.words import unit_of_difference
 from orchestrator.stats import ALPHA, CONFIDENCE, MeanInterval, Verdict
@@ -86,8 +85,8 @@ def main_table(summary: Summary) -> Table:
             align([_p_cell(contrast) for contrast in contrasts]),
         ),
         (
-            Column(key="published", title=f"published{PUBLISHED_MARK}", unit=metric.unit, keep=7),
-            align([_published(arm, metric.key) for arm in arms]),
+            Column(key="published", title="published", unit=metric.unit, keep=7),
+            align([_published(arm, summary) for arm in arms]),
         ),
         (
             Column(key="params", title="params", keep=5),
@@ -186,9 +185,9 @@ def _p_cell(contrast: ContrastSummary | None) -> str:
     return p_text(contrast.adjusted_p) + (CALLED_MARK if called else "")
 
 
-def _published(arm: ArmSummary, key: str) -> str:
-    value = arm.record.published.get(key)
-    return NONE if value is None else f"{value:g}"
+def _published(arm: ArmSummary, summary: Summary) -> str:
+    value = arm.record.published.get(summary.metric.key)
+    return NONE if value is None else f"{value:g}{summary.footnotes.marks[arm.name]}"
 
 
 def _best_called(summary: Summary) -> int:
@@ -224,9 +223,7 @@ def _notes(summary: Summary) -> list[str]:
             f"p: two-sided paired sign-flip test{correction}; {CALLED_MARK} at most {ALPHA:g}. "
             f"{NONE}: not declared or not testable."
         )
-    used = any(summary.metric.key in arm.record.published for arm in summary.arms)
-    if used:
-        notes += [f"{mark} {text}" for mark, text in summary.footnotes.items()]
+    notes += [f"{mark} {text}" for mark, text in summary.footnotes.texts.items()]
     notes.append(
         f"{summary.metric.title}: at the {summary.plan.selection} epoch, "
         f"{'larger' if summary.metric.sign > 0 else 'smaller'} is better."

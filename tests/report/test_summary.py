@@ -159,7 +159,7 @@ def test_published_numbers_carry_a_verdict(name, classes, conditions, expected):
     arms = (ArmRecord(name="full", published={"val/top1": 95.7}), ArmRecord(name="less"))
     dataset = {"name": name, "class_names": ["x"] * classes}
     plan = make_plan(arms, source="table 4", conditions=conditions, dataset=dataset)
-    footnote = summarise(plan, make_records(plan)).footnotes["†"]
+    footnote = summarise(plan, make_records(plan)).footnotes.texts["†"]
     assert expected in footnote and "table 4" in footnote
 
 
