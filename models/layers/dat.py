@@ -64,7 +64,8 @@ class Dat(nn.Module):
             stride: tokens between two keys; 2 leaves a quarter of the keys.
             window_size: side of a window in tokens.
             drop_path_rate: of the last block; it rises linearly from 0 at the first.
-            resize: (mels, frames) to which the input is resized (bilinear); () leaves it as it is.
+            resize: (mels, frames) to which the input is resized (bilinear), then of any number of
+                frames where `input_size` says 0; () leaves it as it is.
 
         Raises:
             ModelError: sizes that do not fit together.
@@ -123,7 +124,8 @@ class Dat(nn.Module):
         Raises:
             ModelError: the size is another.
         """
-        if tuple(features.shape[-2:]) != self.input_size:
+        mels, frames = self.input_size
+        if features.shape[2] != mels or frames not in (0, features.shape[3]):
             raise ModelError(
                 f"features of {tuple(features.shape[-2:])} (mels, frames), but the model was built "
                 f"for {self.input_size}"
@@ -151,6 +153,11 @@ class Dat(nn.Module):
 
 
 def _check_size(size: tuple[int, ...]) -> None:
+    if len(size) == 2 and size[1] == 0:
+        raise ModelError(
+            "DATAR takes one number of frames, not as many as each clip has: set the front end's "
+            f"num_frames to a multiple of {_STEP}, or the model's resize=(mels, frames)"
+        )
     if len(size) != 2 or any(n < _STEP or n % _STEP for n in size):
         nearest = tuple(max(_STEP, round(n / _STEP) * _STEP) for n in size)
         raise ModelError(

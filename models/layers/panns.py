@@ -68,7 +68,8 @@ class Panns(nn.Module):
         mels, frames = input_size
         if mels < step or 0 < frames < step:  # no frames: as many as a clip gives
             raise ModelError(
-                f"(mels, frames) = {tuple(input_size)} leaves nothing: each is {step} or more"
+                f"(mels, frames) = {tuple(input_size)} leaves nothing: each is {step} or more; "
+                "change the front end's n_mels and num_frames"
             )
         for name, rate in (("dropout", dropout), ("head_dropout", head_dropout)):
             if not 0 <= rate < 1:
@@ -109,13 +110,19 @@ class Panns(nn.Module):
             end.
 
         Raises:
-            ModelError: the number of mels is another, or there are too few frames.
+            ModelError: the number of mels is another, or there are too few frames, for training
+                one place of the last map.
         """
         mels, frames = features.shape[2:]
         if mels != self.n_mels or frames < self.step:
             raise ModelError(
                 f"the model takes {self.n_mels} mels and {self.step} frames or more, not "
-                f"({mels}, {frames})"
+                f"({mels}, {frames}); pad shorter clips, or set the front end's num_frames"
+            )
+        if self.training and len(features) * (mels // self.step) * (frames // self.step) < 2:
+            raise ModelError(
+                f"one clip of {frames} frames leaves one place, from which no batch norm learns: "
+                f"train with more clips in a batch, or pad to {2 * self.step} frames"
             )
         # In three dimensions: for maps of width 1 the two-dimensional norm of torch 2.11 has wrong
         # gradients on a CPU, depending on strides.

@@ -226,3 +226,12 @@ def test_resnet_of_other_rows_is_refused():
 def test_features_that_do_not_fit_are_refused(size):
     with pytest.raises(ModelError, match="takes 64 mels and 32 frames or more"):
         narrow("cnn14")(torch.randn(1, 1, *size))
+
+
+def test_training_on_a_single_place_says_what_to_do():
+    model = narrow("cnn14", input_size=(32, 0))
+    features = torch.randn(2, 1, 32, 63)
+    assert model(features[:1]).clip_logits.isfinite().all()
+    assert model.train()(features).clip_logits.isfinite().all()
+    with pytest.raises(ModelError, match="more clips in a batch, or pad to 64 frames"):
+        model(features[:1])
