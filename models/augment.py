@@ -14,6 +14,7 @@ from models.registry import register
 from models.seeding import clip_uniform, derive_seed
 
 _STREAM = derive_seed(0, "spec_augment")
+_STRIPES = derive_seed(0, "stripes")
 
 
 class NoAugmentation(nn.Module):
@@ -76,6 +77,82 @@ class SpecAugment(nn.Module):
             | _masked(uniform[:, 2], uniform[:, 3], self.time_mask, frames)[:, None, None, :]
         )
         return torch.where(hidden, padding.to(features.dtype), features)
+
+
+@register("augmentation")
+class Stripes(nn.Module):
+    """Several stripes of frames and of mels per clip, as PANNs and HTS-AT mask them.
+
+    A width is drawn from the whole numbers below the bound, a start from all places where the
+    stripe fits but the last: the last frame and mel are never hidden, as in the source. Stripes
+    may overlap. Both papers' models mask inside, after their batch norm and with 0. Here the chain
+    masks before it and writes the mean of the training features, which the norm turns into about
+    0: the mean is that of all mels together, hidden places count in the norm's statistics, and
+    the norm's own offset is added to them.
+
+    Source: torchlibrosa 0.1.0 `SpecAugmentation`, in RetroCirce/HTS-Audio-Transformer 2e29471 and
+    qiuqiangkong/audioset_tagging_cnn d2f4b8c with the numbers that are the defaults here.
+    """
+
+    def __init__(
+        self,
+        *,
+        time_stripes: int = 2,
+        time_width: int = 64,
+        freq_stripes: int = 2,
+        freq_width: int = 8,
+    ) -> None:
+        """Set how many stripes there are and how wide they may be.
+
+        Args:
+            time_stripes: stripes of frames per clip; 0 masks none.
+            time_width: in frames; every stripe is narrower than this.
+            freq_stripes: stripes of mel bins per clip; 0 masks none.
+            freq_width: in mel bins; every stripe is narrower than this.
+
+        Raises:
+            ModelError: a number of stripes is negative, or a width is less than 1.
+        """
+        super().__init__()
+        if min(time_stripes, freq_stripes) < 0 or min(time_width, freq_width) < 1:
+            raise ModelError(
+                f"time_stripes={time_stripes}, freq_stripes={freq_stripes}, time_width="
+                f"{time_width}, freq_width={freq_width}: stripes are >= 0, widths >= 1"
+            )
+        self.time_stripes = time_stripes
+        self.time_width = time_width
+        self.freq_stripes = freq_stripes
+        self.freq_width = freq_width
+
+    def forward(self, features: Tensor, *, clip_seeds: Tensor, padding: Tensor) -> Tensor:
+        """Mask a batch.
+
+        Args:
+            features: (batch, channels, mels, frames).
+            clip_seeds: (batch,) int64; a clip's stripes depend on its seed alone.
+            padding: the value to write, a scalar tensor.
+
+        Returns:
+            (batch, channels, mels, frames).
+        """
+        count = self.time_stripes + self.freq_stripes
+        draws = clip_uniform(clip_seeds, stream=_STRIPES, count=2 * count).unflatten(1, (count, 2))
+        time, freq = draws.split([self.time_stripes, self.freq_stripes], dim=1)
+        mels, frames = features.shape[-2:]
+        hidden = (
+            _striped(freq, self.freq_width, mels)[:, None, :, None]
+            | _striped(time, self.time_width, frames)[:, None, None, :]
+        )
+        return torch.where(hidden, padding.to(features.dtype), features)
+
+
+def _striped(draws: Tensor, bound: int, size: int) -> Tensor:
+    """Positions under any of the stripes of (batch, stripes, 2) draws: (batch, size) bool."""
+    width = (draws[..., 0] * bound).long().clamp_max(size)
+    start = (draws[..., 1] * (size - width)).long()
+    position = torch.arange(size, device=draws.device)
+    start, width = start[..., None], width[..., None]
+    return ((position >= start) & (position < start + width)).any(dim=1)
 
 
 def _masked(width_draw: Tensor, start_draw: Tensor, widest: int, size: int) -> Tensor:

@@ -3,8 +3,11 @@
 The authors' code is RetroCirce/HTS-Audio-Transformer 2e29471 (MIT), weights under the same
 licence. Equal to it in values (a test holds parity vectors), and different in:
 
-- the front end is a component of its own (`models.logmel.LogMel`), and so is augmentation: theirs
-  masks and mixes after the batch norm, inside the model;
+- the front end is a component of its own (`models.logmel.LogMel`), and so is masking
+  (`models.augment.Stripes`): theirs masks after the batch norm, inside the model;
+- no mixup. For AudioSet theirs adds to every clip the one at the mirrored place in the batch, the
+  label unchanged. Here an augmentation is a function of the clip's own seed, so that batches and
+  workers can be cut in any way, and a partner out of the batch would break that;
 - logits instead of probabilities, frame outputs once per step instead of 32 times;
 - no layer without use: theirs keeps a linear head of classes x classes beside the token-semantic
   one. With it and the frozen front end (1.08 M) the authors' counts are 31.33 M (30.24 M trained)

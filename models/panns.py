@@ -4,9 +4,11 @@ The authors' code is qiuqiangkong/audioset_tagging_cnn d2f4b8c (MIT); weights ar
 3987831, under the licence stated there. Equal to the authors' models in values (a test holds
 parity vectors), and different in:
 
-- the spectrogram is the input, (batch, 1, mels, frames); front end, SpecAugment and mixup are the
-  chain's and the trainer's. The published parameter counts include the front end's filters
-  (1.08 M at 32 kHz);
+- the spectrogram is the input, (batch, 1, mels, frames); front end and masking are links of the
+  chain (`models.logmel.LogMel`, `models.augment.Stripes`). The published parameter counts include
+  the front end's filters (1.08 M at 32 kHz);
+- no mixup. Theirs mixes pairs of a batch and their targets; here augmentation of a clip does not
+  depend on its batch, and targets are not mixed;
 - any number of mels: the authors' first norm is fixed to 64;
 - logits come out, not probabilities.
 

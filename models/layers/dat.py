@@ -63,7 +63,8 @@ class Dat(Pyramid):
             stride: tokens between two keys; 2 leaves a quarter of the keys.
             window_size: side of a window in tokens.
             drop_path_rate: of the last block; it rises linearly from 0 at the first.
-            resize: (mels, frames) to which the input is resized (bilinear); () leaves it as it is.
+            resize: (mels, frames) to which the input is resized (bilinear), then of any number of
+                frames where `input_size` says 0; () leaves it as it is.
 
         Raises:
             ModelError: sizes that do not fit together.
@@ -119,6 +120,11 @@ class Dat(Pyramid):
 
 
 def _check_size(size: tuple[int, ...]) -> None:
+    if len(size) == 2 and size[1] == 0:
+        raise ModelError(
+            "DATAR takes one number of frames, not as many as each clip has: set the front end's "
+            f"num_frames to a multiple of {_STEP}, or the model's resize=(mels, frames)"
+        )
     if len(size) != 2 or any(n < _STEP or n % _STEP for n in size):
         nearest = tuple(max(_STEP, round(n / _STEP) * _STEP) for n in size)
         raise ModelError(

@@ -11,6 +11,7 @@ dimension, K classes, L = S R / (patch 2^(stages - 1)) steps of the frame output
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count
 
 import torch
 from timm.models.swin_transformer import SwinTransformer
@@ -49,7 +50,8 @@ class HtsAt(nn.Module):
 
         Args:
             num_channels: channels of the input.
-            input_size: (mels, frames) of the input. Frames are not used: any number is resized.
+            input_size: (mels, frames) of the input. Any number of frames up to
+                2 * `num_frames` + 2 will do; 0 stands for as many as a clip has.
             num_classes: size of the logits.
             token_semantic: classify by a convolution over the tokens of neighbouring times (HC,
                 HCP in the paper), or by a linear layer on the mean token (H).
@@ -67,7 +69,8 @@ class HtsAt(nn.Module):
         super().__init__()
         mels = input_size[0]
         shrink = _PATCH << (len(depths) - 1)
-        _check(mels, image_size, shrink, embed_dim, depths, num_heads, window_size, drop_path_rate)
+        structure = (embed_dim, depths, num_heads, window_size, drop_path_rate)
+        _check(input_size, image_size, shrink, *structure)
         self.num_channels = num_channels
         self.num_mels = mels
         self.image_size = image_size
@@ -113,7 +116,7 @@ class HtsAt(nn.Module):
             from `frames_per_step` * i on.
 
         Raises:
-            ModelError: another number of mels.
+            ModelError: another number of mels, or fewer than 2 frames.
         """
         return self._tokens(self._normalise(features))
 
@@ -134,14 +137,11 @@ class HtsAt(nn.Module):
             then also averaged plainly), and every step `frames_per_step` times.
 
         Raises:
-            ModelError: another number of mels, or more frames than evaluation can crop.
+            ModelError: another number of mels, fewer than 2 frames, or more than evaluation can
+                crop.
         """
-        mels, frames = features.shape[-2:]
-        if mels != self.num_mels or frames < 1:
-            raise ModelError(
-                f"features of {mels} mels, but the model was built for {self.num_mels}"
-            )
-        x = self.bn0(features.transpose(1, 2)).transpose(1, 2)
+        x = self._normalise(features)
+        frames = x.shape[3]
         if frames <= self.num_frames:
             return self._classify(x)
         if self.training:
@@ -166,11 +166,13 @@ class HtsAt(nn.Module):
         )
 
     def _normalise(self, features: Tensor) -> Tensor:
-        mels = features.shape[2]
+        mels, frames = features.shape[2:]
         if mels != self.num_mels:
             raise ModelError(
                 f"features of {mels} mels, but the model was built for {self.num_mels}"
             )
+        if frames < 2:  # one frame of one clip has no variance to train a batch norm with
+            raise ModelError(f"clips of {frames} frames, but the model takes 2 or more; pad them")
         return self.bn0(features.transpose(1, 2)).transpose(1, 2)
 
     def _tokens(self, x: Tensor) -> Tensor:
@@ -204,8 +206,13 @@ def _mean_log_odds(logits: tuple[Tensor, ...]) -> Tensor:
     return positive.logsumexp(dim=0) - negative.logsumexp(dim=0)
 
 
+def _most_frames(mels: int, image_size: int) -> int:
+    """Frames of the longest clip whose crops, of half its length, fit into the image."""
+    return 2 * image_size * (image_size // mels) + 2
+
+
 def _check(
-    mels: int,
+    input_size: tuple[int, int],
     image_size: int,
     shrink: int,
     embed_dim: int,
@@ -214,12 +221,19 @@ def _check(
     window_size: int,
     drop_path_rate: float,
 ) -> None:
-    wrong = []
+    (mels, frames), wrong = input_size, []
     if mels < shrink or mels % shrink:
-        wrong.append(f"{mels} mels are not a multiple of {shrink}: change the front end's n_mels")
+        nearest = max(1, round(mels / shrink)) * shrink
+        wrong.append(f"n_mels={mels} of the front end is a multiple of {shrink}, nearest {nearest}")
     elif image_size < mels or image_size % mels:
         nearest = max(1, round(image_size / mels)) * mels
         wrong.append(f"image_size={image_size} is a multiple of the {mels} mels, nearest {nearest}")
+    elif frames > (most := _most_frames(mels, image_size)):
+        side = next(n for n in count(image_size, mels) if _most_frames(mels, n) >= frames)
+        wrong.append(
+            f"num_frames={frames} of the front end is {most} or less with image_size={image_size}, "
+            f"or image_size={side} or more"
+        )
     if len(depths) != len(num_heads) or min(depths, default=0) < 1:
         wrong.append(f"depths={depths}, num_heads={num_heads}: as many of both, 1 block or more")
     elif any((embed_dim << i) % heads for i, heads in enumerate(num_heads)):

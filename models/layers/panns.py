@@ -68,7 +68,8 @@ class Panns(nn.Module):
         mels, frames = input_size
         if mels < step or 0 < frames < step:  # no frames: as many as a clip gives
             raise ModelError(
-                f"(mels, frames) = {tuple(input_size)} leaves nothing: each is {step} or more"
+                f"(mels, frames) = {tuple(input_size)} leaves nothing: each is {step} or more; "
+                "change the front end's n_mels and num_frames"
             )
         for name, rate in (("dropout", dropout), ("head_dropout", head_dropout)):
             if not 0 <= rate < 1:
@@ -109,13 +110,19 @@ class Panns(nn.Module):
             end.
 
         Raises:
-            ModelError: the number of mels is another, or there are too few frames.
+            ModelError: the number of mels is another, or there are too few frames, for training
+                one place of the last map.
         """
         mels, frames = features.shape[2:]
         if mels != self.n_mels or frames < self.step:
             raise ModelError(
                 f"the model takes {self.n_mels} mels and {self.step} frames or more, not "
-                f"({mels}, {frames})"
+                f"({mels}, {frames}); pad shorter clips, or set the front end's num_frames"
+            )
+        if self.training and len(features) * (mels // self.step) * (frames // self.step) < 2:
+            raise ModelError(
+                f"one clip of {frames} frames leaves one place, from which no batch norm learns: "
+                f"train with more clips in a batch, or pad to {2 * self.step} frames"
             )
         # In three dimensions: for maps of width 1 the two-dimensional norm of torch 2.11 has wrong
         # gradients on a CPU, depending on strides.
@@ -125,14 +132,17 @@ class Panns(nn.Module):
             x = functional.dropout(stage(x), self.dropout, self.training)
         x = x.mean(dim=3)  # (B, dim, steps)
         if self.pooling == "embedding":
-            return Output(self.head(self._embed(x.amax(dim=2) + x.mean(dim=2))))
+            return Output(self.head(self._embed(x.max(dim=2).values + x.mean(dim=2))))
         x = self._embed(_smooth(x).transpose(1, 2))
         x = functional.dropout(x, self.head_dropout, self.training)
-        logits = self.head(x).float()
+        precision = torch.promote_types(x.dtype, torch.float32)
+        logits = self.head(x).to(precision)
         if self.pooling == "max":
-            clip = logits.amax(dim=1)
+            clip = logits.gather(1, _largest_probability(logits))[:, 0]
         else:
-            scores = None if self.attention is None else self.attention(x).float().clamp(-10, 10)
+            scores = None
+            if self.attention is not None:
+                scores = self.attention(x).to(precision).clamp(-10, 10)
             clip = mean_probability_logits(logits, scores)
         last = logits[:, -1:].expand(-1, frames - self.step * logits.shape[1], -1)
         repeated = logits.repeat_interleave(self.step, dim=1)
@@ -163,11 +173,23 @@ def mean_probability_logits(logits: Tensor, scores: Tensor | None) -> Tensor:
     return torch.logsumexp(yes, dim=1) - torch.logsumexp(no, dim=1)
 
 
+def _largest_probability(logits: Tensor) -> Tensor:
+    """The first step whose rounded probability is the largest: (B, 1, classes) int64.
+
+    Nearly equal logits round to one probability, and the authors' gradient goes to the first of
+    them. Beyond 16, where float32 ends at 1, logits are compared as they are.
+    """
+    order = torch.where(logits.abs() > 16, logits, logits.sigmoid())
+    return order.max(dim=1, keepdim=True).indices
+
+
 def _smooth(x: Tensor) -> Tensor:
     """Maximum plus mean of three neighbours in time, zeros counted: (B, C, steps), 0 or more."""
     steps = x.shape[2]
-    # No value is less than the zeros at the edges. In slices, as the gradient of max pooling has
-    # no fixed order on CUDA.
-    padded = functional.pad(x, (1, 1))
-    largest = torch.maximum(torch.maximum(padded[..., :steps], x), padded[..., 2:])
+    # Not by max pooling, whose gradient has no fixed order on CUDA. Equal neighbours do occur, and
+    # the first of them gets the whole gradient, as pooling does it; no value is less than the
+    # zeros at the edges.
+    before, after = functional.pad(x, (1, 1))[..., :steps], functional.pad(x, (0, 1))[..., 1:]
+    largest = torch.where(before >= x, before, x)
+    largest = torch.where(largest >= after, largest, after)
     return largest + functional.avg_pool1d(x, 3, stride=1, padding=1)

@@ -24,7 +24,10 @@ class Pyramid(nn.Module):
     head: nn.Linear
 
     def __init__(self, input_size: tuple[int, int], resize: tuple[int, ...]) -> None:
-        """Set the (mels, frames) of the input, and those it is resized to, () for as it is."""
+        """Set the (mels, frames) of the input, and those it is resized to, () for as it is.
+
+        0 frames are any number, which a resize then makes one size.
+        """
         super().__init__()
         self.input_size = tuple(input_size)
         self.resize = tuple(resize)
@@ -41,7 +44,8 @@ class Pyramid(nn.Module):
         Raises:
             ModelError: the size is another.
         """
-        if tuple(features.shape[-2:]) != self.input_size:
+        mels, frames = self.input_size
+        if features.shape[2] != mels or frames not in (0, features.shape[3]):
             raise ModelError(
                 f"features of {tuple(features.shape[-2:])} (mels, frames), but the model was built "
                 f"for {self.input_size}"

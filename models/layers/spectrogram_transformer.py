@@ -157,5 +157,7 @@ def _check(
         raise ModelError(f"num_heads={num_heads} does not divide dim={dim}")
     if min(input_size) < patch_size:
         raise ModelError(
-            f"(mels, frames) = {tuple(input_size)} is less than one patch of {patch_size}"
+            f"AST takes (mels, frames) of a patch of {patch_size} or more each, not "
+            f"{tuple(input_size)}: change the front end's n_mels and num_frames (0 stands for as "
+            "many frames as a clip has, and AST is built for one number)"
         )

@@ -121,7 +121,8 @@ def test_cls_and_distillation_token_count_alike():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"input_size": (8, 128)}, "less than one patch of 16"),
+        ({"input_size": (8, 128)}, "a patch of 16 or more"),
+        ({"input_size": (64, 0)}, "n_mels and num_frames"),
         ({"num_heads": 5}, "num_heads=5 does not divide dim=24"),
         ({"time_stride": 0}, "time_stride=0"),
         ({"drop_path_rate": 1.0}, "drop_path_rate=1.0"),

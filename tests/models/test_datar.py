@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.datar import datar_base, datar_laptop, datar_small, datar_tiny
+from models.datar import datar_base, datar_small, datar_tiny
 from models.errors import ModelError
 from models.layers.blocks import DropPath
 from models.layers.deformable import DeformableAttention
@@ -47,20 +47,9 @@ def test_forward_on_several_sizes_returns_finite_logits(input_size):
     assert output.clip_logits.isfinite().all()
 
 
-def test_forward_of_one_clip_equals_its_row_in_a_batch():
-    model = small().eval()
-    batch = torch.randn(3, 1, 64, 96)
-    single = model(batch[1:2]).clip_logits
-    torch.testing.assert_close(single, model(batch).clip_logits[1:2], atol=1e-6, rtol=1e-5)
-
-
-def test_forward_of_silence_is_finite():
-    assert small()(torch.zeros(1, 1, 64, 96)).clip_logits.isfinite().all()
-
-
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"deformable": False}, {"relative_position_bias": False}, {"stride": 2}],
+    [{"deformable": False}, {"relative_position_bias": False}, {"stride": 2}],
     ids=str,
 )
 def test_backward_reaches_every_parameter(changes):
@@ -209,12 +198,21 @@ def test_window_attention_on_a_padded_map_equals_pairs_written_out(shifted):
 def test_resize_takes_any_input_size():
     model = small(input_size=(80, 100), resize=(64, 96))
     assert model(torch.randn(1, 1, 80, 100)).clip_logits.shape == (1, 5)
+    with pytest.raises(ModelError, match=r"built for \(80, 100\)"):
+        model(torch.randn(1, 1, 80, 90))
+
+
+def test_resize_takes_as_many_frames_as_a_clip_has():
+    model = small(input_size=(80, 0), resize=(64, 96))
+    for frames in (20, 100, 300):
+        assert model(torch.randn(1, 1, 80, frames)).clip_logits.shape == (1, 5)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"input_size": (80, 998)}, r"multiples of 32, nearest \(64|resize"),
+        ({"input_size": (64, 0)}, "num_frames to a multiple of 32, or the model's resize"),
         ({"groups": (3, 4)}, "divide the heads"),
         ({"head_dim": 24}, "multiples of head_dim"),
         ({"depths": (1, 1)}, "4 depths"),
@@ -232,17 +230,6 @@ def test_features_of_another_size_are_refused():
         small()(torch.randn(1, 1, 64, 128))
 
 
-def test_autocast_to_bfloat16_stays_near_float32():
-    model = small().eval()
-    features = torch.randn(2, 1, 64, 96)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        output = model(features).clip_logits
-    assert output.isfinite().all()
-    torch.testing.assert_close(output.float(), model(features).clip_logits, atol=0.05, rtol=0.05)
-    output.float().sum().backward()
-    assert all(p.grad.isfinite().all() for p in model.parameters())
-
-
 def test_drop_path_drops_whole_clips_and_keeps_the_mean():
     torch.manual_seed(0)
     x = torch.ones(4000, 2, 2)
@@ -251,14 +238,3 @@ def test_drop_path_drops_whole_clips_and_keeps_the_mean():
     assert (dropped == dropped[:, :1, :1]).all()
     assert dropped.mean() == pytest.approx(1, abs=0.05)
     assert DropPath(0.25).eval()(x) is x
-
-
-@pytest.mark.slow
-def test_compiled_laptop_model_equals_eager():
-    torch.manual_seed(0)
-    model = datar_laptop(1, (64, 64), 10, depths=(1, 1, 1, 1)).eval()
-    features = torch.randn(2, 1, 64, 64)
-    compiled = torch.compile(model)
-    torch.testing.assert_close(
-        compiled(features).clip_logits, model(features).clip_logits, atol=1e-5, rtol=1e-4
-    )

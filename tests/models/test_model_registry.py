@@ -38,6 +38,7 @@ def test_names_are_these():
         ("frontend", "kaldi_fbank"),
         ("augmentation", "none"),
         ("augmentation", "spec_augment"),
+        ("augmentation", "stripes"),
         ("transform", "identity"),
         ("transform", "adaptor"),
         ("transform", "gaussian"),

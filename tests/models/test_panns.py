@@ -13,7 +13,6 @@ import torch
 from published_weights import formula_features, formula_state, panns_shapes
 
 from models.errors import ModelError
-from models.layers.panns import mean_probability_logits
 from models.macs import count_macs, num_params
 from models.pretrained import load_pretrained
 from models.registry import create
@@ -189,26 +188,6 @@ def test_more_channels_share_the_first_weights(tmp_path):
     torch.testing.assert_close(doubled, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_frames_of_one_model_may_be_of_any_length():
-    model = narrow("cnn14_decision_level_avg")
-    for frames in (32, 63, 64, 200):
-        output = model(torch.randn(1, 1, 64, frames))
-        assert output.frame_logits.shape == (1, frames, 5)
-        assert torch.equal(
-            output.frame_logits[0, -1], output.frame_logits[0, frames // 32 * 32 - 1]
-        )
-
-
-def test_mean_probability_logits_equal_the_plain_formula():
-    generator = torch.Generator().manual_seed(0)
-    logits, scores = (3 * torch.randn(2, 7, 4, generator=generator).double() for _ in range(2))
-    mean = torch.logit(logits.sigmoid().mean(dim=1))
-    weighted = torch.logit((scores.softmax(dim=1) * logits.sigmoid()).sum(dim=1))
-    torch.testing.assert_close(mean_probability_logits(logits, None), mean)
-    torch.testing.assert_close(mean_probability_logits(logits, scores), weighted)
-    assert mean_probability_logits(torch.full((1, 2, 1), 200.0), None) == 200
-
-
 @pytest.mark.parametrize("size", [(64, 100), (32, 40)], ids=str)
 @pytest.mark.parametrize("mels_last", [False, True])
 def test_gradient_of_the_features_equals_differences(size, mels_last):
@@ -247,3 +226,12 @@ def test_resnet_of_other_rows_is_refused():
 def test_features_that_do_not_fit_are_refused(size):
     with pytest.raises(ModelError, match="takes 64 mels and 32 frames or more"):
         narrow("cnn14")(torch.randn(1, 1, *size))
+
+
+def test_training_on_a_single_place_says_what_to_do():
+    model = narrow("cnn14", input_size=(32, 0))
+    features = torch.randn(2, 1, 32, 63)
+    assert model(features[:1]).clip_logits.isfinite().all()
+    assert model.train()(features).clip_logits.isfinite().all()
+    with pytest.raises(ModelError, match="more clips in a batch, or pad to 64 frames"):
+        model(features[:1])

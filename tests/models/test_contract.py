@@ -1,0 +1,199 @@
+"""What every model of the zoo promises, asked of each name behind its family's front end.
+
+A model that is registered is tested, without a line here. Laptop sizes are asked in the default
+suite, all others in the slow one.
+
+Clips may have any length: a front end with `num_frames` pads or cuts them to it, for models whose
+size is fixed when they are built (AST, DATAR); one without hands on as many frames as the clip
+has, and the model has a rule of its own (PANNs pool over time, HTS-AT stretches or crops).
+"""
+
+import copy
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import models
+from models.errors import ModelError
+from models.registry import RegistryError, names
+
+NUM_CLASSES = 5
+LAPTOP = [name for name in models.list_models() if name.endswith("_laptop")]
+EVERY = pytest.mark.parametrize(
+    "name",
+    [
+        name if name in LAPTOP else pytest.param(name, marks=pytest.mark.slow)
+        for name in models.list_models()
+    ],
+)
+# A softmax over time cancels the bias of its scores.
+WITHOUT_GRADIENT = {"cnn14_decision_level_att": {"model.attention.bias"}}
+
+
+def build(name, *, seed=0, **changes):
+    built = models.create_model(name, num_classes=NUM_CLASSES, seed=seed, **changes)
+    built.set_normalisation(-4.0, 4.0)
+    for path, parameter in built.named_parameters():
+        if path.endswith("weight") and not parameter.any():
+            torch.nn.init.ones_(parameter)  # gains that start at 0 hide what is behind them
+    return built
+
+
+def clips(built, *, seconds=1.0, batch_size=2):
+    generator = torch.Generator().manual_seed(0)
+    num_samples = int(seconds * built.frontend.sample_rate)
+    return 0.1 * torch.randn(batch_size, num_samples, generator=generator)
+
+
+def assert_well_formed(output, batch_size):
+    assert output.clip_logits.shape == (batch_size, NUM_CLASSES)
+    assert output.clip_logits.isfinite().all()
+    if output.frame_logits is not None:
+        batch, frames, classes = output.frame_logits.shape
+        assert (batch, classes) == (batch_size, NUM_CLASSES)
+        assert frames > 1
+        assert output.frame_logits.isfinite().all()
+
+
+@EVERY
+def test_clips_of_three_lengths_give_logits(name):
+    built = build(name).eval()
+    for seconds in (0.5, 5.0, 10.0):
+        with torch.no_grad():
+            assert_well_formed(built(clips(built, seconds=seconds)), 2)
+
+
+@EVERY
+def test_every_parameter_gets_a_finite_gradient(name):
+    built = build(name)
+    torch.manual_seed(0)
+    idle = {path: parameter for path, parameter in built.named_parameters()}
+    for _ in range(4):  # in one pass stochastic depth may leave a block out for both clips
+        built(clips(built)).clip_logits.square().sum().backward()
+        idle = {path: p for path, p in idle.items() if p.grad is None or not p.grad.any()}
+        if idle.keys() <= WITHOUT_GRADIENT.get(name, set()):
+            break
+    assert idle.keys() <= WITHOUT_GRADIENT.get(name, set())
+    assert all(p.grad.isfinite().all() for p in built.parameters() if p.grad is not None)
+
+
+@EVERY
+def test_checkpoint_of_its_own_restores_the_outputs(name, tmp_path):
+    one, other = build(name), build(name, seed=1).eval()
+    waveform, path = clips(one), tmp_path / "checkpoint"
+    with torch.no_grad():
+        one(waveform)  # moves the running statistics, where there are any
+        expected = one.eval()(waveform).clip_logits
+        assert not torch.equal(other(waveform).clip_logits, expected)
+        save_file(one.state_dict(), path)
+        report = models.load_pretrained(other, path)
+        path.unlink()
+        assert (report.missing, report.skipped, report.resized) == ((), {}, {})
+        assert torch.equal(other(waveform).clip_logits, expected)
+
+
+@EVERY
+def test_bfloat16_autocast_stays_near_float32_and_trains(name):
+    built = build(name).eval()
+    waveform = clips(built)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        output = built(waveform)
+    assert_well_formed(output, 2)
+    with torch.no_grad():
+        expected = built(waveform)
+    for actual, reference in zip(output, expected, strict=True):
+        if reference is not None:
+            bound = 0.05 * reference.abs().max().clamp_min(1)
+            assert (actual.float() - reference).abs().max() <= bound
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = built.train()(waveform).clip_logits.float().square().sum()
+    loss.backward()
+    assert all(p.grad.isfinite().all() for p in built.parameters() if p.grad is not None)
+
+
+@EVERY
+def test_one_clip_trains_and_is_classified_as_in_a_batch(name):
+    built = build(name)
+    waveform = clips(built, batch_size=3)
+    built(waveform[:1]).clip_logits.sum().backward()
+    built.eval()
+    with torch.no_grad():
+        single, batch = built(waveform[1:2]).clip_logits, built(waveform).clip_logits
+    torch.testing.assert_close(single, batch[1:2], atol=1e-5, rtol=1e-4)
+
+
+@EVERY
+@pytest.mark.parametrize("autocast", [False, True], ids=["float32", "bfloat16"])
+def test_silence_gives_finite_logits_and_gradients(name, autocast):
+    built = build(name)
+    silence = torch.zeros_like(clips(built, batch_size=1))
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        with torch.no_grad():
+            assert_well_formed(built.eval()(silence), 1)
+        output = built.train()(silence)
+    assert_well_formed(output, 1)
+    output.clip_logits.float().square().sum().backward()
+    assert all(p.grad.isfinite().all() for p in built.parameters() if p.grad is not None)
+
+
+@EVERY
+def test_short_clips_are_classified_or_refused_with_the_length_to_pad_to(name):
+    built = build(name)
+    refused = 0
+    for num_samples in (0, 1, 399, 513, 2000, 12000):
+        waveform = 0.1 * torch.randn(1, num_samples)
+        for training in (True, False):
+            try:
+                output = built.train(training)(waveform)
+            except ModelError as error:
+                refused += 1
+                assert "pad" in str(error)
+            else:
+                assert_well_formed(output, 1)
+    assert refused >= 2
+
+
+@EVERY
+def test_unknown_arguments_are_refused_by_name(name):
+    with pytest.raises(RegistryError, match=f"{name!r} has no argument 'no_such'"):
+        build(name, no_such=1)
+
+
+@pytest.mark.parametrize("frontend", names("frontend"))
+@pytest.mark.parametrize("changes", [{}, {"num_frames": 256}, {"n_mels": 40}], ids=str)
+@pytest.mark.parametrize("name", LAPTOP)
+def test_front_end_fits_or_the_error_says_which_sizes_do(name, changes, frontend):
+    try:
+        built = build(name, frontend=(frontend, changes))
+    except ModelError as error:
+        assert "n_mels" in str(error) or "num_frames" in str(error)
+    else:
+        for training in (True, False):
+            assert_well_formed(built.train(training)(clips(built, seconds=2.0)), 2)
+
+
+def assert_compiled_is_equal(built, backend):
+    built.eval()
+    waveform = clips(built)
+    torch.compiler.reset()
+    compiled = torch.compile(copy.deepcopy(built), backend=backend, fullgraph=True)
+    with torch.no_grad():
+        for actual, expected in zip(compiled(waveform), built(waveform), strict=True):
+            if expected is not None:
+                bound = 1e-4 * expected.abs().max().item()
+                torch.testing.assert_close(actual, expected, atol=bound, rtol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", models.list_models())
+def test_chain_is_one_graph_with_the_same_output(name):
+    """Traced, decomposed and run without generating code: see the next test for that."""
+    assert_compiled_is_equal(build(name), "aot_eager")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LAPTOP)
+def test_compiled_chain_gives_the_same_output(name):
+    """One size per family: compiling C++ for the others takes minutes each on two cores."""
+    assert_compiled_is_equal(build(name), "inductor")
