@@ -38,9 +38,11 @@ lock: $(UV)
 		--no-emit-index-url --no-annotate --no-header --group dev pyproject.toml \
 		-o requirements.lock
 
+# Compiled at once, since every worker imports torch, and some machines keep no bytecode.
 $(READY): requirements.lock pyproject.toml $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
-	$(UV) pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
+	$(UV) pip sync --quiet --compile-bytecode --python .venv/bin/python \
+		--require-hashes requirements.lock
 	$(UV) pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
 	@touch $@
 

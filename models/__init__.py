@@ -12,8 +12,16 @@ if TYPE_CHECKING:
     from models.factory import create_model, list_models
     from models.macs import count_macs, num_params
     from models.pretrained import load_pretrained
+    from models.weight_files import weight_file
 
-__all__ = ["count_macs", "create_model", "list_models", "load_pretrained", "num_params"]
+__all__ = [
+    "count_macs",
+    "create_model",
+    "list_models",
+    "load_pretrained",
+    "num_params",
+    "weight_file",
+]
 
 _HOMES = {
     "create_model": "models.factory",
@@ -21,6 +29,7 @@ _HOMES = {
     "count_macs": "models.macs",
     "num_params": "models.macs",
     "load_pretrained": "models.pretrained",
+    "weight_file": "models.weight_files",
 }
 
 

@@ -81,14 +81,27 @@ class Chain(nn.Module):
         if self.training and clip_seeds is None:
             clip_seeds = draw_clip_seeds(len(waveform), waveform.device)
         with full_precision(waveform):
-            features, padding = self.frontend(waveform), self.mean
-            if not getattr(self.model, "normalises_input", False):
-                features = (features - self.mean) / (2 * self.std)
-                padding_value = getattr(self.frontend, "padding_value", 0.0)
-                padding = (padding_value - self.mean) / (2 * self.std)
+            features, padding = self.normalised(waveform)
             if self.training:
                 features = self.augmentation(features, clip_seeds=clip_seeds, padding=padding)
             return self.transform(features, clip_seeds=clip_seeds)
+
+    def normalised(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute what the augmentation and the transform start from.
+
+        Args:
+            waveform: (batch, time) in [-1, 1].
+
+        Returns:
+            (batch, channels, mels, frames) float32, and the value that masks write, a scalar.
+        """
+        with full_precision(waveform):
+            features = self.frontend(waveform)
+            if getattr(self.model, "normalises_input", False):
+                return features, self.mean
+            padding_value = getattr(self.frontend, "padding_value", 0.0)
+            padding = (padding_value - self.mean) / (2 * self.std)
+            return (features - self.mean) / (2 * self.std), padding
 
     def forward(self, waveform: Tensor, clip_seeds: Tensor | None = None) -> Output:
         """Classify a batch of clips.

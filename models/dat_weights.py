@@ -10,28 +10,23 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models.errors import CheckpointError
+
 # A name matches one pattern; layer norms are numbered through the two of every block.
-_NAMES = (
-    (r"patch_proj\.0\.(\w+)", r"stem.conv.\1"),
-    (r"patch_proj\.1\.norm\.(\w+)", r"stem.norm.\1"),
+_SHARED = (
     (r"down_projs\.(\d)\.0\.weight", r"downs.\1.conv.weight"),
     (r"down_projs\.(\d)\.1\.norm\.(\w+)", r"downs.\1.norm.\2"),
     (r"cls_norm\.norm\.(\w+)", r"norm.\1"),
     (r"cls_head\.(\w+)", r"head.\1"),
-    (r"stages\.(\d)\.mlps\.(\d+)\.chunk\.linear1\.(\w+)", r"stages.\1.\2.mlp.up.\3"),
-    (r"stages\.(\d)\.mlps\.(\d+)\.chunk\.linear2\.(\w+)", r"stages.\1.\2.mlp.down.\3"),
-    (r"stages\.(\d)\.attns\.(\d+)\.proj_qkv\.(\w+)", r"stages.\1.\2.attention.qkv.\3"),
     (r"stages\.(\d)\.attns\.(\d+)\.proj_out\.(\w+)", r"stages.\1.\2.attention.out.\3"),
     (r"stages\.(\d)\.attns\.(\d+)\.proj_q\.(\w+)", r"stages.\1.\2.attention.query.\3"),
-    (
-        r"stages\.(\d)\.attns\.(\d+)\.(?:relative_position_bias|rpe)_table",
-        r"stages.\1.\2.attention.bias_table",
-    ),
+    (r"stages\.(\d)\.attns\.(\d+)\.rpe_table", r"stages.\1.\2.attention.bias_table"),
     (
         r"stages\.(\d)\.attns\.(\d+)\.conv_offset\.0\.(\w+)",
         r"stages.\1.\2.attention.offset.depthwise.\3",
@@ -45,6 +40,17 @@ _NAMES = (
         r"stages.\1.\2.attention.offset.project.weight",
     ),
 )
+_NAMES = (
+    (r"patch_proj\.0\.(\w+)", r"stem.conv.\1"),
+    (r"patch_proj\.1\.norm\.(\w+)", r"stem.norm.\1"),
+    (r"stages\.(\d)\.mlps\.(\d+)\.chunk\.linear1\.(\w+)", r"stages.\1.\2.mlp.up.\3"),
+    (r"stages\.(\d)\.mlps\.(\d+)\.chunk\.linear2\.(\w+)", r"stages.\1.\2.mlp.down.\3"),
+    (r"stages\.(\d)\.attns\.(\d+)\.proj_qkv\.(\w+)", r"stages.\1.\2.attention.qkv.\3"),
+    (
+        r"stages\.(\d)\.attns\.(\d+)\.relative_position_bias_table",
+        r"stages.\1.\2.attention.bias_table",
+    ),
+)
 _LAYER_NORM = re.compile(r"stages\.(\d)\.layer_norms\.(\d+)\.norm\.(\w+)")
 _KEY = re.compile(r"stages\.(\d)\.attns\.(\d+)\.proj_k\.(\w+)")
 _COMPUTED = re.compile(r".*\.(relative_position_index|attn_mask)")
@@ -55,16 +61,54 @@ def rename_dat_state(state: Mapping[str, Tensor], *, num_channels: int) -> dict[
 
     Args:
         state: the value of `model` in a published file.
+        num_channels: input channels of the model to be, as in `rename_stages`.
+
+    Returns:
+        As `rename_stages` does. None if this is no such state.
+
+    Raises:
+        CheckpointError: the weights are those of DAT++.
+    """
+    form = dat_form(state)
+    if form == "DAT++":
+        raise CheckpointError(
+            "it holds DAT++ weights and the model is built on DAT; build "
+            "datar_pp_tiny, datar_pp_small or datar_pp_base for it, or take a file of DAT "
+            "(dat_tiny_in1k_224.pth)"
+        )
+    if form is None:
+        return None
+    return rename_stages(state, _NAMES, stem="stem.conv.weight", num_channels=num_channels)
+
+
+def dat_form(state: Mapping[str, Tensor]) -> Literal["DAT", "DAT++"] | None:
+    """Say whose names a state has: published DAT's, published DAT++'s, or others."""
+    if "patch_proj.0.weight" not in state or "cls_norm.norm.weight" not in state:
+        return None
+    return "DAT++" if "patch_proj.3.weight" in state else "DAT"
+
+
+def rename_stages(
+    state: Mapping[str, Tensor],
+    names: tuple[tuple[str, str], ...],
+    *,
+    stem: str,
+    num_channels: int,
+) -> dict[str, Tensor]:
+    """Rename what DAT and DAT++ share and, by patterns, what they do not.
+
+    Args:
+        state: the value of `model` in a published file.
+        names: pairs (pattern, replacement) of one form alone.
+        stem: this project's name of the first convolution's weight.
         num_channels: input channels of the model to be. For another number than 3 the stem's
             weights are summed over RGB and shared out equally, so that one channel counts as if
             it were repeated three times (AST's rule).
 
     Returns:
         name -> tensor, without the buffers that every model computes for itself; names that are
-        not known stay as they are. None if this is no such state.
+        not known stay as they are.
     """
-    if "patch_proj.0.weight" not in state or "cls_norm.norm.weight" not in state:
-        return None
     renamed = {}
     for name, value in state.items():
         if _COMPUTED.fullmatch(name) or ".proj_v." in name:
@@ -76,14 +120,12 @@ def rename_dat_state(state: Mapping[str, Tensor], *, num_channels: int) -> dict[
             joined = torch.cat([value, state[pair]]).flatten(1 if found[3] == "weight" else 0)
             renamed[f"stages.{found[1]}.{found[2]}.attention.key_value.{found[3]}"] = joined
         else:
-            ours = _rename(name)
-            if ours.startswith("stages.") and value.dim() == 4 and "depthwise" not in ours:
+            if value.shape[2:] == (1, 1):
                 value = value.flatten(1)  # a 1x1 convolution is a linear layer here
-            renamed[ours] = value
-    stem = renamed["stem.conv.weight"]
-    if stem.shape[1] == 3 != num_channels:
-        summed = stem.sum(dim=1, keepdim=True) / num_channels
-        renamed["stem.conv.weight"] = summed.repeat(1, num_channels, 1, 1)
+            renamed[_rename(name, (*_SHARED, *names))] = value
+    if renamed[stem].shape[1] == 3 != num_channels:
+        summed = renamed[stem].sum(dim=1, keepdim=True) / num_channels
+        renamed[stem] = summed.repeat(1, num_channels, 1, 1)
     return renamed
 
 
@@ -108,8 +150,8 @@ def fit_dat_parameter(name: str, value: Tensor, shape: torch.Size) -> Tensor | N
     return None
 
 
-def _rename(name: str) -> str:
-    for pattern, ours in _NAMES:
+def _rename(name: str, patterns: tuple[tuple[str, str], ...]) -> str:
+    for pattern, ours in patterns:
         if re.fullmatch(pattern, name):
             return re.sub(pattern, ours, name)
     return name

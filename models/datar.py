@@ -10,6 +10,11 @@ DATAR itself is public. Equal to DAT in values (a test holds parity vectors), an
 - `deformable=False` samples at the reference points and keeps the bias table. The authors' own
   switch for it does not run.
 
+Counts (`python -m models --compare`): equal to the authors' code of DAT. The DAT paper prints 4.6,
+9.0 and 15.8 G for what is 4.56, 8.96 and 15.72 G with attention. The 93.3 G of the DATAR paper
+belong to no plain setting: DAT-T on 128 x 1024 has 12.8 G; resized to 1024 x 1024 it has 93.4 G,
+which the paper may mean, and does not say.
+
 DATAR's adaptor is an input transform of its own (`models.transforms.Adaptor`).
 """
 

@@ -9,3 +9,7 @@ class ModelError(ValueError):
 
 class CheckpointError(ModelError):
     """A checkpoint file that cannot be read, or that does not belong to the model."""
+
+
+class DownloadError(CheckpointError):
+    """A checkpoint that could not be fetched; says from where, and how to do it by hand."""

@@ -9,31 +9,45 @@ from models.registry import names
 if TYPE_CHECKING:
     from models.chain import Chain
 
+_LAPTOP_FBANK: tuple[str, dict[str, Any]] = (
+    "kaldi_fbank",
+    {"n_mels": 64, "num_frames": 128, "frame_length_ms": 50.0, "frame_shift_ms": 40.0},
+)
 # The front end and transform of a family, by the beginning of the model's name; the longest
 # beginning counts. An experiment states them itself.
 _FRONTENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "": ("kaldi_fbank", {}),
-    "ast_laptop": (
-        "kaldi_fbank",
-        {"n_mels": 64, "num_frames": 128, "frame_length_ms": 50.0, "frame_shift_ms": 40.0},
-    ),
+    "ast_laptop": _LAPTOP_FBANK,
     "cnn": ("log_mel", {}),
     "cnn6_laptop": ("log_mel", {"hop_length": 640}),
     "resnet38": ("log_mel", {}),
     "datar": ("kaldi_fbank", {"sample_rate": 43000}),
-    "datar_laptop": (
-        "kaldi_fbank",
-        {"n_mels": 64, "num_frames": 128, "frame_length_ms": 50.0, "frame_shift_ms": 40.0},
-    ),
+    "datar_laptop": _LAPTOP_FBANK,
+    "datar_pp_laptop": _LAPTOP_FBANK,
     "htsat": ("log_mel", {}),
     "htsat_laptop": ("log_mel", {"hop_length": 640}),
 }
-_TRANSFORMS = {"": "identity", "datar": "adaptor"}
+_TRANSFORMS: dict[str, tuple[str, dict[str, Any]]] = {
+    "": ("identity", {}),
+    "datar": ("adaptor", {}),
+}
 
 
 def list_models() -> list[str]:
     """Return the names of all models, sorted; imports none of them."""
     return names("model")
+
+
+def default_parts(name: str) -> tuple[tuple[str, dict[str, Any]], tuple[str, dict[str, Any]]]:
+    """Return the front end and the input transform that `create_model` puts before a model.
+
+    Args:
+        name: a registered model.
+
+    Returns:
+        Two pairs (name, arguments).
+    """
+    return _of_family(name, _FRONTENDS), _of_family(name, _TRANSFORMS)
 
 
 def create_model(
@@ -68,10 +82,11 @@ def create_model(
     """
     from models.chain import build_chain
 
+    usual = default_parts(name)
     return build_chain(
-        frontend=frontend or _of_family(name, _FRONTENDS),
+        frontend=frontend or usual[0],
         augmentation=("none", {}),
-        transform=transform or (_of_family(name, _TRANSFORMS), {}),
+        transform=transform or usual[1],
         model=(name, changes),
         num_classes=num_classes,
         seed=seed,

@@ -8,7 +8,8 @@ licence. Equal to it in values (a test holds parity vectors), and different in:
 - logits instead of probabilities, frame outputs once per step instead of 32 times;
 - no layer without use: theirs keeps a linear head of classes x classes beside the token-semantic
   one. With it and the frozen front end (1.08 M) the authors' counts are 31.33 M (30.24 M trained)
-  for 527 classes, and 29.02 M without token semantics;
+  for 527 classes, and 29.02 M without token semantics. The paper prints 31 M, rounded, and 28.8 M,
+  which no count of the authors' own class gives (27.94 M without the front end);
 - of their switches, those for repeating short clips are not here: repeat the waveform instead.
 
 Clips up to 10.24 s (1024 frames) are stretched to 1024 frames (bicubic, not padded as the paper

@@ -1,8 +1,9 @@
 """Checkpoints: one function for every family, which says what it took and what it left.
 
 A model family joins by three members: `rename_published(state)` gives a published state the
-model's own names, or returns None if the state is none of the family's; `fit_parameter(name,
-value, shape)` resizes a parameter, or returns None; `head_parameters` names what depends on the
+model's own names, returns None if the state is none of the family's, or raises a
+`CheckpointError` that says for which model it is; `fit_parameter(name, value, shape)` resizes a
+parameter, or returns None; `head_parameters` names what depends on the
 number of classes. A fourth, `unused_published`, may say why names that begin so are skipped. A
 family without them loads its own checkpoints only.
 """
@@ -17,14 +18,29 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 import torch
+from numpy._core import multiarray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models.errors import CheckpointError
+from models.weight_files import weight_file
 
 _SHOWN = 8
+# Authors save their sampler beside the weights (PANNs at 16 kHz): arrays and numbers of NumPy,
+# under the names of either NumPy, are plain data.
+_PLAIN: list[Any] = [
+    *(
+        (getattr(multiarray, name), f"numpy.{core}.multiarray.{name}")
+        for name in ("_reconstruct", "scalar")
+        for core in ("core", "_core")
+    ),
+    np.ndarray,
+    np.dtype,
+    *(type(np.dtype(code)) for code in "?bBhHiIlLqQefd"),
+]
 
 
 @dataclass(frozen=True)
@@ -52,29 +68,33 @@ class LoadReport:
         return "\n".join(lines)
 
 
-def load_pretrained(model: nn.Module, path: str | PathLike[str]) -> LoadReport:
+def load_pretrained(model: nn.Module, source: str | PathLike[str]) -> LoadReport:
     """Set a model's weights from a file; nothing changes if that fails.
+
+    `load_pretrained(create_model("cnn14", num_classes=527), "cnn14_audioset")` fetches the
+    authors' file once, checks and keeps it (see `models.weight_files`).
 
     Read are safetensors files and files of `torch.save` with tensors in dicts, alone or under
     `model` or `state_dict`, with or without the prefix of a data-parallel wrapper. No code in a
     file is run. Published checkpoints of the model's family are renamed and resized (for DAT see
     `models.dat_weights`). In the project's own, shapes must agree. In both, the head may differ
-    in the number of classes and then keeps its initial values.
+    in the number of classes and then keeps its initial values. A file that sets less than half of
+    the other parameters belongs to another model.
 
     Args:
         model: a model, or a chain: a chain's checkpoint goes to the whole chain, another one to
             the chain's model.
-        path: the file.
+        source: the file's path, its address (`https://...`), or a name of
+            `models.weights.WEIGHTS`.
 
     Returns:
         A report of what was taken, resized, skipped and missing.
 
     Raises:
         CheckpointError: the file cannot be read, is cut off, holds more than tensors, or does not
-            belong to this model.
+            belong to this model. A `DownloadError` says why it cannot be fetched.
     """
-    path = Path(path)
-    return load_state(model, read_state(path), source=str(path))
+    return load_state(model, read_state(weight_file(source)), source=str(source))
 
 
 def load_state(model: nn.Module, state: Mapping[str, Tensor], *, source: str) -> LoadReport:
@@ -93,7 +113,10 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], *, source: str) ->
     if outside and not hasattr(model, "frontend"):
         state = {name.removeprefix("model."): value for name, value in state.items()}
     rename = getattr(target, "rename_published", None)
-    renamed = None if rename is None else rename(state)
+    try:
+        renamed = None if rename is None else rename(state)
+    except CheckpointError as error:
+        raise CheckpointError(f"{source} does not belong to this model: {error}") from error
     published = renamed is not None
     if renamed is not None:
         state = renamed
@@ -122,13 +145,16 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], *, source: str) ->
             resized[name] = _arrow(value, own[name])
         else:
             unfit.append(f"{name} {_arrow(value, own[name])}")
-    if unfit or not any(name not in heads for name in chosen):
-        reason = (
-            f"these shapes differ (file -> model): {'; '.join(unfit[:_SHOWN])}"
-            + (f" and {len(unfit) - _SHOWN} more" if len(unfit) > _SHOWN else "")
-            if unfit
-            else f"none of its {len(state)} names is known (first: {next(iter(state), None)!r})"
-        )
+    body = own.keys() - heads
+    fitting = body & chosen.keys()
+    # Families share some names: a file that sets a few of them is of another one.
+    if unfit or 2 * len(fitting) < len(body):
+        reason = f"it sets {len(fitting)} of {len(body)} parameters"
+        if not fitting:
+            reason = f"none of its {len(state)} names is known (first: {next(iter(state), None)!r})"
+        if unfit:
+            reason = f"these shapes differ (file -> model): {'; '.join(unfit[:_SHOWN])}"
+            reason += f" and {len(unfit) - _SHOWN} more" if len(unfit) > _SHOWN else ""
         raise CheckpointError(
             f"{source} does not belong to this {type(target).__name__}: {reason}. Build the model "
             "in the size and with the input that the file was made for"
@@ -148,7 +174,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if head[8:] == b"{":
             content: Any = load_file(path)
         else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(_PLAIN):
+                content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no checkpoint {path}") from error
     except pickle.UnpicklingError as error:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.config import Component, Experiment
+from orchestrator.config import Experiment
 from orchestrator.records import TrialKey
 
 
@@ -86,13 +86,3 @@ class Trial:
     def key(self) -> TrialKey:
         """The stored form of the cell."""
         return TrialKey(id=self.id, arm=self.arm, seed=self.seed, fold=self.fold)
-
-
-def changes_as_text(changes: Mapping[str, Any]) -> str:
-    """Return an arm's changes on one line, for a listing."""
-    if not changes:
-        return "-"
-    return ", ".join(
-        f"{path}={value if isinstance(value, Component) else repr(value)}"
-        for path, value in changes.items()
-    )

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from models import registry
+from models.errors import CheckpointError
+from models.weight_files import is_remote, weight_file
 from orchestrator.errors import ConfigError, unknown
 from orchestrator.schema import coerce
 
@@ -34,7 +36,8 @@ class File:
 
     Attributes:
         digest: `sha256:` and 64 hex digits.
-        path: where the file is, on every host that trains; not part of any id.
+        path: where the file is, on every host that trains; not part of any id. An address or a
+            name of `models.weights` is fetched by every host for itself.
     """
 
     digest: str
@@ -42,19 +45,30 @@ class File:
 
     @classmethod
     def read(cls, path: str | Path) -> File:
-        """Digest a file.
+        """Digest a file, fetched first where an address or a published name is given.
+
+        Args:
+            path: a path, `https://...`, or a name of `models.weights.WEIGHTS`.
 
         Raises:
-            ConfigError: the file cannot be read.
+            ConfigError: the file cannot be read or fetched.
         """
         try:
-            with open(path, "rb") as stream:
+            local = weight_file(path)
+            with open(local, "rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        except CheckpointError as error:
+            raise ConfigError(str(error)) from None
         except OSError as error:
             raise ConfigError(
                 f"cannot read {str(path)!r} ({error.strerror}); give the path of an existing file"
             ) from None
-        return cls(f"sha256:{digest}", str(Path(path).resolve()))
+        return cls(f"sha256:{digest}", str(path if is_remote(path) else Path(local).resolve()))
+
+    @property
+    def local(self) -> Path:
+        """The file on this host; one that `path` names by address or name is in the cache."""
+        return weight_file(self.path)
 
 
 @dataclass(frozen=True, init=False)

@@ -7,13 +7,15 @@ trials run block by block, and the table is made from what the store holds, whoe
 from __future__ import annotations
 
 import datetime
+import itertools
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.ablation import Trial
+from orchestrator.course import Course, Stage
+from orchestrator.errors import ConfigError
 from orchestrator.plan import Plan
 from orchestrator.points import read_points, write_points
 from orchestrator.prepare import Ready, packs_of, with_data
@@ -30,29 +32,44 @@ if TYPE_CHECKING:
 
 def launch(ready: Ready) -> int:
     """Run a sweep to its report; return the exit code."""
-    require_resources(ready.options.runtime)
-    store = Store.open(ready.options.runtime.store)
+    options = ready.options
+    require_resources(options.runtime)
+    store = Store.open(options.runtime.store)
     ready = with_pack(ready)
     points = read_points(store, ready.plan.sweep) if ready.search else []
     plan = ready.search.with_points(points) if ready.search else ready.plan
-    record = _declare(plan, ready, store)
-    stages = [_unfinished(plan.prerequisite_trials(), store), _unfinished(plan.trials(), store)]
+    _check_cap(plan, store)
+    course = Course(
+        plan,
+        store,
+        budget_hours=options.budget_hours,
+        num_workers=options.runtime.num_workers,
+    )
+    stages = course.stages()
+    first = next(stages, None)
+    record = _declare(course.plan, ready, store)
     to_search = max(0, ready.search.num_points - len(points)) if ready.search else 0
-    publisher = Publisher(record, store=store, tracking_uri=ready.options.runtime.tracking_uri)
-    if not any(stages) and not to_search:
-        total = len(plan.trials())
+    publisher = Publisher(record, store=store, tracking_uri=options.runtime.tracking_uri)
+    if first is None and not to_search:
+        total = len(course.plan.trials())
         print(f"{plan.sweep}: all {total} trials are in the store {store.uri}; nothing to train")
     else:
         log = _log_path(store, plan)
         print(f"{plan.sweep}: {plan.question}")
-        print(_what_is_to_do(plan, stages, to_search, store))
+        print(_what_is_to_do(course, to_search, store))
         print(f"messages of Ray and of the workers: {log}", flush=True)
         prove_arms(ready)
+        every = itertools.chain(() if first is None else (first,), stages)
         with publisher:
-            plan = _run(plan, points, stages, ready, store, log, publisher)
+            plan = _run(course, every, points, ready, store, log, publisher)
+    if course.reason:
+        print(course.reason)
     publisher.finish()
-    records = store.read_records(trial.id for trial in plan.trials())
-    whole = all(t.id in records and records[t.id].status is Status.FINISHED for t in plan.trials())
+    declared = plan if ready.search else course.plan
+    records = store.read_records(trial.id for trial in declared.trials())
+    whole = all(
+        t.id in records and records[t.id].status is Status.FINISHED for t in declared.trials()
+    )
     return 0 if whole else 1
 
 
@@ -112,29 +129,29 @@ def _declare(plan: Plan, ready: Ready, store: Store) -> PlanRecord:
     return store.write_plan(record)
 
 
-def _unfinished(trials: Sequence[Trial], store: Store) -> list[Trial]:
-    records = store.read_records(trial.id for trial in trials)
-    unique = {trial.id: trial for trial in trials}
-    return [
-        trial
-        for trial in unique.values()
-        if trial.id not in records or records[trial.id].status is not Status.FINISHED
-    ]
+def _check_cap(plan: Plan, store: Store) -> None:
+    """Refuse to move the cap of a study until decided, whose error rate rests on it."""
+    earlier = store.read_plan(plan.sweep)
+    if earlier is not None and earlier.cap != plan.cap:
+        raise ConfigError(
+            f"{plan.sweep} was declared with at most {earlier.cap} blocks; its error rate holds "
+            f"for that number alone: ask for {earlier.cap} again, or name another --store"
+        )
 
 
-def _what_is_to_do(
-    plan: Plan, stages: Sequence[Sequence[Trial]], to_search: int, store: Store
-) -> str:
-    missing = sum(map(len, stages))
-    stored = len(plan.trials()) - len(stages[-1])
+def _what_is_to_do(course: Course, to_search: int, store: Store) -> str:
+    missing = course.missing()
+    ids = {trial.id for trial in course.plan.trials()}
+    stored = len(ids - {trial.id for trial in missing})
     points = f" and {to_search} points to search" if to_search else ""
-    return f"{missing} trials to train{points}, {stored} are in the store {store.uri}"
+    more = f", then block by block up to {course.cap} blocks" if course.cap else ""
+    return f"{len(missing)} trials to train{points}{more}, {stored} are in the store {store.uri}"
 
 
 def _run(
-    plan: Plan,
+    course: Course,
+    stages: Iterable[Stage],
     points: list[Point],
-    stages: Sequence[Sequence[Trial]],
     ready: Ready,
     store: Store,
     log: Path,
@@ -145,7 +162,7 @@ def _run(
     from orchestrator.sweep import bury, run_search, run_trials
 
     runtime, search = ready.options.runtime, ready.search
-    known = [trial for stage in stages for trial in stage]
+    plan = declared = course.plan
 
     def keep(point: Point) -> None:
         assert search is not None
@@ -155,13 +172,17 @@ def _run(
 
     with (
         terminal(log) as console,
-        SweepProgress(console, known) as progress,
+        SweepProgress(console, course.missing()) as progress,
         ray_session(runtime),
     ):
         for stage in stages:
-            if stage:
-                run_trials(stage, runtime=runtime, store=store, progress=progress)
-                bury(stage, store)
+            if stage.plan != declared:
+                declared = stage.plan
+                publisher.declare(_declare(declared, ready, store))
+            for trial in stage.trials:
+                progress.add(trial)
+            run_trials(stage.trials, runtime=runtime, store=store, progress=progress)
+            bury(stage.trials, store)
         if search is not None and len(points) < search.num_points:
             run_search(
                 search, points, runtime=runtime, store=store, progress=progress, on_point=keep

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from orchestrator.ablation import changes_as_text
 from orchestrator.errors import StoreError
 from orchestrator.metrics import lookup
-from orchestrator.overrides import differences
+from orchestrator.overrides import departures
 from orchestrator.prepare import Ready
 from orchestrator.records import Status, TrialRecord
 
@@ -25,8 +24,8 @@ def print_listing(ready: Ready) -> None:
         if arm.name == plan.baseline_arm:
             text = "the baseline"
         else:
-            changed = differences(baseline, plan.experiment(arm))
-            text = changes_as_text({p: new for p, (_, new) in changed.items() if new is not None})
+            changed = departures(baseline, plan.experiment(arm))
+            text = ", ".join(f"{path}={value}" for path, value in changed.items())
         print(f"  {arm.name:<{width}}  {text}")
     if ready.search is not None:
         print(f"and {ready.search.num_points} points of the search, over")

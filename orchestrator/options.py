@@ -22,9 +22,13 @@ class Options:
         dry_run: list the trials and stop.
         check: build every arm, prove that it differs, and stop.
         dataset: `NAME` or `NAME:argument=value,...`; empty leaves the plan's.
+        arms: names or patterns of the arms to keep; empty keeps all.
         seeds: replicates by seed; None leaves the plan's.
         folds: held-out folds; None leaves the plan's, empty means all folds of the data.
         epochs: None leaves the plan's.
+        until_decided: add blocks until every contrast is decided, the seeds asked for at most.
+        budget_hours: device-hours after which no further block begins; 0 sets no limit.
+        price_per_hour: of one device, for the cost that `--dry-run` foresees; 0 leaves it out.
         runtime: where and how.
     """
 
@@ -33,17 +37,21 @@ class Options:
     dry_run: bool
     check: bool
     dataset: str
+    arms: tuple[str, ...]
     seeds: tuple[int, ...] | None
     folds: tuple[int, ...] | None
     epochs: int | None
+    until_decided: bool
+    budget_hours: float
+    price_per_hour: float
     runtime: Runtime
 
 
 def parse(argv: Sequence[str] | None, *, description: str) -> Options:
     """Parse the command line.
 
-    Where a flag is missing, the environment's `ORCHESTRATOR_ADDRESS`, `_STORE`, `_DATA_ROOT` and
-    `_GPUS_PER_WORKER` stand in; a cluster's nodes set them.
+    Where a flag is missing, the environment's `ORCHESTRATOR_ADDRESS`, `_STORE`, `_DATA_ROOT`,
+    `_GPUS_PER_WORKER` and `_PRICE_PER_HOUR` stand in; a cluster's nodes set them.
 
     Args:
         argv: without the program's name; None reads the process's own.
@@ -65,9 +73,13 @@ def parse(argv: Sequence[str] | None, *, description: str) -> Options:
         dry_run=args.dry_run,
         check=args.check,
         dataset=args.dataset or ("esc" if args.data_root else ""),
+        arms=tuple(args.arms),
         seeds=args.seeds,
         folds=args.folds,
         epochs=args.epochs,
+        until_decided=args.until_decided,
+        budget_hours=args.budget_hours,
+        price_per_hour=args.price_per_hour,
         runtime=runtime,
     )
 
@@ -93,9 +105,35 @@ def _parser(description: str) -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder of the data set's own files; implies --dataset esc",
     )
+    add(
+        "--arms",
+        nargs="+",
+        default=(),
+        metavar="ARM",
+        help="keep these arms only, by name or pattern, for example --arms 'AST*' DATAR",
+    )
     add("--seeds", type=_seeds, metavar="N|A,B,..", help="how many seeds, or which")
     add("--folds", type=_folds, metavar="A,B,..|all", help="which folds to hold out")
     add("--epochs", type=_positive, metavar="N", help="passes over the training clips")
+    add(
+        "--until-decided",
+        action="store_true",
+        help="add seeds until every contrast is decided; those of --seeds are the most",
+    )
+    add(
+        "--budget-hours",
+        type=_hours,
+        default=0.0,
+        metavar="H",
+        help="begin no further block of seeds after so many device-hours of this launch",
+    )
+    add(
+        "--price-per-hour",
+        type=_hours,
+        default=_environment("ORCHESTRATOR_PRICE_PER_HOUR") or 0.0,
+        metavar="P",
+        help="of one device, in your currency; --dry-run then says what the trials may cost",
+    )
     add(
         "--num-workers",
         type=_positive,
@@ -164,6 +202,16 @@ def _share(text: str) -> float:
         raise argparse.ArgumentTypeError(
             f"{text!r} is neither a fraction below 1 nor a whole number of GPUs"
         )
+    return value
+
+
+def _hours(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return value
 
 

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from models import registry
 from orchestrator.config import (
     COMPONENTS,
     HINTS,
@@ -18,6 +19,8 @@ from orchestrator.config import (
 )
 from orchestrator.errors import ConfigError, unknown
 from orchestrator.schema import coerce
+
+_FEW = 3
 
 
 def override(experiment: Experiment, changes: Mapping[str, Any]) -> Experiment:
@@ -87,6 +90,37 @@ def differences(one: Experiment, other: Experiment) -> dict[str, tuple[Any, Any]
         for path in paths
         if first.get(path) != second.get(path)
     }
+
+
+def departures(one: Experiment, other: Experiment) -> dict[str, str]:
+    """Return path -> value in `other` as text wherever it differs from `one`, for a listing.
+
+    A component that is swapped is said in one piece: with all its arguments where they are few,
+    else with those that are not its defaults.
+    """
+    other = complete(other)
+    changed = differences(one, other)
+    said: dict[str, str] = {}
+    for path in whole_parts(list(changed)):
+        new = changed[path][1]
+        if path in COMPONENTS:
+            said[path] = str(_in_short(path, getattr(other, path)))
+        elif new is not None:
+            said[path] = repr(new)
+    return said
+
+
+def _in_short(kind: str, component: Component) -> Component:
+    if len(component.arguments) <= _FEW:
+        return component
+    entry = registry.catalog().get(kind, {}).get(component.name)
+    known = entry.arguments if entry else {}
+    stated = {
+        name: value
+        for name, value in component.arguments.items()
+        if name not in known or value != known[name].default
+    }
+    return Component(component.name, **stated)
 
 
 def _override(experiment: Experiment, changes: Mapping[str, Any]) -> tuple[Experiment, list[str]]:

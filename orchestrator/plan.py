@@ -11,6 +11,7 @@ import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from orchestrator.ablation import Arm, Contrast, FromBase, Trial
@@ -19,6 +20,7 @@ from orchestrator.errors import ConfigError, PlanError, unknown
 from orchestrator.metrics import METRICS
 from orchestrator.overrides import differences, flatten, mistakes_of, override
 from orchestrator.records import ArmRecord, ContrastRecord, PlanRecord
+from orchestrator.stats import pairs_needed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,10 @@ class Plan:
         conditions: what they were measured on.
         dose: the path whose value orders the arms, for a dose curve.
         variant: what the command line changed (`demo`, `esc`), part of the stored name.
-        prerequisites: experiments whose checkpoints the arms start from, trained first.
+        num_blocks: how many of the blocks are declared, in their order; 0 is all.
+        cap: blocks at most of a study that adds blocks until every contrast is decided; 0 is none.
+        prerequisites: experiments whose checkpoints arms start from, trained first; those that
+            no arm names are left out.
     """
 
     name: str
@@ -59,6 +64,8 @@ class Plan:
     conditions: str = ""
     dose: str = ""
     variant: tuple[str, ...] = ()
+    num_blocks: int = 0
+    cap: int = 0
     prerequisites: Callable[[Experiment], tuple[Experiment, ...]] | None = None
 
     @property
@@ -79,6 +86,22 @@ class Plan:
         others = [arm.name for arm in self.arms if arm.name != self.baseline_arm]
         return tuple(Contrast(name, self.baseline_arm) for name in others)
 
+    @property
+    def blocks(self) -> tuple[tuple[int, int], ...]:
+        """The declared blocks in their order: (fold, seed)."""
+        every = tuple(itertools.product(self.folds, self.seeds))
+        return every[: self.num_blocks] if self.num_blocks else every
+
+    def take(self, num_blocks: int) -> Plan:
+        """Return the plan over its first blocks."""
+        return dataclasses.replace(self, num_blocks=num_blocks)
+
+    def until_decided(self) -> Plan:
+        """Return the plan as a study that adds blocks, all of its own at most, until decided."""
+        return dataclasses.replace(
+            self, cap=len(self.blocks), variant=(*self.variant, "until_decided")
+        )
+
     def experiment(self, arm: Arm) -> Experiment:
         """Return an arm's completed experiment, at the base's seed and fold."""
         return override(self.base, self._changes(arm))
@@ -91,6 +114,35 @@ class Plan:
             self,
             seeds=self.seeds if seeds is None else tuple(seeds),
             folds=self.folds if folds is None else tuple(folds),
+        )
+
+    def only(self, patterns: Sequence[str]) -> Plan:
+        """Return the plan with some of its arms, in its order.
+
+        Contrasts between kept arms stay declared. Where the baseline is not kept, the first kept
+        arm takes its place.
+
+        Args:
+            patterns: names of arms, or patterns with `*` and `?`.
+
+        Raises:
+            ConfigError: one of them matches no arm.
+        """
+        names = [arm.name for arm in self.arms]
+        kept: set[str] = set()
+        for pattern in patterns:
+            found = {name for name in names if name == pattern or fnmatchcase(name, pattern)}
+            if not found:
+                raise ConfigError(unknown("arm", pattern, names))
+            kept |= found
+        contrasts = self.contrasts
+        if contrasts is not None:
+            contrasts = tuple(c for c in contrasts if {c.arm, c.reference} <= kept)
+        return dataclasses.replace(
+            self,
+            arms=tuple(arm for arm in self.arms if arm.name in kept),
+            baseline=self.baseline if self.baseline in kept else "",
+            contrasts=contrasts,
         )
 
     def with_base(self, **changes: Any) -> Plan:
@@ -106,7 +158,7 @@ class Plan:
         self.check()
         built = [(arm.name, self.experiment(arm)) for arm in self.arms]
         trials = []
-        for fold, seed in itertools.product(self.folds, self.seeds):
+        for fold, seed in self.blocks:
             for name, experiment in built:
                 replicate = dataclasses.replace(experiment, seed=seed, fold=fold)
                 trials.append(
@@ -117,9 +169,13 @@ class Plan:
     def prerequisite_trials(self) -> tuple[Trial, ...]:
         """Return the trials whose checkpoints the arms start from, to be trained first."""
         experiments = self.prerequisites(self.base) if self.prerequisites else ()
+        started_from = {
+            self.experiment(arm).initial.arguments.get("id") for arm in self.arms if experiments
+        }
+        needed = [(e, e.id) for e in map(complete, experiments) if e.id in started_from]
         return tuple(
-            Trial(arm=f"prerequisite {number}", seed=e.seed, fold=e.fold, experiment=e, id=e.id)
-            for number, e in enumerate(map(complete, experiments), start=1)
+            Trial(arm=f"prerequisite {number}", seed=e.seed, fold=e.fold, experiment=e, id=id_)
+            for number, (e, id_) in enumerate(needed, start=1)
         )
 
     def check(self) -> None:
@@ -162,6 +218,7 @@ class Plan:
             command=command,
             declared_at=declared_at,
             dose=self.dose,
+            cap=self.cap,
         )
 
     def _changes(self, arm: Arm) -> dict[str, Any]:
@@ -189,6 +246,19 @@ class Plan:
                     mistakes.append(unknown("arm in a contrast", name, names))
             if contrast.arm == contrast.reference:
                 mistakes.append(f"a contrast compares {contrast.arm!r} with itself")
+        needed = pairs_needed(len(self.declared_contrasts))
+        if self.cap and len(self.folds) > 1:
+            mistakes.append(
+                "folds share training clips, so a study until decided cannot count them as blocks; "
+                "hold out one with --folds"
+            )
+        if self.cap and not self.declared_contrasts:
+            mistakes.append("it declares no contrast, so there is nothing to decide")
+        elif self.cap and self.cap < needed:
+            mistakes.append(
+                f"{self.cap} blocks can never call one of {len(self.declared_contrasts)} "
+                f"contrasts; give --seeds {needed} or more, or declare fewer contrasts"
+            )
         for what, values in (("seeds", self.seeds), ("folds", self.folds)):
             if not values:
                 mistakes.append(f"it has no {what}; give at least one")

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.metrics.classification import cross_entropy, top_k_correct
+from orchestrator.metrics.classification import (
+    cross_entropy,
+    mean_average_precision,
+    top_k_correct,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,3 +37,7 @@ class Predictions:
     def loss(self) -> float:
         """Return the mean cross entropy in nats."""
         return cross_entropy(self.logits, self.labels)
+
+    def mean_average_precision(self) -> float:
+        """Return the mean over classes of the average precision."""
+        return mean_average_precision(self.logits, self.labels)

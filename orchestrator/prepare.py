@@ -53,6 +53,11 @@ def prepare(asked: Plan | Search, options: Options) -> Ready:
     plan = asked.plan if isinstance(asked, Search) else asked
     plan = _apply(plan, options)
     if search is not None:
+        if options.until_decided or options.budget_hours:
+            raise ConfigError(
+                "a search has no contrasts to decide and no blocks to stop at; leave out "
+                "--until-decided and --budget-hours"
+            )
         search = search.with_plan(plan)
         if options.demo or options.smoke:
             search = dataclasses.replace(search, num_points=search.demo_points)
@@ -73,7 +78,9 @@ def with_data(ready: Ready, data: PackInfo) -> Ready:
     dataset = plan.base.dataset.replace(fingerprint=data.fingerprint)
     folds = ready.options.folds
     if folds == ():
-        plan = plan.replicate(folds=data.folds)
+        plan = dataclasses.replace(plan.replicate(folds=data.folds), num_blocks=0)
+        if plan.cap:
+            plan = dataclasses.replace(plan, cap=len(plan.blocks))
     check_folds(plan.folds, data.folds)
     if data.num_classes < 2:
         raise ConfigError(
@@ -118,8 +125,12 @@ def _apply(plan: Plan, options: Options) -> Plan:
     elif options.epochs is not None:
         plan = plan.with_base(epochs=options.epochs)
         variant.append(f"{options.epochs}ep")
+    if options.arms:
+        plan = plan.only(options.arms)
+        variant.append("_".join(map(_word, options.arms)))
     plan = dataclasses.replace(plan, variant=tuple(variant))
-    return plan.replicate(seeds=options.seeds, folds=options.folds or None)
+    plan = plan.replicate(seeds=options.seeds, folds=options.folds or None)
+    return plan.until_decided() if options.until_decided else plan
 
 
 def _dataset(current: Component, asked: str) -> Component:

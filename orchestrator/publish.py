@@ -6,13 +6,14 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from orchestrator.errors import TrackingError
+from orchestrator.errors import OrchestratorError, TrackingError
 from orchestrator.predictions import Predictions
-from orchestrator.records import PlanRecord
-from orchestrator.report.files import Paths, write_report
+from orchestrator.records import PlanRecord, TrialRecord
+from orchestrator.report.files import PICTURES, report_folder, write_report
 from orchestrator.report.summary import summarise
 from orchestrator.report.text import render_text
 from orchestrator.store import Store
@@ -72,16 +73,25 @@ class Publisher:
         width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)
         print()
         print(render_text(summarise(plan, records), width), flush=True)
-        folder = self._folder()
+        folder = report_folder(store, plan.sweep)
         whole = self._uri and is_synced(plan, store=store, tracking_uri=self._uri)
         if whole and (folder / "report.html").exists():
             print(f"report: {folder / 'report.html'}")
             print(self._how_to_look())
             return
         said, links = self._sync()
-        paths = write_report(plan, records, folder, predictions=self._predictions, links=links)
+        pictures = self._pictures(records, folder / PICTURES)
+        paths = write_report(
+            plan,
+            records,
+            folder,
+            predictions=self._predictions,
+            links=links,
+            pictures=folder / PICTURES,
+        )
         print(f"report: {paths.html}")
-        print(self._upload(paths) if links is not None else said)
+        files = [*vars(paths).values(), *pictures]
+        print(self._upload(files) if links is not None else said)
 
     def _watch(self) -> None:
         if self._uri:
@@ -103,9 +113,9 @@ class Publisher:
             return f"MLflow: {error}", None
         return (f"MLflow: {result.message}", None) if result.failed else ("", links)
 
-    def _upload(self, paths: Paths) -> str:
+    def _upload(self, files: Sequence[Path]) -> str:
         try:
-            self._tracker.log_report(self._plan, list(vars(paths).values()))
+            self._tracker.log_report(self._plan, files)
         except TrackingError as error:
             return f"MLflow: {error}"
         return self._how_to_look()
@@ -117,11 +127,16 @@ class Publisher:
             return f"MLflow: {program} ui --backend-store-uri {shlex.quote(self._uri)}"
         return f"MLflow: {self._uri}"
 
-    def _folder(self) -> Path:
-        root = self._store.local_path
-        if root is None:
-            return Path("report") / self._plan.sweep
-        return root / "sweeps" / self._plan.sweep / "report"
+    def _pictures(self, records: Mapping[str, TrialRecord], folder: Path) -> list[Path]:
+        """Make the pictures; what goes wrong with them costs nothing else."""
+        from orchestrator.pictures.make import make_pictures
+
+        try:
+            made = make_pictures(self._plan, records, self._store, folder)
+        except (OrchestratorError, OSError, RuntimeError, ValueError) as error:
+            print(f"pictures: none, {str(error).strip().splitlines()[0]}")
+            return []
+        return [folder / picture.file for picture in made]
 
     def _predictions(self, trial_id: str) -> Predictions | None:
         which = "best" if self._plan.selection == "best" else "last"

@@ -172,6 +172,8 @@ class PlanRecord:
         command: the command line that declared this.
         declared_at: UTC, ISO 8601.
         dose: the setting whose value orders the arms of a dose series, or empty.
+        cap: blocks at most of a study that runs until its contrasts are decided; its trials are
+            those declared so far. 0 is a study of fixed size.
     """
 
     sweep: str
@@ -190,6 +192,7 @@ class PlanRecord:
     command: str = ""
     declared_at: str = ""
     dose: str = ""
+    cap: int = 0
 
     @property
     def all_trials(self) -> tuple[TrialKey, ...]:

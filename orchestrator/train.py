@@ -127,6 +127,7 @@ class Trainer:
                     keys.VAL_LOSS: predictions.loss(),
                     keys.VAL_TOP1: top1,
                     keys.VAL_TOP5: predictions.top_k(5),
+                    keys.VAL_MAP: predictions.mean_average_precision(),
                     keys.LEARNING_RATE: rate,
                     keys.EPOCH_S: time.perf_counter() - started,
                     keys.CLIPS_PER_S: len(self.train_indices) / trained_s,

@@ -11,7 +11,6 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.config import Experiment, File, canonical
@@ -153,7 +152,7 @@ class TrialRun:
                     f"{file.path} is not the file that this experiment was declared with "
                     f"({file.digest}); put that file back, or run the sweep again to declare this"
                 )
-            return Initial(read_state(Path(file.path)), file.path)
+            return Initial(read_state(file.local), file.path)
         return None
 
     def _describe(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:

@@ -15,6 +15,8 @@ PURE = (
     "orchestrator.designs",
     "orchestrator.search",
     "orchestrator.baselines",
+    "orchestrator.families",
+    "orchestrator.starts",
     "orchestrator.records",
     "orchestrator.stats",
     "orchestrator.metrics",
@@ -27,6 +29,12 @@ PURE = (
     "orchestrator.report.tables",
     "models",
     "models.registry",
+    "models.claims",
+    "models.zoo",
+    "models.show",
+    "models.published_results",
+    "models.weights",
+    "models.weight_files",
 )
 ONLY = {
     "ray.train": {"orchestrator/worker.py"},

@@ -157,10 +157,14 @@ def test_search_suggestions_are_stored_and_found_again(tmp_path):
 
 
 def test_pretrain_demo_trains_its_own_checkpoint_first(tmp_path):
-    output = run("pretrain", "--demo", "--epochs", "1", "--seeds", "1", cwd=tmp_path)
-    done = re.findall(r"\[\d/3\] (\w+)", output)
-    assert done[0] == "prerequisite"
-    assert sorted(done[1:]) == ["pretrained", "scratch"]
+    output = run(
+        "pretrain",
+        *("--demo", "--epochs", "1", "--seeds", "1", "--arms", "HTS-AT*"),
+        cwd=tmp_path,
+    )
+    done = re.findall(r"\[\d/3\] (\S+ \w+)", output)
+    assert done[0] == "prerequisite 1"
+    assert sorted(done[1:]) == ["HTS-AT pretrained", "HTS-AT scratch"]
     with sqlite3.connect(tmp_path / "store" / "mlflow.db") as database:
         names = [name for (name,) in database.execute("SELECT name FROM runs")]
     assert len(names) == 1 + 2 + 3, "the sweep, its arms and every trial"
@@ -169,7 +173,7 @@ def test_pretrain_demo_trains_its_own_checkpoint_first(tmp_path):
 def test_tracking_server_that_is_away_costs_nothing(tmp_path):
     output = run(
         "pretrain",
-        *("--demo", "--epochs", "1", "--seeds", "1"),
+        *("--demo", "--epochs", "1", "--seeds", "1", "--arms", "DATAR*"),
         *("--tracking-uri", "http://127.0.0.1:9"),
         cwd=tmp_path,
     )
@@ -263,9 +267,9 @@ def test_part_of_ones_own_is_trained_and_its_source_is_part_of_the_id(tmp_path):
 
 def test_checkpoint_that_is_none_is_refused_before_anything_trains(tmp_path, monkeypatch):
     (tmp_path / "weights.pth").write_bytes(b"nonsense" * 100)
-    monkeypatch.setitem(ENVIRONMENT, "DAT_CHECKPOINT", str(tmp_path / "weights.pth"))
-    output = run("pretrain", "--check", cwd=tmp_path, code=2)
-    assert "arm 'pretrained' cannot be built" in output and "weights.pth" in output
+    monkeypatch.setitem(ENVIRONMENT, "DATAR_CHECKPOINT", str(tmp_path / "weights.pth"))
+    output = run("pretrain", "--check", "--arms", "DATAR*", cwd=tmp_path, code=2)
+    assert "arm 'DATAR pretrained' cannot be built" in output and "weights.pth" in output
 
 
 def clip(path: Path, *, channels: int = 1, rate: int = 16000, seconds: float = 5.0, seed=0):
@@ -361,4 +365,4 @@ def test_stereo_and_wrong_rate_are_handled_and_said(tmp_path):
     clip(root / "audio" / "2.flac", rate=44100, seed=92)
     output = run("pretrain", "--smoke", "--data-root", root, cwd=tmp_path)
     assert "averaged" in output and "resampled" in output
-    assert "smoke: scratch, 1 epoch" in output
+    assert "smoke: DATAR scratch, 1 epoch" in output

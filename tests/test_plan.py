@@ -15,7 +15,7 @@ from orchestrator.designs import (
     leave_one_out,
     one_at_a_time,
 )
-from orchestrator.errors import PlanError
+from orchestrator.errors import ConfigError, PlanError
 from orchestrator.plan import Plan
 from orchestrator.records import PlanRecord
 from orchestrator.search import Choice, LogUniform, Search, Uniform
@@ -190,3 +190,29 @@ def test_search_check_names_bad_bounds_and_paths():
 
 def test_search_rounds_to_three_digits():
     assert LogUniform(1e-3, 1).round(0.0123456) == 0.0123
+
+
+def test_only_keeps_arms_by_name_and_pattern_with_their_contrasts():
+    names = ("a", "b, one", "b, two")
+    some = plan(
+        *(Arm(name=name, changes={"epochs": 2 + i}) for i, name in enumerate(names)),
+        contrasts=(Contrast("b, two", "b, one"), Contrast("b, one", "a")),
+    )
+    kept = some.only(["b, ?*"])
+    assert [arm.name for arm in kept.arms] == ["b, one", "b, two"]
+    assert kept.contrasts == (Contrast("b, two", "b, one"),)
+    assert kept.baseline_arm == "b, one"
+    assert some.only(["*"]) == some
+    with pytest.raises(ConfigError, match=r"unknown arm 'c' \(valid: a, b, one, b, two\)"):
+        some.only(["a", "c"])
+
+
+def test_prerequisites_that_no_arm_starts_from_are_left_out():
+    used, idle = (dataclasses.replace(BASE, seed=seed) for seed in (7, 8))
+    some = plan(
+        Arm(name="scratch"),
+        Arm(name="started", changes={"initial": Component("trial", id=used.id)}),
+        prerequisites=lambda base: (used, idle),
+    )
+    assert [trial.id for trial in some.prerequisite_trials()] == [used.id]
+    assert some.only(["scratch"]).prerequisite_trials() == ()

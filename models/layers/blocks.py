@@ -46,13 +46,13 @@ class Mlp(nn.Module):
 class Block(nn.Module):
     """Pre-norm transformer block: attention and MLP, each on a residual branch."""
 
-    def __init__(self, dim: int, *, attention: nn.Module, mlp_ratio: int, drop_path: float) -> None:
-        """Wrap an attention that keeps the shape (B, H, W, C); both branches drop at one rate."""
+    def __init__(self, dim: int, *, attention: nn.Module, mlp: nn.Module, drop_path: float) -> None:
+        """Wrap two modules that keep the shape (B, H, W, C); both branches drop at one rate."""
         super().__init__()
         self.norm1 = nn.LayerNorm(dim)
         self.attention = attention
         self.norm2 = nn.LayerNorm(dim)
-        self.mlp = Mlp(dim, mlp_ratio * dim)
+        self.mlp = mlp
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:

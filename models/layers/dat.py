@@ -10,24 +10,23 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from models.dat_weights import fit_dat_parameter, rename_dat_state
 from models.errors import ModelError
-from models.layers.blocks import Block, DownConv
+from models.layers.blocks import Block, DownConv, Mlp
 from models.layers.deformable import DeformableAttention
+from models.layers.pyramid import Pyramid, drop_rates
 from models.layers.windows import WindowAttention
-from models.output import Output
 
 _OFFSET_KERNELS = (9, 7, 5, 3)
 _PATCH = 4
 _STEP = 32
 
 
-class Dat(nn.Module):
+class Dat(Pyramid):
     """Four stages of window and deformable attention, average pool, linear head."""
 
-    head_parameters = ("head.weight", "head.bias")
+    stem: DownConv
 
     def __init__(
         self,
@@ -60,7 +59,7 @@ class Dat(nn.Module):
             groups: offset groups of the third and the fourth stage.
             deformable: whether keys move; without it the model has no offset networks.
             relative_position_bias: whether deformable attention has its bias table.
-            offset_range_factor: cells of the key grid that a key may move.
+            offset_range_factor: half cells of the key grid that a key may move.
             stride: tokens between two keys; 2 leaves a quarter of the keys.
             window_size: side of a window in tokens.
             drop_path_rate: of the last block; it rises linearly from 0 at the first.
@@ -69,14 +68,11 @@ class Dat(nn.Module):
         Raises:
             ModelError: sizes that do not fit together.
         """
-        super().__init__()
-        self.input_size = tuple(input_size)
-        self.resize = tuple(resize)
+        super().__init__(input_size, resize)
         size = self.resize or self.input_size
         _check_size(size)
         _check_structure(dims, depths, head_dim, groups, stride, window_size, drop_path_rate)
-        last = max(sum(depths) - 1, 1)
-        rates = [drop_path_rate * i / last for i in range(sum(depths))]
+        rates = drop_rates(drop_path_rate, depths)
         self.stem = DownConv(num_channels, dims[0], size=_PATCH, bias=True)
         self.stages = nn.ModuleList()
         self.downs = nn.ModuleList()
@@ -104,42 +100,14 @@ class Dat(nn.Module):
                         window_size=window_size,
                         shifted=i < 2 and j % 2 == 1,
                     )
-                blocks.append(Block(dim, attention=attention, mlp_ratio=4, drop_path=rates.pop(0)))
+                blocks.append(
+                    Block(dim, attention=attention, mlp=Mlp(dim, 4 * dim), drop_path=rates.pop(0))
+                )
             self.stages.append(nn.Sequential(*blocks))
             if i < 3:
                 self.downs.append(DownConv(dim, dims[i + 1], size=2, bias=False))
         self.norm = nn.LayerNorm(dims[-1])
         self.head = nn.Linear(dims[-1], num_classes)
-
-    def forward_features(self, features: Tensor) -> Tensor:
-        """Compute the normalised token map of the last stage.
-
-        Args:
-            features: (batch, channels, mels, frames) of the size the model was built for.
-
-        Returns:
-            (batch, mels / 32, frames / 32, dim).
-
-        Raises:
-            ModelError: the size is another.
-        """
-        if tuple(features.shape[-2:]) != self.input_size:
-            raise ModelError(
-                f"features of {tuple(features.shape[-2:])} (mels, frames), but the model was built "
-                f"for {self.input_size}"
-            )
-        if self.resize:
-            features = functional.interpolate(features, self.resize, mode="bilinear")
-        x = self.stem(features)
-        for i, stage in enumerate(self.stages):
-            x = stage(x)
-            if i < len(self.downs):
-                x = self.downs[i](x.permute(0, 3, 1, 2))
-        return self.norm(x)
-
-    def forward(self, features: Tensor) -> Output:
-        """(batch, channels, mels, frames) -> `Output` with clip_logits (batch, classes)."""
-        return Output(self.head(self.forward_features(features).mean(dim=(1, 2))))
 
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
         """Give a published DAT state this model's names, or None if it is something else."""

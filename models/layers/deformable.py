@@ -76,7 +76,7 @@ class DeformableAttention(nn.Module):
             num_groups: groups of channels with positions of their own.
             kernel_size: of the offset network's convolution, odd.
             stride: tokens between two keys of the reference grid.
-            offset_range_factor: how many cells of the key grid a key may move; 0 leaves the
+            offset_range_factor: how many half cells of the key grid a key may move; 0 leaves the
                 offsets unbounded, and a negative factor bounds the position itself by tanh.
             deformable: whether keys move; otherwise they are sampled at the reference points.
             relative_position_bias: whether scores get a learnt bias by relative position.

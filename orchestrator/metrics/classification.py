@@ -33,3 +33,32 @@ def cross_entropy(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> 
     scores -= scores.max(axis=1, keepdims=True)
     log_total = np.log(np.exp(scores).sum(axis=1))
     return float((log_total - scores[np.arange(len(labels)), labels]).mean())
+
+
+def mean_average_precision(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    """Return the mean over classes of the average precision of their softmax probabilities.
+
+    Each class ranks all clips by its probability; clips of equal probability enter together.
+    Classes of which there is no clip are left out. NaN where a score is not finite.
+
+    Args:
+        logits: scores (clips, classes).
+        labels: class indices (clips,).
+
+    Source: AP as in scikit-learn's `average_precision_score`; on softmax probabilities as in
+    VGGSound (arXiv 2004.14368).
+    """
+    scores = logits.astype(np.float64)
+    if not np.isfinite(scores).all():
+        return float("nan")
+    scores -= scores.max(axis=1, keepdims=True)
+    scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    return float(np.mean([_average_precision(scores[:, c], labels == c) for c in set(labels)]))
+
+
+def _average_precision(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
+    order = np.argsort(-scores, kind="stable")
+    last_of_ties = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
+    found = positive[order].cumsum()[last_of_ties]
+    precision = found / (last_of_ties + 1)
+    return float((np.diff(found, prepend=0) * precision).sum() / found[-1])

@@ -44,6 +44,7 @@ METRICS = {
     for metric in (
         Metric("val/top1", "top-1", Direction.MAXIMIZE, 100.0, "%"),
         Metric("val/top5", "top-5", Direction.MAXIMIZE, 100.0, "%"),
+        Metric("val/map", "mAP", Direction.MAXIMIZE),
         Metric("val/loss", "validation loss", Direction.MINIMIZE, unit="nats"),
         Metric("train/loss", "training loss", Direction.MINIMIZE, unit="nats"),
     )
@@ -53,6 +54,7 @@ TRAIN_LOSS = "train/loss"
 VAL_LOSS = "val/loss"
 VAL_TOP1 = "val/top1"
 VAL_TOP5 = "val/top5"
+VAL_MAP = "val/map"
 LEARNING_RATE = "train/learning_rate"
 EPOCH_S = "time/epoch_s"
 CLIPS_PER_S = "throughput/clips_per_s"

@@ -13,7 +13,14 @@ from typing import TextIO
 from orchestrator.errors import ConfigError, OrchestratorError, unknown
 from orchestrator.metrics import METRICS
 from orchestrator.records import PlanRecord, Status, TrialRecord
-from orchestrator.report.files import NAMES, render, write, write_report
+from orchestrator.report.files import (
+    NAMES,
+    PICTURES,
+    render,
+    report_folder,
+    write,
+    write_report,
+)
 from orchestrator.report.summary import summarise
 from orchestrator.report.text import render_text
 from orchestrator.store import Store
@@ -79,7 +86,7 @@ def _report(args: argparse.Namespace, store: Store, stream: TextIO) -> None:
     plan = store.require_plan(name)
     records = store.read_records(key.id for key in plan.trials)
     _check_metric(args.metric, plan, records)
-    folder = _folder(args.out, store, name)
+    folder = Path(args.out) if args.out else report_folder(store, name)
 
     def predictions(trial_id: str):
         return store.read_predictions(trial_id, "best" if plan.selection == "best" else "last")
@@ -88,14 +95,22 @@ def _report(args: argparse.Namespace, store: Store, stream: TextIO) -> None:
     if args.format in ("", "all"):
         width = args.width or shutil.get_terminal_size((120, 24)).columns
         print(render_text(summary, min(width, 120)), file=stream)
-        paths = write_report(plan, records, folder, predictions=predictions, metric=args.metric)
+        paths = write_report(
+            plan,
+            records,
+            folder,
+            predictions=predictions,
+            metric=args.metric,
+            pictures=report_folder(store, name) / PICTURES,
+        )
         print(f"Page: {paths.html}", file=stream)
         return
     if args.format == "text":
         width = args.width or shutil.get_terminal_size((120, 24)).columns
         said = render_text(summary, min(width, 120) if not args.width else width)
     else:
-        said = render(args.format, summary, records, predictions=predictions)
+        pictures = report_folder(store, name) / PICTURES
+        said = render(args.format, summary, records, predictions=predictions, pictures=pictures)
     if args.out:
         path = Path(args.out)
         if path.is_dir() or not path.suffix:
@@ -104,14 +119,6 @@ def _report(args: argparse.Namespace, store: Store, stream: TextIO) -> None:
         print(f"Wrote {path}", file=stream)
     else:
         stream.write(said)
-
-
-def _folder(out: str, store: Store, name: str) -> Path:
-    if out:
-        return Path(out)
-    if store.local_path is not None:
-        return store.local_path / "sweeps" / name / "report"
-    return Path("report") / name
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -15,6 +15,7 @@ from orchestrator.report.formats import to_csv, to_json, to_markdown
 from orchestrator.report.latex import to_latex
 from orchestrator.report.rows import Summary
 from orchestrator.report.summary import summarise
+from orchestrator.store import Store
 
 NAMES = {
     "html": "report.html",
@@ -23,6 +24,7 @@ NAMES = {
     "csv": "table.csv",
     "json": "report.json",
 }
+PICTURES = "pictures"
 RENDERERS: Mapping[str, Callable[[Summary], str]] = {
     "markdown": to_markdown,
     "latex": to_latex,
@@ -42,6 +44,12 @@ class Paths:
     json: Path
 
 
+def report_folder(store: Store, sweep: str) -> Path:
+    """Return where a sweep's report lies: beside its plan, or here if the store is remote."""
+    root = store.local_path
+    return Path("report") / sweep if root is None else root / "sweeps" / sweep / "report"
+
+
 def write_report(
     plan: PlanRecord,
     records: Mapping[str, TrialRecord],
@@ -50,6 +58,7 @@ def write_report(
     predictions: Loader | None = None,
     links: Mapping[str, str] | None = None,
     metric: str = "",
+    pictures: Path | None = None,
 ) -> Paths:
     """Write a sweep's report, each file whole or not at all.
 
@@ -60,6 +69,7 @@ def write_report(
         predictions: reads a trial's predictions at the plan's epoch.
         links: trial id -> address of its run in the tracking server.
         metric: another key than the plan's.
+        pictures: folder of `orchestrator.pictures`, for the page.
 
     Raises:
         ConfigError: no metric has that key.
@@ -69,7 +79,9 @@ def write_report(
     folder = Path(out_dir)
     paths = Paths(**{form: folder / name for form, name in NAMES.items()})
     for form in NAMES:
-        said = render(form, summary, records, predictions=predictions, links=links)
+        said = render(
+            form, summary, records, predictions=predictions, links=links, pictures=pictures
+        )
         write(getattr(paths, form), said)
     return paths
 
@@ -81,13 +93,14 @@ def render(
     *,
     predictions: Loader | None = None,
     links: Mapping[str, str] | None = None,
+    pictures: Path | None = None,
 ) -> str:
     """Return the report in one of the forms of `NAMES`."""
     if form != "html":
         return RENDERERS[form](summary)
     from orchestrator.report.page import render_page  # jinja2 is not needed for a table
 
-    return render_page(summary, records, predictions=predictions, links=links)
+    return render_page(summary, records, predictions=predictions, links=links, pictures=pictures)
 
 
 def write(path: Path, said: str) -> None:

@@ -78,6 +78,12 @@ def cautions(plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metri
             f"The {len(folds)} folds share training clips, so replicates are not independent: "
             "intervals and p values over folds are optimistic."
         )
+    if plan.cap:
+        said.append(
+            f"Blocks were added until every contrast was decided, {plan.cap} at most. The p values "
+            "hold at whatever block it ended; the intervals are those of a fixed number of blocks, "
+            "and after an early end a little optimistic."
+        )
     if plan.selection == "best":
         said.append(
             "Each trial's epoch was chosen on the clips that it is scored on, so the level of "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from orchestrator.metrics import METRICS
+from orchestrator.pictures.shelf import Picture, read_pictures
 from orchestrator.records import TrialRecord
 from orchestrator.report import svg, trust
 from orchestrator.report.classes import ClassChanges, Loader, class_changes
@@ -36,6 +38,7 @@ def render_page(
     *,
     predictions: Loader | None = None,
     links: Mapping[str, str] | None = None,
+    pictures: Path | None = None,
 ) -> str:
     """Return the page.
 
@@ -44,6 +47,7 @@ def render_page(
         records: id -> record, for curves, provenance and error texts.
         predictions: reads a trial's predictions; without it there is no section on classes.
         links: trial id -> address of its run; only `http` and `https` addresses are linked.
+        pictures: folder of `orchestrator.pictures`; the page carries them in itself.
     """
     template = _environment().get_template("page.html.jinja")
     plan, metric = summary.plan, summary.metric
@@ -78,6 +82,7 @@ def render_page(
         curve_table=curve_table(summary, records, metric),
         losses=[Markup(panel) for panel in curve_panels(summary, records, train_loss, colours)],
         classes=[(c, Markup(_class_plot(c, colours))) for c in _classes(summary, predictions)],
+        pictures=_pictures(pictures),
         data=trust.data_facts(summary, records),
         environment=trust.environment_facts(summary, records),
         declared=trust.plan_facts(summary),
@@ -122,6 +127,16 @@ def _classes(summary: Summary, load: Loader | None) -> list[ClassChanges]:
         return []
     found = (class_changes(summary, c, load) for c in summary.contrasts[:MOST_CLASS_CONTRASTS])
     return [changes for changes in found if changes is not None]
+
+
+def _pictures(folder: Path | None) -> list[tuple[Picture, str]]:
+    """Return the pictures with their data as an address."""
+    found = read_pictures(folder) if folder is not None else ()
+    return [(picture, _data_uri(folder / picture.file)) for picture in found if folder]
+
+
+def _data_uri(path: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _class_plot(changes: ClassChanges, colours: Mapping[str, str]) -> str:

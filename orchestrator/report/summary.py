@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from orchestrator.metrics import METRICS, Metric, lookup
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
-from orchestrator.report import notes
+from orchestrator.report import notes, sequence
 from orchestrator.report.rows import (
     Answer,
     ArmCost,
@@ -21,9 +20,11 @@ from orchestrator.report.rows import (
     Measure,
     Summary,
 )
+from orchestrator.report.values import value_of
 from orchestrator.report.words import sentence
 from orchestrator.stats import (
     PairedDifference,
+    Sequential,
     Verdict,
     holm,
     mean_interval,
@@ -32,7 +33,7 @@ from orchestrator.stats import (
     verdict,
 )
 
-SECONDARY = ("val/top1", "val/top5", "val/loss")
+SECONDARY = ("val/top1", "val/top5", "val/map", "val/loss")
 
 
 def summarise(plan: PlanRecord, records: Mapping[str, TrialRecord], *, metric: str = "") -> Summary:
@@ -58,7 +59,8 @@ def summarise(plan: PlanRecord, records: Mapping[str, TrialRecord], *, metric: s
         plan.baseline,
         chosen,
     )
-    contrasts = _contrasts(plan, arms, chosen)
+    judged = sequence.decisions(plan, records, metric=chosen) if plan.cap else None
+    contrasts = _contrasts(plan, arms, chosen, judged)
     cells = [cell for arm in arms for cell in arm.cells]
     return Summary(
         plan=plan,
@@ -89,7 +91,7 @@ def _arm(
             cell.block: METRICS[key].scale * value
             for cell in cells
             if cell.status is Status.FINISHED
-            and (value := _value(records[cell.id], selection, key)) is not None
+            and (value := value_of(records[cell.id], selection, key)) is not None
         }
         if values:
             interval = mean_interval(values.values())
@@ -107,7 +109,7 @@ def _cell(key: TrialKey, record: TrialRecord | None, selection: str, metric: Met
     elif status is Status.FAILED:
         reason = notes.last_line(record.error) or "no error text"
     else:
-        value = _value(record, selection, metric.key)
+        value = value_of(record, selection, metric.key)
         reason = "" if value is not None else f"no finite {metric.key} at its {selection} epoch"
     return Cell(
         **dataclasses.asdict(key),
@@ -115,13 +117,6 @@ def _cell(key: TrialKey, record: TrialRecord | None, selection: str, metric: Met
         reason=reason,
         value=None if value is None else value * metric.scale,
     )
-
-
-def _value(record: TrialRecord, selection: str, key: str) -> float | None:
-    if selection == "best" and not any(e.epoch == record.best_epoch for e in record.epochs):
-        return None
-    value = record.metrics_at(selection).get(key)
-    return value if value is not None and math.isfinite(value) else None
 
 
 def _cost(records: list[TrialRecord]) -> ArmCost | None:
@@ -143,7 +138,10 @@ def _cost(records: list[TrialRecord]) -> ArmCost | None:
 
 
 def _contrasts(
-    plan: PlanRecord, arms: tuple[ArmSummary, ...], metric: Metric
+    plan: PlanRecord,
+    arms: tuple[ArmSummary, ...],
+    metric: Metric,
+    judged: Mapping[str, Sequential] | None,
 ) -> tuple[ContrastSummary, ...]:
     by_name = {arm.name: arm for arm in arms}
     found: list[PairedDifference | None] = []
@@ -158,27 +156,33 @@ def _contrasts(
     smallest = holm([smallest_p(d.n if d else 0) for d in found])
     summaries = []
     for i, contrast in enumerate(plan.contrasts):
-        difference, least = found[i], smallest[i] or 1.0
+        difference, adjusted_p, least = found[i], adjusted[i], smallest[i] or 1.0
         said = Verdict.NOT_TESTED
-        if difference is not None:
-            said = verdict(difference, adjusted[i], sign=metric.sign)
+        if difference is not None and judged is not None:
+            own = judged[sequence.name_of(contrast.arm, contrast.reference)]
+            difference = dataclasses.replace(
+                difference, p_value=own.p_value, test_method=own.method
+            )
+            adjusted_p, said, least = own.adjusted_p, sequence.VERDICTS[own.decision], 0.0
+        elif difference is not None:
+            said = verdict(difference, adjusted_p, sign=metric.sign)
         text = sentence(
             contrast.arm,
             contrast.reference,
             difference,
             metric=metric,
             verdict=said,
-            adjusted_p=adjusted[i],
+            adjusted_p=adjusted_p,
             smallest_adjusted_p=least,
             num_contrasts=len(found),
-            num_planned=planned[i],
+            num_planned=plan.cap or planned[i],
         )
         summaries.append(
             ContrastSummary(
                 arm=contrast.arm,
                 reference=contrast.reference,
                 difference=difference,
-                adjusted_p=adjusted[i],
+                adjusted_p=adjusted_p,
                 smallest_adjusted_p=least,
                 verdict=said,
                 sentence=text,

@@ -35,7 +35,8 @@ def sentence(
         adjusted_p: after Holm's correction over the declared contrasts.
         smallest_adjusted_p: the least that these numbers of pairs could have given.
         num_contrasts: how many were declared.
-        num_planned: planned pairs, said where fewer are there.
+        num_planned: planned pairs, or the most of a study until decided; said where fewer are
+            there.
     """
     if difference is None:
         return f"{arm} against {reference}: no block has finished in both, so nothing can be said."
@@ -61,8 +62,11 @@ def sentence(
     else:
         raw = difference.p_value is not None and difference.p_value <= ALPHA
         after = " after correction" if raw else ""
+        relation = "not distinguishable from"
+        if verdict is Verdict.UNDECIDED:
+            relation, after = "not yet decided against", ""
         said = (
-            f"{arm} is not distinguishable from {reference}{after}: "
+            f"{arm} is {relation} {reference}{after}: "
             f"{number(difference.mean, places, signed=True)}{unit} of {metric.title} ({evidence})"
         )
         if difference.half_width and difference.low is not None and difference.high is not None:

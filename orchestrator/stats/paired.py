@@ -55,6 +55,7 @@ class Verdict(StrEnum):
     BETTER = "better"
     WORSE = "worse"
     NOT_DISTINGUISHABLE = "not distinguishable"
+    UNDECIDED = "undecided"
     NOT_TESTED = "not tested"
 
 

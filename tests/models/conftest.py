@@ -78,7 +78,7 @@ def formula_state(shapes):
         )
         if "norm.weight" in name:
             value = 1 + 0.1 * value
-        elif "table" not in name:
+        elif not name.endswith(("_table", "rpb")):
             fan_in = math.prod(shape[1:]) if len(shape) > 1 else 16
             value = value / math.sqrt(fan_in)
         state[name] = value.reshape(shape).float()

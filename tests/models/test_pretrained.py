@@ -1,5 +1,6 @@
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -163,6 +164,20 @@ def test_file_that_matches_nothing_is_refused(tmp_path):
     save_file({"a": torch.zeros(1)}, tmp_path / "checkpoint")
     with pytest.raises(CheckpointError, match="none of its 1 names is known"):
         load_pretrained(model(), tmp_path / "checkpoint")
+
+
+def test_arrays_beside_the_weights_are_read_over(tmp_path):
+    sampler = {"indexes": np.arange(5), "mAP": np.float64(0.4), "flags": np.array([True])}
+    torch.save({"model": model().state_dict(), "sampler": sampler}, tmp_path / "checkpoint")
+    assert load_pretrained(model(), tmp_path / "checkpoint").missing == ()
+
+
+def test_code_inside_an_array_is_refused_and_not_run(tmp_path):
+    sampler = np.array([_Trap(tmp_path / "sprung")], object)
+    torch.save({"model": model().state_dict(), "sampler": sampler}, tmp_path / "checkpoint")
+    with pytest.raises(CheckpointError, match="nothing in it was run"):
+        load_pretrained(model(), tmp_path / "checkpoint")
+    assert not (tmp_path / "sprung").exists()
 
 
 class _Trap:

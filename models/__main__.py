@@ -1,0 +1,97 @@
+"""Prints the model zoo: `python -m models`, one model in full: `python -m models NAME`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from models.registry import RegistryError, lookup
+
+_EPILOG = """\
+examples:
+  python -m models                  every model: parameters, MACs, input, published results
+  python -m models htsat_tiny       one in full: arguments, weights, results and their conditions
+  python -m models --compare        our counts beside the papers', differences in percent
+  python -m models --weights        published files that models.load_pretrained knows by name"""
+_PLAIN_WIDTH = 100
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit code: 2 for a name that does not exist."""
+    options = _parser().parse_args(argv)
+    try:
+        if options.name:
+            lookup("model", options.name)
+        _print(options)
+        sys.stdout.flush()
+    except RegistryError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # The reader (`head`) has seen enough; what is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _print(options: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from models import show
+    from models.weights import WEIGHTS, weights_of
+
+    console = Console(highlight=False, markup=False, soft_wrap=False)
+    if not console.is_terminal and not os.environ.get("COLUMNS"):
+        console.width = _PLAIN_WIDTH
+    name = options.name or None
+    if options.weights:
+        entries = weights_of(name) if name else tuple(WEIGHTS.values())
+        data, draw = list(entries), lambda: show.print_weights(entries, console)
+    elif options.compare:
+        from models.accounts import compare
+
+        with _working():
+            rows = compare(name)
+        data, draw = list(rows), lambda: show.print_rows(rows, console)
+    else:
+        from models.zoo import card, cards
+
+        with _working():
+            found = (card(name),) if name else cards()
+        data = list(found)
+
+        def draw() -> None:
+            show.print_card(found[0], console) if name else show.print_list(found, console)
+
+    if options.json:
+        print(json.dumps(show.as_data(data), indent=2, ensure_ascii=False))
+    else:
+        draw()
+
+
+def _working():
+    """Say on a terminal that something goes on: libraries take seconds to load."""
+    from rich.console import Console
+
+    return Console(stderr=True).status("counting")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m models",
+        description="Print the model zoo.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="one model in full")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--compare", action="store_true", help="our counts beside the papers'")
+    what.add_argument("--weights", action="store_true", help="the published weights")
+    parser.add_argument("--json", action="store_true", help="for machines")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""What is known of a family as a whole: paper, authors' code, licence, number of classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """A family of models.
+
+    Attributes:
+        name: as the paper calls it.
+        title: of the paper.
+        arxiv: number of the preprint.
+        code: the authors' repository and commit, or why there is none.
+        licence: of the authors' code.
+        num_classes: that the paper's sizes are listed with.
+    """
+
+    name: str
+    title: str
+    arxiv: str
+    code: str
+    licence: str
+    num_classes: int
+
+
+_PANNS = Family(
+    name="PANNs",
+    title="PANNs: Large-Scale Pretrained Audio Neural Networks for Audio Pattern Recognition",
+    arxiv="1912.10211",
+    code="qiuqiangkong/audioset_tagging_cnn d2f4b8c",
+    licence="MIT",
+    num_classes=527,
+)
+# By the beginning of a model's name.
+_FAMILIES = {
+    "ast": Family(
+        name="AST",
+        title="AST: Audio Spectrogram Transformer",
+        arxiv="2104.01778",
+        code="YuanGongND/ast 31088be",
+        licence="BSD-3-Clause",
+        num_classes=527,
+    ),
+    "cnn": _PANNS,
+    "datar": Family(
+        name="DATAR",
+        title="DATAR: Deformable Audio Transformer for Audio Event Recognition",
+        arxiv="2312.16228",
+        code="none of DATAR; its backbone is LeapLabTHU/DAT 797f187 (arXiv 2201.00520)",
+        licence="Apache-2.0",
+        num_classes=309,
+    ),
+    "htsat": Family(
+        name="HTS-AT",
+        title="HTS-AT: A Hierarchical Token-Semantic Audio Transformer for Sound Classification "
+        "and Detection",
+        arxiv="2202.00874",
+        code="RetroCirce/HTS-Audio-Transformer 2e29471",
+        licence="MIT",
+        num_classes=527,
+    ),
+    "resnet38": _PANNS,
+}
+
+
+def family_of(model: str) -> Family | None:
+    """Return the family of a registered model; None for a model of another distribution."""
+    starts = [start for start in _FAMILIES if model.startswith(start)]
+    return _FAMILIES[max(starts, key=len)] if starts else None

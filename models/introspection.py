@@ -1,0 +1,132 @@
+"""What a trained chain does inside: the adaptor's share, moved keys, events over time.
+
+All of it is computed in evaluation mode from waveforms; training mode and weights stay as they
+were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.chain import Chain
+from models.layers.deformable import DeformableAttention
+from models.layers.deformable_pp import DeformableAttentionPp
+
+_DEFORMABLE = (DeformableAttention, DeformableAttentionPp)
+
+
+@dataclass(frozen=True)
+class InputChange:
+    """What the input transform makes of clips (DATAR, arXiv 2312.16228, Figure 1).
+
+    Attributes:
+        before: (batch, channels, mels, frames) as the front end and the normalisation leave it.
+        after: the same as the model sees it.
+    """
+
+    before: Tensor
+    after: Tensor
+
+
+@dataclass(frozen=True)
+class MovedKeys:
+    """Where one deformable block samples its keys (DATAR, Figure 3; DAT, arXiv 2201.00520).
+
+    Coordinates are (y, x); -1 and 1 are the centres of the outermost tokens of the block's map.
+
+    Attributes:
+        name: of the block in the model.
+        map_size: (height, width) of the block's map in tokens.
+        reference: (keys, 2), where they would be without offsets.
+        positions: (batch, groups, keys, 2), where they are.
+    """
+
+    name: str
+    map_size: tuple[int, int]
+    reference: Tensor
+    positions: Tensor
+
+
+@torch.no_grad()
+def input_change(chain: Chain, waveform: Tensor) -> InputChange:
+    """Return the features before and after the input transform.
+
+    Args:
+        chain: any chain.
+        waveform: (batch, time) in [-1, 1].
+    """
+    with _evaluating(chain):
+        before, _ = chain.normalised(waveform)
+        return InputChange(before, chain.features(waveform))
+
+
+@torch.no_grad()
+def moved_keys(chain: Chain, waveform: Tensor) -> tuple[MovedKeys, ...]:
+    """Return the key positions of every deformable block whose keys move, first to last.
+
+    Args:
+        chain: any chain; one without such blocks returns none.
+        waveform: (batch, time) in [-1, 1].
+    """
+    found: list[MovedKeys] = []
+    blocks = {
+        module: name
+        for name, module in chain.model.named_modules()
+        if isinstance(module, _DEFORMABLE) and module.offset is not None
+    }
+
+    def keep(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        assert isinstance(module, _DEFORMABLE)
+        (x,) = inputs
+        positions = module.positions(module.query(x))
+        found.append(
+            MovedKeys(
+                name=blocks[module],
+                map_size=(x.shape[1], x.shape[2]),
+                reference=module.reference.flatten(0, 1).cpu(),
+                positions=positions.flatten(2, 3).float().cpu(),
+            )
+        )
+
+    hooks = [module.register_forward_pre_hook(keep) for module in blocks]
+    try:
+        with _evaluating(chain):
+            chain(waveform)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return tuple(found)
+
+
+@torch.no_grad()
+def event_map(chain: Chain, waveform: Tensor) -> Tensor | None:
+    """Return the probability of every class over time (HTS-AT, arXiv 2202.00874).
+
+    The softmax over classes: the chains of a sweep are trained with one label per clip.
+
+    Args:
+        chain: any chain.
+        waveform: (batch, time) in [-1, 1].
+
+    Returns:
+        (batch, frames, classes), or None for a model without frame outputs.
+    """
+    with _evaluating(chain):
+        logits = chain(waveform).frame_logits
+    return None if logits is None else logits.float().softmax(dim=2)
+
+
+@contextmanager
+def _evaluating(chain: nn.Module) -> Iterator[None]:
+    modes = [(module, module.training) for module in chain.modules()]
+    chain.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

@@ -1,0 +1,66 @@
+"""What DAT and DAT++ share: stem, stages on ever smaller maps, average pool, linear head."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.errors import ModelError
+from models.output import Output
+
+
+class Pyramid(nn.Module):
+    """Runs the parts that a subclass builds: `stem`, `stages`, `downs`, `norm`, `head`.
+
+    Stem and downs take (B, C, H, W) and give (B, H', W', C'); stages keep the shape of the latter.
+    """
+
+    head_parameters = ("head.weight", "head.bias")
+
+    stem: nn.Module
+    stages: nn.ModuleList
+    downs: nn.ModuleList
+    norm: nn.LayerNorm
+    head: nn.Linear
+
+    def __init__(self, input_size: tuple[int, int], resize: tuple[int, ...]) -> None:
+        """Set the (mels, frames) of the input, and those it is resized to, () for as it is."""
+        super().__init__()
+        self.input_size = tuple(input_size)
+        self.resize = tuple(resize)
+
+    def forward_features(self, features: Tensor) -> Tensor:
+        """Compute the normalised token map of the last stage.
+
+        Args:
+            features: (batch, channels, mels, frames) of the size the model was built for.
+
+        Returns:
+            (batch, mels / 32, frames / 32, dim), rounded up.
+
+        Raises:
+            ModelError: the size is another.
+        """
+        if tuple(features.shape[-2:]) != self.input_size:
+            raise ModelError(
+                f"features of {tuple(features.shape[-2:])} (mels, frames), but the model was built "
+                f"for {self.input_size}"
+            )
+        if self.resize:
+            features = functional.interpolate(features, self.resize, mode="bilinear")
+        x = self.stem(features)
+        for i, stage in enumerate(self.stages):
+            x = stage(x)
+            if i < len(self.downs):
+                x = self.downs[i](x.permute(0, 3, 1, 2))
+        return self.norm(x)
+
+    def forward(self, features: Tensor) -> Output:
+        """(batch, channels, mels, frames) -> `Output` with clip_logits (batch, classes)."""
+        return Output(self.head(self.forward_features(features).mean(dim=(1, 2))))
+
+
+def drop_rates(rate: float, depths: tuple[int, ...]) -> list[float]:
+    """Drop path rate of every block, rising linearly from 0 to `rate`."""
+    last = max(sum(depths) - 1, 1)
+    return [rate * i / last for i in range(sum(depths))]

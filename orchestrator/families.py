@@ -1,0 +1,136 @@
+"""The families of the zoo as a factor: each in two sizes and on a front end of its own kind.
+
+A sweep crosses them with what it asks: nothing (`sweeps/model_zoo.py`), the input transform
+(`adaptor_everywhere.py`) or the initial weights (`pretrain.py`). Everything else is the base's:
+data, recipe, seeds. The base's model decides the size (`..._laptop` or not), the base's clips
+decide the sample rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.ablation import FromBase, Level
+from orchestrator.config import Component, Experiment
+from orchestrator.overrides import override
+
+DATAR_FBANK = Component("kaldi_fbank", sample_rate=43000, n_mels=128, num_frames=1024)
+"""128 bins by 1024 frames: told 43,000 Hz on 44.1 kHz audio, by which 10 s fill them exactly."""
+LAPTOP_FBANK = Component(
+    "kaldi_fbank", n_mels=64, num_frames=128, frame_length_ms=50.0, frame_shift_ms=40.0
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """A family of models.
+
+    Attributes:
+        name: as a table says it.
+        full: the published size.
+        laptop: the size that two CPU cores train in seconds.
+        frontend: from the base to the family's front end.
+        weights: file of the published weights that its paper's numbers start from.
+    """
+
+    name: str
+    full: Component
+    laptop: Component
+    frontend: Callable[[Experiment], Component]
+    weights: str
+
+    def model(self, base: Experiment) -> Component:
+        """Return the family's model in the base's size."""
+        return self.laptop if is_laptop(base) else self.full
+
+    @property
+    def changes(self) -> Mapping[str, Any]:
+        """Path -> value, to put the family in place of the base's model."""
+        return {"model": FromBase(self.model), "frontend": FromBase(self.frontend)}
+
+    @property
+    def level(self) -> Level:
+        """Return the family as a level of a factor."""
+        return Level(self.name, self.changes)
+
+    def experiment(self, base: Experiment) -> Experiment:
+        """Return the base with the family's model and front end, completed."""
+        return override(base, {"model": self.model(base), "frontend": self.frontend(base)})
+
+
+def is_laptop(base: Experiment) -> bool:
+    """Whether an experiment is in laptop size."""
+    return base.model.name.endswith("_laptop")
+
+
+def log_mel(base: Experiment) -> Component:
+    """Return PANNs' and HTS-AT's log-mel at the base's sample rate.
+
+    Windows of 32 ms every 10 ms and 64 filters from 50 to 14000 Hz, as at their 32 kHz; for a
+    laptop the frames are 20 ms apart.
+    """
+    rate = _sample_rate(base)
+    win_length = round(0.032 * rate)
+    return Component(
+        "log_mel",
+        sample_rate=rate,
+        n_fft=1 << (win_length - 1).bit_length(),
+        win_length=win_length,
+        hop_length=round((0.02 if is_laptop(base) else 0.01) * rate),
+        f_max=min(14000.0, rate / 2),
+    )
+
+
+def datar_fbank(base: Experiment) -> Component:
+    """Return the base's filterbank, or DATAR's where the base has another kind of front end."""
+    if base.frontend.name == "kaldi_fbank":
+        return base.frontend
+    return LAPTOP_FBANK if is_laptop(base) else DATAR_FBANK
+
+
+def ast_fbank(base: Experiment) -> Component:
+    """Return AST's filterbank, which ends at 8 kHz whatever the base's sample rate.
+
+    25-ms frames every 10 ms and 128 filters, as at its 16 kHz; for a laptop DATAR's.
+    """
+    if is_laptop(base):
+        return datar_fbank(base)
+    rate = _sample_rate(base)
+    return Component("kaldi_fbank", sample_rate=rate, f_max=min(8000.0, rate / 2))
+
+
+def _sample_rate(base: Experiment) -> int:
+    return base.dataset.arguments.get("sample_rate", 16000)
+
+
+DATAR = Family(
+    name="DATAR",
+    full=Component("datar_tiny"),
+    laptop=Component("datar_laptop", drop_path_rate=0.0),
+    frontend=datar_fbank,
+    weights="dat_tiny_in1k_224.pth",
+)
+AST = Family(
+    name="AST",
+    full=Component("ast_base"),
+    laptop=Component("ast_laptop"),
+    frontend=ast_fbank,
+    weights="audioset_10_10_0.4593.pth",
+)
+HTSAT = Family(
+    name="HTS-AT",
+    full=Component("htsat_tiny"),
+    laptop=Component("htsat_laptop", drop_path_rate=0.0),
+    frontend=log_mel,
+    weights="swin_tiny_c24_patch4_window8_256.pth",
+)
+PANNS = Family(
+    name="PANNs",
+    full=Component("cnn14"),
+    laptop=Component("cnn6_laptop"),
+    frontend=log_mel,
+    weights="Cnn14_mAP=0.431.pth",
+)
+FAMILIES = (DATAR, AST, HTSAT, PANNS)

@@ -1,0 +1,164 @@
+"""The drawings: spectrograms with what a model makes of them. Matplotlib without a display."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from models.introspection import InputChange, MovedKeys
+
+DPI = 110
+PANEL = (3.6, 1.9)
+"""Width and height of one panel in inches."""
+GROUPS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#0072b2", "#ffffff")
+"""Okabe and Ito's palette, which colour-blind readers can tell apart."""
+MOST_CLASSES = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """The clips of a picture.
+
+    Attributes:
+        titles: one per clip: its class and its name.
+        frame_s: seconds from one frame to the next.
+        seconds: length of the longest clip; what lies behind it is padding.
+        class_names: one per label.
+    """
+
+    titles: tuple[str, ...]
+    frame_s: float
+    seconds: float
+    class_names: tuple[str, ...]
+
+
+def draw_input(change: InputChange, shown: Shown, path: Path) -> None:
+    """Draw clips before and after the input transform, and the difference on its own scale."""
+    before, after = (x[:, 0].float().cpu().numpy() for x in (change.before, change.after))
+    figure, axes = _grid(len(shown.titles), 3, ["before", "after", "difference"])
+    reach = float(np.abs(after - before).max()) or 1.0
+    for row, title in enumerate(shown.titles):
+        low, high = _limits(before[row])
+        for column, image in enumerate((before[row], after[row])):
+            _spectrogram(axes[row, column], image, shown, vmin=low, vmax=high)
+        drawn = _spectrogram(
+            axes[row, 2], after[row] - before[row], shown, cmap="RdBu_r", vmin=-reach, vmax=reach
+        )
+        axes[row, 0].set_ylabel(f"{title}\nmel bin", fontsize=7)
+        figure.colorbar(drawn, ax=axes[row, 2], pad=0.02).ax.tick_params(labelsize=6)
+    _save(figure, axes, path)
+
+
+def draw_keys(
+    blocks: Sequence[MovedKeys], features: NDArray[Any], shown: Shown, path: Path
+) -> None:
+    """Draw where the keys of deformable blocks lie over the spectrogram, and where they came from.
+
+    Args:
+        blocks: the columns.
+        features: (batch, mels, frames), what the model saw.
+        shown: the clips.
+        path: the PNG.
+    """
+    figure, axes = _grid(len(shown.titles), len(blocks), [block.name for block in blocks])
+    size = features.shape[1:]
+    for row, title in enumerate(shown.titles):
+        low, high = _limits(features[row])
+        for column, block in enumerate(blocks):
+            panel = axes[row, column]
+            _spectrogram(panel, features[row], shown, cmap="gray", vmin=low, vmax=high)
+            y0, x0 = _pixels(block.reference.numpy(), block.map_size, size, shown)
+            for group, moved in enumerate(block.positions[row].numpy()):
+                y, x = _pixels(moved, block.map_size, size, shown)
+                colour = GROUPS[group % len(GROUPS)]
+                panel.plot([x0, x], [y0, y], color=colour, linewidth=0.4, alpha=0.6)
+                panel.plot(x, y, ".", color=colour, markersize=1.6)
+            panel.set_xlim(0, size[1] * shown.frame_s)
+            panel.set_ylim(0, size[0])
+        axes[row, 0].set_ylabel(f"{title}\nmel bin", fontsize=7)
+    _save(figure, axes, path)
+
+
+def draw_events(events: NDArray[Any], features: NDArray[Any], shown: Shown, path: Path) -> None:
+    """Draw the probability of the likeliest classes over time under each clip's spectrogram.
+
+    Args:
+        events: (batch, frames, classes) probabilities; their frames share the features' length.
+        features: (batch, mels, frames).
+        shown: the clips.
+        path: the PNG.
+    """
+    figure, axes = _grid(len(shown.titles), 2, ["spectrogram", "event map"])
+    length_s = features.shape[2] * shown.frame_s
+    for row, title in enumerate(shown.titles):
+        low, high = _limits(features[row])
+        _spectrogram(axes[row, 0], features[row], shown, vmin=low, vmax=high)
+        axes[row, 0].set_ylabel(f"{title}\nmel bin", fontsize=7)
+        likeliest = np.argsort(-events[row].max(axis=0))[:MOST_CLASSES]
+        panel = axes[row, 1]
+        drawn = panel.imshow(
+            events[row][:, likeliest].T,
+            aspect="auto",
+            cmap="viridis",
+            vmin=0,
+            vmax=1,
+            extent=(0, length_s, len(likeliest), 0),
+            interpolation="nearest",
+        )
+        panel.set_yticks(np.arange(len(likeliest)) + 0.5)
+        panel.set_yticklabels([shown.class_names[c] for c in likeliest], fontsize=6)
+        figure.colorbar(drawn, ax=panel, pad=0.02).ax.tick_params(labelsize=6)
+    _save(figure, axes, path)
+
+
+def _grid(rows: int, columns: int, titles: Sequence[str]) -> tuple[Figure, NDArray[Any]]:
+    figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * rows + 0.3), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontsize=8)
+    return figure, axes
+
+
+def _spectrogram(axis: Axes, image: NDArray[Any], shown: Shown, **style: Any) -> Any:
+    mels, frames = image.shape
+    style = {"cmap": "magma", **style}
+    extent = (0, frames * shown.frame_s, 0, mels)
+    if shown.seconds < (frames - 1) * shown.frame_s:
+        axis.axvline(shown.seconds, color="white", linewidth=0.6, linestyle=":")
+    return axis.imshow(
+        image, origin="lower", aspect="auto", extent=extent, interpolation="nearest", **style
+    )
+
+
+def _limits(image: NDArray[Any]) -> tuple[float, float]:
+    """Leave out the lowest percent, which is silence, so that the rest can be told apart."""
+    low, high = np.percentile(image, (1, 100))
+    return float(low), float(high)
+
+
+def _pixels(
+    points: NDArray[Any], map_size: tuple[int, int], size: tuple[int, int], shown: Shown
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Turn (y, x) of a map of tokens into mel bins and seconds: a token's centre is its patch's."""
+    token = (points + 1) / 2 * (np.array(map_size) - 1)
+    y, x = ((token + 0.5) * np.array(size) / np.array(map_size)).T
+    return y, x * shown.frame_s
+
+
+def _save(figure: Figure, axes: NDArray[Any], path: Path) -> None:
+    for axis in axes.flat:
+        axis.tick_params(labelsize=6)
+    for axis in axes[-1]:
+        axis.set_xlabel("time in s", fontsize=7)
+    figure.savefig(path, dpi=DPI, facecolor="white")

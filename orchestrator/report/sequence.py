@@ -1,0 +1,56 @@
+"""What a study until decided says of its contrasts so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from orchestrator.metrics import Metric, lookup
+from orchestrator.records import PlanRecord, TrialRecord
+from orchestrator.report.values import finished_values
+from orchestrator.stats import Decision, Sequential, Verdict, decide
+
+SEPARATOR = " \N{MINUS SIGN} "
+
+
+VERDICTS = {
+    Decision.BETTER: Verdict.BETTER,
+    Decision.WORSE: Verdict.WORSE,
+    Decision.UNDECIDED: Verdict.UNDECIDED,
+    Decision.NOT_DISTINGUISHABLE: Verdict.NOT_DISTINGUISHABLE,
+}
+
+
+def decisions(
+    plan: PlanRecord, records: Mapping[str, TrialRecord], *, metric: Metric | None = None
+) -> dict[str, Sequential]:
+    """Decide the declared contrasts of a plan with a cap.
+
+    Blocks count in their declared order up to the first in which an arm has no value.
+
+    Args:
+        plan: with a cap.
+        records: id -> record.
+        metric: None takes the declared one.
+
+    Returns:
+        contrast (`name_of`) -> decision, in the plan's order; differences are in the metric's unit.
+    """
+    metric = metric or lookup(plan.metric)
+    values = finished_values(plan, records, metric)
+    blocks = list(dict.fromkeys((trial.seed, trial.fold) for trial in plan.trials))
+    arms = {name for c in plan.contrasts for name in (c.arm, c.reference)}
+    whole = []
+    for block in blocks:
+        if any(block not in values.get(arm, {}) for arm in arms):
+            break
+        whole.append(block)
+    differences = {
+        name_of(c.arm, c.reference): [values[c.arm][b] - values[c.reference][b] for b in whole]
+        for c in plan.contrasts
+    }
+    return decide(differences, cap=plan.cap, sign=metric.sign)
+
+
+def name_of(arm: str, reference: str) -> str:
+    """Return how a contrast is called."""
+    return f"{arm}{SEPARATOR}{reference}"

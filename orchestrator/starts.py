@@ -1,0 +1,43 @@
+"""What a pretrained arm starts from: a published file, or for a laptop a trial of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+from orchestrator.ablation import FromBase
+from orchestrator.config import Component, Experiment, File
+from orchestrator.families import FAMILIES, Family, is_laptop
+from orchestrator.prepare import pinned
+
+
+def other_sounds(experiment: Experiment) -> Experiment:
+    """Return the trial whose weights a laptop's arm starts from.
+
+    The same experiment on kinds of sound that no sweep uses: classes 10 to 19 of the synthetic
+    ones, seed 100.
+    """
+    dataset = pinned(Component("synthetic", first_class=10))
+    return dataclasses.replace(experiment, dataset=dataset, seed=100, fold=1)
+
+
+def trained_first(base: Experiment) -> tuple[Experiment, ...]:
+    """Return the trials that the families' arms of a laptop's sweep start from."""
+    families = FAMILIES if is_laptop(base) else ()
+    return tuple(other_sounds(family.experiment(base)) for family in families)
+
+
+def pretrained(family: Family) -> FromBase:
+    """Return the initial weights of a family's pretrained arm.
+
+    The published file is the family's, or the one that the environment names: for HTS-AT
+    `HTSAT_CHECKPOINT`, and so on. An unreadable one is a `ConfigError` when the arm is built.
+    """
+
+    def initial(base: Experiment) -> Component:
+        if is_laptop(base):
+            return Component("trial", id=other_sounds(family.experiment(base)).id)
+        variable = f"{family.name.replace('-', '').upper()}_CHECKPOINT"
+        return Component("checkpoint", file=File.read(os.environ.get(variable, family.weights)))
+
+    return FromBase(initial)

@@ -1,0 +1,188 @@
+"""`python -m models`: the zoo, one model in full, and our counts beside the papers'."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models import create_model, list_models
+from models.__main__ import main
+from models.accounts import TOLERANCE, compare
+from models.registry import lookup
+from models.zoo import documented_arguments
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+# What was measured on the authors' code, and is printed in the papers; not taken from ours.
+ASKED = {
+    ("DAT-T", "params", "authors' code"): "28.32 M",
+    ("DAT-S", "params", "authors' code"): "49.70 M",
+    ("DAT-B", "params", "authors' code"): "87.88 M",
+    ("DAT-T", "MACs", "authors' code"): "4.36 G",
+    ("DAT-S", "MACs", "authors' code"): "8.53 G",
+    ("DAT-B", "MACs", "authors' code"): "15.15 G",
+    ("AST tiny", "params", "authors' code"): "6.11 M",
+    ("AST small", "params", "authors' code"): "22.83 M",
+    ("AST base", "params", "authors' code"): "88.13 M",
+    ("AST base", "MACs", "authors' code"): "103.35 G",
+    ("AST base", "MACs + attention", "authors' code"): "130.51 G",
+    ("HTS-AT", "params", "authors' code"): "31.33 M",
+    ("HTS-AT", "params", "authors' code, trained"): "30.24 M",
+    ("HTS-AT", "MACs + attention", "authors' code"): "7.07 G",
+    ("HTS-AT, H", "params", "authors' code"): "29.02 M",
+    ("HTS-AT, H", "MACs + attention", "authors' code"): "7.41 G",
+    ("CNN6", "params", "authors' code"): "5.92 M",
+    ("CNN10", "params", "authors' code"): "6.30 M",
+    ("CNN14", "params", "authors' code"): "81.84 M",
+    ("CNN14", "params", "authors' code, trained"): "80.75 M",
+    ("CNN14, 16 kHz", "params", "authors' code"): "81.03 M",
+}
+# As above, where the other side has one digit.
+ASKED_ROUNDED = {
+    ("CNN6", "MACs", "authors' code"): "11.0 G",
+    ("CNN10", "MACs", "authors' code"): "14.1 G",
+    ("CNN14", "MACs", "authors' code"): "21.1 G",
+    ("CNN14", "multiply-adds", "PANNs paper"): "42.2 G",
+    ("CNN14 max", "MACs", "authors' code"): "21.3 G",
+    ("CNN14 att", "params", "authors' code"): "82.9 M",
+    ("ResNet38", "params", "authors' code"): "74.9 M",
+    ("ResNet38", "MACs", "authors' code"): "24.5 G",
+    ("DATAR, resized", "MACs", "DATAR paper"): "93.3 G",
+}
+ROWS = {(row.claim.label, row.claim.quantity, row.claim.whose): row for row in compare()}
+
+
+@pytest.mark.parametrize(("key", "theirs"), ASKED.items())
+def test_count_is_the_authors_to_the_last_digit(key, theirs):
+    row = ROWS[key]
+    assert row.claim.theirs == theirs
+    assert row.in_unit(row.ours) == theirs
+    assert abs(row.difference) < 0.001
+
+
+@pytest.mark.parametrize(("key", "theirs"), ASKED_ROUNDED.items())
+def test_count_agrees_with_a_rounded_one(key, theirs):
+    row = ROWS[key]
+    assert row.claim.theirs == theirs
+    assert abs(row.difference) < 0.002
+
+
+@pytest.mark.parametrize("key", ROWS, ids=str)
+def test_difference_is_small_or_explained_in_the_table_and_the_docstring(key):
+    row = ROWS[key]
+    if abs(row.difference) > TOLERANCE:
+        assert row.claim.note
+        docstring = importlib.import_module(lookup("model", row.claim.model).module).__doc__ or ""
+        assert row.claim.theirs.split()[0] in docstring
+
+
+def test_parts_that_are_added_are_computed_from_their_sizes():
+    htsat = ROWS["HTS-AT", "params", "authors' code"]
+    assert htsat.added == {
+        "front end": 2 * 513 * 1024 + 513 * 64,
+        "unused head": 527 * 527 + 527,
+    }
+    assert htsat.model_count == 29_963_431
+    assert ROWS["AST base", "params", "authors' code"].added == {"ImageNet heads": 2 * 769 * 1000}
+    assert ROWS["CNN14 att", "params", "authors' code"].added["unused norm"] == 2 * 527
+    linear = ROWS["HTS-AT, H", "MACs + attention", "authors' code"]
+    assert linear.added["repeated frames"] == (1024 - 32) * 768 * 527
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_every_argument_is_documented(name):
+    documented = documented_arguments(name)
+    assert [argument.name for argument, _ in documented] == list(lookup("model", name).arguments)
+    assert all(len(said) > 10 for _, said in documented), documented
+
+
+def run(*words: str, columns: int | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
+    if columns is not None:
+        environment["COLUMNS"] = str(columns)
+    return subprocess.run(
+        [sys.executable, "-m", "models", *words],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize("columns", [80, None])
+def test_list_is_plain_text_that_fits_and_names_every_model(columns):
+    done = run(columns=columns)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= (columns or 100)
+    assert "\x1b" not in done.stdout
+    listed = {line.split()[0] for line in lines if line.startswith("  ")}
+    assert set(list_models()) <= listed
+    assert "HTS-AT  arXiv 2202.00874" in lines
+    [row] = [line for line in lines if line.startswith("  htsat_tiny")]
+    assert "30.0 M" in row
+    assert "64x1001" in row
+
+
+def test_unknown_name_ends_with_one_message_and_the_nearest_name(capsys):
+    assert main(["htsta_tiny"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: unknown model 'htsta_tiny'; did you mean 'htsat_tiny'?")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("datar_tiny", ("arXiv 2312.16228", "deformable", "93.3 G", "num_train_clips 22914")),
+        ("ast_base", ("88.13 M", "set_normalisation(-4.2677393, 4.5689974)", "quoted by DATAR")),
+        ("htsat_tiny", ("token_semantic", "swin_tiny_imagenet", "mAP 0.471", "28.8 M")),
+        ("cnn14", ('load_pretrained(chain, "cnn14_audioset")', "CC-BY-4.0", "not stated:")),
+        ("cnn6_laptop", ("Published weights: none", "Published results: none", "159 M")),
+    ],
+)
+def test_one_model_is_shown_in_full(name, shown, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main([name]) == 0
+    out = capsys.readouterr().out
+    for text in shown:
+        assert text in out
+
+
+def test_way_to_load_that_is_shown_builds_the_model(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    main(["cnn6"])
+    [line] = [s for s in capsys.readouterr().out.splitlines() if s.startswith("  chain = models.")]
+    chain = eval(line.partition("models.")[2], {"create_model": create_model})
+    assert chain.model.head.out_features == 527
+
+
+def test_machines_read_the_same_as_json(capsys):
+    assert main(["datar_laptop", "--json"]) == 0
+    [card] = json.loads(capsys.readouterr().out)
+    built = create_model("datar_laptop", num_classes=10)
+    assert card["num_params"] == sum(p.numel() for p in built.model.parameters())
+    assert card["input_size"] == [64, 128]
+    assert main(["cnn14", "--compare", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["claim"]["theirs"] for row in rows} >= {"81.84 M", "21.1 G"}
+    assert all(row["ours"] and abs(row["difference"]) < TOLERANCE for row in rows)
+
+
+def test_comparison_shows_both_sides_and_what_was_added(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    assert main(["htsat_tiny", "--compare"]) == 0
+    out = capsys.readouterr().out
+    assert "29.96 M model + 1.08 M front end + 0.28 M unused head" in out
+    assert "the authors' own class has 29.02 with its front end" in out
+
+
+def test_weights_are_listed_by_name(capsys):
+    assert main(["--weights"]) == 0
+    assert "cnn14_audioset_16k" in capsys.readouterr().out
