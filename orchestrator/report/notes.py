@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from orchestrator.metrics import Metric
 from orchestrator.records import PlanRecord, Status, TrialRecord
 from orchestrator.report.digits import number
-from orchestrator.report.rows import Cell
-from orchestrator.stats import EXACT_UP_TO
+from orchestrator.report.rows import Cell, ContrastSummary, Summary
+from orchestrator.stats import EXACT_UP_TO, SEQUENTIAL_METHOD, PairedDifference
 
 PUBLISHED_MARK = "†"
 
@@ -75,8 +75,8 @@ def cautions(plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metri
         )
     if len(folds) > 1:
         said.append(
-            f"The {len(folds)} folds share training clips, so replicates are not independent: "
-            "intervals and p values over folds are optimistic."
+            f"The {len(folds)} folds share training clips, so an arm's own interval, which takes "
+            "each trial for a replicate, is optimistic; intervals and p of differences are not."
         )
     if plan.cap:
         said.append(
@@ -130,6 +130,30 @@ def comparability(plan: PlanRecord) -> str:
     return "The data set is the same by name; other conditions were not checked."
 
 
+def paired_over(summary: Summary) -> str:
+    """Name what differences count and their interval, where that is not each trial; or nothing."""
+    said = (
+        f"{d.replicate} means, with its {d.interval_method}"
+        for d in _differences(summary)
+        if d.reason
+    )
+    return " or ".join(dict.fromkeys(said))
+
+
+def tests_used(summary: Summary) -> str:
+    """Name the tests that the p values of the declared contrasts come from."""
+    if summary.plan.cap:
+        return SEQUENTIAL_METHOD
+    names = (d.test_method.partition(",")[0] for d in _differences(summary))
+    return " or ".join(dict.fromkeys(names)) or "sign-flip test"
+
+
+def reasons(contrasts: Sequence[ContrastSummary]) -> list[str]:
+    """Say why differences do not take each trial for a replicate, where they do not."""
+    found = [c.difference for c in contrasts if c.difference is not None and c.difference.reason]
+    return list(dict.fromkeys(f"Differences, {d.test_method}: {d.reason}." for d in found))
+
+
 def dataset_name(plan: PlanRecord) -> str:
     """Return the name of the data set as the plan stored it."""
     return str(plan.dataset.get("name") or plan.settings.get("dataset") or "")
@@ -145,6 +169,10 @@ def last_line(text: str) -> str:
     """Return the last line of an error text that says something, without its error's module."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return re.sub(r"^(?:\w+\.)+(?=\w+:)", "", lines[-1]) if lines else ""
+
+
+def _differences(summary: Summary) -> list[PairedDifference]:
+    return [c.difference for c in summary.contrasts if c.difference is not None]
 
 
 def _code_version(record: TrialRecord) -> str:

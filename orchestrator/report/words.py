@@ -88,9 +88,10 @@ def _evidence(
     adjusted = f", adjusted {p_text(adjusted_p)}" if num_contrasts > 1 else ""
     short = num_planned is not None and num_planned > difference.n
     planned = f" of {num_planned}" if short else ""
+    what = f" {difference.replicate}s" if difference.reason else ""
     return (
         f"{100 * difference.confidence:g} % {difference.interval_method} {low} to {high}, "
-        f"p {p_text(difference.p_value)}{adjusted}, n {difference.n}{planned}"
+        f"p {p_text(difference.p_value)}{adjusted}, n {difference.n}{planned}{what}"
     )
 
 

@@ -35,7 +35,7 @@ DRAWN_PATTERNS = 16_384
 GRID = tuple(np.geomspace(0.001, 1.0, 31).tolist())
 """Ten levels per decade."""
 
-METHOD = "alpha-spending sign-flip test"
+SEQUENTIAL_METHOD = "alpha-spending sign-flip test"
 
 
 def levels_for(num_contrasts: int, *, alpha: float = ALPHA) -> tuple[float, ...]:
