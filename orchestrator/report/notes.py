@@ -67,7 +67,6 @@ def cautions(plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metri
     """
     said = []
     folds = {trial.fold for trial in plan.trials}
-    per_arm = Counter(trial.arm for trial in plan.trials)
     if metric.key != plan.metric:
         said.append(
             f"{metric.key} is not the metric that was declared before the runs ({plan.metric}); "
@@ -88,11 +87,6 @@ def cautions(plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metri
         said.append(
             "Each trial's epoch was chosen on the clips that it is scored on, so the level of "
             f"{metric.title} is optimistic; differences between arms less so."
-        )
-    if max(per_arm.values(), default=0) > EXACT_UP_TO:
-        said.append(
-            f"Beyond {EXACT_UP_TO} pairs p values are sampled; their standard error is at most "
-            "0.002."
         )
     found = [records[trial.id] for trial in plan.trials if trial.id in records]
     for what, values in (
@@ -149,9 +143,15 @@ def tests_used(summary: Summary) -> str:
 
 
 def reasons(contrasts: Sequence[ContrastSummary]) -> list[str]:
-    """Say why differences do not take each trial for a replicate, where they do not."""
-    found = [c.difference for c in contrasts if c.difference is not None and c.difference.reason]
-    return list(dict.fromkeys(f"Differences, {d.test_method}: {d.reason}." for d in found))
+    """Say why differences do not take each trial for a replicate, and where p is sampled."""
+    found = [c.difference for c in contrasts if c.difference is not None]
+    said = [f"Differences, {d.test_method}: {d.reason}." for d in found if d.reason]
+    if any(d.p_error for d in found):
+        said.append(
+            f"Beyond {EXACT_UP_TO} pairs p values are sampled; their standard error is at most "
+            "0.002."
+        )
+    return list(dict.fromkeys(said))
 
 
 def dataset_name(plan: PlanRecord) -> str:

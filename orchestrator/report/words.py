@@ -56,6 +56,12 @@ def sentence(
             f"against {reference} "
             f"({_evidence(difference, places, adjusted_p, num_contrasts, num_planned, flip)})."
         )
+    if difference.p_value is None:
+        return (
+            f"{arm} against {reference}: {number(difference.mean, places, signed=True)}{unit} of "
+            f"{metric.title} in each of {difference.n} {difference.replicate}s; equal differences "
+            "have no spread to test them against, so nothing can be said."
+        )
     evidence = _evidence(difference, places, adjusted_p, num_contrasts, num_planned, 1)
     if not any(difference.differences.values()):
         said = f"{arm} equals {reference} in all {difference.n} pairs ({evidence})"

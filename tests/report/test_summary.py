@@ -106,6 +106,13 @@ def test_one_seed_per_fold_is_tested_by_the_corrected_t_and_says_so():
     assert "p: two-sided paired corrected resampled t test" in text
 
 
+def test_p_values_are_called_sampled_only_where_they_are():
+    for seeds, folds, sampled in ((8, (1, 2, 3), False), (21, (1,), True)):
+        plan = make_plan(seeds=seeds, folds=folds)
+        cautions = summarise(plan, make_records(plan)).cautions
+        assert any("p values are sampled" in caution for caution in cautions) == sampled
+
+
 def test_many_seeds_on_several_folds_are_averaged_over_the_folds():
     plan = make_plan(seeds=8, folds=(1, 2, 3))
     contrast = summarise(plan, make_records(plan)).contrasts[0]
