@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from orchestrator.metrics import Metric
 from orchestrator.records import PlanRecord, Status, TrialRecord
 from orchestrator.report.digits import number
-from orchestrator.report.rows import Cell
-from orchestrator.stats import EXACT_UP_TO
+from orchestrator.report.rows import Cell, ContrastSummary, Summary
+from orchestrator.stats import EXACT_UP_TO, SEQUENTIAL_METHOD, PairedDifference
 
 
 def headline(cells: Sequence[tuple[Status, bool]]) -> str:
@@ -65,7 +65,6 @@ def cautions(plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metri
     """
     said = []
     folds = {trial.fold for trial in plan.trials}
-    per_arm = Counter(trial.arm for trial in plan.trials)
     if metric.key != plan.metric:
         said.append(
             f"{metric.key} is not the metric that was declared before the runs ({plan.metric}); "
@@ -73,8 +72,8 @@ def cautions(plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metri
         )
     if len(folds) > 1:
         said.append(
-            f"The {len(folds)} folds share training clips, so replicates are not independent: "
-            "intervals and p values over folds are optimistic."
+            f"The {len(folds)} folds share training clips, so an arm's own interval, which takes "
+            "each trial for a replicate, is optimistic; intervals and p of differences are not."
         )
     if plan.cap:
         said.append(
@@ -87,11 +86,6 @@ def cautions(plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metri
             "Each trial's epoch was chosen on the clips that it is scored on, so the level of "
             f"{metric.title} is optimistic; differences between arms less so."
         )
-    if max(per_arm.values(), default=0) > EXACT_UP_TO:
-        said.append(
-            f"Beyond {EXACT_UP_TO} pairs p values are sampled; their standard error is at most "
-            "0.002."
-        )
     found = [records[trial.id] for trial in plan.trials if trial.id in records]
     for what, values in (
         ("devices", {r.cost.device for r in found if r.status is Status.FINISHED}),
@@ -101,6 +95,36 @@ def cautions(plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metri
         if len(values) > 1:
             said.append(f"The trials come from {len(values)} {what}: {', '.join(sorted(values))}.")
     return said
+
+
+def paired_over(summary: Summary) -> str:
+    """Name what differences count and their interval, where that is not each trial; or nothing."""
+    said = (
+        f"{d.replicate} means, with its {d.interval_method}"
+        for d in _differences(summary)
+        if d.reason
+    )
+    return " or ".join(dict.fromkeys(said))
+
+
+def tests_used(summary: Summary) -> str:
+    """Name the tests that the p values of the declared contrasts come from."""
+    if summary.plan.cap:
+        return SEQUENTIAL_METHOD
+    names = (d.test_method.partition(",")[0] for d in _differences(summary))
+    return " or ".join(dict.fromkeys(names)) or "sign-flip test"
+
+
+def reasons(contrasts: Sequence[ContrastSummary]) -> list[str]:
+    """Say why differences do not take each trial for a replicate, and where p is sampled."""
+    found = [c.difference for c in contrasts if c.difference is not None]
+    said = [f"Differences, {d.test_method}: {d.reason}." for d in found if d.reason]
+    if any(d.p_error for d in found):
+        said.append(
+            f"Beyond {EXACT_UP_TO} pairs p values are sampled; their standard error is at most "
+            "0.002."
+        )
+    return list(dict.fromkeys(said))
 
 
 def gap_text(cell: Cell) -> str:
@@ -113,6 +137,10 @@ def last_line(text: str) -> str:
     """Return the last line of an error text that says something, without its error's module."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return re.sub(r"^(?:\w+\.)+(?=\w+:)", "", lines[-1]) if lines else ""
+
+
+def _differences(summary: Summary) -> list[PairedDifference]:
+    return [c.difference for c in summary.contrasts if c.difference is not None]
 
 
 def _code_version(record: TrialRecord) -> str:

@@ -21,7 +21,7 @@ from orchestrator.report.dose_plot import dose_plot
 from orchestrator.report.forest import forest_lines
 from orchestrator.report.forest_plot import forest_plot
 from orchestrator.report.interaction_plot import interaction_plot, interaction_sentence
-from orchestrator.report.notes import gap_text
+from orchestrator.report.notes import gap_text, paired_over
 from orchestrator.report.rows import Summary
 from orchestrator.report.tables import CALLED_MARK, main_table, replicates_of, secondary_table
 from orchestrator.report.words import unit_of_difference
@@ -63,6 +63,7 @@ def render_page(
         most=MOST_SENTENCES,
         most_panels=MOST_PANELS,
         over=replicates_of(summary),
+        paired_over=paired_over(summary),
         blocks=list(dict.fromkeys(cell.block for cell in summary.cells)),
         table=main_table(summary),
         secondary=secondary_table(summary),

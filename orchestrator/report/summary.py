@@ -27,10 +27,9 @@ from orchestrator.stats import (
     PairedDifference,
     Sequential,
     Verdict,
+    crossed_difference,
     holm,
     mean_interval,
-    paired_difference,
-    smallest_p,
     verdict,
 )
 
@@ -57,7 +56,7 @@ def summarise(plan: PlanRecord, records: Mapping[str, TrialRecord], *, metric: s
             _arm(arm, keys[arm.name], records, selection=plan.selection, metric=chosen)
             for arm in plan.arms
         ),
-        plan.baseline,
+        plan,
         chosen,
     )
     judged = sequence.decisions(plan, records, metric=chosen) if plan.cap else None
@@ -71,7 +70,7 @@ def summarise(plan: PlanRecord, records: Mapping[str, TrialRecord], *, metric: s
         answers=_answers(notes.best_of(plan, chosen, _best(arms, chosen)), contrasts),
         arms=arms,
         contrasts=contrasts,
-        cautions=tuple(notes.cautions(plan, records, chosen)),
+        cautions=(*notes.cautions(plan, records, chosen), *notes.reasons(contrasts)),
         footnotes=published_footnotes(plan, records, chosen),
     )
 
@@ -149,15 +148,15 @@ def _contrasts(
     planned: list[int] = []
     for contrast in plan.contrasts:
         arm, reference = by_name[contrast.arm], by_name[contrast.reference]
-        blocks = {cell.block for cell in reference.cells}
-        planned.append(sum(cell.block in blocks for cell in arm.cells))
         known = arm.to_baseline if contrast.reference == plan.baseline else None
-        found.append(known or _difference(arm, reference, metric))
+        difference = known or _difference(arm, reference, plan, metric)
+        found.append(difference)
+        planned.append(_num_planned(arm, reference, difference))
     adjusted = holm([d.p_value if d else None for d in found])
-    smallest = holm([smallest_p(d.n if d else 0) for d in found])
+    smallest = [p or 0.0 for p in holm([d.smallest_p if d else 1.0 for d in found])]
     summaries = []
     for i, contrast in enumerate(plan.contrasts):
-        difference, adjusted_p, least = found[i], adjusted[i], smallest[i] or 1.0
+        difference, adjusted_p, least = found[i], adjusted[i], smallest[i]
         said = Verdict.NOT_TESTED
         if difference is not None and judged is not None:
             own = judged[sequence.name_of(contrast.arm, contrast.reference)]
@@ -193,20 +192,33 @@ def _contrasts(
 
 
 def _with_differences(
-    arms: tuple[ArmSummary, ...], baseline: str, metric: Metric
+    arms: tuple[ArmSummary, ...], plan: PlanRecord, metric: Metric
 ) -> tuple[ArmSummary, ...]:
-    reference = next((arm for arm in arms if arm.name == baseline), None)
+    reference = next((arm for arm in arms if arm.name == plan.baseline), None)
     return tuple(
         arm
         if reference is None or arm is reference
-        else dataclasses.replace(arm, to_baseline=_difference(arm, reference, metric))
+        else dataclasses.replace(arm, to_baseline=_difference(arm, reference, plan, metric))
         for arm in arms
     )
 
 
-def _difference(arm: ArmSummary, reference: ArmSummary, metric: Metric) -> PairedDifference | None:
+def _difference(
+    arm: ArmSummary, reference: ArmSummary, plan: PlanRecord, metric: Metric
+) -> PairedDifference | None:
     one, other = _values(arm, metric), _values(reference, metric)
-    return paired_difference(one, other) if one.keys() & other.keys() else None
+    if not one.keys() & other.keys():
+        return None
+    return crossed_difference(one, other, num_contrasts=len(plan.contrasts))
+
+
+def _num_planned(
+    arm: ArmSummary, reference: ArmSummary, difference: PairedDifference | None
+) -> int:
+    """Count the planned replicates of a contrast, in what its difference counts."""
+    blocks = {cell.block for cell in arm.cells} & {cell.block for cell in reference.cells}
+    by_fold = difference is not None and difference.replicate == "fold"
+    return len({fold if by_fold else seed for seed, fold in blocks})
 
 
 def _values(arm: ArmSummary, metric: Metric) -> Mapping[Block, float]:

@@ -15,6 +15,7 @@ from orchestrator.report.digits import (
     p_text,
     quantity,
 )
+from orchestrator.report.notes import paired_over, tests_used
 from orchestrator.report.rows import ArmSummary, ContrastSummary, Measure, Summary
 from orchestrator.report.words import unit_of_difference
 from orchestrator.stats import ALPHA, CONFIDENCE, MeanInterval, Verdict
@@ -211,7 +212,7 @@ def _notes(summary: Summary) -> list[str]:
     if several:
         notes.append(
             f"± is the half width of the {100 * CONFIDENCE:g} % t interval over n {over}; "
-            f"Δ is paired over the same {over}."
+            f"Δ is paired over {paired_over(summary) or f'the same {over}'}."
         )
     else:
         notes.append("Every arm was trained once, so there is no interval.")
@@ -220,8 +221,8 @@ def _notes(summary: Summary) -> list[str]:
             ", Holm's correction over the declared contrasts" if len(summary.contrasts) > 1 else ""
         )
         notes.append(
-            f"p: two-sided paired sign-flip test{correction}; {CALLED_MARK} at most {ALPHA:g}. "
-            f"{NONE}: not declared or not testable."
+            f"p: two-sided paired {tests_used(summary)}{correction}; "
+            f"{CALLED_MARK} at most {ALPHA:g}. {NONE}: not declared or not testable."
         )
     notes += [f"{mark} {text}" for mark, text in summary.footnotes.texts.items()]
     notes.append(

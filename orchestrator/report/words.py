@@ -56,6 +56,12 @@ def sentence(
             f"against {reference} "
             f"({_evidence(difference, places, adjusted_p, num_contrasts, num_planned, flip)})."
         )
+    if difference.p_value is None:
+        return (
+            f"{arm} against {reference}: {number(difference.mean, places, signed=True)}{unit} of "
+            f"{metric.title} in each of {difference.n} {difference.replicate}s; equal differences "
+            "have no spread to test them against, so nothing can be said."
+        )
     evidence = _evidence(difference, places, adjusted_p, num_contrasts, num_planned, 1)
     if not any(difference.differences.values()):
         said = f"{arm} equals {reference} in all {difference.n} pairs ({evidence})"
@@ -88,9 +94,10 @@ def _evidence(
     adjusted = f", adjusted {p_text(adjusted_p)}" if num_contrasts > 1 else ""
     short = num_planned is not None and num_planned > difference.n
     planned = f" of {num_planned}" if short else ""
+    what = f" {difference.replicate}s" if difference.reason else ""
     return (
         f"{100 * difference.confidence:g} % {difference.interval_method} {low} to {high}, "
-        f"p {p_text(difference.p_value)}{adjusted}, n {difference.n}{planned}"
+        f"p {p_text(difference.p_value)}{adjusted}, n {difference.n}{planned}{what}"
     )
 
 

@@ -47,7 +47,7 @@ from orchestrator.stats.signflip import (
     sign_flip_p_rows,
     smallest_p,
 )
-from orchestrator.stats.spending import anytime_p_rows, levels_for
+from orchestrator.stats.spending import SEQUENTIAL_METHOD, anytime_p_rows, levels_for
 from orchestrator.stats.trend import Trend, dose_trend
 from orchestrator.stats.values import ALPHA, CONFIDENCE
 
@@ -59,6 +59,7 @@ __all__ = [
     "EXACT",
     "EXACT_UP_TO",
     "SAMPLED",
+    "SEQUENTIAL_METHOD",
     "Aggregate",
     "Alternative",
     "ClipTest",

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
 
 from scipy.special import stdtr
 
@@ -31,8 +32,8 @@ from orchestrator.stats.values import CONFIDENCE, common_blocks, finite, toleran
 CORRECTED_T = "corrected resampled t test"
 CORRECTED_INTERVAL = "corrected resampled t interval"
 
-Block = tuple[Hashable, Hashable]
-"""(seed, fold)."""
+Seed = TypeVar("Seed", bound=Hashable)
+Fold = TypeVar("Fold", bound=Hashable)
 
 
 def corrected_resampled_t(
@@ -88,8 +89,8 @@ def corrected_resampled_t(
 
 
 def crossed_difference(
-    arm: Mapping[Block, float],
-    reference: Mapping[Block, float],
+    arm: Mapping[tuple[Seed, Fold], float],
+    reference: Mapping[tuple[Seed, Fold], float],
     *,
     num_folds: int | None = None,
     num_contrasts: int = 1,
@@ -101,7 +102,8 @@ def crossed_difference(
     One fold: seeds are the replicates. Several folds: seed means over the folds, if there are
     enough complete seeds for the sign-flip test to call one of the contrasts; otherwise fold means
     over the seeds, with the corrected resampled t. The choice looks at counts and never at values.
-    Only complete seeds or folds are averaged, since a mean over other folds is not comparable.
+    Only seeds and folds that are complete are averaged, as many blocks as that can keep, since a
+    mean over other folds is not comparable.
 
     Args:
         arm: (seed, fold) -> value.
@@ -135,17 +137,30 @@ def crossed_difference(
             f"averaged over the {len(folds)} folds, which share training clips; the result holds "
             "for other seeds on these clips",
         )
-    whole = [fold for fold in folds if all((s, fold) in found for s in seeds)]
-    if not whole:
-        raise ValueError("no fold has finished for all seeds, and too few seeds for all folds")
-    averaged = f", each averaged over {len(seeds)} seeds," if len(seeds) > 1 else ""
+    kept_seeds, kept_folds = _largest_complete(found, seeds, folds, complete)
+    left_out = _left_out(seeds, kept_seeds, "seed") + _left_out(folds, kept_folds, "fold")
+    averaged = f", each averaged over {len(kept_seeds)} seeds," if len(kept_seeds) > 1 else ""
     return corrected_resampled_t(
-        {fold: math.fsum(found[s, fold] for s in seeds) / len(seeds) for fold in whole},
+        {f: math.fsum(found[s, f] for s in kept_seeds) / len(kept_seeds) for f in kept_folds},
         test_per_train=1 / (split_into - 1),
         confidence=confidence,
-        reason=f"{_left_out(folds, whole, 'fold')}the {len(whole)} folds{averaged} share training "
-        "clips, so their variance is widened (Nadeau and Bengio 2003)",
+        reason=f"{left_out}the {len(kept_folds)} folds{averaged} share training clips, so their "
+        "variance is widened (Nadeau and Bengio 2003)",
     )
+
+
+def _largest_complete(
+    found: Mapping[tuple[Seed, Fold], float],
+    seeds: Sequence[Seed],
+    folds: Sequence[Fold],
+    complete: Sequence[Seed],
+) -> tuple[Sequence[Seed], Sequence[Fold]]:
+    """Return seeds and folds that all have each other, of the ways to choose the fullest."""
+    whole = [fold for fold in folds if all((s, fold) in found for s in seeds)]
+    own = {s: [fold for fold in folds if (s, fold) in found] for s in seeds}
+    fullest = max(seeds, key=lambda s: len(own[s]))
+    ways = ((complete, folds), (seeds, whole), ([fullest], own[fullest]))
+    return max(ways, key=lambda way: len(way[0]) * len(way[1]))
 
 
 def _left_out(every: Sequence[Hashable], kept: Sequence[Hashable], what: str) -> str:

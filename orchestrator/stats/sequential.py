@@ -20,7 +20,7 @@ from enum import StrEnum
 import numpy as np
 
 from orchestrator.stats.family import holm, pairs_needed
-from orchestrator.stats.spending import METHOD, anytime_p_rows, levels_for
+from orchestrator.stats.spending import SEQUENTIAL_METHOD, anytime_p_rows, levels_for
 from orchestrator.stats.values import ALPHA, finite
 
 
@@ -53,7 +53,7 @@ class Sequential:
     p_value: float
     adjusted_p: float
     decision: Decision
-    method: str = METHOD
+    method: str = SEQUENTIAL_METHOD
 
 
 def decide(

@@ -35,7 +35,7 @@ DRAWN_PATTERNS = 16_384
 GRID = tuple(np.geomspace(0.001, 1.0, 31).tolist())
 """Ten levels per decade."""
 
-METHOD = "alpha-spending sign-flip test"
+SEQUENTIAL_METHOD = "alpha-spending sign-flip test"
 
 
 def levels_for(num_contrasts: int, *, alpha: float = ALPHA) -> tuple[float, ...]:
@@ -74,7 +74,9 @@ def anytime_p_rows(
     drawn = _drawn_signs(cap, seed) if cap > EXACT_LOOKS else None
     width = 1 if drawn is None else DRAWN_PATTERNS
     sums = np.zeros((rows, width))
-    crossed = np.zeros((len(levels), rows, width), dtype=bool)
+    # Per pattern, the place of the lowest level at which it has crossed.
+    crossed = np.full((rows, width), len(levels), dtype=np.int16)
+    names = np.append(np.asarray(levels), 1.0)
     found = np.ones((rows, blocks))
     for look in range(blocks):
         step = data[:, look, None]
@@ -85,18 +87,17 @@ def anytime_p_rows(
         else:
             # The mirror image of a pattern crosses with it: the first sign may stay as it is.
             sums = np.concatenate([sums + step, sums - step], axis=1)
-            crossed = np.concatenate([crossed, crossed], axis=2)
+            crossed = np.concatenate([crossed, crossed], axis=1)
         allowance = 1e-9 * np.abs(data[:, : look + 1]).sum(axis=1)
         spent = ((look + 1) / cap) ** SPENDING_POWER
         _mark(crossed, np.abs(sums), allowance, [level * spent for level in levels])
         # The observed pattern stands first.
-        hit = crossed[:, :, 0]
-        found[:, look] = np.where(hit.any(axis=0), np.asarray(levels)[hit.argmax(axis=0)], 1.0)
+        found[:, look] = names[crossed[:, 0]]
     return found
 
 
 def _mark(
-    crossed: NDArray[np.bool_],
+    crossed: NDArray[np.int16],
     sizes: NDArray[np.float64],
     allowance: NDArray[np.float64],
     budgets: Sequence[float],
@@ -104,7 +105,7 @@ def _mark(
     """Let the largest patterns cross, as far as each level's budget (a probability) reaches.
 
     Args:
-        crossed: (levels, contrasts, patterns), changed in place.
+        crossed: (contrasts, patterns) the lowest level at which each has crossed, changed in place.
         sizes: (contrasts, patterns), |sum| of each pattern.
         allowance: (contrasts,) differences in size that count as a tie.
         budgets: per level, rising: what all looks so far may let cross.
@@ -112,19 +113,22 @@ def _mark(
     rows, width = sizes.shape
     order = np.argsort(-sizes, axis=1)
     ranked = np.take_along_axis(sizes, order, axis=1)
-    tied = np.zeros((rows, width), dtype=bool)
-    tied[:, :-1] = ranked[:, :-1] - ranked[:, 1:] <= allowance[:, None]
-    places = np.empty_like(order)
-    np.put_along_axis(places, order, np.broadcast_to(np.arange(width), order.shape), axis=1)
+    ends = np.ones((rows, width), dtype=bool)
+    ends[:, :-1] = ranked[:, :-1] - ranked[:, 1:] > allowance[:, None]
+    before = np.take_along_axis(crossed, order, axis=1)
+    after, places = before.copy(), np.arange(width)
     reach = np.full(rows, width)
     for level in range(len(budgets) - 1, -1, -1):
-        own = crossed[level]
-        used = own.sum(axis=1)
-        fresh = np.cumsum(~np.take_along_axis(own, order, axis=1), axis=1) + used[:, None]
-        paid = (fresh <= budgets[level] * width * (1 + 1e-12)) & ~tied
+        if budgets[level] * width * (1 + 1e-12) < 1:
+            break
+        fresh = before > level
+        total = np.cumsum(fresh, axis=1, dtype=np.int32)
+        limit = np.floor(budgets[level] * width * (1 + 1e-12)) - (width - total[:, -1:])
+        paid = (total <= limit) & ends
         last = width - paid[:, ::-1].argmax(axis=1)
         reach = np.minimum(reach, np.where(paid.any(axis=1), last, 0))
-        own |= places < reach[:, None]
+        np.minimum(after, level, out=after, where=places < reach[:, None])
+    np.put_along_axis(crossed, order, after, axis=1)
 
 
 def _drawn_signs(cap: int, seed: int) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
-from orchestrator.stats import mean_interval, paired_difference
+from orchestrator.stats import crossed_difference, mean_interval
 
 
 def summarize(
@@ -25,7 +25,8 @@ def summarize(
     Returns:
         For each validation metric `/mean`, `/n` and, from two replicates on, `/low` and `/high`
         (95 % t interval); for each but the reference itself `/difference`, arm minus reference
-        over the blocks that both have, with its interval; and what a replicate cost.
+        over the blocks that both have, with its interval, as the report has it; and what a
+        replicate cost.
     """
     ours, theirs = _finished(plan, arm, records), _finished(plan, reference, records)
     names = {name for metrics in ours.values() for name in metrics if name.startswith("val/")}
@@ -43,7 +44,7 @@ def summarize(
         if found.low is not None and found.high is not None:
             numbers |= {f"{name}/low": found.low, f"{name}/high": found.high}
         if arm != reference and values.keys() & others.keys():
-            gap = paired_difference(values, others)
+            gap = crossed_difference(values, others, num_contrasts=len(plan.contrasts))
             numbers[f"{name}/difference"] = gap.mean
             if gap.low is not None and gap.high is not None:
                 numbers |= {

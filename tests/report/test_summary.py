@@ -9,6 +9,7 @@ from report_examples import make_plan, make_record, make_records
 from orchestrator.errors import ConfigError
 from orchestrator.records import ArmRecord, ContrastRecord, Status
 from orchestrator.report.summary import summarise
+from orchestrator.report.text import render_text
 from orchestrator.stats import Verdict
 
 
@@ -89,13 +90,50 @@ def test_contrast_between_two_arms_uses_its_own_reference():
     assert summary.against_baseline("λ=0.1") is None
 
 
-def test_folds_carry_a_caution_and_blocks_are_seed_and_fold():
-    plan = make_plan(seeds=2, folds=(1, 2, 3))
+def test_one_seed_per_fold_is_tested_by_the_corrected_t_and_says_so():
+    plan = make_plan(seeds=1, folds=(1, 2, 3, 4, 5))
     summary = summarise(plan, make_records(plan))
-    assert summary.contrasts[0].difference.n == 6
+    contrast = summary.contrasts[0]
+    assert (contrast.difference.n, contrast.difference.replicate) == (5, "fold")
+    assert contrast.difference.test_method == "corrected resampled t test"
+    assert "corrected resampled t interval" in contrast.sentence
+    assert "n 5 folds)" in contrast.sentence
+    assert "smallest attainable" not in contrast.sentence
     assert any("share training clips" in caution for caution in summary.cautions)
+    assert any("Nadeau and Bengio" in caution for caution in summary.cautions)
+    text = " ".join(render_text(summary, 120).split())
+    assert "Δ is paired over fold means, with its corrected resampled t interval" in text
+    assert "p: two-sided paired corrected resampled t test" in text
+
+
+def test_p_values_are_called_sampled_only_where_they_are():
+    for seeds, folds, sampled in ((8, (1, 2, 3), False), (21, (1,), True)):
+        plan = make_plan(seeds=seeds, folds=folds)
+        cautions = summarise(plan, make_records(plan)).cautions
+        assert any("p values are sampled" in caution for caution in cautions) == sampled
+
+
+def test_many_seeds_on_several_folds_are_averaged_over_the_folds():
+    plan = make_plan(seeds=8, folds=(1, 2, 3))
+    contrast = summarise(plan, make_records(plan)).contrasts[0]
+    assert (contrast.difference.n, contrast.difference.replicate) == (8, "seed")
+    assert "n 8 seeds" in contrast.sentence
+
+
+def test_a_study_on_one_fold_carries_no_caution():
     single = make_plan(seeds=6)
     assert summarise(single, make_records(single)).cautions == ()
+
+
+def test_missing_trials_on_several_folds_are_counted_in_replicates():
+    plan = make_plan(seeds=8, folds=(1, 2, 3))
+    records = make_records(plan)
+    arm = plan.contrasts[0].arm
+    lost = next(trial for trial in plan.trials if trial.arm == arm)
+    del records[lost.id]
+    contrast = summarise(plan, records).contrasts[0]
+    assert contrast.difference.n == 7
+    assert "n 7 of 8 seeds" in contrast.sentence
 
 
 def test_best_of_single_runs_is_called_optimistic():

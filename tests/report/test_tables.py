@@ -49,7 +49,7 @@ no adaptor    7    51.3 ±1.0    —             —          95.3†       42.0
 λ=0.1         6/7  50.8 ±1.4   −0.3 ±1.1      0.75        —          42.0 s
 ± is the half width of the 95 % t interval over n seeds; Δ is paired over the
 same seeds.
-p: two-sided paired sign-flip test, Holm's correction over the declared
+p: two-sided paired exact sign-flip test, Holm's correction over the declared
 contrasts; * at most 0.05. —: not declared or not testable.
 † Published: table 4. Measured on ESC-50, 5 folds. Here: esc50. The data set is
 the same by name; other conditions were not checked.

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 
 from orchestrator.metrics import lookup
 from orchestrator.report.words import sentence
-from orchestrator.stats import holm, paired_difference, smallest_p, verdict
+from orchestrator.stats import (
+    Verdict,
+    corrected_resampled_t,
+    holm,
+    paired_difference,
+    smallest_p,
+    verdict,
+)
 
 TOP1, LOSS = lookup("val/top1"), lookup("val/loss")
 
@@ -100,3 +107,17 @@ def test_helps_or_hurts_is_said_if_and_only_if_the_adjusted_p_calls_it(
     assert ("not distinguishable" in said or " equals " in said) == (not called)
     if len(differences) < 6:
         assert "nothing could be called" in said
+
+
+def test_equal_differences_over_folds_claim_nothing():
+    said = sentence(
+        "λ=0.005",
+        "no adaptor",
+        corrected_resampled_t(dict.fromkeys(range(5), 2.0), test_per_train=0.25),
+        metric=TOP1,
+        verdict=Verdict.NOT_TESTED,
+        adjusted_p=None,
+        smallest_adjusted_p=0.0,
+    )
+    assert said.startswith("λ=0.005 against no adaptor: +2")
+    assert "in each of 5 folds" in said and said.endswith("nothing can be said.")

@@ -106,10 +106,23 @@ def test_more_folds_than_the_clips_were_split_into_is_refused():
         crossed_difference({(0, 0): 1.0}, {(0, 1): 1.0})
 
 
-def test_no_complete_seed_or_fold_says_so():
-    arm = {(0, 0): 1.0, (1, 1): 2.0}
-    with pytest.raises(ValueError, match="no fold has finished"):
-        crossed_difference(arm, dict.fromkeys(arm, 0.0))
+def test_no_complete_seed_or_fold_leaves_the_fullest_seed():
+    arm = {(0, 0): 1.0, (1, 1): 2.0, (1, 2): 4.0}
+    found = crossed_difference(arm, dict.fromkeys(arm, 0.0))
+    assert dict(found.differences) == {1: 2.0, 2: 4.0}
+    assert found.reason.startswith("1 incomplete seed left out; 1 incomplete fold left out; ")
+
+
+def test_most_blocks_are_kept():
+    arm, reference = crossed(4, 5)
+    for s in range(3):
+        del arm[s, s]
+    found = crossed_difference(arm, reference)
+    # Two whole folds of four seeds are 8 blocks, the one complete seed 5.
+    assert list(found.differences) == [3, 4]
+    assert found.mean == pytest.approx(
+        np.mean([arm[s, f] - reference[s, f] for s in range(4) for f in (3, 4)])
+    )
 
 
 @given(st.integers(1, 7), st.integers(1, 4), st.integers(0, 99), st.sampled_from([0.1, 100.0]))
