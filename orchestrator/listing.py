@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from orchestrator.errors import StoreError
+from orchestrator.foresight import foresee
 from orchestrator.metrics import lookup
 from orchestrator.overrides import departures
 from orchestrator.prepare import Ready
@@ -53,12 +54,15 @@ def print_listing(ready: Ready) -> None:
     print(", ".join(f"{count} {status.value}" for status, count in counts.items()))
     if ready.data is None:
         print("the data set is not packed yet: trials have their ids once it is")
-    n = len(plan.seeds) * len(plan.folds)
-    smallest = min(1.0, 2 / 2**n)
-    print(
-        f"{n} paired blocks: the smallest p that the exact test can give is {smallest:.2g}", end=""
-    )
-    print("; 6 are needed for one below 0.05" if smallest > 0.05 else "")
+    options = ready.options
+    for sentence in foresee(
+        plan,
+        records,
+        wanted=options.detect,
+        num_workers=options.runtime.num_workers,
+        price_per_hour=options.price_per_hour,
+    ):
+        print(sentence)
 
 
 def _data(ready: Ready) -> str:

@@ -28,6 +28,7 @@ class Options:
         epochs: None leaves the plan's.
         until_decided: add blocks until every contrast is decided, the seeds asked for at most.
         budget_hours: device-hours after which no further block begins; 0 sets no limit.
+        detect: difference in the metric's unit that `--dry-run` plans for; 0 is one point.
         price_per_hour: of one device, for the cost that `--dry-run` foresees; 0 leaves it out.
         runtime: where and how.
     """
@@ -43,6 +44,7 @@ class Options:
     epochs: int | None
     until_decided: bool
     budget_hours: float
+    detect: float
     price_per_hour: float
     runtime: Runtime
 
@@ -79,6 +81,7 @@ def parse(argv: Sequence[str] | None, *, description: str) -> Options:
         epochs=args.epochs,
         until_decided=args.until_decided,
         budget_hours=args.budget_hours,
+        detect=args.detect,
         price_per_hour=args.price_per_hour,
         runtime=runtime,
     )
@@ -122,14 +125,21 @@ def _parser(description: str) -> argparse.ArgumentParser:
     )
     add(
         "--budget-hours",
-        type=_hours,
+        type=_above_zero,
         default=0.0,
         metavar="H",
         help="begin no further block of seeds after so many device-hours of this launch",
     )
     add(
+        "--detect",
+        type=_above_zero,
+        default=0.0,
+        metavar="D",
+        help="difference that --dry-run says the needed seeds for (default: one point)",
+    )
+    add(
         "--price-per-hour",
-        type=_hours,
+        type=_above_zero,
         default=_environment("ORCHESTRATOR_PRICE_PER_HOUR") or 0.0,
         metavar="P",
         help="of one device, in your currency; --dry-run then says what the trials may cost",
@@ -205,7 +215,7 @@ def _share(text: str) -> float:
     return value
 
 
-def _hours(text: str) -> float:
+def _above_zero(text: str) -> float:
     try:
         value = float(text)
     except ValueError:

@@ -3,9 +3,9 @@ import pytest
 from orchestrator.options import Options, parse
 
 FROZEN = """\
---address --arms --budget-hours --check --data-root --dataset --demo --dry-run --epochs --folds
---gpus-per-worker --help --max-concurrent --num-workers --price-per-hour --seeds --smoke --store
---tracking-uri --until-decided
+--address --arms --budget-hours --check --data-root --dataset --demo --detect --dry-run --epochs
+--folds --gpus-per-worker --help --max-concurrent --num-workers --price-per-hour --seeds --smoke
+--store --tracking-uri --until-decided
 """.split()
 
 

@@ -26,6 +26,7 @@ from orchestrator.stats.folds import corrected_resampled_t, crossed_difference
 from orchestrator.stats.intervals import IntervalMethod, MeanInterval, mean_interval
 from orchestrator.stats.paired import PairedDifference, Verdict, paired_difference, verdict
 from orchestrator.stats.planning import (
+    MOST_PAIRS,
     Prospect,
     detectable_effect,
     pairs_for,
@@ -58,6 +59,7 @@ __all__ = [
     "DRAWS",
     "EXACT",
     "EXACT_UP_TO",
+    "MOST_PAIRS",
     "SAMPLED",
     "SEQUENTIAL_METHOD",
     "Aggregate",
