@@ -61,7 +61,7 @@ def test_clips_of_three_lengths_give_logits(name):
     built = build(name).eval()
     for seconds in (0.5, 5.0, 10.0):
         with torch.no_grad():
-            assert_well_formed(built(clips(built, seconds=seconds)), 2)
+            assert_well_formed(built(clips(built, seconds=seconds, batch_size=1)), 1)
 
 
 @EVERY
@@ -81,7 +81,7 @@ def test_every_parameter_gets_a_finite_gradient(name):
 @EVERY
 def test_checkpoint_of_its_own_restores_the_outputs(name, tmp_path):
     one, other = build(name), build(name, seed=1).eval()
-    waveform, path = clips(one), tmp_path / "checkpoint"
+    waveform, path = clips(one, batch_size=1), tmp_path / "checkpoint"
     with torch.no_grad():
         one(waveform)  # moves the running statistics, where there are any
         expected = one.eval()(waveform).clip_logits
@@ -186,14 +186,14 @@ def assert_compiled_is_equal(built, backend):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", models.list_models())
+@pytest.mark.parametrize("name", [name for name in models.list_models() if name not in LAPTOP])
 def test_chain_is_one_graph_with_the_same_output(name):
-    """Traced, decomposed and run without generating code: see the next test for that."""
+    """Traced and decomposed, not turned into C++: that takes minutes a size, see the next test."""
     assert_compiled_is_equal(build(name), "aot_eager")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LAPTOP)
 def test_compiled_chain_gives_the_same_output(name):
-    """One size per family: compiling C++ for the others takes minutes each on two cores."""
+    """The compiler's C++, of one size per family: 16 to 72 seconds each on two busy cores."""
     assert_compiled_is_equal(build(name), "inductor")
