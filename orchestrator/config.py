@@ -1,8 +1,10 @@
 """What decides the numbers (`Experiment`) and what only decides where they are made (`Runtime`).
 
 An experiment is a frozen value. Its id is a hash of every field, never of the difference from
-defaults, so that a changed default is a changed id. Arguments that a component does not state are
-filled in from its signature before anything is hashed. Files enter by digest, not by path.
+defaults, so that a changed default is a changed id. Only a field that did not exist before is left
+out at the value that means "as before" (`ADDED`), so that what is stored keeps its id. Arguments
+that a component does not state are filled in from its signature before anything is hashed. Files
+enter by digest, not by path.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ REVISION = 1
 """Raised when a change of code alters numbers; part of every id."""
 
 ID_LENGTH = 16
+
+ADDED: Mapping[str, Any] = {"shuffled_labels": 0.0}
+"""Fields that came later -> the value at which an experiment is what it was without them."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,8 @@ class Experiment:
         selection: the epoch whose metrics the report reads; `best` is by the plan's metric.
         seed: decides initial weights, order, augmentation and dropout.
         fold: the fold (or official split) that is held out.
+        shuffled_labels: share of the training clips whose labels are dealt out anew among
+            themselves, for a control arm that must do harm.
         revision: see `REVISION`.
     """
 
@@ -142,6 +149,7 @@ class Experiment:
     selection: Literal["last", "best"] = "last"
     seed: int = 0
     fold: int = 1
+    shuffled_labels: float = 0.0
     revision: int = REVISION
 
     @property
@@ -222,7 +230,10 @@ def canonical(value: Any) -> Any:
         case tuple() | list():
             return [canonical(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: canonical(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        held = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        if isinstance(value, Experiment):
+            held = {n: v for n, v in held.items() if n not in ADDED or v != ADDED[n]}
+        return {name: canonical(item) for name, item in held.items()}
     raise ConfigError(
         f"{type(value).__name__} {value!r} cannot be part of an experiment; use numbers, strings, "
         "tuples, Component or File"
@@ -242,6 +253,9 @@ def check(experiment: Experiment) -> tuple[Experiment, list[str]]:
     for name in ("epochs", "batch_size", "accumulation_steps"):
         if isinstance(values[name], int) and values[name] < 1:
             mistakes.append(f"{name} is {values[name]}; it must be at least 1")
+    share = values["shuffled_labels"]
+    if isinstance(share, float) and not 0 <= share <= 1:
+        mistakes.append(f"shuffled_labels is {share}; it is a share, from 0 to 1")
     return Experiment(**values), mistakes
 
 

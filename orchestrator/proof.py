@@ -26,7 +26,10 @@ from orchestrator.plan import Plan
 LINKS = ("frontend", "augmentation", "transform", "model")
 # What a single step cannot show: it comes with time, with other clips, or with a checkpoint that
 # is trained first.
-LATER = ("epochs", "schedule", "batch_size", "initial", "dataset", "fold", "selection")
+LATER = (
+    *("epochs", "schedule", "batch_size", "initial", "dataset", "fold", "selection"),
+    "shuffled_labels",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

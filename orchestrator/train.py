@@ -22,7 +22,7 @@ from models.pretrained import load_state
 from models.registry import create
 from models.seeding import derive_seed
 from orchestrator.config import Experiment
-from orchestrator.data.samplers import clip_seeds, epoch_order, shard
+from orchestrator.data.samplers import clip_seeds, epoch_order, shard, shuffle_labels
 from orchestrator.distributed import Group
 from orchestrator.errors import TrainingError
 from orchestrator.evaluate import Clips, autocast, build, evaluate
@@ -76,6 +76,12 @@ class Trainer:
         self.group = group or Group()
         self.num_samples = int(clips.num_samples.max())
         self.train_indices, self.val_indices = clips.split(experiment.fold)
+        self.labels = shuffle_labels(
+            clips.labels,
+            self.train_indices,
+            share=experiment.shuffled_labels,
+            seed=derive_seed(experiment.seed, "labels"),
+        )
         self.chain = build(experiment, num_classes=clips.num_classes)
         self.statistics = self._measure()
         self.chain.set_normalisation(*self.statistics)
@@ -224,7 +230,7 @@ class Trainer:
 
     def _backward(self, indices: np.ndarray, epoch: int, weight: float) -> Tensor:
         waveform = self.clips.batch(indices, self.num_samples).to(self.device, non_blocking=True)
-        labels = torch.from_numpy(self.clips.labels[indices]).long().to(self.device)
+        labels = torch.from_numpy(self.labels[indices]).long().to(self.device)
         seeds = clip_seeds(indices, seed=self.experiment.seed, epoch=epoch)
         with autocast(self.device, self.experiment.precision):
             output = self.parallel(waveform, torch.from_numpy(seeds).to(self.device))

@@ -46,11 +46,17 @@ def test_id_every_field_counts(field):
         "initial": Component("trial", id="x"),
         "precision": "bf16",
         "selection": "best",
+        "shuffled_labels": 0.5,
     }
     value = changed.get(field, getattr(BASE, field))
     if field not in changed:
         value += 1
     assert override(BASE, {field: value}).id != BASE.id
+
+
+def test_shuffled_labels_must_be_a_share():
+    assert "shuffled_labels is 1.5; it is a share" in mistakes_of(BASE, {"shuffled_labels": 1.5})[0]
+    assert from_canonical(canonical(complete(BASE))) == complete(BASE)
 
 
 def test_file_path_is_not_part_of_the_id(tmp_path):

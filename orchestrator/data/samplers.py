@@ -94,3 +94,23 @@ def _hash(indices: np.ndarray, *, seed: int, epoch: int, stream: int) -> np.ndar
     for part in (stream, seed, epoch):
         state = _splitmix64(state ^ np.uint64(part % 2**64))
     return _splitmix64(state ^ np.asarray(indices).astype(np.int64).astype(np.uint64))
+
+
+def shuffle_labels(
+    labels: np.ndarray, indices: np.ndarray, *, share: float, seed: int
+) -> np.ndarray:
+    """Return labels of which a share is dealt out anew, so that the counts per class stay.
+
+    Args:
+        labels: (clips,) of the pack; stays as it is.
+        indices: (training clips,) which of them may change.
+        share: of these, rounded; some get their own label back by chance.
+        seed: decides which, and who gets what.
+    """
+    if not share:
+        return labels
+    rng = np.random.default_rng(seed)
+    chosen = rng.permutation(indices)[: round(share * len(indices))]
+    shuffled = labels.copy()
+    shuffled[chosen] = labels[rng.permutation(chosen)]
+    return shuffled

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.data import clip_seeds, epoch_order, shard
+from orchestrator.data.samplers import shuffle_labels
 
 SEEDS = st.integers(min_value=0, max_value=2**63 - 1)
 # Recorded once: another order is another experiment.
@@ -79,3 +80,15 @@ def test_samplers_impossible_arguments_are_refused():
         epoch_order(3, seed=0, epoch=-1)
     with pytest.raises(ValueError, match="rank is 2 of 2 ranks; give 0 to 1"):
         shard(np.arange(3), 2, 2)
+
+
+def test_shuffled_labels_keep_counts_and_touch_a_share_of_the_training_clips():
+    labels = np.repeat(np.arange(4), 25)
+    training = np.arange(20, 100)
+    shuffled = shuffle_labels(labels, training, share=0.5, seed=3)
+    assert np.array_equal(np.bincount(shuffled), np.bincount(labels))
+    changed = np.flatnonzero(shuffled != labels)
+    assert 20 <= len(changed) <= 40 and set(changed) <= set(training)
+    assert np.array_equal(shuffled, shuffle_labels(labels, training, share=0.5, seed=3))
+    assert not np.array_equal(shuffled, shuffle_labels(labels, training, share=0.5, seed=4))
+    assert shuffle_labels(labels, training, share=0.0, seed=3) is labels
