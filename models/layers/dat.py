@@ -16,6 +16,7 @@ from models.dat_weights import fit_dat_parameter, rename_dat_state
 from models.errors import ModelError
 from models.layers.blocks import Block, DownConv
 from models.layers.deformable import DeformableAttention
+from models.layers.linear import Linear
 from models.layers.windows import WindowAttention
 from models.output import Output
 
@@ -109,7 +110,7 @@ class Dat(nn.Module):
             if i < 3:
                 self.downs.append(DownConv(dim, dims[i + 1], size=2, bias=False))
         self.norm = nn.LayerNorm(dims[-1])
-        self.head = nn.Linear(dims[-1], num_classes)
+        self.head = Linear(dims[-1], num_classes)
 
     def forward_features(self, features: Tensor) -> Tensor:
         """Compute the normalised token map of the last stage.

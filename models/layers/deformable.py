@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.layers.linear import Linear
 from models.layers.sampling import look_up_bias, sample_map
 from models.precision import full_precision
 
@@ -28,7 +29,7 @@ class OffsetNetwork(nn.Module):
             dim, dim, kernel_size, stride=stride, padding=kernel_size // 2, groups=dim
         )
         self.norm = nn.LayerNorm(dim)
-        self.project = nn.Linear(dim, 2, bias=False)
+        self.project = Linear(dim, 2, bias=False)
 
     def forward(self, query: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, g, Hk, Wk, 2), unbounded."""
@@ -85,9 +86,9 @@ class DeformableAttention(nn.Module):
         self.num_heads = num_heads
         self.num_groups = num_groups
         self.offset_range_factor = offset_range_factor
-        self.query = nn.Linear(dim, dim)
-        self.key_value = nn.Linear(dim, 2 * dim)
-        self.out = nn.Linear(dim, dim)
+        self.query = Linear(dim, dim)
+        self.key_value = Linear(dim, 2 * dim)
+        self.out = Linear(dim, dim)
         offset = OffsetNetwork(
             dim // num_groups, num_groups=num_groups, kernel_size=kernel_size, stride=stride
         )

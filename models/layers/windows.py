@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.layers.linear import Linear
+
 # Added to the scores of pairs that the shift brought together; Swin's value.
 _FORBIDDEN = -100.0
 
@@ -51,8 +53,8 @@ class WindowAttention(nn.Module):
         self.num_heads = num_heads
         self.window_size = window_size
         self.shift = math.ceil(window_size / 2) if shifted else 0
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.out = nn.Linear(dim, dim)
+        self.qkv = Linear(dim, 3 * dim)
+        self.out = Linear(dim, dim)
         table = torch.empty((2 * window_size - 1) ** 2, num_heads)
         self.bias_table = nn.Parameter(nn.init.trunc_normal_(table, std=0.01))
         self.register_buffer("bias_index", _bias_index(window_size), persistent=False)
