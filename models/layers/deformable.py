@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.layers.attention import attend
 from models.layers.linear import Linear
 from models.layers.sampling import look_up_bias, sample_map
 from models.precision import full_precision
@@ -119,7 +120,7 @@ class DeformableAttention(nn.Module):
             t.reshape(batch, -1, self.num_heads, dim // self.num_heads).transpose(1, 2)
             for t in (query, key, value)
         )
-        x = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        x = attend(q, k, v, bias=bias)
         return self.out(x.transpose(1, 2).reshape(batch, height, width, dim))
 
     def positions(self, query: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.layers.attention import attend
 from models.layers.linear import Linear
 
 # Added to the scores of pairs that the shift brought together; Swin's value.
@@ -91,7 +92,7 @@ class WindowAttention(nn.Module):
         bias = self.bias_table[self.bias_index].permute(2, 0, 1)  # (h, w^2, w^2)
         if self.mask is not None:
             bias = bias + self.mask[:, None]  # (T, h, w^2, w^2)
-        x = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+        x = attend(q, k, v, bias=bias.to(q.dtype))
         return self.out(x.transpose(2, 3).reshape(batch, num_windows, length, dim))
 
 
