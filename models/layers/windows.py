@@ -71,14 +71,10 @@ class WindowAttention(nn.Module):
             x = functional.pad(x, self.padding)
         if self.shift:
             x = x.roll((-self.shift, -self.shift), dims=(1, 2))
-        x = self._attend(_partition(x, self.window_size)).reshape(
-            batch,
-            x.shape[1] // self.window_size,
-            x.shape[2] // self.window_size,
-            self.window_size,
-            self.window_size,
-            dim,
-        )
+        window = self.window_size
+        rows, columns = (size // window for size in x.shape[1:3])
+        x = _partition(x, window)  # by its name, so that what it was made of is freed
+        x = self._attend(x).view(batch, rows, columns, window, window, dim)
         x = x.transpose(2, 3).flatten(3, 4).flatten(1, 2)
         if self.shift:
             x = x.roll((self.shift, self.shift), dims=(1, 2))
