@@ -15,9 +15,6 @@ from torch import Tensor, nn
 
 from models.chain import Chain
 from models.layers.deformable import DeformableAttention
-from models.layers.deformable_pp import DeformableAttentionPp
-
-_DEFORMABLE = (DeformableAttention, DeformableAttentionPp)
 
 
 @dataclass(frozen=True)
@@ -77,11 +74,11 @@ def moved_keys(chain: Chain, waveform: Tensor) -> tuple[MovedKeys, ...]:
     blocks = {
         module: name
         for name, module in chain.model.named_modules()
-        if isinstance(module, _DEFORMABLE) and module.offset is not None
+        if isinstance(module, DeformableAttention) and module.offset is not None
     }
 
     def keep(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        assert isinstance(module, _DEFORMABLE)
+        assert isinstance(module, DeformableAttention)
         (x,) = inputs
         positions = module.positions(module.query(x))
         found.append(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from models.layers.linear import Linear, linear_gelu
 
 
 class DropPath(nn.Module):
@@ -35,12 +36,12 @@ class Mlp(nn.Module):
     def __init__(self, dim: int, hidden_dim: int) -> None:
         """Draw the layers with PyTorch's default initialisation."""
         super().__init__()
-        self.up = nn.Linear(dim, hidden_dim)
-        self.down = nn.Linear(hidden_dim, dim)
+        self.up = Linear(dim, hidden_dim)
+        self.down = Linear(hidden_dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., C) -> (..., C)."""
-        return self.down(functional.gelu(self.up(x)))
+        return self.down(linear_gelu(x, self.up))
 
 
 class Block(nn.Module):

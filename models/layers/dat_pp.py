@@ -15,6 +15,7 @@ from models.dat_pp_weights import rename_dat_pp_state
 from models.dat_weights import fit_dat_parameter
 from models.errors import ModelError
 from models.layers.deformable_pp import DeformableAttentionPp
+from models.layers.linear import Linear
 from models.layers.local import ConvMlp, ConvStem, HalvingConv, LocalBlock
 from models.layers.neighbourhood import NeighbourhoodAttention
 from models.layers.pyramid import Pyramid, drop_rates
@@ -118,7 +119,7 @@ class DatPp(Pyramid):
             if i < 3:
                 self.downs.append(HalvingConv(dim, dims[i + 1], bias=False))
         self.norm = nn.LayerNorm(dims[-1])
-        self.head = nn.Linear(dims[-1], num_classes)
+        self.head = Linear(dims[-1], num_classes)
 
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
         """Give a published DAT++ state this model's names, or None if it is something else."""

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.layers.attention import attend
+from models.layers.linear import Linear
 from models.layers.sampling import look_up_bias, sample_map
 from models.precision import full_precision
 
@@ -28,7 +30,7 @@ class OffsetNetwork(nn.Module):
             dim, dim, kernel_size, stride=stride, padding=kernel_size // 2, groups=dim
         )
         self.norm = nn.LayerNorm(dim)
-        self.project = nn.Linear(dim, 2, bias=False)
+        self.project = Linear(dim, 2, bias=False)
 
     def forward(self, query: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, g, Hk, Wk, 2), unbounded."""
@@ -63,6 +65,7 @@ class DeformableAttention(nn.Module):
         offset_range_factor: float,
         deformable: bool,
         relative_position_bias: bool,
+        table_map_size: tuple[int, int] | None = None,
     ) -> None:
         """Draw the layers with PyTorch's defaults and the bias table from N(0, 0.01).
 
@@ -80,24 +83,28 @@ class DeformableAttention(nn.Module):
                 offsets unbounded, and a negative factor bounds the position itself by tanh.
             deformable: whether keys move; otherwise they are sampled at the reference points.
             relative_position_bias: whether scores get a learnt bias by relative position.
+            table_map_size: of the map that the bias table is made for; None is `map_size`.
         """
         super().__init__()
         self.num_heads = num_heads
         self.num_groups = num_groups
         self.offset_range_factor = offset_range_factor
-        self.query = nn.Linear(dim, dim)
-        self.key_value = nn.Linear(dim, 2 * dim)
-        self.out = nn.Linear(dim, dim)
+        self.query = Linear(dim, dim)
+        self.key_value = Linear(dim, 2 * dim)
+        self.out = Linear(dim, dim)
         offset = OffsetNetwork(
             dim // num_groups, num_groups=num_groups, kernel_size=kernel_size, stride=stride
         )
         self.offset = offset if deformable else None
-        height, width = map_size
-        table = torch.empty(num_heads, 2 * height - 1, 2 * width - 1)
+        table = torch.empty(num_heads, *(2 * size - 1 for size in table_map_size or map_size))
         table = nn.Parameter(nn.init.trunc_normal_(table, std=0.01))
         self.bias_table = table if relative_position_bias else None
         # A same-padded odd kernel leaves one key per started stride.
-        key_size = (-(-height // stride), -(-width // stride))
+        height, width = map_size
+        self._place(map_size, (-(-height // stride), -(-width // stride)))
+
+    def _place(self, map_size: tuple[int, int], key_size: tuple[int, int]) -> None:
+        """Set the buffers of the geometry: size of a cell of the key grid, key and query grid."""
         self.register_buffer("cell", 1 / torch.tensor(key_size), persistent=False)
         self.register_buffer("reference", _half_pixel_grid(key_size), persistent=False)
         self.register_buffer("query_grid", _half_pixel_grid(map_size), persistent=False)
@@ -118,7 +125,7 @@ class DeformableAttention(nn.Module):
             t.reshape(batch, -1, self.num_heads, dim // self.num_heads).transpose(1, 2)
             for t in (query, key, value)
         )
-        x = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        x = attend(q, k, v, bias=bias)
         return self.out(x.transpose(1, 2).reshape(batch, height, width, dim))
 
     def positions(self, query: Tensor) -> Tensor:
@@ -134,6 +141,10 @@ class DeformableAttention(nn.Module):
             offset = self.reference.new_zeros(1, self.num_groups, *self.reference.shape)
         else:
             offset = self.offset(query.float())
+        return self._bounded(offset)
+
+    def _bounded(self, offset: Tensor) -> Tensor:
+        """Turn raw offsets into positions within their bounds: (B, g, Hk, Wk, 2) both."""
         if self.offset_range_factor > 0:
             offset = offset.tanh() * (self.offset_range_factor * self.cell)
         positions = self.reference + offset

@@ -7,117 +7,32 @@ Positions are (y, x) in [-1, 1]; channels and heads belong to groups in contiguo
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
-from models.layers.deformable import OffsetNetwork
-from models.layers.sampling import look_up_bias, sample_map
-from models.precision import full_precision
+from models.layers.deformable import DeformableAttention
 
 
-class DeformableAttentionPp(nn.Module):
+class DeformableAttentionPp(DeformableAttention):
     """The deformable attention of DAT++ (arXiv 2309.01430).
 
-    Other than `models.layers.deformable.DeformableAttention` it clamps positions to the map where
-    the factor is negative, and its grids are not those of half pixels: queries lie on the corners
-    and between them, the reference points half a cell further down and right, the last of them
-    outside. The table may be made for another map: it is stretched to this one.
+    Other than the first version it clamps positions to the map where `offset_range_factor` is
+    negative, and its grids are not those of half pixels: queries lie on the corners and between
+    them, the reference points half a cell further down and right, the last of them outside. The
+    map is larger than the stride on both axes, so that there are two keys on each. The bias table
+    may be made for another map: it is stretched to this one.
 
     Source: LeapLabTHU/DAT 32173fc (`models/dat_blocks.py`, DAttentionBaseline), same values.
-    Differs in form: channels last, one layer for keys and values, and without offsets positions
-    and bias are computed once for the batch. A kernel that equals the stride is padded too.
+    Differs in form as the first version does. A kernel that equals the stride is padded too.
     """
 
-    cell: Tensor
-    reference: Tensor
-    query_grid: Tensor
-
-    def __init__(
-        self,
-        dim: int,
-        *,
-        map_size: tuple[int, int],
-        table_map_size: tuple[int, int],
-        num_heads: int,
-        num_groups: int,
-        kernel_size: int,
-        stride: int,
-        offset_range_factor: float,
-        deformable: bool,
-        relative_position_bias: bool,
-    ) -> None:
-        """Draw the layers with PyTorch's defaults and the bias table from N(0, 0.01).
-
-        The weights of an offset network or a bias table that is not asked for are drawn and
-        thrown away, so that the other weights are the same with and without it.
-
-        Args:
-            dim: channels, a multiple of `num_heads`, itself a multiple of `num_groups`.
-            map_size: (H, W), more than `stride` each, so that there are two keys on an axis.
-            table_map_size: (H', W') of the map that the bias table has its resolution from.
-            num_heads: attention heads.
-            num_groups: groups of channels with positions of their own.
-            kernel_size: of the offset network's convolution, odd.
-            stride: tokens between two keys of the reference grid.
-            offset_range_factor: how many cells of the key grid a key may move; a negative factor
-                leaves the offsets unbounded and clamps the positions to the map.
-            deformable: whether keys move; otherwise they are sampled at the reference points,
-                inside the same bounds.
-            relative_position_bias: whether scores get a learnt bias by relative position.
-        """
-        super().__init__()
-        self.num_heads = num_heads
-        self.num_groups = num_groups
-        self.offset_range_factor = offset_range_factor
-        self.query = nn.Linear(dim, dim)
-        self.key_value = nn.Linear(dim, 2 * dim)
-        self.out = nn.Linear(dim, dim)
-        offset = OffsetNetwork(
-            dim // num_groups, num_groups=num_groups, kernel_size=kernel_size, stride=stride
-        )
-        self.offset = offset if deformable else None
-        table = torch.empty(num_heads, *(2 * size - 1 for size in table_map_size))
-        table = nn.Parameter(nn.init.trunc_normal_(table, std=0.01))
-        self.bias_table = table if relative_position_bias else None
-        # A same-padded odd kernel leaves one key per started stride.
-        height, width = (-(-size // stride) for size in map_size)
+    def _place(self, map_size: tuple[int, int], key_size: tuple[int, int]) -> None:
+        height, width = key_size
         cell = 1 / torch.tensor([height - 1, width - 1])
         self.register_buffer("cell", cell, persistent=False)
-        self.register_buffer("reference", _grid((height, width), shift=0.5), persistent=False)
+        self.register_buffer("reference", _grid(key_size, shift=0.5), persistent=False)
         self.register_buffer("query_grid", _grid(map_size, shift=0.0), persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, H, W, C) -> (B, H, W, C)."""
-        batch, height, width, dim = x.shape
-        query = self.query(x)
-        # Interpolation is float32 in autocast too: bfloat16 resolves no position on a long axis.
-        with full_precision(x):
-            points = self.positions(query).flatten(2, 3)
-            sampled = sample_map(x, points.expand(batch, -1, -1, -1))
-            bias = None
-            if self.bias_table is not None:
-                bias = look_up_bias(self.bias_table, self.query_grid, points).to(query.dtype)
-        key, value = self.key_value(sampled).chunk(2, dim=2)
-        q, k, v = (
-            t.reshape(batch, -1, self.num_heads, dim // self.num_heads).transpose(1, 2)
-            for t in (query, key, value)
-        )
-        x = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        return self.out(x.transpose(1, 2).reshape(batch, height, width, dim))
-
-    def positions(self, query: Tensor) -> Tensor:
-        """Where the keys are sampled.
-
-        Args:
-            query: (B, H, W, C), the projected queries.
-
-        Returns:
-            (B, g, Hk, Wk, 2) float32; (1, g, Hk, Wk, 2) without offsets.
-        """
-        if self.offset is None:
-            offset = self.reference.new_zeros(1, self.num_groups, *self.reference.shape)
-        else:
-            offset = self.offset(query.float())
+    def _bounded(self, offset: Tensor) -> Tensor:
         if self.offset_range_factor >= 0:
             return self.reference + offset.tanh() * (self.offset_range_factor * self.cell)
         return (self.reference + offset).clamp(-1, 1)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
+from models.layers.linear import Linear
 from models.output import Output
 from models.panns_weights import UNUSED, rename_panns_state
 
@@ -82,9 +83,9 @@ class Panns(nn.Module):
         self.pooling = pooling
         self.mel_norm = nn.BatchNorm1d(self.n_mels)
         self.stages = nn.ModuleList(stages)
-        self.embed = nn.Linear(dim, dim)
-        self.head = nn.Linear(dim, num_classes)
-        self.attention = nn.Linear(dim, num_classes) if pooling == "att" else None
+        self.embed = Linear(dim, dim)
+        self.head = Linear(dim, num_classes)
+        self.attention = Linear(dim, num_classes) if pooling == "att" else None
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(module.weight)

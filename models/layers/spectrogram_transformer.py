@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from models.ast_weights import UNUSED, fit_ast_parameter, rename_ast_state
 from models.errors import ModelError
+from models.layers.linear import Linear, use_fast_linear
 from models.output import Output
 
 
@@ -91,6 +92,7 @@ class Ast(nn.Module):
             )
             for i in range(depth)
         )
+        use_fast_linear(self.blocks)
         self.norm = norm(dim)
         for parameter in (self.cls_token, self.dist_token, self.pos_embed):
             nn.init.trunc_normal_(parameter, std=0.02)
@@ -100,7 +102,7 @@ class Ast(nn.Module):
                 nn.init.zeros_(module.bias)
         # As the patches, with PyTorch's own initialisation.
         self.head_norm = nn.LayerNorm(dim)
-        self.head = nn.Linear(dim, num_classes)
+        self.head = Linear(dim, num_classes)
 
     def forward(self, features: Tensor) -> Output:
         """Classify a batch of spectrograms.

@@ -11,6 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.layers.attention import attend
+from models.layers.linear import Linear
+
 # Added to the scores of pairs that the shift brought together; Swin's value.
 _FORBIDDEN = -100.0
 
@@ -51,8 +54,8 @@ class WindowAttention(nn.Module):
         self.num_heads = num_heads
         self.window_size = window_size
         self.shift = math.ceil(window_size / 2) if shifted else 0
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.out = nn.Linear(dim, dim)
+        self.qkv = Linear(dim, 3 * dim)
+        self.out = Linear(dim, dim)
         table = torch.empty((2 * window_size - 1) ** 2, num_heads)
         self.bias_table = nn.Parameter(nn.init.trunc_normal_(table, std=0.01))
         self.register_buffer("bias_index", _bias_index(window_size), persistent=False)
@@ -68,14 +71,10 @@ class WindowAttention(nn.Module):
             x = functional.pad(x, self.padding)
         if self.shift:
             x = x.roll((-self.shift, -self.shift), dims=(1, 2))
-        x = self._attend(_partition(x, self.window_size)).reshape(
-            batch,
-            x.shape[1] // self.window_size,
-            x.shape[2] // self.window_size,
-            self.window_size,
-            self.window_size,
-            dim,
-        )
+        window = self.window_size
+        rows, columns = (size // window for size in x.shape[1:3])
+        x = _partition(x, window)  # by its name, so that what it was made of is freed
+        x = self._attend(x).view(batch, rows, columns, window, window, dim)
         x = x.transpose(2, 3).flatten(3, 4).flatten(1, 2)
         if self.shift:
             x = x.roll((self.shift, self.shift), dims=(1, 2))
@@ -89,7 +88,7 @@ class WindowAttention(nn.Module):
         bias = self.bias_table[self.bias_index].permute(2, 0, 1)  # (h, w^2, w^2)
         if self.mask is not None:
             bias = bias + self.mask[:, None]  # (T, h, w^2, w^2)
-        x = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+        x = attend(q, k, v, bias=bias.to(q.dtype))
         return self.out(x.transpose(2, 3).reshape(batch, num_windows, length, dim))
 
 

@@ -1,0 +1,30 @@
+"""Attention whose scores get a bias."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, *, bias: Tensor | None) -> Tensor:
+    """Compute what `scaled_dot_product_attention` does with `bias` as its mask.
+
+    On a CPU that function has no fast way for a bias that is learnt, and a slow one where nothing
+    is learnt and the sequences are as short as here: the plain formula takes over.
+
+    Args:
+        query: (..., L, D).
+        key: (..., N, D).
+        value: (..., N, D).
+        bias: added to the scores, fits (..., L, N).
+
+    Returns:
+        (..., L, D).
+    """
+    plain = query.device.type == "cpu" and query.dtype == torch.float32
+    if bias is None or not plain or torch.compiler.is_compiling():
+        return functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
+    scores += bias  # in place: no derivative needs them
+    return scores.softmax(dim=-1) @ value
