@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.ablation import Arm, Factor, Level
+from orchestrator.errors import ConfigError, unknown
 
 
 def one_at_a_time(*factors: Factor, baseline: str = "baseline") -> tuple[Arm, ...]:
@@ -68,6 +69,80 @@ def full_factorial(*factors: Factor) -> tuple[Arm, ...]:
         levels = {f.name: level for f, level in zip(factors, combination, strict=True)}
         arms.append(_arm(", ".join(level.name for level in combination), factors, levels))
     return tuple(arms)
+
+
+def fractional_factorial(
+    *factors: Factor, generators: Mapping[str, Sequence[str]]
+) -> tuple[Arm, ...]:
+    """Return a fraction of a two-level factorial; the first arm is the baseline.
+
+    A generated factor stands at its second level where an odd number of its parents do, so its
+    effect cannot be told from their interaction: see `aliases`. Half of the arms per generator.
+
+    Args:
+        factors: each of two levels, generated ones included.
+        generators: factor -> the factors that decide it, for example `{"d": ("a", "b", "c")}`.
+
+    Raises:
+        ConfigError: a factor has other than two levels, or a generator names what is not there.
+    """
+    by_name = {factor.name: factor for factor in factors}
+    _check_generators(factors, generators)
+    free = [factor for factor in factors if factor.name not in generators]
+    arms = []
+    for choice in itertools.product((0, 1), repeat=len(free)):
+        places: dict[str, int] = dict(zip((f.name for f in free), choice, strict=True))
+        for name, parents in generators.items():
+            places[name] = sum(places[parent] for parent in parents) % 2
+        levels = {f.name: by_name[f.name].levels[places[f.name]] for f in factors}
+        name = ", ".join(level.name for level in levels.values())
+        arms.append(_arm(name, factors, levels))
+    return tuple(arms)
+
+
+def aliases(
+    factors: Sequence[str], generators: Mapping[str, Sequence[str]], *, order: int = 2
+) -> tuple[tuple[str, ...], ...]:
+    """Return the effects that a fraction cannot tell apart, as groups of names like `a x b`.
+
+    Args:
+        factors: all of them.
+        generators: as in `fractional_factorial`.
+        order: interactions of up to so many factors are listed.
+    """
+    words = [frozenset({name, *parents}) for name, parents in generators.items()]
+    defining = {frozenset[str]()}
+    for word in words:
+        defining |= {one ^ word for one in defining}
+    effects = [
+        frozenset(some)
+        for size in range(1, order + 1)
+        for some in itertools.combinations(factors, size)
+    ]
+    groups: dict[frozenset[frozenset[str]], list[str]] = {}
+    for effect in effects:
+        key = frozenset(effect ^ word for word in defining)
+        groups.setdefault(key, []).append(" x ".join(f for f in factors if f in effect))
+    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+def _check_generators(factors: Sequence[Factor], generators: Mapping[str, Sequence[str]]) -> None:
+    names = [factor.name for factor in factors]
+    free = [name for name in names if name not in generators]
+    mistakes = [
+        f"factor {factor.name!r} has {len(factor.levels)} levels; a fraction takes two"
+        for factor in factors
+        if len(factor.levels) != 2
+    ]
+    mistakes += [unknown("factor", name, names) for name in generators if name not in names]
+    for name, parents in generators.items():
+        mistakes += [
+            unknown(f"parent of {name!r}", parent, free) for parent in parents if parent not in free
+        ]
+        if len(set(parents)) < 2:
+            mistakes.append(f"factor {name!r} needs at least two parents, not {list(parents)}")
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
 
 
 def dose_series(

@@ -45,6 +45,8 @@ class Plan:
         variant: what the command line changed (`demo`, `esc`), part of the stored name.
         num_blocks: how many of the blocks are declared, in their order; 0 is all.
         cap: blocks at most of a study that adds blocks until every contrast is decided; 0 is none.
+        margin: a difference that would not matter, in the metric's unit (points for accuracy): the
+            report then tests whether an arm is equivalent, or no worse. 0 declares none.
         prerequisites: experiments whose checkpoints arms start from, trained first; those that
             no arm names are left out.
     """
@@ -66,6 +68,7 @@ class Plan:
     variant: tuple[str, ...] = ()
     num_blocks: int = 0
     cap: int = 0
+    margin: float = 0.0
     prerequisites: Callable[[Experiment], tuple[Experiment, ...]] | None = None
 
     @property
@@ -221,6 +224,7 @@ class Plan:
             declared_at=declared_at,
             dose=self.dose,
             cap=self.cap,
+            margin=self.margin,
         )
 
     def _changes(self, arm: Arm) -> dict[str, Any]:
@@ -248,6 +252,8 @@ class Plan:
                     mistakes.append(unknown("arm in a contrast", name, names))
             if contrast.arm == contrast.reference:
                 mistakes.append(f"a contrast compares {contrast.arm!r} with itself")
+        if self.margin < 0:
+            mistakes.append(f"its margin is {self.margin}; a margin is above 0, or 0 for none")
         needed = pairs_needed(len(self.declared_contrasts))
         if self.cap and len(self.folds) > 1:
             mistakes.append(

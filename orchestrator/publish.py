@@ -95,6 +95,9 @@ class Publisher:
 
     def _watch(self) -> None:
         if self._uri:
+            from orchestrator.tracking.mlflow_server import load
+
+            load()  # here, before its thread and Ray import what they need side by side
             self._live = LiveSync(self._plan, store=self._store, tracking_uri=self._uri).start()
 
     def _sync(self) -> tuple[str, dict[str, str] | None]:

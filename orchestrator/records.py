@@ -179,6 +179,7 @@ class PlanRecord:
         dose: the setting whose value orders the arms of a dose series, or empty.
         cap: blocks at most of a study that runs until its contrasts are decided; its trials are
             those declared so far. 0 is a study of fixed size.
+        margin: the difference that would not matter, in the metric's unit; 0 declares none.
     """
 
     sweep: str
@@ -198,6 +199,7 @@ class PlanRecord:
     declared_at: str = ""
     dose: str = ""
     cap: int = 0
+    margin: float = 0.0
 
     @property
     def all_trials(self) -> tuple[TrialKey, ...]:

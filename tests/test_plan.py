@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import json
 
 import pytest
@@ -10,7 +11,9 @@ from orchestrator.ablation import Arm, Contrast, Factor, Level
 from orchestrator.config import Component
 from orchestrator.designs import (
     add_one_in,
+    aliases,
     dose_series,
+    fractional_factorial,
     full_factorial,
     leave_one_out,
     one_at_a_time,
@@ -55,6 +58,38 @@ def test_leave_one_out_and_add_one_in_mirror_each_other():
     assert [arm.name for arm in out] == ["full", "without deformable"]
     assert [arm.name for arm in added] == ["plain", "with plain points"]
     assert out[1].changes == added[1].changes == off
+
+
+def test_fractional_factorial_is_half_of_the_full_one_and_balanced():
+    factors = [
+        Factor(n, (Level(f"{n}-"), Level(f"{n}+", {"epochs": i}))) for i, n in enumerate("abcd")
+    ]
+    arms = fractional_factorial(*factors, generators={"d": ("a", "b", "c")})
+    full = {tuple(arm.levels.items()) for arm in full_factorial(*factors)}
+    found = [tuple(arm.levels.items()) for arm in arms]
+    assert len(arms) == 8 and set(found) < full
+    assert found[0] == (("a", "a-"), ("b", "b-"), ("c", "c-"), ("d", "d-"))
+    for one, other in itertools.combinations("abcd", 2):  # every pair is crossed in full
+        pairs = [(arm.levels[one], arm.levels[other]) for arm in arms]
+        assert {pairs.count(pair) for pair in pairs} == {2}
+
+
+def test_aliases_name_what_a_fraction_cannot_tell_apart():
+    assert aliases("abcd", {"d": "abc"}) == (
+        ("a x b", "c x d"),
+        ("a x c", "b x d"),
+        ("a x d", "b x c"),
+    )
+    assert ("c", "a x b") in aliases("abc", {"c": "ab"})
+    assert aliases("abcd", {}) == ()
+
+
+def test_fractional_factorial_names_what_is_wrong():
+    three = Factor("t", (Level("0"), Level("1"), Level("2")))
+    two = Factor("u", (Level("0"), Level("1")))
+    with pytest.raises(ConfigError, match="'t' has 3 levels") as caught:
+        fractional_factorial(three, two, generators={"u": ("x", "t")})
+    assert "unknown parent of 'u' 'x'" in str(caught.value)
 
 
 def test_dose_series_names_doses_after_the_control():

@@ -91,7 +91,7 @@ def _report(args: argparse.Namespace, store: Store, stream: TextIO) -> None:
     def predictions(trial_id: str):
         return store.read_predictions(trial_id, "best" if plan.selection == "best" else "last")
 
-    summary = summarise(plan, records, metric=args.metric)
+    summary = summarise(plan, records, metric=args.metric, mixed=args.mixed)
     if args.format in ("", "all"):
         width = args.width or shutil.get_terminal_size((120, 24)).columns
         print(render_text(summary, min(width, 120)), file=stream)
@@ -101,6 +101,7 @@ def _report(args: argparse.Namespace, store: Store, stream: TextIO) -> None:
             folder,
             predictions=predictions,
             metric=args.metric,
+            mixed=args.mixed,
             pictures=report_folder(store, name) / PICTURES,
         )
         print(f"Page: {paths.html}", file=stream)
@@ -166,6 +167,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", default="", metavar="PATH", help="file or folder (default: beside the plan)")
     add("--metric", default="", metavar="KEY", help="another metric than the declared one")
     add("--width", type=int, default=0, metavar="N", help="columns of the text (default: terminal)")
+    add(
+        "--mixed",
+        action="store_true",
+        help="compare trials of different code or data all the same, and say so",
+    )
     add("--list", action="store_true", help="list the stored sweeps and stop")
     return parser
 

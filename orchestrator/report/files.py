@@ -58,6 +58,7 @@ def write_report(
     predictions: Loader | None = None,
     links: Mapping[str, str] | None = None,
     metric: str = "",
+    mixed: bool = False,
     pictures: Path | None = None,
 ) -> Paths:
     """Write a sweep's report, each file whole or not at all.
@@ -69,13 +70,14 @@ def write_report(
         predictions: reads a trial's predictions at the plan's epoch.
         links: trial id -> address of its run in the tracking server.
         metric: another key than the plan's.
+        mixed: compare trials of different code or data all the same.
         pictures: folder of `orchestrator.pictures`, for the page.
 
     Raises:
         ConfigError: no metric has that key.
         StoreError: a file cannot be written.
     """
-    summary = summarise(plan, records, metric=metric)
+    summary = summarise(plan, records, metric=metric, mixed=mixed)
     folder = Path(out_dir)
     paths = Paths(**{form: folder / name for form, name in NAMES.items()})
     for form in NAMES:

@@ -55,13 +55,16 @@ def best_of(plan: PlanRecord, metric: Metric, best: tuple[str, float] | None) ->
     )
 
 
-def cautions(plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metric) -> list[str]:
+def cautions(
+    plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metric, *, mixed: bool = False
+) -> list[str]:
     """Return the sentences that bound what the numbers mean, those that apply only.
 
     Args:
         plan: as declared.
         records: id -> record.
         metric: the metric that is shown.
+        mixed: whether trials of different code or data were compared.
     """
     said = []
     folds = {trial.fold for trial in plan.trials}
@@ -93,7 +96,10 @@ def cautions(plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metri
         ("data fingerprints", {str(r.data.get("fingerprint", "")) for r in found} - {""}),
     ):
         if len(values) > 1:
-            said.append(f"The trials come from {len(values)} {what}: {', '.join(sorted(values))}.")
+            compared = "; they were compared all the same, as asked" if mixed else ""
+            said.append(
+                f"The trials come from {len(values)} {what}: {', '.join(sorted(values))}{compared}."
+            )
     return said
 
 

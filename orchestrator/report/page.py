@@ -20,10 +20,11 @@ from orchestrator.report.digits import HARD_SPACE, duration, quantity, tie
 from orchestrator.report.dose_plot import dose_plot
 from orchestrator.report.forest import forest_lines
 from orchestrator.report.forest_plot import forest_plot
-from orchestrator.report.interaction_plot import interaction_plot, interaction_sentence
+from orchestrator.report.interaction_plot import interaction_plot
 from orchestrator.report.notes import gap_text, paired_over
 from orchestrator.report.rows import Summary
 from orchestrator.report.tables import CALLED_MARK, main_table, replicates_of, secondary_table
+from orchestrator.report.trend import pattern_sentence
 from orchestrator.report.words import unit_of_difference
 
 MOST_SENTENCES = 12
@@ -78,7 +79,7 @@ def render_page(
         ),
         dose=Markup(dose_plot(summary, colours)),
         interaction=Markup(interaction_plot(summary, colours)),
-        interaction_sentence=interaction_sentence(summary),
+        pattern=pattern_sentence(summary),
         curves=[Markup(panel) for panel in curve_panels(summary, records, metric, colours)],
         curve_table=curve_table(summary, records, metric),
         losses=[Markup(panel) for panel in curve_panels(summary, records, train_loss, colours)],

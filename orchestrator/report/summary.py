@@ -9,40 +9,41 @@ from collections.abc import Mapping, Sequence
 
 from orchestrator.metrics import METRICS, Metric, lookup
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
-from orchestrator.report import notes, sequence
+from orchestrator.report import notes
 from orchestrator.report.comparability import published_footnotes
+from orchestrator.report.compared import Compared
 from orchestrator.report.rows import (
     Answer,
     ArmCost,
     ArmSummary,
-    Block,
     Cell,
     ContrastSummary,
     Measure,
     Summary,
 )
 from orchestrator.report.values import value_of
-from orchestrator.report.words import sentence
 from orchestrator.stats import (
-    PairedDifference,
-    Sequential,
     Verdict,
-    crossed_difference,
-    holm,
     mean_interval,
-    verdict,
 )
 
 SECONDARY = ("val/top1", "val/top5", "val/map", "val/loss")
 
 
-def summarise(plan: PlanRecord, records: Mapping[str, TrialRecord], *, metric: str = "") -> Summary:
+def summarise(
+    plan: PlanRecord,
+    records: Mapping[str, TrialRecord],
+    *,
+    metric: str = "",
+    mixed: bool = False,
+) -> Summary:
     """Join a plan with the records of its trials.
 
     Args:
         plan: as declared before its first trial ran.
         records: id -> record; a planned trial that is not there counts as missing.
         metric: another key than the plan's; the report then says that it was not declared.
+        mixed: compare trials of different code or data all the same; the report then says so.
 
     Raises:
         ConfigError: no metric has that key.
@@ -51,16 +52,14 @@ def summarise(plan: PlanRecord, records: Mapping[str, TrialRecord], *, metric: s
     keys: defaultdict[str, list[TrialKey]] = defaultdict(list)
     for key in plan.trials:
         keys[key.arm].append(key)
-    arms = _with_differences(
+    counted = Compared(plan=plan, records=records, metric=chosen, mixed=mixed)
+    arms = counted.with_differences(
         tuple(
             _arm(arm, keys[arm.name], records, selection=plan.selection, metric=chosen)
             for arm in plan.arms
         ),
-        plan,
-        chosen,
     )
-    judged = sequence.decisions(plan, records, metric=chosen) if plan.cap else None
-    contrasts = _contrasts(plan, arms, chosen, judged)
+    contrasts = counted.contrasts(arms)
     cells = [cell for arm in arms for cell in arm.cells]
     return Summary(
         plan=plan,
@@ -70,7 +69,10 @@ def summarise(plan: PlanRecord, records: Mapping[str, TrialRecord], *, metric: s
         answers=_answers(notes.best_of(plan, chosen, _best(arms, chosen)), contrasts),
         arms=arms,
         contrasts=contrasts,
-        cautions=(*notes.cautions(plan, records, chosen), *notes.reasons(contrasts)),
+        cautions=(
+            *notes.cautions(plan, records, chosen, mixed=mixed),
+            *notes.reasons(contrasts),
+        ),
         footnotes=published_footnotes(plan, records, chosen),
     )
 
@@ -135,94 +137,6 @@ def _cost(records: list[TrialRecord]) -> ArmCost | None:
         num_trials=len(records),
         devices=tuple(sorted({c.device for c in done})),
     )
-
-
-def _contrasts(
-    plan: PlanRecord,
-    arms: tuple[ArmSummary, ...],
-    metric: Metric,
-    judged: Mapping[str, Sequential] | None,
-) -> tuple[ContrastSummary, ...]:
-    by_name = {arm.name: arm for arm in arms}
-    found: list[PairedDifference | None] = []
-    planned: list[int] = []
-    for contrast in plan.contrasts:
-        arm, reference = by_name[contrast.arm], by_name[contrast.reference]
-        known = arm.to_baseline if contrast.reference == plan.baseline else None
-        difference = known or _difference(arm, reference, plan, metric)
-        found.append(difference)
-        planned.append(_num_planned(arm, reference, difference))
-    adjusted = holm([d.p_value if d else None for d in found])
-    smallest = [p or 0.0 for p in holm([d.smallest_p if d else 1.0 for d in found])]
-    summaries = []
-    for i, contrast in enumerate(plan.contrasts):
-        difference, adjusted_p, least = found[i], adjusted[i], smallest[i]
-        said = Verdict.NOT_TESTED
-        if difference is not None and judged is not None:
-            own = judged[sequence.name_of(contrast.arm, contrast.reference)]
-            difference = dataclasses.replace(
-                difference, p_value=own.p_value, test_method=own.method
-            )
-            adjusted_p, said, least = own.adjusted_p, sequence.VERDICTS[own.decision], 0.0
-        elif difference is not None:
-            said = verdict(difference, adjusted_p, sign=metric.sign)
-        text = sentence(
-            contrast.arm,
-            contrast.reference,
-            difference,
-            metric=metric,
-            verdict=said,
-            adjusted_p=adjusted_p,
-            smallest_adjusted_p=least,
-            num_contrasts=len(found),
-            num_planned=plan.cap or planned[i],
-        )
-        summaries.append(
-            ContrastSummary(
-                arm=contrast.arm,
-                reference=contrast.reference,
-                difference=difference,
-                adjusted_p=adjusted_p,
-                smallest_adjusted_p=least,
-                verdict=said,
-                sentence=text,
-            )
-        )
-    return tuple(summaries)
-
-
-def _with_differences(
-    arms: tuple[ArmSummary, ...], plan: PlanRecord, metric: Metric
-) -> tuple[ArmSummary, ...]:
-    reference = next((arm for arm in arms if arm.name == plan.baseline), None)
-    return tuple(
-        arm
-        if reference is None or arm is reference
-        else dataclasses.replace(arm, to_baseline=_difference(arm, reference, plan, metric))
-        for arm in arms
-    )
-
-
-def _difference(
-    arm: ArmSummary, reference: ArmSummary, plan: PlanRecord, metric: Metric
-) -> PairedDifference | None:
-    one, other = _values(arm, metric), _values(reference, metric)
-    if not one.keys() & other.keys():
-        return None
-    return crossed_difference(one, other, num_contrasts=len(plan.contrasts))
-
-
-def _num_planned(
-    arm: ArmSummary, reference: ArmSummary, difference: PairedDifference | None
-) -> int:
-    """Count the planned replicates of a contrast, in what its difference counts."""
-    blocks = {cell.block for cell in arm.cells} & {cell.block for cell in reference.cells}
-    by_fold = difference is not None and difference.replicate == "fold"
-    return len({fold if by_fold else seed for seed, fold in blocks})
-
-
-def _values(arm: ArmSummary, metric: Metric) -> Mapping[Block, float]:
-    return arm.measures[metric.key].values if metric.key in arm.measures else {}
 
 
 def _answers(best_of: str, contrasts: Sequence[ContrastSummary]) -> tuple[Answer, ...]:

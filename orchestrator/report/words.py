@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.metrics import Metric
 from orchestrator.report.digits import decimals, number, p_text
-from orchestrator.stats import ALPHA, PairedDifference, Verdict, pairs_needed
+from orchestrator.stats import ALPHA, Equivalence, PairedDifference, Verdict, pairs_needed
 
 
 def unit_of_difference(metric: Metric) -> str:
@@ -79,6 +79,22 @@ def sentence(
             bound = max(abs(difference.low), abs(difference.high))
             said += f"; the data rule out differences larger than {number(bound, places)}{unit}"
     return f"{said}.{_too_few(difference, smallest_adjusted_p, num_contrasts)}"
+
+
+def equivalence_sentence(found: Equivalence, *, metric: Metric) -> str:
+    """Say what the differences show against a margin that was declared beforehand."""
+    unit = f" {unit_of_difference(metric)}".rstrip()
+    within = f"{found.margin:g}{unit}"
+    if found.equivalent:
+        return (
+            f"Equivalent within {within} (two one-sided sign-flip tests, p "
+            f"{p_text(found.p_equivalent)} uncorrected)."
+        )
+    said = "It is" if found.not_worse else "Not shown to be"
+    return (
+        f"{said} no worse by more than {within} (one-sided sign-flip test, p "
+        f"{p_text(found.p_not_worse)} uncorrected)."
+    )
 
 
 def _evidence(

@@ -34,6 +34,20 @@ KIND_TAG = "mlflow.experimentKind"
 KIND = "custom_model_development"
 
 
+def load() -> None:
+    """Import MLflow, which takes two seconds.
+
+    Before a thread needs it: an import beside other imports may see half of a module, and every
+    later one in the process fails for it.
+    """
+    # Nothing leaves the user's network unasked.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow import entities
+    from mlflow.tracking import client
+
+    assert entities and client
+
+
 @dataclass(kw_only=True)
 class FoundRun:
     """A run as the server has it; brought up to date as it is written."""
@@ -55,8 +69,7 @@ class Server:
     """
 
     def __init__(self, uri: str, artifact_root: str | None):
-        # Nothing leaves the user's network unasked.
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        load()
         self.uri = uri
         self.artifact_root = artifact_root
         with self._speaking(timeout_s=CONNECT_TIMEOUT_S, retries=0):

@@ -1,0 +1,86 @@
+"""What is compared and what is not: other code, other data, a margin, a trend."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from report_examples import make_plan, make_record, make_records
+
+from orchestrator.records import ArmRecord
+from orchestrator.report.summary import summarise
+from orchestrator.report.trend import trend_sentence
+from orchestrator.stats import Verdict
+
+ARMS = (ArmRecord(name="full"), ArmRecord(name="less"), ArmRecord(name="other"))
+
+
+def study(values, **overrides):
+    """A study whose arms have these top-1 values, one per seed."""
+    plan = make_plan(
+        tuple(ArmRecord(name=name) for name in values),
+        seeds=len(next(iter(values.values()))),
+        **overrides,
+    )
+    return plan, {k.id: make_record(k.id, top1=values[k.arm][k.seed]) for k in plan.trials}
+
+
+def with_code(records, ids, code):
+    changed = dict(records)
+    for id_ in ids:
+        record = changed[id_]
+        changed[id_] = dataclasses.replace(record, provenance={**record.provenance, "code": code})
+    return changed
+
+
+def test_contrast_over_two_versions_of_the_code_is_refused_unless_asked_for():
+    plan = make_plan(ARMS)
+    own = [k.id for k in plan.trials if k.arm == "less"]
+    records = with_code(make_records(plan), [k.id for k in plan.trials], "aaa")
+    records = with_code(records, own[:1], "bbb")
+    less, other = summarise(plan, records).contrasts
+    assert less.verdict is Verdict.NOT_TESTED and less.difference is None
+    assert "2 versions of the code (aaa, bbb)" in less.sentence and "--mixed" in less.sentence
+    assert other.difference is not None
+    asked = summarise(plan, records, mixed=True)
+    assert asked.contrasts[0].difference is not None
+    assert any("compared all the same, as asked" in caution for caution in asked.cautions)
+
+
+def test_arm_over_two_packs_has_no_difference_in_the_table():
+    plan = make_plan(ARMS)
+    records = make_records(plan)
+    first = next(k.id for k in plan.trials if k.arm == "less")
+    records[first].data.update(fingerprint="another")
+    summary = summarise(plan, records)
+    assert summary.arms[1].to_baseline is None and summary.arms[2].to_baseline is not None
+
+
+@pytest.mark.parametrize(
+    ("differences", "said"),
+    [
+        ([0.001, -0.001, 0.002, -0.002, 0.001, 0.0], "Equivalent within 0.5 points"),
+        ([0.02, 0.03, 0.025, 0.01, 0.02, 0.03], "It is no worse by more than 0.5 points"),
+        ([-0.02, 0.03, -0.025, 0.01, -0.02, 0.03], "Not shown to be no worse"),
+    ],
+)
+def test_margin_says_equivalent_no_worse_or_neither(differences, said):
+    plan, records = study({"full": [0.5] * 6, "less": [0.5 + d for d in differences]}, margin=0.5)
+    (contrast,) = summarise(plan, records).contrasts
+    assert said in contrast.sentence
+    without = dataclasses.replace(plan, margin=0.0)
+    assert said not in summarise(without, records).contrasts[0].sentence
+
+
+def test_trend_of_a_dose_series_is_one_test_over_all_doses():
+    plan = make_plan(seeds=4)
+    rise = {"no adaptor": 0.0, "λ=0.001": 0.01, "λ=0.01": 0.02, "λ=0.1": 0.03}
+    jitter = np.random.default_rng(0).normal(0, 2e-4, (4, 4))
+    arms = [arm.name for arm in plan.arms]
+    records = {
+        k.id: make_record(k.id, top1=0.5 + rise[k.arm] + jitter[arms.index(k.arm), k.seed])
+        for k in plan.trials
+    }
+    said = trend_sentence(summarise(plan, records))
+    assert said.startswith("Trend over transform.strength (none < 0.001 < 0.01 < 0.1): +0.99")
+    assert "permutation trend test" in said and "n 4" in said
+    assert trend_sentence(summarise(dataclasses.replace(plan, dose=""), records)) == ""
