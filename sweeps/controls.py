@@ -8,7 +8,8 @@ Command    python sweeps/controls.py --demo --data-root ESC-50
 Cost       --demo: 32 trials of about 12 s on one CPU core.
 Expected   Noise of scale 1e-6 on the input, which moves no feature by a ten-thousandth of its
            spread: not distinguishable. Half of the training labels shuffled: hurts.
-Result     No full-size result yet.
+Result     --demo on ESC-10, fold 1, 8 seeds: shuffled labels hurt by 18 points (13 to 24, adjusted
+           p 0.023); the noise +0.5 (-0.6 to 1.6): not distinguishable. No full-size result yet.
 """
 
 from orchestrator import baselines, cli
