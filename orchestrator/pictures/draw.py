@@ -81,8 +81,10 @@ def draw_keys(
             for group, moved in enumerate(block.positions[row].numpy()):
                 y, x = _pixels(moved, block.map_size, size, shown)
                 colour = GROUPS[group % len(GROUPS)]
-                panel.plot([x0, x], [y0, y], color=colour, linewidth=0.4, alpha=0.6)
-                panel.plot(x, y, ".", color=colour, markersize=1.6)
+                panel.plot([x0, x], [y0, y], color=colour, linewidth=0.5, alpha=0.8)
+                # A dark rim, so that a point can be seen on loud parts too.
+                rim = {"markeredgecolor": "black", "markeredgewidth": 0.3}
+                panel.plot(x, y, "o", color=colour, markersize=2.4, **rim)
             panel.set_xlim(0, size[1] * shown.frame_s)
             panel.set_ylim(0, size[0])
         axes[row, 0].set_ylabel(f"{title}\nmel bin", fontsize=7)
