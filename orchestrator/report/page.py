@@ -15,6 +15,7 @@ from orchestrator.pictures.shelf import Picture, read_pictures
 from orchestrator.records import TrialRecord
 from orchestrator.report import svg, trust
 from orchestrator.report.classes import ClassChanges, Loader, class_changes
+from orchestrator.report.cost_plot import cost_plots
 from orchestrator.report.curves_plot import curve_panels, curve_table
 from orchestrator.report.digits import HARD_SPACE, duration, quantity, tie
 from orchestrator.report.dose_plot import dose_plot
@@ -78,6 +79,7 @@ def render_page(
         dose=Markup(dose_plot(summary, colours)),
         interaction=Markup(interaction_plot(summary, colours)),
         interaction_sentence=interaction_sentence(summary),
+        costs=[Markup(plot) for plot in cost_plots(summary, records, colours)],
         curves=[Markup(panel) for panel in curve_panels(summary, records, metric, colours)],
         curve_table=curve_table(summary, records, metric),
         losses=[Markup(panel) for panel in curve_panels(summary, records, train_loss, colours)],
