@@ -10,9 +10,9 @@ from pathlib import Path
 
 from orchestrator.errors import StoreError
 from orchestrator.records import PlanRecord, TrialRecord
-from orchestrator.report.classes import Loader
 from orchestrator.report.formats import to_csv, to_json, to_markdown
 from orchestrator.report.latex import to_latex
+from orchestrator.report.outcomes import Loader
 from orchestrator.report.rows import Summary
 from orchestrator.report.summary import summarise
 from orchestrator.store import Store
