@@ -12,6 +12,7 @@ from orchestrator.errors import StoreError
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.report.formats import to_csv, to_json, to_markdown
 from orchestrator.report.latex import to_latex
+from orchestrator.report.latex_numbers import to_numbers
 from orchestrator.report.outcomes import Loader
 from orchestrator.report.rows import Summary
 from orchestrator.report.summary import summarise
@@ -21,6 +22,7 @@ NAMES = {
     "html": "report.html",
     "markdown": "table.md",
     "latex": "table.tex",
+    "numbers": "numbers.tex",
     "csv": "table.csv",
     "json": "report.json",
 }
@@ -28,6 +30,7 @@ PICTURES = "pictures"
 RENDERERS: Mapping[str, Callable[[Summary], str]] = {
     "markdown": to_markdown,
     "latex": to_latex,
+    "numbers": to_numbers,
     "csv": to_csv,
     "json": to_json,
 }
@@ -40,6 +43,7 @@ class Paths:
     html: Path
     markdown: Path
     latex: Path
+    numbers: Path
     csv: Path
     json: Path
 

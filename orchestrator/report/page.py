@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from orchestrator.report.confusion import (
 from orchestrator.report.confusion_plot import MOST_CLASSES, confusion_plot
 from orchestrator.report.cost_plot import cost_plots
 from orchestrator.report.curves_plot import curve_panels, curve_table
-from orchestrator.report.digits import HARD_SPACE, duration, quantity, tie
+from orchestrator.report.digits import digit_spaces, duration, quantity, tie
 from orchestrator.report.dose_plot import dose_plot
 from orchestrator.report.forest import forest_lines
 from orchestrator.report.forest_plot import forest_plot
@@ -38,7 +37,6 @@ from orchestrator.report.words import unit_of_difference
 MOST_SENTENCES = 12
 MOST_CLASS_CONTRASTS = 4
 MOST_PANELS = 12
-POINT, DIGIT = "\u2008", "\u2007"
 
 
 def render_page(
@@ -115,15 +113,11 @@ def _environment() -> Environment:
 
 
 def _aligned(text: str) -> Markup:
-    """Turn the padding of an aligned number into spaces as wide as digits and points."""
-    text = re.sub(
-        r"(?<![.\d])(\d+)( {2,})(?= ±|$)",
-        lambda found: found[1] + POINT + DIGIT * (len(found[2]) - 1),
-        text,
-    )
-    text = re.sub(r"(?<=\d) (?=[A-Za-z±])| (?=±)", HARD_SPACE, text).replace(" ", DIGIT)
+    """Write an aligned number so that it stays aligned."""
     return Markup(
-        str(escape(text)).replace(CALLED_MARK, f'<span class="star">{CALLED_MARK}</span>')
+        str(escape(digit_spaces(text))).replace(
+            CALLED_MARK, f'<span class="star">{CALLED_MARK}</span>'
+        )
     )
 
 
