@@ -96,11 +96,10 @@ def _report(args: argparse.Namespace, store: Store, stream: TextIO) -> None:
         width = args.width or shutil.get_terminal_size((120, 24)).columns
         print(render_text(summary, min(width, 120)), file=stream)
         paths = write_report(
-            plan,
+            summary,
             records,
             folder,
             predictions=predictions,
-            metric=args.metric,
             pictures=report_folder(store, name) / PICTURES,
         )
         print(f"Page: {paths.html}", file=stream)

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.report.forest import Line
+from orchestrator.report.forest import Line, untested_line
 from orchestrator.report.outcomes import Outcomes, class_name
 from orchestrator.report.rows import Block, ContrastSummary, Summary
-from orchestrator.stats import paired_difference
 
 MOST = 8
 
@@ -48,18 +47,8 @@ def class_changes(
         reference = {block: recalls[index] for block, recalls in other.items() if index in recalls}
         if not arm.keys() & reference.keys():
             continue
-        change = paired_difference(arm, reference)
-        lines.append(
-            Line(
-                label=class_name(summary, index),
-                arm=contrast.arm,
-                mean=change.mean,
-                low=change.low,
-                high=change.high,
-                replicates=tuple(change.differences.values()),
-                called=False,
-            )
-        )
+        label = class_name(summary, index)
+        lines.append(untested_line(label, contrast.arm, arm, reference))
     if not lines:
         return None
     lines.sort(key=lambda line: -abs(line.mean or 0.0))

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.report.forest import Line
+from orchestrator.report.forest import Line, untested_line
 from orchestrator.report.outcomes import Outcome, Outcomes, class_name
 from orchestrator.report.rows import Block, ContrastSummary, Summary
 from orchestrator.report.tables import Column, Table
-from orchestrator.stats import paired_difference
 
 MOST_CELLS = 8
 MOST_CLIPS = 10
@@ -94,20 +93,10 @@ def confusion_change(
     for row, column in (divmod(int(cell), size) for cell in order):
         if not change[row, column]:
             continue
-        found = paired_difference(
-            _values(one, seen, blocks, row, column), _values(other, seen, blocks, row, column)
-        )
-        lines.append(
-            Line(
-                label=f"{class_name(summary, row)} → {class_name(summary, column)}",
-                arm=contrast.arm,
-                mean=found.mean,
-                low=found.low,
-                high=found.high,
-                replicates=tuple(found.differences.values()),
-                called=False,
-            )
-        )
+        label = f"{class_name(summary, row)} → {class_name(summary, column)}"
+        mine = _values(one, seen, blocks, row, column)
+        others = _values(other, seen, blocks, row, column)
+        lines.append(untested_line(label, contrast.arm, mine, others))
     if not lines:
         return None
     return ConfusionChange(contrast=contrast, lines=tuple(lines), num_cells=int(confused.sum()))

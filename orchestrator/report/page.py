@@ -22,7 +22,7 @@ from orchestrator.report.confusion import (
 )
 from orchestrator.report.confusion_plot import MOST_CLASSES, confusion_plot
 from orchestrator.report.cost_plot import cost_plots
-from orchestrator.report.curves_plot import curve_panels, curve_table
+from orchestrator.report.curves_plot import curve_panels, curve_table, curves
 from orchestrator.report.digits import digit_spaces, duration, quantity, tie
 from orchestrator.report.dose_plot import dose_plot
 from orchestrator.report.forest import forest_lines
@@ -60,6 +60,7 @@ def render_page(
     plan, metric = summary.plan, summary.metric
     colours = svg.colours([arm.name for arm in summary.arms], plan.baseline)
     train_loss = METRICS["train/loss"]
+    learned, fitted = (curves(summary, records, key) for key in (metric, train_loss))
     return template.render(
         summary=summary,
         plan=plan,
@@ -86,9 +87,9 @@ def render_page(
         interaction=Markup(interaction_plot(summary, colours)),
         interaction_sentence=interaction_sentence(summary),
         costs=[Markup(plot) for plot in cost_plots(summary, records, colours)],
-        curves=[Markup(panel) for panel in curve_panels(summary, records, metric, colours)],
-        curve_table=curve_table(summary, records, metric),
-        losses=[Markup(panel) for panel in curve_panels(summary, records, train_loss, colours)],
+        curves=[Markup(panel) for panel in curve_panels(learned, summary, metric, colours)],
+        curve_table=curve_table(learned, metric),
+        losses=[Markup(panel) for panel in curve_panels(fitted, summary, train_loss, colours)],
         **_differing(summary, Outcomes(summary, predictions or _nothing), colours),
         pictures=_pictures(pictures),
         data=trust.data_facts(summary, records),

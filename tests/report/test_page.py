@@ -9,7 +9,7 @@ from report_examples import make_plan, make_predictions, make_record, make_recor
 
 from orchestrator.records import ArmRecord, Status
 from orchestrator.report.classes import class_changes
-from orchestrator.report.curves_plot import curve_table
+from orchestrator.report.curves_plot import curve_table, curves
 from orchestrator.report.dose_plot import doses
 from orchestrator.report.interaction_plot import interaction_sentence
 from orchestrator.report.outcomes import Outcomes
@@ -170,7 +170,7 @@ def test_two_by_two_design_gets_its_interaction():
 def test_numbers_behind_the_curves_are_those_of_the_records():
     plan, records = study()
     summary = summarise(plan, records)
-    table = curve_table(summary, records, summary.metric)
+    table = curve_table(curves(summary, records, summary.metric), summary.metric)
     assert [column.title for column in table.columns[1:]] == [arm.name for arm in plan.arms]
     assert [row[0] for row in table.rows] == [str(epoch) for epoch in range(1, 21)]
     final = summary.arms[2].measures["val/top1"].interval.mean
