@@ -72,7 +72,8 @@ class Publisher:
         records = store.read_records(key.id for key in plan.trials)
         width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)
         print()
-        print(render_text(summarise(plan, records), width), flush=True)
+        summary = summarise(plan, records)
+        print(render_text(summary, width), flush=True)
         folder = report_folder(store, plan.sweep)
         whole = self._uri and is_synced(plan, store=store, tracking_uri=self._uri)
         if whole and (folder / "report.html").exists():
@@ -82,7 +83,7 @@ class Publisher:
         said, links = self._sync()
         pictures = self._pictures(records, folder / PICTURES)
         paths = write_report(
-            plan,
+            summary,
             records,
             folder,
             predictions=self._predictions,

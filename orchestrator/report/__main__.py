@@ -6,24 +6,17 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
 from orchestrator.errors import ConfigError, OrchestratorError, unknown
 from orchestrator.metrics import METRICS
 from orchestrator.records import PlanRecord, Status, TrialRecord
-from orchestrator.report.files import (
-    NAMES,
-    PICTURES,
-    render,
-    report_folder,
-    write,
-    write_report,
-)
+from orchestrator.report.files import NAMES, render, write, write_report
+from orchestrator.report.sources import FromMlflow, FromStore, Source
 from orchestrator.report.summary import summarise
 from orchestrator.report.text import render_text
-from orchestrator.store import Store
 
 FORMATS = ("text", *NAMES, "all")
 
@@ -42,11 +35,11 @@ def main(argv: Sequence[str] | None = None, *, out: TextIO | None = None) -> int
     stream = out or sys.stdout
     try:
         _check(args)
-        store = Store.open(args.store, create=False)
+        source = FromMlflow(args.from_mlflow) if args.from_mlflow else FromStore(args.store)
         if args.list:
-            print("\n".join(store.sweeps()) or f"no sweep is stored in {args.store}", file=stream)
+            print("\n".join(source.sweeps()) or f"no sweep is in {source.place}", file=stream)
             return 0
-        _report(args, store, stream)
+        _report(args, source, stream)
     except OrchestratorError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -81,28 +74,21 @@ def find_sweep(given: str, stored: Sequence[str]) -> str:
     )
 
 
-def _report(args: argparse.Namespace, store: Store, stream: TextIO) -> None:
-    name = find_sweep(args.sweep, store.sweeps())
-    plan = store.require_plan(name)
-    records = store.read_records(key.id for key in plan.trials)
+def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
+    found = source.material(find_sweep(args.sweep, source.sweeps()))
+    plan, records = found.plan, found.records
     _check_metric(args.metric, plan, records)
-    folder = Path(args.out) if args.out else report_folder(store, name)
-
-    def predictions(trial_id: str):
-        return store.read_predictions(trial_id, "best" if plan.selection == "best" else "last")
-
     summary = summarise(plan, records, metric=args.metric, mixed=args.mixed)
     if args.format in ("", "all"):
         width = args.width or shutil.get_terminal_size((120, 24)).columns
         print(render_text(summary, min(width, 120)), file=stream)
         paths = write_report(
-            plan,
+            summary,
             records,
-            folder,
-            predictions=predictions,
-            metric=args.metric,
-            mixed=args.mixed,
-            pictures=report_folder(store, name) / PICTURES,
+            Path(args.out) if args.out else found.folder,
+            predictions=found.predictions,
+            links=found.links,
+            pictures=found.pictures,
         )
         print(f"Page: {paths.html}", file=stream)
         return
@@ -110,8 +96,14 @@ def _report(args: argparse.Namespace, store: Store, stream: TextIO) -> None:
         width = args.width or shutil.get_terminal_size((120, 24)).columns
         said = render_text(summary, min(width, 120) if not args.width else width)
     else:
-        pictures = report_folder(store, name) / PICTURES
-        said = render(args.format, summary, records, predictions=predictions, pictures=pictures)
+        said = render(
+            args.format,
+            summary,
+            records,
+            predictions=found.predictions,
+            links=found.links,
+            pictures=found.pictures,
+        )
     if args.out:
         path = Path(args.out)
         if path.is_dir() or not path.suffix:
@@ -136,7 +128,7 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError("\n".join(mistakes))
 
 
-def _check_metric(metric: str, plan: PlanRecord, records: dict[str, TrialRecord]) -> None:
+def _check_metric(metric: str, plan: PlanRecord, records: Mapping[str, TrialRecord]) -> None:
     finished = [r for r in records.values() if r.status is Status.FINISHED and r.epochs]
     present = {key for record in finished for key in record.metrics_at("last")} & METRICS.keys()
     if metric and finished and metric not in present:
@@ -156,6 +148,13 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get("ORCHESTRATOR_STORE") or "store",
         metavar="DIR|URI",
         help="where the records are (default: $ORCHESTRATOR_STORE or store)",
+    )
+    add(
+        "--from-mlflow",
+        default="",
+        metavar="URI",
+        help="read the sweep from a tracking server alone, such as sqlite:////data/mlflow.db; "
+        "no store is needed",
     )
     add(
         "--format",

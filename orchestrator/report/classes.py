@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.metrics.classification import top_k_correct
-from orchestrator.predictions import Predictions
-from orchestrator.records import Status
-from orchestrator.report.forest import Line
+from orchestrator.report.forest import Line, untested_line
+from orchestrator.report.outcomes import Outcomes, class_name
 from orchestrator.report.rows import Block, ContrastSummary, Summary
-from orchestrator.stats import paired_difference
-
-Loader = Callable[[str], Predictions | None]
-"""From a trial's id to its predictions at the plan's epoch; None where there are none."""
 
 MOST = 8
 
@@ -35,16 +28,18 @@ class ClassChanges:
     num_classes: int
 
 
-def class_changes(summary: Summary, contrast: ContrastSummary, load: Loader) -> ClassChanges | None:
+def class_changes(
+    summary: Summary, contrast: ContrastSummary, outcomes: Outcomes
+) -> ClassChanges | None:
     """Compare per-class recall, paired by block; None without predictions in a common block.
 
     Args:
         summary: the study.
         contrast: which two arms.
-        load: reads predictions.
+        outcomes: of its trials.
     """
-    one = _recalls(summary, contrast.arm, load)
-    other = _recalls(summary, contrast.reference, load)
+    one = _recalls(contrast.arm, outcomes)
+    other = _recalls(contrast.reference, outcomes)
     classes = sorted({c for recalls in one.values() for c in recalls})
     lines = []
     for index in classes:
@@ -52,41 +47,19 @@ def class_changes(summary: Summary, contrast: ContrastSummary, load: Loader) -> 
         reference = {block: recalls[index] for block, recalls in other.items() if index in recalls}
         if not arm.keys() & reference.keys():
             continue
-        change = paired_difference(arm, reference)
-        lines.append(
-            Line(
-                label=_class_name(summary, index),
-                arm=contrast.arm,
-                mean=change.mean,
-                low=change.low,
-                high=change.high,
-                replicates=tuple(change.differences.values()),
-                called=False,
-            )
-        )
+        label = class_name(summary, index)
+        lines.append(untested_line(label, contrast.arm, arm, reference))
     if not lines:
         return None
     lines.sort(key=lambda line: -abs(line.mean or 0.0))
     return ClassChanges(contrast=contrast, lines=tuple(lines[:MOST]), num_classes=len(lines))
 
 
-def _recalls(summary: Summary, arm: str, load: Loader) -> dict[Block, dict[int, float]]:
+def _recalls(arm: str, outcomes: Outcomes) -> dict[Block, dict[int, float]]:
     """Return block -> class -> recall in percent."""
     found = {}
-    cells = next((a.cells for a in summary.arms if a.name == arm), ())
-    for cell in cells:
-        made = load(cell.id) if cell.status is Status.FINISHED else None
-        if made is None or not len(made.labels):
-            continue
-        correct = top_k_correct(made.logits, made.labels, k=1)
+    for block, made in outcomes.of_arm(arm).items():
         totals = np.bincount(made.labels)
-        hits = np.bincount(made.labels, weights=correct, minlength=len(totals))
-        found[cell.block] = {
-            int(c): 100.0 * float(hits[c] / totals[c]) for c in np.flatnonzero(totals)
-        }
+        hits = np.bincount(made.labels, weights=made.correct, minlength=len(totals))
+        found[block] = {int(c): 100.0 * float(hits[c] / totals[c]) for c in np.flatnonzero(totals)}
     return found
-
-
-def _class_name(summary: Summary, index: int) -> str:
-    names = summary.plan.dataset.get("class_names") or ()
-    return str(names[index]) if index < len(names) else f"class {index}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.metrics import Metric
@@ -58,13 +58,9 @@ def curves(summary: Summary, records: Mapping[str, TrialRecord], metric: Metric)
 
 
 def curve_panels(
-    summary: Summary,
-    records: Mapping[str, TrialRecord],
-    metric: Metric,
-    colours: Mapping[str, str],
+    found: Sequence[Curve], summary: Summary, metric: Metric, colours: Mapping[str, str]
 ) -> list[str]:
     """Draw one panel per arm on one scale, the baseline's mean in grey behind each."""
-    found = curves(summary, records, metric)
     if not found:
         return []
     means = [i.mean for curve in found for i in curve.epochs.values()]
@@ -77,9 +73,8 @@ def curve_panels(
     return [_panel(c, baseline, metric, colours[c.arm], marks, x, y) for c in found]
 
 
-def curve_table(summary: Summary, records: Mapping[str, TrialRecord], metric: Metric) -> Table:
+def curve_table(found: Sequence[Curve], metric: Metric) -> Table:
     """Return the numbers behind the panels: epochs down, arms across."""
-    found = curves(summary, records, metric)
     epochs = sorted({epoch for curve in found for epoch in curve.epochs})
     stride = -(-len(epochs) // MOST_ROWS) or 1
     chosen = sorted({*epochs[::stride], *epochs[-1:]})

@@ -11,6 +11,8 @@ from orchestrator.stats import ALPHA
 MINUS = "−"
 NONE = "—"
 HARD_SPACE = "\u00a0"
+POINT_SPACE, DIGIT_SPACE = "\u2008", "\u2007"
+"""Spaces as wide as a decimal point and as a digit."""
 
 
 def decimals(half_width: float | None, *, default: int = 1, most: int = 4) -> int:
@@ -87,6 +89,17 @@ def duration(seconds: float | None) -> str:
 def tie(text: str) -> str:
     """Keep `95 %`, `p 0.03` and `n 8` on one line by spaces that do not break."""
     return re.sub(r"(?<=\d) (?=%)|(?<=\b[pn]) (?=[\d<])", HARD_SPACE, text)
+
+
+def digit_spaces(text: str) -> str:
+    """Turn the padding of an aligned number into spaces as wide as digits and points."""
+    text = re.sub(
+        r"(?<![.\d])(\d+)( {2,})(?= ±|$)",
+        lambda found: found[1] + POINT_SPACE + DIGIT_SPACE * (len(found[2]) - 1),
+        text,
+    )
+    text = re.sub(r"(?<=\d) (?=[A-Za-z±])| (?=±)", HARD_SPACE, text)
+    return text.replace(" ", DIGIT_SPACE)
 
 
 def align(texts: Sequence[str]) -> list[str]:

@@ -9,18 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import StoreError
-from orchestrator.records import PlanRecord, TrialRecord
-from orchestrator.report.classes import Loader
+from orchestrator.records import TrialRecord
 from orchestrator.report.formats import to_csv, to_json, to_markdown
 from orchestrator.report.latex import to_latex
+from orchestrator.report.latex_numbers import to_numbers
+from orchestrator.report.outcomes import Loader
 from orchestrator.report.rows import Summary
-from orchestrator.report.summary import summarise
 from orchestrator.store import Store
 
 NAMES = {
     "html": "report.html",
     "markdown": "table.md",
     "latex": "table.tex",
+    "numbers": "numbers.tex",
     "csv": "table.csv",
     "json": "report.json",
 }
@@ -28,6 +29,7 @@ PICTURES = "pictures"
 RENDERERS: Mapping[str, Callable[[Summary], str]] = {
     "markdown": to_markdown,
     "latex": to_latex,
+    "numbers": to_numbers,
     "csv": to_csv,
     "json": to_json,
 }
@@ -40,6 +42,7 @@ class Paths:
     html: Path
     markdown: Path
     latex: Path
+    numbers: Path
     csv: Path
     json: Path
 
@@ -51,33 +54,27 @@ def report_folder(store: Store, sweep: str) -> Path:
 
 
 def write_report(
-    plan: PlanRecord,
+    summary: Summary,
     records: Mapping[str, TrialRecord],
     out_dir: str | Path,
     *,
     predictions: Loader | None = None,
     links: Mapping[str, str] | None = None,
-    metric: str = "",
-    mixed: bool = False,
     pictures: Path | None = None,
 ) -> Paths:
     """Write a sweep's report, each file whole or not at all.
 
     Args:
-        plan: as stored.
+        summary: of the plan and its records.
         records: id -> record of the plan's trials that have one.
         out_dir: made if it is not there.
         predictions: reads a trial's predictions at the plan's epoch.
         links: trial id -> address of its run in the tracking server.
-        metric: another key than the plan's.
-        mixed: compare trials of different code or data all the same.
         pictures: folder of `orchestrator.pictures`, for the page.
 
     Raises:
-        ConfigError: no metric has that key.
         StoreError: a file cannot be written.
     """
-    summary = summarise(plan, records, metric=metric, mixed=mixed)
     folder = Path(out_dir)
     paths = Paths(**{form: folder / name for form, name in NAMES.items()})
     for form in NAMES:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrator.report.rows import Summary
-from orchestrator.stats import PairedDifference, Verdict
+from orchestrator.report.rows import Block, Summary
+from orchestrator.stats import PairedDifference, Verdict, mean_interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,30 @@ def forest_lines(summary: Summary) -> list[Line]:
             label = f"{contrast.arm} − {contrast.reference}"
             lines.append(_line(label, contrast.arm, contrast.difference, contrast.verdict))
     return lines
+
+
+def untested_line(
+    label: str, arm: str, one: Mapping[Block, float], other: Mapping[Block, float]
+) -> Line:
+    """Return a row found by looking: paired differences with a t interval and no test.
+
+    Args:
+        label: of the row.
+        arm: whose colour it has.
+        one: block -> value of the arm.
+        other: block -> value of the reference; at least one block is in both.
+    """
+    differences = tuple(value - other[block] for block, value in one.items() if block in other)
+    found = mean_interval(differences)
+    return Line(
+        label=label,
+        arm=arm,
+        mean=found.mean,
+        low=found.low,
+        high=found.high,
+        replicates=differences,
+        called=False,
+    )
 
 
 def _line(

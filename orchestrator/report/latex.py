@@ -1,9 +1,10 @@
-"""The main table as LaTeX: booktabs, notes below, a macro for every number."""
+"""The main table as LaTeX: booktabs, notes below."""
 
 from __future__ import annotations
 
 import unicodedata
 
+from orchestrator.report.digits import DIGIT_SPACE, HARD_SPACE, NONE, POINT_SPACE, digit_spaces
 from orchestrator.report.rows import Summary
 from orchestrator.report.tables import Table, main_table
 
@@ -38,40 +39,30 @@ SPECIAL = {
     "…": r"\dots{}",
     "Δ": r"$\Delta$",
     "µ": r"$\mu$",
-}
-KEYS = {
-    "n": "N",
-    "mean": "Mean",
-    "difference": "Difference",
-    "p": "P",
-    "published": "Published",
-    "params": "Params",
-    "macs": "Macs",
-    "seconds": "Time",
-    "clips_per_s": "Throughput",
+    HARD_SPACE: "~",
+    DIGIT_SPACE: r"\phantom{0}",
+    POINT_SPACE: r"\phantom{.}",
 }
 
 
 def to_latex(summary: Summary) -> str:
-    r"""Return a `table` environment for a document that loads `booktabs`, under pdflatex or later.
+    """Return a `table` environment for a document that loads `booktabs`, under pdflatex or later.
 
-    Every number is a macro, `\arm<letter><column>`, so that a text can quote what the table shows.
+    Cells are padded by spaces as wide as digits, so that decimal points stand under one another.
     """
     table = main_table(summary)
-    lines = [r"% needs \usepackage{booktabs}", f"% {_comment(summary.headline)}"]
-    for i, row in enumerate(table.rows):
-        lines.append(f"% {_comment(row[0])}")
-        for column, cell in zip(table.columns[1:], row[1:], strict=True):
-            lines.append(rf"\newcommand{{\{_macro(i, column.key)}}}{{{escape(cell.strip())}}}")
-    heads = [escape(f"{c.title} ({c.unit})" if c.unit else c.title) for c in table.columns]
-    lines += [
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        f"% {comment(summary.headline)}",
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{escape(summary.plan.question)}}}",
         rf"\label{{tab:{_label(summary.plan.sweep)}}}",
-        rf"\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}",
+        r"\footnotesize",
+        r"\setlength{\tabcolsep}{2.5pt}",
+        rf"\begin{{tabular}}{{@{{}}l{'r' * (len(table.columns) - 1)}@{{}}}}",
         r"\toprule",
-        " & ".join(heads) + r" \\",
+        *_heads(table),
         r"\midrule",
         *_rows(table),
         r"\bottomrule",
@@ -91,14 +82,36 @@ def escape(text: str) -> str:
     return "".join(_character(character) for character in text)
 
 
+def comment(text: str) -> str:
+    """Return text on one line, as a comment needs it."""
+    return " ".join(text.split())
+
+
+def _heads(table: Table) -> list[str]:
+    """Return two lines of heads: titles above units, or a title of two words above itself."""
+    upper, lower = [], []
+    for column in table.columns:
+        first, _, second = column.title.partition(" ")
+        upper.append(column.title if column.unit else first)
+        lower.append(column.unit or second)
+    rows = [upper, lower] if any(lower) else [upper]
+    return [" & ".join(map(escape, row)) + r" \\" for row in rows]
+
+
+def _cell(text: str) -> str:
+    """Keep the padding of a plain number; one with a unit of its own needs none."""
+    plain = not any(character.isalpha() for character in text) and text.strip() != NONE
+    return escape(digit_spaces(text) if plain else HARD_SPACE.join(text.split()))
+
+
 def _rows(table: Table) -> list[str]:
     lines = []
     for i, row in enumerate(table.rows):
         cells = [escape(row[0])]
-        for column in table.columns[1:]:
-            macro = rf"\{_macro(i, column.key)}"
+        for column, text in zip(table.columns[1:], row[1:], strict=True):
+            cell = _cell(text)
             bold = i == table.best and column.key == "mean"
-            cells.append(rf"\textbf{{{macro}}}" if bold else macro)
+            cells.append(rf"\textbf{{{cell}}}" if bold else cell)
         lines.append(" & ".join(cells) + r" \\")
         if i == table.baseline and i == 0 and len(table.rows) > 1:
             lines.append(r"\midrule")
@@ -107,15 +120,6 @@ def _rows(table: Table) -> list[str]:
 
 def _all_notes(summary: Summary, table: Table) -> list[str]:
     return [*([] if summary.complete else [summary.headline]), *table.notes]
-
-
-def _macro(index: int, key: str) -> str:
-    letters = ""
-    index += 1
-    while index:
-        index, rest = divmod(index - 1, 26)
-        letters = chr(ord("A") + rest) + letters
-    return f"arm{letters}{KEYS[key]}"
 
 
 def _character(character: str) -> str:
@@ -146,10 +150,6 @@ def _character(character: str) -> str:
         return rf"$\{letter}$"
     plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
     return plain or "?"
-
-
-def _comment(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _label(text: str) -> str:

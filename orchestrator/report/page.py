@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,14 +13,23 @@ from orchestrator.metrics import METRICS
 from orchestrator.pictures.shelf import Picture, read_pictures
 from orchestrator.records import TrialRecord
 from orchestrator.report import svg, trust
-from orchestrator.report.classes import ClassChanges, Loader, class_changes
-from orchestrator.report.curves_plot import curve_panels, curve_table
-from orchestrator.report.digits import HARD_SPACE, duration, quantity, tie
+from orchestrator.report.classes import ClassChanges, class_changes
+from orchestrator.report.confusion import (
+    ConfusionChange,
+    arm_confusions,
+    confusion_change,
+    flipped_clips,
+)
+from orchestrator.report.confusion_plot import MOST_CLASSES, confusion_plot
+from orchestrator.report.cost_plot import cost_plots
+from orchestrator.report.curves_plot import curve_panels, curve_table, curves
+from orchestrator.report.digits import digit_spaces, duration, quantity, tie
 from orchestrator.report.dose_plot import dose_plot
 from orchestrator.report.forest import forest_lines
 from orchestrator.report.forest_plot import forest_plot
 from orchestrator.report.interaction_plot import interaction_plot
 from orchestrator.report.notes import gap_text, paired_over
+from orchestrator.report.outcomes import Loader, Outcomes
 from orchestrator.report.rows import Summary
 from orchestrator.report.tables import CALLED_MARK, main_table, replicates_of, secondary_table
 from orchestrator.report.trend import pattern_sentence
@@ -30,7 +38,6 @@ from orchestrator.report.words import unit_of_difference
 MOST_SENTENCES = 12
 MOST_CLASS_CONTRASTS = 4
 MOST_PANELS = 12
-POINT, DIGIT = "\u2008", "\u2007"
 
 
 def render_page(
@@ -54,6 +61,7 @@ def render_page(
     plan, metric = summary.plan, summary.metric
     colours = svg.colours([arm.name for arm in summary.arms], plan.baseline)
     train_loss = METRICS["train/loss"]
+    learned, fitted = (curves(summary, records, key) for key in (metric, train_loss))
     return template.render(
         summary=summary,
         plan=plan,
@@ -80,10 +88,11 @@ def render_page(
         dose=Markup(dose_plot(summary, colours)),
         interaction=Markup(interaction_plot(summary, colours)),
         pattern=pattern_sentence(summary),
-        curves=[Markup(panel) for panel in curve_panels(summary, records, metric, colours)],
-        curve_table=curve_table(summary, records, metric),
-        losses=[Markup(panel) for panel in curve_panels(summary, records, train_loss, colours)],
-        classes=[(c, Markup(_class_plot(c, colours))) for c in _classes(summary, predictions)],
+        costs=[Markup(plot) for plot in cost_plots(summary, records, colours)],
+        curves=[Markup(panel) for panel in curve_panels(learned, summary, metric, colours)],
+        curve_table=curve_table(learned, metric),
+        losses=[Markup(panel) for panel in curve_panels(fitted, summary, train_loss, colours)],
+        **_differing(summary, Outcomes(summary, predictions or _nothing), colours),
         pictures=_pictures(pictures),
         data=trust.data_facts(summary, records),
         environment=trust.environment_facts(summary, records),
@@ -107,15 +116,11 @@ def _environment() -> Environment:
 
 
 def _aligned(text: str) -> Markup:
-    """Turn the padding of an aligned number into spaces as wide as digits and points."""
-    text = re.sub(
-        r"(?<![.\d])(\d+)( {2,})(?= ±|$)",
-        lambda found: found[1] + POINT + DIGIT * (len(found[2]) - 1),
-        text,
-    )
-    text = re.sub(r"(?<=\d) (?=[A-Za-z±])| (?=±)", HARD_SPACE, text).replace(" ", DIGIT)
+    """Write an aligned number so that it stays aligned."""
     return Markup(
-        str(escape(text)).replace(CALLED_MARK, f'<span class="star">{CALLED_MARK}</span>')
+        str(escape(digit_spaces(text))).replace(
+            CALLED_MARK, f'<span class="star">{CALLED_MARK}</span>'
+        )
     )
 
 
@@ -124,11 +129,29 @@ def _safe_links(links: Mapping[str, str]) -> dict[str, str]:
     return {trial: link for trial, link in links.items() if link.startswith(allowed)}
 
 
-def _classes(summary: Summary, load: Loader | None) -> list[ClassChanges]:
-    if load is None:
-        return []
-    found = (class_changes(summary, c, load) for c in summary.contrasts[:MOST_CLASS_CONTRASTS])
-    return [changes for changes in found if changes is not None]
+def _differing(
+    summary: Summary, outcomes: Outcomes, colours: Mapping[str, str]
+) -> dict[str, object]:
+    """Return what the section on classes and clips shows."""
+    contrasts = summary.contrasts
+    found = (class_changes(summary, c, outcomes) for c in contrasts[:MOST_CLASS_CONTRASTS])
+    classes = [changes for changes in found if changes is not None]
+    confused = confusion_change(summary, contrasts[0], outcomes) if contrasts else None
+    matrices = arm_confusions(summary, outcomes, most_classes=MOST_CLASSES, most_arms=MOST_PANELS)
+    return {
+        "classes": [(changes, Markup(_class_plot(changes, colours))) for changes in classes],
+        "confused": confused,
+        "confused_plot": Markup(_confused_plot(confused, colours)) if confused else "",
+        "flipped": flipped_clips(summary, contrasts[0], outcomes) if contrasts else None,
+        "matrices": [
+            Markup(confusion_plot(summary, arm, counts, colour=colours[arm]))
+            for arm, counts in matrices.items()
+        ],
+    }
+
+
+def _nothing(trial_id: str) -> None:
+    """Load no predictions."""
 
 
 def _pictures(folder: Path | None) -> list[tuple[Picture, str]]:
@@ -149,4 +172,16 @@ def _class_plot(changes: ClassChanges, colours: Mapping[str, str]) -> str:
         title=f"change of recall, {contrast.arm} minus {contrast.reference}",
         unit="points",
         sign=1,
+    )
+
+
+def _confused_plot(changes: ConfusionChange, colours: Mapping[str, str]) -> str:
+    contrast = changes.contrast
+    return forest_plot(
+        changes.lines,
+        colours=colours,
+        title=f"change of the share of a class's clips taken for another, "
+        f"{contrast.arm} minus {contrast.reference}",
+        unit="points",
+        sign=-1,
     )

@@ -94,6 +94,14 @@ def polygon(points: Iterable[tuple[float, float]], *, colour: str, kind: str = "
     return f'<polygon points="{joined}" class="{kind}" style="fill:{colour}"/>'
 
 
+def cell(x: float, y: float, size: float, *, colour: str, opacity: float) -> str:
+    """Return a square of a heat map."""
+    return (
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{size:g}" height="{size:g}" '
+        f'fill-opacity="{opacity:.3g}" style="fill:{colour}"/>'
+    )
+
+
 def group(body: Iterable[str], *, title: str) -> str:
     """Return elements with a tooltip."""
     return f"<g><title>{escape(title)}</title>{''.join(body)}</g>"

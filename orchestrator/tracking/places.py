@@ -15,14 +15,14 @@ from orchestrator.store import Store
 from orchestrator.tracking.views import FORMAT, digest
 
 ENVIRONMENT = "MLFLOW_TRACKING_URI"
-_SQLITE = "sqlite:///"
+SQLITE = "sqlite:///"
 SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
 
 
 def default_uri(store: Store) -> str:
     """Return SQLite inside a local store; empty where the store is on no disk."""
     folder = store.local_path
-    return "" if folder is None else f"{_SQLITE}{folder / 'mlflow.db'}"
+    return "" if folder is None else f"{SQLITE}{folder / 'mlflow.db'}"
 
 
 def resolve_uri(flag: str, environment: Mapping[str, str], store: Store) -> str:
@@ -36,13 +36,21 @@ def resolve_uri(flag: str, environment: Mapping[str, str], store: Store) -> str:
     Raises:
         ConfigError: it is no address that MLflow could use.
     """
-    uri = flag or environment.get(ENVIRONMENT, "") or default_uri(store)
+    return checked_uri(flag or environment.get(ENVIRONMENT, "") or default_uri(store))
+
+
+def checked_uri(uri: str) -> str:
+    """Return a tracking address as it was given; an empty one is none.
+
+    Raises:
+        ConfigError: it is no address that MLflow could use.
+    """
     if re.match(r"[\w.-]+:\d+(/|$)", uri):
         raise ConfigError(f"the tracking address {uri!r} lacks its scheme; write 'http://{uri}'")
     if uri and "://" not in uri and uri != "databricks":
         raise ConfigError(
             f"the tracking address {uri!r} is a folder, where MLflow no longer keeps runs; write "
-            f"'{_SQLITE}{os.path.abspath(uri)}/mlflow.db' or the address of a server"
+            f"'{SQLITE}{os.path.abspath(uri)}/mlflow.db' or the address of a server"
         )
     scheme = uri.partition(":")[0].partition("+")[0]
     if uri and scheme not in SCHEMES:
@@ -51,9 +59,29 @@ def resolve_uri(flag: str, environment: Mapping[str, str], store: Store) -> str:
 
 
 def artifact_root(uri: str, store: Store) -> str | None:
-    """Return where a database's artifacts go; None where a server decides."""
-    is_server = uri.startswith(("http://", "https://", "databricks"))
-    return None if is_server else store.files.where("mlartifacts")
+    """Return where a database's artifacts go; None where a server decides.
+
+    Beside a SQLite file, so that file and folder are a view that outlives the store; in the store
+    for any other database.
+    """
+    if uri.startswith(("http://", "https://", "databricks")):
+        return None
+    if uri.startswith(SQLITE) and uri != default_uri(store):
+        return str(Path(uri.removeprefix(SQLITE)).absolute().parent / "mlartifacts")
+    return store.files.where("mlartifacts")
+
+
+def run_address(uri: str, experiment: str, run: str) -> str:
+    """Return the address of a run's page; empty where no server shows pages.
+
+    Args:
+        uri: of the server.
+        experiment: its id there.
+        run: its id there.
+    """
+    if not uri.startswith(("http://", "https://")):
+        return ""
+    return f"{uri.rstrip('/')}/#/experiments/{experiment}/runs/{run}"
 
 
 def is_synced(plan: PlanRecord, *, store: Store, tracking_uri: str) -> bool:
@@ -93,10 +121,10 @@ def _note(plan: PlanRecord, seen: Mapping[str, str], tracking_uri: str) -> bytes
 
 def _database(tracking_uri: str) -> str:
     """Identify a SQLite file, so that a new one of the same name is not taken for it."""
-    if not tracking_uri.startswith(_SQLITE):
+    if not tracking_uri.startswith(SQLITE):
         return ""
     try:
-        stat = os.stat(Path(tracking_uri.removeprefix(_SQLITE)))
+        stat = os.stat(Path(tracking_uri.removeprefix(SQLITE)))
     except FileNotFoundError:
         return "missing"
     return f"{stat.st_dev}-{stat.st_ino}"

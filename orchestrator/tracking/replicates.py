@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from orchestrator.metrics import keys
 from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
+from orchestrator.store import forms
 from orchestrator.tracking.views import (
     MAX_DATASET_DIGEST,
     SWEEP,
@@ -22,6 +23,9 @@ from orchestrator.tracking.views import (
     to_ms,
 )
 
+RECORD = "record.json"
+"""The artifact that holds all of a trial's record."""
+
 _STATUS = {
     Status.RUNNING: "RUNNING",
     Status.FINISHED: "FINISHED",
@@ -34,8 +38,18 @@ def parent_of(plan: PlanRecord, trial: TrialKey) -> Key:
     return SWEEP if trial in plan.prerequisites else ("arm", trial.arm)
 
 
-def replicate_view(plan: PlanRecord, trial: TrialKey, record: TrialRecord, store: str) -> RunView:
-    """Show one trial as a replicate of one arm."""
+def replicate_view(
+    plan: PlanRecord, trial: TrialKey, record: TrialRecord, store: str, *, over: bool
+) -> RunView:
+    """Show one trial as a replicate of one arm.
+
+    Args:
+        plan: the sweep.
+        trial: which of its cells.
+        record: what came out.
+        store: its address, shown as a tag.
+        over: nobody trains it now, so the record is uploaded too: a report needs nothing else.
+    """
     started = started_ms(record)
     ended = ended_ms(record) if record.status is not Status.RUNNING else None
     epochs = _epochs(record, started or 0)
@@ -79,7 +93,10 @@ def replicate_view(plan: PlanRecord, trial: TrialKey, record: TrialRecord, store
             for key, value in finals.items()
         ),
         dataset=_dataset(record),
-        texts={f"error-attempt-{attempt}.txt": record.error} if error else {},
+        texts={
+            **({f"error-attempt-{attempt}.txt": record.error} if error else {}),
+            **({RECORD: forms.dump(record.to_json()).decode()} if over else {}),
+        },
     )
 
 

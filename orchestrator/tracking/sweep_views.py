@@ -29,6 +29,9 @@ from orchestrator.tracking.views import (
     to_ms,
 )
 
+PLAN = "plan.json"
+"""The artifact that holds all of a sweep's plan."""
+
 Records = Mapping[str, TrialRecord]
 Summary = Mapping[str, Mapping[str, float]]
 
@@ -77,14 +80,15 @@ def drafts(
     for trial in plan.all_trials:
         record = records.get(trial.id)
         if record is not None:
+            over = final or record.status is not Status.RUNNING
 
-            def shown(trial: TrialKey = trial, record: TrialRecord = record) -> RunView:
-                return replicate_view(plan, trial, record, store)
+            def shown(trial=trial, record=record, over=over) -> RunView:
+                return replicate_view(plan, trial, record, store, over=over)
 
             yield Draft(
                 key=("replicate", trial.arm, trial.id),
                 parent=parent_of(plan, trial),
-                inputs=(plan, record),
+                inputs=(plan, record, over),
                 build=shown,
             )
 
@@ -111,7 +115,7 @@ def _sweep(
                 TAG + "declared_at": plan.declared_at,
             }
         ),
-        texts={"plan.json": json.dumps(plan.to_json(), indent=1)},
+        texts={PLAN: json.dumps(plan.to_json(), indent=1)},
     )
     return _with_progress(view, records, {}, final)
 

@@ -20,7 +20,7 @@ from orchestrator.errors import TrackingError
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.store import Store
 from orchestrator.store.locks import LockHeld, flock
-from orchestrator.tracking.places import artifact_root
+from orchestrator.tracking.places import artifact_root, run_address
 from orchestrator.tracking.sweep_views import Summary, drafts
 from orchestrator.tracking.uploads import IN_PLAN_TAG, REPORT_TAG, Shown, key_of, state_of, upload
 from orchestrator.tracking.views import SWEEP, Draft, Key, view_digest
@@ -155,11 +155,14 @@ class Tracker:
         Raises:
             TrackingError: the server does not answer.
         """
-        if not self.tracking_uri.startswith(("http://", "https://")):
+        if not run_address(self.tracking_uri, "", ""):
             return {}
         shown = self._find(plan.sweep)
-        base = f"{self.tracking_uri.rstrip('/')}/#/experiments/{shown.experiment}/runs"
-        return {key[2]: f"{base}/{r.id}" for key, r in shown.runs.items() if key[0] == "replicate"}
+        return {
+            key[2]: run_address(self.tracking_uri, shown.experiment, run.id)
+            for key, run in shown.runs.items()
+            if key[0] == "replicate"
+        }
 
     def _connect(self) -> Server:
         if not self.tracking_uri:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the views change, so that runs shown by an older version are brought up to date."""
 
 TAG = "orchestrator."

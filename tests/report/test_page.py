@@ -9,9 +9,10 @@ from report_examples import make_plan, make_predictions, make_record, make_recor
 
 from orchestrator.records import ArmRecord, Status
 from orchestrator.report.classes import class_changes
-from orchestrator.report.curves_plot import curve_table
+from orchestrator.report.curves_plot import curve_table, curves
 from orchestrator.report.dose_plot import doses
 from orchestrator.report.interaction_plot import interaction_sentence
+from orchestrator.report.outcomes import Outcomes
 from orchestrator.report.page import render_page
 from orchestrator.report.summary import summarise
 
@@ -169,7 +170,7 @@ def test_two_by_two_design_gets_its_interaction():
 def test_numbers_behind_the_curves_are_those_of_the_records():
     plan, records = study()
     summary = summarise(plan, records)
-    table = curve_table(summary, records, summary.metric)
+    table = curve_table(curves(summary, records, summary.metric), summary.metric)
     assert [column.title for column in table.columns[1:]] == [arm.name for arm in plan.arms]
     assert [row[0] for row in table.rows] == [str(epoch) for epoch in range(1, 21)]
     final = summary.arms[2].measures["val/top1"].interval.mean
@@ -179,7 +180,7 @@ def test_numbers_behind_the_curves_are_those_of_the_records():
 def test_class_changes_are_paired_and_sorted_by_size():
     plan, records = study()
     summary = summarise(plan, records)
-    found = class_changes(summary, summary.contrasts[1], make_predictions)
+    found = class_changes(summary, summary.contrasts[1], Outcomes(summary, make_predictions))
     assert found.num_classes == 8 and len(found.lines) == 8
     sizes = [abs(line.mean) for line in found.lines]
     assert sizes == sorted(sizes, reverse=True)
@@ -198,4 +199,5 @@ def test_class_changes_are_paired_and_sorted_by_size():
 def test_class_changes_without_predictions_are_none():
     plan, records = study()
     summary = summarise(plan, records)
-    assert class_changes(summary, summary.contrasts[0], lambda trial: None) is None
+    nothing = Outcomes(summary, lambda trial: None)
+    assert class_changes(summary, summary.contrasts[0], nothing) is None

@@ -4,16 +4,22 @@ import csv
 import dataclasses
 import io
 import json
+import re
 import shutil
 import subprocess
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from report_examples import make_plan, make_record, make_records
 
 from orchestrator.records import ArmRecord, Status
+from orchestrator.report.digits import p_text
 from orchestrator.report.formats import to_csv, to_json, to_markdown
 from orchestrator.report.latex import escape, to_latex
+from orchestrator.report.latex_numbers import to_numbers, words
 from orchestrator.report.summary import summarise
+from orchestrator.report.tables import main_table
 from orchestrator.report.text import render_text
 
 TOP1 = {
@@ -143,32 +149,101 @@ def test_latex_escapes_every_special_character():
     assert escape("Ω é 中") == r"$\Omega$ e ?"
 
 
-def test_latex_has_a_macro_for_every_number_and_uses_each():
+def test_latex_table_shows_the_numbers_of_the_text_and_the_called_best_in_bold():
     text = to_latex(golden_study())
-    names = [line.split("{")[1].rstrip("}") for line in text.splitlines() if "newcommand" in line]
-    assert len(names) == len(set(names)) > 20
-    body = text[text.index(r"\toprule") :]
-    assert all(name in body for name in names)
-    assert all(name[1:].isalpha() for name in names)
-    assert r"\textbf{\armBMean}" in body
+    assert r"\textbf{" in text and "newcommand" not in text
+    table = main_table(golden_study())
+    rows = [line for line in text.splitlines() if line.startswith(("no adaptor", "$\\lambda$"))]
+    for line, row in zip(rows, table.rows, strict=True):
+        shown = re.sub(r"\\phantom\{.\}|\\textbf|[~{}$ ]|\\\\", "", line)
+        plain = [re.sub(r"\s", "", escape(cell)) for cell in row]
+        assert shown == "&".join(re.sub(r"[{}$]", "", cell) for cell in plain)
+
+
+def macros(summary):
+    found = re.findall(r"\\newcommand\{\\(\w+)\}\{(.*)\}$", to_numbers(summary), re.MULTILINE)
+    assert len(found) == len(dict(found)) == to_numbers(summary).count("newcommand")
+    return dict(found)
+
+
+def test_every_number_has_a_macro_of_letters_named_by_sweep_arm_and_metric():
+    summary = golden_study()
+    found = macros(summary)
+    assert all(name.isascii() and name.isalpha() for name in found)
+    start = "AdaptorLambdaDemoLambdaZeroPointZeroOneTopOne"
+    mean = summary.arms[1].measures["val/top1"].interval
+    assert float(found[f"{start}Mean"]) == pytest.approx(mean.mean, abs=0.5 * mean.half_width)
+    assert found[f"{start}N"] == str(mean.n)
+    difference = summary.contrasts[0].difference
+    shown = found[f"{start}Difference"].replace(r"\ensuremath{+}", "")
+    assert float(shown) == pytest.approx(difference.mean, abs=0.5 * difference.half_width)
+    assert found[f"{start}P"] == p_text(difference.p_value)
+    assert found[f"{start}AdjustedP"] == p_text(summary.contrasts[0].adjusted_p)
+    for key in ("Low", "High", "HalfWidth", "DifferenceLow", "DifferenceHigh"):
+        assert f"{start}{key}" in found
+    assert not any("NoAdaptor" in name and "Difference" in name for name in found)
+
+
+def test_arms_that_letters_cannot_tell_apart_keep_macros_of_their_own():
+    plan = make_plan((ArmRecord(name="λ=1"), ArmRecord(name="lambda 1"), ArmRecord(name="λ 1")))
+    found = macros(summarise(plan, make_records(plan)))
+    assert {"AdaptorLambdaDemoLambdaOneTopOneMean" + "Too" * i for i in range(3)} <= set(found)
+
+
+def test_added_arm_renames_no_macro():
+    few, many = make_plan(("a", "λ=0.1")), make_plan(("a", "λ=0.01", "λ=0.1"))
+    one, other = (macros(summarise(plan, make_records(plan))) for plan in (few, many))
+    assert one.keys() < other.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("λ=0.1", "LambdaZeroPointOne"),
+        ("−0.5 dB", "MinusZeroPointFiveDB"),
+        ("val/top-1", "ValTopOne"),
+        ("DATAR + mixup, 50 %", "DATARPlusMixupFiveZeroPercent"),
+        ("Müller é", "MullerE"),
+        ("Ω2", "OmegaTwo"),
+    ],
+)
+def test_macro_words_are_letters(name, expected):
+    assert words(name) == expected
+
+
+@given(st.text(max_size=30))
+def test_macro_words_of_any_name_are_ascii_letters(name):
+    assert re.fullmatch("[A-Za-z]*", words(name))
 
 
 def test_latex_compiles(tmp_path):
     if shutil.which("pdflatex") is None:
         pytest.skip("pdflatex is not installed")
-    odd = make_plan((ArmRecord(name="50 % & λ_1 ~^\\"), ArmRecord(name="{x} #2 $")))
-    tables = to_latex(golden_study()), to_latex(summarise(odd, make_records(odd)))
-    for i, table in enumerate(tables):
-        source = tmp_path / f"table{i}.tex"
-        head = r"\documentclass{article}\usepackage{booktabs}\begin{document}"
-        source.write_text(f"{head}\n{table}\n\\end{{document}}\n", encoding="utf-8")
-        done = subprocess.run(
-            ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", source.name],
-            cwd=tmp_path,
-            capture_output=True,
-            timeout=60,
+    odd = make_plan((ArmRecord(name="50 % & λ_1 ~^\\"), ArmRecord(name="{x} #2 $")), sweep="odd")
+    summaries = golden_study(), summarise(odd, make_records(odd))
+    numbers = [to_numbers(summary) for summary in summaries]
+    used = [f"\\{name}, $\\{name}$\\par" for summary in summaries for name in macros(summary)]
+    source = "\n".join(
+        (
+            r"\documentclass{article}\usepackage{booktabs}",
+            *numbers,
+            r"\begin{document}",
+            *map(to_latex, summaries),
+            *used,
+            r"\end{document}",
         )
-        assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
+    )
+    (tmp_path / "paper.tex").write_text(source, encoding="utf-8")
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=60,
+    )
+    said = done.stdout.decode(errors="replace")
+    assert done.returncode == 0, said[-2000:]
+    assert "Missing character" not in said and "Overfull" not in said
+    assert (tmp_path / "paper.pdf").stat().st_size > 10_000
 
 
 def test_best_mean_is_not_emphasised_unless_it_is_called():

@@ -1,0 +1,186 @@
+"""Which classes are taken for which, and which clips change sides, from per-clip predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.report.forest import Line, untested_line
+from orchestrator.report.outcomes import Outcome, Outcomes, class_name
+from orchestrator.report.rows import Block, ContrastSummary, Summary
+from orchestrator.report.tables import Column, Table
+
+MOST_CELLS = 8
+MOST_CLIPS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfusionChange:
+    """The confusions that a contrast changes most, largest first.
+
+    Attributes:
+        contrast: whose confusions these are.
+        lines: change of the share of a class's clips that are taken for another, in points.
+        num_cells: how many pairs of classes were confused at all by either arm.
+    """
+
+    contrast: ContrastSummary
+    lines: tuple[Line, ...]
+    num_cells: int
+
+
+@dataclass(kw_only=True)
+class _Flips:
+    """How often a clip went from wrong to right, and back."""
+
+    clip: str
+    label: int
+    pairs: int = 0
+    gained: int = 0
+    lost: int = 0
+
+
+def confusion(outcome: Outcome, num_classes: int) -> NDArray[np.int64]:
+    """Return how many clips of a class (rows) are taken for a class (columns).
+
+    Args:
+        outcome: of one trial.
+        num_classes: rows and columns.
+    """
+    cells = outcome.labels * num_classes + outcome.guesses
+    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return each row in percent of its clips; NaN for a class without clips."""
+    totals = counts.sum(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return 100.0 * counts / totals
+
+
+def confusion_change(
+    summary: Summary, contrast: ContrastSummary, outcomes: Outcomes
+) -> ConfusionChange | None:
+    """Compare row-normalised confusion matrices, paired by block.
+
+    Args:
+        summary: the study.
+        contrast: which two arms.
+        outcomes: of its trials.
+
+    Returns:
+        The off-diagonal cells with the largest mean change; None where nothing is confused or no
+        block has predictions of both arms.
+    """
+    pairs = outcomes.pairs(contrast.arm, contrast.reference)
+    if not pairs:
+        return None
+    size = _num_classes(o for _, *both in pairs for o in both)
+    blocks = [block for block, _, _ in pairs]
+    one = np.stack([shares(confusion(o, size)) for _, o, _ in pairs])
+    other = np.stack([shares(confusion(o, size)) for _, _, o in pairs])
+    seen = np.isfinite(one) & np.isfinite(other)
+    count = seen.sum(axis=0)
+    change = np.where(seen, one - other, 0.0).sum(axis=0) / np.maximum(count, 1)
+    np.fill_diagonal(change, 0.0)
+    confused = (np.where(seen, one + other, 0.0) > 0).any(axis=0) & ~np.eye(size, dtype=bool)
+    # Equal changes stay in the order of the classes, whatever the rounding.
+    order = np.argsort(-np.abs(change.round(9)), axis=None, kind="stable")[:MOST_CELLS]
+    lines = []
+    for row, column in (divmod(int(cell), size) for cell in order):
+        if not change[row, column]:
+            continue
+        label = f"{class_name(summary, row)} → {class_name(summary, column)}"
+        mine = _values(one, seen, blocks, row, column)
+        others = _values(other, seen, blocks, row, column)
+        lines.append(untested_line(label, contrast.arm, mine, others))
+    if not lines:
+        return None
+    return ConfusionChange(contrast=contrast, lines=tuple(lines), num_cells=int(confused.sum()))
+
+
+def arm_confusions(
+    summary: Summary, outcomes: Outcomes, *, most_classes: int, most_arms: int
+) -> dict[str, NDArray[np.int64]]:
+    """Return arm -> confusion counts over its finished trials; empty with too many classes.
+
+    Args:
+        summary: the study.
+        outcomes: of its trials.
+        most_classes: larger matrices are not readable.
+        most_arms: the first arms of the plan, so that a page stays small.
+    """
+    found = {}
+    for arm in summary.arms[:most_arms]:
+        mine = outcomes.of_arm(arm.name).values()
+        size = _num_classes(mine)
+        if not mine or size > most_classes:
+            continue
+        found[arm.name] = sum((confusion(o, size) for o in mine), np.zeros((size, size), np.int64))
+    return found
+
+
+def flipped_clips(summary: Summary, contrast: ContrastSummary, outcomes: Outcomes) -> Table | None:
+    """Return the clips that a contrast turned from wrong to right or back in most pairs.
+
+    Clips are ordered by how far the flips go one way, then by how many there are: a clip that
+    flips as often forth as back tells of the seeds and not of the arm.
+
+    Args:
+        summary: the study.
+        contrast: which two arms.
+        outcomes: of its trials.
+
+    Returns:
+        Clip, class, pairs, flips either way; None where no clip flipped.
+    """
+    tally: dict[str, _Flips] = {}
+    for _, one, other in outcomes.pairs(contrast.arm, contrast.reference):
+        before = dict(zip(other.clip_ids, other.correct.tolist(), strict=True))
+        rows = zip(one.clip_ids, one.labels.tolist(), one.correct.tolist(), strict=True)
+        for clip, label, right in rows:
+            if clip in before:
+                counts = tally.setdefault(clip, _Flips(clip=clip, label=label))
+                counts.pairs += 1
+                counts.gained += right and not before[clip]
+                counts.lost += before[clip] and not right
+    flipped = [counts for counts in tally.values() if counts.gained or counts.lost]
+    if not flipped:
+        return None
+    flipped.sort(key=lambda c: (-abs(c.gained - c.lost), -(c.gained + c.lost), c.clip))
+    columns = ("clip", "class", "pairs", "wrong → right", "right → wrong")
+    return Table(
+        columns=tuple(Column(key=title, title=title) for title in columns),
+        rows=tuple(
+            (c.clip, class_name(summary, c.label), *map(str, (c.pairs, c.gained, c.lost)))
+            for c in flipped[:MOST_CLIPS]
+        ),
+        baseline=-1,
+        best=-1,
+        notes=(
+            f"{len(flipped)} of {len(tally)} held-out clips flipped in at least one pair of "
+            f"trials, from {contrast.reference} to {contrast.arm}; those that flipped one way in "
+            "most pairs come first. They were chosen by looking: listen to them, conclude nothing.",
+        ),
+    )
+
+
+def _num_classes(outcomes: Iterable[Outcome]) -> int:
+    return max((outcome.num_classes for outcome in outcomes), default=0)
+
+
+def _values(
+    stacked: NDArray[np.float64],
+    seen: NDArray[np.bool_],
+    blocks: list[Block],
+    row: int,
+    column: int,
+) -> Mapping[Block, float]:
+    return {
+        block: float(stacked[i, row, column])
+        for i, block in enumerate(blocks)
+        if seen[i, row, column]
+    }

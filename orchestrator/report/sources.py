@@ -1,0 +1,109 @@
+"""Where a report's plan and records come from: a store, or a tracking server alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from orchestrator.records import PlanRecord, TrialRecord
+from orchestrator.report.files import PICTURES, report_folder
+from orchestrator.report.outcomes import Loader
+from orchestrator.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """All that a sweep's report is made of.
+
+    Attributes:
+        plan: as declared.
+        records: trial id -> record, of the trials that have one.
+        folder: where the report goes unless told otherwise.
+        predictions: reads a trial's predictions at the plan's epoch; None where there are none.
+        pictures: folder of `orchestrator.pictures`; None where there are none.
+        links: trial id -> address of its run.
+    """
+
+    plan: PlanRecord
+    records: Mapping[str, TrialRecord]
+    folder: Path
+    predictions: Loader | None = None
+    pictures: Path | None = None
+    links: Mapping[str, str] | None = None
+
+
+class Source(Protocol):
+    """Sweeps that can be reported."""
+
+    place: str
+
+    def sweeps(self) -> list[str]:
+        """Return their names."""
+        ...
+
+    def material(self, sweep: str) -> Material:
+        """Return what is known of one of them."""
+        ...
+
+
+class FromStore:
+    """A store, with predictions and pictures.
+
+    Args:
+        address: folder or URI.
+
+    Raises:
+        StoreError: there is none.
+    """
+
+    def __init__(self, address: str):
+        self.place = address
+        self._store = Store.open(address, create=False)
+
+    def sweeps(self) -> list[str]:
+        """Return the names of the stored sweeps."""
+        return self._store.sweeps()
+
+    def material(self, sweep: str) -> Material:
+        """Return a stored sweep."""
+        store = self._store
+        plan = store.require_plan(sweep)
+        which = "best" if plan.selection == "best" else "last"
+        folder = report_folder(store, sweep)
+        return Material(
+            plan=plan,
+            records=store.read_records(key.id for key in plan.trials),
+            folder=folder,
+            predictions=lambda trial_id: store.read_predictions(trial_id, which),
+            pictures=folder / PICTURES,
+        )
+
+
+class FromMlflow:
+    """A tracking server. It has no predictions, so that a page made of it names no classes.
+
+    Args:
+        uri: its address.
+
+    Raises:
+        ConfigError: it is no address.
+        TrackingError: it does not answer.
+    """
+
+    def __init__(self, uri: str):
+        from orchestrator.tracking.reader import Reader  # a report from a store needs no mlflow
+
+        self.place = uri
+        self._reader = Reader(uri)
+
+    def sweeps(self) -> list[str]:
+        """Return the names of the sweeps that the server shows."""
+        return self._reader.sweeps()
+
+    def material(self, sweep: str) -> Material:
+        """Return a sweep as it was uploaded."""
+        study = self._reader.study(sweep)
+        folder = Path("report") / sweep
+        return Material(plan=study.plan, records=study.records, folder=folder, links=study.links)

@@ -1,0 +1,141 @@
+"""Read sweeps back from a tracking server, for a report where the store is not at hand."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.errors import ConfigError, TrackingError
+from orchestrator.records import EpochRecord, PlanRecord, Status, TrialRecord
+from orchestrator.store import forms
+from orchestrator.tracking.mlflow_server import FoundRun, Server
+from orchestrator.tracking.places import SQLITE, checked_uri, run_address
+from orchestrator.tracking.replicates import RECORD
+from orchestrator.tracking.sweep_views import PLAN
+from orchestrator.tracking.uploads import key_of, state_of
+from orchestrator.tracking.views import SWEEP, TAG, Key
+
+_PER_PAGE = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What a server shows of a sweep.
+
+    Attributes:
+        plan: as declared.
+        records: trial id -> record.
+        links: trial id -> address of its run's page, where a server shows pages.
+    """
+
+    plan: PlanRecord
+    records: Mapping[str, TrialRecord]
+    links: Mapping[str, str]
+
+
+class Reader(Server):
+    """A tracking server that is only read.
+
+    Args:
+        uri: its address, for example `sqlite:////data/mlflow.db` or `http://host:5000`.
+
+    Raises:
+        ConfigError: it is no address, or a SQLite file that is not there.
+        TrackingError: the server does not answer.
+    """
+
+    def __init__(self, uri: str):
+        path = checked_uri(uri).removeprefix(SQLITE)
+        if path != uri and not os.path.isfile(path):
+            # MLflow would make an empty one.
+            raise ConfigError(f"there is no database {path!r}; give the address of a sweep's runs")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        super().__init__(uri, None)
+
+    def sweeps(self) -> list[str]:
+        """Return the names of the sweeps that have been shown, sorted."""
+        with self._speaking():
+            experiments = self._client.search_experiments(max_results=_PER_PAGE)
+            found = list(experiments)
+            while experiments.token:
+                experiments = self._client.search_experiments(
+                    max_results=_PER_PAGE, page_token=experiments.token
+                )
+                found += experiments
+            names, token = set(), None
+            while True:
+                page = self._client.search_runs(
+                    [experiment.experiment_id for experiment in found],
+                    filter_string=f"tags.`{TAG}kind` = 'sweep'",
+                    max_results=_PER_PAGE,
+                    page_token=token,
+                )
+                names |= {run.data.tags[f"{TAG}sweep"] for run in page}
+                token = page.token
+                if not token:
+                    return sorted(names)
+
+    def study(self, sweep: str) -> Study:
+        """Return what was shown of a sweep.
+
+        Args:
+            sweep: one of `sweeps`.
+
+        Raises:
+            StoreError: what was uploaded is damaged or newer than this version.
+            TrackingError: the server does not answer, or shows a trial without its record.
+        """
+        with self._speaking():
+            experiment = self._client.get_experiment_by_name(sweep)
+        if experiment is None:
+            raise TrackingError(f"sweep {sweep} is not on {self.uri}")
+        runs: dict[Key, FoundRun] = {}
+        # Of two runs that racing uploads made, the first is the one that is kept.
+        for run in sorted(
+            self.runs(experiment.experiment_id), key=lambda run: (run.started_ms, run.id)
+        ):
+            runs.setdefault(key_of(run.tags) or (), run)
+        if SWEEP not in runs:
+            raise TrackingError(f"sweep {sweep} is not on {self.uri}")
+        where = f"{PLAN} of sweep {sweep} on {self.uri}"
+        plan = forms.parse_plan(self._read(runs[SWEEP], PLAN), where=where)
+        mine = {key[2]: run for key, run in runs.items() if key and key[0] == "replicate"}
+        links = {
+            trial: run_address(self.uri, experiment.experiment_id, run.id)
+            for trial, run in mine.items()
+        }
+        return Study(
+            plan=plan,
+            records={
+                trial.id: self._record(trial.id, mine[trial.id], sweep)
+                for trial in plan.trials
+                if trial.id in mine
+            },
+            links={trial: link for trial, link in links.items() if link},
+        )
+
+    def _record(self, trial: str, run: FoundRun, sweep: str) -> TrialRecord:
+        """Return a trial's record; of one that is running no more than how far it is."""
+        status = run.tags.get(f"{TAG}status", "")
+        state = state_of(run)
+        if RECORD in state.get("texts", {}):
+            where = f"{RECORD} of trial {trial} on {self.uri}"
+            record = forms.parse_record(trial, self._read(run, RECORD), where=where)
+            if record.status == status:
+                return record
+        if status != Status.RUNNING:
+            raise TrackingError(
+                f"trial {trial} on {self.uri} has no {RECORD}: it was uploaded by an older "
+                f"version, or not to its end. `python -m orchestrator.sync {sweep} --store STORE "
+                f"--tracking-uri {self.uri}` uploads it from its store."
+            )
+        done = range(1, state.get("epochs", 0) + 1)
+        epochs = tuple(EpochRecord(epoch=epoch, metrics={}) for epoch in done)
+        return TrialRecord(id=trial, status=Status.RUNNING, experiment={}, epochs=epochs)
+
+    def _read(self, run: FoundRun, name: str) -> bytes:
+        with self._speaking(), tempfile.TemporaryDirectory() as folder:
+            return Path(self._client.download_artifacts(run.id, name, folder)).read_bytes()
