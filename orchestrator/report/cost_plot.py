@@ -148,8 +148,9 @@ def _draw(
             svg.text(at, bottom + 19, _short(kind.tick(mark)), anchor="middle", kind="tick")
         )
     caption = f"{kind.title}, log axis (left is cheaper)"
-    middle = (x.start + x.end) / 2
-    parts.append(svg.text(middle, height - 16, caption, anchor="middle", kind="axis"))
+    for i, part in enumerate(svg.wrap(caption, width)):
+        at = height - 22 + 16 * i
+        parts.append(svg.text(width / 2, at, part, anchor="middle", kind="axis"))
     said = f"{metric.title}, {metric.unit}" if metric.unit else metric.title
     parts.append(svg.text(4, 12, said, kind="axis halo"))
     taken: list[Box] = []
