@@ -14,7 +14,10 @@ from orchestrator.report.digits import duration, quantity
 from orchestrator.report.label_places import Box, place_labels
 from orchestrator.report.rows import ArmSummary, Summary
 from orchestrator.report.scale import log_ticks, ticks
-from orchestrator.stats import MeanInterval, mean_interval
+from orchestrator.stats import CONFIDENCE, MeanInterval, mean_interval
+
+MOST_LABELS = 30
+"""More do not fit beside their points; every point has a tooltip and is in the spoken text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,18 +69,20 @@ def against_macs(summary: Summary) -> list[Spent]:
 def against_seconds(summary: Summary, records: Mapping[str, TrialRecord]) -> list[Spent]:
     """Return the arms over device-seconds per trial; empty where they differ by noise alone.
 
-    Times are compared as logarithms. They differ by more than noise where the 95 % t intervals of
-    two arms are apart, which needs two finished trials in each. Seconds on several kinds of
-    device are not comparable, so the result is then empty too.
+    Times are compared as logarithms. They differ by more than noise where the t intervals of two
+    arms are apart, at 95 % for all arms together (Bonferroni), which needs two finished trials in
+    each. Seconds on several kinds of device are not comparable, so the result is then empty too.
     """
-    found, devices = [], set()
-    for arm in _with_numbers(summary):
+    found, devices, certain = [], set(), []
+    arms = _with_numbers(summary)
+    for arm in arms:
         mine = [records[cell.id].cost for cell in arm.cells if _finished(records.get(cell.id))]
         logs = [math.log(c.seconds * c.num_workers) for c in mine if c.seconds > 0]
         devices |= {cost.device for cost in mine}
         if not logs:
             continue
         spread = mean_interval(logs)
+        certain.append(mean_interval(logs, confidence=1 - (1 - CONFIDENCE) / len(arms)))
         found.append(
             Spent(
                 arm=arm.name,
@@ -87,8 +92,8 @@ def against_seconds(summary: Summary, records: Mapping[str, TrialRecord]) -> lis
                 interval=arm.measures[summary.metric.key].interval,
             )
         )
-    lowest = min((item.high for item in found if item.high is not None), default=math.inf)
-    highest = max((item.low for item in found if item.low is not None), default=-math.inf)
+    lowest = min((item.high for item in certain if item.high is not None), default=math.inf)
+    highest = max((item.low for item in certain if item.low is not None), default=-math.inf)
     return found if len(devices) == 1 and lowest < highest else []
 
 
@@ -143,8 +148,9 @@ def _draw(
             svg.text(at, bottom + 19, _short(kind.tick(mark)), anchor="middle", kind="tick")
         )
     caption = f"{kind.title}, log axis (left is cheaper)"
-    middle = (x.start + x.end) / 2
-    parts.append(svg.text(middle, height - 16, caption, anchor="middle", kind="axis"))
+    for i, part in enumerate(svg.wrap(caption, width)):
+        at = height - 22 + 16 * i
+        parts.append(svg.text(width / 2, at, part, anchor="middle", kind="axis"))
     said = f"{metric.title}, {metric.unit}" if metric.unit else metric.title
     parts.append(svg.text(4, 12, said, kind="axis halo"))
     taken: list[Box] = []
@@ -159,7 +165,7 @@ def _draw(
             taken.append(Box(ends[0], to - 2, ends[1], to + 2))
     anchors = [(i.arm, x(math.log10(i.cost)), y(i.interval.mean)) for i in items]
     frame = Box(left + 2, 16, width - 4, bottom - 2)
-    for label in place_labels(anchors, taken, frame):
+    for label in place_labels(anchors[:MOST_LABELS], taken, frame):
         if label.leader:
             parts.append(svg.line(*label.leader, kind="grid"))
         parts.append(svg.text(label.x, label.y, label.text, kind="label halo"))

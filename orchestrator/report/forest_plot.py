@@ -44,7 +44,7 @@ def _draw(
     for row in lines:
         values += [v for v in (row.low, row.mean, row.high, *row.replicates) if v is not None]
     marks = ticks(min(values), max(values), most=7 if narrow else 9)
-    x = svg.Axis(marks[0], marks[-1], label + 14, width - numbers - 14)
+    x = svg.Axis(marks[0], marks[-1], label + 20, width - numbers - 20)
     bottom = top + row_height * len(lines)
     parts = []
     for mark in marks:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from orchestrator.report import svg
 
 HEIGHT = 16.0
+WIDTH = 1.2 * svg.CHARACTER
+"""Of a character where every one is a capital, in pixels."""
+
 NEAR = 11.0
 """Distance of a label from its point, in pixels; one further away gets a leader line."""
 
@@ -80,7 +83,7 @@ def place_labels(
     found = []
     for said, x, y in points:
         text = svg.clip(said, max(60.0, (frame.right - frame.left) / 3))
-        width = len(text) * svg.CHARACTER
+        width = len(text) * WIDTH
         for distance, box in _candidates(x, y, width):
             if frame.holds(box) and not any(box.meets(other) for other in covered):
                 covered.append(box)
