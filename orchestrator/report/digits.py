@@ -92,9 +92,12 @@ def tie(text: str) -> str:
 
 
 def digit_spaces(text: str) -> str:
-    """Turn the padding of an aligned number into spaces as wide as digits and points."""
+    """Turn the padding of an aligned number into spaces as wide as digits and points.
+
+    A mark behind the number takes no part in that: `97†  ` ends as wide as `95.6†`.
+    """
     text = re.sub(
-        r"(?<![.\d])(\d+)( {2,})(?= ±|$)",
+        r"(?<![.\d])(\d+[^\w\s.%]*)( {2,})(?= ±|$)",
         lambda found: found[1] + POINT_SPACE + DIGIT_SPACE * (len(found[2]) - 1),
         text,
     )

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.report.digits import align, decimals, duration, number, p_text, quantity
+from orchestrator.report.digits import (
+    POINT_SPACE,
+    align,
+    decimals,
+    digit_spaces,
+    duration,
+    number,
+    p_text,
+    quantity,
+)
 from orchestrator.report.scale import ticks
 
 
@@ -102,3 +111,14 @@ def test_ticks_enclose_the_data_with_round_steps(low, span):
     step = marks[1] - marks[0]
     assert marks[0] <= low + 1e-6 * step and marks[-1] >= low + span - 1e-6 * step
     assert 2 <= len(marks) <= 9
+
+
+def test_digit_spaces_make_marked_numbers_end_alike():
+    def width(text: str) -> float:
+        # In units of a digit; a point and its space take half of one, a mark what it takes.
+        return sum({".": 0.5, POINT_SPACE: 0.5}.get(c, 1.0) for c in text)
+
+    plain, marked, whole = (digit_spaces(text) for text in align(["95.6", "95.6†", "97‡"]))
+    assert whole.startswith("97‡" + POINT_SPACE)
+    assert width(marked) == width(whole)
+    assert plain.startswith("95.6")
