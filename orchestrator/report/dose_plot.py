@@ -80,7 +80,7 @@ def _draw(items: list[Dose], summary: Summary, colours: Mapping[str, str], width
     for item in items:
         at, colour = places[item.arm], colours.get(item.arm, svg.BASELINE)
         parts.append(_point(item, at, y, colour, metric.unit))
-        said = svg.clip(item.arm if item.dose is None else f"{item.dose:g}", gap - 2)
+        said = svg.clip(item.arm if item.dose is None else f"{item.dose:.3g}", gap - 2)
         if at - last > len(said) * svg.CHARACTER + 4:
             parts.append(svg.text(at, bottom + 18, said, anchor="middle", kind="tick"))
             last = at
