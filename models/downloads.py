@@ -85,8 +85,8 @@ def _transfer(url: str, part: Path, *, size: int, by_hand: str) -> None:
             return
         discard(part)
         raise _Cut("what was kept is not of this file") from None
-    except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = " ".join(str(getattr(error, "reason", None) or error).split())
         raise DownloadError(
             f"cannot reach {url} ({reason}); is there a network? Otherwise {by_hand}"
         ) from None
@@ -142,7 +142,8 @@ def _agreed(response: Any, start: int) -> tuple[int, int]:
     if response.status == 206 and said and int(said[1]) == start:
         return start, int(said[2]) if said[2] != "*" else 0
     # The whole file: the server has no ranges, or the file is not the one that was begun.
-    return 0, int(response.headers.get("Content-Length") or 0)
+    said = response.headers.get("Content-Length") or ""
+    return 0, int(said) if said.isdecimal() else 0
 
 
 def _note(part: Path) -> Path:

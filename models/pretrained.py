@@ -26,9 +26,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models.errors import CheckpointError
+from models.state_checks import check_coverage, check_tensors
 from models.weight_files import weight_file
 
 _SHOWN = 8
+_UNKNOWN = "the model has no such parameter"
+_MISSHAPEN = (IndexError, KeyError, TypeError, RuntimeError, NotImplementedError)
 # Authors save their sampler beside the weights (PANNs at 16 kHz): arrays and numbers of NumPy,
 # under the names of either NumPy, are plain data.
 _PLAIN: list[Any] = [
@@ -78,8 +81,9 @@ def load_pretrained(model: nn.Module, source: str | PathLike[str]) -> LoadReport
     `model` or `state_dict`, with or without the prefix of a data-parallel wrapper. No code in a
     file is run. Published checkpoints of the model's family are renamed and resized (for DAT see
     `models.dat_weights`). In the project's own, shapes must agree. In both, the head may differ
-    in the number of classes and then keeps its initial values. A file that sets less than half of
-    the other parameters belongs to another model.
+    in the number of classes and then keeps its initial values. A file that sets less than four
+    fifths of the other parameters, or holds more than a fifth that the model does not know, belongs
+    to another model or size.
 
     Args:
         model: a model, or a chain: a chain's checkpoint goes to the whole chain, another one to
@@ -108,6 +112,7 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], *, source: str) ->
     Raises:
         CheckpointError: it does not belong to this model; nothing changes.
     """
+    check_tensors(state, source=source)
     target, outside = _aim(model, state)
     state = {name: value for name, value in state.items() if name not in outside}
     if outside and not hasattr(model, "frontend"):
@@ -117,6 +122,8 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], *, source: str) ->
         renamed = None if rename is None else rename(state)
     except CheckpointError as error:
         raise CheckpointError(f"{source} does not belong to this model: {error}") from error
+    except _MISSHAPEN as error:
+        raise _misshapen(source, error) from error
     published = renamed is not None
     if renamed is not None:
         state = renamed
@@ -135,21 +142,25 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], *, source: str) ->
     for name, value in state.items():
         if name not in own:
             why = (reason for start, reason in unused.items() if name.startswith(start))
-            skipped[name] = next(why, "the model has no such parameter")
+            skipped[name] = next(why, _UNKNOWN)
         elif value.shape == own[name].shape:
             chosen[name] = value
-        elif name in heads:
+        elif name in heads and value.dim() == own[name].dim():
             skipped[name] = f"for {value.shape[0]} classes, the model has {own[name].shape[0]}"
-        elif fit is not None and (fitted := fit(name, value, own[name].shape)) is not None:
+        elif (fitted := _fitted(fit, name, value, own[name].shape, source)) is not None:
             chosen[name] = fitted
             resized[name] = _arrow(value, own[name])
         else:
             unfit.append(f"{name} {_arrow(value, own[name])}")
     body = own.keys() - heads
     fitting = body & chosen.keys()
-    # Families share some names: a file that sets a few of them is of another one.
-    if unfit or 2 * len(fitting) < len(body):
-        reason = f"it sets {len(fitting)} of {len(body)} parameters"
+    reason = check_coverage(
+        fitting=len(fitting),
+        body=len(body),
+        unknown=sum(why == _UNKNOWN for why in skipped.values()),
+        held=len(state),
+    )
+    if unfit or reason:
         if not fitting:
             reason = f"none of its {len(state)} names is known (first: {next(iter(state), None)!r})"
         if unfit:
@@ -164,8 +175,27 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], *, source: str) ->
     return LoadReport(tuple(sorted(chosen)), resized, skipped, missing)
 
 
+def _fitted(fit: Any, name: str, value: Tensor, shape: torch.Size, source: str) -> Tensor | None:
+    try:
+        return None if fit is None else fit(name, value, shape)
+    except _MISSHAPEN as error:
+        raise _misshapen(source, error) from error
+
+
+def _misshapen(source: str, error: Exception) -> CheckpointError:
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return CheckpointError(
+        f"{source} has the names of a published checkpoint, but tensors of other shapes; take the "
+        f"authors' own file ({first})"
+    )
+
+
 def read_state(path: Path) -> dict[str, Tensor]:
     """Read the state dict in a file without running any code in it; raises `CheckpointError`."""
+    if "\0" in str(path):
+        raise CheckpointError(f"{str(path)!r} is no path")
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"{path} is a folder or no plain file; give the checkpoint itself")
     try:
         with path.open("rb") as file:
             head = file.read(9)
@@ -209,10 +239,7 @@ def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
             content = content[key]
     if not isinstance(content, Mapping) or not content:
         raise CheckpointError(f"{path} holds no state dict but {type(content).__name__}")
-    if not all(isinstance(value, Tensor) for value in content.values()):
-        raise CheckpointError(
-            f"{path} holds no state dict: not all of {list(content)[:_SHOWN]} are tensors"
-        )
+    check_tensors(content, source=str(path))
     if all(name.startswith("module.") for name in content):
         return {name.removeprefix("module."): value for name, value in content.items()}
     return dict(content)

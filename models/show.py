@@ -198,7 +198,7 @@ def _made_of(row: Row) -> str:
 def _checked(weights: Weights) -> str:
     if weights.sha256:
         return "sha256" if len(weights.sha256) == 64 else "start of sha256"
-    return "md5" if weights.md5 else "length"
+    return "md5" if weights.md5 else "no checksum is published"
 
 
 def _call(name: str, arguments: Any) -> str:

@@ -60,7 +60,11 @@ def weight_file(source: str | PathLike[str]) -> Path:
         return _from_address(source)
     if "://" in source:
         raise CheckpointError(f"{source}: weights are fetched from https:// or http:// only")
-    path = Path(source).expanduser()
+    try:
+        path = Path(source).expanduser()
+        path.exists()
+    except (ValueError, RuntimeError, OSError) as error:
+        raise CheckpointError(f"{source!r} is no path ({error})") from None
     near = difflib.get_close_matches(source, WEIGHTS, n=1, cutoff=0.7)
     if near and not path.exists():
         raise CheckpointError(
@@ -78,15 +82,22 @@ def _published(weights: Weights) -> Path:
 
 
 def _from_address(source: str) -> Path:
-    url, fragment = urllib.parse.urldefrag(source)
+    try:
+        url, fragment = urllib.parse.urldefrag(source)
+        path = urllib.parse.urlsplit(url).path
+        url.encode("ascii")
+    except ValueError as error:
+        raise CheckpointError(
+            f"{source!r} is no address ({error}); other letters than ASCII stand as %XX"
+        ) from None
     kind, _, digits = fragment.partition("=")
     if fragment and not re.fullmatch(r"(md5|sha256)=[0-9a-fA-F]{8,64}", fragment):
         raise CheckpointError(
             f"{source}: after # stands sha256= or md5= and 8 or more hex digits of it"
         )
-    name = Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name or "checkpoint"
+    name = re.sub(r"[^\w.=+-]", "_", Path(urllib.parse.unquote(path)).name).lstrip(".")
     # Two addresses may end with the same name.
-    target = cache_dir() / hashlib.sha256(url.encode()).hexdigest()[:16] / name
+    target = cache_dir() / hashlib.sha256(url.encode()).hexdigest()[:16] / (name or "checkpoint")
     by_hand = f"fetch it by other means and put it at {target}"
     return _fetched(url, target, checks={kind: digits.lower()}, size=0, by_hand=by_hand)
 

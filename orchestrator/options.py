@@ -17,7 +17,7 @@ class Options:
     """What was asked for.
 
     Attributes:
-        demo: the laptop-size base on six seeds.
+        demo: the laptop-size base on the plan's demo seeds.
         smoke: one tiny trial in this process, without Ray.
         dry_run: list the trials and stop.
         check: build every arm, prove that it differs, and stop.
@@ -92,7 +92,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--demo", action="store_true", help="laptop size, six seeds, on the embedded data")
+    add("--demo", action="store_true", help="laptop size, a few seeds, on the embedded data")
     add("--smoke", action="store_true", help="train one tiny trial in this process, without Ray")
     add("--dry-run", action="store_true", help="list the trials and what they can show, and stop")
     add("--check", action="store_true", help="build every arm, prove that it differs, and stop")

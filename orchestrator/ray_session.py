@@ -24,6 +24,8 @@ from orchestrator.config import Runtime
 from orchestrator.errors import ConfigError
 
 CONNECT_S = 10.0
+_interrupted = threading.Event()
+
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -107,8 +109,9 @@ def ray_session(runtime: Runtime) -> Iterator[None]:
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise _no_cluster(runtime.address, error) from error
     if threading.current_thread() is threading.main_thread():
+        _interrupted.clear()
         # Ray's own handler of the C++ side would abort the process, with its stack.
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupt)
     try:
         yield
@@ -116,7 +119,17 @@ def ray_session(runtime: Runtime) -> Iterator[None]:
         ray.shutdown()
 
 
+def raise_if_interrupted() -> None:
+    """Raise the interrupt that was asked for, if somebody's code swallowed it on its way.
+
+    Ray's callbacks from C++ ignore what is raised in them, an interrupt among it.
+    """
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
+
+
 def _interrupt(number: int, frame: object) -> None:
+    _interrupted.set()
     raise KeyboardInterrupt
 
 

@@ -19,6 +19,7 @@ from ray.tune.search import Searcher
 from orchestrator.ablation import Trial
 from orchestrator.config import Runtime, canonical, complete
 from orchestrator.progress import SweepProgress
+from orchestrator.ray_session import raise_if_interrupted
 from orchestrator.records import Status, TrialRecord
 from orchestrator.search import Point, Search
 from orchestrator.store import LockHeld, Store
@@ -103,6 +104,7 @@ def _fit(
             ),
         )
         tuner.fit()
+        raise_if_interrupted()
 
 
 def _resources(runtime: Runtime) -> dict[str, float]:
@@ -133,6 +135,7 @@ class _Listener(Forgetful, tune.Callback):
         self._progress = progress
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        raise_if_interrupted()
         for planned in trial.config["trials"]:
             self._progress.started(planned.id)
 
@@ -144,6 +147,7 @@ class _Listener(Forgetful, tune.Callback):
         result: dict[str, Any],
         **info: Any,
     ) -> None:
+        raise_if_interrupted()
         if "status" in result:
             self._progress.ended(result["id"], Status(result["status"]), result["note"])
         elif "epoch" in result:

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.errors import ModelError
+
 # Up to so many channels oneDNN convolves and torch pools faster with channels last.
 _MAX_CHANNELS_LAST = 512
 
@@ -86,6 +88,9 @@ def conv_stages(
 ) -> list[nn.Module]:
     """One `ConvBlock` per width, of which the first `num_pools` halve the map."""
     widths = [num_channels, *dims]
+    least = max(num_pools, 1)
+    if len(widths) <= least or min(widths) < 1:
+        raise ModelError(f"dims={tuple(widths[1:])}: {least} widths or more, each at least 1")
     return [
         ConvBlock(
             widths[i],

@@ -147,8 +147,8 @@ def _check_structure(
     wrong = []
     if len(dims) != 4 or len(depths) != 4 or min(depths) < 1 or len(groups) != 2:
         wrong.append(f"dims={dims}, depths={depths}, groups={groups}: 4 dims, 4 depths, 2 groups")
-    elif any(dim % head_dim for dim in dims):
-        wrong.append(f"dims={dims} are multiples of head_dim={head_dim}")
+    elif head_dim < 1 or any(dim < 1 or dim % head_dim for dim in dims):
+        wrong.append(f"dims={dims} are multiples of head_dim={head_dim}, which is 1 or more")
     elif any(g < 1 or dim // head_dim % g for dim, g in zip(dims[2:], groups, strict=True)):
         heads = tuple(dim // head_dim for dim in dims[2:])
         wrong.append(f"groups={groups} divide the heads {heads} of the last two stages")

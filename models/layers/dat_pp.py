@@ -138,6 +138,11 @@ def _map_size(size: tuple[int, ...], stage: int) -> tuple[int, int]:
 
 def _check_size(size: tuple[int, ...], strides: tuple[int, ...]) -> None:
     least = max((_PATCH << i) * stride for i, stride in enumerate(strides)) + 1
+    if len(size) == 2 and size[1] == 0:
+        raise ModelError(
+            "DATAR++ takes one number of frames, not as many as each clip has: set the front end's "
+            f"num_frames to {least} or more, or the model's resize=(mels, frames)"
+        )
     if len(size) != 2 or min(size) < least:
         nearest = tuple(max(n, least) for n in size)
         raise ModelError(
@@ -170,8 +175,8 @@ def _check_structure(
             f"dims={dims}, depths={depths}, groups={groups}, strides={strides}: 4 of each, depths "
             "of 1 or more"
         )
-    elif any(dim % head_dim for dim in dims):
-        wrong.append(f"dims={dims} are multiples of head_dim={head_dim}")
+    elif head_dim < 1 or any(dim < 1 or dim % head_dim for dim in dims):
+        wrong.append(f"dims={dims} are multiples of head_dim={head_dim}, which is 1 or more")
     elif any(g < 1 or dim // head_dim % g for dim, g in zip(dims, groups, strict=True)):
         heads = tuple(dim // head_dim for dim in dims)
         wrong.append(f"groups={groups} divide the heads {heads}")

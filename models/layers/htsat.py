@@ -69,7 +69,7 @@ class HtsAt(nn.Module):
         """
         super().__init__()
         mels = input_size[0]
-        shrink = _PATCH << (len(depths) - 1)
+        shrink = _PATCH << max(len(depths) - 1, 0)
         structure = (embed_dim, depths, num_heads, window_size, drop_path_rate)
         _check(input_size, image_size, shrink, *structure)
         self.num_channels = num_channels
@@ -238,7 +238,7 @@ def _check(
         )
     if len(depths) != len(num_heads) or min(depths, default=0) < 1:
         wrong.append(f"depths={depths}, num_heads={num_heads}: as many of both, 1 block or more")
-    elif any((embed_dim << i) % heads for i, heads in enumerate(num_heads)):
+    elif embed_dim < 1 or any(h < 1 or (embed_dim << i) % h for i, h in enumerate(num_heads)):
         dims = tuple(embed_dim << i for i in range(len(num_heads)))
         wrong.append(f"num_heads={num_heads} divide the dims {dims}")
     if window_size < 2:

@@ -150,10 +150,10 @@ def _check(
     freq_stride: int,
     time_stride: int,
 ) -> None:
-    if min(patch_size, freq_stride, time_stride, depth, num_heads) < 1:
+    if min(patch_size, freq_stride, time_stride, depth, num_heads, dim) < 1:
         raise ModelError(
             f"patch_size={patch_size}, freq_stride={freq_stride}, time_stride={time_stride}, "
-            f"depth={depth}, num_heads={num_heads}: each is 1 or more"
+            f"depth={depth}, num_heads={num_heads}, dim={dim}: each is 1 or more"
         )
     if dim % num_heads:
         raise ModelError(f"num_heads={num_heads} does not divide dim={dim}")

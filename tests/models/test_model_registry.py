@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from models import registry
+from models import create_model, registry
+from models.errors import ModelError
 
 PARTS = [
     (kind, name)
@@ -130,3 +131,23 @@ def test_unknown_attribute_of_the_package_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'creat_model'"):
         models.creat_model  # noqa: B018
     assert "create_model" in dir(models)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("ast_laptop", {"dim": 0}),
+        ("htsat_laptop", {"embed_dim": 0}),
+        ("htsat_laptop", {"depths": (), "num_heads": ()}),
+        ("cnn6_laptop", {"dims": ()}),
+        ("cnn6_laptop", {"dims": (0, 1, 2, 3)}),
+        ("cnn14_decision_level_att", {"dims": (8, 8, 8)}),
+        ("datar_laptop", {"head_dim": 0}),
+        ("datar_pp_laptop", {"head_dim": 0}),
+        ("datar_pp_laptop", {"frontend": ("log_mel", {})}),
+    ],
+)
+def test_sizes_that_make_no_model_are_named(name, changes):
+    with pytest.raises(ModelError) as caught:
+        create_model(name, num_classes=3, **changes)
+    assert "nearest (64, 33)" not in str(caught.value)

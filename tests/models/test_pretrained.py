@@ -1,3 +1,4 @@
+import os
 import pickle
 
 import numpy as np
@@ -10,7 +11,8 @@ from torch.nn import functional
 from models.chain import build_chain
 from models.datar import datar_tiny
 from models.errors import CheckpointError
-from models.pretrained import load_pretrained
+from models.pretrained import load_pretrained, load_state
+from models.registry import create
 
 SHARED = dict(dims=(16, 32, 64, 128), depths=(2, 2, 2, 1), head_dim=16, groups=(2, 4))
 
@@ -231,5 +233,54 @@ def test_file_without_a_state_dict_is_refused(content, tmp_path):
 def test_absent_file_and_directory_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match="there is no checkpoint"):
         load_pretrained(model(), tmp_path / "absent")
-    with pytest.raises(CheckpointError, match="cannot be read"):
+    with pytest.raises(CheckpointError, match="a folder or no plain file"):
         load_pretrained(model(), tmp_path)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    os.mkfifo(tmp_path / "fifo")
+    for name in ("loop", "fifo", "a\0b", "~nosuchuser/x"):
+        with pytest.raises(CheckpointError):
+            load_pretrained(model(), str(tmp_path / name) if name[0] != "~" else name)
+
+
+ODD = {
+    "sparse": lambda t: t.to_sparse(),
+    "meta": lambda t: t.to("meta"),
+    "quantised": lambda t: torch.quantize_per_tensor(t, 0.1, 0, torch.qint8),
+    "complex": lambda t: t.to(torch.complex64),
+    "fp8": lambda t: t.to(torch.float8_e4m3fn),
+    "not a number": lambda t: torch.full_like(t, float("nan")),
+    "scalar": lambda t: t.sum(),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_one_odd_tensor_changes_nothing_and_is_named(kind, tmp_path):
+    target = model()
+    before = {name: value.clone() for name, value in target.state_dict().items()}
+    state = {name: value + 1 for name, value in target.state_dict().items()}
+    state["head.weight"] = ODD[kind](state["head.weight"])
+    if kind == "fp8":
+        torch.save(state, tmp_path / "odd")
+        with pytest.raises(CheckpointError):
+            load_pretrained(target, tmp_path / "odd")
+    else:
+        with pytest.raises(CheckpointError, match=r"head\.weight"):
+            load_state(target, state, source="odd")
+    assert all(torch.equal(value, before[n]) for n, value in target.state_dict().items())
+
+
+def test_keys_that_are_no_names_are_refused(tmp_path):
+    torch.save({1: torch.zeros(2)}, tmp_path / "odd")
+    with pytest.raises(CheckpointError, match="keys are names"):
+        load_pretrained(model(), tmp_path / "odd")
+
+
+def test_file_of_another_depth_is_refused_in_both_directions():
+    small, large = (
+        create("model", "datar_laptop", 1, (64, 128), 5, depths=depths)
+        for depths in ((1, 1, 2, 2), (1, 1, 6, 2))
+    )
+    with pytest.raises(CheckpointError, match=r"it sets \d+ of \d+ parameters"):
+        load_state(large, small.state_dict(), source="small")
+    with pytest.raises(CheckpointError, match=r"the model knows \d+ of its \d+ parameters"):
+        load_state(small, large.state_dict(), source="large")
