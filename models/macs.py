@@ -43,8 +43,10 @@ class Macs:
 def count_macs(model: nn.Module, *inputs: Any) -> Macs:
     """Count the MACs of `model(*inputs)` in evaluation mode.
 
-    Norms, activations, softmax and Fourier transforms are not counted. A chain's count includes
-    the mel filters; give `chain.model` and a spectrogram to count what papers count.
+    Norms, activations, softmax and Fourier transforms are not counted, nor what PyTorch runs as one
+    operation of its own (`nn.LSTM`, `nn.Bilinear`, the fast path of `nn.TransformerEncoderLayer`).
+    A chain's count includes the mel filters; give `chain.model` and a spectrogram to count what
+    papers count.
 
     Args:
         model: any module; its training mode is restored.

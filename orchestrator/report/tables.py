@@ -225,6 +225,11 @@ def _notes(summary: Summary) -> list[str]:
             f"{CALLED_MARK} at most {ALPHA:g}. {NONE}: not declared or not testable."
         )
     notes += [f"{mark} {text}" for mark, text in summary.footnotes.texts.items()]
+    if any(arm.cost and arm.cost.macs for arm in summary.arms):
+        notes.append(
+            "MACs: of one clip through the whole chain, mel filters included; convolutions and "
+            "linear layers."
+        )
     notes.append(
         f"{summary.metric.title}: at the {summary.plan.selection} epoch, "
         f"{'larger' if summary.metric.sign > 0 else 'smaller'} is better."
