@@ -98,7 +98,7 @@ def load_pretrained(model: nn.Module, source: str | PathLike[str]) -> LoadReport
         CheckpointError: the file cannot be read, is cut off, holds more than tensors, or does not
             belong to this model. A `DownloadError` says why it cannot be fetched.
     """
-    return load_state(model, read_state(weight_file(source)), source=str(source))
+    return _set_weights(model, read_state(weight_file(source)), source=str(source))
 
 
 def load_state(model: nn.Module, state: Mapping[str, Tensor], *, source: str) -> LoadReport:
@@ -113,6 +113,11 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], *, source: str) ->
         CheckpointError: it does not belong to this model; nothing changes.
     """
     check_tensors(state, source=source)
+    return _set_weights(model, state, source=source)
+
+
+def _set_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str) -> LoadReport:
+    """Set weights from tensors that have been checked."""
     target, outside = _aim(model, state)
     state = {name: value for name, value in state.items() if name not in outside}
     if outside and not hasattr(model, "frontend"):

@@ -6,13 +6,13 @@ course from where it was.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.ablation import Trial
+from orchestrator.costs import seconds_by_arm, unfinished
 from orchestrator.plan import Plan
-from orchestrator.records import Status, TrialRecord
+from orchestrator.records import TrialRecord
 from orchestrator.report.sequence import decisions
 from orchestrator.stats import all_decided, pairs_needed
 from orchestrator.store import Store
@@ -74,10 +74,8 @@ class Course:
             yield self._stage(first)
         if self._whole.cap:
             yield from self._until_decided()
-        elif self._budget_s:
+        else:
             yield from self._within_budget(self.plan.trials())
-        elif missing := self._missing(self.plan.trials()):
-            yield self._stage(missing)
 
     def _until_decided(self) -> Iterator[Stage]:
         while True:
@@ -133,13 +131,7 @@ class Course:
         return Stage(plan=self.plan, trials=tuple(trials))
 
     def _missing(self, trials: Sequence[Trial]) -> list[Trial]:
-        records = self._records(trials)
-        unique = {trial.id: trial for trial in trials}
-        return [
-            trial
-            for trial in unique.values()
-            if trial.id not in records or records[trial.id].status is not Status.FINISHED
-        ]
+        return unfinished(trials, self._records(trials))
 
     def _records(self, trials: Sequence[Trial]) -> Mapping[str, TrialRecord]:
         return self._store.read_records(trial.id for trial in trials)
@@ -151,18 +143,8 @@ class Course:
 
     def _expected_s(self, block: Sequence[Trial], trials: Sequence[Trial]) -> float:
         """Estimate a block from its arms' finished trials, or from any where an arm has none."""
-        seconds: dict[str, list[float]] = {}
-        records = self._records(trials)
-        for trial in trials:
-            record = records.get(trial.id)
-            if record is not None and record.status is Status.FINISHED:
-                seconds.setdefault(trial.arm, []).append(record.cost.seconds)
-        every = [value for values in seconds.values() for value in values]
-        if not every:
-            return 0.0
-        return self._num_workers * sum(
-            statistics.median(seconds.get(trial.arm, every)) for trial in block
-        )
+        seconds = seconds_by_arm(trials, self._records(trials))
+        return self._num_workers * sum(seconds.get(trial.arm, 0.0) for trial in block)
 
 
 def _hours(seconds: float) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping
 
+from orchestrator.costs import seconds_by_arm, unfinished
 from orchestrator.metrics import Metric, lookup
 from orchestrator.plan import Plan
 from orchestrator.progress import duration
-from orchestrator.records import Status, TrialRecord
+from orchestrator.records import TrialRecord
 from orchestrator.report.values import finished_values
 from orchestrator.report.words import unit_of_difference
 from orchestrator.stats import (
@@ -72,31 +72,20 @@ class _Costs:
     ):
         self._price = price
         self._factor = num_workers
-        seconds: dict[str, list[float]] = {arm.name: [] for arm in plan.arms}
-        self._missing: list[str] = []
-        for trial in plan.trials():
-            record = records.get(trial.id)
-            if record is None or record.status is not Status.FINISHED:
-                self._missing.append(trial.arm)
-            else:
-                seconds[trial.arm].append(record.cost.seconds)
-        every = [value for values in seconds.values() for value in values]
-        self._known = bool(every)
-        self._of_arm = {
-            arm: statistics.median(values or every) if every else 0.0
-            for arm, values in seconds.items()
-        }
+        trials = plan.trials()
+        self._missing = [trial.arm for trial in unfinished(trials, records)]
+        self._of_arm = seconds_by_arm(trials, records)
 
     def of_blocks(self, count: int) -> str:
         """Say what so many blocks take, from nothing; empty where no trial is stored."""
-        return self._say(count * sum(self._of_arm.values())) if self._known else ""
+        return self._say(count * sum(self._of_arm.values())) if self._of_arm else ""
 
     def of_missing(self) -> str:
         """Say what is left to train."""
         if not self._missing:
             return ""
         trials = f"{len(self._missing)} trial{'s' if len(self._missing) > 1 else ''} to train"
-        if not self._known:
+        if not self._of_arm:
             return f"{trials}; what they take is known once one of this plan is in the store"
         return f"{trials}: {self._say(sum(self._of_arm[arm] for arm in self._missing))}"
 

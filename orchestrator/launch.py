@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.ablation import Trial
+from orchestrator.costs import unfinished
 from orchestrator.course import Course, Stage
 from orchestrator.errors import ConfigError
 from orchestrator.plan import Plan
@@ -56,21 +58,19 @@ def launch(ready: Ready) -> int:
     else:
         log = _log_path(store, plan)
         print(f"{plan.sweep}: {plan.question}")
-        print(_what_is_to_do(course, to_search, store))
+        missing = course.missing()
+        print(_what_is_to_do(course, missing, to_search, store))
         print(f"messages of Ray and of the workers: {log}", flush=True)
         prove_arms(ready)
         every = itertools.chain(() if first is None else (first,), stages)
         with publisher:
-            plan = _run(course, every, points, ready, store, log, publisher)
+            plan = _run(course, every, missing, points, ready, store, log, publisher)
     if course.reason:
         print(course.reason)
     publisher.finish()
     declared = plan if ready.search else course.plan
     records = store.read_records(trial.id for trial in declared.trials())
-    whole = all(
-        t.id in records and records[t.id].status is Status.FINISHED for t in declared.trials()
-    )
-    return 0 if whole else 1
+    return 1 if unfinished(declared.trials(), records) else 0
 
 
 def with_pack(ready: Ready) -> Ready:
@@ -139,8 +139,7 @@ def _check_cap(plan: Plan, store: Store) -> None:
         )
 
 
-def _what_is_to_do(course: Course, to_search: int, store: Store) -> str:
-    missing = course.missing()
+def _what_is_to_do(course: Course, missing: list[Trial], to_search: int, store: Store) -> str:
     ids = {trial.id for trial in course.plan.trials()}
     stored = len(ids - {trial.id for trial in missing})
     points = f" and {to_search} points to search" if to_search else ""
@@ -151,6 +150,7 @@ def _what_is_to_do(course: Course, to_search: int, store: Store) -> str:
 def _run(
     course: Course,
     stages: Iterable[Stage],
+    missing: list[Trial],
     points: list[Point],
     ready: Ready,
     store: Store,
@@ -172,7 +172,7 @@ def _run(
 
     with (
         terminal(log) as console,
-        SweepProgress(console, course.missing()) as progress,
+        SweepProgress(console, missing) as progress,
         ray_session(runtime),
     ):
         for stage in stages:

@@ -56,7 +56,12 @@ class Compared:
             else None
         )
         pairs = [(by_name[c.arm], by_name[c.reference]) for c in self.plan.contrasts]
-        found = [self._difference(arm, reference) for arm, reference in pairs]
+        found = [
+            arm.to_baseline
+            if reference.name == self.plan.baseline
+            else self._difference(arm, reference)
+            for arm, reference in pairs
+        ]
         adjusted = holm([d.p_value if d else None for d in found])
         smallest = [p or 0.0 for p in holm([d.smallest_p if d else 1.0 for d in found])]
         summaries = []
