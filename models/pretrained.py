@@ -80,7 +80,7 @@ def load_pretrained(model: nn.Module, source: str | PathLike[str]) -> LoadReport
     Read are safetensors files and files of `torch.save` with tensors in dicts, alone or under
     `model` or `state_dict`, with or without the prefix of a data-parallel wrapper. No code in a
     file is run. Published checkpoints of the model's family are renamed and resized (for DAT see
-    `models.dat_weights`). In the project's own, shapes must agree. In both, the head may differ
+    `models.formats.dat`). In the project's own, shapes must agree. In both, the head may differ
     in the number of classes and then keeps its initial values. A file that sets less than four
     fifths of the other parameters, or holds more than a fifth that the model does not know, belongs
     to another model or size.

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from models.dat_weights import fit_dat_parameter, rename_dat_state
 from models.errors import ModelError
+from models.formats.dat import fit_dat_parameter, rename_dat_state
 from models.layers.blocks import Block, DownConv, Mlp
 from models.layers.deformable import DeformableAttention
 from models.layers.linear import Linear

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from models.dat_pp_weights import rename_dat_pp_state
-from models.dat_weights import fit_dat_parameter
 from models.errors import ModelError
+from models.formats.dat import fit_dat_parameter
+from models.formats.dat_pp import rename_dat_pp_state
 from models.layers.deformable_pp import DeformableAttentionPp
 from models.layers.linear import Linear
 from models.layers.local import ConvMlp, ConvStem, HalvingConv, LocalBlock

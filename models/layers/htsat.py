@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
-from models.htsat_weights import UNUSED, rename_htsat_state
+from models.formats.htsat import UNUSED, rename_htsat_state
 from models.layers.frames import random_crops, stretch_frames
 from models.layers.linear import Linear, use_fast_linear
 from models.output import Output

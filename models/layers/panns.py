@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
+from models.formats.panns import UNUSED, rename_panns_state
 from models.layers.linear import Linear
 from models.output import Output
-from models.panns_weights import UNUSED, rename_panns_state
 
 Pooling = Literal["embedding", "max", "avg", "att"]
 

@@ -14,8 +14,8 @@ import torch
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from models.ast_weights import UNUSED, fit_ast_parameter, rename_ast_state
 from models.errors import ModelError
+from models.formats.ast import UNUSED, fit_ast_parameter, rename_ast_state
 from models.layers.linear import Linear, use_fast_linear
 from models.output import Output
 
@@ -135,7 +135,7 @@ class Ast(nn.Module):
         return rename_ast_state(state, num_channels=self.num_channels, num_classes=self.num_classes)
 
     def fit_parameter(self, name: str, value: Tensor, shape: torch.Size) -> Tensor | None:
-        """Cut or interpolate the position embedding; see `models.ast_weights`."""
+        """Cut or interpolate the position embedding; see `models.formats.ast`."""
         if name != "pos_embed" or value.shape[2:] != shape[2:]:
             return None
         return fit_ast_parameter(value, grid=self.grid)

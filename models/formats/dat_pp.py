@@ -1,7 +1,7 @@
 """The published DAT++ checkpoints in this project's names and shapes.
 
 Format (LeapLabTHU/DAT 32173fc): a dict with `model`, a state dict of the names below and those
-that `models.dat_weights` shares with DAT's. Bias tables are taken as they are or resized, as the
+that `models.formats.dat` shares with DAT's. Bias tables are taken as they are or resized, as the
 model's `table_size` says; those of a neighbourhood of another size are resized (bicubic).
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from models.dat_weights import dat_form, rename_stages
 from models.errors import CheckpointError
+from models.formats.dat import dat_form, rename_stages
 
 _NAMES = (
     (r"patch_proj\.0\.(\w+)", r"stem.first.conv.\1"),
@@ -39,7 +39,7 @@ def rename_dat_pp_state(
         num_channels: input channels of the model to be, as in `rename_stages`.
 
     Returns:
-        As `models.dat_weights.rename_stages` does. None if this is no such state.
+        As `models.formats.dat.rename_stages` does. None if this is no such state.
 
     Raises:
         CheckpointError: the weights are those of DAT.
