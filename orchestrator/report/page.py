@@ -21,7 +21,7 @@ from orchestrator.report.confusion import (
     flipped_clips,
 )
 from orchestrator.report.confusion_plot import MOST_CLASSES, confusion_plot
-from orchestrator.report.cost_plot import cost_plots
+from orchestrator.report.cost_plot import cost_plots, several_devices
 from orchestrator.report.curves_plot import curve_panels, curve_table, curves
 from orchestrator.report.digits import digit_spaces, duration, quantity, tie
 from orchestrator.report.dose_plot import dose_plot
@@ -83,12 +83,14 @@ def render_page(
                 title=f"difference in {metric.title} from {plan.baseline}",
                 unit=unit_of_difference(metric),
                 sign=metric.sign,
+                margin=plan.margin,
             )
         ),
         dose=Markup(dose_plot(summary, colours)),
         interaction=Markup(interaction_plot(summary, colours)),
         pattern=pattern_sentence(summary),
         costs=[Markup(plot) for plot in cost_plots(summary, records, colours)],
+        devices=several_devices(summary, records),
         curves=[Markup(panel) for panel in curve_panels(learned, summary, metric, colours)],
         curve_table=curve_table(learned, metric),
         losses=[Markup(panel) for panel in curve_panels(fitted, summary, train_loss, colours)],
