@@ -11,9 +11,13 @@ from pathlib import Path
 from types import TracebackType
 
 from orchestrator.errors import OrchestratorError, TrackingError
+from orchestrator.pictures.shelf import INDEX
 from orchestrator.predictions import Predictions
 from orchestrator.records import PlanRecord, TrialRecord
+from orchestrator.report.confusion import clips_to_show
 from orchestrator.report.files import PICTURES, report_folder, write_report
+from orchestrator.report.outcomes import Outcomes
+from orchestrator.report.rows import Summary
 from orchestrator.report.summary import summarise
 from orchestrator.report.text import render_text
 from orchestrator.store import Store
@@ -81,7 +85,7 @@ class Publisher:
             print(self._how_to_look())
             return
         said, links = self._sync()
-        pictures = self._pictures(records, folder / PICTURES)
+        pictures = self._pictures(records, summary, folder / PICTURES)
         paths = write_report(
             summary,
             records,
@@ -131,16 +135,19 @@ class Publisher:
             return f"MLflow: {program} ui --backend-store-uri {shlex.quote(self._uri)}"
         return f"MLflow: {self._uri}"
 
-    def _pictures(self, records: Mapping[str, TrialRecord], folder: Path) -> list[Path]:
+    def _pictures(
+        self, records: Mapping[str, TrialRecord], summary: Summary, folder: Path
+    ) -> list[Path]:
         """Make the pictures; what goes wrong with them costs nothing else."""
         from orchestrator.pictures.make import make_pictures
 
         try:
-            made = make_pictures(self._plan, records, self._store, folder)
+            clips = clips_to_show(summary, Outcomes(summary, self._predictions))
+            made = make_pictures(self._plan, records, self._store, folder, clips=clips)
         except (OrchestratorError, OSError, RuntimeError, ValueError) as error:
             print(f"pictures: none, {str(error).strip().splitlines()[0]}")
             return []
-        return [folder / picture.file for picture in made]
+        return [folder / picture.file for picture in made] + ([folder / INDEX] if made else [])
 
     def _predictions(self, trial_id: str) -> Predictions | None:
         which = "best" if self._plan.selection == "best" else "last"

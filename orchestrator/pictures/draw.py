@@ -59,6 +59,16 @@ def draw_input(change: InputChange, shown: Shown, path: Path) -> None:
     _save(figure, axes, path)
 
 
+def draw_clip(features: NDArray[Any], shown: Shown, path: Path) -> None:
+    """Draw one clip's (mels, frames) spectrogram; what it is stands beside the picture."""
+    figure, axes = _grid(1, 1, [""])
+    low, high = _limits(features)
+    _spectrogram(axes[0, 0], features, shown, vmin=low, vmax=high)
+    axes[0, 0].set_xlim(0, min(shown.seconds, features.shape[1] * shown.frame_s))
+    axes[0, 0].set_ylabel("mel bin", fontsize=8)
+    _save(figure, axes, path)
+
+
 def draw_keys(
     blocks: Sequence[MovedKeys], features: NDArray[Any], shown: Shown, path: Path
 ) -> None:

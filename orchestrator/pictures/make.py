@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.pictures.shelf import Picture, are_there, read_pictures, write_index
+from orchestrator.pictures.shelf import CLIP, Picture, are_there, read_pictures, write_index
 from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
 
 if TYPE_CHECKING:
@@ -29,7 +29,12 @@ CAPTIONS = {
 
 
 def make_pictures(
-    plan: PlanRecord, records: Mapping[str, TrialRecord], store: Store, folder: Path
+    plan: PlanRecord,
+    records: Mapping[str, TrialRecord],
+    store: Store,
+    folder: Path,
+    *,
+    clips: Mapping[str, str] | None = None,
 ) -> tuple[Picture, ...]:
     """Make the pictures that the sweep's trials allow, unless they are there already.
 
@@ -42,17 +47,19 @@ def make_pictures(
         records: id -> record.
         store: with the checkpoints and the pack.
         folder: where the pictures and their list go.
+        clips: ids of clips to draw by themselves -> what is said of each.
 
     Returns:
         All pictures in the folder's list; none where no trial is finished.
     """
     trials = _chosen(plan, records)
     ids = [trial.id for trial in trials]
-    if not trials or are_there(folder, ids):
+    if not trials or are_there(folder, ids, clips or {}):
         return read_pictures(folder)
     folder.mkdir(parents=True, exist_ok=True)
     made = [p for trial in trials for p in _of_trial(trial, plan, records[trial.id], store, folder)]
-    write_index(folder, ids, made)
+    made += _of_clips(trials[0], plan, records[trials[0].id], store, folder, clips or {})
+    write_index(folder, ids, clips or {}, made)
     return tuple(made)
 
 
@@ -115,6 +122,46 @@ def _of_trial(
     if (events := event_map(chain, waveform)) is not None:
         draw.draw_events(events.numpy(), features, shown, add("events"))
     return found
+
+
+def _of_clips(
+    trial: TrialKey,
+    plan: PlanRecord,
+    record: TrialRecord,
+    store: Store,
+    folder: Path,
+    clips: Mapping[str, str],
+) -> list[Picture]:
+    """Draw clips one by one, as a trial's front end shows them to its model."""
+    from models.introspection import input_change
+    from orchestrator.data import open_pack
+    from orchestrator.pictures import draw
+
+    pack = open_pack(str(record.data["fingerprint"]), packs=store.packs_uri)
+    chain = _load(record, pack, plan.selection, store) if clips else None
+    frame_s = getattr(getattr(chain, "frontend", None), "hop_length", 0) / pack.sample_rate
+    places = {clip: index for index, clip in enumerate(pack.clip_ids)}
+    if chain is None or not frame_s or not clips.keys() <= places.keys():
+        return []
+    made = []
+    for number, (clip, caption) in enumerate(clips.items()):
+        index = places[clip]
+        waveform = pack.batch([index], int(pack.num_samples.max()))
+        shown = draw.Shown(
+            titles=("",),
+            frame_s=frame_s,
+            seconds=float(pack.num_samples[index]) / pack.sample_rate,
+            class_names=pack.class_names,
+        )
+        name = f"{CLIP}-{number}-{_slug(clip)}.png"
+        features = input_change(chain, waveform).before[0, 0].float().numpy()
+        draw.draw_clip(features, shown, folder / name)
+        made.append(
+            Picture(
+                kind=CLIP, arm=trial.arm, trial=trial.id, clips=(clip,), caption=caption, file=name
+            )
+        )
+    return made
 
 
 def _load(record: TrialRecord, pack: Pack, selection: str, store: Store) -> Chain | None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 INDEX = "pictures.json"
+CLIP = "clip"
+"""The kind of a picture that shows one clip alone, about which its caption says something."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,8 +19,8 @@ class Picture:
     """One picture.
 
     Attributes:
-        kind: `input`, `keys` or `events`.
-        arm: the row that it is of.
+        kind: `input`, `keys` or `events` of a model; `clip` of a clip alone.
+        arm: the row that it is of, or whose front end drew it.
         trial: the trial's id.
         clips: ids of the clips in it, top to bottom.
         caption: what is to be seen, with units.
@@ -37,25 +40,32 @@ def read_pictures(folder: Path) -> tuple[Picture, ...]:
     return tuple(p for p in _read(folder)[1] if (folder / p.file).is_file())
 
 
-def are_there(folder: Path, trials: Sequence[str]) -> bool:
-    """Whether a folder holds what was made of exactly these trials."""
-    listed, pictures = _read(folder)
-    return listed == list(trials) and all((folder / p.file).is_file() for p in pictures)
+def are_there(folder: Path, trials: Sequence[str], clips: Mapping[str, str]) -> bool:
+    """Whether a folder holds what was made of exactly these trials and clips."""
+    asked, pictures = _read(folder)
+    return asked == _asked(trials, clips) and all((folder / p.file).is_file() for p in pictures)
 
 
-def write_index(folder: Path, trials: Sequence[str], pictures: Sequence[Picture]) -> None:
-    """Write the list: the trials that were looked at, and the pictures that they gave."""
+def write_index(
+    folder: Path, trials: Sequence[str], clips: Mapping[str, str], pictures: Sequence[Picture]
+) -> None:
+    """Write the list: what was asked for, and the pictures that it gave."""
     listed = {
-        "trials": list(trials),
+        **_asked(trials, clips),
         "pictures": [dataclasses.asdict(picture) for picture in pictures],
     }
     (folder / INDEX).write_text(json.dumps(listed, indent=1), encoding="utf-8")
 
 
-def _read(folder: Path) -> tuple[list[str], tuple[Picture, ...]]:
+def _asked(trials: Sequence[str], clips: Mapping[str, str]) -> dict[str, Any]:
+    return {"trials": list(trials), "clips": dict(clips)}
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], tuple[Picture, ...]]:
+    """Return what was asked for, and the pictures; nothing where the list cannot be read."""
     try:
         listed = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         pictures = [Picture(**{**p, "clips": tuple(p["clips"])}) for p in listed["pictures"]]
+        return _asked(listed["trials"], listed.get("clips", {})), tuple(pictures)
     except (OSError, ValueError, TypeError, KeyError):
-        return [], ()
-    return listed["trials"], tuple(pictures)
+        return {}, ()

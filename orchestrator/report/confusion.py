@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from orchestrator.report.tables import Column, Table
 
 MOST_CELLS = 8
 MOST_CLIPS = 10
+MOST_SHOWN = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +35,24 @@ class ConfusionChange:
 
 
 @dataclass(kw_only=True)
-class _Flips:
-    """How often a clip went from wrong to right, and back."""
+class Flips:
+    """How often a clip went from wrong to right, and back.
+
+    Attributes:
+        clip: its id.
+        label: its class.
+        pairs: of trials that both held it out.
+        gained: times that it went from wrong to right.
+        lost: times that it went from right to wrong.
+        mistaken: the wrong guesses of either arm in the pairs that flipped.
+    """
 
     clip: str
     label: int
     pairs: int = 0
     gained: int = 0
     lost: int = 0
+    mistaken: Counter[int] = field(default_factory=Counter)
 
 
 def confusion(outcome: Outcome, num_classes: int) -> NDArray[np.int64]:
@@ -123,11 +135,38 @@ def arm_confusions(
     return found
 
 
-def flipped_clips(summary: Summary, contrast: ContrastSummary, outcomes: Outcomes) -> Table | None:
-    """Return the clips that a contrast turned from wrong to right or back in most pairs.
+def flips(contrast: ContrastSummary, outcomes: Outcomes) -> list[Flips]:
+    """Count for each clip that two arms held out how often it changed sides.
 
     Clips are ordered by how far the flips go one way, then by how many there are: a clip that
     flips as often forth as back tells of the seeds and not of the arm.
+
+    Args:
+        contrast: which two arms.
+        outcomes: of their trials.
+    """
+    tally: dict[str, Flips] = {}
+    for _, one, other in outcomes.pairs(contrast.arm, contrast.reference):
+        sides = zip(other.correct.tolist(), other.guesses.tolist(), strict=True)
+        before = dict(zip(other.clip_ids, sides, strict=True))
+        answers = zip(one.correct.tolist(), one.guesses.tolist(), strict=True)
+        rows = zip(one.clip_ids, one.labels.tolist(), answers, strict=True)
+        for clip, label, (right, guess) in rows:
+            if clip in before:
+                was_right, former = before[clip]
+                counts = tally.setdefault(clip, Flips(clip=clip, label=label))
+                counts.pairs += 1
+                counts.gained += right and not was_right
+                counts.lost += was_right and not right
+                if right != was_right:
+                    counts.mistaken[former if right else guess] += 1
+    return sorted(
+        tally.values(), key=lambda c: (-abs(c.gained - c.lost), -(c.gained + c.lost), c.clip)
+    )
+
+
+def flipped_clips(summary: Summary, contrast: ContrastSummary, outcomes: Outcomes) -> Table | None:
+    """Return the clips that a contrast turned from wrong to right or back in most pairs.
 
     Args:
         summary: the study.
@@ -137,20 +176,10 @@ def flipped_clips(summary: Summary, contrast: ContrastSummary, outcomes: Outcome
     Returns:
         Clip, class, pairs, flips either way; None where no clip flipped.
     """
-    tally: dict[str, _Flips] = {}
-    for _, one, other in outcomes.pairs(contrast.arm, contrast.reference):
-        before = dict(zip(other.clip_ids, other.correct.tolist(), strict=True))
-        rows = zip(one.clip_ids, one.labels.tolist(), one.correct.tolist(), strict=True)
-        for clip, label, right in rows:
-            if clip in before:
-                counts = tally.setdefault(clip, _Flips(clip=clip, label=label))
-                counts.pairs += 1
-                counts.gained += right and not before[clip]
-                counts.lost += before[clip] and not right
-    flipped = [counts for counts in tally.values() if counts.gained or counts.lost]
+    every = flips(contrast, outcomes)
+    flipped = [counts for counts in every if counts.gained or counts.lost]
     if not flipped:
         return None
-    flipped.sort(key=lambda c: (-abs(c.gained - c.lost), -(c.gained + c.lost), c.clip))
     columns = ("clip", "class", "pairs", "wrong → right", "right → wrong")
     return Table(
         columns=tuple(Column(key=title, title=title) for title in columns),
@@ -161,11 +190,33 @@ def flipped_clips(summary: Summary, contrast: ContrastSummary, outcomes: Outcome
         baseline=-1,
         best=-1,
         notes=(
-            f"{len(flipped)} of {len(tally)} held-out clips flipped in at least one pair of "
+            f"{len(flipped)} of {len(every)} held-out clips flipped in at least one pair of "
             f"trials, from {contrast.reference} to {contrast.arm}; those that flipped one way in "
             "most pairs come first. They were chosen by looking: listen to them, conclude nothing.",
         ),
     )
+
+
+def clips_to_show(summary: Summary, outcomes: Outcomes) -> dict[str, str]:
+    """Return the first clips of that list of the first contrast, with what is said of each.
+
+    Args:
+        summary: the study.
+        outcomes: of its trials.
+    """
+    said = {}
+    for contrast in summary.contrasts[:1]:
+        for c in flips(contrast, outcomes)[:MOST_SHOWN]:
+            if not c.gained + c.lost:
+                continue
+            name, wrong = class_name(summary, c.label), c.mistaken.most_common(1)[0][0]
+            ways = [f"wrong → right in {c.gained}"] if c.gained else []
+            ways += [f"right → wrong in {c.lost}"] if c.lost else []
+            said[c.clip] = (
+                f"{name}: {', '.join(ways)} of {c.pairs} pairs, from {contrast.reference} to "
+                f"{contrast.arm}; most often mistaken for {class_name(summary, wrong)}."
+            )
+    return said
 
 
 def _num_classes(outcomes: Iterable[Outcome]) -> int:

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from orchestrator.metrics import METRICS
-from orchestrator.pictures.shelf import Picture, read_pictures
+from orchestrator.pictures.shelf import CLIP, Picture, read_pictures
 from orchestrator.records import TrialRecord
 from orchestrator.report import svg, trust
 from orchestrator.report.classes import ClassChanges, class_changes
@@ -64,6 +64,7 @@ def render_page(
     plan, metric = summary.plan, summary.metric
     colours = svg.colours([arm.name for arm in summary.arms], plan.baseline)
     train_loss = METRICS["train/loss"]
+    drawn = _pictures(pictures)
     learned, fitted = (curves(summary, records, key) for key in (metric, train_loss))
     return template.render(
         summary=summary,
@@ -99,7 +100,8 @@ def render_page(
         curve_table=curve_table(learned, metric),
         losses=[Markup(panel) for panel in curve_panels(fitted, summary, train_loss, colours)],
         **_differing(summary, Outcomes(summary, predictions or no_predictions), colours),
-        pictures=_pictures(pictures),
+        pictures=[shown for shown in drawn if shown[0].kind != CLIP],
+        clips=[shown for shown in drawn if shown[0].kind == CLIP],
         data=trust.data_facts(summary, records),
         environment=trust.environment_facts(summary, records),
         declared=trust.plan_facts(summary),

@@ -12,6 +12,7 @@ from orchestrator.predictions import Predictions
 from orchestrator.records import Status
 from orchestrator.report.confusion import (
     arm_confusions,
+    clips_to_show,
     confusion,
     confusion_change,
     flipped_clips,
@@ -158,3 +159,19 @@ def test_page_shows_confusions_clips_and_matrices():
     assert page.count('aria-label="Confusion matrix of') == 2
     without = render_page(summary, records)
     assert "Confusion" not in without and "Clips that changed" not in without
+
+
+def test_clips_to_show_say_how_often_they_flipped_and_what_they_were_taken_for():
+    def load(trial):
+        arm, seed, _ = trial.split("-")
+        if arm == "0000":
+            return said([0, 1, 2], [1, 1, 2], names=("a", "b", "c"))
+        return said([0, 1, 2], [0, 1, 0 if seed == "3" else 2], names=("a", "b", "c"))
+
+    summary, outcomes, _ = study(load)
+    assert clips_to_show(summary, outcomes) == {
+        "a": "dog: wrong → right in 8 of 8 pairs, from no adaptor to λ=0.1; most often mistaken "
+        "for rooster.",
+        "c": "rain: right → wrong in 1 of 8 pairs, from no adaptor to λ=0.1; most often mistaken "
+        "for dog.",
+    }

@@ -1,16 +1,22 @@
 """Pictures from the checkpoints of trained trials."""
 
 import base64
+import dataclasses
+import json
 import re
 
+import numpy as np
 import pytest
 from matplotlib.image import imread
 
 from orchestrator.ablation import Arm
 from orchestrator.config import Component, complete
+from orchestrator.data import open_pack
 from orchestrator.pictures.make import make_pictures
-from orchestrator.pictures.shelf import read_pictures
+from orchestrator.pictures.shelf import INDEX, read_pictures
 from orchestrator.plan import Plan
+from orchestrator.report.confusion import clips_to_show
+from orchestrator.report.outcomes import Outcomes
 from orchestrator.report.page import render_page
 from orchestrator.report.summary import summarise
 from orchestrator.trial import TrialRun
@@ -86,3 +92,65 @@ def test_page_carries_the_pictures_in_itself(swept, tmp_path):
         (tmp_path / picture.file).read_bytes() for picture in made
     ]
     assert "mechanism" not in render_page(summarise(plan, records), records)
+
+
+def contrary(plan, store):
+    """Predictions of the held-out clips: the baseline knows none of them, another arm all."""
+    baseline = {trial.id for trial in plan.trials if trial.arm == plan.baseline}
+
+    def load(trial):
+        made = store.read_predictions(trial, "last")
+        guesses = (made.labels + (trial in baseline)) % made.logits.shape[1]
+        logits = np.eye(made.logits.shape[1], dtype=np.float32)[guesses]
+        return dataclasses.replace(made, logits=logits)
+
+    return load
+
+
+def test_clips_that_flipped_are_drawn_and_stand_beside_the_list(swept, tmp_path):
+    plan, records, store = swept
+    summary = summarise(plan, records)
+    clips = clips_to_show(summary, Outcomes(summary, contrary(plan, store)))
+    assert len(clips) == 6
+    assert all(
+        "of 1 pairs, from plain to with λ=0.2; most often" in said for said in clips.values()
+    )
+    made = make_pictures(plan, records, store, tmp_path, clips=clips)
+    drawn = [picture for picture in made if picture.kind == "clip"]
+    assert {picture.clips[0]: picture.caption for picture in drawn} == clips
+    assert len({(tmp_path / picture.file).read_bytes() for picture in drawn}) == len(clips)
+    page = render_page(summary, records, predictions=contrary(plan, store), pictures=tmp_path)
+    classes = page[page.index('id="classes"') : page.index('id="mechanism"')]
+    assert classes.count('alt="Spectrogram of clip') == len(clips)
+    assert all(f"<code>{clip}</code>" in classes for clip in clips)
+    assert "Spectrogram of clip" not in page[page.index('id="mechanism"') :]
+
+
+def test_other_clips_are_drawn_anew_and_the_same_ones_are_not(swept, tmp_path):
+    plan, records, store = swept
+    pack = open_pack(records[plan.trials[0].id].data["fingerprint"], packs=store.packs_uri)
+    one, other = ({pack.clip_ids[i]: "loud."} for i in (0, 1))
+    first = make_pictures(plan, records, store, tmp_path, clips=one)
+    (tmp_path / first[-1].file).write_bytes(b"kept")
+    assert make_pictures(plan, records, store, tmp_path, clips=one) == first
+    assert (tmp_path / first[-1].file).read_bytes() == b"kept"
+    second = make_pictures(plan, records, store, tmp_path, clips=other)
+    assert [p.clips for p in second if p.kind == "clip"] == [tuple(other)]
+
+
+def test_page_without_spectrograms_says_why(swept, tmp_path):
+    plan, records, store = swept
+    page = render_page(summarise(plan, records), records, predictions=contrary(plan, store))
+    assert "Their spectrograms are missing here" in page
+
+
+def test_list_of_an_older_version_is_made_anew(swept, tmp_path):
+    plan, records, store = swept
+    made = make_pictures(plan, records, store, tmp_path, clips={})
+    index = json.loads((tmp_path / INDEX).read_text())
+    del index["clips"]
+    (tmp_path / INDEX).write_text(json.dumps(index))
+    assert read_pictures(tmp_path) == made
+    pack = open_pack(records[plan.trials[0].id].data["fingerprint"], packs=store.packs_uri)
+    again = make_pictures(plan, records, store, tmp_path, clips={pack.clip_ids[0]: "a"})
+    assert len(again) == len(made) + 1
