@@ -40,6 +40,11 @@ def read_pictures(folder: Path) -> tuple[Picture, ...]:
     return tuple(p for p in _read(folder)[1] if (folder / p.file).is_file())
 
 
+def listed_files(folder: Path) -> tuple[str, ...]:
+    """Return the names of the listed files, there or not; none that leads out of the folder."""
+    return tuple(p.file for p in _read(folder)[1] if Path(p.file).name == p.file)
+
+
 def are_there(folder: Path, trials: Sequence[str], clips: Mapping[str, str]) -> bool:
     """Whether a folder holds what was made of exactly these trials and clips."""
     asked, pictures = _read(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from orchestrator.records import PlanRecord, TrialRecord
@@ -82,7 +83,7 @@ class FromStore:
 
 
 class FromMlflow:
-    """A tracking server. It has no predictions, so that a page made of it names no classes.
+    """A tracking server, with the predictions and pictures that were uploaded to it.
 
     Args:
         uri: its address.
@@ -105,5 +106,13 @@ class FromMlflow:
     def material(self, sweep: str) -> Material:
         """Return a sweep as it was uploaded."""
         study = self._reader.study(sweep)
-        folder = Path("report") / sweep
-        return Material(plan=study.plan, records=study.records, folder=folder, links=study.links)
+        self._pictures = TemporaryDirectory()
+        study.pictures(Path(self._pictures.name))
+        return Material(
+            plan=study.plan,
+            records=study.records,
+            folder=Path("report") / sweep,
+            predictions=study.predictions,
+            pictures=Path(self._pictures.name),
+            links=study.links,
+        )

@@ -217,9 +217,9 @@ class Server:
             self._client.log_text(run.id, text, name)
 
     def log_file(self, run: FoundRun, path: Path, folder: str) -> None:
-        """Upload a file into a folder of the run's artifacts."""
+        """Upload a file into a folder of the run's artifacts; an empty one is their root."""
         with self._speaking():
-            self._client.log_artifact(run.id, str(path), folder)
+            self._client.log_artifact(run.id, str(path), folder or None)
 
     @contextmanager
     def _speaking(

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import ConfigError, TrackingError
+from orchestrator.pictures.shelf import INDEX, listed_files
+from orchestrator.predictions import Predictions
 from orchestrator.records import EpochRecord, PlanRecord, Status, TrialRecord
-from orchestrator.store import forms
+from orchestrator.store import forms, tables
 from orchestrator.tracking.mlflow_server import FoundRun, Server
 from orchestrator.tracking.places import SQLITE, checked_uri, run_address
 from orchestrator.tracking.replicates import RECORD
 from orchestrator.tracking.sweep_views import PLAN
-from orchestrator.tracking.uploads import key_of, state_of
+from orchestrator.tracking.uploads import (
+    PREDICTIONS,
+    PREDICTIONS_TAG,
+    REPORT_TAG,
+    key_of,
+    state_of,
+)
 from orchestrator.tracking.views import SWEEP, TAG, Key
 
 _PER_PAGE = 1000
@@ -29,11 +38,15 @@ class Study:
         plan: as declared.
         records: trial id -> record.
         links: trial id -> address of its run's page, where a server shows pages.
+        predictions: reads a trial's per-clip predictions; None where its run carries none.
+        pictures: writes the report's pictures and their list into a folder.
     """
 
     plan: PlanRecord
     records: Mapping[str, TrialRecord]
     links: Mapping[str, str]
+    predictions: Callable[[str], Predictions | None]
+    pictures: Callable[[Path], None]
 
 
 class Reader(Server):
@@ -115,7 +128,25 @@ class Reader(Server):
                 if trial.id in mine
             },
             links={trial: link for trial, link in links.items() if link},
+            predictions=lambda trial: self._predictions(trial, mine.get(trial)),
+            pictures=lambda folder: self._pictures(runs[SWEEP], folder),
         )
+
+    def _predictions(self, trial: str, run: FoundRun | None) -> Predictions | None:
+        """Return what a run carries of the epoch that the plan scores."""
+        if run is None or PREDICTIONS_TAG not in run.tags:
+            return None
+        where = f"{PREDICTIONS} of trial {trial} on {self.uri}"
+        return tables.parse(self._read(run, PREDICTIONS), where=where)
+
+    def _pictures(self, run: FoundRun, folder: Path) -> None:
+        names = json.loads(run.tags.get(REPORT_TAG, "{}"))
+        if INDEX not in names:
+            return
+        (folder / INDEX).write_bytes(self._read(run, f"report/{INDEX}"))
+        for name in listed_files(folder):
+            if name in names:
+                (folder / name).write_bytes(self._read(run, f"report/{name}"))
 
     def _record(self, trial: str, run: FoundRun, sweep: str) -> TrialRecord:
         """Return a trial's record; of one that is running no more than how far it is."""

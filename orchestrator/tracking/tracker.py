@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,11 +19,20 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import TrackingError
 from orchestrator.records import PlanRecord, TrialRecord
-from orchestrator.store import Store
+from orchestrator.store import Store, forms
 from orchestrator.store.locks import LockHeld, flock
 from orchestrator.tracking.places import artifact_root, run_address
 from orchestrator.tracking.sweep_views import Summary, drafts
-from orchestrator.tracking.uploads import IN_PLAN_TAG, REPORT_TAG, Shown, key_of, state_of, upload
+from orchestrator.tracking.uploads import (
+    IN_PLAN_TAG,
+    PREDICTIONS,
+    PREDICTIONS_TAG,
+    REPORT_TAG,
+    Shown,
+    key_of,
+    state_of,
+    upload,
+)
 from orchestrator.tracking.views import SWEEP, Draft, Key, view_digest
 
 if TYPE_CHECKING:
@@ -95,6 +105,8 @@ class Tracker:
                         continue
                     try:
                         changed = self._show(shown, draft)
+                        changed |= self._show_predictions(shown, draft.key, plan.selection)
+                        shown.remember(draft)
                     except TrackingError as error:
                         self._connect().ping()
                         refusals.append(f"{' '.join(draft.key)}: {error}")
@@ -223,8 +235,27 @@ class Tracker:
             shown.runs[view.key] = upload(
                 self._connect(), view, run, experiment=shown.experiment, parent_id=parent_id
             )
-        shown.remember(draft)
         return changed
+
+    def _show_predictions(self, shown: Shown, key: Key, selection: str) -> bool:
+        """Upload a finished trial's predictions if its run has none or others; whether it did."""
+        run = shown.runs[key]
+        if key[0] != "replicate" or run.status != "FINISHED":
+            return False
+        path = forms.predictions_path(key[2], "best" if selection == "best" else "last")
+        (version,) = self.store.files.versions([path])
+        wanted = f"{selection} {version}"
+        data = None
+        if version and run.tags.get(PREDICTIONS_TAG) != wanted:
+            data = self.store.files.read(path)
+        if data is None:
+            return False
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / PREDICTIONS
+            copy.write_bytes(data)
+            self._connect().log_file(run, copy, "")
+        self._connect().log(run, points=(), params={}, tags={PREDICTIONS_TAG: wanted})
+        return True
 
     def _retire(self, shown: Shown, plan: PlanRecord, planned: Sequence[Draft]) -> None:
         """Mark the runs of arms and trials that the plan no longer has."""

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 STATE_TAG = TAG + "uploaded"
 REPORT_TAG = TAG + "report"
 IN_PLAN_TAG = TAG + "in_plan"
+PREDICTIONS_TAG = TAG + "predictions"
+"""Which version of a trial's per-clip predictions its run carries; none has no such tag."""
+
+PREDICTIONS = "predictions.arrow"
+"""The artifact that holds them, in the store's form."""
 
 
 @dataclass(kw_only=True)
@@ -158,4 +163,8 @@ def _step(view: RunView) -> int:
 
 
 def _is_ours(key: str) -> bool:
-    return key.startswith((TAG, "provenance.")) and key not in (STATE_TAG, REPORT_TAG)
+    return key.startswith((TAG, "provenance.")) and key not in (
+        STATE_TAG,
+        REPORT_TAG,
+        PREDICTIONS_TAG,
+    )

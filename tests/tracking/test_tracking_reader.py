@@ -6,9 +6,10 @@ import json
 import shutil
 
 import pytest
-from tracking_cases import make_plan, make_record, trial_id, write_all
+from tracking_cases import make_plan, make_record, trial_id, write_all, write_predictions
 
 from orchestrator.errors import StoreError, TrackingError
+from orchestrator.pictures.shelf import Picture, write_index
 from orchestrator.records import Status
 from orchestrator.report.__main__ import main
 from orchestrator.report.files import NAMES
@@ -89,6 +90,61 @@ def test_all_forms_are_written_without_a_store(tmp_path, elsewhere):
     assert not store.local_path.exists()
     shutil.rmtree(tmp_path / "view")
     assert command("lambda", "--from-mlflow", elsewhere)[0] == 2
+
+
+def test_page_and_papers_table_from_mlflow_alone_are_those_of_the_store(tmp_path, elsewhere):
+    store = Store.open(tmp_path / "store")
+    plan = make_plan(seeds=range(4))
+    records = write_all(store, plan)
+    for trial in records:
+        write_predictions(store, trial)
+    pictures = tmp_path / "store" / "sweeps" / "lambda" / "report" / "pictures"
+    pictures.mkdir(parents=True)
+    (pictures / "a.png").write_bytes(b"picture")
+    picture = Picture(kind="keys", arm="more", trial="t", clips=("c",), caption=".", file="a.png")
+    write_index(pictures, ["t"], {}, [picture])
+    tracker = Tracker(elsewhere, store=store)
+    tracker.reconcile(plan, records, final=True)
+    tracker.log_report(plan, [*pictures.iterdir()])
+    asked = [("--format", "html"), ("--shape", "htsat-3", "--format", "csv")]
+    asked.append(("--shape", "htsat-1", "--format", "latex"))
+    wanted = [command("lambda", "--store", store.uri, *more) for more in asked]
+    assert 'id="classes"' in wanted[0][1] and "Clips that changed sides" in wanted[0][1]
+    assert "data:image/png;base64" in wanted[0][1]
+    shutil.rmtree(store.local_path)
+    assert [command("lambda", "--from-mlflow", elsewhere, *more) for more in asked] == wanted
+
+
+def test_page_says_why_it_has_no_classes(store):
+    plan = make_plan()
+    Tracker(default_uri(store), store=store).reconcile(plan, write_all(store, plan), final=True)
+    _, page = command("lambda", "--from-mlflow", default_uri(store), "--format", "html")
+    assert "no per-clip predictions of two arms in one block are at hand" in page
+    assert "python -m orchestrator.sync lambda" in page
+
+
+def test_predictions_are_uploaded_once_and_again_when_they_change(store):
+    plan = make_plan(arms=("base",), seeds=(0,))
+    records = write_all(store, plan)
+    uri, (trial,) = default_uri(store), records
+    assert Tracker(uri, store=store).reconcile(plan, records, final=True).uploaded == 3
+    write_predictions(store, trial)
+    assert Tracker(uri, store=store).reconcile(plan, records, final=True).uploaded == 1
+    assert Tracker(uri, store=store).reconcile(plan, records, final=True).uploaded == 0
+    assert Reader(uri).study("lambda").predictions(trial).logits.shape == (12, 3)
+    write_predictions(store, trial, clips=6)
+    assert Tracker(uri, store=store).reconcile(plan, records, final=True).uploaded == 1
+    assert Reader(uri).study("lambda").predictions(trial).logits.shape == (6, 3)
+
+
+def test_predictions_of_a_running_trial_are_not_uploaded(store):
+    plan = make_plan(arms=("base",), seeds=(0,))
+    records = write_all(store, plan, status=Status.RUNNING)
+    (trial,) = records
+    write_predictions(store, trial)
+    Tracker(default_uri(store), store=store).reconcile(plan, records, final=False)
+    study = Reader(default_uri(store)).study("lambda")
+    assert study.predictions(trial) is None and study.predictions("nobody") is None
 
 
 def test_records_come_back_whole_and_the_plan_as_declared(store):

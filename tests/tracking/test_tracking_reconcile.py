@@ -3,7 +3,15 @@
 from dataclasses import replace
 
 import pytest
-from tracking_cases import make_plan, make_record, of_kind, snapshot, trial_id, write_all
+from tracking_cases import (
+    make_plan,
+    make_record,
+    of_kind,
+    snapshot,
+    trial_id,
+    write_all,
+    write_predictions,
+)
 
 from orchestrator.errors import TrackingError
 from orchestrator.records import EpochRecord, Status
@@ -272,7 +280,10 @@ class Crash(BaseException):
     """Stands for SIGKILL: nothing catches it."""
 
 
-WRITES = ("create_run", "log", "log_dataset", "log_text", "set_status", "delete_run", "delete_tag")
+WRITES = (
+    *("create_run", "log", "log_dataset", "log_text", "log_file", "set_status"),
+    *("delete_run", "delete_tag"),
+)
 
 
 def crash_after(monkeypatch, count: int) -> list[str]:
@@ -317,6 +328,8 @@ def test_reconcile_killed_at_any_request_ends_in_the_same_view(store, monkeypatc
     trials = make_plan(arms=("base",), seeds=(0,)).trials
     failed = {t.id: make_record(t.id, epochs=2, status=Status.FAILED) for t in trials}
     done = {t.id: make_record(t.id) for t in trials}
+    for trial in done:
+        write_predictions(store, trial)
 
     def launch(sweep: str, crash: int) -> int:
         plan = make_plan(sweep, arms=("base",), seeds=(0,))

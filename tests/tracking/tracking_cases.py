@@ -1,5 +1,8 @@
 """Plans, records, and what a server shows of them."""
 
+import numpy as np
+
+from orchestrator.predictions import Predictions
 from orchestrator.records import (
     ArmRecord,
     ContrastRecord,
@@ -93,6 +96,18 @@ def write_all(store: Store, plan: PlanRecord, **kwargs) -> dict[str, TrialRecord
     for record in records.values():
         store.write_record(record)
     return records
+
+
+def write_predictions(store: Store, trial: str, *, clips: int = 12, classes: int = 3) -> None:
+    """Made-up predictions, the same for the same trial."""
+    rng = np.random.default_rng(sum(trial.encode()))
+    made = Predictions(
+        epoch=3,
+        clip_ids=tuple(f"clip-{i}" for i in range(clips)),
+        labels=np.arange(clips) % classes,
+        logits=rng.normal(size=(clips, classes)).astype(np.float32),
+    )
+    store.write_predictions(trial, "last", made)
 
 
 def snapshot(uri: str, sweep: str) -> dict:
