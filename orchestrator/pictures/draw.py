@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,8 +64,10 @@ def draw_clip(features: NDArray[Any], shown: Shown, path: Path) -> None:
     """Draw one clip's (mels, frames) spectrogram; what it is stands beside the picture."""
     figure, axes = _grid(1, 1, [""])
     low, high = _limits(features)
-    _spectrogram(axes[0, 0], features, shown, vmin=low, vmax=high)
-    axes[0, 0].set_xlim(0, min(shown.seconds, features.shape[1] * shown.frame_s))
+    length_s = features.shape[1] * shown.frame_s
+    whole = dataclasses.replace(shown, seconds=length_s)  # the padding is cut off, not marked
+    _spectrogram(axes[0, 0], features, whole, vmin=low, vmax=high)
+    axes[0, 0].set_xlim(0, min(shown.seconds, length_s))
     axes[0, 0].set_ylabel("mel bin", fontsize=8)
     _save(figure, axes, path)
 

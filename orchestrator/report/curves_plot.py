@@ -70,7 +70,11 @@ def curve_panels(
     x = svg.Axis(first, max(last, first + 1), 40, WIDTH - 10)
     y = svg.Axis(marks[0], marks[-1], HEIGHT - 34, 28)
     baseline = next((c for c in found if c.arm == summary.plan.baseline), None)
-    return [_panel(c, baseline, metric, colours[c.arm], marks, x, y) for c in found]
+    titles = svg.apart([curve.arm for curve in found], WIDTH - 8)
+    return [
+        _panel(curve, title, baseline, metric, colours[curve.arm], marks, x, y)
+        for curve, title in zip(found, titles, strict=True)
+    ]
 
 
 def curve_table(found: Sequence[Curve], metric: Metric) -> Table:
@@ -96,6 +100,7 @@ def curve_table(found: Sequence[Curve], metric: Metric) -> Table:
 
 def _panel(
     curve: Curve,
+    title: str,
     baseline: Curve | None,
     metric: Metric,
     colour: str,
@@ -103,16 +108,16 @@ def _panel(
     x: svg.Axis,
     y: svg.Axis,
 ) -> str:
-    parts = [svg.text(4, 14, svg.clip(curve.arm, WIDTH - 90), kind="label")]
+    parts = [svg.text(4, 14, title, kind="label")]
     unit = f"{metric.title}, {metric.unit}" if metric.unit else metric.title
-    parts.append(svg.text(WIDTH - 4, 14, unit, anchor="end", kind="tick"))
     for mark in marks:
         parts.append(svg.line(x.start, y(mark), x.end, y(mark), kind="grid"))
         said = svg.tick_text(mark, marks[1] - marks[0])
         parts.append(svg.text(x.start - 5, y(mark) + 4, said, anchor="end", kind="tick"))
     for epoch in sorted({int(x.low), int((x.low + x.high) / 2), int(x.high)}):
         parts.append(svg.text(x(epoch), HEIGHT - 18, str(epoch), anchor="middle", kind="tick"))
-    parts.append(svg.text((x.start + x.end) / 2, HEIGHT - 4, "epoch", anchor="middle", kind="tick"))
+    middle = (x.start + x.end) / 2
+    parts.append(svg.text(middle, HEIGHT - 4, f"{unit}, by epoch", anchor="middle", kind="tick"))
     if baseline is not None and baseline is not curve:
         points = [(x(e), y(i.mean)) for e, i in baseline.epochs.items()]
         parts.append(svg.polyline(points, colour=svg.BASELINE, kind="curve thin"))

@@ -47,13 +47,16 @@ def _draw(
     longest = max(len(row.label) for row in lines) * svg.CHARACTER
     label = 0.0 if narrow else min(longest + 16, width * 0.33)
     numbers = 0.0 if narrow else 170.0
-    row_height, top = (50 if narrow else 34), 30
+    labels = _labels(lines, narrow, width - 8 if narrow else label)
+    heights = [34 + 16 * (narrow + (len(said) > 1 and narrow)) for said in labels]
+    top = 30
+    starts = [top + sum(heights[:i]) for i in range(len(lines))]
     values = [-margin, 0.0, margin]
     for row in lines:
         values += [v for v in (row.low, row.mean, row.high, *row.replicates) if v is not None]
     marks = ticks(min(values), max(values), most=7 if narrow else 9)
     x = svg.Axis(marks[0], marks[-1], label + 20, width - numbers - 20)
-    bottom = top + row_height * len(lines)
+    bottom = top + sum(heights)
     parts = []
     if margin:
         ends = [(x(at), y) for at, y in ((-margin, top - 6), (margin, top - 6))]
@@ -65,15 +68,15 @@ def _draw(
         said = svg.tick_text(mark, marks[1] - marks[0], signed=True)
         parts.append(svg.text(x(mark), top - 12, said, anchor="middle", kind="tick"))
     parts.append(svg.line(x(0), top - 6, x(0), bottom, kind="zero"))
-    for i, row in enumerate(lines):
-        y = top + row_height * (i + (0.62 if narrow else 0.45))
+    for row, said, start, height in zip(lines, labels, starts, heights, strict=True):
+        y = start + (height - 19 if narrow else height * 0.45)
         parts.append(_row(row, x, y, colours.get(row.arm, svg.BASELINE)))
-        if narrow:
-            said = f"{svg.clip(row.label, width - 150)}  {_numbers(row)}"
-            parts.append(svg.text(4, y - 14, said, kind="label halo"))
-        else:
-            said = svg.clip(row.label, label)
-            parts.append(svg.text(label, y + 4, said, anchor="end", kind="label"))
+        # Beside the row its lines stand around its middle, in a narrow plot above it.
+        first = y - 14 - 16 * (len(said) - 1) if narrow else y + 4 - 8 * (len(said) - 1)
+        for i, part in enumerate(said):
+            at = (4, "start", "label halo") if narrow else (label, "end", "label")
+            parts.append(svg.text(at[0], first + 16 * i, part, anchor=at[1], kind=at[2]))
+        if not narrow:
             parts.append(svg.text(width - 4, y + 4, _numbers(row), anchor="end", kind="tick"))
     way = "right" if sign > 0 else "left"
     caption = f"{title}{f', {unit}' if unit else ''} ({way} is better)"
@@ -85,6 +88,27 @@ def _draw(
     if margin:
         spoken += f"; shaded, the margin of ±{margin:g} {unit}".rstrip()
     return svg.figure(width, bottom + 14 + 16 * len(said), parts, label=f"{caption}. {spoken}")
+
+
+def _labels(lines: Sequence[Line], narrow: bool, width: float) -> list[list[str]]:
+    """Return each row's label in one line or two, in a narrow plot with its numbers behind."""
+    found = []
+    for row in lines:
+        tail = f"  {_numbers(row)}" if narrow else ""
+        arm, minus, reference = row.label.partition(" − ")
+        fits = (len(row.label) + len(tail)) * svg.CHARACTER <= width
+        if fits or not (minus or narrow):
+            found.append([row.label])
+        else:
+            found.append([arm, f"− {reference}" if minus else ""])
+    tails = [len(_numbers(row)) + 2 if narrow else 0 for row in lines]
+    room = width - svg.CHARACTER * max(tails, default=0)
+    heads = svg.apart([said[0] for said in found], width if narrow else room)
+    lasts = svg.apart([said[-1] for said in found], room)
+    return [
+        [*([head] if len(said) > 1 else []), f"{last}  {_numbers(row)}".strip() if narrow else last]
+        for row, said, head, last in zip(lines, found, heads, lasts, strict=True)
+    ]
 
 
 def _row(row: Line, x: svg.Axis, y: float, colour: str) -> str:

@@ -81,8 +81,9 @@ def place_labels(
     """
     covered = list(taken)
     found = []
-    for said, x, y in points:
-        text = svg.clip(said, max(60.0, (frame.right - frame.left) / 3))
+    room = max(60.0, (frame.right - frame.left) / 3)
+    texts = svg.apart([said for said, _, _ in points], room)
+    for text, (_, x, y) in zip(texts, points, strict=True):
         width = len(text) * WIDTH
         for distance, box in _candidates(x, y, width):
             if frame.holds(box) and not any(box.meets(other) for other in covered):

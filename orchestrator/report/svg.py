@@ -7,12 +7,13 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import takewhile
 
 from orchestrator.report.digits import MINUS
 
 NUM_COLOURS = 6
 BASELINE = "var(--baseline)"
-CHARACTER = 7.0
+CHARACTER = 7.5
 """Width of a character of the page's font at the plots' size, in pixels, on the safe side."""
 
 WIDE, NARROW = 860, 350
@@ -125,3 +126,21 @@ def clip(said: str, width: float) -> str:
     """Shorten a label to a width in pixels."""
     room = max(3, int(width / CHARACTER))
     return said if len(said) <= room else said[: room - 1] + "…"
+
+
+def apart(labels: Sequence[str], width: float) -> list[str]:
+    """Shorten labels to a width in pixels; those that this makes alike lose their beginnings.
+
+    Args:
+        labels: one may occur several times, and stays the same each time.
+        width: of one of them.
+    """
+    short = {label: clip(label, width) for label in labels}
+    for said in {said for label, said in short.items() if said != label}:
+        alike = [label for label, other in short.items() if other == said]
+        shared = takewhile(lambda letters: len(set(letters)) == 1, zip(*alike, strict=False))
+        # Whole words go, so that what is left can be read.
+        start = "".join(letters[0] for letters in shared).rfind(" ") + 1
+        for label in alike if start and len(alike) > 1 else ():
+            short[label] = clip(f"…{label[start:]}", width)
+    return [short[label] for label in labels]

@@ -5,9 +5,12 @@ import html.parser
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from report_examples import make_plan, make_predictions, make_record, make_records
 
-from orchestrator.records import ArmRecord, Status
+from orchestrator.records import ArmRecord, ContrastRecord, Status
+from orchestrator.report import svg
 from orchestrator.report.classes import class_changes
 from orchestrator.report.curves_plot import curve_table, curves
 from orchestrator.report.dose_plot import doses
@@ -222,3 +225,41 @@ def test_margin_wider_than_every_difference_is_inside_the_axes():
     points = re.search(r'<polygon points="([^"]+)" class="margin"', page_of(plan, records))[1]
     ends = sorted({float(point.split(",")[0]) for point in points.split()})
     assert 0 < ends[0] < ends[1] < 860
+
+
+LONG = ("deformable + N(0, 0.005)", "deformable + L(0, 0.005)", "plain", "deformable + N(0, 0.005)")
+
+
+def test_labels_that_shortening_makes_alike_lose_their_beginnings():
+    width = 13 * svg.CHARACTER
+    assert svg.apart(LONG, width) == ["…N(0, 0.005)", "…L(0, 0.005)", "plain", "…N(0, 0.005)"]
+    assert svg.apart(LONG, 40 * svg.CHARACTER) == list(LONG)
+    assert svg.apart(["a lonely long label"], width) == ["a lonely lon…"]
+
+
+@given(st.lists(st.text("ab λ=0.", max_size=30), max_size=8), st.integers(30, 300))
+def test_shortened_labels_fit_and_equal_ones_stay_equal(labels, width):
+    found = svg.apart(labels, width)
+    assert all(len(said) <= max(3, width // svg.CHARACTER) for said in found)
+    assert len(dict(zip(labels, found, strict=True))) == len(set(labels))
+    assert all(found[i] == found[labels.index(label)] for i, label in enumerate(labels))
+
+
+def test_contrasts_between_long_arms_stay_told_apart_in_the_forest():
+    arms = ("no adaptor", *dict.fromkeys(LONG))
+    contrasts = tuple(ContrastRecord(arm=LONG[0], reference=name) for name in (LONG[1], "plain"))
+    plan = make_plan(arms, contrasts=contrasts)
+    page = page_of(plan, make_records(plan))
+    wide, narrow = re.findall(r'<svg viewBox="0 0 (?:860|350) .*?</svg>', page, re.DOTALL)[:2]
+    for plot in (wide, narrow):
+        texts = re.findall(r'<text x="[\d.-]+" y="[\d.-]+"[^>]*>([^<]*)</text>', plot)
+        for reference in LONG[1:3]:
+            assert any(text.endswith(f"− {reference}") for text in texts) or any(
+                f"− {reference}  " in text for text in texts
+            )
+        assert not any("…" in text for text in texts)
+        # A row's lines stand inside the plot.
+        height = float(re.search(r'height="([\d.]+)"', plot)[1])
+        assert all(
+            0 < float(y) < height for y in re.findall(r'<text x="[\d.-]+" y="([\d.-]+)"', plot)
+        )
