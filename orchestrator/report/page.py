@@ -33,7 +33,6 @@ from orchestrator.report.outcomes import Loader, Outcomes, no_predictions
 from orchestrator.report.rows import Summary
 from orchestrator.report.shapes import Shaped
 from orchestrator.report.tables import CALLED_MARK, main_table, replicates_of, secondary_table
-from orchestrator.report.trend import pattern_sentence
 from orchestrator.report.words import unit_of_difference
 
 MOST_SENTENCES = 12
@@ -93,7 +92,7 @@ def render_page(
         ),
         dose=Markup(dose_plot(summary, colours)),
         interaction=Markup(interaction_plot(summary, colours)),
-        pattern=pattern_sentence(summary),
+        pattern=summary.pattern,
         costs=[Markup(plot) for plot in cost_plots(summary, records, colours)],
         devices=several_devices(summary, records),
         curves=[Markup(panel) for panel in curve_panels(learned, summary, metric, colours)],

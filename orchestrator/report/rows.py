@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from orchestrator.metrics import Metric
 from orchestrator.records import ArmRecord, PlanRecord, Status
@@ -148,6 +149,13 @@ class Summary:
     def gaps(self) -> tuple[Cell, ...]:
         """Every planned trial that has no value."""
         return tuple(cell for cell in self.cells if cell.value is None)
+
+    @cached_property
+    def pattern(self) -> str:
+        """What the design shows as a whole, made once: a trend's permutations take a while."""
+        from orchestrator.report.trend import pattern_sentence  # which reads this module
+
+        return pattern_sentence(self)
 
     def against_baseline(self, arm: str) -> ContrastSummary | None:
         """Return the declared contrast of an arm with the baseline; None where there is none."""

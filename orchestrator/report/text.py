@@ -12,7 +12,6 @@ from orchestrator.report.notes import gap_text
 from orchestrator.report.rows import Summary
 from orchestrator.report.scale import ticks
 from orchestrator.report.tables import Column, main_table
-from orchestrator.report.trend import pattern_sentence
 from orchestrator.report.words import unit_of_difference
 
 GLYPHS = {
@@ -37,7 +36,7 @@ def render_text(summary: Summary, width: int = 80) -> str:
         _wrap(summary.plan.question or summary.plan.sweep, width),
         "" if summary.complete else _wrap(summary.headline, width),
         _answers(summary, width),
-        _wrap(pattern_sentence(summary), width),
+        _wrap(summary.pattern, width),
         _completeness(summary, width),
         _table(summary, width),
         _forest(summary, width),
