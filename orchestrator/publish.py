@@ -91,7 +91,7 @@ class Publisher:
             pictures=folder / PICTURES,
         )
         print(f"report: {paths.html}")
-        files = [*vars(paths).values(), *pictures]
+        files = [*paths.every, *pictures]
         print(self._upload(files) if links is not None else said)
 
     def _watch(self) -> None:

@@ -11,11 +11,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
+from models.printed_tables import PRINTED
 from orchestrator.errors import ConfigError, OrchestratorError, unknown
 from orchestrator.metrics import METRICS
 from orchestrator.records import PlanRecord, Status, TrialRecord
-from orchestrator.report.files import NAMES, render, write, write_report
-from orchestrator.report.sources import FromMlflow, FromStore, Source
+from orchestrator.report.files import NAMES, SHAPED, render, render_shape, write, write_report
+from orchestrator.report.outcomes import no_predictions
+from orchestrator.report.rows import Summary
+from orchestrator.report.shape_notes import Study
+from orchestrator.report.shapes import Shaped, own_shape, shaped
+from orchestrator.report.sources import FromMlflow, FromStore, Material, Source
 from orchestrator.report.summary import summarise
 from orchestrator.report.text import render_text
 
@@ -80,6 +85,7 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
     plan, records = found.plan, found.records
     _check_metric(args.metric, plan, records)
     summary = summarise(plan, records, metric=args.metric, mixed=args.mixed)
+    shape = _shape(args, source, found, summary)
     if args.format in ("", "all"):
         width = args.width or shutil.get_terminal_size((120, 24)).columns
         print(render_text(summary, min(width, 120)), file=stream)
@@ -90,12 +96,15 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
             predictions=found.predictions,
             links=found.links,
             pictures=found.pictures,
+            shape=shape,
         )
         print(f"Page: {paths.html}", file=stream)
         return
     if args.format == "text":
         width = args.width or shutil.get_terminal_size((120, 24)).columns
         said = render_text(summary, min(width, 120) if not args.width else width)
+    elif shape and args.format != "html":
+        said = render_shape(args.format, shape, summary)
     else:
         said = render(
             args.format,
@@ -104,6 +113,7 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
             predictions=found.predictions,
             links=found.links,
             pictures=found.pictures,
+            shape=shape,
         )
     if args.out:
         path = Path(args.out)
@@ -115,10 +125,34 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
         stream.write(said)
 
 
+def _shape(
+    args: argparse.Namespace, source: Source, found: Material, summary: Summary
+) -> Shaped | None:
+    """Return the paper's table that was asked for; for the page that of the published numbers."""
+    study = Study(summary=summary, predictions=found.predictions or no_predictions)
+    if not args.shape:
+        return own_shape(study) if args.format == "html" else None
+    studies = [study]
+    for name in args.beside:
+        other = source.material(find_sweep(name, source.sweeps()))
+        joined = summarise(other.plan, other.records, metric=args.metric, mixed=args.mixed)
+        studies.append(Study(summary=joined, predictions=other.predictions or no_predictions))
+    return shaped(args.shape, studies)
+
+
 def _check(args: argparse.Namespace) -> None:
     mistakes = []
     if args.format and args.format not in FORMATS:
         mistakes.append(unknown("format", args.format, FORMATS))
+    if args.shape and args.shape not in PRINTED:
+        mistakes.append(unknown("shape", args.shape, PRINTED))
+    if args.shape and args.format not in ("", "all", "html", *SHAPED):
+        mistakes.append(
+            f"a paper's table has no form {args.format!r}; --shape goes with --format "
+            f"{', '.join((*SHAPED, 'html'))}, or with all"
+        )
+    if args.beside and not args.shape:
+        mistakes.append("--beside puts another sweep into a paper's table; say which by --shape")
     if args.metric and args.metric not in METRICS:
         mistakes.append(unknown("metric", args.metric, METRICS))
     if not args.sweep and not args.list:
@@ -163,6 +197,20 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"one of {', '.join(FORMATS)}; a single one is printed, all are written "
         "(default: print text, write all)",
+    )
+    add(
+        "--shape",
+        default="",
+        metavar="NAME",
+        help=f"as a paper's table, printed rows first: one of {', '.join(PRINTED)} (default: on "
+        "the page, and as paper.tex, .md and .csv, that of the published numbers)",
+    )
+    add(
+        "--beside",
+        action="append",
+        default=[],
+        metavar="SWEEP",
+        help="with --shape, another sweep whose data set gets a column; may be repeated",
     )
     add("--out", default="", metavar="PATH", help="file or folder (default: beside the plan)")
     add("--metric", default="", metavar="KEY", help="another metric than the declared one")

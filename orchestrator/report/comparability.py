@@ -124,7 +124,7 @@ def _here(arm: ArmRecord, plan: PlanRecord, records: Mapping[str, TrialRecord]) 
     ]
     classes = plan.dataset.get("class_names") or ()
     here: dict[str, Any] = {
-        "dataset": _known_as(dataset_name(plan), len(classes)),
+        "dataset": known_dataset(plan),
         "num_classes": len(classes) or None,
         "num_folds": len({trial.fold for trial in own}),
         "epochs": setting("epochs"),
@@ -148,9 +148,10 @@ def dataset_name(plan: PlanRecord) -> str:
     return str(plan.dataset.get("name") or plan.settings.get("dataset") or "")
 
 
-def _known_as(dataset: str, num_classes: int) -> str:
-    """Return how papers call a registered data set: `esc` is ESC-50 or ESC-10 by its classes."""
-    return f"esc{num_classes}" if dataset == "esc" else dataset
+def known_dataset(plan: PlanRecord) -> str:
+    """Return how papers call a plan's data set: `esc` is ESC-50 or ESC-10 by its classes."""
+    dataset = dataset_name(plan)
+    return f"esc{len(plan.dataset.get('class_names') or ())}" if dataset == "esc" else dataset
 
 
 def _plain(value: Any) -> str:

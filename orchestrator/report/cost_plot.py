@@ -71,14 +71,16 @@ def against_seconds(summary: Summary, records: Mapping[str, TrialRecord]) -> lis
 
     Times are compared as logarithms. They differ by more than noise where the t intervals of two
     arms are apart, at 95 % for all arms together (Bonferroni), which needs two finished trials in
-    each. Seconds on several kinds of device are not comparable, so the result is then empty too.
+    each. Seconds on several kinds of device are not comparable, so the result is then empty too;
+    `several_devices` says so.
     """
-    found, devices, certain = [], set(), []
+    if several_devices(summary, records):
+        return []
+    found, certain = [], []
     arms = _with_numbers(summary)
     for arm in arms:
         mine = [records[cell.id].cost for cell in arm.cells if _finished(records.get(cell.id))]
         logs = [math.log(c.seconds * c.num_workers) for c in mine if c.seconds > 0]
-        devices |= {cost.device for cost in mine}
         if not logs:
             continue
         spread = mean_interval(logs)
@@ -94,7 +96,14 @@ def against_seconds(summary: Summary, records: Mapping[str, TrialRecord]) -> lis
         )
     lowest = min((item.high for item in certain if item.high is not None), default=math.inf)
     highest = max((item.low for item in certain if item.low is not None), default=-math.inf)
-    return found if len(devices) == 1 and lowest < highest else []
+    return found if lowest < highest else []
+
+
+def several_devices(summary: Summary, records: Mapping[str, TrialRecord]) -> list[str]:
+    """Return the kinds of device of the finished trials where there are several; else nothing."""
+    cells = (cell for arm in _with_numbers(summary) for cell in arm.cells)
+    devices = {records[c.id].cost.device for c in cells if _finished(records.get(c.id))}
+    return sorted(devices) if len(devices) > 1 else []
 
 
 def cost_plots(

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from orchestrator.errors import StoreError
 from orchestrator.records import TrialRecord
-from orchestrator.report.formats import to_csv, to_json, to_markdown
-from orchestrator.report.latex import to_latex
+from orchestrator.report.formats import csv_table, markdown_table, to_csv, to_json, to_markdown
+from orchestrator.report.latex import latex_table, to_latex
 from orchestrator.report.latex_numbers import to_numbers
-from orchestrator.report.outcomes import Loader
+from orchestrator.report.outcomes import Loader, no_predictions
 from orchestrator.report.rows import Summary
+from orchestrator.report.shape_notes import Study
+from orchestrator.report.shapes import Shaped, own_shape
 from orchestrator.store import Store
 
 NAMES = {
@@ -33,11 +35,13 @@ RENDERERS: Mapping[str, Callable[[Summary], str]] = {
     "csv": to_csv,
     "json": to_json,
 }
+SHAPED = {"latex": "paper.tex", "markdown": "paper.md", "csv": "paper.csv"}
+"""What is written besides where a study has the shape of a paper's table."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Paths:
-    """Where a report's files are."""
+    """Where a report's files are; `shaped` are those of a paper's table, where there is one."""
 
     html: Path
     markdown: Path
@@ -45,6 +49,12 @@ class Paths:
     numbers: Path
     csv: Path
     json: Path
+    shaped: tuple[Path, ...] = ()
+
+    @property
+    def every(self) -> tuple[Path, ...]:
+        """All of them."""
+        return (*(getattr(self, form) for form in NAMES), *self.shaped)
 
 
 def report_folder(store: Store, sweep: str) -> Path:
@@ -61,6 +71,7 @@ def write_report(
     predictions: Loader | None = None,
     links: Mapping[str, str] | None = None,
     pictures: Path | None = None,
+    shape: Shaped | None = None,
 ) -> Paths:
     """Write a sweep's report, each file whole or not at all.
 
@@ -71,17 +82,33 @@ def write_report(
         predictions: reads a trial's predictions at the plan's epoch.
         links: trial id -> address of its run in the tracking server.
         pictures: folder of `orchestrator.pictures`, for the page.
+        shape: the study as a paper's table; None is that of its published numbers, if any.
 
     Raises:
         StoreError: a file cannot be written.
     """
     folder = Path(out_dir)
-    paths = Paths(**{form: folder / name for form, name in NAMES.items()})
+    if shape is None:
+        study = Study(summary=summary, predictions=predictions or no_predictions)
+        shape = own_shape(study)
+    paths = Paths(
+        **{form: folder / name for form, name in NAMES.items()},
+        shaped=tuple(folder / name for name in SHAPED.values()) if shape else (),
+    )
     for form in NAMES:
         said = render(
-            form, summary, records, predictions=predictions, links=links, pictures=pictures
+            form,
+            summary,
+            records,
+            predictions=predictions,
+            links=links,
+            pictures=pictures,
+            shape=shape,
         )
         write(getattr(paths, form), said)
+    if shape:
+        for form, name in SHAPED.items():
+            write(folder / name, render_shape(form, shape, summary))
     return paths
 
 
@@ -93,13 +120,25 @@ def render(
     predictions: Loader | None = None,
     links: Mapping[str, str] | None = None,
     pictures: Path | None = None,
+    shape: Shaped | None = None,
 ) -> str:
-    """Return the report in one of the forms of `NAMES`."""
+    """Return the report in one of the forms of `NAMES`; only the page shows a paper's table."""
     if form != "html":
         return RENDERERS[form](summary)
     from orchestrator.report.page import render_page  # jinja2 is not needed for a table
 
-    return render_page(summary, records, predictions=predictions, links=links, pictures=pictures)
+    return render_page(
+        summary, records, predictions=predictions, links=links, pictures=pictures, shape=shape
+    )
+
+
+def render_shape(form: str, shape: Shaped, summary: Summary) -> str:
+    """Return a paper's table in one of the forms of `SHAPED`."""
+    if form == "latex":
+        return latex_table(shape.table, summary, caption=shape.caption, suffix=f"-{shape.key}")
+    if form == "csv":
+        return csv_table(shape.table)
+    return f"**{shape.caption}**\n\n{markdown_table(shape.table)}"
 
 
 def write(path: Path, said: str) -> None:

@@ -1,4 +1,4 @@
-"""The forest as SVG: points with intervals, single replicates as faint dots, a zero line."""
+"""The forest as SVG: points with intervals, single replicates as faint dots, zero and margin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from orchestrator.report.scale import ticks
 
 
 def forest_plot(
-    lines: Sequence[Line], *, colours: Mapping[str, str], title: str, unit: str, sign: int
+    lines: Sequence[Line],
+    *,
+    colours: Mapping[str, str],
+    title: str,
+    unit: str,
+    sign: int,
+    margin: float = 0.0,
 ) -> str:
     """Draw differences, one row each, from top to bottom; empty without any difference.
 
@@ -21,10 +27,11 @@ def forest_plot(
         title: what is different from what, for the axis and the text alternative.
         unit: of the differences.
         sign: +1 where larger is better.
+        margin: the difference declared not to matter, shaded on either side of zero; 0 is none.
     """
     if not any(row.mean is not None for row in lines):
         return ""
-    return svg.both(lambda width: _draw(lines, width, colours, title, unit, sign))
+    return svg.both(lambda width: _draw(lines, width, colours, title, unit, sign, margin))
 
 
 def _draw(
@@ -34,19 +41,25 @@ def _draw(
     title: str,
     unit: str,
     sign: int,
+    margin: float,
 ) -> str:
     narrow = width == svg.NARROW
     longest = max(len(row.label) for row in lines) * svg.CHARACTER
     label = 0.0 if narrow else min(longest + 16, width * 0.33)
     numbers = 0.0 if narrow else 170.0
     row_height, top = (50 if narrow else 34), 30
-    values = [0.0]
+    values = [-margin, 0.0, margin]
     for row in lines:
         values += [v for v in (row.low, row.mean, row.high, *row.replicates) if v is not None]
     marks = ticks(min(values), max(values), most=7 if narrow else 9)
     x = svg.Axis(marks[0], marks[-1], label + 20, width - numbers - 20)
     bottom = top + row_height * len(lines)
     parts = []
+    if margin:
+        ends = [(x(at), y) for at, y in ((-margin, top - 6), (margin, top - 6))]
+        ends += [(x(at), bottom) for at in (margin, -margin)]
+        area = svg.polygon(ends, colour=svg.BASELINE, kind="margin")
+        parts.append(svg.group([area], title=f"margin of ±{margin:g} {unit}".rstrip()))
     for mark in marks:
         parts.append(svg.line(x(mark), top - 6, x(mark), bottom, kind="grid"))
         said = svg.tick_text(mark, marks[1] - marks[0], signed=True)
@@ -69,6 +82,8 @@ def _draw(
     for i, part in enumerate(said):
         parts.append(svg.text(middle, bottom + 20 + 16 * i, part, anchor="middle", kind="axis"))
     spoken = "; ".join(f"{row.label} {_numbers(row)}" for row in lines)
+    if margin:
+        spoken += f"; shaded, the margin of ±{margin:g} {unit}".rstrip()
     return svg.figure(width, bottom + 14 + 16 * len(said), parts, label=f"{caption}. {spoken}")
 
 

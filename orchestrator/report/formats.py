@@ -11,19 +11,26 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from orchestrator.report.digits import NONE
 from orchestrator.report.rows import Summary
-from orchestrator.report.tables import main_table
+from orchestrator.report.tables import Table, main_table
 
 
 def to_markdown(summary: Summary) -> str:
     """Return question, completeness, sentences, table and notes as GitHub's Markdown."""
-    table = main_table(summary)
-    heads = [f"{c.title} ({c.unit})" if c.unit else c.title for c in table.columns]
     lines = [f"**{summary.plan.question}**", "", summary.headline, ""]
     lines += [f"- {_escape(answer.text)}" for answer in summary.answers]
-    lines += ["", "| " + " | ".join(heads) + " |"]
+    return "\n".join(lines) + "\n\n" + markdown_table(main_table(summary))
+
+
+def markdown_table(table: Table) -> str:
+    """Return a table and its notes as GitHub's Markdown."""
+    heads = [f"{c.title} ({c.unit})" if c.unit else c.title for c in table.columns]
+    lines = ["| " + " | ".join(map(_escape, heads)) + " |"]
     lines.append("| :-- |" + " --: |" * (len(heads) - 1))
     for i, row in enumerate(table.rows):
+        if i in table.headings:
+            lines.append(f"| **{_escape(table.headings[i])}** |" + " |" * (len(heads) - 1))
         cells = [_escape(cell.strip()) for cell in row]
         if i == table.best:
             cells = [
@@ -37,6 +44,21 @@ def to_markdown(summary: Summary) -> str:
     return (
         "\n".join(line.rstrip(" ") if not line.endswith(".  ") else line for line in lines) + "\n"
     )
+
+
+def csv_table(table: Table) -> str:
+    """Return a table's cells as they are shown, the heading over each row in front of it."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    heads = [f"{c.title} ({c.unit})" if c.unit else c.title for c in table.columns]
+    writer.writerow([*(["rows"] if table.headings else []), *heads])
+    heading = ""
+    for i, row in enumerate(table.rows):
+        heading = table.headings.get(i, heading)
+        cells = [cell.strip() for cell in row]
+        cells = ["" if cell == NONE else cell for cell in cells]
+        writer.writerow([*([heading] if table.headings else []), *cells])
+    return stream.getvalue()
 
 
 def to_csv(summary: Summary) -> str:

@@ -1,101 +1,163 @@
-"""The main table as LaTeX: booktabs, notes below."""
+r"""Tables as LaTeX: booktabs, notes below, as wide as a text at most.
+
+A short table keeps its own width. A wider one is stretched to `\linewidth`, and its names wrap;
+one with too many columns for an article's text stands in panels below one another, the names
+repeated. `table*` for `table` spreads any of them over both columns of a paper that has two.
+"""
 
 from __future__ import annotations
 
-import unicodedata
+import math
+from collections.abc import Iterator, Sequence
 
-from orchestrator.report.digits import DIGIT_SPACE, HARD_SPACE, NONE, POINT_SPACE, digit_spaces
+from orchestrator.report.digits import HARD_SPACE, NONE, digit_spaces
+from orchestrator.report.latex_text import breakable, comment, escape, width_pt
 from orchestrator.report.rows import Summary
-from orchestrator.report.tables import Table, main_table
+from orchestrator.report.tables import Column, Table, main_table
 
-SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "−": "$-$",
-    "+": "$+$",
-    "±": r"$\pm$",
-    "×": r"$\times$",
-    "≤": r"$\le$",
-    "≥": r"$\ge$",
-    "→": r"$\to$",
-    "†": r"\dag{}",
-    "‡": r"\ddag{}",
-    "§": r"\S{}",
-    "¶": r"\P{}",
-    "‖": r"$\|$",
-    "—": "---",
-    "–": "--",
-    "…": r"\dots{}",
-    "Δ": r"$\Delta$",
-    "µ": r"$\mu$",
-    HARD_SPACE: "~",
-    DIGIT_SPACE: r"\phantom{0}",
-    POINT_SPACE: r"\phantom{.}",
-}
+ARTICLE_PT = 345.0
+"""`\\textwidth` of the class `article` at 10 pt."""
+
+COLUMN_PT = 229.0
+"""`\\columnwidth` of `article` in two columns: what is no wider fits in every paper."""
+
+NAME_PT = 100.0
+"""What is left at least to a name, which wraps in it."""
+
+GAP_PT = 8.0
+HEAD_TURNS_PT = 28.0
+"""A head so wide is turned upright where that lets the columns stand side by side."""
 
 
 def to_latex(summary: Summary) -> str:
-    """Return a `table` environment for a document that loads `booktabs`, under pdflatex or later.
+    """Return the main table as a `table` environment."""
+    return latex_table(main_table(summary), summary, caption=summary.plan.question)
+
+
+def latex_table(table: Table, summary: Summary, *, caption: str, suffix: str = "") -> str:
+    """Return a `table` environment for pdflatex or later; its first line says what it needs.
 
     Cells are padded by spaces as wide as digits, so that decimal points stand under one another.
+
+    Args:
+        table: what to lay out.
+        summary: the study, for label and completeness.
+        caption: above the table.
+        suffix: of the label, where a study has several tables.
     """
-    table = main_table(summary)
+    turned = _turned(table)
+    notes = [*([] if summary.complete else [summary.headline]), *table.notes]
+    panels = [_panel(table, part, turned) for part in _parts(table, turned)]
+    body = "\n\n\\medskip\n".join("\n".join(panel) for panel in panels)
+    packages = ["booktabs", "tabularx", *(["graphicx"] if turned else [])]
     lines = [
-        r"% needs \usepackage{booktabs}",
+        rf"% needs \usepackage{{{','.join(packages)}}}",
         f"% {comment(summary.headline)}",
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{escape(summary.plan.question)}}}",
-        rf"\label{{tab:{_label(summary.plan.sweep)}}}",
+        rf"\caption{{{breakable(caption)}}}",
+        rf"\label{{tab:{_label(summary.plan.sweep + suffix)}}}",
+        r"\smallskip",
         r"\footnotesize",
-        r"\setlength{\tabcolsep}{2.5pt}",
-        rf"\begin{{tabular}}{{@{{}}l{'r' * (len(table.columns) - 1)}@{{}}}}",
-        r"\toprule",
-        *_heads(table),
-        r"\midrule",
-        *_rows(table),
-        r"\bottomrule",
-        r"\end{tabular}",
+        rf"\setlength{{\tabcolsep}}{{{GAP_PT / 2:g}pt}}",
+        body,
         "",
         r"\smallskip",
-        r"\parbox{\linewidth}{\footnotesize "
-        + " ".join(escape(n) for n in _all_notes(summary, table))
-        + "}",
+        r"\parbox{\linewidth}{\footnotesize\raggedright " + " ".join(map(breakable, notes)) + "}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def escape(text: str) -> str:
-    """Return text that LaTeX prints as it is; Greek letters become mathematics."""
-    return "".join(_character(character) for character in text)
+def _parts(table: Table, turned: bool) -> Sequence[Sequence[int]]:
+    """Return which columns stand in which panel, as few and as equal as the width allows."""
+    columns = range(1, len(table.columns))
+    room = ARTICLE_PT - min(_widths(table, turned)[0], NAME_PT)
+    for count in range(1, len(columns) + 1):
+        size = math.ceil(len(columns) / count)
+        parts = [columns[i : i + size] for i in range(0, len(columns), size)]
+        if all(_wide(table, part, turned) <= room for part in parts):
+            return parts
+    return [columns[i : i + 1] for i in range(len(columns))] or [columns]
 
 
-def comment(text: str) -> str:
-    """Return text on one line, as a comment needs it."""
-    return " ".join(text.split())
+def _turned(table: Table) -> bool:
+    """Say whether upright heads save a panel: many narrow columns under wide words."""
+    columns = range(1, len(table.columns))
+    heads = [max(width_pt(line) for line in _head(table.columns[i])) for i in columns]
+    room = ARTICLE_PT - min(_widths(table, True)[0], NAME_PT)
+    wide = sum(head > HEAD_TURNS_PT for head in heads) > len(heads) / 2
+    return wide and _wide(table, columns, True) <= room < _wide(table, columns, False)
 
 
-def _heads(table: Table) -> list[str]:
-    """Return two lines of heads: titles above units, or a title of two words above itself."""
-    upper, lower = [], []
-    for column in table.columns:
-        first, _, second = column.title.partition(" ")
-        upper.append(column.title if column.unit else first)
-        lower.append(column.unit or second)
-    rows = [upper, lower] if any(lower) else [upper]
-    return [" & ".join(map(escape, row)) + r" \\" for row in rows]
+def _wide(table: Table, columns: Sequence[int], turned: bool) -> float:
+    widths = _widths(table, turned)
+    return sum(widths[i] + GAP_PT for i in columns)
+
+
+def _widths(table: Table, turned: bool) -> list[float]:
+    """Return how wide every column is, its head included unless that is turned."""
+    cells = [max((width_pt(row[i]) for row in table.rows), default=0.0) for i in _indices(table)]
+    heads = [max(width_pt(line) for line in _head(column)) for column in table.columns]
+    if turned:
+        heads = [heads[0], *(10.0 for _ in heads[1:])]
+    return [max(pair) for pair in zip(cells, heads, strict=True)]
+
+
+def _panel(table: Table, part: Sequence[int], turned: bool) -> list[str]:
+    """Return one tabular with the names and some of the columns."""
+    columns = [0, *part]
+    own = _widths(table, turned)[0] + _wide(table, part, turned)
+    if own <= COLUMN_PT and not table.headings:
+        begin, end = rf"\begin{{tabular}}{{@{{}}l{'r' * len(part)}@{{}}}}", r"\end{tabular}"
+    else:
+        name = r">{\hangindent=1em\raggedright\arraybackslash}X"
+        begin = rf"\begin{{tabularx}}{{\linewidth}}{{@{{}}{name}{'r' * len(part)}@{{}}}}"
+        end = r"\end{tabularx}"
+    return [
+        begin,
+        r"\toprule",
+        *_heads([table.columns[i] for i in columns], turned),
+        r"\midrule",
+        *_rows(table, columns),
+        r"\bottomrule",
+        end,
+    ]
+
+
+def _heads(columns: Sequence[Column], turned: bool) -> list[str]:
+    """Return two lines of heads, or one of upright ones."""
+    if turned:
+        said = [" ".join(filter(None, _head(column))) for column in columns]
+        upright = (rf"\rotatebox{{90}}{{{escape(text)}}}" for text in said[1:])
+        return [" & ".join([escape(said[0]), *upright]) + r" \\"]
+    lines = list(zip(*map(_head, columns), strict=True))
+    kept = lines if any(lines[1]) else lines[:1]
+    return [" & ".join(map(escape, line)) + r" \\" for line in kept]
+
+
+def _head(column: Column) -> tuple[str, str]:
+    """Return title above unit, or a title of two words above itself."""
+    first, _, second = column.title.partition(" ")
+    return (column.title, column.unit) if column.unit else (first, second)
+
+
+def _rows(table: Table, columns: Sequence[int]) -> Iterator[str]:
+    for i, row in enumerate(table.rows):
+        if i in table.headings:
+            if i:
+                yield r"\midrule"
+            said = rf"\emph{{{breakable(table.headings[i])}}}"
+            over = rf"{{@{{}}p{{\linewidth}}@{{}}}}{{\raggedright {said}}}"
+            yield rf"\multicolumn{{{len(columns)}}}{over} \\"
+        cells = [breakable(row[0])]
+        for j in columns[1:]:
+            cell = _cell(row[j])
+            bold = i == table.best and table.columns[j].key == "mean"
+            cells.append(rf"\textbf{{{cell}}}" if bold else cell)
+        yield " & ".join(cells) + r" \\"
+        if i == table.baseline and i == 0 and len(table.rows) > 1:
+            yield r"\midrule"
 
 
 def _cell(text: str) -> str:
@@ -104,52 +166,8 @@ def _cell(text: str) -> str:
     return escape(digit_spaces(text) if plain else HARD_SPACE.join(text.split()))
 
 
-def _rows(table: Table) -> list[str]:
-    lines = []
-    for i, row in enumerate(table.rows):
-        cells = [escape(row[0])]
-        for column, text in zip(table.columns[1:], row[1:], strict=True):
-            cell = _cell(text)
-            bold = i == table.best and column.key == "mean"
-            cells.append(rf"\textbf{{{cell}}}" if bold else cell)
-        lines.append(" & ".join(cells) + r" \\")
-        if i == table.baseline and i == 0 and len(table.rows) > 1:
-            lines.append(r"\midrule")
-    return lines
-
-
-def _all_notes(summary: Summary, table: Table) -> list[str]:
-    return [*([] if summary.complete else [summary.headline]), *table.notes]
-
-
-def _character(character: str) -> str:
-    if character in SPECIAL:
-        return SPECIAL[character]
-    if ord(character) < 128:
-        return character
-    name = unicodedata.name(character, "")
-    if name.startswith("GREEK ") and " LETTER " in name:
-        letter = name.rsplit(" ", 1)[1].lower().replace("lamda", "lambda")
-        if letter == "omicron":
-            return "o"
-        # Capitals that look Latin have no command of their own.
-        if "CAPITAL" in name:
-            known = {
-                "gamma",
-                "delta",
-                "theta",
-                "lambda",
-                "xi",
-                "pi",
-                "sigma",
-                "phi",
-                "psi",
-                "omega",
-            }
-            return rf"$\{letter.capitalize()}$" if letter in known else letter[0].upper()
-        return rf"$\{letter}$"
-    plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
-    return plain or "?"
+def _indices(table: Table) -> range:
+    return range(len(table.columns))
 
 
 def _label(text: str) -> str:

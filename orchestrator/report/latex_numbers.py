@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from orchestrator.report.digits import NONE, decimals, duration, number, p_text, quantity
-from orchestrator.report.latex import comment, escape
+from orchestrator.report.latex_text import comment, escape
 from orchestrator.report.rows import ArmSummary, ContrastSummary, Summary
 from orchestrator.stats import MeanInterval
 

@@ -36,6 +36,10 @@ class Outcome:
     num_classes: int
 
 
+def no_predictions(trial_id: str) -> None:
+    """Load no predictions."""
+
+
 class Outcomes:
     """Outcomes by trial, each read once.
 

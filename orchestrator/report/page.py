@@ -21,7 +21,7 @@ from orchestrator.report.confusion import (
     flipped_clips,
 )
 from orchestrator.report.confusion_plot import MOST_CLASSES, confusion_plot
-from orchestrator.report.cost_plot import cost_plots
+from orchestrator.report.cost_plot import cost_plots, several_devices
 from orchestrator.report.curves_plot import curve_panels, curve_table, curves
 from orchestrator.report.digits import digit_spaces, duration, quantity, tie
 from orchestrator.report.dose_plot import dose_plot
@@ -29,8 +29,9 @@ from orchestrator.report.forest import forest_lines
 from orchestrator.report.forest_plot import forest_plot
 from orchestrator.report.interaction_plot import interaction_plot
 from orchestrator.report.notes import gap_text, paired_over
-from orchestrator.report.outcomes import Loader, Outcomes
+from orchestrator.report.outcomes import Loader, Outcomes, no_predictions
 from orchestrator.report.rows import Summary
+from orchestrator.report.shapes import Shaped
 from orchestrator.report.tables import CALLED_MARK, main_table, replicates_of, secondary_table
 from orchestrator.report.trend import pattern_sentence
 from orchestrator.report.words import unit_of_difference
@@ -47,6 +48,7 @@ def render_page(
     predictions: Loader | None = None,
     links: Mapping[str, str] | None = None,
     pictures: Path | None = None,
+    shape: Shaped | None = None,
 ) -> str:
     """Return the page.
 
@@ -56,6 +58,7 @@ def render_page(
         predictions: reads a trial's predictions; without it there is no section on classes.
         links: trial id -> address of its run; only `http` and `https` addresses are linked.
         pictures: folder of `orchestrator.pictures`; the page carries them in itself.
+        shape: the study as a paper's table.
     """
     template = _environment().get_template("page.html.jinja")
     plan, metric = summary.plan, summary.metric
@@ -76,6 +79,7 @@ def render_page(
         blocks=list(dict.fromkeys(cell.block for cell in summary.cells)),
         table=main_table(summary),
         secondary=secondary_table(summary),
+        shape=shape,
         forest=Markup(
             forest_plot(
                 forest_lines(summary),
@@ -83,16 +87,18 @@ def render_page(
                 title=f"difference in {metric.title} from {plan.baseline}",
                 unit=unit_of_difference(metric),
                 sign=metric.sign,
+                margin=plan.margin,
             )
         ),
         dose=Markup(dose_plot(summary, colours)),
         interaction=Markup(interaction_plot(summary, colours)),
         pattern=pattern_sentence(summary),
         costs=[Markup(plot) for plot in cost_plots(summary, records, colours)],
+        devices=several_devices(summary, records),
         curves=[Markup(panel) for panel in curve_panels(learned, summary, metric, colours)],
         curve_table=curve_table(learned, metric),
         losses=[Markup(panel) for panel in curve_panels(fitted, summary, train_loss, colours)],
-        **_differing(summary, Outcomes(summary, predictions or _nothing), colours),
+        **_differing(summary, Outcomes(summary, predictions or no_predictions), colours),
         pictures=_pictures(pictures),
         data=trust.data_facts(summary, records),
         environment=trust.environment_facts(summary, records),
@@ -148,10 +154,6 @@ def _differing(
             for arm, counts in matrices.items()
         ],
     }
-
-
-def _nothing(trial_id: str) -> None:
-    """Load no predictions."""
 
 
 def _pictures(folder: Path | None) -> list[tuple[Picture, str]]:

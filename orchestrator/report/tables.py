@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from orchestrator.metrics import METRICS
 from orchestrator.report.digits import (
@@ -50,6 +51,7 @@ class Table:
         baseline: index of the row that is set apart, or -1.
         best: index of the row whose best value may be emphasised, or -1.
         notes: what stands below.
+        headings: index of a row -> what stands over it and those that follow.
     """
 
     columns: tuple[Column, ...]
@@ -57,6 +59,7 @@ class Table:
     baseline: int
     best: int
     notes: tuple[str, ...]
+    headings: Mapping[int, str] = field(default_factory=dict)
 
 
 def main_table(summary: Summary) -> Table:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from report_examples import make_plan, make_records
 
 from orchestrator.report import svg
-from orchestrator.report.cost_plot import against_macs, against_seconds, cost_plots
+from orchestrator.report.cost_plot import against_macs, against_seconds, cost_plots, several_devices
 from orchestrator.report.label_places import Box, place_labels
 from orchestrator.report.page import render_page
 from orchestrator.report.scale import log_ticks
@@ -68,6 +68,10 @@ def test_seconds_of_single_trials_or_several_devices_are_not_compared():
     other = dataclasses.replace(records[first].cost, device="cuda NVIDIA H200")
     records[first] = dataclasses.replace(records[first], cost=other)
     assert against_seconds(summary, records) == []
+    assert several_devices(summary, records) == ["cpu", "cuda NVIDIA H200"]
+    page = render_page(summary, records)
+    assert "ran on 2 kinds of device (cpu, cuda NVIDIA H200)" in page
+    assert "kinds of device" not in render_page(*study()[2:], study()[1])
 
 
 def test_seconds_count_every_worker():

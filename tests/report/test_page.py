@@ -201,3 +201,24 @@ def test_class_changes_without_predictions_are_none():
     summary = summarise(plan, records)
     nothing = Outcomes(summary, lambda trial: None)
     assert class_changes(summary, summary.contrasts[0], nothing) is None
+
+
+def test_declared_margin_is_shaded_and_explained_and_no_other_is():
+    plan, records = study(margin=0.5)
+    page = page_of(plan, records)
+    shaded = re.findall(r'<polygon points="([^"]+)" class="margin"', page)
+    assert len(shaded) == 2  # wide and narrow
+    zero = [float(x) for x in re.findall(r'<line x1="([\d.]+)"[^>]*class="zero"', page)[:1]]
+    ends = sorted({float(point.split(",")[0]) for point in shaded[0].split()})
+    assert sum(ends) / 2 == pytest.approx(zero[0], abs=0.1)
+    text = "".join(Reader(page).text)
+    assert "the margin of ±0.5 points within which a difference was declared not to matter" in text
+    plain = page_of(*study())
+    assert 'class="margin"' not in plain and "the margin of" not in plain
+
+
+def test_margin_wider_than_every_difference_is_inside_the_axes():
+    plan, records = study(margin=40.0)
+    points = re.search(r'<polygon points="([^"]+)" class="margin"', page_of(plan, records))[1]
+    ends = sorted({float(point.split(",")[0]) for point in points.split()})
+    assert 0 < ends[0] < ends[1] < 860
