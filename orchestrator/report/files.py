@@ -10,6 +10,7 @@ from pathlib import Path
 
 from orchestrator.errors import StoreError
 from orchestrator.records import TrialRecord
+from orchestrator.report.effects import effects_to_latex
 from orchestrator.report.formats import to_csv, to_json, to_markdown
 from orchestrator.report.latex import to_latex
 from orchestrator.report.latex_numbers import to_numbers
@@ -28,7 +29,7 @@ NAMES = {
 PICTURES = "pictures"
 RENDERERS: Mapping[str, Callable[[Summary], str]] = {
     "markdown": to_markdown,
-    "latex": to_latex,
+    "latex": lambda summary: to_latex(summary) + effects_to_latex(summary),
     "numbers": to_numbers,
     "csv": to_csv,
     "json": to_json,

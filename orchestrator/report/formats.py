@@ -11,17 +11,26 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from orchestrator.report.effects import effects_table
 from orchestrator.report.rows import Summary
-from orchestrator.report.tables import main_table
+from orchestrator.report.tables import Table, main_table
+from orchestrator.report.words import unit_of_difference
 
 
 def to_markdown(summary: Summary) -> str:
     """Return question, completeness, sentences, table and notes as GitHub's Markdown."""
-    table = main_table(summary)
-    heads = [f"{c.title} ({c.unit})" if c.unit else c.title for c in table.columns]
     lines = [f"**{summary.plan.question}**", "", summary.headline, ""]
     lines += [f"- {_escape(answer.text)}" for answer in summary.answers]
-    lines += ["", "| " + " | ".join(heads) + " |"]
+    for table in filter(None, (main_table(summary), effects_table(summary))):
+        lines += _markdown(table)
+    return (
+        "\n".join(line.rstrip(" ") if not line.endswith(".  ") else line for line in lines) + "\n"
+    )
+
+
+def _markdown(table: Table) -> list[str]:
+    heads = [f"{c.title} ({c.unit})" if c.unit else c.title for c in table.columns]
+    lines = ["", "| " + " | ".join(heads) + " |"]
     lines.append("| :-- |" + " --: |" * (len(heads) - 1))
     for i, row in enumerate(table.rows):
         cells = [_escape(cell.strip()) for cell in row]
@@ -33,18 +42,18 @@ def to_markdown(summary: Summary) -> str:
         if i == table.baseline:
             cells[0] = f"*{cells[0]}*"
         lines.append("| " + " | ".join(cells) + " |")
-    lines += ["", *(f"{note}  " for note in table.notes)]
-    return (
-        "\n".join(line.rstrip(" ") if not line.endswith(".  ") else line for line in lines) + "\n"
-    )
+    return [*lines, "", *(f"{note}  " for note in table.notes)]
 
 
 def to_csv(summary: Summary) -> str:
-    """Return one row per arm with every number at full precision and no unit conversion lost."""
+    """Return one row per arm with every number at full precision and no unit conversion lost.
+
+    Declared effects follow as rows of the kind `effect`, their size as the difference.
+    """
     key = summary.metric.key
     fields = (
         "arm,n,planned,metric,unit,mean,low,high,difference,difference_low,difference_high,"
-        "p,adjusted_p,verdict,published,params,macs,median_s,clips_per_s"
+        "p,adjusted_p,verdict,published,params,macs,median_s,clips_per_s,kind"
     ).split(",")
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -65,9 +74,30 @@ def to_csv(summary: Summary) -> str:
                 contrast.adjusted_p if contrast else None,
                 contrast.verdict if contrast else None,
                 arm.record.published.get(key),
-                *((cost.num_params, cost.macs, cost.seconds, cost.clips_per_s) if cost else ()),
+                *(
+                    (cost.num_params, cost.macs, cost.seconds, cost.clips_per_s)
+                    if cost
+                    else (None,) * 4
+                ),
+                "arm",
             ]
         )
+    for effect in summary.effects:
+        size = effect.difference
+        row = {
+            "arm": effect.record.name,
+            "n": size.n if size else 0,
+            "metric": key,
+            "unit": unit_of_difference(summary.metric),
+            "difference": size.mean if size else None,
+            "difference_low": size.low if size else None,
+            "difference_high": size.high if size else None,
+            "p": size.p_value if size else None,
+            "adjusted_p": effect.adjusted_p,
+            "verdict": effect.verdict,
+            "kind": "effect",
+        }
+        writer.writerow([row.get(name) for name in fields])
     return stream.getvalue()
 
 
