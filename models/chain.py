@@ -95,6 +95,10 @@ class Chain(nn.Module):
         Returns:
             (batch, channels, mels, frames) float32, and the value that masks write, a scalar.
         """
+        if not len(waveform):
+            raise ModelError(
+                "there is no clip in the batch: a waveform is (batch, time), 1 or more"
+            )
         with full_precision(waveform):
             features = self.frontend(waveform)
             if getattr(self.model, "normalises_input", False):
@@ -116,7 +120,7 @@ class Chain(nn.Module):
             `Output` with clip_logits (batch, classes).
 
         Raises:
-            ModelError: the clips are too short for the front end.
+            ModelError: there are no clips, or they are too short for the front end.
         """
         return self.model(self.features(waveform, clip_seeds))
 

@@ -24,11 +24,14 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
+
+from models.schema import coerce
 
 KINDS = (
     "dataset",
@@ -114,7 +117,7 @@ def create(kind: str, name: str, *context: Any, **arguments: Any) -> Any:
         **arguments: the part's own arguments.
 
     Raises:
-        RegistryError: the name or an argument is unknown.
+        RegistryError: the name or an argument is unknown, or a value is not of its declared type.
     """
     if ":" in name:
         module, _, attribute = name.partition(":")
@@ -144,7 +147,20 @@ def create(kind: str, name: str, *context: Any, **arguments: Any) -> Any:
             + f" (valid: {', '.join(entry.arguments)})"
         )
     importlib.import_module(entry.module)
-    return _registered[kind, name](*context, **arguments)
+    return _registered[kind, name](*context, **_checked(entry, arguments))
+
+
+def _checked(entry: Entry, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    checked, mistakes = {}, []
+    for name, value in arguments.items():
+        checked[name], problem = coerce(value, entry.arguments[name].type)
+        if isinstance(value, float) and not math.isfinite(value):
+            problem = f"is {value}; it must be finite"
+        if problem:
+            mistakes.append(f"{name} {problem}")
+    if mistakes:
+        raise RegistryError(f"{entry.kind} {entry.name!r}: " + "; ".join(mistakes))
+    return checked
 
 
 def lookup(kind: str, name: str) -> Entry:
@@ -250,5 +266,5 @@ def _annotation(node: ast.expr | None) -> Any:
 
 
 def _nearest(name: str, valid: Any) -> str:
-    close = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name.lower(), list(valid), n=1, cutoff=0.5)
     return f"{name!r}; did you mean {close[0]!r}?" if close else repr(name)

@@ -77,6 +77,17 @@ class Contrast:
     reference: str
 
 
+@dataclass(frozen=True)
+class Effect:
+    """A main effect or an interaction of two-level factors, declared before anything runs.
+
+    One factor: the mean of the arms at its second level minus that at its first. Two: the
+    difference of differences. Arms that lack one of the factors take no part.
+    """
+
+    factors: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trial:
     """One experiment to be trained once, and the cell of the plan it stands in."""

@@ -22,9 +22,9 @@ from typing import Any, Literal
 
 from models import registry
 from models.errors import CheckpointError
+from models.schema import coerce
 from models.weight_files import is_remote, weight_file
 from orchestrator.errors import ConfigError, unknown
-from orchestrator.schema import coerce
 
 REVISION = 1
 """Raised when a change of code alters numbers; part of every id."""

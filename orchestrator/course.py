@@ -50,7 +50,7 @@ class Course:
             budget_hours: device-hours that this launch may take; 0 sets no limit.
             num_workers: devices that a trial holds.
         """
-        self.plan = plan.take(pairs_needed(len(plan.declared_contrasts))) if plan.cap else plan
+        self.plan = plan.take(pairs_needed(plan.num_declared)) if plan.cap else plan
         self.reason = ""
         self._whole = plan
         self._store = store

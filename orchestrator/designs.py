@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.ablation import Arm, Factor, Level
+from orchestrator.ablation import Arm, Effect, Factor, Level
 from orchestrator.errors import ConfigError, unknown
 
 
@@ -98,6 +98,19 @@ def fractional_factorial(
         name = ", ".join(level.name for level in levels.values())
         arms.append(_arm(name, factors, levels))
     return tuple(arms)
+
+
+def effects_of(*factors: Factor, order: int = 2) -> tuple[Effect, ...]:
+    """Return every main effect and interaction of up to `order` factors, smaller ones first.
+
+    Each one more asks more of all of them, since they are corrected for being several: declare
+    those that the question is about.
+    """
+    return tuple(
+        Effect(tuple(factor.name for factor in some))
+        for size in range(1, order + 1)
+        for some in itertools.combinations(factors, size)
+    )
 
 
 def aliases(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from statistics import fmean
 
 from orchestrator.costs import seconds_by_arm, unfinished
 from orchestrator.metrics import Metric, lookup
@@ -19,6 +20,7 @@ from orchestrator.stats import (
     pilot_spread,
     prospect,
     smallest_p,
+    weighted_sums,
 )
 
 WANTED = {"%": 1.0}
@@ -35,7 +37,8 @@ def foresee(
 ) -> list[str]:
     """Say in sentences what the plan's blocks can show, how many would do, and the cost of both.
 
-    Spreads and times are those of the plan's own trials in the store: a pilot of a few seeds is
+    Folds share training clips, so a seed counts once however many folds it is trained on. Spreads
+    and times are those of the plan's own trials in the store: a pilot of a few seeds is
     enough. Its upper 80 % limit is planned with, since a small pilot often sees too small a spread.
 
     Args:
@@ -45,9 +48,11 @@ def foresee(
         num_workers: devices that a trial holds.
         price_per_hour: of one device; 0 leaves money out.
     """
-    n, num_contrasts = len(plan.blocks), len(plan.declared_contrasts)
-    said = [_smallest(n, num_contrasts)]
+    n, num_contrasts = _num_replicates(plan), plan.num_declared
     costs = _Costs(plan, records, num_workers, price_per_hour)
+    if len(plan.folds) > 1 and n < pairs_needed(num_contrasts):
+        return [said for said in (_over_folds(plan), costs.of_missing()) if said]
+    said = [_smallest(n, num_contrasts, _replicates(plan))]
     metric = lookup(plan.metric)
     wanted = wanted or WANTED.get(metric.unit, 0.0)
     spread, pairs = _pilot(plan, records, metric)
@@ -72,13 +77,15 @@ class _Costs:
     ):
         self._price = price
         self._factor = num_workers
+        self._folds = len(plan.folds)
         trials = plan.trials()
         self._missing = [trial.arm for trial in unfinished(trials, records)]
         self._of_arm = seconds_by_arm(trials, records)
 
     def of_blocks(self, count: int) -> str:
-        """Say what so many blocks take, from nothing; empty where no trial is stored."""
-        return self._say(count * sum(self._of_arm.values())) if self._of_arm else ""
+        """Say what so many seeds take on all folds; empty where no trial is stored."""
+        of_seed = self._folds * sum(self._of_arm.values())
+        return self._say(count * of_seed) if self._of_arm else ""
 
     def of_missing(self) -> str:
         """Say what is left to train."""
@@ -95,9 +102,28 @@ class _Costs:
         return f"about {duration(device_s)} of device time{money}"
 
 
-def _smallest(n: int, num_contrasts: int) -> str:
+def _num_replicates(plan: Plan) -> int:
+    return len({seed for _, seed in plan.blocks})
+
+
+def _replicates(plan: Plan) -> str:
+    folds = len(plan.folds)
+    return f"seeds, each averaged over {folds} folds" if folds > 1 else "paired blocks"
+
+
+def _over_folds(plan: Plan) -> str:
+    """Say how so few seeds on several folds are tested, and how many would be tested exactly."""
+    seeds, folds = _num_replicates(plan), len(plan.folds)
+    return (
+        f"{seeds} seed{'s' if seeds > 1 else ''} on {folds} folds, which share training clips: "
+        "differences are tested over folds by the corrected resampled t test; from "
+        f"{pairs_needed(plan.num_declared)} seeds on, over seeds by the exact test"
+    )
+
+
+def _smallest(n: int, num_contrasts: int, what: str) -> str:
     least = min(1.0, max(1, num_contrasts) * smallest_p(n))
-    said = f"{n} paired blocks: the smallest p that the exact test can give is {smallest_p(n):.2g}"
+    said = f"{n} {what}: the smallest p that the exact test can give is {smallest_p(n):.2g}"
     if num_contrasts > 1:
         said += f", {least:.2g} after correction for {num_contrasts} contrasts"
     if least > ALPHA:
@@ -106,13 +132,24 @@ def _smallest(n: int, num_contrasts: int) -> str:
 
 
 def _pilot(plan: Plan, records: Mapping[str, TrialRecord], metric: Metric) -> tuple[float, int]:
-    """Return the largest spread that a contrast's stored pairs show, and how many they are."""
+    """Return the largest spread that a declared comparison's stored pairs show, and their number.
+
+    A pair of a study on several folds is a seed's mean over all of them.
+    """
     record = plan.record()
     values = finished_values(record, records, metric)
     found = [(0.0, 0)]
-    for contrast in record.contrasts:
-        one, other = values.get(contrast.arm, {}), values.get(contrast.reference, {})
-        pairs = [one[block] - other[block] for block in one if block in other]
+    declared = [{c.arm: 1.0, c.reference: -1.0} for c in record.contrasts]
+    for weights in (*declared, *(effect.weights for effect in record.effects)):
+        if not set.intersection(*(set(values.get(arm, {})) for arm in weights)):
+            continue
+        sums = weighted_sums(values, weights)
+        seeds = dict.fromkeys(seed for seed, _ in sums)
+        pairs = [
+            fmean(sums[seed, fold] for fold in plan.folds)
+            for seed in seeds
+            if all((seed, fold) in sums for fold in plan.folds)
+        ]
         if len(pairs) > 1 and any(p != pairs[0] for p in pairs):
             found.append((pilot_spread(pairs), len(pairs)))
     return max(found)

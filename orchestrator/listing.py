@@ -28,6 +28,9 @@ def print_listing(ready: Ready) -> None:
             changed = departures(baseline, plan.experiment(arm))
             text = ", ".join(f"{path}={value}" for path, value in changed.items())
         print(f"  {arm.name:<{width}}  {text}")
+    for effect in plan.record().effects:
+        mixed = f", not told from {' or '.join(effect.aliases)}" if effect.aliases else ""
+        print(f"declared effect: {effect.name}{mixed}")
     if ready.search is not None:
         print(f"and {ready.search.num_points} points of the search, over")
         for path, values in ready.search.space.items():

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models import registry
+from models.schema import coerce
 from orchestrator.config import (
     COMPONENTS,
     HINTS,
@@ -18,7 +19,6 @@ from orchestrator.config import (
     complete,
 )
 from orchestrator.errors import ConfigError, unknown
-from orchestrator.schema import coerce
 
 _FEW = 3
 

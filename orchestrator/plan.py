@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from orchestrator.ablation import Arm, Contrast, FromBase, Trial
+from orchestrator.ablation import Arm, Contrast, Effect, FromBase, Trial
 from orchestrator.config import Experiment, canonical, complete
+from orchestrator.effects import declared_effect
 from orchestrator.errors import ConfigError, PlanError, unknown
 from orchestrator.metrics import METRICS
 from orchestrator.overrides import differences, flatten, mistakes_of, override
-from orchestrator.records import ArmRecord, ContrastRecord, PlanRecord
+from orchestrator.records import ArmRecord, ContrastRecord, EffectRecord, PlanRecord
 from orchestrator.stats import pairs_needed
 
 
@@ -36,7 +37,10 @@ class Plan:
         demo_seeds: the seeds that `--demo` puts in place of `seeds`.
         baseline: the arm that the table sets apart; empty means the first.
         metric: the primary metric's key.
-        contrasts: most important first; None means every other arm against the baseline.
+        contrasts: most important first; None means every other arm against the baseline, or none
+            where effects are declared.
+        effects: main effects and interactions of a factorial design, most important first; tested
+            and corrected together with the contrasts.
         seeds: paired over all arms.
         folds: held-out folds, paired over all arms.
         source: where the published numbers are from.
@@ -60,6 +64,7 @@ class Plan:
     baseline: str = ""
     metric: str = "val/top1"
     contrasts: tuple[Contrast, ...] | None = None
+    effects: tuple[Effect, ...] = ()
     seeds: tuple[int, ...] = tuple(range(8))
     folds: tuple[int, ...] = (1,)
     source: str = ""
@@ -83,11 +88,16 @@ class Plan:
 
     @property
     def declared_contrasts(self) -> tuple[Contrast, ...]:
-        """The contrasts, or every other arm against the baseline where none are stated."""
-        if self.contrasts is not None:
-            return self.contrasts
+        """The contrasts, or every other arm against the baseline where nothing is stated."""
+        if self.contrasts is not None or self.effects:
+            return self.contrasts or ()
         others = [arm.name for arm in self.arms if arm.name != self.baseline_arm]
         return tuple(Contrast(name, self.baseline_arm) for name in others)
+
+    @property
+    def num_declared(self) -> int:
+        """How many contrasts and effects are declared: the family that is corrected for."""
+        return len(self.declared_contrasts) + len(self.effects)
 
     @property
     def blocks(self) -> tuple[tuple[int, int], ...]:
@@ -122,8 +132,8 @@ class Plan:
     def only(self, patterns: Sequence[str]) -> Plan:
         """Return the plan with some of its arms, in its order.
 
-        Contrasts between kept arms stay declared. Where the baseline is not kept, the first kept
-        arm takes its place.
+        Contrasts and effects stay declared where all of their arms are kept. Where the baseline is
+        not kept, the first kept arm takes its place.
 
         Args:
             patterns: names of arms, or patterns with `*` and `?`.
@@ -141,11 +151,13 @@ class Plan:
         contrasts = self.contrasts
         if contrasts is not None:
             contrasts = tuple(c for c in contrasts if {c.arm, c.reference} <= kept)
+        effects = tuple(e for e in self.effects if self._effect(e).weights.keys() <= kept)
         return dataclasses.replace(
             self,
             arms=tuple(arm for arm in self.arms if arm.name in kept),
             baseline=self.baseline if self.baseline in kept else "",
             contrasts=contrasts,
+            effects=effects,
         )
 
     def with_base(self, **changes: Any) -> Plan:
@@ -225,7 +237,11 @@ class Plan:
             dose=self.dose,
             cap=self.cap,
             margin=self.margin,
+            effects=tuple(map(self._effect, self.effects)),
         )
+
+    def _effect(self, effect: Effect) -> EffectRecord:
+        return declared_effect(effect, {arm.name: arm.levels for arm in self.arms})
 
     def _changes(self, arm: Arm) -> dict[str, Any]:
         return {
@@ -252,19 +268,20 @@ class Plan:
                     mistakes.append(unknown("arm in a contrast", name, names))
             if contrast.arm == contrast.reference:
                 mistakes.append(f"a contrast compares {contrast.arm!r} with itself")
+        mistakes += self._mistakes_of_effects()
         if self.margin < 0:
             mistakes.append(f"its margin is {self.margin}; a margin is above 0, or 0 for none")
-        needed = pairs_needed(len(self.declared_contrasts))
+        needed = pairs_needed(self.num_declared)
         if self.cap and len(self.folds) > 1:
             mistakes.append(
                 "folds share training clips, so a study until decided cannot count them as blocks; "
                 "hold out one with --folds"
             )
-        if self.cap and not self.declared_contrasts:
+        if self.cap and not self.num_declared:
             mistakes.append("it declares no contrast, so there is nothing to decide")
         elif self.cap and self.cap < needed:
             mistakes.append(
-                f"{self.cap} blocks can never call one of {len(self.declared_contrasts)} "
+                f"{self.cap} blocks can never call one of {self.num_declared} "
                 f"contrasts; give --seeds {needed} or more, or declare fewer contrasts"
             )
         for what, values in (("seeds", self.seeds), ("folds", self.folds)):
@@ -272,6 +289,17 @@ class Plan:
                 mistakes.append(f"it has no {what}; give at least one")
             if len(set(values)) != len(values):
                 mistakes.append(f"{what} {list(values)} name one twice; replicates must differ")
+        return mistakes
+
+    def _mistakes_of_effects(self) -> list[str]:
+        mistakes = []
+        for place, effect in enumerate(self.effects):
+            try:
+                self._effect(effect)
+            except ConfigError as error:
+                mistakes.append(str(error))
+            if any(set(effect.factors) == set(e.factors) for e in self.effects[:place]):
+                mistakes.append(f"the effect {' x '.join(effect.factors)!r} is declared twice")
         return mistakes
 
     def _mistakes_of_arms(self) -> list[str]:

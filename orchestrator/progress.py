@@ -71,6 +71,10 @@ class SweepProgress:
                 name_of(trial), total=trial.experiment.epochs, note="epochs"
             )
 
+    def waits(self, trial_id: str, holder: str) -> None:
+        """Say that somebody else trains a trial, whose result will be taken."""
+        self.say(f"{name_of(self.trials[trial_id])}: waits for {holder}, which trains it")
+
     def epoch(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
         """Show an epoch of a running trial."""
         self.started(trial_id)

@@ -157,6 +157,38 @@ class ContrastRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EffectRecord:
+    """A main effect or an interaction that was declared before anything ran.
+
+    Attributes:
+        factors: one for a main effect, several for their interaction.
+        levels: factor -> its first and its second level.
+        weights: arm -> weight in the sum that is tested within every block; arms without one
+            take no part.
+        aliases: other effects that these arms cannot tell from it.
+    """
+
+    factors: tuple[str, ...]
+    levels: Mapping[str, tuple[str, str]]
+    weights: Mapping[str, float]
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """As a row says it, `input x attention`."""
+        return " x ".join(self.factors)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> EffectRecord:
+        """Read the stored form."""
+        values = _known(cls, data)
+        values["factors"] = tuple(values["factors"])
+        values["levels"] = {name: tuple(pair) for name, pair in values["levels"].items()}
+        values["aliases"] = tuple(values.get("aliases", ()))
+        return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlanRecord:
     """A sweep as it was declared, stored before its first trial runs.
 
@@ -180,6 +212,7 @@ class PlanRecord:
         cap: blocks at most of a study that runs until its contrasts are decided; its trials are
             those declared so far. 0 is a study of fixed size.
         margin: the difference that would not matter, in the metric's unit; 0 declares none.
+        effects: of a factorial design, most important first.
     """
 
     sweep: str
@@ -200,6 +233,12 @@ class PlanRecord:
     dose: str = ""
     cap: int = 0
     margin: float = 0.0
+    effects: tuple[EffectRecord, ...] = ()
+
+    @property
+    def num_declared(self) -> int:
+        """How many contrasts and effects were declared: the family that is corrected for."""
+        return len(self.contrasts) + len(self.effects)
 
     @property
     def all_trials(self) -> tuple[TrialKey, ...]:
@@ -227,6 +266,7 @@ class PlanRecord:
         values["contrasts"] = tuple(ContrastRecord(**c) for c in values["contrasts"])
         values["trials"] = tuple(TrialKey(**trial) for trial in values["trials"])
         values["prerequisites"] = tuple(TrialKey(**t) for t in values.get("prerequisites", ()))
+        values["effects"] = tuple(EffectRecord.from_json(e) for e in values.get("effects", ()))
         return cls(**values)
 
 

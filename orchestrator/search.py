@@ -98,7 +98,9 @@ class Search:
     def with_points(self, points: Sequence[Point]) -> Plan:
         """Return the plan over the control and these points; equal points are one arm."""
         arms = {arm.name: arm for arm in map(self.arm, points)}
-        return dataclasses.replace(self.plan, arms=(*self.plan.arms, *arms.values()), contrasts=())
+        return dataclasses.replace(
+            self.plan, arms=(*self.plan.arms, *arms.values()), contrasts=(), effects=()
+        )
 
     def with_plan(self, plan: Plan) -> Search:
         """Return the search over another base, other seeds or folds."""

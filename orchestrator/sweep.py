@@ -6,7 +6,6 @@ state is ever restored: the same command again is a fresh run over what is missi
 
 from __future__ import annotations
 
-import os
 import tempfile
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +21,7 @@ from orchestrator.progress import SweepProgress
 from orchestrator.ray_session import raise_if_interrupted
 from orchestrator.records import Status, TrialRecord
 from orchestrator.search import Point, Search
-from orchestrator.store import LockHeld, Store
+from orchestrator.store import Holder, LockHeld, Store
 from orchestrator.suggest import OBJECTIVE, Forgetful, Objective, QueueSearcher, TpeSearcher
 
 
@@ -150,6 +149,8 @@ class _Listener(Forgetful, tune.Callback):
         raise_if_interrupted()
         if "status" in result:
             self._progress.ended(result["id"], Status(result["status"]), result["note"])
+        elif "waits_for" in result:
+            self._progress.waits(result["id"], result["waits_for"])
         elif "epoch" in result:
             ids = [planned.id for planned in trial.config["trials"]]
             self._progress.epoch(result.get("id", ids[0]), result["epoch"], result)
@@ -180,7 +181,10 @@ def _train(
 def _train_locked(
     trial: Trial, *, store: Store, runtime: Runtime, storage: str
 ) -> tuple[TrialRecord, str]:
-    with store.lock(trial.id, owner=f"pid {os.getpid()}"):
+    def wait(holder: Holder) -> None:
+        tune.report({"id": trial.id, "waits_for": str(holder)})
+
+    with store.lock(trial.id, owner="another launch", on_wait=wait):
         found = store.read_record(trial.id)
         if found is not None and found.status is Status.FINISHED:
             return found, "trained by another run meanwhile"

@@ -94,6 +94,36 @@ def test_further_seed_trains_only_its_block(sweep_once):
     assert trained == ["2"] * 6
 
 
+@pytest.mark.slow
+def test_two_launches_at_once_train_each_trial_once_and_say_who_waits(sweep_once, tmp_path):
+    folder, _ = sweep_once
+    shutil.copytree(folder / "store", tmp_path / "store")
+    asked = command("perturbation", "--demo", "--epochs", "1", "--seeds", "3")
+    launches = [
+        subprocess.Popen(
+            asked,
+            cwd=tmp_path,
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    outputs = [launch.communicate(timeout=400)[0] for launch in launches]
+    assert [launch.returncode for launch in launches] == [0, 0]
+    assert table(outputs[0]) == table(outputs[1])
+    trained = [
+        line
+        for output in outputs
+        for line in output.splitlines()
+        if re.match(r"\[\d+/6\]", line) and "by another run" not in line
+    ]
+    assert len(trained) == 6
+    waits = [line for output in outputs for line in output.splitlines() if "waits for" in line]
+    assert waits and all(" · seed 2 · " in line and "another launch (" in line for line in waits)
+
+
 def test_report_command_prints_the_same_table(sweep_once):
     folder, output = sweep_once
     done = subprocess.run(

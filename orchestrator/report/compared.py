@@ -1,24 +1,37 @@
-"""The comparisons of a study: every arm with the baseline, and the declared contrasts."""
+"""The comparisons of a study: every arm with the baseline, declared contrasts and effects."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.metrics import Metric
-from orchestrator.records import PlanRecord, TrialRecord
+from orchestrator.records import ContrastRecord, EffectRecord, PlanRecord, TrialRecord
 from orchestrator.report import sequence
-from orchestrator.report.rows import ArmSummary, Block, ContrastSummary
+from orchestrator.report.effect_words import effect_sentence
+from orchestrator.report.rows import ArmSummary, Block, ContrastSummary, EffectSummary
 from orchestrator.report.words import equivalence_sentence, sentence
 from orchestrator.stats import (
     PairedDifference,
+    Sequential,
     Verdict,
-    crossed_difference,
+    crossed_test,
     equivalence,
     holm,
     verdict,
+    weighted_sums,
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Judged:
+    """A declared comparison after correction."""
+
+    difference: PairedDifference | None
+    adjusted_p: float | None
+    smallest_adjusted_p: float
+    verdict: Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,80 +60,144 @@ class Compared:
             for arm in arms
         )
 
-    def contrasts(self, arms: tuple[ArmSummary, ...]) -> tuple[ContrastSummary, ...]:
-        """Return the declared contrasts, tested and corrected for being several."""
+    def declared(
+        self, arms: tuple[ArmSummary, ...]
+    ) -> tuple[tuple[ContrastSummary, ...], tuple[EffectSummary, ...]]:
+        """Return the declared contrasts and effects, tested and corrected together."""
         by_name = {arm.name: arm for arm in arms}
-        judged = (
-            sequence.decisions(self.plan, self.records, metric=self.metric)
-            if self.plan.cap
-            else None
+        contrasts, effects = self.plan.contrasts, self.plan.effects
+        names = [sequence.name_of(c.arm, c.reference) for c in contrasts]
+        found = [self._of_contrast(by_name[c.arm], by_name[c.reference]) for c in contrasts]
+        names += [effect.name for effect in effects]
+        found += [self._sum([(by_name[a], w) for a, w in e.weights.items()]) for e in effects]
+        judged = self._judged(names, found)
+        return (
+            tuple(
+                self._contrast(c, by_name[c.arm], by_name[c.reference], own)
+                for c, own in zip(contrasts, judged, strict=False)
+            ),
+            tuple(
+                self._effect(effect, [by_name[arm] for arm in effect.weights], own)
+                for effect, own in zip(effects, judged[len(contrasts) :], strict=True)
+            ),
         )
-        pairs = [(by_name[c.arm], by_name[c.reference]) for c in self.plan.contrasts]
-        found = [
-            arm.to_baseline
-            if reference.name == self.plan.baseline
-            else self._difference(arm, reference)
-            for arm, reference in pairs
-        ]
+
+    def _judged(
+        self, names: Sequence[str], found: Sequence[PairedDifference | None]
+    ) -> list[_Judged]:
+        """Correct for the whole family, by Holm or by the rule of a study until decided."""
+        decided: Mapping[str, Sequential] = (
+            sequence.decisions(self.plan, self.records, metric=self.metric) if self.plan.cap else {}
+        )
         adjusted = holm([d.p_value if d else None for d in found])
         smallest = [p or 0.0 for p in holm([d.smallest_p if d else 1.0 for d in found])]
-        summaries = []
-        for i, (arm, reference) in enumerate(pairs):
-            difference, adjusted_p, least = found[i], adjusted[i], smallest[i]
-            said = Verdict.NOT_TESTED
-            if difference is not None and judged is not None:
-                own = judged[sequence.name_of(arm.name, reference.name)]
+        judged = []
+        for name, difference, p_value, least in zip(names, found, adjusted, smallest, strict=True):
+            adjusted_p, said = p_value, Verdict.NOT_TESTED
+            if difference is not None and name in decided:
+                own = decided[name]
                 difference = dataclasses.replace(
                     difference, p_value=own.p_value, test_method=own.method
                 )
                 adjusted_p, said, least = own.adjusted_p, sequence.VERDICTS[own.decision], 0.0
             elif difference is not None:
                 said = verdict(difference, adjusted_p, sign=self.metric.sign)
-            summaries.append(
-                ContrastSummary(
-                    arm=arm.name,
-                    reference=reference.name,
+            judged.append(
+                _Judged(
                     difference=difference,
                     adjusted_p=adjusted_p,
                     smallest_adjusted_p=least,
                     verdict=said,
-                    sentence=self._refusal(arm, reference)
-                    or sentence(
-                        arm.name,
-                        reference.name,
-                        difference,
-                        metric=self.metric,
-                        verdict=said,
-                        adjusted_p=adjusted_p,
-                        smallest_adjusted_p=least,
-                        num_contrasts=len(found),
-                        num_planned=self.plan.cap or _num_planned(arm, reference, difference),
-                    )
-                    + self._equivalence(difference),
                 )
             )
-        return tuple(summaries)
+        return judged
+
+    def _contrast(
+        self, declared: ContrastRecord, arm: ArmSummary, reference: ArmSummary, own: _Judged
+    ) -> ContrastSummary:
+        said = sentence(
+            arm.name,
+            reference.name,
+            own.difference,
+            metric=self.metric,
+            verdict=own.verdict,
+            adjusted_p=own.adjusted_p,
+            smallest_adjusted_p=own.smallest_adjusted_p,
+            num_contrasts=self.plan.num_declared,
+            num_planned=self._num_planned([arm, reference], own.difference),
+        )
+        refused = self._refusal([arm, reference], f"{arm.name} against {reference.name}")
+        return ContrastSummary(
+            arm=declared.arm,
+            reference=declared.reference,
+            difference=own.difference,
+            adjusted_p=own.adjusted_p,
+            smallest_adjusted_p=own.smallest_adjusted_p,
+            verdict=own.verdict,
+            sentence=(refused or said) + self._equivalence(own.difference),
+        )
+
+    def _effect(
+        self, declared: EffectRecord, arms: Sequence[ArmSummary], own: _Judged
+    ) -> EffectSummary:
+        levels = [arm.record.levels for arm in arms]
+        others = [
+            factor
+            for factor in dict.fromkeys(f for at in levels for f in at)
+            if factor not in declared.factors and len({at.get(factor) for at in levels}) > 1
+        ]
+        said = effect_sentence(
+            declared,
+            own.difference,
+            others=others,
+            metric=self.metric,
+            verdict=own.verdict,
+            adjusted_p=own.adjusted_p,
+            smallest_adjusted_p=own.smallest_adjusted_p,
+            num_contrasts=self.plan.num_declared,
+            num_planned=self._num_planned(arms, own.difference),
+        )
+        margin = self._equivalence(own.difference) if len(declared.factors) == 1 else ""
+        refused = self._refusal(arms, f"The effect of {declared.name}")
+        return EffectSummary(
+            record=declared,
+            difference=own.difference,
+            adjusted_p=own.adjusted_p,
+            smallest_adjusted_p=own.smallest_adjusted_p,
+            verdict=own.verdict,
+            sentence=(refused or said) + margin,
+        )
+
+    def _of_contrast(self, arm: ArmSummary, reference: ArmSummary) -> PairedDifference | None:
+        known = reference.name == self.plan.baseline
+        return arm.to_baseline if known else self._difference(arm, reference)
 
     def _difference(self, arm: ArmSummary, reference: ArmSummary) -> PairedDifference | None:
-        one, other = self._values(arm), self._values(reference)
-        if not one.keys() & other.keys() or self._refusal(arm, reference):
-            return None
-        return crossed_difference(one, other, num_contrasts=len(self.plan.contrasts))
+        return self._sum([(arm, 1.0), (reference, -1.0)])
 
-    def _refusal(self, arm: ArmSummary, reference: ArmSummary) -> str:
-        """Say why two arms are not compared: their trials saw other code or other data."""
+    def _sum(self, weights: Sequence[tuple[ArmSummary, float]]) -> PairedDifference | None:
+        """Test a weighted sum of arms within blocks; None where it cannot be made."""
+        arms = [arm for arm, _ in weights]
+        values = {arm.name: self._values(arm) for arm in arms}
+        if not set.intersection(*(set(own) for own in values.values())) or self._refusal(arms, ""):
+            return None
+        sums = weighted_sums(values, {arm.name: weight for arm, weight in weights})
+        return crossed_test(sums, num_contrasts=self.plan.num_declared)
+
+    def _refusal(self, arms: Sequence[ArmSummary], what: str) -> str:
+        """Say why arms are not compared: their trials saw other code or other data."""
         if self.mixed:
             return ""
-        ids = [cell.id for a in (arm, reference) for cell in a.cells if cell.value is not None]
+        ids = [cell.id for arm in arms for cell in arm.cells if cell.value is not None]
         counted = [self.records[id_] for id_ in ids]
-        for what, values in (
+        for kind, values in (
             ("versions of the code", {r.provenance.get("code", "") for r in counted} - {""}),
             ("packs of the data", {str(r.data.get("fingerprint", "")) for r in counted} - {""}),
         ):
             if len(values) > 1:
                 return (
-                    f"{arm.name} against {reference.name} is not compared: their trials come from "
-                    f"{len(values)} {what} ({', '.join(sorted(values))}). Train them again, or "
+                    f"{what} is not compared: their trials come from "
+                    f"{len(values)} {kind} ({', '.join(sorted(values))}). Train them again, or "
                     f"`python -m orchestrator.report {self.plan.sweep} --mixed` compares them all "
                     "the same."
                 )
@@ -137,11 +214,10 @@ class Compared:
     def _values(self, arm: ArmSummary) -> Mapping[Block, float]:
         return arm.measures[self.metric.key].values if self.metric.key in arm.measures else {}
 
-
-def _num_planned(
-    arm: ArmSummary, reference: ArmSummary, difference: PairedDifference | None
-) -> int:
-    """Count the planned replicates of a contrast, in what its difference counts."""
-    blocks = {cell.block for cell in arm.cells} & {cell.block for cell in reference.cells}
-    by_fold = difference is not None and difference.replicate == "fold"
-    return len({fold if by_fold else seed for seed, fold in blocks})
+    def _num_planned(self, arms: Sequence[ArmSummary], difference: PairedDifference | None) -> int:
+        """Count the planned replicates of a comparison, in what its difference counts."""
+        if self.plan.cap:
+            return self.plan.cap
+        blocks = set.intersection(*({cell.block for cell in arm.cells} for arm in arms))
+        by_fold = difference is not None and difference.replicate == "fold"
+        return len({fold if by_fold else seed for seed, fold in blocks})

@@ -14,8 +14,8 @@ class Line:
     """One row of the forest.
 
     Attributes:
-        label: arm, or `arm − reference` where the reference is not the baseline.
-        arm: whose colour it has.
+        label: arm, `arm − reference` where the reference is not the baseline, or an effect.
+        arm: whose colour it has; empty for an effect, which is of several.
         mean: paired difference in the metric's unit; None where there is none.
         low: of its interval; None where there is none.
         high: likewise.
@@ -33,7 +33,7 @@ class Line:
 
 
 def forest_lines(summary: Summary) -> list[Line]:
-    """Return a line per arm but the baseline, then one per declared contrast between arms."""
+    """Return a line per arm but the baseline, per contrast between other arms, and per effect."""
     lines = []
     for arm in summary.arms:
         if arm.name == summary.plan.baseline:
@@ -44,6 +44,8 @@ def forest_lines(summary: Summary) -> list[Line]:
         if contrast.reference != summary.plan.baseline:
             label = f"{contrast.arm} − {contrast.reference}"
             lines.append(_line(label, contrast.arm, contrast.difference, contrast.verdict))
+    for effect in summary.effects:
+        lines.append(_line(effect.record.name, "", effect.difference, effect.verdict))
     return lines
 
 

@@ -12,15 +12,18 @@ from enum import StrEnum
 from typing import Any
 
 from orchestrator.report.digits import NONE
+from orchestrator.report.effects import effects_table
 from orchestrator.report.rows import Summary
 from orchestrator.report.tables import Table, main_table
+from orchestrator.report.words import unit_of_difference
 
 
 def to_markdown(summary: Summary) -> str:
     """Return question, completeness, sentences, table and notes as GitHub's Markdown."""
     lines = [f"**{summary.plan.question}**", "", summary.headline, ""]
     lines += [f"- {_escape(answer.text)}" for answer in summary.answers]
-    return "\n".join(lines) + "\n\n" + markdown_table(main_table(summary))
+    tables = filter(None, (main_table(summary), effects_table(summary)))
+    return "\n".join([*lines, "", *map(markdown_table, tables)])
 
 
 def markdown_table(table: Table) -> str:
@@ -62,11 +65,14 @@ def csv_table(table: Table) -> str:
 
 
 def to_csv(summary: Summary) -> str:
-    """Return one row per arm with every number at full precision and no unit conversion lost."""
+    """Return one row per arm with every number at full precision and no unit conversion lost.
+
+    Declared effects follow as rows of the kind `effect`, their size as the difference.
+    """
     key = summary.metric.key
     fields = (
         "arm,n,planned,metric,unit,mean,low,high,difference,difference_low,difference_high,"
-        "p,adjusted_p,verdict,published,params,macs,median_s,clips_per_s"
+        "p,adjusted_p,verdict,published,params,macs,median_s,clips_per_s,kind"
     ).split(",")
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -87,9 +93,30 @@ def to_csv(summary: Summary) -> str:
                 contrast.adjusted_p if contrast else None,
                 contrast.verdict if contrast else None,
                 arm.record.published.get(key),
-                *((cost.num_params, cost.macs, cost.seconds, cost.clips_per_s) if cost else ()),
+                *(
+                    (cost.num_params, cost.macs, cost.seconds, cost.clips_per_s)
+                    if cost
+                    else (None,) * 4
+                ),
+                "arm",
             ]
         )
+    for effect in summary.effects:
+        size = effect.difference
+        row = {
+            "arm": effect.record.name,
+            "n": size.n if size else 0,
+            "metric": key,
+            "unit": unit_of_difference(summary.metric),
+            "difference": size.mean if size else None,
+            "difference_low": size.low if size else None,
+            "difference_high": size.high if size else None,
+            "p": size.p_value if size else None,
+            "adjusted_p": effect.adjusted_p,
+            "verdict": effect.verdict,
+            "kind": "effect",
+        }
+        writer.writerow([row.get(name) for name in fields])
     return stream.getvalue()
 
 

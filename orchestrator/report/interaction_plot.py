@@ -10,7 +10,7 @@ from orchestrator.report.digits import decimals, number, p_text
 from orchestrator.report.rows import ArmSummary, Summary
 from orchestrator.report.scale import ticks
 from orchestrator.report.words import unit_of_difference
-from orchestrator.stats import paired_difference
+from orchestrator.stats import crossed_difference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ def interaction_sentence(summary: Summary) -> str:
     blocks = [k for k in values[a, c] if all(k in values[pair] for pair in values)]
     if not blocks:
         return ""
-    changed = paired_difference(
+    changed = crossed_difference(
         {block: values[b, d][block] - values[b, c][block] for block in blocks},
         {block: values[a, d][block] - values[a, c][block] for block in blocks},
     )
@@ -56,11 +56,14 @@ def interaction_sentence(summary: Summary) -> str:
     evidence = ""
     if changed.n > 1:
         low, high = number(changed.low, places), number(changed.high, places)
-        evidence = f", 95 % t interval {low} to {high}, p {p_text(changed.p_value)} uncorrected"
+        evidence = (
+            f", 95 % {changed.interval_method} {low} to {high}, "
+            f"p {p_text(changed.p_value)} uncorrected"
+        )
     return (
         f"Interaction: going from {c} to {d} changes {summary.metric.title} by "
         f"{number(changed.mean, places, signed=True)} {unit} more under {b} than under {a}"
-        f"{evidence} (n {changed.n})."
+        f"{evidence} (n {changed.n}{f' {changed.replicate}s' if changed.reason else ''})."
     )
 
 

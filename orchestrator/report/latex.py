@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from orchestrator.report.digits import HARD_SPACE, NONE, digit_spaces
+from orchestrator.report.effects import effects_table
 from orchestrator.report.latex_text import breakable, comment, escape, width_pt
 from orchestrator.report.rows import Summary
 from orchestrator.report.tables import Column, Table, main_table
@@ -30,8 +31,13 @@ HEAD_TURNS_PT = 28.0
 
 
 def to_latex(summary: Summary) -> str:
-    """Return the main table as a `table` environment."""
-    return latex_table(main_table(summary), summary, caption=summary.plan.question)
+    """Return the main table, and that of the declared effects, as `table` environments."""
+    said = latex_table(main_table(summary), summary, caption=summary.plan.question)
+    effects = effects_table(summary)
+    if effects is None:
+        return said
+    caption = f"Declared effects of {summary.plan.sweep}."
+    return f"{said}\n{latex_table(effects, summary, caption=caption, suffix='-effects')}"
 
 
 def latex_table(table: Table, summary: Summary, *, caption: str, suffix: str = "") -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from orchestrator.report.digits import NONE, decimals, duration, number, p_text, quantity
 from orchestrator.report.latex_text import comment, escape
-from orchestrator.report.rows import ArmSummary, ContrastSummary, Summary
+from orchestrator.report.rows import ArmSummary, Finding, Summary
 from orchestrator.stats import MeanInterval
 
 DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
@@ -57,8 +57,11 @@ def _groups(summary: Summary) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     for contrast in summary.contrasts:
         if contrast.reference != summary.plan.baseline:
             name = f"{words(contrast.arm)}Against{words(contrast.reference)}"
-            numbers = list(_of_contrast(name, contrast, summary))
+            numbers = list(_of_finding(name, contrast, summary))
             yield f"{contrast.arm} against {contrast.reference}", numbers
+    for effect in summary.effects:
+        name = f"Effect{words(effect.record.name)}"
+        yield f"effect {effect.record.name}", list(_of_finding(name, effect, summary))
 
 
 def _of_arm(arm: ArmSummary, summary: Summary) -> Iterator[tuple[str, str]]:
@@ -86,21 +89,19 @@ def _of_arm(arm: ArmSummary, summary: Summary) -> Iterator[tuple[str, str]]:
         yield from ((name + key, value) for key, value in costs.items() if value != NONE)
 
 
-def _of_contrast(
-    name: str, contrast: ContrastSummary, summary: Summary
-) -> Iterator[tuple[str, str]]:
+def _of_finding(name: str, found: Finding, summary: Summary) -> Iterator[tuple[str, str]]:
     name += words(summary.metric.title)
-    if contrast.difference:
-        yield from _interval(name, "Difference", contrast.difference, signed=True)
-        yield f"{name}DifferenceN", str(contrast.difference.n)
-    yield from _p_values(name, contrast)
+    if found.difference:
+        yield from _interval(name, "Difference", found.difference, signed=True)
+        yield f"{name}DifferenceN", str(found.difference.n)
+    yield from _p_values(name, found)
 
 
-def _p_values(name: str, contrast: ContrastSummary) -> Iterator[tuple[str, str]]:
-    if contrast.difference and contrast.difference.p_value is not None:
-        yield f"{name}P", p_text(contrast.difference.p_value)
-    if contrast.adjusted_p is not None:
-        yield f"{name}AdjustedP", p_text(contrast.adjusted_p)
+def _p_values(name: str, found: Finding) -> Iterator[tuple[str, str]]:
+    if found.difference and found.difference.p_value is not None:
+        yield f"{name}P", p_text(found.difference.p_value)
+    if found.adjusted_p is not None:
+        yield f"{name}AdjustedP", p_text(found.adjusted_p)
 
 
 def _interval(

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from orchestrator.metrics import Metric
 from orchestrator.records import PlanRecord, Status, TrialRecord
 from orchestrator.report.digits import number
-from orchestrator.report.rows import Cell, ContrastSummary, Summary
+from orchestrator.report.rows import Cell, Finding, Summary
 from orchestrator.stats import EXACT_UP_TO, SEQUENTIAL_METHOD, PairedDifference
 
 
@@ -114,16 +114,16 @@ def paired_over(summary: Summary) -> str:
 
 
 def tests_used(summary: Summary) -> str:
-    """Name the tests that the p values of the declared contrasts come from."""
+    """Name the tests that the p values of what was declared come from."""
     if summary.plan.cap:
         return SEQUENTIAL_METHOD
     names = (d.test_method.partition(",")[0] for d in _differences(summary))
     return " or ".join(dict.fromkeys(names)) or "sign-flip test"
 
 
-def reasons(contrasts: Sequence[ContrastSummary]) -> list[str]:
+def reasons(findings: Sequence[Finding]) -> list[str]:
     """Say why differences do not take each trial for a replicate, and where p is sampled."""
-    found = [c.difference for c in contrasts if c.difference is not None]
+    found = [c.difference for c in findings if c.difference is not None]
     said = [f"Differences, {d.test_method}: {d.reason}." for d in found if d.reason]
     if any(d.p_error for d in found):
         said.append(
@@ -146,7 +146,7 @@ def last_line(text: str) -> str:
 
 
 def _differences(summary: Summary) -> list[PairedDifference]:
-    return [c.difference for c in summary.contrasts if c.difference is not None]
+    return [c.difference for c in summary.findings if c.difference is not None]
 
 
 def _code_version(record: TrialRecord) -> str:

@@ -25,6 +25,7 @@ from orchestrator.report.cost_plot import cost_plots, several_devices
 from orchestrator.report.curves_plot import curve_panels, curve_table, curves
 from orchestrator.report.digits import digit_spaces, duration, quantity, tie
 from orchestrator.report.dose_plot import dose_plot
+from orchestrator.report.effects import effects_table
 from orchestrator.report.forest import forest_lines
 from orchestrator.report.forest_plot import forest_plot
 from orchestrator.report.interaction_plot import interaction_plot
@@ -78,6 +79,7 @@ def render_page(
         paired_over=paired_over(summary),
         blocks=list(dict.fromkeys(cell.block for cell in summary.cells)),
         table=main_table(summary),
+        effects=effects_table(summary),
         secondary=secondary_table(summary),
         shape=shape,
         forest=Markup(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from orchestrator.metrics import Metric
-from orchestrator.records import ArmRecord, PlanRecord, Status
+from orchestrator.records import ArmRecord, EffectRecord, PlanRecord, Status
 from orchestrator.report.comparability import Footnotes
 from orchestrator.stats import MeanInterval, PairedDifference, Verdict
 
@@ -94,16 +94,37 @@ class ArmSummary:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContrastSummary:
-    """A declared contrast with its evidence, in the metric's unit."""
+class Finding:
+    """Something that was declared, with its evidence in the metric's unit.
 
-    arm: str
-    reference: str
+    Attributes:
+        difference: per block, its mean, interval and test; None where nothing can be compared.
+        adjusted_p: after Holm's correction over all that was declared.
+        smallest_adjusted_p: the least that these numbers of blocks could have given.
+        verdict: what the numbers allow to be said.
+        sentence: the same in words.
+    """
+
     difference: PairedDifference | None
     adjusted_p: float | None
     smallest_adjusted_p: float
     verdict: Verdict
     sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContrastSummary(Finding):
+    """A declared contrast: an arm against a reference."""
+
+    arm: str
+    reference: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EffectSummary(Finding):
+    """A declared main effect or interaction of a factorial design."""
+
+    record: EffectRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +149,7 @@ class Summary:
         contrasts: in the plan's order.
         cautions: sentences that bound what the numbers mean.
         footnotes: of the published numbers.
+        effects: in the plan's order.
     """
 
     plan: PlanRecord
@@ -139,6 +161,12 @@ class Summary:
     contrasts: tuple[ContrastSummary, ...]
     cautions: tuple[str, ...]
     footnotes: Footnotes = field(default_factory=Footnotes)
+    effects: tuple[EffectSummary, ...] = ()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All that was declared: effects, then contrasts."""
+        return (*self.effects, *self.contrasts)
 
     @property
     def cells(self) -> tuple[Cell, ...]:

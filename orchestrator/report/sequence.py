@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from orchestrator.metrics import Metric, lookup
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.report.values import finished_values
-from orchestrator.stats import Decision, Sequential, Verdict, decide
+from orchestrator.stats import Decision, Sequential, Verdict, decide, weighted_sums
 
 SEPARATOR = " \N{MINUS SIGN} "
 
@@ -23,7 +23,7 @@ VERDICTS = {
 def decisions(
     plan: PlanRecord, records: Mapping[str, TrialRecord], *, metric: Metric | None = None
 ) -> dict[str, Sequential]:
-    """Decide the declared contrasts of a plan with a cap.
+    """Decide the declared contrasts and effects of a plan with a cap.
 
     Blocks count in their declared order up to the first in which an arm has no value.
 
@@ -33,12 +33,14 @@ def decisions(
         metric: None takes the declared one.
 
     Returns:
-        contrast (`name_of`) -> decision, in the plan's order; differences are in the metric's unit.
+        contrast (`name_of`) or effect (its name) -> decision, in the plan's order; differences are
+        in the metric's unit.
     """
     metric = metric or lookup(plan.metric)
     values = finished_values(plan, records, metric)
     blocks = list(dict.fromkeys((trial.seed, trial.fold) for trial in plan.trials))
     arms = {name for c in plan.contrasts for name in (c.arm, c.reference)}
+    arms |= {name for effect in plan.effects for name in effect.weights}
     whole = []
     for block in blocks:
         if any(block not in values.get(arm, {}) for arm in arms):
@@ -48,6 +50,9 @@ def decisions(
         name_of(c.arm, c.reference): [values[c.arm][b] - values[c.reference][b] for b in whole]
         for c in plan.contrasts
     }
+    for effect in plan.effects:
+        sums = weighted_sums(values, effect.weights) if whole else {}
+        differences[effect.name] = [sums[block] for block in whole]
     return decide(differences, cap=plan.cap, sign=metric.sign)
 
 

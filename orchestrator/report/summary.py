@@ -17,7 +17,7 @@ from orchestrator.report.rows import (
     ArmCost,
     ArmSummary,
     Cell,
-    ContrastSummary,
+    Finding,
     Measure,
     Summary,
 )
@@ -59,21 +59,22 @@ def summarise(
             for arm in plan.arms
         ),
     )
-    contrasts = counted.contrasts(arms)
+    contrasts, effects = counted.declared(arms)
     cells = [cell for arm in arms for cell in arm.cells]
     return Summary(
         plan=plan,
         metric=chosen,
         headline=notes.headline([(cell.status, cell.value is not None) for cell in cells]),
         complete=all(cell.value is not None for cell in cells),
-        answers=_answers(notes.best_of(plan, chosen, _best(arms, chosen)), contrasts),
+        answers=_answers(notes.best_of(plan, chosen, _best(arms, chosen)), (*effects, *contrasts)),
         arms=arms,
         contrasts=contrasts,
         cautions=(
             *notes.cautions(plan, records, chosen, mixed=mixed),
-            *notes.reasons(contrasts),
+            *notes.reasons((*effects, *contrasts)),
         ),
         footnotes=published_footnotes(plan, records, chosen),
+        effects=effects,
     )
 
 
@@ -139,10 +140,10 @@ def _cost(records: list[TrialRecord]) -> ArmCost | None:
     )
 
 
-def _answers(best_of: str, contrasts: Sequence[ContrastSummary]) -> tuple[Answer, ...]:
+def _answers(best_of: str, findings: Sequence[Finding]) -> tuple[Answer, ...]:
     if best_of:
         return (Answer(verdict=Verdict.NOT_TESTED, text=best_of),)
-    return tuple(Answer(verdict=c.verdict, text=c.sentence) for c in contrasts)
+    return tuple(Answer(verdict=c.verdict, text=c.sentence) for c in findings)
 
 
 def _best(arms: tuple[ArmSummary, ...], metric: Metric) -> tuple[str, float] | None:

@@ -85,7 +85,7 @@ def main_table(summary: Summary) -> Table:
             spread([arm.to_baseline for arm in arms], signed=True),
         ),
         (
-            Column(key="p", title="adjusted p" if len(summary.contrasts) > 1 else "p", keep=9),
+            Column(key="p", title="adjusted p" if summary.plan.num_declared > 1 else "p", keep=9),
             align([_p_cell(contrast) for contrast in contrasts]),
         ),
         (
@@ -154,6 +154,12 @@ def replicates_of(summary: Summary) -> str:
     return "seeds"
 
 
+def declared_of(summary: Summary) -> str:
+    """Return what was declared, in the plural."""
+    kinds = (("contrasts", summary.contrasts), ("effects", summary.effects))
+    return " and ".join(name for name, found in kinds if found)
+
+
 def _baseline(summary: Summary) -> int:
     names = [arm.name for arm in summary.arms]
     return names.index(summary.plan.baseline) if summary.plan.baseline in names else -1
@@ -219,9 +225,11 @@ def _notes(summary: Summary) -> list[str]:
         )
     else:
         notes.append("Every arm was trained once, so there is no interval.")
-    if summary.contrasts and several:
+    if summary.findings and several:
         correction = (
-            ", Holm's correction over the declared contrasts" if len(summary.contrasts) > 1 else ""
+            f", Holm's correction over the declared {declared_of(summary)}"
+            if summary.plan.num_declared > 1
+            else ""
         )
         notes.append(
             f"p: two-sided paired {tests_used(summary)}{correction}; "

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from orchestrator.records import Status
 from orchestrator.report.digits import HARD_SPACE, decimals, number, tie
+from orchestrator.report.effects import effects_table
 from orchestrator.report.forest import Line, forest_lines
 from orchestrator.report.notes import gap_text
 from orchestrator.report.rows import Summary
 from orchestrator.report.scale import ticks
-from orchestrator.report.tables import Column, main_table
+from orchestrator.report.tables import Column, Table, main_table
 from orchestrator.report.words import unit_of_difference
 
 GLYPHS = {
@@ -38,7 +39,8 @@ def render_text(summary: Summary, width: int = 80) -> str:
         _answers(summary, width),
         _wrap(summary.pattern, width),
         _completeness(summary, width),
-        _table(summary, width),
+        _table(main_table(summary), width),
+        _table(effects_table(summary), width),
         _forest(summary, width),
         "\n".join(_wrap(f"! {caution}", width, hang=2) for caution in summary.cautions),
     ]
@@ -74,9 +76,8 @@ def _completeness(summary: Summary, width: int) -> str:
     return "\n".join(lines)
 
 
-def _table(summary: Summary, width: int) -> str:
-    table = main_table(summary)
-    if not table.rows:
+def _table(table: Table | None, width: int) -> str:
+    if table is None or not table.rows:
         return ""
     names = [row[0] for row in table.rows]
     rest = list(zip(table.columns, zip(*table.rows, strict=True), strict=True))[1:]
@@ -91,7 +92,7 @@ def _table(summary: Summary, width: int) -> str:
         rest = [(c, texts) for c, texts in rest if c is not worst]
     room = width - sum(_column_width(c, texts) + 2 for c, texts in rest)
     label = max(12, min(_widest(names), room))
-    heads, units = "arm".ljust(label), " " * label
+    heads, units = table.columns[0].title.ljust(label), " " * label
     for column, texts in rest:
         wide = _column_width(column, texts)
         heads += "  " + column.title.rjust(wide)

@@ -11,8 +11,12 @@ from orchestrator.stats import dose_trend
 
 
 def pattern_sentence(summary: Summary) -> str:
-    """Say what the design shows as a whole: an interaction, or a trend; empty for other designs."""
-    return interaction_sentence(summary) or trend_sentence(summary)
+    """Say what the design shows as a whole: an interaction, or a trend; empty for other designs.
+
+    An interaction that was declared is answered and corrected with what else was declared.
+    """
+    declared = any(len(effect.record.factors) > 1 for effect in summary.effects)
+    return ("" if declared else interaction_sentence(summary)) or trend_sentence(summary)
 
 
 def trend_sentence(summary: Summary) -> str:

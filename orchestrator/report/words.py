@@ -54,7 +54,7 @@ def sentence(
         return (
             f"{arm} {verb} by {number(abs(difference.mean), places)}{unit} of {metric.title} "
             f"against {reference} "
-            f"({_evidence(difference, places, adjusted_p, num_contrasts, num_planned, flip)})."
+            f"({evidence(difference, places, adjusted_p, num_contrasts, num_planned, flip)})."
         )
     if difference.p_value is None:
         return (
@@ -62,9 +62,9 @@ def sentence(
             f"{metric.title} in each of {difference.n} {difference.replicate}s; equal differences "
             "have no spread to test them against, so nothing can be said."
         )
-    evidence = _evidence(difference, places, adjusted_p, num_contrasts, num_planned, 1)
+    shown = evidence(difference, places, adjusted_p, num_contrasts, num_planned, 1)
     if not any(difference.differences.values()):
-        said = f"{arm} equals {reference} in all {difference.n} pairs ({evidence})"
+        said = f"{arm} equals {reference} in all {difference.n} pairs ({shown})"
     else:
         raw = difference.p_value is not None and difference.p_value <= ALPHA
         after = " after correction" if raw else ""
@@ -73,12 +73,12 @@ def sentence(
             relation, after = "not yet decided against", ""
         said = (
             f"{arm} is {relation} {reference}{after}: "
-            f"{number(difference.mean, places, signed=True)}{unit} of {metric.title} ({evidence})"
+            f"{number(difference.mean, places, signed=True)}{unit} of {metric.title} ({shown})"
         )
         if difference.half_width and difference.low is not None and difference.high is not None:
             bound = max(abs(difference.low), abs(difference.high))
             said += f"; the data rule out differences larger than {number(bound, places)}{unit}"
-    return f"{said}.{_too_few(difference, smallest_adjusted_p, num_contrasts)}"
+    return f"{said}.{too_few(difference, smallest_adjusted_p, num_contrasts)}"
 
 
 def equivalence_sentence(found: Equivalence, *, metric: Metric) -> str:
@@ -97,7 +97,7 @@ def equivalence_sentence(found: Equivalence, *, metric: Metric) -> str:
     )
 
 
-def _evidence(
+def evidence(
     difference: PairedDifference,
     places: int,
     adjusted_p: float | None,
@@ -105,6 +105,16 @@ def _evidence(
     num_planned: int | None,
     flip: int,
 ) -> str:
+    """Return interval, p and n, as they stand in brackets.
+
+    Args:
+        difference: whose.
+        places: decimals.
+        adjusted_p: after Holm's correction.
+        num_contrasts: how many were declared.
+        num_planned: replicates; said where fewer are there.
+        flip: -1 where the sentence names a loss as a positive number.
+    """
     bounds = sorted(flip * b for b in (difference.low, difference.high) if b is not None)
     low, high = (number(bound, places) for bound in bounds)
     adjusted = f", adjusted {p_text(adjusted_p)}" if num_contrasts > 1 else ""
@@ -117,7 +127,8 @@ def _evidence(
     )
 
 
-def _too_few(difference: PairedDifference, smallest_adjusted_p: float, num_contrasts: int) -> str:
+def too_few(difference: PairedDifference, smallest_adjusted_p: float, num_contrasts: int) -> str:
+    """Say that so few replicates could have called nothing; empty where they could."""
     if smallest_adjusted_p <= ALPHA:
         return ""
     n = difference.n

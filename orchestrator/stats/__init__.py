@@ -20,9 +20,15 @@ from orchestrator.stats.clips import (
     mean_of,
 )
 from orchestrator.stats.equivalence import Equivalence, equivalence
-from orchestrator.stats.factorial import effect_weights, weighted_contrast
+from orchestrator.stats.factorial import effect_weights, weighted_contrast, weighted_sums
 from orchestrator.stats.family import holm, pairs_needed
-from orchestrator.stats.folds import corrected_resampled_t, crossed_difference
+from orchestrator.stats.folds import (
+    CrossedInterval,
+    corrected_resampled_t,
+    crossed_difference,
+    crossed_interval,
+    crossed_test,
+)
 from orchestrator.stats.intervals import IntervalMethod, MeanInterval, mean_interval
 from orchestrator.stats.paired import PairedDifference, Verdict, paired_difference, verdict
 from orchestrator.stats.planning import (
@@ -35,6 +41,7 @@ from orchestrator.stats.planning import (
     prospect,
     unpaired_spread,
 )
+from orchestrator.stats.replicates import Replicates, replicates_of
 from orchestrator.stats.sequential import Decision, Sequential, all_decided, decide
 from orchestrator.stats.signflip import (
     DRAWS,
@@ -65,12 +72,14 @@ __all__ = [
     "Aggregate",
     "Alternative",
     "ClipTest",
+    "CrossedInterval",
     "Decision",
     "Equivalence",
     "IntervalMethod",
     "MeanInterval",
     "PairedDifference",
     "Prospect",
+    "Replicates",
     "Sequential",
     "SignFlip",
     "Trend",
@@ -81,6 +90,8 @@ __all__ = [
     "clip_bootstrap",
     "corrected_resampled_t",
     "crossed_difference",
+    "crossed_interval",
+    "crossed_test",
     "decide",
     "detectable_effect",
     "dose_trend",
@@ -100,6 +111,7 @@ __all__ = [
     "power_of",
     "probability_of_improvement",
     "prospect",
+    "replicates_of",
     "sign_flip",
     "sign_flip_p",
     "sign_flip_p_rows",
@@ -107,4 +119,5 @@ __all__ = [
     "unpaired_spread",
     "verdict",
     "weighted_contrast",
+    "weighted_sums",
 ]

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from orchestrator.stats.paired import PairedDifference, difference_of
 from orchestrator.stats.values import CONFIDENCE, common_blocks
+
+Block = TypeVar("Block", bound=Hashable)
 
 
 def weighted_contrast(
@@ -35,6 +37,21 @@ def weighted_contrast(
         ValueError: the weights do not sum to 0 or are all 0, an arm is unknown, or no block is in
             all arms.
     """
+    return difference_of(weighted_sums(arms, weights), confidence=confidence, seed=seed)
+
+
+def weighted_sums(
+    arms: Mapping[str, Mapping[Block, float]], weights: Mapping[str, float]
+) -> dict[Block, float]:
+    """Return block -> weighted sum, over the blocks that all arms with a weight have.
+
+    Args:
+        arms: arm -> block -> value.
+        weights: arm -> weight; they must sum to 0.
+
+    Raises:
+        ValueError: as `weighted_contrast`.
+    """
     used = {arm: weight for arm, weight in weights.items() if weight}
     if unknown := sorted(used.keys() - arms.keys()):
         raise ValueError(f"no values of the arms {unknown}; there are {sorted(arms)}")
@@ -42,8 +59,7 @@ def weighted_contrast(
     if not used or abs(math.fsum(used.values())) > 1e-9 * size:
         raise ValueError(f"weights must sum to 0 and not all be 0: {dict(weights)}")
     blocks = common_blocks(*(arms[arm] for arm in used))
-    sums = {b: math.fsum(w * arms[arm][b] for arm, w in used.items()) for b in blocks}
-    return difference_of(sums, confidence=confidence, seed=seed)
+    return {b: math.fsum(w * arms[arm][b] for arm, w in used.items()) for b in blocks}
 
 
 def effect_weights(

@@ -19,14 +19,15 @@ on these very clips; five folds cannot reach 0.05 with it anyway. So it is not u
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from scipy.special import stdtr
 
-from orchestrator.stats.family import pairs_needed
-from orchestrator.stats.intervals import t_quantile
+from orchestrator.stats.intervals import IntervalMethod, MeanInterval, bounds, t_quantile
 from orchestrator.stats.paired import PairedDifference, difference_of
+from orchestrator.stats.replicates import replicates_of
 from orchestrator.stats.values import CONFIDENCE, common_blocks, finite, tolerance
 
 CORRECTED_T = "corrected resampled t test"
@@ -88,6 +89,21 @@ def corrected_resampled_t(
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class CrossedInterval(MeanInterval):
+    """A mean over blocks with its interval over replicates, and no test.
+
+    Attributes:
+        values: replicate -> value.
+        replicate: `seed` or `fold`: what n counts.
+        reason: as in `Replicates`.
+    """
+
+    values: Mapping[Any, float]
+    replicate: str
+    reason: str
+
+
 def crossed_difference(
     arm: Mapping[tuple[Seed, Fold], float],
     reference: Mapping[tuple[Seed, Fold], float],
@@ -98,12 +114,6 @@ def crossed_difference(
     seed: int = 0,
 ) -> PairedDifference:
     """Compare an arm with a reference over blocks of (seed, fold), each used for what it is.
-
-    One fold: seeds are the replicates. Several folds: seed means over the folds, if there are
-    enough complete seeds for the sign-flip test to call one of the contrasts; otherwise fold means
-    over the seeds, with the corrected resampled t. The choice looks at counts and never at values.
-    Only seeds and folds that are complete are averaged, as many blocks as that can keep, since a
-    mean over other folds is not comparable.
 
     Args:
         arm: (seed, fold) -> value.
@@ -117,52 +127,89 @@ def crossed_difference(
         ValueError: no block is in both, a value is not finite, or more folds occur than the clips
             were split into.
     """
-    found = {b: arm[b] - reference[b] for b in common_blocks(arm, reference)}
-    finite(found.values())
-    seeds = list(dict.fromkeys(own for own, _ in found))
-    folds = list(dict.fromkeys(fold for _, fold in found))
-    split_into = len(folds) if num_folds is None else num_folds
-    if split_into < len(folds):
-        raise ValueError(f"{len(folds)} folds occur, but the clips were split into {split_into}")
-    if len(folds) == 1:
-        return difference_of(found, confidence=confidence, seed=seed, replicate="seed")
-    complete = [s for s in seeds if all((s, fold) in found for fold in folds)]
-    if len(complete) >= pairs_needed(num_contrasts):
-        return difference_of(
-            {s: math.fsum(found[s, fold] for fold in folds) / len(folds) for s in complete},
-            confidence=confidence,
-            seed=seed,
-            replicate="seed",
-            reason=f"{_left_out(seeds, complete, 'seed')}each of the {len(complete)} seeds is "
-            f"averaged over the {len(folds)} folds, which share training clips; the result holds "
-            "for other seeds on these clips",
-        )
-    kept_seeds, kept_folds = _largest_complete(found, seeds, folds, complete)
-    left_out = _left_out(seeds, kept_seeds, "seed") + _left_out(folds, kept_folds, "fold")
-    averaged = f", each averaged over {len(kept_seeds)} seeds," if len(kept_seeds) > 1 else ""
-    return corrected_resampled_t(
-        {f: math.fsum(found[s, f] for s in kept_seeds) / len(kept_seeds) for f in kept_folds},
-        test_per_train=1 / (split_into - 1),
+    return crossed_test(
+        {b: arm[b] - reference[b] for b in common_blocks(arm, reference)},
+        num_folds=num_folds,
+        num_contrasts=num_contrasts,
         confidence=confidence,
-        reason=f"{left_out}the {len(kept_folds)} folds{averaged} share training clips, so their "
-        "variance is widened (Nadeau and Bengio 2003)",
+        seed=seed,
     )
 
 
-def _largest_complete(
-    found: Mapping[tuple[Seed, Fold], float],
-    seeds: Sequence[Seed],
-    folds: Sequence[Fold],
-    complete: Sequence[Seed],
-) -> tuple[Sequence[Seed], Sequence[Fold]]:
-    """Return seeds and folds that all have each other, of the ways to choose the fullest."""
-    whole = [fold for fold in folds if all((s, fold) in found for s in seeds)]
-    own = {s: [fold for fold in folds if (s, fold) in found] for s in seeds}
-    fullest = max(seeds, key=lambda s: len(own[s]))
-    ways = ((complete, folds), (seeds, whole), ([fullest], own[fullest]))
-    return max(ways, key=lambda way: len(way[0]) * len(way[1]))
+def crossed_test(
+    differences: Mapping[tuple[Seed, Fold], float],
+    *,
+    num_folds: int | None = None,
+    num_contrasts: int = 1,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> PairedDifference:
+    """Test differences, or weighted sums of several arms, over blocks of (seed, fold).
+
+    The sign-flip test over seeds, or the corrected resampled t over folds: see `replicates_of`.
+
+    Args:
+        differences: (seed, fold) -> what is 0 on average if nothing differs.
+        num_folds: as in `crossed_difference`.
+        num_contrasts: likewise.
+        confidence: likewise.
+        seed: likewise.
+
+    Raises:
+        ValueError: as `crossed_difference`.
+    """
+    found = replicates_of(differences, num_folds=num_folds, num_contrasts=num_contrasts)
+    if found.test_per_train:
+        return corrected_resampled_t(
+            found.values,
+            test_per_train=found.test_per_train,
+            confidence=confidence,
+            reason=found.reason,
+        )
+    return difference_of(
+        found.values,
+        confidence=confidence,
+        seed=seed,
+        replicate=found.replicate,
+        reason=found.reason,
+    )
 
 
-def _left_out(every: Sequence[Hashable], kept: Sequence[Hashable], what: str) -> str:
-    missing = len(every) - len(kept)
-    return f"{missing} incomplete {what}{'s' * (missing > 1)} left out; " if missing else ""
+def crossed_interval(
+    values: Mapping[tuple[Seed, Fold], float],
+    *,
+    num_folds: int | None = None,
+    num_contrasts: int = 1,
+    confidence: float = CONFIDENCE,
+) -> CrossedInterval:
+    """Return the mean over blocks of (seed, fold) with its interval over replicates, untested.
+
+    Replicates are those of the test of the same blocks, so a study counts in one way throughout.
+
+    Args:
+        values: (seed, fold) -> value.
+        num_folds: as in `crossed_difference`.
+        num_contrasts: likewise.
+        confidence: coverage of the interval.
+
+    Raises:
+        ValueError: as `crossed_difference`.
+    """
+    found = replicates_of(values, num_folds=num_folds, num_contrasts=num_contrasts)
+    data = finite(found.values.values())
+    n, mean = data.size, float(data.mean())
+    low, high = bounds(data, confidence=confidence)
+    if found.test_per_train and low is not None and high is not None:
+        wider = math.sqrt(1 + n * found.test_per_train)
+        low, high = mean - (mean - low) * wider, mean + (high - mean) * wider
+    return CrossedInterval(
+        n=n,
+        mean=mean,
+        low=low,
+        high=high,
+        confidence=confidence,
+        interval_method=CORRECTED_INTERVAL if found.test_per_train else IntervalMethod.T,
+        values=found.values,
+        replicate=found.replicate,
+        reason=found.reason,
+    )

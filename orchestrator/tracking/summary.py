@@ -44,7 +44,7 @@ def summarize(
         if found.low is not None and found.high is not None:
             numbers |= {f"{name}/low": found.low, f"{name}/high": found.high}
         if arm != reference and values.keys() & others.keys():
-            gap = crossed_difference(values, others, num_contrasts=len(plan.contrasts))
+            gap = crossed_difference(values, others, num_contrasts=plan.num_declared)
             numbers[f"{name}/difference"] = gap.mean
             if gap.low is not None and gap.high is not None:
                 numbers |= {

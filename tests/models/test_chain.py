@@ -33,6 +33,12 @@ def test_chain_turns_waveforms_into_logits():
     assert output.clip_logits.shape == (3, 3)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_without_clips_is_refused(training):
+    with pytest.raises(ModelError, match="no clip in the batch"):
+        chain().train(training)(clips(0))
+
+
 def test_chains_of_one_seed_are_equal_and_of_another_are_not():
     one, same, other = chain(seed=1), chain(seed=1), chain(seed=2)
     for name, value in one.state_dict().items():

@@ -87,6 +87,25 @@ def test_unknown_name_names_the_nearest():
         registry.lookup("model", "dater_tiny")
 
 
+def test_name_in_another_case_is_answered_with_the_nearest():
+    with pytest.raises(registry.RegistryError, match="did you mean 'htsat_tiny'"):
+        create_model("HTSAT_TINY", num_classes=5)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        ("htsat_laptop", {"token_semantic": "no"}, "token_semantic is 'no'; it must be bool"),
+        ("datar_laptop", {"offset_range_factor": float("nan")}, "is nan; it must be finite"),
+        ("datar_laptop", {"depths": (1, 1.5, 1, 1)}, r"depths is \(1, 1.5, 1, 1\); it must be"),
+        ("cnn6_laptop", {"dropout": "0.2", "head_dropout": None}, "dropout is .*; head_dropout is"),
+    ],
+)
+def test_value_of_another_type_is_refused_by_name(name, changes, words):
+    with pytest.raises(registry.RegistryError, match=words):
+        create_model(name, num_classes=5, **changes)
+
+
 def test_part_of_another_distribution_is_built_by_module_and_attribute():
     built = registry.create("transform", "models.transforms:Adaptor", 1, kernel_size=5)
     assert built.conv.kernel_size == (5, 5)

@@ -1,0 +1,229 @@
+"""Declared main effects and interactions, from the plan to every form of the report."""
+
+import csv
+import io
+import itertools
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from report_examples import make_plan, make_record
+
+from orchestrator.ablation import Effect
+from orchestrator.effects import declared_effect
+from orchestrator.records import ArmRecord, ContrastRecord
+from orchestrator.report.files import NAMES, render
+from orchestrator.report.page import render_page
+from orchestrator.report.summary import summarise
+from orchestrator.report.text import render_text
+from orchestrator.report.trend import pattern_sentence
+from orchestrator.stats import Verdict, crossed_difference, holm, paired_difference
+
+FACTORS = {"attention": ("fixed points", "deformable"), "input": ("plain", "adaptor")}
+CELLS = list(itertools.product(*FACTORS.values()))
+
+
+def arms():
+    return tuple(
+        ArmRecord(name=", ".join(cell), levels=dict(zip(FACTORS, cell, strict=True)))
+        for cell in CELLS
+    )
+
+
+def study(*, effects, gain=0.0, both=0.0, seeds=8, folds=(1,), seed=0, **overrides):
+    """A 2 x 2 study: `gain` of the adaptor everywhere, `both` more with deformable attention."""
+    made = arms()
+    levels = {arm.name: arm.levels for arm in made}
+    plan = make_plan(
+        made,
+        seeds=seeds,
+        folds=folds,
+        dose="",
+        effects=tuple(declared_effect(Effect(factors), levels) for factors in effects),
+        **{"contrasts": (), **overrides},
+    )
+    rng = np.random.default_rng(seed)
+    records = {}
+    for key in plan.trials:
+        adaptor = key.arm.endswith("adaptor")
+        top1 = 0.5 + gain * adaptor + both * (key.arm == "deformable, adaptor")
+        records[key.id] = make_record(key.id, top1=top1 + rng.normal(0, 0.004))
+    return plan, records
+
+
+def values_of(plan, records):
+    found = {}
+    for key in plan.trials:
+        top1 = 100 * records[key.id].metrics_at("last")["val/top1"]
+        found.setdefault(key.arm, {})[key.seed, key.fold] = top1
+    return found
+
+
+def test_interaction_is_the_test_of_the_difference_of_differences_by_block():
+    plan, records = study(effects=[("input", "attention")], both=0.012)
+    (effect,) = summarise(plan, records).effects
+    values = values_of(plan, records)
+    plain, adaptor, deformable, both = (values[", ".join(cell)] for cell in CELLS)
+    expected = paired_difference(
+        {b: both[b] - deformable[b] for b in both}, {b: adaptor[b] - plain[b] for b in plain}
+    )
+    assert effect.difference.mean == pytest.approx(expected.mean)
+    assert effect.difference.p_value == expected.p_value
+    assert effect.difference.low == pytest.approx(expected.low)
+    assert effect.verdict is Verdict.BETTER
+    assert re.match(
+        r"adaptor and deformable help each other by [\d.]+ points of top-1 \(95 % t interval .*, "
+        r"p 0.0078, n 8\): going from plain to adaptor changes top-1 by \+[\d.]+ points more with "
+        r"deformable than with fixed points\.$",
+        effect.sentence,
+    )
+
+
+def test_harmful_interaction_hinders_and_none_is_not_distinguishable():
+    plan, records = study(effects=[("input", "attention")], both=-0.03)
+    said = summarise(plan, records).effects[0].sentence
+    assert "adaptor and deformable hinder each other by" in said
+    plan, records = study(effects=[("input", "attention")], gain=0.03)
+    said = summarise(plan, records).effects[0].sentence
+    assert said.startswith("The interaction of adaptor and deformable is not distinguishable")
+    assert "rule out more than" in said
+
+
+def test_main_effect_is_the_mean_over_the_other_factor():
+    plan, records = study(effects=[("input",)], gain=0.02)
+    (effect,) = summarise(plan, records).effects
+    values = values_of(plan, records)
+    plain, adaptor, deformable, both = (values[", ".join(cell)] for cell in CELLS)
+    means = [np.mean(list(v.values())) for v in (plain, adaptor, deformable, both)]
+    expected = (means[1] + means[3] - means[0] - means[2]) / 2
+    assert effect.difference.mean == pytest.approx(expected)
+    assert effect.sentence.startswith("adaptor (mean over attention) helps by")
+    assert "against plain" in effect.sentence
+
+
+def test_effects_and_contrasts_are_one_family_for_holm():
+    contrast = ContrastRecord(arm="deformable, plain", reference="fixed points, plain")
+    plan, records = study(
+        effects=[("input",), ("attention",), ("input", "attention")],
+        gain=0.004,
+        contrasts=(contrast,),
+    )
+    summary = summarise(plan, records)
+    assert plan.num_declared == 4
+    raw = [f.difference.p_value for f in (*summary.contrasts, *summary.effects)]
+    adjusted = [f.adjusted_p for f in (*summary.contrasts, *summary.effects)]
+    assert adjusted == holm(raw)
+    text = " ".join(render_text(summary, 120).split())
+    assert "Holm's correction over the declared contrasts and effects" in text
+
+
+def test_effect_over_folds_takes_seed_means_and_says_so():
+    plan, records = study(effects=[("input", "attention")], folds=(1, 2, 3), both=0.02)
+    summary = summarise(plan, records)
+    found = summary.effects[0].difference
+    assert (found.n, found.replicate) == (8, "seed")
+    assert "n 8 seeds" in summary.effects[0].sentence
+    assert any("averaged over the 3 folds" in caution for caution in summary.cautions)
+    plan, records = study(effects=[("input", "attention")], folds=(1, 2, 3), seeds=2)
+    found = summarise(plan, records).effects[0].difference
+    values = values_of(plan, records)
+    plain, adaptor, deformable, both = (values[", ".join(cell)] for cell in CELLS)
+    expected = crossed_difference(
+        {b: both[b] - deformable[b] for b in both}, {b: adaptor[b] - plain[b] for b in plain}
+    )
+    assert (found.replicate, found.n) == ("fold", 3)
+    assert found.p_value == pytest.approx(expected.p_value)
+
+
+def test_effect_over_two_versions_of_the_code_is_refused():
+    plan, records = study(effects=[("input", "attention")])
+    first = records[plan.trials[0].id]
+    records[first.id].provenance["code"] = "another"
+    (effect,) = summarise(plan, records).effects
+    assert effect.difference is None and effect.verdict is Verdict.NOT_TESTED
+    assert effect.sentence.startswith("The effect of input x attention is not compared")
+    assert summarise(plan, records, mixed=True).effects[0].difference is not None
+
+
+def test_effect_without_a_whole_block_says_so():
+    plan, records = study(effects=[("input", "attention")], seeds=2)
+    lacking = {k.id for k in plan.trials if k.arm == "deformable, adaptor"}
+    kept = {id_: r for id_, r in records.items() if id_ not in lacking}
+    said = summarise(plan, kept).effects[0].sentence
+    assert "no block has finished in all of the 4 arms" in said
+
+
+def test_one_block_of_an_effect_says_nothing():
+    plan, records = study(effects=[("input", "attention"), ("input",)], seeds=1)
+    summary = summarise(plan, records)
+    assert all("nothing can be said" in effect.sentence for effect in summary.effects)
+
+
+def test_undeclared_interaction_stays_an_uncorrected_remark():
+    plan, records = study(effects=[("input",)])
+    assert "uncorrected" in pattern_sentence(summarise(plan, records))
+    plan, records = study(effects=[("input", "attention")])
+    assert pattern_sentence(summarise(plan, records)) == ""
+
+
+def test_every_form_shows_the_effects():
+    plan, records = study(effects=[("input", "attention"), ("input",)], both=0.03)
+    summary = summarise(plan, records)
+    effect = summary.effects[0]
+    forms = {form: render(form, summary, records) for form in NAMES}
+    forms["text"] = render_text(summary, 100)
+    for form in ("text", "markdown", "html", "latex", "csv"):
+        assert "input x attention" in forms[form], form
+    rows = list(csv.DictReader(io.StringIO(forms["csv"])))
+    assert [row["kind"] for row in rows] == ["arm"] * 4 + ["effect"] * 2
+    assert float(rows[4]["difference"]) == effect.difference.mean
+    assert float(rows[4]["adjusted_p"]) == effect.adjusted_p
+    stored = json.loads(forms["json"])["effects"][0]
+    assert stored["verdict"] == "better" and stored["record"]["weights"]["deformable, adaptor"] == 1
+    assert "EffectInputXAttentionTopOneDifference}" in forms["numbers"]
+    assert "EffectInputTopOneAdjustedP}" in forms["numbers"]
+    assert forms["latex"].count(r"\begin{table}") == 2
+    assert "help each other" in " ".join(forms["text"].split())
+    page = render_page(summary, records)
+    assert "Declared effects" in page and "help each other" in page
+
+
+def test_latex_of_effects_compiles(tmp_path):
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex is not installed")
+    plan, records = study(effects=[("input", "attention"), ("input",)])
+    summary = summarise(plan, records)
+    tables, numbers = (render(form, summary, records) for form in ("latex", "numbers"))
+    packages = r"\usepackage{booktabs,tabularx,graphicx}"
+    source = rf"\documentclass{{article}}{packages}{numbers}\begin{{document}}{tables}"
+    (tmp_path / "paper.tex").write_text(source + r"\end{document}", encoding="utf-8")
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=60,
+    )
+    said = done.stdout.decode(errors="replace")
+    assert done.returncode == 0 and "Overfull" not in said, said[-2000:]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.floats(-0.2, 0.2))
+def test_what_all_arms_of_a_block_share_never_reaches_an_effect(seed, shift):
+    plan, records = study(effects=[("input", "attention"), ("input",)], seeds=6, seed=seed)
+    moved = {
+        key.id: make_record(
+            key.id,
+            top1=records[key.id].metrics_at("last")["val/top1"] + shift * (key.seed % 3),
+        )
+        for key in plan.trials
+    }
+    one, other = summarise(plan, records).effects, summarise(plan, moved).effects
+    for a, b in zip(one, other, strict=True):
+        assert a.difference.mean == pytest.approx(b.difference.mean, abs=1e-9)
+        assert a.difference.p_value == b.difference.p_value
