@@ -208,7 +208,12 @@ class Compared:
         margin = self.plan.margin
         if not margin or self.plan.cap or difference is None or difference.n < 2:
             return ""
-        found = equivalence(difference.differences.values(), margin=margin, sign=self.metric.sign)
+        found = equivalence(
+            difference.differences.values(),
+            margin=margin,
+            sign=self.metric.sign,
+            test_per_train=difference.test_per_train,
+        )
         return " " + equivalence_sentence(found, metric=self.metric)
 
     def _values(self, arm: ArmSummary) -> Mapping[Block, float]:

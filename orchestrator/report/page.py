@@ -29,10 +29,10 @@ from orchestrator.report.effects import effects_table
 from orchestrator.report.forest import forest_lines
 from orchestrator.report.forest_plot import forest_plot
 from orchestrator.report.interaction_plot import interaction_plot
-from orchestrator.report.notes import gap_text, paired_over
+from orchestrator.report.notes import gap_text, interval_over, paired_over
 from orchestrator.report.outcomes import Loader, Outcomes
 from orchestrator.report.rows import Summary
-from orchestrator.report.tables import CALLED_MARK, main_table, replicates_of, secondary_table
+from orchestrator.report.tables import CALLED_MARK, main_table, secondary_table
 from orchestrator.report.trend import pattern_sentence
 from orchestrator.report.words import unit_of_difference
 
@@ -72,7 +72,7 @@ def render_page(
         links=_safe_links(links or {}),
         most=MOST_SENTENCES,
         most_panels=MOST_PANELS,
-        over=replicates_of(summary),
+        interval=interval_over(summary),
         paired_over=paired_over(summary),
         blocks=list(dict.fromkeys(cell.block for cell in summary.cells)),
         table=main_table(summary),
