@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import gc
+import json
 import os
 import shutil
 import sys
@@ -14,8 +16,10 @@ from typing import TextIO
 from orchestrator.errors import ConfigError, OrchestratorError, unknown
 from orchestrator.metrics import METRICS
 from orchestrator.records import PlanRecord, Status, TrialRecord
+from orchestrator.report.clips import clip_sentences, compare_clips, find_trial, single_pairs
+from orchestrator.report.compared import refuse_mixed
 from orchestrator.report.files import NAMES, render, write, write_report
-from orchestrator.report.sources import FromMlflow, FromStore, Source
+from orchestrator.report.sources import FromMlflow, FromStore, Material, Source
 from orchestrator.report.summary import summarise
 from orchestrator.report.text import render_text
 
@@ -78,11 +82,16 @@ def find_sweep(given: str, stored: Sequence[str]) -> str:
 def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
     found = source.material(find_sweep(args.sweep, source.sweeps()))
     plan, records = found.plan, found.records
+    if args.clips:
+        _compare_clips(args, found, stream)
+        return
     _check_metric(args.metric, plan, records)
     summary = summarise(plan, records, metric=args.metric, mixed=args.mixed)
     if args.format in ("", "all"):
         width = args.width or shutil.get_terminal_size((120, 24)).columns
         print(render_text(summary, min(width, 120)), file=stream)
+        for sentence in single_pairs(summary, found.predictions):
+            print(sentence, file=stream)
         paths = write_report(
             summary,
             records,
@@ -115,10 +124,29 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
         stream.write(said)
 
 
+def _compare_clips(args: argparse.Namespace, found: Material, stream: TextIO) -> None:
+    """Print what two trials show over their clips."""
+    one, other = (find_trial(given, found.plan, found.records) for given in args.clips)
+    if not args.mixed:
+        refuse_mixed([found.records[trial.id] for trial in (one, other)])
+    compared = compare_clips(one, other, found.predictions, recordings=found.recordings)
+    if args.format == "json":
+        said = json.dumps(dataclasses.asdict(compared), indent=1) + "\n"
+    else:
+        said = "\n".join(clip_sentences(compared)) + "\n"
+    if args.out:
+        write(Path(args.out), said)
+        print(f"Wrote {args.out}", file=stream)
+    else:
+        stream.write(said)
+
+
 def _check(args: argparse.Namespace) -> None:
     mistakes = []
     if args.format and args.format not in FORMATS:
         mistakes.append(unknown("format", args.format, FORMATS))
+    if args.clips and args.format not in ("", "text", "json"):
+        mistakes.append(f"--clips is written as text or json, not {args.format!r}")
     if args.metric and args.metric not in METRICS:
         mistakes.append(unknown("metric", args.metric, METRICS))
     if not args.sweep and not args.list:
@@ -171,6 +199,13 @@ def _parser() -> argparse.ArgumentParser:
         "--mixed",
         action="store_true",
         help="compare trials of different code or data all the same, and say so",
+    )
+    add(
+        "--clips",
+        nargs=2,
+        default=(),
+        metavar="TRIAL",
+        help="test two trials (ids, or arms trained once) over their held-out clips",
     )
     add("--list", action="store_true", help="list the stored sweeps and stop")
     return parser

@@ -14,6 +14,7 @@ from orchestrator.pictures.shelf import Picture, read_pictures
 from orchestrator.records import TrialRecord
 from orchestrator.report import svg, trust
 from orchestrator.report.classes import ClassChanges, class_changes
+from orchestrator.report.clips import single_pairs
 from orchestrator.report.confusion import (
     ConfusionChange,
     arm_confusions,
@@ -77,6 +78,7 @@ def render_page(
         blocks=list(dict.fromkeys(cell.block for cell in summary.cells)),
         table=main_table(summary),
         effects=effects_table(summary),
+        over_clips=single_pairs(summary, predictions),
         secondary=secondary_table(summary),
         forest=Markup(
             forest_plot(
