@@ -8,7 +8,9 @@ Command    python sweeps/deformable.py --demo
 Cost       --demo: 32 trials of about 12 s on one CPU core; three effects need seven seeds.
 Expected   The paper has three of the four cells: 69.4, 70.5 and 71.5 % on Kinetics-Sounds. It has
            no adaptor without deformable attention, so nothing of it speaks of the interaction.
-Result     No full-size result yet.
+Result     --demo on ESC-10, fold 1, 8 seeds: interaction +0.5 +- 1.4 points of top-1, adaptor
+           +0.1 +- 0.7, deformable attention +1.3 +- 3.0, adjusted p 1 each: none is
+           distinguishable. No full-size result yet.
 """
 
 from orchestrator import baselines, cli

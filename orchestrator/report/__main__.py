@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import gc
+import json
 import os
 import shutil
 import sys
@@ -15,6 +17,8 @@ from models.printed_tables import PRINTED
 from orchestrator.errors import ConfigError, OrchestratorError, unknown
 from orchestrator.metrics import METRICS
 from orchestrator.records import PlanRecord, Status, TrialRecord
+from orchestrator.report.clips import clip_sentences, compare_clips, find_trial, single_pairs
+from orchestrator.report.compared import refuse_mixed
 from orchestrator.report.files import NAMES, SHAPED, render, render_shape, write, write_report
 from orchestrator.report.outcomes import no_predictions
 from orchestrator.report.rows import Summary
@@ -83,12 +87,17 @@ def find_sweep(given: str, stored: Sequence[str]) -> str:
 def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
     found = source.material(find_sweep(args.sweep, source.sweeps()))
     plan, records = found.plan, found.records
+    if args.clips:
+        _compare_clips(args, found, stream)
+        return
     _check_metric(args.metric, plan, records)
     summary = summarise(plan, records, metric=args.metric, mixed=args.mixed)
     shape = _shape(args, source, found, summary)
     if args.format in ("", "all"):
         width = args.width or shutil.get_terminal_size((120, 24)).columns
         print(render_text(summary, min(width, 120)), file=stream)
+        for sentence in single_pairs(summary, found.predictions):
+            print(sentence, file=stream)
         paths = write_report(
             summary,
             records,
@@ -140,6 +149,23 @@ def _shape(
     return shaped(args.shape, studies)
 
 
+def _compare_clips(args: argparse.Namespace, found: Material, stream: TextIO) -> None:
+    """Print what two trials show over their clips."""
+    one, other = (find_trial(given, found.plan, found.records) for given in args.clips)
+    if not args.mixed:
+        refuse_mixed([found.records[trial.id] for trial in (one, other)])
+    compared = compare_clips(one, other, found.predictions, recordings=found.recordings)
+    if args.format == "json":
+        said = json.dumps(dataclasses.asdict(compared), indent=1) + "\n"
+    else:
+        said = "\n".join(clip_sentences(compared)) + "\n"
+    if args.out:
+        write(Path(args.out), said)
+        print(f"Wrote {args.out}", file=stream)
+    else:
+        stream.write(said)
+
+
 def _check(args: argparse.Namespace) -> None:
     mistakes = []
     if args.format and args.format not in FORMATS:
@@ -153,6 +179,8 @@ def _check(args: argparse.Namespace) -> None:
         )
     if args.beside and not args.shape:
         mistakes.append("--beside puts another sweep into a paper's table; say which by --shape")
+    if args.clips and args.format not in ("", "text", "json"):
+        mistakes.append(f"--clips is written as text or json, not {args.format!r}")
     if args.metric and args.metric not in METRICS:
         mistakes.append(unknown("metric", args.metric, METRICS))
     if not args.sweep and not args.list:
@@ -219,6 +247,13 @@ def _parser() -> argparse.ArgumentParser:
         "--mixed",
         action="store_true",
         help="compare trials of different code or data all the same, and say so",
+    )
+    add(
+        "--clips",
+        nargs=2,
+        default=(),
+        metavar="TRIAL",
+        help="test two trials (ids, or arms trained once) over their held-out clips",
     )
     add("--list", action="store_true", help="list the stored sweeps and stop")
     return parser
