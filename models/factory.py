@@ -26,6 +26,8 @@ _FRONTENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "datar_pp_laptop": _LAPTOP_FBANK,
     "htsat": ("log_mel", {}),
     "htsat_laptop": ("log_mel", {"hop_length": 640}),
+    "psla": ("kaldi_fbank", {"num_frames": 1056}),
+    "psla_laptop": _LAPTOP_FBANK,
 }
 _TRANSFORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "": ("identity", {}),

@@ -70,6 +70,14 @@ _PAPERS = {
         licence="MIT",
         num_classes=527,
     ),
+    "psla": Paper(
+        name="PSLA",
+        title="PSLA: Improving Audio Tagging with Pretraining, Sampling, Labeling, and Aggregation",
+        arxiv="2102.01243",
+        code="YuanGongND/psla 76aedd1",
+        licence="BSD-3-Clause",
+        num_classes=527,
+    ),
     "resnet38": _PANNS,
 }
 

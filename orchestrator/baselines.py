@@ -9,6 +9,7 @@ import dataclasses
 
 from orchestrator.config import Component, Experiment
 from orchestrator.families import DATAR_FBANK, HTSAT, LAPTOP_FBANK
+from orchestrator.recipes_spectrogram_nets import psla as psla
 
 SYNTHETIC = Component("synthetic")
 

@@ -101,6 +101,12 @@ def ast_fbank(base: Experiment) -> Component:
     return Component("kaldi_fbank", sample_rate=rate, f_max=min(8000.0, rate / 2))
 
 
+def psla_fbank(base: Experiment) -> Component:
+    """Return AST's filterbank with PSLA's 1056 frames; for a laptop DATAR's."""
+    fbank = ast_fbank(base)
+    return fbank if is_laptop(base) else fbank.replace(num_frames=1056)
+
+
 def _sample_rate(base: Experiment) -> int:
     return base.dataset.arguments.get("sample_rate", 16000)
 
@@ -133,4 +139,11 @@ PANNS = Family(
     frontend=log_mel,
     weights="cnn14_audioset",
 )
-FAMILIES = (DATAR, AST, HTSAT, PANNS)
+PSLA = Family(
+    name="PSLA",
+    full=Component("psla_b2"),
+    laptop=Component("psla_laptop", drop_path_rate=0.0),
+    frontend=psla_fbank,
+    weights="efficientnet_b2_imagenet",
+)
+FAMILIES = (DATAR, AST, HTSAT, PANNS, PSLA)

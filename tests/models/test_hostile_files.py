@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import conftest
 import htsat_files
+import psla_files
 import published_weights
 import pytest
 import torch
@@ -21,6 +22,7 @@ from models.htsat import htsat_laptop
 from models.panns import cnn6, resnet38
 from models.panns_frames import cnn14_decision_level_att
 from models.pretrained import load_pretrained
+from models.psla import psla_laptop
 
 WIDTHS = (4, 8, 16, 32, 64, 128)
 DAT = dict(dims=(16, 32, 64, 128), depths=(2, 2, 2, 1), head_dim=16, groups=(2, 4))
@@ -60,6 +62,11 @@ def swin_content():
 def panns_content(**shapes):
     state = published_weights.formula_state(published_weights.panns_shapes(num_classes=5, **shapes))
     return {"iteration": 600000, "model": state}
+
+
+def psla_content():
+    state = psla_files.formula_state(psla_files.psla_shapes(num_heads=4, num_classes=5))
+    return {f"module.{name}": value for name, value in state.items()}
 
 
 def blocks(widths, *, kernel, convs):
@@ -106,6 +113,11 @@ FAMILIES = {
             dim=64,
             resnet=[(4, 1), (8, 1), (16, 1), (32, 1)],
         ),
+    ),
+    "PSLA": Family(
+        lambda: psla_laptop(1, (64, 0), 5),
+        lambda: psla_laptop(1, (64, 0), 5, width=0.75),
+        psla_content,
     ),
 }
 NAMES = list(FAMILIES)

@@ -1,0 +1,53 @@
+"""Published weights of the convolution nets on spectrograms, as fields of `models.weights.Weights`.
+
+PSLA divides by the deviation and the chain by twice that, so half of PSLA's number stands here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_EFFICIENTNET = "https://github.com/lukemelas/EfficientNet-PyTorch/releases/download/1.0"
+
+
+def _psla(name: str, filename: str, key: str, *, num_classes: int, num_frames: int) -> dict:
+    return dict(
+        name=name,
+        model="psla_b2",
+        num_classes=num_classes,
+        trained_on=("imagenet_1k", "audioset" if num_classes == 527 else "fsd50k"),
+        frontend=("kaldi_fbank", {"num_frames": num_frames}),
+        statistics=(-4.6476, 4.5699 / 2),
+        filename=filename,
+        url=f"https://www.dropbox.com/s/{key}/{filename}?dl=1",
+        page="https://github.com/YuanGongND/psla#pretrained-models",
+        licence="BSD-3-Clause",
+    )
+
+
+def _efficientnet(size: str, sha256: str) -> dict:
+    filename = f"efficientnet-{size}-{sha256}.pth"
+    return dict(
+        name=f"efficientnet_{size}_imagenet",
+        model=f"psla_{size}",
+        num_classes=1000,
+        trained_on=("imagenet_1k",),
+        filename=filename,
+        url=f"{_EFFICIENTNET}/{filename}",
+        page="https://github.com/lukemelas/EfficientNet-PyTorch/releases/tag/1.0",
+        licence="Apache-2.0",
+        sha256=sha256,
+    )
+
+
+_AUDIOSET = dict(num_classes=527, num_frames=1056)
+_FSD50K = dict(num_classes=200, num_frames=3000)
+
+SPECTROGRAM_NETS: tuple[dict[str, Any], ...] = (
+    _efficientnet("b0", "355c32eb"),
+    _efficientnet("b2", "8bb594d6"),
+    _psla("psla_b2_audioset", "as_mdl_0.pth", "d1z27wj30ew5qrs", **_AUDIOSET),
+    _psla("psla_b2_audioset_averaged", "as_mdl_0_wa.pth", "ieggie0ara4x26d", **_AUDIOSET),
+    _psla("psla_b2_fsd50k", "fsd_mdl_best_single.pth", "stzrmfty2oyqnnj", **_FSD50K),
+    _psla("psla_b2_fsd50k_averaged", "fsd_mdl_wa.pth", "5fvybrbulvhsish", **_FSD50K),
+)
