@@ -1,7 +1,7 @@
 """What papers and authors' code count of the convolution nets on spectrograms; see `models.claims`.
 
-Sources: PSLA YuanGongND/psla 76aedd1 and arXiv 2102.01243. Numbers of the authors' code were
-measured by running it.
+Sources: PSLA YuanGongND/psla 76aedd1 and arXiv 2102.01243; VGGSound hche11/VGGSound 9bbc749 and
+arXiv 2004.14368. Numbers of the authors' code were measured by running it.
 """
 
 from __future__ import annotations
@@ -24,4 +24,31 @@ def _psla() -> Iterable[Claim]:
     yield Claim(quantity="MACs", theirs="1.19 G", whose=_CODE, **b0)
 
 
-SPECTROGRAM_NETS: tuple[Claim, ...] = (*_psla(),)
+def _vggsound() -> Iterable[Claim]:
+    for depth, params, macs in (
+        (18, "11.33 M", "9.45 G"),
+        (34, "21.4 M", "19.5 G"),
+        (50, "24.1 M", "21.8 G"),
+    ):
+        rest: dict[str, Any] = dict(
+            model=f"vggsound_resnet{depth}",
+            label=f"VGGSound ResNet{depth}",
+            whose=_CODE,
+            input_size=(257, 1004),
+            num_classes=309,
+        )
+        yield Claim(quantity="params", theirs=params, **rest)
+        yield Claim(quantity="MACs", theirs=macs, **rest)
+    yield Claim(
+        model="vggsound_resnet18",
+        label="VGGSound ResNet18 + NetVLAD",
+        quantity="params",
+        theirs="13.7 M",
+        whose=_CODE,
+        input_size=(257, 1004),
+        num_classes=309,
+        arguments={"pooling": "netvlad"},
+    )
+
+
+SPECTROGRAM_NETS: tuple[Claim, ...] = (*_psla(), *_vggsound())

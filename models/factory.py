@@ -28,6 +28,11 @@ _FRONTENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "htsat_laptop": ("log_mel", {"hop_length": 640}),
     "psla": ("kaldi_fbank", {"num_frames": 1056}),
     "psla_laptop": _LAPTOP_FBANK,
+    "vggsound_resnet": ("log_spectrogram", {}),
+    "vggsound_resnet_laptop": (
+        "log_spectrogram",
+        {"seconds": 5.0, "n_fft": 256, "hop_length": 640},
+    ),
 }
 _TRANSFORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "": ("identity", {}),

@@ -79,6 +79,14 @@ _PAPERS = {
         num_classes=527,
     ),
     "resnet38": _PANNS,
+    "vggsound": Paper(
+        name="VGGSound",
+        title="VGGSound: A Large-Scale Audio-Visual Dataset",
+        arxiv="2004.14368",
+        code="hche11/VGGSound 9bbc749",
+        licence="CC-BY-4.0",
+        num_classes=309,
+    ),
 }
 
 

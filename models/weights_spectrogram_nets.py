@@ -40,6 +40,21 @@ def _efficientnet(size: str, sha256: str) -> dict:
     )
 
 
+def _vggsound(name: str, letter: str, pooling: str) -> dict:
+    return dict(
+        name=name,
+        model="vggsound_resnet18",
+        arguments={} if pooling == "average" else {"pooling": pooling},
+        num_classes=309,
+        trained_on=("vggsound",),
+        frontend=("log_spectrogram", {}),
+        filename=f"{letter}.pth.tar",
+        url=f"https://www.robots.ox.ac.uk/~vgg/data/vggsound/models/{letter}.pth.tar",
+        page="https://github.com/hche11/VGGSound#pretrained-model-and-evaluation",
+        licence="CC-BY-4.0",
+    )
+
+
 _AUDIOSET = dict(num_classes=527, num_frames=1056)
 _FSD50K = dict(num_classes=200, num_frames=3000)
 
@@ -50,4 +65,6 @@ SPECTROGRAM_NETS: tuple[dict[str, Any], ...] = (
     _psla("psla_b2_audioset_averaged", "as_mdl_0_wa.pth", "ieggie0ara4x26d", **_AUDIOSET),
     _psla("psla_b2_fsd50k", "fsd_mdl_best_single.pth", "stzrmfty2oyqnnj", **_FSD50K),
     _psla("psla_b2_fsd50k_averaged", "fsd_mdl_wa.pth", "5fvybrbulvhsish", **_FSD50K),
+    _vggsound("vggsound_resnet18_vggsound", "H", "average"),
+    _vggsound("vggsound_resnet18_netvlad_vggsound", "I", "netvlad"),
 )

@@ -4,9 +4,12 @@ import pytest
 
 from orchestrator import baselines
 from orchestrator.config import complete
-from orchestrator.families import PSLA
+from orchestrator.families import PSLA, VGGSOUND
 
-RECIPES = {"PSLA": (PSLA, baselines.psla)}
+RECIPES = {
+    "PSLA": (PSLA, baselines.psla),
+    "VGGSound": (VGGSOUND, baselines.vggsound_resnet),
+}
 
 
 @pytest.mark.parametrize("name", RECIPES)
