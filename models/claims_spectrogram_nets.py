@@ -1,7 +1,8 @@
 """What papers and authors' code count of the convolution nets on spectrograms; see `models.claims`.
 
 Sources: PSLA YuanGongND/psla 76aedd1 and arXiv 2102.01243; VGGSound hche11/VGGSound 9bbc749 and
-arXiv 2004.14368. Numbers of the authors' code were measured by running it.
+arXiv 2004.14368; Auditory SlowFast ekazakos/auditory-slow-fast 6af3fd7. Numbers of the authors'
+code were measured by running it.
 """
 
 from __future__ import annotations
@@ -51,4 +52,20 @@ def _vggsound() -> Iterable[Claim]:
     )
 
 
-SPECTROGRAM_NETS: tuple[Claim, ...] = (*_psla(), *_vggsound())
+def _slowfast() -> Iterable[Claim]:
+    rest: dict[str, Any] = dict(model="slowfast_r50", whose=_CODE)
+    vgg = dict(rest, label="SlowFast", input_size=(128, 512), num_classes=309)
+    yield Claim(quantity="params", theirs="26.68 M", **vgg)
+    yield Claim(quantity="MACs", theirs="5.52 G", **vgg)
+    yield Claim(
+        label="SlowFast, verbs and nouns",
+        quantity="params",
+        theirs="26.88 M",
+        input_size=(128, 400),
+        num_classes=397,
+        arguments={"heads": (97, 300), "num_frames": 400},
+        **rest,
+    )
+
+
+SPECTROGRAM_NETS: tuple[Claim, ...] = (*_psla(), *_vggsound(), *_slowfast())

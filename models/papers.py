@@ -79,6 +79,14 @@ _PAPERS = {
         num_classes=527,
     ),
     "resnet38": _PANNS,
+    "slowfast": Paper(
+        name="Auditory SlowFast",
+        title="Slow-Fast Auditory Streams for Audio Recognition",
+        arxiv="2103.03516",
+        code="ekazakos/auditory-slow-fast 6af3fd7",
+        licence="CC-BY-NC-SA-4.0",
+        num_classes=309,
+    ),
     "vggsound": Paper(
         name="VGGSound",
         title="VGGSound: A Large-Scale Audio-Visual Dataset",

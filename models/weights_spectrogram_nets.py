@@ -55,6 +55,24 @@ def _vggsound(name: str, letter: str, pooling: str) -> dict:
     )
 
 
+def _slowfast(name: str, filename: str, key: str, **rest: Any) -> dict:
+    return dict(
+        name=name,
+        model="slowfast_r50",
+        filename=filename,
+        url=f"https://www.dropbox.com/s/{key}/{filename}?dl=1",
+        page="https://github.com/ekazakos/auditory-slow-fast#pretrained-models",
+        licence="CC-BY-NC-SA-4.0",
+        **rest,
+    )
+
+
+_EPIC_FEATURES = {
+    "sample_rate": 24000,
+    "win_length": 240,
+    "hop_length": 120,
+    "f_max": 12000.0,
+}
 _AUDIOSET = dict(num_classes=527, num_frames=1056)
 _FSD50K = dict(num_classes=200, num_frames=3000)
 
@@ -67,4 +85,21 @@ SPECTROGRAM_NETS: tuple[dict[str, Any], ...] = (
     _psla("psla_b2_fsd50k_averaged", "fsd_mdl_wa.pth", "5fvybrbulvhsish", **_FSD50K),
     _vggsound("vggsound_resnet18_vggsound", "H", "average"),
     _vggsound("vggsound_resnet18_netvlad_vggsound", "I", "netvlad"),
+    _slowfast(
+        "slowfast_vggsound",
+        "SLOWFAST_VGG.pyth",
+        "oexan0vv01eqy0k",
+        num_classes=309,
+        trained_on=("vggsound",),
+        frontend=("htk_log_mel", {}),
+    ),
+    _slowfast(
+        "slowfast_epic",
+        "SLOWFAST_EPIC.pyth",
+        "cr0c6xdaggc2wzz",
+        arguments={"heads": (97, 300), "num_frames": 400},
+        num_classes=397,
+        trained_on=("vggsound", "epic_kitchens_100"),
+        frontend=("htk_log_mel", _EPIC_FEATURES),
+    ),
 )

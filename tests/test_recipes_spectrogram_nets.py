@@ -4,10 +4,11 @@ import pytest
 
 from orchestrator import baselines
 from orchestrator.config import complete
-from orchestrator.families import PSLA, VGGSOUND
+from orchestrator.families import PSLA, SLOWFAST, VGGSOUND
 
 RECIPES = {
     "PSLA": (PSLA, baselines.psla),
+    "SlowFast": (SLOWFAST, baselines.slowfast),
     "VGGSound": (VGGSOUND, baselines.vggsound_resnet),
 }
 

@@ -12,6 +12,7 @@ import htsat_files
 import psla_files
 import published_weights
 import pytest
+import slowfast_files
 import torch
 import vggsound_files
 from torch import nn
@@ -24,6 +25,7 @@ from models.panns import cnn6, resnet38
 from models.panns_frames import cnn14_decision_level_att
 from models.pretrained import load_pretrained
 from models.psla import psla_laptop
+from models.slowfast import slowfast_laptop
 from models.vggsound_resnet import vggsound_resnet_laptop
 
 WIDTHS = (4, 8, 16, 32, 64, 128)
@@ -120,6 +122,11 @@ FAMILIES = {
         lambda: psla_laptop(1, (64, 0), 5),
         lambda: psla_laptop(1, (64, 0), 5, width=0.75),
         psla_content,
+    ),
+    "SlowFast": Family(
+        lambda: slowfast_laptop(1, (64, 0), 5),
+        lambda: slowfast_laptop(1, (64, 0), 5, width=8),
+        slowfast_files.slowfast_content,
     ),
     "VGGSound": Family(
         lambda: vggsound_resnet_laptop(1, (129, 0), 5, pooling="netvlad"),
