@@ -26,6 +26,18 @@ _FRONTENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "datar_pp_laptop": _LAPTOP_FBANK,
     "htsat": ("log_mel", {}),
     "htsat_laptop": ("log_mel", {"hop_length": 640}),
+    "psla": ("kaldi_fbank", {"num_frames": 1056}),
+    "psla_laptop": _LAPTOP_FBANK,
+    "slowfast": ("htk_log_mel", {}),
+    "slowfast_laptop": (
+        "htk_log_mel",
+        {"n_fft": 1024, "win_length": 800, "hop_length": 640, "n_mels": 64},
+    ),
+    "vggsound_resnet": ("log_spectrogram", {}),
+    "vggsound_resnet_laptop": (
+        "log_spectrogram",
+        {"seconds": 5.0, "n_fft": 256, "hop_length": 640},
+    ),
 }
 _TRANSFORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "": ("identity", {}),

@@ -70,7 +70,31 @@ _PAPERS = {
         licence="MIT",
         num_classes=527,
     ),
+    "psla": Paper(
+        name="PSLA",
+        title="PSLA: Improving Audio Tagging with Pretraining, Sampling, Labeling, and Aggregation",
+        arxiv="2102.01243",
+        code="YuanGongND/psla 76aedd1",
+        licence="BSD-3-Clause",
+        num_classes=527,
+    ),
     "resnet38": _PANNS,
+    "slowfast": Paper(
+        name="Auditory SlowFast",
+        title="Slow-Fast Auditory Streams for Audio Recognition",
+        arxiv="2103.03516",
+        code="ekazakos/auditory-slow-fast 6af3fd7",
+        licence="CC-BY-NC-SA-4.0",
+        num_classes=309,
+    ),
+    "vggsound": Paper(
+        name="VGGSound",
+        title="VGGSound: A Large-Scale Audio-Visual Dataset",
+        arxiv="2004.14368",
+        code="hche11/VGGSound 9bbc749",
+        licence="CC-BY-4.0",
+        num_classes=309,
+    ),
 }
 
 

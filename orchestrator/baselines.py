@@ -9,6 +9,9 @@ import dataclasses
 
 from orchestrator.config import Component, Experiment
 from orchestrator.families import DATAR_FBANK, HTSAT, LAPTOP_FBANK
+from orchestrator.recipes_spectrogram_nets import psla as psla
+from orchestrator.recipes_spectrogram_nets import slowfast as slowfast
+from orchestrator.recipes_spectrogram_nets import vggsound_resnet as vggsound_resnet
 
 SYNTHETIC = Component("synthetic")
 
