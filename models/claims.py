@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from models.accounts import Claim, Extra
+from models.claims_keywords import KEYWORDS
 
 _CODE = "authors' code"
 _TEN_SECONDS = (64, 1001)
@@ -121,5 +122,5 @@ def _panns() -> Iterable[Claim]:
             yield Claim(extras=front, **rest)
 
 
-CLAIMS: tuple[Claim, ...] = (*_dat(), *_ast(), *_htsat(), *_panns())
+CLAIMS: tuple[Claim, ...] = (*_dat(), *_ast(), *_htsat(), *_panns(), *KEYWORDS)
 """Every published count that a model here can be held against."""

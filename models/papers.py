@@ -71,6 +71,15 @@ _PAPERS = {
         num_classes=527,
     ),
     "resnet38": _PANNS,
+    "talnet": Paper(
+        name="TALNet",
+        title="A Comparison of Five Multiple Instance Learning Pooling Functions for Sound Event "
+        "Detection with Weak Labeling",
+        arxiv="1810.09050",
+        code="MaigoAkisame/cmu-thesis 7578dda",
+        licence="MIT",
+        num_classes=527,
+    ),
 }
 
 
