@@ -19,4 +19,17 @@ def _talnet() -> Iterable[Claim]:
     yield Claim(quantity="MACs", theirs="3.6 G", whose=_CODE, **rest)
 
 
-KEYWORDS: tuple[Claim, ...] = (*_talnet(),)
+def _kwt() -> Iterable[Claim]:
+    for size, params in (("1", "0.607 M"), ("2", "2.394 M"), ("3", "5.361 M")):
+        yield Claim(
+            model=f"kwt_{size}",
+            label=f"KWT-{size}",
+            quantity="params",
+            theirs=params,
+            whose=_CODE,
+            input_size=(40, 98),
+            num_classes=12,
+        )
+
+
+KEYWORDS: tuple[Claim, ...] = (*_talnet(), *_kwt())

@@ -70,6 +70,14 @@ _PAPERS = {
         licence="MIT",
         num_classes=527,
     ),
+    "kwt": Paper(
+        name="KWT",
+        title="Keyword Transformer: A Self-Attention Model for Keyword Spotting",
+        arxiv="2104.00769",
+        code="ARM-software/keyword-transformer 237e409",
+        licence="Apache-2.0",
+        num_classes=12,
+    ),
     "resnet38": _PANNS,
     "talnet": Paper(
         name="TALNet",

@@ -1,0 +1,51 @@
+"""The numbers of the keyword models; see `models.published_results`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from models.published import Conditions, Result, Source
+
+_WORDS = Conditions(
+    dataset="speech_commands_v2",
+    num_classes=35,
+    num_test_clips=11_005,
+    protocol="official_split",
+    sample_rate_hz=16_000,
+    pretraining=(),
+    num_models=1,
+    test_views=1,
+)
+_TWELVE = replace(_WORDS, num_classes=12, num_test_clips=None)
+_HTSAT = Source(paper="HTS-AT", arxiv="2202.00874", place="Table 2")
+
+
+def keywords() -> Iterable[Result]:
+    """Yield the numbers of the keyword models on Speech Commands V2."""
+    rest: dict[str, Any] = dict(metric="val/top1", unit="%")
+    paper = Source(paper="KWT", arxiv="2104.00769", place="Table 2")
+    code = replace(paper, place="read-me of ARM-software/keyword-transformer 237e409")
+    twelve = "ten words, silence and unknown; a mean of runs"
+    for model, of_35, of_12, one_run in (
+        ("kwt_1", 96.95, 98.08, 97.7),
+        ("kwt_2", 97.74, 98.43, 98.2),
+        ("kwt_3", 97.69, 98.56, 98.7),
+    ):
+        yield Result(model=model, value=of_35, conditions=_WORDS, source=paper, **rest)
+        yield Result(
+            model=model, value=of_12, conditions=_TWELVE, source=paper, remark=twelve, **rest
+        )
+        single = replace(_TWELVE, num_runs=1)
+        yield Result(model=model, value=one_run, conditions=single, source=code, **rest)
+    quoted = Conditions(dataset="speech_commands_v2", num_classes=35)
+    yield Result(
+        model="kwt_2",
+        value=97.3,
+        conditions=quoted,
+        source=_HTSAT,
+        quoted=True,
+        remark="KWT's own paper has 97.74",
+        **rest,
+    )
