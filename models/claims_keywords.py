@@ -32,4 +32,12 @@ def _kwt() -> Iterable[Claim]:
         )
 
 
-KEYWORDS: tuple[Claim, ...] = (*_talnet(), *_kwt())
+def _res15() -> Iterable[Claim]:
+    rest: dict[str, Any] = dict(
+        model="res15", label="Res-15", input_size=(40, 101), num_classes=35, whose=_CODE
+    )
+    yield Claim(quantity="params", theirs="0.239 M", **rest)
+    yield Claim(quantity="MACs", theirs="0.96 G", **rest)
+
+
+KEYWORDS: tuple[Claim, ...] = (*_talnet(), *_kwt(), *_res15())

@@ -28,6 +28,8 @@ _FRONTENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "htsat_laptop": ("log_mel", {"hop_length": 640}),
     "kwt": ("mfcc", {}),
     "kwt_laptop": ("mfcc", {"win_length": 800, "hop_length": 640, "num_frames": 128}),
+    "res15": ("honk_mfcc", {}),
+    "res15_laptop": ("honk_mfcc", {"win_length": 800, "hop_length": 640}),
     "talnet": ("talnet_fbank", {}),
     "talnet_laptop": ("talnet_fbank", {"n_fft": 1024, "hop_length": 800, "n_mels": 32}),
 }

@@ -78,6 +78,14 @@ _PAPERS = {
         licence="Apache-2.0",
         num_classes=12,
     ),
+    "res15": Paper(
+        name="Res-15",
+        title="Deep Residual Learning for Small-Footprint Keyword Spotting",
+        arxiv="1710.10361",
+        code="castorini/honk c3aae75; by triplet loss roman-vygon/triplet_loss_kws 0d92edd",
+        licence="MIT",
+        num_classes=12,
+    ),
     "resnet38": _PANNS,
     "talnet": Paper(
         name="TALNet",

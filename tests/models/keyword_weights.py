@@ -32,3 +32,12 @@ def talnet_shapes(*, dims, num_classes, n_mels=64):
         for kind in ("ih", "hh"):
             shapes[f"gru.bias_{kind}_l0{end}"] = (3 * size // 2,)
     return shapes | layer("fc_prob", num_classes, size)
+
+
+def res15_shapes(*, dim, depth, num_classes=0):
+    """Name -> shape of a Res-15 file; without classes, of an encoder."""
+    shapes = {"conv0.weight": (dim, 1, 3, 3)}
+    for i in range(depth):
+        shapes[f"conv{i + 1}.weight"] = (dim, dim, 3, 3)
+        shapes |= statistics(f"bn{i + 1}", dim)
+    return shapes | (layer("output", num_classes, dim) if num_classes else {})
