@@ -40,4 +40,21 @@ def _res15() -> Iterable[Claim]:
     yield Claim(quantity="MACs", theirs="0.96 G", **rest)
 
 
-KEYWORDS: tuple[Claim, ...] = (*_talnet(), *_kwt(), *_res15())
+def _erann() -> Iterable[Claim]:
+    # The paper compares sizes with AST's (arXiv 2104.01778): 9.7 and 2.3 times smaller.
+    for model, label, params, num_classes in (
+        ("erann_1_6", "ERANN-1-6", "54.5 M", 527),
+        ("erann_2_5", "ERANN-2-5", "37.9 M", 50),
+    ):
+        yield Claim(
+            model=model,
+            label=label,
+            quantity="params",
+            theirs=params,
+            whose="ratio in the paper",
+            input_size=(128, 1279),
+            num_classes=num_classes,
+        )
+
+
+KEYWORDS: tuple[Claim, ...] = (*_talnet(), *_kwt(), *_res15(), *_erann())

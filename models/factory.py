@@ -24,6 +24,18 @@ _FRONTENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "datar": ("kaldi_fbank", {"sample_rate": 43000}),
     "datar_laptop": _LAPTOP_FBANK,
     "datar_pp_laptop": _LAPTOP_FBANK,
+    "erann": (
+        "log_mel",
+        {
+            "sample_rate": 44100,
+            "n_fft": 2048,
+            "win_length": 1380,
+            "hop_length": 345,
+            "n_mels": 128,
+            "f_max": 22050.0,
+        },
+    ),
+    "erann_laptop": ("log_mel", {"hop_length": 640}),
     "htsat": ("log_mel", {}),
     "htsat_laptop": ("log_mel", {"hop_length": 640}),
     "kwt": ("mfcc", {}),

@@ -61,6 +61,14 @@ _PAPERS = {
         licence="Apache-2.0",
         num_classes=309,
     ),
+    "erann": Paper(
+        name="ERANN",
+        title="ERANNs: Efficient Residual Audio Neural Networks for Audio Pattern Recognition",
+        arxiv="2106.01621",
+        code="none",
+        licence="none",
+        num_classes=527,
+    ),
     "htsat": Paper(
         name="HTS-AT",
         title="HTS-AT: A Hierarchical Token-Semantic Audio Transformer for Sound Classification "

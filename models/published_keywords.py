@@ -70,3 +70,42 @@ def keywords() -> Iterable[Result]:
         remark="KWT's own paper has 97.74",
         **rest,
     )
+
+
+def erann() -> Iterable[Result]:
+    """Yield the numbers of ERANN (arXiv 2106.01621)."""
+    source = Source(paper="ERANN", arxiv="2106.01621", place="results on AudioSet")
+    audioset = Conditions(
+        dataset="audioset",
+        training_subset="full",
+        num_classes=527,
+        protocol="official_split",
+        sample_rate_hz=44_100,
+        pretraining=(),
+        num_models=1,
+    )
+    for kind, value in (("map", 0.450), ("auc", 0.976), ("d_prime", 2.804)):
+        yield Result(
+            model="erann_1_6",
+            metric=f"val/{kind}",
+            value=value,
+            unit="",
+            conditions=audioset,
+            source=source,
+        )
+    esc50 = Conditions(
+        dataset="esc50",
+        num_classes=50,
+        num_train_clips=1_600,
+        num_test_clips=400,
+        protocol="folds",
+        num_folds=5,
+        sample_rate_hz=44_100,
+        pretraining=("audioset",),
+        num_models=1,
+    )
+    rest: dict[str, Any] = dict(model="erann_2_5", metric="val/top1", value=96.1, unit="%")
+    place = "results on ESC-50"
+    yield Result(conditions=esc50, source=replace(source, place=place), **rest)
+    quoted = Conditions(dataset="esc50", num_classes=50)
+    yield Result(conditions=quoted, source=_HTSAT, quoted=True, **rest)

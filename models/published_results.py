@@ -13,7 +13,7 @@ from typing import Any
 
 from models.published import Conditions, Result, Source
 from models.published_events import htsat, panns
-from models.published_keywords import keywords
+from models.published_keywords import erann, keywords
 
 _IMAGENET = ("imagenet_1k",)
 _BOTH = ("imagenet_1k", "audioset")
@@ -201,5 +201,13 @@ def _ast() -> Iterable[Result]:
         yield from _accuracies((("top1", value),), form=form, conditions=conditions, **rest)
 
 
-RESULTS: tuple[Result, ...] = (*_datar(), *_dat(), *_ast(), *htsat(), *panns(), *keywords())
+RESULTS: tuple[Result, ...] = (
+    *_datar(),
+    *_dat(),
+    *_ast(),
+    *htsat(),
+    *panns(),
+    *keywords(),
+    *erann(),
+)
 """Every published number."""
