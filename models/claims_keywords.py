@@ -57,4 +57,15 @@ def _erann() -> Iterable[Claim]:
         )
 
 
-KEYWORDS: tuple[Claim, ...] = (*_talnet(), *_kwt(), *_res15(), *_erann())
+def _early() -> Iterable[Claim]:
+    rest: dict[str, Any] = dict(quantity="params", whose="HTS-AT paper", input_size=(128, 1024))
+    yield Claim(
+        model="deepres",
+        label="DeepRes",
+        theirs="26 M",
+        note="the paper rounds, and does not say which ResNet it is",
+        **rest,
+    )
+
+
+KEYWORDS: tuple[Claim, ...] = (*_talnet(), *_kwt(), *_res15(), *_erann(), *_early())

@@ -18,12 +18,25 @@ _LAPTOP_FBANK: tuple[str, dict[str, Any]] = (
 _FRONTENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "": ("kaldi_fbank", {}),
     "ast_laptop": _LAPTOP_FBANK,
+    "audioset_baseline": (
+        "log_mel",
+        {
+            "sample_rate": 16000,
+            "n_fft": 512,
+            "win_length": 400,
+            "hop_length": 160,
+            "f_min": 125.0,
+            "f_max": 7500.0,
+        },
+    ),
+    "audioset_baseline_laptop": ("log_mel", {"hop_length": 1280, "n_mels": 32}),
     "cnn": ("log_mel", {}),
     "cnn6_laptop": ("log_mel", {"hop_length": 640}),
     "resnet38": ("log_mel", {}),
     "datar": ("kaldi_fbank", {"sample_rate": 43000}),
     "datar_laptop": _LAPTOP_FBANK,
     "datar_pp_laptop": _LAPTOP_FBANK,
+    "deepres_laptop": _LAPTOP_FBANK,
     "erann": (
         "log_mel",
         {

@@ -109,3 +109,23 @@ def erann() -> Iterable[Result]:
     yield Result(conditions=esc50, source=replace(source, place=place), **rest)
     quoted = Conditions(dataset="esc50", num_classes=50)
     yield Result(conditions=quoted, source=_HTSAT, quoted=True, **rest)
+
+
+def early() -> Iterable[Result]:
+    """Yield the first rows of HTS-AT's Table 1: the baseline of AudioSet, and DeepRes."""
+    rest: dict[str, Any] = dict(
+        metric="val/map",
+        unit="",
+        conditions=Conditions(dataset="audioset"),
+        source=replace(_HTSAT, place="Table 1"),
+        quoted=True,
+    )
+    yield Result(
+        model="audioset_baseline",
+        value=0.314,
+        remark="of Gemmeke et al. 2017: embeddings of a network whose data are not public",
+        **rest,
+    )
+    yield Result(
+        model="deepres", value=0.392, remark="of Ford et al. 2019, whose AUC is 0.971", **rest
+    )

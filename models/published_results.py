@@ -13,7 +13,7 @@ from typing import Any
 
 from models.published import Conditions, Result, Source
 from models.published_events import htsat, panns
-from models.published_keywords import erann, keywords
+from models.published_keywords import early, erann, keywords
 
 _IMAGENET = ("imagenet_1k",)
 _BOTH = ("imagenet_1k", "audioset")
@@ -209,5 +209,6 @@ RESULTS: tuple[Result, ...] = (
     *panns(),
     *keywords(),
     *erann(),
+    *early(),
 )
 """Every published number."""
