@@ -13,6 +13,7 @@ from typing import Any
 
 from models.published import Conditions, Result, Source
 from models.published_events import htsat, panns
+from models.published_keywords import early, erann, keywords
 from models.published_spectrogram_nets import SPECTROGRAM_NETS
 
 _IMAGENET = ("imagenet_1k",)
@@ -201,5 +202,15 @@ def _ast() -> Iterable[Result]:
         yield from _accuracies((("top1", value),), form=form, conditions=conditions, **rest)
 
 
-RESULTS: tuple[Result, ...] = (*_datar(), *_dat(), *_ast(), *htsat(), *panns(), *SPECTROGRAM_NETS)
+RESULTS: tuple[Result, ...] = (
+    *_datar(),
+    *_dat(),
+    *_ast(),
+    *htsat(),
+    *panns(),
+    *SPECTROGRAM_NETS,
+    *keywords(),
+    *erann(),
+    *early(),
+)
 """Every published number."""

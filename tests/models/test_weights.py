@@ -28,7 +28,7 @@ def test_entry_is_whole_and_names_what_exists(name):
     assert weights.name == name
     assert weights.model in list_models()
     assert set(weights.arguments) <= set(lookup("model", weights.model).arguments)
-    assert weights.url.startswith("https://")
+    assert weights.url.startswith(("https://", "http://"))
     assert weights.page.startswith("https://")
     assert weights.licence in {*PLAIN_LICENCES, "CC-BY-NC-SA-4.0"}
     assert re.fullmatch(r"([0-9a-f]{32})?", weights.md5)
