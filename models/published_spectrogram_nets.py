@@ -71,14 +71,14 @@ def vggsound() -> Iterable[Result]:
     source = Source(paper="VGGSound", arxiv="2004.14368", place="hche11/VGGSound 9bbc749, read-me")
     netvlad = {"model.pooling": "netvlad"}
     for letter, depth, changes, conditions, values in (
-        ("F", 18, {}, both, (0.404, 0.944, 2.253)),
-        ("G", 18, netvlad, both, (0.434, 0.950, 2.327)),
         ("H", 18, {}, vggsound, (0.516, 0.968, 2.627)),
         ("I", 18, netvlad, vggsound, (0.512, 0.970, 2.660)),
-        ("J", 34, {}, both, (0.409, 0.947, 2.292)),
         ("K", 34, {}, vggsound, (0.529, 0.972, 2.703)),
-        ("L", 50, {}, both, (0.412, 0.949, 2.309)),
         ("M", 50, {}, vggsound, (0.532, 0.973, 2.735)),
+        ("F", 18, {}, both, (0.404, 0.944, 2.253)),
+        ("G", 18, netvlad, both, (0.434, 0.950, 2.327)),
+        ("J", 34, {}, both, (0.409, 0.947, 2.292)),
+        ("L", 50, {}, both, (0.412, 0.949, 2.309)),
     ):
         for metric, value in zip(("map", "auc", "d_prime"), values, strict=True):
             yield Result(

@@ -68,6 +68,7 @@ class LogSpectrogram(nn.Module):
         self.n_fft = n_fft
         self.hop_length = hop_length
         self.num_bins = bins
+        self.num_frames = max(self.num_samples - n_fft, -1) // hop_length + 1
         window = torch.from_numpy(get_window(("tukey", 0.25), n_fft))
         sides = torch.full((n_fft // 2 + 1,), 2.0, dtype=torch.float64)
         sides[0] = 1.0
@@ -80,9 +81,7 @@ class LogSpectrogram(nn.Module):
     @property
     def output_size(self) -> tuple[int, int]:
         """Size of the output: (bins, frames); 0 frames stand for any number."""
-        if not self.num_samples:
-            return self.num_bins, 0
-        return self.num_bins, (self.num_samples - self.n_fft) // self.hop_length + 1
+        return self.num_bins, self.num_frames
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Compute the features of a batch of clips of equal length.

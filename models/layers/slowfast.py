@@ -156,13 +156,14 @@ class SlowFast(nn.Module):
         """
         missing = self.num_frames - features.shape[3]
         if missing > 0:
-            features = functional.pad(features, (0, missing, 0, 0), mode="replicate")
+            # Not by padding, whose gradient has no fixed order on CUDA.
+            last = features[..., -1:].expand(-1, -1, -1, missing)
+            features = torch.cat([features, last], dim=3)
         if missing >= 0:
             return Output(self._classify(features))
         if self.training:
             return Output(self._classify(random_crops(features, self.num_frames)))
-        last = -missing
-        starts = [int(i * last / max(self.views - 1, 1)) for i in range(self.views)]
+        starts = [int(i * -missing / max(self.views - 1, 1)) for i in range(self.views)]
         crops = [features[..., start : start + self.num_frames] for start in starts]
         return Output(self._mean(self._classify(torch.cat(crops))))
 
@@ -171,7 +172,7 @@ class SlowFast(nn.Module):
         return rename_slowfast_state(state, num_channels=self.num_channels)
 
     def _classify(self, features: Tensor) -> Tensor:
-        fast = features.transpose(2, 3)
+        fast = features.transpose(2, 3).contiguous()
         slow = fast.index_select(2, self.slow_frames)
         maps = [stem(x) for stem, x in zip(self.stems, (slow, fast), strict=True)]
         for lateral, streams in zip(self.laterals, self.stages, strict=True):
