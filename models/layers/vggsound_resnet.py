@@ -54,8 +54,6 @@ class VggSoundResNet(nn.Module):
         super().__init__()
         if len(channels) != 4 or min(channels) < 1:
             raise ModelError(f"channels={channels}: four numbers, each 1 or more")
-        if pooling not in ("average", "netvlad"):
-            raise ModelError(f"pooling={pooling!r} (valid: 'average', 'netvlad')")
         if num_clusters < 1:
             raise ModelError(f"num_clusters={num_clusters}: 1 or more")
         self.num_channels = num_channels

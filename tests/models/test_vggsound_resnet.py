@@ -129,7 +129,6 @@ def test_more_channels_share_the_first_weights(tmp_path):
     ("changes", "words"),
     [
         ({"channels": (16, 32)}, "four numbers"),
-        ({"pooling": "max"}, "valid: 'average', 'netvlad'"),
         ({"num_clusters": 0}, "num_clusters=0: 1 or more"),
     ],
     ids=str,
