@@ -9,6 +9,12 @@ import dataclasses
 
 from orchestrator.config import Component, Experiment
 from orchestrator.families import DATAR_FBANK, HTSAT, LAPTOP_FBANK
+from orchestrator.recipes_keywords import erann_2_5 as erann_2_5
+from orchestrator.recipes_keywords import kwt_1 as kwt_1
+from orchestrator.recipes_keywords import kwt_2 as kwt_2
+from orchestrator.recipes_keywords import kwt_3 as kwt_3
+from orchestrator.recipes_keywords import res15 as res15
+from orchestrator.recipes_keywords import talnet as talnet
 
 SYNTHETIC = Component("synthetic")
 
