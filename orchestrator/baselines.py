@@ -14,6 +14,7 @@ from orchestrator.recipes_keywords import kwt_1 as kwt_1
 from orchestrator.recipes_keywords import kwt_2 as kwt_2
 from orchestrator.recipes_keywords import kwt_3 as kwt_3
 from orchestrator.recipes_keywords import res15 as res15
+from orchestrator.recipes_keywords import res15_triplet as res15_triplet
 from orchestrator.recipes_keywords import talnet as talnet
 
 SYNTHETIC = Component("synthetic")

@@ -5,7 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from models.output import EmbeddedOutput, Output
 from models.registry import register
+
+
+def clip_losses(loss: nn.Module, output: Output | EmbeddedOutput, labels: Tensor) -> Tensor:
+    """Return (batch,) losses: of the clip logits, or of all of it where `loss.takes_output`."""
+    return loss(output if getattr(loss, "takes_output", False) else output.clip_logits, labels)
 
 
 @register("loss")

@@ -7,8 +7,9 @@ from models.registry import create
 from orchestrator import baselines
 from orchestrator.config import complete
 from orchestrator.evaluate import build
+from orchestrator.losses import clip_losses
 
-RECIPES = ("talnet", "kwt_1", "kwt_2", "kwt_3", "res15", "erann_2_5")
+RECIPES = ("talnet", "kwt_1", "kwt_2", "kwt_3", "res15", "res15_triplet", "erann_2_5")
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -18,7 +19,7 @@ def test_recipe_is_complete_and_named_after_its_model(name):
     assert recipe.dataset.arguments["sample_rate"] == recipe.frontend.arguments["sample_rate"]
 
 
-@pytest.mark.parametrize("name", ["talnet", "kwt_1", "res15"])
+@pytest.mark.parametrize("name", ["talnet", "kwt_1", "res15", "res15_triplet"])
 def test_recipe_takes_a_step(name):
     recipe = complete(getattr(baselines, name)())
     chain = build(recipe, num_classes=4)
@@ -30,7 +31,8 @@ def test_recipe_takes_a_step(name):
         **recipe.optimizer.arguments,
     )
     before = [parameter.clone() for parameter in chain.parameters()]
-    loss(chain(0.1 * torch.randn(3, 16000)).clip_logits, torch.tensor([0, 3, 1])).sum().backward()
+    output, labels = chain(0.1 * torch.randn(3, 16000)), torch.tensor([0, 3, 0])
+    clip_losses(loss, output, labels).sum().backward()
     optimizer.step()
     after = list(chain.parameters())
     assert any(not torch.equal(one, two) for one, two in zip(before, after, strict=True))
