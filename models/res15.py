@@ -9,10 +9,9 @@ vectors), and different in:
 - clips of any length. The input is `models.mfcc.HonkMfcc`: one second at 16 kHz makes 101 frames
   of 40 coefficients.
 
-The 97.0 that HTS-AT's table gives to "RES-15" are of the same network trained by a triplet loss
-(arXiv 2101.04792, roman-vygon/triplet_loss_kws 0d92edd, MIT): an encoder without classifier on 64
-log-mels, whose embedding of a clip is compared with those of all training clips. Its published
-encoders load into `res15`; the classifier then keeps its initial weights.
+The 97.0 that HTS-AT's table gives to "RES-15" are of the same network trained by a triplet loss,
+see `models.res15_triplet`. The encoders that were published with it load into `res15` too; the
+classifier then keeps its initial weights.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ def _encoder(num_classes: int, sha256: str) -> dict[str, Any]:
     """Trained on 64 log-mels of NeMo, which no front end here makes; without a classifier."""
     return {
         "name": f"res15_speech_commands_{num_classes}_triplet",
-        "model": "res15",
+        "model": "res15_triplet",
         "num_classes": num_classes,
         "trained_on": ("speech_commands_v2",),
         "filename": f"res15_{num_classes}_Res15-STEP-14000.pt",

@@ -32,7 +32,8 @@ class Family:
         full: the published size.
         laptop: the size that two CPU cores train in seconds.
         frontend: from the base to the family's front end.
-        weights: name of the published weights that its paper's numbers start from.
+        weights: name of the published weights that its paper's numbers start from; empty where
+            none can be read.
     """
 
     name: str
@@ -71,7 +72,7 @@ def log_mel(base: Experiment) -> Component:
     Windows of 32 ms every 10 ms and 64 filters from 50 to 14000 Hz, as at their 32 kHz; for a
     laptop the frames are 20 ms apart.
     """
-    rate = _sample_rate(base)
+    rate = sample_rate(base)
     win_length = round(0.032 * rate)
     return Component(
         "log_mel",
@@ -97,7 +98,7 @@ def ast_fbank(base: Experiment) -> Component:
     """
     if is_laptop(base):
         return datar_fbank(base)
-    rate = _sample_rate(base)
+    rate = sample_rate(base)
     return Component("kaldi_fbank", sample_rate=rate, f_max=min(8000.0, rate / 2))
 
 
@@ -113,7 +114,7 @@ def log_spectrogram(base: Experiment) -> Component:
     Frames of 32 ms every 9.94 ms over 10 s, as at its 16 kHz; for a laptop of 16 ms every 40 ms
     over 5 s.
     """
-    rate, laptop = _sample_rate(base), is_laptop(base)
+    rate, laptop = sample_rate(base), is_laptop(base)
     return Component(
         "log_spectrogram",
         sample_rate=rate,
@@ -129,7 +130,7 @@ def htk_log_mel(base: Experiment) -> Component:
     Windows of 20 ms every 10 ms and 128 filters, as at its 16 kHz; for a laptop windows of 50 ms
     every 40 ms and 64 filters.
     """
-    rate, laptop = _sample_rate(base), is_laptop(base)
+    rate, laptop = sample_rate(base), is_laptop(base)
     return Component(
         "htk_log_mel",
         sample_rate=rate,
@@ -140,7 +141,8 @@ def htk_log_mel(base: Experiment) -> Component:
     )
 
 
-def _sample_rate(base: Experiment) -> int:
+def sample_rate(base: Experiment) -> int:
+    """Return the rate of the base's clips in Hz."""
     return base.dataset.arguments.get("sample_rate", 16000)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import conftest
 import htsat_files
+import keyword_weights
 import psla_files
 import published_weights
 import pytest
@@ -25,10 +26,13 @@ from models.panns import cnn6, resnet38
 from models.panns_frames import cnn14_decision_level_att
 from models.pretrained import load_pretrained
 from models.psla import psla_laptop
+from models.res15 import res15
 from models.slowfast import slowfast_laptop
+from models.talnet import talnet
 from models.vggsound_resnet import vggsound_resnet_laptop
 
 WIDTHS = (4, 8, 16, 32, 64, 128)
+TALNET = (2, 4, 8, 16, 32)
 DAT = dict(dims=(16, 32, 64, 128), depths=(2, 2, 2, 1), head_dim=16, groups=(2, 4))
 
 
@@ -132,6 +136,22 @@ FAMILIES = {
         lambda: vggsound_resnet_laptop(1, (129, 0), 5, pooling="netvlad"),
         lambda: vggsound_resnet_laptop(1, (129, 0), 5, channels=(8, 16, 32, 64)),
         lambda: vggsound_files.vggsound_content(netvlad=True, **vggsound_files.SMALL),
+    ),
+    "TALNet": Family(
+        lambda: talnet(1, (64, 0), 5, dims=TALNET, hidden_dim=32),
+        lambda: talnet(1, (64, 0), 5, dims=(4, *TALNET[1:]), hidden_dim=32),
+        lambda: {
+            "model": published_weights.formula_state(
+                keyword_weights.talnet_shapes(dims=TALNET, num_classes=5)
+            )
+        },
+    ),
+    "Res-15": Family(
+        lambda: res15(1, (40, 0), 5, dim=6, depth=7),
+        lambda: res15(1, (40, 0), 5, dim=8, depth=7),
+        lambda: published_weights.formula_state(
+            keyword_weights.res15_shapes(dim=6, depth=7, num_classes=5)
+        ),
     ),
 }
 NAMES = list(FAMILIES)
