@@ -34,8 +34,8 @@ def make_pictures(
     """Make the pictures that the sweep's trials allow, unless they are there already.
 
     Of the first block in which every chosen arm is finished: the baseline, and the arms of the
-    contrasts and effects in their order, `MOST_ARMS` in all. Shown are held-out clips, the first of as many
-    classes, spread over the classes.
+    contrasts and effects in their order, `MOST_ARMS` in all. Shown are held-out clips, the first of
+    as many classes, spread over the classes.
 
     Args:
         plan: as declared.
