@@ -17,6 +17,7 @@ from models.printed_tables import PRINTED
 from orchestrator.errors import ConfigError, OrchestratorError, unknown
 from orchestrator.metrics import METRICS
 from orchestrator.records import PlanRecord, Status, TrialRecord
+from orchestrator.report.aggregated import aggregate, aggregate_text
 from orchestrator.report.clips import clip_sentences, compare_clips, find_trial, single_pairs
 from orchestrator.report.compared import refuse_mixed
 from orchestrator.report.files import NAMES, SHAPED, render, render_shape, write, write_report
@@ -28,6 +29,7 @@ from orchestrator.report.sources import FromMlflow, FromStore, Material, Source
 from orchestrator.report.summary import summarise
 from orchestrator.report.text import render_text
 
+AGGREGATE_FORMATS = ("", "text", "markdown", "csv", "json")
 FORMATS = ("text", *NAMES, "all")
 
 
@@ -49,7 +51,10 @@ def main(argv: Sequence[str] | None = None, *, out: TextIO | None = None) -> int
         if args.list:
             print("\n".join(source.sweeps()) or f"no sweep is in {source.place}", file=stream)
             return 0
-        _report(args, source, stream)
+        if args.aggregate:
+            _aggregate(args, source, stream)
+        else:
+            _report(args, source, stream)
     except OrchestratorError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -85,7 +90,7 @@ def find_sweep(given: str, stored: Sequence[str]) -> str:
 
 
 def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
-    found = source.material(find_sweep(args.sweep, source.sweeps()))
+    found = source.material(find_sweep(args.sweeps[0], source.sweeps()))
     plan, records = found.plan, found.records
     if args.clips:
         _compare_clips(args, found, stream)
@@ -159,9 +164,21 @@ def _compare_clips(args: argparse.Namespace, found: Material, stream: TextIO) ->
         said = json.dumps(dataclasses.asdict(compared), indent=1) + "\n"
     else:
         said = "\n".join(clip_sentences(compared)) + "\n"
-    if args.out:
-        write(Path(args.out), said)
-        print(f"Wrote {args.out}", file=stream)
+    _put(said, args.out, stream)
+
+
+def _aggregate(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
+    """Print what several sweeps show together."""
+    stored = source.sweeps()
+    found = [source.material(find_sweep(given, stored)) for given in args.sweeps]
+    made = aggregate([(own.plan, own.records) for own in found], mixed=args.mixed)
+    _put(aggregate_text(made, args.format or "text"), args.out, stream)
+
+
+def _put(said: str, out: str, stream: TextIO) -> None:
+    if out:
+        write(Path(out), said)
+        print(f"Wrote {out}", file=stream)
     else:
         stream.write(said)
 
@@ -183,7 +200,16 @@ def _check(args: argparse.Namespace) -> None:
         mistakes.append(f"--clips is written as text or json, not {args.format!r}")
     if args.metric and args.metric not in METRICS:
         mistakes.append(unknown("metric", args.metric, METRICS))
-    if not args.sweep and not args.list:
+    if args.aggregate and args.format not in AGGREGATE_FORMATS:
+        mistakes.append(unknown("format of --aggregate", args.format, AGGREGATE_FORMATS[1:]))
+    if args.aggregate and (args.clips or args.metric):
+        mistakes.append("--aggregate takes neither --clips nor --metric")
+    if len(args.sweeps) > 1 and not args.aggregate:
+        mistakes.append(
+            f"{len(args.sweeps)} sweeps were named; --aggregate makes one table of several data "
+            "sets, otherwise give one"
+        )
+    if not args.sweeps and not args.list:
         mistakes.append("no sweep was named; give one, or --list to see what is stored")
     if args.format in ("", "all") and args.out and Path(args.out).is_file():
         mistakes.append(f"--out {args.out} is a file; all formats need a folder")
@@ -205,7 +231,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Print a stored sweep's report and write it as a page, tables and numbers.",
     )
     add = parser.add_argument
-    add("sweep", nargs="?", default="", metavar="SWEEP", help="stored name, or a sweep file's path")
+    add("sweeps", nargs="*", metavar="SWEEP", help="stored name, or a sweep file's path")
     add(
         "--store",
         default=os.environ.get("ORCHESTRATOR_STORE") or "store",
@@ -254,6 +280,12 @@ def _parser() -> argparse.ArgumentParser:
         default=(),
         metavar="TRIAL",
         help="test two trials (ids, or arms trained once) over their held-out clips",
+    )
+    add(
+        "--aggregate",
+        action="store_true",
+        help="interquartile mean and probability of improvement over the sweeps of several data "
+        "sets that ask the same",
     )
     add("--list", action="store_true", help="list the stored sweeps and stop")
     return parser

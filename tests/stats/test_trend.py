@@ -103,3 +103,19 @@ def test_p_does_not_depend_on_unit_level_or_direction(rows, scale, shift):
     levels = np.arange(len(rows))[:, None] * 10.0
     assert dose_trend(series(table + levels)).p_value == plain
     assert dose_trend(series(table[::-1])).p_value == plain
+
+
+def test_long_series_takes_fewer_draws_and_gives_their_error():
+    rng = np.random.default_rng(4)
+    short = dose_trend([dict(enumerate(rng.normal(size=8).tolist())) for _ in range(8)])
+    assert short.test_method.endswith("100,000 draws")
+    values = rng.normal(size=(1000, 10))
+    long = dose_trend([dict(enumerate(row.tolist())) for row in values])
+    assert long.test_method.endswith("2,000 draws")
+    assert long.p_error == pytest.approx(np.sqrt(long.p_value * (1 - long.p_value) / 2000))
+    # The contrast of so many exchangeable values is as good as normal, its variance exact.
+    centred = values - values.mean(axis=0)
+    scores = np.arange(1000) - 499.5
+    spread = np.sqrt((centred**2).sum(axis=0).sum() * (scores**2).sum() / 999)
+    z = (centred.T @ scores).sum() / spread
+    assert long.p_value == pytest.approx(2 * scipy_stats.norm.sf(abs(z)), abs=4 * 0.011)
