@@ -24,6 +24,9 @@ from orchestrator.stats.values import CONFIDENCE, common_blocks, finite, toleran
 EXACT_ORDERS = 1_000_000
 """Up to so many orders the test is exact."""
 
+MOST_PERMUTED, LEAST_DRAWS = 20_000_000, 2_000
+"""A sampled test permutes so many values at most (0.4 s), and never draws fewer orders."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trend(MeanInterval):
@@ -104,12 +107,13 @@ def _permutation_p(
             sums = (sums[:, None] + own).ravel()
         return float(np.mean(np.abs(sums) >= threshold)), 0.0, "exact permutation trend test"
     rng = np.random.default_rng(seed)
+    draws = min(DRAWS, max(LEAST_DRAWS, MOST_PERMUTED // values.size))
     hits, chunk = 0, max(1, BATCH_VALUES // values.size)
-    for start in range(0, DRAWS, chunk):
-        rows = min(chunk, DRAWS - start)
+    for start in range(0, draws, chunk):
+        rows = min(chunk, draws - start)
         drawn = rng.permuted(np.tile(scores, (rows * num_blocks, 1)), axis=1)
         sums = (drawn.reshape(rows, -1) * values.ravel()).sum(axis=1)
         hits += int(np.count_nonzero(np.abs(sums) >= threshold))
-    p_value = (hits + 1) / (DRAWS + 1)
-    error = math.sqrt(p_value * (1 - p_value) / DRAWS)
-    return p_value, error, f"sampled permutation trend test, {DRAWS:,} draws"
+    p_value = (hits + 1) / (draws + 1)
+    error = math.sqrt(p_value * (1 - p_value) / draws)
+    return p_value, error, f"sampled permutation trend test, {draws:,} draws"

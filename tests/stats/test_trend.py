@@ -103,3 +103,17 @@ def test_p_does_not_depend_on_unit_level_or_direction(rows, scale, shift):
     levels = np.arange(len(rows))[:, None] * 10.0
     assert dose_trend(series(table + levels)).p_value == plain
     assert dose_trend(series(table[::-1])).p_value == plain
+
+
+def test_large_series_draws_fewer_orders_and_says_how_many():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(100, 50))
+    found = dose_trend(series(values))
+    assert found.test_method.endswith("4,000 draws")
+    assert found.p_error == pytest.approx((found.p_value * (1 - found.p_value) / 4000) ** 0.5)
+    # The statistic is a sum of many: its normal approximation is good here.
+    scores = np.arange(50) - 24.5
+    values -= values.mean(axis=1, keepdims=True)
+    spread = np.sqrt((values.var(axis=1, ddof=1) * (scores @ scores)).sum())
+    expected = 2 * scipy_stats.norm.sf(abs((values @ scores).sum()) / spread)
+    assert found.p_value == pytest.approx(expected, abs=4 * found.p_error + 0.005)
