@@ -48,7 +48,7 @@ def _draw(
     label = 0.0 if narrow else min(longest + 16, width * 0.33)
     numbers = 0.0 if narrow else 170.0
     labels = _labels(lines, narrow, width - 8 if narrow else label)
-    heights = [34 + 16 * (narrow + (len(said) > 1 and narrow)) for said in labels]
+    heights = [34 + 16 * len(said) if narrow else max(34, 16 * len(said) + 6) for said in labels]
     top = 30
     starts = [top + sum(heights[:i]) for i in range(len(lines))]
     values = [-margin, 0.0, margin]
@@ -92,23 +92,29 @@ def _draw(
 
 def _labels(lines: Sequence[Line], narrow: bool, width: float) -> list[list[str]]:
     """Return each row's label in one line or two, in a narrow plot with its numbers behind."""
-    found = []
-    for row in lines:
-        tail = f"  {_numbers(row)}" if narrow else ""
-        arm, minus, reference = row.label.partition(" − ")
-        fits = (len(row.label) + len(tail)) * svg.CHARACTER <= width
-        if fits or not (minus or narrow):
-            found.append([row.label])
-        else:
-            found.append([arm, f"− {reference}" if minus else ""])
-    tails = [len(_numbers(row)) + 2 if narrow else 0 for row in lines]
-    room = width - svg.CHARACTER * max(tails, default=0)
-    heads = svg.apart([said[0] for said in found], width if narrow else room)
-    lasts = svg.apart([said[-1] for said in found], room)
-    return [
-        [*([head] if len(said) > 1 else []), f"{last}  {_numbers(row)}".strip() if narrow else last]
-        for row, said, head, last in zip(lines, found, heads, lasts, strict=True)
-    ]
+    parts = [_parts(row.label, width) for row in lines]
+    firsts = svg.apart([first for first, _ in parts], width)
+    seconds = svg.apart([second for _, second in parts], width)
+    found = [list(filter(None, pair)) for pair in zip(firsts, seconds, strict=True)]
+    for said, row in zip(found if narrow else (), lines, strict=False):
+        joined = f"{said[-1]}  {_numbers(row)}"
+        fits = len(joined) * svg.CHARACTER <= width
+        said[-1:] = [joined] if fits else [said[-1], _numbers(row)]
+    return found
+
+
+def _parts(label: str, width: float) -> tuple[str, str]:
+    """Break a label that is too long: before a minus, behind an arrow, else between words."""
+    if len(label) * svg.CHARACTER <= width:
+        return label, ""
+    one, minus, other = label.partition(" − ")
+    if minus:
+        return one, f"− {other}"
+    one, arrow, other = label.partition(" → ")
+    if arrow:
+        return f"{one} →", other
+    first, *rest = svg.wrap(label, width)
+    return first, " ".join(rest)
 
 
 def _row(row: Line, x: svg.Axis, y: float, colour: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from orchestrator.report.digits import DIGIT_SPACE, HARD_SPACE, POINT_SPACE
 
@@ -71,6 +72,7 @@ def comment(text: str) -> str:
     return " ".join(text.split())
 
 
+@lru_cache(maxsize=65_536)
 def width_pt(text: str) -> float:
     """Estimate how wide a line is in Computer Modern at 8 pt, on the safe side."""
     return sum(_WIDTH.get(character, _OTHER_WIDTH) for character in text)

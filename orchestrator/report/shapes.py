@@ -181,10 +181,14 @@ def _joined(
     here = [column.key for column in columns]
     fits = printed.layout != "classes" or keys == here
     theirs = [(name, dict(zip(keys, cells, strict=True))) for name, cells in printed.rows]
-    texts = [
-        align([*(row.get(key) or NONE for _, row in theirs if fits), *(c[i] for c in own.values())])
-        for i, key in enumerate(here)
-    ]
+    texts = []
+    for i, key in enumerate(here):
+        cells = [
+            *(row.get(key) or NONE for _, row in theirs if fits),
+            *(c[i] for c in own.values()),
+        ]
+        # Words, and sizes in units of their own, have no decimal point in common.
+        texts.append(cells if key in ("pretrain", "params") else align(cells))
     names = [*(name for name, _ in theirs if fits), *own]
     start = len(names) - len(own)
     of = f" ({printed.dataset})" if printed.dataset else ""

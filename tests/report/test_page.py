@@ -263,3 +263,14 @@ def test_contrasts_between_long_arms_stay_told_apart_in_the_forest():
         assert all(
             0 < float(y) < height for y in re.findall(r'<text x="[\d.-]+" y="([\d.-]+)"', plot)
         )
+
+
+def test_long_arm_and_class_names_break_in_the_forest_before_they_are_cut():
+    arms = ("no adaptor", "an arm whose name goes on about what was changed in it and why")
+    names = [f"a long name of class {i}" for i in range(8)]
+    plan = make_plan(arms, dataset={"name": "sounds", "class_names": names})
+    page = page_of(plan, make_records(plan), predictions=make_predictions)
+    texts = re.findall(r'class="label">([^<]*)</text>', page)
+    assert "an arm whose name goes on about what" in texts
+    assert any(text.startswith("a long name of class") and text.endswith(" →") for text in texts)
+    assert not any("…" in text for text in texts if "class" in text)
