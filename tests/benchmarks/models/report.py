@@ -39,7 +39,10 @@ def write_report(path: Path, rows: list[dict[str, Any]], *, device: str, batch: 
     table += [
         "",
         "Times are the least of all rounds in ms, ratios the median of theirs / ours (quartiles); "
-        "see `bench_authors.py`.",
+        "see `bench_authors.py`. Where linear layers run by oneDNN, most of the gain is theirs: "
+        '"plain linears" is the ratio with PyTorch\'s own.',
+        "",
+        _peaks_above(rows),
         "",
         "| case | pass | theirs | ours | ratio | ratio, plain linears | peak MiB theirs / ours "
         "| difference |",
@@ -56,6 +59,17 @@ def _rows_of(path: Path, setting: dict[str, Any]) -> list[dict[str, Any]]:
         return []
     content = json.loads(path.read_text())
     return content["rows"] if content["setting"] == setting else []
+
+
+def _peaks_above(rows: list[dict[str, Any]]) -> str:
+    """One sentence: whose peak of memory is above theirs, and by how much."""
+    above = []
+    for row in rows:
+        for passes in ("forward", "backward"):
+            theirs, ours = row[passes].get("memory_mib", (0, 0))
+            if ours > theirs:
+                above.append(f"{row['case']}, {passes} (+{ours - theirs:.1f} MiB)")
+    return f"Peaks of memory above theirs: {'; '.join(above) or 'none'}."
 
 
 def _line(row: dict[str, Any], passes: str) -> str:
