@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from models.accounts import Claim, Extra
+from models.claims_keywords import KEYWORDS
+from models.claims_spectrogram_nets import SPECTROGRAM_NETS
 
 _CODE = "authors' code"
 _TEN_SECONDS = (64, 1001)
@@ -121,5 +123,12 @@ def _panns() -> Iterable[Claim]:
             yield Claim(extras=front, **rest)
 
 
-CLAIMS: tuple[Claim, ...] = (*_dat(), *_ast(), *_htsat(), *_panns())
+CLAIMS: tuple[Claim, ...] = (
+    *_dat(),
+    *_ast(),
+    *_htsat(),
+    *_panns(),
+    *SPECTROGRAM_NETS,
+    *KEYWORDS,
+)
 """Every published count that a model here can be held against."""

@@ -170,12 +170,26 @@ def slaney_mel_filters(
         mel * _HERTZ_PER_MEL,
         _BREAK_HERTZ * torch.exp(_LOG_STEP * (mel - _BREAK_MEL)),
     )
+    areas = 2 / (corners[2:] - corners[:-2])
+    return (triangles(corners, n_fft=n_fft, sample_rate=sample_rate) * areas).float()
+
+
+def triangles(corners: Tensor, *, n_fft: int, sample_rate: int) -> Tensor:
+    """Rise from each corner to the next and fall to the one after, linear in Hz, height 1.
+
+    Args:
+        corners: (filters + 2,) float64, in Hz.
+        n_fft: size of the Fourier transform in samples.
+        sample_rate: in Hz.
+
+    Returns:
+        (n_fft // 2 + 1, filters) float64.
+    """
     hertz = torch.arange(n_fft // 2 + 1, dtype=torch.float64)[:, None] * sample_rate / n_fft
     left, centre, right = corners[:-2], corners[1:-1], corners[2:]
     rising = (hertz - left) / (centre - left)
     falling = (right - hertz) / (right - centre)
-    triangles = torch.minimum(rising, falling).clamp_min(0)
-    return (triangles * (2 / (right - left))).float()
+    return torch.minimum(rising, falling).clamp_min(0)
 
 
 def _mel(hertz: float) -> float:

@@ -17,3 +17,17 @@ class Output(NamedTuple):
 
     clip_logits: Tensor
     frame_logits: Tensor | None = None
+
+
+class EmbeddedOutput(NamedTuple):
+    """An `Output` with the embedding that a model compares clips by.
+
+    Attributes:
+        clip_logits: as in `Output`.
+        frame_logits: as in `Output`.
+        embedding: (batch, dim), of length 1.
+    """
+
+    clip_logits: Tensor
+    frame_logits: Tensor | None = None
+    embedding: Tensor | None = None

@@ -30,6 +30,7 @@ from models.state_checks import check_coverage, check_tensors
 from models.weight_files import weight_file
 
 _SHOWN = 8
+_STATES = ("model", "state_dict", "model_state", "model_state_dict")
 _UNKNOWN = "the model has no such parameter"
 _MISSHAPEN = (IndexError, KeyError, TypeError, RuntimeError, NotImplementedError)
 # Authors save their sampler beside the weights (PANNs at 16 kHz): arrays and numbers of NumPy,
@@ -78,12 +79,12 @@ def load_pretrained(model: nn.Module, source: str | PathLike[str]) -> LoadReport
     authors' file once, checks and keeps it (see `models.weight_files`).
 
     Read are safetensors files and files of `torch.save` with tensors in dicts, alone or under
-    `model` or `state_dict`, with or without the prefix of a data-parallel wrapper. No code in a
-    file is run. Published checkpoints of the model's family are renamed and resized (for DAT see
-    `models.formats.dat`). In the project's own, shapes must agree. In both, the head may differ
-    in the number of classes and then keeps its initial values. A file that sets less than four
-    fifths of the other parameters, or holds more than a fifth that the model does not know, belongs
-    to another model or size.
+    `model`, `state_dict`, `model_state` or `model_state_dict`, with or without the prefix of a
+    data-parallel wrapper. No code in a file is run. Published checkpoints of the model's family are
+    renamed and resized (for DAT see `models.formats.dat`). In the project's own, shapes must agree.
+    In both, the head may differ in the number of classes and then keeps its initial values. A file
+    that sets less than four fifths of the other parameters, or holds more than a fifth that the
+    model does not know, belongs to another model or size.
 
     Args:
         model: a model, or a chain: a chain's checkpoint goes to the whole chain, another one to
@@ -239,7 +240,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
-    for key in ("model", "state_dict"):
+    for key in _STATES:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping) or not content:

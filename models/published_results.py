@@ -13,6 +13,8 @@ from typing import Any
 
 from models.published import Conditions, Result, Source
 from models.published_events import htsat, panns
+from models.published_keywords import early, erann, keywords
+from models.published_spectrogram_nets import SPECTROGRAM_NETS
 
 _IMAGENET = ("imagenet_1k",)
 _BOTH = ("imagenet_1k", "audioset")
@@ -200,5 +202,15 @@ def _ast() -> Iterable[Result]:
         yield from _accuracies((("top1", value),), form=form, conditions=conditions, **rest)
 
 
-RESULTS: tuple[Result, ...] = (*_datar(), *_dat(), *_ast(), *htsat(), *panns())
+RESULTS: tuple[Result, ...] = (
+    *_datar(),
+    *_dat(),
+    *_ast(),
+    *htsat(),
+    *panns(),
+    *SPECTROGRAM_NETS,
+    *keywords(),
+    *erann(),
+    *early(),
+)
 """Every published number."""

@@ -25,7 +25,7 @@ def print_list(cards: Iterable[Card], console: Console) -> None:
     for paper, members in groupby(cards, key=lambda card: card.paper):
         group = list(members)
         if paper is not None:
-            console.print(f"{paper.name}  arXiv {paper.arxiv}", style="bold")
+            console.print(f"{paper.name}  {paper.place}", style="bold")
         table = _table("  model", "params>", "MACs>", "all>", "input", "published")
         for card in group:
             headline = next((str(r) for r in card.results if not r.quoted), "")
@@ -54,7 +54,7 @@ def print_card(card: Card, console: Console) -> None:
     console.print(f"{card.name}: {card.summary}", style="bold")
     if card.paper is not None:
         paper = card.paper
-        console.print(f"paper          {paper.title}, arXiv {paper.arxiv}")
+        console.print(f"paper          {paper.title}, {paper.place}")
         console.print(f"authors' code  {paper.code} ({paper.licence})")
     console.print(f"input          {_size(card)} (mels x frames) of {card.seconds} s")
     console.print(f"front end      {_call(*card.frontend)}, input transform {card.transform}")

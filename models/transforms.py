@@ -16,6 +16,7 @@ from models.seeding import clip_laplace, clip_normal, derive_seed, draw_clip_see
 
 _GAUSSIAN = derive_seed(0, "gaussian")
 _LAPLACIAN = derive_seed(0, "laplacian")
+_MATCHED = derive_seed(0, "matched_noise")
 
 
 @register("transform")
@@ -140,3 +141,71 @@ class Laplacian(_Noise):
     def draw(self, clip_seeds: Tensor, count: int) -> Tensor:
         """Draw (batch, count) Laplace numbers of scale 1."""
         return clip_laplace(clip_seeds, stream=_LAPLACIAN, count=count)
+
+
+@register("transform")
+class MatchedNoise(nn.Module):
+    """Gaussian noise with the variance of what an untrained adaptor adds to each clip.
+
+    A control for `Adaptor`: as strong a perturbation of the same clip, with nothing learnt in it.
+    The convolution is drawn as the adaptor's is, so in a trial of the same seed it has the very
+    weights that the adaptor starts from; it stays fixed, and only the variance of its output over
+    mel bins and frames is used, per clip and channel. The noise is standardised, so the variances
+    agree to rounding and not on average alone.
+
+    Matched before launch: the variance at initialisation, for every clip and strength. Not
+    matched: what training does to the adaptor's weights afterwards; the constant that the adaptor
+    adds to a whole clip, which is no noise; and its smoothness, since the noise is white.
+
+    Source: none; the paper's own noises (arXiv 2312.16228, table 4) have one fixed scale.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(
+        self,
+        num_channels: int,
+        *,
+        kernel_size: int = 3,
+        strength: float = 0.005,
+        at_test: bool = True,
+    ) -> None:
+        """Draw the convolution.
+
+        Args:
+            num_channels: channels in and out.
+            kernel_size: of the adaptor, odd.
+            strength: of the adaptor (lambda in the paper).
+            at_test: also add noise in evaluation, where the adaptor is at work too.
+
+        Raises:
+            ModelError: the kernel size is not odd.
+        """
+        super().__init__()
+        adaptor = Adaptor(num_channels, kernel_size=kernel_size, strength=strength)
+        assert adaptor.conv.bias is not None
+        self.strength = strength
+        self.at_test = at_test
+        # Buffers, not parameters: no optimizer moves them, and a checkpoint still holds them.
+        self.register_buffer("weight", adaptor.conv.weight.detach())
+        self.register_buffer("bias", adaptor.conv.bias.detach())
+
+    def forward(self, features: Tensor, *, clip_seeds: Tensor | None = None) -> Tensor:
+        """Add noise to (batch, channels, mels, frames).
+
+        Args:
+            features: the normalised features.
+            clip_seeds: (batch,) int64, one seed per clip; None draws them globally.
+        """
+        if not (self.training or self.at_test):
+            return features
+        if clip_seeds is None:
+            clip_seeds = draw_clip_seeds(len(features), features.device)
+        learnt = nn.functional.conv2d(features, self.weight, self.bias, padding="same")
+        deviation = self.strength * learnt.float().std(dim=(2, 3), correction=0, keepdim=True)
+        drawn = clip_normal(clip_seeds, stream=_MATCHED, count=math.prod(features.shape[1:]))
+        drawn = drawn.view_as(features)
+        drawn = drawn - drawn.mean(dim=(2, 3), keepdim=True)
+        drawn = drawn / drawn.std(dim=(2, 3), correction=0, keepdim=True)
+        return features + (deviation * drawn).to(features.dtype)

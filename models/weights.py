@@ -15,6 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from models.weights_keywords import KEYWORDS
+from models.weights_spectrogram_nets import SPECTROGRAM_NETS
+
 AUDIOSET_STATISTICS = (-4.2677393, 4.5689974)
 SPEECH_COMMANDS_STATISTICS = (-6.845978, 5.5654526)
 
@@ -232,6 +235,8 @@ _ALL = (
         "c8281ca2b9967244b91d557aa941e8ca",
     ),
     _panns("resnet38", "ResNet38_mAP=0.434.pth", "bf12f36aaabac4e0855e22d3c3239c1b"),
+    *(Weights(**entry) for entry in SPECTROGRAM_NETS),
+    *(Weights(**entry) for entry in KEYWORDS),
 )
 
 WEIGHTS: Mapping[str, Weights] = {weights.name: weights for weights in _ALL}

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.ablation import Arm, Effect, Factor, Level
+from orchestrator.config import Component
 from orchestrator.errors import ConfigError, unknown
 
 
@@ -156,6 +157,25 @@ def _check_generators(factors: Sequence[Factor], generators: Mapping[str, Sequen
             mistakes.append(f"factor {name!r} needs at least two parents, not {list(parents)}")
     if mistakes:
         raise ConfigError("\n".join(mistakes))
+
+
+def noise_control(adaptor: Component, *, at_test: bool = True) -> Level:
+    """Return the control level of an adaptor: noise that is as strong, with nothing learnt.
+
+    Its variance is that of the untrained adaptor's addition, clip by clip and at the adaptor's own
+    strength; what training adds to it cannot be known before launch (`models.transforms`).
+
+    Args:
+        adaptor: the `adaptor` transform whose control it is, with its arguments.
+        at_test: also add noise in evaluation, where the adaptor is at work too.
+
+    Raises:
+        ConfigError: it is another transform.
+    """
+    if adaptor.name != "adaptor":
+        raise ConfigError(f"{adaptor.name!r} is no adaptor, so there is no variance to match")
+    arguments = {**adaptor.arguments, "at_test": at_test}
+    return Level("noise of its variance", {"transform": Component("matched_noise", **arguments)})
 
 
 def dose_series(

@@ -109,6 +109,44 @@ def evaluate(
     )
 
 
+@torch.no_grad()
+def remember(
+    chain: Chain,
+    clips: Clips,
+    indices: np.ndarray,
+    labels: np.ndarray,
+    *,
+    batch_size: int,
+    device: torch.device,
+    precision: str,
+) -> None:
+    """Show the training clips to a model that classifies by them; nothing for any other.
+
+    Such a model has `remember(embedding, labels)` and returns an embedding. Every worker shows
+    all of them, without augmentation.
+
+    Args:
+        chain: from waveform to logits.
+        clips: the pack.
+        indices: (clips,) of those that were trained on.
+        labels: (all clips,) as they were trained with.
+        batch_size: clips per forward pass.
+        device: where the chain is.
+        precision: `fp32` or `bf16`.
+    """
+    keep: Any = getattr(chain.model, "remember", None)
+    if keep is None:
+        return
+    chain.eval()
+    num_samples = int(clips.num_samples.max())
+    parts = []
+    for start in range(0, len(indices), batch_size):
+        waveform = clips.batch(indices[start : start + batch_size], num_samples).to(device)
+        with autocast(device, precision):
+            parts.append(chain(waveform).embedding.float())
+    keep(torch.cat(parts), torch.from_numpy(labels[indices]).long())
+
+
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Return the mixed-precision context of a precision."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

@@ -5,7 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from models.output import EmbeddedOutput, Output
 from models.registry import register
+
+
+def clip_losses(loss: nn.Module, output: Output | EmbeddedOutput, labels: Tensor) -> Tensor:
+    """Return (batch,) losses: of the clip logits, or of all of it where `loss.takes_output`."""
+    return loss(output if getattr(loss, "takes_output", False) else output.clip_logits, labels)
 
 
 @register("loss")
@@ -25,3 +31,16 @@ class CrossEntropy(nn.Module):
         return torch.nn.functional.cross_entropy(
             logits.float(), labels, reduction="none", label_smoothing=self.label_smoothing
         )
+
+
+@register("loss")
+class BinaryCrossEntropy(nn.Module):
+    """Binary cross entropy of every class by itself, as tagging systems are trained."""
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return (batch,) means over classes in nats from (batch, classes) logits and labels."""
+        targets = torch.nn.functional.one_hot(labels, logits.shape[1]).float()
+        losses = torch.nn.functional.binary_cross_entropy_with_logits(
+            logits.float(), targets, reduction="none"
+        )
+        return losses.mean(dim=1)

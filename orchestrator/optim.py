@@ -48,6 +48,33 @@ def adam_w(
     return torch.optim.AdamW(groups, lr=learning_rate, betas=(beta1, beta2), eps=eps)
 
 
+@register("optimizer")
+def sgd(
+    parameters: Iterable[tuple[str, nn.Parameter]],
+    *,
+    learning_rate: float = 0.1,
+    momentum: float = 0.9,
+    weight_decay: float = 1e-5,
+    nesterov: bool = False,
+) -> torch.optim.Optimizer:
+    """Stochastic gradient descent with momentum, decay on all parameters.
+
+    Args:
+        parameters: (name, parameter) pairs; those that need no gradient are left out.
+        learning_rate: the peak; the schedule scales it.
+        momentum: share of the last step that is kept.
+        weight_decay: added to the gradient, as a share of the parameter.
+        nesterov: look ahead by the momentum; this needs one above 0.
+    """
+    return torch.optim.SGD(
+        [parameter for _, parameter in parameters if parameter.requires_grad],
+        lr=learning_rate,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        nesterov=nesterov,
+    )
+
+
 @register("schedule")
 def cosine(
     num_steps: int,
@@ -80,3 +107,23 @@ def cosine(
 def constant(num_steps: int, peak: float) -> Schedule:
     """Keep the optimizer's learning rate at every step."""
     return lambda step: peak
+
+
+@register("schedule")
+def steps(
+    num_steps: int,
+    peak: float,
+    *,
+    fractions: tuple[float, ...] = (0.5, 0.75),
+    factor: float = 0.1,
+) -> Schedule:
+    """Multiply the learning rate by a factor at certain points.
+
+    Args:
+        num_steps: optimizer steps of the whole training.
+        peak: the optimizer's learning rate, that of the first steps.
+        fractions: the points, as shares of all steps.
+        factor: of the learning rate at each.
+    """
+    points = [round(fraction * num_steps) for fraction in fractions]
+    return lambda step: peak * factor ** sum(step >= point for point in points)

@@ -20,6 +20,7 @@ from models.seeding import derive_seed
 from orchestrator.config import Experiment
 from orchestrator.errors import PlanError
 from orchestrator.evaluate import build
+from orchestrator.losses import clip_losses
 from orchestrator.overrides import differences, whole_parts
 from orchestrator.plan import Plan
 
@@ -166,7 +167,7 @@ def _step(chain: nn.Module, experiment: Experiment, clips: Tensor, labels: Tenso
     chain.train()
     torch.manual_seed(derive_seed(experiment.seed, "proof"))
     seeds = torch.tensor([1, 2])
-    loss(chain(clips, seeds).clip_logits, labels).mean().backward()
+    clip_losses(loss, chain(clips, seeds), labels).mean().backward()
     if experiment.clip_norm > 0:
         torch.nn.utils.clip_grad_norm_(chain.parameters(), experiment.clip_norm)
     optimizer.step()

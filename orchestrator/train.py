@@ -25,7 +25,8 @@ from orchestrator.config import Experiment
 from orchestrator.data.samplers import clip_seeds, epoch_order, shard, shuffle_labels
 from orchestrator.distributed import Group
 from orchestrator.errors import TrainingError
-from orchestrator.evaluate import Clips, autocast, build, evaluate
+from orchestrator.evaluate import Clips, autocast, build, evaluate, remember
+from orchestrator.losses import clip_losses
 from orchestrator.memory import peak_memory_mb, reset_peak_memory
 from orchestrator.metrics import keys
 from orchestrator.predictions import Predictions
@@ -175,6 +176,15 @@ class Trainer:
         self._save(better=False, optimizer=None)
 
     def _evaluate(self, epoch: int) -> Predictions:
+        remember(
+            self.chain,
+            self.clips,
+            self.train_indices,
+            self.labels,
+            batch_size=self.experiment.batch_size,
+            device=self.device,
+            precision=self.experiment.precision,
+        )
         return evaluate(
             self.chain,
             self.clips,
@@ -234,7 +244,7 @@ class Trainer:
         seeds = clip_seeds(indices, seed=self.experiment.seed, epoch=epoch)
         with autocast(self.device, self.experiment.precision):
             output = self.parallel(waveform, torch.from_numpy(seeds).to(self.device))
-            loss = self.loss(output.clip_logits, labels).sum() * weight
+            loss = clip_losses(self.loss, output, labels).sum() * weight
         # Data parallelism averages gradients; a sum over the workers is what is wanted.
         (loss * self.group.world).backward()
         return loss.detach()

@@ -2,18 +2,18 @@
 
 Question   The DATAR paper (arXiv 2312.16228) compares its adaptor with Gaussian and Laplacian
            perturbations of scale 0.005, during training. What if the noise stays on at test time,
-           as the adaptor does?
+           as the adaptor does, or has in every clip the variance of what the adaptor adds?
 Command    python sweeps/perturbation.py --demo
            ray submit cluster/gpu.yaml sweeps/perturbation.py
-Cost       --demo: 48 trials of about 12 s on one CPU core; five contrasts need eight pairs.
+Cost       --demo: 56 trials of about 12 s on one CPU core; six contrasts need eight pairs.
 Expected   The paper, on Kinetics-Sounds: 70.2 % Gaussian, 70.5 % Laplacian, 71.5 % adaptor.
 Result     No full-size result yet.
 """
 
 from orchestrator import baselines, cli
-from orchestrator.ablation import Factor, Level
+from orchestrator.ablation import Contrast, Factor, Level
 from orchestrator.config import Component
-from orchestrator.designs import one_at_a_time
+from orchestrator.designs import noise_control, one_at_a_time
 from orchestrator.plan import Plan
 
 
@@ -22,11 +22,13 @@ def level(name: str, kind: str, **arguments: object) -> Level:
     return Level(name, {"transform": Component(kind, **arguments)})
 
 
+ADAPTOR = Component("adaptor", strength=0.005)
 TRANSFORM = Factor(
     "input",
     (
         Level("plain"),
-        level("adaptor", "adaptor", strength=0.005),
+        Level("adaptor", {"transform": ADAPTOR}),
+        noise_control(ADAPTOR),
         level("Gaussian", "gaussian", scale=0.005),
         level("Laplacian", "laplacian", scale=0.005),
         level("Gaussian, also at test", "gaussian", scale=0.005, at_test=True),
@@ -41,6 +43,7 @@ PLAN = Plan(
     demo=baselines.datar_laptop(),
     demo_seeds=tuple(range(8)),
     arms=one_at_a_time(TRANSFORM, baseline="plain"),
+    contrasts=tuple(Contrast("adaptor", o.name) for o in TRANSFORM.levels if o.name != "adaptor"),
 )
 
 if __name__ == "__main__":

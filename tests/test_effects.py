@@ -10,10 +10,17 @@ from hypothesis import strategies as st
 
 from orchestrator import baselines
 from orchestrator.ablation import Arm, Contrast, Effect, Factor, Level
+from orchestrator.config import Component
 from orchestrator.course import Course
-from orchestrator.designs import aliases, effects_of, fractional_factorial, full_factorial
+from orchestrator.designs import (
+    aliases,
+    effects_of,
+    fractional_factorial,
+    full_factorial,
+    noise_control,
+)
 from orchestrator.effects import declared_effect
-from orchestrator.errors import PlanError
+from orchestrator.errors import ConfigError, PlanError
 from orchestrator.foresight import foresee
 from orchestrator.plan import Plan
 from orchestrator.records import EpochRecord, PlanRecord, Status, TrialRecord
@@ -188,3 +195,13 @@ def test_dry_run_plans_with_the_spread_of_the_effect(tmp_path):
     assert "3 stored pairs have a spread of at most" in said
     assert "after correction" not in said
     assert "0.00098 after correction for 2 contrasts" in " ".join(foresee(plan(), {}))
+
+
+def test_noise_control_takes_over_the_arguments_of_its_adaptor():
+    level = noise_control(Component("adaptor", strength=0.2, kernel_size=5))
+    arm = Arm(name="control", changes=level.changes)
+    built = plan(arms=(Arm(name="plain"), arm), effects=()).experiment(arm).transform
+    assert built.name == "matched_noise"
+    assert built.arguments == {"strength": 0.2, "kernel_size": 5, "at_test": True}
+    with pytest.raises(ConfigError, match="'gaussian' is no adaptor"):
+        noise_control(Component("gaussian"))

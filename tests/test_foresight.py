@@ -76,3 +76,25 @@ def test_detectable_difference_and_needed_blocks_agree():
 @pytest.mark.parametrize("differences", [(0.01,), (0.01, 0.01, 0.01)])
 def test_pilot_without_a_spread_is_no_pilot(differences):
     assert "--seeds 3" in foresee(PLAN, records_of(PLAN, differences))[1]
+
+
+def test_folds_of_a_seed_are_no_pairs_of_their_own():
+    folds = dataclasses.replace(PLAN, folds=(1, 2, 3))
+    least, *_ = foresee(folds, {})
+    assert "8 seeds, each averaged over 3 folds: the smallest p" in least and "0.0078" in least
+    few = dataclasses.replace(folds, seeds=(0, 1))
+    over, cost = foresee(few, {})
+    assert "2 seeds on 3 folds" in over and "corrected resampled t test" in over
+    assert "from 6 seeds on" in over and "12 trials to train" in cost
+
+
+def test_pilot_on_folds_takes_the_spread_of_seed_means_and_pays_for_every_fold():
+    one = foresee(PLAN, records_of(PLAN))
+    folds = dataclasses.replace(PLAN, folds=(1, 2, 3))
+    several = foresee(folds, records_of(folds))
+    spread = re.search(r"spread of at most [\d.]+ points", one[1])[0]
+    assert spread in several[1]
+    blocks = re.compile(r", (\d+) blocks: about (.+) of device time")
+    assert blocks.search(one[2])[1] == blocks.search(several[2])[1]
+    hours = [float(re.match(r"(\d+) h", blocks.search(s[2])[2])[1]) for s in (one, several)]
+    assert hours[1] == pytest.approx(3 * hours[0], abs=2)

@@ -27,4 +27,5 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, bias: Tensor | None) ->
         return functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
     scores += bias  # in place: no derivative needs them
-    return scores.softmax(dim=-1) @ value
+    scores = scores.softmax(dim=-1)  # by its name, so that what it was made of is freed
+    return scores @ value

@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from models.layers.linear import Linear, linear_gelu
+from models.layers.linear import Linear
+from models.layers.mlp import feed_forward
 
 
 class DropPath(nn.Module):
@@ -41,7 +42,7 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., C) -> (..., C)."""
-        return self.down(linear_gelu(x, self.up))
+        return feed_forward(x, self.up, self.down)
 
 
 class Block(nn.Module):

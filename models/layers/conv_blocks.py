@@ -15,6 +15,25 @@ from models.errors import ModelError
 
 # Up to so many channels oneDNN convolves and torch pools faster with channels last.
 _MAX_CHANNELS_LAST = 512
+# Weights that are convolved at once where no gradient is asked for.
+_MAX_WEIGHTS = 5 << 20
+
+
+class WideConv(nn.Conv2d):
+    """A convolution without bias, by parts of its output where many weights are not being learnt.
+
+    At every call oneDNN lays a copy of the weights out anew: 144 MiB for the largest of CNN14.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name in nn.Conv2d
+        """(B, in_channels, T, F) -> (B, out_channels, T, F)."""
+        num_parts = -(-self.weight.numel() // _MAX_WEIGHTS)
+        whole = num_parts == 1 or torch.is_grad_enabled() or torch.compiler.is_compiling()
+        if whole or input.device.type != "cpu":
+            return super().forward(input)
+        weights = self.weight.chunk(num_parts)
+        parts = [functional.conv2d(input, part, padding=self.padding) for part in weights]
+        return torch.cat(parts, dim=1)
 
 
 class ConvBlock(nn.Module):
@@ -28,7 +47,7 @@ class ConvBlock(nn.Module):
         self.dim = dim
         self.pool_size = pool_size
         self.convs = nn.ModuleList(
-            nn.Conv2d(dim if i else in_dim, dim, kernel_size, padding=kernel_size // 2, bias=False)
+            WideConv(dim if i else in_dim, dim, kernel_size, padding=kernel_size // 2, bias=False)
             for i in range(num_convs)
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(dim) for _ in range(num_convs))
@@ -36,7 +55,8 @@ class ConvBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_dim, T, F) -> (B, dim, T / pool_size, F / pool_size), rounded down."""
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            x = functional.relu_(norm(conv(_fast_layout(x, self.dim))))
+            x = conv(_fast_layout(x, self.dim))
+            x = functional.relu_(norm(x))
         return functional.avg_pool2d(x, self.pool_size) if self.pool_size > 1 else x
 
 
@@ -67,8 +87,16 @@ class ResidualBlock(nn.Module):
             x = functional.avg_pool2d(x, 2)
             shortcut = self.shortcut_norm(self.shortcut_conv(x))
         x = functional.relu(self.norm1(self.conv1(x)))
-        x = functional.dropout(x, self.dropout, self.training)
+        x = dropout(x, self.dropout, training=self.training)
         return functional.relu(self.norm2(self.conv2(x)) + shortcut)
+
+
+def dropout(x: Tensor, rate: float, *, training: bool) -> Tensor:
+    """Compute what `torch.nn.functional.dropout` does, from the same draws.
+
+    It keeps one byte per value for the gradient; on a CPU PyTorch's keeps four.
+    """
+    return torch.native_dropout(x, rate, train=True)[0] if training and rate > 0 else x
 
 
 def residual_stage(in_dim: int, dim: int, *, depth: int, dropout: float) -> nn.Module:

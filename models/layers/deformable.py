@@ -117,10 +117,13 @@ class DeformableAttention(nn.Module):
         with full_precision(x):
             points = self.positions(query).flatten(2, 3)
             sampled = sample_map(x, points.expand(batch, -1, -1, -1))
-            bias = None
-            if self.bias_table is not None:
-                bias = look_up_bias(self.bias_table, self.query_grid, points).to(query.dtype)
+        # Before the bias: backward, what the bias keeps is then freed before these gradients.
         key, value = self.key_value(sampled).chunk(2, dim=2)
+        del sampled
+        bias = None
+        if self.bias_table is not None:
+            with full_precision(x):
+                bias = look_up_bias(self.bias_table, self.query_grid, points).to(query.dtype)
         q, k, v = (
             t.reshape(batch, -1, self.num_heads, dim // self.num_heads).transpose(1, 2)
             for t in (query, key, value)

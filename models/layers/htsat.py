@@ -21,7 +21,8 @@ from torch.nn import functional
 from models.errors import ModelError
 from models.formats.htsat import UNUSED, rename_htsat_state
 from models.layers.frames import random_crops, stretch_frames
-from models.layers.linear import Linear, use_fast_linear
+from models.layers.linear import Linear
+from models.layers.timm_parts import use_fast_layers
 from models.output import Output
 
 _PATCH = 4
@@ -91,7 +92,7 @@ class HtsAt(nn.Module):
             window_size=window_size,
             drop_path_rate=drop_path_rate,
         )
-        use_fast_linear(self.swin)
+        use_fast_layers(self.swin)
         dim = self.swin.num_features
         if token_semantic:
             self.token_head = nn.Conv2d(dim, num_classes, (mels // shrink, 3), padding=(0, 1))
@@ -162,9 +163,7 @@ class HtsAt(nn.Module):
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
         """Give a published HTS-AT or Swin state this model's names, or None if it is neither."""
         return rename_htsat_state(
-            state,
-            num_channels=self.num_channels,
-            token_semantic=self.token_semantic,
+            state, num_channels=self.num_channels, token_semantic=self.token_semantic
         )
 
     def _normalise(self, features: Tensor) -> Tensor:

@@ -65,7 +65,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Returns:
         (..., outputs).
     """
-    if not _takes_onednn(x, weight):
+    if not takes_onednn(x, weight):
         return functional.linear(x, weight, bias)
     y = _OneDnnLinear.apply(x.reshape(-1, x.shape[-1]), weight, bias)
     return y.view(*x.shape[:-1], -1)
@@ -73,9 +73,23 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def linear_gelu(x: Tensor, layer: Linear) -> Tensor:
     """Compute gelu(layer(x)), the exact GELU, in one go where no gradient is asked for."""
-    if torch.is_grad_enabled() or not _takes_onednn(x, layer.weight):
+    if torch.is_grad_enabled() or not takes_onednn(x, layer.weight):
         return functional.gelu(layer(x))
     return torch.ops.mkldnn._linear_pointwise(x, layer.weight, layer.bias, "gelu", [], "none")
+
+
+def onednn_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Compute a linear layer of rows by oneDNN, whichever is faster, with all derivatives.
+
+    Args:
+        x: (M, inputs).
+        weight: (outputs, inputs).
+        bias: (outputs,).
+
+    Returns:
+        (M, outputs).
+    """
+    return _OneDnnLinear.apply(x, weight, bias)
 
 
 class _OneDnnLinear(torch.autograd.Function):
@@ -95,22 +109,34 @@ class _OneDnnLinear(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         grad = grad_outputs[0]
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad
-        # By itself, so that it can be differentiated again.
-        return (
-            _OneDnnLinear.apply(grad, weight.t(), None) if needs_x else None,
-            _weight_gradient(x, grad) if needs_weight else None,
-            grad.sum(dim=0) if needs_bias else None,
-        )
+        # First, while there is room for its copies. By itself, so that it can be differentiated.
+        grad_weight = weight_gradient(x, grad) if needs_weight else None
+        grad_bias = grad.sum(dim=0) if needs_bias else None
+        grad_x = _OneDnnLinear.apply(grad, weight.t(), None) if needs_x else None
+        return grad_x, grad_weight, grad_bias
 
 
-def _weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
-    """grad^T x, with the smaller of them first: of that one oneDNN makes a copy by rows."""
-    if grad.shape[1] < x.shape[1]:
-        return _OneDnnLinear.apply(grad.t(), x.t(), None)
-    return _OneDnnLinear.apply(x.t(), grad.t(), None).t()
+def weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
+    """Compute grad^T x by oneDNN, with the factor first that costs the smaller copies.
+
+    Of the first one oneDNN makes a copy by rows; where that is x, the result is transposed, of
+    which autograd makes a copy in the weight's layout.
+
+    Args:
+        x: (M, inputs).
+        grad: (M, outputs), the gradient of the layer's output.
+
+    Returns:
+        (outputs, inputs), the gradient of the layer's weight.
+    """
+    rows, outputs, inputs = len(x), grad.shape[1], x.shape[1]
+    if rows * outputs <= rows * inputs + outputs * inputs:
+        return onednn_linear(grad.t(), x.t())
+    return onednn_linear(x.t(), grad.t()).t()
 
 
-def _takes_onednn(x: Tensor, weight: Tensor) -> bool:
+def takes_onednn(x: Tensor, weight: Tensor) -> bool:
+    """Whether `linear` runs by oneDNN here and now."""
     return (
         x.device.type == "cpu"
         and not torch.compiler.is_compiling()

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from models.errors import ModelError
 from models.formats.panns import UNUSED, rename_panns_state
+from models.layers.conv_blocks import dropout
 from models.layers.linear import Linear
 from models.output import Output
 
@@ -130,12 +131,12 @@ class Panns(nn.Module):
         x = self.mel_norm(features.transpose(1, 2).flatten(2))
         x = x.unflatten(2, (features.shape[1], frames)).permute(0, 2, 3, 1)
         for stage in self.stages:
-            x = functional.dropout(stage(x), self.dropout, self.training)
+            x = dropout(stage(x), self.dropout, training=self.training)
         x = x.mean(dim=3)  # (B, dim, steps)
         if self.pooling == "embedding":
             return Output(self.head(self._embed(x.max(dim=2).values + x.mean(dim=2))))
         x = self._embed(_smooth(x).transpose(1, 2))
-        x = functional.dropout(x, self.head_dropout, self.training)
+        x = dropout(x, self.head_dropout, training=self.training)
         precision = torch.promote_types(x.dtype, torch.float32)
         logits = self.head(x).to(precision)
         if self.pooling == "max":
@@ -154,7 +155,7 @@ class Panns(nn.Module):
         return rename_panns_state(state, num_channels=self.num_channels)
 
     def _embed(self, x: Tensor) -> Tensor:
-        x = functional.dropout(x, self.head_dropout, self.training)
+        x = dropout(x, self.head_dropout, training=self.training)
         return functional.relu(self.embed(x))
 
 

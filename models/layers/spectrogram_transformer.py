@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from models.errors import ModelError
 from models.formats.ast import UNUSED, fit_ast_parameter, rename_ast_state
-from models.layers.linear import Linear, use_fast_linear
+from models.layers.linear import Linear
+from models.layers.timm_parts import use_fast_layers
 from models.output import Output
 
 
@@ -92,7 +93,7 @@ class Ast(nn.Module):
             )
             for i in range(depth)
         )
-        use_fast_linear(self.blocks)
+        use_fast_layers(self.blocks)
         self.norm = norm(dim)
         for parameter in (self.cls_token, self.dist_token, self.pos_embed):
             nn.init.trunc_normal_(parameter, std=0.02)

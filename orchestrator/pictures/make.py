@@ -39,8 +39,8 @@ def make_pictures(
     """Make the pictures that the sweep's trials allow, unless they are there already.
 
     Of the first block in which every chosen arm is finished: the baseline, and the arms of the
-    contrasts in their order, `MOST_ARMS` in all. Shown are held-out clips, the first of as many
-    classes, spread over the classes.
+    contrasts and effects in their order, `MOST_ARMS` in all. Shown are held-out clips, the first of
+    as many classes, spread over the classes.
 
     Args:
         plan: as declared.
@@ -65,6 +65,7 @@ def make_pictures(
 
 def _chosen(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> list[TrialKey]:
     names = [plan.baseline, *(name for c in plan.contrasts for name in (c.arm, c.reference))]
+    names += [name for effect in plan.effects for name in effect.weights]
     arms = list(dict.fromkeys(names))[:MOST_ARMS]
     blocks: dict[tuple[int, int], dict[str, TrialKey]] = {}
     for trial in plan.trials:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import gc
+import json
 import os
 import shutil
 import sys
@@ -15,6 +17,9 @@ from models.printed_tables import PRINTED
 from orchestrator.errors import ConfigError, OrchestratorError, unknown
 from orchestrator.metrics import METRICS
 from orchestrator.records import PlanRecord, Status, TrialRecord
+from orchestrator.report.aggregated import aggregate, aggregate_text
+from orchestrator.report.clips import clip_sentences, compare_clips, find_trial, single_pairs
+from orchestrator.report.compared import refuse_mixed
 from orchestrator.report.files import NAMES, SHAPED, render, render_shape, write, write_report
 from orchestrator.report.outcomes import no_predictions
 from orchestrator.report.rows import Summary
@@ -24,6 +29,7 @@ from orchestrator.report.sources import FromMlflow, FromStore, Material, Source
 from orchestrator.report.summary import summarise
 from orchestrator.report.text import render_text
 
+AGGREGATE_FORMATS = ("", "text", "markdown", "csv", "json")
 FORMATS = ("text", *NAMES, "all")
 
 
@@ -45,7 +51,10 @@ def main(argv: Sequence[str] | None = None, *, out: TextIO | None = None) -> int
         if args.list:
             print("\n".join(source.sweeps()) or f"no sweep is in {source.place}", file=stream)
             return 0
-        _report(args, source, stream)
+        if args.aggregate:
+            _aggregate(args, source, stream)
+        else:
+            _report(args, source, stream)
     except OrchestratorError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -81,14 +90,19 @@ def find_sweep(given: str, stored: Sequence[str]) -> str:
 
 
 def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
-    found = source.material(find_sweep(args.sweep, source.sweeps()))
+    found = source.material(find_sweep(args.sweeps[0], source.sweeps()))
     plan, records = found.plan, found.records
+    if args.clips:
+        _compare_clips(args, found, stream)
+        return
     _check_metric(args.metric, plan, records)
     summary = summarise(plan, records, metric=args.metric, mixed=args.mixed)
     shape = _shape(args, source, found, summary)
     if args.format in ("", "all"):
         width = args.width or shutil.get_terminal_size((120, 24)).columns
         print(render_text(summary, min(width, 120)), file=stream)
+        for sentence in single_pairs(summary, found.predictions):
+            print(sentence, file=stream)
         paths = write_report(
             summary,
             records,
@@ -140,6 +154,35 @@ def _shape(
     return shaped(args.shape, studies)
 
 
+def _compare_clips(args: argparse.Namespace, found: Material, stream: TextIO) -> None:
+    """Print what two trials show over their clips."""
+    one, other = (find_trial(given, found.plan, found.records) for given in args.clips)
+    if not args.mixed:
+        refuse_mixed([found.records[trial.id] for trial in (one, other)])
+    compared = compare_clips(one, other, found.predictions, recordings=found.recordings)
+    if args.format == "json":
+        said = json.dumps(dataclasses.asdict(compared), indent=1) + "\n"
+    else:
+        said = "\n".join(clip_sentences(compared)) + "\n"
+    _put(said, args.out, stream)
+
+
+def _aggregate(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
+    """Print what several sweeps show together."""
+    stored = source.sweeps()
+    found = [source.material(find_sweep(given, stored)) for given in args.sweeps]
+    made = aggregate([(own.plan, own.records) for own in found], mixed=args.mixed)
+    _put(aggregate_text(made, args.format or "text"), args.out, stream)
+
+
+def _put(said: str, out: str, stream: TextIO) -> None:
+    if out:
+        write(Path(out), said)
+        print(f"Wrote {out}", file=stream)
+    else:
+        stream.write(said)
+
+
 def _check(args: argparse.Namespace) -> None:
     mistakes = []
     if args.format and args.format not in FORMATS:
@@ -153,9 +196,20 @@ def _check(args: argparse.Namespace) -> None:
         )
     if args.beside and not args.shape:
         mistakes.append("--beside puts another sweep into a paper's table; say which by --shape")
+    if args.clips and args.format not in ("", "text", "json"):
+        mistakes.append(f"--clips is written as text or json, not {args.format!r}")
     if args.metric and args.metric not in METRICS:
         mistakes.append(unknown("metric", args.metric, METRICS))
-    if not args.sweep and not args.list:
+    if args.aggregate and args.format not in AGGREGATE_FORMATS:
+        mistakes.append(unknown("format of --aggregate", args.format, AGGREGATE_FORMATS[1:]))
+    if args.aggregate and (args.clips or args.metric):
+        mistakes.append("--aggregate takes neither --clips nor --metric")
+    if len(args.sweeps) > 1 and not args.aggregate:
+        mistakes.append(
+            f"{len(args.sweeps)} sweeps were named; --aggregate makes one table of several data "
+            "sets, otherwise give one"
+        )
+    if not args.sweeps and not args.list:
         mistakes.append("no sweep was named; give one, or --list to see what is stored")
     if args.format in ("", "all") and args.out and Path(args.out).is_file():
         mistakes.append(f"--out {args.out} is a file; all formats need a folder")
@@ -177,7 +231,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Print a stored sweep's report and write it as a page, tables and numbers.",
     )
     add = parser.add_argument
-    add("sweep", nargs="?", default="", metavar="SWEEP", help="stored name, or a sweep file's path")
+    add("sweeps", nargs="*", metavar="SWEEP", help="stored name, or a sweep file's path")
     add(
         "--store",
         default=os.environ.get("ORCHESTRATOR_STORE") or "store",
@@ -219,6 +273,19 @@ def _parser() -> argparse.ArgumentParser:
         "--mixed",
         action="store_true",
         help="compare trials of different code or data all the same, and say so",
+    )
+    add(
+        "--clips",
+        nargs=2,
+        default=(),
+        metavar="TRIAL",
+        help="test two trials (ids, or arms trained once) over their held-out clips",
+    )
+    add(
+        "--aggregate",
+        action="store_true",
+        help="interquartile mean and probability of improvement over the sweeps of several data "
+        "sets that ask the same",
     )
     add("--list", action="store_true", help="list the stored sweeps and stop")
     return parser

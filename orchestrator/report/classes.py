@@ -48,7 +48,11 @@ def class_changes(
         if not arm.keys() & reference.keys():
             continue
         label = class_name(summary, index)
-        lines.append(untested_line(label, contrast.arm, arm, reference))
+        lines.append(
+            untested_line(
+                label, contrast.arm, arm, reference, num_declared=summary.plan.num_declared
+            )
+        )
     if not lines:
         return None
     lines.sort(key=lambda line: -abs(line.mean or 0.0))

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from orchestrator.errors import ConfigError
 from orchestrator.metrics import Metric
 from orchestrator.records import ContrastRecord, EffectRecord, PlanRecord, TrialRecord
 from orchestrator.report import sequence
@@ -22,6 +23,27 @@ from orchestrator.stats import (
     verdict,
     weighted_sums,
 )
+
+
+def mixed_in(records: Sequence[TrialRecord]) -> str:
+    """Say over how many versions of the code or packs of the data trials are; empty for one."""
+    for kind, values in (
+        ("versions of the code", {r.provenance.get("code", "") for r in records} - {""}),
+        ("packs of the data", {str(r.data.get("fingerprint", "")) for r in records} - {""}),
+    ):
+        if len(values) > 1:
+            return f"{len(values)} {kind} ({', '.join(sorted(values))})"
+    return ""
+
+
+def refuse_mixed(records: Sequence[TrialRecord]) -> None:
+    """Refuse to compare trials of different code or data.
+
+    Raises:
+        ConfigError: they are mixed.
+    """
+    if mixed := mixed_in(records):
+        raise ConfigError(f"the trials come from {mixed}; --mixed compares them all the same")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,26 +211,25 @@ class Compared:
         if self.mixed:
             return ""
         ids = [cell.id for arm in arms for cell in arm.cells if cell.value is not None]
-        counted = [self.records[id_] for id_ in ids]
-        for kind, values in (
-            ("versions of the code", {r.provenance.get("code", "") for r in counted} - {""}),
-            ("packs of the data", {str(r.data.get("fingerprint", "")) for r in counted} - {""}),
-        ):
-            if len(values) > 1:
-                return (
-                    f"{what} is not compared: their trials come from "
-                    f"{len(values)} {kind} ({', '.join(sorted(values))}). Train them again, or "
-                    f"`python -m orchestrator.report {self.plan.sweep} --mixed` compares them all "
-                    "the same."
-                )
-        return ""
+        mixed = mixed_in([self.records[id_] for id_ in ids])
+        if not mixed:
+            return ""
+        return (
+            f"{what} is not compared: their trials come from {mixed}. Train them again, or "
+            f"`python -m orchestrator.report {self.plan.sweep} --mixed` compares them all the same."
+        )
 
     def _equivalence(self, difference: PairedDifference | None) -> str:
         """Say what the margin that was declared adds; nothing in a study until decided."""
         margin = self.plan.margin
         if not margin or self.plan.cap or difference is None or difference.n < 2:
             return ""
-        found = equivalence(difference.differences.values(), margin=margin, sign=self.metric.sign)
+        found = equivalence(
+            difference.differences.values(),
+            margin=margin,
+            sign=self.metric.sign,
+            test_per_train=difference.test_per_train,
+        )
         return " " + equivalence_sentence(found, metric=self.metric)
 
     def _values(self, arm: ArmSummary) -> Mapping[Block, float]:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from orchestrator.metrics import Metric
 from orchestrator.records import Status, TrialRecord
 from orchestrator.report import svg
-from orchestrator.report.rows import Summary
+from orchestrator.report.rows import Block, Summary
 from orchestrator.report.scale import ticks
 from orchestrator.report.tables import Column, Table, spread
-from orchestrator.stats import MeanInterval, mean_interval
+from orchestrator.stats import MeanInterval, crossed_interval
 
 WIDTH, HEIGHT = 270, 170
 MOST_ROWS = 50
@@ -39,7 +39,7 @@ def curves(summary: Summary, records: Mapping[str, TrialRecord], metric: Metric)
     """Return a curve per arm that has one, in the plan's order."""
     found = []
     for arm in summary.arms:
-        values: defaultdict[int, list[float]] = defaultdict(list)
+        values: defaultdict[int, dict[Block, float]] = defaultdict(dict)
         best = []
         for cell in arm.cells:
             record = records.get(cell.id)
@@ -49,9 +49,12 @@ def curves(summary: Summary, records: Mapping[str, TrialRecord], metric: Metric)
             for epoch in record.epochs:
                 value = epoch.metrics.get(metric.key)
                 if value is not None and math.isfinite(value):
-                    values[epoch.epoch].append(value * metric.scale)
+                    values[epoch.epoch][cell.block] = value * metric.scale
         if values:
-            means = {epoch: mean_interval(values[epoch]) for epoch in sorted(values)}
+            means = {
+                epoch: crossed_interval(values[epoch], num_contrasts=summary.plan.num_declared)
+                for epoch in sorted(values)
+            }
             middle = statistics.median(best) if best else 0
             found.append(Curve(arm=arm.name, epochs=means, best_epoch=middle))
     return found

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.report.rows import Block, Summary
-from orchestrator.stats import PairedDifference, Verdict, mean_interval
+from orchestrator.stats import PairedDifference, Verdict, replicate_interval, replicates_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,25 +50,34 @@ def forest_lines(summary: Summary) -> list[Line]:
 
 
 def untested_line(
-    label: str, arm: str, one: Mapping[Block, float], other: Mapping[Block, float]
+    label: str,
+    arm: str,
+    one: Mapping[Block, float],
+    other: Mapping[Block, float],
+    *,
+    num_declared: int,
 ) -> Line:
-    """Return a row found by looking: paired differences with a t interval and no test.
+    """Return a row found by looking: paired differences with an interval and no test.
+
+    Seeds and folds count as in the tests of the study: folds are no replicates of their own.
 
     Args:
         label: of the row.
         arm: whose colour it has.
         one: block -> value of the arm.
         other: block -> value of the reference; at least one block is in both.
+        num_declared: contrasts and effects of the study.
     """
-    differences = tuple(value - other[block] for block, value in one.items() if block in other)
-    found = mean_interval(differences)
+    differences = {block: value - other[block] for block, value in one.items() if block in other}
+    replicates = replicates_of(differences, num_contrasts=num_declared)
+    found = replicate_interval(replicates)
     return Line(
         label=label,
         arm=arm,
         mean=found.mean,
         low=found.low,
         high=found.high,
-        replicates=differences,
+        replicates=tuple(replicates.values.values()),
         called=False,
     )
 

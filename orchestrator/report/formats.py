@@ -86,7 +86,13 @@ def to_csv(summary: Summary) -> str:
         mean, delta = (measure.interval if measure else None), arm.to_baseline
         writer.writerow(
             [
-                *(arm.name, mean.n if mean else 0, len(arm.cells), key, summary.metric.unit),
+                *(
+                    arm.name,
+                    len(measure.values) if measure else 0,
+                    len(arm.cells),
+                    key,
+                    summary.metric.unit,
+                ),
                 *((mean.mean, mean.low, mean.high) if mean else (None,) * 3),
                 *((delta.mean, delta.low, delta.high) if delta else (None,) * 3),
                 contrast.difference.p_value if contrast and contrast.difference else None,

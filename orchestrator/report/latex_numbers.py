@@ -68,7 +68,7 @@ def _of_arm(arm: ArmSummary, summary: Summary) -> Iterator[tuple[str, str]]:
     name, primary = words(arm.name), words(summary.metric.title)
     for measure in arm.measures.values():
         metric = words(measure.metric.title)
-        yield f"{name}{metric}N", str(measure.interval.n)
+        yield f"{name}{metric}N", str(len(measure.values))
         yield from _interval(f"{name}{metric}", "Mean", measure.interval)
     if arm.to_baseline:
         yield from _interval(f"{name}{primary}", "Difference", arm.to_baseline, signed=True)

@@ -75,8 +75,9 @@ def cautions(
         )
     if len(folds) > 1:
         said.append(
-            f"The {len(folds)} folds share training clips, so an arm's own interval, which takes "
-            "each trial for a replicate, is optimistic; intervals and p of differences are not."
+            f"The {len(folds)} folds share training clips, so a trial is no replicate: intervals "
+            "of arms, differences, classes and curves are over means, of seeds over all folds or "
+            "of folds over all seeds, the latter widened."
         )
     if plan.cap:
         said.append(
@@ -103,13 +104,26 @@ def cautions(
     return said
 
 
+def interval_over(summary: Summary) -> str:
+    """Name the interval of an arm's own mean, and what its n counts."""
+    found = [
+        arm.measures[summary.metric.key].interval
+        for arm in summary.arms
+        if summary.metric.key in arm.measures
+    ]
+    said = (
+        f"{i.interval_method} over n {i.replicate} means"
+        if i.reason
+        else f"{i.interval_method} over n {i.replicate}s"
+        for i in found
+    )
+    return " or ".join(dict.fromkeys(said)) or "t interval"
+
+
 def paired_over(summary: Summary) -> str:
     """Name what differences count and their interval, where that is not each trial; or nothing."""
-    said = (
-        f"{d.replicate} means, with its {d.interval_method}"
-        for d in _differences(summary)
-        if d.reason
-    )
+    shown = [arm.to_baseline for arm in summary.arms if arm.to_baseline] + _differences(summary)
+    said = (f"{d.replicate} means, with its {d.interval_method}" for d in shown if d.reason)
     return " or ".join(dict.fromkeys(said))
 
 

@@ -14,6 +14,7 @@ from orchestrator.pictures.shelf import CLIP, Picture, read_pictures
 from orchestrator.records import TrialRecord
 from orchestrator.report import svg, trust
 from orchestrator.report.classes import ClassChanges, class_changes
+from orchestrator.report.clips import single_pairs
 from orchestrator.report.confusion import (
     ConfusionChange,
     arm_confusions,
@@ -29,11 +30,11 @@ from orchestrator.report.effects import effects_table
 from orchestrator.report.forest import forest_lines
 from orchestrator.report.forest_plot import forest_plot
 from orchestrator.report.interaction_plot import interaction_plot
-from orchestrator.report.notes import gap_text, paired_over
+from orchestrator.report.notes import gap_text, interval_over, paired_over
 from orchestrator.report.outcomes import Loader, Outcomes, no_predictions
 from orchestrator.report.rows import Summary
 from orchestrator.report.shapes import Shaped
-from orchestrator.report.tables import CALLED_MARK, main_table, replicates_of, secondary_table
+from orchestrator.report.tables import CALLED_MARK, main_table, secondary_table
 from orchestrator.report.words import unit_of_difference
 
 MOST_SENTENCES = 12
@@ -75,11 +76,12 @@ def render_page(
         links=_safe_links(links or {}),
         most=MOST_SENTENCES,
         most_panels=MOST_PANELS,
-        over=replicates_of(summary),
+        interval=interval_over(summary),
         paired_over=paired_over(summary),
         blocks=list(dict.fromkeys(cell.block for cell in summary.cells)),
         table=main_table(summary),
         effects=effects_table(summary),
+        over_clips=single_pairs(summary, predictions),
         secondary=secondary_table(summary),
         shape=shape,
         forest=Markup(

@@ -9,7 +9,7 @@ from functools import cached_property
 from orchestrator.metrics import Metric
 from orchestrator.records import ArmRecord, EffectRecord, PlanRecord, Status
 from orchestrator.report.comparability import Footnotes
-from orchestrator.stats import MeanInterval, PairedDifference, Verdict
+from orchestrator.stats import CrossedInterval, PairedDifference, Verdict
 
 Block = tuple[int, int]
 """A block: (seed, fold)."""
@@ -45,11 +45,17 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """A metric over an arm's finished replicates, in the metric's unit."""
+    """A metric over an arm's finished trials, in the metric's unit.
+
+    Attributes:
+        metric: which.
+        values: of the single trials.
+        interval: of their mean, over what counts as a replicate.
+    """
 
     metric: Metric
     values: Mapping[Block, float]
-    interval: MeanInterval
+    interval: CrossedInterval
 
 
 @dataclass(frozen=True, kw_only=True)

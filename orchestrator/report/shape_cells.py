@@ -15,7 +15,7 @@ from orchestrator.predictions import Predictions
 from orchestrator.records import Status
 from orchestrator.report.outcomes import Loader, Outcomes
 from orchestrator.report.rows import ArmSummary
-from orchestrator.stats import MeanInterval, mean_interval
+from orchestrator.stats import MeanInterval, crossed_interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class ClassScores:
 
     Attributes:
         by_class: class index -> mean over the trials that hold out clips of it.
-        average: over the classes, with its interval over the trials.
+        average: over the classes, with its interval over seeds or folds.
     """
 
     by_class: dict[int, float]
@@ -114,7 +114,9 @@ def runs(arm: ArmSummary, key: str) -> Runs | None:
     )
 
 
-def class_scores(arm: ArmSummary, outcomes: Outcomes) -> ClassScores | None:
+def class_scores(
+    arm: ArmSummary, outcomes: Outcomes, *, num_declared: int = 1
+) -> ClassScores | None:
     """Return the F1 of each class of clips, 2 TP / (2 TP + FP + FN).
 
     A clip's guess is its likeliest class; one that ties with another is no hit.
@@ -122,26 +124,29 @@ def class_scores(arm: ArmSummary, outcomes: Outcomes) -> ClassScores | None:
     Args:
         arm: a row.
         outcomes: of its trials.
+        num_declared: contrasts and effects, for what "enough seeds" means.
 
     Returns:
         None where no trial has predictions.
     """
     values: defaultdict[int, list[float]] = defaultdict(list)
-    averages = []
-    for made in outcomes.of_arm(arm.name).values():
+    averages: dict[tuple[int, int], float] = {}
+    for block, made in outcomes.of_arm(arm.name).items():
         size = made.num_classes
         hits = np.bincount(made.labels[made.correct], minlength=size)
         there = np.bincount(made.labels, minlength=size)
         named = np.bincount(made.guesses, minlength=size)
         held_out = np.flatnonzero(there)
         scores = 200.0 * hits[held_out] / (there + named)[held_out]
-        averages.append(float(scores.mean()))
+        averages[block] = float(scores.mean())
         for index, score in zip(held_out.tolist(), scores.tolist(), strict=True):
             values[index].append(score)
     if not averages:
         return None
     by_class = {index: statistics.fmean(found) for index, found in sorted(values.items())}
-    return ClassScores(by_class=by_class, average=mean_interval(averages))
+    return ClassScores(
+        by_class=by_class, average=crossed_interval(averages, num_contrasts=num_declared)
+    )
 
 
 def _probabilities(made: Predictions) -> NDArray[np.float64]:

@@ -11,11 +11,12 @@ from orchestrator.errors import ConfigError, unknown
 from orchestrator.metrics import METRICS
 from orchestrator.records import ArmRecord, PlanRecord
 from orchestrator.report.digits import NONE, align, decimals, number, quantity
+from orchestrator.report.notes import interval_over
 from orchestrator.report.outcomes import Outcomes, class_name
 from orchestrator.report.rows import ArmSummary
 from orchestrator.report.shape_cells import class_scores, ensemble_map, runs
 from orchestrator.report.shape_notes import Study, comparable, content_of, ensemble_note
-from orchestrator.report.tables import Column, Table, replicates_of, spread
+from orchestrator.report.tables import Column, Table, spread
 from orchestrator.stats import CONFIDENCE
 
 MOST_CLASS_COLUMNS = 12
@@ -84,9 +85,8 @@ def _metrics(printed: PrintedTable, studies: Sequence[Study]) -> Table:
     columns = [Column(key=c.key, title=c.title, unit=c.unit) for c in printed.columns]
     own = {c.key: _column(c.key, study) for c in printed.columns}
     notes = []
-    over = replicates_of(summary)
     if any("±" in text for texts in own.values() for text in texts):
-        notes.append(f"± is the half width of the {100 * CONFIDENCE:g} % t interval over n {over}.")
+        notes.append(f"± is the half width of the {100 * CONFIDENCE:g} % {interval_over(summary)}.")
     if "ensemble/map" in own:
         notes.append(ensemble_note(study))
     missing = [c.title for c in columns if all(t.strip() == NONE for t in own[c.key])]
@@ -131,7 +131,10 @@ def _classes(printed: PrintedTable, studies: Sequence[Study]) -> Table:
     study = studies[0]
     summary = study.summary
     outcomes = Outcomes(summary, study.predictions)
-    found = {arm.name: class_scores(arm, outcomes) for arm in summary.arms}
+    found = {
+        arm.name: class_scores(arm, outcomes, num_declared=summary.plan.num_declared)
+        for arm in summary.arms
+    }
     indices = sorted({i for scores in found.values() if scores for i in scores.by_class})
     names = [class_name(summary, i) for i in indices]
     titles = {column.key: column.title for column in printed.columns}
@@ -148,7 +151,7 @@ def _classes(printed: PrintedTable, studies: Sequence[Study]) -> Table:
     }
     notes = [
         "F1 of this study, in percent, is of clips, a clip's likeliest class being its guess; the "
-        f"mean over n {replicates_of(summary)}, ± the half width of the 95 % t interval. Trials "
+        f"mean with the half width of its {100 * CONFIDENCE:g} % {interval_over(summary)}. Trials "
         "record no onsets and offsets, so that there is no event-based F1, by collars or by "
         "intersection, to stand beside the printed one."
     ]

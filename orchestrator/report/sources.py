@@ -8,7 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
+from orchestrator.data.places import MANIFEST
 from orchestrator.records import PlanRecord, TrialRecord
+from orchestrator.report.clips import Recordings
 from orchestrator.report.files import PICTURES, report_folder
 from orchestrator.report.outcomes import Loader
 from orchestrator.store import Store
@@ -25,6 +27,7 @@ class Material:
         predictions: reads a trial's predictions at the plan's epoch; None where there are none.
         pictures: folder of `orchestrator.pictures`; None where there are none.
         links: trial id -> address of its run.
+        recordings: reads clip -> the recording it was cut from; None where no pack is at hand.
     """
 
     plan: PlanRecord
@@ -33,6 +36,7 @@ class Material:
     predictions: Loader | None = None
     pictures: Path | None = None
     links: Mapping[str, str] | None = None
+    recordings: Recordings | None = None
 
 
 class Source(Protocol):
@@ -79,7 +83,19 @@ class FromStore:
             folder=folder,
             predictions=lambda trial_id: store.read_predictions(trial_id, which),
             pictures=folder / PICTURES,
+            recordings=lambda: self._recordings(plan),
         )
+
+    def _recordings(self, plan: PlanRecord) -> dict[str, str]:
+        """Return clip -> recording from the pack; empty where it does not lie in this store."""
+        root = self._store.local_path
+        folder = root / "packs" / str(plan.dataset.get("fingerprint", "")) if root else None
+        if folder is None or not (folder / MANIFEST).is_file():
+            return {}
+        from orchestrator.data.pack import Pack
+
+        pack = Pack(folder)
+        return dict(zip(pack.clip_ids, pack.source_ids, strict=True))
 
 
 class FromMlflow:

@@ -22,10 +22,7 @@ from orchestrator.report.rows import (
     Summary,
 )
 from orchestrator.report.values import value_of
-from orchestrator.stats import (
-    Verdict,
-    mean_interval,
-)
+from orchestrator.stats import Verdict, crossed_interval
 
 SECONDARY = ("val/top1", "val/top5", "val/map", "val/loss")
 
@@ -55,7 +52,14 @@ def summarise(
     counted = Compared(plan=plan, records=records, metric=chosen, mixed=mixed)
     arms = counted.with_differences(
         tuple(
-            _arm(arm, keys[arm.name], records, selection=plan.selection, metric=chosen)
+            _arm(
+                arm,
+                keys[arm.name],
+                records,
+                selection=plan.selection,
+                metric=chosen,
+                num_declared=plan.num_declared,
+            )
             for arm in plan.arms
         ),
     )
@@ -85,6 +89,7 @@ def _arm(
     *,
     selection: str,
     metric: Metric,
+    num_declared: int,
 ) -> ArmSummary:
     cells = tuple(_cell(key, records.get(key.id), selection, metric) for key in keys)
     found = [records[key.id] for key in keys if key.id in records]
@@ -97,7 +102,7 @@ def _arm(
             and (value := value_of(records[cell.id], selection, key)) is not None
         }
         if values:
-            interval = mean_interval(values.values())
+            interval = crossed_interval(values, num_contrasts=num_declared)
             measures[key] = Measure(metric=METRICS[key], values=values, interval=interval)
     return ArmSummary(record=arm, cells=cells, measures=measures, cost=_cost(found))
 

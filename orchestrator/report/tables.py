@@ -16,7 +16,7 @@ from orchestrator.report.digits import (
     p_text,
     quantity,
 )
-from orchestrator.report.notes import paired_over, tests_used
+from orchestrator.report.notes import interval_over, paired_over, tests_used
 from orchestrator.report.rows import ArmSummary, ContrastSummary, Measure, Summary
 from orchestrator.report.words import unit_of_difference
 from orchestrator.stats import ALPHA, CONFIDENCE, MeanInterval, Verdict
@@ -166,7 +166,7 @@ def _baseline(summary: Summary) -> int:
 
 
 def _count(arm: ArmSummary, measure: Measure | None) -> str:
-    n = measure.interval.n if measure else 0
+    n = len(measure.values) if measure else 0
     return str(n) if n == len(arm.cells) else f"{n}/{len(arm.cells)}"
 
 
@@ -220,7 +220,7 @@ def _notes(summary: Summary) -> list[str]:
     notes = []
     if several:
         notes.append(
-            f"± is the half width of the {100 * CONFIDENCE:g} % t interval over n {over}; "
+            f"± is the half width of the {100 * CONFIDENCE:g} % {interval_over(summary)}; "
             f"Δ is paired over {paired_over(summary) or f'the same {over}'}."
         )
     else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import fmean
+
 from orchestrator.report.digits import decimals, number, p_text
 from orchestrator.report.dose_plot import doses
 from orchestrator.report.interaction_plot import interaction_sentence
@@ -22,16 +24,20 @@ def pattern_sentence(summary: Summary) -> str:
 def trend_sentence(summary: Summary) -> str:
     """Say how the metric moves along the doses, in even steps from none to the largest.
 
-    Empty where the sweep is no series of three doses or more, where a block lacks one of them, or
-    where folds would count as blocks.
+    On several folds a block is a seed's mean over all of them, since folds share training clips.
+    Empty where the sweep is no series of three doses or more, or fewer than two blocks have all.
     """
     arms = {arm.name: arm for arm in summary.arms}
     items = doses(summary)
     values = [arms[item.arm].measures[summary.metric.key].values for item in items]
     common = set.intersection(*(set(v) for v in values)) if values else set()
-    if len(items) < 3 or len(common) < 2 or len({fold for _, fold in common}) > 1:
+    folds = {cell.fold for cell in summary.cells}
+    whole = [s for s in dict.fromkeys(s for s, _ in common) if all((s, f) in common for f in folds)]
+    if len(items) < 3 or len(whole) < 2:
         return ""
-    found = dose_trend(values)
+    found = dose_trend(
+        [{s: fmean(own[s, f] for f in folds) for s in sorted(whole)} for own in values]
+    )
     places, unit = decimals(found.half_width), unit_of_difference(summary.metric)
     low, high = number(found.low, places), number(found.high, places)
     steps = " < ".join("none" if i.dose is None else f"{i.dose:g}" for i in items)
@@ -39,5 +45,5 @@ def trend_sentence(summary: Summary) -> str:
         f"Trend over {summary.plan.dose} ({steps}): {number(found.mean, places, signed=True)} "
         f"{unit} of {summary.metric.title} a step (95 % t interval {low} to {high}, "
         f"{found.test_method.partition(',')[0]}, p {p_text(found.p_value)} uncorrected, "
-        f"n {found.n})."
+        f"n {found.n}{' seed means' if len(folds) > 1 else ''})."
     )

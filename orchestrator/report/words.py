@@ -85,14 +85,15 @@ def equivalence_sentence(found: Equivalence, *, metric: Metric) -> str:
     """Say what the differences show against a margin that was declared beforehand."""
     unit = f" {unit_of_difference(metric)}".rstrip()
     within = f"{found.margin:g}{unit}"
+    test = "corrected resampled t" if "corrected" in found.test_method else "sign-flip"
     if found.equivalent:
         return (
-            f"Equivalent within {within} (two one-sided sign-flip tests, p "
+            f"Equivalent within {within} (two one-sided {test} tests, p "
             f"{p_text(found.p_equivalent)} uncorrected)."
         )
     said = "It is" if found.not_worse else "Not shown to be"
     return (
-        f"{said} no worse by more than {within} (one-sided sign-flip test, p "
+        f"{said} no worse by more than {within} (one-sided {test} test, p "
         f"{p_text(found.p_not_worse)} uncorrected)."
     )
 

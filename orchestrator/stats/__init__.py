@@ -28,6 +28,7 @@ from orchestrator.stats.folds import (
     crossed_difference,
     crossed_interval,
     crossed_test,
+    replicate_interval,
 )
 from orchestrator.stats.intervals import IntervalMethod, MeanInterval, mean_interval
 from orchestrator.stats.paired import PairedDifference, Verdict, paired_difference, verdict
@@ -111,6 +112,7 @@ __all__ = [
     "power_of",
     "probability_of_improvement",
     "prospect",
+    "replicate_interval",
     "replicates_of",
     "sign_flip",
     "sign_flip_p",

@@ -84,7 +84,8 @@ def _lines(
         f"False calls: ablations without any difference in which one of {arms} contrasts is "
         "called. Coverage: of the 95 % t interval, of a difference where there is none (0) and "
         "where it is one spread (1), and of an arm's own mean, whose skew does not cancel as in a "
-        f"difference. Power: with one contrast, and with {arms} after Holm."
+        "difference (other intervals for it: `mean_intervals.md`). Power: with one contrast, and "
+        f"with {arms} after Holm."
     )
     yield ""
     effects = error_rates.EFFECTS

@@ -5,6 +5,9 @@ The sign-flip test rather than t, for the reason it is used for the contrasts th
 exact at every n where the differences lie symmetrically about their centre, normal or not, and
 five pairs suffice for it (1 / 2^5 = 0.031). It asks a little more than the test of no difference:
 there, exchangeable arms give the symmetry; here an effect must shift the differences as a whole.
+
+Folds that share training clips are no replicates whose signs may be flipped: over them both tests
+are the corrected resampled t (Nadeau and Bengio 2003), as the test of no difference is.
 """
 
 from __future__ import annotations
@@ -13,9 +16,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.stats.intervals import bounds
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr
+
+from orchestrator.stats.intervals import bounds, t_quantile
 from orchestrator.stats.signflip import Alternative, sign_flip
-from orchestrator.stats.values import ALPHA, finite
+from orchestrator.stats.values import ALPHA, finite, tolerance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,15 +68,22 @@ class Equivalence:
 
 
 def equivalence(
-    differences: Iterable[float], *, margin: float, sign: int = 1, seed: int = 0
+    differences: Iterable[float],
+    *,
+    margin: float,
+    sign: int = 1,
+    seed: int = 0,
+    test_per_train: float = 0.0,
 ) -> Equivalence:
     """Test paired differences against a margin that was declared beforehand.
 
     Args:
-        differences: arm minus reference, one per independent replicate.
+        differences: arm minus reference, one per replicate.
         margin: above 0, in the unit of the differences.
         sign: +1 where larger is better, -1 where smaller is.
         seed: of the tests beyond `EXACT_UP_TO` pairs.
+        test_per_train: test clips over training clips where the replicates are folds, as in
+            `corrected_resampled_t`; 0 where they are independent.
 
     Raises:
         ValueError: the margin is not above 0, or a difference is not finite.
@@ -77,6 +91,8 @@ def equivalence(
     if not (margin > 0 and math.isfinite(margin)):
         raise ValueError(f"the margin must be above 0, not {margin}")
     data = finite(differences)
+    if test_per_train:
+        return _corrected(data, margin, sign, test_per_train)
     low, high = bounds(data, confidence=1 - 2 * ALPHA)
     not_worse = sign_flip(sign * data + margin, alternative=Alternative.GREATER, seed=seed)
     not_better = sign_flip(margin - sign * data, alternative=Alternative.GREATER, seed=seed)
@@ -92,4 +108,30 @@ def equivalence(
         test_method=f"two one-sided tests, each an {not_worse.method}"
         if not_worse.p_error == 0
         else f"two one-sided tests, each a {not_worse.method}",
+    )
+
+
+def _corrected(
+    data: NDArray[np.float64], margin: float, sign: int, test_per_train: float
+) -> Equivalence:
+    n, mean = data.size, float(data.mean())
+    low = high = None
+    p_not_worse = p_not_better = 1.0
+    error = float(data.std(ddof=1)) * math.sqrt(1 / n + test_per_train) if n > 1 else 0.0
+    # Folds that agree have no spread to hold the margin against, so nothing is ruled out.
+    if error > float(tolerance(data)):
+        half = t_quantile(n - 1, 1 - 2 * ALPHA) * error
+        low, high = mean - half, mean + half
+        p_not_worse = float(stdtr(n - 1, -(sign * mean + margin) / error))
+        p_not_better = float(stdtr(n - 1, -(margin - sign * mean) / error))
+    return Equivalence(
+        n=n,
+        margin=margin,
+        mean=mean,
+        low=low,
+        high=high,
+        p_not_worse=p_not_worse,
+        p_not_better=p_not_better,
+        p_error=0.0,
+        test_method="two one-sided tests, each a corrected resampled t test",
     )

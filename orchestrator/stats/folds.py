@@ -21,13 +21,13 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from scipy.special import stdtr
 
 from orchestrator.stats.intervals import IntervalMethod, MeanInterval, bounds, t_quantile
 from orchestrator.stats.paired import PairedDifference, difference_of
-from orchestrator.stats.replicates import replicates_of
+from orchestrator.stats.replicates import Replicates, replicates_of
 from orchestrator.stats.values import CONFIDENCE, common_blocks, finite, tolerance
 
 CORRECTED_T = "corrected resampled t test"
@@ -86,6 +86,7 @@ def corrected_resampled_t(
         test_method=CORRECTED_T,
         replicate="fold",
         reason=reason,
+        test_per_train=test_per_train,
     )
 
 
@@ -94,12 +95,10 @@ class CrossedInterval(MeanInterval):
     """A mean over blocks with its interval over replicates, and no test.
 
     Attributes:
-        values: replicate -> value.
         replicate: `seed` or `fold`: what n counts.
-        reason: as in `Replicates`.
+        reason: why blocks were not taken as they come; empty where they were.
     """
 
-    values: Mapping[Any, float]
     replicate: str
     reason: str
 
@@ -196,6 +195,16 @@ def crossed_interval(
         ValueError: as `crossed_difference`.
     """
     found = replicates_of(values, num_folds=num_folds, num_contrasts=num_contrasts)
+    return replicate_interval(found, confidence=confidence)
+
+
+def replicate_interval(found: Replicates, *, confidence: float = CONFIDENCE) -> CrossedInterval:
+    """Return the mean of replicates with its t interval, widened where they share training clips.
+
+    Args:
+        found: from `replicates_of`.
+        confidence: coverage of the interval.
+    """
     data = finite(found.values.values())
     n, mean = data.size, float(data.mean())
     low, high = bounds(data, confidence=confidence)
@@ -209,7 +218,6 @@ def crossed_interval(
         high=high,
         confidence=confidence,
         interval_method=CORRECTED_INTERVAL if found.test_per_train else IntervalMethod.T,
-        values=found.values,
         replicate=found.replicate,
         reason=found.reason,
     )

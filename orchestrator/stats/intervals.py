@@ -6,10 +6,10 @@ of two arms: between 94 and 97 % at n 5 to 10 for clipped, skewed and discrete m
 do not in an arm's own mean: there it covers 92 to 94 % of clipped and skewed metrics, and 88 % of
 five exponential values.
 
-What else was tried at n 5 to 10 (1,500 to 3,000 simulations a cell): BCa covers 78 to 92 %; the
-studentised bootstrap 93 to 97 % of those means, but 91 to 94 % of skewed differences and 88 % of
-five nearly perfect accuracies over 80 clips, which tie, and it is a quarter to a half wider at n 5;
-the wider of it and t, 95 to 98 %.
+What else was tried on those means at n 5 to 10, with its widths, is in
+`tests/benchmarks/stats/mean_intervals.md`: t on the logit, Hall's transform of t, the wider of that
+and t, the studentised bootstrap, BCa. On differences the studentised bootstrap covers 91 to 94 % of
+skewed ones, and 88 % of five nearly perfect accuracies over 80 clips, which tie.
 """
 
 from __future__ import annotations

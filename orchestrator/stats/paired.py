@@ -30,6 +30,8 @@ class PairedDifference(MeanInterval):
         test_method: how `p_value` was made.
         replicate: what counts as one of the n.
         reason: why, where blocks were not taken as they come; empty otherwise.
+        test_per_train: test clips over training clips of folds that share the latter; 0 where
+            replicates are independent.
     """
 
     p_value: float | None
@@ -39,6 +41,7 @@ class PairedDifference(MeanInterval):
     test_method: str = EXACT
     replicate: str = "block"
     reason: str = ""
+    test_per_train: float = 0.0
 
     @property
     def effect_size(self) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
-from orchestrator.stats import crossed_difference, mean_interval
+from orchestrator.stats import crossed_difference, crossed_interval
 
 
 def summarize(
@@ -24,8 +24,8 @@ def summarize(
 
     Returns:
         For each validation metric `/mean`, `/n` and, from two replicates on, `/low` and `/high`
-        (95 % t interval); for each but the reference itself `/difference`, arm minus reference
-        over the blocks that both have, with its interval, as the report has it; and what a
+        (95 % interval); for each but the reference itself `/difference`, arm minus reference over
+        the blocks that both have, with its interval; both as the report has them. And what a
         replicate cost.
     """
     ours, theirs = _finished(plan, arm, records), _finished(plan, reference, records)
@@ -39,8 +39,8 @@ def summarize(
         others = {block: m[name] for block, m in theirs.items() if _finite(m.get(name))}
         if not values:
             continue
-        found = mean_interval(values.values())
-        numbers |= {f"{name}/mean": found.mean, f"{name}/n": found.n}
+        found = crossed_interval(values, num_contrasts=plan.num_declared)
+        numbers |= {f"{name}/mean": found.mean, f"{name}/n": len(values)}
         if found.low is not None and found.high is not None:
             numbers |= {f"{name}/low": found.low, f"{name}/high": found.high}
         if arm != reference and values.keys() & others.keys():

@@ -169,3 +169,12 @@ def test_a_training_chain_is_one_graph_to_the_compiler():
     seeds = torch.arange(3)
     traced = torch.compile(built, backend="eager", fullgraph=True)
     torch.testing.assert_close(traced(clips(), seeds)[0], built(clips(), seeds)[0])
+
+
+def test_matched_noise_of_a_chain_starts_from_the_weights_of_the_adaptor():
+    adaptor = chain(seed=5, transform=("adaptor", {"strength": 0.2}))
+    noise = chain(seed=5, transform=("matched_noise", {"strength": 0.2}))
+    assert torch.equal(adaptor.transform.conv.weight, noise.transform.weight)
+    assert torch.equal(adaptor.transform.conv.bias, noise.transform.bias)
+    other = chain(seed=6, transform=("matched_noise", {"strength": 0.2}))
+    assert not torch.equal(other.transform.weight, noise.transform.weight)

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 
 import conftest
 import htsat_files
+import keyword_weights
+import psla_files
 import published_weights
 import pytest
+import slowfast_files
 import torch
+import vggsound_files
 from torch import nn
 
 from models.audio_spectrogram_transformer import ast_laptop
@@ -21,8 +25,14 @@ from models.htsat import htsat_laptop
 from models.panns import cnn6, resnet38
 from models.panns_frames import cnn14_decision_level_att
 from models.pretrained import load_pretrained
+from models.psla import psla_laptop
+from models.res15 import res15
+from models.slowfast import slowfast_laptop
+from models.talnet import talnet
+from models.vggsound_resnet import vggsound_resnet_laptop
 
 WIDTHS = (4, 8, 16, 32, 64, 128)
+TALNET = (2, 4, 8, 16, 32)
 DAT = dict(dims=(16, 32, 64, 128), depths=(2, 2, 2, 1), head_dim=16, groups=(2, 4))
 
 
@@ -60,6 +70,11 @@ def swin_content():
 def panns_content(**shapes):
     state = published_weights.formula_state(published_weights.panns_shapes(num_classes=5, **shapes))
     return {"iteration": 600000, "model": state}
+
+
+def psla_content():
+    state = psla_files.formula_state(psla_files.psla_shapes(num_heads=4, num_classes=5))
+    return {f"module.{name}": value for name, value in state.items()}
 
 
 def blocks(widths, *, kernel, convs):
@@ -105,6 +120,37 @@ FAMILIES = {
             blocks=[("conv_block1", 1, 4, 3, 2), ("conv_block_after1", 32, 64, 3, 2)],
             dim=64,
             resnet=[(4, 1), (8, 1), (16, 1), (32, 1)],
+        ),
+    ),
+    "PSLA": Family(
+        lambda: psla_laptop(1, (64, 0), 5),
+        lambda: psla_laptop(1, (64, 0), 5, width=0.75),
+        psla_content,
+    ),
+    "SlowFast": Family(
+        lambda: slowfast_laptop(1, (64, 0), 5),
+        lambda: slowfast_laptop(1, (64, 0), 5, width=8),
+        slowfast_files.slowfast_content,
+    ),
+    "VGGSound": Family(
+        lambda: vggsound_resnet_laptop(1, (129, 0), 5, pooling="netvlad"),
+        lambda: vggsound_resnet_laptop(1, (129, 0), 5, channels=(8, 16, 32, 64)),
+        lambda: vggsound_files.vggsound_content(netvlad=True, **vggsound_files.SMALL),
+    ),
+    "TALNet": Family(
+        lambda: talnet(1, (64, 0), 5, dims=TALNET, hidden_dim=32),
+        lambda: talnet(1, (64, 0), 5, dims=(4, *TALNET[1:]), hidden_dim=32),
+        lambda: {
+            "model": published_weights.formula_state(
+                keyword_weights.talnet_shapes(dims=TALNET, num_classes=5)
+            )
+        },
+    ),
+    "Res-15": Family(
+        lambda: res15(1, (40, 0), 5, dim=6, depth=7),
+        lambda: res15(1, (40, 0), 5, dim=8, depth=7),
+        lambda: published_weights.formula_state(
+            keyword_weights.res15_shapes(dim=6, depth=7, num_classes=5)
         ),
     ),
 }
@@ -180,7 +226,8 @@ def test_file_of_another_kind_is_refused(name, content, tmp_path):
 def test_good_file_with_code_in_it_is_refused_and_runs_nothing(name, place, tmp_path):
     content, trap = FAMILIES[name].content(), Trap(tmp_path / "sprung")
     if place == "inside":
-        inner = content.get("model") or content.get("state_dict") or content
+        keys = ("model", "state_dict", "model_state", "model_state_dict")
+        inner = next((content[key] for key in keys if key in content), content)
         inner[next(iter(inner))] = trap
     else:
         content["callbacks"] = trap

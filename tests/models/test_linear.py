@@ -12,7 +12,7 @@ from models import count_macs
 from models.layers import linear as subject
 from models.layers.linear import Linear, linear, linear_gelu, plain_linear, use_fast_linear
 
-SHAPES = [((3, 5, 7), 11), ((1, 64), 3), ((2, 49, 96), 384), ((0, 4), 2)]
+SHAPES = [((3, 5, 7), 11), ((1, 64), 3), ((2, 49, 96), 384), ((300, 4), 16), ((0, 4), 2)]
 
 pytestmark = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available(), reason="this PyTorch has no oneDNN"

@@ -1,7 +1,9 @@
+import pytest
 import torch
 from torch import nn
 
 from models.layers.deformable import DeformableAttention
+from models.layers.talnet import BiGru
 from models.macs import count_macs, num_params
 
 
@@ -36,3 +38,10 @@ def test_count_macs_restores_the_training_mode():
     model[1].eval()
     count_macs(model, torch.zeros(1, 2))
     assert (model.training, model[0].training, model[1].training) == (True, True, False)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_count_macs_of_a_recurrent_layer_are_those_of_its_three_gates(device):
+    with torch.device(device):
+        macs = count_macs(BiGru(12, 8), torch.zeros(3, 20, 12))
+    assert macs.layers == 3 * 20 * 2 * 3 * 8 * (12 + 8)

@@ -5,7 +5,7 @@ from scipy import stats
 from models.augment import SpecAugment, none
 from models.errors import ModelError
 from models.seeding import clip_laplace, clip_normal, clip_uniform, derive_seed, draw_clip_seeds
-from models.transforms import Adaptor, Gaussian, Identity, Laplacian
+from models.transforms import Adaptor, Gaussian, Identity, Laplacian, MatchedNoise
 
 SEEDS = torch.tensor([3, -7, 2**62, 3])
 
@@ -184,3 +184,51 @@ def test_spec_augment_wider_than_the_features_hides_at_most_all():
 def test_spec_augment_of_negative_width_is_refused():
     with pytest.raises(ModelError, match=">= 0"):
         SpecAugment(freq_mask=-1)
+
+
+@pytest.mark.parametrize("strength", [0.005, 0.2])
+@pytest.mark.parametrize("kernel_size", [1, 3, 5])
+def test_matched_noise_has_the_variance_of_the_untrained_adaptor_clip_by_clip(
+    strength, kernel_size
+):
+    torch.manual_seed(11)
+    adaptor = Adaptor(2, kernel_size=kernel_size, strength=strength)
+    torch.manual_seed(11)
+    noise = MatchedNoise(2, kernel_size=kernel_size, strength=strength)
+    # Clips of other loudness and colour, so that one variance for all would not do.
+    scales = torch.tensor([0.1, 1.0, 4.0, 0.5]).view(4, 1, 1, 1)
+    features = (scales * torch.randn(4, 2, 32, 48)).cumsum(dim=3) / 4
+    learnt = (adaptor(features) - features).double()
+    added = (noise(features, clip_seeds=SEEDS) - features).double()
+    expected = learnt.var(dim=(2, 3), correction=0)
+    torch.testing.assert_close(added.var(dim=(2, 3), correction=0), expected, rtol=1e-3, atol=0)
+    assert expected.max() > 100 * expected.min()
+    # White where the adaptor's addition follows the features, and without its constant.
+    assert (added.mean(dim=(2, 3)).abs() < 0.01 * expected.sqrt()).all()
+    flat, clips = added.flatten(1), features.double().flatten(1)
+    for pair in zip(flat, clips, strict=True):
+        assert abs(torch.corrcoef(torch.stack(pair))[0, 1]) < 0.1
+
+
+def test_matched_noise_learns_nothing_and_stays_on_at_test_unless_told_otherwise():
+    features = torch.randn(2, 1, 8, 9)
+    noise = MatchedNoise(1)
+    assert list(noise.parameters()) == []
+    assert set(noise.state_dict()) == {"weight", "bias"}
+    on = noise.eval()(features, clip_seeds=SEEDS[:2])
+    assert torch.equal(on, noise.train()(features, clip_seeds=SEEDS[:2]))
+    off = MatchedNoise(1, at_test=False).eval()
+    assert off(features, clip_seeds=SEEDS[:2]) is features
+
+
+def test_matched_noise_of_a_clip_depends_on_its_seed_and_its_features_alone():
+    noise, features = MatchedNoise(1, strength=0.2), torch.randn(4, 1, 16, 16)
+    batch = noise(features, clip_seeds=SEEDS)
+    alone = noise(features[2:3], clip_seeds=SEEDS[2:3])
+    torch.testing.assert_close(alone[0], batch[2])
+    assert noise(features.bfloat16().float(), clip_seeds=SEEDS).isfinite().all()
+
+
+def test_matched_noise_of_a_silent_clip_is_finite():
+    noise = MatchedNoise(1, kernel_size=1)
+    assert noise(torch.zeros(1, 1, 8, 8), clip_seeds=SEEDS[:1]).isfinite().all()

@@ -75,3 +75,22 @@ def test_a_wider_margin_never_weakens_the_claim(differences, margin, more):
 def test_turning_the_direction_swaps_the_two_tests(differences):
     one, other = equivalence(differences, margin=1), equivalence(differences, margin=1, sign=-1)
     assert (one.p_not_worse, one.p_not_better) == (other.p_not_better, other.p_not_worse)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_folds_are_held_against_the_margin_by_the_corrected_t(sign):
+    data = np.array([0.3, -0.1, 0.2, 0.1, 0.0])
+    found = equivalence(data, margin=1.0, sign=sign, test_per_train=1 / 4)
+    error = data.std(ddof=1) * np.sqrt(1 / 5 + 1 / 4)
+    expected = scipy_stats.t.sf((sign * data.mean() + 1.0) / error, 4)
+    assert found.p_not_worse == pytest.approx(expected)
+    low, high = scipy_stats.t.interval(0.9, 4, data.mean(), error)
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert "corrected resampled t" in found.test_method
+    # Plain sign flips over the same five folds would call it, though the folds are no replicates.
+    assert equivalence(data, margin=1.0, sign=sign).not_worse
+
+
+def test_equal_folds_rule_nothing_out():
+    found = equivalence([0.1] * 5, margin=1.0, test_per_train=1 / 4)
+    assert not found.not_worse and not found.equivalent

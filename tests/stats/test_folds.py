@@ -9,6 +9,7 @@ from scipy import stats as scipy_stats
 from orchestrator.stats import (
     corrected_resampled_t,
     crossed_difference,
+    crossed_interval,
     mean_interval,
     paired_difference,
 )
@@ -138,3 +139,37 @@ def test_order_unit_and_direction_do_not_matter(seeds, folds, seed, scale):
         assert turned.p_value is None
     else:
         assert turned.p_value == pytest.approx(found.p_value)
+
+
+@pytest.mark.parametrize(("seeds", "folds"), [(7, 1), (6, 5), (2, 5), (1, 5), (3, 2)])
+def test_interval_without_a_test_is_that_of_the_test(seeds, folds):
+    arm, reference = crossed(seeds, folds)
+    differences = {block: arm[block] - reference[block] for block in arm}
+    found, tested = crossed_interval(differences), crossed_difference(arm, reference)
+    assert (found.n, found.replicate, found.reason) == (tested.n, tested.replicate, tested.reason)
+    assert found.interval_method == tested.interval_method
+    assert (found.mean, found.low, found.high) == pytest.approx(
+        (tested.mean, tested.low, tested.high)
+    )
+
+
+def test_interval_of_fold_means_against_scipy():
+    values, _ = crossed(2, 5)
+    means = [np.mean([values[s, f] for s in range(2)]) for f in range(5)]
+    half = scipy_stats.t.ppf(0.975, 4) * np.std(means, ddof=1) * np.sqrt(1 / 5 + 1 / 4)
+    assert crossed_interval(values).half_width == pytest.approx(half)
+
+
+def test_interval_of_a_single_block_has_no_ends():
+    found = crossed_interval({(0, 1): 3.0})
+    assert (found.mean, found.low, found.high, found.n) == (3.0, None, None, 1)
+
+
+@given(st.integers(1, 9), st.integers(1, 5), st.integers(0, 99))
+def test_interval_of_moved_values_moves_with_them(seeds, folds, seed):
+    values, _ = crossed(seeds, folds, seed=seed)
+    one = crossed_interval(values)
+    other = crossed_interval({block: value + 10 for block, value in values.items()})
+    assert other.mean - one.mean == pytest.approx(10)
+    if one.half_width is not None:
+        assert other.half_width == pytest.approx(one.half_width)

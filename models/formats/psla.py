@@ -1,0 +1,93 @@
+"""The published PSLA checkpoints, and those of EfficientNet, in this project's names.
+
+PSLA (YuanGongND/psla 76aedd1): a state dict under `module.`, with the trunk as `effnet.` in the
+names of efficientnet_pytorch 0.7.1 and the heads as 1x1 convolutions. EfficientNet's files for
+ImageNet are the trunk alone. The authors put a new stem for one channel in place of the one for
+three colours, and so does this.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+UNUSED = {
+    "imagenet_stem.": "the stem is for colours; the authors too draw one for spectrograms anew",
+    "_fc.": "a head for images",
+    "effnet._fc.": "a head for images",
+}
+
+_OUTER = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
+_SQUEEZE = {"_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
+# Blocks of the first stage do not expand.
+_FIRST = _SQUEEZE | {
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn1",
+    "_project_conv": "conv_pw",
+    "_bn2": "bn2",
+}
+_OTHERS = _SQUEEZE | {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+_BLOCK = re.compile(r"_blocks\.(\d+)\.(\w+)\.(\w+)")
+_HEAD = re.compile(r"attention\.(att|cla)\.(?:(\d+)\.)?(weight|bias)")
+_STEM = "trunk.conv_stem.weight"
+
+
+def rename_psla_state(
+    state: Mapping[str, Tensor], *, num_channels: int, depths: Sequence[int]
+) -> dict[str, Tensor] | None:
+    """Give a published state this project's names and layer shapes.
+
+    Args:
+        state: what a published file holds, without `module.`.
+        num_channels: input channels of the model to be. For more than one, the stem of a PSLA file
+            is shared out equally, so that several equal channels count as one.
+        depths: blocks of the trunk's stages.
+
+    Returns:
+        name -> tensor; names that are not known stay as they are. None if this is no such state.
+    """
+    images = "_conv_stem.weight" in state and "_blocks.0._depthwise_conv.weight" in state
+    if not images and "effnet._conv_stem.weight" not in state:
+        return None
+    places = [f"{stage}.{i}" for stage, depth in enumerate(depths) for i in range(depth)]
+    renamed: dict[str, Tensor] = {}
+    for name, value in state.items():
+        if found := _HEAD.fullmatch(name):
+            layer = {"att": "attention", "cla": "classify"}[found[1]]
+            # A 1x1 convolution is a linear layer here.
+            value = value.flatten(2)[..., 0] if value.dim() == 4 else value
+            renamed[f"{layer}.{found[2] or 0}.{found[3]}"] = value
+        elif name == "attention.head_weight":
+            renamed["head_weight"] = value
+        else:
+            ours = _of_trunk(name.removeprefix("effnet."), places)
+            renamed[f"trunk.{ours}" if ours else name] = value
+    stem = renamed[_STEM]
+    if stem.shape[1] != num_channels and images:
+        renamed["imagenet_stem.weight"] = renamed.pop(_STEM)
+    elif stem.shape[1] != num_channels:
+        summed = stem.sum(dim=1, keepdim=True) / num_channels
+        renamed[_STEM] = summed.repeat(1, num_channels, 1, 1)
+    return renamed
+
+
+def _of_trunk(name: str, places: Sequence[str]) -> str:
+    """The name within the trunk, or nothing."""
+    if found := _BLOCK.fullmatch(name):
+        number, layer, kind = int(found[1]), found[2], found[3]
+        place = places[number] if number < len(places) else ""
+        layers = _FIRST if place.startswith("0.") else _OTHERS
+        if not place or layer not in layers:
+            return ""
+        return f"blocks.{place}.{layers[layer]}.{kind}"
+    layer, _, kind = name.rpartition(".")
+    return f"{_OUTER[layer]}.{kind}" if layer in _OUTER else ""

@@ -1,0 +1,57 @@
+"""The published VGGSound checkpoints in this project's names.
+
+Format (hche11/VGGSound 9bbc749, `H.pth.tar` and `I.pth.tar`): a dict with `model_state_dict`, whose
+names are torchvision's behind `audnet.`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from models.errors import CheckpointError
+
+_PREFIX = "audnet."
+_OTHERS = {
+    "fc": "head",
+    "fc_": "head",
+    "avgpool.conv": "vlad.assign",
+    "avgpool": "vlad",
+}
+_STEM = "resnet.conv1.weight"
+
+
+def rename_vggsound_state(
+    state: Mapping[str, Tensor], *, num_channels: int, netvlad: bool
+) -> dict[str, Tensor] | None:
+    """Give a published state this project's names.
+
+    Args:
+        state: the value of `model_state_dict` in a published file.
+        num_channels: input channels of the model to be. For more than one, the first weights are
+            shared out equally, so that several equal channels count as one.
+        netvlad: which pooling the model has.
+
+    Returns:
+        name -> tensor, or None if this is no such state.
+
+    Raises:
+        CheckpointError: the file is of the other pooling.
+    """
+    if f"{_PREFIX}conv1.weight" not in state or f"{_PREFIX}layer1.0.conv1.weight" not in state:
+        return None
+    found = f"{_PREFIX}avgpool.centroids" in state
+    if found != netvlad:
+        raise CheckpointError(
+            f"it is of a model with pooling={'netvlad' if found else 'average'!r}; build that one"
+        )
+    renamed: dict[str, Tensor] = {}
+    for name, value in state.items():
+        layer, _, kind = name.removeprefix(_PREFIX).rpartition(".")
+        ours = f"{_OTHERS.get(layer, f'resnet.{layer}')}.{kind}"
+        renamed[ours if name.startswith(_PREFIX) else name] = value
+    if renamed[_STEM].shape[1] != num_channels:
+        summed = renamed[_STEM].sum(dim=1, keepdim=True) / num_channels
+        renamed[_STEM] = summed.repeat(1, num_channels, 1, 1)
+    return renamed

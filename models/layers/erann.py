@@ -1,0 +1,147 @@
+"""The network of ERANN: pre-activation residual blocks, wide strides over time.
+
+B batch, C channels, F frequency (mels), T time (frames).
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.errors import ModelError
+from models.layers.linear import Linear
+from models.output import Output
+
+_DIMS = (8, 16, 32, 64, 128)
+_FREQ_STRIDES = (1, 2, 2, 2, 2)
+_SLOPE = 0.01
+_MAX_WIDE = 3
+
+
+class Erann(nn.Module):
+    """Classifies spectrograms by the mean and the maximum of a residual network's map.
+
+    In five stages the map's mels shrink by 16, its frames by 16 times 2 to the number of wide
+    strides.
+    """
+
+    head_parameters = ("head.weight", "head.bias")
+
+    def __init__(
+        self,
+        num_channels: int,
+        input_size: tuple[int, int],
+        num_classes: int,
+        *,
+        wide_strides: int,
+        widen: int,
+        depth: int,
+    ) -> None:
+        """Draw PyTorch's initial weights.
+
+        Args:
+            num_channels: channels of the spectrogram.
+            input_size: (mels, frames); the frames may be any number.
+            num_classes: size of the logits.
+            wide_strides: how many of the second to fourth stages take every fourth frame, not
+                every second (s_m in the paper), 0 to 3.
+            widen: factor of the widths 8, 16, 32, 64, 128 (W in the paper).
+            depth: blocks in each stage; the paper has 4.
+
+        Raises:
+            ModelError: sizes that make no network, or an input that it shrinks to nothing.
+        """
+        super().__init__()
+        if not 0 <= wide_strides <= _MAX_WIDE or min(widen, depth) < 1:
+            raise ModelError(
+                f"wide_strides={wide_strides}, widen={widen}, depth={depth}: wide strides are 0 to "
+                f"{_MAX_WIDE}, the others at least 1"
+            )
+        strides = (1, *(4 if i < wide_strides else 2 for i in range(_MAX_WIDE)), 2)
+        # Two rows are left, so that one clip is enough for the norms to learn from.
+        self.least = (2 * math.prod(_FREQ_STRIDES), math.prod(strides))
+        mels, frames = input_size
+        if mels < self.least[0] or 0 < frames < self.least[1]:
+            raise ModelError(
+                f"(mels, frames) = {tuple(input_size)} leaves nothing: {self.least[0]} mels and "
+                f"{self.least[1]} frames or more; change the front end's n_mels and num_frames"
+            )
+        dims = [widen * dim for dim in _DIMS]
+        before = [num_channels, *dims]
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                *(
+                    ErannBlock(
+                        dim if j else before[i],
+                        dim,
+                        freq_stride=1 if j else _FREQ_STRIDES[i],
+                        time_stride=1 if j else strides[i],
+                    )
+                    for j in range(depth)
+                )
+            )
+            for i, dim in enumerate(dims)
+        )
+        self.embed = Linear(dims[-1], dims[-1])
+        self.head = Linear(dims[-1], num_classes)
+
+    def forward(self, features: Tensor) -> Output:
+        """Classify a batch of spectrograms.
+
+        Args:
+            features: (B, num_channels, mels, frames), normalised.
+
+        Returns:
+            `Output` with clip_logits (B, num_classes).
+
+        Raises:
+            ModelError: there are too few mels or frames.
+        """
+        size = features.shape[2:]
+        if size[0] < self.least[0] or size[1] < self.least[1]:
+            raise ModelError(
+                f"the model takes {self.least[0]} mels and {self.least[1]} frames or more, not "
+                f"{tuple(size)}; pad shorter clips, or set the front end's num_frames"
+            )
+        x = features
+        for stage in self.stages:
+            x = stage(x)
+        x = x.flatten(2)
+        x = x.mean(dim=2) + x.amax(dim=2)
+        return Output(self.head(functional.leaky_relu(self.embed(x), _SLOPE)))
+
+
+class ErannBlock(nn.Module):
+    """Norm, activation and convolution, twice, around a shortcut.
+
+    A stride of four frames has kernels of 6 and 5 frames, all others of 3.
+    """
+
+    def __init__(self, in_dim: int, dim: int, *, freq_stride: int, time_stride: int) -> None:
+        """Draw the layers; the shortcut has a convolution where the shape changes."""
+        super().__init__()
+        wide = time_stride == 4
+        stride = (freq_stride, time_stride)
+        self.norm1 = nn.BatchNorm2d(in_dim)
+        self.conv1 = nn.Conv2d(
+            in_dim, dim, (3, 6 if wide else 3), stride=stride, padding=1, bias=False
+        )
+        self.norm2 = nn.BatchNorm2d(dim)
+        self.conv2 = nn.Conv2d(
+            dim, dim, (3, 5 if wide else 3), padding=(1, 2 if wide else 1), bias=False
+        )
+        self.shortcut = (
+            nn.Conv2d(in_dim, dim, 1, stride=stride, bias=False)
+            if in_dim != dim or stride != (1, 1)
+            else None
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in_dim, F, T) -> (B, dim, F / freq_stride, T / time_stride)."""
+        y = self.conv1(functional.leaky_relu(self.norm1(x), _SLOPE))
+        y = self.conv2(functional.leaky_relu(self.norm2(y), _SLOPE))
+        if self.shortcut is not None:
+            x = self.shortcut(x)[..., : y.shape[3]]
+        return x + y

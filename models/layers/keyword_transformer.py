@@ -1,0 +1,126 @@
+"""The network of the Keyword Transformer: frames as tokens, blocks normed after their branches.
+
+B batch, T time (frames), C width of a token.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.errors import ModelError
+from models.layers.linear import Linear, linear_gelu
+from models.output import Output
+
+_STD = 0.02
+
+
+class Kwt(nn.Module):
+    """Classifies spectrograms by a class token among the frames."""
+
+    head_parameters = ("head.weight", "head.bias")
+
+    def __init__(
+        self,
+        num_channels: int,
+        input_size: tuple[int, int],
+        num_classes: int,
+        *,
+        dim: int,
+        depth: int,
+        num_heads: int,
+        mlp_dim: int,
+        dropout: float,
+    ) -> None:
+        """Draw normal weights of deviation 0.02, cut at two deviations; zero biases.
+
+        Args:
+            num_channels: channels of the features.
+            input_size: (coefficients, frames); both are fixed.
+            num_classes: size of the logits.
+            dim: width of the tokens.
+            depth: number of blocks.
+            num_heads: attention heads, a divisor of `dim`.
+            mlp_dim: width inside the blocks' second branch.
+            dropout: rate at the end of both branches.
+
+        Raises:
+            ModelError: sizes that do not fit together, or a rate that is no probability.
+        """
+        super().__init__()
+        rows, frames = input_size
+        if frames < 1:
+            raise ModelError(
+                "the model has a position for every frame; set the front end's num_frames"
+            )
+        if min(dim, depth, num_heads, mlp_dim) < 1 or dim % num_heads:
+            raise ModelError(
+                f"dim={dim}, depth={depth}, num_heads={num_heads}, mlp_dim={mlp_dim}: each at "
+                "least 1, and num_heads divides dim"
+            )
+        if not 0 <= dropout < 1:
+            raise ModelError(f"dropout={dropout}: a probability in [0, 1)")
+        self.input_size = tuple(input_size)
+        self.embed = Linear(num_channels * rows, dim)
+        self.cls_token = nn.Parameter(torch.empty(1, 1, dim))
+        self.pos_embed = nn.Parameter(torch.empty(1, 1 + frames, dim))
+        self.blocks = nn.ModuleList(
+            PostNormBlock(dim, num_heads, mlp_dim, dropout=dropout) for _ in range(depth)
+        )
+        self.head = Linear(dim, num_classes)
+        for parameter in (self.cls_token, self.pos_embed):
+            nn.init.trunc_normal_(parameter, std=_STD, a=-2 * _STD, b=2 * _STD)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=_STD, a=-2 * _STD, b=2 * _STD)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(self, features: Tensor) -> Output:
+        """Classify a batch of features.
+
+        Args:
+            features: (B, num_channels, coefficients, frames).
+
+        Returns:
+            `Output` with clip_logits (B, num_classes).
+
+        Raises:
+            ModelError: the size differs from the one that the model was built for.
+        """
+        if tuple(features.shape[2:]) != self.input_size:
+            raise ModelError(
+                f"the model was built for {self.input_size} coefficients and frames, not "
+                f"{tuple(features.shape[2:])}; pad or cut by the front end's num_frames"
+            )
+        x = self.embed(features.flatten(1, 2).transpose(1, 2))
+        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1) + self.pos_embed
+        for block in self.blocks:
+            x = block(x)
+        return Output(self.head(x[:, 0]))
+
+
+class PostNormBlock(nn.Module):
+    """Attention and a multilayer perceptron, each added to its input and then normed."""
+
+    def __init__(self, dim: int, num_heads: int, mlp_dim: int, *, dropout: float) -> None:
+        """Draw the layers; queries, keys and values have no bias."""
+        super().__init__()
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.qkv = Linear(dim, 3 * dim, bias=False)
+        self.proj = Linear(dim, dim)
+        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
+        self.fc1 = Linear(dim, mlp_dim)
+        self.fc2 = Linear(mlp_dim, dim)
+        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, C) -> (B, T, C)."""
+        qkv = self.qkv(x).unflatten(2, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        attended = functional.scaled_dot_product_attention(*qkv.unbind(0))
+        branch = self.proj(attended.transpose(1, 2).flatten(2))
+        x = self.norm1(x + functional.dropout(branch, self.dropout, self.training))
+        branch = self.fc2(linear_gelu(x, self.fc1))
+        return self.norm2(x + functional.dropout(branch, self.dropout, self.training))

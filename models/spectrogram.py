@@ -1,0 +1,130 @@
+"""The log spectrogram of the VGGSound classifiers, batched on the device that trains."""
+
+from __future__ import annotations
+
+import torch
+from scipy.signal import get_window
+from torch import Tensor, nn
+
+from models.errors import ModelError
+from models.precision import full_precision
+from models.registry import register
+
+_FLOOR = 1e-7
+_LEAST_DEVIATION = 1e-9
+
+
+@register("frontend")
+class LogSpectrogram(nn.Module):
+    """Natural logarithm of the power spectral density, normalised clip by clip.
+
+    A short clip is repeated until `seconds` are full and a long one cut, samples are limited to
+    [-1, 1]. Equal to `scipy.signal.spectrogram(x, sample_rate, nperseg=n_fft, noverlap=n_fft -
+    hop_length)`: frames without padding, each minus its mean, Tukey window (a quarter of it
+    tapered), density on one side; then log(x + 1e-7), minus the clip's mean, divided by its
+    deviation.
+
+    Source: hche11/VGGSound 9bbc749 (`datasets/dataloader.py`). There a clip is repeated ten times
+    at most, which leaves clips shorter than a second shorter than others; here all become equal.
+    Silence becomes 0 throughout. Always float32, inside autocast too.
+    """
+
+    num_channels = 1
+    padding_value = 0.0
+    window: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        *,
+        sample_rate: int = 16000,
+        seconds: float = 10.0,
+        n_fft: int = 512,
+        hop_length: int = 159,
+        f_max: float = 8000.0,
+    ) -> None:
+        """Precompute the window.
+
+        Args:
+            sample_rate: rate of the clips in Hz.
+            seconds: length to which clips are repeated or cut; 0 leaves them as they are.
+            n_fft: length of a frame and of its Fourier transform in samples.
+            hop_length: samples between two frames.
+            f_max: the highest frequency that is kept, in Hz.
+
+        Raises:
+            ModelError: sizes that make no spectrogram.
+        """
+        super().__init__()
+        bins = min(int(f_max * n_fft / sample_rate), n_fft // 2) + 1 if sample_rate > 0 else 0
+        self.num_samples = round(seconds * sample_rate)
+        if n_fft < 4 or hop_length < 1 or bins < 2 or 0 < self.num_samples < n_fft or seconds < 0:
+            raise ModelError(
+                f"no spectrogram has sample_rate={sample_rate}, seconds={seconds}, n_fft={n_fft}, "
+                f"hop_length={hop_length}, f_max={f_max}: a frame takes 4 samples or more, a hop "
+                "1, f_max keeps 2 bins or more, and seconds are 0 or hold a frame"
+            )
+        self.sample_rate = sample_rate
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.num_bins = bins
+        self.num_frames = max(self.num_samples - n_fft, -1) // hop_length + 1
+        window = torch.from_numpy(get_window(("tukey", 0.25), n_fft))
+        sides = torch.full((n_fft // 2 + 1,), 2.0, dtype=torch.float64)
+        sides[0] = 1.0
+        if n_fft % 2 == 0:
+            sides[-1] = 1.0  # the Nyquist bin has no mirror image, as the constant has none
+        scale = sides / (sample_rate * window.square().sum())
+        self.register_buffer("window", window.float(), persistent=False)
+        self.register_buffer("scale", scale[:bins].float(), persistent=False)
+
+    @property
+    def output_size(self) -> tuple[int, int]:
+        """Size of the output: (bins, frames); 0 frames stand for any number."""
+        return self.num_bins, self.num_frames
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Compute the features of a batch of clips of equal length.
+
+        Args:
+            waveform: (batch, time) in [-1, 1].
+
+        Returns:
+            (batch, 1, bins, frames) float32; mean 0 and deviation 1 in every clip.
+
+        Raises:
+            ModelError: the shape is another, or the clips are shorter than one frame.
+        """
+        if waveform.dim() != 2:
+            raise ModelError(f"a waveform is (batch, time), not {tuple(waveform.shape)}")
+        least = 1 if self.num_samples else self.n_fft
+        if waveform.shape[1] < least:
+            raise ModelError(
+                f"the clips have {waveform.shape[1]} samples, too few for a frame; pad them to "
+                f"{least} or more"
+            )
+        with full_precision(waveform):
+            waveform = self._fitted(waveform.float().clamp(-1, 1))
+            if waveform.is_cpu and not torch.compiler.is_compiling():
+                # The frames of one clip stay in the cache.
+                features = torch.cat([self._features(clip) for clip in waveform.split(1)])
+            else:
+                features = self._features(waveform)
+        return features.transpose(1, 2).unsqueeze(1).contiguous()
+
+    def _fitted(self, waveform: Tensor) -> Tensor:
+        if not self.num_samples:
+            return waveform
+        times = -(-self.num_samples // waveform.shape[1])
+        return waveform.repeat(1, times)[:, : self.num_samples]
+
+    def _features(self, waveform: Tensor) -> Tensor:
+        frames = waveform.unfold(1, self.n_fft, self.hop_length)
+        frames = (frames - frames.mean(dim=2, keepdim=True)) * self.window
+        spectrum = torch.view_as_real(torch.fft.rfft(frames)[..., : self.num_bins])
+        x = (spectrum.square().sum(dim=3) * self.scale + _FLOOR).log()
+        # From one of its own values, so that a constant is exactly 0 and not rounding noise.
+        x = x - x[:, :1, :1]
+        x = x - x.mean(dim=(1, 2), keepdim=True)
+        deviation = x.square().mean(dim=(1, 2), keepdim=True).sqrt()
+        return x / (deviation + _LEAST_DEVIATION)

@@ -1,0 +1,255 @@
+"""One number per arm over the sweeps of several data sets: IQM and probability of improvement."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from statistics import fmean
+
+from orchestrator.errors import ConfigError
+from orchestrator.metrics import Metric, lookup
+from orchestrator.records import PlanRecord, TrialRecord
+from orchestrator.report.comparability import dataset_name
+from orchestrator.report.compared import mixed_in
+from orchestrator.report.digits import NONE, decimals, number
+from orchestrator.report.values import finished_values
+from orchestrator.report.words import unit_of_difference
+from orchestrator.stats import (
+    Aggregate,
+    interquartile_mean,
+    interquartile_mean_difference,
+    probability_of_improvement,
+)
+
+Study = tuple[PlanRecord, Mapping[str, TrialRecord]]
+Scores = dict[str, dict[Hashable, float]]
+"""Data set -> seed -> value."""
+
+LEAST_SEEDS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmAggregate:
+    """An arm over several data sets, in the metric's unit; the baseline is against nothing.
+
+    Attributes:
+        arm: name, the same in every sweep.
+        mean: interquartile mean over all seeds of all data sets.
+        difference: from that of the baseline, over the seeds that both have.
+        improvement: probability that a run of the arm beats one of the baseline.
+    """
+
+    arm: str
+    mean: Aggregate
+    difference: Aggregate | None
+    improvement: Aggregate | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aggregated:
+    """Several sweeps as one.
+
+    Attributes:
+        sweeps: data set -> sweep.
+        metric: the declared one of all of them.
+        baseline: likewise.
+        arms: in the order of the first sweep.
+        notes: what the numbers are, and what bounds them.
+    """
+
+    sweeps: Mapping[str, str]
+    metric: Metric
+    baseline: str
+    arms: tuple[ArmAggregate, ...]
+    notes: tuple[str, ...]
+
+
+def aggregate(studies: Sequence[Study], *, mixed: bool = False) -> Aggregated:
+    """Aggregate sweeps that ask the same of several data sets.
+
+    A seed counts once: on several folds it is its mean over all of them.
+
+    Args:
+        studies: plan and records of each sweep.
+        mixed: aggregate trials of different code all the same.
+
+    Raises:
+        ConfigError: the sweeps do not fit together; names every reason.
+    """
+    plans = [plan for plan, _ in studies]
+    _check(studies, mixed=mixed)
+    first, metric = plans[0], lookup(plans[0].metric)
+    scores = {arm.name: _scores(arm.name, studies, metric) for arm in first.arms}
+    lacking = [
+        f"arm {arm!r} has {len(seeds)} complete seeds on {dataset}; an interval needs {LEAST_SEEDS}"
+        for arm, own in scores.items()
+        for dataset, seeds in own.items()
+        if len(seeds) < LEAST_SEEDS
+    ]
+    baseline = scores[first.baseline]
+    lacking = lacking or [
+        f"arm {arm!r} and the baseline have {n} seeds in common on {dataset}; an interval needs "
+        f"{LEAST_SEEDS}"
+        for arm, own in scores.items()
+        for dataset, seeds in own.items()
+        if (n := len(seeds.keys() & baseline[dataset].keys())) < LEAST_SEEDS
+    ]
+    if lacking:
+        raise ConfigError("\n".join(lacking))
+    found = []
+    for arm, own in scores.items():
+        other = arm != first.baseline
+        found.append(
+            ArmAggregate(
+                arm=arm,
+                mean=interquartile_mean(own),
+                difference=interquartile_mean_difference(own, baseline) if other else None,
+                improvement=probability_of_improvement(own, baseline, sign=metric.sign)
+                if other
+                else None,
+            )
+        )
+    return Aggregated(
+        sweeps={dataset_name(plan): plan.sweep for plan in plans},
+        metric=metric,
+        baseline=first.baseline,
+        arms=tuple(found),
+        notes=tuple(_notes(studies, found[0].mean)),
+    )
+
+
+def _check(studies: Sequence[Study], *, mixed: bool) -> None:
+    plans = [plan for plan, _ in studies]
+    first, mistakes = plans[0], []
+    if len(plans) < 2:
+        mistakes.append("an aggregate is over the sweeps of two data sets or more; name them")
+    names = [dataset_name(plan) for plan in plans]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        own = ", ".join(p.sweep for p in plans if dataset_name(p) == name)
+        mistakes.append(
+            f"{own} are of one data set, {name or 'unnamed'}: its runs would count twice; give one"
+        )
+    arms = {arm.name for arm in first.arms}
+    for plan in plans[1:]:
+        theirs = {arm.name for arm in plan.arms}
+        if theirs != arms:
+            odd = ", ".join(sorted(theirs ^ arms))
+            mistakes.append(f"{first.sweep} and {plan.sweep} differ in their arms: {odd}")
+        for what in ("baseline", "metric", "selection"):
+            one, other = getattr(first, what), getattr(plan, what)
+            if one != other:
+                mistakes.append(
+                    f"{first.sweep} and {plan.sweep} differ in their {what}: {one} and {other}"
+                )
+    metric = lookup(first.metric)
+    if metric.unit != "%":
+        mistakes.append(
+            f"{metric.key} has no scale that data sets share; declare an accuracy or mAP"
+        )
+    seen = [r for _, records in studies for r in records.values()]
+    code = "" if mixed else mixed_in([_without_data(record) for record in seen])
+    if code:
+        mistakes.append(f"the trials come from {code}; --mixed aggregates them all the same")
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+
+
+def _without_data(record: TrialRecord) -> TrialRecord:
+    """Leave out the pack, which has to differ here."""
+    return replace(record, data={})
+
+
+def _scores(arm: str, studies: Sequence[Study], metric: Metric) -> Scores:
+    found: Scores = {}
+    for plan, records in studies:
+        values = finished_values(plan, records, metric).get(arm, {})
+        folds = sorted({trial.fold for trial in plan.trials})
+        seeds = dict.fromkeys(seed for seed, _ in values)
+        found[dataset_name(plan)] = {
+            seed: fmean(values[seed, fold] for fold in folds)
+            for seed in seeds
+            if all((seed, fold) in values for fold in folds)
+        }
+    return found
+
+
+def _notes(studies: Sequence[Study], mean: Aggregate) -> list[str]:
+    notes = [
+        "IQM: mean of the middle half of all runs of all data sets. P(better): how likely a run of "
+        "the arm beats one of the baseline, a tie counting half, averaged over data sets; 50 % is "
+        "no difference (Agarwal et al. 2021).",
+        f"95 % intervals: {mean.method} over seeds within each data set, an arm and the baseline "
+        "drawn by the same seeds. They speak of other seeds on these data sets, not of other data "
+        "sets, are not corrected for being several, and no test was declared.",
+    ]
+    folds = {len({trial.fold for trial in plan.trials}) for plan, _ in studies}
+    if folds != {1}:
+        notes.append("On several folds a run is a seed's mean over all of them.")
+    return notes
+
+
+def aggregate_text(found: Aggregated, form: str = "text") -> str:
+    """Return the aggregate as text, Markdown, CSV or JSON.
+
+    Args:
+        found: the aggregate.
+        form: `text`, `markdown`, `csv` or `json`.
+    """
+    if form == "json":
+        return json.dumps(asdict(found), indent=1, ensure_ascii=False, default=str) + "\n"
+    if form == "csv":
+        return _csv(found)
+    metric, unit = found.metric, unit_of_difference(found.metric)
+    heads = ["arm", "n", f"IQM {metric.title} ({metric.unit})", f"Δ IQM ({unit})", "P(better) (%)"]
+    rows = [
+        [
+            own.arm,
+            str(own.mean.num_runs),
+            _cell(own.mean),
+            _cell(own.difference, signed=True),
+            _cell(own.improvement, scale=100.0),
+        ]
+        for own in found.arms
+    ]
+    over = ", ".join(f"{dataset} ({sweep})" for dataset, sweep in found.sweeps.items())
+    title = f"{len(found.sweeps)} data sets: {over}; baseline {found.baseline}."
+    if form == "markdown":
+        table = ["| " + " | ".join(row) + " |" for row in (heads, *rows)]
+        table.insert(1, "| :-- |" + " --: |" * (len(heads) - 1))
+    else:
+        widths = [max(len(row[k]) for row in (heads, *rows)) for k in range(len(heads))]
+        table = [
+            "  ".join(
+                cell.rjust(width) if k else cell.ljust(width)
+                for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in (heads, *rows)
+        ]
+    return "\n".join([title, "", *table, "", *found.notes]) + "\n"
+
+
+def _cell(found: Aggregate | None, *, scale: float = 1.0, signed: bool = False) -> str:
+    if found is None:
+        return NONE
+    places = decimals(scale * (found.high - found.low) / 2)
+    value, low, high = (
+        number(scale * v, places, signed=signed) for v in (found.value, found.low, found.high)
+    )
+    return f"{value} ({low} to {high})"
+
+
+def _csv(found: Aggregated) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    kinds = ("mean", "difference", "improvement")
+    writer.writerow(
+        ["arm", "n", *(f"{kind}{end}" for kind in kinds for end in ("", "_low", "_high"))]
+    )
+    for own in found.arms:
+        numbers = (getattr(own, kind) for kind in kinds)
+        cells = [(a.value, a.low, a.high) if a else (None,) * 3 for a in numbers]
+        writer.writerow([own.arm, own.mean.num_runs, *(v for cell in cells for v in cell)])
+    return stream.getvalue()

@@ -1,0 +1,150 @@
+"""`--aggregate`: several sweeps as one, against closed forms, and what does not fit together."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from report_examples import make_plan, make_record
+from scipy import stats as scipy_stats
+
+from orchestrator.errors import ConfigError
+from orchestrator.records import ArmRecord
+from orchestrator.report.__main__ import main
+from orchestrator.report.aggregated import aggregate, aggregate_text
+from orchestrator.store import Store
+
+ARMS = ("plain", "adaptor", "noise")
+GAINS = {"plain": 0.0, "adaptor": 0.03, "noise": 0.0}
+
+
+def study(dataset, *, level=0.5, arms=ARMS, seeds=6, folds=(1,), **overrides):
+    plan = make_plan(
+        tuple(ArmRecord(name=name) for name in arms),
+        seeds=seeds,
+        folds=folds,
+        **{
+            "sweep": f"sweep_{dataset}",
+            "dataset": {"name": dataset, "fingerprint": dataset},
+            "dose": "",
+            **overrides,
+        },
+    )
+    rng = np.random.default_rng(len(dataset))
+    records = {}
+    for key in plan.trials:
+        top1 = level + GAINS.get(key.arm, 0.0) + rng.normal(0, 0.01)
+        id_ = key.id
+        records[id_] = make_record(id_, top1=top1)
+        records[id_].data["fingerprint"] = dataset
+    return plan, records
+
+
+def values(one, arm):
+    plan, records = one
+    return [100 * records[t.id].metrics_at("last")["val/top1"] for t in plan.trials if t.arm == arm]
+
+
+def test_aggregate_is_the_trimmed_mean_and_mann_whitneys_u():
+    studies = [study("esc50"), study("speech", level=0.8)]
+    found = aggregate(studies)
+    assert [own.arm for own in found.arms] == list(ARMS)
+    baseline, adaptor, noise = found.arms
+    every = [v for one in studies for v in values(one, "adaptor")]
+    assert adaptor.mean.value == pytest.approx(scipy_stats.trim_mean(every, 0.25))
+    assert adaptor.mean.num_runs == 12 and adaptor.mean.num_datasets == 2
+    plain = [v for one in studies for v in values(one, "plain")]
+    assert adaptor.difference.value == pytest.approx(
+        scipy_stats.trim_mean(every, 0.25) - scipy_stats.trim_mean(plain, 0.25)
+    )
+    wins = [
+        scipy_stats.mannwhitneyu(values(one, "adaptor"), values(one, "plain")).statistic / 36
+        for one in studies
+    ]
+    assert adaptor.improvement.value == pytest.approx(np.mean(wins))
+    assert adaptor.difference.low > 0 and adaptor.improvement.low > 0.5
+    assert noise.difference.low < 0 < noise.difference.high
+    assert baseline.difference is None and baseline.improvement is None
+
+
+def test_folds_of_a_seed_count_as_one_run():
+    folded = study("esc50", folds=(1, 2, 3))
+    found = aggregate([folded, study("speech")])
+    assert found.arms[0].mean.num_runs == 12
+    assert any("a seed's mean over all of them" in note for note in found.notes)
+    plan, records = folded
+    lost = next(t.id for t in plan.trials if t.arm == "noise" and t.seed == 2)
+    del records[lost]
+    again = aggregate([folded, study("speech")])
+    assert again.arms[2].mean.num_runs == 11
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (study("esc50", sweep="again"), "of one data set, esc50: its runs would count twice"),
+        (study("speech", arms=("plain", "other", "noise")), "differ in their arms: adaptor, other"),
+        (study("speech", metric="val/map"), "differ in their metric: val/top1 and val/map"),
+        (study("speech", baseline="noise"), "differ in their baseline: plain and noise"),
+        (study("speech", selection="best"), "differ in their selection: last and best"),
+        (study("speech", seeds=1), "1 complete seeds on speech; an interval needs 2"),
+    ],
+)
+def test_sweeps_that_do_not_fit_together_are_refused(other, message):
+    with pytest.raises(ConfigError) as caught:
+        aggregate([study("esc50"), other])
+    assert message in str(caught.value)
+
+
+def test_metric_without_a_shared_scale_is_refused():
+    with pytest.raises(ConfigError, match="val/loss has no scale that data sets share"):
+        aggregate([study(name, metric="val/loss") for name in ("esc50", "speech")])
+
+
+def test_one_sweep_is_no_aggregate():
+    with pytest.raises(ConfigError, match="two data sets or more"):
+        aggregate([study("esc50")])
+
+
+def test_trials_of_two_versions_of_the_code_need_mixed():
+    one, other = study("esc50"), study("speech")
+    for record in other[1].values():
+        record.provenance["code"] = "newer"
+    with pytest.raises(ConfigError, match="2 versions of the code"):
+        aggregate([one, other])
+    assert aggregate([one, other], mixed=True).arms
+
+
+def test_every_form_has_the_same_numbers():
+    found = aggregate([study("esc50"), study("speech")])
+    adaptor = found.arms[1]
+    rows = list(csv.DictReader(io.StringIO(aggregate_text(found, "csv"))))
+    assert float(rows[1]["improvement_low"]) == adaptor.improvement.low
+    assert rows[0]["difference"] == ""
+    data = json.loads(aggregate_text(found, "json"))
+    assert data["arms"][1]["mean"]["value"] == adaptor.mean.value
+    for form in ("text", "markdown"):
+        said = aggregate_text(found, form)
+        assert f"{100 * adaptor.improvement.value:.0f}" in said and "not of other data" in said
+
+
+def test_command_aggregates_stored_sweeps(tmp_path, capsys):
+    store = Store.open(tmp_path)
+    for dataset in ("esc50", "speech"):
+        plan, records = study(dataset)
+        renamed = {old: f"{dataset}-{old}" for old in records}
+        trials = tuple(
+            type(t)(id=renamed[t.id], arm=t.arm, seed=t.seed, fold=t.fold) for t in plan.trials
+        )
+        store.write_plan(type(plan)(**{**vars(plan), "trials": trials}))
+        for record in records.values():
+            store.write_record(type(record)(**{**vars(record), "id": renamed[record.id]}))
+    out = io.StringIO()
+    both = ["sweep_esc50", "sweep_speech", "--store", str(tmp_path)]
+    assert main([*both, "--aggregate"], out=out) == 0
+    assert "2 data sets: esc50 (sweep_esc50), speech (sweep_speech)" in out.getvalue()
+    assert main(both, out=out) == 2
+    assert "--aggregate makes one table" in capsys.readouterr().err
+    assert main([*both, "--aggregate", "--format", "latex"], out=out) == 2
+    assert "unknown format of --aggregate 'latex'" in capsys.readouterr().err
