@@ -44,8 +44,8 @@ def count_macs(model: nn.Module, *inputs: Any) -> Macs:
     """Count the MACs of `model(*inputs)` in evaluation mode.
 
     Norms, activations, softmax and Fourier transforms are not counted, nor what PyTorch runs as one
-    operation of its own (`nn.LSTM`, `nn.Bilinear`, the fast path of `nn.TransformerEncoderLayer`). A
-    GRU is counted with the layers on a CPU and on the meta device, not on CUDA.
+    operation of its own (`nn.LSTM`, `nn.Bilinear`, the fast path of `nn.TransformerEncoderLayer`).
+    A GRU is counted with the layers on a CPU and on the meta device, not on CUDA.
     A chain's count includes the mel filters; give `chain.model` and a spectrogram to count what
     papers count.
 
