@@ -40,9 +40,10 @@ def print_list(cards: Iterable[Card], console: Console) -> None:
         console.print(table)
         console.print(f"  front end {_fronts(group)}\n")
     console.print(
-        "Counted without front end and input transform. MACs of one clip (10 s, laptop sizes 5 s): "
-        "convolutions and linear layers; all: with attention and sampling. Classes: DATAR 309, "
-        "others 527, laptop sizes 10. One model in full: python -m models NAME"
+        "Counted without front end and input transform. MACs of one clip (10 s, KWT 1 s, laptop "
+        "sizes 5 s): convolutions and linear layers; all: with attention and sampling. Classes: "
+        "DATAR 309, KWT and Res-15 12, others 527, laptop sizes 10. One model in full: "
+        "python -m models NAME"
     )
 
 
