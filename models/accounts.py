@@ -161,7 +161,7 @@ def _count(
 
 def _front_end(_: Any, claim: Claim) -> tuple[int, int]:
     """The Fourier matrix (real and imaginary part) and the mel filters, as layers."""
-    from models.logmel import LogMel
+    from models.frontends.log_mel import LogMel
 
     front = LogMel(**claim.frontend)
     bins = front.n_fft // 2 + 1

@@ -12,10 +12,10 @@ ImageNet start is distilled DeiT (facebookresearch/deit, Apache-2.0). Equal to t
 - `drop_path_rate`, which AST leaves at 0;
 - autocast is the trainer's choice; the authors switch it on inside the model.
 
-The features are those of `models.frontends.KaldiFbank` with its defaults, 16 kHz and 128 mels;
-`num_frames` is 1024 for AudioSet (10 s), 512 for ESC-50 and 128 for Speech Commands. Published
-weights expect the normalisation they were trained with, `Chain.set_normalisation(mean, std)`:
--4.2677393, 4.5689974 for AudioSet; -6.845978, 5.5654526 for Speech Commands.
+The features are those of `models.frontends.kaldi.KaldiFbank` with its defaults, 16 kHz and 128
+mels; `num_frames` is 1024 for AudioSet (10 s), 512 for ESC-50 and 128 for Speech Commands.
+Published weights expect the normalisation they were trained with, `Chain.set_normalisation(mean,
+std)`: -4.2677393, 4.5689974 for AudioSet; -6.845978, 5.5654526 for Speech Commands.
 """
 
 from __future__ import annotations

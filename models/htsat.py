@@ -3,7 +3,7 @@
 The authors' code is RetroCirce/HTS-Audio-Transformer 2e29471 (MIT), weights under the same
 licence. Equal to it in values (a test holds parity vectors), and different in:
 
-- the front end is a component of its own (`models.logmel.LogMel`), and so is masking
+- the front end is a component of its own (`models.frontends.log_mel.LogMel`), and so is masking
   (`models.augment.Stripes`): theirs masks after the batch norm, inside the model;
 - no mixup. For AudioSet theirs adds to every clip the one at the mirrored place in the batch, the
   label unchanged. Here an augmentation is a function of the clip's own seed, so that batches and

@@ -8,10 +8,10 @@ its models in values (a test holds parity vectors), and different in:
 - of their domains of attention the paper's best is here, time. No distillation from a teacher;
 - their weights are TensorFlow checkpoints, which are not read here.
 
-The input is `models.mfcc.Mfcc`: one second at 16 kHz makes 98 frames of 40 coefficients. Counts are
-with twelve classes: 607,308, 2,394,252 and 5,360,844. The table in their read-me gives other widths
-of the perceptrons (128 and 256) than the commands that trained them; its own counts belong to those
-here.
+The input is `models.frontends.mfcc.Mfcc`: one second at 16 kHz makes 98 frames of 40 coefficients.
+Counts are with twelve classes: 607,308, 2,394,252 and 5,360,844. The table in their read-me gives
+other widths of the perceptrons (128 and 256) than the commands that trained them; its own counts
+belong to those here.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ The authors' code is qiuqiangkong/audioset_tagging_cnn d2f4b8c (MIT); weights ar
 parity vectors), and different in:
 
 - the spectrogram is the input, (batch, 1, mels, frames); front end and masking are links of the
-  chain (`models.logmel.LogMel`, `models.augment.Stripes`). The published parameter counts include
-  the front end's filters (1.08 M at 32 kHz);
+  chain (`models.frontends.log_mel.LogMel`, `models.augment.Stripes`). The published parameter
+  counts include the front end's filters (1.08 M at 32 kHz);
 - no mixup. Theirs mixes pairs of a batch and their targets; here augmentation of a clip does not
   depend on its batch, and targets are not mixed;
 - any number of mels: the authors' first norm is fixed to 64;

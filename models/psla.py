@@ -12,8 +12,8 @@ vectors), and different in:
   "efficientnet_b2_imagenet")`), where the stem for one channel is drawn anew;
 - sampling, mixup, label enhancement and weight averaging belong to the recipe and not to the model.
 
-Published weights expect AST's filterbank (`models.frontends.KaldiFbank`) with 1056 frames of audio
-at 16 kHz, normalised by its deviation and not twice that: `Chain.set_normalisation(-4.6476,
+Published weights expect AST's filterbank (`models.frontends.kaldi.KaldiFbank`) with 1056 frames of
+audio at 16 kHz, normalised by its deviation and not twice that: `Chain.set_normalisation(-4.6476,
 2.28495)`. The trunk's strided convolutions are padded for an image of 260 x 260 (B0: 224), which on
 a spectrogram is another network than timm's `tf_efficientnet_b2`.
 """

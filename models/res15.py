@@ -6,8 +6,8 @@ vectors), and different in:
 - maps are (coefficients, frames), theirs the other way round;
 - the features, as all of this project, are normalised by the chain; theirs are not. Weights of
   theirs want `chain.set_normalisation(0.0, 0.5)`, which changes nothing;
-- clips of any length. The input is `models.mfcc.HonkMfcc`: one second at 16 kHz makes 101 frames
-  of 40 coefficients.
+- clips of any length. The input is `models.frontends.mfcc.HonkMfcc`: one second at 16 kHz makes 101
+  frames of 40 coefficients.
 
 The 97.0 that HTS-AT's table gives to "RES-15" are of the same network trained by a triplet loss,
 see `models.res15_triplet`. The encoders that were published with it load into `res15` too; the

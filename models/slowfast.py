@@ -11,10 +11,10 @@ in:
 - any number of mels: theirs pools 128 / 32 rows at the end, this all rows;
 - no single streams, and no time warping.
 
-Published weights expect `models.magnitude.HtkLogMel` of audio at 16 kHz (VGG-Sound, crops of 512
-frames), or at 24 kHz with win_length 240, hop_length 120 and f_max 12000 (EPIC-KITCHENS, 400
-frames).
-26.68 M parameters with 309 classes, 5.52 GMAC for one view of 512 frames.
+Published weights expect `models.frontends.htk_log_mel.HtkLogMel` of audio at 16 kHz (VGG-Sound,
+crops of 512 frames), or at 24 kHz with win_length 240, hop_length 120 and f_max 12000
+(EPIC-KITCHENS, 400 frames). 26.68 M parameters with 309 classes, 5.52 GMAC for one view of 512
+frames.
 """
 
 from __future__ import annotations

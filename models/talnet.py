@@ -11,8 +11,8 @@ holds parity vectors), and different in:
 - of their poolings over frames the one of the published model is here, linear softmax;
 - max pooling shares the gradient of equal neighbours.
 
-Published weights expect `models.talnet_features.TalnetFbank` at 16 kHz: ten seconds are 400 frames.
-A step of scores stands for four of them, 100 ms.
+Published weights expect `models.frontends.talnet.TalnetFbank` at 16 kHz: ten seconds are 400
+frames. A step of scores stands for four of them, 100 ms.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """VGGSound's classifiers: VGGSound, a large-scale audio-visual dataset, arXiv 2004.14368.
 
 The authors' code is hche11/VGGSound 9bbc749 (the repository's licence is CC-BY-4.0), which tests
-and does not train. ResNets on a log spectrogram (`models.spectrogram.LogSpectrogram`), pooled on
-average or by NetVLAD with 16 clusters. Equal to the authors' in values (a test holds parity
-vectors), and different in:
+and does not train. ResNets on a log spectrogram
+(`models.frontends.log_spectrogram.LogSpectrogram`), pooled on average or by NetVLAD with 16
+clusters. Equal to the authors' in values (a test holds parity vectors), and different in:
 
 - a spectrogram of any size, where theirs is 257 x 1004 (ten seconds at 16 kHz);
 - NetVLAD behind a ResNet50, for which the authors' class does not fit;

@@ -14,7 +14,7 @@ def beside(arm: Arm, *results: Result) -> Arm:
 
     Args:
         arm: a row of a sweep.
-        *results: of `models.published_results`, one per metric and all under the same conditions.
+        *results: of `models.published.results`, one per metric and all under the same conditions.
 
     Raises:
         ValueError: there are none, or they are from different sources or conditions.

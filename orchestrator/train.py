@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.frontends import feature_statistics
+from models.frontends.statistics import feature_statistics
 from models.pretrained import load_state
 from models.registry import create
 from models.seeding import derive_seed

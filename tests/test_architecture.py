@@ -32,7 +32,7 @@ PURE = (
     "models.claims",
     "models.zoo",
     "models.show",
-    "models.published_results",
+    "models.published.results",
     "models.weights",
     "models.weight_files",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.printed_tables import PrintedTable
+from models.published.tables import PrintedTable
 from orchestrator.report.comparability import known_dataset
 from orchestrator.report.outcomes import Loader, no_predictions
 from orchestrator.report.rows import Summary

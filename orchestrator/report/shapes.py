@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from models.printed_tables import PRINTED, PrintedTable
+from models.published.tables import PRINTED, PrintedTable
 from orchestrator.errors import ConfigError, unknown
 from orchestrator.metrics import METRICS
 from orchestrator.records import ArmRecord, PlanRecord
@@ -28,7 +28,7 @@ class Shaped:
     """A study in the shape of a paper's table.
 
     Attributes:
-        key: of `models.printed_tables.PRINTED`.
+        key: of `models.published.tables.PRINTED`.
         caption: which paper's table it follows.
         table: ready to be laid out.
     """

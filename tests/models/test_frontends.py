@@ -8,7 +8,8 @@ from torch.nn import functional
 from torchaudio.compliance import kaldi
 
 from models.errors import ModelError
-from models.frontends import KaldiFbank, feature_statistics
+from models.frontends.kaldi import KaldiFbank
+from models.frontends.statistics import feature_statistics
 
 ROOT = Path(os.environ.get("ESC10_ROOT", Path(__file__).parents[3] / "shared/data/esc10"))
 

@@ -12,7 +12,7 @@ from torchaudio import functional as audio
 from torchaudio.transforms import Spectrogram
 
 from models.errors import ModelError
-from models.magnitude import HtkLogMel
+from models.frontends.htk_log_mel import HtkLogMel
 
 VGG = dict(sample_rate=16000, win_length=320, hop_length=160, f_max=8000.0)
 EPIC = dict(sample_rate=24000, win_length=240, hop_length=120, f_max=12000.0)

@@ -5,9 +5,9 @@ import pytest
 import scipy.fft
 import torch
 
-from models.cepstra import cosine_transform
 from models.errors import ModelError
-from models.mfcc import HonkMfcc, Mfcc
+from models.frontends.cepstra import cosine_transform
+from models.frontends.mfcc import HonkMfcc, Mfcc
 
 
 def chirp(num_samples=16000, noise=0.003):

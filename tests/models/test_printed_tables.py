@@ -2,8 +2,8 @@
 
 import pytest
 
-from models.printed_tables import PRINTED
 from models.published import published_results
+from models.published.tables import PRINTED
 
 FORMS = {
     "HTS-AT (H)": "H",

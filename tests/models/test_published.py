@@ -7,7 +7,7 @@ import pytest
 
 from models import list_models
 from models.published import Conditions, Result, published_results
-from models.published_results import RESULTS
+from models.published.results import RESULTS
 from models.registry import lookup
 
 PERCENT = ("top1", "top5", "verb_top1", "noun_top1", "action_top1", "intersection_f1")

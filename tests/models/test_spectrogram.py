@@ -8,7 +8,7 @@ import torch
 from scipy import signal
 
 from models.errors import ModelError
-from models.spectrogram import LogSpectrogram
+from models.frontends.log_spectrogram import LogSpectrogram
 
 
 def noisy(num_samples, *, rate=16000):

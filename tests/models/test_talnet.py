@@ -19,10 +19,10 @@ from published_weights import formula_features, formula_state
 import models
 from models.accounts import compare
 from models.errors import ModelError
+from models.frontends.talnet import TalnetFbank
 from models.layers.talnet import BiGru, linear_softmax_logits
 from models.pretrained import load_pretrained
 from models.registry import create
-from models.talnet_features import TalnetFbank
 
 DIMS = (2, 4, 8, 16, 32)
 WEIGHTS = torch.tensor([1.0, -2.0, 3.0, -4.0, 5.0])

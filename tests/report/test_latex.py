@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from report_examples import make_plan, make_predictions, make_records
 from test_tables import golden_study, macros
 
-from models.printed_tables import PRINTED
+from models.published.tables import PRINTED
 from orchestrator.records import ArmRecord
 from orchestrator.report.files import render_shape
 from orchestrator.report.latex import ARTICLE_PT, COLUMN_PT, latex_table, to_latex

@@ -10,7 +10,7 @@ from report_examples import CLASSES, make_plan, make_predictions, make_records
 from scipy.special import softmax
 from sklearn.metrics import average_precision_score, f1_score
 
-from models.printed_tables import PRINTED
+from models.published.tables import PRINTED
 from orchestrator.errors import ConfigError
 from orchestrator.predictions import Predictions
 from orchestrator.records import ArmRecord, EpochRecord

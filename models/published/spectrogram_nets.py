@@ -1,4 +1,4 @@
-"""The numbers of PSLA, VGGSound and Auditory SlowFast; see `models.published_results`."""
+"""The numbers of PSLA, VGGSound and Auditory SlowFast; see `models.published.results`."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
-from models.logmel import slaney_mel_filters
+from models.frontends.log_mel import slaney_mel_filters
 from models.precision import full_precision
 from models.registry import register
 

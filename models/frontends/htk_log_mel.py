@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
-from models.logmel import triangles
+from models.frontends.log_mel import triangles
 from models.precision import full_precision
 from models.registry import register
 

@@ -2,7 +2,7 @@
 
 A condition is None where the paper and its code are silent, so that it can be compared field by
 field with what a trial recorded, and "not stated" is never taken for "the same". Counts that a
-paper rounds ("2M clips") are None too. The numbers are in `models.published_results`.
+paper rounds ("2M clips") are None too. The numbers are in `models.published.results`.
 
 Nothing heavy is imported here: sweeps and reports read published numbers from this module.
 """
@@ -138,7 +138,7 @@ def published_results(
         form: the paper's name of the form.
         quoted: False leaves out numbers that a paper took from another, True takes them alone.
     """
-    from models.published_results import RESULTS
+    from models.published.results import RESULTS
 
     asked = {"model": model, "metric": metric, "form": form, "quoted": quoted}
     return tuple(

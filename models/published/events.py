@@ -1,4 +1,4 @@
-"""More numbers of the papers: HTS-AT and PANNs; see `models.published_results`."""
+"""More numbers of the papers: HTS-AT and PANNs; see `models.published.results`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Published weights of the convolution nets on spectrograms, as fields of `models.weights.Weights`.
+"""Published weights of the convolution nets on spectrograms.
 
 PSLA divides by the deviation and the chain by twice that, so half of PSLA's number stands here.
 """
@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from models.weights.entry import Weights
+
 _EFFICIENTNET = "https://github.com/lukemelas/EfficientNet-PyTorch/releases/download/1.0"
 
 
-def _psla(name: str, filename: str, key: str, *, num_classes: int, num_frames: int) -> dict:
-    return dict(
+def _psla(name: str, filename: str, key: str, *, num_classes: int, num_frames: int) -> Weights:
+    return Weights(
         name=name,
         model="psla_b2",
         num_classes=num_classes,
@@ -25,9 +27,9 @@ def _psla(name: str, filename: str, key: str, *, num_classes: int, num_frames: i
     )
 
 
-def _efficientnet(size: str, sha256: str) -> dict:
+def _efficientnet(size: str, sha256: str) -> Weights:
     filename = f"efficientnet-{size}-{sha256}.pth"
-    return dict(
+    return Weights(
         name=f"efficientnet_{size}_imagenet",
         model=f"psla_{size}",
         num_classes=1000,
@@ -40,8 +42,8 @@ def _efficientnet(size: str, sha256: str) -> dict:
     )
 
 
-def _vggsound(name: str, letter: str, pooling: str) -> dict:
-    return dict(
+def _vggsound(name: str, letter: str, pooling: str) -> Weights:
+    return Weights(
         name=name,
         model="vggsound_resnet18",
         arguments={} if pooling == "average" else {"pooling": pooling},
@@ -55,8 +57,8 @@ def _vggsound(name: str, letter: str, pooling: str) -> dict:
     )
 
 
-def _slowfast(name: str, filename: str, key: str, **rest: Any) -> dict:
-    return dict(
+def _slowfast(name: str, filename: str, key: str, **rest: Any) -> Weights:
+    return Weights(
         name=name,
         model="slowfast_r50",
         filename=filename,
@@ -76,7 +78,7 @@ _EPIC_FEATURES = {
 _AUDIOSET = dict(num_classes=527, num_frames=1056)
 _FSD50K = dict(num_classes=200, num_frames=3000)
 
-SPECTROGRAM_NETS: tuple[dict[str, Any], ...] = (
+SPECTROGRAM_NETS: tuple[Weights, ...] = (
     _efficientnet("b0", "355c32eb"),
     _efficientnet("b2", "8bb594d6"),
     _psla("psla_b2_audioset", "as_mdl_0.pth", "d1z27wj30ew5qrs", **_AUDIOSET),

@@ -1,4 +1,4 @@
-"""The numbers of the keyword models; see `models.published_results`."""
+"""The numbers of the keyword models; see `models.published.results`."""
 
 from __future__ import annotations
 

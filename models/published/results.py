@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from models.published import Conditions, Result, Source
-from models.published_events import htsat, panns
-from models.published_keywords import early, erann, keywords
-from models.published_spectrogram_nets import SPECTROGRAM_NETS
+from models.published.events import htsat, panns
+from models.published.keywords import early, erann, keywords
+from models.published.spectrogram_nets import SPECTROGRAM_NETS
 
 _IMAGENET = ("imagenet_1k",)
 _BOTH = ("imagenet_1k", "audioset")

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.cepstra import Cepstra, cosine_transform, fit_length
-from models.frontends import kaldi_mel_filters
-from models.logmel import slaney_mel_filters
+from models.frontends.cepstra import Cepstra, cosine_transform, fit_length
+from models.frontends.kaldi import kaldi_mel_filters
+from models.frontends.log_mel import slaney_mel_filters
 from models.registry import register
 
 _TF_FLOOR = 1e-12

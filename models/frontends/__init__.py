@@ -1,0 +1,1 @@
+"""Front ends: from a waveform to features, batched on the device that trains."""
