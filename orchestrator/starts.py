@@ -7,7 +7,7 @@ import os
 
 from orchestrator.ablation import FromBase
 from orchestrator.config import Component, Experiment, File
-from orchestrator.families import FAMILIES, Family, is_laptop
+from orchestrator.families import PRETRAINED, Family, is_laptop
 from orchestrator.prepare import pinned
 
 
@@ -23,7 +23,7 @@ def other_sounds(experiment: Experiment) -> Experiment:
 
 def trained_first(base: Experiment) -> tuple[Experiment, ...]:
     """Return the trials that the families' arms of a laptop's sweep start from."""
-    families = FAMILIES if is_laptop(base) else ()
+    families = PRETRAINED if is_laptop(base) else ()
     return tuple(other_sounds(family.experiment(base)) for family in families)
 
 

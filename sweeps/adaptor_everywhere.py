@@ -16,13 +16,15 @@ from orchestrator import baselines, cli
 from orchestrator.ablation import Contrast, Factor, Level
 from orchestrator.config import Component
 from orchestrator.designs import full_factorial
-from orchestrator.families import FAMILIES
+from orchestrator.families import SPECTROGRAM_NETS, TRANSFORMERS_AND_PANNS
 from orchestrator.plan import Plan
 
 INPUT = Factor(
     "input",
     (Level("plain"), Level("adaptor", {"transform": Component("adaptor", strength=0.005)})),
 )
+
+FAMILIES = (*TRANSFORMERS_AND_PANNS, *SPECTROGRAM_NETS)
 
 PLAN = Plan(
     name="adaptor_everywhere",

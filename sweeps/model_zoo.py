@@ -17,7 +17,6 @@ from models.published import published_results
 from orchestrator import baselines, cli
 from orchestrator.ablation import Arm
 from orchestrator.families import FAMILIES, Family
-from orchestrator.families_keywords import KEYWORDS
 from orchestrator.literature import beside
 from orchestrator.plan import Plan
 
@@ -39,7 +38,7 @@ PLAN = Plan(
     base=baselines.datar_tiny(),
     demo=baselines.datar_laptop(),
     demo_seeds=tuple(range(9)),
-    arms=tuple(row(family) for family in (*FAMILIES, *KEYWORDS)),
+    arms=tuple(row(family) for family in FAMILIES),
 )
 
 if __name__ == "__main__":

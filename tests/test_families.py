@@ -4,11 +4,12 @@ import dataclasses
 import warnings
 
 import pytest
+import torch
 
 from orchestrator import baselines
-from orchestrator.config import Component
+from orchestrator.config import Component, complete
 from orchestrator.evaluate import build
-from orchestrator.families import AST, FAMILIES, HTSAT
+from orchestrator.families import AST, FAMILIES, HTSAT, PRETRAINED
 from orchestrator.overrides import departures, override
 from orchestrator.starts import trained_first
 
@@ -23,14 +24,16 @@ BASES = {
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_family_stands_on_any_base_and_keeps_its_recipe(family, base):
-    experiment = family.experiment(BASES[base])
+    experiment = complete(family.experiment(BASES[base]))
     departed = set(departures(BASES[base], experiment))
     assert {path.partition(".")[0] for path in departed} <= {"model", "frontend"}
     assert experiment.model.name.endswith("_laptop") == ("laptop" in base)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # an empty mel filter would warn
         if experiment.model.name.endswith("_laptop"):
-            build(experiment, num_classes=3)
+            chain = build(experiment, num_classes=3).eval()
+            clips = torch.zeros(1, 4 * chain.frontend.sample_rate)
+            assert chain(clips).clip_logits.shape == (1, 3)
 
 
 @pytest.mark.parametrize("rate", [16000, 22050, 32000, 44100, 48000])
@@ -69,5 +72,10 @@ def test_departures_name_a_swapped_part_once_with_what_it_states():
 
 def test_laptop_trains_one_start_per_family_and_the_full_size_none():
     ids = {experiment.id for experiment in trained_first(BASES["laptop"])}
-    assert len(ids) == len(FAMILIES)
+    assert len(ids) == len(PRETRAINED)
     assert trained_first(BASES["full"]) == ()
+
+
+def test_names_are_told_apart():
+    names = [family.name for family in FAMILIES]
+    assert len(set(names)) == len(names)

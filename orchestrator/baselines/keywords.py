@@ -1,4 +1,4 @@
-"""Recipes of TALNet, the keyword models and ERANN, for `orchestrator.baselines`."""
+"""Recipes of TALNet, the keyword models and ERANN."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Functions that return a complete experiment; a sweep calls one and changes two fields.
-
-Every choice that a paper leaves open is stated here, once.
-"""
+"""Recipes of DATAR and HTS-AT."""
 
 from __future__ import annotations
 
@@ -9,16 +6,6 @@ import dataclasses
 
 from orchestrator.config import Component, Experiment
 from orchestrator.families import DATAR_FBANK, HTSAT, LAPTOP_FBANK
-from orchestrator.recipes_keywords import erann_2_5 as erann_2_5
-from orchestrator.recipes_keywords import kwt_1 as kwt_1
-from orchestrator.recipes_keywords import kwt_2 as kwt_2
-from orchestrator.recipes_keywords import kwt_3 as kwt_3
-from orchestrator.recipes_keywords import res15 as res15
-from orchestrator.recipes_keywords import res15_triplet as res15_triplet
-from orchestrator.recipes_keywords import talnet as talnet
-from orchestrator.recipes_spectrogram_nets import psla as psla
-from orchestrator.recipes_spectrogram_nets import slowfast as slowfast
-from orchestrator.recipes_spectrogram_nets import vggsound_resnet as vggsound_resnet
 
 SYNTHETIC = Component("synthetic")
 

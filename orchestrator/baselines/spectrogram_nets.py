@@ -1,4 +1,4 @@
-"""Recipes of the convolution nets on spectrograms, for `orchestrator.baselines`."""
+"""Recipes of the convolution nets on spectrograms."""
 
 from __future__ import annotations
 

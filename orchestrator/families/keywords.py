@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from orchestrator.config import Component, Experiment
-from orchestrator.families import Family, ast_fbank, is_laptop, log_mel, sample_rate
+from orchestrator.families.family import Family, is_laptop, sample_rate
+from orchestrator.families.transformers import ast_fbank, log_mel
 
 
 def talnet_fbank(base: Experiment) -> Component:
@@ -102,7 +103,7 @@ RES15 = Family(
     full=Component("res15"),
     laptop=Component("res15_laptop"),
     frontend=honk_mfcc,
-    weights="res15_speech_commands_35_triplet",
+    weights="",  # the published encoders are for features that no front end here makes
 )
 ERANN = Family(
     name="ERANN",
