@@ -59,6 +59,8 @@ class Arm:
         conditions: what they were measured under, as in `models.published.Conditions`; empty
             leaves it to the plan's text. `orchestrator.literature.beside` fills in all three.
         source: where they are printed; empty leaves it to the plan.
+        void: a control that cannot differ from the baseline, such as a strength of 0. Before
+            launch it is proved to be equal, where other arms are proved to differ.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Arm:
     published: Mapping[str, float] = field(default_factory=dict)
     conditions: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
+    void: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 Each arm is built as a trial would build it, with the same seed. Compared are the settings, the
 parameters link by link, and what one seeded training step makes of the same clips. An arm whose
-step, loss and outputs are all those of the baseline is an ablation of nothing.
+step, loss and outputs are all those of the baseline is an ablation of nothing; one that is declared
+void has to be.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from models.chain import Chain
 from models.pretrained import load_pretrained
 from models.registry import create
 from models.seeding import derive_seed
+from orchestrator.ablation import Arm
 from orchestrator.config import Experiment
 from orchestrator.errors import PlanError
 from orchestrator.evaluate import build
@@ -44,6 +46,7 @@ class Proof:
         new_weights: links whose parameters differ in name, shape or initial value.
         output_change: largest difference of the logits before training.
         step_change: largest difference of the logits after one training step.
+        void: whether the arm was declared to be equal to the baseline.
         problem: why the arm proves nothing; empty if it is sound.
     """
 
@@ -53,15 +56,21 @@ class Proof:
     new_weights: tuple[str, ...]
     output_change: float
     step_change: float
+    void: bool = False
     problem: str = ""
 
     @property
     def shows(self) -> bool:
-        """Whether one step was enough to see a difference."""
-        return self.output_change > 0 or self.step_change > 0
+        """Whether one step was enough to see what the arm declares: a difference, or none."""
+        return self.void or self.output_change > 0 or self.step_change > 0
 
     def __str__(self) -> str:
         settings = ", ".join(whole_parts(self.settings))
+        if self.void:
+            return (
+                f"{self.arm}: {self.num_params:,} parameters; a control that differs in {settings} "
+                "and in nothing that one step computes"
+            )
         if self.settings and not self.shows:
             return (
                 f"{self.arm}: {self.num_params:,} parameters; differs in {settings}, which one "
@@ -120,7 +129,7 @@ def prove(plan: Plan, *, num_classes: int, num_samples: int, sample_rate: int) -
             continue
         is_baseline = reference is None
         reference = reference or built
-        proof = _compare(arm.name, built, reference, is_baseline=is_baseline)
+        proof = _compare(arm, built, reference, is_baseline=is_baseline)
         proofs.append(proof)
         if proof.problem:
             problems.append(f"arm {arm.name!r} {proof.problem}")
@@ -173,7 +182,7 @@ def _step(chain: nn.Module, experiment: Experiment, clips: Tensor, labels: Tenso
     optimizer.step()
 
 
-def _compare(name: str, built: _Built, reference: _Built, *, is_baseline: bool) -> Proof:
+def _compare(arm: Arm, built: _Built, reference: _Built, *, is_baseline: bool) -> Proof:
     settings = tuple(differences(reference.experiment, built.experiment))
     changed_links = {path.partition(".")[0] for path in settings}
     new_weights = tuple(
@@ -191,8 +200,14 @@ def _compare(name: str, built: _Built, reference: _Built, *, is_baseline: bool) 
         )
     elif not is_baseline and not settings:
         problem = "has the settings of the baseline"
+    elif arm.void and (output_change > 0 or step_change > 0):
+        problem = (
+            f"is declared void, but its logits differ by up to {output_change:.2g} before and "
+            f"{step_change:.2g} after a training step; leave void out, or change nothing"
+        )
     elif (
         not is_baseline
+        and not arm.void
         and output_change == 0
         and step_change == 0
         and not changed_links.intersection(LATER)
@@ -202,12 +217,13 @@ def _compare(name: str, built: _Built, reference: _Built, *, is_baseline: bool) 
             "those of the baseline: it ablates nothing"
         )
     return Proof(
-        arm=name,
+        arm=arm.name,
         settings=settings,
         num_params=built.num_params,
         new_weights=new_weights,
         output_change=output_change,
         step_change=step_change,
+        void=arm.void,
         problem=problem,
     )
 

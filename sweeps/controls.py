@@ -1,13 +1,14 @@
 """Can this set-up tell harm from nothing?
 
-Question   Before an ablation is believed: is an arm that cannot matter called not distinguishable,
+Question   Before an ablation is believed: are arms that cannot matter called not distinguishable,
            and one that must do harm called harmful, on these clips with these seeds?
 Command    python sweeps/controls.py --demo --data-root ESC-50
            ray submit cluster/gpu.yaml sweeps/controls.py
            The baseline and the adaptor are trained once with `datar_table4.py` in one store.
-Cost       --demo: 32 trials of about 12 s on one CPU core.
-Expected   Noise of scale 1e-6 on the input, which moves no feature by a ten-thousandth of its
-           spread: not distinguishable. Half of the training labels shuffled: hurts.
+Cost       --demo: 40 trials of about 12 s on one CPU core.
+Expected   An adaptor of strength 0: equal to the last bit. Noise of scale 1e-6 on the input, which
+           moves no feature by a ten-thousandth of its spread: not distinguishable. Half of the
+           training labels shuffled: hurts.
 Result     --demo on ESC-10, fold 1, 8 seeds: shuffled labels hurt by 18 points (13 to 24, adjusted
            p 0.023); the noise +0.5 (-0.6 to 1.6): not distinguishable. No full-size result yet.
 """
@@ -19,6 +20,7 @@ from orchestrator.plan import Plan
 
 BASELINE = "with deformable"
 HARM, NOTHING = "control: half of the labels shuffled", "control: noise of scale 1e-6"
+VOID = "control: adaptor of strength 0"
 ADAPTOR = "deformable + adaptor λ=0.005"
 
 PLAN = Plan(
@@ -30,10 +32,11 @@ PLAN = Plan(
     arms=(
         Arm(name=BASELINE),
         Arm(name=ADAPTOR, changes={"transform": Component("adaptor", strength=0.005)}),
+        Arm(name=VOID, changes={"transform": Component("adaptor", strength=0.0)}, void=True),
         Arm(name=NOTHING, changes={"transform": Component("gaussian", scale=1e-6)}),
         Arm(name=HARM, changes={"shuffled_labels": 0.5}),
     ),
-    contrasts=(Contrast(HARM, BASELINE), Contrast(NOTHING, BASELINE), Contrast(ADAPTOR, BASELINE)),
+    contrasts=tuple(Contrast(arm, BASELINE) for arm in (HARM, NOTHING, VOID, ADAPTOR)),
 )
 
 if __name__ == "__main__":

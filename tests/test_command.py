@@ -65,8 +65,8 @@ def sweep_once(tmp_path_factory):
 
 def test_demo_prints_a_table_and_writes_page_and_database(sweep_once):
     folder, output = sweep_once
-    assert "12 trials to train" in output
-    assert "Complete: all 12 planned trials finished." in output
+    assert "14 trials to train" in output
+    assert "Complete: all 14 planned trials finished." in output
     report = folder / "store" / "sweeps" / "perturbation-demo-1ep" / "report"
     for name in ("report.html", "table.md", "table.tex", "table.csv", "report.json"):
         assert (report / name).stat().st_size > 0
@@ -89,9 +89,9 @@ def test_further_seed_trains_only_its_block(sweep_once):
     copy = folder / "copy"
     shutil.copytree(folder / "store", copy / "store")
     output = run("perturbation", "--demo", "--epochs", "1", "--seeds", "3", cwd=copy)
-    assert "6 trials to train, 12 are in the store" in output
+    assert "7 trials to train, 14 are in the store" in output
     trained = re.findall(r"\] .* · seed (\d) · ", output)
-    assert trained == ["2"] * 6
+    assert trained == ["2"] * 7
 
 
 @pytest.mark.slow
@@ -117,9 +117,9 @@ def test_two_launches_at_once_train_each_trial_once_and_say_who_waits(sweep_once
         line
         for output in outputs
         for line in output.splitlines()
-        if re.match(r"\[\d+/6\]", line) and "by another run" not in line
+        if re.match(r"\[\d+/7\]", line) and "by another run" not in line
     ]
-    assert len(trained) == 6
+    assert len(trained) == 7
     waits = [line for output in outputs for line in output.splitlines() if "waits for" in line]
     assert waits and all(" · seed 2 · " in line and "another launch (" in line for line in waits)
 
@@ -173,7 +173,7 @@ def test_interrupt_leaves_no_process_and_the_next_run_finishes(number, sweep_onc
     _, alive = psutil.wait_procs(family, timeout=30)
     assert alive == []
     rest = run("perturbation", *SMALL, cwd=tmp_path)
-    assert "12 trials to train" not in rest
+    assert "14 trials to train" not in rest
     assert table(rest) == table(calm)
 
 

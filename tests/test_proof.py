@@ -9,6 +9,8 @@ from orchestrator.plan import Plan
 from orchestrator.proof import prove
 from tests import tiny
 
+ADAPTOR = {"transform": Component("adaptor", strength=0.2)}
+
 
 def proofs(*arms: Arm, base=None):
     plan = Plan(name="p", question="?", base=base or tiny.experiment(), arms=arms, seeds=(0,))
@@ -40,6 +42,16 @@ def test_prove_refuses_an_arm_that_ablates_nothing():
     assert "arm 'silent' changes transform" in str(caught.value)
     assert "it ablates nothing" in str(caught.value)
     assert "'real'" not in str(caught.value)
+
+
+def test_void_control_is_proved_equal_and_refused_where_it_is_not():
+    void = Arm(name="void", changes={"transform": Component("adaptor", strength=0.0)}, void=True)
+    _, proof = proofs(Arm(name="plain"), void)
+    assert proof.shows and proof.new_weights == ("transform",)
+    assert (proof.output_change, proof.step_change) == (0, 0)
+    assert "differs in transform and in nothing that one step computes" in str(proof)
+    with pytest.raises(PlanError, match="'alive' is declared void, but its logits differ by up to"):
+        proofs(Arm(name="plain"), dataclasses.replace(void, name="alive", changes=ADAPTOR))
 
 
 def test_prove_names_every_arm_that_cannot_be_built():
