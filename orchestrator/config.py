@@ -163,6 +163,8 @@ class Experiment:
 class Runtime:
     """Where and how trials run. Nothing here changes a number beyond float rounding.
 
+    But for one: with several workers each draws its own dropout, drop path and triplets.
+
     Attributes:
         store: directory or file-system URI (`s3://...`) of records, checkpoints and packs.
         tracking_uri: MLflow's address; empty means SQLite inside the store.

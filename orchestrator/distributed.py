@@ -9,6 +9,8 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
+from orchestrator.batch_norm import share_batch_norms
+
 
 class Group:
     """The workers of one trial. Alone unless torch.distributed is initialised.
@@ -16,12 +18,14 @@ class Group:
     Attributes:
         rank: this worker's number, from 0.
         world: the number of workers.
+        has_clips: whether this worker has a share of what is trained on right now.
     """
 
     def __init__(self) -> None:
         together = torch.distributed.is_available() and torch.distributed.is_initialized()
         self.rank = torch.distributed.get_rank() if together else 0
         self.world = torch.distributed.get_world_size() if together else 1
+        self.has_clips = True
 
     @property
     def leads(self) -> bool:
@@ -29,9 +33,10 @@ class Group:
         return self.rank == 0
 
     def wrap(self, module: nn.Module, device: torch.device) -> nn.Module:
-        """Return a module whose gradients are averaged over the workers."""
+        """Return a module whose gradients are averaged over the workers, and batch norms shared."""
         if self.world == 1:
             return module
+        share_batch_norms(module, self)
         ids = [device.index or 0] if device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(module, device_ids=ids)
 

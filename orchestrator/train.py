@@ -221,24 +221,26 @@ class Trainer:
     def _step(self, indices: np.ndarray, epoch: int) -> Tensor:
         """Take one optimizer step; return this worker's share of the mean loss."""
         self.optimizer.zero_grad(set_to_none=True)
-        share = shard(indices, self.group.rank, self.group.world)
-        weight = 1.0
-        if len(share) == 0:  # every worker must take part in every step
-            share, weight = indices[:1], 0.0
-        parts = np.array_split(share, min(self.experiment.accumulation_steps, len(share)))
+        # Parts first and then shares: what is normalised together does not depend on the workers.
+        parts = np.array_split(indices, min(self.experiment.accumulation_steps, len(indices)))
         total = torch.zeros((), device=self.device)
         for number, part in enumerate(parts):
             if number < len(parts) - 1:
                 with self.group.without_sync(self.parallel):
-                    total += self._backward(part, epoch, weight / len(indices))
+                    total += self._backward(part, epoch, 1 / len(indices))
             else:
-                total += self._backward(part, epoch, weight / len(indices))
+                total += self._backward(part, epoch, 1 / len(indices))
         if self.experiment.clip_norm > 0:
             torch.nn.utils.clip_grad_norm_(self.chain.parameters(), self.experiment.clip_norm)
         self.optimizer.step()
         return total
 
-    def _backward(self, indices: np.ndarray, epoch: int, weight: float) -> Tensor:
+    def _backward(self, part: np.ndarray, epoch: int, weight: float) -> Tensor:
+        """Add the gradients of this worker's share of a part; return its share of the loss."""
+        indices = shard(part, self.group.rank, self.group.world)
+        self.group.has_clips = len(indices) > 0
+        if not self.group.has_clips:  # every worker must take part in every step
+            indices, weight = part[:1], 0.0
         waveform = self.clips.batch(indices, self.num_samples).to(self.device, non_blocking=True)
         labels = torch.from_numpy(self.labels[indices]).long().to(self.device)
         seeds = clip_seeds(indices, seed=self.experiment.seed, epoch=epoch)

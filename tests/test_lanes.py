@@ -65,10 +65,20 @@ def run(experiment, path, runtime, progress_of=None):
     return store.read_record(trial.id), progress, store
 
 
-def test_two_workers_give_the_losses_of_one(ray_here, tmp_path):
-    experiment = tiny.experiment(
-        augmentation=Component("none"), model__drop_path_rate=0.0, batch_size=6
-    )
+SPECTROGRAM = Component("log_spectrogram", seconds=0.5, n_fft=256, hop_length=320)
+NORMED = {"frontend": SPECTROGRAM, "model": Component("vggsound_resnet_laptop")}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model__drop_path_rate": 0.0, "batch_size": 6},
+        # One clip in the last step: the second worker has none, and must not count.
+        pytest.param({**NORMED, "batch_size": 7, "accumulation_steps": 2}, id="batch norms"),
+    ],
+)
+def test_two_workers_give_the_losses_of_one(ray_here, tmp_path, changes):
+    experiment = tiny.experiment(augmentation=Component("none"), **changes)
     one, _, _ = run(experiment, tmp_path / "one", Runtime())
     two, _, store = run(experiment, tmp_path / "two", Runtime(num_workers=2))
     assert one.status is two.status is Status.FINISHED, two.error
