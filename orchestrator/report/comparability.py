@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.metrics import Metric
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialRecord
+from orchestrator.report.known_data import dataset_name, known_dataset
 
 MARKS = ("†", "‡", "§", "¶", "‖")
 
@@ -141,17 +142,6 @@ def _here(arm: ArmRecord, plan: PlanRecord, records: Mapping[str, TrialRecord]) 
         counts = {record.data.get(ours) for record in finished}
         here[theirs] = counts.pop() if len(counts) == 1 else None
     return {name: value for name, value in here.items() if value is not None}
-
-
-def dataset_name(plan: PlanRecord) -> str:
-    """Return the name of the data set as the plan stored it."""
-    return str(plan.dataset.get("name") or plan.settings.get("dataset") or "")
-
-
-def known_dataset(plan: PlanRecord) -> str:
-    """Return how papers call a plan's data set: `esc` is ESC-50 or ESC-10 by its classes."""
-    dataset = dataset_name(plan)
-    return f"esc{len(plan.dataset.get('class_names') or ())}" if dataset == "esc" else dataset
 
 
 def _plain(value: Any) -> str:

@@ -9,9 +9,11 @@ from orchestrator.literature import beside
 from orchestrator.metrics import lookup
 from orchestrator.records import ArmRecord
 from orchestrator.report.comparability import differences_of, published_footnotes
+from orchestrator.report.known_data import ESC10_CLASSES, ESC50_CLASSES
 
 (AST,) = published_results("ast_base", metric="val/top1", dataset="esc50", form="AST-P")
 TOP1 = lookup("val/top1")
+ESC = {10: ESC10_CLASSES, 50: ESC50_CLASSES}
 SAME = {
     "epochs": 25,
     "initial": "checkpoint",
@@ -33,7 +35,7 @@ def plan_of(*, classes=50, settings=SAME, selection="best", folds=5, changes=Non
         folds=range(1, folds + 1),
         selection=selection,
         settings=settings,
-        dataset={"name": "esc", "class_names": ["x"] * classes},
+        dataset={"name": "esc", "class_names": sorted(ESC[classes])},
     )
 
 
