@@ -240,6 +240,10 @@ class PlanRecord:
         """How many contrasts and effects were declared: the family that is corrected for."""
         return len(self.contrasts) + len(self.effects)
 
+    def margin_of(self, metric: str) -> float:
+        """Return the margin that holds for a metric: 0 for any but the plan's own."""
+        return self.margin if metric == self.metric else 0.0
+
     @property
     def all_trials(self) -> tuple[TrialKey, ...]:
         """The prerequisites and the trials, in the order in which they are trained."""

@@ -11,10 +11,11 @@ from statistics import fmean
 
 from orchestrator.errors import ConfigError
 from orchestrator.metrics import Metric, lookup
+from orchestrator.metrics.keys import VAL_MAP, VAL_TOP1, VAL_TOP5
 from orchestrator.records import PlanRecord, TrialRecord
-from orchestrator.report.comparability import dataset_name
 from orchestrator.report.compared import mixed_in
 from orchestrator.report.digits import NONE, decimals, number
+from orchestrator.report.known_data import known_dataset, same_data
 from orchestrator.report.values import finished_values
 from orchestrator.report.words import unit_of_difference
 from orchestrator.stats import (
@@ -29,6 +30,9 @@ Scores = dict[str, dict[Hashable, float]]
 """Data set -> seed -> value."""
 
 LEAST_SEEDS = 2
+
+ON_A_SHARED_SCALE = (VAL_TOP1, VAL_TOP5, VAL_MAP)
+"""Fractions of 1, on whatever data; a loss is in nats that depend on the number of classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +117,7 @@ def aggregate(studies: Sequence[Study], *, mixed: bool = False) -> Aggregated:
             )
         )
     return Aggregated(
-        sweeps={dataset_name(plan): plan.sweep for plan in plans},
+        sweeps=dict(zip(_labels(plans), (plan.sweep for plan in plans), strict=True)),
         metric=metric,
         baseline=first.baseline,
         arms=tuple(found),
@@ -126,12 +130,15 @@ def _check(studies: Sequence[Study], *, mixed: bool) -> None:
     first, mistakes = plans[0], []
     if len(plans) < 2:
         mistakes.append("an aggregate is over the sweeps of two data sets or more; name them")
-    names = [dataset_name(plan) for plan in plans]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        own = ", ".join(p.sweep for p in plans if dataset_name(p) == name)
-        mistakes.append(
-            f"{own} are of one data set, {name or 'unnamed'}: its runs would count twice; give one"
-        )
+    told: list[PlanRecord] = []
+    for plan in plans:
+        own = [other for other in plans if same_data(plan, other)]
+        if len(own) > 1 and plan not in told:
+            told += own
+            sweeps, name = ", ".join(p.sweep for p in own), known_dataset(plan) or "unnamed"
+            mistakes.append(
+                f"{sweeps} are of one data set, {name}: its runs would count twice; give one"
+            )
     arms = {arm.name for arm in first.arms}
     for plan in plans[1:]:
         theirs = {arm.name for arm in plan.arms}
@@ -145,9 +152,10 @@ def _check(studies: Sequence[Study], *, mixed: bool) -> None:
                     f"{first.sweep} and {plan.sweep} differ in their {what}: {one} and {other}"
                 )
     metric = lookup(first.metric)
-    if metric.unit != "%":
+    if metric.key not in ON_A_SHARED_SCALE:
         mistakes.append(
-            f"{metric.key} has no scale that data sets share; declare an accuracy or mAP"
+            f"{metric.key} has no scale that data sets share; those that have one are "
+            f"{', '.join(ON_A_SHARED_SCALE)}"
         )
     seen = [r for _, records in studies for r in records.values()]
     code = "" if mixed else mixed_in([_without_data(record) for record in seen])
@@ -162,13 +170,23 @@ def _without_data(record: TrialRecord) -> TrialRecord:
     return replace(record, data={})
 
 
+def _labels(plans: Sequence[PlanRecord]) -> list[str]:
+    """Name the data sets; those that share a name, by their sweep too."""
+    names = [known_dataset(plan) for plan in plans]
+    return [
+        name if names.count(name) == 1 else f"{name} of {plan.sweep}"
+        for name, plan in zip(names, plans, strict=True)
+    ]
+
+
 def _scores(arm: str, studies: Sequence[Study], metric: Metric) -> Scores:
     found: Scores = {}
-    for plan, records in studies:
+    labels = _labels([plan for plan, _ in studies])
+    for label, (plan, records) in zip(labels, studies, strict=True):
         values = finished_values(plan, records, metric).get(arm, {})
         folds = sorted({trial.fold for trial in plan.trials})
         seeds = dict.fromkeys(seed for seed, _ in values)
-        found[dataset_name(plan)] = {
+        found[label] = {
             seed: fmean(values[seed, fold] for fold in folds)
             for seed in seeds
             if all((seed, fold) in values for fold in folds)
@@ -203,7 +221,8 @@ def aggregate_text(found: Aggregated, form: str = "text") -> str:
     if form == "csv":
         return _csv(found)
     metric, unit = found.metric, unit_of_difference(found.metric)
-    heads = ["arm", "n", f"IQM {metric.title} ({metric.unit})", f"Δ IQM ({unit})", "P(better) (%)"]
+    level, difference = (f" ({u})" if u else "" for u in (metric.unit, unit))
+    heads = ["arm", "n", f"IQM {metric.title}{level}", f"Δ IQM{difference}", "P(better) (%)"]
     rows = [
         [
             own.arm,

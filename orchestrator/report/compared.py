@@ -221,7 +221,7 @@ class Compared:
 
     def _equivalence(self, difference: PairedDifference | None) -> str:
         """Say what the margin that was declared adds; nothing in a study until decided."""
-        margin = self.plan.margin
+        margin = self.plan.margin_of(self.metric.key)
         if not margin or self.plan.cap or difference is None or difference.n < 2:
             return ""
         found = equivalence(

@@ -91,7 +91,7 @@ def render_page(
                 title=f"difference in {metric.title} from {plan.baseline}",
                 unit=unit_of_difference(metric),
                 sign=metric.sign,
-                margin=plan.margin,
+                margin=plan.margin_of(metric.key),
             )
         ),
         dose=Markup(dose_plot(summary, colours)),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.published.tables import PrintedTable
-from orchestrator.report.comparability import known_dataset
+from orchestrator.report.known_data import known_dataset
 from orchestrator.report.outcomes import Loader, no_predictions
 from orchestrator.report.rows import Summary
 

@@ -1,6 +1,7 @@
 """`--aggregate`: several sweeps as one, against closed forms, and what does not fit together."""
 
 import csv
+import dataclasses
 import io
 import json
 
@@ -13,6 +14,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.records import ArmRecord
 from orchestrator.report.__main__ import main
 from orchestrator.report.aggregated import aggregate, aggregate_text
+from orchestrator.report.known_data import ESC10_CLASSES, ESC50_CLASSES
 from orchestrator.store import Store
 
 ARMS = ("plain", "adaptor", "noise")
@@ -100,6 +102,41 @@ def test_sweeps_that_do_not_fit_together_are_refused(other, message):
 def test_metric_without_a_shared_scale_is_refused():
     with pytest.raises(ConfigError, match="val/loss has no scale that data sets share"):
         aggregate([study(name, metric="val/loss") for name in ("esc50", "speech")])
+
+
+def esc(classes, fingerprint):
+    names = sorted(classes)
+    pack = {"name": "esc", "fingerprint": fingerprint, "class_names": names}
+    plan, records = study(fingerprint)
+    return dataclasses.replace(plan, dataset={**pack, "num_clips": 40 * len(names)}), records
+
+
+def test_esc10_and_esc50_are_two_data_sets():
+    found = aggregate([esc(ESC10_CLASSES, "a"), esc(ESC50_CLASSES, "b")])
+    assert dict(found.sweeps) == {"esc10": "sweep_a", "esc50": "sweep_b"}
+    assert found.arms[0].mean.num_runs == 12
+
+
+def test_other_pack_of_the_same_clips_is_the_same_data_set():
+    with pytest.raises(ConfigError, match="sweep_a, sweep_b are of one data set, esc50"):
+        aggregate([esc(ESC50_CLASSES, "a"), esc(ESC50_CLASSES, "b")])
+
+
+def test_data_sets_that_share_a_name_are_told_apart_by_their_sweeps():
+    mine, yours = ({f"{who} {i}" for i in range(50)} for who in ("mine", "yours"))
+    found = aggregate([esc(mine, "a"), esc(yours, "b")])
+    assert list(found.sweeps) == [f"esc layout with 50 classes of sweep_{s}" for s in "ab"]
+
+
+def test_map_is_aggregated_as_the_fraction_that_it_is():
+    studies = [study(name, metric="val/map") for name in ("esc50", "speech")]
+    for _, records in studies:
+        for record in records.values():
+            last = record.epochs[-1].metrics
+            last["val/map"] = last["val/top1"]
+    found = aggregate(studies)
+    assert found.arms[1].mean.value == pytest.approx(0.53, abs=0.02)
+    assert "IQM mAP  " in aggregate_text(found) and "()" not in aggregate_text(found)
 
 
 def test_one_sweep_is_no_aggregate():

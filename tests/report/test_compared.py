@@ -7,6 +7,7 @@ import pytest
 from report_examples import make_plan, make_record, make_records
 
 from orchestrator.records import ArmRecord
+from orchestrator.report.files import render
 from orchestrator.report.summary import summarise
 from orchestrator.report.trend import trend_sentence
 from orchestrator.stats import Verdict
@@ -69,6 +70,17 @@ def test_margin_says_equivalent_no_worse_or_neither(differences, said):
     assert said in contrast.sentence
     without = dataclasses.replace(plan, margin=0.0)
     assert said not in summarise(without, records).contrasts[0].sentence
+
+
+def test_margin_of_the_plans_metric_is_not_applied_to_another():
+    plan = make_plan(("full", "less"), dose="", margin=50.0)
+    records = make_records(plan)
+    own = summarise(plan, records)
+    other = summarise(plan, records, metric="val/loss")
+    assert "Equivalent within 50 points" in own.contrasts[0].sentence
+    assert "within" not in other.contrasts[0].sentence
+    assert "margin of ±50" in render("html", own, records)
+    assert "margin of" not in render("html", other, records)
 
 
 def test_trend_of_a_dose_series_is_one_test_over_all_doses():

@@ -16,13 +16,14 @@ from orchestrator.predictions import Predictions
 from orchestrator.records import ArmRecord, EpochRecord
 from orchestrator.report.__main__ import main
 from orchestrator.report.files import write_report
+from orchestrator.report.known_data import ESC10_CLASSES, ESC50_CLASSES
 from orchestrator.report.shape_cells import ensemble_map
 from orchestrator.report.shape_notes import Study
 from orchestrator.report.shapes import shape_of, shaped
 from orchestrator.report.summary import summarise
 from orchestrator.store import Store
 
-ESC10 = {"name": "esc", "class_names": [f"c{i}" for i in range(10)]}
+ESC10 = {"name": "esc", "class_names": sorted(ESC10_CLASSES)}
 HTSAT_1 = PRINTED["htsat-1"].source
 
 
@@ -132,7 +133,7 @@ def test_ensemble_of_other_clips_is_none():
 
 
 def test_accuracy_over_runs_is_the_mean_over_folds_with_the_deviation_over_seeds():
-    esc50 = {"name": "esc", "class_names": [f"c{i}" for i in range(50)]}
+    esc50 = {"name": "esc", "class_names": sorted(ESC50_CLASSES)}
     one = study(seeds=3, folds=(1, 2, 3, 4, 5), dataset=esc50)
     table = shaped("htsat-2", [one]).table
     values = one.summary.arms[1].measures["val/top1"].values
@@ -144,6 +145,19 @@ def test_accuracy_over_runs_is_the_mean_over_folds_with_the_deviation_over_seeds
     assert "over 3 runs (seeds), each the mean over 5 folds" in table.notes[0]
     assert "by name; other conditions were not checked" in table.notes[-1]
     assert len(table.columns) == 3
+
+
+@pytest.mark.parametrize(
+    ("names", "clips"),
+    [([f"bird {i}" for i in range(50)], 2000), (sorted(ESC50_CLASSES), 500)],
+    ids=["other classes", "fewer clips"],
+)
+def test_folder_of_fifty_classes_that_is_not_esc50_has_a_column_of_its_own(names, clips):
+    mine = {"name": "esc", "class_names": names, "num_clips": clips}
+    table = shaped("htsat-2", [study(dataset=mine)]).table
+    assert column(table, "esc50")["full"] == "—"
+    assert "±" in column(table, "esc layout with 50 classes")["full"]
+    assert any("esc layout with 50 classes here" in note for note in table.notes)
 
 
 def test_seed_without_one_of_its_folds_is_no_run():

@@ -8,6 +8,7 @@ from report_examples import make_plan, make_record, make_records
 
 from orchestrator.errors import ConfigError
 from orchestrator.records import ArmRecord, ContrastRecord, Status
+from orchestrator.report.known_data import ESC10_CLASSES, ESC50_CLASSES
 from orchestrator.report.summary import summarise
 from orchestrator.report.text import render_text
 from orchestrator.stats import Verdict
@@ -186,16 +187,18 @@ def test_mixed_devices_and_data_are_pointed_out():
         ("esc50", 0, "", "conditions of the published numbers were not stated"),
         ("esc50", 8, "AudioSet, 2 M clips", "Not comparable: other data (esc50, 8 classes, here)"),
         ("esc50", 0, "ESC-50, 5 folds", "same by name; other conditions were not checked"),
-        ("esc", 50, "5 folds of ESC-50", "same by name"),
-        ("esc", 10, "5 folds of ESC-50", "Not comparable: other data (esc, 10 classes, here)"),
-        ("esc", 50, "as described", "Not comparable"),
+        ("esc", ESC50_CLASSES, "5 folds of ESC-50", "same by name"),
+        ("esc", ESC10_CLASSES, "5 folds of ESC-50", "Not comparable: other data (esc10 here)"),
+        ("esc", 50, "ESC-50", "Not comparable: other data (esc layout with 50 classes here)"),
+        ("esc", ESC50_CLASSES, "as described", "Not comparable"),
         ("synthetic", 10, "ESC-50", "Not comparable"),
         ("vggsound", 309, "VGGSound test split", "same by name"),
     ],
 )
 def test_published_numbers_carry_a_verdict(name, classes, conditions, expected):
     arms = (ArmRecord(name="full", published={"val/top1": 95.7}), ArmRecord(name="less"))
-    dataset = {"name": name, "class_names": ["x"] * classes}
+    names = ["x"] * classes if isinstance(classes, int) else sorted(classes)
+    dataset = {"name": name, "class_names": names}
     plan = make_plan(arms, source="table 4", conditions=conditions, dataset=dataset)
     footnote = summarise(plan, make_records(plan)).footnotes.texts["†"]
     assert expected in footnote and "table 4" in footnote

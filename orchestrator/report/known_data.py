@@ -1,0 +1,72 @@
+"""Which data set a plan is on, as papers name it, and whether two plans are on the same one."""
+
+from __future__ import annotations
+
+from orchestrator.records import PlanRecord
+
+ESC10_CLASSES = frozenset(
+    "dog rooster rain sea_waves crackling_fire crying_baby sneezing clock_tick helicopter "
+    "chainsaw".split()
+)
+ESC50_CLASSES = ESC10_CLASSES | frozenset(
+    "pig cow frog cat hen insects sheep crow crickets chirping_birds water_drops wind "
+    "pouring_water toilet_flush thunderstorm clapping breathing coughing footsteps laughing "
+    "brushing_teeth snoring drinking_sipping door_wood_knock mouse_click keyboard_typing "
+    "door_wood_creaks can_opening washing_machine vacuum_cleaner clock_alarm glass_breaking siren "
+    "car_horn engine train church_bells airplane fireworks hand_saw".split()
+)
+"""The categories of Piczak, "ESC: Dataset for Environmental Sound Classification" (2015)."""
+
+ESC_CLIPS_PER_CLASS = 40
+_ESC = {"esc10": ESC10_CLASSES, "esc50": ESC50_CLASSES}
+
+
+def dataset_name(plan: PlanRecord) -> str:
+    """Return the name of the data set as the plan stored it."""
+    return str(plan.dataset.get("name") or plan.settings.get("dataset") or "")
+
+
+def known_dataset(plan: PlanRecord) -> str:
+    """Return how papers call a plan's data set.
+
+    `esc` reads any folder laid out like ESC-50, so its classes and clips say what it holds:
+    `esc50`, `esc10`, or data of the user's own, which are `esc layout with 50 classes`. Where the
+    plan recorded no classes it stays `esc`.
+    """
+    name, classes = dataset_name(plan), _classes(plan)
+    if name != "esc" or not classes:
+        return name
+    for known, theirs in _ESC.items():
+        full = num_clips(plan) in (None, ESC_CLIPS_PER_CLASS * len(theirs))
+        if full and len(classes) == len(theirs) and theirs == set(classes):
+            return known
+    return f"esc layout with {len(classes)} classes"
+
+
+def is_esc(plan: PlanRecord) -> bool:
+    """Say whether a plan is on ESC-50 or ESC-10 themselves."""
+    return dataset_name(plan) == "esc" and known_dataset(plan) in _ESC
+
+
+def num_clips(plan: PlanRecord) -> int | None:
+    """Return the clips of a plan's data set, those dropped as broken included; None if unknown."""
+    kept = plan.dataset.get("num_clips")
+    return None if kept is None else int(kept) + len(plan.dataset.get("dropped") or ())
+
+
+def same_data(one: PlanRecord, other: PlanRecord) -> bool:
+    """Say whether two plans are on one data set: the same pack, or packs of the same clips.
+
+    Packs of one data set differ in their fingerprint where they differ in the sample rate, so that
+    another fingerprint means other data only together with other classes or another number of
+    clips. What a plan did not record does not tell them apart.
+    """
+    packs = [str(plan.dataset.get("fingerprint") or "") for plan in (one, other)]
+    if packs[0] and packs[0] == packs[1]:
+        return True
+    told = ((dataset_name(p), sorted(_classes(p)), num_clips(p)) for p in (one, other))
+    return all(not a or not b or a == b for a, b in zip(*told, strict=True))
+
+
+def _classes(plan: PlanRecord) -> tuple[str, ...]:
+    return tuple(plan.dataset.get("class_names") or ())
