@@ -7,8 +7,17 @@ from collections.abc import Sequence
 from orchestrator.metrics import Metric
 from orchestrator.records import EffectRecord
 from orchestrator.report.digits import decimals, number
-from orchestrator.report.words import evidence, sentence, too_few, unit_of_difference
-from orchestrator.stats import ALPHA, PairedDifference, Verdict
+from orchestrator.report.sequence import remarks, turned
+from orchestrator.report.words import (
+    count_words,
+    evidence,
+    interval_words,
+    p_words,
+    sentence,
+    too_few,
+    unit_of_difference,
+)
+from orchestrator.stats import ALPHA, PairedDifference, Sequential, Verdict
 
 
 def effect_sentence(
@@ -22,8 +31,9 @@ def effect_sentence(
     smallest_adjusted_p: float,
     num_contrasts: int,
     num_planned: int | None = None,
+    decided: Sequential | None = None,
 ) -> str:
-    """Say in one or two sentences what an effect shows, and what it cannot be told from.
+    """Say in a few sentences what an effect shows, and what it cannot be told from.
 
     Args:
         effect: as declared.
@@ -35,6 +45,7 @@ def effect_sentence(
         smallest_adjusted_p: the least that these numbers of blocks could have given.
         num_contrasts: how many contrasts and effects were declared.
         num_planned: planned replicates; said where fewer are there.
+        decided: how a study until decided came to its verdict; None for any other.
     """
     aliased = ""
     if effect.aliases:
@@ -52,6 +63,7 @@ def effect_sentence(
             smallest_adjusted_p=smallest_adjusted_p,
             num_contrasts=num_contrasts,
             num_planned=num_planned,
+            decided=decided,
         )
         return said + aliased
     if difference is None:
@@ -65,9 +77,19 @@ def effect_sentence(
             f"{_subject(effect)}: {_more(effect, difference, metric, signed=True)}{mean_over} in "
             f"{what}; that has no spread to test it against, so nothing can be said.{aliased}"
         )
-    shown = evidence(
-        difference, decimals(difference.half_width), adjusted_p, num_contrasts, num_planned, 1
-    )
+    more = remarks(decided, difference, verdict)
+    places = decimals(difference.half_width)
+    shown = evidence(difference, places, adjusted_p, num_contrasts, num_planned, 1)
+    if decided and turned(difference, verdict, sign=metric.sign):
+        how = "help" if verdict is Verdict.BETTER else "hinder"
+        return (
+            f"{_joined(effect)} were called to {how} each other by block "
+            f"{decided.looked} ({p_words(difference, adjusted_p, num_contrasts)}), "
+            f"which stays; over all {difference.n} blocks the interaction is "
+            f"{_amount(difference.mean, difference, metric, signed=True)} of {metric.title}"
+            f"{mean_over} ({interval_words(difference, places, 1)}, "
+            f"{count_words(difference, num_planned)}).{more}{aliased}"
+        )
     if verdict in (Verdict.BETTER, Verdict.WORSE):
         how = "help" if verdict is Verdict.BETTER else "hinder"
         size = _amount(abs(difference.mean), difference, metric)
@@ -85,7 +107,7 @@ def effect_sentence(
         if difference.half_width and difference.low is not None and difference.high is not None:
             bound = max(abs(difference.low), abs(difference.high))
             said += f"; the data rule out more than {_amount(bound, difference, metric)}"
-    return f"{said}.{too_few(difference, smallest_adjusted_p, num_contrasts)}{aliased}"
+    return f"{said}.{too_few(difference, smallest_adjusted_p, num_contrasts)}{more}{aliased}"
 
 
 def _settings(effect: EffectRecord) -> list[tuple[str, str]]:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from orchestrator.metrics import Metric
 from orchestrator.report.digits import decimals, number, p_text
-from orchestrator.stats import ALPHA, Equivalence, PairedDifference, Verdict, pairs_needed
+from orchestrator.report.sequence import remarks, turned
+from orchestrator.stats import (
+    ALPHA,
+    Equivalence,
+    PairedDifference,
+    Sequential,
+    Verdict,
+    pairs_needed,
+)
 
 
 def unit_of_difference(metric: Metric) -> str:
@@ -23,8 +31,9 @@ def sentence(
     smallest_adjusted_p: float,
     num_contrasts: int = 1,
     num_planned: int | None = None,
+    decided: Sequential | None = None,
 ) -> str:
-    """Say in one or two sentences what a contrast shows.
+    """Say in a few sentences what a contrast shows.
 
     Args:
         arm: name of the arm.
@@ -37,6 +46,7 @@ def sentence(
         num_contrasts: how many were declared.
         num_planned: planned pairs, or the most of a study until decided; said where fewer are
             there.
+        decided: how a study until decided came to its verdict; None for any other.
     """
     if difference is None:
         return f"{arm} against {reference}: no block has finished in both, so nothing can be said."
@@ -48,13 +58,22 @@ def sentence(
             f"{metric.title} in the only pair; one pair has no interval and no test, so nothing "
             "can be said."
         )
+    more = remarks(decided, difference, verdict)
+    if decided and turned(difference, verdict, sign=metric.sign):
+        return (
+            f"{arm} was called {verdict} than {reference} by block {decided.looked} "
+            f"({p_words(difference, adjusted_p, num_contrasts)}), which stays; over all "
+            f"{difference.n} blocks the mean is {number(difference.mean, places, signed=True)}"
+            f"{unit} of {metric.title} ({interval_words(difference, places, 1)}, "
+            f"{count_words(difference, num_planned)}).{more}"
+        )
     if verdict in (Verdict.BETTER, Verdict.WORSE):
         flip = -1 if difference.mean < 0 else 1
         verb = "helps" if verdict is Verdict.BETTER else "hurts"
         return (
             f"{arm} {verb} by {number(abs(difference.mean), places)}{unit} of {metric.title} "
             f"against {reference} "
-            f"({evidence(difference, places, adjusted_p, num_contrasts, num_planned, flip)})."
+            f"({evidence(difference, places, adjusted_p, num_contrasts, num_planned, flip)}).{more}"
         )
     if difference.p_value is None:
         return (
@@ -65,6 +84,11 @@ def sentence(
     shown = evidence(difference, places, adjusted_p, num_contrasts, num_planned, 1)
     if not any(difference.differences.values()):
         said = f"{arm} equals {reference} in all {difference.n} pairs ({shown})"
+        if verdict is Verdict.UNDECIDED:
+            said = (
+                f"{arm} is not yet decided against {reference}: equal in all {difference.n} pairs "
+                f"so far ({shown})"
+            )
     else:
         raw = difference.p_value is not None and difference.p_value <= ALPHA
         after = " after correction" if raw else ""
@@ -78,7 +102,7 @@ def sentence(
         if difference.half_width and difference.low is not None and difference.high is not None:
             bound = max(abs(difference.low), abs(difference.high))
             said += f"; the data rule out differences larger than {number(bound, places)}{unit}"
-    return f"{said}.{too_few(difference, smallest_adjusted_p, num_contrasts)}"
+    return f"{said}.{too_few(difference, smallest_adjusted_p, num_contrasts)}{more}"
 
 
 def equivalence_sentence(found: Equivalence, *, metric: Metric) -> str:
@@ -116,16 +140,31 @@ def evidence(
         num_planned: replicates; said where fewer are there.
         flip: -1 where the sentence names a loss as a positive number.
     """
+    return (
+        f"{interval_words(difference, places, flip)}, "
+        f"{p_words(difference, adjusted_p, num_contrasts)}, {count_words(difference, num_planned)}"
+    )
+
+
+def interval_words(difference: PairedDifference, places: int, flip: int) -> str:
+    """Return the interval with its bounds in order; `flip` as in `evidence`."""
     bounds = sorted(flip * b for b in (difference.low, difference.high) if b is not None)
     low, high = (number(bound, places) for bound in bounds)
+    return f"{100 * difference.confidence:g} % {difference.interval_method} {low} to {high}"
+
+
+def p_words(difference: PairedDifference, adjusted_p: float | None, num_contrasts: int) -> str:
+    """Return p, and the adjusted one where several were declared."""
     adjusted = f", adjusted {p_text(adjusted_p)}" if num_contrasts > 1 else ""
+    return f"p {p_text(difference.p_value)}{adjusted}"
+
+
+def count_words(difference: PairedDifference, num_planned: int | None) -> str:
+    """Return n, what was planned where it is more, and what is counted where it is not blocks."""
     short = num_planned is not None and num_planned > difference.n
     planned = f" of {num_planned}" if short else ""
     what = f" {difference.replicate}s" if difference.reason else ""
-    return (
-        f"{100 * difference.confidence:g} % {difference.interval_method} {low} to {high}, "
-        f"p {p_text(difference.p_value)}{adjusted}, n {difference.n}{planned}{what}"
-    )
+    return f"n {difference.n}{planned}{what}"
 
 
 def too_few(difference: PairedDifference, smallest_adjusted_p: float, num_contrasts: int) -> str:
