@@ -74,12 +74,15 @@ def effect_sentence(
     if difference.n == 1 or difference.p_value is None:
         what = "the only block" if difference.n == 1 else f"each of {difference.n} blocks"
         return (
-            f"{_subject(effect)}: {_more(effect, difference, metric, signed=True)}{mean_over} in "
+            f"{_subject(effect)}: {_more(effect, difference, metric)}{mean_over} in "
             f"{what}; that has no spread to test it against, so nothing can be said.{aliased}"
         )
     more = remarks(decided, difference, verdict)
     places = decimals(difference.half_width)
-    shown = evidence(difference, places, adjusted_p, num_contrasts, num_planned, 1)
+    called = verdict in (Verdict.BETTER, Verdict.WORSE)
+    # Where the size is said without its sign, the interval's bounds turn with it.
+    flip = -1 if difference.mean < 0 and (called or len(effect.factors) == 2) else 1
+    shown = evidence(difference, places, adjusted_p, num_contrasts, num_planned, flip)
     if decided and turned(difference, verdict, sign=metric.sign):
         how = "help" if verdict is Verdict.BETTER else "hinder"
         return (
@@ -90,19 +93,19 @@ def effect_sentence(
             f"{mean_over} ({interval_words(difference, places, 1)}, "
             f"{count_words(difference, num_planned)}).{more}{aliased}"
         )
-    if verdict in (Verdict.BETTER, Verdict.WORSE):
+    if called:
         how = "help" if verdict is Verdict.BETTER else "hinder"
         size = _amount(abs(difference.mean), difference, metric)
-        said = (
-            f"{_joined(effect)} {how} each other by {size} of {metric.title} ({shown}): "
-            f"{_more(effect, difference, metric, signed=True)}{mean_over}"
-        )
+        said = f"{_joined(effect)} {how} each other by {size} of {metric.title} ({shown})"
+        if len(effect.factors) == 2:
+            said += f": {_more(effect, difference, metric)}"
+        said += mean_over
     else:
         raw = difference.p_value <= ALPHA and verdict is not Verdict.UNDECIDED
         state = "is not yet decided" if verdict is Verdict.UNDECIDED else "is not distinguishable"
         said = (
             f"{_subject(effect)} {state} from none{' after correction' if raw else ''}: "
-            f"{_more(effect, difference, metric, signed=True)}{mean_over} ({shown})"
+            f"{_more(effect, difference, metric)}{mean_over} ({shown})"
         )
         if difference.half_width and difference.low is not None and difference.high is not None:
             bound = max(abs(difference.low), abs(difference.high))
@@ -132,18 +135,17 @@ def _subject(effect: EffectRecord) -> str:
     return f"The interaction of {_joined(effect)}"
 
 
-def _more(
-    effect: EffectRecord, difference: PairedDifference, metric: Metric, *, signed: bool
-) -> str:
+def _more(effect: EffectRecord, difference: PairedDifference, metric: Metric) -> str:
     """Say what the weighted sum is, for two factors as the difference of differences."""
-    size = _amount(difference.mean, difference, metric, signed=signed)
     settings = _settings(effect)
     if len(settings) > 2:
-        return f"{size} of {metric.title}"
+        return f"{_amount(difference.mean, difference, metric, signed=True)} of {metric.title}"
     (without, with_), (first, second) = settings
+    size = _amount(abs(difference.mean), difference, metric)
+    # Of a change, which may itself be a fall, only higher and lower are clear.
     return (
-        f"going from {without} to {with_} changes {metric.title} by {size} more with {second} "
-        f"than with {first}"
+        f"the change of {metric.title} from {without} to {with_} is {size} "
+        f"{'lower' if difference.mean < 0 else 'higher'} with {second} than with {first}"
     )
 
 
