@@ -11,6 +11,7 @@ from orchestrator.report.sequence import remarks, turned
 from orchestrator.report.words import (
     count_words,
     evidence,
+    half_width,
     interval_words,
     p_words,
     sentence,
@@ -78,7 +79,7 @@ def effect_sentence(
             f"{what}; that has no spread to test it against, so nothing can be said.{aliased}"
         )
     more = remarks(decided, difference, verdict)
-    places = decimals(difference.half_width)
+    places = decimals(half_width(difference))
     called = verdict in (Verdict.BETTER, Verdict.WORSE)
     # Where the size is said without its sign, the interval's bounds turn with it.
     flip = -1 if difference.mean < 0 and (called or len(effect.factors) == 2) else 1
@@ -107,7 +108,7 @@ def effect_sentence(
             f"{_subject(effect)} {state} from none{' after correction' if raw else ''}: "
             f"{_more(effect, difference, metric)}{mean_over} ({shown})"
         )
-        if difference.half_width and difference.low is not None and difference.high is not None:
+        if half_width(difference) and difference.low is not None and difference.high is not None:
             bound = max(abs(difference.low), abs(difference.high))
             said += f"; the data rule out more than {_amount(bound, difference, metric)}"
     return f"{said}.{too_few(difference, smallest_adjusted_p, num_contrasts)}{more}{aliased}"
@@ -152,5 +153,5 @@ def _more(effect: EffectRecord, difference: PairedDifference, metric: Metric) ->
 def _amount(
     value: float, difference: PairedDifference, metric: Metric, *, signed: bool = False
 ) -> str:
-    places = decimals(difference.half_width)
+    places = decimals(half_width(difference))
     return f"{number(value, places, signed=signed)} {unit_of_difference(metric)}".rstrip()

@@ -8,6 +8,7 @@ from orchestrator.report.sequence import remarks, turned
 from orchestrator.stats import (
     ALPHA,
     Equivalence,
+    MeanInterval,
     PairedDifference,
     Sequential,
     Verdict,
@@ -18,6 +19,17 @@ from orchestrator.stats import (
 def unit_of_difference(metric: Metric) -> str:
     """Return the unit of a difference: percentages differ by points."""
     return "points" if metric.unit == "%" else metric.unit
+
+
+def half_width(found: MeanInterval | None) -> float | None:
+    """Return half of an interval's width; None where equal values have no spread to make one.
+
+    A few replicates that tie, as accuracies over few clips do, say nothing of how others vary.
+    """
+    if found is None or found.low is None or found.high is None or found.half_width is None:
+        return None
+    rounding = 1e-9 * max(abs(found.low), abs(found.high))
+    return found.half_width if found.half_width > rounding else None
 
 
 def sentence(
@@ -50,7 +62,7 @@ def sentence(
     """
     if difference is None:
         return f"{arm} against {reference}: no block has finished in both, so nothing can be said."
-    places = decimals(difference.half_width)
+    places = decimals(half_width(difference))
     unit = f" {unit_of_difference(metric)}".rstrip()
     if difference.n == 1:
         return (
@@ -99,7 +111,7 @@ def sentence(
             f"{arm} is {relation} {reference}{after}: "
             f"{number(difference.mean, places, signed=True)}{unit} of {metric.title} ({shown})"
         )
-        if difference.half_width and difference.low is not None and difference.high is not None:
+        if half_width(difference) and difference.low is not None and difference.high is not None:
             bound = max(abs(difference.low), abs(difference.high))
             said += f"; the data rule out differences larger than {number(bound, places)}{unit}"
     return f"{said}.{too_few(difference, smallest_adjusted_p, num_contrasts)}{more}"
@@ -148,6 +160,8 @@ def evidence(
 
 def interval_words(difference: PairedDifference, places: int, flip: int) -> str:
     """Return the interval with its bounds in order; `flip` as in `evidence`."""
+    if half_width(difference) is None:
+        return "equal differences have no spread to make an interval from"
     bounds = sorted(flip * b for b in (difference.low, difference.high) if b is not None)
     low, high = (number(bound, places) for bound in bounds)
     return f"{100 * difference.confidence:g} % {difference.interval_method} {low} to {high}"
