@@ -83,9 +83,11 @@ class Course:
             yield from self._within_budget(self.plan.trials())
             if self.reason != before:
                 return
-            if self._missing(self.plan.trials()):
+            if missing := self._missing(self.plan.trials()):
+                gaps = {(trial.fold, trial.seed) for trial in missing}
+                first = next(i for i, block in enumerate(self.plan.blocks, 1) if block in gaps)
                 self.reason = (
-                    f"block {self.plan.num_blocks} is not whole, so it cannot be judged: see the "
+                    f"block {first} is not whole, so nothing from there on can be judged: see the "
                     "failures; the same command tries again"
                 )
                 return

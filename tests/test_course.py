@@ -142,6 +142,14 @@ def test_until_decided_stops_at_a_block_that_is_not_whole(store):
     assert "block 6 is not whole" in course.reason
 
 
+def test_until_decided_names_the_first_block_that_is_not_whole(store):
+    course = Course(PLAN.until_decided(), store)
+    for stage in course.stages():
+        kept = [t for t in stage.trials if (t.seed, t.arm) not in ((1, "b"), (4, "a"))]
+        train(store, dataclasses.replace(stage, trials=tuple(kept)))
+    assert course.reason.startswith("block 2 is not whole")
+
+
 def test_report_of_a_study_on_its_way_says_undecided(store):
     stages = Course(PLAN.until_decided(), store).stages()
     stage = next(stages)

@@ -54,6 +54,7 @@ class _Judged:
     adjusted_p: float | None
     smallest_adjusted_p: float
     verdict: Verdict
+    decided: Sequential | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +131,7 @@ class Compared:
                     adjusted_p=adjusted_p,
                     smallest_adjusted_p=least,
                     verdict=said,
+                    decided=decided.get(name),
                 )
             )
         return judged
@@ -147,6 +149,7 @@ class Compared:
             smallest_adjusted_p=own.smallest_adjusted_p,
             num_contrasts=self.plan.num_declared,
             num_planned=self._num_planned([arm, reference], own.difference),
+            decided=own.decided,
         )
         refused = self._refusal([arm, reference], f"{arm.name} against {reference.name}")
         return ContrastSummary(
@@ -178,6 +181,7 @@ class Compared:
             smallest_adjusted_p=own.smallest_adjusted_p,
             num_contrasts=self.plan.num_declared,
             num_planned=self._num_planned(arms, own.difference),
+            decided=own.decided,
         )
         margin = self._equivalence(own.difference) if len(declared.factors) == 1 else ""
         refused = self._refusal(arms, f"The effect of {declared.name}")

@@ -7,8 +7,18 @@ from collections.abc import Sequence
 from orchestrator.metrics import Metric
 from orchestrator.records import EffectRecord
 from orchestrator.report.digits import decimals, number
-from orchestrator.report.words import evidence, sentence, too_few, unit_of_difference
-from orchestrator.stats import ALPHA, PairedDifference, Verdict
+from orchestrator.report.sequence import remarks, turned
+from orchestrator.report.words import (
+    count_words,
+    evidence,
+    half_width,
+    interval_words,
+    p_words,
+    sentence,
+    too_few,
+    unit_of_difference,
+)
+from orchestrator.stats import ALPHA, PairedDifference, Sequential, Verdict
 
 
 def effect_sentence(
@@ -22,8 +32,9 @@ def effect_sentence(
     smallest_adjusted_p: float,
     num_contrasts: int,
     num_planned: int | None = None,
+    decided: Sequential | None = None,
 ) -> str:
-    """Say in one or two sentences what an effect shows, and what it cannot be told from.
+    """Say in a few sentences what an effect shows, and what it cannot be told from.
 
     Args:
         effect: as declared.
@@ -35,6 +46,7 @@ def effect_sentence(
         smallest_adjusted_p: the least that these numbers of blocks could have given.
         num_contrasts: how many contrasts and effects were declared.
         num_planned: planned replicates; said where fewer are there.
+        decided: how a study until decided came to its verdict; None for any other.
     """
     aliased = ""
     if effect.aliases:
@@ -52,6 +64,7 @@ def effect_sentence(
             smallest_adjusted_p=smallest_adjusted_p,
             num_contrasts=num_contrasts,
             num_planned=num_planned,
+            decided=decided,
         )
         return said + aliased
     if difference is None:
@@ -62,30 +75,43 @@ def effect_sentence(
     if difference.n == 1 or difference.p_value is None:
         what = "the only block" if difference.n == 1 else f"each of {difference.n} blocks"
         return (
-            f"{_subject(effect)}: {_more(effect, difference, metric, signed=True)}{mean_over} in "
+            f"{_subject(effect)}: {_more(effect, difference, metric)}{mean_over} in "
             f"{what}; that has no spread to test it against, so nothing can be said.{aliased}"
         )
-    shown = evidence(
-        difference, decimals(difference.half_width), adjusted_p, num_contrasts, num_planned, 1
-    )
-    if verdict in (Verdict.BETTER, Verdict.WORSE):
+    more = remarks(decided, difference, verdict)
+    places = decimals(half_width(difference))
+    called = verdict in (Verdict.BETTER, Verdict.WORSE)
+    # Where the size is said without its sign, the interval's bounds turn with it.
+    flip = -1 if difference.mean < 0 and (called or len(effect.factors) == 2) else 1
+    shown = evidence(difference, places, adjusted_p, num_contrasts, num_planned, flip)
+    if decided and turned(difference, verdict, sign=metric.sign):
+        how = "help" if verdict is Verdict.BETTER else "hinder"
+        return (
+            f"{_joined(effect)} were called to {how} each other by block "
+            f"{decided.looked} ({p_words(difference, adjusted_p, num_contrasts)}), "
+            f"which stays; over all {difference.n} blocks the interaction is "
+            f"{_amount(difference.mean, difference, metric, signed=True)} of {metric.title}"
+            f"{mean_over} ({interval_words(difference, places, 1)}, "
+            f"{count_words(difference, num_planned)}).{more}{aliased}"
+        )
+    if called:
         how = "help" if verdict is Verdict.BETTER else "hinder"
         size = _amount(abs(difference.mean), difference, metric)
-        said = (
-            f"{_joined(effect)} {how} each other by {size} of {metric.title} ({shown}): "
-            f"{_more(effect, difference, metric, signed=True)}{mean_over}"
-        )
+        said = f"{_joined(effect)} {how} each other by {size} of {metric.title} ({shown})"
+        if len(effect.factors) == 2:
+            said += f": {_more(effect, difference, metric)}"
+        said += mean_over
     else:
         raw = difference.p_value <= ALPHA and verdict is not Verdict.UNDECIDED
         state = "is not yet decided" if verdict is Verdict.UNDECIDED else "is not distinguishable"
         said = (
             f"{_subject(effect)} {state} from none{' after correction' if raw else ''}: "
-            f"{_more(effect, difference, metric, signed=True)}{mean_over} ({shown})"
+            f"{_more(effect, difference, metric)}{mean_over} ({shown})"
         )
-        if difference.half_width and difference.low is not None and difference.high is not None:
+        if half_width(difference) and difference.low is not None and difference.high is not None:
             bound = max(abs(difference.low), abs(difference.high))
             said += f"; the data rule out more than {_amount(bound, difference, metric)}"
-    return f"{said}.{too_few(difference, smallest_adjusted_p, num_contrasts)}{aliased}"
+    return f"{said}.{too_few(difference, smallest_adjusted_p, num_contrasts)}{more}{aliased}"
 
 
 def _settings(effect: EffectRecord) -> list[tuple[str, str]]:
@@ -110,23 +136,22 @@ def _subject(effect: EffectRecord) -> str:
     return f"The interaction of {_joined(effect)}"
 
 
-def _more(
-    effect: EffectRecord, difference: PairedDifference, metric: Metric, *, signed: bool
-) -> str:
+def _more(effect: EffectRecord, difference: PairedDifference, metric: Metric) -> str:
     """Say what the weighted sum is, for two factors as the difference of differences."""
-    size = _amount(difference.mean, difference, metric, signed=signed)
     settings = _settings(effect)
     if len(settings) > 2:
-        return f"{size} of {metric.title}"
+        return f"{_amount(difference.mean, difference, metric, signed=True)} of {metric.title}"
     (without, with_), (first, second) = settings
+    size = _amount(abs(difference.mean), difference, metric)
+    # Of a change, which may itself be a fall, only higher and lower are clear.
     return (
-        f"going from {without} to {with_} changes {metric.title} by {size} more with {second} "
-        f"than with {first}"
+        f"the change of {metric.title} from {without} to {with_} is {size} "
+        f"{'lower' if difference.mean < 0 else 'higher'} with {second} than with {first}"
     )
 
 
 def _amount(
     value: float, difference: PairedDifference, metric: Metric, *, signed: bool = False
 ) -> str:
-    places = decimals(difference.half_width)
+    places = decimals(half_width(difference))
     return f"{number(value, places, signed=signed)} {unit_of_difference(metric)}".rstrip()

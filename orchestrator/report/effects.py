@@ -49,7 +49,7 @@ def _notes(summary: Summary) -> list[str]:
     notes = [
         "Main effect: mean of the arms at its second level minus that at its first. Interaction: "
         "the difference of differences, above 0 where the second levels together give more than "
-        "each alone."
+        "the sum of what each gives alone."
     ]
     records = [effect.record for effect in summary.effects]
     levels = {factor: pair for record in records for factor, pair in record.levels.items()}

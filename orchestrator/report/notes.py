@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from orchestrator.metrics import Metric
 from orchestrator.records import PlanRecord, Status, TrialRecord
-from orchestrator.report.digits import number
+from orchestrator.report.digits import NONE, number
 from orchestrator.report.rows import Cell, Finding, Summary
+from orchestrator.report.words import half_width
 from orchestrator.stats import EXACT_UP_TO, SEQUENTIAL_METHOD, PairedDifference
 
 
@@ -118,6 +119,16 @@ def interval_over(summary: Summary) -> str:
         for i in found
     )
     return " or ".join(dict.fromkeys(said)) or "t interval"
+
+
+def without_spread(summary: Summary) -> str:
+    """Say why replicates of the table have no interval; empty where all that are several do."""
+    key = summary.metric.key
+    shown = [arm.measures[key].interval for arm in summary.arms if key in arm.measures]
+    shown += [arm.to_baseline for arm in summary.arms if arm.to_baseline]
+    if any(found.n > 1 and half_width(found) is None for found in shown):
+        return f"{NONE} for ±: equal values have no spread to make an interval from."
+    return ""
 
 
 def paired_over(summary: Summary) -> str:

@@ -16,9 +16,9 @@ from orchestrator.report.digits import (
     p_text,
     quantity,
 )
-from orchestrator.report.notes import interval_over, paired_over, tests_used
+from orchestrator.report.notes import interval_over, paired_over, tests_used, without_spread
 from orchestrator.report.rows import ArmSummary, ContrastSummary, Measure, Summary
-from orchestrator.report.words import unit_of_difference
+from orchestrator.report.words import half_width, unit_of_difference
 from orchestrator.stats import ALPHA, CONFIDENCE, MeanInterval, Verdict
 
 CALLED_MARK = "*"
@@ -171,20 +171,19 @@ def _count(arm: ArmSummary, measure: Measure | None) -> str:
 
 
 def spread(intervals: list[MeanInterval | None], *, signed: bool = False) -> list[str]:
-    """Write `mean ±half width` with both decimal points aligned."""
-    places = [decimals(i.half_width if i else None) for i in intervals]
+    """Write `mean ±half width` with both decimal points aligned; a dash where there is none."""
+    widths = [half_width(i) for i in intervals]
+    places = [decimals(width) for width in widths]
     means = align(
         [
             number(i.mean if i else None, p, signed=signed)
             for i, p in zip(intervals, places, strict=True)
         ]
     )
-    halves = align(
-        [number(i.half_width if i else None, p) for i, p in zip(intervals, places, strict=True)]
-    )
+    halves = align([number(width, p) for width, p in zip(widths, places, strict=True)])
     return [
-        f"{mean} {'±' if i and i.half_width is not None else ' '}{half if i else ' ' * len(half)}"
-        for i, mean, half in zip(intervals, means, halves, strict=True)
+        f"{mean} {' ' if width is None else '±'}{half if i else ' ' * len(half)}"
+        for i, width, mean, half in zip(intervals, widths, means, halves, strict=True)
     ]
 
 
@@ -223,6 +222,8 @@ def _notes(summary: Summary) -> list[str]:
             f"± is the half width of the {100 * CONFIDENCE:g} % {interval_over(summary)}; "
             f"Δ is paired over {paired_over(summary) or f'the same {over}'}."
         )
+        if said := without_spread(summary):
+            notes.append(said)
     else:
         notes.append("Every arm was trained once, so there is no interval.")
     if summary.findings and several:

@@ -4,12 +4,32 @@ from __future__ import annotations
 
 from orchestrator.metrics import Metric
 from orchestrator.report.digits import decimals, number, p_text
-from orchestrator.stats import ALPHA, Equivalence, PairedDifference, Verdict, pairs_needed
+from orchestrator.report.sequence import remarks, turned
+from orchestrator.stats import (
+    ALPHA,
+    Equivalence,
+    MeanInterval,
+    PairedDifference,
+    Sequential,
+    Verdict,
+    pairs_needed,
+)
 
 
 def unit_of_difference(metric: Metric) -> str:
     """Return the unit of a difference: percentages differ by points."""
     return "points" if metric.unit == "%" else metric.unit
+
+
+def half_width(found: MeanInterval | None) -> float | None:
+    """Return half of an interval's width; None where equal values have no spread to make one.
+
+    A few replicates that tie, as accuracies over few clips do, say nothing of how others vary.
+    """
+    if found is None or found.low is None or found.high is None or found.half_width is None:
+        return None
+    rounding = 1e-9 * max(abs(found.low), abs(found.high))
+    return found.half_width if found.half_width > rounding else None
 
 
 def sentence(
@@ -23,8 +43,9 @@ def sentence(
     smallest_adjusted_p: float,
     num_contrasts: int = 1,
     num_planned: int | None = None,
+    decided: Sequential | None = None,
 ) -> str:
-    """Say in one or two sentences what a contrast shows.
+    """Say in a few sentences what a contrast shows.
 
     Args:
         arm: name of the arm.
@@ -37,10 +58,11 @@ def sentence(
         num_contrasts: how many were declared.
         num_planned: planned pairs, or the most of a study until decided; said where fewer are
             there.
+        decided: how a study until decided came to its verdict; None for any other.
     """
     if difference is None:
         return f"{arm} against {reference}: no block has finished in both, so nothing can be said."
-    places = decimals(difference.half_width)
+    places = decimals(half_width(difference))
     unit = f" {unit_of_difference(metric)}".rstrip()
     if difference.n == 1:
         return (
@@ -48,13 +70,22 @@ def sentence(
             f"{metric.title} in the only pair; one pair has no interval and no test, so nothing "
             "can be said."
         )
+    more = remarks(decided, difference, verdict)
+    if decided and turned(difference, verdict, sign=metric.sign):
+        return (
+            f"{arm} was called {verdict} than {reference} by block {decided.looked} "
+            f"({p_words(difference, adjusted_p, num_contrasts)}), which stays; over all "
+            f"{difference.n} blocks the mean is {number(difference.mean, places, signed=True)}"
+            f"{unit} of {metric.title} ({interval_words(difference, places, 1)}, "
+            f"{count_words(difference, num_planned)}).{more}"
+        )
     if verdict in (Verdict.BETTER, Verdict.WORSE):
         flip = -1 if difference.mean < 0 else 1
         verb = "helps" if verdict is Verdict.BETTER else "hurts"
         return (
             f"{arm} {verb} by {number(abs(difference.mean), places)}{unit} of {metric.title} "
             f"against {reference} "
-            f"({evidence(difference, places, adjusted_p, num_contrasts, num_planned, flip)})."
+            f"({evidence(difference, places, adjusted_p, num_contrasts, num_planned, flip)}).{more}"
         )
     if difference.p_value is None:
         return (
@@ -65,6 +96,11 @@ def sentence(
     shown = evidence(difference, places, adjusted_p, num_contrasts, num_planned, 1)
     if not any(difference.differences.values()):
         said = f"{arm} equals {reference} in all {difference.n} pairs ({shown})"
+        if verdict is Verdict.UNDECIDED:
+            said = (
+                f"{arm} is not yet decided against {reference}: equal in all {difference.n} pairs "
+                f"so far ({shown})"
+            )
     else:
         raw = difference.p_value is not None and difference.p_value <= ALPHA
         after = " after correction" if raw else ""
@@ -75,10 +111,10 @@ def sentence(
             f"{arm} is {relation} {reference}{after}: "
             f"{number(difference.mean, places, signed=True)}{unit} of {metric.title} ({shown})"
         )
-        if difference.half_width and difference.low is not None and difference.high is not None:
+        if half_width(difference) and difference.low is not None and difference.high is not None:
             bound = max(abs(difference.low), abs(difference.high))
             said += f"; the data rule out differences larger than {number(bound, places)}{unit}"
-    return f"{said}.{too_few(difference, smallest_adjusted_p, num_contrasts)}"
+    return f"{said}.{too_few(difference, smallest_adjusted_p, num_contrasts)}{more}"
 
 
 def equivalence_sentence(found: Equivalence, *, metric: Metric) -> str:
@@ -116,16 +152,33 @@ def evidence(
         num_planned: replicates; said where fewer are there.
         flip: -1 where the sentence names a loss as a positive number.
     """
+    return (
+        f"{interval_words(difference, places, flip)}, "
+        f"{p_words(difference, adjusted_p, num_contrasts)}, {count_words(difference, num_planned)}"
+    )
+
+
+def interval_words(difference: PairedDifference, places: int, flip: int) -> str:
+    """Return the interval with its bounds in order; `flip` as in `evidence`."""
+    if half_width(difference) is None:
+        return "equal differences have no spread to make an interval from"
     bounds = sorted(flip * b for b in (difference.low, difference.high) if b is not None)
     low, high = (number(bound, places) for bound in bounds)
+    return f"{100 * difference.confidence:g} % {difference.interval_method} {low} to {high}"
+
+
+def p_words(difference: PairedDifference, adjusted_p: float | None, num_contrasts: int) -> str:
+    """Return p, and the adjusted one where several were declared."""
     adjusted = f", adjusted {p_text(adjusted_p)}" if num_contrasts > 1 else ""
+    return f"p {p_text(difference.p_value)}{adjusted}"
+
+
+def count_words(difference: PairedDifference, num_planned: int | None) -> str:
+    """Return n, what was planned where it is more, and what is counted where it is not blocks."""
     short = num_planned is not None and num_planned > difference.n
     planned = f" of {num_planned}" if short else ""
     what = f" {difference.replicate}s" if difference.reason else ""
-    return (
-        f"{100 * difference.confidence:g} % {difference.interval_method} {low} to {high}, "
-        f"p {p_text(difference.p_value)}{adjusted}, n {difference.n}{planned}{what}"
-    )
+    return f"n {difference.n}{planned}{what}"
 
 
 def too_few(difference: PairedDifference, smallest_adjusted_p: float, num_contrasts: int) -> str:

@@ -41,6 +41,7 @@ class Sequential:
         n: blocks so far.
         cap: blocks at most.
         mean: of the differences so far.
+        looked: blocks of the look that the p rests on, so of a call; 0 before the first block.
         p_value: the anytime p, not adjusted; it never rises.
         adjusted_p: the same after Holm's correction over the declared contrasts.
         decision: at `ALPHA`.
@@ -50,6 +51,7 @@ class Sequential:
     n: int
     cap: int
     mean: float | None
+    looked: int
     p_value: float
     adjusted_p: float
     decision: Decision
@@ -87,16 +89,19 @@ def decide(
     levels = levels_for(len(differences))
     p_values: list[float] = []
     directions: list[float] = []
+    looks: list[int] = []
     for own in differences.values():
         if not len(own):
             p_values.append(1.0)
             directions.append(0.0)
+            looks.append(0)
             continue
         data = finite(own)
         path = anytime_p_rows(data[None], cap=cap, levels=levels, seed=seed)[0]
         # The direction is that of the look which the p rests on, so it never turns afterwards.
         p_values.append(float(path[-1]))
-        directions.append(sign * float(data[: int(path.argmin()) + 1].sum()))
+        looks.append(int(path.argmin()) + 1)
+        directions.append(sign * float(data[: looks[-1]].sum()))
     found = {}
     for i, (name, adjusted) in enumerate(zip(differences, holm(p_values), strict=True)):
         own, adjusted_p = differences[name], 1.0 if adjusted is None else adjusted
@@ -104,6 +109,7 @@ def decide(
             n=len(own),
             cap=cap,
             mean=float(np.mean(own)) if len(own) else None,
+            looked=looks[i],
             p_value=p_values[i],
             adjusted_p=adjusted_p,
             decision=_decision(adjusted_p, directions[i], at_cap=len(own) == cap),

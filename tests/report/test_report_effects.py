@@ -78,7 +78,7 @@ def test_interaction_is_the_test_of_the_difference_of_differences_by_block():
     assert effect.verdict is Verdict.BETTER
     assert re.match(
         r"adaptor and deformable help each other by [\d.]+ points of top-1 \(95 % t interval .*, "
-        r"p 0.0078, n 8\): going from plain to adaptor changes top-1 by \+[\d.]+ points more with "
+        r"p 0.0078, n 8\): the change of top-1 from plain to adaptor is [\d.]+ points higher with "
         r"deformable than with fixed points\.$",
         effect.sentence,
     )
@@ -87,11 +87,60 @@ def test_interaction_is_the_test_of_the_difference_of_differences_by_block():
 def test_harmful_interaction_hinders_and_none_is_not_distinguishable():
     plan, records = study(effects=[("input", "attention")], both=-0.03)
     said = summarise(plan, records).effects[0].sentence
-    assert "adaptor and deformable hinder each other by" in said
+    size, low, high, again = re.match(
+        r"adaptor and deformable hinder each other by ([\d.]+) points of top-1 \(95 % t interval "
+        r"([\d.]+) to ([\d.]+), p .*\): the change of top-1 from plain to adaptor is ([\d.]+) "
+        r"points lower with deformable than with fixed points\.$",
+        said,
+    ).groups()
+    assert float(low) < float(size) == float(again) < float(high)
     plan, records = study(effects=[("input", "attention")], gain=0.03)
     said = summarise(plan, records).effects[0].sentence
     assert said.startswith("The interaction of adaptor and deformable is not distinguishable")
     assert "rule out more than" in said
+
+
+def test_interaction_in_doubt_says_size_and_interval_in_one_direction():
+    plan, records = study(effects=[("input", "attention")], both=-0.003, seed=1)
+    (effect,) = summarise(plan, records).effects
+    assert effect.verdict is Verdict.NOT_DISTINGUISHABLE and effect.difference.mean < 0
+    low, high = re.search(
+        r"is [\d.]+ points lower with deformable than with fixed points \(95 % t interval "
+        r"(−?[\d.]+) to (−?[\d.]+), p",
+        effect.sentence,
+    ).groups()
+    places = len(high.partition(".")[2])
+    assert float(low.replace("−", "-")) == pytest.approx(-effect.difference.high, abs=10**-places)
+    assert float(high) == pytest.approx(-effect.difference.low, abs=10**-places)
+
+
+def test_three_factor_interaction_that_hinders_says_its_size_once():
+    factors = {"a": ("a0", "a1"), "b": ("b0", "b1"), "c": ("c0", "c1")}
+    cells = list(itertools.product(*factors.values()))
+    levels = {" ".join(cell): dict(zip(factors, cell, strict=True)) for cell in cells}
+    plan = make_plan(
+        tuple(ArmRecord(name=name, levels=at) for name, at in levels.items()),
+        dose="",
+        contrasts=(),
+        effects=(declared_effect(Effect(tuple(factors)), levels),),
+    )
+    rng = np.random.default_rng(0)
+    records = {
+        k.id: make_record(k.id, top1=0.6 - 0.04 * (k.arm == "a1 b1 c1") + rng.normal(0, 0.002))
+        for k in plan.trials
+    }
+    said = summarise(plan, records).effects[0].sentence
+    assert re.match(
+        r"a1, b1 and c1 hinder each other by [\d.]+ points of top-1 \(95 % t interval [\d.]+ to "
+        r"[\d.]+, p 0.0078, n 8\)\.$",
+        said,
+    )
+
+
+def test_note_compares_an_interaction_with_the_sum_of_what_each_level_gives():
+    plan, records = study(effects=[("input", "attention")], both=-0.01)
+    text = " ".join(render_text(summarise(plan, records), 120).split())
+    assert "together give more than the sum of what each gives alone" in text
 
 
 def test_main_effect_is_the_mean_over_the_other_factor():

@@ -108,6 +108,19 @@ def test_text_of_single_runs_has_no_interval():
     assert "±" not in text and "trained once, so there is no interval" in text
 
 
+def test_seeds_that_tie_have_no_interval_without_width():
+    plan = make_plan(("base", "A"), seeds=2, dose="")
+    gains = {("base", 0): 0.1, ("base", 1): 0.12}
+    records = {
+        k.id: make_record(k.id, top1=0.175 + gains.get((k.arm, k.seed), 0.0)) for k in plan.trials
+    }
+    text = render_text(summarise(plan, records), 100)
+    assert "±0.0" not in text and "17.5" in text
+    assert "— for ±: equal values have no spread to make an interval from." in text
+    varied = make_records(plan, (0.1,))
+    assert "no spread" not in render_text(summarise(plan, varied), 100)
+
+
 def test_markdown_is_a_table_with_as_many_cells_in_every_row():
     text = to_markdown(golden_study())
     rows = [line for line in text.splitlines() if line.startswith("|")]

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,6 +86,17 @@ def test_identical_arms_are_called_equal_not_bounded():
     _, said = say([0.0] * 8)
     assert said.startswith("λ=0.005 equals no adaptor in all 8 pairs")
     assert "rule out" not in said
+
+
+@pytest.mark.parametrize("value", [1.25, 0.1 + 0.2])
+def test_equal_differences_have_no_interval_without_width(value):
+    _, said = say([value] * 8)
+    assert said.endswith(
+        "points of top-1 against no adaptor (equal differences have no spread to make an interval "
+        "from, p 0.0078, n 8)."
+    )
+    _, said = say([value] * 3)
+    assert "no spread to make an interval from, p 0.25, n 3" in said and "rule out" not in said
 
 
 def test_missing_pairs_are_counted():

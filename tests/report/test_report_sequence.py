@@ -1,0 +1,106 @@
+"""What a report says of a study until decided: the words agree with p, interval and n."""
+
+import pytest
+from report_examples import make_plan, make_record
+
+from orchestrator.ablation import Effect
+from orchestrator.effects import declared_effect
+from orchestrator.records import ArmRecord
+from orchestrator.report.summary import summarise
+from orchestrator.stats import Verdict
+
+ALTERNATING = (0.002, -0.002)
+TURNS = [0.05, 0.048, 0.052, 0.049, 0.051, 0.05, 0.047, 0.053, 0.05, 0.051, -0.5, -0.48]
+WIDENS = [*TURNS[:10], -0.2, -0.21]
+
+
+def study(gains, *, gaps=(), cap=12):
+    """Arm A gains what `gains` says, B next to nothing; `gaps` are (seed, arm) without a record."""
+    plan = make_plan(("base", "A", "B"), seeds=len(gains), cap=cap, dose="")
+    records = {}
+    for key in plan.trials:
+        gain = {"base": 0.0, "A": gains[key.seed], "B": ALTERNATING[key.seed % 2]}[key.arm]
+        if (key.seed, key.arm) not in gaps:
+            records[key.id] = make_record(key.id, top1=0.6 + gain)
+    return summarise(plan, records)
+
+
+def test_call_that_later_blocks_contradict_says_its_blocks_and_the_mean_of_all():
+    contrast = study(TURNS).contrasts[0]
+    assert contrast.verdict is Verdict.BETTER and contrast.difference.mean < 0
+    assert "helps" not in contrast.sentence
+    assert contrast.sentence == (
+        "A was called better than base by block 10 (p 0.004, adjusted 0.008), which stays; over "
+        "all 12 blocks the mean is −4 points of top-1 (95 % t interval −17 to 9, "
+        "n 12). The interval covers 0 beside that call: it is that of a fixed number of blocks, "
+        "and p was reached by block 10."
+    )
+
+
+def test_call_whose_interval_covers_zero_says_what_that_interval_is():
+    contrast = study(WIDENS).contrasts[0]
+    assert contrast.verdict is Verdict.BETTER
+    assert contrast.difference.low < 0 < contrast.difference.mean
+    assert contrast.sentence.startswith("A helps by")
+    assert "it is that of a fixed number of blocks, and p was reached by block 10." in (
+        contrast.sentence
+    )
+    clear = study([0.05, 0.048, 0.052] * 4).contrasts[0].sentence
+    assert clear.startswith("A helps by") and "fixed number" not in clear
+
+
+@pytest.mark.parametrize("gap", ["A", "B", "base"])
+def test_gap_says_on_which_blocks_p_rests_and_on_which_the_other_numbers(gap):
+    for contrast in study([0.05, 0.048, 0.052] * 4, gaps=[(3, gap)]).contrasts:
+        n = contrast.difference.n
+        assert contrast.verdict is Verdict.UNDECIDED
+        assert (
+            "p rests on the first 3 blocks, since block 4 is not whole; mean, interval and n are "
+            f"of all {n} blocks that have what is compared."
+        ) in contrast.sentence
+
+
+def test_gap_in_the_first_block_leaves_no_p():
+    said = study([0.05, 0.048, 0.052] * 4, gaps=[(0, "B")]).contrasts[0].sentence
+    assert "p rests on no block, since block 1 is not whole" in said
+
+
+def test_gap_in_the_last_block_of_both_arms_needs_no_words():
+    found = study([0.05, 0.048, 0.052] * 3, gaps=[(8, "base")]).contrasts
+    assert all("not whole" not in contrast.sentence for contrast in found)
+
+
+def test_arms_that_are_equal_so_far_are_not_yet_decided():
+    contrast = study([0.0] * 8).contrasts[0]
+    assert contrast.verdict is Verdict.UNDECIDED
+    assert contrast.sentence.startswith(
+        "A is not yet decided against base: equal in all 8 pairs so far ("
+    )
+    assert study([0.0] * 12).contrasts[0].sentence.startswith("A equals base in all 12 pairs")
+
+
+def test_interaction_that_later_blocks_contradict_says_so():
+    levels = {
+        "n": {"a": "a0", "b": "b0"},
+        "A": {"a": "a1", "b": "b0"},
+        "B": {"a": "a0", "b": "b1"},
+        "AB": {"a": "a1", "b": "b1"},
+    }
+    plan = make_plan(
+        tuple(ArmRecord(name=name, levels=at) for name, at in levels.items()),
+        seeds=12,
+        cap=12,
+        dose="",
+        contrasts=(),
+        effects=(declared_effect(Effect(("a", "b")), levels),),
+    )
+    records = {
+        key.id: make_record(key.id, top1=0.6 + (TURNS[key.seed] if key.arm == "AB" else 0.0))
+        for key in plan.trials
+    }
+    (effect,) = summarise(plan, records).effects
+    assert effect.verdict is Verdict.BETTER and effect.difference.mean < 0
+    assert effect.sentence.startswith("a1 and b1 were called to help each other by block ")
+    assert "which stays; over all 12 blocks the interaction is −4 points of top-1" in (
+        effect.sentence
+    )
