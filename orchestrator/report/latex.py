@@ -12,7 +12,13 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.report.digits import HARD_SPACE, NONE, digit_spaces
 from orchestrator.report.effects import effects_table
-from orchestrator.report.latex_text import breakable, comment, escape, width_pt
+from orchestrator.report.latex_text import (
+    breakable,
+    code_points,
+    comment,
+    escape,
+    width_pt,
+)
 from orchestrator.report.rows import Summary
 from orchestrator.report.tables import Column, Table, main_table
 
@@ -53,6 +59,15 @@ def latex_table(table: Table, summary: Summary, *, caption: str, suffix: str = "
     """
     turned = _turned(table)
     notes = [*([] if summary.complete else [summary.headline]), *table.notes]
+    shown = [
+        caption,
+        *notes,
+        *table.headings.values(),
+        *(cell for row in table.rows for cell in row),
+    ]
+    coded = next((found[0] for found in map(code_points, shown) if found), "")
+    if coded:
+        notes.append(f"{coded}: a character by its Unicode code point; it has no font here.")
     panels = [_panel(table, part, turned) for part in _parts(table, turned)]
     body = "\n\n\\medskip\n".join("\n".join(panel) for panel in panels)
     packages = ["booktabs", "tabularx", *(["graphicx"] if turned else [])]

@@ -146,7 +146,7 @@ def test_latex_escapes_every_special_character():
         r"50 \% of a\_b \& \{c\} \#1 \textasciitilde{} \textasciicircum{} \textbackslash{} \$"
     )
     assert escape("λ−Δ±") == r"$\lambda$$-$$\Delta$$\pm$"
-    assert escape("Ω é 中") == r"$\Omega$ e ?"
+    assert escape("Ω é 中") == r"$\Omega$ \'{e} U+4E2D"
 
 
 def test_latex_table_shows_the_numbers_of_the_text_and_the_called_best_in_bold():
