@@ -175,6 +175,11 @@ class Summary:
         return (*self.effects, *self.contrasts)
 
     @property
+    def other_contrasts(self) -> tuple[ContrastSummary, ...]:
+        """The declared contrasts whose reference is not the baseline."""
+        return tuple(c for c in self.contrasts if c.reference != self.plan.baseline)
+
+    @property
     def cells(self) -> tuple[Cell, ...]:
         """Every planned trial, arm by arm."""
         return tuple(cell for arm in self.arms for cell in arm.cells)
