@@ -14,7 +14,7 @@ from typing import Any
 from orchestrator.report.digits import NONE
 from orchestrator.report.effects import effects_table
 from orchestrator.report.rows import Summary
-from orchestrator.report.tables import Table, main_table
+from orchestrator.report.tables import Table, counted, main_table
 from orchestrator.report.words import unit_of_difference
 
 
@@ -67,12 +67,13 @@ def csv_table(table: Table) -> str:
 def to_csv(summary: Summary) -> str:
     """Return one row per arm with every number at full precision and no unit conversion lost.
 
-    Declared effects follow as rows of the kind `effect`, their size as the difference.
+    n counts what the interval counts. Declared effects follow as rows of the kind `effect`, their
+    size as the difference.
     """
     key = summary.metric.key
     fields = (
         "arm,n,planned,metric,unit,mean,low,high,difference,difference_low,difference_high,"
-        "p,adjusted_p,verdict,published,params,macs,median_s,clips_per_s,kind"
+        "p,adjusted_p,verdict,published,params,macs,median_s,clips_per_s,kind,trials,trials_planned"
     ).split(",")
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -88,8 +89,7 @@ def to_csv(summary: Summary) -> str:
             [
                 *(
                     arm.name,
-                    len(measure.values) if measure else 0,
-                    len(arm.cells),
+                    *counted(arm, key),
                     key,
                     summary.metric.unit,
                 ),
@@ -105,6 +105,8 @@ def to_csv(summary: Summary) -> str:
                     else (None,) * 4
                 ),
                 "arm",
+                len(measure.values) if measure else 0,
+                len(arm.cells),
             ]
         )
     for effect in summary.effects:

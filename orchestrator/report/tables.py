@@ -17,7 +17,7 @@ from orchestrator.report.digits import (
     quantity,
 )
 from orchestrator.report.notes import interval_over, paired_over, tests_used
-from orchestrator.report.rows import ArmSummary, ContrastSummary, Measure, Summary
+from orchestrator.report.rows import ArmSummary, ContrastSummary, Summary
 from orchestrator.report.words import unit_of_difference
 from orchestrator.stats import ALPHA, CONFIDENCE, MeanInterval, Verdict
 
@@ -74,7 +74,7 @@ def main_table(summary: Summary) -> Table:
         (Column(key="arm", title="arm"), [arm.name for arm in arms]),
         (
             Column(key="n", title="n"),
-            align([_count(arm, m) for arm, m in zip(arms, measures, strict=True)]),
+            align([_count(arm, metric.key) for arm in arms]),
         ),
         (
             Column(key="mean", title=metric.title, unit=metric.unit),
@@ -165,9 +165,18 @@ def _baseline(summary: Summary) -> int:
     return names.index(summary.plan.baseline) if summary.plan.baseline in names else -1
 
 
-def _count(arm: ArmSummary, measure: Measure | None) -> str:
-    n = len(measure.values) if measure else 0
-    return str(n) if n == len(arm.cells) else f"{n}/{len(arm.cells)}"
+def counted(arm: ArmSummary, key: str) -> tuple[int, int]:
+    """Return what the interval of an arm's mean counts, trials, seeds or folds: n, and planned."""
+    measure = arm.measures.get(key)
+    if measure is None or not measure.interval.reason:
+        return len(measure.values) if measure else 0, len(arm.cells)
+    by_seed = measure.interval.replicate == "seed"
+    return measure.interval.n, len({cell.seed if by_seed else cell.fold for cell in arm.cells})
+
+
+def _count(arm: ArmSummary, key: str) -> str:
+    n, planned = counted(arm, key)
+    return str(n) if n == planned else f"{n}/{planned}"
 
 
 def spread(intervals: list[MeanInterval | None], *, signed: bool = False) -> list[str]:
@@ -225,6 +234,9 @@ def _notes(summary: Summary) -> list[str]:
         )
     else:
         notes.append("Every arm was trained once, so there is no interval.")
+    trials = {len(arm.cells) for arm in summary.arms}
+    if len(trials) == 1 and trials != {counted(arm, summary.metric.key)[1] for arm in summary.arms}:
+        notes[-1] += f" n counts these means, of {trials.pop()} trials planned per arm."
     if summary.findings and several:
         correction = (
             f", Holm's correction over the declared {declared_of(summary)}"
