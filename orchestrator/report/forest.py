@@ -40,10 +40,9 @@ def forest_lines(summary: Summary) -> list[Line]:
             continue
         contrast = summary.against_baseline(arm.name)
         lines.append(_line(arm.name, arm.name, arm.to_baseline, contrast and contrast.verdict))
-    for contrast in summary.contrasts:
-        if contrast.reference != summary.plan.baseline:
-            label = f"{contrast.arm} − {contrast.reference}"
-            lines.append(_line(label, contrast.arm, contrast.difference, contrast.verdict))
+    for contrast in summary.other_contrasts:
+        label = f"{contrast.arm} − {contrast.reference}"
+        lines.append(_line(label, contrast.arm, contrast.difference, contrast.verdict))
     for effect in summary.effects:
         lines.append(_line(effect.record.name, "", effect.difference, effect.verdict))
     return lines

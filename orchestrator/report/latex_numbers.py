@@ -2,13 +2,19 @@ r"""A LaTeX macro for every number of the report, so that a text quotes what was
 
 `\input{numbers.tex}` once, and `\AdaptorLambdaNoAdaptorTopOneMean` stands for the mean of the
 arm `no adaptor` of the sweep `adaptor_lambda`. Names are made of the sweep, the arm and the
-metric and not of places in the table: an arm that is added moves no number of another.
+metric and not of places in the table: an arm that is added moves no number of another. Names of
+arms that letters cannot tell (`基线`), or not tell apart (`Model a`, `model A`), end in five
+letters made from the whole name: a text that quoted the first of two such arms stops compiling
+when the second is added, and never quotes the other. Two sweeps whose names run into those of
+their arms alike (`a`, arm `c d`; `a_c`, arm `d`) do not compile in one text.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 
 from orchestrator.report.digits import NONE, decimals, duration, number, p_text, quantity
@@ -17,7 +23,24 @@ from orchestrator.report.rows import ArmSummary, Finding, Summary
 from orchestrator.stats import MeanInterval
 
 DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
-SIGNS = {"+": "Plus", "%": "Percent", "×": "Times", "<": "Less", ">": "Greater", "&": "And"}
+SIGNS = {
+    **{"+": "Plus", "%": "Percent", "×": "Times", "<": "Less", ">": "Greater", "&": "And"},
+    **{"−": "Minus", "±": "Plus Minus", "≠": "Not Equal", "≈": "About", "≤": "At Most"},
+    **{"≥": "At Least", "∞": "Infinity", "√": "Root", "→": "To", "°": "Degrees", "⁄": "Over"},
+    **{
+        "ß": "ss",
+        "æ": "ae",
+        "Æ": "AE",
+        "ø": "o",
+        "Ø": "O",
+        "œ": "oe",
+        "Œ": "OE",
+        "ł": "l",
+        "Ł": "L",
+    },
+}
+SEPARATORS = "–—·…‐‑“”‘’"
+"""Beyond ASCII, what a name may lose without becoming another's."""
 
 
 def to_numbers(summary: Summary) -> str:
@@ -27,15 +50,9 @@ def to_numbers(summary: Summary) -> str:
     """
     sweep = words(summary.plan.sweep)
     lines = [f"% {comment(summary.headline)}"]
-    used: set[str] = set()
     for heading, numbers in _groups(summary):
         lines.append(f"% {comment(heading)}")
-        for name, value in numbers:
-            macro = sweep + name
-            while macro in used:
-                macro += "Too"
-            used.add(macro)
-            lines.append(rf"\newcommand{{\{macro}}}{{{_value(value)}}}")
+        lines += [rf"\newcommand{{\{sweep}{name}}}{{{_value(value)}}}" for name, value in numbers]
     return "\n".join(lines) + "\n"
 
 
@@ -46,29 +63,58 @@ def words(text: str) -> str:
         text: of an arm, a sweep or a metric.
     """
     text = re.sub(r"(?<=\d)[.,](?=\d)", " point ", text)
-    text = re.sub(r"(?<![\w)])[-−](?=\d)", " minus ", text)
+    text = re.sub(r"(?<![\w)])[-−](?=\d)|(?<=\d[eE])[-−](?=\d)", " minus ", text)
+    text = re.sub("[⁰¹²³⁴-⁹⁺⁻]+", lambda found: f" to the {found[0]}", text)
     text = "".join(_letters(character) for character in text)
     return "".join(word[0].upper() + word[1:] for word in text.split())
 
 
 def _groups(summary: Summary) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Yield what numbers are of, arm, contrast or effect, and their names and values."""
+    arms = _names([arm.name for arm in summary.arms])
+    effects = _names([effect.record.name for effect in summary.effects])
     for arm in summary.arms:
-        yield arm.name, list(_of_arm(arm, summary))
-    for contrast in summary.contrasts:
-        if contrast.reference != summary.plan.baseline:
-            name = f"{words(contrast.arm)}Against{words(contrast.reference)}"
-            numbers = list(_of_finding(name, contrast, summary))
-            yield f"{contrast.arm} against {contrast.reference}", numbers
+        yield arm.name, list(_of_arm(arms[arm.name], arm, summary))
+    others = {(c.arm, c.reference): c for c in summary.other_contrasts}
+    for (arm, reference), contrast in others.items():
+        name = f"{arms[arm]}Against{arms[reference]}"
+        yield f"{arm} against {reference}", list(_of_finding(name, contrast, summary))
     for effect in summary.effects:
-        name = f"Effect{words(effect.record.name)}"
+        name = f"Effect{effects[effect.record.name]}"
         yield f"effect {effect.record.name}", list(_of_finding(name, effect, summary))
 
 
-def _of_arm(arm: ArmSummary, summary: Summary) -> Iterator[tuple[str, str]]:
-    name, primary = words(arm.name), words(summary.metric.title)
+def _names(texts: list[str]) -> dict[str, str]:
+    """Return the words of each text, and letters of its own behind those that do not tell it."""
+    found = Counter(map(words, dict.fromkeys(texts)))
+    return {
+        text: words(text) + (_own(text) if found[words(text)] > 1 or not _told(text) else "")
+        for text in texts
+    }
+
+
+def _told(text: str) -> bool:
+    """Say whether the words of a text keep all that tells it from another."""
+    return bool(words(text)) and all(
+        c.isascii() or c in SEPARATORS or c.isspace() or _letters(c).strip()
+        for c in unicodedata.normalize("NFC", text)
+    )
+
+
+def _own(text: str) -> str:
+    """Return five letters made from a text, one in twelve million."""
+    number = int.from_bytes(hashlib.sha256(text.encode(errors="surrogatepass")).digest())
+    letters = (chr(ord("a") + number // 26**i % 26) for i in range(5))
+    return "".join(letters).capitalize()
+
+
+def _of_arm(name: str, arm: ArmSummary, summary: Summary) -> Iterator[tuple[str, str]]:
+    primary = words(summary.metric.title)
     for measure in arm.measures.values():
         metric = words(measure.metric.title)
-        yield f"{name}{metric}N", str(len(measure.values))
+        yield f"{name}{metric}N", str(measure.interval.n)
+        if len(measure.values) != measure.interval.n:
+            yield f"{name}{metric}Trials", str(len(measure.values))
         yield from _interval(f"{name}{metric}", "Mean", measure.interval)
     if arm.to_baseline:
         yield from _interval(f"{name}{primary}", "Difference", arm.to_baseline, signed=True)
@@ -129,7 +175,7 @@ def _value(text: str) -> str:
 
 def _letters(character: str) -> str:
     if character in SIGNS:
-        return f" {SIGNS[character]} "
+        return f" {SIGNS[character]} " if not character.isalpha() else SIGNS[character]
     name = unicodedata.name(character, "")
     if character.isdecimal():
         return f" {DIGITS[unicodedata.decimal(character)]} "
@@ -137,5 +183,8 @@ def _letters(character: str) -> str:
         letter = name.split(" LETTER ")[1].split()[0].lower().replace("lamda", "lambda")
         return f" {letter.capitalize() if 'CAPITAL' in name else letter} "
     plain = unicodedata.normalize("NFKD", character)
-    kept = "".join(c for c in plain if c.isascii() and c.isalpha())
-    return kept if kept or unicodedata.combining(character) else " "
+    if plain != character:
+        return "".join(map(_letters, plain))
+    if character.isascii() and character.isalpha():
+        return character
+    return "" if unicodedata.combining(character) else " "

@@ -2,49 +2,16 @@
 
 from __future__ import annotations
 
-import re
+import itertools
 import unicodedata
 from functools import lru_cache
 
-from orchestrator.report.digits import DIGIT_SPACE, HARD_SPACE, POINT_SPACE
+from orchestrator.report.digits import DIGIT_SPACE, POINT_SPACE
+from orchestrator.report.latex_glyphs import glyph, is_code_point
 
-SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "−": "$-$",
-    "+": "$+$",
-    "±": r"$\pm$",
-    "×": r"$\times$",
-    "≤": r"$\le$",
-    "≥": r"$\ge$",
-    "→": r"$\to$",
-    "†": r"\dag{}",
-    "‡": r"\ddag{}",
-    "§": r"\S{}",
-    "¶": r"\P{}",
-    "‖": r"$\|$",
-    "—": "---",
-    "–": "--",
-    "…": r"\dots{}",
-    "Δ": r"$\Delta$",
-    "µ": r"$\mu$",
-    HARD_SPACE: "~",
-    DIGIT_SPACE: r"\phantom{0}",
-    POINT_SPACE: r"\phantom{.}",
-}
-
-
+LIGATURES = ("--", "``", "''", "?`", "!`", ",,")
+"""Neighbours that TeX would join."""
+BREAKS = "_/=,+:"
 LONG_WORD = 14
 """Characters from which on a word may be broken, for a narrow column must hold it."""
 _WIDTHS = (
@@ -58,13 +25,25 @@ _OTHER_WIDTH = 4.4
 
 
 def escape(text: str) -> str:
-    """Return text that LaTeX prints as it is; Greek letters become mathematics."""
-    return "".join(_character(character) for character in text)
+    """Return text that LaTeX prints as it is, as far as pdflatex can; see `glyph`."""
+    return "".join(printed for _, printed in _glyphs(text))
 
 
 def breakable(text: str) -> str:
     """Return text that LaTeX prints as it is, in which long words may end at a line's end."""
-    return "".join(_word(part) for part in re.split(r"(\s+)", text))
+    said, word = [], []
+    for character, printed in _glyphs(text):
+        if character.isspace():
+            said += [*_word(word), printed]
+            word = []
+        else:
+            word.append((character, printed))
+    return "".join([*said, *_word(word)])
+
+
+def code_points(text: str) -> list[str]:
+    """Return the characters that are printed by their code points."""
+    return [character for character, printed in _glyphs(text) if is_code_point(printed)]
 
 
 def comment(text: str) -> str:
@@ -75,45 +54,48 @@ def comment(text: str) -> str:
 @lru_cache(maxsize=65_536)
 def width_pt(text: str) -> float:
     """Estimate how wide a line is in Computer Modern at 8 pt, on the safe side."""
-    return sum(_WIDTH.get(character, _OTHER_WIDTH) for character in text)
+    return sum(map(_wide, text))
 
 
-def _word(word: str) -> str:
-    if len(word) < LONG_WORD or word.isspace():
-        return escape(word)
-    pieces = re.findall(rf"[^_/=,+:]{{1,{LONG_WORD - 2}}}[_/=,+:]*|[_/=,+:]+", word)
-    joined = []
-    for piece in pieces:
-        joined.append(escape(piece))
-        joined.append(r"\allowbreak{}" if piece[-1] in "_/=,+:" else r"\-")
-    return "".join(joined[:-1])
+def _wide(character: str) -> float:
+    if character in _WIDTH:
+        return _WIDTH[character]
+    printed = glyph(character)
+    if is_code_point(printed):
+        return 5.5 * len(printed)
+    # Greek letters, signs and fractions.
+    return 8.5 if "$" in printed or "/" in printed else _OTHER_WIDTH
 
 
-def _character(character: str) -> str:
-    if character in SPECIAL:
-        return SPECIAL[character]
-    if ord(character) < 128:
-        return character
-    name = unicodedata.name(character, "")
-    if name.startswith("GREEK ") and " LETTER " in name:
-        letter = name.rsplit(" ", 1)[1].lower().replace("lamda", "lambda")
-        if letter == "omicron":
-            return "o"
-        # Capitals that look Latin have no command of their own.
-        if "CAPITAL" in name:
-            known = {
-                "gamma",
-                "delta",
-                "theta",
-                "lambda",
-                "xi",
-                "pi",
-                "sigma",
-                "phi",
-                "psi",
-                "omega",
-            }
-            return rf"$\{letter.capitalize()}$" if letter in known else letter[0].upper()
-        return rf"$\{letter}$"
-    plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
-    return plain or "?"
+def _glyphs(text: str) -> list[tuple[str, str]]:
+    """Return every character with what prints it, none of which melts into the next."""
+    pairs = [(character, glyph(character)) for character in unicodedata.normalize("NFC", text)]
+    for i, (one, two) in enumerate(itertools.pairwise(found for found, _ in pairs)):
+        if one + two in LIGATURES:
+            pairs[i] = (one, f"{one}{{}}")
+    return pairs
+
+
+def _word(word: list[tuple[str, str]]) -> list[str]:
+    """Return a word's pieces: break points in a long one, and around every code point."""
+    long = len(word) >= LONG_WORD
+    said, since = [], 0
+    for i, (character, printed) in enumerate(word):
+        said.append(printed)
+        since += 1
+        if i + 1 == len(word):
+            break
+        following = word[i + 1]
+        ends = character in BREAKS and following[0] not in BREAKS
+        if is_code_point(printed) or (long and ends):
+            said.append(r"\allowbreak{}")
+            since = 0
+        elif (
+            long
+            and since >= LONG_WORD - 2
+            and character not in BREAKS
+            and following[0] not in BREAKS
+        ):
+            said.append(r"\-")
+            since = 0
+    return said

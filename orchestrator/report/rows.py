@@ -98,6 +98,14 @@ class ArmSummary:
         """As the row says it."""
         return self.record.name
 
+    def counted(self, key: str) -> tuple[int, int]:
+        """Return what the interval of a metric's mean counts (trials, seeds or folds), and planned."""
+        measure = self.measures.get(key)
+        if measure is None or not measure.interval.reason:
+            return len(measure.values) if measure else 0, len(self.cells)
+        by_seed = measure.interval.replicate == "seed"
+        return measure.interval.n, len({c.seed if by_seed else c.fold for c in self.cells})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
@@ -173,6 +181,11 @@ class Summary:
     def findings(self) -> tuple[Finding, ...]:
         """All that was declared: effects, then contrasts."""
         return (*self.effects, *self.contrasts)
+
+    @property
+    def other_contrasts(self) -> tuple[ContrastSummary, ...]:
+        """The declared contrasts whose reference is not the baseline."""
+        return tuple(c for c in self.contrasts if c.reference != self.plan.baseline)
 
     @property
     def cells(self) -> tuple[Cell, ...]:

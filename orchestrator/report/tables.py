@@ -17,7 +17,7 @@ from orchestrator.report.digits import (
     quantity,
 )
 from orchestrator.report.notes import interval_over, paired_over, tests_used, without_spread
-from orchestrator.report.rows import ArmSummary, ContrastSummary, Measure, Summary
+from orchestrator.report.rows import ArmSummary, ContrastSummary, Summary
 from orchestrator.report.words import half_width, unit_of_difference
 from orchestrator.stats import ALPHA, CONFIDENCE, MeanInterval, Verdict
 
@@ -74,7 +74,7 @@ def main_table(summary: Summary) -> Table:
         (Column(key="arm", title="arm"), [arm.name for arm in arms]),
         (
             Column(key="n", title="n"),
-            align([_count(arm, m) for arm, m in zip(arms, measures, strict=True)]),
+            align([_count(arm, metric.key) for arm in arms]),
         ),
         (
             Column(key="mean", title=metric.title, unit=metric.unit),
@@ -165,9 +165,9 @@ def _baseline(summary: Summary) -> int:
     return names.index(summary.plan.baseline) if summary.plan.baseline in names else -1
 
 
-def _count(arm: ArmSummary, measure: Measure | None) -> str:
-    n = len(measure.values) if measure else 0
-    return str(n) if n == len(arm.cells) else f"{n}/{len(arm.cells)}"
+def _count(arm: ArmSummary, key: str) -> str:
+    n, planned = arm.counted(key)
+    return str(n) if n == planned else f"{n}/{planned}"
 
 
 def spread(intervals: list[MeanInterval | None], *, signed: bool = False) -> list[str]:
@@ -222,10 +222,13 @@ def _notes(summary: Summary) -> list[str]:
             f"± is the half width of the {100 * CONFIDENCE:g} % {interval_over(summary)}; "
             f"Δ is paired over {paired_over(summary) or f'the same {over}'}."
         )
-        if said := without_spread(summary):
-            notes.append(said)
     else:
         notes.append("Every arm was trained once, so there is no interval.")
+    trials = {len(arm.cells) for arm in summary.arms}
+    if len(trials) == 1 and trials != {arm.counted(summary.metric.key)[1] for arm in summary.arms}:
+        notes[-1] += f" n counts these means, of {trials.pop()} trials planned per arm."
+    if said := without_spread(summary):
+        notes.append(said)
     if summary.findings and several:
         correction = (
             f", Holm's correction over the declared {declared_of(summary)}"

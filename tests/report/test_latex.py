@@ -14,6 +14,7 @@ from models.published.tables import PRINTED
 from orchestrator.records import ArmRecord
 from orchestrator.report.files import render_shape
 from orchestrator.report.latex import ARTICLE_PT, COLUMN_PT, latex_table, to_latex
+from orchestrator.report.latex_glyphs import ACCENTS, MATHS, SPECIAL
 from orchestrator.report.latex_numbers import to_numbers
 from orchestrator.report.latex_text import LONG_WORD, breakable, escape, width_pt
 from orchestrator.report.shape_notes import Study
@@ -154,3 +155,44 @@ def test_long_words_may_break_and_short_ones_may_not():
     assert breakable("a_long_identifier=0.001") == (
         r"a\_\allowbreak{}long\_\allowbreak{}identifier=\allowbreak{}0.001"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("lr 10⁻³", r"lr 10\textsuperscript{$-$}\textsuperscript{3}"),
+        ("λ₁x²", r"$\lambda$\textsubscript{1}x\textsuperscript{2}"),
+        ("½ rate", r"\textsuperscript{1}/\textsubscript{2} rate"),
+        ("a≠b≈c", r"a$\neq$b$\approx$c"),
+        ("∞ √2 90°", r"$\infty$ $\surd$2 90$^\circ$"),
+        ("ά ΐ", r"$\acute{\alpha}$ $\acute{\ddot{\iota}}$"),
+        ("ϵ ε ϑ ϕ", r"$\epsilon$ $\varepsilon$ $\vartheta$ $\phi$"),
+        ("Ρ Η Χ", r"$\mathrm{P}$ $\mathrm{H}$ $\mathrm{X}$"),
+        ("ß Ø ñ ï ấ", r"\ss{} \O{} \~{n} \"{\i} $\acute{\hat{\mathrm{a}}}$"),
+        ("适配器", "U+9002U+914DU+5668"),
+        ("Ж\x07", "U+0416U+0007"),
+        ("--x ?`", "-{}-x ?{}`"),
+        ("a\n\nb", "a  b"),
+    ],
+)
+def test_character_prints_as_itself_or_as_its_code_point(name, printed):
+    assert escape(name) == printed
+
+
+@needs_latex
+def test_every_known_character_compiles(tmp_path):
+    letters = [chr(i) for i in range(0xA0, 0x250)] + [chr(i) for i in range(0x370, 0x400)]
+    shown = [*SPECIAL, *MATHS, *"⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻₀₁₂₃ᵀ½⅓①ﬁ", *letters]
+    assert len(ACCENTS) > 10
+    body = r"\raggedright " + "\n".join(map(escape, shown))
+    assert faults(compiled(tmp_path, body=body)) == []
+
+
+@needs_latex
+def test_names_beyond_the_fonts_stay_apart_and_fit(tmp_path):
+    summary = of_names("基线", "适配器", "大适配器" * 12, "ά ½ 10⁻³", sweep="beyond")
+    text = to_latex(summary)
+    assert text.count(r"U+57FA\allowbreak{}: a character by its Unicode code point") == 1
+    assert "?" not in re.sub(r"(?m)^%.*$|\\caption.*", "", text)
+    for page in (ONE, TWO):
+        assert faults(compiled(tmp_path, text, page=page)) == []

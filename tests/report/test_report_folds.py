@@ -1,5 +1,8 @@
 """Several folds are no independent replicates, in any row of a report."""
 
+import csv
+import io
+
 import numpy as np
 import pytest
 from report_examples import make_plan, make_predictions, make_record, make_records
@@ -9,6 +12,8 @@ from orchestrator.report.classes import class_changes
 from orchestrator.report.confusion import confusion_change
 from orchestrator.report.curves_plot import curves
 from orchestrator.report.digits import p_text
+from orchestrator.report.formats import to_csv
+from orchestrator.report.latex_numbers import to_numbers
 from orchestrator.report.outcomes import Outcomes
 from orchestrator.report.page import render_page
 from orchestrator.report.summary import summarise
@@ -46,10 +51,28 @@ def test_arm_mean_counts_seeds_or_folds_and_never_trials(seeds):
     assert any("a trial is no replicate" in caution for caution in summary.cautions)
 
 
-def test_table_counts_trials_whatever_the_interval_counts():
+@pytest.mark.parametrize(("seeds", "n"), [(1, 5), (4, 5), (8, 8)])
+def test_every_form_counts_what_the_interval_counts(seeds, n):
+    plan, records = crossed(seeds)
+    summary = summarise(plan, records)
+    rows = render_text(summary, 120).splitlines()
+    assert any(line.split()[:3] == ["no", "adaptor", str(n)] for line in rows)
+    macros = to_numbers(summary)
+    assert rf"NoAdaptorTopOneN}}{{{n}}}" in macros
+    assert (rf"NoAdaptorTopOneTrials}}{{{5 * seeds}}}" in macros) == (n != 5 * seeds)
+    row = next(csv.DictReader(io.StringIO(to_csv(summary))))
+    assert (row["n"], row["planned"]) == (str(n), str(n))
+    assert (row["trials"], row["trials_planned"]) == (str(5 * seeds),) * 2
+    note = " ".join(render_text(summary, 120).split())
+    assert (f"n counts these means, of {5 * seeds} trials planned" in note) == (n != 5 * seeds)
+
+
+def test_count_of_an_arm_that_lost_a_trial_is_of_planned_replicates():
     plan, records = crossed(8)
-    rows = render_text(summarise(plan, records), 120)
-    assert any(line.split()[:3] == ["no", "adaptor", "40"] for line in rows.splitlines())
+    lost = next(t for t in plan.trials if t.arm == "λ=0.1" and (t.seed, t.fold) == (3, 2))
+    del records[lost.id]
+    rows = render_text(summarise(plan, records), 120).splitlines()
+    assert any(line.split()[:2] == ["λ=0.1", "7/8"] for line in rows)
 
 
 def test_curves_take_the_same_replicates():

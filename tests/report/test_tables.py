@@ -159,7 +159,7 @@ def test_latex_escapes_every_special_character():
         r"50 \% of a\_b \& \{c\} \#1 \textasciitilde{} \textasciicircum{} \textbackslash{} \$"
     )
     assert escape("λ−Δ±") == r"$\lambda$$-$$\Delta$$\pm$"
-    assert escape("Ω é 中") == r"$\Omega$ e ?"
+    assert escape("Ω é 中") == r"$\Omega$ \'{e} U+4E2D"
 
 
 def test_latex_table_shows_the_numbers_of_the_text_and_the_called_best_in_bold():
@@ -200,10 +200,45 @@ def test_every_number_has_a_macro_of_letters_named_by_sweep_arm_and_metric():
     assert not any("NoAdaptor" in name and "Difference" in name for name in found)
 
 
+def values_of_macros(*names):
+    """Macros of a study whose arms have values that follow from their names."""
+    plan = make_plan(tuple(ArmRecord(name=name) for name in ("base", *names)), seeds=6)
+    return macros(
+        summarise(plan, {k.id: make_record(k.id, top1=0.3 + len(k.arm) / 50) for k in plan.trials})
+    )
+
+
 def test_arms_that_letters_cannot_tell_apart_keep_macros_of_their_own():
-    plan = make_plan((ArmRecord(name="λ=1"), ArmRecord(name="lambda 1"), ArmRecord(name="λ 1")))
-    found = macros(summarise(plan, make_records(plan)))
-    assert {"AdaptorLambdaDemoLambdaOneTopOneMean" + "Too" * i for i in range(3)} <= set(found)
+    found = values_of_macros("λ=1", "lambda 1", "λ 1")
+    stems = {name.removesuffix("TopOneMean") for name in found if name.endswith("TopOneMean")}
+    assert len(stems) == 4
+    assert sum(bool(re.fullmatch("AdaptorLambdaDemoLambdaOne[A-Z][a-z]{4}", s)) for s in stems) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "added"),
+    [
+        ("lr 1e3", "lr 1e-3"),
+        ("lr 10⁻⁴", "lr 10⁻³"),
+        ("大", "中"),
+        ("适配器", "大适配器"),
+        ("a=b", "a≠b"),
+        ("x2", "x²"),
+        ("基 a", "线 a"),
+    ],
+)
+def test_arm_added_in_front_moves_no_macro_of_another(name, added):
+    alone, together = values_of_macros(name), values_of_macros(added, name)
+    of_baseline = ("Adjusted", "P")
+    kept = {key: value for key, value in alone.items() if not key.endswith(of_baseline)}
+    assert kept.items() <= together.items()
+
+
+def test_macro_of_an_arm_that_is_no_longer_alone_is_gone_and_not_anothers():
+    alone, together = values_of_macros("Model A"), values_of_macros("a", "model a", "Model A")
+    start = "AdaptorLambdaDemoModelA"
+    assert f"{start}TopOneMean" in alone
+    assert f"{start}TopOneMean" not in together
 
 
 def test_added_arm_renames_no_macro():
@@ -221,6 +256,11 @@ def test_added_arm_renames_no_macro():
         ("DATAR + mixup, 50 %", "DATARPlusMixupFiveZeroPercent"),
         ("Müller é", "MullerE"),
         ("Ω2", "OmegaTwo"),
+        ("lr 1e-3", "LrOneEMinusThree"),
+        ("10⁻³", "OneZeroToTheMinusThree"),
+        ("½", "OneOverTwo"),
+        ("a≠b", "ANotEqualB"),
+        ("Maß", "Mass"),
     ],
 )
 def test_macro_words_are_letters(name, expected):
