@@ -19,6 +19,7 @@ from orchestrator.config import Experiment, canonical, complete
 from orchestrator.effects import declared_effect
 from orchestrator.errors import ConfigError, PlanError, unknown
 from orchestrator.metrics import METRICS
+from orchestrator.names import mistakes_of_arm_names, mistakes_of_contrasts, mistakes_of_margin
 from orchestrator.overrides import differences, flatten, mistakes_of, override
 from orchestrator.records import ArmRecord, ContrastRecord, EffectRecord, PlanRecord
 from orchestrator.stats import pairs_needed
@@ -132,8 +133,8 @@ class Plan:
     def only(self, patterns: Sequence[str]) -> Plan:
         """Return the plan with some of its arms, in its order.
 
-        Contrasts and effects stay declared where all of their arms are kept. Where the baseline is
-        not kept, the first kept arm takes its place.
+        Contrasts and effects stay declared where all of their arms are kept, and the dose where
+        one of them sets it. Where the baseline is not kept, the first kept arm takes its place.
 
         Args:
             patterns: names of arms, or patterns with `*` and `?`.
@@ -152,13 +153,18 @@ class Plan:
         if contrasts is not None:
             contrasts = tuple(c for c in contrasts if {c.arm, c.reference} <= kept)
         effects = tuple(e for e in self.effects if self._effect(e).weights.keys() <= kept)
-        return dataclasses.replace(
+        left = dataclasses.replace(
             self,
             arms=tuple(arm for arm in self.arms if arm.name in kept),
             baseline=self.baseline if self.baseline in kept else "",
             contrasts=contrasts,
             effects=effects,
         )
+        try:
+            dosed = self.dose not in self._varied() or self.dose in left._varied()
+        except ConfigError:  # an arm is wrong, and `check` says how
+            dosed = True
+        return left if dosed else dataclasses.replace(left, dose="")
 
     def with_base(self, **changes: Any) -> Plan:
         """Return the plan with some fields of its base changed; the arms follow."""
@@ -258,6 +264,7 @@ class Plan:
             mistakes.append("it has no arms; give at least a baseline and one other")
         for name in sorted({name for name in names if names.count(name) > 1}):
             mistakes.append(f"two arms are called {name!r}; every arm needs a name of its own")
+        mistakes += mistakes_of_arm_names(names)
         if self.baseline_arm not in names:
             mistakes.append(unknown("baseline arm", self.baseline, names))
         if self.metric not in METRICS:
@@ -268,9 +275,9 @@ class Plan:
                     mistakes.append(unknown("arm in a contrast", name, names))
             if contrast.arm == contrast.reference:
                 mistakes.append(f"a contrast compares {contrast.arm!r} with itself")
+        mistakes += mistakes_of_contrasts(self.contrasts or ())
         mistakes += self._mistakes_of_effects()
-        if self.margin < 0:
-            mistakes.append(f"its margin is {self.margin}; a margin is above 0, or 0 for none")
+        mistakes += mistakes_of_margin(self.margin)
         needed = pairs_needed(self.num_declared)
         if self.cap and len(self.folds) > 1:
             mistakes.append(
@@ -321,4 +328,16 @@ class Plan:
                     "change one of them or leave it out"
                 )
             seen.setdefault(key, arm.name)
-        return mistakes
+        return mistakes + self._mistakes_of_dose()
+
+    def _mistakes_of_dose(self) -> list[str]:
+        paths = self._varied()
+        if not self.dose or self.dose in paths:
+            return []
+        hint = "Arms do not differ in it; leave it empty where there is no dose."
+        return [unknown("path of its dose", self.dose, paths, hint=hint)]
+
+    def _varied(self) -> set[str]:
+        """Return the paths at which an arm differs from the first."""
+        first, *others = (self.experiment(arm) for arm in self.arms)
+        return {path for other in others for path in differences(first, other)}

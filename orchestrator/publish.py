@@ -21,7 +21,7 @@ from orchestrator.report.rows import Summary
 from orchestrator.report.summary import summarise
 from orchestrator.report.text import render_text
 from orchestrator.store import Store
-from orchestrator.tracking import LiveSync, SweepSync, Tracker, is_synced, resolve_uri
+from orchestrator.tracking import LiveSync, SweepSync, Tracker, is_synced, read_links, resolve_uri
 
 WIDEST = 120
 STOP_S = 120.0
@@ -84,19 +84,19 @@ class Publisher:
             print(f"report: {folder / 'report.html'}")
             print(self._how_to_look())
             return
-        said, links = self._sync()
+        said = self._sync()
         pictures = self._pictures(records, summary, folder / PICTURES)
         paths = write_report(
             summary,
             records,
             folder,
             predictions=self._predictions,
-            links=links,
+            links=read_links(store, plan.sweep),
             pictures=folder / PICTURES,
         )
         print(f"report: {paths.html}")
         files = [*paths.every, *pictures]
-        print(self._upload(files) if links is not None else said)
+        print(said or self._upload(files))
 
     def _watch(self) -> None:
         if self._uri:
@@ -105,21 +105,19 @@ class Publisher:
             load()  # here, before its thread and Ray import what they need side by side
             self._live = LiveSync(self._plan, store=self._store, tracking_uri=self._uri).start()
 
-    def _sync(self) -> tuple[str, dict[str, str] | None]:
-        """Bring the runs up to date; return links to them, or None and what went wrong."""
+    def _sync(self) -> str:
+        """Bring the runs up to date; return what went wrong, or nothing."""
         if not self._uri:
             return (
-                "MLflow: a store that is not on a disk needs --tracking-uri or MLFLOW_TRACKING_URI",
-                None,
+                "MLflow: a store that is not on a disk needs --tracking-uri or MLFLOW_TRACKING_URI"
             )
         try:
             self._tracker = Tracker(self._uri, store=self._store)
             sync = SweepSync(plan=self._plan, store=self._store, tracker=self._tracker)
             result = sync.once(final=True)
-            links = self._tracker.links(self._plan)
         except TrackingError as error:
-            return f"MLflow: {error}", None
-        return (f"MLflow: {result.message}", None) if result.failed else ("", links)
+            return f"MLflow: {error}"
+        return f"MLflow: {result.message}" if result.failed else ""
 
     def _upload(self, files: Sequence[Path]) -> str:
         try:

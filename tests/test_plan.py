@@ -34,6 +34,8 @@ INPUT = Factor(
     ),
 )
 
+OFF = {"model.deformable": False}
+
 
 def plan(*arms: Arm, **changes) -> Plan:
     values = {"name": "p", "question": "?", "base": BASE, "arms": arms, "seeds": (0, 1)}
@@ -156,6 +158,65 @@ def test_check_refuses_two_equal_arms():
     off = {"model.deformable": False}
     with pytest.raises(PlanError, match="arm 'c' is equal to arm 'b'"):
         plan(Arm(name="a"), Arm(name="b", changes=off), Arm(name="c", changes=off)).check()
+
+
+@pytest.mark.parametrize("margin", [float("nan"), float("inf"), -1.0])
+def test_check_refuses_a_margin_that_is_no_finite_difference(margin):
+    with pytest.raises(PlanError, match=f"its margin is {margin}; a margin is a finite number"):
+        plan(*one_at_a_time(ATTENTION), margin=margin).check()
+
+
+@pytest.mark.parametrize("again", [Contrast("off", "baseline"), Contrast("baseline", "off")])
+def test_check_refuses_a_contrast_declared_twice_or_mirrored(again):
+    with pytest.raises(PlanError, match="is declared twice, and every p") as caught:
+        plan(
+            *one_at_a_time(ATTENTION), contrasts=(Contrast("off", "baseline"), again, again)
+        ).check()
+    assert len(caught.value.mistakes) == 1
+
+
+def test_check_refuses_a_dose_that_no_arm_varies_and_names_what_arms_do():
+    arms = dose_series(
+        "transform.strength",
+        (0.1, 0.2),
+        symbol="λ",
+        control=Level("none"),
+        shared={"transform": Component("adaptor")},
+    )
+    plan(*arms, dose="transform.strength").check()
+    with pytest.raises(PlanError, match=r"did you mean 'transform.strength'\? \(valid: transform"):
+        plan(*arms, dose="transform.strenght").check()
+    with pytest.raises(PlanError, match=r"path of its dose 'epochs'.*do not differ in it"):
+        plan(*arms, dose="epochs").check()
+
+
+def test_only_drops_the_dose_with_the_arms_that_have_it():
+    arms = (Arm(name="a"), Arm(name="b", changes={"epochs": 2}), Arm(name="c", changes=OFF))
+    some = plan(*arms, dose="epochs")
+    assert some.only(["a", "b"]).dose == "epochs"
+    kept = some.only(["a", "c"])
+    kept.check()
+    assert kept.dose == ""
+    assert dataclasses.replace(some, dose="epoch").only(["a", "c"]).dose == "epoch"
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("a", ""), "arm 2 is called ''; give it a name"),
+        (("a", "  "), "arm 2 is called '  '; give it a name"),
+        (("a", "b\nc"), r"arm 2 is called 'b\\nc', with characters that no table can show"),
+        (("a", "b\x07"), r"arm 2 is called 'b\\x07', with characters"),
+        (("Adaptor", "adaptor"), "arms 'Adaptor' and 'adaptor' differ by case or white space"),
+        (("a b", "a  b"), "arms 'a b' and 'a  b' differ by case or white space alone"),
+        (("a", "a "), "arms 'a' and 'a ' differ by case or white space alone"),
+    ],
+)
+def test_check_refuses_arm_names_that_a_table_cannot_tell_apart(names, said):
+    one, other = names
+    with pytest.raises(PlanError, match=said) as caught:
+        plan(Arm(name=one), Arm(name=other, changes=OFF)).check()
+    assert len(caught.value.mistakes) == 1
 
 
 def test_check_says_a_mistake_of_the_base_once():

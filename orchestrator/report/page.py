@@ -38,6 +38,7 @@ from orchestrator.report.rows import Summary
 from orchestrator.report.shapes import Shaped
 from orchestrator.report.tables import CALLED_MARK, main_table, secondary_table
 from orchestrator.report.words import unit_of_difference
+from orchestrator.tracking.links import LOCAL_PAGES, needs_local_server
 
 MOST_SENTENCES = 12
 MOST_CLASS_CONTRASTS = 4
@@ -76,6 +77,7 @@ def render_page(
         unit=unit_of_difference(metric),
         colours=colours,
         links=_safe_links(links or {}),
+        local_pages=LOCAL_PAGES if needs_local_server(links or {}) else "",
         most=MOST_SENTENCES,
         most_panels=MOST_PANELS,
         interval=interval_over(summary),

@@ -14,6 +14,7 @@ from orchestrator.report.clips import Recordings
 from orchestrator.report.files import PICTURES, report_folder
 from orchestrator.report.outcomes import Loader
 from orchestrator.store import Store
+from orchestrator.tracking import read_links
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,7 @@ class Source(Protocol):
 
 
 class FromStore:
-    """A store, with predictions and pictures.
+    """A store, with predictions, pictures and the links that its last upload left.
 
     Args:
         address: folder or URI.
@@ -83,6 +84,7 @@ class FromStore:
             folder=folder,
             predictions=lambda trial_id: store.read_predictions(trial_id, which),
             pictures=folder / PICTURES,
+            links=read_links(store, sweep),
             recordings=lambda: self._recordings(plan),
         )
 

@@ -1,5 +1,6 @@
 """The MLflow view of a store. Importing this does not import mlflow."""
 
+from orchestrator.tracking.links import read_links
 from orchestrator.tracking.live import LiveSync, SweepSync
 from orchestrator.tracking.places import default_uri, is_synced, mark_synced, resolve_uri
 from orchestrator.tracking.summary import summarize
@@ -13,6 +14,7 @@ __all__ = [
     "default_uri",
     "is_synced",
     "mark_synced",
+    "read_links",
     "resolve_uri",
     "summarize",
 ]

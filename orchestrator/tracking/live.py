@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from orchestrator.errors import OrchestratorError
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.store import Store
+from orchestrator.tracking.links import write_links
 from orchestrator.tracking.places import is_synced, mark_synced, versions
 from orchestrator.tracking.tracker import SyncResult, Tracker
 
@@ -33,7 +34,7 @@ class SweepSync:
     _seen: dict[str, str] = field(default_factory=dict)
 
     def once(self, *, final: bool) -> SyncResult:
-        """Reconcile, and note it when all is shown for good.
+        """Reconcile; when all is shown for good, note that and the links to the runs.
 
         Raises:
             StoreError: a record is damaged.
@@ -49,6 +50,8 @@ class SweepSync:
         result = self.tracker.reconcile(self.plan, self._records, final=final)
         if final and not result.failed:
             uri = self.tracker.tracking_uri
+            links = self.tracker.links(self.plan)
+            write_links(self.store, self.plan.sweep, links, tracking_uri=uri)
             mark_synced(self.plan, seen, store=self.store, tracking_uri=uri)
         return result
 

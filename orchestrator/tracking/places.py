@@ -71,19 +71,6 @@ def artifact_root(uri: str, store: Store) -> str | None:
     return store.files.where("mlartifacts")
 
 
-def run_address(uri: str, experiment: str, run: str) -> str:
-    """Return the address of a run's page; empty where no server shows pages.
-
-    Args:
-        uri: of the server.
-        experiment: its id there.
-        run: its id there.
-    """
-    if not uri.startswith(("http://", "https://")):
-        return ""
-    return f"{uri.rstrip('/')}/#/experiments/{experiment}/runs/{run}"
-
-
 def is_synced(plan: PlanRecord, *, store: Store, tracking_uri: str) -> bool:
     """Whether a finished reconciliation of exactly this plan and these records was noted.
 
@@ -91,6 +78,8 @@ def is_synced(plan: PlanRecord, *, store: Store, tracking_uri: str) -> bool:
     `python -m orchestrator.sync` always looks. A deleted SQLite file is noticed.
     """
     data = store.files.read(_marker(plan, tracking_uri))
+    if store.files.read(links_path(plan.sweep)) is None:
+        return False  # uploaded by a version that kept no links
     return data is not None and data == _note(plan, versions(plan, store), tracking_uri)
 
 
@@ -104,6 +93,11 @@ def mark_synced(
 ) -> None:
     """Note that the server shows all of a plan and of the records as they were at `seen`."""
     store.files.write(_marker(plan, tracking_uri), _note(plan, seen, tracking_uri))
+
+
+def links_path(sweep: str) -> str:
+    """Return where a store keeps the links to a sweep's runs."""
+    return f"sweeps/{sweep}/runs.json"
 
 
 def _marker(plan: PlanRecord, tracking_uri: str) -> str:

@@ -14,8 +14,9 @@ from orchestrator.pictures.shelf import INDEX, listed_files
 from orchestrator.predictions import Predictions
 from orchestrator.records import EpochRecord, PlanRecord, Status, TrialRecord
 from orchestrator.store import forms, tables
+from orchestrator.tracking.links import run_address
 from orchestrator.tracking.mlflow_server import FoundRun, Server
-from orchestrator.tracking.places import SQLITE, checked_uri, run_address
+from orchestrator.tracking.places import SQLITE, checked_uri
 from orchestrator.tracking.replicates import RECORD
 from orchestrator.tracking.sweep_views import PLAN
 from orchestrator.tracking.uploads import (
@@ -37,7 +38,7 @@ class Study:
     Attributes:
         plan: as declared.
         records: trial id -> record.
-        links: trial id -> address of its run's page, where a server shows pages.
+        links: trial id -> address of its run's page, where that is known.
         predictions: reads a trial's per-clip predictions; None where its run carries none.
         pictures: writes the report's pictures and their list into a folder.
     """

@@ -21,7 +21,8 @@ from orchestrator.errors import TrackingError
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.store import Store, forms
 from orchestrator.store.locks import LockHeld, flock
-from orchestrator.tracking.places import artifact_root, run_address
+from orchestrator.tracking.links import run_address
+from orchestrator.tracking.places import artifact_root
 from orchestrator.tracking.sweep_views import Summary, drafts
 from orchestrator.tracking.uploads import (
     IN_PLAN_TAG,
@@ -162,7 +163,7 @@ class Tracker:
         return len(changed)
 
     def links(self, plan: PlanRecord) -> dict[str, str]:
-        """Return trial id -> address of its run's page, where a server shows pages.
+        """Return trial id -> address of its run's page, where that is known.
 
         Raises:
             TrackingError: the server does not answer.

@@ -14,7 +14,7 @@ from orchestrator.records import Status
 from orchestrator.report.__main__ import main
 from orchestrator.report.files import NAMES
 from orchestrator.store import Store
-from orchestrator.tracking import Tracker, default_uri
+from orchestrator.tracking import SweepSync, Tracker, default_uri
 from orchestrator.tracking.reader import Reader
 from orchestrator.tracking.replicates import RECORD
 from orchestrator.tracking.uploads import STATE_TAG
@@ -104,7 +104,7 @@ def test_page_and_papers_table_from_mlflow_alone_are_those_of_the_store(tmp_path
     picture = Picture(kind="keys", arm="more", trial="t", clips=("c",), caption=".", file="a.png")
     write_index(pictures, ["t"], {}, [picture])
     tracker = Tracker(elsewhere, store=store)
-    tracker.reconcile(plan, records, final=True)
+    SweepSync(plan=plan, store=store, tracker=tracker).once(final=True)
     tracker.log_report(plan, [*pictures.iterdir()])
     asked = [("--format", "html"), ("--shape", "htsat-3", "--format", "csv")]
     asked.append(("--shape", "htsat-1", "--format", "latex"))
@@ -150,11 +150,12 @@ def test_predictions_of_a_running_trial_are_not_uploaded(store):
 def test_records_come_back_whole_and_the_plan_as_declared(store):
     plan = make_plan()
     records = write_all(store, plan)
-    Tracker(default_uri(store), store=store).reconcile(plan, records, final=True)
+    tracker = Tracker(default_uri(store), store=store)
+    tracker.reconcile(plan, records, final=True)
     study = Reader(default_uri(store)).study("lambda")
     assert study.records == store.read_records(records)
     assert study.plan == store.require_plan("lambda")
-    assert study.links == {}
+    assert study.links == tracker.links(plan) and set(study.links) == set(records)
 
 
 def test_trial_that_two_arms_share_is_read_for_both(store):
