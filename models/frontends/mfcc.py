@@ -125,7 +125,7 @@ class HonkMfcc(Cepstra):
             f_min: lower edge of the first filter in Hz.
             f_max: upper edge of the last filter in Hz.
             num_frames: 0 gives as many frames as the clip has; otherwise shorter clips are filled
-                up with silence and longer ones cut.
+                up with silence behind their reflected end, and longer ones cut.
 
         Raises:
             ModelError: sizes or frequencies that make no features.
@@ -149,12 +149,11 @@ class HonkMfcc(Cepstra):
 
     def _placed(self, waveform: Tensor) -> Tensor:
         half = self.win_length // 2
-        if self.num_frames:
-            waveform = fit_length(waveform, (self.num_frames - 1) * self.hop_length + half)
         padded = functional.pad(waveform[:, None], (half, half), mode="reflect")[:, 0]
-        if self.num_frames:
-            padded = padded[:, : (self.num_frames - 1) * self.hop_length + self.win_length]
-        return padded
+        if not self.num_frames:
+            return padded
+        # Silence follows the reflection: the clip's own frames do not depend on `num_frames`.
+        return fit_length(padded, (self.num_frames - 1) * self.hop_length + self.win_length)
 
     def _logarithm(self, spectrum: Tensor) -> Tensor:
         energy = spectrum.square().sum(dim=-1) @ self.filters
