@@ -16,7 +16,7 @@ from orchestrator.report.words import (
     p_words,
     sentence,
     too_few,
-    unit_of_difference,
+    with_unit,
 )
 from orchestrator.stats import ALPHA, PairedDifference, Sequential, Verdict
 
@@ -154,4 +154,4 @@ def _amount(
     value: float, difference: PairedDifference, metric: Metric, *, signed: bool = False
 ) -> str:
     places = decimals(half_width(difference))
-    return f"{number(value, places, signed=signed)} {unit_of_difference(metric)}".rstrip()
+    return with_unit(number(value, places, signed=signed), metric)

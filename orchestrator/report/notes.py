@@ -9,9 +9,12 @@ from collections.abc import Mapping, Sequence
 from orchestrator.metrics import Metric
 from orchestrator.records import PlanRecord, Status, TrialRecord
 from orchestrator.report.digits import NONE, number
-from orchestrator.report.rows import Cell, Finding, Summary
+from orchestrator.report.rows import Cell, ContrastSummary, EffectSummary, Finding, Summary
 from orchestrator.report.words import half_width
-from orchestrator.stats import EXACT_UP_TO, SEQUENTIAL_METHOD, PairedDifference
+from orchestrator.stats import EXACT_UP_TO, SEQUENTIAL_METHOD, PairedDifference, Verdict
+
+NAMED = 3
+"""More findings than this are counted in a caution, not named."""
 
 
 def headline(cells: Sequence[tuple[Status, bool]]) -> str:
@@ -155,7 +158,7 @@ def reasons(findings: Sequence[Finding]) -> list[str]:
             f"Beyond {EXACT_UP_TO} pairs p values are sampled; their standard error is at most "
             "0.002."
         )
-    return list(dict.fromkeys(said))
+    return list(dict.fromkeys([*said, *_disagreeing(findings)]))
 
 
 def gap_text(cell: Cell) -> str:
@@ -176,3 +179,33 @@ def _differences(summary: Summary) -> list[PairedDifference]:
 
 def _code_version(record: TrialRecord) -> str:
     return next((v for k, v in record.provenance.items() if k in ("code", "code_version")), "")
+
+
+def _disagreeing(findings: Sequence[Finding]) -> list[str]:
+    """Say once that an interval is not the test, where the two disagree about 0."""
+    names = []
+    for found in findings:
+        own = found.difference
+        if own is None or own.low is None or own.high is None or half_width(own) is None:
+            continue
+        if found.verdict is Verdict.NOT_TESTED:
+            continue
+        called = found.verdict in (Verdict.BETTER, Verdict.WORSE)
+        if called == (own.low <= 0 <= own.high):
+            names.append(_name(found))
+    if not names:
+        return []
+    listed = ", ".join(names)
+    if len(names) > NAMED:
+        listed = f"{len(names)} of the {len(findings)} that were declared"
+    several = f", nor corrected for the {len(findings)} that were declared"
+    return [
+        f"Interval and test disagree about 0 for {listed}: the test decides; the interval is made "
+        f"in another way{several if len(findings) > 1 else ''}."
+    ]
+
+
+def _name(found: Finding) -> str:
+    if isinstance(found, ContrastSummary):
+        return f"{found.arm} against {found.reference}"
+    return found.record.name if isinstance(found, EffectSummary) else "a comparison"

@@ -21,6 +21,13 @@ def unit_of_difference(metric: Metric) -> str:
     return "points" if metric.unit == "%" else metric.unit
 
 
+def with_unit(text: str, metric: Metric) -> str:
+    """Return a written difference with its unit, in the singular behind a plain 1."""
+    unit = unit_of_difference(metric)
+    one = text.lstrip("+\N{MINUS SIGN}-") == "1" and len(unit) > 1
+    return f"{text} {unit.removesuffix('s') if one else unit}".rstrip()
+
+
 def half_width(found: MeanInterval | None) -> float | None:
     """Return half of an interval's width; None where equal values have no spread to make one.
 
@@ -63,10 +70,10 @@ def sentence(
     if difference is None:
         return f"{arm} against {reference}: no block has finished in both, so nothing can be said."
     places = decimals(half_width(difference))
-    unit = f" {unit_of_difference(metric)}".rstrip()
+    mean = with_unit(number(difference.mean, places, signed=True), metric)
     if difference.n == 1:
         return (
-            f"{arm} against {reference}: {number(difference.mean, places, signed=True)}{unit} of "
+            f"{arm} against {reference}: {mean} of "
             f"{metric.title} in the only pair; one pair has no interval and no test, so nothing "
             "can be said."
         )
@@ -75,23 +82,23 @@ def sentence(
         return (
             f"{arm} was called {verdict} than {reference} by block {decided.looked} "
             f"({p_words(difference, adjusted_p, num_contrasts)}), which stays; over all "
-            f"{difference.n} blocks the mean is {number(difference.mean, places, signed=True)}"
-            f"{unit} of {metric.title} ({interval_words(difference, places, 1)}, "
+            f"{difference.n} blocks the mean is {mean} of {metric.title} "
+            f"({interval_words(difference, places, 1)}, "
             f"{count_words(difference, num_planned)}).{more}"
         )
     if verdict in (Verdict.BETTER, Verdict.WORSE):
         flip = -1 if difference.mean < 0 else 1
         verb = "helps" if verdict is Verdict.BETTER else "hurts"
         return (
-            f"{arm} {verb} by {number(abs(difference.mean), places)}{unit} of {metric.title} "
-            f"against {reference} "
+            f"{arm} {verb} by {with_unit(number(abs(difference.mean), places), metric)} of "
+            f"{metric.title} against {reference} "
             f"({evidence(difference, places, adjusted_p, num_contrasts, num_planned, flip)}).{more}"
         )
     if difference.p_value is None:
         return (
-            f"{arm} against {reference}: {number(difference.mean, places, signed=True)}{unit} of "
-            f"{metric.title} in each of {difference.n} {difference.replicate}s; equal differences "
-            "have no spread to test them against, so nothing can be said."
+            f"{arm} against {reference}: {mean} of {metric.title} in each of "
+            f"{difference.n} {difference.replicate}s; equal differences have no "
+            "spread to test them against, so nothing can be said."
         )
     shown = evidence(difference, places, adjusted_p, num_contrasts, num_planned, 1)
     if not any(difference.differences.values()):
@@ -107,20 +114,17 @@ def sentence(
         relation = "not distinguishable from"
         if verdict is Verdict.UNDECIDED:
             relation, after = "not yet decided against", ""
-        said = (
-            f"{arm} is {relation} {reference}{after}: "
-            f"{number(difference.mean, places, signed=True)}{unit} of {metric.title} ({shown})"
-        )
+        said = f"{arm} is {relation} {reference}{after}: {mean} of {metric.title} ({shown})"
         if half_width(difference) and difference.low is not None and difference.high is not None:
             bound = max(abs(difference.low), abs(difference.high))
-            said += f"; the data rule out differences larger than {number(bound, places)}{unit}"
+            said += "; the data rule out differences larger than "
+            said += with_unit(number(bound, places), metric)
     return f"{said}.{too_few(difference, smallest_adjusted_p, num_contrasts)}{more}"
 
 
 def equivalence_sentence(found: Equivalence, *, metric: Metric) -> str:
     """Say what the differences show against a margin that was declared beforehand."""
-    unit = f" {unit_of_difference(metric)}".rstrip()
-    within = f"{found.margin:g}{unit}"
+    within = with_unit(f"{found.margin:g}", metric)
     test = "corrected resampled t" if "corrected" in found.test_method else "sign-flip"
     if found.equivalent:
         return (
@@ -191,5 +195,5 @@ def too_few(difference: PairedDifference, smallest_adjusted_p: float, num_contra
     return (
         f" With n {n}{family} the smallest attainable p is 2/2^{n} = "
         f"{p_text(difference.smallest_p)}{adjusted}, so nothing could be called; "
-        f"{pairs_needed(num_contrasts)} pairs would do."
+        f"that takes {pairs_needed(num_contrasts)} {difference.replicate}s at least."
     )

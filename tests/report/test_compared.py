@@ -83,6 +83,46 @@ def test_margin_of_the_plans_metric_is_not_applied_to_another():
     assert "margin of" not in render("html", other, records)
 
 
+@pytest.mark.parametrize(
+    ("differences", "verdict"),
+    [
+        ([0.03, 0.02, 0.025, 0.03, 0.028, -0.002], Verdict.NOT_DISTINGUISHABLE),
+        ([0.001, 0.002, 0.001, 0.002, 0.001, 0.09], Verdict.BETTER),
+    ],
+)
+def test_interval_that_disagrees_with_the_test_is_said_not_to_be_the_test(differences, verdict):
+    plan, records = study({"full": [0.5] * 6, "less": [0.5 + d for d in differences]})
+    summary = summarise(plan, records)
+    (contrast,) = summary.contrasts
+    assert contrast.verdict is verdict
+    assert (contrast.difference.low > 0) == (verdict is Verdict.NOT_DISTINGUISHABLE)
+    assert summary.cautions[-1] == (
+        "Interval and test disagree about 0 for less against full: the test decides; the interval "
+        "is made in another way."
+    )
+
+
+def test_interval_is_said_not_to_be_corrected_where_only_correction_disagrees():
+    gains = [0.01, 0.012, 0.011, 0.009, 0.01, 0.013]
+    names = ("full", "less", "other", "third")
+    values = {name: [0.5 + (g if name != "full" else 0) for g in gains] for name in names}
+    values["less"][0] += 0.001
+    values["other"][1] += 0.001
+    values["third"] = [0.5, 0.51, 0.49, 0.5, 0.512, 0.488]
+    plan, records = study(values)
+    cautions = summarise(plan, records).cautions
+    assert cautions[-1].startswith(
+        "Interval and test disagree about 0 for less against full, other against full: the test"
+    )
+    assert cautions[-1].endswith("nor corrected for the 3 that were declared.")
+
+
+def test_intervals_that_agree_with_the_test_need_no_words():
+    gains = [0.01, 0.012, 0.011, 0.009, 0.01, 0.013]
+    plan, records = study({"full": [0.5] * 6, "less": [0.5 + g for g in gains]})
+    assert not any("disagree" in caution for caution in summarise(plan, records).cautions)
+
+
 def test_trend_of_a_dose_series_is_one_test_over_all_doses():
     plan = make_plan(seeds=4)
     rise = {"no adaptor": 0.0, "λ=0.001": 0.01, "λ=0.01": 0.02, "λ=0.1": 0.03}

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.metrics import lookup
-from orchestrator.report.words import sentence
+from orchestrator.report.words import equivalence_sentence, sentence
 from orchestrator.stats import (
     Verdict,
     corrected_resampled_t,
+    equivalence,
     holm,
     paired_difference,
     smallest_p,
@@ -67,14 +68,16 @@ def test_not_distinguishable_says_what_is_ruled_out():
 
 def test_too_few_pairs_say_that_nothing_could_be_called():
     _, said = say([1.0, 1.1, 0.9, 1.05])
-    assert "2/2^4 = 0.12" in said and "nothing could be called; 6 pairs would do." in said
+    assert (
+        "2/2^4 = 0.12" in said and "nothing could be called; that takes 6 blocks at least." in said
+    )
 
 
 def test_several_contrasts_need_more_pairs():
     _, said = say([1.0, 1.1, 0.9, 1.05, 1.2, 0.95], num_contrasts=5)
     assert "after correction" in said
     assert "With n 6 and 5 contrasts" in said and "(0.16 adjusted)" in said
-    assert "8 pairs would do" in said
+    assert "that takes 8 blocks at least" in said
 
 
 def test_one_pair_and_no_pair_say_that_nothing_can_be_said():
@@ -97,6 +100,23 @@ def test_equal_differences_have_no_interval_without_width(value):
     )
     _, said = say([value] * 3)
     assert "no spread to make an interval from, p 0.25, n 3" in said and "rule out" not in said
+
+
+def test_two_pairs_are_told_how_many_it_takes_not_how_many_would_do():
+    _, said = say([0.5, 1.5], num_contrasts=2)
+    assert said.endswith("so nothing could be called; that takes 7 blocks at least.")
+
+
+def test_one_point_and_one_nat_are_said_in_the_singular():
+    _, said = say([-6.0, 3.0, 6.0, -5.0, 9.0, -1.0])
+    assert "+1 point of top-1" in said and "larger than 7 points" in said
+    _, said = say([0.01, 0.01, 0.02, 0.02, 0.01, 8.6])
+    assert "helps by 1 point of top-1" in said
+    margin = equivalence([0.1, -0.1, 0.2, 0.0, 0.1, -0.2], margin=1.0, sign=1)
+    assert equivalence_sentence(margin, metric=TOP1).startswith("Equivalent within 1 point (")
+    assert equivalence_sentence(margin, metric=LOSS).startswith("Equivalent within 1 nat (")
+    wider = equivalence([0.1, -0.1, 0.2, 0.0, 0.1, -0.2], margin=1.5, sign=1)
+    assert equivalence_sentence(wider, metric=TOP1).startswith("Equivalent within 1.5 points (")
 
 
 def test_missing_pairs_are_counted():
