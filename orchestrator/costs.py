@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from orchestrator.ablation import Trial
 from orchestrator.records import Status, TrialRecord
@@ -34,3 +35,53 @@ def seconds_by_arm(trials: Iterable[Trial], records: Mapping[str, TrialRecord]) 
     if not every:
         return {}
     return {arm: statistics.median(values or every) for arm, values in found.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spending:
+    """How far a budget is expected to reach.
+
+    Attributes:
+        stops_before: number of the block, from 1, that no longer begins; 0 where all of them do.
+        num_blocks: of the plan.
+        num_trials: that are trained.
+        seconds: of a device that they take.
+    """
+
+    stops_before: int
+    num_blocks: int
+    num_trials: int
+    seconds: float
+
+
+def spending(
+    trials: Sequence[Trial],
+    records: Mapping[str, TrialRecord],
+    *,
+    budget_s: float,
+    num_workers: int = 1,
+) -> Spending:
+    """Foresee where a launch stops for its budget, by the rule of `orchestrator.course`.
+
+    A block begins if it is expected to fit into what is left; the first one always does.
+
+    Args:
+        trials: of the plan, block by block.
+        records: id -> record; at least one of these trials is finished.
+        budget_s: device-seconds of this launch.
+        num_workers: devices that a trial holds.
+    """
+    seconds = seconds_by_arm(trials, records)
+    blocks: dict[tuple[int, int], list[Trial]] = {}
+    for trial in trials:
+        blocks.setdefault((trial.fold, trial.seed), []).append(trial)
+    spent, count = 0.0, 0
+    for number, block in enumerate(blocks.values(), start=1):
+        missing = unfinished(block, records)
+        next_s = num_workers * sum(seconds[trial.arm] for trial in missing)
+        if missing and spent > 0 and spent + next_s > budget_s:
+            return Spending(
+                stops_before=number, num_blocks=len(blocks), num_trials=count, seconds=spent
+            )
+        spent, count = spent + next_s, count + len(missing)
+    return Spending(stops_before=0, num_blocks=len(blocks), num_trials=count, seconds=spent)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from statistics import fmean
 
-from orchestrator.costs import seconds_by_arm, unfinished
+import numpy as np
+
+from orchestrator.foreseen import ForeseenCosts
 from orchestrator.metrics import Metric, lookup
 from orchestrator.plan import Plan
-from orchestrator.progress import duration
 from orchestrator.records import TrialRecord
 from orchestrator.report.values import finished_values
 from orchestrator.report.words import unit_of_difference
 from orchestrator.stats import (
     ALPHA,
     MOST_PAIRS,
+    anytime_p_rows,
+    levels_for,
     pairs_for,
     pairs_needed,
     pilot_spread,
@@ -34,6 +37,7 @@ def foresee(
     wanted: float = 0.0,
     num_workers: int = 1,
     price_per_hour: float = 0.0,
+    budget_hours: float = 0.0,
 ) -> list[str]:
     """Say in sentences what the plan's blocks can show, how many would do, and the cost of both.
 
@@ -47,59 +51,36 @@ def foresee(
         wanted: the difference to be found, in the metric's unit; 0 takes one point of a percentage.
         num_workers: devices that a trial holds.
         price_per_hour: of one device; 0 leaves money out.
+        budget_hours: device-hours of one launch; 0 sets no limit.
     """
     n, num_contrasts = _num_replicates(plan), plan.num_declared
-    costs = _Costs(plan, records, num_workers, price_per_hour)
-    if len(plan.folds) > 1 and n < pairs_needed(num_contrasts):
-        return [said for said in (_over_folds(plan), costs.of_missing()) if said]
-    said = [_smallest(n, num_contrasts, _replicates(plan))]
+    costs = ForeseenCosts(plan, records, num_workers, price_per_hour)
     metric = lookup(plan.metric)
-    wanted = wanted or WANTED.get(metric.unit, 0.0)
+    asked, wanted = wanted, wanted or WANTED.get(metric.unit, 0.0)
     spread, pairs = _pilot(plan, records, metric)
+    over_folds = len(plan.folds) > 1 and n < pairs_needed(num_contrasts)
+    if plan.cap:
+        said = [_smallest_until_decided(plan.cap, num_contrasts)]
+    else:
+        said = [_over_folds(plan) if over_folds else _smallest(n, num_contrasts, _replicates(plan))]
     if num_contrasts and spread:
-        said.append(_detectable(n, spread, pairs, num_contrasts, metric))
+        said.append(_planned_with(spread, pairs, metric))
+        if not over_folds:
+            said.append(_detectable(plan, n, spread, metric))
         if wanted:
-            said.append(_enough(wanted, spread, num_contrasts, metric, costs))
-    elif num_contrasts:
+            said.append(_enough(wanted, spread, plan, metric, costs))
+    elif num_contrasts and over_folds and asked:
+        said.append(
+            f"how many seeds find {asked:g}{_unit(metric)} depends on the spread of whole seeds: "
+            "train at least two on all of these folds, and list the plan again"
+        )
+    elif num_contrasts and not over_folds:
         said.append(
             "how large a difference that can show depends on its spread: train a few seeds, for "
             "example --seeds 3, and list the plan again"
         )
-    said.append(costs.of_missing())
+    said += [costs.of_missing(), costs.of_budget(budget_hours)]
     return [sentence for sentence in said if sentence]
-
-
-class _Costs:
-    """Device time of blocks, from the finished trials of the same arms."""
-
-    def __init__(
-        self, plan: Plan, records: Mapping[str, TrialRecord], num_workers: int, price: float
-    ):
-        self._price = price
-        self._factor = num_workers
-        self._folds = len(plan.folds)
-        trials = plan.trials()
-        self._missing = [trial.arm for trial in unfinished(trials, records)]
-        self._of_arm = seconds_by_arm(trials, records)
-
-    def of_blocks(self, count: int) -> str:
-        """Say what so many seeds take on all folds; empty where no trial is stored."""
-        of_seed = self._folds * sum(self._of_arm.values())
-        return self._say(count * of_seed) if self._of_arm else ""
-
-    def of_missing(self) -> str:
-        """Say what is left to train."""
-        if not self._missing:
-            return ""
-        trials = f"{len(self._missing)} trial{'s' if len(self._missing) > 1 else ''} to train"
-        if not self._of_arm:
-            return f"{trials}; what they take is known once one of this plan is in the store"
-        return f"{trials}: {self._say(sum(self._of_arm[arm] for arm in self._missing))}"
-
-    def _say(self, seconds: float) -> str:
-        device_s = self._factor * seconds
-        money = f", {device_s / 3600 * self._price:.2f} at the price given" if self._price else ""
-        return f"about {duration(device_s)} of device time{money}"
 
 
 def _num_replicates(plan: Plan) -> int:
@@ -131,6 +112,19 @@ def _smallest(n: int, num_contrasts: int, what: str) -> str:
     return said
 
 
+def _smallest_until_decided(cap: int, num_contrasts: int) -> str:
+    """Say how small a p the rule can reach: that of blocks which all agree, at the cap."""
+    levels = levels_for(num_contrasts)
+    least = float(anytime_p_rows(np.ones((1, cap)), cap=cap, levels=levels)[0, -1])
+    said = (
+        f"{cap} blocks at most: the smallest p that the rule until decided can give is {least:.2g}"
+    )
+    if num_contrasts > 1:
+        adjusted = min(1.0, num_contrasts * least)
+        said += f", {adjusted:.2g} after correction for {num_contrasts} contrasts"
+    return said
+
+
 def _pilot(plan: Plan, records: Mapping[str, TrialRecord], metric: Metric) -> tuple[float, int]:
     """Return the largest spread that a declared comparison's stored pairs show, and their number.
 
@@ -155,24 +149,46 @@ def _pilot(plan: Plan, records: Mapping[str, TrialRecord], metric: Metric) -> tu
     return max(found)
 
 
-def _detectable(n: int, spread: float, pairs: int, num_contrasts: int, metric: Metric) -> str:
-    unit = f" {unit_of_difference(metric)}".rstrip()
-    seen = prospect(n, spread=spread, num_contrasts=num_contrasts)
-    if seen.detectable is None:
-        return ""
+def _planned_with(spread: float, pairs: int, metric: Metric) -> str:
     return (
-        f"{pairs} stored pairs have a spread of at most {spread:.2g}{unit}: {n} blocks find a true "
-        f"difference of {seen.detectable:.2g}{unit} with {100 * seen.power:g} % power"
+        f"planned with a spread of {spread:.2g}{_unit(metric)}, the upper 80 % limit of that of "
+        f"{pairs} stored pairs"
     )
 
 
-def _enough(wanted: float, spread: float, num_contrasts: int, metric: Metric, costs: _Costs) -> str:
-    unit = f" {unit_of_difference(metric)}".rstrip()
-    needed = pairs_for(wanted, spread=spread, num_contrasts=num_contrasts)
+def _detectable(plan: Plan, n: int, spread: float, metric: Metric) -> str:
+    seen = prospect(n, spread=spread, num_contrasts=plan.num_declared)
+    if seen.detectable is None:
+        return ""
+    finds = (
+        f"a true difference of {seen.detectable:.2g}{_unit(metric)} with {100 * seen.power:g} % "
+        "power"
+    )
+    if plan.cap:
+        return (
+            f"the exact test, made once after {n} blocks, finds {finds}; the rule, which looks "
+            "after every block, has somewhat less power"
+        )
+    return f"{n} {_what(plan)} find {finds}"
+
+
+def _enough(wanted: float, spread: float, plan: Plan, metric: Metric, costs: ForeseenCosts) -> str:
+    needed = pairs_for(wanted, spread=spread, num_contrasts=plan.num_declared)
     if needed is None:
         return (
-            f"a spread of at most {spread:.2g}{unit} is too large to find {wanted:g}{unit} with "
-            f"{MOST_PAIRS:,} blocks"
+            f"that spread is too large to find {wanted:g}{_unit(metric)} with {MOST_PAIRS:,} "
+            f"{_what(plan)}"
         )
     cost = costs.of_blocks(needed)
-    return f"to find {wanted:g}{unit}, {needed} blocks" + (f": {cost} in all" if cost else "")
+    found = f"to find {wanted:g}{_unit(metric)}, {needed} {_what(plan)}"
+    if plan.cap or len(plan.folds) > 1:
+        found += " by the exact test, made once"
+    return found + (f": {cost}" if cost else "")
+
+
+def _what(plan: Plan) -> str:
+    return "seeds" if len(plan.folds) > 1 else "blocks"
+
+
+def _unit(metric: Metric) -> str:
+    return f" {unit_of_difference(metric)}".rstrip()

@@ -39,9 +39,10 @@ def print_listing(ready: Ready) -> None:
     for trial in plan.prerequisite_trials():
         print(f"first {trial.id}, whose weights arms start from")
     print()
+    most = "at most " if plan.cap else ""
     print(
-        f"{_count(len(trials), 'trial')} ({_count(len(plan.arms), 'arm')} x {_blocks(ready)}), "
-        "block by block:"
+        f"{most}{_count(len(trials), 'trial')} "
+        f"({_count(len(plan.arms), 'arm')} x {_blocks(ready)}), block by block:"
     )
     records = _stored(ready) if ready.data is not None else {}
     for trial in trials:
@@ -64,6 +65,7 @@ def print_listing(ready: Ready) -> None:
         wanted=options.detect,
         num_workers=options.runtime.num_workers,
         price_per_hour=options.price_per_hour,
+        budget_hours=options.budget_hours,
     ):
         print(sentence)
 
@@ -95,4 +97,5 @@ def _stored(ready: Ready) -> dict[str, TrialRecord]:
         store = Store.open(ready.options.runtime.store, create=False)
     except StoreError:
         return {}
-    return store.read_records(trial.id for trial in ready.plan.trials())
+    plan = ready.plan
+    return store.read_records(t.id for t in (*plan.prerequisite_trials(), *plan.trials()))

@@ -6,12 +6,14 @@ import re
 import numpy as np
 import pytest
 
-from orchestrator import baselines
+from orchestrator import baselines, cli
 from orchestrator.ablation import Arm
+from orchestrator.course import Course
 from orchestrator.foresight import foresee
 from orchestrator.plan import Plan
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord
-from orchestrator.stats import pilot_spread
+from orchestrator.stats import decide, pilot_spread
+from orchestrator.store import Store
 
 PLAN = Plan(
     name="p",
@@ -53,23 +55,23 @@ def test_too_few_blocks_for_the_contrasts_are_named():
 
 def test_pilot_gives_detectable_difference_needed_blocks_and_cost():
     records = records_of(PLAN)
-    _, detectable, enough, cost = foresee(PLAN, records, price_per_hour=2.0, num_workers=2)
+    _, planned, detectable, enough, cost = foresee(PLAN, records, price_per_hour=2.0, num_workers=2)
     spread = pilot_spread(100 * np.array(PILOT))
-    assert f"3 stored pairs have a spread of at most {spread:.2g} points" in detectable
+    assert f"a spread of {spread:.2g} points, the upper 80 % limit of that of 3 stored" in planned
     assert "8 blocks find a true difference of" in detectable and "80 % power" in detectable
     blocks = int(re.search(r"to find 1 points, (\d+) blocks", enough)[1])
     hours = blocks * 2 * 2 * 900 / 3600
-    assert f"{2 * hours:.2f} at the price given" in enough
+    assert enough.endswith(f" of device time in all, {2 * hours:.2f} at the price given")
     assert cost == "10 trials to train: about 5 h 00 min of device time, 10.00 at the price given"
 
 
 def test_detectable_difference_and_needed_blocks_agree():
     records = records_of(PLAN)
-    _, detectable, *_ = foresee(PLAN, records)
+    _, _, detectable, *_ = foresee(PLAN, records)
     found = float(re.search(r"difference of ([\d.]+) points", detectable)[1])
-    _, _, enough, _ = foresee(PLAN, records, wanted=1.1 * found)
+    *_, enough, _ = foresee(PLAN, records, wanted=1.1 * found)
     assert int(re.search(r", (\d+) blocks", enough)[1]) <= 8
-    _, _, enough, _ = foresee(PLAN, records, wanted=0.8 * found)
+    *_, enough, _ = foresee(PLAN, records, wanted=0.8 * found)
     assert int(re.search(r", (\d+) blocks", enough)[1]) > 8
 
 
@@ -92,9 +94,69 @@ def test_pilot_on_folds_takes_the_spread_of_seed_means_and_pays_for_every_fold()
     one = foresee(PLAN, records_of(PLAN))
     folds = dataclasses.replace(PLAN, folds=(1, 2, 3))
     several = foresee(folds, records_of(folds))
-    spread = re.search(r"spread of at most [\d.]+ points", one[1])[0]
+    spread = re.search(r"spread of [\d.]+ points", one[1])[0]
     assert spread in several[1]
-    blocks = re.compile(r", (\d+) blocks: about (.+) of device time")
-    assert blocks.search(one[2])[1] == blocks.search(several[2])[1]
-    hours = [float(re.match(r"(\d+) h", blocks.search(s[2])[2])[1]) for s in (one, several)]
+    blocks = re.compile(r", (\d+) (?:blocks|seeds).*: about (.+) of device time")
+    assert blocks.search(one[3])[1] == blocks.search(several[3])[1]
+    hours = [float(re.match(r"(\d+) h", blocks.search(s[3])[2])[1]) for s in (one, several)]
     assert hours[1] == pytest.approx(3 * hours[0], abs=2)
+
+
+def test_plan_until_decided_is_foreseen_by_its_own_rule():
+    arms = (*PLAN.arms, Arm(name="c", changes={"epochs": 3}))
+    plan = dataclasses.replace(PLAN, arms=arms, seeds=tuple(range(20))).until_decided()
+    records = records_of(plan)
+    least, _, detectable, enough, cost = foresee(plan, records)
+    best = decide({"b": [1.0] * 20, "c": [1.0] * 20}, cap=20)["b"]
+    assert f"the rule until decided can give is {best.p_value:.2g}, " in least
+    assert f"{best.adjusted_p:.2g} after correction for 2 contrasts" in least
+    assert detectable.startswith("the exact test, made once after 20 blocks, finds")
+    assert "has somewhat less power" in detectable and "by the exact test, made once" in enough
+    assert cost.startswith("at most 51 trials to train: about")
+
+
+def test_few_seeds_on_folds_answer_what_is_asked_or_say_why_not():
+    few = dataclasses.replace(PLAN, folds=(1, 2, 3), seeds=(0, 1))
+    _, why, _ = foresee(few, {}, wanted=5.0)
+    assert why.startswith("how many seeds find 5 points depends on the spread of whole seeds")
+    _, planned, enough = foresee(few, records_of(few), wanted=5.0)
+    assert "2 stored pairs" in planned
+    assert re.match(r"to find 5 points, \d+ seeds by the exact test, made once: about", enough)
+
+
+@pytest.mark.parametrize("hours", [0.4, 1.2, 2.0, 2.6, 99.0])
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_budget_stops_the_listed_launch_where_it_stops_the_run(tmp_path, hours, num_workers):
+    store = Store.open(tmp_path)
+    records = records_of(PLAN)
+    for record in records.values():
+        store.write_record(record)
+    said = foresee(PLAN, records, budget_hours=hours, num_workers=num_workers)[-1]
+    course = Course(PLAN, store, budget_hours=hours, num_workers=num_workers)
+    trained = 0
+    for stage in course.stages():
+        for trial in stage.trials:
+            done = next(iter(records.values()))
+            store.write_record(dataclasses.replace(done, id=trial.id))
+            trained += 1
+    before = re.search(r"before block (\d+) of 8", course.reason)
+    if before is None:
+        assert said == f"a budget of {hours:g} device-hours is enough for what is left"
+    else:
+        assert f"{before[0]}: after {trained} trials, about" in said
+
+
+def test_budget_without_a_stored_trial_says_when_it_is_known():
+    *_, said = foresee(PLAN, {}, budget_hours=2.0)
+    assert said.startswith("a budget of 2 device-hours begins no block that would not fit")
+
+
+def test_listing_until_decided_says_at_most_and_where_the_budget_stops(tmp_path, capsys):
+    asked = ["--dry-run", "--until-decided", "--seeds", "20", "--budget-hours", "2"]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(PLAN, [*asked, "--store", str(tmp_path / "none")])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert "at most 40 trials (2 arms x 20 seeds), block by block" in said
+    assert "20 blocks at most: the smallest p that the rule until decided can give" in said
+    assert "a budget of 2 device-hours begins no block" in said
