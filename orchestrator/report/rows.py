@@ -99,7 +99,7 @@ class ArmSummary:
         return self.record.name
 
     def counted(self, key: str) -> tuple[int, int]:
-        """Return how many trials, seeds or folds a metric's interval counts, and how many are planned."""
+        """Return how many replicates a metric's interval counts, and how many are planned."""
         measure = self.measures.get(key)
         if measure is None or not measure.interval.reason:
             return len(measure.values) if measure else 0, len(self.cells)
