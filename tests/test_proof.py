@@ -99,6 +99,7 @@ SGD = tiny.experiment(optimizer=Component("sgd", learning_rate=0.01))
         (tiny.experiment(), "optimizer.beta1", 0.8),
         (tiny.experiment(), "optimizer.beta2", 0.99),
         (tiny.experiment(), "precision", "bf16"),
+        (TRIPLET, "precision", "bf16"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
