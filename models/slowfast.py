@@ -6,8 +6,11 @@ in:
 
 - the whole clip comes in, and the model crops and lengthens what the authors' loader cuts out of
   the waveform: the edges of a crop see their neighbours where theirs see zeros;
-- logits instead of probabilities. With several heads (verbs and nouns), one tensor holds the
-  logits of all, head after head;
+- logits instead of probabilities, for clips of any length on the scale of the layer's output. With
+  several heads (verbs and nouns), one tensor holds the logits of all, head after head;
+- several heads can be built, loaded and run (`models.create_model`), not trained or scored: packs
+  have one label per clip, and `orchestrator.evaluate.build` refuses such an experiment. Take the
+  softmax and the largest of each head by itself, `clip_logits.split(heads, dim=1)`;
 - any number of mels: theirs pools 128 / 32 rows at the end, this all rows;
 - no single streams, and no time warping.
 

@@ -13,6 +13,7 @@ from models.chain import Chain, build_chain
 from orchestrator.config import Component, Experiment
 from orchestrator.data.samplers import shard
 from orchestrator.distributed import Group
+from orchestrator.errors import ConfigError
 from orchestrator.predictions import Predictions
 
 
@@ -48,12 +49,15 @@ def build(experiment: Experiment, *, num_classes: int) -> Chain:
     Args:
         experiment: a completed experiment.
         num_classes: of the pack.
+
+    Raises:
+        ConfigError: the model has several heads.
     """
 
     def link(component: Component) -> tuple[str, Mapping[str, Any]]:
         return component.name, component.arguments
 
-    return build_chain(
+    chain = build_chain(
         frontend=link(experiment.frontend),
         augmentation=link(experiment.augmentation),
         transform=link(experiment.transform),
@@ -61,6 +65,14 @@ def build(experiment: Experiment, *, num_classes: int) -> Chain:
         num_classes=num_classes,
         seed=experiment.seed,
     )
+    heads = getattr(chain.model, "heads_split", ())
+    if len(heads) > 1:
+        raise ConfigError(
+            f"model {experiment.model.name!r} has {len(heads)} heads, of {heads} classes; an "
+            "experiment trains and scores one head, because a pack has one label per clip. Leave "
+            "model.heads out, or give (); to run several heads, models.create_model builds them"
+        )
+    return chain
 
 
 @torch.no_grad()

@@ -47,7 +47,9 @@ class Triplet(nn.Module):
                 "res15_triplet, or take cross_entropy"
             )
         embedding = embedding.float()
-        distance = (2 - 2 * embedding @ embedding.T).clamp_min(0)
+        # Near neighbours differ by less than bfloat16 resolves, to which autocast takes products.
+        with torch.autocast(embedding.device.type, enabled=False):
+            distance = (2 - 2 * embedding @ embedding.T).clamp_min(0)
         same = labels[:, None] == labels[None, :]
         anchor, positive = torch.nonzero(same.triu(diagonal=1), as_tuple=True)
         missing = distance[anchor, positive, None] - distance[anchor] + self.margin

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.families import FAMILIES
 from orchestrator.plan import Plan
 from orchestrator.search import Search
 
@@ -66,6 +67,17 @@ def test_datar_table4_carries_the_papers_numbers():
     ]
 
 
+def test_adaptor_everywhere_asks_every_family_with_pairs_enough_for_all():
+    path = ROOT / "sweeps" / "adaptor_everywhere.py"
+    plan = load(path)
+    assert plan.demo_seeds is not None
+    assert {c.arm.removesuffix(", adaptor") for c in plan.contrasts} == {f.name for f in FAMILIES}
+    smallest = 2 / 2 ** len(plan.demo_seeds)
+    assert len(FAMILIES) * smallest <= 0.05 < len(FAMILIES) * 2 * smallest
+    trials = len(plan.arms) * len(plan.demo_seeds)
+    assert trials == 2 * 13 * 10 and f"{trials} trials" in path.read_text()
+
+
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_dry_run_lists_arms_without_torch_or_ray(path, tmp_path):
     code = (
@@ -93,3 +105,14 @@ def test_dry_run_of_table_4_names_six_arms(tmp_path):
     for name in ("without deformable", "deformable + N(0, 0.005)", "deformable + adaptor λ=0.005"):
         assert name in done.stdout
     assert "48 trials (6 arms x 8 seeds)" in done.stdout
+
+
+def test_adaptor_everywhere_takes_a_few_families(tmp_path):
+    chosen = ["--demo", "--dry-run", "--store", tmp_path, "--arms", "DATAR*", "AST*"]
+    done = subprocess.run(
+        [sys.executable, ROOT / "sweeps" / "adaptor_everywhere.py", *chosen],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "40 trials (4 arms x 10 seeds)" in done.stdout

@@ -118,3 +118,14 @@ def test_resumed_run_remembers_anew_and_predicts_the_same(trained):
     assert not list(again.epochs())
     predicted = again.final_predictions()["last"]
     assert predicted.top_k(1) == again.records[-1].metrics["val/top1"]
+
+
+def test_autocast_to_bfloat16_leaves_the_distances_in_float32():
+    labels = torch.tensor([0, 0, 0, 1, 1, 2, 2, 3])
+    losses = []
+    for enabled in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            losses.append(create("loss", "triplet")(embedded(), labels))
+    assert losses[0].sum() > 0
+    torch.testing.assert_close(losses[1], losses[0], atol=0, rtol=0)

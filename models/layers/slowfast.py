@@ -146,7 +146,8 @@ class SlowFast(nn.Module):
         A clip of fewer frames than `num_frames` is lengthened by its last one. Of a longer one,
         training sees a crop at a random place (of the global generator, as dropout), and
         evaluation `views` crops from its beginning to its end: their probabilities, the softmax
-        of each head, are averaged, and their logarithms are returned.
+        of each head, are averaged, and come back as logits: their logarithms plus the crops' mean
+        log-normaliser. So equal crops give the logits of one, and all clips have one scale.
 
         Args:
             features: (B, num_channels, mels, frames).
@@ -184,9 +185,13 @@ class SlowFast(nn.Module):
         return torch.cat([head(x) for head in self.heads], dim=1)
 
     def _mean(self, logits: Tensor) -> Tensor:
-        """(views * B, classes) -> (B, classes), logarithms of mean probabilities."""
+        """(views * B, classes) -> (B, classes), logits whose softmax is the mean probability."""
         if self.views == 1:
             return logits
         by_view = logits.float().unflatten(0, (self.views, -1)).split(self.heads_split, dim=2)
-        means = [part.log_softmax(dim=2).logsumexp(dim=0) for part in by_view]
+        means = [
+            part.log_softmax(dim=2).logsumexp(dim=0)
+            + part.logsumexp(dim=2, keepdim=True).mean(dim=0)
+            for part in by_view
+        ]
         return torch.cat(means, dim=1) - math.log(self.views)

@@ -105,7 +105,17 @@ def test_a_longer_clip_is_the_mean_probability_of_its_first_and_last_frames(tmp_
         ]
         expected = torch.cat([(a + b) / 2 for a, b in zip(*ends, strict=True)], dim=1)
         logits = model(features).clip_logits
-        torch.testing.assert_close(logits.exp(), expected, atol=1e-6, rtol=1e-5)
+        found = torch.cat([part.softmax(1) for part in logits.split(heads, dim=1)], dim=1)
+        torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+
+
+def test_clips_of_any_length_have_logits_of_one_scale(tmp_path):
+    for heads in ((5,), (2, 3)):
+        model = small(heads=heads)
+        load_pretrained(model, published(tmp_path, heads=heads))
+        steady = formula_features(3, 64, 128)[..., :1].expand(-1, -1, -1, 200)
+        long, short = model(steady).clip_logits, model(steady[..., :128]).clip_logits
+        torch.testing.assert_close(long, short, atol=1e-5, rtol=1e-5)
 
 
 def test_one_view_is_the_beginning_and_training_crops_anywhere():
