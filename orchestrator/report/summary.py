@@ -40,7 +40,8 @@ def summarise(
         plan: as declared before its first trial ran.
         records: id -> record; a planned trial that is not there counts as missing.
         metric: another key than the plan's; the report then says that it was not declared.
-        mixed: compare trials of different code or data all the same; the report then says so.
+        mixed: compare trials of different code, data or epochs all the same; the report
+            then says so.
 
     Raises:
         ConfigError: no metric has that key.
