@@ -10,6 +10,7 @@ from orchestrator.metrics import Metric
 from orchestrator.records import ContrastRecord, EffectRecord, PlanRecord, TrialRecord
 from orchestrator.report import sequence
 from orchestrator.report.effect_words import effect_sentence
+from orchestrator.report.known_data import num_folds
 from orchestrator.report.mixing import epochs_note, mixed_in
 from orchestrator.report.rows import ArmSummary, Block, ContrastSummary, EffectSummary
 from orchestrator.report.words import equivalence_sentence, sentence
@@ -184,7 +185,9 @@ class Compared:
         if not set.intersection(*(set(own) for own in values.values())) or self._refusal(arms, ""):
             return None
         sums = weighted_sums(values, {arm.name: weight for arm, weight in weights})
-        return crossed_test(sums, num_contrasts=self.plan.num_declared)
+        return crossed_test(
+            sums, num_folds=num_folds(self.plan), num_contrasts=self.plan.num_declared
+        )
 
     def _refusal(self, arms: Sequence[ArmSummary], what: str) -> str:
         """Say why arms are not compared: their trials saw other code, data or epochs."""

@@ -12,6 +12,7 @@ from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialR
 from orchestrator.report import notes
 from orchestrator.report.comparability import published_footnotes
 from orchestrator.report.compared import Compared
+from orchestrator.report.known_data import num_folds
 from orchestrator.report.rows import (
     Answer,
     ArmCost,
@@ -60,6 +61,7 @@ def summarise(
                 selection=plan.selection,
                 metric=chosen,
                 num_declared=plan.num_declared,
+                split_into=num_folds(plan),
             )
             for arm in plan.arms
         ),
@@ -91,6 +93,7 @@ def _arm(
     selection: str,
     metric: Metric,
     num_declared: int,
+    split_into: int | None,
 ) -> ArmSummary:
     cells = tuple(_cell(key, records.get(key.id), selection, metric) for key in keys)
     found = [records[key.id] for key in keys if key.id in records]
@@ -103,7 +106,7 @@ def _arm(
             and (value := value_of(records[cell.id], selection, key)) is not None
         }
         if values:
-            interval = crossed_interval(values, num_contrasts=num_declared)
+            interval = crossed_interval(values, num_folds=split_into, num_contrasts=num_declared)
             measures[key] = Measure(metric=METRICS[key], values=values, interval=interval)
     return ArmSummary(record=arm, cells=cells, measures=measures, cost=_cost(found))
 

@@ -131,6 +131,14 @@ def test_margin_of_the_plans_metric_is_not_applied_to_another():
     assert "margin of" not in render("html", other, records)
 
 
+def test_some_of_the_folds_share_training_clips_as_all_of_them_do():
+    plan = make_plan(("full", "less"), seeds=1, folds=(1, 2, 3), dose="")
+    plan = dataclasses.replace(plan, dataset={**plan.dataset, "folds": [1, 2, 3, 4, 5]})
+    summary = summarise(plan, make_records(plan))
+    (contrast,) = summary.contrasts
+    assert contrast.difference is not None and contrast.difference.test_per_train == 1 / 4
+
+
 def test_trend_of_a_dose_series_is_one_test_over_all_doses():
     plan = make_plan(seeds=4)
     rise = {"no adaptor": 0.0, "λ=0.001": 0.01, "λ=0.01": 0.02, "λ=0.1": 0.03}
