@@ -19,8 +19,8 @@ from orchestrator.metrics import METRICS
 from orchestrator.records import PlanRecord, Status, TrialRecord
 from orchestrator.report.aggregated import aggregate, aggregate_text
 from orchestrator.report.clips import clip_sentences, compare_clips, find_trial, single_pairs
-from orchestrator.report.compared import refuse_mixed
 from orchestrator.report.files import NAMES, SHAPED, render, render_shape, write, write_report
+from orchestrator.report.mixing import refuse_mixed
 from orchestrator.report.outcomes import no_predictions
 from orchestrator.report.rows import Summary
 from orchestrator.report.shape_notes import Study
@@ -158,7 +158,7 @@ def _compare_clips(args: argparse.Namespace, found: Material, stream: TextIO) ->
     """Print what two trials show over their clips."""
     one, other = (find_trial(given, found.plan, found.records) for given in args.clips)
     if not args.mixed:
-        refuse_mixed([found.records[trial.id] for trial in (one, other)])
+        refuse_mixed(found.plan, found.records, (one, other))
     compared = compare_clips(one, other, found.predictions, recordings=found.recordings)
     if args.format == "json":
         said = json.dumps(dataclasses.asdict(compared), indent=1) + "\n"

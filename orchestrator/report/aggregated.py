@@ -6,16 +6,16 @@ import csv
 import io
 import json
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from statistics import fmean
 
 from orchestrator.errors import ConfigError
 from orchestrator.metrics import Metric, lookup
 from orchestrator.metrics.keys import VAL_MAP, VAL_TOP1, VAL_TOP5
-from orchestrator.records import PlanRecord, TrialRecord
-from orchestrator.report.compared import mixed_in
+from orchestrator.records import PlanRecord, Status, TrialRecord
 from orchestrator.report.digits import NONE, decimals, number
 from orchestrator.report.known_data import known_dataset, same_data
+from orchestrator.report.mixing import mixed_code, mixed_in
 from orchestrator.report.values import finished_values
 from orchestrator.report.words import unit_of_difference
 from orchestrator.stats import (
@@ -157,17 +157,25 @@ def _check(studies: Sequence[Study], *, mixed: bool) -> None:
             f"{metric.key} has no scale that data sets share; those that have one are "
             f"{', '.join(ON_A_SHARED_SCALE)}"
         )
-    seen = [r for _, records in studies for r in records.values()]
-    code = "" if mixed else mixed_in([_without_data(record) for record in seen])
-    if code:
-        mistakes.append(f"the trials come from {code}; --mixed aggregates them all the same")
+    if not mixed:
+        mistakes += _mixed(studies)
     if mistakes:
         raise ConfigError("\n".join(mistakes))
 
 
-def _without_data(record: TrialRecord) -> TrialRecord:
-    """Leave out the pack, which has to differ here."""
-    return replace(record, data={})
+def _mixed(studies: Sequence[Study]) -> list[str]:
+    """Say what is mixed in each sweep; packs and epochs may differ between them, code may not."""
+    said = []
+    finished: list[TrialRecord] = []
+    for plan, records in studies:
+        done = [t for t in plan.trials if t.id in records]
+        done = [t for t in done if records[t.id].status is Status.FINISHED]
+        finished += [records[t.id] for t in done]
+        if own := mixed_in(plan, records, done):
+            said.append(f"the trials of {plan.sweep} come from {own}")
+    code = "" if said else mixed_code(finished)
+    said += [f"the trials come from {code}"] if code else []
+    return [f"{one}; --mixed aggregates them all the same" for one in said]
 
 
 def _labels(plans: Sequence[PlanRecord]) -> list[str]:

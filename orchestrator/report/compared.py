@@ -6,11 +6,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.errors import ConfigError
 from orchestrator.metrics import Metric
 from orchestrator.records import ContrastRecord, EffectRecord, PlanRecord, TrialRecord
 from orchestrator.report import sequence
 from orchestrator.report.effect_words import effect_sentence
+from orchestrator.report.known_data import num_folds
+from orchestrator.report.mixing import epochs_note, mixed_in
 from orchestrator.report.rows import ArmSummary, Block, ContrastSummary, EffectSummary
 from orchestrator.report.words import equivalence_sentence, sentence
 from orchestrator.stats import (
@@ -23,27 +24,6 @@ from orchestrator.stats import (
     verdict,
     weighted_sums,
 )
-
-
-def mixed_in(records: Sequence[TrialRecord]) -> str:
-    """Say over how many versions of the code or packs of the data trials are; empty for one."""
-    for kind, values in (
-        ("versions of the code", {r.provenance.get("code", "") for r in records} - {""}),
-        ("packs of the data", {str(r.data.get("fingerprint", "")) for r in records} - {""}),
-    ):
-        if len(values) > 1:
-            return f"{len(values)} {kind} ({', '.join(sorted(values))})"
-    return ""
-
-
-def refuse_mixed(records: Sequence[TrialRecord]) -> None:
-    """Refuse to compare trials of different code or data.
-
-    Raises:
-        ConfigError: they are mixed.
-    """
-    if mixed := mixed_in(records):
-        raise ConfigError(f"the trials come from {mixed}; --mixed compares them all the same")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +45,7 @@ class Compared:
         plan: as declared.
         records: id -> record.
         metric: what is compared.
-        mixed: whether trials of different code or data may stand in one comparison.
+        mixed: whether trials of different code, data or epochs may stand in one comparison.
     """
 
     plan: PlanRecord
@@ -159,7 +139,8 @@ class Compared:
             adjusted_p=own.adjusted_p,
             smallest_adjusted_p=own.smallest_adjusted_p,
             verdict=own.verdict,
-            sentence=(refused or said) + self._equivalence(own.difference),
+            sentence=(refused or said + self._epochs([arm, reference], own.difference))
+            + self._equivalence(own.difference),
         )
 
     def _effect(
@@ -191,7 +172,7 @@ class Compared:
             adjusted_p=own.adjusted_p,
             smallest_adjusted_p=own.smallest_adjusted_p,
             verdict=own.verdict,
-            sentence=(refused or said) + margin,
+            sentence=(refused or said + self._epochs(arms, own.difference)) + margin,
         )
 
     def _of_contrast(self, arm: ArmSummary, reference: ArmSummary) -> PairedDifference | None:
@@ -208,20 +189,25 @@ class Compared:
         if not set.intersection(*(set(own) for own in values.values())) or self._refusal(arms, ""):
             return None
         sums = weighted_sums(values, {arm.name: weight for arm, weight in weights})
-        return crossed_test(sums, num_contrasts=self.plan.num_declared)
+        return crossed_test(
+            sums, num_folds=num_folds(self.plan), num_contrasts=self.plan.num_declared
+        )
 
     def _refusal(self, arms: Sequence[ArmSummary], what: str) -> str:
-        """Say why arms are not compared: their trials saw other code or other data."""
+        """Say why arms are not compared: their trials saw other code, data or epochs."""
         if self.mixed:
             return ""
-        ids = [cell.id for arm in arms for cell in arm.cells if cell.value is not None]
-        mixed = mixed_in([self.records[id_] for id_ in ids])
+        counted = [cell for arm in arms for cell in arm.cells if cell.value is not None]
+        mixed = mixed_in(self.plan, self.records, counted)
         if not mixed:
             return ""
         return (
             f"{what} is not compared: their trials come from {mixed}. Train them again, or "
             f"`python -m orchestrator.report {self.plan.sweep} --mixed` compares them all the same."
         )
+
+    def _epochs(self, arms: Sequence[ArmSummary], difference: PairedDifference | None) -> str:
+        return epochs_note(self.plan, self.records, arms) if difference else ""
 
     def _equivalence(self, difference: PairedDifference | None) -> str:
         """Say what the margin that was declared adds; nothing in a study until decided."""

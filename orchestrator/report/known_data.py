@@ -54,6 +54,12 @@ def num_clips(plan: PlanRecord) -> int | None:
     return None if kept is None else int(kept) + len(plan.dataset.get("dropped") or ())
 
 
+def num_folds(plan: PlanRecord) -> int | None:
+    """Return into how many folds the clips were split, whichever a plan runs; None if unknown."""
+    planned = {trial.fold for trial in plan.trials}
+    return len({*plan.dataset["folds"], *planned}) if plan.dataset.get("folds") else None
+
+
 def same_data(one: PlanRecord, other: PlanRecord) -> bool:
     """Say whether two plans are on one data set: the same pack, or packs of the same clips.
 

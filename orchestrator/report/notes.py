@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from orchestrator.metrics import Metric
 from orchestrator.records import PlanRecord, Status, TrialRecord
 from orchestrator.report.digits import NONE, number
+from orchestrator.report.mixing import code_of, mixed_epochs
 from orchestrator.report.rows import Cell, ContrastSummary, EffectSummary, Finding, Summary
 from orchestrator.report.words import half_width
 from orchestrator.stats import EXACT_UP_TO, SEQUENTIAL_METHOD, PairedDifference, Verdict
@@ -68,7 +69,7 @@ def cautions(
         plan: as declared.
         records: id -> record.
         metric: the metric that is shown.
-        mixed: whether trials of different code or data were compared.
+        mixed: whether trials of different code, data or epochs were compared.
     """
     said = []
     folds = {trial.fold for trial in plan.trials}
@@ -95,16 +96,27 @@ def cautions(
             f"{metric.title} is optimistic; differences between arms less so."
         )
     found = [records[trial.id] for trial in plan.trials if trial.id in records]
+    compared = "; they were compared all the same, as asked" if mixed else ""
     for what, values in (
         ("devices", {r.cost.device for r in found if r.status is Status.FINISHED}),
-        ("code versions", {_code_version(r) for r in found} - {""}),
+        (
+            "code versions",
+            {
+                code_of(r) or "not recorded"
+                for r in found
+                if r.status is Status.FINISHED or code_of(r)
+            },
+        ),
         ("data fingerprints", {str(r.data.get("fingerprint", "")) for r in found} - {""}),
     ):
         if len(values) > 1:
-            compared = "; they were compared all the same, as asked" if mixed else ""
             said.append(
                 f"The trials come from {len(values)} {what}: {', '.join(sorted(values))}{compared}."
             )
+    done = [t for t in plan.trials if t.id in records and records[t.id].epochs]
+    done = [trial for trial in done if records[trial.id].status is Status.FINISHED]
+    if epochs := mixed_epochs(plan, records, done):
+        said.append(f"Trials that were planned alike come from {epochs}{compared}.")
     return said
 
 
@@ -175,10 +187,6 @@ def last_line(text: str) -> str:
 
 def _differences(summary: Summary) -> list[PairedDifference]:
     return [c.difference for c in summary.findings if c.difference is not None]
-
-
-def _code_version(record: TrialRecord) -> str:
-    return next((v for k, v in record.provenance.items() if k in ("code", "code_version")), "")
 
 
 def _disagreeing(findings: Sequence[Finding]) -> list[str]:

@@ -12,6 +12,7 @@ from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialR
 from orchestrator.report import notes
 from orchestrator.report.comparability import published_footnotes
 from orchestrator.report.compared import Compared
+from orchestrator.report.known_data import num_folds
 from orchestrator.report.rows import (
     Answer,
     ArmCost,
@@ -40,7 +41,8 @@ def summarise(
         plan: as declared before its first trial ran.
         records: id -> record; a planned trial that is not there counts as missing.
         metric: another key than the plan's; the report then says that it was not declared.
-        mixed: compare trials of different code or data all the same; the report then says so.
+        mixed: compare trials of different code, data or epochs all the same; the report
+            then says so.
 
     Raises:
         ConfigError: no metric has that key.
@@ -59,6 +61,7 @@ def summarise(
                 selection=plan.selection,
                 metric=chosen,
                 num_declared=plan.num_declared,
+                split_into=num_folds(plan),
             )
             for arm in plan.arms
         ),
@@ -90,6 +93,7 @@ def _arm(
     selection: str,
     metric: Metric,
     num_declared: int,
+    split_into: int | None,
 ) -> ArmSummary:
     cells = tuple(_cell(key, records.get(key.id), selection, metric) for key in keys)
     found = [records[key.id] for key in keys if key.id in records]
@@ -102,7 +106,7 @@ def _arm(
             and (value := value_of(records[cell.id], selection, key)) is not None
         }
         if values:
-            interval = crossed_interval(values, num_contrasts=num_declared)
+            interval = crossed_interval(values, num_folds=split_into, num_contrasts=num_declared)
             measures[key] = Measure(metric=METRICS[key], values=values, interval=interval)
     return ArmSummary(record=arm, cells=cells, measures=measures, cost=_cost(found))
 

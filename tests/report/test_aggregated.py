@@ -153,6 +153,15 @@ def test_trials_of_two_versions_of_the_code_need_mixed():
     assert aggregate([one, other], mixed=True).arms
 
 
+def test_arms_of_other_epochs_or_packs_within_a_sweep_need_mixed():
+    one, (plan, records) = study("esc50"), study("speech")
+    short = next(t.id for t in plan.trials if t.arm == "noise")
+    records[short] = make_record(short, epochs=3)
+    with pytest.raises(ConfigError, match=r"2 packs of the data .* 2 numbers of epochs \(3, 20\)"):
+        aggregate([one, (plan, records)])
+    assert aggregate([one, (plan, records)], mixed=True).arms
+
+
 def test_every_form_has_the_same_numbers():
     found = aggregate([study("esc50"), study("speech")])
     adaptor = found.arms[1]

@@ -56,6 +56,54 @@ def test_arm_over_two_packs_has_no_difference_in_the_table():
     assert summary.arms[1].to_baseline is None and summary.arms[2].to_baseline is not None
 
 
+def with_epochs(plan, epochs):
+    """Records whose trials were trained for as many epochs as a function of their key says."""
+    return {
+        k.id: make_record(k.id, top1=0.5 + 0.01 * k.seed, epochs=epochs(k)) for k in plan.trials
+    }
+
+
+def test_arms_trained_for_other_epochs_than_planned_are_not_compared_unless_asked_for():
+    plan = make_plan(ARMS, dose="")
+    records = with_epochs(plan, lambda key: 5 if key.arm == "less" else 20)
+    less, other = summarise(plan, records).contrasts
+    assert less.difference is None and "2 numbers of epochs (5, 20)" in less.sentence
+    assert other.difference is not None and "epochs" not in other.sentence
+    asked = summarise(plan, records, mixed=True)
+    assert "They differ in epochs: less 5, full 20." in asked.contrasts[0].sentence
+    assert any("2 numbers of epochs (5, 20); they were compared" in c for c in asked.cautions)
+
+
+def test_arm_of_trials_of_several_epochs_is_not_compared():
+    plan = make_plan(ARMS, dose="")
+    summary = summarise(plan, with_epochs(plan, lambda key: 5 if key.seed == 1 else 20))
+    assert all(contrast.difference is None for contrast in summary.contrasts)
+    assert any("numbers of epochs (5, 20)" in caution for caution in summary.cautions)
+
+
+def test_epochs_that_the_arms_declare_are_compared_and_said():
+    arms = (ArmRecord(name="full"), ArmRecord(name="short", changes={"epochs": "5"}))
+    plan = make_plan(arms, dose="")
+    summary = summarise(plan, with_epochs(plan, lambda key: 5 if key.arm == "short" else 20))
+    (contrast,) = summary.contrasts
+    assert contrast.difference is not None
+    assert "They differ in epochs, as declared: short 5, full 20." in contrast.sentence
+    assert not any("epochs" in caution for caution in summary.cautions)
+
+
+def test_trials_without_a_version_of_the_code_are_not_compared_unless_asked_for():
+    plan = make_plan(ARMS, dose="")
+    known = [k.id for k in plan.trials]
+    own = [k.id for k in plan.trials if k.arm == "less"]
+    records = with_code(with_code(make_records(plan), known, "aaa"), own[:3], "")
+    less, other = summarise(plan, records).contrasts
+    assert less.difference is None and other.difference is not None
+    assert "code whose version 3 of 16 trials did not record" in less.sentence
+    asked = summarise(plan, records, mixed=True)
+    assert asked.contrasts[0].difference is not None
+    assert any("2 code versions: aaa, not recorded" in caution for caution in asked.cautions)
+
+
 @pytest.mark.parametrize(
     ("differences", "said"),
     [
@@ -121,6 +169,14 @@ def test_intervals_that_agree_with_the_test_need_no_words():
     gains = [0.01, 0.012, 0.011, 0.009, 0.01, 0.013]
     plan, records = study({"full": [0.5] * 6, "less": [0.5 + g for g in gains]})
     assert not any("disagree" in caution for caution in summarise(plan, records).cautions)
+
+
+def test_some_of_the_folds_share_training_clips_as_all_of_them_do():
+    plan = make_plan(("full", "less"), seeds=1, folds=(1, 2, 3), dose="")
+    plan = dataclasses.replace(plan, dataset={**plan.dataset, "folds": [1, 2, 3, 4, 5]})
+    summary = summarise(plan, make_records(plan))
+    (contrast,) = summary.contrasts
+    assert contrast.difference is not None and contrast.difference.test_per_train == 1 / 4
 
 
 def test_trend_of_a_dose_series_is_one_test_over_all_doses():
