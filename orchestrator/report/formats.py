@@ -13,8 +13,9 @@ from typing import Any
 
 from orchestrator.report.digits import NONE
 from orchestrator.report.effects import effects_table
-from orchestrator.report.rows import Summary
-from orchestrator.report.tables import Table, counted, main_table
+from orchestrator.report.other_contrasts import other_contrasts_table
+from orchestrator.report.rows import Finding, Summary
+from orchestrator.report.tables import Table, main_table
 from orchestrator.report.words import unit_of_difference
 
 
@@ -22,7 +23,8 @@ def to_markdown(summary: Summary) -> str:
     """Return question, completeness, sentences, table and notes as GitHub's Markdown."""
     lines = [f"**{summary.plan.question}**", "", summary.headline, ""]
     lines += [f"- {_escape(answer.text)}" for answer in summary.answers]
-    tables = filter(None, (main_table(summary), effects_table(summary)))
+    more = other_contrasts_table(summary), effects_table(summary)
+    tables = filter(None, (main_table(summary), *more))
     return "\n".join([*lines, "", *map(markdown_table, tables)])
 
 
@@ -67,13 +69,14 @@ def csv_table(table: Table) -> str:
 def to_csv(summary: Summary) -> str:
     """Return one row per arm with every number at full precision and no unit conversion lost.
 
-    n counts what the interval counts. Declared effects follow as rows of the kind `effect`, their
-    size as the difference.
+    n counts what the interval counts. Contrasts with another reference than the baseline follow as
+    rows of the kind `contrast`, declared effects as `effect`, their size as the difference.
     """
     key = summary.metric.key
     fields = (
         "arm,n,planned,metric,unit,mean,low,high,difference,difference_low,difference_high,"
-        "p,adjusted_p,verdict,published,params,macs,median_s,clips_per_s,kind,trials,trials_planned"
+        "p,adjusted_p,verdict,published,params,macs,median_s,clips_per_s,kind,"
+        "trials,trials_planned,reference"
     ).split(",")
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -89,7 +92,7 @@ def to_csv(summary: Summary) -> str:
             [
                 *(
                     arm.name,
-                    *counted(arm, key),
+                    *arm.counted(key),
                     key,
                     summary.metric.unit,
                 ),
@@ -107,25 +110,32 @@ def to_csv(summary: Summary) -> str:
                 "arm",
                 len(measure.values) if measure else 0,
                 len(arm.cells),
+                summary.plan.baseline if delta else None,
             ]
         )
+    for contrast in summary.other_contrasts:
+        own = {"arm": contrast.arm, "reference": contrast.reference, "kind": "contrast"}
+        row = own | _finding(contrast, summary)
+        writer.writerow([row.get(name) for name in fields])
     for effect in summary.effects:
-        size = effect.difference
-        row = {
-            "arm": effect.record.name,
-            "n": size.n if size else 0,
-            "metric": key,
-            "unit": unit_of_difference(summary.metric),
-            "difference": size.mean if size else None,
-            "difference_low": size.low if size else None,
-            "difference_high": size.high if size else None,
-            "p": size.p_value if size else None,
-            "adjusted_p": effect.adjusted_p,
-            "verdict": effect.verdict,
-            "kind": "effect",
-        }
+        row = {"arm": effect.record.name, "kind": "effect"} | _finding(effect, summary)
         writer.writerow([row.get(name) for name in fields])
     return stream.getvalue()
+
+
+def _finding(found: Finding, summary: Summary) -> dict[str, object]:
+    size = found.difference
+    return {
+        "n": size.n if size else 0,
+        "metric": summary.metric.key,
+        "unit": unit_of_difference(summary.metric),
+        "difference": size.mean if size else None,
+        "difference_low": size.low if size else None,
+        "difference_high": size.high if size else None,
+        "p": size.p_value if size else None,
+        "adjusted_p": found.adjusted_p,
+        "verdict": found.verdict,
+    }
 
 
 def to_json(summary: Summary) -> str:

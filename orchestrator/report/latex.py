@@ -19,6 +19,8 @@ from orchestrator.report.latex_text import (
     escape,
     width_pt,
 )
+from orchestrator.report.other_contrasts import TITLE as OTHER_CONTRASTS
+from orchestrator.report.other_contrasts import other_contrasts_table
 from orchestrator.report.rows import Summary
 from orchestrator.report.tables import Column, Table, main_table
 
@@ -37,13 +39,19 @@ HEAD_TURNS_PT = 28.0
 
 
 def to_latex(summary: Summary) -> str:
-    """Return the main table, and that of the declared effects, as `table` environments."""
-    said = latex_table(main_table(summary), summary, caption=summary.plan.question)
-    effects = effects_table(summary)
-    if effects is None:
-        return said
-    caption = f"Declared effects of {summary.plan.sweep}."
-    return f"{said}\n{latex_table(effects, summary, caption=caption, suffix='-effects')}"
+    """Return the main table, and those of other contrasts and of effects, as `table`s."""
+    sweep = summary.plan.sweep
+    more = (
+        (other_contrasts_table(summary), f"{OTHER_CONTRASTS} of {sweep}.", "-contrasts"),
+        (effects_table(summary), f"Declared effects of {sweep}.", "-effects"),
+    )
+    said = [latex_table(main_table(summary), summary, caption=summary.plan.question)]
+    said += [
+        latex_table(table, summary, caption=caption, suffix=suffix)
+        for table, caption, suffix in more
+        if table is not None
+    ]
+    return "\n".join(said)
 
 
 def latex_table(table: Table, summary: Summary, *, caption: str, suffix: str = "") -> str:

@@ -31,6 +31,8 @@ from orchestrator.report.forest import forest_lines
 from orchestrator.report.forest_plot import forest_plot
 from orchestrator.report.interaction_plot import interaction_plot
 from orchestrator.report.notes import gap_text, interval_over, paired_over
+from orchestrator.report.other_contrasts import TITLE as OTHER_CONTRASTS
+from orchestrator.report.other_contrasts import other_contrasts_table
 from orchestrator.report.outcomes import Loader, Outcomes, no_predictions
 from orchestrator.report.rows import Summary
 from orchestrator.report.shapes import Shaped
@@ -80,7 +82,14 @@ def render_page(
         paired_over=paired_over(summary),
         blocks=list(dict.fromkeys(cell.block for cell in summary.cells)),
         table=main_table(summary),
-        effects=effects_table(summary),
+        further=[
+            (title, table)
+            for title, table in (
+                (OTHER_CONTRASTS, other_contrasts_table(summary)),
+                ("Declared effects", effects_table(summary)),
+            )
+            if table is not None
+        ],
         over_clips=single_pairs(summary, predictions),
         secondary=secondary_table(summary),
         shape=shape,

@@ -98,6 +98,14 @@ class ArmSummary:
         """As the row says it."""
         return self.record.name
 
+    def counted(self, key: str) -> tuple[int, int]:
+        """Return n of a metric's mean, trials, seeds or folds, and how many are planned."""
+        measure = self.measures.get(key)
+        if measure is None or not measure.interval.reason:
+            return len(measure.values) if measure else 0, len(self.cells)
+        by_seed = measure.interval.replicate == "seed"
+        return measure.interval.n, len({c.seed if by_seed else c.fold for c in self.cells})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:

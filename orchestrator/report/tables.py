@@ -165,17 +165,8 @@ def _baseline(summary: Summary) -> int:
     return names.index(summary.plan.baseline) if summary.plan.baseline in names else -1
 
 
-def counted(arm: ArmSummary, key: str) -> tuple[int, int]:
-    """Return what the interval of an arm's mean counts, trials, seeds or folds: n, and planned."""
-    measure = arm.measures.get(key)
-    if measure is None or not measure.interval.reason:
-        return len(measure.values) if measure else 0, len(arm.cells)
-    by_seed = measure.interval.replicate == "seed"
-    return measure.interval.n, len({cell.seed if by_seed else cell.fold for cell in arm.cells})
-
-
 def _count(arm: ArmSummary, key: str) -> str:
-    n, planned = counted(arm, key)
+    n, planned = arm.counted(key)
     return str(n) if n == planned else f"{n}/{planned}"
 
 
@@ -224,9 +215,8 @@ def _best_called(summary: Summary) -> int:
 
 
 def _notes(summary: Summary) -> list[str]:
+    over, notes = replicates_of(summary), []
     several = len({cell.block for cell in summary.cells}) > 1
-    over = replicates_of(summary)
-    notes = []
     if several:
         notes.append(
             f"± is the half width of the {100 * CONFIDENCE:g} % {interval_over(summary)}; "
@@ -235,7 +225,7 @@ def _notes(summary: Summary) -> list[str]:
     else:
         notes.append("Every arm was trained once, so there is no interval.")
     trials = {len(arm.cells) for arm in summary.arms}
-    if len(trials) == 1 and trials != {counted(arm, summary.metric.key)[1] for arm in summary.arms}:
+    if len(trials) == 1 and trials != {arm.counted(summary.metric.key)[1] for arm in summary.arms}:
         notes[-1] += f" n counts these means, of {trials.pop()} trials planned per arm."
     if summary.findings and several:
         correction = (

@@ -10,6 +10,7 @@ from orchestrator.report.digits import HARD_SPACE, decimals, number, tie
 from orchestrator.report.effects import effects_table
 from orchestrator.report.forest import Line, forest_lines
 from orchestrator.report.notes import gap_text
+from orchestrator.report.other_contrasts import other_contrasts_table
 from orchestrator.report.rows import Summary
 from orchestrator.report.scale import ticks
 from orchestrator.report.tables import Column, Table, main_table
@@ -40,6 +41,7 @@ def render_text(summary: Summary, width: int = 80) -> str:
         _wrap(summary.pattern, width),
         _completeness(summary, width),
         _table(main_table(summary), width),
+        _table(other_contrasts_table(summary), width),
         _table(effects_table(summary), width),
         _forest(summary, width),
         "\n".join(_wrap(f"! {caution}", width, hang=2) for caution in summary.cautions),

@@ -17,7 +17,9 @@ from report_examples import make_plan, make_record
 from orchestrator.ablation import Effect
 from orchestrator.effects import declared_effect
 from orchestrator.records import ArmRecord, ContrastRecord
+from orchestrator.report.digits import p_text
 from orchestrator.report.files import NAMES, render
+from orchestrator.report.other_contrasts import other_contrasts_table
 from orchestrator.report.page import render_page
 from orchestrator.report.summary import summarise
 from orchestrator.report.text import render_text
@@ -193,10 +195,53 @@ def test_every_form_shows_the_effects():
     assert "Declared effects" in page and "help each other" in page
 
 
+def test_every_form_shows_contrasts_between_other_arms():
+    first, second = "deformable, adaptor", "deformable, plain"
+    contrasts = (
+        ContrastRecord(arm=second, reference="fixed points, plain"),
+        ContrastRecord(arm=first, reference=second),
+    )
+    plan, records = study(effects=[("input",)], gain=0.02, contrasts=contrasts)
+    summary = summarise(plan, records)
+    contrast = summary.contrasts[1]
+    table = other_contrasts_table(summary)
+    (row,) = table.rows
+    found = contrast.difference
+    p_values = p_text(found.p_value), p_text(contrast.adjusted_p) + "*"
+    assert [row[0], row[1], *row[3:]] == [f"{first} − {second}", "8", *p_values]
+    assert row[2].startswith("+") and "±" in row[2]
+    forms = {form: render(form, summary, records) for form in NAMES}
+    for form in ("markdown", "html", "latex"):
+        said = " ".join(forms[form].replace("$-$", "−").split())
+        assert f"{first} − {second}" in said and p_values[0] in said, form
+    assert "Declared contrasts between other arms" in forms["html"]
+    assert "tab:adaptor-lambda-demo-contrasts" in forms["latex"]
+    assert forms["latex"].count(r"\begin{table}") == 3
+    lines = render_text(summary, 120).splitlines()
+    assert any(line.startswith(f"{first} − {second}") and p_values[1] in line for line in lines)
+    cells = list(csv.DictReader(io.StringIO(forms["csv"])))
+    assert [cell["kind"] for cell in cells] == ["arm"] * 4 + ["contrast", "effect"]
+    assert (cells[4]["arm"], cells[4]["reference"], cells[4]["n"]) == (first, second, "8")
+    for key, value in (
+        ("difference", found.mean),
+        ("difference_low", found.low),
+        ("difference_high", found.high),
+        ("p", found.p_value),
+        ("adjusted_p", contrast.adjusted_p),
+    ):
+        assert float(cells[4][key]) == value
+
+
+def test_study_against_its_baseline_alone_has_no_table_of_other_contrasts():
+    plan, records = study(effects=[("input",)])
+    assert other_contrasts_table(summarise(plan, records)) is None
+
+
 def test_latex_of_effects_compiles(tmp_path):
     if shutil.which("pdflatex") is None:
         pytest.skip("pdflatex is not installed")
-    plan, records = study(effects=[("input", "attention"), ("input",)])
+    other = ContrastRecord(arm="deformable, adaptor", reference="deformable, plain")
+    plan, records = study(effects=[("input", "attention"), ("input",)], contrasts=(other,))
     summary = summarise(plan, records)
     tables, numbers = (render(form, summary, records) for form in ("latex", "numbers"))
     packages = r"\usepackage{booktabs,tabularx,graphicx}"
