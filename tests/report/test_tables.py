@@ -123,6 +123,12 @@ def test_markdown_escapes_what_would_break_the_table():
     assert r"a\|b\_c\*" in text and r"\<i" in text
 
 
+def test_line_break_in_a_name_breaks_no_row_of_markdown():
+    plan = make_plan((ArmRecord(name="base"), ArmRecord(name="x\ny")))
+    text = to_markdown(summarise(plan, make_records(plan)))
+    assert sum(line.startswith("| x y |") for line in text.splitlines()) == 1
+
+
 def test_csv_has_full_precision_and_empty_cells_for_what_is_unknown():
     summary = golden_study()
     rows = list(csv.DictReader(io.StringIO(to_csv(summary))))
