@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import statistics
@@ -150,12 +151,11 @@ def _draw(
         said = svg.tick_text(mark, marks[1] - marks[0])
         parts.append(svg.text(left - 6, y(mark) + 4, said, anchor="end", kind="tick"))
     most, unit = (5 if width == svg.NARROW else 9), kind.scale
-    for mark in log_ticks(10**low / unit, 10**high / unit, most=most):
+    found = log_ticks(10**low / unit, 10**high / unit, most=most)
+    for mark, said in zip(found, _tick_texts(found, kind), strict=True):
         at = x(math.log10(mark * unit))
         parts.append(svg.line(at, bottom, at, bottom + 5, kind="zero"))
-        parts.append(
-            svg.text(at, bottom + 19, _short(kind.tick(mark)), anchor="middle", kind="tick")
-        )
+        parts.append(svg.text(at, bottom + 19, said, anchor="middle", kind="tick"))
     caption = f"{kind.title}, log axis (left is cheaper)"
     for i, part in enumerate(svg.wrap(caption, width)):
         at = height - 22 + 16 * i
@@ -203,6 +203,18 @@ def _time_unit(costs: list[float]) -> tuple[str, float]:
     middle = statistics.median(costs) if costs else 1.0
     units = (("days", 86_400.0), ("hours", 3_600.0), ("min", 60.0))
     return next((unit for unit in units if middle >= 2 * unit[1]), ("s", 1.0))
+
+
+def _tick_texts(marks: list[float], kind: Kind) -> list[str]:
+    """Write the ticks, with as many digits as it takes to tell them apart."""
+    said = [_short(kind.tick(mark)) for mark in marks]
+    if len(set(said)) == len(said):
+        return said
+    suffix = re.search(r"[^\d.]*$", said[-1])
+    scale = 10.0 ** {"k": 3, "M": 6, "G": 9, "T": 12}.get(suffix[0].strip() if suffix else "", 0)
+    step = min(two - one for one, two in itertools.pairwise(marks)) / scale
+    shown = suffix[0] if suffix else ""
+    return [f"{svg.tick_text(mark / scale, step)}{shown}" for mark in marks]
 
 
 def _short(text: str) -> str:

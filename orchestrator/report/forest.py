@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ class Line:
         high: likewise.
         replicates: single paired differences.
         called: whether the adjusted test calls it.
+        margin: whether the study's margin is one for it; an interaction has none.
     """
 
     label: str
@@ -30,6 +32,7 @@ class Line:
     high: float | None
     replicates: tuple[float, ...]
     called: bool
+    margin: bool = True
 
 
 def forest_lines(summary: Summary) -> list[Line]:
@@ -44,7 +47,8 @@ def forest_lines(summary: Summary) -> list[Line]:
         label = f"{contrast.arm} − {contrast.reference}"
         lines.append(_line(label, contrast.arm, contrast.difference, contrast.verdict))
     for effect in summary.effects:
-        lines.append(_line(effect.record.name, "", effect.difference, effect.verdict))
+        line = _line(effect.record.name, "", effect.difference, effect.verdict)
+        lines.append(dataclasses.replace(line, margin=len(effect.record.factors) == 1))
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 from orchestrator.report import svg
@@ -51,18 +52,16 @@ def _draw(
     heights = [34 + 16 * len(said) if narrow else max(34, 16 * len(said) + 6) for said in labels]
     top = 30
     starts = [top + sum(heights[:i]) for i in range(len(lines))]
-    values = [-margin, 0.0, margin]
+    shaded = margin if any(row.margin for row in lines) else 0.0
+    values = [-shaded, 0.0, shaded]
     for row in lines:
         values += [v for v in (row.low, row.mean, row.high, *row.replicates) if v is not None]
     marks = ticks(min(values), max(values), most=7 if narrow else 9)
     x = svg.Axis(marks[0], marks[-1], label + 20, width - numbers - 20)
     bottom = top + sum(heights)
     parts = []
-    if margin:
-        ends = [(x(at), y) for at, y in ((-margin, top - 6), (margin, top - 6))]
-        ends += [(x(at), bottom) for at in (margin, -margin)]
-        area = svg.polygon(ends, colour=svg.BASELINE, kind="margin")
-        parts.append(svg.group([area], title=f"margin of ±{margin:g} {unit}".rstrip()))
+    if shaded:
+        parts += _margin(lines, [*starts, bottom], x, margin, unit)
     for mark in marks:
         parts.append(svg.line(x(mark), top - 6, x(mark), bottom, kind="grid"))
         said = svg.tick_text(mark, marks[1] - marks[0], signed=True)
@@ -85,9 +84,27 @@ def _draw(
     for i, part in enumerate(said):
         parts.append(svg.text(middle, bottom + 20 + 16 * i, part, anchor="middle", kind="axis"))
     spoken = "; ".join(f"{row.label} {_numbers(row)}" for row in lines)
-    if margin:
+    if shaded:
         spoken += f"; shaded, the margin of ±{margin:g} {unit}".rstrip()
     return svg.figure(width, bottom + 14 + 16 * len(said), parts, label=f"{caption}. {spoken}")
+
+
+def _margin(
+    lines: Sequence[Line], edges: Sequence[float], x: svg.Axis, margin: float, unit: str
+) -> list[str]:
+    """Shade the margin behind the rows that have one, in as few pieces as there are gaps."""
+    pieces, first = [], 0
+    for own, rows in itertools.groupby(lines, key=lambda row: row.margin):
+        last = first + len(list(rows))
+        top, bottom = edges[first] - (6 if first == 0 else 0), edges[last]
+        ends = [
+            (x(at), y)
+            for y, way in ((top, 1), (bottom, -1))
+            for at in (-way * margin, way * margin)
+        ]
+        pieces += [svg.polygon(ends, colour=svg.BASELINE, kind="margin")] if own else []
+        first = last
+    return [svg.group(pieces, title=f"margin of ±{margin:g} {unit}".rstrip())]
 
 
 def _labels(lines: Sequence[Line], narrow: bool, width: float) -> list[list[str]]:

@@ -162,6 +162,7 @@ def _block(key: object) -> str:
 
 
 def _escape(text: str) -> str:
+    text = " ".join(text.splitlines())
     for mark in "\\|*_<`":
         text = text.replace(mark, f"\\{mark}")
     return text

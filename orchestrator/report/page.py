@@ -99,12 +99,13 @@ def render_page(
             forest_plot(
                 forest_lines(summary),
                 colours=colours,
-                title=f"difference in {metric.title} from {plan.baseline}",
+                title=_forest_title(summary),
                 unit=unit_of_difference(metric),
                 sign=metric.sign,
                 margin=plan.margin_of(metric.key),
             )
         ),
+        interactions=any(len(e.record.factors) > 1 for e in summary.effects),
         dose=Markup(dose_plot(summary, colours)),
         interaction=Markup(interaction_plot(summary, colours)),
         pattern=summary.pattern,
@@ -123,6 +124,14 @@ def render_page(
     )
 
 
+def _forest_title(summary: Summary) -> str:
+    """Name every kind of row that the forest has."""
+    said = f"difference in {summary.metric.title} from {summary.plan.baseline}"
+    others = (("contrasts", summary.other_contrasts), ("effects", summary.effects))
+    kinds = [kind for kind, found in others if found]
+    return f"{said}; below, declared {' and '.join(kinds)}" if kinds else said
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -138,11 +147,10 @@ def _environment() -> Environment:
 
 
 def _aligned(text: str) -> Markup:
-    """Write an aligned number so that it stays aligned."""
+    """Write an aligned number so that it stays aligned, and words as they are."""
+    said = text if text.strip()[:1].isalpha() else digit_spaces(text)
     return Markup(
-        str(escape(digit_spaces(text))).replace(
-            CALLED_MARK, f'<span class="star">{CALLED_MARK}</span>'
-        )
+        str(escape(said)).replace(CALLED_MARK, f'<span class="star">{CALLED_MARK}</span>')
     )
 
 

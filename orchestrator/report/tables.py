@@ -214,9 +214,8 @@ def _best_called(summary: Summary) -> int:
 
 
 def _notes(summary: Summary) -> list[str]:
+    over, notes = replicates_of(summary), []
     several = len({cell.block for cell in summary.cells}) > 1
-    over = replicates_of(summary)
-    notes = []
     if several:
         notes.append(
             f"± is the half width of the {100 * CONFIDENCE:g} % {interval_over(summary)}; "

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from orchestrator.records import Status
+from orchestrator.report.columns import FILLER, cut, filled, printed
 from orchestrator.report.digits import HARD_SPACE, decimals, number, tie
 from orchestrator.report.effects import effects_table
 from orchestrator.report.forest import Line, forest_lines
@@ -46,7 +47,7 @@ def render_text(summary: Summary, width: int = 80) -> str:
         _forest(summary, width),
         "\n".join(_wrap(f"! {caution}", width, hang=2) for caution in summary.cautions),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return printed("\n\n".join(part for part in parts if part) + "\n")
 
 
 def _answers(summary: Summary, width: int) -> str:
@@ -61,14 +62,15 @@ def _completeness(summary: Summary, width: int) -> str:
     lines = [summary.headline] if summary.complete else ["Trials, one square each:"]
     longest = max((len(arm.cells) for arm in summary.arms), default=0)
     room = max(width // 3, width - longest - len(f"{longest}/{longest}") - 6)
-    label = min(_widest([arm.name for arm in summary.arms]), room)
-    for arm in summary.arms:
+    names = [filled(arm.name) for arm in summary.arms]
+    label = min(_widest(names), room)
+    for arm, name in zip(summary.arms, names, strict=True):
         counted = sum(cell.value is not None for cell in arm.cells)
         total = f"{counted}/{len(arm.cells)}"
         squares = "".join(GLYPHS[cell.status] for cell in arm.cells)
         if label + len(squares) + len(total) + 6 > width:
             squares = ""
-        lines.append(f"  {_cut(arm.name, label).ljust(label)}  {squares}  {total}".rstrip())
+        lines.append(f"  {cut(name, label).ljust(label)}  {squares}  {total}".rstrip())
     if any(cell.status is not Status.FINISHED for cell in summary.cells):
         lines.append("  " + "  ".join(f"{glyph} {status}" for status, glyph in GLYPHS.items()))
     gaps = summary.gaps
@@ -81,7 +83,7 @@ def _completeness(summary: Summary, width: int) -> str:
 def _table(table: Table | None, width: int) -> str:
     if table is None or not table.rows:
         return ""
-    names = [row[0] for row in table.rows]
+    names = [filled(row[0]) for row in table.rows]
     rest = list(zip(table.columns, zip(*table.rows, strict=True), strict=True))[1:]
     least = min(_widest(names), 32)
     dropped: list[str] = []
@@ -101,7 +103,9 @@ def _table(table: Table | None, width: int) -> str:
         units += "  " + column.unit.rjust(wide)
     body = [heads.rstrip(), *([units.rstrip()] if units.strip() else []), "─" * len(heads)]
     for i, name in enumerate(names):
-        lines = textwrap.wrap(name, label, subsequent_indent="  ") or [""]
+        lines = textwrap.wrap(name, label - (FILLER in name), subsequent_indent="  ") or [""]
+        if any(line.lstrip().startswith(FILLER) for line in lines[1:2]):
+            lines[0] += FILLER
         cells = "".join("  " + texts[i].rjust(_column_width(c, texts)) for c, texts in rest)
         body += [(lines[0].ljust(label) + cells).rstrip(), *lines[1:]]
         if i == table.baseline and i == 0:
@@ -116,7 +120,8 @@ def _forest(summary: Summary, width: int) -> str:
     lines = [line for line in forest_lines(summary) if line.mean is not None]
     if not lines:
         return ""
-    label = min(_widest([line.label for line in lines]), 2 * width // 5)
+    names = [filled(line.label) for line in lines]
+    label = min(_widest(names), 2 * width // 5)
     room = width - label - 4
     values = [v for line in lines for v in (line.low, line.mean, line.high) if v is not None]
     marks = ticks(min(0.0, *values), max(0.0, *values), most=max(3, room // 9))
@@ -135,9 +140,9 @@ def _forest(summary: Summary, width: int) -> str:
     way = "right" if summary.metric.sign > 0 else "left"
     head = f"Difference from the reference{f' in {unit}' if unit else ''}; {way} is better"
     body = [head, (" " * (label + 2) + "".join(axis)).rstrip()]
-    for line in lines:
+    for line, name in zip(lines, names, strict=True):
         drawn = _draw(line, room, column(0.0), column)
-        body.append(f"{_cut(line.label, label).ljust(label)}  {drawn}".rstrip())
+        body.append(f"{cut(name, label).ljust(label)}  {drawn}".rstrip())
     return "\n".join(body)
 
 
@@ -159,13 +164,12 @@ def _column_width(column: Column, texts: Sequence[str]) -> int:
 
 
 def _wrap(text: str, width: int, *, hang: int = 0) -> str:
-    filled = textwrap.fill(tie(text), width, subsequent_indent=" " * hang, break_on_hyphens=False)
-    return filled.replace(HARD_SPACE, " ")
+    said = filled(tie(text))
+    # A break may fall between a wide character and its filler.
+    room = width - (FILLER in said)
+    broken = textwrap.fill(said, room, subsequent_indent=" " * hang, break_on_hyphens=False)
+    return broken.replace(HARD_SPACE, " ")
 
 
 def _widest(texts: Sequence[str]) -> int:
     return max(map(len, texts), default=0)
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"

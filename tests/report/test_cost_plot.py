@@ -121,3 +121,11 @@ def test_log_ticks_are_within_round_and_not_too_many(low, ratio):
     assert found == sorted(set(found))
     digits = [re.sub(r"0*e.*", "", f"{value:.9e}").rstrip(".") for value in found]
     assert all(len(text) <= 5 for text in digits)
+
+
+def test_ticks_of_nearly_equal_costs_are_told_apart():
+    _, records, summary = study(macs=(14.18e6, 14.26e6))
+    (plot, *_) = cost_plots(summary, records, svg.colours(["no adaptor", "λ=0.1"], "no adaptor"))
+    wide = plot.split("</svg>")[0]
+    said = re.findall(r'class="tick">(14\.[^<]+ M)</text>', wide)
+    assert len(said) > 2 and len(set(said)) == len(said)

@@ -16,7 +16,7 @@ from orchestrator.report.curves_plot import curve_table, curves
 from orchestrator.report.dose_plot import doses
 from orchestrator.report.interaction_plot import interaction_sentence
 from orchestrator.report.outcomes import Outcomes
-from orchestrator.report.page import render_page
+from orchestrator.report.page import _aligned, render_page
 from orchestrator.report.summary import summarise
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -274,3 +274,8 @@ def test_long_arm_and_class_names_break_in_the_forest_before_they_are_cut():
     assert "an arm whose name goes on about what" in texts
     assert any(text.startswith("a long name of class") and text.endswith(" →") for text in texts)
     assert not any("…" in text for text in texts if "class" in text)
+
+
+def test_words_in_a_cell_keep_their_spaces_and_numbers_get_digit_spaces():
+    assert str(_aligned("sea waves")) == "sea waves"
+    assert str(_aligned(" 7")) == "\u20077"

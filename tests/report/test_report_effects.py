@@ -19,6 +19,7 @@ from orchestrator.effects import declared_effect
 from orchestrator.records import ArmRecord, ContrastRecord
 from orchestrator.report.digits import p_text
 from orchestrator.report.files import NAMES, render
+from orchestrator.report.forest import forest_lines
 from orchestrator.report.other_contrasts import other_contrasts_table
 from orchestrator.report.page import render_page
 from orchestrator.report.summary import summarise
@@ -279,6 +280,25 @@ def test_every_form_shows_contrasts_between_other_arms():
         ("adjusted_p", contrast.adjusted_p),
     ):
         assert float(cells[4][key]) == value
+
+
+def test_forest_names_all_its_rows_and_shades_no_interaction():
+    contrast = ContrastRecord(arm="deformable, adaptor", reference="deformable, plain")
+    plan, records = study(
+        effects=[("input",), ("input", "attention")], contrasts=(contrast,), margin=0.5
+    )
+    summary = summarise(plan, records)
+    assert [line.margin for line in forest_lines(summary)] == [True] * 5 + [False]
+    page = render_page(summary, records)
+    text = " ".join(re.sub("<[^>]+>", " ", page).split())
+    assert "from fixed points, plain; below, declared contrasts and effects" in page
+    assert "then declared contrasts between other arms, then declared effects." in text
+    assert "no interaction is tested against it" in text
+    wide = page[page.index('id="forest"') :].split("</svg>")[0]
+    (shaded,) = re.findall(r'<polygon points="([^"]+)" class="margin"', wide)
+    lowest = max(float(pair.split(",")[1]) for pair in shaded.split())
+    rows = [float(y) for y in re.findall(r'cy="([\d.]+)" r="5.5"', wide)]
+    assert rows[-2] < lowest < rows[-1]
 
 
 def test_study_against_its_baseline_alone_has_no_table_of_other_contrasts():

@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import re
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -97,6 +98,27 @@ def test_text_fits_its_width(width):
     assert max(map(len, text.splitlines())) <= width
 
 
+def columns_of(text):
+    """Columns of a terminal that a line takes."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_text_is_aligned_and_fits_with_names_of_wide_characters(width):
+    names = ("base", "适配器", "大适配器" * 12, "cafe\u0301")
+    plan = make_plan(tuple(ArmRecord(name=name) for name in names), seeds=6)
+    text = render_text(summarise(plan, make_records(plan, (0.1,))), width)
+    lines = text.splitlines()
+    assert max(map(columns_of, lines)) <= width
+    assert not any(unicodedata.category(c) == "Co" for c in text)
+    squares = [line for line in lines if "■" in line and "finished" not in line]
+    assert len(squares) == 4
+    assert len({columns_of(line.partition("■")[0]) for line in squares}) == 1
+    rows = [line for line in lines if re.search(r" 6  +[\d.]+ +±", line)]
+    assert len(rows) == 4
+    assert len({columns_of(line.partition("±")[0]) for line in rows}) == 1
+
+
 def test_text_of_a_study_that_has_not_run_has_a_table_and_no_forest():
     text = render_text(summarise(make_plan(), {}), 80)
     assert "0/8" in text and "Difference from the reference" not in text
@@ -134,6 +156,12 @@ def test_markdown_escapes_what_would_break_the_table():
     plan = make_plan((ArmRecord(name="a|b_c*"), ArmRecord(name="<i>")))
     text = to_markdown(summarise(plan, make_records(plan)))
     assert r"a\|b\_c\*" in text and r"\<i" in text
+
+
+def test_line_break_in_a_name_breaks_no_row_of_markdown():
+    plan = make_plan((ArmRecord(name="base"), ArmRecord(name="x\ny")))
+    text = to_markdown(summarise(plan, make_records(plan)))
+    assert sum(line.startswith("| x y |") for line in text.splitlines()) == 1
 
 
 def test_csv_has_full_precision_and_empty_cells_for_what_is_unknown():
