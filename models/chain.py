@@ -170,8 +170,25 @@ def build_chain(
         frontend=front,
         augmentation=build("augmentation", augmentation),
         transform=build("transform", transform, channels),
-        model=build("model", model, channels, size, num_classes),
+        model=_fitting(lambda: build("model", model, channels, size, num_classes), front, frontend),
     )
+
+
+def _fitting(build: Callable[[], nn.Module], front: nn.Module, frontend: Link) -> nn.Module:
+    """Build the model; where it does not fit, say which arguments change the front end's size."""
+    try:
+        return build()
+    except ModelError as error:
+        rows, frames = (
+            " and ".join(getattr(front, side, ()))
+            for side in ("rows_arguments", "frames_arguments")
+        )
+        if "front end" not in str(error) or not (rows and frames):
+            raise
+        raise ModelError(
+            f"{error} ({frontend[0]} makes {tuple(front.output_size)}: its rows are set by {rows}, "
+            f"its frames by {frames})"
+        ) from error
 
 
 def _seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:

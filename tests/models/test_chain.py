@@ -141,6 +141,24 @@ def test_a_model_that_does_not_fit_the_front_end_says_what_does():
         )
 
 
+@pytest.mark.parametrize(
+    ("model", "frontend", "words"),
+    [
+        (
+            "htsat_laptop",
+            ("mfcc", {}),
+            r"40 rows .* 32\b.*rows are set by n_mfcc, its frames by num_",
+        ),
+        ("datar_laptop", ("log_spectrogram", {}), "set by n_fft and f_max, its frames by seconds"),
+        ("kwt_laptop", ("log_spectrogram", {"seconds": 0.0}), "its frames by seconds and hop_"),
+    ],
+)
+def test_misfit_names_the_arguments_that_this_front_end_has(model, frontend, words):
+    with pytest.raises(ModelError, match=words) as caught:
+        models.create_model(model, num_classes=3, frontend=frontend)
+    assert "n_mels" not in str(caught.value)
+
+
 def test_a_misspelt_link_or_argument_names_the_nearest():
     with pytest.raises(RegistryError, match="'adaptor'"):
         chain(transform=("adapter", {}))
