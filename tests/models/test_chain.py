@@ -171,6 +171,26 @@ def test_no_classes_are_refused():
         models.create_model("datar_laptop", num_classes=0)
 
 
+@pytest.mark.parametrize("num_classes", ["5", 5.0, True, None])
+def test_classes_that_are_no_whole_number_are_refused(num_classes):
+    with pytest.raises(ModelError, match=f"num_classes={num_classes!r}: a whole number"):
+        models.create_model("kwt_laptop", num_classes=num_classes)
+
+
+def test_front_end_by_its_name_alone_takes_its_defaults():
+    named = models.create_model("cnn6_laptop", num_classes=5, frontend="htk_log_mel")
+    assert named.frontend.output_size == (128, 0)
+    with pytest.raises(RegistryError, match="did you mean 'log_mel'"):
+        models.create_model("cnn6_laptop", num_classes=5, frontend="logmel")
+
+
+@pytest.mark.parametrize("link", [{"name": "log_mel"}, {}, (), ("log_mel",), ("log_mel", 64)])
+@pytest.mark.parametrize("kind", ["frontend", "transform"])
+def test_link_that_is_no_pair_is_refused(kind, link):
+    with pytest.raises(ModelError, match=rf"{kind}=.*: a pair \(name, arguments\)"):
+        models.create_model("cnn6_laptop", num_classes=5, **{kind: link})
+
+
 def test_create_model_builds_a_chain_with_the_familys_front_end():
     built = models.create_model("datar_laptop", num_classes=4, deformable=False)
     assert built(0.1 * torch.randn(1, 80000)).clip_logits.shape == (1, 4)
