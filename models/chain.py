@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -157,11 +158,14 @@ def build_chain(
         RegistryError: a name or an argument is unknown.
         ModelError: a link cannot be built, or the model does not fit the front end.
     """
-    if num_classes < 1:
-        raise ModelError(f"num_classes={num_classes}: a model has at least one class")
+    whole = isinstance(num_classes, Integral) and not isinstance(num_classes, bool)
+    if not whole or num_classes < 1:
+        raise ModelError(
+            f"num_classes={num_classes!r}: a whole number; a model has at least one class"
+        )
 
     def build(kind: str, link: Link, *context: Any) -> nn.Module:
-        name, arguments = link
+        name, arguments = _checked_link(kind, link)
         return _seeded(lambda: create(kind, name, *context, **arguments), derive_seed(seed, kind))
 
     front = build("frontend", frontend)
@@ -170,8 +174,33 @@ def build_chain(
         frontend=front,
         augmentation=build("augmentation", augmentation),
         transform=build("transform", transform, channels),
-        model=build("model", model, channels, size, num_classes),
+        model=_fitting(lambda: build("model", model, channels, size, num_classes), front, frontend),
     )
+
+
+def _checked_link(kind: str, link: Any) -> Link:
+    match link:
+        case (str(name), Mapping() as arguments):
+            return name, arguments
+    raise ModelError(
+        f"{kind}={link!r}: a pair (name, arguments), for example ('log_mel', {{'n_mels': 64}})"
+    )
+
+
+def _fitting(build: Callable[[], nn.Module], front: nn.Module, frontend: Link) -> nn.Module:
+    """Build the model; where it does not fit, say which arguments change the front end's size."""
+    try:
+        return build()
+    except ModelError as error:
+        part: Any = front
+        rows = " and ".join(getattr(part, "rows_arguments", ()))
+        frames = " and ".join(getattr(part, "frames_arguments", ()))
+        if "front end" not in str(error) or not (rows and frames):
+            raise
+        raise ModelError(
+            f"{error} ({frontend[0]} makes {tuple(front.output_size)}: its rows are set by {rows}, "
+            f"its frames by {frames})"
+        ) from error
 
 
 def _seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:

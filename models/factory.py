@@ -98,8 +98,8 @@ def create_model(
     *,
     num_classes: int,
     seed: int = 0,
-    frontend: tuple[str, dict[str, Any]] | None = None,
-    transform: tuple[str, dict[str, Any]] | None = None,
+    frontend: str | tuple[str, dict[str, Any]] | None = None,
+    transform: str | tuple[str, dict[str, Any]] | None = None,
     **changes: Any,
 ) -> Chain:
     """Build a model behind its family's front end and input transform, without augmentation.
@@ -111,8 +111,8 @@ def create_model(
         name: one of `list_models()`.
         num_classes: size of the clip logits.
         seed: of the initial weights.
-        frontend: a pair (name, arguments) in place of the family's.
-        transform: a pair (name, arguments) in place of the family's.
+        frontend: a name, or a pair (name, arguments), in place of the family's.
+        transform: a name, or a pair (name, arguments), in place of the family's.
         **changes: the model's own arguments.
 
     Returns:
@@ -127,13 +127,19 @@ def create_model(
 
     usual = default_parts(name)
     return build_chain(
-        frontend=frontend or usual[0],
+        frontend=_link(frontend, usual[0]),
         augmentation=("none", {}),
-        transform=transform or usual[1],
+        transform=_link(transform, usual[1]),
         model=(name, changes),
         num_classes=num_classes,
         seed=seed,
     )
+
+
+def _link(given: Any, usual: tuple[str, dict[str, Any]]) -> Any:
+    if given is None:
+        return usual
+    return (given, {}) if isinstance(given, str) else given
 
 
 def _of_family(name: str, table: dict[str, Any]) -> Any:

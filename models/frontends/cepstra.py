@@ -20,6 +20,8 @@ class Cepstra(nn.Module):
     """
 
     num_channels = 1
+    rows_arguments = ("n_mfcc",)
+    frames_arguments = ("num_frames",)
     padding_value = 0.0
     window: Tensor
     filters: Tensor

@@ -32,6 +32,8 @@ class HtkLogMel(nn.Module):
     """
 
     num_channels = 1
+    rows_arguments = ("n_mels",)
+    frames_arguments = ("num_frames",)
     padding_value = math.log(_FLOOR)
     window: Tensor
     filters: Tensor

@@ -26,6 +26,8 @@ class KaldiFbank(nn.Module):
     """
 
     num_channels = 1
+    rows_arguments = ("n_mels",)
+    frames_arguments = ("num_frames",)
     padding_value = 0.0
     window: Tensor
     filters: Tensor

@@ -30,6 +30,8 @@ class LogSpectrogram(nn.Module):
     """
 
     num_channels = 1
+    rows_arguments = ("n_fft", "f_max")
+    frames_arguments = ("seconds", "hop_length")
     padding_value = 0.0
     window: Tensor
     scale: Tensor

@@ -32,6 +32,8 @@ class TalnetFbank(nn.Module):
     """
 
     num_channels = 1
+    rows_arguments = ("n_mels",)
+    frames_arguments = ("num_frames",)
     padding_value = 10 * math.log10(_FLOOR)
     window: Tensor
     filters: Tensor

@@ -124,13 +124,13 @@ def _check_size(size: tuple[int, ...]) -> None:
     if len(size) == 2 and size[1] == 0:
         raise ModelError(
             "DATAR takes one number of frames, not as many as each clip has: set the front end's "
-            f"num_frames to a multiple of {_STEP}, or the model's resize=(mels, frames)"
+            f"frames to a multiple of {_STEP}, or the model's resize=(mels, frames)"
         )
     if len(size) != 2 or any(n < _STEP or n % _STEP for n in size):
         nearest = tuple(max(_STEP, round(n / _STEP) * _STEP) for n in size)
         raise ModelError(
             f"DATAR cannot take an input of {tuple(size)} (mels, frames): both are multiples of "
-            f"{_STEP}, nearest {nearest}. Change the front end's n_mels and num_frames, or set "
+            f"{_STEP}, nearest {nearest}. Change the front end's rows and frames, or set "
             f"the model's resize={nearest}"
         )
 

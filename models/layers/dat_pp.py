@@ -141,14 +141,14 @@ def _check_size(size: tuple[int, ...], strides: tuple[int, ...]) -> None:
     if len(size) == 2 and size[1] == 0:
         raise ModelError(
             "DATAR++ takes one number of frames, not as many as each clip has: set the front end's "
-            f"num_frames to {least} or more, or the model's resize=(mels, frames)"
+            f"frames to {least} or more, or the model's resize=(mels, frames)"
         )
     if len(size) != 2 or min(size) < least:
         nearest = tuple(max(n, least) for n in size)
         raise ModelError(
             f"DATAR++ cannot take an input of {tuple(size)} (mels, frames): with "
             f"strides={tuple(strides)} both are {least} or more, nearest {nearest}. Change the "
-            f"front end's n_mels and num_frames, or set the model's resize={nearest}"
+            f"front end's rows and frames, or set the model's resize={nearest}"
         )
 
 

@@ -54,7 +54,7 @@ class DeepRes(nn.Module):
         if 0 < input_size[1] < _STEP:
             raise ModelError(
                 f"{input_size[1]} frames leave nothing: {_STEP} or more; change the front end's "
-                "num_frames"
+                "frames"
             )
         self.trunk = _resnet(num_channels, depths, dims, bottleneck=bottleneck)
         width = _width(dims, bottleneck=bottleneck)
@@ -79,7 +79,7 @@ class DeepRes(nn.Module):
         if frames < _STEP:
             raise ModelError(
                 f"the model takes {_STEP} frames or more, not {frames}; pad shorter clips, or set "
-                "the front end's num_frames"
+                "the front end's number of frames"
             )
         x = self.trunk.forward_features(features).mean(dim=2).transpose(1, 2)  # (B, T, C)
         logits, scores = self.head(x), self.attention(x)
@@ -132,7 +132,7 @@ class PatchBaseline(nn.Module):
         if 0 < input_size[1] < self.least:
             raise ModelError(
                 f"{input_size[1]} frames are less than half a patch: {self.least} or more; change "
-                "the front end's num_frames"
+                "the front end's frames"
             )
         self.trunk = _resnet(num_channels, depths, dims, bottleneck=bottleneck)
         first = self.trunk.conv1
@@ -158,7 +158,7 @@ class PatchBaseline(nn.Module):
         if frames < self.least:
             raise ModelError(
                 f"the model takes {self.least} frames or more, not {frames}; pad shorter clips, or "
-                "set the front end's num_frames"
+                "set the front end's number of frames"
             )
         if frames < size:
             features = functional.pad(features, (0, size - frames))

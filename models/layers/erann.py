@@ -66,7 +66,7 @@ class Erann(nn.Module):
         if mels < self.least[0] or 0 < frames < self.least[1]:
             raise ModelError(
                 f"(mels, frames) = {tuple(input_size)} leaves nothing: {self.least[0]} mels and "
-                f"{self.least[1]} frames or more; change the front end's n_mels and num_frames"
+                f"{self.least[1]} frames or more; change the front end's rows and frames"
             )
         dims = [widen * dim for dim in _DIMS]
         before = [num_channels, *dims]
@@ -103,7 +103,7 @@ class Erann(nn.Module):
         if size[0] < self.least[0] or size[1] < self.least[1]:
             raise ModelError(
                 f"the model takes {self.least[0]} mels and {self.least[1]} frames or more, not "
-                f"{tuple(size)}; pad shorter clips, or set the front end's num_frames"
+                f"{tuple(size)}; pad shorter clips, or set the front end's number of frames"
             )
         x = features
         for stage in self.stages:

@@ -225,14 +225,16 @@ def _check(
     (mels, frames), wrong = input_size, []
     if mels < shrink or mels % shrink:
         nearest = max(1, round(mels / shrink)) * shrink
-        wrong.append(f"n_mels={mels} of the front end is a multiple of {shrink}, nearest {nearest}")
+        wrong.append(
+            f"{mels} rows of the front end become a multiple of {shrink}, nearest {nearest}"
+        )
     elif image_size < mels or image_size % mels:
         nearest = max(1, round(image_size / mels)) * mels
         wrong.append(f"image_size={image_size} is a multiple of the {mels} mels, nearest {nearest}")
     elif frames > (most := _most_frames(mels, image_size)):
         side = next(n for n in count(image_size, mels) if _most_frames(mels, n) >= frames)
         wrong.append(
-            f"num_frames={frames} of the front end is {most} or less with image_size={image_size}, "
+            f"{frames} frames of the front end become {most} or less with image_size={image_size}, "
             f"or image_size={side} or more"
         )
     if len(depths) != len(num_heads) or min(depths, default=0) < 1:

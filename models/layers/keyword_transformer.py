@@ -51,9 +51,7 @@ class Kwt(nn.Module):
         super().__init__()
         rows, frames = input_size
         if frames < 1:
-            raise ModelError(
-                "the model has a position for every frame; set the front end's num_frames"
-            )
+            raise ModelError("the model has a position for every frame; set the front end's frames")
         if min(dim, depth, num_heads, mlp_dim) < 1 or dim % num_heads:
             raise ModelError(
                 f"dim={dim}, depth={depth}, num_heads={num_heads}, mlp_dim={mlp_dim}: each at "
@@ -92,7 +90,7 @@ class Kwt(nn.Module):
         if tuple(features.shape[2:]) != self.input_size:
             raise ModelError(
                 f"the model was built for {self.input_size} coefficients and frames, not "
-                f"{tuple(features.shape[2:])}; pad or cut by the front end's num_frames"
+                f"{tuple(features.shape[2:])}; pad or cut by the front end's number of frames"
             )
         x = self.embed(features.flatten(1, 2).transpose(1, 2))
         x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1) + self.pos_embed

@@ -71,7 +71,7 @@ class Panns(nn.Module):
         if mels < step or 0 < frames < step:  # no frames: as many as a clip gives
             raise ModelError(
                 f"(mels, frames) = {tuple(input_size)} leaves nothing: each is {step} or more; "
-                "change the front end's n_mels and num_frames"
+                "change the front end's rows and frames"
             )
         for name, rate in (("dropout", dropout), ("head_dropout", head_dropout)):
             if not 0 <= rate < 1:
@@ -119,7 +119,7 @@ class Panns(nn.Module):
         if mels != self.n_mels or frames < self.step:
             raise ModelError(
                 f"the model takes {self.n_mels} mels and {self.step} frames or more, not "
-                f"({mels}, {frames}); pad shorter clips, or set the front end's num_frames"
+                f"({mels}, {frames}); pad shorter clips, or set the front end's number of frames"
             )
         if self.training and len(features) * (mels // self.step) * (frames // self.step) < 2:
             raise ModelError(

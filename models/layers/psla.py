@@ -88,7 +88,7 @@ class Psla(nn.Module):
         if mels < self.least or 0 < frames < self.least:
             raise ModelError(
                 f"(mels, frames) = {tuple(input_size)} leaves nothing: each is {self.least} or "
-                "more; change the front end's n_mels and num_frames"
+                "more; change the front end's rows and frames"
             )
         dim: int = self.trunk.num_features  # type: ignore[assignment]
         heads = max(num_heads, 1)
@@ -128,7 +128,8 @@ class Psla(nn.Module):
         if not all(sizes):
             raise ModelError(
                 f"the model takes {self.least} mels and frames or more, not "
-                f"{tuple(features.shape[2:])}; pad shorter clips, or set the front end's num_frames"
+                f"{tuple(features.shape[2:])}; pad shorter clips, or set the front end's number of "
+                "frames"
             )
         if self.training and len(features) * math.prod(sizes) < 2:
             raise ModelError(

@@ -54,7 +54,7 @@ class Res15(nn.Module):
         if rows < self.pool[0] or 0 < frames < self.pool[1]:
             raise ModelError(
                 f"{tuple(input_size)} rows and frames leave nothing after pool={pool}; raise the "
-                "front end's n_mels or num_frames"
+                "front end's rows or frames"
             )
         self.stem = nn.Conv2d(num_channels, dim, 3, padding=1, bias=False)
         self.convs = nn.ModuleList(

@@ -161,6 +161,6 @@ def _check(
     if min(input_size) < patch_size:
         raise ModelError(
             f"AST takes (mels, frames) of a patch of {patch_size} or more each, not "
-            f"{tuple(input_size)}: change the front end's n_mels and num_frames (0 stands for as "
+            f"{tuple(input_size)}: change the front end's rows and frames (0 stands for as "
             "many frames as a clip has, and AST is built for one number)"
         )

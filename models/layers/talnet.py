@@ -66,7 +66,7 @@ class TalNet(nn.Module):
         if mels < 1 << len(dims) or 0 < frames < self.step:  # no frames: as many as a clip gives
             raise ModelError(
                 f"(mels, frames) = {tuple(input_size)} leaves nothing: {1 << len(dims)} mels and "
-                f"{self.step} frames or more; change the front end's n_mels and num_frames"
+                f"{self.step} frames or more; change the front end's rows and frames"
             )
         if not 0 <= dropout < 1:
             raise ModelError(f"dropout={dropout}: a probability in [0, 1)")
@@ -117,7 +117,7 @@ class TalNet(nn.Module):
         if mels != self.n_mels or frames < self.step:
             raise ModelError(
                 f"the model takes {self.n_mels} mels and {self.step} frames or more, not "
-                f"({mels}, {frames}); pad shorter clips, or set the front end's num_frames"
+                f"({mels}, {frames}); pad shorter clips, or set the front end's number of frames"
             )
         x = self.mel_norm(features.transpose(1, 2).flatten(2))
         x = x.unflatten(2, (features.shape[1], frames)).permute(0, 2, 3, 1)

@@ -141,6 +141,24 @@ def test_a_model_that_does_not_fit_the_front_end_says_what_does():
         )
 
 
+@pytest.mark.parametrize(
+    ("model", "frontend", "words"),
+    [
+        (
+            "htsat_laptop",
+            ("mfcc", {}),
+            r"40 rows .* 32\b.*rows are set by n_mfcc, its frames by num_",
+        ),
+        ("datar_laptop", ("log_spectrogram", {}), "set by n_fft and f_max, its frames by seconds"),
+        ("kwt_laptop", ("log_spectrogram", {"seconds": 0.0}), "its frames by seconds and hop_"),
+    ],
+)
+def test_misfit_names_the_arguments_that_this_front_end_has(model, frontend, words):
+    with pytest.raises(ModelError, match=words) as caught:
+        models.create_model(model, num_classes=3, frontend=frontend)
+    assert "n_mels" not in str(caught.value)
+
+
 def test_a_misspelt_link_or_argument_names_the_nearest():
     with pytest.raises(RegistryError, match="'adaptor'"):
         chain(transform=("adapter", {}))
@@ -151,6 +169,26 @@ def test_a_misspelt_link_or_argument_names_the_nearest():
 def test_no_classes_are_refused():
     with pytest.raises(ModelError, match="num_classes=0"):
         models.create_model("datar_laptop", num_classes=0)
+
+
+@pytest.mark.parametrize("num_classes", ["5", 5.0, True, None])
+def test_classes_that_are_no_whole_number_are_refused(num_classes):
+    with pytest.raises(ModelError, match=f"num_classes={num_classes!r}: a whole number"):
+        models.create_model("kwt_laptop", num_classes=num_classes)
+
+
+def test_front_end_by_its_name_alone_takes_its_defaults():
+    named = models.create_model("cnn6_laptop", num_classes=5, frontend="htk_log_mel")
+    assert named.frontend.output_size == (128, 0)
+    with pytest.raises(RegistryError, match="did you mean 'log_mel'"):
+        models.create_model("cnn6_laptop", num_classes=5, frontend="logmel")
+
+
+@pytest.mark.parametrize("link", [{"name": "log_mel"}, {}, (), ("log_mel",), ("log_mel", 64)])
+@pytest.mark.parametrize("kind", ["frontend", "transform"])
+def test_link_that_is_no_pair_is_refused(kind, link):
+    with pytest.raises(ModelError, match=rf"{kind}=.*: a pair \(name, arguments\)"):
+        models.create_model("cnn6_laptop", num_classes=5, **{kind: link})
 
 
 def test_create_model_builds_a_chain_with_the_familys_front_end():
