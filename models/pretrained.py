@@ -13,7 +13,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from models.errors import CheckpointError
 from models.state_checks import check_coverage, check_tensors
 from models.weight_files import weight_file
+from models.weights import WEIGHTS
 
 _SHOWN = 8
 _STATES = ("model", "state_dict", "model_state", "model_state_dict")
@@ -56,12 +57,14 @@ class LoadReport:
         resized: name -> the two shapes, of what was resized on the way.
         skipped: name -> reason, of what the file holds and the model did not take.
         missing: parameters of the model that the file does not set; they keep their values.
+        remark: what a published file of `models.weights` asks for besides.
     """
 
     taken: tuple[str, ...]
     resized: Mapping[str, str] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    remark: str = ""
 
     def summary(self) -> str:
         """Say it in a few lines."""
@@ -69,6 +72,7 @@ class LoadReport:
         lines += _listed("resized", [f"{name} {how}" for name, how in self.resized.items()])
         lines += _listed("skipped", [f"{name}: {why}" for name, why in self.skipped.items()])
         lines += _listed("keeps its initial value", list(self.missing))
+        lines += [f"besides: {self.remark}"] if self.remark else []
         return "\n".join(lines)
 
 
@@ -99,7 +103,9 @@ def load_pretrained(model: nn.Module, source: str | PathLike[str]) -> LoadReport
         CheckpointError: the file cannot be read, is cut off, holds more than tensors, or does not
             belong to this model. A `DownloadError` says why it cannot be fetched.
     """
-    return _set_weights(model, read_state(weight_file(source)), source=str(source))
+    report = _set_weights(model, read_state(weight_file(source)), source=str(source))
+    known = WEIGHTS.get(source) if isinstance(source, str) else None
+    return replace(report, remark=known.remark) if known else report
 
 
 def load_state(model: nn.Module, state: Mapping[str, Tensor], *, source: str) -> LoadReport:
