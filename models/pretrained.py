@@ -11,6 +11,7 @@ family without them loads its own checkpoints only.
 from __future__ import annotations
 
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -221,11 +222,14 @@ def read_state(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no checkpoint {path}") from error
     except pickle.UnpicklingError as error:
+        # PyTorch's own text tells users to run the code.
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        found = f" (it names {named[1]})" if named else ""
         raise CheckpointError(
-            f"{path} is no checkpoint, or holds more than tensors, and nothing in it was run. If "
-            "you trust its source, save its state dict alone as safetensors elsewhere and load "
-            f"that ({str(error).strip().splitlines()[0]})"
-        ) from error
+            f"{path} is no checkpoint, or holds more than tensors{found}, and nothing in it was "
+            "run. If you trust its source, save its state dict alone as safetensors elsewhere and "
+            "load that"
+        ) from None
     except (
         OSError,
         EOFError,
