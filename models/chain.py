@@ -198,7 +198,7 @@ def _fitting(build: Callable[[], nn.Module], front: nn.Module, frontend: Link) -
         if "front end" not in str(error) or not (rows and frames):
             raise
         raise ModelError(
-            f"{error} ({frontend[0]} makes {tuple(front.output_size)}: its rows are set by {rows}, "
+            f"{error} ({frontend[0]} makes {tuple(part.output_size)}: its rows are set by {rows}, "
             f"its frames by {frames})"
         ) from error
 

@@ -12,7 +12,11 @@ class Output(NamedTuple):
 
     Attributes:
         clip_logits: (batch, classes), one score per clip and class, before softmax or sigmoid.
-        frame_logits: (batch, frames, classes), or None for a model that has no frame head.
+        frame_logits: (batch, rows, classes), or None for a model that has no frame head. In
+            DeepRes, AudioSet's baseline, TALNet and PANNs' models of frames a row is one frame of
+            the front end, and equal for the frames of a step (`step`, or a patch). In HTS-AT a row
+            is a step of the image, `frames_per_step` frames after the clip is stretched to
+            `num_frames`.
     """
 
     clip_logits: Tensor

@@ -11,9 +11,10 @@ family without them loads its own checkpoints only.
 from __future__ import annotations
 
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from torch import Tensor, nn
 from models.errors import CheckpointError
 from models.state_checks import check_coverage, check_tensors
 from models.weight_files import weight_file
+from models.weights import WEIGHTS
 
 _SHOWN = 8
 _STATES = ("model", "state_dict", "model_state", "model_state_dict")
@@ -56,12 +58,14 @@ class LoadReport:
         resized: name -> the two shapes, of what was resized on the way.
         skipped: name -> reason, of what the file holds and the model did not take.
         missing: parameters of the model that the file does not set; they keep their values.
+        remark: what a published file of `models.weights` asks for besides.
     """
 
     taken: tuple[str, ...]
     resized: Mapping[str, str] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    remark: str = ""
 
     def summary(self) -> str:
         """Say it in a few lines."""
@@ -69,6 +73,7 @@ class LoadReport:
         lines += _listed("resized", [f"{name} {how}" for name, how in self.resized.items()])
         lines += _listed("skipped", [f"{name}: {why}" for name, why in self.skipped.items()])
         lines += _listed("keeps its initial value", list(self.missing))
+        lines += [f"besides: {self.remark}"] if self.remark else []
         return "\n".join(lines)
 
 
@@ -99,7 +104,9 @@ def load_pretrained(model: nn.Module, source: str | PathLike[str]) -> LoadReport
         CheckpointError: the file cannot be read, is cut off, holds more than tensors, or does not
             belong to this model. A `DownloadError` says why it cannot be fetched.
     """
-    return _set_weights(model, read_state(weight_file(source)), source=str(source))
+    report = _set_weights(model, read_state(weight_file(source)), source=str(source))
+    known = WEIGHTS.get(source) if isinstance(source, str) else None
+    return replace(report, remark=known.remark) if known else report
 
 
 def load_state(model: nn.Module, state: Mapping[str, Tensor], *, source: str) -> LoadReport:
@@ -215,11 +222,14 @@ def read_state(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no checkpoint {path}") from error
     except pickle.UnpicklingError as error:
+        # PyTorch's own text tells users to run the code.
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        found = f" (it names {named[1]})" if named else ""
         raise CheckpointError(
-            f"{path} is no checkpoint, or holds more than tensors, and nothing in it was run. If "
-            "you trust its source, save its state dict alone as safetensors elsewhere and load "
-            f"that ({str(error).strip().splitlines()[0]})"
-        ) from error
+            f"{path} is no checkpoint, or holds more than tensors{found}, and nothing in it was "
+            "run. If you trust its source, save its state dict alone as safetensors elsewhere and "
+            "load that"
+        ) from None
     except (
         OSError,
         EOFError,

@@ -111,18 +111,24 @@ def _percent(share: float) -> str:
 
 
 def print_weights(weights: Iterable[Weights], console: Console) -> None:
-    """Print every published file in a row."""
-    table = _table("name", "model|", "trained on|", "licence|", "here")
-    for entry in weights:
-        table.add_row(
-            entry.name,
-            entry.model,
-            entry.trained_on[-1],
-            entry.licence,
-            "yes" if (cache_dir() / entry.filename).exists() else "",
-        )
+    """Print every published file in a row, those of one licence and data set together."""
+    entries = list(weights)
+    remarks = list(dict.fromkeys(entry.remark for entry in entries if entry.remark))
+    table = _table("name", "model|", "note>", "here|")
+    for (data, licence), members in groupby(entries, key=lambda e: (e.trained_on[-1], e.licence)):
+        table.add_row("")
+        table.add_row(f"{data}, {licence}:")
+        for entry in members:
+            table.add_row(
+                f"  {entry.name}",
+                entry.model,
+                str(remarks.index(entry.remark) + 1) if entry.remark else "",
+                "yes" if (cache_dir() / entry.filename).exists() else "",
+            )
     console.print(table)
-    console.print(f'models.load_pretrained(model, "NAME") keeps them in {cache_dir()}')
+    for number, remark in enumerate(remarks, 1):
+        console.print(f"\nnote {number}: {remark}")
+    console.print(f'\nmodels.load_pretrained(model, "NAME") keeps them in {cache_dir()}')
 
 
 def as_data(value: Any) -> Any:
@@ -159,6 +165,8 @@ def _print_weights(weights: Weights, console: Console) -> None:
     if weights.statistics:
         console.print(f"  chain.set_normalisation{weights.statistics}")
     console.print(f'  models.load_pretrained(chain, "{weights.name}")')
+    if weights.remark:
+        console.print(f"  besides: {weights.remark}")
 
 
 def _print_results(results: Iterable[Result], console: Console) -> None:

@@ -6,6 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+IMAGES = (
+    "of images: a start for training on sound. Statistics of the features of the training clips "
+    "go to chain.set_normalisation(mean, std)"
+)
+"""The remark on weights of ImageNet."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
@@ -23,6 +29,7 @@ class Weights:
         url: what is fetched; empty where a person has to fetch it.
         page: where a person finds it.
         licence: of the weights.
+        remark: what a user must know or do besides building and loading; empty for nothing.
         md5: 32 hex digits, or empty.
         sha256: 64 hex digits, or the first 8 or more of them, or empty.
         size: bytes, or 0 where it is not known.
@@ -39,6 +46,7 @@ class Weights:
     url: str = ""
     page: str
     licence: str
+    remark: str = ""
     md5: str = ""
     sha256: str = ""
     size: int = 0

@@ -19,6 +19,9 @@ def _encoder(num_classes: int, sha256: str) -> Weights:
         url=f"{_TRIPLET}/{_COMMIT}/runs/res15_{num_classes}/checkpoints/Res15-STEP-14000.pt",
         page="https://github.com/roman-vygon/triplet_loss_kws",
         licence="MIT",
+        remark="an encoder for 64 log-mels of NeMo, which no front end here makes to the bit: on "
+        "other features fine-tune it. Its classifier is its nearest neighbours: until "
+        "chain.model.remember(embedding, labels) has training clips, an untrained layer answers",
         sha256=sha256,
         size=962_646,
     )
@@ -35,6 +38,9 @@ KEYWORDS: tuple[Weights, ...] = (
         url="http://islpc21.is.cs.cmu.edu/yunwang/git/cmu-thesis/model/TALNet.pt",
         page="https://github.com/MaigoAkisame/cmu-thesis#workspace",
         licence="MIT",
+        remark="the file lacks the statistics of the input: give mean and deviation of the "
+        "authors' normalizer.pkl, or of the front end's output over your clips, as tensors "
+        "(mels,) to chain.model.set_input_statistics(mean, std)",
     ),
     _encoder(12, "973eca48b5b5baa6738eb8963318bc857d606db02686c4d7970c397fb9e40234"),
     _encoder(35, "7dc8dd833534ad9ca92721bd9ca8c71bd0472c4f37722b0c280b8ceb263f042a"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.weights.entry import Weights
+from models.weights.entry import IMAGES, Weights
 
 _EFFICIENTNET = "https://github.com/lukemelas/EfficientNet-PyTorch/releases/download/1.0"
 
@@ -38,6 +38,7 @@ def _efficientnet(size: str, sha256: str) -> Weights:
         url=f"{_EFFICIENTNET}/{filename}",
         page="https://github.com/lukemelas/EfficientNet-PyTorch/releases/tag/1.0",
         licence="Apache-2.0",
+        remark=IMAGES,
         sha256=sha256,
     )
 
@@ -101,6 +102,7 @@ SPECTROGRAM_NETS: tuple[Weights, ...] = (
         "cr0c6xdaggc2wzz",
         arguments={"heads": (97, 300), "num_frames": 400},
         num_classes=397,
+        remark="audio at 24000 Hz; the logits are those of 97 verbs, then of 300 nouns",
         trained_on=("vggsound", "epic_kitchens_100"),
         frontend=("htk_log_mel", _EPIC_FEATURES),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.weights.entry import Weights
+from models.weights.entry import IMAGES, Weights
 
 AUDIOSET_STATISTICS = (-4.2677393, 4.5689974)
 SPEECH_COMMANDS_STATISTICS = (-6.845978, 5.5654526)
@@ -14,6 +14,7 @@ def _dat(size: str, drive_id: str) -> Weights:
         model=f"datar_{size}",
         num_classes=1000,
         trained_on=("imagenet_1k",),
+        remark=IMAGES,
         filename=f"dat_{size}_in1k_224.pth",
         url=f"https://drive.usercontent.google.com/download?id={drive_id}&export=download&confirm=t",
         page=f"https://drive.google.com/file/d/{drive_id}/view",
@@ -60,6 +61,7 @@ def _deit(name: str, size: str, resolution: int, sha256: str) -> Weights:
         model=f"ast_{size}",
         num_classes=1000,
         trained_on=("imagenet_1k",),
+        remark=IMAGES,
         filename=filename,
         url=f"https://dl.fbaipublicfiles.com/deit/{filename}",
         page="https://github.com/facebookresearch/deit/blob/main/README_deit.md",
@@ -118,6 +120,7 @@ TRANSFORMERS = (
         model="htsat_tiny",
         num_classes=1000,
         trained_on=("imagenet_1k",),
+        remark=IMAGES,
         filename=_SWIN,
         url=f"https://github.com/SwinTransformer/storage/releases/download/v1.0.5/{_SWIN}",
         page="https://github.com/microsoft/Swin-Transformer#main-results-on-imagenet-with-pretrained-models",

@@ -5,6 +5,7 @@ import hashlib
 import multiprocessing
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -301,3 +302,14 @@ def test_experiment_with_a_checkpoint_that_cannot_be_fetched_is_a_mistake_of_the
         File.read(server.url("/absent.pth"))
     with pytest.raises(ConfigError, match="did you mean the published weights"):
         File.read("cnn14_audioste")
+
+
+def test_report_on_published_weights_carries_their_remark(cache, monkeypatch):
+    entry = replace(WEIGHTS["talnet_audioset"], name="layer", filename="layer.pth")
+    monkeypatch.setitem(WEIGHTS, "layer", entry)
+    cache.mkdir()
+    (cache / "layer.pth").write_bytes(CONTENT)
+    report = load_pretrained(nn.Linear(300, 200), "layer")
+    assert report.remark == entry.remark
+    assert report.summary().endswith(f"besides: {entry.remark}")
+    assert load_pretrained(nn.Linear(300, 200), cache / "layer.pth").remark == ""

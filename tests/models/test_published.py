@@ -52,6 +52,15 @@ def only(**asked: object) -> Result:
     return found[0]
 
 
+def test_spreads_of_kwt_2_are_those_printed():
+    found = {
+        r.value: r.conditions.spread
+        for r in published_results("kwt_2")
+        if r.conditions.num_classes == 35
+    }
+    assert found == {97.74: 0.03, 97.3: 0.03}
+
+
 def test_table_4_of_datar_is_whole():
     rows = [r for r in published_results("datar_tiny") if r.source.place == "Table 4"]
     assert [r.value for r in rows if r.metric == "val/top1"] == [69.4, 70.5, 70.2, 70.5, 70.5, 71.5]

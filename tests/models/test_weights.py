@@ -54,3 +54,19 @@ def test_weights_of_a_model_are_found_and_a_laptop_size_has_none():
         "cnn14_audioset_16k",
     ]
     assert weights_of("datar_laptop") == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("talnet_audioset", "chain.model.set_input_statistics(mean, std)"),
+        ("res15_speech_commands_12_triplet", "chain.model.remember(embedding, labels)"),
+        ("res15_speech_commands_35_triplet", "64 log-mels of NeMo"),
+        ("slowfast_epic", "24000 Hz"),
+        ("dat_tiny_imagenet", "chain.set_normalisation(mean, std)"),
+        ("cnn14_audioset", ""),
+    ],
+)
+def test_remark_says_what_loading_alone_leaves_undone(name, words):
+    assert words in WEIGHTS[name].remark
+    assert bool(words) == bool(WEIGHTS[name].remark)

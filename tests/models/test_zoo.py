@@ -13,6 +13,7 @@ from models import create_model, list_models
 from models.__main__ import main
 from models.accounts import TOLERANCE, compare
 from models.registry import lookup
+from models.weights import WEIGHTS, weights_of
 from models.zoo import documented_arguments
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -183,6 +184,25 @@ def test_comparison_shows_both_sides_and_what_was_added(capsys, monkeypatch):
     assert "the authors' own class has 29.02 with its front end" in out
 
 
-def test_weights_are_listed_by_name(capsys):
+@pytest.mark.parametrize("columns", ["80", "100"])
+def test_weights_are_listed_by_whole_names_in_lines_that_fit(columns, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("ORCHESTRATOR_WEIGHTS", "weights")
     assert main(["--weights"]) == 0
-    assert "cnn14_audioset_16k" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= int(columns)
+    rows = {line.split()[0]: line.split()[1] for line in lines if line[:2] == "  " and line.strip()}
+    assert rows == {name: weights.model for name, weights in WEIGHTS.items()}
+    assert lines[0].split() == ["name", "model", "note", "here"]
+    assert "speech_commands_v2, BSD-3-Clause:" in [line.rstrip() for line in lines]
+    assert "note 1: of images" in "\n".join(lines)
+
+
+@pytest.mark.parametrize("name", ["talnet", "res15_triplet"])
+def test_remark_on_weights_is_shown_with_the_way_to_load_them(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "500")
+    [remark] = {weights.remark for weights in weights_of(name)}
+    assert main([name]) == 0
+    assert f"  besides: {remark}" in capsys.readouterr().out
+    assert main([name, "--weights", "--json"]) == 0
+    assert {entry["remark"] for entry in json.loads(capsys.readouterr().out)} == {remark}
