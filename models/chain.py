@@ -187,18 +187,17 @@ def _checked_link(kind: str, link: Any) -> Link:
     )
 
 
-def _fitting(build: Callable[[], nn.Module], front: nn.Module, frontend: Link) -> nn.Module:
+def _fitting(build: Callable[[], nn.Module], front: Any, frontend: Link) -> nn.Module:
     """Build the model; where it does not fit, say which arguments change the front end's size."""
     try:
         return build()
     except ModelError as error:
-        part: Any = front
-        rows = " and ".join(getattr(part, "rows_arguments", ()))
-        frames = " and ".join(getattr(part, "frames_arguments", ()))
+        rows = " and ".join(getattr(front, "rows_arguments", ()))
+        frames = " and ".join(getattr(front, "frames_arguments", ()))
         if "front end" not in str(error) or not (rows and frames):
             raise
         raise ModelError(
-            f"{error} ({frontend[0]} makes {tuple(part.output_size)}: its rows are set by {rows}, "
+            f"{error} ({frontend[0]} makes {tuple(front.output_size)}: its rows are set by {rows}, "
             f"its frames by {frames})"
         ) from error
 
