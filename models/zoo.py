@@ -36,7 +36,8 @@ class Card:
         frontend: name and arguments of the front end that `models.create_model` gives it.
         transform: name of its input transform.
         sample_rate: that the front end is made for, in Hz.
-        seconds: length of the clip that is counted on.
+        seconds: what the model sees of a clip: all that is counted on, or as much as fits into the
+            frames that the front end makes.
         input_size: (mels, frames) that the front end makes of it.
         num_classes: of the head that is counted.
         num_params: of the model without front end and transform.
@@ -86,6 +87,12 @@ def card(name: str) -> Card:
     front = create("frontend", front_name, **arguments)
     # As long as the front end makes it: a few milliseconds, and right by construction.
     mels, frames = front(torch.zeros(1, seconds * front.sample_rate)).shape[2:]
+    if front.output_size[1]:
+        # A clip for each second, silent but for that one: what changes nothing is not seen.
+        tone = torch.sin(torch.arange(front.sample_rate))
+        probes = torch.eye(seconds)[:, :, None] * tone
+        features = front(torch.cat([torch.zeros(1, seconds, len(tone)), probes]).flatten(1))
+        seconds = int((features[1:] != features[:1]).flatten(1).any(dim=1).sum())
     with torch.device("meta"):
         model = create("model", name, front.num_channels, front.output_size, num_classes)
         macs = count_macs(model, torch.zeros(1, front.num_channels, mels, frames))

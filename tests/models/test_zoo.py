@@ -81,6 +81,15 @@ def test_difference_is_small_or_explained_in_the_table_and_the_docstring(key):
         assert row.claim.theirs.split()[0] in docstring
 
 
+def test_baseline_of_audioset_says_what_its_count_leaves_out():
+    row = ROWS["AudioSet baseline", "params", "HTS-AT paper"]
+    assert row.claim.theirs == "2.6 M"
+    assert "classifier on given embeddings alone" in row.claim.note
+    classifier = 2048 * 1024 + 1024 + 1024 * 527 + 527
+    assert row.in_unit(classifier) == "2.64 M"
+    assert row.ours > 9 * classifier
+
+
 def test_parts_that_are_added_are_computed_from_their_sizes():
     htsat = ROWS["HTS-AT", "params", "authors' code"]
     assert htsat.added == {
@@ -128,6 +137,15 @@ def test_list_is_plain_text_that_fits_and_names_every_model(columns):
     [row] = [line for line in lines if line.startswith("  htsat_tiny")]
     assert "30.0 M" in row
     assert "64x1001" in row
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"), [("kwt_1", 1), ("kwt_laptop", 5), ("ast_base", 10), ("res15", 10)]
+)
+def test_seconds_are_those_that_the_model_sees(name, seconds, capsys):
+    assert main([name, "--json"]) == 0
+    [card] = json.loads(capsys.readouterr().out)
+    assert card["seconds"] == seconds
 
 
 def test_unknown_name_ends_with_one_message_and_the_nearest_name(capsys):
