@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import fmean
 
 from orchestrator.errors import ConfigError
 from orchestrator.metrics import Metric, lookup
 from orchestrator.metrics.keys import VAL_MAP, VAL_TOP1, VAL_TOP5
 from orchestrator.records import PlanRecord, Status, TrialRecord
-from orchestrator.report.digits import NONE, decimals, number
 from orchestrator.report.known_data import known_dataset, same_data
 from orchestrator.report.mixing import mixed_code, mixed_in
 from orchestrator.report.values import finished_values
-from orchestrator.report.words import unit_of_difference
 from orchestrator.stats import (
     Aggregate,
     interquartile_mean,
@@ -215,68 +210,3 @@ def _notes(studies: Sequence[Study], mean: Aggregate) -> list[str]:
     if folds != {1}:
         notes.append("On several folds a run is a seed's mean over all of them.")
     return notes
-
-
-def aggregate_text(found: Aggregated, form: str = "text") -> str:
-    """Return the aggregate as text, Markdown, CSV or JSON.
-
-    Args:
-        found: the aggregate.
-        form: `text`, `markdown`, `csv` or `json`.
-    """
-    if form == "json":
-        return json.dumps(asdict(found), indent=1, ensure_ascii=False, default=str) + "\n"
-    if form == "csv":
-        return _csv(found)
-    metric, unit = found.metric, unit_of_difference(found.metric)
-    level, difference = (f" ({u})" if u else "" for u in (metric.unit, unit))
-    heads = ["arm", "n", f"IQM {metric.title}{level}", f"Δ IQM{difference}", "P(better) (%)"]
-    rows = [
-        [
-            own.arm,
-            str(own.mean.num_runs),
-            _cell(own.mean),
-            _cell(own.difference, signed=True),
-            _cell(own.improvement, scale=100.0),
-        ]
-        for own in found.arms
-    ]
-    over = ", ".join(f"{dataset} ({sweep})" for dataset, sweep in found.sweeps.items())
-    title = f"{len(found.sweeps)} data sets: {over}; baseline {found.baseline}."
-    if form == "markdown":
-        table = ["| " + " | ".join(row) + " |" for row in (heads, *rows)]
-        table.insert(1, "| :-- |" + " --: |" * (len(heads) - 1))
-    else:
-        widths = [max(len(row[k]) for row in (heads, *rows)) for k in range(len(heads))]
-        table = [
-            "  ".join(
-                cell.rjust(width) if k else cell.ljust(width)
-                for k, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in (heads, *rows)
-        ]
-    return "\n".join([title, "", *table, "", *found.notes]) + "\n"
-
-
-def _cell(found: Aggregate | None, *, scale: float = 1.0, signed: bool = False) -> str:
-    if found is None:
-        return NONE
-    places = decimals(scale * (found.high - found.low) / 2)
-    value, low, high = (
-        number(scale * v, places, signed=signed) for v in (found.value, found.low, found.high)
-    )
-    return f"{value} ({low} to {high})"
-
-
-def _csv(found: Aggregated) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    kinds = ("mean", "difference", "improvement")
-    writer.writerow(
-        ["arm", "n", *(f"{kind}{end}" for kind in kinds for end in ("", "_low", "_high"))]
-    )
-    for own in found.arms:
-        numbers = (getattr(own, kind) for kind in kinds)
-        cells = [(a.value, a.low, a.high) if a else (None,) * 3 for a in numbers]
-        writer.writerow([own.arm, own.mean.num_runs, *(v for cell in cells for v in cell)])
-    return stream.getvalue()

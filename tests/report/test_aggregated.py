@@ -13,7 +13,8 @@ from scipy import stats as scipy_stats
 from orchestrator.errors import ConfigError
 from orchestrator.records import ArmRecord
 from orchestrator.report.__main__ import main
-from orchestrator.report.aggregated import aggregate, aggregate_text
+from orchestrator.report.aggregated import aggregate
+from orchestrator.report.aggregated_text import aggregate_text
 from orchestrator.report.known_data import ESC10_CLASSES, ESC50_CLASSES
 from orchestrator.store import Store
 
