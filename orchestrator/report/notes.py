@@ -206,7 +206,7 @@ def _disagreeing(findings: Sequence[Finding]) -> list[str]:
     listed = ", ".join(names)
     if len(names) > NAMED:
         listed = f"{len(names)} of the {len(findings)} that were declared"
-    several = f", nor corrected for the {len(findings)} that were declared"
+    several = f" and not corrected for the {len(findings)} that were declared"
     return [
         f"Interval and test disagree about 0 for {listed}: the test decides; the interval is made "
         f"in another way{several if len(findings) > 1 else ''}."

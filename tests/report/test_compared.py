@@ -162,7 +162,7 @@ def test_interval_is_said_not_to_be_corrected_where_only_correction_disagrees():
     assert cautions[-1].startswith(
         "Interval and test disagree about 0 for less against full, other against full: the test"
     )
-    assert cautions[-1].endswith("nor corrected for the 3 that were declared.")
+    assert cautions[-1].endswith("and not corrected for the 3 that were declared.")
 
 
 def test_intervals_that_agree_with_the_test_need_no_words():
