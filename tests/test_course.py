@@ -36,6 +36,7 @@ def finish(store: Store, trial: Trial, *, top1: float = 0.5, seconds: float = 36
             experiment={},
             epochs=(EpochRecord(epoch=1, metrics={"val/top1": top1}),),
             cost=Cost(seconds=seconds),
+            provenance={"code": "one"},
         )
     )
 

@@ -192,7 +192,7 @@ def test_dry_run_plans_with_the_spread_of_the_effect(tmp_path):
             finish(store, trial, 0.5 + spread[trial.seed] * (trial.arm == "with a, with b"))
     records = store.read_records(t.id for t in asked.trials())
     said = " ".join(foresee(asked, records))
-    assert "3 stored pairs have a spread of at most" in said
+    assert "planned with a spread of 3.2 points, the upper 80 % limit of that of 3 stored" in said
     assert "after correction" not in said
     assert "0.00098 after correction for 2 contrasts" in " ".join(foresee(plan(), {}))
 

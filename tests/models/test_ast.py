@@ -122,7 +122,7 @@ def test_cls_and_distillation_token_count_alike():
     ("changes", "words"),
     [
         ({"input_size": (8, 128)}, "a patch of 16 or more"),
-        ({"input_size": (64, 0)}, "n_mels and num_frames"),
+        ({"input_size": (64, 0)}, "change the front end's rows and frames"),
         ({"num_heads": 5}, "num_heads=5 does not divide dim=24"),
         ({"time_stride": 0}, "time_stride=0"),
         ({"drop_path_rate": 1.0}, "drop_path_rate=1.0"),

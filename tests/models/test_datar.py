@@ -212,7 +212,7 @@ def test_resize_takes_as_many_frames_as_a_clip_has():
     ("changes", "words"),
     [
         ({"input_size": (80, 998)}, r"multiples of 32, nearest \(64|resize"),
-        ({"input_size": (64, 0)}, "num_frames to a multiple of 32, or the model's resize"),
+        ({"input_size": (64, 0)}, "frames to a multiple of 32, or the model's resize"),
         ({"groups": (3, 4)}, "divide the heads"),
         ({"head_dim": 24}, "multiples of head_dim"),
         ({"depths": (1, 1)}, "4 depths"),

@@ -65,7 +65,7 @@ def test_too_few_frames_are_refused_with_the_number_to_pad_to():
         ({"wide_strides": 4}, "wide_strides=4"),
         ({"widen": 0}, "widen=0"),
         ({"input_size": (16, 0)}, "32 mels"),
-        ({"input_size": (64, 8)}, "num_frames"),
+        ({"input_size": (64, 8)}, "32 frames or more; change the front end's rows and frames"),
     ],
     ids=str,
 )

@@ -83,7 +83,7 @@ def test_channels_are_features_of_a_frame():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"input_size": (10, 0)}, "set the front end's num_frames"),
+        ({"input_size": (10, 0)}, "set the front end's frames"),
         ({"num_heads": 3}, "num_heads divides dim"),
         ({"dropout": 1.0}, "dropout=1.0"),
     ],

@@ -164,8 +164,8 @@ def test_weights_of_heads_may_leave_the_probabilities():
         ({"num_heads": -1}, "num_heads=-1 is 0 or more"),
         ({"drop_path_rate": 1.0}, "drop_path_rate=1.0"),
         ({"width": 0.0, "depth": -1.0}, "width=0.0 is above 0; depth=-1.0 is above 0"),
-        ({"input_size": (3, 100)}, "change the front end's n_mels"),
-        ({"input_size": (128, 3)}, "num_frames"),
+        ({"input_size": (3, 100)}, "change the front end's rows"),
+        ({"input_size": (128, 3)}, "each is 4 or more"),
     ],
     ids=str,
 )

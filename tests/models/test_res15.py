@@ -90,7 +90,7 @@ def test_counts_are_the_authors():
     [
         ({"dim": 0}, "dim=0"),
         ({"pool": (2,)}, "pool is empty or two"),
-        ({"pool": (16, 2)}, "raise the front end's n_mels"),
+        ({"pool": (16, 2)}, "raise the front end's rows or frames"),
     ],
     ids=str,
 )
