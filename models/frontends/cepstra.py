@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
+from models.frontends.common import check_band, check_clips
 from models.precision import full_precision
 
 
@@ -49,11 +50,7 @@ class Cepstra(nn.Module):
             )
         if not 1 <= n_mfcc <= n_mels:
             raise ModelError(f"n_mfcc={n_mfcc}, n_mels={n_mels}: 1 <= n_mfcc <= n_mels")
-        if not 0 <= f_min < f_max <= sample_rate / 2:
-            raise ModelError(
-                f"f_min={f_min} and f_max={f_max} Hz do not fit: 0 <= f_min < f_max <= "
-                f"{sample_rate / 2:g} (half the sample rate)"
-            )
+        check_band(f_min=f_min, f_max=f_max, sample_rate=sample_rate)
         self.sample_rate = sample_rate
         self.win_length = win_length
         self.hop_length = hop_length
@@ -80,13 +77,8 @@ class Cepstra(nn.Module):
         Raises:
             ModelError: the shape is another, or the clips are shorter than one window.
         """
-        if waveform.dim() != 2:
-            raise ModelError(f"a waveform is (batch, time), not {tuple(waveform.shape)}")
-        if waveform.shape[1] < self.win_length:
-            raise ModelError(
-                f"the clips have {waveform.shape[1]} samples, fewer than one window of "
-                f"{self.win_length}; pad them to {self.win_length} or more"
-            )
+        short = f"fewer than one window of {self.win_length}"
+        check_clips(waveform, least=self.win_length, short=short)
         with full_precision(waveform):
             features = self._features(self._placed(waveform.float()))
         return features.transpose(1, 2).unsqueeze(1).contiguous()

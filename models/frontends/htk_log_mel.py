@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
+from models.frontends.common import centred_hann, check_band, check_clips, check_sizes, clip_by_clip
 from models.frontends.log_mel import triangles
 from models.precision import full_precision
 from models.registry import register
@@ -67,28 +68,21 @@ class HtkLogMel(nn.Module):
             ModelError: sizes or frequencies that make no filterbank.
         """
         super().__init__()
-        if not 2 <= win_length <= n_fft or hop_length < 1 or n_mels < 1 or num_frames < 0:
-            raise ModelError(
-                f"no spectrogram has n_fft={n_fft}, win_length={win_length}, "
-                f"hop_length={hop_length}, n_mels={n_mels}, num_frames={num_frames}: "
-                "2 <= win_length <= n_fft, hop_length and n_mels are >= 1, num_frames is >= 0"
-            )
-        if not 0 <= f_min < f_max <= sample_rate / 2:
-            raise ModelError(
-                f"f_min={f_min} and f_max={f_max} Hz do not fit: 0 <= f_min < f_max <= "
-                f"{sample_rate / 2:g} (half the sample rate)"
-            )
+        check_sizes(
+            n_fft=n_fft,
+            win_length=win_length,
+            hop_length=hop_length,
+            n_mels=n_mels,
+            num_frames=num_frames,
+        )
+        check_band(f_min=f_min, f_max=f_max, sample_rate=sample_rate)
         self.sample_rate = sample_rate
         self.n_fft = n_fft
         self.hop_length = hop_length
         self.n_mels = n_mels
         self.num_frames = num_frames
-        before = (n_fft - win_length) // 2
-        window = functional.pad(
-            torch.hann_window(win_length, dtype=torch.float64),
-            (before, n_fft - win_length - before),
-        )
-        self.register_buffer("window", window.float(), persistent=False)
+        window = centred_hann(n_fft, win_length)
+        self.register_buffer("window", window, persistent=False)
         low, high = (2595 * math.log10(1 + f / 700) for f in (f_min, f_max))
         mel = torch.linspace(low, high, n_mels + 2, dtype=torch.float64)
         corners = 700 * (10 ** (mel / 2595) - 1)
@@ -118,17 +112,12 @@ class HtkLogMel(nn.Module):
         Raises:
             ModelError: the shape is another, or the clips are empty.
         """
-        if waveform.dim() != 2:
-            raise ModelError(f"a waveform is (batch, time), not {tuple(waveform.shape)}")
+        check_clips(waveform)
         if waveform.shape[1] < 1:
             raise ModelError("the clips have no samples; pad them to 1 or more")
         with full_precision(waveform):
             waveform = waveform.float()
-            if waveform.is_cpu and not torch.compiler.is_compiling():
-                # The frames of one clip stay in the cache.
-                features = torch.cat([self._features(clip) for clip in waveform.split(1)])
-            else:
-                features = self._features(waveform)
+            features = clip_by_clip(self._features, waveform)
         features = features.transpose(1, 2).unsqueeze(1)
         missing = self.num_frames - features.shape[3]
         if self.num_frames and missing > 0:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
+from models.frontends.common import check_band, check_clips, clip_by_clip
 from models.precision import full_precision
 from models.registry import register
 
@@ -76,13 +77,8 @@ class KaldiFbank(nn.Module):
                 "least 1 frame and 4 filters"
             )
         self.n_fft = 1 << (self.win_length - 1).bit_length()
-        nyquist = 0.5 * sample_rate
-        high = f_max if f_max > 0 else f_max + nyquist
-        if not 0 <= f_min < high <= nyquist:
-            raise ModelError(
-                f"f_min={f_min} and f_max={f_max} Hz do not fit: 0 <= f_min < f_max <= "
-                f"{nyquist:g} (half the sample rate)"
-            )
+        high = f_max if f_max > 0 else f_max + 0.5 * sample_rate
+        check_band(f_min=f_min, f_max=f_max, sample_rate=sample_rate, highest=high)
         window = torch.hann_window(self.win_length, periodic=False)
         self.register_buffer("window", window, persistent=False)
         filters = kaldi_mel_filters(
@@ -107,20 +103,11 @@ class KaldiFbank(nn.Module):
         Raises:
             ModelError: the shape is another, or the clips are shorter than one window.
         """
-        if waveform.dim() != 2:
-            raise ModelError(f"a waveform is (batch, time), not {tuple(waveform.shape)}")
-        if waveform.shape[1] < self.win_length:
-            raise ModelError(
-                f"the clips have {waveform.shape[1]} samples, fewer than one window of "
-                f"{self.win_length}; pad them to {self.win_length} or more"
-            )
+        short = f"fewer than one window of {self.win_length}"
+        check_clips(waveform, least=self.win_length, short=short)
         with full_precision(waveform):
             waveform = waveform.float()
-            if waveform.is_cpu and not torch.compiler.is_compiling():
-                # The frames of one clip stay in the cache: twice as fast as the whole batch.
-                features = torch.cat([self._features(clip) for clip in waveform.split(1)])
-            else:
-                features = self._features(waveform)
+            features = clip_by_clip(self._features, waveform)
         missing = self.num_frames - features.shape[1]
         if missing > 0:
             features = functional.pad(features, (0, 0, 0, missing))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
+from models.frontends.common import centred_hann, check_clips, check_sizes, clip_by_clip
 from models.precision import full_precision
 from models.registry import register
 
@@ -74,12 +75,13 @@ class LogMel(nn.Module):
             ModelError: sizes or frequencies that make no filterbank.
         """
         super().__init__()
-        if not 2 <= win_length <= n_fft or hop_length < 1 or n_mels < 1 or num_frames < 0:
-            raise ModelError(
-                f"no spectrogram has n_fft={n_fft}, win_length={win_length}, "
-                f"hop_length={hop_length}, n_mels={n_mels}, num_frames={num_frames}: "
-                "2 <= win_length <= n_fft, hop_length and n_mels are >= 1, num_frames is >= 0"
-            )
+        check_sizes(
+            n_fft=n_fft,
+            win_length=win_length,
+            hop_length=hop_length,
+            n_mels=n_mels,
+            num_frames=num_frames,
+        )
         nyquist = sample_rate / 2
         if not 0 <= f_min < min(f_max, nyquist):
             raise ModelError(
@@ -91,12 +93,8 @@ class LogMel(nn.Module):
         self.hop_length = hop_length
         self.n_mels = n_mels
         self.num_frames = num_frames
-        before = (n_fft - win_length) // 2
-        window = functional.pad(
-            torch.hann_window(win_length, dtype=torch.float64),
-            (before, n_fft - win_length - before),
-        )
-        self.register_buffer("window", window.float(), persistent=False)
+        window = centred_hann(n_fft, win_length)
+        self.register_buffer("window", window, persistent=False)
         filters = slaney_mel_filters(
             n_mels=n_mels, n_fft=n_fft, sample_rate=sample_rate, f_min=f_min, f_max=f_max
         )
@@ -125,20 +123,11 @@ class LogMel(nn.Module):
         Raises:
             ModelError: the shape is another, or the clips are too short to be reflected.
         """
-        if waveform.dim() != 2:
-            raise ModelError(f"a waveform is (batch, time), not {tuple(waveform.shape)}")
-        if waveform.shape[1] <= self.n_fft // 2:
-            raise ModelError(
-                f"the clips have {waveform.shape[1]} samples, too few to be reflected by "
-                f"{self.n_fft // 2}; pad them to {self.n_fft // 2 + 1} or more"
-            )
+        half = self.n_fft // 2
+        check_clips(waveform, least=half + 1, short=f"too few to be reflected by {half}")
         with full_precision(waveform):
             waveform = waveform.float()
-            if waveform.is_cpu and not torch.compiler.is_compiling():
-                # The frames of one clip stay in the cache.
-                features = torch.cat([self._features(clip) for clip in waveform.split(1)])
-            else:
-                features = self._features(waveform)
+            features = clip_by_clip(self._features, waveform)
         missing = self.num_frames - features.shape[1]
         if self.num_frames and missing > 0:
             features = functional.pad(features, (0, 0, 0, missing), value=self.padding_value)

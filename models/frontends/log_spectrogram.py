@@ -7,6 +7,7 @@ from scipy.signal import get_window
 from torch import Tensor, nn
 
 from models.errors import ModelError
+from models.frontends.common import check_clips, clip_by_clip
 from models.precision import full_precision
 from models.registry import register
 
@@ -97,21 +98,11 @@ class LogSpectrogram(nn.Module):
         Raises:
             ModelError: the shape is another, or the clips are shorter than one frame.
         """
-        if waveform.dim() != 2:
-            raise ModelError(f"a waveform is (batch, time), not {tuple(waveform.shape)}")
         least = 1 if self.num_samples else self.n_fft
-        if waveform.shape[1] < least:
-            raise ModelError(
-                f"the clips have {waveform.shape[1]} samples, too few for a frame; pad them to "
-                f"{least} or more"
-            )
+        check_clips(waveform, least=least, short="too few for a frame")
         with full_precision(waveform):
             waveform = self._fitted(waveform.float().clamp(-1, 1))
-            if waveform.is_cpu and not torch.compiler.is_compiling():
-                # The frames of one clip stay in the cache.
-                features = torch.cat([self._features(clip) for clip in waveform.split(1)])
-            else:
-                features = self._features(waveform)
+            features = clip_by_clip(self._features, waveform)
         return features.transpose(1, 2).unsqueeze(1).contiguous()
 
     def _fitted(self, waveform: Tensor) -> Tensor:

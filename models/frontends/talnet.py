@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
+from models.frontends.common import check_band, check_clips, check_sizes, clip_by_clip
 from models.frontends.log_mel import slaney_mel_filters
 from models.precision import full_precision
 from models.registry import register
@@ -69,17 +70,14 @@ class TalnetFbank(nn.Module):
             ModelError: sizes or frequencies that make no filterbank.
         """
         super().__init__()
-        if not 2 <= win_length <= n_fft or hop_length < 1 or n_mels < 1 or num_frames < 0:
-            raise ModelError(
-                f"no spectrogram has n_fft={n_fft}, win_length={win_length}, "
-                f"hop_length={hop_length}, n_mels={n_mels}, num_frames={num_frames}: "
-                "2 <= win_length <= n_fft, hop_length and n_mels are >= 1, num_frames is >= 0"
-            )
-        if not 0 <= f_min < f_max <= sample_rate / 2:
-            raise ModelError(
-                f"f_min={f_min} and f_max={f_max} Hz do not fit: 0 <= f_min < f_max <= "
-                f"{sample_rate / 2:g} (half the sample rate)"
-            )
+        check_sizes(
+            n_fft=n_fft,
+            win_length=win_length,
+            hop_length=hop_length,
+            n_mels=n_mels,
+            num_frames=num_frames,
+        )
+        check_band(f_min=f_min, f_max=f_max, sample_rate=sample_rate)
         if not top_db > 0:
             raise ModelError(f"top_db={top_db}: the range in decibels is > 0")
         self.sample_rate = sample_rate
@@ -113,13 +111,8 @@ class TalnetFbank(nn.Module):
         Raises:
             ModelError: the shape is another, or the clips are shorter than one hop.
         """
-        if waveform.dim() != 2:
-            raise ModelError(f"a waveform is (batch, time), not {tuple(waveform.shape)}")
-        if waveform.shape[1] < self.hop_length:
-            raise ModelError(
-                f"the clips have {waveform.shape[1]} samples, fewer than one hop of "
-                f"{self.hop_length}; pad them to {self.hop_length} or more"
-            )
+        short = f"fewer than one hop of {self.hop_length}"
+        check_clips(waveform, least=self.hop_length, short=short)
         with full_precision(waveform):
             waveform = waveform.float()
             frames = self.num_frames or waveform.shape[1] // self.hop_length
@@ -127,11 +120,7 @@ class TalnetFbank(nn.Module):
             total = (frames - 1) * self.hop_length + self.win_length
             # Cuts where it is negative.
             waveform = functional.pad(waveform, (before, total - before - waveform.shape[1]))
-            if waveform.is_cpu and not torch.compiler.is_compiling():
-                # The frames of one clip stay in the cache.
-                features = torch.cat([self._features(clip) for clip in waveform.split(1)])
-            else:
-                features = self._features(waveform)
+            features = clip_by_clip(self._features, waveform)
         return features.transpose(1, 2).unsqueeze(1).contiguous()
 
     def _features(self, waveform: Tensor) -> Tensor:
