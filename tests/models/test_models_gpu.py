@@ -42,14 +42,23 @@ def test_cuda_outputs_equal_the_cpu(pair, monkeypatch):
 
 def test_cuda_backward_in_bfloat16_autocast_reaches_every_parameter(pair):
     _, on_gpu, waveform = pair
-    with torch.autocast("cuda", dtype=torch.bfloat16):
-        logits = on_gpu(waveform.cuda()).clip_logits
-    assert logits.isfinite().all()
-    logits.float().square().sum().backward()
-    idle = [n for n, p in on_gpu.named_parameters() if p.grad is None or not p.grad.any()]
-    # A softmax over time cancels the bias of its scores.
-    assert set(idle) <= {"model.attention.bias"}
-    assert all(p.grad.isfinite().all() for p in on_gpu.parameters())
+
+    def gradients(dtype):
+        on_gpu.zero_grad()
+        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
+            logits = on_gpu(waveform.cuda()).clip_logits
+        assert logits.isfinite().all()
+        logits.float().square().sum().backward()
+        return {n: torch.zeros_like(p) if p.grad is None else p.grad.clone() for n, p in named}
+
+    named = list(on_gpu.named_parameters())
+    half, full = gradients(torch.bfloat16), gradients(torch.float32)
+    assert all(gradient.isfinite().all() for gradient in half.values())
+    largest = max(gradient.abs().max() for gradient in full.values())
+    # What float32 barely sees may vanish: scores over time that an untrained model cannot tell
+    # apart (PSLA), and the bias of scores, which a softmax over time cancels.
+    idle = [name for name, gradient in half.items() if not gradient.any()]
+    assert all(full[name].abs().max() <= 1e-7 * largest for name in idle)
 
 
 def test_cuda_augmentation_equals_the_cpu():

@@ -1,0 +1,205 @@
+"""Is training on this device right: to its table, killed and resumed, in a group of processes?
+
+    python tests/benchmarks/gpu/right.py --device cuda --out DIR
+    python tests/benchmarks/gpu/right.py --device cpu --laptop --out DIR
+
+Each case is trained in processes of its own:
+
+- twice as it is: does it repeat to the bit without asking?
+- with deterministic algorithms: undisturbed, and killed (SIGKILL) in its second epoch and resumed;
+  metrics and logits must be equal to the bit. What that costs is the ratio of epoch times.
+- in a group of one process, gloo on a CPU and nccl on a GPU, so that every collective of a step and
+  of an evaluation runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import pickle
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import machine
+import numpy as np
+import torch
+
+from orchestrator import baselines
+from orchestrator.config import Component, Experiment, complete
+from orchestrator.data import prepare
+from orchestrator.overrides import override
+from orchestrator.prepare import pinned
+from orchestrator.records import Status, TrialRecord
+from orchestrator.store import Store
+from orchestrator.trial import TrialRun
+
+LOSSES = ("train/loss", "val/loss", "val/top1")
+
+
+def cases(*, laptop: bool) -> dict[str, Experiment]:
+    """Return name -> experiment: a few epochs on made-up sounds."""
+    few = {"epochs": 4, "schedule": Component("constant")}
+    small = Component("synthetic", clips_per_class=10, num_folds=2, seconds=2.0)
+    found = {
+        "datar_laptop, fp32": _on(baselines.datar_laptop(), small, few),
+        "datar_laptop + adaptor, SpecAugment": _on(
+            baselines.datar_laptop(),
+            small,
+            {
+                **few,
+                "transform": Component("adaptor", strength=0.2),
+                "augmentation": Component("spec_augment", freq_mask=8, time_mask=16),
+                "model.drop_path_rate": 0.1,
+            },
+        ),
+    }
+    if laptop:
+        return found
+    long = Component("synthetic", clips_per_class=13, num_folds=2, seconds=10.0)
+    for name, base in (
+        ("datar_tiny", baselines.datar_tiny()),
+        ("htsat_tiny", baselines.htsat_tiny()),
+    ):
+        rate = base.dataset.arguments["sample_rate"]
+        for precision in ("fp32", "bf16"):
+            changes = {**few, "batch_size": 32, "precision": precision}
+            found[f"{name}, {precision}"] = _on(base, long.replace(sample_rate=rate), changes)
+    return found
+
+
+def _on(base: Experiment, dataset: Component, changes: dict[str, Any]) -> Experiment:
+    return override(dataclasses.replace(base, dataset=pinned(dataset)), changes)
+
+
+def measure(experiment: Experiment, folder: Path, device: str) -> dict[str, Any]:
+    """Train an experiment in every way and compare."""
+    free, again = (_train(experiment, folder / way, device) for way in ("free", "again"))
+    calm = _train(experiment, folder / "calm", device, deterministic=True)
+    shot = _train(experiment, folder / "shot", device, deterministic=True, kill_in_epoch=2)
+    group = _train(experiment, folder / "group", device, deterministic=True, group=True)
+    return {
+        "repeats as it is": _same(free, again),
+        "killed and resumed": _same(calm, shot),
+        "attempts": shot[0].cost.attempts,
+        "group of one": _near(calm, group),
+        "epoch s": _epoch_s(free[0]),
+        "deterministic epoch s": _epoch_s(calm[0]),
+        "cost": _epoch_s(calm[0]) / _epoch_s(free[0]),
+        "peak MB": free[0].cost.peak_memory_mb,
+    }
+
+
+def _train(
+    experiment: Experiment, folder: Path, device: str, **ways: Any
+) -> tuple[TrialRecord, np.ndarray]:
+    """Train in a fresh process, again if it was killed; return the record and the logits."""
+    folder.mkdir(parents=True)
+    packs = folder.parents[1] / "packs"
+    (folder / "packs").symlink_to(packs)
+    job = folder / "job.pickle"
+    job.write_bytes(pickle.dumps((experiment, str(folder), device, ways)))
+    environment = {**os.environ, "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+    for attempt in range(2 if ways.get("kill_in_epoch") else 1):
+        command = [sys.executable, __file__, "--job", str(job), "--attempt", str(attempt)]
+        done = subprocess.run(command, env=environment)
+        expected = -signal.SIGKILL if ways.get("kill_in_epoch") and attempt == 0 else 0
+        if done.returncode != expected:
+            raise SystemExit(f"{folder.name}: exit code {done.returncode}, expected {expected}")
+    store = Store.open(folder)
+    record = store.read_record(experiment.id)
+    predictions = store.read_predictions(experiment.id, "last")
+    assert record is not None and predictions is not None
+    return record, predictions.logits
+
+
+def _work(job: Path, attempt: int) -> None:
+    experiment, folder, device, ways = pickle.loads(job.read_bytes())
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
+    if ways.get("deterministic"):
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+    if ways.get("group"):
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29511"}
+        backend = "nccl" if device.startswith("cuda") else "gloo"
+        torch.distributed.init_process_group(backend, rank=0, world_size=1)
+    kill_in_epoch = ways.get("kill_in_epoch") if attempt == 0 else None
+
+    def on_epoch(epoch: Any) -> None:
+        # The next epoch has begun by then in a real kill; here its first step is lost at least.
+        if epoch.epoch + 1 == kill_in_epoch:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    record = TrialRun(
+        store=Store.open(folder),
+        trial_id=experiment.id,
+        experiment=experiment,
+        device=device,
+        on_epoch=on_epoch,
+    ).run()
+    if record.status is not Status.FINISHED:
+        raise SystemExit(record.error)
+    if ways.get("group"):
+        torch.distributed.destroy_process_group()
+
+
+def _losses(record: TrialRecord) -> list[list[float]]:
+    return [[epoch.metrics[key] for key in LOSSES] for epoch in record.epochs]
+
+
+def _same(one: tuple[TrialRecord, np.ndarray], other: tuple[TrialRecord, np.ndarray]) -> str:
+    if _losses(one[0]) == _losses(other[0]) and np.array_equal(one[1], other[1]):
+        return "to the bit"
+    return f"no: logits differ by {np.abs(one[1] - other[1]).max():.2g}"
+
+
+def _near(one: tuple[TrialRecord, np.ndarray], other: tuple[TrialRecord, np.ndarray]) -> str:
+    largest = np.abs(np.array(_losses(one[0])) / np.array(_losses(other[0])) - 1).max()
+    return "to the bit" if largest == 0 else f"metrics within {largest:.1g}"
+
+
+def _epoch_s(record: TrialRecord) -> float:
+    return statistics.median(epoch.metrics["time/epoch_s"] for epoch in record.epochs[1:])
+
+
+def main() -> None:
+    """Measure every case and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--laptop", action="store_true", help="laptop sizes only")
+    parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--out", type=Path, default=Path("."))
+    parser.add_argument("--job", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--attempt", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.job:
+        _work(arguments.job, arguments.attempt)
+        return
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for number, (name, experiment) in enumerate(cases(laptop=arguments.laptop).items()):
+            if arguments.only not in name:
+                continue
+            dataset = complete(experiment).dataset
+            prepare(dataset.name, dataset.arguments, root=None, packs=f"{scratch}/packs")
+            row = measure(experiment, Path(scratch) / str(number), arguments.device)
+            rows.append({"case": name, **row})
+            machine.write(
+                arguments.out / "right",
+                "Right on this device",
+                about="Medians of the epochs after the first; see `right.py` for what is compared.",
+                device=arguments.device,
+                rows=rows,
+            )
+
+
+if __name__ == "__main__":
+    main()

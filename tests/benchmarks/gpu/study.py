@@ -1,0 +1,122 @@
+"""Run a sweep by a plain process pool, where Ray is not installed, to its table.
+
+    python tests/benchmarks/gpu/study.py sweeps/adaptor_lambda.py --processes 6 --device cuda \
+        -- --demo --store DIR --dataset esc:fingerprint=...
+
+What follows `--` is the sweep's own command line. Trials are the same as under Ray: the same ids,
+the same training, the same store; `python -m orchestrator.report` reads the result. A second run
+trains what is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import multiprocessing
+import os
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from orchestrator.config import Experiment, complete
+from orchestrator.launch import with_pack
+from orchestrator.options import parse
+from orchestrator.prepare import prepare
+from orchestrator.provenance import now
+from orchestrator.records import Status, TrialRecord
+from orchestrator.store import Store
+
+
+def run(
+    sweep: Path, argv: list[str], *, processes: int, device: str
+) -> tuple[str, list[TrialRecord]]:
+    """Train what a sweep is missing; return its stored name and the records of its trials.
+
+    Args:
+        sweep: a sweep file with a PLAN.
+        argv: its command line.
+        processes: how many train at once.
+        device: as PyTorch names it.
+    """
+    spec = importlib.util.spec_from_file_location(sweep.stem, sweep)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    options = parse(argv, description="")
+    ready = with_pack(prepare(module.PLAN, options))
+    assert ready.data is not None
+    store = Store.open(options.runtime.store)
+    data = ready.data
+    store.write_plan(
+        ready.plan.record(
+            command=ready.command,
+            declared_at=now(),
+            name=data.name,
+            fingerprint=data.fingerprint,
+            class_names=list(data.class_names),
+            num_clips=data.num_clips,
+            folds=list(data.folds),
+            dropped=dict(data.dropped),
+        )
+    )
+    trials = ready.plan.trials()
+    stored = store.read_records(trial.id for trial in trials)
+    missing = [
+        t for t in trials if t.id not in stored or stored[t.id].status is not Status.FINISHED
+    ]
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(processes, _one_thread) as pool:
+        jobs = [
+            pool.apply_async(train, (store.uri, complete(trial.experiment), device))
+            for trial in missing
+        ]
+        for job in jobs:
+            job.get()
+    records = store.read_records(trial.id for trial in trials)
+    return ready.plan.sweep, [records[trial.id] for trial in trials]
+
+
+def train(store: str, experiment: Experiment, device: str) -> None:
+    """Train one trial in this process.
+
+    Raises:
+        RuntimeError: it failed; with its traceback.
+    """
+    from orchestrator.trial import TrialRun
+
+    record = TrialRun(
+        store=Store.open(store), trial_id=experiment.id, experiment=experiment, device=device
+    ).run()
+    if record.status is not Status.FINISHED:
+        raise RuntimeError(record.error)
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def main() -> None:
+    """Run the sweep and print its table and how long it took."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sweep", type=Path)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--device", default="cuda")
+    own, _, rest = " ".join(sys.argv[1:]).partition(" -- ")
+    arguments = parser.parse_args(own.split())
+    started = time.perf_counter()
+    name, records = run(
+        arguments.sweep, rest.split(), processes=arguments.processes, device=arguments.device
+    )
+    seconds = time.perf_counter() - started
+    store = parse(rest.split(), description="").runtime.store
+    command = (sys.executable, "-m", "orchestrator.report", name, "--store", store)
+    print(f"{len(records)} trials in {seconds:.1f} s, {arguments.processes} at once", flush=True)
+    os.execv(sys.executable, command)
+
+
+if __name__ == "__main__":
+    main()
