@@ -1,13 +1,15 @@
 # Everything a fresh machine needs: make, git, Python 3.11 or newer with pip.
 #   make demo                 from nothing to a table, a page and an MLflow database
 #   make demo DATA=DIR        the same on a folder in the ESC format
-#   make test                 the default test suite
+#   make test                 the default test suite, in two processes
+#   make test-slow            the tests that take long
 #   make lint                 format, lint and type checks
 
 STORE ?= store
 DATA ?=
 SWEEP ?= sweeps/adaptor_lambda.py
 PYTHON ?= python3
+PROCESSES ?= 2
 
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 READY := .venv/.ready
@@ -18,10 +20,10 @@ demo: $(READY)
 	.venv/bin/python $(SWEEP) --demo --store "$(STORE)" $(if $(DATA),--data-root "$(DATA)")
 
 test: $(READY)
-	.venv/bin/python -m pytest -m "not slow and not gpu"
+	.venv/bin/python -m pytest -n $(PROCESSES) -m "not slow and not gpu"
 
 test-slow: $(READY)
-	.venv/bin/python -m pytest -m "slow and not gpu"
+	.venv/bin/python -m pytest -n $(PROCESSES) -m "slow and not gpu"
 
 lint: $(READY)
 	.venv/bin/ruff format --check .

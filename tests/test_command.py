@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +18,12 @@ import soundfile
 
 from orchestrator.records import Status
 from orchestrator.store import Store
+from tests.commands import environment, run_command
 
 ROOT = Path(__file__).resolve().parent.parent
-SMALL = ("--demo", "--epochs", "1", "--seeds", "2")
-ENVIRONMENT = {
-    key: value
-    for key, value in os.environ.items()
-    if not key.startswith(("ORCHESTRATOR_", "MLFLOW_", "RAY_"))
-}
+# A quarter of the clips and one epoch: what is tested is the same.
+QUICK = ("--demo", "--epochs", "1", "--dataset", "synthetic:clips_per_class=10")
+SMALL = (*QUICK, "--seeds", "2")
 
 
 def command(sweep: str | Path, *arguments: str | Path) -> list[str]:
@@ -32,15 +31,14 @@ def command(sweep: str | Path, *arguments: str | Path) -> list[str]:
     return [sys.executable, str(path), *map(str, arguments)]
 
 
-def run(sweep: str | Path, *arguments: str | Path, cwd: Path, code: int = 0, timeout_s=400) -> str:
-    done = subprocess.run(
-        command(sweep, *arguments),
-        cwd=cwd,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-    )
+def run(
+    sweep: str | Path,
+    *arguments: str | Path,
+    cwd: Path,
+    code: int = 0,
+    env: Mapping[str, str] | None = None,
+) -> str:
+    done = run_command(command(sweep, *arguments)[1:], cwd=cwd, env=env)
     assert done.returncode == code, done.stdout[-3000:] + done.stderr[-3000:]
     assert "Traceback" not in done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -88,7 +86,7 @@ def test_further_seed_trains_only_its_block(sweep_once):
     folder, _ = sweep_once
     copy = folder / "copy"
     shutil.copytree(folder / "store", copy / "store")
-    output = run("perturbation", "--demo", "--epochs", "1", "--seeds", "3", cwd=copy)
+    output = run("perturbation", *QUICK, "--seeds", "3", cwd=copy)
     assert "7 trials to train, 14 are in the store" in output
     trained = re.findall(r"\] .* · seed (\d) · ", output)
     assert trained == ["2"] * 7
@@ -98,12 +96,12 @@ def test_further_seed_trains_only_its_block(sweep_once):
 def test_two_launches_at_once_train_each_trial_once_and_say_who_waits(sweep_once, tmp_path):
     folder, _ = sweep_once
     shutil.copytree(folder / "store", tmp_path / "store")
-    asked = command("perturbation", "--demo", "--epochs", "1", "--seeds", "3")
+    asked = command("perturbation", *QUICK, "--seeds", "3")
     launches = [
         subprocess.Popen(
             asked,
             cwd=tmp_path,
-            env=ENVIRONMENT,
+            env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -126,14 +124,9 @@ def test_two_launches_at_once_train_each_trial_once_and_say_who_waits(sweep_once
 
 def test_report_command_prints_the_same_table(sweep_once):
     folder, output = sweep_once
-    done = subprocess.run(
-        [sys.executable, "-m", "orchestrator.report", "perturbation", "--width", "120"],
-        cwd=folder,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    words = ["-m", "orchestrator.report", "perturbation", "--width", "120"]
+    done = run_command(words, cwd=folder)
+    assert done.returncode == 0, done.stderr
     assert table(done.stdout) == table(output)
 
 
@@ -145,7 +138,7 @@ def test_interrupt_leaves_no_process_and_the_next_run_finishes(number, sweep_onc
     process = subprocess.Popen(
         command("perturbation", *SMALL),
         cwd=tmp_path,
-        env=ENVIRONMENT,
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -178,10 +171,10 @@ def test_interrupt_leaves_no_process_and_the_next_run_finishes(number, sweep_onc
 
 
 def test_search_suggestions_are_stored_and_found_again(tmp_path):
-    first = run("adaptor_search", "--demo", "--epochs", "1", cwd=tmp_path)
+    first = run("adaptor_search", *QUICK, cwd=tmp_path)
     assert "1 trials to train and 8 points to search" in first
     assert "optimistic" in first
-    again = run("adaptor_search", "--demo", "--epochs", "1", cwd=tmp_path)
+    again = run("adaptor_search", *QUICK, cwd=tmp_path)
     assert "all 9 trials are in the store" in again
     assert table(again) == table(first)
 
@@ -189,7 +182,7 @@ def test_search_suggestions_are_stored_and_found_again(tmp_path):
 def test_pretrain_demo_trains_its_own_checkpoint_first(tmp_path):
     output = run(
         "pretrain",
-        *("--demo", "--epochs", "1", "--seeds", "1", "--arms", "HTS-AT*"),
+        *(*QUICK, "--seeds", "1", "--arms", "HTS-AT*"),
         cwd=tmp_path,
     )
     done = re.findall(r"\[\d/3\] (\S+ \w+)", output)
@@ -203,25 +196,19 @@ def test_pretrain_demo_trains_its_own_checkpoint_first(tmp_path):
 def test_tracking_server_that_is_away_costs_nothing(tmp_path):
     output = run(
         "pretrain",
-        *("--demo", "--epochs", "1", "--seeds", "1", "--arms", "DATAR*"),
+        *(*QUICK, "--seeds", "1", "--arms", "DATAR*"),
         *("--tracking-uri", "http://127.0.0.1:9"),
         cwd=tmp_path,
     )
     assert "Complete: all 2 planned trials finished." in output
     assert "Nothing is lost" in output and "python -m orchestrator.sync" in output
-    done = subprocess.run(
-        [sys.executable, "-m", "orchestrator.sync"],
-        cwd=tmp_path,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-    )
+    done = run_command(["-m", "orchestrator.sync"], cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "store" / "mlflow.db").exists()
 
 
 def test_smoke_trains_one_tiny_trial_without_ray(tmp_path):
-    output = run("datar_table4", "--smoke", cwd=tmp_path)
+    output = run("datar_table4", "--smoke", *QUICK[-2:], cwd=tmp_path)
     assert "smoke: with deformable, 1 epoch" in output
     assert not (tmp_path / "store" / "logs").exists()
 
@@ -288,17 +275,17 @@ def test_plan_that_proves_nothing_is_refused(arms, flags, words, tmp_path):
 def test_part_of_ones_own_is_trained_and_its_source_is_part_of_the_id(tmp_path):
     arms = OWN.replace("gian", "gain")
     (tmp_path / "my_part.py").write_text(SHIFT)
-    flags = ("--demo", "--epochs", "1", "--seeds", "1")
+    flags = (*QUICK, "--seeds", "1")
     first = run(sweep_file(tmp_path / "mine.py", arms), *flags, cwd=tmp_path)
     assert "Complete: all 2 planned trials finished." in first
     (tmp_path / "my_part.py").write_text(SHIFT.replace("+ self.gain", "- self.gain"))
     assert "1 trials to train" in run(tmp_path / "mine.py", *flags, cwd=tmp_path)
 
 
-def test_checkpoint_that_is_none_is_refused_before_anything_trains(tmp_path, monkeypatch):
+def test_checkpoint_that_is_none_is_refused_before_anything_trains(tmp_path):
     (tmp_path / "weights.pth").write_bytes(b"nonsense" * 100)
-    monkeypatch.setitem(ENVIRONMENT, "DATAR_CHECKPOINT", str(tmp_path / "weights.pth"))
-    output = run("pretrain", "--check", "--arms", "DATAR*", cwd=tmp_path, code=2)
+    given = environment(DATAR_CHECKPOINT=str(tmp_path / "weights.pth"))
+    output = run("pretrain", "--check", "--arms", "DATAR*", cwd=tmp_path, code=2, env=given)
     assert "arm 'DATAR pretrained' cannot be built" in output and "weights.pth" in output
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -78,20 +79,40 @@ def test_adaptor_everywhere_asks_every_family_with_pairs_enough_for_all():
     assert trials == 2 * 13 * 10 and f"{trials} trials" in path.read_text()
 
 
-@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
-def test_dry_run_lists_arms_without_torch_or_ray(path, tmp_path):
+@pytest.fixture(scope="module")
+def dry_runs(tmp_path_factory) -> tuple[Path, dict[str, dict]]:
+    """The store given, and of each sweep: its exit code and what is loaded after it.
+
+    Each runs in a process of its own, forked from one that has imported what all of them need.
+    """
+    store = tmp_path_factory.mktemp("dry") / "store"
     code = (
-        "import runpy, sys\n"
-        f"sys.argv = [{str(path)!r}, '--demo', '--dry-run', '--store', {str(tmp_path / 's')!r}]\n"
-        "try:\n"
-        f"    runpy.run_path({str(path)!r}, run_name='__main__')\n"
-        "except SystemExit as end:\n"
-        "    loaded = [m for m in ('torch', 'ray', 'mlflow', 'optuna') if m in sys.modules]\n"
-        "    print('loaded', loaded, 'code', end.code)\n"
+        "import contextlib, io, json, os, runpy, sys\n"
+        "import numpy, pyarrow.fs\n"
+        f"for path in {[str(path) for path in SWEEPS]}:\n"
+        "    if os.fork():\n"
+        "        os.wait()\n"
+        "        continue\n"
+        f"    sys.argv = [path, '--demo', '--dry-run', '--store', {str(store)!r}]\n"
+        "    try:\n"
+        "        with contextlib.redirect_stdout(io.StringIO()):\n"
+        "            runpy.run_path(path, run_name='__main__')\n"
+        "    except SystemExit as end:\n"
+        "        heavy = ('torch', 'ray', 'mlflow', 'optuna')\n"
+        "        loaded = [m for m in heavy if m in sys.modules]\n"
+        "        print(json.dumps([path, {'code': end.code, 'loaded': loaded}]))\n"
+        "    break\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "loaded [] code 0" in done.stdout, done.stderr
-    assert not (tmp_path / "s").exists()
+    assert done.returncode == 0, done.stderr
+    return store, dict(json.loads(line) for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_dry_run_lists_arms_without_torch_or_ray(path, dry_runs):
+    store, ended = dry_runs
+    assert ended[str(path)] == {"code": 0, "loaded": []}
+    assert not store.exists()
 
 
 def test_dry_run_of_table_4_names_six_arms(tmp_path):

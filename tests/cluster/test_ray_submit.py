@@ -33,7 +33,8 @@ def test_ray_submit_runs_a_sweep_on_the_cluster_and_leaves_a_report(bed: hosts.B
     ray(bed, "get-auth-token", "--generate")
     ray(bed, "up", "-y", "--no-config-cache", cluster)
 
-    sweep = ("--demo", "--seeds", "2", "--epochs", "1")
+    small = ("--epochs", "1", "--dataset", "synthetic:clips_per_class=10")
+    sweep = ("--demo", "--seeds", "2", *small)
     said = ray(bed, "submit", cluster, SWEEP, "--", *sweep, timeout_s=180)
 
     store = bed.shared / "store"

@@ -2,16 +2,16 @@
 
 import importlib
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from models import create_model, list_models
+from models import create_model, list_models, zoo
 from models.__main__ import main
-from models.accounts import TOLERANCE, compare
+from models.accounts import TOLERANCE, Row, compare
+from models.claims import CLAIMS
 from models.registry import lookup
 from models.weights import WEIGHTS, weights_of
 from models.zoo import documented_arguments
@@ -54,35 +54,40 @@ ASKED_ROUNDED = {
     ("ResNet38", "MACs", "authors' code"): "24.5 G",
     ("DATAR, resized", "MACs", "DATAR paper"): "93.3 G",
 }
-ROWS = {(row.claim.label, row.claim.quantity, row.claim.whose): row for row in compare()}
+KEYS = [(claim.label, claim.quantity, claim.whose) for claim in CLAIMS]
+
+
+@pytest.fixture(scope="module")
+def rows() -> dict[tuple[str, str, str], Row]:
+    return dict(zip(KEYS, compare(), strict=True))
 
 
 @pytest.mark.parametrize(("key", "theirs"), ASKED.items())
-def test_count_is_the_authors_to_the_last_digit(key, theirs):
-    row = ROWS[key]
+def test_count_is_the_authors_to_the_last_digit(key, theirs, rows):
+    row = rows[key]
     assert row.claim.theirs == theirs
     assert row.in_unit(row.ours) == theirs
     assert abs(row.difference) < 0.001
 
 
 @pytest.mark.parametrize(("key", "theirs"), ASKED_ROUNDED.items())
-def test_count_agrees_with_a_rounded_one(key, theirs):
-    row = ROWS[key]
+def test_count_agrees_with_a_rounded_one(key, theirs, rows):
+    row = rows[key]
     assert row.claim.theirs == theirs
     assert abs(row.difference) < 0.002
 
 
-@pytest.mark.parametrize("key", ROWS, ids=str)
-def test_difference_is_small_or_explained_in_the_table_and_the_docstring(key):
-    row = ROWS[key]
+@pytest.mark.parametrize("key", KEYS, ids=str)
+def test_difference_is_small_or_explained_in_the_table_and_the_docstring(key, rows):
+    row = rows[key]
     if abs(row.difference) > TOLERANCE:
         assert row.claim.note
         docstring = importlib.import_module(lookup("model", row.claim.model).module).__doc__ or ""
         assert row.claim.theirs.split()[0] in docstring
 
 
-def test_baseline_of_audioset_says_what_its_count_leaves_out():
-    row = ROWS["AudioSet baseline", "params", "HTS-AT paper"]
+def test_baseline_of_audioset_says_what_its_count_leaves_out(rows):
+    row = rows["AudioSet baseline", "params", "HTS-AT paper"]
     assert row.claim.theirs == "2.6 M"
     assert "classifier on given embeddings alone" in row.claim.note
     classifier = 2048 * 1024 + 1024 + 1024 * 527 + 527
@@ -90,16 +95,16 @@ def test_baseline_of_audioset_says_what_its_count_leaves_out():
     assert row.ours > 9 * classifier
 
 
-def test_parts_that_are_added_are_computed_from_their_sizes():
-    htsat = ROWS["HTS-AT", "params", "authors' code"]
+def test_parts_that_are_added_are_computed_from_their_sizes(rows):
+    htsat = rows["HTS-AT", "params", "authors' code"]
     assert htsat.added == {
         "front end": 2 * 513 * 1024 + 513 * 64,
         "unused head": 527 * 527 + 527,
     }
     assert htsat.model_count == 29_963_431
-    assert ROWS["AST base", "params", "authors' code"].added == {"ImageNet heads": 2 * 769 * 1000}
-    assert ROWS["CNN14 att", "params", "authors' code"].added["unused norm"] == 2 * 527
-    linear = ROWS["HTS-AT, H", "MACs + attention", "authors' code"]
+    assert rows["AST base", "params", "authors' code"].added == {"ImageNet heads": 2 * 769 * 1000}
+    assert rows["CNN14 att", "params", "authors' code"].added["unused norm"] == 2 * 527
+    linear = rows["HTS-AT, H", "MACs + attention", "authors' code"]
     assert linear.added["repeated frames"] == (1024 - 32) * 768 * 527
 
 
@@ -110,27 +115,33 @@ def test_every_argument_is_documented(name):
     assert all(len(said) > 10 for _, said in documented), documented
 
 
-def run(*words: str, columns: int | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
-    if columns is not None:
-        environment["COLUMNS"] = str(columns)
-    return subprocess.run(
-        [sys.executable, "-m", "models", *words],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+@pytest.fixture(scope="module")
+def every_card() -> tuple[zoo.Card, ...]:
+    return zoo.cards()
+
+
+def test_module_is_a_command():
+    command = [sys.executable, "-m", "models", "kwt_laptop", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)[0]["name"] == "kwt_laptop"
 
 
 @pytest.mark.parametrize("columns", [80, None])
-def test_list_is_plain_text_that_fits_and_names_every_model(columns):
-    done = run(columns=columns)
-    assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
+def test_list_is_plain_text_that_fits_and_names_every_model(
+    columns, every_card, capsys, monkeypatch
+):
+    monkeypatch.setattr(zoo, "cards", lambda: every_card)
+    if columns is None:
+        monkeypatch.delenv("COLUMNS", raising=False)
+    else:
+        monkeypatch.setenv("COLUMNS", str(columns))
+    assert main([]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    lines = out.splitlines()
     assert max(map(len, lines)) <= (columns or 100)
-    assert "\x1b" not in done.stdout
+    assert "\x1b" not in out
     listed = {line.split()[0] for line in lines if line.startswith("  ")}
     assert set(list_models()) <= listed
     assert "HTS-AT  arXiv 2202.00874" in lines

@@ -49,9 +49,22 @@ def swept(tmp_path_factory):
     return plan, store.read_records(trial.id for trial in plan.trials), store
 
 
-def test_pictures_of_a_block_show_what_each_arm_has(swept, tmp_path):
+@pytest.fixture(scope="module")
+def drawn(swept, tmp_path_factory):
+    """The pictures of the whole plan, and their folder; to be read only."""
+    folder = tmp_path_factory.mktemp("drawn")
+    return make_pictures(*swept, folder), folder
+
+
+@pytest.fixture
+def baseline_alone(swept):
+    """The baseline's pictures are one, which is enough for what is drawn when."""
     plan, records, store = swept
-    made = make_pictures(plan, records, store, tmp_path)
+    return dataclasses.replace(plan, contrasts=()), records, store
+
+
+def test_pictures_of_a_block_show_what_each_arm_has(drawn):
+    made, folder = drawn
     assert [(picture.kind, picture.arm) for picture in made] == [
         ("keys", "plain"),
         ("input", "with λ=0.2"),
@@ -60,13 +73,14 @@ def test_pictures_of_a_block_show_what_each_arm_has(swept, tmp_path):
     ]
     assert {picture.clips for picture in made} == {made[0].clips} and len(made[0].clips) == 3
     for picture in made:
-        image = imread(tmp_path / picture.file)
+        image = imread(folder / picture.file)
         assert min(image.shape[:2]) > 200 and image.std() > 0.05
-    assert read_pictures(tmp_path) == made
+    assert read_pictures(folder) == made
 
 
 def test_pictures_are_made_once(swept, tmp_path):
     plan, records, store = swept
+    plan = dataclasses.replace(plan, contrasts=plan.contrasts[:1])
     made = make_pictures(plan, records, store, tmp_path)
     (tmp_path / made[0].file).write_bytes(b"kept")
     assert make_pictures(plan, records, store, tmp_path) == made
@@ -83,13 +97,13 @@ def test_pictures_of_an_unfinished_block_are_not_made(swept, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_page_carries_the_pictures_in_itself(swept, tmp_path):
-    plan, records, store = swept
-    made = make_pictures(plan, records, store, tmp_path)
-    page = render_page(summarise(plan, records), records, pictures=tmp_path)
+def test_page_carries_the_pictures_in_itself(swept, drawn):
+    plan, records, _ = swept
+    made, folder = drawn
+    page = render_page(summarise(plan, records), records, pictures=folder)
     found = re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="([^"]+)"', page)
     assert [base64.b64decode(data) for data, _ in found] == [
-        (tmp_path / picture.file).read_bytes() for picture in made
+        (folder / picture.file).read_bytes() for picture in made
     ]
     assert "mechanism" not in render_page(summarise(plan, records), records)
 
@@ -126,8 +140,8 @@ def test_clips_that_flipped_are_drawn_and_stand_beside_the_list(swept, tmp_path)
     assert "Spectrogram of clip" not in page[page.index('id="mechanism"') :]
 
 
-def test_other_clips_are_drawn_anew_and_the_same_ones_are_not(swept, tmp_path):
-    plan, records, store = swept
+def test_other_clips_are_drawn_anew_and_the_same_ones_are_not(baseline_alone, tmp_path):
+    plan, records, store = baseline_alone
     pack = open_pack(records[plan.trials[0].id].data["fingerprint"], packs=store.packs_uri)
     one, other = ({pack.clip_ids[i]: "loud."} for i in (0, 1))
     first = make_pictures(plan, records, store, tmp_path, clips=one)
@@ -144,8 +158,8 @@ def test_page_without_spectrograms_says_why(swept, tmp_path):
     assert "Their spectrograms are missing here" in page
 
 
-def test_list_of_an_older_version_is_made_anew(swept, tmp_path):
-    plan, records, store = swept
+def test_list_of_an_older_version_is_made_anew(baseline_alone, tmp_path):
+    plan, records, store = baseline_alone
     made = make_pictures(plan, records, store, tmp_path, clips={})
     index = json.loads((tmp_path / INDEX).read_text())
     del index["clips"]
