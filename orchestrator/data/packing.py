@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.data import fingerprints
+from orchestrator.data import fingerprints, integrity
 from orchestrator.data.audit import Examined, Progress, examine
 from orchestrator.data.decode import tools
 from orchestrator.data.findings import ClipRecord, decide, notes_of
+from orchestrator.data.info import PACK_FORMAT, manifest_digest
 from orchestrator.data.places import CLIPS, MANIFEST, publish, workshop
 from orchestrator.data.source import Clip, Source
 from orchestrator.errors import DataError
@@ -21,7 +22,6 @@ from orchestrator.errors import DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PACK_FORMAT = 1
 _CLIPS_PER_BATCH = 64
 
 
@@ -49,7 +49,8 @@ def make_pack(source: Source, *, packs: str, progress: Progress | None = None) -
         progress: called with (clips done, clips in all).
 
     Returns:
-        What was made. A pack that was there already with the same contents is left as it is.
+        What was made. A pack that was there already with the same contents is left as it is; a
+        damaged one is set aside.
 
     Raises:
         DataError: see `findings.decide`; or `packs` cannot be written.
@@ -64,8 +65,11 @@ def make_pack(source: Source, *, packs: str, progress: Progress | None = None) -
         dropped = decide(source, records)
         manifest = _manifest(source, records, dropped, writer.content.digest())
         manifest["num_bytes"] = (making / CLIPS).stat().st_size
+        manifest["file_digest"] = integrity.digest_of_file(making / CLIPS)
+        manifest["manifest_digest"] = manifest_digest(manifest)
         text = json.dumps(manifest, indent=1, ensure_ascii=False)
         (making / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        integrity.set_aside_if_damaged(packs, manifest["fingerprint"])
         try:
             publish(making, packs, manifest["fingerprint"])
         except OSError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 POLICIES = ("stop", "drop")
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,11 @@ def digest(value: Any) -> str:
     """Hash a JSON value; 32 hexadecimal digits that depend on nothing but the value."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def is_file_name(text: object) -> bool:
+    """Whether a fingerprint or signature can name a file below the place for packs."""
+    return isinstance(text, str) and bool(_FILE_NAME.fullmatch(text))
 
 
 def check_arguments(dataset: str, *, sample_rate: int, on_broken: str = "stop") -> None:
