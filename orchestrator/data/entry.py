@@ -16,8 +16,15 @@ from typing import TYPE_CHECKING, Any
 from models import registry
 from orchestrator.data import integrity, places
 from orchestrator.data.info import DamagedPack, PackInfo, foreseen, from_manifest, parse_manifest
-from orchestrator.data.source import RootMissing, Source, digest, is_file_name
-from orchestrator.errors import DataError, unknown
+from orchestrator.data.source import (
+    RootMissing,
+    Source,
+    check_source,
+    digest,
+    failure,
+    is_file_name,
+)
+from orchestrator.errors import DataError, OrchestratorError, unknown
 
 if TYPE_CHECKING:
     from orchestrator.data.pack import Pack
@@ -60,7 +67,7 @@ def prepare(
             integrity.check(path, known.fingerprint)
         return known
     info = _known(source, packs)
-    if info is not None and integrity.set_aside_if_damaged(packs, info.fingerprint):
+    if info is not None and not integrity.whole_or_set_aside(packs, info.fingerprint):
         info = None
     if info is None:
         from orchestrator.data.packing import make_pack
@@ -70,7 +77,13 @@ def prepare(
         info = from_manifest(made.manifest)
         fields = asdict(info)
         fields["digest"] = digest(fields)
-        places.write_text(_index_address(source, packs), json.dumps(fields, indent=1))
+        try:
+            places.write_text(_index_address(source, packs), json.dumps(fields, indent=1))
+        except OSError as error:
+            raise DataError(
+                f"the pack {info.fingerprint} is made, and {packs!r} cannot be written any more: "
+                f"{error}; make space, and run the command again"
+            ) from error
         info = replace(info, made=True)
     _refuse_other(info.fingerprint, pinned, source)
     return info
@@ -157,7 +170,7 @@ def open_pack(fingerprint: str, *, packs: str, cache_dir: str | None = None) -> 
     except DamagedPack:
         if places.is_local(address):
             raise
-        integrity.set_aside_if_damaged(str(path.parent), fingerprint)
+        integrity.whole_or_set_aside(str(path.parent), fingerprint)
         path = places.local_copy(address, cache_dir)
         integrity.check(path, fingerprint)
     return Pack(path)
@@ -175,13 +188,19 @@ def open_source(name: str, arguments: Mapping[str, Any], *, root: str | None) ->
         The source; no audio has been opened.
 
     Raises:
-        DataError: the name, an argument or the files are wrong.
+        DataError: the name, an argument or the files are wrong, the dataset's function fails, or
+            what it returns cannot be a dataset; see `source.check_source`.
     """
     _check_name(name)
     try:
-        return registry.create("dataset", name, root, **arguments)
+        source = registry.create("dataset", name, root, **arguments)
     except registry.RegistryError as error:
         raise DataError(str(error)) from error
+    except Exception as error:
+        if isinstance(error, OrchestratorError) or ":" not in name:
+            raise
+        raise DataError(f"dataset {name!r} failed with {failure(error)}") from error
+    return check_source(source, dataset=name)
 
 
 def _check_fingerprint(fingerprint: str) -> None:

@@ -67,8 +67,8 @@ def check(path: Path, fingerprint: str, *, trust_memory: bool = True) -> None:
             _remember(path, seen, started_ns)
 
 
-def set_aside_if_damaged(packs: str, fingerprint: str) -> bool:
-    """Rename a pack that is there and damaged, so that it can be made again in its place.
+def whole_or_set_aside(packs: str, fingerprint: str) -> bool:
+    """Check a pack, and rename it if it is damaged, so that it can be made again in its place.
 
     Of a pack in an object store only `pack.json` is checked; hosts check their copies.
 
@@ -77,39 +77,47 @@ def set_aside_if_damaged(packs: str, fingerprint: str) -> bool:
         fingerprint: the pack's name.
 
     Returns:
-        Whether it was damaged; what was done is said on standard error.
+        Whether a whole pack is there. What was set aside is said on standard error.
 
     Raises:
         DataError: the pack is damaged and cannot be renamed.
     """
     address = places.join(packs, fingerprint)
-    while True:
-        seen: Identity = []
-        try:
-            if places.is_local(packs):
-                path = places.local_path(address)
-                if not path.is_dir():
-                    return False
-                seen = identity(path)
-                check(path, fingerprint)
-            else:
-                text = places.read_text(places.join(address, places.MANIFEST))
-                if text is not None:
-                    parse_manifest(text, address)
+    if not places.is_local(packs):
+        text = places.read_text(places.join(address, places.MANIFEST))
+        if text is None:
             return False
-        except DamagedPack as found:
-            # Another process may have put a good one there meanwhile.
-            if seen and seen != identity(places.local_path(address)):
-                continue
-            try:
-                aside = _rename(address)
-            except OSError as error:
-                raise DataError(
-                    f"{found.damage_of}; it cannot be set aside ({error}): make {packs} writable, "
-                    "or rename the pack, and run the command again"
-                ) from error
-            say(f"{found.damage_of}; it was set aside as {aside}")
+        try:
+            parse_manifest(text, address)
+        except DamagedPack as damaged:
+            _set_aside(address, damaged)
+            return False
+        return True
+    path = places.local_path(address)
+    while path.is_dir():
+        seen = identity(path)
+        try:
+            check(path, fingerprint)
             return True
+        except DamagedPack as damaged:
+            if identity(path) == seen:
+                _set_aside(address, damaged)
+        except DataError:
+            if path.is_dir():
+                raise
+        # Otherwise another process has set it aside or put another one there meanwhile.
+    return False
+
+
+def _set_aside(address: str, damaged: DamagedPack) -> None:
+    try:
+        aside = _rename(address)
+    except OSError as error:
+        raise DataError(
+            f"{damaged.damage_of}; it cannot be set aside ({error}): make its place writable, or "
+            "rename the pack, and run the command again"
+        ) from error
+    say(f"{damaged.damage_of}; it was set aside as {aside}")
 
 
 def identity(path: Path) -> Identity:

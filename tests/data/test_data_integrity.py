@@ -389,7 +389,9 @@ def test_set_aside_in_a_folder_that_cannot_be_written_says_so(folder, packs, mon
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(DataError, match=r"is damaged: .* cannot be set aside .*make .* writable"):
+    with pytest.raises(
+        DataError, match=r"is damaged: .* cannot be set aside .*make its place writable"
+    ):
         packed(folder, packs)
 
 
