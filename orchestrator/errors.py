@@ -7,11 +7,15 @@ lines turn an `OrchestratorError` into one message on standard error and exit co
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 
 class OrchestratorError(Exception):
-    """The root of all errors that are the user's to mend."""
+    """The root of all errors that are the user's to mend; its message is safe on a terminal."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class ConfigError(OrchestratorError, ValueError):
@@ -66,3 +70,24 @@ def unknown(kind: str, given: object, valid: Iterable[object], *, hint: str = ""
     listed = ", ".join(names) if names else "none"
     tail = f" {hint}" if hint else ""
     return f"unknown {kind} {given!r}{meant} (valid: {listed}){tail}"
+
+
+def is_control(character: str) -> bool:
+    """Whether a character moves the cursor, reorders text or cannot be encoded, instead of showing.
+
+    Joiners that words of some scripts need are no control characters; line breaks and tabs are.
+    """
+    controls = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return unicodedata.category(character) in controls and character not in "\u200c\u200d"
+
+
+def printable(text: str) -> str:
+    """Return text with its control characters as escapes, except for line breaks and tabs."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if character not in "\n\t" and is_control(character)
+        else character
+        for character in text
+    )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from orchestrator.ablation import Trial
 from orchestrator.costs import unfinished
 from orchestrator.course import Course, Stage
-from orchestrator.errors import ConfigError
+from orchestrator.errors import ConfigError, printable
 from orchestrator.plan import Plan
 from orchestrator.points import read_points, write_points
 from orchestrator.prepare import Ready, packs_of, with_data
@@ -85,9 +85,9 @@ def with_pack(ready: Ready) -> Ready:
         packs=packs_of(runtime.store),
     )
     for note in data.notes:
-        print(f"data: {note}")
+        print(printable(f"data: {note}"))
     for clip, reason in data.dropped.items():
-        print(f"data: dropped {clip}: {reason}")
+        print(printable(f"data: dropped {clip}: {reason}"))
     ready = with_data(ready, data)
     for trial in ready.plan.prerequisite_trials():
         other = trial.experiment.dataset

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.data.source import POLICIES
-from orchestrator.errors import DataError, OrchestratorError
+from orchestrator.errors import DataError, OrchestratorError, printable
 
 _PACKS = "store/packs"
 _EPILOG = """\
@@ -20,7 +20,8 @@ examples:
   python -m orchestrator.data pack --dataset esc --data-root ~/ESC-50 --sample-rate 32000
   python -m orchestrator.data pack --dataset synthetic --set num_classes=5 --set seed=1
 
-exit code: 0 fine, 1 the audit found broken clips, 2 a mistake that the message explains"""
+exit code: 0 fine, 1 the audit found broken clips or a damaged pack, 2 a mistake that the message
+explains"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,33 +62,60 @@ def _parser() -> argparse.ArgumentParser:
         dest="settings",
         help="any argument of the dataset; may be repeated",
     )
+    shared.add_argument(
+        "--packs", default=_PACKS, metavar="DIR", help=f"where packs are kept (default: {_PACKS})"
+    )
     shared.add_argument("--csv", metavar="OUT", help="write one line per clip to this file")
     shared.add_argument("--json", metavar="OUT", help="write one record per clip to this file")
     audit = commands.add_parser(
-        "audit", parents=[shared], help="open every clip, say what is wrong; change nothing"
+        "audit",
+        parents=[shared],
+        help="open every clip and the pack made of them, say what is wrong; change nothing",
     )
     audit.add_argument("--all", action="store_true", help="show every clip, not only odd ones")
-    pack = commands.add_parser(
+    commands.add_parser(
         "pack", parents=[shared], help="audit, decode and resample into a pack, once"
-    )
-    pack.add_argument(
-        "--packs", default=_PACKS, metavar="DIR", help=f"where packs are kept (default: {_PACKS})"
     )
     return parser
 
 
 def _audit(options: argparse.Namespace) -> int:
-    from orchestrator.data.entry import open_source
+    from orchestrator.data.entry import open_source, packed_as
     from orchestrator.data.listing import Audit
+    from orchestrator.data.source import RootMissing
 
-    source = open_source(options.dataset, _arguments(options), root=options.data_root)
+    arguments = _arguments(options)
+    try:
+        source = open_source(options.dataset, arguments, root=options.data_root)
+    except RootMissing:
+        pinned = packed_as(None, arguments, packs=options.packs)
+        if not pinned:
+            raise
+        return 0 if _audit_pack(pinned, options.packs) else 1
     with progress_bar("audit") as progress:
         audit = Audit.of(source, progress=progress)
     _export(options, audit)
-    print(audit.table(every_clip=options.all))
+    print(printable(audit.table(every_clip=options.all)))
     print()
-    print(audit.summary())
-    return 1 if audit.broken else 0
+    print(printable(audit.summary()))
+    pack = packed_as(source, arguments, packs=options.packs)
+    whole = not pack or _audit_pack(pack, options.packs)
+    return 1 if audit.broken or not whole else 0
+
+
+def _audit_pack(fingerprint: str, packs: str) -> bool:
+    """Read a pack's bytes whatever earlier checks found; say and return whether it is whole."""
+    from orchestrator.data import integrity, places
+    from orchestrator.data.info import DamagedPack
+
+    path = places.local_path(places.join(packs, fingerprint))
+    try:
+        integrity.check(path, fingerprint, trust_memory=False)
+    except DamagedPack as damaged:
+        print(f"  pack: {damaged}")
+        return False
+    print(f"  pack: {fingerprint} in {printable(packs)} is whole: every byte was read")
+    return True
 
 
 def _pack(options: argparse.Namespace) -> int:
@@ -115,9 +143,9 @@ def _pack(options: argparse.Namespace) -> int:
         f"{info.num_samples / info.sample_rate:g} s"
     )
     for note in info.notes:
-        print(f"  note: {note}")
+        print(printable(f"  note: {note}"))
     for clip_id, reason in info.dropped.items():
-        print(f"  dropped: {clip_id}: {reason}")
+        print(printable(f"  dropped: {clip_id}: {reason}"))
     return 0
 
 

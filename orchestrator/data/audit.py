@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from orchestrator.data.decode import to_pcm
-from orchestrator.data.findings import ClipRecord, Problem
-from orchestrator.data.source import Clip, ClipFault, Source
+from orchestrator.data.findings import BROKEN, ClipRecord, Problem
+from orchestrator.data.source import Clip, ClipFault, Source, check_decoded, failure
+from orchestrator.errors import DataError, unknown
 
 Progress = Callable[[int, int], None]
 
@@ -49,6 +50,9 @@ def examine(
 
     Yields:
         One `Examined` per clip. Only a few clips are in memory at a time.
+
+    Raises:
+        DataError: the source's `read` fails, or returns what is no `Decoded`.
     """
     workers = num_threads or min(8, os.cpu_count() or 1)
     first_with: dict[str, Clip] = {}
@@ -77,9 +81,24 @@ def examine(
 
 def _examine_one(source: Source, clip: Clip, resample: bool) -> Examined:
     try:
-        decoded = source.read(clip)
+        decoded = check_decoded(source.read(clip))
     except ClipFault as fault:
+        if fault.problem not in BROKEN:
+            raise DataError(
+                f"dataset {source.name!r}: "
+                + unknown("problem of a ClipFault", fault.problem, BROKEN)
+            ) from fault
         return Examined(ClipRecord(clip, problems=(Problem(fault.problem, fault.reason),)))
+    except DataError as error:
+        raise DataError(
+            f"dataset {source.name!r}: what read returned for clip {clip.clip_id!r} cannot be "
+            f"used: {error}"
+        ) from error
+    except Exception as error:
+        raise DataError(
+            f"dataset {source.name!r}: read failed for clip {clip.clip_id!r} with "
+            f"{failure(error)}; for a clip that cannot be used, it raises a ClipFault"
+        ) from error
     samples, rate_hz = decoded.samples, decoded.rate_hz
     problems = []
     peak = float(np.abs(samples).max())

@@ -9,6 +9,8 @@ are rounded to 16 bit without dither; what exceeds full scale is clipped and cou
 
 from __future__ import annotations
 
+import os
+import stat
 import struct
 from pathlib import Path
 from typing import BinaryIO
@@ -54,20 +56,32 @@ def decode(path: str | Path, *, seconds: float = 0.0) -> Decoded:
 
     path = Path(path)
     try:
-        size = path.stat().st_size
-    except OSError as error:
+        name = os.fsencode(path)  # soundfile itself refuses names that are not UTF-8
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ClipFault("missing", f"{path} does not exist") from error
+    except (OSError, ValueError) as error:
+        raise ClipFault("unreadable", str(error).replace(str(path), path.name)) from error
+    # Opening a pipe would wait for a writer without end.
+    if not stat.S_ISREG(found.st_mode):
+        raise ClipFault("unreadable", "not a file (a folder, a pipe or a device)")
+    size = found.st_size
     if size == 0:
         raise ClipFault("empty", "the file has 0 bytes")
     try:
         cut = _cut_short(path, size)
         if cut:
             raise ClipFault("truncated", cut)
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(name) as file:  # type: ignore[arg-type]
             declared, rate_hz, channels = file.frames, file.samplerate, file.channels
             frames = file.read(dtype="float32", always_2d=True)
+    except ClipFault:
+        raise
     except (soundfile.SoundFileError, OSError) as error:
-        raise ClipFault("unreadable", str(error).replace(str(path), path.name)) from error
+        reason = str(error).replace(repr(name), repr(path.name)).replace(str(path), path.name)
+        raise ClipFault("unreadable", reason) from error
+    except (MemoryError, ValueError) as error:
+        raise ClipFault("unreadable", f"the header declares more than fits: {error}") from error
     if len(frames) == 0:
         raise ClipFault("empty", "the file has a header and no samples")
     if len(frames) < declared:
@@ -94,13 +108,20 @@ def to_pcm(decoded: Decoded, *, sample_rate: int) -> tuple[np.ndarray, int]:
         int16 samples `(time,)`, and how many were beyond full scale and clipped.
 
     Raises:
-        ClipFault: the resampler returned another length than it should.
+        ClipFault: the clip cannot be resampled, is too short for one sample at this rate, or the
+            resampler returned another length than it should.
     """
     samples = decoded.samples
     if decoded.rate_hz != sample_rate:
         import soxr
 
-        samples = soxr.resample(samples, decoded.rate_hz, sample_rate, quality="VHQ")
+        try:
+            samples = soxr.resample(samples, decoded.rate_hz, sample_rate, quality="VHQ")
+        except (RuntimeError, ValueError, MemoryError) as error:
+            reason = f"cannot be resampled from {decoded.rate_hz} to {sample_rate} Hz: {error}"
+            raise ClipFault("unreadable", reason) from error
+        if len(samples) == 0:
+            raise ClipFault("empty", f"not one sample long at {sample_rate} Hz")
         due = len(decoded.samples) * sample_rate / decoded.rate_hz
         if abs(len(samples) - due) > 1:
             raise ClipFault("short", f"{len(samples)} samples after resampling, {due:.1f} due")

@@ -7,16 +7,24 @@ nothing. One small file per source needs no lock, on a disk or in an object stor
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from models import registry
-from orchestrator.data import places
-from orchestrator.data.info import PackInfo, foreseen, from_manifest
-from orchestrator.data.source import RootMissing, Source
-from orchestrator.errors import DataError, unknown
+from orchestrator.data import integrity, places
+from orchestrator.data.info import DamagedPack, PackInfo, foreseen, from_manifest, parse_manifest
+from orchestrator.data.source import (
+    RootMissing,
+    Source,
+    check_source,
+    digest,
+    failure,
+    is_file_name,
+)
+from orchestrator.errors import DataError, OrchestratorError, unknown
 
 if TYPE_CHECKING:
     from orchestrator.data.pack import Pack
@@ -52,17 +60,30 @@ def prepare(
         source = open_source(name, arguments, root=root)
     except RootMissing:
         known = _pinned(name, arguments, packs)
-        if known:
-            return known
-        raise
+        if known is None:
+            raise
+        if places.is_local(packs):
+            path = places.local_path(places.join(packs, known.fingerprint))
+            integrity.check(path, known.fingerprint)
+        return known
     info = _known(source, packs)
+    if info is not None and not integrity.whole_or_set_aside(packs, info.fingerprint):
+        info = None
     if info is None:
         from orchestrator.data.packing import make_pack
 
         _refuse_other(source.fingerprint, pinned, source)
         made = make_pack(source, packs=packs, progress=progress)
         info = from_manifest(made.manifest)
-        places.write_text(_index_address(source, packs), json.dumps(asdict(info), indent=1))
+        fields = asdict(info)
+        fields["digest"] = digest(fields)
+        try:
+            places.write_text(_index_address(source, packs), json.dumps(fields, indent=1))
+        except OSError as error:
+            raise DataError(
+                f"the pack {info.fingerprint} is made, and {packs!r} cannot be written any more: "
+                f"{error}; make space, and run the command again"
+            ) from error
         info = replace(info, made=True)
     _refuse_other(info.fingerprint, pinned, source)
     return info
@@ -99,6 +120,28 @@ def peek(
     return info
 
 
+def packed_as(source: Source | None, arguments: Mapping[str, Any], *, packs: str) -> str:
+    """Return the fingerprint of the local pack that a source became, whole or not.
+
+    Args:
+        source: the dataset; None where its files are not at hand.
+        arguments: the dataset's own arguments, of which `fingerprint` may name the pack.
+        packs: where packs are kept.
+
+    Returns:
+        "" where there is no such pack, or where packs lie in an object store.
+    """
+    if not places.is_local(packs):
+        return ""
+    found: Any = arguments.get("fingerprint") or (source.fingerprint if source else "")
+    if source is not None and not found:
+        text = places.read_text(_index_address(source, packs))
+        with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
+            found = json.loads(text or "")["fingerprint"]
+    there = is_file_name(found) and places.local_path(places.join(packs, found)).is_dir()
+    return found if there else ""
+
+
 def open_pack(fingerprint: str, *, packs: str, cache_dir: str | None = None) -> Pack:
     """Map a pack, after copying it to this host where it is remote.
 
@@ -111,19 +154,26 @@ def open_pack(fingerprint: str, *, packs: str, cache_dir: str | None = None) -> 
         A `Pack`.
 
     Raises:
-        DataError: there is no such pack, or it is not whole.
+        DataError: there is no such pack.
+        DamagedPack: it is not what was written. A damaged copy of a remote pack is set aside and
+            copied again first.
     """
     from orchestrator.data.pack import Pack
 
     if not fingerprint:
         raise DataError("no fingerprint given: prepare the dataset first, it returns one")
-    pack = Pack(places.local_copy(places.join(packs, fingerprint), cache_dir))
-    if pack.fingerprint != fingerprint:
-        raise DataError(
-            f"the pack at {pack.path} says that it is {pack.fingerprint}; remove the directory "
-            "and pack the dataset again"
-        )
-    return pack
+    _check_fingerprint(fingerprint)
+    address = places.join(packs, fingerprint)
+    path = places.local_copy(address, cache_dir)
+    try:
+        integrity.check(path, fingerprint)
+    except DamagedPack:
+        if places.is_local(address):
+            raise
+        integrity.whole_or_set_aside(str(path.parent), fingerprint)
+        path = places.local_copy(address, cache_dir)
+        integrity.check(path, fingerprint)
+    return Pack(path)
 
 
 def open_source(name: str, arguments: Mapping[str, Any], *, root: str | None) -> Source:
@@ -138,13 +188,27 @@ def open_source(name: str, arguments: Mapping[str, Any], *, root: str | None) ->
         The source; no audio has been opened.
 
     Raises:
-        DataError: the name, an argument or the files are wrong.
+        DataError: the name, an argument or the files are wrong, the dataset's function fails, or
+            what it returns cannot be a dataset; see `source.check_source`.
     """
     _check_name(name)
     try:
-        return registry.create("dataset", name, root, **arguments)
+        source = registry.create("dataset", name, root, **arguments)
     except registry.RegistryError as error:
         raise DataError(str(error)) from error
+    except Exception as error:
+        if isinstance(error, OrchestratorError) or ":" not in name:
+            raise
+        raise DataError(f"dataset {name!r} failed with {failure(error)}") from error
+    return check_source(source, dataset=name)
+
+
+def _check_fingerprint(fingerprint: str) -> None:
+    if not is_file_name(fingerprint):
+        raise DataError(
+            f"{fingerprint[:80]!r} is no fingerprint of a pack; give the name of a folder in the "
+            "place for packs, 32 hexadecimal digits as `python -m orchestrator.data pack` prints"
+        )
 
 
 def _check_name(name: str) -> None:
@@ -162,13 +226,31 @@ def _known(source: Source, packs: str) -> PackInfo | None:
         return None
     try:
         fields = json.loads(text)
+        written = fields.pop("digest", None)
+        if written not in (None, digest(fields)):
+            return None
         for key in ("class_names", "folds", "fold_names", "notes"):
             fields[key] = tuple(fields[key])
         info = PackInfo(**fields)
-    except (ValueError, TypeError, KeyError):
-        return None  # written by another version: the pack is made again and remembered anew
-    manifest = places.read_text(places.join(packs, info.fingerprint, places.MANIFEST))
-    return info if manifest is not None else None
+        manifest = _manifest(packs, info.fingerprint) if is_file_name(info.fingerprint) else None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None  # damaged, or of another version: the pack is made again and remembered anew
+    if manifest is None:
+        return None
+    # The pack decides every number; what was noticed on the way there is the source's own.
+    own = {"name": info.name, "notes": info.notes, "dropped": info.dropped}
+    return replace(from_manifest(manifest), **own, licence=info.licence)
+
+
+def _manifest(packs: str, fingerprint: str) -> dict[str, Any] | None:
+    """Read a pack's `pack.json`, checked; None where there is no pack.
+
+    Raises:
+        DamagedPack: it is not what was written.
+    """
+    address = places.join(packs, fingerprint)
+    text = places.read_text(places.join(address, places.MANIFEST))
+    return None if text is None else parse_manifest(text, address)
 
 
 def _pinned(name: str, arguments: Mapping[str, Any], packs: str) -> PackInfo | None:
@@ -176,10 +258,11 @@ def _pinned(name: str, arguments: Mapping[str, Any], packs: str) -> PackInfo | N
     pinned = str(arguments.get("fingerprint") or "")
     if not pinned:
         return None
-    text = places.read_text(places.join(packs, pinned, places.MANIFEST))
-    if text is None:
+    _check_fingerprint(pinned)
+    manifest = _manifest(packs, pinned)
+    if manifest is None:
         return None
-    info = from_manifest(json.loads(text))
+    info = from_manifest(manifest)
     wanted = arguments.get("sample_rate")
     if wanted is None and ":" not in name:
         wanted = registry.lookup("dataset", name).arguments["sample_rate"].default

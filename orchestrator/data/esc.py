@@ -8,18 +8,32 @@ is noted, and left as the protocol has it.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
+import io
 import os
 import re
+import stat
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from models.registry import register
 from orchestrator.data.decode import decode
-from orchestrator.data.source import Clip, Decoded, RootMissing, Source, check_arguments, digest
-from orchestrator.errors import DataError
+from orchestrator.data.source import (
+    MAX_INT,
+    Clip,
+    Decoded,
+    RootMissing,
+    Source,
+    check_arguments,
+    control_in,
+    digest,
+    shown,
+)
+from orchestrator.errors import DataError, printable
 
 COLUMNS = ("filename", "fold", "target", "category")
 _LAYOUT = (
@@ -27,6 +41,7 @@ _LAYOUT = (
     + ", ".join(COLUMNS)
     + " and the files in <root>/audio"
 )
+_MAX_LIST_BYTES = 1 << 28
 # Raised when a change of this file changes what a pack holds.
 _REVISION = 1
 
@@ -66,13 +81,12 @@ def esc(
             "dataset 'esc' has no data root; give one with --data-root DIR, or use --dataset "
             f"synthetic, which needs no files ({_LAYOUT})"
         )
-    folder = Path(root).expanduser().resolve()
-    if not folder.is_dir():
-        raise DataError(f"data root {str(root)!r} is not a directory; {_LAYOUT}")
+    folder = _folder(root)
     listing = _find_listing(folder, meta)
-    rows = _read_rows(listing)
+    content = _read_bytes(listing)
+    rows = _read_rows(listing, content)
     audio = folder / "audio"
-    if not audio.is_dir():
+    if not os.path.isdir(audio):
         raise DataError(f"{folder} has no folder 'audio'; {_LAYOUT}")
     targets = sorted({target for _, _, target, _, _ in rows})
     label_of = {target: label for label, target in enumerate(targets)}
@@ -81,15 +95,11 @@ def esc(
         Clip(filename, label_of[target], fold, source_id, str(audio / filename))
         for filename, fold, target, _, source_id in rows
     )
-    files = sorted(
-        (entry.name, entry.stat().st_size, entry.stat().st_mtime_ns)
-        for entry in os.scandir(audio)
-        if entry.is_file() and not entry.name.startswith(".")
-    )
+    files = _files(audio)
     if not files:
         raise DataError(f"{audio} is empty; {_LAYOUT}")
     listed = {clip.clip_id for clip in clips}
-    digest_of_list = hashlib.sha256(listing.read_bytes()).hexdigest()
+    digest_of_list = hashlib.sha256(content).hexdigest()
     arguments = [sample_rate, on_broken, seconds, meta]
 
     def read(clip: Clip) -> Decoded:
@@ -105,15 +115,47 @@ def esc(
         signature=digest(["esc", _REVISION, str(folder), digest_of_list, files, arguments]),
         seconds=seconds,
         on_broken=on_broken,
-        root=str(folder),
+        root=printable(str(folder)),
         licence=_licence(folder),
         unlisted=tuple(name for name, _, _ in files if name not in listed),
         notes=_shared_recordings(clips),
     )
 
 
+def _folder(root: str) -> Path:
+    try:
+        folder = Path(root).expanduser().resolve()
+        is_folder = folder.is_dir()
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, no such user, a NUL
+        raise DataError(f"data root {str(root)!r} cannot be used: {error}; {_LAYOUT}") from error
+    if not is_folder:
+        raise DataError(f"data root {str(root)!r} is not a directory; {_LAYOUT}")
+    return folder
+
+
+def _files(audio: Path) -> list[tuple[str, int, int]]:
+    """Return name, size and time of every file, sorted; what is no file is left to the audit."""
+    found = []
+    try:
+        with os.scandir(audio) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):  # a link to nowhere or to itself
+                    if entry.is_file() and not entry.name.startswith("."):
+                        of = entry.stat()
+                        found.append((entry.name, of.st_size, of.st_mtime_ns))
+    except OSError as error:
+        raise DataError(f"cannot read the folder {audio}: {error.strerror}") from error
+    return sorted(found)
+
+
 def _find_listing(folder: Path, meta: str) -> Path:
-    found = sorted((folder / "meta").glob("*.csv"))
+    try:
+        names = sorted(name for name in os.listdir(folder / "meta") if name.endswith(".csv"))
+    except (FileNotFoundError, NotADirectoryError):
+        names = []
+    except OSError as error:
+        raise DataError(f"cannot read the folder {folder / 'meta'}: {error.strerror}") from error
+    found = [folder / "meta" / name for name in names]
     if not found:
         raise DataError(f"{folder} has no csv in its folder 'meta'; {_LAYOUT}")
     if meta:
@@ -122,11 +164,11 @@ def _find_listing(folder: Path, meta: str) -> Path:
             valid = ", ".join(path.name for path in found)
             raise DataError(f"{folder / 'meta'} has no {meta!r} (valid: {valid})")
         found = chosen
-    missing = {path: [name for name in COLUMNS if name not in _header(path)] for path in found}
-    fitting = [path for path in found if not missing[path]]
+    unfit = {path: _unfit(path) for path in found}
+    fitting = [path for path in found if not unfit[path]]
     if not fitting:
-        lacking = "; ".join(f"{path.name} lacks {', '.join(missing[path])}" for path in found)
-        raise DataError(f"no csv in {folder / 'meta'} is a list of clips: {lacking}; {_LAYOUT}")
+        reasons = "; ".join(f"{path.name} {unfit[path]}" for path in found)
+        raise DataError(f"no csv in {folder / 'meta'} is a list of clips: {reasons}; {_LAYOUT}")
     if len(fitting) > 1:
         # Guessing would decide which task is trained.
         names = ", ".join(path.name for path in fitting)
@@ -137,43 +179,71 @@ def _find_listing(folder: Path, meta: str) -> Path:
     return fitting[0]
 
 
-def _header(path: Path) -> list[str]:
+def _unfit(path: Path) -> str:
+    """Say why a csv cannot be the list of clips, from its first line alone; "" if it can."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return next(csv.reader(file), [])
+        # Opening a pipe would wait for a writer without end.
+        if not stat.S_ISREG(path.stat().st_mode):
+            return "is not a file (a folder, a pipe or a device)"
+        with path.open("rb") as file:
+            line = file.readline(1 << 16)
+        header = next(csv.reader([line.decode("utf-8-sig")]), [])
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is no csv in UTF-8 ({error}); save it as one") from error
+        return f"has a first line that is no csv in UTF-8 ({error})"
+    lacking = [name for name in COLUMNS if name not in header]
+    return f"lacks {', '.join(lacking)}" if lacking else ""
 
 
-def _read_rows(path: Path) -> list[tuple[str, int, int, str, str]]:
+def _read_bytes(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _MAX_LIST_BYTES:
+            raise DataError(
+                f"{path} has more than {_MAX_LIST_BYTES >> 20} MiB; a list of clips is smaller"
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _read_rows(path: Path, content: bytes) -> list[tuple[str, int, int, str, str]]:
     """Return (filename, fold, target, category, source id) per row, checked."""
-    rows, mistakes = [], []
+    mistakes: list[str] = []
+    rows: list[tuple[str, int, int, str, str]] = []
     category_of: dict[int, str] = {}
     seen: set[str] = set()
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        for line, row in enumerate(csv.DictReader(file), start=2):
-            filename = row["filename"] or ""
-            try:
-                fold, target = int(row["fold"]), int(row["target"])
-            except (TypeError, ValueError):
+    for line, row in _table(content, mistakes):
+        filename = row["filename"]
+        fold, target = _integer(row["fold"], low=0), _integer(row["target"], low=-MAX_INT)
+        if fold is None or target is None:
+            mistakes.append(
+                f"line {line}: fold {shown(row['fold'])} and target {shown(row['target'])} "
+                f"must be whole numbers, folds from 0 to {MAX_INT}"
+            )
+            continue
+        category = row["category"] or str(target)
+        for column in ("filename", "category", "src_file"):
+            value = row.get(column, "")
+            if control := control_in(value):
                 mistakes.append(
-                    f"line {line}: fold {row['fold']!r} and target {row['target']!r} "
-                    "must be whole numbers"
+                    f"line {line}: {column} {shown(value)} has the control character {control}; "
+                    "take it out"
                 )
-                continue
-            category = row["category"] or str(target)
-            if not filename or Path(filename).name != filename:
-                mistakes.append(f"line {line}: {filename!r} is not the name of a file in 'audio'")
-            if filename in seen:
-                mistakes.append(f"line {line}: {filename} is listed twice")
-            if category_of.setdefault(target, category) != category:
-                mistakes.append(
-                    f"line {line}: target {target} is {category!r} here and "
-                    f"{category_of[target]!r} before"
-                )
-            seen.add(filename)
-            source_id = row.get("src_file") or _recording(filename)
-            rows.append((filename, fold, target, category, source_id))
+        if not category.strip():
+            mistakes.append(f"line {line}: the category is blank")
+        if filename in ("", "..") or Path(filename).name != filename:
+            mistakes.append(f"line {line}: {shown(filename)} is not the name of a file in 'audio'")
+        if filename in seen:
+            mistakes.append(f"line {line}: {shown(filename)} is listed twice")
+        if category_of.setdefault(target, category) != category:
+            mistakes.append(
+                f"line {line}: target {target} is {shown(category)} here and "
+                f"{shown(category_of[target])} before"
+            )
+        seen.add(filename)
+        source_id = row.get("src_file") or _recording(filename)
+        rows.append((filename, fold, target, category, source_id))
     if len(set(category_of.values())) < len(category_of):
         mistakes.append("two targets have the same category")
     if not rows and not mistakes:
@@ -183,6 +253,47 @@ def _read_rows(path: Path) -> list[tuple[str, int, int, str, str]]:
         listed = "\n".join(f"  - {mistake}" for mistake in mistakes[:10])
         raise DataError(f"{path} cannot be used:\n{listed}{more}")
     return rows
+
+
+def _table(content: bytes, mistakes: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield line number and fields by column, as long as the text is a csv in UTF-8."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        mistakes.append(
+            f"line {line}: the byte 0x{content[error.start]:02x} is not UTF-8; save the csv as "
+            "UTF-8, for a guessed encoding would change the names of classes"
+        )
+        return
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = next(reader, [])
+        twice = [name for name in (*COLUMNS, "src_file") if header.count(name) > 1]
+        if twice:
+            mistakes.append(f"the header has {', '.join(twice)} twice; keep one of each")
+            return
+        for row in reader:
+            if not row:
+                continue
+            if len(row) != len(header):
+                mistakes.append(
+                    f"line {reader.line_num}: {len(row)} fields, and the header has "
+                    f"{len(header)}; put quotes around a field that holds a comma"
+                )
+                continue
+            yield reader.line_num, dict(zip(header, row, strict=True))
+    except csv.Error as error:
+        mistakes.append(
+            f"line {reader.line_num}: {error}; is a quote left open, or missing at the end of a "
+            "field?"
+        )
+
+
+def _integer(text: str, *, low: int) -> int | None:
+    if not re.fullmatch(r"\s*[+-]?[0-9]{1,20}\s*", text, re.ASCII):
+        return None
+    return int(text) if low <= int(text) <= MAX_INT else None
 
 
 def _recording(filename: str) -> str:
@@ -205,8 +316,9 @@ def _shared_recordings(clips: tuple[Clip, ...]) -> tuple[str, ...]:
 def _licence(folder: Path) -> str:
     for name in ("LICENSE.txt", "LICENSE", "LICENCE", "LICENSE.md"):
         path = folder / name
-        if path.is_file():
-            lines = path.read_text(errors="replace").splitlines()
-            said = (line.strip() for line in lines if re.match(r"\s*licen[cs]e\b", line, re.I))
-            return next(said, f"see {name}")
+        with contextlib.suppress(OSError):  # one that cannot be read is not known
+            if path.is_file():
+                lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+                found = (line.strip() for line in lines if re.match(r"\s*licen[cs]e\b", line, re.I))
+                return printable(next(found, f"see {name}"))
     return ""

@@ -1,12 +1,46 @@
-"""What a plan needs to know of a pack, without opening it."""
+"""What a plan needs to know of a pack, without opening it: its `pack.json`, checked."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import stat
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from orchestrator.data.source import Source
+from orchestrator.data.places import CLIPS, MANIFEST
+from orchestrator.data.source import Source, digest
+from orchestrator.errors import DataError, printable
+
+PACK_FORMAT = 1
+_HEX = frozenset("0123456789abcdef")
+
+
+class DamagedPack(DataError):
+    """A pack that is not what was written.
+
+    Attributes:
+        where: the pack's directory or address.
+        damage: what is wrong with it.
+    """
+
+    def __init__(self, where: str | Path, damage: str):
+        self.where = str(where)
+        self.damage = damage
+        super().__init__(self.where, damage)
+
+    @property
+    def damage_of(self) -> str:
+        """The pack and its damage, without the way out."""
+        return f"pack {self.where} is damaged: {self.damage}"
+
+    def __str__(self) -> str:
+        return printable(
+            f"{self.damage_of}. Run the command again with the dataset's files at hand "
+            "(--data-root DIR; a synthetic dataset needs none): the damaged pack is then set aside "
+            "and made again. Without them, put an undamaged copy in its place"
+        )
 
 
 @dataclass(frozen=True)
@@ -81,3 +115,134 @@ def foreseen(source: Source) -> PackInfo:
         counts={name: labels.count(label) for label, name in enumerate(source.class_names)},
         licence=source.licence,
     )
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read and check a pack's `pack.json`.
+
+    Raises:
+        DataError: there is no pack, or it cannot be read.
+        DamagedPack: `pack.json` or the file of clips is missing, no file, not what was written or
+            not as long.
+    """
+    if not path.is_dir():
+        raise DataError(f"no pack at {path}; make it with python -m orchestrator.data pack")
+    sizes = {}
+    for name in (MANIFEST, CLIPS):
+        try:
+            found = (path / name).stat()
+        except FileNotFoundError as error:
+            raise DamagedPack(path, f"it has no {name}") from error
+        except OSError as error:
+            raise DataError(f"cannot read {path / name}: {error.strerror}") from error
+        if not stat.S_ISREG(found.st_mode):
+            raise DamagedPack(path, f"{name} is not a file")
+        sizes[name] = found.st_size
+    try:
+        text = (path / MANIFEST).read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"cannot read {path / MANIFEST}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DamagedPack(path, f"{MANIFEST} is not UTF-8 ({error.reason})") from error
+    manifest = parse_manifest(text, path)
+    if sizes[CLIPS] != manifest["num_bytes"]:
+        raise DamagedPack(
+            path,
+            f"{CLIPS} has {sizes[CLIPS]} bytes and was written with {manifest['num_bytes']}",
+        )
+    return manifest
+
+
+def parse_manifest(text: str, where: str | Path) -> dict[str, Any]:
+    """Read and check the text of a `pack.json`.
+
+    Args:
+        text: what the file holds.
+        where: the pack's directory or address, for the message.
+
+    Raises:
+        DamagedPack: it is no JSON, a field is missing or cannot be, or it was changed since it was
+            written; all mistakes are named.
+        DataError: a later version of this program wrote it.
+    """
+    try:
+        manifest = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DamagedPack(where, f"{MANIFEST} is no JSON ({error})") from error
+    if not isinstance(manifest, dict):
+        raise DamagedPack(where, f"{MANIFEST} is no JSON object")
+    version = manifest.get("format")
+    if type(version) is int and version > PACK_FORMAT:
+        raise DataError(
+            f"pack {where} has format {version}, and this version reads up to {PACK_FORMAT}; "
+            "install the version that made it"
+        )
+    mistakes = [
+        f"{name} is missing" if name not in manifest else f"{name} is not {wanted}"
+        for name, (wanted, fits) in _FIELDS.items()
+        if name not in manifest or not fits(manifest[name])
+    ]
+    if mistakes:
+        raise DamagedPack(where, f"in {MANIFEST}, {'; '.join(mistakes)}")
+    written = manifest.get("manifest_digest")
+    if written is not None and written != manifest_digest(manifest):
+        raise DamagedPack(where, f"{MANIFEST} was changed since it was written")
+    return manifest
+
+
+def manifest_digest(manifest: Mapping[str, Any]) -> str:
+    """Return the digest that a `pack.json` records of all its other fields."""
+    return digest({name: manifest[name] for name in manifest if name != "manifest_digest"})
+
+
+def _count(value: Any) -> bool:
+    return type(value) is int and value > 0
+
+
+def _names(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and all(isinstance(name, str) and name for name in value)
+        and len(set(value)) == len(value) > 0
+    )
+
+
+def _folds(value: Any) -> bool:
+    numbers = isinstance(value, dict) and all(_is_integer(fold) for fold in value)
+    return numbers and _names(list(value.values()))
+
+
+def _is_integer(text: str) -> bool:
+    return text.removeprefix("-").isascii() and text.removeprefix("-").isdecimal()
+
+
+def _counts(value: Any) -> bool:
+    return isinstance(value, dict) and all(type(n) is int and n >= 0 for n in value.values())
+
+
+def _texts(value: Any) -> bool:
+    values = value.values() if isinstance(value, dict) else value
+    return isinstance(value, dict | list) and all(isinstance(text, str) for text in values)
+
+
+def _hex(value: Any) -> bool:
+    return isinstance(value, str) and len(value) == 64 and set(value) <= _HEX
+
+
+# What this program reads of pack.json, what each field must be, and the test for it.
+_FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "format": (f"{PACK_FORMAT}", lambda value: type(value) is int and value == PACK_FORMAT),
+    "name": ("a name", lambda value: isinstance(value, str) and bool(value)),
+    "fingerprint": ("a fingerprint", lambda value: isinstance(value, str) and bool(value)),
+    "content_digest": ("64 hexadecimal digits", _hex),
+    "sample_rate": ("a rate in Hz", _count),
+    "class_names": ("a list of different names", _names),
+    "folds": ("an object of fold numbers and different names", _folds),
+    "num_clips": ("a count", _count),
+    "num_samples": ("a count", _count),
+    "num_bytes": ("a count", _count),
+    "kept": ("an object of counts", _counts),
+    "dropped": ("an object of texts", lambda value: isinstance(value, dict) and _texts(value)),
+    "notes": ("a list of texts", lambda value: isinstance(value, list) and _texts(value)),
+    "licence": ("a text", lambda value: isinstance(value, str)),
+}

@@ -6,15 +6,15 @@ shares one copy; `pack.json` says what they are and where they come from.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from orchestrator.data import fingerprints
-from orchestrator.data.places import CLIPS, MANIFEST
+from orchestrator.data.info import DamagedPack, read_manifest
+from orchestrator.data.places import CLIPS
 from orchestrator.errors import DataError, unknown
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SCALE = 1.0 / 32768.0
 TRAIN = "train"
+COLUMNS = ("clip_id", "label", "fold", "source_id", "num_samples", "waveform")
 
 
 class Pack:
@@ -48,7 +49,9 @@ class Pack:
             path: the directory with `clips.arrow` and `pack.json`.
 
         Raises:
-            DataError: the directory holds no whole pack.
+            DataError: there is no pack.
+            DamagedPack: `pack.json` was changed, or the clips are not as many as were written.
+                Samples are not compared with what was written: `open_pack` does that.
         """
         import pyarrow as pa
 
@@ -63,26 +66,28 @@ class Pack:
         try:
             with pa.memory_map(str(self.path / CLIPS)) as mapped:
                 table = pa.ipc.open_file(mapped).read_all()
-        except (OSError, pa.ArrowInvalid) as error:
-            raise DataError(
-                f"{self.path / CLIPS} cannot be read ({error}); remove the directory "
-                f"{self.path} and pack the dataset again"
-            ) from error
-        self.clip_ids: tuple[str, ...] = tuple(table["clip_id"].to_pylist())
-        self.source_ids: tuple[str, ...] = tuple(table["source_id"].to_pylist())
-        self.labels = table["label"].to_numpy().astype(np.int64)
-        self.folds = table["fold"].to_numpy().astype(np.int64)
-        self.num_samples = table["num_samples"].to_numpy().astype(np.int64)
-        chunks = table["waveform"].chunks
+            # Offsets that lead out of the file would be read without a look.
+            table.validate(full=True)
+            columns = [table[name] for name in COLUMNS]
+        except (OSError, pa.ArrowException, KeyError) as error:
+            raise DamagedPack(self.path, f"{CLIPS} cannot be read ({error})") from error
+        clip_id, label, fold, source_id, num_samples, waveform = columns
+        self.clip_ids: tuple[str, ...] = tuple(clip_id.to_pylist())
+        self.source_ids: tuple[str, ...] = tuple(source_id.to_pylist())
+        self.labels = label.to_numpy().astype(np.int64)
+        self.folds = fold.to_numpy().astype(np.int64)
+        self.num_samples = num_samples.to_numpy().astype(np.int64)
+        chunks = waveform.chunks
         self._values = [chunk.values.to_numpy(zero_copy_only=True) for chunk in chunks]
         self._chunk = np.repeat(np.arange(len(chunks)), [len(chunk) for chunk in chunks])
         self._start = np.concatenate(
             [np.zeros(0, np.int64), *(chunk.offsets.to_numpy()[:-1] for chunk in chunks)]
         )
         if len(self.clip_ids) != self.manifest["num_clips"]:
-            raise DataError(
-                f"{self.path} holds {len(self.clip_ids)} clips and its {MANIFEST} says "
-                f"{self.manifest['num_clips']}; remove the directory and pack the dataset again"
+            raise DamagedPack(
+                self.path,
+                f"{CLIPS} holds {len(self.clip_ids)} clips and pack.json says "
+                f"{self.manifest['num_clips']}",
             )
 
     def __len__(self) -> int:
@@ -190,24 +195,3 @@ class Pack:
             if fold in (number, name):
                 return number
         raise DataError(unknown("fold", fold, self.fold_names.values()))
-
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    """Read and check a pack's `pack.json`.
-
-    Raises:
-        DataError: there is no pack, or its file of clips is not as long as it was written.
-    """
-    try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        size = (path / CLIPS).stat().st_size
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"no pack at {path} ({error}); make it with python -m orchestrator.data pack"
-        ) from error
-    if size != manifest["num_bytes"]:
-        raise DataError(
-            f"{path / CLIPS} has {size} bytes and was written with {manifest['num_bytes']}; "
-            f"remove the directory {path} and pack the dataset again"
-        )
-    return manifest

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import shutil
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +13,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.data import fingerprints
+from orchestrator.data import fingerprints, integrity
 from orchestrator.data.audit import Examined, Progress, examine
 from orchestrator.data.decode import tools
 from orchestrator.data.findings import ClipRecord, decide, notes_of
-from orchestrator.data.places import CLIPS, MANIFEST, publish, workshop
+from orchestrator.data.info import PACK_FORMAT, manifest_digest
+from orchestrator.data.places import (
+    CLIPS,
+    MANIFEST,
+    is_local,
+    local_path,
+    publish,
+    workshop,
+)
 from orchestrator.data.source import Clip, Source
 from orchestrator.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PACK_FORMAT = 1
 _CLIPS_PER_BATCH = 64
 
 
@@ -49,28 +59,68 @@ def make_pack(source: Source, *, packs: str, progress: Progress | None = None) -
         progress: called with (clips done, clips in all).
 
     Returns:
-        What was made. A pack that was there already with the same contents is left as it is.
+        What was made. A pack that was there already with the same contents is left as it is; a
+        damaged one is set aside.
 
     Raises:
-        DataError: see `findings.decide`; or `packs` cannot be written.
+        DataError: see `findings.decide`; or `packs` cannot be written, or has too little space,
+            and then the message says how much is needed.
     """
+    _require_space(source, packs)
     with workshop(packs) as making:
-        writer = _Writer(making / CLIPS, source)
-        records = []
-        with writer:
-            for seen in examine(source, progress=progress):
-                records.append(seen.record)
-                writer.add(seen)
-        dropped = decide(source, records)
-        manifest = _manifest(source, records, dropped, writer.content.digest())
-        manifest["num_bytes"] = (making / CLIPS).stat().st_size
-        text = json.dumps(manifest, indent=1, ensure_ascii=False)
-        (making / MANIFEST).write_text(text + "\n", encoding="utf-8")
         try:
+            writer = _Writer(making / CLIPS, source)
+            records = []
+            with writer:
+                for seen in examine(source, progress=progress):
+                    records.append(seen.record)
+                    writer.add(seen)
+            dropped = decide(source, records)
+            manifest = _manifest(source, records, dropped, writer.content.digest())
+            manifest["num_bytes"] = (making / CLIPS).stat().st_size
+            manifest["file_digest"] = integrity.digest_of_file(making / CLIPS)
+            manifest["manifest_digest"] = manifest_digest(manifest)
+            text = json.dumps(manifest, indent=1, ensure_ascii=False)
+            (making / MANIFEST).write_text(text + "\n", encoding="utf-8")
+            integrity.whole_or_set_aside(packs, manifest["fingerprint"])
             publish(making, packs, manifest["fingerprint"])
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise _no_space(packs, making.parent, _size(source)) from error
             raise DataError(f"cannot write packs to {packs!r}: {error}") from error
     return Made(manifest["fingerprint"], manifest, tuple(records))
+
+
+def _size(source: Source) -> int:
+    """Return the bytes of the samples of all clips, 0 where their lengths are not known."""
+    return len(source.clips) * round(source.seconds * source.sample_rate) * 2
+
+
+def _require_space(source: Source, packs: str) -> None:
+    """Refuse what cannot fit before it is decoded; dropped clips would make it smaller."""
+    if source.on_broken != "stop" or not is_local(packs):
+        return
+    place = local_path(packs).absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    with contextlib.suppress(OSError):
+        disk = shutil.disk_usage(place)
+        if disk.total and disk.free < _size(source):
+            raise _no_space(packs, place, _size(source))
+
+
+def _no_space(packs: str, place: Path, size: int) -> DataError:
+    needed = f"about {_megabytes(size)} MB" if size else "16 bit per sample of all clips"
+    free = _megabytes(shutil.disk_usage(place).free)
+    return DataError(
+        f"no space to pack the dataset: {packs} needs {needed}, and {free} MB are free on the disk "
+        f"of {place}. Nothing was packed; make space there, or name another place (--packs, in a "
+        "sweep --store)"
+    )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f}"
 
 
 def _manifest(
@@ -132,9 +182,14 @@ class _Writer:
     def __enter__(self) -> _Writer:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._flush()
-        self._writer.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._flush()
+            self._writer.close()
+            return
+        # What is half written is removed; a full disk refuses the end of the file too.
+        with contextlib.suppress(OSError):
+            self._writer.close()
 
     def add(self, seen: Examined) -> None:
         if seen.pcm is None:

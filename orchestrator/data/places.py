@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -62,15 +63,26 @@ def resolve(address: str) -> tuple[FileSystem, str]:
 
 
 def read_text(address: str) -> str | None:
-    """Read a small file, or return None where there is none."""
+    """Read a small file, or return None where there is none.
+
+    Text that is not UTF-8 comes with replacement characters, for the reader to find damaged.
+
+    Raises:
+        DataError: it cannot be read, or is not a file.
+    """
     try:
         if is_local(address):
-            return local_path(address).read_text(encoding="utf-8")
+            path = local_path(address)
+            if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for without end
+                raise DataError(f"{path} is not a file; remove it and run the command again")
+            return path.read_text(encoding="utf-8", errors="replace")
         filesystem, path = resolve(address)
         with filesystem.open_input_stream(path) as stream:
-            return stream.read().decode()
+            return stream.read().decode(errors="replace")
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise DataError(f"cannot read {address}: {error}") from error
 
 
 def write_text(address: str, text: str) -> None:
@@ -78,13 +90,18 @@ def write_text(address: str, text: str) -> None:
     if is_local(address):
         path = local_path(address)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
+        file = tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", dir=path.parent, prefix=".making-", delete=False
-        ) as file:
-            file.write(text)
-        # The temporary file is private to its owner; what stands in its place is for everyone.
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, path)
+        )
+        try:
+            with file:
+                file.write(text)
+            # The temporary file is private to its owner; what replaces the old one is for everyone.
+            os.chmod(file.name, 0o644)
+            os.replace(file.name, path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
         return
     filesystem, path = resolve(address)
     filesystem.create_dir(path.rpartition("/")[0], recursive=True)
@@ -135,10 +152,15 @@ def publish(making: Path, packs: str, fingerprint: str) -> None:
             shutil.copyfileobj(file, stream, 1 << 22)
 
 
+def cache_folder(name: str) -> Path:
+    """Return a folder of this program's cache on this host; it need not exist."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "audio-ablation-orchestrator" / name
+
+
 def default_cache_dir() -> str:
     """Return where copies of remote packs go if nobody says otherwise."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return str(Path(base) / "audio-ablation-orchestrator" / "packs")
+    return str(cache_folder("packs"))
 
 
 def local_copy(pack_uri: str, cache_dir: str | None = None) -> Path:
@@ -154,6 +176,7 @@ def local_copy(pack_uri: str, cache_dir: str | None = None) -> Path:
 
     Raises:
         DataError: there is no finished pack at that address.
+        DamagedPack: what was copied is not what was written.
     """
     if is_local(pack_uri):
         return local_path(pack_uri)
@@ -179,8 +202,20 @@ def local_copy(pack_uri: str, cache_dir: str | None = None) -> Path:
                         shutil.copyfileobj(stream, file, 1 << 22)
                 except FileNotFoundError as error:
                     raise DataError(f"no pack at {pack_uri}: {name} is not there") from error
+            _check_copy(making, pack_uri, fingerprint)
             publish(making, str(cache), fingerprint)
     return final
+
+
+def _check_copy(copy: Path, pack_uri: str, fingerprint: str) -> None:
+    """Check a copy before it takes its place; the message names where it came from."""
+    from orchestrator.data import integrity
+    from orchestrator.data.info import DamagedPack
+
+    try:
+        integrity.check(copy, fingerprint)
+    except DamagedPack as damaged:
+        raise DamagedPack(pack_uri, damaged.damage) from damaged
 
 
 def _sweep_out(parent: Path) -> None:

@@ -8,16 +8,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
+import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import DataError
+from orchestrator.errors import DataError, is_control, printable
 
 if TYPE_CHECKING:
     import numpy as np
 
 POLICIES = ("stop", "drop")
+MAX_INT = 2**31 - 1
+"""The largest label or fold number: a pack keeps both in 32 bits."""
+_FILE_NAME_IS = "up to 128 letters, digits, '.', '_' and '-', for it names a file"
+_RATES_HZ = range(1_000, 768_001)
+# 40 dB over full scale: integers that were not divided, which clipping would turn into squares.
+_MAX_PEAK = 100.0
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 @dataclass(frozen=True)
@@ -111,13 +123,18 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+def is_file_name(text: object) -> bool:
+    """Whether a fingerprint or signature can name a file below the place for packs."""
+    return isinstance(text, str) and bool(_FILE_NAME.fullmatch(text))
+
+
 def check_arguments(dataset: str, *, sample_rate: int, on_broken: str = "stop") -> None:
     """Refuse a sample rate or a policy that cannot be.
 
     Raises:
         DataError: `sample_rate` is not 1,000 to 768,000 Hz, or the policy is unknown.
     """
-    if not 1_000 <= sample_rate <= 768_000:
+    if sample_rate not in _RATES_HZ:
         raise DataError(
             f"dataset {dataset!r}: sample_rate is {sample_rate!r}; give 1000 to 768000 Hz, "
             "the rate that the model's front end expects"
@@ -126,3 +143,214 @@ def check_arguments(dataset: str, *, sample_rate: int, on_broken: str = "stop") 
         raise DataError(
             f"dataset {dataset!r}: on_broken is {on_broken!r} (valid: {', '.join(POLICIES)})"
         )
+
+
+def shown(value: object) -> str:
+    """Return a value's repr for a message: 60 characters at most, and none that controls."""
+    text = printable(repr(value))
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def control_in(text: str) -> str:
+    """Return the code point of the first control character of a text, "" if it has none."""
+    if text.isprintable():
+        return ""
+    return next((f"U+{ord(one):04X}" for one in text if is_control(one)), "")
+
+
+def failure(error: Exception) -> str:
+    """Say in a line which exception the user's own code raised, and where."""
+    place = traceback.extract_tb(error.__traceback__)[-1:]
+    where = "".join(f" ({Path(frame.filename).name}, line {frame.lineno})" for frame in place)
+    return f"{type(error).__name__}: {error}{where}"
+
+
+def check_source(source: object, *, dataset: str) -> Source:
+    """Check every field of what a dataset's function returned.
+
+    Args:
+        source: what it returned.
+        dataset: the name that the dataset was asked for by, for the message.
+
+    Returns:
+        The source, as it was given.
+
+    Raises:
+        DataError: names every mistake, of clips the first of each kind with its place.
+    """
+    if not isinstance(source, Source):
+        raise DataError(
+            f"dataset {dataset!r} returned {shown(source)}; its function must return an "
+            "orchestrator.data.source.Source"
+        )
+    mistakes = [*_mistakes_of_fields(source), *_mistakes_of_clips(source)]
+    if mistakes:
+        more = f"\n  ... and {len(mistakes) - 20} more" if len(mistakes) > 20 else ""
+        listed = "\n".join(f"  - {mistake}" for mistake in mistakes[:20])
+        raise DataError(f"dataset {dataset!r} cannot be used:\n{listed}{more}")
+    return source
+
+
+def _mistakes_of_fields(source: Source) -> list[str]:
+    seconds = source.seconds
+    if not isinstance(source.fold_names, Mapping):
+        folds_fit, names_of_folds = False, ()
+    else:
+        folds_fit = all(_is_int(fold, low=-MAX_INT) for fold in source.fold_names)
+        names_of_folds = tuple(source.fold_names.values())
+    checks = (
+        ("name", source.name, _is_name(source.name), "a name"),
+        (
+            "sample_rate",
+            source.sample_rate,
+            _is_int(source.sample_rate) and source.sample_rate in _RATES_HZ,
+            "a whole number of Hz, 1000 to 768000",
+        ),
+        ("fold_names", source.fold_names, folds_fit, "a mapping of whole numbers to names"),
+        ("read", source.read, callable(source.read), "a function of a Clip"),
+        ("signature", source.signature, is_file_name(source.signature), _FILE_NAME_IS),
+        (
+            "fingerprint",
+            source.fingerprint,
+            source.fingerprint == "" or is_file_name(source.fingerprint),
+            f"empty, or {_FILE_NAME_IS}",
+        ),
+        (
+            "seconds",
+            seconds,
+            type(seconds) in (int, float) and math.isfinite(seconds) and seconds >= 0,
+            "a length in seconds, or 0 for any",
+        ),
+        ("on_broken", source.on_broken, source.on_broken in POLICIES, " or ".join(POLICIES)),
+        ("root", source.root, isinstance(source.root, str), "a text"),
+        ("licence", source.licence, isinstance(source.licence, str), "a text"),
+        ("unlisted", source.unlisted, _are_texts(source.unlisted), "a tuple of names"),
+        ("notes", source.notes, _are_texts(source.notes), "a tuple of sentences"),
+    )
+    mistakes = [
+        f"{what} is {shown(value)}; give {wanted}"
+        for what, value, fits, wanted in checks
+        if not fits
+    ]
+    for what, names in (("class_names", source.class_names), ("fold_names", names_of_folds)):
+        if not isinstance(names, tuple | list) or not names:
+            mistakes.append(f"{what} is {shown(names)}; give one name or more")
+            continue
+        mistakes += [
+            f"{what} has {shown(name)}; give a name without control characters"
+            for name in names
+            if not _is_name(name)
+        ]
+        if all(isinstance(name, str) for name in names):
+            twice = sorted(name for name, count in Counter(names).items() if count > 1)
+            mistakes += [f"{what} has {shown(name)} twice" for name in twice]
+    return mistakes
+
+
+def _mistakes_of_clips(source: Source) -> list[str]:
+    """Return the first mistake of each kind, with the number of clips that have it."""
+    if not isinstance(source.clips, tuple | list) or not source.clips:
+        return [f"clips is {shown(source.clips)}; give a tuple of one Clip or more"]
+    num_classes = len(source.class_names) if isinstance(source.class_names, tuple | list) else 0
+    folds = source.fold_names if isinstance(source.fold_names, Mapping) else {}
+    first: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+
+    def mistake(kind: str, place: int, text: str) -> None:
+        counts[kind] += 1
+        first.setdefault(kind, f"clip {place}: {text}")
+
+    ids: set[str] = set()
+    labels, used = set(), set()
+    for place, clip in enumerate(source.clips):
+        if not isinstance(clip, Clip):
+            mistake("clip", place, f"{shown(clip)} is no Clip")
+            continue
+        if not _is_name(clip.clip_id):
+            text = "give a name without control characters"
+            mistake("clip_id", place, f"clip_id is {shown(clip.clip_id)}; {text}")
+        elif clip.clip_id in ids:
+            mistake("twice", place, f"clip_id {shown(clip.clip_id)} is there twice")
+        else:
+            ids.add(clip.clip_id)
+        if not _is_int(clip.label) or clip.label >= num_classes:
+            wanted = f"give an int from 0 to {num_classes - 1}, a place in class_names"
+            mistake("label", place, f"label is {shown(clip.label)}; {wanted}")
+        else:
+            labels.add(clip.label)
+        if not _is_int(clip.fold, low=-MAX_INT) or clip.fold not in folds:
+            valid = ", ".join(map(str, list(folds)[:20])) or "none"
+            mistake("fold", place, f"fold is {shown(clip.fold)}; fold_names has {valid}")
+        else:
+            used.add(clip.fold)
+        if not _is_name(clip.source_id):
+            text = "give the name of its recording"
+            mistake("source_id", place, f"source_id is {shown(clip.source_id)}; {text}")
+        if not isinstance(clip.path, str) or "\0" in clip.path:
+            mistake("path", place, f"path is {shown(clip.path)}; give a text")
+    mistakes = [
+        text + (f" (and {counts[kind] - 1} clips more)" if counts[kind] > 1 else "")
+        for kind, text in first.items()
+    ]
+    if not {"clip", "label"} & first.keys():
+        bare = [name for label, name in enumerate(source.class_names) if label not in labels]
+        mistakes += [f"class {shown(name)} has no clip" for name in bare]
+    if not {"clip", "fold"} & first.keys():
+        mistakes += [f"fold {shown(folds[fold])} has no clip" for fold in folds if fold not in used]
+    return mistakes
+
+
+def _is_int(value: object, *, low: int = 0) -> bool:
+    return type(value) is int and low <= value <= MAX_INT
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and not control_in(value)
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, tuple | list) and all(isinstance(text, str) for text in value)
+
+
+def check_decoded(decoded: object) -> Decoded:
+    """Check what a source's `read` returned for a clip.
+
+    Returns:
+        The same, in which all samples are finite.
+
+    Raises:
+        ClipFault: the clip is empty, has NaN or infinite samples, or a rate or level that no
+            audio has.
+        DataError: it is not what `Decoded` says; all mistakes are named.
+    """
+    import numpy as np
+
+    if not isinstance(decoded, Decoded):
+        raise DataError(f"it is {shown(decoded)}; return an orchestrator.data.source.Decoded")
+    samples, mistakes = decoded.samples, []
+    if not isinstance(samples, np.ndarray):
+        mistakes.append(f"samples is {shown(samples)}; give a numpy array")
+    else:
+        if samples.ndim != 1:
+            mistakes.append(f"samples has the shape {samples.shape}; give (time,), mono")
+        if samples.dtype not in (np.float32, np.float64):
+            mistakes.append(
+                f"samples is {samples.dtype}; give float32 in [-1, 1] (16-bit values / 32768)"
+            )
+    for what, value in (("rate_hz", decoded.rate_hz), ("channels", decoded.channels)):
+        if not _is_int(value, low=1):
+            mistakes.append(f"{what} is {shown(value)}; give an int of 1 or more")
+    if mistakes:
+        raise DataError("; ".join(mistakes))
+    if len(samples) == 0:
+        raise ClipFault("empty", "no samples")
+    if decoded.rate_hz not in _RATES_HZ:
+        raise ClipFault("unreadable", f"a sample rate of {decoded.rate_hz} Hz, not 1000 to 768000")
+    if not np.isfinite(samples).all():
+        raise ClipFault(
+            "non_finite", f"{int((~np.isfinite(samples)).sum())} samples are not finite"
+        )
+    peak = float(np.abs(samples).max())
+    if peak > _MAX_PEAK:
+        raise ClipFault("unreadable", f"samples reach {peak:g}, and full scale is 1")
+    return decoded

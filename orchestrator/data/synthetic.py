@@ -76,6 +76,10 @@ def synthetic(
                 clips_per_class < num_folds,
                 f"clips_per_class {clips_per_class} does not fill {num_folds} folds",
             ),
+            (
+                clips_per_class > 100_000,
+                f"clips_per_class is {clips_per_class}; give 100000 at most",
+            ),
             (not 0.25 <= seconds <= 60, f"seconds is {seconds}; give 0.25 to 60"),
             (sample_rate < 16000, f"sample_rate is {sample_rate}; give 16000 Hz or more"),
             (

@@ -94,9 +94,9 @@ class FromStore:
         folder = root / "packs" / str(plan.dataset.get("fingerprint", "")) if root else None
         if folder is None or not (folder / MANIFEST).is_file():
             return {}
-        from orchestrator.data.pack import Pack
+        from orchestrator.data import open_pack
 
-        pack = Pack(folder)
+        pack = open_pack(folder.name, packs=str(folder.parent))
         return dict(zip(pack.clip_ids, pack.source_ids, strict=True))
 
 

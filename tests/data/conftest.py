@@ -26,3 +26,10 @@ def esc10() -> Path:
     if not (root / "meta" / "esc10.csv").is_file():
         pytest.skip("ESC-10 is not here; set ESC10_ROOT to its folder")
     return root
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of this test alone, for its own process and those it starts."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    return tmp_path / "xdg" / "audio-ablation-orchestrator"

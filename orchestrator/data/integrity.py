@@ -1,0 +1,248 @@
+"""Whether a pack still holds what was written, checked before its first use on a host.
+
+A trial trusts a pack by its fingerprint, so the bytes behind it are read once and compared with the
+digest that `pack.json` recorded when they were written. What was found whole is remembered in this
+host's cache folder by the files' identity (device, inode, size and times) and read again only when
+one of them changes. A damaged pack is renamed, never deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import itertools
+import json
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from orchestrator.data import places
+from orchestrator.data.info import DamagedPack, parse_manifest, read_manifest
+from orchestrator.data.source import digest
+from orchestrator.errors import DataError, printable
+
+SETTLED_NS = 1_000_000_000
+"""Age of the newest change below which a check is not remembered: within a file system's clock tick
+a later change could leave the same time behind."""
+SAY_AFTER_S = 3.0
+
+Identity = list[list[int]]
+
+
+def check(path: Path, fingerprint: str, *, trust_memory: bool = True) -> None:
+    """Check that a local pack holds what was written.
+
+    `pack.json` is checked every time, the samples unless an earlier check of the same files is
+    remembered. Processes that ask at the same time read them once.
+
+    Args:
+        path: the pack's directory.
+        fingerprint: the name that the pack must have.
+        trust_memory: False reads the samples in any case.
+
+    Raises:
+        DamagedPack: something was changed since it was written.
+        DataError: there is no pack.
+    """
+    manifest = read_manifest(path)
+    if manifest["fingerprint"] != fingerprint:
+        raise DamagedPack(path, f"its pack.json says that it is pack {manifest['fingerprint']}")
+    if trust_memory and _remembered(path) == identity(path):
+        return
+    with _alone(path):
+        seen, started_ns = identity(path), time.time_ns()
+        if trust_memory and _remembered(path) == seen:
+            return
+        manifest = read_manifest(path)
+        with _saying(f"checking pack {fingerprint} ({manifest['num_bytes'] / 1e9:.1f} GB) ..."):
+            damage = _damage(path, manifest)
+        if damage:
+            raise DamagedPack(path, damage)
+        if identity(path) == seen:
+            _remember(path, seen, started_ns)
+
+
+def whole_or_set_aside(packs: str, fingerprint: str) -> bool:
+    """Check a pack, and rename it if it is damaged, so that it can be made again in its place.
+
+    Of a pack in an object store only `pack.json` is checked; hosts check their copies.
+
+    Args:
+        packs: where packs are kept.
+        fingerprint: the pack's name.
+
+    Returns:
+        Whether a whole pack is there. What was set aside is said on standard error.
+
+    Raises:
+        DataError: the pack is damaged and cannot be renamed.
+    """
+    address = places.join(packs, fingerprint)
+    if not places.is_local(packs):
+        text = places.read_text(places.join(address, places.MANIFEST))
+        if text is None:
+            return False
+        try:
+            parse_manifest(text, address)
+        except DamagedPack as damaged:
+            _set_aside(address, damaged)
+            return False
+        return True
+    path = places.local_path(address)
+    while path.is_dir():
+        seen = identity(path)
+        try:
+            check(path, fingerprint)
+            return True
+        except DamagedPack as damaged:
+            if identity(path) == seen:
+                _set_aside(address, damaged)
+        except DataError:
+            if path.is_dir():
+                raise
+        # Otherwise another process has set it aside or put another one there meanwhile.
+    return False
+
+
+def _set_aside(address: str, damaged: DamagedPack) -> None:
+    try:
+        aside = _rename(address)
+    except OSError as error:
+        raise DataError(
+            f"{damaged.damage_of}; it cannot be set aside ({error}): make its place writable, or "
+            "rename the pack, and run the command again"
+        ) from error
+    say(f"{damaged.damage_of}; it was set aside as {aside}")
+
+
+def identity(path: Path) -> Identity:
+    """Return device, inode, size and the times of both files of a pack; zeros for a missing one."""
+    files: Identity = []
+    for name in (places.CLIPS, places.MANIFEST):
+        try:
+            stat = (path / name).stat()
+        except OSError:
+            files.append([0, 0, 0, 0, 0])
+        else:
+            times = [stat.st_mtime_ns, stat.st_ctime_ns]
+            files.append([stat.st_dev, stat.st_ino, stat.st_size, *times])
+    return files
+
+
+def digest_of_file(path: Path) -> str:
+    """Return the sha256 of a file's bytes, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def say(text: str) -> None:
+    """Write a line to standard error."""
+    print(printable(text), file=sys.stderr, flush=True)
+
+
+def _damage(path: Path, manifest: dict[str, Any]) -> str:
+    """Read all bytes; return what is not as it was written, or ""."""
+    written = manifest.get("file_digest")
+    if written is None:
+        return _damage_of_older(path)
+    try:
+        found = digest_of_file(path / places.CLIPS)
+    except OSError as error:
+        return f"{places.CLIPS} cannot be read ({error.strerror})"
+    if found != written:
+        return (
+            f"{places.CLIPS} was changed since it was written (sha256 {found[:16]}..., "
+            f"written with {written[:16]}...)"
+        )
+    return ""
+
+
+def _damage_of_older(path: Path) -> str:
+    """Check a pack whose `pack.json` records no digest of bytes: by its contents, clip by clip."""
+    from orchestrator.data.pack import Pack
+
+    try:
+        pack = Pack(path)
+    except DamagedPack as damaged:
+        return damaged.damage
+    manifest = pack.manifest
+    labels = Counter(pack.labels.tolist())
+    counts = {name: labels.pop(label, 0) for label, name in enumerate(pack.class_names)}
+    longest = int(pack.num_samples.max())
+    # The recorded length is a rounded one, which the resampler may miss by a sample.
+    if labels or counts != manifest["kept"] or abs(longest - manifest["num_samples"]) > 1:
+        return "pack.json counts other clips or lengths than clips.arrow holds"
+    if pack.content_digest() != manifest["content_digest"]:
+        return "the clips, labels, folds or class names are not those that were written"
+    return ""
+
+
+def _rename(address: str) -> str:
+    for number in itertools.count(1):
+        aside = f"{address}.damaged-{number}"
+        if not places.is_local(address):
+            filesystem, path = places.resolve(address)
+            _, target = places.resolve(aside)
+            if places.read_text(places.join(aside, places.MANIFEST)) is not None:
+                continue
+            filesystem.create_dir(target, recursive=True)
+            # A store without renames copies; pack.json is last there and first to go from here.
+            for name in (places.CLIPS, places.MANIFEST):
+                with contextlib.suppress(FileNotFoundError):
+                    filesystem.move(f"{path}/{name}", f"{target}/{name}")
+            return aside
+        if not Path(aside).exists():
+            with contextlib.suppress(FileNotFoundError):  # another process was first
+                Path(address).rename(aside)
+            return aside
+    raise AssertionError("unreachable")
+
+
+def _note_of(path: Path) -> Path:
+    return places.cache_folder("checked") / f"{digest(str(path.resolve()))}.json"
+
+
+def _remembered(path: Path) -> Identity | None:
+    try:
+        return json.loads(_note_of(path).read_text(encoding="utf-8"))["files"]
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _remember(path: Path, seen: Identity, started_ns: int) -> None:
+    """Write down which files were found whole; without a cache, the next check reads them again."""
+    if started_ns - max(times for file in seen for times in file[3:]) < SETTLED_NS:
+        return
+    with contextlib.suppress(OSError, RuntimeError):
+        note = _note_of(path)
+        places.write_text(str(note), json.dumps({"pack": str(path.resolve()), "files": seen}))
+        for other in note.parent.glob("*.json"):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                if not Path(json.loads(other.read_text(encoding="utf-8"))["pack"]).exists():
+                    other.unlink()
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let one process at a time check a pack, where the file system knows locks."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            file = stack.enter_context((path / places.CLIPS).open("rb"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _saying(text: str) -> Iterator[None]:
+    timer = threading.Timer(SAY_AFTER_S, say, [text])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
