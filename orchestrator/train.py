@@ -20,7 +20,7 @@ from torch import Tensor
 from models.frontends.statistics import feature_statistics
 from models.registry import TRAINED_AS, create
 from models.seeding import derive_seed
-from orchestrator.config import Experiment, canonical
+from orchestrator.config import Experiment, canonical, id_of
 from orchestrator.data.samplers import clip_seeds, epoch_order, shard, shuffle_labels
 from orchestrator.distributed import Group
 from orchestrator.errors import TrainingError
@@ -289,9 +289,10 @@ class Trainer:
         """What a checkpoint says of itself; see `models.pretrained`."""
         mean, std = self.statistics
         frontend: Any = self.chain.frontend
+        form = canonical(self.experiment)
         return {
-            "trial": self.experiment.id,
-            "experiment": canonical(self.experiment),
+            "trial": id_of(form),
+            "experiment": form,
             "num_classes": self.clips.num_classes,
             "class_names": list(getattr(self.clips, "class_names", ())),
             "input_size": list(frontend.output_size),

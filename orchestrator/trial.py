@@ -117,10 +117,11 @@ class TrialRun:
         from orchestrator.data import open_pack
         from orchestrator.train import Trainer
 
-        if id_of(canonical(self.experiment)) != self.trial_id:
+        found = id_of(canonical(self.experiment))
+        if found != self.trial_id:
             raise ConfigError(
                 f"trial {self.trial_id} was declared as another experiment than this host makes of "
-                f"it ({self.experiment.id}): the source of a part of another distribution, or this "
+                f"it ({found}): the source of a part of another distribution, or this "
                 "package, is not the one here that it was when the sweep was declared. Put that "
                 "back, or run the sweep again to declare this"
             )
