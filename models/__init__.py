@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from models.factory import create_model, list_models
     from models.macs import count_macs, num_params
-    from models.pretrained import load_pretrained
+    from models.pretrained import load_pretrained, load_state
     from models.weight_files import weight_file
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "create_model",
     "list_models",
     "load_pretrained",
+    "load_state",
     "num_params",
     "weight_file",
 ]
@@ -29,6 +30,7 @@ _HOMES = {
     "count_macs": "models.macs",
     "num_params": "models.macs",
     "load_pretrained": "models.pretrained",
+    "load_state": "models.pretrained",
     "weight_file": "models.weight_files",
 }
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from models.errors import ModelError
 from models.output import Output
 from models.precision import full_precision
-from models.registry import create
+from models.registry import CHAIN_PARTS, create, stated
 from models.seeding import derive_seed, draw_clip_seeds
 
 Link = tuple[str, Mapping[str, Any]]
@@ -29,10 +29,16 @@ class Chain(nn.Module):
     stand before any model. The statistics then only give the value of masks: their mean, which
     is what such a norm turns into 0. Before other models masks take the value of padding
     (`padding_value` of the front end, in its units).
+
+    Attributes:
+        num_classes: size of the clip logits; 0 where a chain was not built by name.
+        class_names: of the logits, in their order; empty where they are not known.
     """
 
     mean: Tensor
     std: Tensor
+    num_classes: int = 0
+    class_names: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -51,6 +57,15 @@ class Chain(nn.Module):
         # With these, normalisation changes nothing.
         self.register_buffer("mean", torch.tensor(0.0))
         self.register_buffer("std", torch.tensor(0.5))
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """How each link was built, as plain JSON: link -> its `name` and `arguments`.
+
+        The arguments are complete, as in an experiment's canonical form. A link that was not
+        built by name is None.
+        """
+        return {kind: getattr(self.get_submodule(kind), "built_as", None) for kind in CHAIN_PARTS}
 
     def set_normalisation(self, mean: float, std: float) -> None:
         """Set the statistics of (features - mean) / (2 std), the AST rule.
@@ -166,16 +181,22 @@ def build_chain(
 
     def build(kind: str, link: Link, *context: Any) -> nn.Module:
         name, arguments = _checked_link(kind, link)
-        return _seeded(lambda: create(kind, name, *context, **arguments), derive_seed(seed, kind))
+        made: Any = _seeded(
+            lambda: create(kind, name, *context, **arguments), derive_seed(seed, kind)
+        )
+        made.built_as = {"name": name, "arguments": stated(kind, name, arguments)}
+        return made
 
-    front = build("frontend", frontend)
+    front: Any = build("frontend", frontend)
     channels, size = front.num_channels, front.output_size
-    return Chain(
+    chain = Chain(
         frontend=front,
         augmentation=build("augmentation", augmentation),
         transform=build("transform", transform, channels),
         model=_fitting(lambda: build("model", model, channels, size, num_classes), front, frontend),
     )
+    chain.num_classes = int(num_classes)
+    return chain
 
 
 def _checked_link(kind: str, link: Any) -> Link:

@@ -100,9 +100,10 @@ def create_model(
     seed: int = 0,
     frontend: str | tuple[str, dict[str, Any]] | None = None,
     transform: str | tuple[str, dict[str, Any]] | None = None,
+    augmentation: str | tuple[str, dict[str, Any]] = "none",
     **changes: Any,
 ) -> Chain:
-    """Build a model behind its family's front end and input transform, without augmentation.
+    """Build a model behind its family's front end and input transform.
 
     `create_model("datar_tiny", num_classes=309)(waveform).clip_logits` takes clips at 44100 Hz
     through the 43000-Hz filterbank of the paper and the adaptor.
@@ -113,6 +114,7 @@ def create_model(
         seed: of the initial weights.
         frontend: a name, or a pair (name, arguments), in place of the family's.
         transform: a name, or a pair (name, arguments), in place of the family's.
+        augmentation: a name, or a pair (name, arguments); acts in training only.
         **changes: the model's own arguments.
 
     Returns:
@@ -128,7 +130,7 @@ def create_model(
     usual = default_parts(name)
     return build_chain(
         frontend=_link(frontend, usual[0]),
-        augmentation=("none", {}),
+        augmentation=_link(augmentation, ("none", {})),
         transform=_link(transform, usual[1]),
         model=(name, changes),
         num_classes=num_classes,

@@ -21,6 +21,7 @@ from __future__ import annotations
 import ast
 import difflib
 import functools
+import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -43,13 +44,23 @@ KINDS = (
     "optimizer",
     "schedule",
 )
+CHAIN_PARTS = ("frontend", "augmentation", "transform", "model")
+"""The kinds that a chain is made of, in their order."""
+
 PACKAGES = ("models", "orchestrator")
 REQUIRED = "<required>"
 SOURCE = "module_digest"
 """The argument under which an experiment pins the source of a part named `module:attribute`."""
 
+SOURCE_LENGTH = 16
+"""Hex digits of the SHA-256 of the module's file that stand there."""
+
+TRAINED_AS = "trained_as"
+"""The metadata of a checkpoint under which it says what it was trained as."""
+
 _T = TypeVar("_T", bound=Callable[..., Any])
 _registered: dict[tuple[str, str], Callable[..., Any]] = {}
+_sources: dict[str, tuple[Any, str]] = {}  # module -> its spec and digest when it was imported
 
 
 class RegistryError(ValueError):
@@ -117,18 +128,11 @@ def create(kind: str, name: str, *context: Any, **arguments: Any) -> Any:
         **arguments: the part's own arguments.
 
     Raises:
-        RegistryError: the name or an argument is unknown, or a value is not of its declared type.
+        RegistryError: the name or an argument is unknown, a value is not of its declared type, or
+            the source of a module is not the one that `SOURCE` pins.
     """
     if ":" in name:
-        module, _, attribute = name.partition(":")
-        try:
-            part = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise RegistryError(
-                f"{kind} {name!r} cannot be imported: {error}. Its module must be installed on "
-                "every host"
-            ) from error
-        arguments.pop(SOURCE, None)
+        part = _imported(kind, name, arguments.pop(SOURCE, ""))
         try:
             inspect.signature(part).bind(*context, **arguments)
         except TypeError as error:
@@ -148,6 +152,72 @@ def create(kind: str, name: str, *context: Any, **arguments: Any) -> Any:
         )
     importlib.import_module(entry.module)
     return _registered[kind, name](*context, **_checked(entry, arguments))
+
+
+def stated(kind: str, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a part's arguments as plain JSON, its defaults filled in.
+
+    Args:
+        kind: one of `KINDS`.
+        name: a part that `create` has built with these arguments.
+        arguments: those that were given.
+
+    Returns:
+        argument -> value, sorted, as an experiment's canonical form has them. A part of another
+        distribution has no defaults that could be read; the digest of its source is among them.
+    """
+    if ":" in name:
+        _, source = _sources.get(name.partition(":")[0], (None, ""))
+        values = {**arguments, **({SOURCE: source} if source else {})}
+    else:
+        entry = lookup(kind, name)
+        values = {n: a.default for n, a in entry.arguments.items() if not a.required}
+        values |= _checked(entry, arguments)
+    return {argument: _plain(values[argument]) for argument in sorted(values)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(value[key]) for key in sorted(value)}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def _imported(kind: str, name: str, pinned: str) -> Callable[..., Any]:
+    """Import a part of another distribution whose source has the pinned digest, where one is."""
+    module, _, attribute = name.partition(":")
+    before = _source_digest(module)
+    try:
+        imported = importlib.import_module(module)
+        part = getattr(imported, attribute)
+    except (ImportError, AttributeError) as error:
+        raise RegistryError(
+            f"{kind} {name!r} cannot be imported: {error}. Its module must be installed on "
+            "every host"
+        ) from error
+    # The file may change while this process lives; what counts is what was imported.
+    if module not in _sources or _sources[module][0] is not imported.__spec__:
+        _sources[module] = imported.__spec__, before if before == _source_digest(module) else ""
+    found = _sources[module][1]
+    if pinned and found != pinned:
+        raise RegistryError(
+            f"{kind} {name!r}: the experiment was declared with the source {pinned} of module "
+            f"{module!r}, and this process has imported {found or 'one that changed meanwhile'}; "
+            "put the declared source back on this host, or start the command again to declare the "
+            "present one"
+        )
+    return part
+
+
+def _source_digest(module: str) -> str:
+    """Digest a module's file; empty where it has none."""
+    try:
+        spec = importlib.util.find_spec(module)
+        origin = Path(spec.origin) if spec and spec.origin else None
+        if origin is None or not origin.is_file():
+            return ""
+        return hashlib.sha256(origin.read_bytes()).hexdigest()[:SOURCE_LENGTH]
+    except (ImportError, ValueError, OSError):
+        return ""
 
 
 def _checked(entry: Entry, arguments: Mapping[str, Any]) -> dict[str, Any]:

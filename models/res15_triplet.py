@@ -9,13 +9,16 @@ training clips have. Trained by the loss `triplet`. Different from theirs:
   remembered clips, or with a classifier that is trained after the encoder;
 - votes become logits, log((votes + 1 / classes) / (neighbours + 1)), so that there are
   probabilities of all classes; the largest is theirs, the first class of equal ones;
-- what is remembered is no part of a checkpoint. Training remembers before every evaluation;
-  elsewhere call `remember`, or the linear layer answers.
+- what is remembered is part of the state dict once there is any, and other weights forget it.
+  Training remembers before every evaluation; elsewhere call `remember`, or the linear layer
+  answers.
 
 The authors' features are 64 log-mels of NeMo, which no front end here makes to the bit.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,6 +35,8 @@ class Res15Triplet(Res15):
 
     memory: Tensor
     memory_labels: Tensor
+    remembered = ("memory", "memory_labels")
+    head_arguments = ("neighbours",)
 
     def __init__(
         self,
@@ -63,6 +68,7 @@ class Res15Triplet(Res15):
             raise ModelError(f"neighbours={neighbours}: at least one votes")
         self.neighbours = neighbours
         self.num_classes = num_classes
+        # In the state dict by the methods below: their length is that of the training clips.
         self.register_buffer("memory", torch.zeros(0, dim), persistent=False)
         self.register_buffer("memory_labels", torch.zeros(0, dtype=torch.long), persistent=False)
 
@@ -93,6 +99,49 @@ class Res15Triplet(Res15):
         """
         self.memory = embedding.detach().to(self.memory)
         self.memory_labels = labels.to(self.memory_labels)
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if len(self.memory):
+            destination.update({prefix + name: getattr(self, name) for name in self.remembered})
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
+        memory = state_dict.pop(f"{prefix}memory", None)
+        labels = state_dict.pop(f"{prefix}memory_labels", None)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+        if memory is None and labels is None:
+            memory, labels = self.memory[:0], self.memory_labels[:0]
+        try:
+            memory, labels = self.check_remembered(memory, labels)
+            self.remember(memory.clone(), labels.clone())
+        except ModelError as error:
+            rest[-1].append(str(error))
+
+    def check_remembered(
+        self, memory: Tensor | None, labels: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return remembered clips, or refuse what a model like this one cannot have remembered.
+
+        Args:
+            memory: (clips, dim).
+            labels: (clips,) whole numbers below the number of classes.
+
+        Raises:
+            ModelError: one of them is missing or does not fit.
+        """
+        if (
+            memory is None
+            or labels is None
+            or memory.shape != (len(labels), self.memory.shape[1])
+            or labels.is_floating_point()
+            or not bool(((labels >= 0) & (labels < self.num_classes)).all())
+        ):
+            shapes = [None if t is None else tuple(t.shape) for t in (memory, labels)]
+            raise ModelError(
+                f"remembered clips of shape {shapes[0]} with labels of shape {shapes[1]} do not "
+                f"fit embeddings of {self.memory.shape[1]} and {self.num_classes} classes"
+            )
+        return memory, labels
 
     def _votes(self, embedding: Tensor) -> Tensor:
         count = min(self.neighbours, len(self.memory))

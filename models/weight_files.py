@@ -139,10 +139,10 @@ def _verify(path: Path, checks: dict[str, str], size: int, way_out: str) -> None
 
 
 def _check_readable(part: Path, url: str, by_hand: str) -> None:
-    from models.pretrained import read_state
+    from models.pretrained import read_checkpoint
 
     try:
-        read_state(part)
+        read_checkpoint(part)
     except CheckpointError as error:
         raise DownloadError(
             f"what {url} gives is no checkpoint and was not kept ({error}); {by_hand}"

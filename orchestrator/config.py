@@ -155,8 +155,13 @@ class Experiment:
     @property
     def id(self) -> str:
         """The first 16 hex digits of the SHA-256 of the completed experiment's canonical JSON."""
-        text = json.dumps(canonical(complete(self)), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
+        return id_of(canonical(complete(self)))
+
+
+def id_of(form: Mapping[str, Any]) -> str:
+    """Return the id of a completed experiment from its canonical form, as a record stores it."""
+    text = json.dumps(form, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from models.chain import Chain
-from models.pretrained import load_pretrained
 from models.registry import create
 from models.seeding import derive_seed
 from orchestrator.config import Experiment
 from orchestrator.data.samplers import clip_seeds
 from orchestrator.evaluate import autocast, build
 from orchestrator.losses import clip_losses
+from orchestrator.state import Initial
 
 LINKS = ("frontend", "augmentation", "transform", "model")
 STEPS = 2
@@ -71,8 +71,7 @@ def rehearse(experiment: Experiment, clips: Tensor, *, num_classes: int) -> Rehe
     labels = torch.tensor(CLASSES) % num_classes
     chain = build(experiment, num_classes=num_classes)
     if experiment.initial.name == "checkpoint":
-        path = experiment.initial.arguments["file"].path
-        load_pretrained(chain, path)
+        Initial.read(experiment.initial.arguments["file"]).load(chain)
     features = chain.eval().frontend(clips[0]).double()
     chain.set_normalisation(features.mean().item(), max(features.std().item(), 1e-3))
     weights = {

@@ -9,6 +9,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from models.pretrained import LoadReport, differences, load_state, read_checkpoint
+from orchestrator.config import File, id_of
+from orchestrator.errors import CheckpointError
+
 OPTIMIZER = "optimizer."
 
 
@@ -26,10 +30,45 @@ class Checkpoints(Protocol):
 
 @dataclass(frozen=True)
 class Initial:
-    """Weights to start from: name -> tensor, and where they are from."""
+    """Weights to start from, of which a chain takes the backbone.
+
+    Attributes:
+        state: name -> tensor.
+        source: where they are from.
+        trained_as: what they were trained as, where that is known; see `models.pretrained`.
+    """
 
     state: Mapping[str, Tensor]
     source: str
+    trained_as: Mapping[str, Any] | None = None
+
+    @classmethod
+    def read(cls, file: File) -> Initial:
+        """Read the file that an experiment was declared with.
+
+        The bytes that are digested are those that are loaded, so that no other file can come in
+        between.
+
+        Raises:
+            CheckpointError: it is another file by now.
+        """
+        checkpoint = read_checkpoint(file.local)
+        if f"sha256:{checkpoint.sha256}" != file.digest:
+            raise CheckpointError(
+                f"{file.path} is not the file that this experiment was declared with "
+                f"({file.digest}); put that file back, or run the sweep again to declare this"
+            )
+        return cls(checkpoint.state, file.path, checkpoint.trained_as)
+
+    def load(self, chain: nn.Module) -> LoadReport:
+        """Set a chain's backbone from it.
+
+        Raises:
+            models.errors.CheckpointError: it does not belong to this backbone.
+        """
+        return load_state(
+            chain, self.state, source=self.source, take="backbone", trained_as=self.trained_as
+        )
 
 
 def pack_state(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> dict[str, Tensor]:
@@ -66,7 +105,23 @@ def model_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value for name, value in tensors.items() if not name.startswith(OPTIMIZER)}
 
 
-def backbone_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the backbone's part of a packed state, which another chain may start from."""
-    prefix = "model."
-    return {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
+def refuse_other(said: Mapping[str, Any], wanted: Mapping[str, Any], *, where: str) -> None:
+    """Refuse a checkpoint that says it was trained as another experiment.
+
+    Args:
+        said: the canonical experiment in the checkpoint.
+        wanted: the one that it has to be.
+        where: where that one stands, for the message.
+
+    Raises:
+        CheckpointError: names every difference.
+    """
+    changed = differences(said, wanted)
+    if changed:
+        listed = "; ".join(
+            f"{path}: {a} in the checkpoint, {b} {where}" for path, (a, b) in changed.items()
+        )
+        raise CheckpointError(
+            f"the checkpoint is of trial {id_of(said)} and not of {id_of(wanted)}: {listed}. "
+            "Delete it and train the trial again, or put its own back"
+        )

@@ -18,10 +18,9 @@ import torch
 from torch import Tensor
 
 from models.frontends.statistics import feature_statistics
-from models.pretrained import load_state
-from models.registry import create
+from models.registry import TRAINED_AS, create
 from models.seeding import derive_seed
-from orchestrator.config import Experiment
+from orchestrator.config import Experiment, canonical, id_of
 from orchestrator.data.samplers import clip_seeds, epoch_order, shard, shuffle_labels
 from orchestrator.distributed import Group
 from orchestrator.errors import TrainingError
@@ -31,7 +30,14 @@ from orchestrator.memory import peak_memory_mb, reset_peak_memory
 from orchestrator.metrics import keys
 from orchestrator.predictions import Predictions
 from orchestrator.records import EpochRecord
-from orchestrator.state import Checkpoints, Initial, model_state, pack_state, unpack_state
+from orchestrator.state import (
+    Checkpoints,
+    Initial,
+    model_state,
+    pack_state,
+    refuse_other,
+    unpack_state,
+)
 
 STATISTICS_BATCH = 64
 _statistics: dict[tuple[Any, ...], tuple[float, float]] = {}
@@ -92,8 +98,7 @@ class Trainer:
         self.initial = ""
         found = checkpoints.load("last")
         if found is None and initial is not None:
-            report = load_state(self.chain, initial.state, source=initial.source)
-            self.initial = report.summary()
+            self.initial = initial.load(self.chain).summary()
         self.chain.to(self.device)
         self.loss = create("loss", experiment.loss.name, **experiment.loss.arguments)
         self.optimizer = create(
@@ -274,12 +279,31 @@ class Trainer:
             "best_epoch": self.best_epoch,
             "statistics": list(self.statistics),
             "initial": self.initial,
+            TRAINED_AS: self._trained_as(),
         }
         if better:
             self.checkpoints.save("best", pack_state(self.chain, None), facts)
         self.checkpoints.save("last", pack_state(self.chain, optimizer), facts)
 
+    def _trained_as(self) -> dict[str, Any]:
+        """What a checkpoint says of itself; see `models.pretrained`."""
+        mean, std = self.statistics
+        frontend: Any = self.chain.frontend
+        form = canonical(self.experiment)
+        return {
+            "trial": id_of(form),
+            "experiment": form,
+            "num_classes": self.clips.num_classes,
+            "class_names": list(getattr(self.clips, "class_names", ())),
+            "input_size": list(frontend.output_size),
+            "mean": mean,
+            "std": std,
+        }
+
     def _resume(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        said = facts.get(TRAINED_AS)  # none in what an earlier version wrote
+        if said is not None:
+            refuse_other(said["experiment"], canonical(self.experiment), where="in the experiment")
         unpack_state(tensors, self.chain, self.optimizer)
         self.records = [EpochRecord(**record) for record in facts["epochs"]]
         self.best_epoch = facts["best_epoch"]

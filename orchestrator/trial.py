@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.config import Experiment, File, canonical
+from orchestrator.config import Experiment, canonical, id_of
 from orchestrator.distributed import Group
-from orchestrator.errors import CheckpointError
+from orchestrator.errors import CheckpointError, ConfigError
 from orchestrator.provenance import now, provenance
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord
 
@@ -117,6 +117,14 @@ class TrialRun:
         from orchestrator.data import open_pack
         from orchestrator.train import Trainer
 
+        found = id_of(canonical(self.experiment))
+        if found != self.trial_id:
+            raise ConfigError(
+                f"trial {self.trial_id} was declared as another experiment than this host makes of "
+                f"it ({found}): the source of a part of another distribution, or this "
+                "package, is not the one here that it was when the sweep was declared. Put that "
+                "back, or run the sweep again to declare this"
+            )
         fingerprint = str(self.experiment.dataset.arguments["fingerprint"])
         clips = open_pack(fingerprint, packs=self.store.packs_uri, cache_dir=self.cache_dir)
         return Trainer(
@@ -133,7 +141,8 @@ class TrialRun:
 
         initial = self.experiment.initial
         if initial.name == "trial":
-            from orchestrator.state import backbone_state
+            from models.registry import TRAINED_AS
+            from orchestrator.state import model_state
 
             trial_id = initial.arguments["id"]
             found = self.store.load_checkpoint(trial_id, "last")
@@ -142,17 +151,16 @@ class TrialRun:
                     f"trial {trial_id} has no checkpoint in {self.store.uri}; run the sweep that "
                     "trains it, it is the prerequisite of this one"
                 )
-            return Initial(backbone_state(found[0]), f"trial {trial_id}")
-        if initial.name == "checkpoint":
-            from models.pretrained import read_state
-
-            file = initial.arguments["file"]
-            if File.read(file.path) != file:
+            tensors, facts = found
+            said = facts.get(TRAINED_AS)
+            if said is not None and id_of(said["experiment"]) != trial_id:
                 raise CheckpointError(
-                    f"{file.path} is not the file that this experiment was declared with "
-                    f"({file.digest}); put that file back, or run the sweep again to declare this"
+                    f"the checkpoint of trial {trial_id} in {self.store.uri} is of trial "
+                    f"{id_of(said['experiment'])}; delete it and run the sweep that trains it"
                 )
-            return Initial(read_state(file.local), file.path)
+            return Initial(model_state(tensors), f"trial {trial_id}", said)
+        if initial.name == "checkpoint":
+            return Initial.read(initial.arguments["file"])
         return None
 
     def _describe(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "ray", "mlflow", "timm", "optuna", "torchaudio")
 PURE = (
+    "orchestrator",
     "orchestrator.config",
     "orchestrator.plan",
     "orchestrator.designs",

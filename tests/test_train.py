@@ -12,7 +12,7 @@ from orchestrator.optim import adam_w, cosine
 from orchestrator.overrides import override
 from orchestrator.predictions import Predictions
 from orchestrator.records import Status
-from orchestrator.state import Initial, backbone_state
+from orchestrator.state import Initial, model_state
 from orchestrator.store import Store
 from orchestrator.train import Trainer
 from orchestrator.trial import TrialCheckpoints, TrialRun
@@ -149,7 +149,7 @@ def test_trial_starts_from_the_weights_of_another(store):
 
 def trainer_from(store: Store, experiment, tensors) -> Trainer:
     clips = open_pack(experiment.dataset.arguments["fingerprint"], packs=store.packs_uri)
-    initial = Initial(backbone_state(tensors), "a test")
+    initial = Initial(model_state(tensors), "a test")
     return Trainer(
         experiment, clips=clips, checkpoints=TrialCheckpoints(store, "fresh"), initial=initial
     )

@@ -114,7 +114,7 @@ def test_training_by_triplets_lowers_the_loss_and_neighbours_answer(trained):
 
 def test_resumed_run_remembers_anew_and_predicts_the_same(trained):
     start, _ = trained
-    again = start("first")  # finished: its checkpoint holds no memory
+    again = start("first")  # finished
     assert not list(again.epochs())
     predicted = again.final_predictions()["last"]
     assert predicted.top_k(1) == again.records[-1].metrics["val/top1"]

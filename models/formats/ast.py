@@ -8,17 +8,23 @@ Three formats are read:
   norm; here they run with the authors' own;
 - distilled DeiT as in timm (`deit_*_distilled_patch16_*`), AST's start from ImageNet.
 
-Position embeddings and input channels are fitted by the rules of the authors' `ASTModel`.
+Position embeddings and input channels are fitted by the rules of the authors' `ASTModel`. No file
+says in which grid its positions lie: it is the published one of as many patches, the square of an
+image model, the model's own, or stated. Where two of them are possible, none is taken.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from models.errors import CheckpointError
+from models.formats import Fitted
 
 UNUSED = {
     "v.head": "one of DeiT's ImageNet heads, which AST does not use",
@@ -52,16 +58,16 @@ _QUERY = re.compile(r"encoder\.layer\.(\d+)\.attention\.attention\.query\.(\w+)"
 _KEY_OR_VALUE = re.compile(r"encoder\.layer\.\d+\.attention\.attention\.(key|value)\.\w+")
 _TRUNK = "audio_spectrogram_transformer."
 
-# Number of patches -> (rows, columns) of what has been published; a file does not say.
-_GRIDS = {
+# Number of patches -> (rows, columns) of the authors' files of AST.
+_PUBLISHED = {
     1212: (12, 101),  # 10 s, strides of 10
     850: (10, 85),  # 10 s, strides of 12
     657: (9, 73),  # 10 s, strides of 14
     512: (8, 64),  # 10 s, strides of 16
     144: (12, 12),  # Speech Commands
-    196: (14, 14),  # DeiT at 224
-    576: (24, 24),  # DeiT at 384
 }
+_DEIT = frozenset({"dist_token", "patch_embed.proj.weight"})
+_SHOWN = 8
 
 
 def rename_ast_state(
@@ -82,7 +88,7 @@ def rename_ast_state(
     """
     if _TRUNK + "embeddings.cls_token" in state or "embeddings.distillation_token" in state:
         state = _from_hugging_face(state)
-    elif {"dist_token", "patch_embed.proj.weight"} <= state.keys():
+    elif state.keys() >= _DEIT:
         state = {
             ("deit." if name.startswith("head") else "v.") + name: value
             for name, value in state.items()
@@ -102,28 +108,90 @@ def rename_ast_state(
     return renamed
 
 
-def fit_ast_parameter(value: Tensor, *, grid: tuple[int, int]) -> Tensor | None:
+def fit_ast_parameter(
+    value: Tensor,
+    *,
+    grid: tuple[int, int],
+    state: Mapping[str, Tensor],
+    source_grid: tuple[int, int] | None,
+) -> Fitted:
     """Cut or interpolate a position embedding to another grid of patches.
 
     A shorter axis is cut out of the middle, a longer one is interpolated (bilinear), time first.
 
     Args:
-        value: (1, 2 + rows * columns, C). Rows and columns are those of the published file with
-            as many patches; else the rows are taken to be the model's.
+        value: (1, 2 + patches, C), the patches row by row.
         grid: (rows, columns) to reach.
+        state: the published file, whose names say whether it is of an image model.
+        source_grid: (rows, columns) of the file, where the caller knows them.
 
     Returns:
-        (1, 2 + grid rows * grid columns, C), or None if the patches make no such grid.
+        (1, 2 + grid rows * grid columns, C).
+
+    Raises:
+        CheckpointError: the file's patches make no grid, or several.
     """
-    count = value.shape[1] - 2
-    rows, columns = _GRIDS.get(count, (grid[0], count // grid[0]))
-    if count < 1 or rows * columns != count:
-        return None
+    (rows, columns), why = _grid_of_file(value.shape[1] - 2, grid, state, source_grid)
+    how = f"grid {rows} x {columns}, {why}"
+    if (rows, columns) == grid:
+        return Fitted(value, how)
     value = value.float()
     image = value[:, 2:].transpose(1, 2).reshape(1, -1, rows, columns)
     image = _fit_axis(image, axis=3, length=grid[1])
     image = _fit_axis(image, axis=2, length=grid[0])
-    return torch.cat([value[:, :2], image.flatten(2).transpose(1, 2)], dim=1)
+    fitted = torch.cat([value[:, :2], image.flatten(2).transpose(1, 2)], dim=1)
+    return Fitted(fitted, f"{how}, fitted to the model's {grid[0]} x {grid[1]}")
+
+
+def _grid_of_file(
+    count: int,
+    grid: tuple[int, int],
+    state: Mapping[str, Tensor],
+    source_grid: tuple[int, int] | None,
+) -> tuple[tuple[int, int], str]:
+    """Return the file's (rows, columns), and why it is them."""
+    if source_grid is not None:
+        if len(source_grid) != 2 or min(source_grid) < 1 or math.prod(source_grid) != count:
+            raise CheckpointError(
+                f"source_grid={tuple(source_grid)} is not the grid of its {count} patches; rows "
+                f"times columns make that number, for example {_factors(count)}"
+            )
+        return (source_grid[0], source_grid[1]), "as stated"
+    if state.keys() >= _DEIT:
+        side = math.isqrt(max(count, 0))
+        if side and side * side == count:
+            return (side, side), "the square of an image model"
+        raise _cannot_tell(count, "which is no square, as an image model has")
+    published = _PUBLISHED.get(count)
+    if published is not None and (published == grid or math.prod(grid) != count):
+        return published, "the published one of as many patches"
+    if published is not None:
+        raise _cannot_tell(
+            count,
+            f"which are {published[0]} x {published[1]} in the published files and "
+            f"{grid[0]} x {grid[1]} in this model",
+        )
+    if math.prod(grid) == count:
+        return grid, "the model's own, which has as many patches"
+    raise _cannot_tell(
+        count,
+        f"and neither a published file nor this model, of {grid[0]} x {grid[1]}, has as many",
+    )
+
+
+def _cannot_tell(count: int, why: str) -> CheckpointError:
+    return CheckpointError(
+        f"it holds positions of {count} patches, {why}; the grid cannot be told from the number, "
+        f"and another one would scramble time and frequency. State it: "
+        f"load_pretrained(model, source, source_grid=(rows, columns)), one of {_factors(count)}. "
+        "An experiment starts from a file that was loaded so and saved again"
+    )
+
+
+def _factors(count: int) -> str:
+    pairs = [(rows, count // rows) for rows in range(1, count + 1) if count % rows == 0]
+    wide = [pair for pair in pairs if pair[0] <= pair[1]]
+    return ", ".join(f"({rows}, {columns})" for rows, columns in wide[-_SHOWN:]) or "none"
 
 
 def _fit_axis(image: Tensor, *, axis: int, length: int) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.errors import CheckpointError
+from models.formats import Fitted
 
 # A name matches one pattern; layer norms are numbered through the two of every block.
 _SHARED = (
@@ -129,7 +130,7 @@ def rename_stages(
     return renamed
 
 
-def fit_dat_parameter(name: str, value: Tensor, shape: torch.Size) -> Tensor | None:
+def fit_dat_parameter(name: str, value: Tensor, shape: torch.Size) -> Fitted | None:
     """Resize a bias table to another map or window (bicubic); None where no rule applies.
 
     Args:
@@ -141,12 +142,13 @@ def fit_dat_parameter(name: str, value: Tensor, shape: torch.Size) -> Tensor | N
         return None
     value = value.float()
     if value.dim() == 3 and value.shape[0] == shape[0]:
-        return functional.interpolate(value[None], tuple(shape[1:]), mode="bicubic")[0]
+        return Fitted(functional.interpolate(value[None], tuple(shape[1:]), mode="bicubic")[0])
     if value.dim() == 2 and value.shape[1] == shape[1]:
         old, new = (math.isqrt(rows) for rows in (value.shape[0], shape[0]))
-        if old * old == value.shape[0]:
+        if (old * old, new * new) == (value.shape[0], shape[0]) and old % 2 and new % 2:
             square = value.T.reshape(1, -1, old, old)
-            return functional.interpolate(square, (new, new), mode="bicubic")[0].flatten(1).T
+            fitted = functional.interpolate(square, (new, new), mode="bicubic")[0].flatten(1).T
+            return Fitted(fitted, f"a window of {old // 2 + 1}, fitted to {new // 2 + 1}")
     return None
 
 

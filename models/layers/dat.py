@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from models.errors import ModelError
+from models.formats import Fitted
 from models.formats.dat import fit_dat_parameter, rename_dat_state
 from models.layers.blocks import Block, DownConv, Mlp
 from models.layers.deformable import DeformableAttention
@@ -115,7 +116,9 @@ class Dat(Pyramid):
         """Give a published DAT state this model's names, or None if it is something else."""
         return rename_dat_state(state, num_channels=self.stem.conv.in_channels)
 
-    def fit_parameter(self, name: str, value: Tensor, shape: torch.Size) -> Tensor | None:
+    def fit_parameter(
+        self, name: str, value: Tensor, shape: torch.Size, **_: object
+    ) -> Fitted | None:
         """Resize a published bias table to this model's maps; None where no rule applies."""
         return fit_dat_parameter(name, value, shape)
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from models.errors import ModelError
+from models.formats import Fitted
 from models.formats.dat import fit_dat_parameter
 from models.formats.dat_pp import rename_dat_pp_state
 from models.layers.deformable_pp import DeformableAttentionPp
@@ -125,7 +126,9 @@ class DatPp(Pyramid):
         """Give a published DAT++ state this model's names, or None if it is something else."""
         return rename_dat_pp_state(state, num_channels=self.stem.in_channels)
 
-    def fit_parameter(self, name: str, value: Tensor, shape: torch.Size) -> Tensor | None:
+    def fit_parameter(
+        self, name: str, value: Tensor, shape: torch.Size, **_: object
+    ) -> Fitted | None:
         """Resize a published bias table to this model's; None where no rule applies."""
         return fit_dat_parameter(name, value, shape)
 

@@ -33,6 +33,7 @@ class HtsAt(nn.Module):
 
     normalises_input = True
     unused_published = UNUSED
+    head_arguments = ("token_semantic",)
 
     def __init__(
         self,

@@ -27,6 +27,7 @@ class Psla(nn.Module):
     """Classifies spectrograms by an EfficientNet and attention over the time steps of its map."""
 
     unused_published = UNUSED
+    head_arguments = ("num_heads",)
 
     def __init__(
         self,

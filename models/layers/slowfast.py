@@ -31,6 +31,7 @@ class SlowFast(nn.Module):
 
     # The authors' features go in as they are, and a batch norm follows the first convolution.
     normalises_input = True
+    head_arguments = ("heads",)
 
     def __init__(
         self,

@@ -15,6 +15,7 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from models.errors import ModelError
+from models.formats import Fitted
 from models.formats.ast import UNUSED, fit_ast_parameter, rename_ast_state
 from models.layers.linear import Linear
 from models.layers.timm_parts import use_fast_layers
@@ -29,6 +30,7 @@ class Ast(nn.Module):
     """
 
     head_parameters = ("head.weight", "head.bias")
+    grid_parameters = ("pos_embed",)
     unused_published = UNUSED
 
     def __init__(
@@ -135,11 +137,19 @@ class Ast(nn.Module):
         """Give a state of AST, of its Hugging Face mirror or of DeiT this model's names."""
         return rename_ast_state(state, num_channels=self.num_channels, num_classes=self.num_classes)
 
-    def fit_parameter(self, name: str, value: Tensor, shape: torch.Size) -> Tensor | None:
+    def fit_parameter(
+        self,
+        name: str,
+        value: Tensor,
+        shape: torch.Size,
+        *,
+        state: Mapping[str, Tensor],
+        source_grid: tuple[int, int] | None,
+    ) -> Fitted | None:
         """Cut or interpolate the position embedding; see `models.formats.ast`."""
-        if name != "pos_embed" or value.shape[2:] != shape[2:]:
+        if name != "pos_embed" or value.dim() != 3 or value.shape[2:] != shape[2:]:
             return None
-        return fit_ast_parameter(value, grid=self.grid)
+        return fit_ast_parameter(value, grid=self.grid, state=state, source_grid=source_grid)
 
 
 def _check(

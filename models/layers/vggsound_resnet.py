@@ -23,6 +23,7 @@ class VggSoundResNet(nn.Module):
 
     # Its front end normalises every clip, and behind another the first batch norm does.
     normalises_input = True
+    head_arguments = ("pooling", "num_clusters")
 
     def __init__(
         self,

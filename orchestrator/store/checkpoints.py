@@ -1,7 +1,9 @@
 """Checkpoints: tensors as safetensors, everything else as JSON, committed together.
 
 The tensors' file carries its digest in its name; the JSON beside it names that file and is written
-last. So a process that dies between the two leaves the old pair, whole.
+last. So a process that dies between the two leaves the old pair, whole. The JSON carries a digest
+of itself, so that a damaged number in it is never taken for a recorded one; what an earlier version
+wrote has none, and is read as it is. What the tensors were trained as stands in both.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.registry import TRAINED_AS
 from orchestrator.errors import CheckpointError
 from orchestrator.store.files import TEMPORARY, Files
 from orchestrator.store.local import LocalFiles
@@ -32,13 +35,14 @@ def save(
 
     scratch = files.scratch(f"{folder}/{which}.safetensors")
     try:
-        save_file(_separate(tensors), scratch)
+        save_file(_separate(tensors), scratch, metadata=_metadata(meta))
         digest = _digest(scratch)
         name = f"{which}-{digest[:16]}.safetensors"
         files.adopt(scratch, f"{folder}/{name}")
     finally:
         scratch.unlink(missing_ok=True)
     pointer = {"file": name, "sha256": digest, "meta": dict(meta)}
+    pointer["digest"] = _digest_of(pointer)
     files.write(f"{folder}/{which}.json", json.dumps(pointer).encode())
     for other in files.names(folder):
         if other != name and _belongs(other, which):
@@ -55,6 +59,8 @@ def load(
     """
     from safetensors.torch import load as load_bytes
 
+    from models.pretrained import trained_as_in
+
     for _ in range(_ATTEMPTS):
         pointer = read_pointer(files, folder, which)
         if pointer is None:
@@ -63,7 +69,14 @@ def load(
         if data is None:
             continue  # A newer checkpoint replaced it between the two reads.
         _check(hashlib.sha256(data).hexdigest(), files, folder, pointer)
-        return load_bytes(data), pointer["meta"]
+        tensors = load_bytes(data)
+        said = trained_as_in(data, source=files.where(f"{folder}/{pointer['file']}"))
+        if said is not None and said != pointer["meta"].get(TRAINED_AS):
+            raise CheckpointError(
+                f"{files.where(folder)}/{pointer['file']} says that it was trained as something "
+                f"else than {which}.json beside it does; delete both and train the trial again"
+            )
+        return tensors, pointer["meta"]
     raise _missing(files, folder, pointer)
 
 
@@ -112,11 +125,27 @@ def read_pointer(files: Files, folder: str, which: str) -> dict[str, Any] | None
     try:
         pointer = json.loads(data)
         _ = pointer["file"], pointer["sha256"], pointer["meta"]
-    except (ValueError, KeyError, TypeError) as error:
+        digest = pointer.pop("digest", None)  # none in what an earlier version wrote
+        if digest is not None and digest != _digest_of(pointer):
+            raise ValueError("its content is not the one that was written")
+        if strange := pointer.keys() - {"file", "sha256", "meta"}:
+            raise ValueError(f"nothing is written as {', '.join(sorted(strange))}")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"{files.where(path)} is damaged ({error}); delete it and train the trial again"
         ) from error
     return pointer
+
+
+def _metadata(meta: Mapping[str, Any]) -> dict[str, str] | None:
+    """The safetensors metadata: one entry, because the order of several is not fixed."""
+    said = meta.get(TRAINED_AS)
+    return None if said is None else {TRAINED_AS: json.dumps(said, sort_keys=True)}
+
+
+def _digest_of(pointer: Mapping[str, Any]) -> str:
+    """Digest what a pointer says, however its JSON is written."""
+    return hashlib.sha256(json.dumps(pointer, sort_keys=True).encode()).hexdigest()
 
 
 def _belongs(name: str, which: str) -> bool:

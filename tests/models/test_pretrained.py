@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
+import models
 from models.chain import build_chain
 from models.datar import datar_tiny
 from models.errors import CheckpointError
@@ -65,6 +66,8 @@ def test_published_file_is_adapted_to_a_spectrogram(published):
     assert set(report.skipped) == {"head.weight", "head.bias"}
     assert len(report.resized) == 7
     assert report.resized["stages.2.1.attention.bias_table"] == "4x7x7 -> 4x7x15"
+    windows = "9x1 -> 25x1 (a window of 2, fitted to 3)"
+    assert report.resized["stages.0.0.attention.bias_table"] == windows
     assert len(report.taken) + 2 == len(target.state_dict())
     summary = report.summary()
     assert "7 of them resized" in summary
@@ -124,6 +127,79 @@ def test_own_checkpoint_of_a_chain_is_restored_whole(form, tmp_path):
     assert (report.missing, report.skipped, report.resized) == ((), {}, {})
     for name, value in one.state_dict().items():
         assert torch.equal(value, other.state_dict()[name])
+
+
+WRAPPERS = {
+    "module": lambda m: nn.DataParallel(m).state_dict(),
+    "compiled": lambda m: torch.compile(m).state_dict(),
+    "compiled in module": lambda m: nn.DataParallel(torch.compile(m)).state_dict(),
+    "module in compiled": lambda m: torch.compile(nn.DataParallel(m)).state_dict(),
+    "model": lambda m: nn.ModuleDict({"model": m}).state_dict(),
+    "backbone": lambda m: nn.ModuleDict({"backbone": m}).state_dict(),
+    "model in module": lambda m: nn.DataParallel(nn.ModuleDict({"model": m})).state_dict(),
+    "backbone in model": lambda m: nn.ModuleDict(
+        {"model": nn.ModuleDict({"backbone": m})}
+    ).state_dict(),
+    "compiled within": lambda m: {
+        name.replace("stages.", "stages._orig_mod."): value
+        for name, value in m.state_dict().items()
+    },
+}
+# A chain has a part `model` of its own, so nothing that is called so can hold it.
+OF_CHAIN = ("module", "compiled", "compiled in module", "module in compiled", "compiled within")
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_prefixes_of_wrappers_are_taken_off_a_model(wrapper, tmp_path):
+    one, state_of, in_file = model(), model(), model()
+    state = WRAPPERS[wrapper](one)
+    assert state.keys() != one.state_dict().keys()
+    torch.save(state, tmp_path / "wrapped")
+    for target, report in (
+        (state_of, load_state(state_of, state, source="a wrapper")),
+        (in_file, load_pretrained(in_file, tmp_path / "wrapped")),
+    ):
+        assert (report.missing, report.skipped) == ((), {})
+        for name, value in one.state_dict().items():
+            assert torch.equal(value, target.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("wrapper", OF_CHAIN)
+def test_prefixes_of_wrappers_are_taken_off_a_chain(wrapper):
+    one, target = chain(), chain()
+    one.set_normalisation(-3.0, 2.0)
+    report = load_state(target, WRAPPERS[wrapper](one), source="a wrapper")
+    assert (report.missing, report.skipped, target.mean.item()) == ((), {}, -3.0)
+
+
+def test_prefixes_of_wrappers_are_taken_off_a_published_state(published):
+    _, state = published
+    target = model(input_size=(64, 64), window_size=2, num_classes=7)
+    wrapped = {f"module.model.{name}": value for name, value in state.items()}
+    assert not load_state(target, wrapped, source="a wrapper").missing
+
+
+@pytest.mark.parametrize("holder", ["model", "backbone", "module"])
+def test_prefix_that_is_the_models_own_stays(holder):
+    one, other = (nn.ModuleDict({holder: nn.Linear(3, 2)}) for _ in range(2))
+    assert not load_state(other, one.state_dict(), source="its own").missing
+    assert torch.equal(other[holder].weight, one[holder].weight)
+
+
+def test_parameters_with_and_without_a_prefix_are_refused():
+    state = nn.Linear(3, 2).state_dict()
+    state["_orig_mod.weight"] = state["weight"] + 1
+    with pytest.raises(CheckpointError, match="some parameters twice"):
+        load_state(nn.Linear(3, 2), state, source="both")
+
+
+def test_models_exports_both_loaders():
+    assert (models.load_state, models.load_pretrained) == (load_state, load_pretrained)
+
+
+def test_source_grid_is_refused_where_there_are_no_patches(published):
+    with pytest.raises(CheckpointError, match=r"source_grid=.* is for published files of AST"):
+        load_pretrained(model(), published[0], source_grid=(2, 2))
 
 
 def test_own_checkpoint_may_differ_in_classes_and_transform(tmp_path):
