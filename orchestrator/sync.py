@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from models.command import run_command
 from orchestrator.errors import OrchestratorError, TrackingError
 
 
@@ -31,17 +32,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="address of the server (default: $MLFLOW_TRACKING_URI, else SQLite in the store)",
     )
     options = parser.parse_args(arguments)
+    return run_command(
+        lambda: _answered(options),
+        mistakes=OrchestratorError,
+        interrupted="interrupted; run the command again to upload the rest",
+    )
+
+
+def _answered(options: argparse.Namespace) -> int:
     try:
         return _sync(options.sweeps, options.store, options.tracking_uri)
     except TrackingError as error:
-        print(error, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 1
-    except OrchestratorError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; run the command again to upload the rest", file=sys.stderr)
-        return 130
 
 
 def _sync(sweeps: Sequence[str], place: str, tracking_uri: str) -> int:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models.cache import cache_folder
 from orchestrator.errors import DataError
 
 if TYPE_CHECKING:
@@ -137,8 +138,7 @@ def publish(making: Path, packs: str, fingerprint: str) -> None:
 
 def default_cache_dir() -> str:
     """Return where copies of remote packs go if nobody says otherwise."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return str(Path(base) / "audio-ablation-orchestrator" / "packs")
+    return str(cache_folder("packs"))
 
 
 def local_copy(pack_uri: str, cache_dir: str | None = None) -> Path:

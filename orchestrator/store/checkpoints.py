@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.cache import cache_folder
 from orchestrator.errors import CheckpointError
 from orchestrator.store.files import TEMPORARY, Files
 from orchestrator.store.local import LocalFiles
@@ -160,7 +161,6 @@ def _digest(path: Path) -> str:
 
 
 def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base) / "audio-ablation-orchestrator" / "checkpoints"
+    folder = cache_folder("checkpoints")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
