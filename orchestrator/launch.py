@@ -174,7 +174,7 @@ def _run(
     with (
         terminal(log) as console,
         SweepProgress(console, missing) as progress,
-        ray_session(runtime),
+        ray_session(runtime, say=progress.say),
     ):
         for stage in stages:
             if stage.plan != declared:

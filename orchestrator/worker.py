@@ -82,6 +82,7 @@ def _work(config: dict[str, Any]) -> None:
     def report(record: EpochRecord) -> None:
         ray.train.report({"epoch": record.epoch, **record.metrics})
 
+    ray.train.report({"at_work": 1})  # the resources are there; nobody waits for them any more
     TrialRun(
         store=config["store"],
         trial_id=config["trial_id"],
