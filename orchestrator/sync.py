@@ -51,6 +51,7 @@ def _sync(sweeps: Sequence[str], place: str, tracking_uri: str) -> int:
     from orchestrator.records import Status
     from orchestrator.store import Store
     from orchestrator.tracking import SweepSync, Tracker, resolve_uri
+    from orchestrator.waiting import waiting
 
     store = Store.open(place, create=False)
     uri = resolve_uri(tracking_uri, os.environ, store)
@@ -64,7 +65,8 @@ def _sync(sweeps: Sequence[str], place: str, tracking_uri: str) -> int:
         records = store.read_records(trial.id for trial in plan.all_trials)
         # A running record may belong to a live sweep, which then must not be shown as killed.
         final = not any(record.status is Status.RUNNING for record in records.values())
-        result = SweepSync(plan=plan, store=store, tracker=tracker).once(final=final)
+        with waiting(f"waiting for {uri} to take what it does not show of {plan.sweep} yet"):
+            result = SweepSync(plan=plan, store=store, tracker=tracker).once(final=final)
         print(result.message)
         failed += result.failed
     print(f"shown at {uri}")
