@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from models.command import run_command
 from models.registry import RegistryError, lookup
 
 _EPILOG = """\
@@ -22,28 +23,12 @@ _PLAIN_WIDTH = 100
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code: 2 for a name that does not exist."""
     options = _parser().parse_args(argv)
-    try:
-        if options.name:
-            lookup("model", options.name)
-        _print(options)
-        sys.stdout.flush()
-    except RegistryError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        # The reader (`head`) has seen enough; what is still buffered has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        print(
-            f"error: cannot print ({error.strerror}); give the output another place",
-            file=sys.stderr,
-        )
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 2
-    return 0
+    return run_command(lambda: _print(options), mistakes=RegistryError)
 
 
-def _print(options: argparse.Namespace) -> None:
+def _print(options: argparse.Namespace) -> int:
+    if options.name:
+        lookup("model", options.name)
     from rich.console import Console
 
     from models import show
@@ -80,6 +65,7 @@ def _print(options: argparse.Namespace) -> None:
         print(json.dumps(show.as_data(data), indent=2, ensure_ascii=False))
     else:
         draw()
+    return 0
 
 
 def _working():

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
+from models.cache import cache_folder
 from models.downloads import discard, download, length
 from models.errors import CheckpointError, DownloadError
 from models.weights import WEIGHTS, Weights
@@ -28,8 +29,7 @@ def cache_dir() -> Path:
     """Return the folder of fetched weights; it may not exist yet."""
     if own := os.environ.get("ORCHESTRATOR_WEIGHTS"):
         return Path(own).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "audio-ablation-orchestrator" / "weights"
+    return cache_folder("weights")
 
 
 def is_remote(source: str | PathLike[str]) -> bool:

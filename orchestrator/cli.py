@@ -6,16 +6,20 @@ trials that failed are exit code 1; an interrupt is 130 and loses nothing.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+from models.command import run_command, shorten_interrupts
 from orchestrator.errors import OrchestratorError
-from orchestrator.options import Options, parse
-from orchestrator.plan import Plan
-from orchestrator.prepare import prepare
-from orchestrator.search import Search
+
+if TYPE_CHECKING:
+    from orchestrator.options import Options
+    from orchestrator.plan import Plan
+    from orchestrator.search import Search
+
+if hasattr(sys.modules["__main__"], "__file__"):  # a sweep file, whose own imports take a second
+    shorten_interrupts()
 
 
 def main(asked: Plan | Search, argv: Sequence[str] | None = None) -> NoReturn:
@@ -25,24 +29,21 @@ def main(asked: Plan | Search, argv: Sequence[str] | None = None) -> NoReturn:
         asked: the sweep's PLAN.
         argv: without the program's name; None reads the process's own.
     """
+    from orchestrator.options import parse
+
     doc = getattr(sys.modules.get("__main__"), "__doc__", None) or ""
-    options = parse(argv, description=doc)
-    try:
-        code = _run(asked, options)
-        sys.stdout.flush()
-    except OrchestratorError as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = 2
-    except BrokenPipeError:  # the reader, for example `head`, has seen enough
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")
-        code = 0
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        code = 130
-    sys.exit(code)
+    sys.exit(
+        run_command(
+            lambda: _run(asked, parse(argv, description=doc)),
+            mistakes=OrchestratorError,
+            interrupted="interrupted; the same command goes on from here",
+        )
+    )
 
 
 def _run(asked: Plan | Search, options: Options) -> int:
+    from orchestrator.prepare import prepare
+
     ready = prepare(asked, options)
     if options.dry_run:
         from orchestrator.listing import print_listing

@@ -13,7 +13,12 @@ from orchestrator.batch_norm import share_batch_norms
 
 
 class Group:
-    """The workers of one trial. Alone unless torch.distributed is initialised.
+    """The workers of one trial. Alone unless torch.distributed is initialized.
+
+    Ray Train initializes it, in processes that it starts for one trial and ends with it; the
+    processes that are used for several trials never do, so that none inherits another's group.
+    Whatever is given to a collective stays on the device that it is on: a group of GPUs has no
+    need to know how to reduce on a CPU.
 
     Attributes:
         rank: this worker's number, from 0.
@@ -22,9 +27,9 @@ class Group:
     """
 
     def __init__(self) -> None:
-        together = torch.distributed.is_available() and torch.distributed.is_initialized()
-        self.rank = torch.distributed.get_rank() if together else 0
-        self.world = torch.distributed.get_world_size() if together else 1
+        self._joined = torch.distributed.is_available() and torch.distributed.is_initialized()
+        self.rank = torch.distributed.get_rank() if self._joined else 0
+        self.world = torch.distributed.get_world_size() if self._joined else 1
         self.has_clips = True
 
     @property
@@ -34,31 +39,18 @@ class Group:
 
     def wrap(self, module: nn.Module, device: torch.device) -> nn.Module:
         """Return a module whose gradients are averaged over the workers, and batch norms shared."""
-        if self.world == 1:
+        if not self._joined:
             return module
         share_batch_norms(module, self)
-        ids = [device.index or 0] if device.type == "cuda" else None
+        ids = [device] if device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(module, device_ids=ids)
 
     def without_sync(self, module: nn.Module) -> AbstractContextManager[Any]:
         """Return a context in which gradients are gathered here only."""
-        return module.no_sync() if self.world > 1 else nullcontext()  # type: ignore[union-attr]
+        return module.no_sync() if self._joined else nullcontext()  # type: ignore[union-attr]
 
     def total(self, value: Tensor) -> Tensor:
-        """Return the sum of a tensor over the workers."""
-        if self.world > 1:
+        """Return the sum of a tensor over the workers, in its place and on its device."""
+        if self._joined:
             torch.distributed.all_reduce(value)
         return value
-
-    def gather(self, value: Any) -> list[Any]:
-        """Return every worker's value, in the order of ranks."""
-        if self.world == 1:
-            return [value]
-        values: list[Any] = [None] * self.world
-        torch.distributed.all_gather_object(values, value)
-        return values
-
-    def barrier(self) -> None:
-        """Wait for every worker."""
-        if self.world > 1:
-            torch.distributed.barrier()

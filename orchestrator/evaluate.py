@@ -103,21 +103,19 @@ def evaluate(
     mine = shard(indices, group.rank, group.world)
     num_samples = int(clips.num_samples.max())
     per_worker = max(1, batch_size // group.world)
-    parts = [np.zeros((0, clips.num_classes), np.float32)]
+    # A row is its worker's and 0 elsewhere, so that the sum over the workers is every row.
+    logits = torch.zeros((len(indices), clips.num_classes), device=device)
+    rows = logits[group.rank :: group.world]
     for start in range(0, len(mine), per_worker):
         waveform = clips.batch(mine[start : start + per_worker], num_samples).to(device)
         with autocast(device, precision):
-            logits = chain(waveform).clip_logits
-        parts.append(logits.float().cpu().numpy())
-    gathered = group.gather(np.concatenate(parts))
-    logits = np.empty((len(indices), clips.num_classes), np.float32)
-    for rank, values in enumerate(gathered):
-        logits[rank :: group.world] = values
+            rows[start : start + per_worker] = chain(waveform).clip_logits.float()
+    logits = group.total(logits)
     return Predictions(
         epoch=epoch,
         clip_ids=tuple(str(clips.clip_ids[index]) for index in indices),
         labels=clips.labels[indices].astype(np.int64),
-        logits=logits,
+        logits=logits.cpu().numpy(),
     )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models.cache import cache_folder
 from orchestrator.ablation import Trial
 from orchestrator.costs import unfinished
 from orchestrator.course import Course, Stage
@@ -173,7 +174,7 @@ def _run(
     with (
         terminal(log) as console,
         SweepProgress(console, missing) as progress,
-        ray_session(runtime),
+        ray_session(runtime, say=progress.say),
     ):
         for stage in stages:
             if stage.plan != declared:
@@ -194,8 +195,8 @@ def _run(
 
 def _log_path(store: Store, plan: Plan) -> Path:
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
-    root = store.local_path or Path.home() / ".cache" / "audio-ablation-orchestrator"
-    return root / "logs" / f"{plan.sweep}-{stamp}-{os.getpid()}.log"
+    folder = store.local_path / "logs" if store.local_path else cache_folder("logs")
+    return folder / f"{plan.sweep}-{stamp}-{os.getpid()}.log"
 
 
 def check(ready: Ready) -> int:

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
@@ -22,6 +23,7 @@ from orchestrator.report.summary import summarise
 from orchestrator.report.text import render_text
 from orchestrator.store import Store
 from orchestrator.tracking import LiveSync, SweepSync, Tracker, is_synced, read_links, resolve_uri
+from orchestrator.waiting import waiting
 
 WIDEST = 120
 STOP_S = 120.0
@@ -62,7 +64,8 @@ class Publisher:
     ) -> None:
         if self._live is not None:
             # Two threads must not import mlflow at once: wait for this one before `finish`.
-            self._live.stop(final=False, timeout_s=0 if error else STOP_S)
+            with self._waiting():
+                self._live.stop(final=False, timeout_s=0 if error else STOP_S)
 
     def declare(self, plan: PlanRecord) -> None:
         """Follow a plan that has grown, as a search's does."""
@@ -114,17 +117,22 @@ class Publisher:
         try:
             self._tracker = Tracker(self._uri, store=self._store)
             sync = SweepSync(plan=self._plan, store=self._store, tracker=self._tracker)
-            result = sync.once(final=True)
+            with self._waiting():
+                result = sync.once(final=True)
         except TrackingError as error:
             return f"MLflow: {error}"
         return f"MLflow: {result.message}" if result.failed else ""
 
     def _upload(self, files: Sequence[Path]) -> str:
         try:
-            self._tracker.log_report(self._plan, files)
+            with self._waiting():
+                self._tracker.log_report(self._plan, files)
         except TrackingError as error:
             return f"MLflow: {error}"
         return self._how_to_look()
+
+    def _waiting(self) -> AbstractContextManager[None]:
+        return waiting(f"MLflow: waiting for {self._uri} to take what it does not show yet")
 
     def _how_to_look(self) -> str:
         if self._uri.startswith("sqlite:"):

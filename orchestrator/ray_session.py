@@ -8,22 +8,28 @@ which holds the real one.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import logging
 import os
+import re
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rich.console import Console
 
 from orchestrator.config import Runtime
 from orchestrator.errors import ConfigError
+from orchestrator.waiting import to_terminal, waiting
 
-CONNECT_S = 10.0
+CONNECT_S = 5.0
+_SETTINGS = 4
+# HTTP/2's preface and an empty frame of settings, which a server answers with its own (RFC 9113).
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0])
 _interrupted = threading.Event()
 
 QUIET = {
@@ -40,24 +46,74 @@ QUIET = {
 def require_resources(runtime: Runtime) -> None:
     """Raise a `ConfigError` at once for what would otherwise be waited for, perhaps for ever.
 
-    An address must be one, and something must listen there. Without an address, this machine must
-    have the CPUs and GPUs that one trial asks for; a cluster may grow.
+    An address must be one, and a Ray cluster must answer there. Without an address, this machine
+    must have the CPUs and GPUs that one trial asks for; a cluster may grow.
     """
+    if runtime.num_workers > 1 and 0 < runtime.gpus_per_worker < 1:
+        raise ConfigError(
+            f"{runtime.num_workers} workers of {runtime.gpus_per_worker:g} GPUs each may meet on "
+            "one card, where NCCL connects no two; give --gpus-per-worker 1 or --num-workers 1"
+        )
     if not runtime.address:
         _require_here(runtime)
         return
-    host, _, port = runtime.address.removeprefix("ray://").rpartition(":")
-    if runtime.address == "auto":
-        return
-    if not host or not port.isdecimal():
+    address = _cluster_here() if runtime.address == "auto" else runtime.address
+    host, port = _host_and_port(address)
+    if address.startswith("ray://") and importlib.util.find_spec("grpc") is None:
         raise ConfigError(
-            f"{runtime.address!r} is no address of a Ray cluster (valid: auto, HOST:PORT, "
-            "ray://HOST:PORT); leave --address out to use this machine alone"
+            f"{address!r} needs packages that are not installed; install 'ray[client]' in the "
+            "version of the cluster, or run the command on a host of the cluster with "
+            "--address auto"
         )
     try:
-        socket.create_connection((host, int(port)), CONNECT_S).close()
-    except OSError as error:
-        raise _no_cluster(runtime.address, error) from None
+        with waiting(f"waiting for an answer of {address}"):
+            _greet(host, port)
+    except (OSError, UnicodeError) as error:
+        raise _no_cluster(address, error) from None
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    valid = host and not re.search(r"[/@\s]", host) and (bracketed or ":" not in host)
+    if not valid or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+        raise ConfigError(
+            f"{address!r} is no address of a Ray cluster (valid: auto, HOST:PORT, "
+            "ray://HOST:PORT); leave --address out to use this machine alone"
+        )
+    return host.strip("[]"), int(port)
+
+
+def _cluster_here() -> str:
+    """Return the address that `auto` stands for: RAY_ADDRESS, or the cluster of this host."""
+    from ray._private.services import get_ray_address_from_environment
+
+    try:
+        address = get_ray_address_from_environment("auto", None)
+    except ConnectionError:
+        address = None
+    if address is None or address in ("auto", "local"):
+        raise ConfigError(
+            "--address auto found no Ray cluster on this host; start one with `ray start --head`, "
+            "give the address of one as HOST:PORT, or leave --address out to use this machine "
+            "alone"
+        )
+    return address
+
+
+def _greet(host: str, port: int) -> None:
+    """Raise an `OSError` unless an HTTP/2 server, as every port of Ray's is, says hello.
+
+    Ray itself would ask for a minute and more, in vain where nobody or somebody else listens.
+    """
+    with socket.create_connection((host, port), CONNECT_S) as connection:
+        if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
+            return
+        connection.settimeout(CONNECT_S)
+        connection.sendall(_HELLO)
+        head = connection.recv(9, socket.MSG_WAITALL)
+    if len(head) < 9 or head[3] != _SETTINGS:
+        raise OSError("what listens there is no Ray")
 
 
 def _require_here(runtime: Runtime) -> None:
@@ -86,28 +142,44 @@ def _no_cluster(address: str, error: Exception) -> ConfigError:
 
 
 @contextlib.contextmanager
-def ray_session(runtime: Runtime) -> Iterator[None]:
+def ray_session(runtime: Runtime, *, say: Callable[[str], None] = to_terminal) -> Iterator[None]:
     """Connect to the cluster of `runtime.address`, or start one on this machine alone.
 
     On the way out the connection ends; a cluster that was started here ends with all its
     processes, also after an interrupt.
 
+    Args:
+        runtime: where.
+        say: writes one line to the terminal; used where the cluster takes its time.
+
     Raises:
-        ConfigError: no cluster answers at the address.
+        ConfigError: no cluster answers at the address, or none can be started here.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     import ray
+    from ray.exceptions import RayError
 
+    place = f"the Ray cluster at {runtime.address}" if runtime.address else "Ray to start"
     try:
-        ray.init(
-            address=runtime.address or "local",
-            include_dashboard=False if not runtime.address else None,
-            log_to_driver=False,
-            logging_level=logging.WARNING,
-        )
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise _no_cluster(runtime.address, error) from error
+        with waiting(f"waiting for {place}", say=say):
+            ray.init(
+                address=runtime.address or "local",
+                include_dashboard=False if not runtime.address else None,
+                log_to_driver=False,
+                logging_level=logging.WARNING,
+            )
+    except (OSError, RuntimeError, ValueError, RayError) as error:
+        reason = " ".join(str(error).split())
+        if runtime.address:
+            raise ConfigError(
+                f"cannot join the Ray cluster at {runtime.address!r} ({reason}); leave --address "
+                "out to use this machine alone"
+            ) from error
+        raise ConfigError(
+            f"Ray does not start on this machine ({reason}); it needs space in /tmp (or in "
+            "RAY_TMPDIR) and in /dev/shm"
+        ) from error
     if threading.current_thread() is threading.main_thread():
         _interrupted.clear()
         # Ray's own handler of the C++ side would abort the process, with its stack.

@@ -7,6 +7,7 @@ state is ever restored: the same command again is a fresh run over what is missi
 from __future__ import annotations
 
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +24,7 @@ from orchestrator.records import Status, TrialRecord
 from orchestrator.search import Point, Search
 from orchestrator.store import Holder, LockHeld, Store
 from orchestrator.suggest import OBJECTIVE, Forgetful, Objective, QueueSearcher, TpeSearcher
+from orchestrator.waiting import AFTER_S, EVERY_S
 
 
 def run_trials(
@@ -97,7 +99,7 @@ def _fit(
             run_config=tune.RunConfig(
                 name=f"tune-{uuid.uuid4().hex[:8]}",
                 storage_path=storage,
-                callbacks=[_Listener(progress)],
+                callbacks=[_Listener(progress, runtime)],
                 failure_config=tune.FailureConfig(max_failures=runtime.retries),
                 verbose=0,
             ),
@@ -127,11 +129,50 @@ def _concurrency(runtime: Runtime) -> int | None:
     return max(1, min(int(fits), runtime.max_concurrent or int(fits)))
 
 
-class _Listener(Forgetful, tune.Callback):
-    """Passes Tune's events on to the progress of the sweep."""
+def _waits_for(runtime: Runtime) -> str:
+    """Say what one trial asks for, and what of it the cluster has and has free."""
+    import ray
 
-    def __init__(self, progress: SweepProgress):
+    asked = {"CPU": runtime.cpus_per_worker, "GPU": runtime.gpus_per_worker}
+    asked = {kind: number for kind, number in asked.items() if number > 0}
+    total, free = ray.cluster_resources(), ray.available_resources()
+    workers = f"{runtime.num_workers} workers of " if runtime.num_workers > 1 else ""
+    each = " each" if runtime.num_workers > 1 else ""
+    has = " and ".join(
+        f"{total.get(kind, 0):g} {kind}s, of which {free.get(kind, 0):g} are free" for kind in asked
+    )
+    needs = " and ".join(f"{number:g} {kind}" for kind, number in asked.items())
+    short = any(total.get(kind, 0) < runtime.num_workers * number for kind, number in asked.items())
+    way_out = "; it must grow, or ask for less" if short else ""
+    return (
+        f"waiting for the cluster: a trial asks for {workers}{needs}{each}; it has {has}{way_out}"
+    )
+
+
+class _Listener(Forgetful, tune.Callback):
+    """Passes Tune's events on to the progress of the sweep, and says why nothing happens."""
+
+    def __init__(self, progress: SweepProgress, runtime: Runtime):
         self._progress = progress
+        self._runtime = runtime
+        self._at_work: set[str] = set()
+        self._speak_at = time.monotonic() + AFTER_S
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Say which resources are waited for while no trial has them; Tune asks many a second.
+
+        On this machine alone nobody else takes them.
+        """
+        now = time.monotonic()
+        if any(self._is_at_work(trial) for trial in trials if trial.status == "RUNNING"):
+            self._speak_at = now + AFTER_S
+        elif self._runtime.address and now >= self._speak_at:
+            self._speak_at = now + EVERY_S
+            self._progress.say(_waits_for(self._runtime))
+
+    def _is_at_work(self, trial: Any) -> bool:
+        # The trial of several workers only drives them, and takes no resources of its own.
+        return self._runtime.num_workers == 1 or trial.trial_id in self._at_work
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         raise_if_interrupted()
@@ -147,6 +188,7 @@ class _Listener(Forgetful, tune.Callback):
         **info: Any,
     ) -> None:
         raise_if_interrupted()
+        self._at_work.add(trial.trial_id)
         if "status" in result:
             self._progress.ended(result["id"], Status(result["status"]), result["note"])
         elif "waits_for" in result:

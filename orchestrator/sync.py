@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from models.command import run_command
 from orchestrator.errors import OrchestratorError, TrackingError
 
 
@@ -31,23 +32,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="address of the server (default: $MLFLOW_TRACKING_URI, else SQLite in the store)",
     )
     options = parser.parse_args(arguments)
+    return run_command(
+        lambda: _answered(options),
+        mistakes=OrchestratorError,
+        interrupted="interrupted; run the command again to upload the rest",
+    )
+
+
+def _answered(options: argparse.Namespace) -> int:
     try:
         return _sync(options.sweeps, options.store, options.tracking_uri)
     except TrackingError as error:
-        print(error, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 1
-    except OrchestratorError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; run the command again to upload the rest", file=sys.stderr)
-        return 130
 
 
 def _sync(sweeps: Sequence[str], place: str, tracking_uri: str) -> int:
     from orchestrator.records import Status
     from orchestrator.store import Store
     from orchestrator.tracking import SweepSync, Tracker, resolve_uri
+    from orchestrator.waiting import waiting
 
     store = Store.open(place, create=False)
     uri = resolve_uri(tracking_uri, os.environ, store)
@@ -61,7 +65,8 @@ def _sync(sweeps: Sequence[str], place: str, tracking_uri: str) -> int:
         records = store.read_records(trial.id for trial in plan.all_trials)
         # A running record may belong to a live sweep, which then must not be shown as killed.
         final = not any(record.status is Status.RUNNING for record in records.values())
-        result = SweepSync(plan=plan, store=store, tracker=tracker).once(final=final)
+        with waiting(f"waiting for {uri} to take what it does not show of {plan.sweep} yet"):
+            result = SweepSync(plan=plan, store=store, tracker=tracker).once(final=final)
         print(result.message)
         failed += result.failed
     print(f"shown at {uri}")

@@ -205,8 +205,7 @@ class Trainer:
         self.parallel.train()
         seed, size = self.experiment.seed, self.experiment.batch_size
         order = self.train_indices[epoch_order(len(self.train_indices), seed=seed, epoch=epoch)]
-        total = torch.zeros((), dtype=torch.float64)
-        rate = 0.0
+        total = rate = 0.0
         for step in range(self.steps_per_epoch):
             indices = order[step * size : (step + 1) * size]
             rate = self.rate((epoch - 1) * self.steps_per_epoch + step)
@@ -214,14 +213,14 @@ class Trainer:
                 parameters["lr"] = rate
             # Dropout and drop path draw from here; every step has its own stream.
             torch.manual_seed(derive_seed(seed, f"{epoch}/{step}/{self.group.rank}"))
-            loss = self.group.total(self._step(indices, epoch).double().cpu())
+            loss = self.group.total(self._step(indices, epoch).double()).item()
             if not math.isfinite(loss):
                 raise TrainingError(
-                    f"the loss is {loss.item()} at epoch {epoch}, step {step + 1} of "
+                    f"the loss is {loss} at epoch {epoch}, step {step + 1} of "
                     f"{self.steps_per_epoch}; lower the learning rate or use fp32"
                 )
             total += loss * len(indices)
-        return total.item() / len(order), rate
+        return total / len(order), rate
 
     def _step(self, indices: np.ndarray, epoch: int) -> Tensor:
         """Take one optimizer step; return this worker's share of the mean loss."""

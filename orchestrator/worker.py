@@ -12,13 +12,16 @@ from orchestrator.config import Experiment, Runtime
 from orchestrator.records import EpochRecord, TrialRecord
 from orchestrator.store import Store
 
+BACKENDS = "cpu:gloo,cuda:nccl"
+
 
 def run_parallel(
     trial_id: str, experiment: Experiment, *, store: Store, runtime: Runtime, storage_path: str
 ) -> TrialRecord:
     """Train a trial on `runtime.num_workers` data-parallel workers.
 
-    Must be called inside a Tune trial. gloo connects workers on CPUs, nccl workers on GPUs.
+    Must be called inside a Tune trial. gloo connects what lies on CPUs, nccl what lies on GPUs;
+    each worker has a device of its own.
 
     Args:
         trial_id: the experiment's id.
@@ -48,7 +51,7 @@ def run_parallel(
             "store": store,
             "runtime": runtime,
         },
-        torch_config=TorchConfig(backend="nccl" if uses_gpu else "gloo"),
+        torch_config=TorchConfig(backend=BACKENDS if uses_gpu else "gloo"),
         scaling_config=ray.train.ScalingConfig(
             num_workers=runtime.num_workers, use_gpu=uses_gpu, resources_per_worker=resources
         ),
@@ -79,6 +82,7 @@ def _work(config: dict[str, Any]) -> None:
     def report(record: EpochRecord) -> None:
         ray.train.report({"epoch": record.epoch, **record.metrics})
 
+    ray.train.report({"at_work": 1})  # the resources are there; nobody waits for them any more
     TrialRun(
         store=config["store"],
         trial_id=config["trial_id"],

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from models.command import run_command
 from orchestrator.data.source import POLICIES
 from orchestrator.errors import DataError, OrchestratorError, printable
 
@@ -27,14 +28,11 @@ explains"""
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     options = _parser().parse_args(argv)
-    try:
-        return _audit(options) if options.command == "audit" else _pack(options)
-    except OrchestratorError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; nothing half-made is left behind", file=sys.stderr)
-        return 130
+    return run_command(
+        lambda: _audit(options) if options.command == "audit" else _pack(options),
+        mistakes=OrchestratorError,
+        interrupted="interrupted; nothing half-made is left behind",
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models.cache import cache_folder
 from orchestrator.errors import DataError
 
 if TYPE_CHECKING:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from models.command import shorten_interrupts
+
+    shorten_interrupts()  # the imports below take a second
+
 import argparse
 import dataclasses
 import gc
 import json
-import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
+from models.command import run_command
 from orchestrator.errors import ConfigError, OrchestratorError, unknown
 from orchestrator.metrics import METRICS
 from orchestrator.records import PlanRecord, Status, TrialRecord
@@ -43,22 +48,22 @@ def main(argv: Sequence[str] | None = None, *, out: TextIO | None = None) -> int
     """
     args = parser().parse_args(argv)
     stream = out or sys.stdout
-    try:
-        check(args)
-        source = FromMlflow(args.from_mlflow) if args.from_mlflow else FromStore(args.store)
-        if args.list:
-            print("\n".join(source.sweeps()) or f"no sweep is in {source.place}", file=stream)
-            return 0
-        if args.aggregate:
-            _aggregate(args, source, stream)
-        else:
-            _report(args, source, stream)
-    except OrchestratorError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        # The reader (a pager) has gone; what is still buffered has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return run_command(
+        lambda: _run(args, stream),
+        mistakes=OrchestratorError,
+        interrupted="interrupted; run the command again for the whole report",
+    )
+
+
+def _run(args: argparse.Namespace, stream: TextIO) -> int:
+    check(args)
+    source = FromMlflow(args.from_mlflow) if args.from_mlflow else FromStore(args.store)
+    if args.list:
+        print("\n".join(source.sweeps()) or f"no sweep is in {source.place}", file=stream)
+    elif args.aggregate:
+        _aggregate(args, source, stream)
+    else:
+        _report(args, source, stream)
     return 0
 
 

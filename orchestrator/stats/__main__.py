@@ -11,13 +11,15 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 
+from models.command import run_command
+from orchestrator.errors import OrchestratorError
 from orchestrator.stats import error_rates
 from orchestrator.stats.simulation import MEANINGS, SHAPES
 from orchestrator.stats.values import ALPHA
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m orchestrator.stats", description=__doc__)
     parser.add_argument(
         "--simulations",
@@ -30,6 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.simulations < 1:
         parser.error(f"--simulations must be at least 1, not {options.simulations}")
+    return run_command(lambda: _print(options), mistakes=OrchestratorError)
+
+
+def _print(options: argparse.Namespace) -> int:
     simulations, seed = options.simulations, options.seed
     fixed = [
         error_rates.fixed_rates(shape, n, simulations=simulations, seed=seed)
@@ -52,9 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         }
         json.dump(found, sys.stdout, indent=1)
         print()
-        return
+        return 0
     for line in _lines(simulations, seed, fixed, sequential, other):
         print(line)
+    return 0
 
 
 def _lines(
@@ -158,4 +165,4 @@ def _percent(rate: float) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.cache import cache_folder
 from models.registry import TRAINED_AS
 from orchestrator.errors import CheckpointError
 from orchestrator.store.files import TEMPORARY, Files
@@ -189,7 +190,6 @@ def _digest(path: Path) -> str:
 
 
 def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base) / "audio-ablation-orchestrator" / "checkpoints"
+    folder = cache_folder("checkpoints")
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import TrackingError
+from orchestrator.tracking.places import check_database
 from orchestrator.tracking.views import Dataset, Point
 
 CONNECT_TIMEOUT_S = 5
 REQUEST_TIMEOUT_S = 60
 RETRIES = 2
+_DATABASE_ATTEMPTS = 3
 _METRICS_PER_BATCH = 800  # MLflow takes 1,000 entities a request, of which 200 params and tags
 _KEYS_PER_BATCH = 100
 _RUNS_PER_PAGE = 500
@@ -69,12 +71,16 @@ class Server:
     """
 
     def __init__(self, uri: str, artifact_root: str | None):
+        check_database(uri)
         load()
         self.uri = uri
         self.artifact_root = artifact_root
         with self._speaking(timeout_s=CONNECT_TIMEOUT_S, retries=0):
+            from mlflow.store.db import utils
             from mlflow.tracking.client import MlflowClient
 
+            # Ten, with pauses that double, are minutes in which a database is away.
+            utils.MAX_RETRY_COUNT = _DATABASE_ATTEMPTS
             if "MLFLOW_LOGGING_LEVEL" not in os.environ:
                 for name in ("mlflow", "alembic"):
                     logging.getLogger(name).setLevel(logging.WARNING)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import os
 import re
+import sqlite3
+import urllib.parse
 from collections.abc import Mapping
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
-from orchestrator.errors import ConfigError, unknown
+from orchestrator.errors import ConfigError, TrackingError, unknown
 from orchestrator.records import PlanRecord
 from orchestrator.store import Store
 from orchestrator.tracking.views import FORMAT, digest
 
 ENVIRONMENT = "MLFLOW_TRACKING_URI"
 SQLITE = "sqlite:///"
+_BUSY_S = 5.0
 SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
 
 
@@ -55,7 +59,56 @@ def checked_uri(uri: str) -> str:
     scheme = uri.partition(":")[0].partition("+")[0]
     if uri and scheme not in SCHEMES:
         raise ConfigError(unknown("scheme of a tracking address", scheme, SCHEMES))
+    if scheme in ("http", "https") and not _has_host(uri):
+        raise ConfigError(
+            f"the tracking address {uri!r} names no host, or no port from 1 to 65535; write "
+            f"'{scheme}://HOST:PORT'"
+        )
+    if scheme == "sqlite" and not _database_file(uri):
+        raise ConfigError(
+            f"the tracking address {uri!r} names no file; write '{SQLITE}FILE', or four slashes "
+            "before an absolute path"
+        )
     return uri
+
+
+def check_database(uri: str) -> None:
+    """Write to a SQLite file and take it back, for MLflow tries for minutes where it cannot.
+
+    Args:
+        uri: a tracking address; any other than a SQLite file's is left alone. The file and its
+            folder are made.
+
+    Raises:
+        TrackingError: it cannot be written, is locked by another process or is no database.
+    """
+    path = _database_file(uri)
+    if not path:
+        return
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)) as database:
+            database.execute("BEGIN IMMEDIATE")
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            database.execute(f"PRAGMA user_version = {version}")
+            database.execute("ROLLBACK")
+    except (sqlite3.Error, OSError) as error:
+        raise TrackingError(f"{uri}: {error}") from error
+
+
+def _database_file(uri: str) -> str:
+    """Return the path of a SQLite address; empty for any other, and for one without a file."""
+    dialect, slashes, path = uri.partition(":///")
+    path = path.partition("?")[0]
+    return path if slashes and dialect.split("+")[0] == "sqlite" and path != ":memory:" else ""
+
+
+def _has_host(uri: str) -> bool:
+    try:
+        parts = urllib.parse.urlsplit(uri)
+        return bool(parts.hostname) and not re.search(r"\s", uri) and parts.port != 0
+    except ValueError:  # brackets that do not close, a port that is no number or too large
+        return False
 
 
 def artifact_root(uri: str, store: Store) -> str | None:

@@ -1,5 +1,6 @@
 """The thread beside a sweep, the note that all is shown, and the choice of an address."""
 
+import re
 import subprocess
 import sys
 import time
@@ -116,6 +117,30 @@ def test_uri_of_the_flag_goes_before_the_environment_and_the_store(store):
     assert resolve_uri("", {}, store) == f"sqlite:///{store.local_path}/mlflow.db"
     with pytest.raises(ConfigError, match="write 'http://host:5000'"):
         resolve_uri("host:5000", {}, store)
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("http://", "names no host"),
+        ("http://:5000", "names no host"),
+        ("http://host:port", "names no host, or no port"),
+        ("http://host:70000", "no port from 1 to 65535"),
+        ("http://[::1:5000", "names no host"),
+        ("https://a host:5000", "'https://HOST:PORT'"),
+        ("sqlite://mlflow.db", "'sqlite:///FILE'"),
+        ("sqlite:///", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+    ],
+)
+def test_uri_that_is_malformed_is_refused_with_the_right_form(uri, words, store):
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        resolve_uri(uri, {}, store)
+
+
+@pytest.mark.parametrize("uri", ["http://host", "https://me:secret@[::1]:5000/base", "databricks"])
+def test_uri_of_a_server_is_taken_as_it_is(uri, store):
+    assert resolve_uri(uri, {}, store) == uri
 
 
 def test_remote_store_without_an_address_asks_for_one():

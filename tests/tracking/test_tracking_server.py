@@ -106,6 +106,45 @@ def test_server_that_never_answers_is_given_up_soon(store):
         assert time.monotonic() - started < 12
 
 
+@pytest.fixture
+def read_only(tmp_path, empty_database):
+    """A folder on a file system that cannot be written, with a database in it."""
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    mounts = [
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)],
+        ["mount", "-o", "remount,ro", str(folder)],
+    ]
+    if subprocess.run(mounts[0], capture_output=True).returncode:
+        pytest.skip("mounting a file system needs root")
+    try:
+        (folder / "mlflow.db").write_bytes(empty_database.read_bytes())
+        subprocess.run(mounts[1], check=True)
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_database_on_a_read_only_disk_is_given_up_at_once(read_only, store):
+    assert_given_up(f"sqlite:///{read_only}/mlflow.db", "readonly database", store)
+    assert_given_up(f"sqlite:///{read_only}/other.db", "unable to open database file", store)
+    assert_given_up(f"sqlite:///{read_only}/sub/other.db", "Read-only file system", store)
+
+
+def test_database_that_is_none_is_given_up_at_once(tmp_path, store):
+    (tmp_path / "text.db").write_text("no database " * 100)
+    assert_given_up(f"sqlite:///{tmp_path}/text.db", "file is not a database", store)
+    assert_given_up(f"sqlite:///{tmp_path}", "unable to open database file", store)
+
+
+def assert_given_up(uri, words, store):
+    started = time.monotonic()
+    with pytest.raises(TrackingError, match=words) as caught:
+        Tracker(uri, store=store).reconcile(make_plan(), {}, final=True)
+    assert time.monotonic() - started < 10
+    assert "Nothing is lost" in str(caught.value)
+
+
 def test_sync_command_against_nobody_exits_1_without_a_traceback(store, capsys):
     write_all(store, make_plan())
     arguments = ["--store", store.uri, "--tracking-uri", "http://127.0.0.1:9"]

@@ -1,0 +1,195 @@
+"""A cluster that is away, wrong or busy is said at once; a head of one CPU stands in for it."""
+
+import functools
+import io
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+from rich.console import Console
+
+from orchestrator import sweep
+from orchestrator.ablation import Trial
+from orchestrator.config import Runtime
+from orchestrator.errors import ConfigError
+from orchestrator.progress import SweepProgress
+from orchestrator.ray_session import ray_session, require_resources
+from orchestrator.records import Status
+from orchestrator.waiting import waiting
+from tests import tiny
+
+
+@contextmanager
+def listener(answer: bytes | None) -> Iterator[str]:
+    """A port where somebody listens who is no Ray: says `answer` and hangs up, or nothing ever."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(8)
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            if answer is not None:
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(answer)
+            else:
+                kept.append(connection)
+
+        kept: list[socket.socket] = []
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        for connection in kept:
+            connection.close()
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        pytest.param(None, "timed out", marks=pytest.mark.slow, id="silent"),
+        pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", "is no Ray", id="http"),
+        pytest.param(b"", "is no Ray", id="hangs up"),
+    ],
+)
+def test_address_where_no_ray_answers_is_refused_soon(scheme, answer, words, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    started = time.monotonic()
+    with listener(answer) as address, pytest.raises(ConfigError, match=words) as caught:
+        require_resources(Runtime(address=scheme + address))
+    assert time.monotonic() - started < 12
+    assert f"no Ray cluster answers at '{scheme}{address}'" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "nonsense",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:0",
+        "127.0.0.1:70000",
+        "127.0.0.1:²",
+        ":6379",
+        "http://127.0.0.1:6379",
+        "ray://127.0.0.1",
+        "me@host:6379",
+        "a host:6379",
+        "::1:6379",
+    ],
+)
+def test_address_that_is_none_is_refused_with_the_valid_forms(address):
+    with pytest.raises(ConfigError, match=r"no address of a Ray cluster \(valid: auto, HOST:PORT"):
+        require_resources(Runtime(address=address))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "[::1]:1", f"{'a' * 70}.invalid:1"])
+def test_address_where_nobody_listens_is_refused(address):
+    with pytest.raises(ConfigError, match="no Ray cluster answers at"):
+        require_resources(Runtime(address=address))
+
+
+def test_auto_leads_to_the_address_of_the_environment(monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(ConfigError, match=r"no Ray cluster answers at '127\.0\.0\.1:1'"):
+        require_resources(Runtime(address="auto"))
+
+
+def test_client_address_without_its_packages_names_them(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"install 'ray\[client\]'.*--address auto"):
+        require_resources(Runtime(address="ray://127.0.0.1:1"))
+
+
+def test_workers_that_share_a_card_are_refused():
+    with pytest.raises(ConfigError, match=r"2 workers of 0\.5 GPUs .* --gpus-per-worker 1"):
+        require_resources(Runtime(num_workers=2, gpus_per_worker=0.5, address="auto"))
+
+
+def test_wait_is_said_at_intervals_and_not_where_there_is_none():
+    said: list[str] = []
+    heard = threading.Event()
+
+    def say(text: str) -> None:
+        said.append(text)
+        if len(said) == 2:
+            heard.set()
+
+    with waiting("waiting for the moon", say=say, after_s=0.01, every_s=0.01):
+        assert heard.wait(10)
+    assert said[0].startswith("waiting for the moon (0 s")
+    with waiting("waiting for nothing", say=say):
+        pass
+    assert not any("nothing" in text for text in said)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        yield started
+    finally:
+        ray.shutdown()
+        started.shutdown()
+
+
+class Impatient(SweepProgress):
+    """Helps once it has been said twice what is waited for."""
+
+    def __init__(self, trials, help_it):
+        super().__init__(Console(file=io.StringIO()), trials)
+        self.help_it, self.said = help_it, []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+        if len(self.said) == 2:
+            self.help_it()
+
+
+class Guest:
+    """Somebody else's work, which takes the whole cluster."""
+
+    def here(self) -> bool:
+        return True
+
+
+@pytest.mark.slow
+def test_busy_cluster_is_waited_for_with_words(cluster, tmp_path, monkeypatch):
+    with ray_session(Runtime(address=cluster.address)):
+        guest = ray.remote(Guest).options(num_cpus=1).remote()
+        ray.get(guest.here.remote())
+        record, said = run(cluster, tmp_path, monkeypatch, 1, lambda: ray.kill(guest))
+    assert (
+        said[:2]
+        == ["waiting for the cluster: a trial asks for 1 CPU; it has 1 CPUs, of which 0 are free"]
+        * 2
+    )
+    assert record.status is Status.FINISHED, record.error
+
+
+@pytest.mark.slow
+def test_cluster_that_is_too_small_is_waited_for_until_it_grows(cluster, tmp_path, monkeypatch):
+    with ray_session(Runtime(address=cluster.address)):
+        grow = functools.partial(cluster.add_node, num_cpus=2)
+        record, said = run(cluster, tmp_path, monkeypatch, 2, grow)
+    assert "asks for 2 workers of 1 CPU each; it has 1 CPUs, of which 1 are free" in said[0]
+    assert said[0].endswith("it must grow, or ask for less")
+    assert record.status is Status.FINISHED, record.error
+
+
+def run(cluster, path, monkeypatch, num_workers, help_it):
+    """Run a tiny trial on the cluster; return its record, and what was said meanwhile."""
+    monkeypatch.setattr(sweep, "AFTER_S", 0.5)
+    monkeypatch.setattr(sweep, "EVERY_S", 0.5)
+    experiment = tiny.experiment(epochs=1)
+    store = tiny.store_with_pack(path, experiment)
+    runtime = Runtime(address=cluster.address, num_workers=num_workers, store=store.uri)
+    require_resources(runtime)
+    trial = Trial(arm="arm", seed=0, fold=1, experiment=experiment, id=experiment.id)
+    with Impatient([trial], help_it) as progress:
+        sweep.run_trials([trial], runtime=runtime, store=store, progress=progress)
+    return store.read_record(trial.id), progress.said
