@@ -10,15 +10,14 @@ from orchestrator.metrics import Metric
 from orchestrator.records import ContrastRecord, EffectRecord, PlanRecord, TrialRecord
 from orchestrator.report import sequence
 from orchestrator.report.effect_words import effect_sentence
-from orchestrator.report.known_data import num_folds
 from orchestrator.report.mixing import epochs_note, mixed_in
 from orchestrator.report.rows import ArmSummary, Block, ContrastSummary, EffectSummary
+from orchestrator.report.values import plan_test
 from orchestrator.report.words import equivalence_sentence, sentence
 from orchestrator.stats import (
     PairedDifference,
     Sequential,
     Verdict,
-    crossed_test,
     equivalence,
     holm,
     verdict,
@@ -59,7 +58,7 @@ class Compared:
         return tuple(
             arm
             if reference is None or arm is reference
-            else dataclasses.replace(arm, to_baseline=self._difference(arm, reference))
+            else dataclasses.replace(arm, to_baseline=self.difference(arm, reference))
             for arm in arms
         )
 
@@ -177,9 +176,10 @@ class Compared:
 
     def _of_contrast(self, arm: ArmSummary, reference: ArmSummary) -> PairedDifference | None:
         known = reference.name == self.plan.baseline
-        return arm.to_baseline if known else self._difference(arm, reference)
+        return arm.to_baseline if known else self.difference(arm, reference)
 
-    def _difference(self, arm: ArmSummary, reference: ArmSummary) -> PairedDifference | None:
+    def difference(self, arm: ArmSummary, reference: ArmSummary) -> PairedDifference | None:
+        """Return arm minus reference; None where no block has both or they are not compared."""
         return self._sum([(arm, 1.0), (reference, -1.0)])
 
     def _sum(self, weights: Sequence[tuple[ArmSummary, float]]) -> PairedDifference | None:
@@ -189,9 +189,7 @@ class Compared:
         if not set.intersection(*(set(own) for own in values.values())) or self._refusal(arms, ""):
             return None
         sums = weighted_sums(values, {arm.name: weight for arm, weight in weights})
-        return crossed_test(
-            sums, num_folds=num_folds(self.plan), num_contrasts=self.plan.num_declared
-        )
+        return plan_test(self.plan, sums)
 
     def _refusal(self, arms: Sequence[ArmSummary], what: str) -> str:
         """Say why arms are not compared: their trials saw other code, data or epochs."""

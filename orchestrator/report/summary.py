@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import statistics
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from orchestrator.metrics import METRICS, Metric, lookup
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
 from orchestrator.report import notes
 from orchestrator.report.comparability import published_footnotes
 from orchestrator.report.compared import Compared
-from orchestrator.report.known_data import num_folds
 from orchestrator.report.rows import (
     Answer,
     ArmCost,
@@ -22,8 +21,8 @@ from orchestrator.report.rows import (
     Measure,
     Summary,
 )
-from orchestrator.report.values import value_of
-from orchestrator.stats import Verdict, crossed_interval
+from orchestrator.report.values import plan_interval, value_of
+from orchestrator.stats import Verdict
 
 SECONDARY = ("val/top1", "val/top5", "val/map", "val/loss")
 
@@ -48,24 +47,8 @@ def summarise(
         ConfigError: no metric has that key.
     """
     chosen = lookup(metric or plan.metric)
-    keys: defaultdict[str, list[TrialKey]] = defaultdict(list)
-    for key in plan.trials:
-        keys[key.arm].append(key)
     counted = Compared(plan=plan, records=records, metric=chosen, mixed=mixed)
-    arms = counted.with_differences(
-        tuple(
-            _arm(
-                arm,
-                keys[arm.name],
-                records,
-                selection=plan.selection,
-                metric=chosen,
-                num_declared=plan.num_declared,
-                split_into=num_folds(plan),
-            )
-            for arm in plan.arms
-        ),
-    )
+    arms = counted.with_differences(summarise_arms(plan, records, metric=chosen))
     contrasts, effects = counted.declared(arms)
     cells = [cell for arm in arms for cell in arm.cells]
     return Summary(
@@ -85,16 +68,40 @@ def summarise(
     )
 
 
+def summarise_arms(
+    plan: PlanRecord,
+    records: Mapping[str, TrialRecord],
+    *,
+    metric: Metric,
+    only: Collection[str] | None = None,
+) -> tuple[ArmSummary, ...]:
+    """Return the rows of a plan, not yet compared: the one source of an arm's mean, interval and n.
+
+    Args:
+        plan: as declared.
+        records: id -> record.
+        metric: the primary metric.
+        only: names of the arms that are wanted; None is all.
+    """
+    keys: defaultdict[str, list[TrialKey]] = defaultdict(list)
+    for key in plan.trials:
+        keys[key.arm].append(key)
+    return tuple(
+        _arm(arm, keys[arm.name], records, plan=plan, metric=metric)
+        for arm in plan.arms
+        if only is None or arm.name in only
+    )
+
+
 def _arm(
     arm: ArmRecord,
     keys: Sequence[TrialKey],
     records: Mapping[str, TrialRecord],
     *,
-    selection: str,
+    plan: PlanRecord,
     metric: Metric,
-    num_declared: int,
-    split_into: int | None,
 ) -> ArmSummary:
+    selection = plan.selection
     cells = tuple(_cell(key, records.get(key.id), selection, metric) for key in keys)
     found = [records[key.id] for key in keys if key.id in records]
     measures = {}
@@ -106,7 +113,7 @@ def _arm(
             and (value := value_of(records[cell.id], selection, key)) is not None
         }
         if values:
-            interval = crossed_interval(values, num_folds=split_into, num_contrasts=num_declared)
+            interval = plan_interval(plan, values)
             measures[key] = Measure(metric=METRICS[key], values=values, interval=interval)
     return ArmSummary(record=arm, cells=cells, measures=measures, cost=_cost(found))
 

@@ -59,16 +59,16 @@ def drafts(
         cells.setdefault(trial.arm, []).append(trial)
     references = {contrast.arm: contrast.reference for contrast in reversed(plan.contrasts)}
     for arm in plan.arms:
-        reference = cells.get(references.get(arm.name, plan.baseline), [])
+        reference = references.get(arm.name, plan.baseline)
         of_arm = [records.get(cell.id) for cell in cells[arm.name]]
-        of_reference = [records.get(cell.id) for cell in reference]
+        of_reference = [records.get(cell.id) for cell in cells.get(reference, ())]
         given = summary.get(arm.name) if summary else None
 
-        def build(arm: ArmRecord = arm, reference=reference, given=given) -> RunView:
+        def build(arm: ArmRecord = arm, reference: str = reference, given=given) -> RunView:
             if given is not None:
                 numbers: Mapping[str, float] = given
             else:
-                numbers = summarize(plan, cells[arm.name], reference, records)
+                numbers = summarize(plan, arm.name, reference, records)
             return _arm(plan, arm, cells[arm.name], records, numbers, store, final)
 
         yield Draft(
