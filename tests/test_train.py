@@ -134,6 +134,26 @@ def test_trial_record_says_what_a_report_needs(store):
     assert record.metrics_at("best") == best.metrics
 
 
+@pytest.mark.parametrize("metric", ["val/top1", "val/map", "val/loss"])
+def test_best_epoch_is_by_the_selection_metric_in_its_direction(store, metric):
+    experiment = tiny.experiment(epochs=4, selection="best", selection_metric=metric)
+    run = trainer(store, experiment, f"best-{metric.replace('/', '-')}")
+    values = [record.metrics[metric] for record in run.epochs()]
+    best = min(values) if metric == "val/loss" else max(values)
+    assert run.best_epoch == values.index(best) + 1
+    predictions = run.final_predictions()["best"]
+    assert predictions.epoch == run.best_epoch
+    own = {
+        "val/top1": predictions.top_k(1),
+        "val/map": predictions.mean_average_precision(),
+        "val/loss": predictions.loss(),
+    }
+    assert own[metric] == best
+    again = trainer(store, experiment, f"best-{metric.replace('/', '-')}")
+    assert again.best_epoch == run.best_epoch
+    assert again.final_predictions()["best"].epoch == run.best_epoch
+
+
 def test_trial_starts_from_the_weights_of_another(store):
     first = tiny.experiment(seed=5)
     TrialRun(store=store, trial_id=first.id, experiment=first).run()

@@ -164,6 +164,7 @@ class Summary:
         cautions: sentences that bound what the numbers mean.
         footnotes: of the published numbers.
         effects: in the plan's order.
+        chosen_by: the metrics by which best epochs were chosen; none where the last are read.
     """
 
     plan: PlanRecord
@@ -176,6 +177,7 @@ class Summary:
     cautions: tuple[str, ...]
     footnotes: Footnotes = field(default_factory=Footnotes)
     effects: tuple[EffectSummary, ...] = ()
+    chosen_by: tuple[str, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:

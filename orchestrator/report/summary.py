@@ -65,6 +65,7 @@ def summarise(
         ),
         footnotes=published_footnotes(plan, records, chosen),
         effects=effects,
+        chosen_by=notes.chosen_by(plan, records),
     )
 
 

@@ -16,7 +16,13 @@ from orchestrator.report.digits import (
     p_text,
     quantity,
 )
-from orchestrator.report.notes import interval_over, paired_over, tests_used, without_spread
+from orchestrator.report.notes import (
+    epoch_words,
+    interval_over,
+    paired_over,
+    tests_used,
+    without_spread,
+)
 from orchestrator.report.rows import ArmSummary, ContrastSummary, Summary
 from orchestrator.report.words import half_width, unit_of_difference
 from orchestrator.stats import ALPHA, CONFIDENCE, MeanInterval, Verdict
@@ -245,7 +251,7 @@ def _notes(summary: Summary) -> list[str]:
             "linear layers."
         )
     notes.append(
-        f"{summary.metric.title}: at the {summary.plan.selection} epoch, "
+        f"{summary.metric.title}: at {epoch_words(summary)}, "
         f"{'larger' if summary.metric.sign > 0 else 'smaller'} is better."
     )
     return notes

@@ -21,8 +21,6 @@ from orchestrator.stats import (
 
 def value_of(record: TrialRecord, selection: str, key: str) -> float | None:
     """Return a stored metric at the selected epoch, as stored; None where it is not finite."""
-    if selection == "best" and not any(e.epoch == record.best_epoch for e in record.epochs):
-        return None
     value = record.metrics_at(selection).get(key)
     return value if value is not None and math.isfinite(value) else None
 
