@@ -150,6 +150,12 @@ class Trainer:
             yield record
 
     @property
+    def val_counts(self) -> list[int]:
+        """Held-out clips by class."""
+        labels = self.clips.labels[self.val_indices]
+        return np.bincount(labels, minlength=self.clips.num_classes).tolist()
+
+    @property
     def clips_per_s(self) -> float:
         """Training throughput in clips per second, median over epochs."""
         rates = [record.metrics[keys.CLIPS_PER_S] for record in self.records]

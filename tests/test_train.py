@@ -124,6 +124,7 @@ def test_trial_record_says_what_a_report_needs(store):
     assert record.cost.num_params > 1000 and record.cost.macs > 1000
     assert record.cost.seconds > record.cost.set_up_s > 0
     assert record.data["num_train"] == 15 and record.data["num_val"] == 15
+    assert record.data["val_counts"] == [5, 5, 5]
     assert record.provenance["torch"].startswith("2.11")
     predictions = store.read_predictions(experiment.id, "last")
     assert predictions is not None

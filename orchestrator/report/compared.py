@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.metrics import Metric
@@ -45,12 +45,14 @@ class Compared:
         records: id -> record.
         metric: what is compared.
         mixed: whether trials of different code, data or epochs may stand in one comparison.
+        at_chance: arms that do not beat chance; what two of them differ by says nothing.
     """
 
     plan: PlanRecord
     records: Mapping[str, TrialRecord]
     metric: Metric
     mixed: bool
+    at_chance: Collection[str] = ()
 
     def with_differences(self, arms: tuple[ArmSummary, ...]) -> tuple[ArmSummary, ...]:
         """Return the arms, each with its difference from the baseline."""
@@ -129,6 +131,7 @@ class Compared:
             num_contrasts=self.plan.num_declared,
             num_planned=self._num_planned([arm, reference], own.difference),
             decided=own.decided,
+            at_chance=self._at_chance([arm, reference]),
         )
         refused = self._refusal([arm, reference], f"{arm.name} against {reference.name}")
         return ContrastSummary(
@@ -139,7 +142,7 @@ class Compared:
             smallest_adjusted_p=own.smallest_adjusted_p,
             verdict=own.verdict,
             sentence=(refused or said + self._epochs([arm, reference], own.difference))
-            + self._equivalence(own.difference),
+            + self._equivalence([arm, reference], own.difference),
         )
 
     def _effect(
@@ -162,8 +165,9 @@ class Compared:
             num_contrasts=self.plan.num_declared,
             num_planned=self._num_planned(arms, own.difference),
             decided=own.decided,
+            at_chance=self._at_chance(arms),
         )
-        margin = self._equivalence(own.difference) if len(declared.factors) == 1 else ""
+        margin = self._equivalence(arms, own.difference) if len(declared.factors) == 1 else ""
         refused = self._refusal(arms, f"The effect of {declared.name}")
         return EffectSummary(
             record=declared,
@@ -207,10 +211,19 @@ class Compared:
     def _epochs(self, arms: Sequence[ArmSummary], difference: PairedDifference | None) -> str:
         return epochs_note(self.plan, self.records, arms) if difference else ""
 
-    def _equivalence(self, difference: PairedDifference | None) -> str:
-        """Say what the margin that was declared adds; nothing in a study until decided."""
+    def _at_chance(self, arms: Sequence[ArmSummary]) -> bool:
+        return all(arm.name in self.at_chance for arm in arms)
+
+    def _equivalence(self, arms: Sequence[ArmSummary], difference: PairedDifference | None) -> str:
+        """Say what the declared margin adds; nothing until decided or among arms at chance."""
         margin = self.plan.margin_of(self.metric.key)
-        if not margin or self.plan.cap or difference is None or difference.n < 2:
+        if (
+            not margin
+            or self.plan.cap
+            or self._at_chance(arms)
+            or difference is None
+            or difference.n < 2
+        ):
             return ""
         found = equivalence(
             difference.differences.values(),

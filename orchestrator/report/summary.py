@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from orchestrator.metrics import METRICS, Metric, lookup
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
 from orchestrator.report import notes
+from orchestrator.report.chance import arms_at_chance, chance_sentence, study_chance
 from orchestrator.report.comparability import published_footnotes
 from orchestrator.report.compared import Compared
 from orchestrator.report.rows import (
@@ -47,8 +48,12 @@ def summarise(
         ConfigError: no metric has that key.
     """
     chosen = lookup(metric or plan.metric)
-    counted = Compared(plan=plan, records=records, metric=chosen, mixed=mixed)
-    arms = counted.with_differences(summarise_arms(plan, records, metric=chosen))
+    arms = summarise_arms(plan, records, metric=chosen)
+    chance = study_chance(plan, records, chosen)
+    at_chance = arms_at_chance(arms, records, metric=chosen, chance=chance)
+    low = chance_sentence(arms, at_chance, metric=chosen, chance=chance)
+    counted = Compared(plan=plan, records=records, metric=chosen, mixed=mixed, at_chance=at_chance)
+    arms = counted.with_differences(arms)
     contrasts, effects = counted.declared(arms)
     cells = [cell for arm in arms for cell in arm.cells]
     return Summary(
@@ -56,7 +61,9 @@ def summarise(
         metric=chosen,
         headline=notes.headline([(cell.status, cell.value is not None) for cell in cells]),
         complete=all(cell.value is not None for cell in cells),
-        answers=_answers(notes.best_of(plan, chosen, _best(arms, chosen)), (*effects, *contrasts)),
+        answers=_answers(
+            low, notes.best_of(plan, chosen, _best(arms, chosen)), (*effects, *contrasts)
+        ),
         arms=arms,
         contrasts=contrasts,
         cautions=(
@@ -65,6 +72,9 @@ def summarise(
         ),
         footnotes=published_footnotes(plan, records, chosen),
         effects=effects,
+        chance=chance,
+        at_chance=at_chance,
+        chance_sentence=low,
         chosen_by=notes.chosen_by(plan, records),
     )
 
@@ -157,10 +167,12 @@ def _cost(records: list[TrialRecord]) -> ArmCost | None:
     )
 
 
-def _answers(best_of: str, findings: Sequence[Finding]) -> tuple[Answer, ...]:
+def _answers(low: str, best_of: str, findings: Sequence[Finding]) -> tuple[Answer, ...]:
+    """Return what is to be taken away; that arms do not beat chance comes first."""
+    first = (Answer(verdict=Verdict.NOT_TESTED, text=low),) if low else ()
     if best_of:
-        return (Answer(verdict=Verdict.NOT_TESTED, text=best_of),)
-    return tuple(Answer(verdict=c.verdict, text=c.sentence) for c in findings)
+        return (*first, Answer(verdict=Verdict.NOT_TESTED, text=best_of))
+    return (*first, *(Answer(verdict=c.verdict, text=c.sentence) for c in findings))
 
 
 def _best(arms: tuple[ArmSummary, ...], metric: Metric) -> tuple[str, float] | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.metrics import METRICS
+from orchestrator.report.chance import chance_words
 from orchestrator.report.digits import (
     NONE,
     align,
@@ -244,6 +245,10 @@ def _notes(summary: Summary) -> list[str]:
             f"p: two-sided paired {tests_used(summary)}{correction}; "
             f"{CALLED_MARK} at most {ALPHA:g}. {NONE}: not declared or not testable."
         )
+    if summary.chance:
+        notes.append(f"Chance: {chance_words(summary.chance, summary.metric)}.")
+    elif summary.metric.chance:
+        notes.append("Chance is not known: neither plan nor trials recorded the classes.")
     notes += [f"{mark} {text}" for mark, text in summary.footnotes.texts.items()]
     if any(arm.cost and arm.cost.macs for arm in summary.arms):
         notes.append(

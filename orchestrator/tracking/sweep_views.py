@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
+from orchestrator.report.summary import summarise
 from orchestrator.tracking.replicates import (
     ended_ms,
     own_tags,
@@ -52,7 +53,7 @@ def drafts(
     yield Draft(
         key=SWEEP,
         inputs=(plan, final, *all_records),
-        build=lambda: _sweep(plan, all_records, store, final),
+        build=lambda: _sweep(plan, records, store, final),
     )
     cells: dict[str, list[TrialKey]] = {arm.name: [] for arm in plan.arms}
     for trial in plan.trials:
@@ -93,10 +94,13 @@ def drafts(
             )
 
 
-def _sweep(
-    plan: PlanRecord, records: Sequence[TrialRecord | None], store: str, final: bool
-) -> RunView:
-    note = [plan.question, f"Metric: `{plan.metric}` at the {plan.selection} epoch."]
+def _sweep(plan: PlanRecord, records: Records, store: str, final: bool) -> RunView:
+    low = summarise(plan, records).chance_sentence
+    note = [
+        plan.question,
+        *([low] if low else []),
+        f"Metric: `{plan.metric}` at the {plan.selection} epoch.",
+    ]
     note += [f"Baseline: `{plan.baseline}`; {len(plan.arms)} arms, {len(plan.trials)} trials."]
     if plan.source:
         note.append(f"Published numbers: {plan.source}")
@@ -117,7 +121,7 @@ def _sweep(
         ),
         texts={PLAN: json.dumps(plan.to_json(), indent=1)},
     )
-    return _with_progress(view, records, {}, final)
+    return _with_progress(view, [records.get(trial.id) for trial in plan.trials], {}, final)
 
 
 def _arm(
