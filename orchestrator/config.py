@@ -25,13 +25,15 @@ from models.errors import CheckpointError
 from models.schema import coerce
 from models.weight_files import is_remote, weight_file
 from orchestrator.errors import ConfigError, unknown
+from orchestrator.metrics import METRICS
+from orchestrator.metrics.keys import VAL_TOP1
 
 REVISION = 1
 """Raised when a change of code alters numbers; part of every id."""
 
 ID_LENGTH = 16
 
-ADDED: Mapping[str, Any] = {"shuffled_labels": 0.0}
+ADDED: Mapping[str, Any] = {"shuffled_labels": 0.0, "selection_metric": VAL_TOP1}
 """Fields that came later -> the value at which an experiment is what it was without them."""
 
 
@@ -124,11 +126,13 @@ class Experiment:
         accumulation_steps: equal parts in which a worker computes its share of a batch.
         clip_norm: largest gradient norm; 0 switches clipping off.
         precision: `bf16` is automatic mixed precision with float32 weights.
-        selection: the epoch whose metrics the report reads; `best` is by the plan's metric.
+        selection: the epoch whose metrics the report reads.
         seed: decides initial weights, order, augmentation and dropout.
         fold: the fold (or official split) that is held out.
         shuffled_labels: share of the training clips whose labels are dealt out anew among
             themselves, for a control arm that must do harm.
+        selection_metric: key of the metric by which an epoch is the `best`; a plan whose trials are
+            read at their best epoch sets it to its own metric.
         revision: see `REVISION`.
     """
 
@@ -150,6 +154,7 @@ class Experiment:
     seed: int = 0
     fold: int = 1
     shuffled_labels: float = 0.0
+    selection_metric: str = VAL_TOP1
     revision: int = REVISION
 
     @property
@@ -260,6 +265,9 @@ def check(experiment: Experiment) -> tuple[Experiment, list[str]]:
     for name in ("epochs", "batch_size", "accumulation_steps"):
         if isinstance(values[name], int) and values[name] < 1:
             mistakes.append(f"{name} is {values[name]}; it must be at least 1")
+    chooses = values["selection_metric"]
+    if isinstance(chooses, str) and chooses not in METRICS:
+        mistakes.append(unknown("selection_metric", chooses, METRICS))
     share = values["shuffled_labels"]
     if isinstance(share, float) and not 0 <= share <= 1:
         mistakes.append(f"shuffled_labels is {share}; it is a share, from 0 to 1")

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from orchestrator.ablation import Arm, Contrast, Effect, FromBase, Trial
-from orchestrator.config import Experiment, canonical, complete
+from orchestrator.config import ADDED, Experiment, canonical, complete
 from orchestrator.effects import declared_effect
 from orchestrator.errors import ConfigError, PlanError, unknown
 from orchestrator.metrics import METRICS
@@ -117,8 +117,15 @@ class Plan:
         )
 
     def experiment(self, arm: Arm) -> Experiment:
-        """Return an arm's completed experiment, at the base's seed and fold."""
-        return override(self.base, self._changes(arm))
+        """Return an arm's completed experiment, at the base's seed and fold.
+
+        Where it is read at its best epoch, the plan's metric chooses, unless the experiment says
+        another.
+        """
+        found = override(self.base, self._changes(arm))
+        if found.selection == "best" and found.selection_metric == ADDED["selection_metric"]:
+            return dataclasses.replace(found, selection_metric=self.metric)
+        return found
 
     def replicate(
         self, *, seeds: Sequence[int] | None = None, folds: Sequence[int] | None = None
@@ -234,7 +241,12 @@ class Plan:
             ),
             trials=tuple(trial.key for trial in self.trials()),
             prerequisites=tuple(trial.key for trial in self.prerequisite_trials()),
-            settings={path: canonical(value) for path, value in flatten(complete(base)).items()},
+            settings={
+                path: canonical(value)
+                for path, value in flatten(complete(base)).items()
+                # What was declared before this setting existed is the same declaration.
+                if path != "selection_metric" or value != ADDED[path]
+            },
             source=self.source,
             conditions=self.conditions,
             dataset=dataset,

@@ -23,7 +23,7 @@ from orchestrator.plan import Plan
 from orchestrator.rehearsal import LINKS, STEPS, Rehearsal, made_up_clips, rehearse
 
 LATER = (
-    *("epochs", "schedule", "selection"),  # come with time
+    *("epochs", "schedule", "selection", "selection_metric"),  # come with time
     "clip_norm",  # a norm may be passed later, or by other clips
     *("dataset", "fold", "shuffled_labels"),  # other clips or labels than the proof's
     *("batch_size", "accumulation_steps"),  # need more clips than these

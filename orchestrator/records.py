@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from orchestrator.metrics.keys import VAL_TOP1, lookup
 
 SCHEMA = 1
 """Version of the stored forms; a reader refuses a newer one."""
@@ -32,6 +35,27 @@ class EpochRecord:
 
     epoch: int
     metrics: Mapping[str, float]
+
+
+def best_epoch(epochs: Sequence[EpochRecord], key: str) -> int:
+    """Return the epoch that is best by a metric in its direction, the earliest of equals.
+
+    An epoch without a finite number is best only where no epoch has one; 0 where there is no epoch.
+
+    Args:
+        epochs: in order.
+        key: of `orchestrator.metrics.METRICS`.
+
+    Raises:
+        ConfigError: no metric has that key.
+    """
+    sign = lookup(key).sign
+
+    def worth(epoch: EpochRecord) -> float:
+        value = sign * epoch.metrics.get(key, math.nan)
+        return value if math.isfinite(value) else -math.inf
+
+    return max(epochs, key=worth).epoch if epochs else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +97,7 @@ class TrialRecord:
         status: running, finished or failed.
         experiment: canonical form of the completed experiment.
         epochs: in order, each epoch once.
-        best_epoch: the epoch with the highest validation top-1, the earliest of equals; 0 is none.
+        best_epoch: the epoch that is best by `chosen_by`, the earliest of equals; 0 is none.
         cost: time, memory and size.
         data: the pack's name, fingerprint, counts kept and dropped, feature mean and std.
         provenance: code version, package versions, host, start and end in UTC.
@@ -90,12 +114,17 @@ class TrialRecord:
     provenance: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
 
+    @property
+    def chosen_by(self) -> str:
+        """The key of the metric by which the best epoch was chosen."""
+        return str(self.experiment.get("selection_metric", VAL_TOP1))
+
     def metrics_at(self, selection: str) -> Mapping[str, float]:
-        """Return the metrics of the `last` or the `best` epoch; empty before the first."""
+        """Return the metrics of the `last` or the `best` epoch; empty where there is none."""
         if not self.epochs:
             return {}
         if selection == "best":
-            return next(e.metrics for e in self.epochs if e.epoch == self.best_epoch)
+            return next((e.metrics for e in self.epochs if e.epoch == self.best_epoch), {})
         return self.epochs[-1].metrics
 
     def to_json(self) -> dict[str, Any]:

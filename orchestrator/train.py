@@ -29,7 +29,7 @@ from orchestrator.losses import clip_losses
 from orchestrator.memory import peak_memory_mb, reset_peak_memory
 from orchestrator.metrics import keys
 from orchestrator.predictions import Predictions
-from orchestrator.records import EpochRecord
+from orchestrator.records import EpochRecord, best_epoch
 from orchestrator.state import (
     Checkpoints,
     Initial,
@@ -50,7 +50,8 @@ class Trainer:
         chain: the whole model, from waveform to logits.
         records: of the epochs finished so far, those before a resume included.
         predictions: `last` and `best` on the held-out clips, as far as there are any.
-        best_epoch: earliest epoch with the highest validation top-1; 0 before the first.
+        best_epoch: earliest epoch that is best by the experiment's `selection_metric`; 0 before the
+            first.
         statistics: mean and standard deviation of the front end on the training clips.
         initial: what was taken from an initial checkpoint, as text; empty from scratch.
     """
@@ -131,13 +132,12 @@ class Trainer:
             train_loss, rate = self._train_epoch(epoch)
             trained_s = time.perf_counter() - started
             predictions = self._evaluate(epoch)
-            top1 = predictions.top_k(1)
             record = EpochRecord(
                 epoch=epoch,
                 metrics={
                     keys.TRAIN_LOSS: train_loss,
                     keys.VAL_LOSS: predictions.loss(),
-                    keys.VAL_TOP1: top1,
+                    keys.VAL_TOP1: predictions.top_k(1),
                     keys.VAL_TOP5: predictions.top_k(5),
                     keys.VAL_MAP: predictions.mean_average_precision(),
                     keys.LEARNING_RATE: rate,
@@ -146,13 +146,19 @@ class Trainer:
                     keys.PEAK_MEMORY_MB: peak_memory_mb(self.device),
                 },
             )
-            better = not self.best_epoch or top1 > self._top1_of(self.best_epoch)
             self.records.append(record)
+            better = epoch == best_epoch(self.records, self.experiment.selection_metric)
             self.predictions["last"] = predictions
             if better:
                 self.best_epoch, self.predictions["best"] = epoch, predictions
             self._save(better=better, optimizer=self.optimizer)
             yield record
+
+    @property
+    def val_counts(self) -> list[int]:
+        """Held-out clips by class."""
+        labels = self.clips.labels[self.val_indices]
+        return np.bincount(labels, minlength=self.clips.num_classes).tolist()
 
     @property
     def clips_per_s(self) -> float:
@@ -266,9 +272,6 @@ class Trainer:
             )
             _statistics[key] = feature_statistics(self.chain.frontend, batches)
         return _statistics[key]
-
-    def _top1_of(self, epoch: int) -> float:
-        return self.records[epoch - 1].metrics[keys.VAL_TOP1]
 
     def _save(self, *, better: bool, optimizer: torch.optim.Optimizer | None) -> None:
         if not self.group.leads:

@@ -183,6 +183,7 @@ class TrialRun:
             "num_classes": trainer.clips.num_classes,
             "num_train": len(trainer.train_indices),
             "num_val": len(trainer.val_indices),
+            "val_counts": trainer.val_counts,
             "dropped": manifest.get("dropped", {}),
             "feature_mean": trainer.statistics[0],
             "feature_std": trainer.statistics[1],

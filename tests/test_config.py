@@ -47,6 +47,7 @@ def test_id_every_field_counts(field):
         "precision": "bf16",
         "selection": "best",
         "shuffled_labels": 0.5,
+        "selection_metric": "val/map",
     }
     value = changed.get(field, getattr(BASE, field))
     if field not in changed:
@@ -57,6 +58,13 @@ def test_id_every_field_counts(field):
 def test_shuffled_labels_must_be_a_share():
     assert "shuffled_labels is 1.5; it is a share" in mistakes_of(BASE, {"shuffled_labels": 1.5})[0]
     assert from_canonical(canonical(complete(BASE))) == complete(BASE)
+
+
+def test_selection_metric_must_be_a_metric():
+    found = mistakes_of(BASE, {"selection_metric": "val/top2"})
+    assert "unknown selection_metric 'val/top2'" in found[0] and "val/top1" in found[0]
+    changed = override(BASE, {"selection_metric": "val/loss"})
+    assert from_canonical(canonical(changed)) == changed
 
 
 def test_file_path_is_not_part_of_the_id(tmp_path):

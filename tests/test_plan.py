@@ -19,6 +19,7 @@ from orchestrator.designs import (
     one_at_a_time,
 )
 from orchestrator.errors import ConfigError, PlanError
+from orchestrator.overrides import override
 from orchestrator.plan import Plan
 from orchestrator.records import PlanRecord
 from orchestrator.search import Choice, LogUniform, Search, Uniform
@@ -35,6 +36,36 @@ INPUT = Factor(
 )
 
 OFF = {"model.deformable": False}
+
+
+@pytest.mark.parametrize("metric", ["val/top1", "val/map", "val/loss"])
+@pytest.mark.parametrize("selection", ["last", "best"])
+def test_metric_of_a_plan_chooses_the_best_epoch_of_its_trials(metric, selection):
+    base = dataclasses.replace(BASE, selection=selection)
+    made = Plan(
+        name="p",
+        question="?",
+        base=base,
+        arms=(Arm(name="a"), Arm(name="b", changes=OFF)),
+        metric=metric,
+    )
+    before = {
+        dataclasses.replace(override(base, arm.changes), seed=seed).id
+        for arm in made.arms
+        for seed in made.seeds
+    }
+    wanted = metric if selection == "best" else "val/top1"
+    assert {t.experiment.selection_metric for t in made.trials()} == {wanted}
+    assert ({trial.id for trial in made.trials()} == before) == (wanted == "val/top1")
+    assert made.record().settings.get("selection_metric", "val/top1") == wanted
+    assert made.record().arms[1].changes == {"model.deformable": "False"}
+
+
+def test_metric_that_an_arm_chooses_by_is_kept():
+    base = dataclasses.replace(BASE, selection="best")
+    arm = Arm(name="by loss", changes={"selection_metric": "val/loss"})
+    made = Plan(name="p", question="?", base=base, arms=(Arm(name="a"), arm), metric="val/map")
+    assert [t.experiment.selection_metric for t in made.trials()[:2]] == ["val/map", "val/loss"]
 
 
 def plan(*arms: Arm, **changes) -> Plan:

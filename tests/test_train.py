@@ -124,6 +124,7 @@ def test_trial_record_says_what_a_report_needs(store):
     assert record.cost.num_params > 1000 and record.cost.macs > 1000
     assert record.cost.seconds > record.cost.set_up_s > 0
     assert record.data["num_train"] == 15 and record.data["num_val"] == 15
+    assert record.data["val_counts"] == [5, 5, 5]
     assert record.provenance["torch"].startswith("2.11")
     predictions = store.read_predictions(experiment.id, "last")
     assert predictions is not None
@@ -132,6 +133,26 @@ def test_trial_record_says_what_a_report_needs(store):
     assert not any(name.startswith("optimizer.") for name in tensors)
     best = max(record.epochs, key=lambda e: e.metrics["val/top1"])
     assert record.metrics_at("best") == best.metrics
+
+
+@pytest.mark.parametrize("metric", ["val/top1", "val/map", "val/loss"])
+def test_best_epoch_is_by_the_selection_metric_in_its_direction(store, metric):
+    experiment = tiny.experiment(epochs=4, selection="best", selection_metric=metric)
+    run = trainer(store, experiment, f"best-{metric.replace('/', '-')}")
+    values = [record.metrics[metric] for record in run.epochs()]
+    best = min(values) if metric == "val/loss" else max(values)
+    assert run.best_epoch == values.index(best) + 1
+    predictions = run.final_predictions()["best"]
+    assert predictions.epoch == run.best_epoch
+    own = {
+        "val/top1": predictions.top_k(1),
+        "val/map": predictions.mean_average_precision(),
+        "val/loss": predictions.loss(),
+    }
+    assert own[metric] == best
+    again = trainer(store, experiment, f"best-{metric.replace('/', '-')}")
+    assert again.best_epoch == run.best_epoch
+    assert again.final_predictions()["best"].epoch == run.best_epoch
 
 
 def test_trial_starts_from_the_weights_of_another(store):

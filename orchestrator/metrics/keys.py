@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from orchestrator.errors import ConfigError, unknown
+from orchestrator.metrics.chance import ChanceOf, loss_chance, map_chance, top_k_chance
 
 
 class Direction(StrEnum):
@@ -25,6 +26,7 @@ class Metric:
         direction: which way is better.
         scale: a stored value times `scale` is in `unit`.
         unit: as a reader reads it.
+        chance: from the held-out clips to what is reached without listening; None if undefined.
     """
 
     key: str
@@ -32,6 +34,7 @@ class Metric:
     direction: Direction
     scale: float = 1.0
     unit: str = ""
+    chance: ChanceOf | None = field(default=None, repr=False, compare=False)
 
     @property
     def sign(self) -> int:
@@ -42,10 +45,10 @@ class Metric:
 METRICS = {
     metric.key: metric
     for metric in (
-        Metric("val/top1", "top-1", Direction.MAXIMIZE, 100.0, "%"),
-        Metric("val/top5", "top-5", Direction.MAXIMIZE, 100.0, "%"),
-        Metric("val/map", "mAP", Direction.MAXIMIZE),
-        Metric("val/loss", "validation loss", Direction.MINIMIZE, unit="nats"),
+        Metric("val/top1", "top-1", Direction.MAXIMIZE, 100.0, "%", top_k_chance(1)),
+        Metric("val/top5", "top-5", Direction.MAXIMIZE, 100.0, "%", top_k_chance(5)),
+        Metric("val/map", "mAP", Direction.MAXIMIZE, chance=map_chance),
+        Metric("val/loss", "validation loss", Direction.MINIMIZE, unit="nats", chance=loss_chance),
         Metric("train/loss", "training loss", Direction.MINIMIZE, unit="nats"),
     )
 }

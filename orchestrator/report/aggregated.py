@@ -1,22 +1,26 @@
-"""One number per arm over the sweeps of several data sets: IQM and probability of improvement."""
+"""One number per arm over several data sets: normalized score and probability of improvement."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from orchestrator.errors import ConfigError
 from orchestrator.metrics import Metric, lookup
+from orchestrator.metrics.chance import Chance
 from orchestrator.metrics.keys import VAL_MAP, VAL_TOP1, VAL_TOP5
 from orchestrator.records import PlanRecord, Status, TrialRecord
+from orchestrator.report.chance import arms_at_chance, chance_words, study_chance
+from orchestrator.report.digits import number
 from orchestrator.report.known_data import known_dataset, same_data
 from orchestrator.report.mixing import mixed_code, mixed_in
+from orchestrator.report.summary import summarise_arms
 from orchestrator.report.values import finished_values
 from orchestrator.stats import (
     Aggregate,
-    interquartile_mean,
-    interquartile_mean_difference,
+    normalized_difference,
+    normalized_score,
     probability_of_improvement,
 )
 
@@ -24,20 +28,21 @@ Study = tuple[PlanRecord, Mapping[str, TrialRecord]]
 Scores = dict[str, dict[Hashable, float]]
 """Data set -> seed -> value."""
 
-LEAST_SEEDS = 2
+LEAST_SEEDS = 3
+"""On every data set, of every arm: two have one difference to take a spread from."""
 
 ON_A_SHARED_SCALE = (VAL_TOP1, VAL_TOP5, VAL_MAP)
-"""Fractions of 1, on whatever data; a loss is in nats that depend on the number of classes."""
+"""Fractions of 1, whose best is 1 on whatever data; a loss has no such end."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArmAggregate:
-    """An arm over several data sets, in the metric's unit; the baseline is against nothing.
+    """An arm over several data sets; the baseline is against nothing.
 
     Attributes:
         arm: name, the same in every sweep.
-        mean: interquartile mean over all seeds of all data sets.
-        difference: from that of the baseline, over the seeds that both have.
+        mean: score, 0 at chance and 1 at the best arm of each data set, which count alike.
+        difference: from the score of the baseline, paired by seeds.
         improvement: probability that a run of the arm beats one of the baseline.
     """
 
@@ -45,6 +50,23 @@ class ArmAggregate:
     mean: Aggregate
     difference: Aggregate | None
     improvement: Aggregate | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """What a score is of on a data set, in the metric's unit.
+
+    Attributes:
+        chance: what 0 is.
+        best: the arm whose mean is 1.
+        mean: that mean.
+        num_seeds: that every arm has there.
+    """
+
+    chance: Chance
+    best: str
+    mean: float
+    num_seeds: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +79,7 @@ class Aggregated:
         baseline: likewise.
         arms: in the order of the first sweep.
         notes: what the numbers are, and what bounds them.
+        scales: data set -> what its scores are of.
     """
 
     sweeps: Mapping[str, str]
@@ -64,12 +87,14 @@ class Aggregated:
     baseline: str
     arms: tuple[ArmAggregate, ...]
     notes: tuple[str, ...]
+    scales: Mapping[str, Scale]
 
 
 def aggregate(studies: Sequence[Study], *, mixed: bool = False) -> Aggregated:
     """Aggregate sweeps that ask the same of several data sets.
 
-    A seed counts once: on several folds it is its mean over all of them.
+    A seed counts once: on several folds it is its mean over all of them. It counts where all arms
+    have it, since arms and scale are paired by it.
 
     Args:
         studies: plan and records of each sweep.
@@ -88,24 +113,37 @@ def aggregate(studies: Sequence[Study], *, mixed: bool = False) -> Aggregated:
         for dataset, seeds in own.items()
         if len(seeds) < LEAST_SEEDS
     ]
-    baseline = scores[first.baseline]
+    shared = _shared(scores)
     lacking = lacking or [
-        f"arm {arm!r} and the baseline have {n} seeds in common on {dataset}; an interval needs "
-        f"{LEAST_SEEDS}"
-        for arm, own in scores.items()
-        for dataset, seeds in own.items()
-        if (n := len(seeds.keys() & baseline[dataset].keys())) < LEAST_SEEDS
+        f"the arms have {len(seeds)} seeds in common on {dataset}; an interval needs {LEAST_SEEDS}"
+        for dataset, seeds in shared.items()
+        if len(seeds) < LEAST_SEEDS
     ]
     if lacking:
         raise ConfigError("\n".join(lacking))
+    left_out = [
+        f"{dataset} {len(every - shared[dataset])}"
+        for dataset in shared
+        if (every := {s for own in scores.values() for s in own[dataset]}) - shared[dataset]
+    ]
+    scores = {
+        arm: {d: {s: v for s, v in seeds.items() if s in shared[d]} for d, seeds in own.items()}
+        for arm, own in scores.items()
+    }
+    scales = _scales(studies, scores, metric)
+    chance = {dataset: scale.chance.value for dataset, scale in scales.items()}
+    best = {dataset: scores[scale.best][dataset] for dataset, scale in scales.items()}
+    baseline = scores[first.baseline]
     found = []
     for arm, own in scores.items():
         other = arm != first.baseline
         found.append(
             ArmAggregate(
                 arm=arm,
-                mean=interquartile_mean(own),
-                difference=interquartile_mean_difference(own, baseline) if other else None,
+                mean=normalized_score(own, best, chance=chance),
+                difference=normalized_difference(own, baseline, best, chance=chance)
+                if other
+                else None,
                 improvement=probability_of_improvement(own, baseline, sign=metric.sign)
                 if other
                 else None,
@@ -116,8 +154,49 @@ def aggregate(studies: Sequence[Study], *, mixed: bool = False) -> Aggregated:
         metric=metric,
         baseline=first.baseline,
         arms=tuple(found),
-        notes=tuple(_notes(studies, found[0].mean)),
+        notes=tuple(_notes(studies, scales, metric, left_out)),
+        scales=scales,
     )
+
+
+def _shared(scores: Mapping[str, Scores]) -> dict[str, set[Hashable]]:
+    """Return data set -> the seeds that all arms have."""
+    every = list(scores.values())
+    return {name: set.intersection(*(set(own[name]) for own in every)) for name in every[0]}
+
+
+def _scales(
+    studies: Sequence[Study], scores: Mapping[str, Scores], metric: Metric
+) -> dict[str, Scale]:
+    """Return what scores are of on every data set.
+
+    Raises:
+        ConfigError: chance is not known, or no arm beats it.
+    """
+    scales, mistakes = {}, []
+    labels = _labels([plan for plan, _ in studies])
+    for label, (plan, records) in zip(labels, studies, strict=True):
+        chance = study_chance(plan, records, metric)
+        if chance is None:
+            mistakes.append(
+                f"chance is not known on {label}: neither {plan.sweep} nor its trials recorded the "
+                "classes, so its numbers have no scale; leave it out"
+            )
+            continue
+        means = {arm: fmean(own[label].values()) for arm, own in scores.items()}
+        best = max(means, key=lambda arm: metric.sign * means[arm])
+        arms = summarise_arms(plan, records, metric=metric)
+        if best in arms_at_chance(arms, records, metric=metric, chance=chance):
+            mistakes.append(
+                f"no arm beats chance on {label} ({chance_words(chance, metric)}; the best is "
+                f"{best!r}), so its numbers have no scale; leave it out"
+            )
+        scales[label] = Scale(
+            chance=chance, best=best, mean=means[best], num_seeds=len(scores[best][label])
+        )
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    return scales
 
 
 def _check(studies: Sequence[Study], *, mixed: bool) -> None:
@@ -197,15 +276,31 @@ def _scores(arm: str, studies: Sequence[Study], metric: Metric) -> Scores:
     return found
 
 
-def _notes(studies: Sequence[Study], mean: Aggregate) -> list[str]:
+def _notes(
+    studies: Sequence[Study],
+    scales: Mapping[str, Scale],
+    metric: Metric,
+    left_out: Collection[str],
+) -> list[str]:
+    unit = f" {metric.unit}".rstrip()
+    places = 1 if metric.unit == "%" else 3
     notes = [
-        "IQM: mean of the middle half of all runs of all data sets. P(better): how likely a run of "
-        "the arm beats one of the baseline, a tie counting half, averaged over data sets; 50 % is "
-        "no difference (Agarwal et al. 2021).",
-        f"95 % intervals: {mean.method} over seeds within each data set, an arm and the baseline "
-        "drawn by the same seeds. They speak of other seeds on these data sets, not of other data "
-        "sets, are not corrected for being several, and no test was declared.",
+        "Score: 0 is chance and 1 the mean of the best arm of each data set; they count alike. "
+        + "; ".join(
+            f"{name}: 0 is {chance_words(scale.chance, metric)}, 1 is "
+            f"{number(scale.mean, places)}{unit} ({scale.best}), {scale.num_seeds} seeds"
+            for name, scale in scales.items()
+        )
+        + ".",
+        "P(better): how likely a run of the arm beats one of the baseline, a tie counting half, "
+        "averaged over data sets; 50 % is no difference (Agarwal et al. 2021).",
+        "95 % intervals: t over seeds within each data set, arms, baseline and scale paired by "
+        "them; of P(better) a score interval that takes runs for unpaired and so is rather wide. "
+        "They speak of other seeds on these data sets, not of other data sets, are not corrected "
+        "for being several, and no test was declared.",
     ]
+    if left_out:
+        notes.append(f"Seeds left out, since an arm lacks them: {', '.join(left_out)}.")
     folds = {len({trial.fold for trial in plan.trials}) for plan, _ in studies}
     if folds != {1}:
         notes.append("On several folds a run is a seed's mean over all of them.")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import asdict
 
 from orchestrator.report.aggregated import Aggregated
 from orchestrator.report.digits import NONE, decimals, number
-from orchestrator.report.words import unit_of_difference
+from orchestrator.report.formats import plain
 from orchestrator.stats import Aggregate
 
 
@@ -21,12 +20,10 @@ def aggregate_text(found: Aggregated, form: str = "text") -> str:
         form: `text`, `markdown`, `csv` or `json`.
     """
     if form == "json":
-        return json.dumps(asdict(found), indent=1, ensure_ascii=False, default=str) + "\n"
+        return json.dumps(plain(found), indent=1, ensure_ascii=False) + "\n"
     if form == "csv":
         return _csv(found)
-    metric, unit = found.metric, unit_of_difference(found.metric)
-    level, difference = (f" ({u})" if u else "" for u in (metric.unit, unit))
-    heads = ["arm", "n", f"IQM {metric.title}{level}", f"Δ IQM{difference}", "P(better) (%)"]
+    heads = ["arm", "n", f"{found.metric.title} score", "Δ score", "P(better) (%)"]
     rows = [
         [
             own.arm,

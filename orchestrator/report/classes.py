@@ -48,11 +48,7 @@ def class_changes(
         if not arm.keys() & reference.keys():
             continue
         label = class_name(summary, index)
-        lines.append(
-            untested_line(
-                label, contrast.arm, arm, reference, num_declared=summary.plan.num_declared
-            )
-        )
+        lines.append(untested_line(label, contrast.arm, arm, reference, plan=summary.plan))
     if not lines:
         return None
     lines.sort(key=lambda line: -abs(line.mean or 0.0))

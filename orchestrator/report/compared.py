@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.metrics import Metric
 from orchestrator.records import ContrastRecord, EffectRecord, PlanRecord, TrialRecord
 from orchestrator.report import sequence
 from orchestrator.report.effect_words import effect_sentence
-from orchestrator.report.known_data import num_folds
 from orchestrator.report.mixing import epochs_note, mixed_in
 from orchestrator.report.rows import ArmSummary, Block, ContrastSummary, EffectSummary
+from orchestrator.report.values import plan_test
 from orchestrator.report.words import equivalence_sentence, sentence
 from orchestrator.stats import (
     PairedDifference,
     Sequential,
     Verdict,
-    crossed_test,
     equivalence,
     holm,
     verdict,
@@ -46,12 +45,14 @@ class Compared:
         records: id -> record.
         metric: what is compared.
         mixed: whether trials of different code, data or epochs may stand in one comparison.
+        at_chance: arms that do not beat chance; what two of them differ by says nothing.
     """
 
     plan: PlanRecord
     records: Mapping[str, TrialRecord]
     metric: Metric
     mixed: bool
+    at_chance: Collection[str] = ()
 
     def with_differences(self, arms: tuple[ArmSummary, ...]) -> tuple[ArmSummary, ...]:
         """Return the arms, each with its difference from the baseline."""
@@ -59,7 +60,7 @@ class Compared:
         return tuple(
             arm
             if reference is None or arm is reference
-            else dataclasses.replace(arm, to_baseline=self._difference(arm, reference))
+            else dataclasses.replace(arm, to_baseline=self.difference(arm, reference))
             for arm in arms
         )
 
@@ -130,6 +131,7 @@ class Compared:
             num_contrasts=self.plan.num_declared,
             num_planned=self._num_planned([arm, reference], own.difference),
             decided=own.decided,
+            at_chance=self._at_chance([arm, reference]),
         )
         refused = self._refusal([arm, reference], f"{arm.name} against {reference.name}")
         return ContrastSummary(
@@ -140,7 +142,7 @@ class Compared:
             smallest_adjusted_p=own.smallest_adjusted_p,
             verdict=own.verdict,
             sentence=(refused or said + self._epochs([arm, reference], own.difference))
-            + self._equivalence(own.difference),
+            + self._equivalence([arm, reference], own.difference),
         )
 
     def _effect(
@@ -163,8 +165,9 @@ class Compared:
             num_contrasts=self.plan.num_declared,
             num_planned=self._num_planned(arms, own.difference),
             decided=own.decided,
+            at_chance=self._at_chance(arms),
         )
-        margin = self._equivalence(own.difference) if len(declared.factors) == 1 else ""
+        margin = self._equivalence(arms, own.difference) if len(declared.factors) == 1 else ""
         refused = self._refusal(arms, f"The effect of {declared.name}")
         return EffectSummary(
             record=declared,
@@ -177,9 +180,10 @@ class Compared:
 
     def _of_contrast(self, arm: ArmSummary, reference: ArmSummary) -> PairedDifference | None:
         known = reference.name == self.plan.baseline
-        return arm.to_baseline if known else self._difference(arm, reference)
+        return arm.to_baseline if known else self.difference(arm, reference)
 
-    def _difference(self, arm: ArmSummary, reference: ArmSummary) -> PairedDifference | None:
+    def difference(self, arm: ArmSummary, reference: ArmSummary) -> PairedDifference | None:
+        """Return arm minus reference; None where no block has both or they are not compared."""
         return self._sum([(arm, 1.0), (reference, -1.0)])
 
     def _sum(self, weights: Sequence[tuple[ArmSummary, float]]) -> PairedDifference | None:
@@ -189,9 +193,7 @@ class Compared:
         if not set.intersection(*(set(own) for own in values.values())) or self._refusal(arms, ""):
             return None
         sums = weighted_sums(values, {arm.name: weight for arm, weight in weights})
-        return crossed_test(
-            sums, num_folds=num_folds(self.plan), num_contrasts=self.plan.num_declared
-        )
+        return plan_test(self.plan, sums)
 
     def _refusal(self, arms: Sequence[ArmSummary], what: str) -> str:
         """Say why arms are not compared: their trials saw other code, data or epochs."""
@@ -209,10 +211,19 @@ class Compared:
     def _epochs(self, arms: Sequence[ArmSummary], difference: PairedDifference | None) -> str:
         return epochs_note(self.plan, self.records, arms) if difference else ""
 
-    def _equivalence(self, difference: PairedDifference | None) -> str:
-        """Say what the margin that was declared adds; nothing in a study until decided."""
+    def _at_chance(self, arms: Sequence[ArmSummary]) -> bool:
+        return all(arm.name in self.at_chance for arm in arms)
+
+    def _equivalence(self, arms: Sequence[ArmSummary], difference: PairedDifference | None) -> str:
+        """Say what the declared margin adds; nothing until decided or among arms at chance."""
         margin = self.plan.margin_of(self.metric.key)
-        if not margin or self.plan.cap or difference is None or difference.n < 2:
+        if (
+            not margin
+            or self.plan.cap
+            or self._at_chance(arms)
+            or difference is None
+            or difference.n < 2
+        ):
             return ""
         found = equivalence(
             difference.differences.values(),

@@ -108,9 +108,7 @@ def confusion_change(
         label = f"{class_name(summary, row)} → {class_name(summary, column)}"
         mine = _values(one, seen, blocks, row, column)
         others = _values(other, seen, blocks, row, column)
-        lines.append(
-            untested_line(label, contrast.arm, mine, others, num_declared=summary.plan.num_declared)
-        )
+        lines.append(untested_line(label, contrast.arm, mine, others, plan=summary.plan))
     if not lines:
         return None
     return ConfusionChange(contrast=contrast, lines=tuple(lines), num_cells=int(confused.sum()))

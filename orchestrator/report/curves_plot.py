@@ -14,7 +14,8 @@ from orchestrator.report import svg
 from orchestrator.report.rows import Block, Summary
 from orchestrator.report.scale import ticks
 from orchestrator.report.tables import Column, Table, spread
-from orchestrator.stats import MeanInterval, crossed_interval
+from orchestrator.report.values import plan_interval
+from orchestrator.stats import CONFIDENCE, CrossedInterval
 
 WIDTH, HEIGHT = 270, 170
 MOST_ROWS = 50
@@ -31,7 +32,7 @@ class Curve:
     """
 
     arm: str
-    epochs: Mapping[int, MeanInterval]
+    epochs: Mapping[int, CrossedInterval]
     best_epoch: float
 
 
@@ -51,10 +52,7 @@ def curves(summary: Summary, records: Mapping[str, TrialRecord], metric: Metric)
                 if value is not None and math.isfinite(value):
                     values[epoch.epoch][cell.block] = value * metric.scale
         if values:
-            means = {
-                epoch: crossed_interval(values[epoch], num_contrasts=summary.plan.num_declared)
-                for epoch in sorted(values)
-            }
+            means = {e: plan_interval(summary.plan, values[e]) for e in sorted(values)}
             middle = statistics.median(best) if best else 0
             found.append(Curve(arm=arm.name, epochs=means, best_epoch=middle))
     return found
@@ -86,7 +84,9 @@ def curve_table(found: Sequence[Curve], metric: Metric) -> Table:
     stride = -(-len(epochs) // MOST_ROWS) or 1
     chosen = sorted({*epochs[::stride], *epochs[-1:]})
     texts = [spread([curve.epochs.get(epoch) for epoch in chosen]) for curve in found]
-    notes = [f"{metric.title}: mean ± half width of the 95 % t interval."]
+    methods = dict.fromkeys(i.interval_method for curve in found for i in curve.epochs.values())
+    over = " or ".join(methods) or "t interval"
+    notes = [f"{metric.title}: mean ± half width of the {100 * CONFIDENCE:g} % {over}."]
     if stride > 1:
         notes.append(f"Every {stride}. epoch and the last.")
     return Table(
@@ -138,7 +138,8 @@ def _panel(
         parts.append(svg.line(at, y.start, at, y.start - 8, kind="zero"))
     end = list(curve.epochs.values())[-1]
     label = (
-        f"{curve.arm}: {unit} over {len(curve.epochs)} epochs, mean of {end.n} trials, "
+        f"{curve.arm}: {unit} over {len(curve.epochs)} epochs, mean of {end.n} "
+        f"{end.replicate}{'s' * (end.n > 1)}, "
         f"ends at {end.mean:.4g}; best epoch {curve.best_epoch:g} (median)"
     )
     return svg.figure(WIDTH, HEIGHT, parts, label=label)

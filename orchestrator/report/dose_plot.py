@@ -99,7 +99,7 @@ def _point(item: Dose, x: float, y: svg.Axis, colour: str, unit: str) -> str:
         body.append(svg.line(x, y(low), x, y(high), kind="interval", colour=colour))
     body.append(svg.dot(x, y(item.interval.mean), radius=5, colour=colour))
     return svg.group(
-        body, title=f"{item.arm}: {item.interval.mean:.4g} {unit}, n {len(item.values)}"
+        body, title=f"{item.arm}: {item.interval.mean:.4g} {unit}, n {item.interval.n}"
     )
 
 

@@ -9,6 +9,7 @@ from orchestrator.records import EffectRecord
 from orchestrator.report.digits import decimals, number
 from orchestrator.report.sequence import remarks, turned
 from orchestrator.report.words import (
+    AT_CHANCE,
     count_words,
     evidence,
     half_width,
@@ -33,6 +34,7 @@ def effect_sentence(
     num_contrasts: int,
     num_planned: int | None = None,
     decided: Sequential | None = None,
+    at_chance: bool = False,
 ) -> str:
     """Say in a few sentences what an effect shows, and what it cannot be told from.
 
@@ -47,6 +49,7 @@ def effect_sentence(
         num_contrasts: how many contrasts and effects were declared.
         num_planned: planned replicates; said where fewer are there.
         decided: how a study until decided came to its verdict; None for any other.
+        at_chance: none of its arms beats chance, so nothing is ruled out.
     """
     aliased = ""
     if effect.aliases:
@@ -65,6 +68,7 @@ def effect_sentence(
             num_contrasts=num_contrasts,
             num_planned=num_planned,
             decided=decided,
+            at_chance=at_chance,
         )
         return said + aliased
     if difference is None:
@@ -78,7 +82,7 @@ def effect_sentence(
             f"{_subject(effect)}: {_more(effect, difference, metric)}{mean_over} in "
             f"{what}; that has no spread to test it against, so nothing can be said.{aliased}"
         )
-    more = remarks(decided, difference, verdict)
+    more = remarks(decided, difference, verdict) + (AT_CHANCE if at_chance else "")
     places = decimals(half_width(difference))
     called = verdict in (Verdict.BETTER, Verdict.WORSE)
     # Where the size is said without its sign, the interval's bounds turn with it.
@@ -108,8 +112,9 @@ def effect_sentence(
             f"{_subject(effect)} {state} from none{' after correction' if raw else ''}: "
             f"{_more(effect, difference, metric)}{mean_over} ({shown})"
         )
-        if half_width(difference) and difference.low is not None and difference.high is not None:
-            bound = max(abs(difference.low), abs(difference.high))
+        low, high = difference.low, difference.high
+        if not at_chance and half_width(difference) and low is not None and high is not None:
+            bound = max(abs(low), abs(high))
             said += f"; the data rule out more than {_amount(bound, difference, metric)}"
     return f"{said}.{too_few(difference, smallest_adjusted_p, num_contrasts)}{more}{aliased}"
 

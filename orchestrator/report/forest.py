@@ -6,8 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from orchestrator.records import PlanRecord
 from orchestrator.report.rows import Block, Summary
-from orchestrator.stats import PairedDifference, Verdict, replicate_interval, replicates_of
+from orchestrator.report.values import plan_replicates
+from orchestrator.stats import PairedDifference, Verdict, replicate_interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,7 @@ def untested_line(
     one: Mapping[Block, float],
     other: Mapping[Block, float],
     *,
-    num_declared: int,
+    plan: PlanRecord,
 ) -> Line:
     """Return a row found by looking: paired differences with an interval and no test.
 
@@ -69,10 +71,10 @@ def untested_line(
         arm: whose colour it has.
         one: block -> value of the arm.
         other: block -> value of the reference; at least one block is in both.
-        num_declared: contrasts and effects of the study.
+        plan: of the study.
     """
     differences = {block: value - other[block] for block, value in one.items() if block in other}
-    replicates = replicates_of(differences, num_contrasts=num_declared)
+    replicates = plan_replicates(plan, differences)
     found = replicate_interval(replicates)
     return Line(
         label=label,

@@ -76,7 +76,7 @@ def to_csv(summary: Summary) -> str:
     fields = (
         "arm,n,planned,metric,unit,mean,low,high,difference,difference_low,difference_high,"
         "p,adjusted_p,verdict,published,params,macs,median_s,clips_per_s,kind,"
-        "trials,trials_planned,reference"
+        "trials,trials_planned,reference,chance,beats_chance"
     ).split(",")
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -111,6 +111,8 @@ def to_csv(summary: Summary) -> str:
                 len(measure.values) if measure else 0,
                 len(arm.cells),
                 summary.plan.baseline if delta else None,
+                summary.chance.value if summary.chance else None,
+                arm.name not in summary.at_chance if summary.chance and measure else None,
             ]
         )
     for contrast in summary.other_contrasts:
@@ -140,18 +142,20 @@ def _finding(found: Finding, summary: Summary) -> dict[str, object]:
 
 def to_json(summary: Summary) -> str:
     """Return everything that the report shows, at full precision, blocks named `seed/fold`."""
-    return json.dumps(_plain(summary), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(plain(summary), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return the JSON form of what a report holds, without functions; null is not finite."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        held = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return {name: plain(item) for name, item in held.items() if not callable(item)}
     if isinstance(value, StrEnum):
         return str(value)
     if isinstance(value, Mapping):
-        return {_block(key): _plain(item) for key, item in value.items()}
+        return {_block(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

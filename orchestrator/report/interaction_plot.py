@@ -9,8 +9,8 @@ from orchestrator.report import svg
 from orchestrator.report.digits import decimals, number, p_text
 from orchestrator.report.rows import ArmSummary, Summary
 from orchestrator.report.scale import ticks
+from orchestrator.report.values import plan_test
 from orchestrator.report.words import unit_of_difference
-from orchestrator.stats import crossed_difference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +48,12 @@ def interaction_sentence(summary: Summary) -> str:
     blocks = [k for k in values[a, c] if all(k in values[pair] for pair in values)]
     if not blocks:
         return ""
-    changed = crossed_difference(
-        {block: values[b, d][block] - values[b, c][block] for block in blocks},
-        {block: values[a, d][block] - values[a, c][block] for block in blocks},
+    changed = plan_test(
+        summary.plan,
+        {
+            at: (values[b, d][at] - values[b, c][at]) - (values[a, d][at] - values[a, c][at])
+            for at in blocks
+        },
     )
     places, unit = decimals(changed.half_width), unit_of_difference(summary.metric)
     evidence = ""

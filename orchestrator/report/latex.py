@@ -7,6 +7,7 @@ repeated. `table*` for `table` spreads any of them over both columns of a paper 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 
@@ -45,7 +46,10 @@ def to_latex(summary: Summary) -> str:
         (other_contrasts_table(summary), f"{OTHER_CONTRASTS} of {sweep}.", "-contrasts"),
         (effects_table(summary), f"Declared effects of {sweep}.", "-effects"),
     )
-    said = [latex_table(main_table(summary), summary, caption=summary.plan.question)]
+    main = main_table(summary)
+    if summary.chance_sentence:
+        main = dataclasses.replace(main, notes=(summary.chance_sentence, *main.notes))
+    said = [latex_table(main, summary, caption=summary.plan.question)]
     said += [
         latex_table(table, summary, caption=caption, suffix=suffix)
         for table, caption, suffix in more

@@ -32,6 +32,8 @@ def mixed_in(
 ) -> str:
     """Say what keeps trials out of one comparison; empty for one code, pack and number of epochs.
 
+    Best epochs that different metrics chose do not belong together either.
+
     Arms may differ in their epochs where the plan declares them with different ones; the trials of
     an arm may not.
 
@@ -42,12 +44,14 @@ def mixed_in(
     """
     compared = list(trials)
     own = [records[trial.id] for trial in compared]
+    chosen = {r.chosen_by for r in own} if plan.selection == "best" else set()
     packs = {str(record.data.get("fingerprint", "")) for record in own} - {""}
     return _joined(
         [
             mixed_code(own),
             _several("packs of the data", sorted(packs)),
             mixed_epochs(plan, records, compared),
+            _several("metrics that chose the best epoch", sorted(chosen)),
         ]
     )
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from orchestrator.metrics import Metric
+from orchestrator.metrics import METRICS, Metric
 from orchestrator.records import PlanRecord, Status, TrialRecord
 from orchestrator.report.digits import NONE, number
 from orchestrator.report.mixing import code_of, mixed_epochs
@@ -95,6 +95,12 @@ def cautions(
             "Each trial's epoch was chosen on the clips that it is scored on, so the level of "
             f"{metric.title} is optimistic; differences between arms less so."
         )
+    others = [key for key in chosen_by(plan, records) if key != metric.key]
+    if others:
+        said.append(
+            f"The best epochs were chosen by {_titles(others)}, not by {metric.title}: another "
+            f"epoch may be better by {metric.title}."
+        )
     found = [records[trial.id] for trial in plan.trials if trial.id in records]
     compared = "; they were compared all the same, as asked" if mixed else ""
     for what, values in (
@@ -118,6 +124,21 @@ def cautions(
     if epochs := mixed_epochs(plan, records, done):
         said.append(f"Trials that were planned alike come from {epochs}{compared}.")
     return said
+
+
+def chosen_by(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> tuple[str, ...]:
+    """Return the metrics by which finished trials' best epochs were chosen; none if not read."""
+    if plan.selection != "best":
+        return ()
+    found = [records[t.id] for t in plan.trials if t.id in records]
+    return tuple(sorted({r.chosen_by for r in found if r.status is Status.FINISHED}))
+
+
+def epoch_words(summary: Summary) -> str:
+    """Say at which epoch the table's numbers are, and by which metric it was chosen."""
+    if set(summary.chosen_by) <= {summary.metric.key}:
+        return f"the {summary.plan.selection} epoch"
+    return f"the epoch that is best by {_titles(summary.chosen_by)}"
 
 
 def interval_over(summary: Summary) -> str:
@@ -183,6 +204,10 @@ def last_line(text: str) -> str:
     """Return the last line of an error text that says something, without its error's module."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return re.sub(r"^(?:\w+\.)+(?=\w+:)", "", lines[-1]) if lines else ""
+
+
+def _titles(keys: Sequence[str]) -> str:
+    return " or ".join(METRICS[key].title if key in METRICS else key for key in keys)
 
 
 def _differences(summary: Summary) -> list[PairedDifference]:

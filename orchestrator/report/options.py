@@ -114,8 +114,8 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--aggregate",
         action="store_true",
-        help="interquartile mean and probability of improvement over the sweeps of several data "
-        "sets that ask the same",
+        help="score between chance and best, and probability of improvement, over the sweeps of "
+        "several data sets that ask the same",
     )
     add("--list", action="store_true", help="list the stored sweeps and stop")
     return options

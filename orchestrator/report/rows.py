@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from orchestrator.metrics import Metric
+from orchestrator.metrics.chance import Chance
 from orchestrator.records import ArmRecord, EffectRecord, PlanRecord, Status
 from orchestrator.report.comparability import Footnotes
 from orchestrator.stats import CrossedInterval, PairedDifference, Verdict
@@ -164,6 +165,10 @@ class Summary:
         cautions: sentences that bound what the numbers mean.
         footnotes: of the published numbers.
         effects: in the plan's order.
+        chance: what the metric gives without listening, in its unit; None where unknown.
+        at_chance: the arms that do not beat it.
+        chance_sentence: the same in words; empty where all arms beat it.
+        chosen_by: the metrics by which best epochs were chosen; none where the last are read.
     """
 
     plan: PlanRecord
@@ -176,6 +181,10 @@ class Summary:
     cautions: tuple[str, ...]
     footnotes: Footnotes = field(default_factory=Footnotes)
     effects: tuple[EffectSummary, ...] = ()
+    chosen_by: tuple[str, ...] = ()
+    chance: Chance | None = None
+    at_chance: tuple[str, ...] = ()
+    chance_sentence: str = ""
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from orchestrator.metrics.classification import mean_average_precision
 from orchestrator.predictions import Predictions
-from orchestrator.records import Status
+from orchestrator.records import PlanRecord, Status
 from orchestrator.report.outcomes import Loader, Outcomes
 from orchestrator.report.rows import ArmSummary
-from orchestrator.stats import MeanInterval, crossed_interval
+from orchestrator.report.values import plan_interval
+from orchestrator.stats import MeanInterval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +37,8 @@ class Runs:
     """A metric over runs, each the mean over its folds, as papers count runs.
 
     Attributes:
-        mean: over the runs.
-        std: sample standard deviation; None for one run.
+        mean: the arm's mean as the main table has it.
+        std: sample standard deviation over the runs; None for one run.
         n: runs.
         num_folds: that each is the mean of.
     """
@@ -107,16 +108,14 @@ def runs(arm: ArmSummary, key: str) -> Runs | None:
     if not means:
         return None
     return Runs(
-        mean=statistics.fmean(means),
+        mean=arm.measures[key].interval.mean,
         std=statistics.stdev(means) if len(means) > 1 else None,
         n=len(means),
         num_folds=len(folds),
     )
 
 
-def class_scores(
-    arm: ArmSummary, outcomes: Outcomes, *, num_declared: int = 1
-) -> ClassScores | None:
+def class_scores(arm: ArmSummary, outcomes: Outcomes, *, plan: PlanRecord) -> ClassScores | None:
     """Return the F1 of each class of clips, 2 TP / (2 TP + FP + FN).
 
     A clip's guess is its likeliest class; one that ties with another is no hit.
@@ -124,7 +123,7 @@ def class_scores(
     Args:
         arm: a row.
         outcomes: of its trials.
-        num_declared: contrasts and effects, for what "enough seeds" means.
+        plan: of the study.
 
     Returns:
         None where no trial has predictions.
@@ -144,9 +143,7 @@ def class_scores(
     if not averages:
         return None
     by_class = {index: statistics.fmean(found) for index, found in sorted(values.items())}
-    return ClassScores(
-        by_class=by_class, average=crossed_interval(averages, num_contrasts=num_declared)
-    )
+    return ClassScores(by_class=by_class, average=plan_interval(plan, averages))
 
 
 def _probabilities(made: Predictions) -> NDArray[np.float64]:

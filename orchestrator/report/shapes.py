@@ -131,10 +131,7 @@ def _classes(printed: PrintedTable, studies: Sequence[Study]) -> Table:
     study = studies[0]
     summary = study.summary
     outcomes = Outcomes(summary, study.predictions)
-    found = {
-        arm.name: class_scores(arm, outcomes, num_declared=summary.plan.num_declared)
-        for arm in summary.arms
-    }
+    found = {arm.name: class_scores(arm, outcomes, plan=summary.plan) for arm in summary.arms}
     indices = sorted({i for scores in found.values() if scores for i in scores.by_class})
     names = [class_name(summary, i) for i in indices]
     titles = {column.key: column.title for column in printed.columns}

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import statistics
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from orchestrator.metrics import METRICS, Metric, lookup
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
 from orchestrator.report import notes
+from orchestrator.report.chance import arms_at_chance, chance_sentence, study_chance
 from orchestrator.report.comparability import published_footnotes
 from orchestrator.report.compared import Compared
-from orchestrator.report.known_data import num_folds
 from orchestrator.report.rows import (
     Answer,
     ArmCost,
@@ -22,8 +22,8 @@ from orchestrator.report.rows import (
     Measure,
     Summary,
 )
-from orchestrator.report.values import value_of
-from orchestrator.stats import Verdict, crossed_interval
+from orchestrator.report.values import plan_interval, value_of
+from orchestrator.stats import Verdict
 
 SECONDARY = ("val/top1", "val/top5", "val/map", "val/loss")
 
@@ -48,24 +48,12 @@ def summarise(
         ConfigError: no metric has that key.
     """
     chosen = lookup(metric or plan.metric)
-    keys: defaultdict[str, list[TrialKey]] = defaultdict(list)
-    for key in plan.trials:
-        keys[key.arm].append(key)
-    counted = Compared(plan=plan, records=records, metric=chosen, mixed=mixed)
-    arms = counted.with_differences(
-        tuple(
-            _arm(
-                arm,
-                keys[arm.name],
-                records,
-                selection=plan.selection,
-                metric=chosen,
-                num_declared=plan.num_declared,
-                split_into=num_folds(plan),
-            )
-            for arm in plan.arms
-        ),
-    )
+    arms = summarise_arms(plan, records, metric=chosen)
+    chance = study_chance(plan, records, chosen)
+    at_chance = arms_at_chance(arms, records, metric=chosen, chance=chance)
+    low = chance_sentence(arms, at_chance, metric=chosen, chance=chance)
+    counted = Compared(plan=plan, records=records, metric=chosen, mixed=mixed, at_chance=at_chance)
+    arms = counted.with_differences(arms)
     contrasts, effects = counted.declared(arms)
     cells = [cell for arm in arms for cell in arm.cells]
     return Summary(
@@ -73,7 +61,9 @@ def summarise(
         metric=chosen,
         headline=notes.headline([(cell.status, cell.value is not None) for cell in cells]),
         complete=all(cell.value is not None for cell in cells),
-        answers=_answers(notes.best_of(plan, chosen, _best(arms, chosen)), (*effects, *contrasts)),
+        answers=_answers(
+            low, notes.best_of(plan, chosen, _best(arms, chosen)), (*effects, *contrasts)
+        ),
         arms=arms,
         contrasts=contrasts,
         cautions=(
@@ -82,6 +72,35 @@ def summarise(
         ),
         footnotes=published_footnotes(plan, records, chosen),
         effects=effects,
+        chance=chance,
+        at_chance=at_chance,
+        chance_sentence=low,
+        chosen_by=notes.chosen_by(plan, records),
+    )
+
+
+def summarise_arms(
+    plan: PlanRecord,
+    records: Mapping[str, TrialRecord],
+    *,
+    metric: Metric,
+    only: Collection[str] | None = None,
+) -> tuple[ArmSummary, ...]:
+    """Return the rows of a plan, not yet compared: the one source of an arm's mean, interval and n.
+
+    Args:
+        plan: as declared.
+        records: id -> record.
+        metric: the primary metric.
+        only: names of the arms that are wanted; None is all.
+    """
+    keys: defaultdict[str, list[TrialKey]] = defaultdict(list)
+    for key in plan.trials:
+        keys[key.arm].append(key)
+    return tuple(
+        _arm(arm, keys[arm.name], records, plan=plan, metric=metric)
+        for arm in plan.arms
+        if only is None or arm.name in only
     )
 
 
@@ -90,11 +109,10 @@ def _arm(
     keys: Sequence[TrialKey],
     records: Mapping[str, TrialRecord],
     *,
-    selection: str,
+    plan: PlanRecord,
     metric: Metric,
-    num_declared: int,
-    split_into: int | None,
 ) -> ArmSummary:
+    selection = plan.selection
     cells = tuple(_cell(key, records.get(key.id), selection, metric) for key in keys)
     found = [records[key.id] for key in keys if key.id in records]
     measures = {}
@@ -106,7 +124,7 @@ def _arm(
             and (value := value_of(records[cell.id], selection, key)) is not None
         }
         if values:
-            interval = crossed_interval(values, num_folds=split_into, num_contrasts=num_declared)
+            interval = plan_interval(plan, values)
             measures[key] = Measure(metric=METRICS[key], values=values, interval=interval)
     return ArmSummary(record=arm, cells=cells, measures=measures, cost=_cost(found))
 
@@ -149,10 +167,12 @@ def _cost(records: list[TrialRecord]) -> ArmCost | None:
     )
 
 
-def _answers(best_of: str, findings: Sequence[Finding]) -> tuple[Answer, ...]:
+def _answers(low: str, best_of: str, findings: Sequence[Finding]) -> tuple[Answer, ...]:
+    """Return what is to be taken away; that arms do not beat chance comes first."""
+    first = (Answer(verdict=Verdict.NOT_TESTED, text=low),) if low else ()
     if best_of:
-        return (Answer(verdict=Verdict.NOT_TESTED, text=best_of),)
-    return tuple(Answer(verdict=c.verdict, text=c.sentence) for c in findings)
+        return (*first, Answer(verdict=Verdict.NOT_TESTED, text=best_of))
+    return (*first, *(Answer(verdict=c.verdict, text=c.sentence) for c in findings))
 
 
 def _best(arms: tuple[ArmSummary, ...], metric: Metric) -> tuple[str, float] | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.metrics import METRICS
+from orchestrator.report.chance import chance_words
 from orchestrator.report.digits import (
     NONE,
     align,
@@ -16,7 +17,13 @@ from orchestrator.report.digits import (
     p_text,
     quantity,
 )
-from orchestrator.report.notes import interval_over, paired_over, tests_used, without_spread
+from orchestrator.report.notes import (
+    epoch_words,
+    interval_over,
+    paired_over,
+    tests_used,
+    without_spread,
+)
 from orchestrator.report.rows import ArmSummary, ContrastSummary, Summary
 from orchestrator.report.words import half_width, unit_of_difference
 from orchestrator.stats import ALPHA, CONFIDENCE, MeanInterval, Verdict
@@ -238,6 +245,10 @@ def _notes(summary: Summary) -> list[str]:
             f"p: two-sided paired {tests_used(summary)}{correction}; "
             f"{CALLED_MARK} at most {ALPHA:g}. {NONE}: not declared or not testable."
         )
+    if summary.chance:
+        notes.append(f"Chance: {chance_words(summary.chance, summary.metric)}.")
+    elif summary.metric.chance:
+        notes.append("Chance is not known: neither plan nor trials recorded the classes.")
     notes += [f"{mark} {text}" for mark, text in summary.footnotes.texts.items()]
     if any(arm.cost and arm.cost.macs for arm in summary.arms):
         notes.append(
@@ -245,7 +256,7 @@ def _notes(summary: Summary) -> list[str]:
             "linear layers."
         )
     notes.append(
-        f"{summary.metric.title}: at the {summary.plan.selection} epoch, "
+        f"{summary.metric.title}: at {epoch_words(summary)}, "
         f"{'larger' if summary.metric.sign > 0 else 'smaller'} is better."
     )
     return notes

@@ -15,6 +15,8 @@ from orchestrator.stats import (
     pairs_needed,
 )
 
+AT_CHANCE = " None of these arms beats chance, so this says nothing of which is better."
+
 
 def unit_of_difference(metric: Metric) -> str:
     """Return the unit of a difference: percentages differ by points."""
@@ -51,6 +53,7 @@ def sentence(
     num_contrasts: int = 1,
     num_planned: int | None = None,
     decided: Sequential | None = None,
+    at_chance: bool = False,
 ) -> str:
     """Say in a few sentences what a contrast shows.
 
@@ -66,6 +69,7 @@ def sentence(
         num_planned: planned pairs, or the most of a study until decided; said where fewer are
             there.
         decided: how a study until decided came to its verdict; None for any other.
+        at_chance: neither arm beats chance, so nothing is ruled out.
     """
     if difference is None:
         return f"{arm} against {reference}: no block has finished in both, so nothing can be said."
@@ -77,7 +81,7 @@ def sentence(
             f"{metric.title} in the only pair; one pair has no interval and no test, so nothing "
             "can be said."
         )
-    more = remarks(decided, difference, verdict)
+    more = remarks(decided, difference, verdict) + (AT_CHANCE if at_chance else "")
     if decided and turned(difference, verdict, sign=metric.sign):
         return (
             f"{arm} was called {verdict} than {reference} by block {decided.looked} "
@@ -115,8 +119,9 @@ def sentence(
         if verdict is Verdict.UNDECIDED:
             relation, after = "not yet decided against", ""
         said = f"{arm} is {relation} {reference}{after}: {mean} of {metric.title} ({shown})"
-        if half_width(difference) and difference.low is not None and difference.high is not None:
-            bound = max(abs(difference.low), abs(difference.high))
+        low, high = difference.low, difference.high
+        if not at_chance and half_width(difference) and low is not None and high is not None:
+            bound = max(abs(low), abs(high))
             said += "; the data rule out differences larger than "
             said += with_unit(number(bound, places), metric)
     return f"{said}.{too_few(difference, smallest_adjusted_p, num_contrasts)}{more}"

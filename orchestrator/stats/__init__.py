@@ -7,8 +7,8 @@ prints how often each rule errs.
 
 from orchestrator.stats.aggregate import (
     Aggregate,
-    interquartile_mean,
-    interquartile_mean_difference,
+    normalized_difference,
+    normalized_score,
     probability_of_improvement,
 )
 from orchestrator.stats.clips import (
@@ -99,12 +99,12 @@ __all__ = [
     "effect_weights",
     "equivalence",
     "holm",
-    "interquartile_mean",
-    "interquartile_mean_difference",
     "levels_for",
     "mcnemar",
     "mean_interval",
     "mean_of",
+    "normalized_difference",
+    "normalized_score",
     "paired_difference",
     "pairs_for",
     "pairs_needed",

@@ -1,25 +1,33 @@
-"""One number over several data sets: interquartile mean and probability of improvement.
+"""One number over several data sets: scores between chance and best, and who wins how often.
 
-After Agarwal et al., Deep Reinforcement Learning at the Edge of the Statistical Precipice (NeurIPS
-2021). Scores of different data sets must share a scale: accuracies do, losses do not. Intervals
-are percentiles of a bootstrap that draws blocks within each data set. Where two arms are compared,
-both are drawn by the same blocks, since theirs are paired; rliable draws them apart.
+Data sets differ in difficulty and in how many seeds they have, so raw numbers are not pooled. On
+every data set a score of 0 is chance and 1 the mean of the best arm there, and data sets count
+alike, however many seeds they have.
+
+Intervals speak of other seeds on the same data sets. The variance of a data set's score is that of
+its seeds' pseudo-values, which is the bootstrap's variance widened by n / (n - 1): resampling n
+seeds sees their spread with divisor n. The best arm's own noise is part of it, by the same seeds.
+Data sets are independent, so variances add, and Student's t takes Satterthwaite's degrees of
+freedom: D (n - 1) for D data sets of one spread, and fewer where one of them dominates, where
+D (n - 1) would cover too little. `tests/benchmarks/stats/aggregate.md` has the coverage.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+import math
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from orchestrator.stats.values import CONFIDENCE, common_blocks, finite
 
-RESAMPLES = 5_000
-
 Scores = Mapping[str, Mapping[Hashable, float]]
 """Data set -> block -> value."""
+
+Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,124 +50,155 @@ class Aggregate:
     confidence: float
     num_datasets: int
     num_runs: int
-    method: str = "stratified percentile bootstrap"
+    method: str
 
 
-def interquartile_mean(
-    scores: Scores, *, confidence: float = CONFIDENCE, seed: int = 0
+def normalized_score(
+    arm: Scores, best: Scores, *, chance: Mapping[str, float], confidence: float = CONFIDENCE
 ) -> Aggregate:
-    """Return the mean of the middle half of all runs of all data sets.
-
-    Robust against a collapsed seed or one odd data set, at less variance than the median.
+    """Return an arm's mean score over data sets, 0 at chance and 1 at the best arm's mean.
 
     Args:
-        scores: of one arm.
+        arm: its values.
+        best: on every data set the values of the arm that is best there.
+        chance: data set -> the value of chance; where smaller is better, above the others.
         confidence: coverage of the interval.
-        seed: of the bootstrap.
 
     Raises:
-        ValueError: there is no data set, or one has no run, or a value is not finite.
+        ValueError: the data sets differ, one has fewer than two common blocks, a value is not
+            finite, or the best mean of a data set is chance.
     """
-    tables = [finite(own.values()) for own in _some(scores).values()]
-    rng = np.random.default_rng(seed)
-    drawn = np.concatenate([own[_draws(rng, own.size)] for own in tables], axis=1)
-    every = np.concatenate(tables)[None]
-    return _aggregate(_middle_mean(every)[0], _middle_mean(drawn), tables, confidence)
+    return _over_datasets(
+        {"arm": arm, "best": best}, chance, lambda own, level: own["arm"] - level, confidence
+    )
 
 
-def interquartile_mean_difference(
-    arm: Scores, reference: Scores, *, confidence: float = CONFIDENCE, seed: int = 0
+def normalized_difference(
+    arm: Scores,
+    reference: Scores,
+    best: Scores,
+    *,
+    chance: Mapping[str, float],
+    confidence: float = CONFIDENCE,
 ) -> Aggregate:
-    """Return the arm's interquartile mean minus the reference's, over the blocks that both have.
+    """Return the arm's mean score minus the reference's, paired by blocks.
 
     Args:
-        arm: its scores.
+        arm: its values.
         reference: of the same data sets.
-        confidence: coverage of the interval.
-        seed: of the bootstrap.
+        best: as in `normalized_score`.
+        chance: likewise.
+        confidence: likewise.
 
     Raises:
-        ValueError: the data sets differ, one has no common block, or a value is not finite.
+        ValueError: as `normalized_score`.
     """
-    ours, theirs = _paired(arm, reference)
-    rng = np.random.default_rng(seed)
-    picks = [_draws(rng, own.size) for own in ours]
-
-    def drawn(tables: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-        parts = [own[pick] for own, pick in zip(tables, picks, strict=True)]
-        return _middle_mean(np.concatenate(parts, axis=1))
-
-    whole = _middle_mean(np.concatenate(ours)[None]) - _middle_mean(np.concatenate(theirs)[None])
-    return _aggregate(whole[0], drawn(ours) - drawn(theirs), ours, confidence)
+    return _over_datasets(
+        {"arm": arm, "reference": reference, "best": best},
+        chance,
+        lambda own, level: own["arm"] - own["reference"],
+        confidence,
+    )
 
 
 def probability_of_improvement(
-    arm: Scores, reference: Scores, *, confidence: float = CONFIDENCE, seed: int = 0, sign: int = 1
+    arm: Scores, reference: Scores, *, confidence: float = CONFIDENCE, sign: int = 1
 ) -> Aggregate:
     """Return how likely a run of the arm beats a run of the reference, averaged over data sets.
 
-    Any run against any run, a tie counting half: Mann and Whitney's U over the number of pairs.
+    Any run against any run, a tie counting half: Mann and Whitney's U over the number of pairs
+    (Agarwal et al., NeurIPS 2021). The interval inverts a score test, so that it has a width also
+    where every run wins, with the variance of Newcombe (Statistics in Medicine 25, 2006, method 5)
+    at the mean probability, and t for the normal. It takes runs for unpaired, which widens it where
+    seeds are shared.
 
     Args:
-        arm: its scores.
+        arm: its values.
         reference: of the same data sets.
         confidence: coverage of the interval.
-        seed: of the bootstrap.
         sign: +1 where larger is better, -1 where smaller is.
 
     Raises:
-        ValueError: the data sets differ, one has no common block, or a value is not finite.
+        ValueError: the data sets differ, one has fewer than two common blocks, or a value is not
+            finite.
     """
-    ours, theirs = _paired(arm, reference)
-    rng = np.random.default_rng(seed)
-    whole, drawn = 0.0, np.zeros(RESAMPLES)
-    for one, other in zip(ours, theirs, strict=True):
-        wins = (np.sign(sign * (one[:, None] - other[None, :])) + 1) / 2
-        whole += wins.mean()
-        counts = rng.multinomial(one.size, np.full(one.size, 1 / one.size), size=RESAMPLES)
-        drawn += np.einsum("ri,ij,rj->r", counts, wins, counts) / one.size**2
-    return _aggregate(whole / len(ours), drawn / len(ours), ours, confidence)
+    tables = _paired({"arm": arm, "reference": reference})
+    sizes = [own["arm"].size for own in tables.values()]
+    value = math.fsum(
+        float(((np.sign(sign * (own["arm"][:, None] - own["reference"])) + 1) / 2).mean())
+        for own in tables.values()
+    ) / len(tables)
+    quantile = float(stdtrit(sum(sizes) - len(sizes), (1 + confidence) / 2))
+    grid = np.linspace(0.0, 1.0, 10_001)
+    variance = sum(_newcombe(grid, size) for size in sizes) / len(sizes) ** 2
+    inside = grid[np.abs(grid - value) <= quantile * np.sqrt(variance) + 1e-12]
+    return Aggregate(
+        value=value,
+        low=min(value, float(inside.min(initial=value))),
+        high=max(value, float(inside.max(initial=value))),
+        confidence=confidence,
+        num_datasets=len(sizes),
+        num_runs=sum(sizes),
+        method="score interval of Mann and Whitney's U",
+    )
 
 
-def _some(scores: Scores) -> Scores:
-    if not scores:
-        raise ValueError("there is no data set")
-    return scores
-
-
-def _paired(
-    arm: Scores, reference: Scores
-) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
-    if _some(arm).keys() != reference.keys():
-        raise ValueError(f"the data sets differ: {sorted(arm)} and {sorted(reference)}")
-    blocks = {name: common_blocks(arm[name], reference[name]) for name in arm}
-    ours = [finite([arm[name][block] for block in own]) for name, own in blocks.items()]
-    theirs = [finite([reference[name][block] for block in own]) for name, own in blocks.items()]
-    return ours, theirs
-
-
-def _draws(rng: np.random.Generator, size: int) -> NDArray[np.int64]:
-    return rng.integers(0, size, size=(RESAMPLES, size))
-
-
-def _middle_mean(runs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the 25 % trimmed mean of each row of (rows, runs)."""
-    cut = runs.shape[1] // 4
-    return np.sort(runs, axis=1)[:, cut : runs.shape[1] - cut].mean(axis=1)
-
-
-def _aggregate(
-    value: float,
-    drawn: NDArray[np.float64],
-    tables: list[NDArray[np.float64]],
+def _over_datasets(
+    arms: Mapping[str, Scores],
+    chance: Mapping[str, float],
+    numerator: Callable[[Mapping[str, Values], float], Values],
     confidence: float,
 ) -> Aggregate:
-    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
+    """Average ratios of means over data sets, each with the variance of its pseudo-values."""
+    tables = _paired(arms)
+    scores, variances, degrees = [], [], []
+    for name, own in tables.items():
+        span = own["best"] - chance[name]
+        length = float(span.mean())
+        if not length:
+            raise ValueError(f"the best mean of {name} is chance, so its scale has no length")
+        top = numerator(own, chance[name])
+        score = float(top.mean()) / length
+        scores.append(score)
+        variances.append(float(((top - score * span) / length).var(ddof=1)) / top.size)
+        degrees.append(top.size - 1)
+    value, total = math.fsum(scores) / len(scores), math.fsum(variances)
+    half = 0.0
+    if total > 0:
+        # Satterthwaite (Biometrics Bulletin 2, 1946).
+        freedom = total**2 / sum(v**2 / d for v, d in zip(variances, degrees, strict=True))
+        half = float(stdtrit(freedom, (1 + confidence) / 2)) * math.sqrt(total) / len(scores)
     return Aggregate(
-        value=float(value),
-        low=float(low),
-        high=float(high),
+        value=value,
+        low=value - half,
+        high=value + half,
         confidence=confidence,
-        num_datasets=len(tables),
-        num_runs=sum(own.size for own in tables),
+        num_datasets=len(scores),
+        num_runs=sum(degrees) + len(degrees),
+        method="t interval",
     )
+
+
+def _paired(arms: Mapping[str, Scores]) -> dict[str, dict[str, Values]]:
+    """Return data set -> arm -> values over the blocks that all arms have."""
+    first, *others = arms.values()
+    if not first:
+        raise ValueError("there is no data set")
+    for other in others:
+        if other.keys() != first.keys():
+            raise ValueError(f"the data sets differ: {sorted(first)} and {sorted(other)}")
+    found = {}
+    for name in first:
+        blocks = common_blocks(*(own[name] for own in arms.values()))
+        if len(blocks) < 2:
+            raise ValueError(f"{name} has one common block; an interval needs two")
+        found[name] = {
+            arm: finite([own[name][block] for block in blocks]) for arm, own in arms.items()
+        }
+    return found
+
+
+def _newcombe(theta: Values, size: int) -> Values:
+    """Return the variance of U over its pairs, of two samples of a size, at a probability."""
+    spread = (1 - theta) / (2 - theta) + theta / (1 + theta)
+    return theta * (1 - theta) * (1 + (size - 1) * spread) / size**2

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
+from orchestrator.report.summary import summarise
 from orchestrator.tracking.replicates import (
     ended_ms,
     own_tags,
@@ -52,23 +53,23 @@ def drafts(
     yield Draft(
         key=SWEEP,
         inputs=(plan, final, *all_records),
-        build=lambda: _sweep(plan, all_records, store, final),
+        build=lambda: _sweep(plan, records, store, final),
     )
     cells: dict[str, list[TrialKey]] = {arm.name: [] for arm in plan.arms}
     for trial in plan.trials:
         cells.setdefault(trial.arm, []).append(trial)
     references = {contrast.arm: contrast.reference for contrast in reversed(plan.contrasts)}
     for arm in plan.arms:
-        reference = cells.get(references.get(arm.name, plan.baseline), [])
+        reference = references.get(arm.name, plan.baseline)
         of_arm = [records.get(cell.id) for cell in cells[arm.name]]
-        of_reference = [records.get(cell.id) for cell in reference]
+        of_reference = [records.get(cell.id) for cell in cells.get(reference, ())]
         given = summary.get(arm.name) if summary else None
 
-        def build(arm: ArmRecord = arm, reference=reference, given=given) -> RunView:
+        def build(arm: ArmRecord = arm, reference: str = reference, given=given) -> RunView:
             if given is not None:
                 numbers: Mapping[str, float] = given
             else:
-                numbers = summarize(plan, cells[arm.name], reference, records)
+                numbers = summarize(plan, arm.name, reference, records)
             return _arm(plan, arm, cells[arm.name], records, numbers, store, final)
 
         yield Draft(
@@ -93,10 +94,13 @@ def drafts(
             )
 
 
-def _sweep(
-    plan: PlanRecord, records: Sequence[TrialRecord | None], store: str, final: bool
-) -> RunView:
-    note = [plan.question, f"Metric: `{plan.metric}` at the {plan.selection} epoch."]
+def _sweep(plan: PlanRecord, records: Records, store: str, final: bool) -> RunView:
+    low = summarise(plan, records).chance_sentence
+    note = [
+        plan.question,
+        *([low] if low else []),
+        f"Metric: `{plan.metric}` at the {plan.selection} epoch.",
+    ]
     note += [f"Baseline: `{plan.baseline}`; {len(plan.arms)} arms, {len(plan.trials)} trials."]
     if plan.source:
         note.append(f"Published numbers: {plan.source}")
@@ -117,7 +121,7 @@ def _sweep(
         ),
         texts={PLAN: json.dumps(plan.to_json(), indent=1)},
     )
-    return _with_progress(view, records, {}, final)
+    return _with_progress(view, [records.get(trial.id) for trial in plan.trials], {}, final)
 
 
 def _arm(

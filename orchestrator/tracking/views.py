@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-FORMAT = 2
+FORMAT = 3
 """Raised when the views change, so that runs shown by an older version are brought up to date."""
 
 TAG = "orchestrator."

@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 import pytest
-from report_examples import make_plan, make_record
+from report_examples import CLASSES, make_plan, make_record
 from scipy import stats as scipy_stats
 
 from orchestrator.errors import ConfigError
@@ -29,7 +29,7 @@ def study(dataset, *, level=0.5, arms=ARMS, seeds=6, folds=(1,), **overrides):
         folds=folds,
         **{
             "sweep": f"sweep_{dataset}",
-            "dataset": {"name": dataset, "fingerprint": dataset},
+            "dataset": {"name": dataset, "fingerprint": dataset, "class_names": CLASSES},
             "dose": "",
             **overrides,
         },
@@ -49,29 +49,37 @@ def values(one, arm):
     return [100 * records[t.id].metrics_at("last")["val/top1"] for t in plan.trials if t.arm == arm]
 
 
-def test_aggregate_is_the_trimmed_mean_and_mann_whitneys_u():
-    studies = [study("esc50"), study("speech", level=0.8)]
-    found = aggregate(studies)
+def test_aggregate_scores_between_chance_and_best_and_counts_data_sets_alike():
+    hard, easy = study("esc50", level=0.2, seeds=4), study("speech", level=0.8, seeds=9)
+    found = aggregate([hard, easy])
     assert [own.arm for own in found.arms] == list(ARMS)
     baseline, adaptor, noise = found.arms
-    every = [v for one in studies for v in values(one, "adaptor")]
-    assert adaptor.mean.value == pytest.approx(scipy_stats.trim_mean(every, 0.25))
-    assert adaptor.mean.num_runs == 12 and adaptor.mean.num_datasets == 2
-    plain = [v for one in studies for v in values(one, "plain")]
-    assert adaptor.difference.value == pytest.approx(
-        scipy_stats.trim_mean(every, 0.25) - scipy_stats.trim_mean(plain, 0.25)
-    )
+    scores = {
+        arm: [
+            (np.mean(values(one, arm)) - 12.5) / (np.mean(values(one, "adaptor")) - 12.5)
+            for one in (hard, easy)
+        ]
+        for arm in ARMS
+    }
+    assert adaptor.mean.value == adaptor.mean.low == adaptor.mean.high == pytest.approx(1)
+    assert baseline.mean.value == pytest.approx(np.mean(scores["plain"]))
+    assert baseline.mean.num_runs == 13 and baseline.mean.num_datasets == 2
+    assert adaptor.difference.value == pytest.approx(1 - np.mean(scores["plain"]))
     wins = [
-        scipy_stats.mannwhitneyu(values(one, "adaptor"), values(one, "plain")).statistic / 36
-        for one in studies
+        scipy_stats.mannwhitneyu(values(one, "adaptor"), values(one, "plain")).statistic / n**2
+        for one, n in ((hard, 4), (easy, 9))
     ]
     assert adaptor.improvement.value == pytest.approx(np.mean(wins))
     assert adaptor.difference.low > 0 and adaptor.improvement.low > 0.5
     assert noise.difference.low < 0 < noise.difference.high
     assert baseline.difference is None and baseline.improvement is None
+    scale = found.scales["esc50"]
+    assert (scale.best, scale.num_seeds) == ("adaptor", 4)
+    said = aggregate_text(found)
+    assert f"esc50: 0 is 12.5 %, 1 of 8 classes, 1 is {scale.mean:.1f} % (adaptor), 4 seeds" in said
 
 
-def test_folds_of_a_seed_count_as_one_run():
+def test_folds_of_a_seed_count_as_one_run_and_a_seed_that_an_arm_lacks_does_not():
     folded = study("esc50", folds=(1, 2, 3))
     found = aggregate([folded, study("speech")])
     assert found.arms[0].mean.num_runs == 12
@@ -80,7 +88,26 @@ def test_folds_of_a_seed_count_as_one_run():
     lost = next(t.id for t in plan.trials if t.arm == "noise" and t.seed == 2)
     del records[lost]
     again = aggregate([folded, study("speech")])
-    assert again.arms[2].mean.num_runs == 11
+    assert {own.mean.num_runs for own in again.arms} == {11}
+    assert any("Seeds left out, since an arm lacks them: esc50 1" in note for note in again.notes)
+
+
+def test_data_set_on_which_no_arm_beats_chance_or_classes_are_unknown_is_refused():
+    with pytest.raises(
+        ConfigError, match=r"no arm beats chance on speech \(12.5 %, 1 of 8 classes"
+    ):
+        aggregate([study("esc50"), study("speech", level=0.05)])
+    nameless = study("speech", dataset={"name": "speech", "fingerprint": "speech"})
+    with pytest.raises(ConfigError, match="chance is not known on speech"):
+        aggregate([study("esc50"), nameless])
+
+
+def test_arms_need_three_seeds_in_common():
+    one, (plan, records) = study("esc50", seeds=4), study("speech", seeds=4)
+    for arm, seed in (("noise", 0), ("adaptor", 3)):
+        del records[next(t.id for t in plan.trials if (t.arm, t.seed) == (arm, seed))]
+    with pytest.raises(ConfigError, match="2 seeds in common on speech; an interval needs 3"):
+        aggregate([one, (plan, records)])
 
 
 @pytest.mark.parametrize(
@@ -91,7 +118,10 @@ def test_folds_of_a_seed_count_as_one_run():
         (study("speech", metric="val/map"), "differ in their metric: val/top1 and val/map"),
         (study("speech", baseline="noise"), "differ in their baseline: plain and noise"),
         (study("speech", selection="best"), "differ in their selection: last and best"),
-        (study("speech", seeds=1), "1 complete seeds on speech; an interval needs 2"),
+        (
+            study("speech", seeds=2),
+            "arm 'plain' has 2 complete seeds on speech; an interval needs 3",
+        ),
     ],
 )
 def test_sweeps_that_do_not_fit_together_are_refused(other, message):
@@ -129,15 +159,16 @@ def test_data_sets_that_share_a_name_are_told_apart_by_their_sweeps():
     assert list(found.sweeps) == [f"esc layout with 50 classes of sweep_{s}" for s in "ab"]
 
 
-def test_map_is_aggregated_as_the_fraction_that_it_is():
+def test_map_is_scored_between_its_own_chance_and_best():
     studies = [study(name, metric="val/map") for name in ("esc50", "speech")]
     for _, records in studies:
         for record in records.values():
             last = record.epochs[-1].metrics
             last["val/map"] = last["val/top1"]
     found = aggregate(studies)
-    assert found.arms[1].mean.value == pytest.approx(0.53, abs=0.02)
-    assert "IQM mAP  " in aggregate_text(found) and "()" not in aggregate_text(found)
+    scale = found.scales["esc50"]
+    assert scale.mean == pytest.approx(0.53, abs=0.02) and scale.chance.value == 1 / 8
+    assert "mAP score" in aggregate_text(found) and "()" not in aggregate_text(found)
 
 
 def test_one_sweep_is_no_aggregate():

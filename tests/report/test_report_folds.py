@@ -1,24 +1,32 @@
 """Several folds are no independent replicates, in any row of a report."""
 
 import csv
+import dataclasses
 import io
+import json
 
 import numpy as np
 import pytest
 from report_examples import make_plan, make_predictions, make_record, make_records
+from scipy import stats as scipy_stats
 
 from orchestrator.metrics import lookup
+from orchestrator.records import ArmRecord
 from orchestrator.report.classes import class_changes
 from orchestrator.report.confusion import confusion_change
-from orchestrator.report.curves_plot import curves
-from orchestrator.report.digits import p_text
-from orchestrator.report.formats import to_csv
+from orchestrator.report.curves_plot import curve_table, curves
+from orchestrator.report.digits import decimals, number, p_text
+from orchestrator.report.forest import forest_lines
+from orchestrator.report.formats import to_csv, to_json, to_markdown
+from orchestrator.report.interaction_plot import interaction_sentence
 from orchestrator.report.latex_numbers import to_numbers
 from orchestrator.report.outcomes import Outcomes
 from orchestrator.report.page import render_page
+from orchestrator.report.shape_cells import class_scores, runs
 from orchestrator.report.summary import summarise
 from orchestrator.report.text import render_text
 from orchestrator.report.trend import trend_sentence
+from orchestrator.report.words import half_width
 from orchestrator.stats import corrected_resampled_t, crossed_interval, dose_trend, mean_interval
 from orchestrator.tracking.summary import summarize
 
@@ -132,13 +140,145 @@ def test_trend_over_folds_takes_seed_means():
 
 def test_tracking_server_shows_the_interval_of_the_report():
     plan, records = crossed(8)
-    cells = {arm.name: [t for t in plan.trials if t.arm == arm.name] for arm in plan.arms}
-    arm, reference = cells["λ=0.1"], cells["no adaptor"]
-    numbers = summarize(plan, arm, reference, records)
+    arm = [t for t in plan.trials if t.arm == "λ=0.1"]
+    numbers = summarize(plan, "λ=0.1", "no adaptor", records)
     values = {(t.seed, t.fold): records[t.id].metrics_at("last")["val/top1"] for t in arm}
     expected = crossed_interval(values, num_contrasts=plan.num_declared)
     assert numbers["val/top1/low"] == pytest.approx(expected.low)
-    assert numbers["val/top1/n"] == 40
+    assert numbers["val/top1/n"] == 8
+
+
+FACTORS = tuple(
+    ArmRecord(name=f"{one}, {two}", levels={"input": one, "attention": two})
+    for one in ("plain", "adaptor")
+    for two in ("dense", "deformable")
+)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "folds", "split_into"), [(1, 2, 5), (3, 2, 5), (1, 4, 10), (8, 2, 5), (6, 1, 5)]
+)
+def test_every_part_of_a_report_has_one_mean_interval_and_n(seeds, folds, split_into):
+    """Of the folds that the clips were split into, a plan may run some; scipy says what then."""
+    plan = make_plan(FACTORS, seeds=seeds, folds=tuple(range(1, folds + 1)), dose="")
+    plan = dataclasses.replace(
+        plan,
+        dataset={**plan.dataset, "folds": list(range(1, split_into + 1))},
+        contrasts=plan.contrasts[:1],
+    )
+    records = make_records(plan, (0.01, 0.02, 0.05), spread=0.03)
+    summary = summarise(plan, records)
+    arm, name = summary.arms[1], FACTORS[1].name
+
+    def expected(values):
+        table = np.array([[values[s, f] for f in range(1, folds + 1)] for s in range(seeds)])
+        if folds == 1 or seeds >= 6:
+            data, widened = table.mean(axis=1), 0.0
+        else:
+            data, widened = table.mean(axis=0), 1 / (split_into - 1)
+        error = data.std(ddof=1) * np.sqrt(1 / data.size + widened)
+        half = scipy_stats.t.ppf(0.975, data.size - 1) * error
+        return pytest.approx((data.mean(), data.mean() - half, data.mean() + half)), data.size
+
+    def numbers(found):
+        return found.mean, found.low, found.high
+
+    of = {
+        other.name: {
+            (t.seed, t.fold): 100 * records[t.id].metrics_at("last")["val/top1"]
+            for t in plan.trials
+            if t.arm == other.name
+        }
+        for other in FACTORS
+    }
+    level, n = expected(of[name])
+    differences, _ = expected({at: v - of[FACTORS[0].name][at] for at, v in of[name].items()})
+    crossed_over, _ = expected(
+        {
+            at: of[FACTORS[3].name][at] - of[FACTORS[2].name][at] - (v - of[FACTORS[0].name][at])
+            for at, v in of[name].items()
+        }
+    )
+
+    assert (numbers(arm.measures["val/top1"].interval), arm.counted("val/top1")) == (level, (n, n))
+    curve = curves(summary, records, lookup("val/top1"))[1].epochs[20]
+    assert (numbers(curve), curve.n) == (level, n)
+    line = forest_lines(summary)[0]
+    assert (line.label, (line.mean, line.low, line.high)) == (name, differences)
+    assert len(line.replicates) == n
+
+    shown = summarize(plan, name, FACTORS[0].name, records)
+    own = [100 * shown[f"val/top1/{end}"] for end in ("mean", "low", "high")]
+    assert (tuple(own), shown["val/top1/n"]) == (level, n)
+    ends = ("difference", "difference_low", "difference_high")
+    assert tuple(100 * shown[f"val/top1/{end}"] for end in ends) == differences
+
+    row = list(csv.DictReader(io.StringIO(to_csv(summary))))[1]
+    assert (tuple(float(row[end]) for end in ("mean", "low", "high")), int(row["n"])) == (level, n)
+    assert tuple(float(row[end]) for end in ends) == differences
+    data = json.loads(to_json(summary))["arms"][1]["measures"]["val/top1"]["interval"]
+    assert (tuple(data[end] for end in ("mean", "low", "high")), data["n"]) == (level, n)
+
+    half = half_width(arm.measures["val/top1"].interval)
+    cell = f"{number(arm.measures['val/top1'].interval.mean, decimals(half))} ±"
+    cell += number(half, decimals(half))
+    found = runs(arm, "val/top1")
+    assert found.mean == pytest.approx(arm.measures["val/top1"].interval.mean)
+    learned = curve_table(curves(summary, records, summary.metric), summary.metric)
+    for text in (render_text(summary, 120), to_markdown(summary), learned.rows[-1][2]):
+        assert cell in " ".join(text.split())
+
+    places = decimals(arm.measures["val/top1"].interval.half_width)
+    low = number(level.expected[1], places)
+    assert rf"TopOneLow}}{{{low}}}" in to_numbers(summary).replace("\\ensuremath{-}", "−")
+
+    sentence = interaction_sentence(summary)
+    middle, low, high = crossed_over.expected
+    places = decimals((high - low) / 2)
+    assert f"{number(middle, places, signed=True)} points more under" in sentence
+    assert f"interval {number(low, places)} to {number(high, places)}, p" in sentence
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_rows_of_classes_widen_by_the_folds_of_the_pack(seeds):
+    plan = make_plan(seeds=seeds, folds=(1, 2))
+    plan = dataclasses.replace(plan, dataset={**plan.dataset, "folds": [1, 2, 3, 4, 5]})
+    records = make_records(plan)
+    summary = summarise(plan, records)
+    outcomes = Outcomes(summary, make_predictions)
+    contrast = summary.contrasts[1]
+    lines = [
+        *class_changes(summary, contrast, outcomes).lines,
+        *confusion_change(summary, contrast, outcomes).lines,
+    ]
+    wider = np.sqrt(1 + 2 / 4)
+    for line in lines:
+        half = wider * mean_interval(line.replicates).half_width
+        assert (line.high - line.low) / 2 == pytest.approx(half)
+    scores = class_scores(summary.arms[0], outcomes, plan=plan).average
+    assert scores.n == 2 and scores.interval_method == "corrected resampled t interval"
+    again = class_scores(
+        summary.arms[0], outcomes, plan=dataclasses.replace(plan, dataset={"folds": [1, 2]})
+    ).average
+    assert again.half_width / scores.half_width == pytest.approx(np.sqrt(3) / wider)
+
+
+def test_paper_table_has_the_mean_of_the_table_where_a_trial_is_missing():
+    plan, records = crossed(3)
+    del records[next(t.id for t in plan.trials if (t.seed, t.fold) == (2, 4))]
+    summary = summarise(plan, records)
+    arm = summary.arms[0]
+    found = runs(arm, "val/top1")
+    assert (found.mean, found.n) == (arm.measures["val/top1"].interval.mean, 2)
+
+
+def test_tracking_server_shows_no_difference_that_the_report_refuses():
+    plan, records = crossed(1)
+    numbers = summarize(plan, "λ=0.1", "no adaptor", records)
+    assert "val/top1/difference" in numbers
+    other = next(t.id for t in plan.trials if t.arm == "λ=0.1")
+    records[other].provenance["code"] = "another version"
+    assert "val/top1/difference" not in summarize(plan, "λ=0.1", "no adaptor", records)
 
 
 def test_incomplete_seed_is_left_out_of_an_arm_mean():

@@ -10,6 +10,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.records import ArmRecord, ContrastRecord, Status
 from orchestrator.report.known_data import ESC10_CLASSES, ESC50_CLASSES
 from orchestrator.report.summary import summarise
+from orchestrator.report.tables import main_table
 from orchestrator.report.text import render_text
 from orchestrator.stats import Verdict
 
@@ -158,6 +159,41 @@ def test_best_epoch_selection_reads_the_best_epoch_and_says_so():
     assert any("optimistic" in caution for caution in summary.cautions)
     without = {k: dataclasses.replace(r, best_epoch=0) for k, r in records.items()}
     assert "no finite val/top1 at its best epoch" in summarise(plan, without).gaps[0].reason
+
+
+@pytest.mark.parametrize(
+    ("chosen", "metric", "epoch", "said"),
+    [
+        (["val/top1"], "", "at the best epoch, larger", ""),
+        (["val/map"], "val/map", "at the best epoch, larger", ""),
+        (["val/top1"], "val/map", "at the epoch that is best by top-1", "by top-1, not by mAP"),
+        (["val/loss"], "", "at the epoch that is best by validation loss", "loss, not by top-1"),
+    ],
+)
+def test_metric_that_chose_the_best_epoch_is_named_where_it_is_another(chosen, metric, epoch, said):
+    plan = make_plan(seeds=3, selection="best")
+    records = make_records(plan)
+    for i, (key, record) in enumerate(records.items()):
+        for one in record.epochs:
+            one.metrics["val/map"] = one.metrics["val/top1"]
+        by = {"selection_metric": chosen[i % len(chosen)]}
+        records[key] = dataclasses.replace(record, experiment=by)
+    summary = summarise(plan, records, metric=metric)
+    assert any(epoch in note for note in main_table(summary).notes)
+    cautions = " ".join(summary.cautions)
+    assert said in cautions and ("chosen by" in cautions) == bool(said)
+
+
+def test_trials_whose_best_epochs_different_metrics_chose_are_not_compared():
+    plan = make_plan(seeds=3, selection="best")
+    records = make_records(plan)
+    for key in plan.trials:
+        if key.arm == "λ=0.1":
+            by = {"selection_metric": "val/loss"}
+            records[key.id] = dataclasses.replace(records[key.id], experiment=by)
+    contrasts = summarise(plan, records).contrasts
+    assert contrasts[0].difference is not None and contrasts[2].difference is None
+    assert "2 metrics that chose the best epoch (val/loss, val/top1)" in contrasts[2].sentence
 
 
 def test_another_metric_is_marked_as_not_declared():

@@ -83,6 +83,7 @@ def make_record(trial: str, *, epochs: int = 3, status: Status = Status.FINISHED
         provenance={
             "started_at": "2026-01-01T00:10:00.000+00:00",
             "git_commit": "0123456789ab",
+            "code": "0.1.0+0123456",
             "torch": "2.11.0",
             **ended,
         },
