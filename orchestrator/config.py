@@ -25,11 +25,10 @@ from models.errors import CheckpointError
 from models.schema import coerce
 from models.weight_files import is_remote, weight_file
 from orchestrator.errors import ConfigError, unknown
+from orchestrator.records import ID_LENGTH, experiment_id
 
 REVISION = 1
 """Raised when a change of code alters numbers; part of every id."""
-
-ID_LENGTH = 16
 
 ADDED: Mapping[str, Any] = {"shuffled_labels": 0.0}
 """Fields that came later -> the value at which an experiment is what it was without them."""
@@ -155,8 +154,7 @@ class Experiment:
     @property
     def id(self) -> str:
         """The first 16 hex digits of the SHA-256 of the completed experiment's canonical JSON."""
-        text = json.dumps(canonical(complete(self)), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
+        return experiment_id(canonical(complete(self)))
 
 
 @dataclass(frozen=True, kw_only=True)

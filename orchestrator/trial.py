@@ -195,11 +195,22 @@ class TrialRun:
 
     def _finish(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:
         predictions = trainer.final_predictions()
+        digests: dict[str, str] = {}
         if trainer.group.leads:
             for which in WHICH:
-                self.store.write_predictions(self.trial_id, which, predictions[which])
+                digests[which] = self.store.write_predictions(
+                    self.trial_id, which, predictions[which]
+                )
         record = self._progress(record, trainer)
-        return self._ended(replace(record, status=Status.FINISHED))
+        # A resumed run predicts again, and on a GPU to other last digits than before: the record
+        # says what the stored predictions do, so that a report can hold one to the other.
+        scores = {made.epoch: made.scores() for made in predictions.values()}
+        epochs = tuple(
+            replace(epoch, metrics={**epoch.metrics, **scores.get(epoch.epoch, {})})
+            for epoch in record.epochs
+        )
+        record = replace(record, epochs=epochs, predictions=digests, status=Status.FINISHED)
+        return self._ended(record)
 
     def _ended(self, record: TrialRecord) -> TrialRecord:
         return replace(record, provenance={**record.provenance, "ended_at": now()})

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
+from orchestrator.store import forms
 from orchestrator.tracking.replicates import (
     ended_ms,
     own_tags,
@@ -115,7 +115,7 @@ def _sweep(
                 TAG + "declared_at": plan.declared_at,
             }
         ),
-        texts={PLAN: json.dumps(plan.to_json(), indent=1)},
+        texts={PLAN: forms.copy(plan, indent=1).decode()},
     )
     return _with_progress(view, records, {}, final)
 
