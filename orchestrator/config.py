@@ -27,11 +27,10 @@ from models.weight_files import is_remote, weight_file
 from orchestrator.errors import ConfigError, unknown
 from orchestrator.metrics import METRICS
 from orchestrator.metrics.keys import VAL_TOP1
+from orchestrator.records import ID_LENGTH, experiment_id
 
 REVISION = 1
 """Raised when a change of code alters numbers; part of every id."""
-
-ID_LENGTH = 16
 
 ADDED: Mapping[str, Any] = {"shuffled_labels": 0.0, "selection_metric": VAL_TOP1}
 """Fields that came later -> the value at which an experiment is what it was without them."""
@@ -160,13 +159,7 @@ class Experiment:
     @property
     def id(self) -> str:
         """The first 16 hex digits of the SHA-256 of the completed experiment's canonical JSON."""
-        return id_of(canonical(complete(self)))
-
-
-def id_of(form: Mapping[str, Any]) -> str:
-    """Return the id of a completed experiment from its canonical form, as a record stores it."""
-    text = json.dumps(form, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
+        return experiment_id(canonical(complete(self)))
 
 
 @dataclass(frozen=True, kw_only=True)

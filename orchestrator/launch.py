@@ -28,6 +28,7 @@ from orchestrator.ray_session import ray_session, require_resources, terminal
 from orchestrator.records import PlanRecord, Status
 from orchestrator.search import Point
 from orchestrator.store import Store
+from orchestrator.verification import verify_stored
 
 if TYPE_CHECKING:
     from orchestrator.proof import Proof
@@ -50,6 +51,8 @@ def launch(ready: Ready) -> int:
     )
     stages = course.stages()
     first = next(stages, None)
+    asked = plan.record()
+    verify_stored(store, asked, store.read_records(key.id for key in asked.trials))
     record = _declare(course.plan, ready, store)
     to_search = max(0, ready.search.num_points - len(points)) if ready.search else 0
     publisher = Publisher(record, store=store, tracking_uri=options.runtime.tracking_uri)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.metrics import keys
 from orchestrator.metrics.classification import (
     cross_entropy,
     mean_average_precision,
@@ -41,3 +43,16 @@ class Predictions:
     def mean_average_precision(self) -> float:
         """Return the mean over classes of the average precision."""
         return mean_average_precision(self.logits, self.labels)
+
+    def scores(self) -> dict[str, float]:
+        """Return metric key -> value, of every metric that is made of predictions."""
+        return {
+            keys.VAL_LOSS: self.loss(),
+            keys.VAL_TOP1: self.top_k(1),
+            keys.VAL_TOP5: self.top_k(5),
+            keys.VAL_MAP: self.mean_average_precision(),
+        }
+
+
+Loader = Callable[[str], Predictions | None]
+"""From a trial's id to its predictions at the plan's epoch; None where there are none."""

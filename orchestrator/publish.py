@@ -13,7 +13,6 @@ from types import TracebackType
 
 from orchestrator.errors import OrchestratorError, TrackingError
 from orchestrator.pictures.shelf import INDEX
-from orchestrator.predictions import Predictions
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.report.confusion import clips_to_show
 from orchestrator.report.files import PICTURES, report_folder, write_report
@@ -23,6 +22,7 @@ from orchestrator.report.summary import summarise
 from orchestrator.report.text import render_text
 from orchestrator.store import Store
 from orchestrator.tracking import LiveSync, SweepSync, Tracker, is_synced, read_links, resolve_uri
+from orchestrator.verification import loader, verify_stored
 from orchestrator.waiting import waiting
 
 WIDEST = 120
@@ -74,9 +74,15 @@ class Publisher:
             self._live.declare(plan)
 
     def finish(self) -> None:
-        """Print the table, bring MLflow up to date and write the report."""
+        """Print the table, bring MLflow up to date and write the report.
+
+        Raises:
+            StoreError: a record or its predictions were edited or damaged; names every trial.
+        """
         plan, store = self._plan, self._store
         records = store.read_records(key.id for key in plan.trials)
+        verify_stored(store, plan, records)
+        self._predictions = loader(store, plan, records)
         width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)
         print()
         summary = summarise(plan, records)
@@ -154,7 +160,3 @@ class Publisher:
             print(f"pictures: none, {str(error).strip().splitlines()[0]}")
             return []
         return [folder / picture.file for picture in made] + ([folder / INDEX] if made else [])
-
-    def _predictions(self, trial_id: str) -> Predictions | None:
-        which = "best" if self._plan.selection == "best" else "last"
-        return self._store.read_predictions(trial_id, which)

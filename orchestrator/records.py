@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from orchestrator.errors import unknown
 from orchestrator.metrics.keys import VAL_TOP1, lookup
 
-SCHEMA = 1
-"""Version of the stored forms; a reader refuses a newer one."""
+SCHEMA = 2
+"""Version of the stored forms; a reader refuses a newer one. From 2 on they carry a digest."""
+
+ID_LENGTH = 16
+
+SHARES = ("val/top1", "val/top5", "val/map")
+"""Metrics that are stored as fractions of 1."""
+
+_LARGEST = 2**63
 
 
 class Status(StrEnum):
@@ -102,6 +113,9 @@ class TrialRecord:
         data: the pack's name, fingerprint, counts kept and dropped, feature mean and std.
         provenance: code version, package versions, host, start and end in UTC.
         error: what stopped a failed trial, traceback included.
+        predictions: `last` or `best` -> SHA-256 of the file with its per-clip predictions.
+        has_digest: whether the stored form carried a digest of its content; those of schema 1 do
+            not. Not stored.
     """
 
     id: str
@@ -113,6 +127,8 @@ class TrialRecord:
     data: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
+    predictions: Mapping[str, str] = field(default_factory=dict)
+    has_digest: bool = field(default=True, compare=False)
 
     @property
     def chosen_by(self) -> str:
@@ -128,17 +144,20 @@ class TrialRecord:
         return self.epochs[-1].metrics
 
     def to_json(self) -> dict[str, Any]:
-        """Return the stored form."""
-        return {"schema": SCHEMA, **dataclasses.asdict(self)}
+        """Return the stored form; the store adds its digest."""
+        return _stored(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TrialRecord:
         """Read the stored form.
 
         Raises:
-            ValueError: it was written by a newer version.
+            ValueError: it was written by a newer version, or holds what no trial writes; names
+                every mistake.
         """
         values = _known(cls, data)
+        if mistakes := _mistakes_of_record(values):
+            raise ValueError("; ".join(mistakes))
         values["status"] = Status(values["status"])
         values["epochs"] = tuple(EpochRecord(**epoch) for epoch in values["epochs"])
         values["cost"] = Cost(**values["cost"])
@@ -242,6 +261,8 @@ class PlanRecord:
             those declared so far. 0 is a study of fixed size.
         margin: the difference that would not matter, in the metric's unit; 0 declares none.
         effects: of a factorial design, most important first.
+        has_digest: whether the stored form carried a digest of its content; those of schema 1 do
+            not. Not stored.
     """
 
     sweep: str
@@ -263,6 +284,7 @@ class PlanRecord:
     cap: int = 0
     margin: float = 0.0
     effects: tuple[EffectRecord, ...] = ()
+    has_digest: bool = field(default=True, compare=False)
 
     @property
     def num_declared(self) -> int:
@@ -284,17 +306,20 @@ class PlanRecord:
         return {**self.to_json(), "declared_at": "", "command": ""}
 
     def to_json(self) -> dict[str, Any]:
-        """Return the stored form."""
-        return {"schema": SCHEMA, **dataclasses.asdict(self)}
+        """Return the stored form; the store adds its digest."""
+        return _stored(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> PlanRecord:
         """Read the stored form.
 
         Raises:
-            ValueError: it was written by a newer version.
+            ValueError: it was written by a newer version, or holds what no plan writes; names
+                every mistake.
         """
         values = _known(cls, data)
+        if mistakes := _mistakes_of_plan(values):
+            raise ValueError("; ".join(mistakes))
         values["arms"] = tuple(ArmRecord(**arm) for arm in values["arms"])
         values["contrasts"] = tuple(ContrastRecord(**c) for c in values["contrasts"])
         values["trials"] = tuple(TrialKey(**trial) for trial in values["trials"])
@@ -303,11 +328,180 @@ class PlanRecord:
         return cls(**values)
 
 
+def experiment_id(form: Mapping[str, Any]) -> str:
+    """Return the id of an experiment in its canonical form: 16 hex digits of a SHA-256."""
+    text = json.dumps(form, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
+
+
+def _stored(record: TrialRecord | PlanRecord) -> dict[str, Any]:
+    form = {"schema": SCHEMA, **dataclasses.asdict(record)}
+    del form["has_digest"]
+    return form
+
+
 def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
-    if data.get("schema", SCHEMA) > SCHEMA:
+    schema = data.get("schema", 1)
+    if not _is_count(schema):
+        raise ValueError(f"schema is {schema!r}; it must be a whole number")
+    if schema > SCHEMA:
         raise ValueError(
-            f"a stored {cls.__name__} has schema {data['schema']}, this version reads up to "
+            f"a stored {cls.__name__} has schema {schema}, this version reads up to "
             f"{SCHEMA}; update the orchestrator"
         )
-    names = {f.name for f in dataclasses.fields(cls)}
-    return {name: value for name, value in data.items() if name in names}
+    fields = [f for f in dataclasses.fields(cls) if f.name != "has_digest"]
+    needed = dataclasses.MISSING
+    if absent := [
+        f.name
+        for f in fields
+        if f.name not in data and f.default is needed and f.default_factory is needed
+    ]:
+        raise ValueError(f"it lacks {', '.join(absent)}")
+    return {f.name: data[f.name] for f in fields if f.name in data}
+
+
+def _mistakes_of_record(values: Mapping[str, Any]) -> list[str]:
+    """Return what no trial writes, one phrase each; the types first, since the rest needs them."""
+    mistakes = _of_other_types(
+        values,
+        {
+            "id": str,
+            "status": str,
+            "error": str,
+            "experiment": Mapping,
+            "cost": Mapping,
+            "data": Mapping,
+            "provenance": Mapping,
+            "predictions": Mapping,
+            "epochs": list,
+        },
+    )
+    if mistakes:
+        return mistakes
+    stored = [status for status in Status if status is not Status.MISSING]
+    if values["status"] not in stored:
+        mistakes.append(unknown("status", values["status"], stored))
+    for name in ("provenance", "predictions"):
+        for key, text in values.get(name, {}).items():
+            if not isinstance(text, str):
+                mistakes.append(f"{name} {key!r} is {text!r}; it must be text")
+    mistakes += _mistakes_of_epochs(values.get("epochs", []))
+    best, count = values.get("best_epoch", 0), len(values.get("epochs", []))
+    if not _is_count(best) or best > count:
+        mistakes.append(f"best_epoch is {best!r}; it must be one of its {count} epochs, or 0")
+    return mistakes + _mistakes_of_cost(values.get("cost", {}), values.get("data", {}))
+
+
+def _mistakes_of_epochs(epochs: list[Any]) -> list[str]:
+    mistakes: list[str] = []
+    before: Mapping[str, Any] = {}
+    for place, epoch in enumerate(epochs, start=1):
+        if not isinstance(epoch, Mapping) or epoch.keys() != {"epoch", "metrics"}:
+            mistakes.append(f"epoch {place} is no epoch: it must have a number and metrics alone")
+            continue
+        number, metrics = epoch["epoch"], epoch["metrics"]
+        if type(number) is not int or number != place:
+            mistakes.append(f"epoch {number!r} stands where epoch {place} must")
+        if not isinstance(metrics, Mapping):
+            mistakes.append(f"the metrics of epoch {place} are {metrics!r}; they must have names")
+            continue
+        for key, value in metrics.items():
+            if not _is_number(value):
+                mistakes.append(f"{key} of epoch {place} is {value!r}; it must be a number")
+            elif key in SHARES and not (value != value or 0 <= value <= 1):
+                mistakes.append(f"{key} of epoch {place} is {value!r}; it is a share, from 0 to 1")
+        for key in before:
+            if key not in metrics:
+                mistakes.append(f"epoch {place} has no {key}, which the epoch before has")
+        before = metrics
+    return mistakes
+
+
+def _mistakes_of_cost(cost: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
+    known: dict[str, type] = {f.name: type(f.default) for f in dataclasses.fields(Cost)}
+    mistakes = [unknown("part of the cost", key, known) for key in cost if key not in known]
+    for key, value in cost.items():
+        kind = known.get(key)
+        if kind is str and not isinstance(value, str):
+            mistakes.append(f"cost {key} is {value!r}; it must be text")
+        elif kind is float and (not _is_number(value) or float(value) < 0):
+            mistakes.append(f"cost {key} is {value!r}; it must be a number, 0 or more")
+        elif kind is int and not _is_count(value):
+            mistakes.append(f"cost {key} is {value!r}; it must be a whole number, 0 or more")
+    for key, value in data.items():
+        if key.startswith("num_") and not _is_count(value):
+            mistakes.append(f"data {key} is {value!r}; it must be a whole number, 0 or more")
+    return mistakes
+
+
+_IN_PLANS: Mapping[str, Mapping[str, type]] = {
+    "arms": {
+        "name": str,
+        "levels": Mapping,
+        "changes": Mapping,
+        "published": Mapping,
+        "conditions": Mapping,
+        "source": str,
+    },
+    "contrasts": {"arm": str, "reference": str},
+    "trials": {"id": str, "arm": str, "seed": int, "fold": int},
+    "prerequisites": {"id": str, "arm": str, "seed": int, "fold": int},
+    "effects": {"factors": list, "levels": Mapping, "weights": Mapping, "aliases": list},
+}
+
+
+def _mistakes_of_plan(values: Mapping[str, Any]) -> list[str]:
+    """Return what no plan writes, one phrase each."""
+    texts = (
+        *("sweep", "question", "metric", "selection", "baseline", "source"),
+        *("conditions", "command", "declared_at", "dose"),
+    )
+    kinds: dict[str, type] = dict.fromkeys(texts, str)
+    kinds |= {"settings": Mapping, "dataset": Mapping, "cap": int, **dict.fromkeys(_IN_PLANS, list)}
+    mistakes = _of_other_types(values, kinds)
+    margin = values.get("margin", 0.0)
+    if not _is_number(margin):
+        mistakes.append(f"margin is {margin!r}; it must be a number")
+    for name, parts in _IN_PLANS.items() if not mistakes else ():
+        for place, item in enumerate(values.get(name, []), start=1):
+            what = f"{name} {place}"
+            if not isinstance(item, Mapping):
+                mistakes.append(f"{what} is {item!r}; it must have named parts")
+                continue
+            mistakes += [unknown(f"part of {what}", key, parts) for key in item if key not in parts]
+            mistakes += [f"{what}: {mistake}" for mistake in _of_other_types(item, parts)]
+    if mistakes:
+        return mistakes
+    arms = {arm.get("name") for arm in values["arms"]}
+    for name, keys in (("trials", ("arm",)), ("contrasts", ("arm", "reference"))):
+        for place, item in enumerate(values[name], start=1):
+            mistakes += [
+                unknown(f"{key} of {name} {place}", item.get(key), arms)
+                for key in keys
+                if item.get(key) not in arms
+            ]
+    if values["baseline"] not in arms:
+        mistakes.append(unknown("baseline", values["baseline"], arms))
+    return mistakes
+
+
+def _of_other_types(values: Mapping[str, Any], kinds: Mapping[str, type]) -> list[str]:
+    words = {str: "text", Mapping: "a mapping", list: "a list", int: "a whole number"}
+    return [
+        f"{name} is {reprlib.repr(values[name])}; it must be {words[kind]}"
+        for name, kind in kinds.items()
+        if name in values and not _is_of(values[name], kind)
+    ]
+
+
+def _is_of(value: Any, kind: type) -> bool:
+    wanted = (list, tuple) if kind is list else kind
+    return isinstance(value, wanted) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is float or (type(value) is int and abs(value) < _LARGEST)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= _LARGEST

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from models.pretrained import LoadReport, differences, load_state, read_checkpoint
-from orchestrator.config import File, id_of
+from orchestrator.config import File
 from orchestrator.errors import CheckpointError
+from orchestrator.records import experiment_id
 
 OPTIMIZER = "optimizer."
 
@@ -122,6 +123,7 @@ def refuse_other(said: Mapping[str, Any], wanted: Mapping[str, Any], *, where: s
             f"{path}: {a} in the checkpoint, {b} {where}" for path, (a, b) in changed.items()
         )
         raise CheckpointError(
-            f"the checkpoint is of trial {id_of(said)} and not of {id_of(wanted)}: {listed}. "
+            f"the checkpoint is of trial {experiment_id(said)} and not of {experiment_id(wanted)}: "
+            f"{listed}. "
             "Delete it and train the trial again, or put its own back"
         )

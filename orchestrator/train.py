@@ -132,14 +132,12 @@ class Trainer:
             train_loss, rate = self._train_epoch(epoch)
             trained_s = time.perf_counter() - started
             predictions = self._evaluate(epoch)
+            scores = predictions.scores()
             record = EpochRecord(
                 epoch=epoch,
                 metrics={
                     keys.TRAIN_LOSS: train_loss,
-                    keys.VAL_LOSS: predictions.loss(),
-                    keys.VAL_TOP1: predictions.top_k(1),
-                    keys.VAL_TOP5: predictions.top_k(5),
-                    keys.VAL_MAP: predictions.mean_average_precision(),
+                    **scores,
                     keys.LEARNING_RATE: rate,
                     keys.EPOCH_S: time.perf_counter() - started,
                     keys.CLIPS_PER_S: len(self.train_indices) / trained_s,

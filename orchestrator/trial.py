@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.config import Experiment, canonical, id_of
+from orchestrator.config import Experiment, canonical
 from orchestrator.distributed import Group
 from orchestrator.errors import CheckpointError, ConfigError
 from orchestrator.provenance import now, provenance
-from orchestrator.records import Cost, EpochRecord, Status, TrialRecord
+from orchestrator.records import Cost, EpochRecord, Status, TrialRecord, experiment_id
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -117,7 +117,7 @@ class TrialRun:
         from orchestrator.data import open_pack
         from orchestrator.train import Trainer
 
-        found = id_of(canonical(self.experiment))
+        found = experiment_id(canonical(self.experiment))
         if found != self.trial_id:
             raise ConfigError(
                 f"trial {self.trial_id} was declared as another experiment than this host makes of "
@@ -153,10 +153,11 @@ class TrialRun:
                 )
             tensors, facts = found
             said = facts.get(TRAINED_AS)
-            if said is not None and id_of(said["experiment"]) != trial_id:
+            if said is not None and experiment_id(said["experiment"]) != trial_id:
                 raise CheckpointError(
                     f"the checkpoint of trial {trial_id} in {self.store.uri} is of trial "
-                    f"{id_of(said['experiment'])}; delete it and run the sweep that trains it"
+                    f"{experiment_id(said['experiment'])}; delete it and run the sweep that trains "
+                    "it"
                 )
             return Initial(model_state(tensors), f"trial {trial_id}", said)
         if initial.name == "checkpoint":
@@ -204,11 +205,22 @@ class TrialRun:
 
     def _finish(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:
         predictions = trainer.final_predictions()
+        digests: dict[str, str] = {}
         if trainer.group.leads:
             for which in WHICH:
-                self.store.write_predictions(self.trial_id, which, predictions[which])
+                digests[which] = self.store.write_predictions(
+                    self.trial_id, which, predictions[which]
+                )
         record = self._progress(record, trainer)
-        return self._ended(replace(record, status=Status.FINISHED))
+        # A resumed run predicts again, and on a GPU to other last digits than before: the record
+        # says what the stored predictions do, so that a report can hold one to the other.
+        scores = {made.epoch: made.scores() for made in predictions.values()}
+        epochs = tuple(
+            replace(epoch, metrics={**epoch.metrics, **scores.get(epoch.epoch, {})})
+            for epoch in record.epochs
+        )
+        record = replace(record, epochs=epochs, predictions=digests, status=Status.FINISHED)
+        return self._ended(record)
 
     def _ended(self, record: TrialRecord) -> TrialRecord:
         return replace(record, provenance={**record.provenance, "ended_at": now()})

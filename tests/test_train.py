@@ -133,6 +133,24 @@ def test_trial_record_says_what_a_report_needs(store):
     assert not any(name.startswith("optimizer.") for name in tensors)
     best = max(record.epochs, key=lambda e: e.metrics["val/top1"])
     assert record.metrics_at("best") == best.metrics
+    for which in ("last", "best"):
+        made = store.read_predictions(experiment.id, which, digest=record.predictions[which])
+        assert made.scores().items() <= record.metrics_at(which).items()
+
+
+def test_trial_that_predicts_again_records_what_its_predictions_give(store):
+    experiment = tiny.experiment(seed=11)
+    run = TrialRun(store=store, trial_id=experiment.id, experiment=experiment)
+    calm = run.run()
+    # As on a GPU, where a resumed run predicts to other last digits than the epoch had.
+    tensors, facts = store.load_checkpoint(experiment.id, "last")
+    facts["epochs"][-1]["metrics"]["val/loss"] += 1e-6
+    store.save_checkpoint(experiment.id, "last", tensors, facts)
+    store.files.delete(f"trials/{experiment.id}/record.json")
+    again = run.run()
+    assert again.status is Status.FINISHED
+    assert again.metrics_at("last")["val/loss"] == calm.metrics_at("last")["val/loss"]
+    assert again.predictions == calm.predictions
 
 
 @pytest.mark.parametrize("metric", ["val/top1", "val/map", "val/loss"])

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from models.cache import cache_folder
 from orchestrator.data import places
 from orchestrator.data.info import DamagedPack, parse_manifest, read_manifest
 from orchestrator.data.source import digest
@@ -204,7 +205,7 @@ def _rename(address: str) -> str:
 
 
 def _note_of(path: Path) -> Path:
-    return places.cache_folder("checked") / f"{digest(str(path.resolve()))}.json"
+    return cache_folder("checked") / f"{digest(str(path.resolve()))}.json"
 
 
 def _remembered(path: Path) -> Identity | None:

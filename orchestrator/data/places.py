@@ -153,12 +153,6 @@ def publish(making: Path, packs: str, fingerprint: str) -> None:
             shutil.copyfileobj(file, stream, 1 << 22)
 
 
-def cache_folder(name: str) -> Path:
-    """Return a folder of this program's cache on this host; it need not exist."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "audio-ablation-orchestrator" / name
-
-
 def default_cache_dir() -> str:
     """Return where copies of remote packs go if nobody says otherwise."""
     return str(cache_folder("packs"))

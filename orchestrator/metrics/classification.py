@@ -48,12 +48,27 @@ def mean_average_precision(logits: NDArray[np.floating], labels: NDArray[np.inte
     Source: AP as in scikit-learn's `average_precision_score`; on softmax probabilities as in
     VGGSound (arXiv 2004.14368).
     """
-    scores = logits.astype(np.float64)
-    if not np.isfinite(scores).all():
+    if not np.isfinite(logits).all():
         return float("nan")
+    return float(np.mean(average_precisions(logits, labels)))
+
+
+def average_precisions(
+    logits: NDArray[np.floating], labels: NDArray[np.integer], *, shift: float = 0.0
+) -> list[float]:
+    """Return the average precision of every class that has a clip; see `mean_average_precision`.
+
+    Args:
+        logits: finite scores (clips, classes).
+        labels: class indices (clips,).
+        shift: added to the log probability of each clip's own class: less than any difference that
+            is not rounding, it bounds what rounding can do to the order of the clips.
+    """
+    scores = logits.astype(np.float64)
     scores -= scores.max(axis=1, keepdims=True)
     scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
-    return float(np.mean([_average_precision(scores[:, c], labels == c) for c in set(labels)]))
+    scores[np.arange(len(labels)), labels] += shift
+    return [_average_precision(scores[:, c], labels == c) for c in set(labels)]
 
 
 def _average_precision(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:

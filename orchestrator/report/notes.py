@@ -121,6 +121,12 @@ def cautions(
             )
     done = [t for t in plan.trials if t.id in records and records[t.id].epochs]
     done = [trial for trial in done if records[trial.id].status is Status.FINISHED]
+    if unsigned := sum(not r.has_digest for r in {r.id: r for r in found}.values()):
+        said.append(
+            f"{unsigned} of {len({r.id for r in found})} records were written by an earlier "
+            "version without a digest of their content: a number edited since is noticed only "
+            "where the stored predictions contradict it."
+        )
     if epochs := mixed_epochs(plan, records, done):
         said.append(f"Trials that were planned alike come from {epochs}{compared}.")
     return said

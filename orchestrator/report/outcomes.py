@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.metrics.classification import top_k_correct
-from orchestrator.predictions import Predictions
+from orchestrator.predictions import Loader, Predictions
 from orchestrator.records import Status
 from orchestrator.report.rows import Block, Summary
-
-Loader = Callable[[str], Predictions | None]
-"""From a trial's id to its predictions at the plan's epoch; None where there are none."""
 
 
 @dataclass(frozen=True, kw_only=True)

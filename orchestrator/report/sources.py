@@ -15,6 +15,7 @@ from orchestrator.report.files import PICTURES, report_folder
 from orchestrator.report.outcomes import Loader
 from orchestrator.store import Store
 from orchestrator.tracking import read_links
+from orchestrator.verification import loader, verify, verify_stored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,16 +74,21 @@ class FromStore:
         return self._store.sweeps()
 
     def material(self, sweep: str) -> Material:
-        """Return a stored sweep."""
+        """Return a stored sweep.
+
+        Raises:
+            StoreError: a record or its predictions were edited or damaged; names every trial.
+        """
         store = self._store
         plan = store.require_plan(sweep)
-        which = "best" if plan.selection == "best" else "last"
+        records = store.read_records(key.id for key in plan.trials)
+        verify_stored(store, plan, records)
         folder = report_folder(store, sweep)
         return Material(
             plan=plan,
-            records=store.read_records(key.id for key in plan.trials),
+            records=records,
             folder=folder,
-            predictions=lambda trial_id: store.read_predictions(trial_id, which),
+            predictions=loader(store, plan, records),
             pictures=folder / PICTURES,
             links=read_links(store, sweep),
             recordings=lambda: self._recordings(plan),
@@ -122,8 +128,13 @@ class FromMlflow:
         return self._reader.sweeps()
 
     def material(self, sweep: str) -> Material:
-        """Return a sweep as it was uploaded."""
+        """Return a sweep as it was uploaded.
+
+        Raises:
+            StoreError: a record or its predictions were edited or damaged; names every trial.
+        """
         study = self._reader.study(sweep)
+        verify(study.plan, study.records, study.predictions)
         self._pictures = TemporaryDirectory()
         study.pictures(Path(self._pictures.name))
         return Material(

@@ -1,15 +1,26 @@
-"""Where things lie in a store, and their JSON forms."""
+"""Where things lie in a store, and their JSON forms.
+
+A record and a plan carry the digest of their own content as their first entry: `digest`, the
+SHA-256 of the compact JSON of everything else, in the order of the file. So a number that is
+edited by hand is seen, and white space is not. Forms of schema 1 have none and are read without.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from orchestrator.errors import StoreError
-from orchestrator.records import PlanRecord, TrialRecord
+from orchestrator.records import ID_LENGTH, PlanRecord, TrialRecord, experiment_id
 
-T = TypeVar("T")
+T = TypeVar("T", TrialRecord, PlanRecord)
+
+_HEAD = re.compile(rb'\{"digest":"([0-9a-f]{64})",')
+_ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 
 
 def trial_folder(trial_id: str) -> str:
@@ -37,26 +48,49 @@ def sweep_folder(sweep: str) -> str:
     return f"sweeps/{_safe('sweep', sweep)}"
 
 
-def dump(form: Mapping[str, Any], *, indent: int | None = None) -> bytes:
-    """Return JSON of a record's or a plan's stored form; NumPy scalars are allowed."""
-    separators = (",", ":") if indent is None else None
-    return json.dumps(form, indent=indent, separators=separators, default=_plain).encode()
+def digest_of(data: bytes) -> str:
+    """Return the 64 hex digits of a file's SHA-256."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def dump(record: TrialRecord | PlanRecord, *, indent: int | None = None) -> bytes:
+    """Return the stored JSON of a record or a plan with its digest; NumPy scalars are allowed."""
+    content = _compact(record.to_json())
+    if indent is None:
+        return b'{"digest":"%s",%s' % (digest_of(content).encode(), content[1:])
+    form = {"digest": digest_of(content), **json.loads(content)}
+    return json.dumps(form, indent=indent).encode()
+
+
+def copy(record: TrialRecord | PlanRecord, *, indent: int | None = None) -> bytes:
+    """Return what `dump` does, without a digest where the record was read from a form without.
+
+    A copy must not vouch for what the store cannot.
+    """
+    if record.has_digest:
+        return dump(record, indent=indent)
+    content = _compact({**record.to_json(), "schema": 1})
+    return content if indent is None else json.dumps(json.loads(content), indent=indent).encode()
 
 
 def same_declaration(one: PlanRecord, other: PlanRecord) -> bool:
     """Whether two plans ask the same, whenever and by whichever command they were declared."""
-    return json.loads(dump(one.asked)) == json.loads(dump(other.asked))
+    return json.loads(_compact(one.asked)) == json.loads(_compact(other.asked))
 
 
 def parse_record(trial_id: str, data: bytes, *, where: str) -> TrialRecord:
     """Read a record.
 
     Raises:
-        StoreError: it is damaged, newer than this version or of another trial.
+        StoreError: it is damaged, was edited, is newer than this version or of another trial.
     """
-    record = _parse(TrialRecord.from_json, data, where)
+    record = _parse(TrialRecord, data, where, of=f"the record of trial {trial_id}")
     if record.id != trial_id:
         raise _damaged(where, f"it is of trial {record.id}")
+    if _ID.fullmatch(trial_id) and (record.experiment or not record.has_digest):
+        found = experiment_id(record.experiment)
+        if found != trial_id:
+            raise _damaged(where, f"its experiment is that of trial {found}, not of {trial_id}")
     return record
 
 
@@ -64,16 +98,51 @@ def parse_plan(data: bytes, *, where: str) -> PlanRecord:
     """Read a plan.
 
     Raises:
-        StoreError: it is damaged or newer than this version.
+        StoreError: it is damaged, was edited or is newer than this version.
     """
-    return _parse(PlanRecord.from_json, data, where)
+    return _parse(PlanRecord, data, where, of="the plan")
 
 
-def _parse(read: Callable[[dict[str, Any]], T], data: bytes, where: str) -> T:
+def _parse(kind: type[T], data: bytes, where: str, *, of: str) -> T:
     try:
-        return read(json.loads(data))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        form, has_digest = _checked(data, of)
+        record = kind.from_json(form)
+        if form.get("schema", 1) > 1 and not has_digest:
+            raise ValueError(f"{of} has lost the digest that it was written with")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(where, error) from error
+    return record if has_digest else dataclasses.replace(record, has_digest=False)
+
+
+def _checked(data: bytes, of: str) -> tuple[dict[str, Any], bool]:
+    """Return a stored form without its digest, and whether there was one.
+
+    Raises:
+        ValueError: it is no JSON object, or its content is not that of its digest.
+    """
+    head = _HEAD.match(data)
+    if head:  # as the store writes it: the bytes themselves are what was digested
+        content = hashlib.sha256(b"{")
+        content.update(memoryview(data)[head.end() :])
+        if content.hexdigest() == head[1].decode():
+            return json.loads(b"{" + data[head.end() :]), True
+    form = json.loads(data)
+    if not isinstance(form, dict):
+        raise ValueError(f"{of} must be a JSON object")
+    if "digest" not in form:
+        return form, False
+    stated = form.pop("digest")
+    found = digest_of(_compact(form))
+    if stated != found:
+        raise ValueError(
+            f"{of} was edited or damaged after it was written: its content has the digest "
+            f"{found[:12]}..., and it says {str(stated)[:12]}..."
+        )
+    return form, True
+
+
+def _compact(form: Mapping[str, Any]) -> bytes:
+    return json.dumps(form, separators=(",", ":"), default=_plain).encode()
 
 
 def _damaged(where: str, reason: object) -> StoreError:

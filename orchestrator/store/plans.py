@@ -30,10 +30,9 @@ class PlanShelf:
         current = self.read_plan(plan.sweep)
         if current is not None and forms.same_declaration(current, plan):
             return current
-        form = plan.to_json()
         folder = forms.sweep_folder(plan.sweep)
-        self.files.append(f"{folder}/plans.jsonl", forms.dump(form) + b"\n")
-        self.files.write(f"{folder}/plan.json", forms.dump(form, indent=1))
+        self.files.append(f"{folder}/plans.jsonl", forms.dump(plan) + b"\n")
+        self.files.write(f"{folder}/plan.json", forms.dump(plan, indent=1))
         return plan
 
     def read_plan(self, sweep: str) -> PlanRecord | None:

@@ -2,7 +2,7 @@
 
 trials/<id>/record.json, predictions-{last,best}.arrow, lock
 trials/<id>/checkpoints/{last,best}.json, {last,best}-<digest>.safetensors
-sweeps/<sweep>/plan.json, plans.jsonl (every declaration), synced-*.json
+sweeps/<sweep>/plan.json, plans.jsonl (every declaration), synced-*.json, verified.json
 packs/, logs/
 """
 
@@ -75,13 +75,13 @@ class Store(PlanShelf):
         Raises:
             StoreError: it cannot be written.
         """
-        self.files.write(forms.record_path(record.id), forms.dump(record.to_json()))
+        self.files.write(forms.record_path(record.id), forms.dump(record))
 
     def read_record(self, trial_id: str) -> TrialRecord | None:
         """Return a trial's record, or None before its first.
 
         Raises:
-            StoreError: it is damaged or cannot be read.
+            StoreError: it is damaged, was edited or cannot be read.
         """
         path = forms.record_path(trial_id)
         data = self.files.read(path)
@@ -93,7 +93,7 @@ class Store(PlanShelf):
         """Return the records of those trials that have one, in the order asked for.
 
         Raises:
-            StoreError: some are damaged; names all of them.
+            StoreError: some are damaged or were edited; names all of them.
         """
         wanted = list(dict.fromkeys(ids))
         paths = [forms.record_path(trial_id) for trial_id in wanted]
@@ -126,7 +126,7 @@ class Store(PlanShelf):
 
     # Predictions
 
-    def write_predictions(self, trial_id: str, which: Which, predictions: Predictions) -> None:
+    def write_predictions(self, trial_id: str, which: Which, predictions: Predictions) -> str:
         """Replace a trial's per-clip predictions atomically.
 
         Args:
@@ -134,20 +134,34 @@ class Store(PlanShelf):
             which: after the last or the best epoch.
             predictions: one row per clip.
 
+        Returns:
+            The digest of the file, for the trial's record, which is written after it.
+
         Raises:
             StoreError: they cannot be written.
         """
-        self.files.write(forms.predictions_path(trial_id, which), tables.dump(predictions))
+        data = tables.dump(predictions)
+        self.files.write(forms.predictions_path(trial_id, which), data)
+        return forms.digest_of(data)
 
-    def read_predictions(self, trial_id: str, which: Which) -> Predictions | None:
+    def read_predictions(
+        self, trial_id: str, which: Which, *, digest: str = ""
+    ) -> Predictions | None:
         """Return a trial's per-clip predictions, or None where there are none.
 
+        Args:
+            trial_id: the trial.
+            which: after the last or the best epoch.
+            digest: of the file, as the trial's record has it; empty where it has none.
+
         Raises:
-            StoreError: the file is damaged.
+            StoreError: the file is damaged, or is not the one that the record was written with.
         """
         path = forms.predictions_path(trial_id, which)
         data = self.files.read(path)
-        return None if data is None else tables.parse(data, where=self.files.where(path))
+        if data is None:
+            return None
+        return tables.parse(data, where=self.files.where(path), digest=digest)
 
     # Checkpoints
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from orchestrator.errors import StoreError
 from orchestrator.predictions import Predictions
+from orchestrator.store import forms
+
+_WAY_OUT = "put it back from a copy, or delete it and its trial's record, and run the sweep again"
 
 
 def dump(predictions: Predictions) -> bytes:
@@ -35,17 +38,29 @@ def dump(predictions: Predictions) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def parse(data: bytes, *, where: str) -> Predictions:
+def parse(data: bytes, *, where: str, digest: str = "") -> Predictions:
     """Read `dump`'s form back. The arrays are read-only.
 
+    Args:
+        data: the file.
+        where: it lies, for messages.
+        digest: that it must have; empty checks none.
+
     Raises:
-        StoreError: it is not an Arrow file of that form; names `where`.
+        StoreError: it is not an Arrow file of that form, or of another digest; names `where`.
     """
+    if digest and forms.digest_of(data) != digest:
+        raise StoreError(
+            f"{where} is not the file that its trial's record was written with: it was edited, "
+            f"replaced or damaged; {_WAY_OUT}"
+        )
     import numpy as np
     import pyarrow as pa
 
     try:
         table = pa.ipc.open_file(pa.BufferReader(data)).read_all().combine_chunks()
+        if not digest:
+            table.validate(full=True)
         metadata = table.schema.metadata or {}
         classes = int(metadata[b"classes"])
         labels, flat = np.zeros(0, np.int64), np.zeros(0, np.float32)
@@ -55,14 +70,13 @@ def parse(data: bytes, *, where: str) -> Predictions:
             logits = table["logits"].chunk(0)
             values = logits.values.slice(logits.offset * classes)
             flat = np.asarray(np.from_dlpack(values), np.float32)
+        if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+            raise ValueError(f"a label is none of its {classes} classes")
         return Predictions(
             epoch=int(metadata[b"epoch"]),
             clip_ids=tuple(table["clip_id"].to_pylist()),
             labels=labels,
             logits=flat.reshape(-1, classes)[: len(labels)],
         )
-    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        raise StoreError(
-            f"{where} cannot be read ({error}); delete it and its trial's record, and run the "
-            "sweep again"
-        ) from error
+    except (pa.ArrowException, OSError, LookupError, TypeError, AttributeError, ValueError) as e:
+        raise StoreError(f"{where} cannot be read ({e}); {_WAY_OUT}") from e

@@ -68,6 +68,7 @@ class Reader(Server):
             raise ConfigError(f"there is no database {path!r}; give the address of a sweep's runs")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         super().__init__(uri, None)
+        self._copies = tempfile.TemporaryDirectory()
 
     def sweeps(self) -> list[str]:
         """Return the names of the sweeps that have been shown, sorted."""
@@ -87,7 +88,7 @@ class Reader(Server):
                     max_results=_PER_PAGE,
                     page_token=token,
                 )
-                names |= {run.data.tags[f"{TAG}sweep"] for run in page}
+                names |= {run.data.tags.get(f"{TAG}sweep", "") for run in page} - {""}
                 token = page.token
                 if not token:
                     return sorted(names)
@@ -99,7 +100,7 @@ class Reader(Server):
             sweep: one of `sweeps`.
 
         Raises:
-            StoreError: what was uploaded is damaged or newer than this version.
+            StoreError: what was uploaded is damaged, was edited or is newer than this version.
             TrackingError: the server does not answer, or shows a trial without its record.
         """
         with self._speaking():
@@ -117,43 +118,63 @@ class Reader(Server):
         where = f"{PLAN} of sweep {sweep} on {self.uri}"
         plan = forms.parse_plan(self._read(runs[SWEEP], PLAN), where=where)
         mine = {key[2]: run for key, run in runs.items() if key and key[0] == "replicate"}
+        records = {
+            trial.id: self._record(trial.id, mine[trial.id], sweep)
+            for trial in plan.trials
+            if trial.id in mine
+        }
+        which = "best" if plan.selection == "best" else "last"
+        digests = {trial: r.predictions.get(which, "") for trial, r in records.items()}
         links = {
             trial: run_address(self.uri, experiment.experiment_id, run.id)
             for trial, run in mine.items()
         }
         return Study(
             plan=plan,
-            records={
-                trial.id: self._record(trial.id, mine[trial.id], sweep)
-                for trial in plan.trials
-                if trial.id in mine
-            },
+            records=records,
             links={trial: link for trial, link in links.items() if link},
-            predictions=lambda trial: self._predictions(trial, mine.get(trial)),
+            predictions=lambda trial: self._predictions(
+                trial, mine.get(trial), digests.get(trial, "")
+            ),
             pictures=lambda folder: self._pictures(runs[SWEEP], folder),
         )
 
-    def _predictions(self, trial: str, run: FoundRun | None) -> Predictions | None:
-        """Return what a run carries of the epoch that the plan scores."""
+    def _predictions(self, trial: str, run: FoundRun | None, digest: str) -> Predictions | None:
+        """Return what a run carries of the epoch that the plan scores, downloaded once."""
         if run is None or PREDICTIONS_TAG not in run.tags:
             return None
         where = f"{PREDICTIONS} of trial {trial} on {self.uri}"
-        return tables.parse(self._read(run, PREDICTIONS), where=where)
+        copy = Path(self._copies.name) / run.id
+        if not copy.exists():
+            copy.write_bytes(self._read(run, PREDICTIONS))
+        return tables.parse(copy.read_bytes(), where=where, digest=digest)
 
     def _pictures(self, run: FoundRun, folder: Path) -> None:
-        names = json.loads(run.tags.get(REPORT_TAG, "{}"))
+        try:
+            names = dict(json.loads(run.tags.get(REPORT_TAG, "{}")))
+        except (ValueError, TypeError):
+            names = {}
         if INDEX not in names:
             return
-        (folder / INDEX).write_bytes(self._read(run, f"report/{INDEX}"))
+        (folder / INDEX).write_bytes(self._report_file(run, INDEX, names))
         for name in listed_files(folder):
             if name in names:
-                (folder / name).write_bytes(self._read(run, f"report/{name}"))
+                (folder / name).write_bytes(self._report_file(run, name, names))
+
+    def _report_file(self, run: FoundRun, name: str, digests: Mapping[str, str]) -> bytes:
+        data = self._read(run, f"report/{name}")
+        if not forms.digest_of(data).startswith(digests[name]):
+            raise TrackingError(
+                f"report/{name} on {self.uri} is not the file that was uploaded: it was edited or "
+                "damaged; run the sweep again, or `python -m orchestrator.report` on its store"
+            )
+        return data
 
     def _record(self, trial: str, run: FoundRun, sweep: str) -> TrialRecord:
         """Return a trial's record; of one that is running no more than how far it is."""
         status = run.tags.get(f"{TAG}status", "")
         state = state_of(run)
-        if RECORD in state.get("texts", {}):
+        if RECORD in (state.get("texts") or {}):
             where = f"{RECORD} of trial {trial} on {self.uri}"
             record = forms.parse_record(trial, self._read(run, RECORD), where=where)
             if record.status == status:
@@ -164,7 +185,8 @@ class Reader(Server):
                 f"version, or not to its end. `python -m orchestrator.sync {sweep} --store STORE "
                 f"--tracking-uri {self.uri}` uploads it from its store."
             )
-        done = range(1, state.get("epochs", 0) + 1)
+        count = state.get("epochs", 0)
+        done = range(1, count + 1 if isinstance(count, int) else 1)
         epochs = tuple(EpochRecord(epoch=epoch, metrics={}) for epoch in done)
         return TrialRecord(id=trial, status=Status.RUNNING, experiment={}, epochs=epochs)
 

@@ -95,7 +95,7 @@ def replicate_view(
         dataset=_dataset(record),
         texts={
             **({f"error-attempt-{attempt}.txt": record.error} if error else {}),
-            **({RECORD: forms.dump(record.to_json()).decode()} if over else {}),
+            **({RECORD: forms.copy(record).decode()} if over else {}),
         },
     )
 

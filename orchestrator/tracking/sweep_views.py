@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
 from orchestrator.report.summary import summarise
+from orchestrator.store import forms
 from orchestrator.tracking.replicates import (
     ended_ms,
     own_tags,
@@ -119,7 +119,7 @@ def _sweep(plan: PlanRecord, records: Records, store: str, final: bool) -> RunVi
                 TAG + "declared_at": plan.declared_at,
             }
         ),
-        texts={PLAN: json.dumps(plan.to_json(), indent=1)},
+        texts={PLAN: forms.copy(plan, indent=1).decode()},
     )
     return _with_progress(view, [records.get(trial.id) for trial in plan.trials], {}, final)
 

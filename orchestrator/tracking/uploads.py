@@ -140,9 +140,10 @@ def key_of(tags: Mapping[str, str]) -> Key | None:
 def state_of(run: FoundRun | None) -> dict[str, Any]:
     """Return what was uploaded to a run; empty where that is not known."""
     try:
-        return json.loads(run.tags[STATE_TAG]) if run else {}
+        state = json.loads(run.tags[STATE_TAG]) if run else {}
     except (KeyError, ValueError):
         return {}
+    return state if isinstance(state, dict) else {}
 
 
 def _extends(view: RunView, run: FoundRun, state: Mapping[str, Any]) -> bool:

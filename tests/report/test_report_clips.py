@@ -6,7 +6,14 @@ import json
 
 import numpy as np
 import pytest
-from report_examples import CLASSES, make_plan, make_predictions, make_record, make_records
+from report_examples import (
+    CLASSES,
+    make_plan,
+    make_predictions,
+    make_record,
+    make_records,
+    write_scored,
+)
 from scipy import stats as scipy_stats
 from sklearn.metrics import average_precision_score
 
@@ -30,8 +37,7 @@ def store(tmp_path_factory):
     made.write_plan(PLAN)
     made.write_plan(make_plan(("no adaptor", "λ=0.1"), seeds=1, sweep="one"))
     for record in make_records(PLAN, (0.05,)).values():
-        made.write_record(record)
-        made.write_predictions(record.id, "last", make_predictions(record.id))
+        write_scored(made, record)
     return folder
 
 
@@ -157,8 +163,7 @@ def test_trials_of_two_versions_of_the_code_need_mixed(tmp_path, capsys):
     for i, trial in enumerate((ONE, OTHER)):
         record = make_record(trial.id)
         record.provenance["code"] = f"version {i}"
-        made.write_record(record)
-        made.write_predictions(trial.id, "last", make_predictions(trial.id))
+        write_scored(made, record)
     arguments = ("two", "--store", tmp_path, "--clips", ONE.id, OTHER.id)
     assert run(*arguments)[0] == 2
     assert "2 versions of the code" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from report_examples import CLASSES, make_plan, make_predictions, make_records
+from report_examples import CLASSES, make_plan, make_predictions, make_records, write_scored
 from scipy.special import softmax
 from sklearn.metrics import average_precision_score, f1_score
 
@@ -258,8 +258,7 @@ def store(tmp_path):
     other = {"name": "speech_commands_v2", "class_names": ["w"]}
     made.write_plan(make_plan(arms_of(""), sweep="words", dataset=other))
     for record in make_records(plan).values():
-        made.write_record(record)
-        made.write_predictions(record.id, "last", make_predictions(record.id))
+        write_scored(made, record)
     return tmp_path / "store"
 
 

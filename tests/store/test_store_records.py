@@ -21,6 +21,7 @@ from orchestrator.records import (
     Status,
     TrialKey,
     TrialRecord,
+    experiment_id,
 )
 from orchestrator.store import Store
 
@@ -31,19 +32,31 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=8,
 )
+METRICS = st.lists(TEXT, max_size=4, unique=True).flatmap(
+    lambda names: st.lists(st.tuples(*[NUMBERS for _ in names]), max_size=4).map(
+        lambda rows: tuple(
+            EpochRecord(epoch=i + 1, metrics=dict(zip(names, row, strict=True)))
+            for i, row in enumerate(rows)
+        )
+    )
+)
 RECORDS = st.builds(
     TrialRecord,
-    id=st.text("0123456789abcdef", min_size=16, max_size=16),
-    status=st.sampled_from(Status),
+    id=st.just(""),
+    status=st.sampled_from([Status.RUNNING, Status.FINISHED, Status.FAILED]),
     experiment=st.dictionaries(TEXT, JSON, max_size=4),
-    epochs=st.lists(st.dictionaries(TEXT, NUMBERS, max_size=4), max_size=4).map(
-        lambda rows: tuple(EpochRecord(epoch=i + 1, metrics=row) for i, row in enumerate(rows))
+    epochs=METRICS,
+    cost=st.builds(
+        Cost, seconds=st.floats(0, allow_nan=False), device=TEXT, macs=st.integers(0, 2**63)
     ),
-    best_epoch=st.integers(0, 4),
-    cost=st.builds(Cost, seconds=NUMBERS, device=TEXT, macs=st.integers(0, 2**63)),
     data=st.dictionaries(TEXT, JSON, max_size=3),
     provenance=st.dictionaries(TEXT, TEXT, max_size=3),
     error=TEXT,
+    predictions=st.dictionaries(st.sampled_from(["last", "best"]), TEXT),
+).map(
+    lambda record: replace(
+        record, id=experiment_id(record.experiment), best_epoch=len(record.epochs)
+    )
 )
 RECORD = TrialRecord(id="t", status=Status.RUNNING, experiment={"seed": 1})
 PLAN = PlanRecord(
@@ -106,7 +119,7 @@ def test_record_of_a_newer_version_is_refused(store):
 def test_record_writes_and_reads_are_fast_enough(store):
     metrics = {f"val/metric{i}": i / 7 for i in range(8)}
     epochs = tuple(EpochRecord(epoch=i + 1, metrics=metrics) for i in range(50))
-    ids = [f"{i:016x}" for i in range(300)]
+    ids = [f"trial-{i}" for i in range(300)]
     started = time.perf_counter()
     for name in ids:
         store.write_record(replace(RECORD, id=name, epochs=epochs))

@@ -96,8 +96,8 @@ def test_page_and_papers_table_from_mlflow_alone_are_those_of_the_store(tmp_path
     store = Store.open(tmp_path / "store")
     plan = make_plan(seeds=range(4))
     records = write_all(store, plan)
-    for trial in records:
-        write_predictions(store, trial)
+    for record in records.values():
+        write_predictions(store, record)
     pictures = tmp_path / "store" / "sweeps" / "lambda" / "report" / "pictures"
     pictures.mkdir(parents=True)
     (pictures / "a.png").write_bytes(b"picture")
@@ -128,12 +128,12 @@ def test_predictions_are_uploaded_once_and_again_when_they_change(store):
     records = write_all(store, plan)
     uri, (trial,) = default_uri(store), records
     assert Tracker(uri, store=store).reconcile(plan, records, final=True).uploaded == 3
-    write_predictions(store, trial)
-    assert Tracker(uri, store=store).reconcile(plan, records, final=True).uploaded == 1
+    records = {trial: write_predictions(store, records[trial])}
+    assert Tracker(uri, store=store).reconcile(plan, records, final=True).uploaded == 2
     assert Tracker(uri, store=store).reconcile(plan, records, final=True).uploaded == 0
     assert Reader(uri).study("lambda").predictions(trial).logits.shape == (12, 3)
-    write_predictions(store, trial, clips=6)
-    assert Tracker(uri, store=store).reconcile(plan, records, final=True).uploaded == 1
+    records = {trial: write_predictions(store, records[trial], clips=6)}
+    assert Tracker(uri, store=store).reconcile(plan, records, final=True).uploaded == 2
     assert Reader(uri).study("lambda").predictions(trial).logits.shape == (6, 3)
 
 
@@ -141,7 +141,7 @@ def test_predictions_of_a_running_trial_are_not_uploaded(store):
     plan = make_plan(arms=("base",), seeds=(0,))
     records = write_all(store, plan, status=Status.RUNNING)
     (trial,) = records
-    write_predictions(store, trial)
+    records = {trial: write_predictions(store, records[trial])}
     Tracker(default_uri(store), store=store).reconcile(plan, records, final=False)
     study = Reader(default_uri(store)).study("lambda")
     assert study.predictions(trial) is None and study.predictions("nobody") is None

@@ -57,7 +57,7 @@ def test_reconcile_nests_sweep_arms_and_replicates(store):
     assert one["tags"]["mlflow.parentRunId"] == arms["more"]["id"]
     assert one["tags"]["orchestrator.trial_id"] == trial_id("more", 1)
     assert one["tags"]["mlflow.source.git.commit"] == "0123456789ab"
-    assert one["params"]["model.depths"] == "[2, 2]" and one["params"]["seed"] == "0"
+    assert one["params"]["model.depths"] == "[2, 2]" and one["params"]["seed"] == "1"
     assert [point[0] for point in one["history"]["val/top1"]] == [1, 2, 3]
     assert one["inputs"] == [("esc", "ab" * 18, [("mlflow.data.context", "training")])]
     assert one["metrics"]["cost/macs"] == 1e9 and one["metrics"]["final/val/top1"] == top1[1]
@@ -328,8 +328,7 @@ def test_reconcile_killed_at_any_request_ends_in_the_same_view(store, monkeypatc
     trials = make_plan(arms=("base",), seeds=(0,)).trials
     failed = {t.id: make_record(t.id, epochs=2, status=Status.FAILED) for t in trials}
     done = {t.id: make_record(t.id) for t in trials}
-    for trial in done:
-        write_predictions(store, trial)
+    done = {trial: write_predictions(store, record) for trial, record in done.items()}
 
     def launch(sweep: str, crash: int) -> int:
         plan = make_plan(sweep, arms=("base",), seeds=(0,))

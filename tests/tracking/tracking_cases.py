@@ -1,5 +1,7 @@
 """Plans, records, and what a server shows of them."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from orchestrator.predictions import Predictions
@@ -12,6 +14,7 @@ from orchestrator.records import (
     Status,
     TrialKey,
     TrialRecord,
+    experiment_id,
 )
 from orchestrator.store import Store
 
@@ -23,6 +26,8 @@ EXPERIMENT = {
     "seed": 0,
     "fold": 1,
 }
+EXPERIMENTS: dict[str, dict] = {}
+"""Id -> the experiment that it is the id of."""
 
 
 def make_plan(sweep: str = "lambda", arms=("base", "more"), seeds=(0, 1, 2)) -> PlanRecord:
@@ -55,7 +60,10 @@ def make_plan(sweep: str = "lambda", arms=("base", "more"), seeds=(0, 1, 2)) -> 
 
 
 def trial_id(arm: str, seed: int) -> str:
-    return f"{arm}{seed}".encode().hex().ljust(16, "0")
+    experiment = {**EXPERIMENT, "seed": seed, "note": arm}
+    made = experiment_id(experiment)
+    EXPERIMENTS[made] = experiment
+    return made
 
 
 def make_record(trial: str, *, epochs: int = 3, status: Status = Status.FINISHED) -> TrialRecord:
@@ -64,7 +72,7 @@ def make_record(trial: str, *, epochs: int = 3, status: Status = Status.FINISHED
     return TrialRecord(
         id=trial,
         status=status,
-        experiment=EXPERIMENT,
+        experiment=EXPERIMENTS.get(trial, EXPERIMENT),
         epochs=tuple(
             EpochRecord(
                 epoch=epoch,
@@ -99,16 +107,28 @@ def write_all(store: Store, plan: PlanRecord, **kwargs) -> dict[str, TrialRecord
     return records
 
 
-def write_predictions(store: Store, trial: str, *, clips: int = 12, classes: int = 3) -> None:
+def make_predictions(trial: str, *, clips: int = 12, classes: int = 3) -> Predictions:
     """Made-up predictions, the same for the same trial."""
     rng = np.random.default_rng(sum(trial.encode()))
-    made = Predictions(
+    return Predictions(
         epoch=3,
         clip_ids=tuple(f"clip-{i}" for i in range(clips)),
         labels=np.arange(clips) % classes,
         logits=rng.normal(size=(clips, classes)).astype(np.float32),
     )
-    store.write_predictions(trial, "last", made)
+
+
+def write_predictions(store: Store, record: TrialRecord, *, clips: int = 12) -> TrialRecord:
+    """Write a trial's predictions and the record that they give, and return that record."""
+    made = make_predictions(record.id, clips=clips)
+    *before, last = record.epochs
+    scored = replace(
+        record,
+        epochs=(*before, replace(last, metrics={**last.metrics, **made.scores()})),
+        predictions={"last": store.write_predictions(record.id, "last", made)},
+    )
+    store.write_record(scored)
+    return scored
 
 
 def snapshot(uri: str, sweep: str) -> dict:
