@@ -64,8 +64,8 @@ def load_model(
     if experiment_id(record.experiment) != trial_id:
         raise CheckpointError(
             f"the record of trial {trial_id} in {store.uri} is of the experiment "
-            f"{experiment_id(record.experiment)}; put it back from a copy, or delete it and run the "
-            "sweep again"
+            f"{experiment_id(record.experiment)}; put it back from a copy, or delete it and run "
+            "the sweep again"
         )
     found = store.load_checkpoint(trial_id, which)
     if found is None:

@@ -20,7 +20,7 @@ from torch import Tensor
 from models.frontends.statistics import feature_statistics
 from models.registry import TRAINED_AS, create
 from models.seeding import derive_seed
-from orchestrator.config import Experiment, canonical, id_of
+from orchestrator.config import Experiment, canonical
 from orchestrator.data.samplers import clip_seeds, epoch_order, shard, shuffle_labels
 from orchestrator.distributed import Group
 from orchestrator.errors import TrainingError
@@ -29,7 +29,7 @@ from orchestrator.losses import clip_losses
 from orchestrator.memory import peak_memory_mb, reset_peak_memory
 from orchestrator.metrics import keys
 from orchestrator.predictions import Predictions
-from orchestrator.records import EpochRecord, best_epoch
+from orchestrator.records import EpochRecord, best_epoch, experiment_id
 from orchestrator.state import (
     Checkpoints,
     Initial,
@@ -291,7 +291,7 @@ class Trainer:
         frontend: Any = self.chain.frontend
         form = canonical(self.experiment)
         return {
-            "trial": id_of(form),
+            "trial": experiment_id(form),
             "experiment": form,
             "num_classes": self.clips.num_classes,
             "class_names": list(getattr(self.clips, "class_names", ())),
