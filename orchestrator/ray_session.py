@@ -223,8 +223,9 @@ def terminal(log: Path) -> Iterator[Console]:
     try:
         yield Console(file=stream, width=None if stream.isatty() else 100)
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream_to_log in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):  # the log's disk may be full
+                stream_to_log.flush()
         os.dup2(saved_out, 1)
         os.dup2(saved_err, 2)
         for descriptor in (saved_out, saved_err):

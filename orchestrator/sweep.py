@@ -18,11 +18,13 @@ from ray.tune.search import Searcher
 
 from orchestrator.ablation import Trial
 from orchestrator.config import Runtime, canonical, complete
+from orchestrator.errors import StoreError
 from orchestrator.progress import SweepProgress
 from orchestrator.ray_session import raise_if_interrupted
 from orchestrator.records import Status, TrialRecord
 from orchestrator.search import Point, Search
 from orchestrator.store import Holder, LockHeld, Store
+from orchestrator.store.files import is_full
 from orchestrator.suggest import OBJECTIVE, Forgetful, Objective, QueueSearcher, TpeSearcher
 from orchestrator.waiting import AFTER_S, EVERY_S
 
@@ -86,6 +88,7 @@ def _fit(
         trainable = tune.with_parameters(
             _train, store=store, runtime=runtime, objective=objective, storage=storage
         )
+        listener = _Listener(progress, runtime)
         tuner = tune.Tuner(
             tune.with_resources(trainable, _resources(runtime)),
             tune_config=tune.TuneConfig(
@@ -99,13 +102,14 @@ def _fit(
             run_config=tune.RunConfig(
                 name=f"tune-{uuid.uuid4().hex[:8]}",
                 storage_path=storage,
-                callbacks=[_Listener(progress, runtime)],
+                callbacks=[listener],
                 failure_config=tune.FailureConfig(max_failures=runtime.retries),
                 verbose=0,
             ),
         )
         tuner.fit()
         raise_if_interrupted()
+        listener.raise_if_full()
 
 
 def _resources(runtime: Runtime) -> dict[str, float]:
@@ -156,6 +160,7 @@ class _Listener(Forgetful, tune.Callback):
         self._progress = progress
         self._runtime = runtime
         self._at_work: set[str] = set()
+        self._full = ""
         self._speak_at = time.monotonic() + AFTER_S
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
@@ -163,12 +168,18 @@ class _Listener(Forgetful, tune.Callback):
 
         On this machine alone nobody else takes them.
         """
+        self.raise_if_full()
         now = time.monotonic()
         if any(self._is_at_work(trial) for trial in trials if trial.status == "RUNNING"):
             self._speak_at = now + AFTER_S
         elif self._runtime.address and now >= self._speak_at:
             self._speak_at = now + EVERY_S
             self._progress.say(_waits_for(self._runtime))
+
+    def raise_if_full(self) -> None:
+        """Raise a `StoreError` if a trial found the store full or read-only; all others would."""
+        if self._full:
+            raise StoreError(f"{self._full}; then run the same command again, it goes on from here")
 
     def _is_at_work(self, trial: Any) -> bool:
         # The trial of several workers only drives them, and takes no resources of its own.
@@ -189,7 +200,10 @@ class _Listener(Forgetful, tune.Callback):
     ) -> None:
         raise_if_interrupted()
         self._at_work.add(trial.trial_id)
-        if "status" in result:
+        if "full" in result:
+            self._full = result["full"]
+            self._progress.ended(result["id"], Status.FAILED, "the store is full or read-only")
+        elif "status" in result:
             self._progress.ended(result["id"], Status(result["status"]), result["note"])
         elif "waits_for" in result:
             self._progress.waits(result["id"], result["waits_for"])
@@ -213,7 +227,13 @@ def _train(
     """Train the trials of one Tune trial, in a process that is used again for the next."""
     records = []
     for trial in config["trials"]:
-        record, note = _train_locked(trial, store=store, runtime=runtime, storage=storage)
+        try:
+            record, note = _train_locked(trial, store=store, runtime=runtime, storage=storage)
+        except StoreError as error:
+            if not is_full(error):
+                raise
+            tune.report({"id": trial.id, "full": str(error)})
+            return
         records.append(record)
         last = trial is config["trials"][-1]
         value = objective.value(records) if objective and last else None

@@ -10,14 +10,16 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.config import Experiment, canonical
 from orchestrator.distributed import Group
-from orchestrator.errors import CheckpointError, ConfigError
+from orchestrator.errors import CheckpointError, ConfigError, StoreError
 from orchestrator.provenance import now, provenance
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord, experiment_id
+from orchestrator.store.files import is_full
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,6 +73,9 @@ class TrialRun:
         Returns:
             Its record: finished, or failed with the traceback. An interrupt is passed on and
             leaves a running record, from which the next run resumes.
+
+        Raises:
+            StoreError: the store is full or read-only, and so it would be for every other trial.
         """
         started = time.perf_counter()
         earlier = self.store.read_record(self.trial_id)
@@ -102,9 +107,13 @@ class TrialRun:
                 self._write(record, group)
                 self.on_epoch(epoch)
             record = self._finish(record, trainer)
-        except Exception:
+        except Exception as error:
             record = replace(record, status=Status.FAILED, error=traceback.format_exc())
             record = self._ended(record)
+            if is_full(error):
+                with suppress(StoreError):  # there may be room for so little
+                    self._write(record, group)
+                raise
             self._write(record, group)
             if group.world > 1:
                 raise  # the other workers wait for this one

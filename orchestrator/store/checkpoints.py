@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from models.cache import cache_folder
 from models.registry import TRAINED_AS
 from orchestrator.errors import CheckpointError
-from orchestrator.store.files import TEMPORARY, Files
+from orchestrator.store.files import TEMPORARY, Files, blame
 from orchestrator.store.local import LocalFiles
 
 if TYPE_CHECKING:
@@ -32,11 +33,10 @@ def save(
     files: Files, folder: str, which: str, tensors: Mapping[str, torch.Tensor], meta: Mapping
 ) -> None:
     """Write a checkpoint and delete the one it replaces."""
-    from safetensors.torch import save_file
-
     scratch = files.scratch(f"{folder}/{which}.safetensors")
     try:
-        save_file(_separate(tensors), scratch, metadata=_metadata(meta))
+        with blame("write", files.where(folder)):
+            _write(_separate(tensors), scratch, metadata=_metadata(meta))
         digest = _digest(scratch)
         name = f"{which}-{digest[:16]}.safetensors"
         files.adopt(scratch, f"{folder}/{name}")
@@ -152,6 +152,22 @@ def _digest_of(pointer: Mapping[str, Any]) -> str:
 def _belongs(name: str, which: str) -> bool:
     tensors = name.startswith(f"{which}-") and name.endswith(".safetensors")
     return tensors or (name.startswith(f".{which}.") and name.endswith(TEMPORARY))
+
+
+def _write(
+    tensors: dict[str, torch.Tensor], path: Path, *, metadata: dict[str, str] | None
+) -> None:
+    """Write tensors; what the operating system refuses is an `OSError`, as everywhere else."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(tensors, path, metadata=metadata)
+    except SafetensorError as error:
+        found = re.search(r"\(os error (\d+)\)", str(error))
+        if found is None:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from error
 
 
 def _separate(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

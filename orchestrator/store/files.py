@@ -58,6 +58,16 @@ class Files(Protocol):
         ...
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether an error comes from a place that takes no more, whoever tries next."""
+    cause = error.__cause__ if isinstance(error, StoreError) else error
+    return isinstance(cause, OSError) and cause.errno in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+    )
+
+
 @contextmanager
 def blame(doing: str, where: str) -> Iterator[None]:
     """Turn an operating system's error into one that names the place and the way out."""

@@ -1,0 +1,90 @@
+"""A disk that fills while a trial trains: said as such, and gone on from once there is room."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import StoreError
+from orchestrator.records import Status
+from orchestrator.trial import TrialRun
+from tests import tiny
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Disk:
+    """A file system in main memory, of a size of its own."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        folder.mkdir()
+
+    def mount(self, options: str) -> None:
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self.folder)]
+        if subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("mounting a file system needs root")
+
+    def fill(self, *, leave: int) -> Path:
+        """Leave only so many bytes; the file that takes the rest can be deleted."""
+        free = os.statvfs(self.folder)
+        ballast = self.folder / "ballast"
+        ballast.write_bytes(bytes(max(0, free.f_bavail * free.f_frsize - leave)))
+        return ballast
+
+
+@pytest.fixture
+def disk(tmp_path) -> Iterator[Disk]:
+    disk = Disk(tmp_path / "disk")
+    disk.mount("size=256m")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", str(disk.folder)], check=True)
+
+
+@pytest.mark.parametrize("leave", [0, 1 << 16], ids=["nothing fits", "the record fits"])
+def test_trial_on_a_full_disk_names_it_and_goes_on_once_there_is_room(disk, leave):
+    experiment = tiny.experiment(epochs=2)
+    store = tiny.store_with_pack(disk.folder / "store", experiment)
+    trial = TrialRun(store=store, trial_id=experiment.id, experiment=experiment)
+    ballast = None
+
+    def fill(epoch) -> None:
+        nonlocal ballast
+        ballast = ballast or disk.fill(leave=leave)
+
+    trial.on_epoch = fill
+    with pytest.raises(StoreError, match=r"No space left on device.*free some space"):
+        trial.run()
+    record = store.read_record(experiment.id)
+    assert record is not None and len(record.epochs) == 1
+    if leave:
+        assert record.status is Status.FAILED and "No space left on device" in record.error
+    assert ballast is not None
+    ballast.unlink()
+    record = trial.run()
+    assert record.status is Status.FINISHED, record.error
+    assert [epoch.epoch for epoch in record.epochs] == [1, 2]
+
+
+@pytest.mark.slow
+def test_sweep_on_a_full_disk_is_one_message_and_the_same_command_goes_on(disk, tmp_path):
+    command = [sys.executable, str(ROOT / "sweeps" / "pretrain.py"), "--demo", "--epochs", "1"]
+    command += ["--seeds", "1", "--arms", "DATAR*", "--store", str(disk.folder / "store")]
+    checked = subprocess.run([*command, "--smoke"], cwd=tmp_path, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr  # the packs are made
+    ballast = disk.fill(leave=1 << 21)
+    full = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    said = full.stdout + full.stderr
+    assert full.returncode == 2, said
+    assert "Traceback" not in said
+    assert full.stderr.count("error: ") == 1 and "No space left on device" in full.stderr
+    assert "run the same command again" in full.stderr
+    ballast.unlink()
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "Complete: all 2 planned trials finished." in again.stdout
