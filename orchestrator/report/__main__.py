@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None, *, out: TextIO | None = None) -> int
         check(args)
         source = FromMlflow(args.from_mlflow) if args.from_mlflow else FromStore(args.store)
         if args.list:
-            print("\n".join(source.sweeps()) or f"no sweep is in {source.place}", file=stream)
+            print(_listed(source), file=stream)
             return 0
         if args.aggregate:
             _aggregate(args, source, stream)
@@ -60,6 +60,14 @@ def main(argv: Sequence[str] | None = None, *, out: TextIO | None = None) -> int
         # The reader (a pager) has gone; what is still buffered has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _listed(source: Source) -> str:
+    """Return a line per sweep: its name, and the pack that it is of."""
+    packs = source.packs()
+    width = max(map(len, packs), default=0)
+    lines = [f"{sweep:<{width}}  {pack}".rstrip() for sweep, pack in packs.items()]
+    return "\n".join(lines) or f"no sweep is in {source.place}"
 
 
 def find_sweep(given: str, stored: Sequence[str]) -> str:
