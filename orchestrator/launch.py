@@ -21,7 +21,7 @@ from orchestrator.course import Course, Stage
 from orchestrator.errors import ConfigError, printable
 from orchestrator.plan import Plan
 from orchestrator.points import read_points, write_points
-from orchestrator.prepare import Ready, packs_of, with_data
+from orchestrator.prepare import Ready, packs_of, set_apart, with_data
 from orchestrator.provenance import now
 from orchestrator.publish import Publisher
 from orchestrator.ray_session import ray_session, require_resources, terminal
@@ -93,6 +93,8 @@ def with_pack(ready: Ready) -> Ready:
     for clip, reason in data.dropped.items():
         print(printable(f"data: dropped {clip}: {reason}"))
     ready = with_data(ready, data)
+    if apart := set_apart(ready):
+        print(f"data: {apart}")
     for trial in ready.plan.prerequisite_trials():
         other = trial.experiment.dataset
         prepare_pack(other.name, other.arguments, root=None, packs=packs_of(runtime.store))

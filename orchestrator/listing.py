@@ -8,7 +8,7 @@ from orchestrator.errors import StoreError
 from orchestrator.foresight import foresee
 from orchestrator.metrics import lookup
 from orchestrator.overrides import departures
-from orchestrator.prepare import Ready
+from orchestrator.prepare import Ready, set_apart
 from orchestrator.records import Status, TrialRecord
 
 
@@ -17,6 +17,8 @@ def print_listing(ready: Ready) -> None:
     plan = ready.plan
     print(f"{plan.sweep}: {plan.question}")
     print(f"metric {plan.metric} ({lookup(plan.metric).direction.value}), {_data(ready)}")
+    if apart := set_apart(ready):
+        print(apart)
     print()
     print(f"{_count(len(plan.arms), 'arm')}:")
     width = max(len(arm.name) for arm in plan.arms)

@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from models import registry
 from orchestrator.config import Component
-from orchestrator.errors import ConfigError, unknown
+from orchestrator.errors import ConfigError, StoreError, unknown
 from orchestrator.options import Options, check_folds
 from orchestrator.plan import Plan
 from orchestrator.search import Search
 
 if TYPE_CHECKING:
     from orchestrator.data import PackInfo
+    from orchestrator.store import Store
+
+DIGITS = (6, 12, 64)
+"""How many digits of a fingerprint tell two packs apart; the later ones if the earlier agree."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +91,67 @@ def with_data(ready: Ready, data: PackInfo) -> Ready:
             f"the data set has one class only ({', '.join(data.class_names)}): nothing can be "
             "told apart"
         )
-    plan = plan.with_base(dataset=dataset)
+    plan = told_apart(
+        plan.with_base(dataset=dataset), data.fingerprint, ready.options.runtime.store
+    )
     search = ready.search.with_plan(plan) if ready.search else None
     return dataclasses.replace(ready, plan=plan, search=search, data=data)
+
+
+def told_apart(plan: Plan, fingerprint: str, place: str) -> Plan:
+    """Return the plan under the name by which a store keeps it for this pack.
+
+    Two folders of one name, or one folder whose clips have changed, are two packs: a plan of
+    another pack is never overwritten. The first pack takes the plain name; any later one has the
+    first digits of its fingerprint behind it. The same command finds its name again: a name with
+    this pack's digits that is in the store comes before a plain one that was freed since.
+
+    Args:
+        plan: with the variant that the command line made.
+        fingerprint: of its pack.
+        place: folder or URI of the store, whether it is there yet or not.
+
+    Raises:
+        StoreError: a plan of one of these names is damaged.
+    """
+    store = _stored(place)
+    if store is None:
+        return plan
+
+    def pack_of(named: Plan) -> str | None:
+        kept = store.read_plan(named.sweep)
+        return None if kept is None else str(kept.dataset.get("fingerprint") or fingerprint)
+
+    longer = [
+        dataclasses.replace(plan, variant=(*plan.variant, fingerprint[:digits]))
+        for digits in DIGITS
+    ]
+    for named in longer:
+        if pack_of(named) == fingerprint:
+            return named
+    return next(named for named in (plan, *longer) if pack_of(named) in (None, fingerprint))
+
+
+def set_apart(ready: Ready) -> str:
+    """Say why a sweep's stored name has digits of its pack, or may get them; empty if neither."""
+    plan = ready.plan
+    if ready.data is None:
+        store = _stored(ready.options.runtime.store)
+        kept = store.read_plan(plan.sweep) if store else None
+        if kept is None:
+            return ""
+        return (
+            f"the store has {plan.sweep} of {kept.pack}; should this data set become another "
+            f"pack, it is stored as {plan.sweep}-{DIGITS[0] * 'X'}, by the digits of its "
+            "fingerprint"
+        )
+    if not plan.variant or plan.variant[-1] not in {ready.data.fingerprint[:n] for n in DIGITS}:
+        return ""
+    plain = "-".join([plan.name, *plan.variant[:-1]])
+    return (
+        f"{plain} is kept for another pack, so that this one, {ready.data.name} "
+        f"{ready.data.fingerprint[:12]}, is stored as {plan.sweep}"
+    )
 
 
 def pinned(dataset: Component) -> Component:
@@ -107,6 +169,15 @@ def packs_of(store: str) -> str:
     """Return where the packs of a store lie, whether the store is there yet or not."""
     place = store if "://" in store else str(Path(store).expanduser().absolute())
     return f"{place.rstrip('/')}/packs"
+
+
+def _stored(place: str) -> Store | None:
+    from orchestrator.store import Store
+
+    try:
+        return Store.open(place, create=False)
+    except StoreError:
+        return None
 
 
 def _apply(plan: Plan, options: Options) -> Plan:

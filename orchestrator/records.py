@@ -291,6 +291,12 @@ class PlanRecord:
         """How many contrasts and effects were declared: the family that is corrected for."""
         return len(self.contrasts) + len(self.effects)
 
+    @property
+    def pack(self) -> str:
+        """The data set's name and the first digits of its fingerprint; empty if not recorded."""
+        name, fingerprint = (str(self.dataset.get(key) or "") for key in ("name", "fingerprint"))
+        return f"{name} {fingerprint.removeprefix('sha256:')[:12]}".strip()
+
     def margin_of(self, metric: str) -> float:
         """Return the margin that holds for a metric: 0 for any but the plan's own."""
         return self.margin if metric == self.metric else 0.0

@@ -59,12 +59,20 @@ def _run(args: argparse.Namespace, stream: TextIO) -> int:
     check(args)
     source = FromMlflow(args.from_mlflow) if args.from_mlflow else FromStore(args.store)
     if args.list:
-        print("\n".join(source.sweeps()) or f"no sweep is in {source.place}", file=stream)
+        print(_listed(source), file=stream)
     elif args.aggregate:
         _aggregate(args, source, stream)
     else:
         _report(args, source, stream)
     return 0
+
+
+def _listed(source: Source) -> str:
+    """Return a line per sweep: its name, and the pack that it is of."""
+    packs = source.packs()
+    width = max(map(len, packs), default=0)
+    lines = [f"{sweep:<{width}}  {pack}".rstrip() for sweep, pack in packs.items()]
+    return "\n".join(lines) or f"no sweep is in {source.place}"
 
 
 def find_sweep(given: str, stored: Sequence[str]) -> str:

@@ -63,16 +63,28 @@ def num_folds(plan: PlanRecord) -> int | None:
 def same_data(one: PlanRecord, other: PlanRecord) -> bool:
     """Say whether two plans are on one data set: the same pack, or packs of the same clips.
 
-    Packs of one data set differ in their fingerprint where they differ in the sample rate, so that
-    another fingerprint means other data only together with other classes or another number of
-    clips. What a plan did not record does not tell them apart.
+    Packs of one data set differ in their fingerprint where they differ in an argument, such as the
+    sample rate. Then another fingerprint means other data only together with other classes or
+    another number of clips; between packs that were made with the same arguments it always does.
+    What a plan did not record does not tell them apart.
     """
     packs = [str(plan.dataset.get("fingerprint") or "") for plan in (one, other)]
     if packs[0] and packs[0] == packs[1]:
         return True
+    made = [_arguments(plan) for plan in (one, other)]
+    if all(packs) and made[0] and made[0] == made[1]:
+        return False
     told = ((dataset_name(p), sorted(_classes(p)), num_clips(p)) for p in (one, other))
     return all(not a or not b or a == b for a, b in zip(*told, strict=True))
 
 
 def _classes(plan: PlanRecord) -> tuple[str, ...]:
     return tuple(plan.dataset.get("class_names") or ())
+
+
+def _arguments(plan: PlanRecord) -> dict[str, object]:
+    """Return how a plan's pack was made, apart from its fingerprint; empty if not recorded."""
+    head = "dataset."
+    found = {key: value for key, value in plan.settings.items() if key.startswith(head)}
+    found.pop(f"{head}fingerprint", None)
+    return found

@@ -117,5 +117,5 @@ def parser() -> argparse.ArgumentParser:
         help="score between chance and best, and probability of improvement, over the sweeps of "
         "several data sets that ask the same",
     )
-    add("--list", action="store_true", help="list the stored sweeps and stop")
+    add("--list", action="store_true", help="list the stored sweeps with their packs, and stop")
     return options

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from orchestrator.data.places import MANIFEST
+from orchestrator.errors import StoreError
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.report.clips import Recordings
 from orchestrator.report.files import PICTURES, report_folder
@@ -50,6 +51,10 @@ class Source(Protocol):
         """Return their names."""
         ...
 
+    def packs(self) -> Mapping[str, str]:
+        """Return for each of them which pack it is of; empty where that is not known."""
+        ...
+
     def material(self, sweep: str) -> Material:
         """Return what is known of one of them."""
         ...
@@ -72,6 +77,16 @@ class FromStore:
     def sweeps(self) -> list[str]:
         """Return the names of the stored sweeps."""
         return self._store.sweeps()
+
+    def packs(self) -> dict[str, str]:
+        """Return for each stored sweep which pack it is of."""
+        found = {}
+        for sweep in self.sweeps():
+            try:
+                found[sweep] = self._store.require_plan(sweep).pack
+            except StoreError as error:
+                found[sweep] = str(error)
+        return found
 
     def material(self, sweep: str) -> Material:
         """Return a stored sweep.
@@ -125,6 +140,10 @@ class FromMlflow:
 
     def sweeps(self) -> list[str]:
         """Return the names of the sweeps that the server shows."""
+        return list(self.packs())
+
+    def packs(self) -> dict[str, str]:
+        """Return for each sweep that the server shows which pack it is of."""
         return self._reader.sweeps()
 
     def material(self, sweep: str) -> Material:

@@ -25,11 +25,13 @@ class PlanShelf:
             What the store holds now: the plan, or the equal one that was declared before.
 
         Raises:
-            StoreError: it cannot be written.
+            StoreError: it cannot be written, or the store keeps the name for another pack.
         """
         current = self.read_plan(plan.sweep)
         if current is not None and forms.same_declaration(current, plan):
             return current
+        if current is not None:
+            _refuse_another_pack(current, plan)
         folder = forms.sweep_folder(plan.sweep)
         self.files.append(f"{folder}/plans.jsonl", forms.dump(plan) + b"\n")
         self.files.write(f"{folder}/plan.json", forms.dump(plan, indent=1))
@@ -68,3 +70,12 @@ class PlanShelf:
         names = self.files.names("sweeps")
         versions = self.files.versions([f"sweeps/{name}/plan.json" for name in names])
         return [name for name, version in zip(names, versions, strict=True) if version]
+
+
+def _refuse_another_pack(current: PlanRecord, plan: PlanRecord) -> None:
+    packs = [str(one.dataset.get("fingerprint") or "") for one in (current, plan)]
+    if all(packs) and packs[0] != packs[1]:
+        raise StoreError(
+            f"sweep {plan.sweep} in the store is of {current.pack}, and this plan of {plan.pack}; "
+            "a plan is not overwritten by that of another pack: run it under another name"
+        )

@@ -70,8 +70,8 @@ class Reader(Server):
         super().__init__(uri, None)
         self._copies = tempfile.TemporaryDirectory()
 
-    def sweeps(self) -> list[str]:
-        """Return the names of the sweeps that have been shown, sorted."""
+    def sweeps(self) -> dict[str, str]:
+        """Return the sweeps that have been shown, sorted: name -> the pack that it is of."""
         with self._speaking():
             experiments = self._client.search_experiments(max_results=_PER_PAGE)
             found = list(experiments)
@@ -80,7 +80,8 @@ class Reader(Server):
                     max_results=_PER_PAGE, page_token=experiments.token
                 )
                 found += experiments
-            names, token = set(), None
+            packs: dict[str, str] = {}
+            token = None
             while True:
                 page = self._client.search_runs(
                     [experiment.experiment_id for experiment in found],
@@ -88,10 +89,12 @@ class Reader(Server):
                     max_results=_PER_PAGE,
                     page_token=token,
                 )
-                names |= {run.data.tags.get(f"{TAG}sweep", "") for run in page} - {""}
+                for run in page:
+                    if name := run.data.tags.get(f"{TAG}sweep"):
+                        packs[name] = run.data.tags.get(f"{TAG}pack", "")
                 token = page.token
                 if not token:
-                    return sorted(names)
+                    return dict(sorted(packs.items()))
 
     def study(self, sweep: str) -> Study:
         """Return what was shown of a sweep.
@@ -174,7 +177,7 @@ class Reader(Server):
         """Return a trial's record; of one that is running no more than how far it is."""
         status = run.tags.get(f"{TAG}status", "")
         state = state_of(run)
-        if RECORD in (state.get("texts") or {}):
+        if RECORD in state.get("texts", {}):
             where = f"{RECORD} of trial {trial} on {self.uri}"
             record = forms.parse_record(trial, self._read(run, RECORD), where=where)
             if record.status == status:
@@ -185,8 +188,7 @@ class Reader(Server):
                 f"version, or not to its end. `python -m orchestrator.sync {sweep} --store STORE "
                 f"--tracking-uri {self.uri}` uploads it from its store."
             )
-        count = state.get("epochs", 0)
-        done = range(1, count + 1 if isinstance(count, int) else 1)
+        done = range(1, state.get("epochs", 0) + 1)
         epochs = tuple(EpochRecord(epoch=epoch, metrics={}) for epoch in done)
         return TrialRecord(id=trial, status=Status.RUNNING, experiment={}, epochs=epochs)
 

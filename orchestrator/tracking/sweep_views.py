@@ -114,6 +114,7 @@ def _sweep(plan: PlanRecord, records: Records, store: str, final: bool) -> RunVi
                 "mlflow.note.content": "\n\n".join(note),
                 "mlflow.source.name": plan.command,
                 TAG + "metric": plan.metric,
+                TAG + "pack": plan.pack,
                 TAG + "selection": plan.selection,
                 TAG + "baseline": plan.baseline,
                 TAG + "declared_at": plan.declared_at,

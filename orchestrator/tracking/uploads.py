@@ -143,7 +143,13 @@ def state_of(run: FoundRun | None) -> dict[str, Any]:
         state = json.loads(run.tags[STATE_TAG]) if run else {}
     except (KeyError, ValueError):
         return {}
-    return state if isinstance(state, dict) else {}
+    whole = (
+        isinstance(state, dict)
+        and isinstance(state.get("texts", {}), dict)
+        and isinstance(state.get("epochs", 0), int)
+        and ("prefix" in state or not state.get("epochs"))
+    )
+    return state if whole else {}
 
 
 def _extends(view: RunView, run: FoundRun, state: Mapping[str, Any]) -> bool:

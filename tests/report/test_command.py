@@ -62,7 +62,8 @@ def test_a_single_format_is_printed_or_written(store, tmp_path, form, beginning)
 
 def test_list_names_the_stored_sweeps(store):
     _, said = run("--list", "--store", store)
-    assert said.split() == ["adaptor_lambda-demo", "adaptor_lambda-esc", "factorial"]
+    names = ["adaptor_lambda-demo", "adaptor_lambda-esc", "factorial"]
+    assert [line.split() for line in said.splitlines()] == [[n, "esc50", "12ab"] for n in names]
 
 
 @pytest.mark.parametrize(

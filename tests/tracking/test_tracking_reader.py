@@ -3,13 +3,14 @@
 import dataclasses
 import io
 import json
+import re
 import shutil
 
 import pytest
 from tracking_cases import make_plan, make_record, trial_id, write_all, write_predictions
 
 from orchestrator.errors import StoreError, TrackingError
-from orchestrator.pictures.shelf import Picture, write_index
+from orchestrator.pictures.shelf import INDEX, Picture, write_index
 from orchestrator.records import Status
 from orchestrator.report.__main__ import main
 from orchestrator.report.files import NAMES
@@ -17,7 +18,8 @@ from orchestrator.store import Store
 from orchestrator.tracking import SweepSync, Tracker, default_uri
 from orchestrator.tracking.reader import Reader
 from orchestrator.tracking.replicates import RECORD
-from orchestrator.tracking.uploads import STATE_TAG
+from orchestrator.tracking.sweep_views import PLAN
+from orchestrator.tracking.uploads import PREDICTIONS, STATE_TAG
 
 TABLES = [*(form for form in NAMES if form != "html"), "text"]
 
@@ -184,10 +186,11 @@ def test_resumed_trial_counts_as_running_and_not_as_it_failed(store):
 
 def test_list_names_the_sweeps_and_no_experiment_of_others(store, capsys):
     uri = default_uri(store)
-    for name in ("b", "a"):
-        Tracker(uri, store=store).reconcile(make_plan(name), {}, final=False)
+    for name, pack in (("b", {}), ("a", {"name": "esc", "fingerprint": "ab" * 32})):
+        plan = dataclasses.replace(make_plan(name), dataset=pack)
+        Tracker(uri, store=store).reconcile(plan, {}, final=False)
     Reader(uri).experiment("not a sweep")
-    assert command("--list", "--from-mlflow", uri) == (0, "a\nb\n")
+    assert command("--list", "--from-mlflow", uri) == (0, f"a  esc {'ab' * 6}\nb\n")
     assert command("c", "--from-mlflow", uri)[0] == 2
     assert "unknown sweep 'c'" in capsys.readouterr().err
 
@@ -215,6 +218,56 @@ def test_damaged_record_is_named(store):
     path.write_text("{")
     with pytest.raises(StoreError, match=f"{RECORD} of trial {plan.trials[0].id}"):
         Reader(uri).study("lambda")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (RECORD, "the record of trial {trial} was edited or damaged"),
+        (PLAN, "the plan was edited or damaged"),
+        (PREDICTIONS, "{trial}.* is not the file that its trial's record was written with"),
+    ],
+)
+def test_artifact_that_was_edited_is_refused_by_name(store, capsys, name, words):
+    plan = make_plan(arms=("base",), seeds=(0,))
+    uri = default_uri(store)
+    records = {t: write_predictions(store, r) for t, r in write_all(store, plan).items()}
+    Tracker(uri, store=store).reconcile(plan, records, final=True)
+    (path,) = store.local_path.glob(f"mlartifacts/*/artifacts/{name}")
+    data = path.read_bytes()
+    changed = data.replace(b"1", b"2") if name != PREDICTIONS else data[:-1]
+    path.write_bytes(changed)
+    assert command("lambda", "--from-mlflow", uri, "--format", "csv") == (2, "")
+    assert re.search(words.format(trial=plan.trials[0].id), capsys.readouterr().err)
+
+
+def test_picture_that_was_edited_is_refused_by_name(store, tmp_path, capsys):
+    plan = make_plan(arms=("base",), seeds=(0,))
+    tracker = Tracker(default_uri(store), store=store)
+    tracker.reconcile(plan, write_all(store, plan), final=True)
+    (tmp_path / "a.png").write_bytes(b"picture")
+    picture = Picture(kind="keys", arm="base", trial="t", clips=("c",), caption=".", file="a.png")
+    write_index(tmp_path, ["t"], {}, [picture])
+    tracker.log_report(plan, [tmp_path / "a.png", tmp_path / INDEX])
+    assert command("lambda", "--from-mlflow", default_uri(store), "--format", "csv")[0] == 0
+    (path,) = store.local_path.glob("mlartifacts/*/artifacts/report/a.png")
+    path.write_bytes(b"another")
+    assert command("lambda", "--from-mlflow", default_uri(store), "--format", "csv") == (2, "")
+    assert "report/a.png on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("state", ["{", "[1]", '{"epochs": "x", "texts": 3}'])
+def test_state_of_a_run_that_was_edited_is_refused(store, capsys, state):
+    plan = make_plan(arms=("base",), seeds=(0,))
+    uri = default_uri(store)
+    Tracker(uri, store=store).reconcile(plan, write_all(store, plan), final=True)
+    reader = Reader(uri)
+    (run,) = (
+        run for run in reader.runs(reader.experiment("lambda")) if "replicate" in run.tags.values()
+    )
+    reader.log(run, points=(), params={}, tags={STATE_TAG: state})
+    assert command("lambda", "--from-mlflow", uri) == (2, "")
+    assert plan.trials[0].id in capsys.readouterr().err
 
 
 def test_report_from_a_server_links_to_its_runs(server, store):
