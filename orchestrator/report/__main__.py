@@ -19,6 +19,7 @@ from orchestrator.records import PlanRecord, Status, TrialRecord
 from orchestrator.report.aggregated import aggregate
 from orchestrator.report.aggregated_text import aggregate_text
 from orchestrator.report.clips import clip_sentences, compare_clips, find_trial, single_pairs
+from orchestrator.report.columns import visible, visible_lines
 from orchestrator.report.files import NAMES, render, render_shape, write, write_report
 from orchestrator.report.mixing import refuse_mixed
 from orchestrator.report.options import check, parser
@@ -47,14 +48,17 @@ def main(argv: Sequence[str] | None = None, *, out: TextIO | None = None) -> int
         check(args)
         source = FromMlflow(args.from_mlflow) if args.from_mlflow else FromStore(args.store)
         if args.list:
-            print("\n".join(source.sweeps()) or f"no sweep is in {source.place}", file=stream)
+            print(
+                "\n".join(map(visible, source.sweeps())) or f"no sweep is in {source.place}",
+                file=stream,
+            )
             return 0
         if args.aggregate:
             _aggregate(args, source, stream)
         else:
             _report(args, source, stream)
     except OrchestratorError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(visible_lines(f"error: {error}"), file=sys.stderr)
         return 2
     except BrokenPipeError:
         # The reader (a pager) has gone; what is still buffered has nowhere to go.
@@ -100,7 +104,7 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
         width = args.width or shutil.get_terminal_size((120, 24)).columns
         print(render_text(summary, min(width, 120)), file=stream)
         for sentence in single_pairs(summary, found.predictions):
-            print(sentence, file=stream)
+            print(visible(sentence), file=stream)
         paths = write_report(
             summary,
             records,
@@ -161,7 +165,7 @@ def _compare_clips(args: argparse.Namespace, found: Material, stream: TextIO) ->
     if args.format == "json":
         said = json.dumps(dataclasses.asdict(compared), indent=1) + "\n"
     else:
-        said = "\n".join(clip_sentences(compared)) + "\n"
+        said = "\n".join(map(visible, clip_sentences(compared))) + "\n"
     _put(said, args.out, stream)
 
 
