@@ -26,6 +26,7 @@ from orchestrator.provenance import now
 from orchestrator.publish import Publisher
 from orchestrator.ray_session import ray_session, require_resources, terminal
 from orchestrator.records import PlanRecord, Status
+from orchestrator.report.columns import visible
 from orchestrator.search import Point
 from orchestrator.store import Store
 from orchestrator.verification import verify_stored
@@ -61,7 +62,7 @@ def launch(ready: Ready) -> int:
         print(f"{plan.sweep}: all {total} trials are in the store {store.uri}; nothing to train")
     else:
         log = _log_path(store, plan)
-        print(f"{plan.sweep}: {plan.question}")
+        print(f"{plan.sweep}: {visible(plan.question)}")
         missing = course.missing()
         print(_what_is_to_do(course, missing, to_search, store))
         print(f"messages of Ray and of the workers: {log}", flush=True)

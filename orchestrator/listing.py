@@ -10,12 +10,13 @@ from orchestrator.metrics import lookup
 from orchestrator.overrides import departures
 from orchestrator.prepare import Ready, set_apart
 from orchestrator.records import Status, TrialRecord
+from orchestrator.report.columns import visible
 
 
 def print_listing(ready: Ready) -> None:
     """Print a plan without running anything of it."""
     plan = ready.plan
-    print(f"{plan.sweep}: {plan.question}")
+    print(f"{plan.sweep}: {visible(plan.question)}")
     print(f"metric {plan.metric} ({lookup(plan.metric).direction.value}), {_data(ready)}")
     if apart := set_apart(ready):
         print(apart)

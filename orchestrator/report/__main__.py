@@ -24,6 +24,7 @@ from orchestrator.records import PlanRecord, Status, TrialRecord
 from orchestrator.report.aggregated import aggregate
 from orchestrator.report.aggregated_text import aggregate_text
 from orchestrator.report.clips import clip_sentences, compare_clips, find_trial, single_pairs
+from orchestrator.report.columns import visible
 from orchestrator.report.files import NAMES, render, render_shape, write, write_report
 from orchestrator.report.mixing import refuse_mixed
 from orchestrator.report.options import check, parser
@@ -71,7 +72,7 @@ def _listed(source: Source) -> str:
     """Return a line per sweep: its name, and the pack that it is of."""
     packs = source.packs()
     width = max(map(len, packs), default=0)
-    lines = [f"{sweep:<{width}}  {pack}".rstrip() for sweep, pack in packs.items()]
+    lines = [visible(f"{sweep:<{width}}  {pack}".rstrip()) for sweep, pack in packs.items()]
     return "\n".join(lines) or f"no sweep is in {source.place}"
 
 
@@ -113,7 +114,7 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
         width = args.width or shutil.get_terminal_size((120, 24)).columns
         print(render_text(summary, min(width, 120)), file=stream)
         for sentence in single_pairs(summary, found.predictions):
-            print(sentence, file=stream)
+            print(visible(sentence), file=stream)
         paths = write_report(
             summary,
             records,
@@ -174,7 +175,7 @@ def _compare_clips(args: argparse.Namespace, found: Material, stream: TextIO) ->
     if args.format == "json":
         said = json.dumps(dataclasses.asdict(compared), indent=1) + "\n"
     else:
-        said = "\n".join(clip_sentences(compared)) + "\n"
+        said = "\n".join(map(visible, clip_sentences(compared))) + "\n"
     _put(said, args.out, stream)
 
 

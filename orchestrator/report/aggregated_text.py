@@ -7,8 +7,9 @@ import io
 import json
 
 from orchestrator.report.aggregated import Aggregated
+from orchestrator.report.columns import visible
 from orchestrator.report.digits import NONE, decimals, number
-from orchestrator.report.formats import plain
+from orchestrator.report.formats import csv_text, markdown_text, plain
 from orchestrator.stats import Aggregate
 
 
@@ -26,7 +27,7 @@ def aggregate_text(found: Aggregated, form: str = "text") -> str:
     heads = ["arm", "n", f"{found.metric.title} score", "Δ score", "P(better) (%)"]
     rows = [
         [
-            own.arm,
+            visible(own.arm),
             str(own.mean.num_runs),
             _cell(own.mean),
             _cell(own.difference, signed=True),
@@ -37,7 +38,7 @@ def aggregate_text(found: Aggregated, form: str = "text") -> str:
     over = ", ".join(f"{dataset} ({sweep})" for dataset, sweep in found.sweeps.items())
     title = f"{len(found.sweeps)} data sets: {over}; baseline {found.baseline}."
     if form == "markdown":
-        table = ["| " + " | ".join(row) + " |" for row in (heads, *rows)]
+        table = ["| " + " | ".join(map(markdown_text, row)) + " |" for row in (heads, *rows)]
         table.insert(1, "| :-- |" + " --: |" * (len(heads) - 1))
     else:
         widths = [max(len(row[k]) for row in (heads, *rows)) for k in range(len(heads))]
@@ -48,7 +49,9 @@ def aggregate_text(found: Aggregated, form: str = "text") -> str:
             )
             for row in (heads, *rows)
         ]
-    return "\n".join([title, "", *table, "", *found.notes]) + "\n"
+    clean = markdown_text if form == "markdown" else visible
+    lines = [clean(title), "", *table, "", *map(clean, found.notes)]
+    return "\n".join(lines) + "\n"
 
 
 def _cell(found: Aggregate | None, *, scale: float = 1.0, signed: bool = False) -> str:
@@ -71,5 +74,7 @@ def _csv(found: Aggregated) -> str:
     for own in found.arms:
         numbers = (getattr(own, kind) for kind in kinds)
         cells = [(a.value, a.low, a.high) if a else (None,) * 3 for a in numbers]
-        writer.writerow([own.arm, own.mean.num_runs, *(v for cell in cells for v in cell)])
+        writer.writerow(
+            [csv_text(own.arm), own.mean.num_runs, *(v for cell in cells for v in cell)]
+        )
     return stream.getvalue()

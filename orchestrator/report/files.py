@@ -10,7 +10,14 @@ from pathlib import Path
 
 from orchestrator.errors import StoreError
 from orchestrator.records import TrialRecord
-from orchestrator.report.formats import csv_table, markdown_table, to_csv, to_json, to_markdown
+from orchestrator.report.formats import (
+    csv_table,
+    markdown_table,
+    markdown_text,
+    to_csv,
+    to_json,
+    to_markdown,
+)
 from orchestrator.report.latex import latex_table, to_latex
 from orchestrator.report.latex_numbers import to_numbers
 from orchestrator.report.outcomes import Loader, no_predictions
@@ -138,7 +145,7 @@ def render_shape(form: str, shape: Shaped, summary: Summary) -> str:
         return latex_table(shape.table, summary, caption=shape.caption, suffix=f"-{shape.key}")
     if form == "csv":
         return csv_table(shape.table)
-    return f"**{shape.caption}**\n\n{markdown_table(shape.table)}"
+    return f"**{markdown_text(shape.caption)}**\n\n{markdown_table(shape.table)}"
 
 
 def write(path: Path, said: str) -> None:

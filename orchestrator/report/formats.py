@@ -7,10 +7,12 @@ import dataclasses
 import io
 import json
 import math
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from orchestrator.report.columns import visible
 from orchestrator.report.digits import NONE
 from orchestrator.report.effects import effects_table
 from orchestrator.report.other_contrasts import other_contrasts_table
@@ -18,11 +20,16 @@ from orchestrator.report.rows import Finding, Summary
 from orchestrator.report.tables import Table, main_table
 from orchestrator.report.words import unit_of_difference
 
+FORMULA = "=+-@＝＋－＠"
+"""What begins a formula in a spreadsheet."""
+NUMBER = re.compile(r"[+−]?\d[\d.]*(\s*±\s*[\d.]+)?[^\w\s]*$")
+"""A cell of numbers as tables show them, an interval and marks behind it."""
+
 
 def to_markdown(summary: Summary) -> str:
     """Return question, completeness, sentences, table and notes as GitHub's Markdown."""
-    lines = [f"**{summary.plan.question}**", "", summary.headline, ""]
-    lines += [f"- {_escape(answer.text)}" for answer in summary.answers]
+    lines = [f"**{markdown_text(summary.plan.question)}**", "", summary.headline, ""]
+    lines += [f"- {markdown_text(answer.text)}" for answer in summary.answers]
     more = other_contrasts_table(summary), effects_table(summary)
     tables = filter(None, (main_table(summary), *more))
     return "\n".join([*lines, "", *map(markdown_table, tables)])
@@ -31,12 +38,12 @@ def to_markdown(summary: Summary) -> str:
 def markdown_table(table: Table) -> str:
     """Return a table and its notes as GitHub's Markdown."""
     heads = [f"{c.title} ({c.unit})" if c.unit else c.title for c in table.columns]
-    lines = ["| " + " | ".join(map(_escape, heads)) + " |"]
+    lines = ["| " + " | ".join(map(markdown_text, heads)) + " |"]
     lines.append("| :-- |" + " --: |" * (len(heads) - 1))
     for i, row in enumerate(table.rows):
         if i in table.headings:
-            lines.append(f"| **{_escape(table.headings[i])}** |" + " |" * (len(heads) - 1))
-        cells = [_escape(cell.strip()) for cell in row]
+            lines.append(f"| **{markdown_text(table.headings[i])}** |" + " |" * (len(heads) - 1))
+        cells = [markdown_text(cell.strip()) for cell in row]
         if i == table.best:
             cells = [
                 f"**{cell}**" if c.key == "mean" else cell
@@ -45,7 +52,7 @@ def markdown_table(table: Table) -> str:
         if i == table.baseline:
             cells[0] = f"*{cells[0]}*"
         lines.append("| " + " | ".join(cells) + " |")
-    lines += ["", *(f"{note}  " for note in table.notes)]
+    lines += ["", *(f"{markdown_text(note)}  " for note in table.notes)]
     return (
         "\n".join(line.rstrip(" ") if not line.endswith(".  ") else line for line in lines) + "\n"
     )
@@ -56,13 +63,14 @@ def csv_table(table: Table) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     heads = [f"{c.title} ({c.unit})" if c.unit else c.title for c in table.columns]
-    writer.writerow([*(["rows"] if table.headings else []), *heads])
+    writer.writerow([*(["rows"] if table.headings else []), *map(csv_text, heads)])
     heading = ""
     for i, row in enumerate(table.rows):
         heading = table.headings.get(i, heading)
         cells = [cell.strip() for cell in row]
         cells = ["" if cell == NONE else cell for cell in cells]
-        writer.writerow([*([heading] if table.headings else []), *cells])
+        cells = [cell if NUMBER.match(cell) else csv_text(cell) for cell in cells]
+        writer.writerow([*([csv_text(heading)] if table.headings else []), *cells])
     return stream.getvalue()
 
 
@@ -91,7 +99,7 @@ def to_csv(summary: Summary) -> str:
         writer.writerow(
             [
                 *(
-                    arm.name,
+                    csv_text(arm.name),
                     *arm.counted(key),
                     key,
                     summary.metric.unit,
@@ -110,17 +118,18 @@ def to_csv(summary: Summary) -> str:
                 "arm",
                 len(measure.values) if measure else 0,
                 len(arm.cells),
-                summary.plan.baseline if delta else None,
+                csv_text(summary.plan.baseline) if delta else None,
                 summary.chance.value if summary.chance else None,
                 arm.name not in summary.at_chance if summary.chance and measure else None,
             ]
         )
     for contrast in summary.other_contrasts:
-        own = {"arm": contrast.arm, "reference": contrast.reference, "kind": "contrast"}
+        own = {"arm": csv_text(contrast.arm), "reference": csv_text(contrast.reference)}
+        own["kind"] = "contrast"
         row = own | _finding(contrast, summary)
         writer.writerow([row.get(name) for name in fields])
     for effect in summary.effects:
-        row = {"arm": effect.record.name, "kind": "effect"} | _finding(effect, summary)
+        row = {"arm": csv_text(effect.record.name), "kind": "effect"} | _finding(effect, summary)
         writer.writerow([row.get(name) for name in fields])
     return stream.getvalue()
 
@@ -165,8 +174,21 @@ def _block(key: object) -> str:
     return "/".join(map(str, key)) if isinstance(key, tuple) else str(key)
 
 
-def _escape(text: str) -> str:
-    text = " ".join(text.splitlines())
-    for mark in "\\|*_<`":
+def markdown_text(text: str) -> str:
+    """Return text on one line that Markdown shows as it is: no emphasis, link, tag or cell."""
+    text = visible(text)
+    for mark in "\\|*_<>[]`&~$":
         text = text.replace(mark, f"\\{mark}")
     return text
+
+
+def csv_text(text: str) -> str:
+    """Return a text cell, on one line, that no spreadsheet takes for a formula.
+
+    One that begins with `=`, `+`, `-` or `@`, also in full width or behind spaces or quotes, gets a
+    single quote in front (OWASP, CSV injection). Whoever takes one quote away from before such a
+    beginning has the text again; a tab or a line end is a space, as everywhere in a report.
+    """
+    text = visible(text)
+    first = text.lstrip("' ")[:1]
+    return f"'{text}" if first and first in FORMULA else text

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
+from orchestrator.report.formats import markdown_text
 from orchestrator.report.summary import summarise
 from orchestrator.store import forms
 from orchestrator.tracking.replicates import (
@@ -97,13 +98,16 @@ def drafts(
 def _sweep(plan: PlanRecord, records: Records, store: str, final: bool) -> RunView:
     low = summarise(plan, records).chance_sentence
     note = [
-        plan.question,
-        *([low] if low else []),
+        markdown_text(plan.question),
+        *([markdown_text(low)] if low else []),
         f"Metric: `{plan.metric}` at the {plan.selection} epoch.",
     ]
-    note += [f"Baseline: `{plan.baseline}`; {len(plan.arms)} arms, {len(plan.trials)} trials."]
+    note += [
+        f"Baseline: {markdown_text(plan.baseline)}; {len(plan.arms)} arms, "
+        f"{len(plan.trials)} trials."
+    ]
     if plan.source:
-        note.append(f"Published numbers: {plan.source}")
+        note.append(f"Published numbers: {markdown_text(plan.source)}")
     view = RunView(
         key=SWEEP,
         name=plan.sweep,
