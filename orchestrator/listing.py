@@ -11,6 +11,7 @@ from orchestrator.overrides import departures
 from orchestrator.prepare import Ready, set_apart
 from orchestrator.records import Status, TrialRecord
 from orchestrator.report.columns import visible
+from orchestrator.verification import verify_stored
 
 
 def print_listing(ready: Ready) -> None:
@@ -101,4 +102,6 @@ def _stored(ready: Ready) -> dict[str, TrialRecord]:
     except StoreError:
         return {}
     plan = ready.plan
-    return store.read_records(t.id for t in (*plan.prerequisite_trials(), *plan.trials()))
+    records = store.read_records(t.id for t in (*plan.prerequisite_trials(), *plan.trials()))
+    verify_stored(store, plan.record(), records, remember=False)
+    return records

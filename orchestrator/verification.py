@@ -57,13 +57,20 @@ def loader(store: Store, plan: PlanRecord, records: Mapping[str, TrialRecord]) -
     return load
 
 
-def verify_stored(store: Store, plan: PlanRecord, records: Mapping[str, TrialRecord]) -> None:
+def verify_stored(
+    store: Store,
+    plan: PlanRecord,
+    records: Mapping[str, TrialRecord],
+    *,
+    remember: bool = True,
+) -> None:
     """Check a stored sweep, each trial once as long as its files do not change.
 
     Args:
         store: where the records were read.
         plan: as declared.
         records: id -> record, of the plan's trials that have one.
+        remember: note in the store which trials were checked.
 
     Raises:
         StoreError: something was edited or damaged; names every trial.
@@ -82,7 +89,7 @@ def verify_stored(store: Store, plan: PlanRecord, records: Mapping[str, TrialRec
     known = _remembered(store.files.read(path))
     new = [trial for trial, version in versions.items() if known.get(trial) != version]
     verify(plan, records, loader(store, plan, records), trials=new)
-    if new:
+    if new and remember:
         note = json.dumps({"rule": _RULE, "trials": versions}).encode()
         try:
             store.files.write(path, note)

@@ -12,10 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from orchestrator import cli
+from orchestrator.ablation import Arm
 from orchestrator.config import canonical
 from orchestrator.metrics import keys
 from orchestrator.metrics.classification import average_precisions
 from orchestrator.overrides import override
+from orchestrator.plan import Plan
 from orchestrator.predictions import Predictions
 from orchestrator.records import (
     ArmRecord,
@@ -295,6 +298,21 @@ def test_cell_with_another_seed_or_fold_than_its_record_is_refused(tmp_path, cap
     said = capsys.readouterr().err
     assert f"trial {ONE} (more) is planned with seed 8, and its record's experiment has" in said
     assert "is planned with fold 2" in said
+
+
+@pytest.mark.parametrize("without_digest", [False, True])
+@pytest.mark.parametrize("flag", [[], ["--dry-run"]])
+def test_launch_and_listing_do_not_believe_an_edited_record(store, capsys, flag, without_digest):
+    arms = (Arm(name="base"), Arm(name="more", changes={"clip_norm": 6.0}))
+    plan = Plan(name="mine", question="?", base=tiny.experiment(epochs=2), arms=arms, seeds=(0, 1))
+    assert [trial.id for trial in plan.trials()] == [IDS[t.arm, t.seed] for t in plan.trials()]
+    edit(record_file(store), setting(*LAST, "val/top1", 0.99), without_digest=without_digest)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(plan, ["--store", store.uri, *flag])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and said.startswith("error: ")
+    assert ONE in said and "run the sweep again" in said
+    assert not (store.local_path / "sweeps" / "mine").exists()
 
 
 @pytest.mark.parametrize(
