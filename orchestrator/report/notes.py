@@ -24,6 +24,8 @@ def headline(cells: Sequence[tuple[Status, bool]]) -> str:
     Args:
         cells: status, and whether the trial has a value, per planned trial.
     """
+    if not cells:
+        return "INCOMPLETE: no trial was planned, so there is no number."
     counted = sum(has_value for _, has_value in cells)
     if counted == len(cells):
         return f"Complete: all {len(cells)} planned trials finished."
@@ -47,7 +49,7 @@ def best_of(plan: PlanRecord, metric: Metric, best: tuple[str, float] | None) ->
         metric: the metric that is shown.
         best: the arm with the best value, and that value in the metric's unit.
     """
-    per_arm = Counter(trial.arm for trial in plan.trials)
+    per_arm = Counter(arm for arm, _, _ in {(t.arm, t.seed, t.fold) for t in plan.trials})
     if len(plan.arms) < 2 or max(per_arm.values(), default=0) != 1:
         return ""
     if best is None:
@@ -101,6 +103,15 @@ def cautions(
             f"The best epochs were chosen by {_titles(others)}, not by {metric.title}: another "
             f"epoch may be better by {metric.title}."
         )
+    planned = Counter((trial.arm, trial.seed, trial.fold) for trial in plan.trials)
+    if twice := sum(count > 1 for count in planned.values()):
+        said.append(
+            f"{twice} {'trials are' if twice > 1 else 'trial is'} planned more than once; each "
+            "counts once."
+        )
+    idle = [arm.name for arm in plan.arms if arm.name not in {name for name, _, _ in planned}]
+    if idle and planned:
+        said.append(f"no trial of {' or '.join(idle)} was planned, so nothing can be said of it.")
     found = [records[trial.id] for trial in plan.trials if trial.id in records]
     compared = "; they were compared all the same, as asked" if mixed else ""
     for what, values in (

@@ -17,6 +17,7 @@ from orchestrator.report.rows import (
     Answer,
     ArmCost,
     ArmSummary,
+    Block,
     Cell,
     Finding,
     Measure,
@@ -60,7 +61,7 @@ def summarise(
         plan=plan,
         metric=chosen,
         headline=notes.headline([(cell.status, cell.value is not None) for cell in cells]),
-        complete=all(cell.value is not None for cell in cells),
+        complete=bool(cells) and all(cell.value is not None for cell in cells),
         answers=_answers(
             low, notes.best_of(plan, chosen, _best(arms, chosen)), (*effects, *contrasts)
         ),
@@ -94,11 +95,12 @@ def summarise_arms(
         metric: the primary metric.
         only: names of the arms that are wanted; None is all.
     """
-    keys: defaultdict[str, list[TrialKey]] = defaultdict(list)
+    # A cell that is planned twice is one replicate.
+    keys: defaultdict[str, dict[Block, TrialKey]] = defaultdict(dict)
     for key in plan.trials:
-        keys[key.arm].append(key)
+        keys[key.arm].setdefault((key.seed, key.fold), key)
     return tuple(
-        _arm(arm, keys[arm.name], records, plan=plan, metric=metric)
+        _arm(arm, tuple(keys[arm.name].values()), records, plan=plan, metric=metric)
         for arm in plan.arms
         if only is None or arm.name in only
     )

@@ -85,7 +85,7 @@ def _table(table: Table | None, width: int) -> str:
         return ""
     names = [filled(row[0]) for row in table.rows]
     rest = list(zip(table.columns, zip(*table.rows, strict=True), strict=True))[1:]
-    least = min(_widest(names), 32)
+    least = max(12, min(_widest(names), 32))
     dropped: list[str] = []
     while sum(_column_width(c, texts) + 2 for c, texts in rest) + least > width:
         spare = [c for c, _ in rest if c.keep]
