@@ -454,6 +454,19 @@ def test_command_own_source_with_a_mistake_exits_2(tmp_path, dataset, wording):
     assert done.returncode == 2 and wording in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("harm", ["pipe", "latin_1", "root_as_loop"])
+def test_command_hostile_folder_exits_2_at_once(folder, harm):
+    LISTS[harm][0](folder)
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator.data", "audit", "--data-root", str(folder.root)],
+        capture_output=True,
+        text=True,
+        timeout=15,
+    )
+    assert done.returncode == 2 and done.stdout == "" and done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+
+
 def test_error_messages_show_control_characters_as_escapes():
     for kind in (OrchestratorError, DataError, StoreError):
         assert str(kind("a\x1b[31m\u202e\udce9\n\tb")) == "a\\x1b[31m\\u202e\\udce9\n\tb"
