@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.util
 import json
 import math
+import socket
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +25,7 @@ from models.errors import CheckpointError
 from models.schema import coerce
 from models.weight_files import is_remote, weight_file
 from orchestrator.errors import ConfigError, unknown
+from orchestrator.own_source import own_source
 
 REVISION = 1
 """Raised when a change of code alters numbers; part of every id."""
@@ -81,7 +82,8 @@ class Component:
     """A registered part and its arguments, for example `Component("adaptor", strength=0.2)`.
 
     Attributes:
-        name: a registered name, or `module:attribute` for a part of another distribution.
+        name: a registered name, or `module:attribute` for a part of the user's own; its source
+            is part of the id (`orchestrator.own_source`).
         arguments: the part's keyword arguments; what is not stated is filled in by `complete`.
     """
 
@@ -262,24 +264,35 @@ def check(experiment: Experiment) -> tuple[Experiment, list[str]]:
 
 
 def _with_source(kind: str, component: Component, mistakes: list[str]) -> Component:
-    """Pin a part of another distribution by the digest of its module, which decides numbers."""
-    module = component.name.partition(":")[0]
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+    """Pin a part of the user's own by the digest of its source, which decides numbers.
+
+    One that is pinned already must be the same here: so a worker refuses another source than its
+    driver's.
+    """
+    module, _, attribute = component.name.partition(":")
+    if not all(map(str.isidentifier, [*module.split("."), attribute])):
         mistakes.append(
-            f"{kind} {component.name!r}: there is no module {module!r} to import; install it, or "
-            "start Python where it lies"
+            f"{kind} {component.name!r}: a part of your own is named module:attribute, for "
+            "example 'my_parts:Shift' or 'my_project.parts:Shift'"
         )
         return component
-    digest = File.read(spec.origin).digest.removeprefix("sha256:")[:ID_LENGTH]
+    try:
+        digest = own_source(module).digest
+    except ConfigError as error:
+        mistakes += [f"{kind} {component.name!r}: {line}" for line in str(error).splitlines()]
+        return component
+    pinned = component.arguments.get(registry.SOURCE, digest)
+    if pinned != digest:
+        mistakes.append(
+            f"{kind} {component.name!r} was declared with source {pinned}, and {module!r} and what "
+            f"it imports are {digest} on {socket.gethostname()}: bring the same files to every "
+            "host, or run the sweep again to declare these"
+        )
     return component.replace(**{registry.SOURCE: digest})
 
 
 def _complete_component(kind: str, component: Component, mistakes: list[str]) -> Component:
-    if ":" in component.name:
+    if ":" in component.name and kind != "initial":
         return _with_source(kind, component, mistakes)
     if kind == "initial":
         known: dict[str, Any] = dict(INITIAL)

@@ -7,15 +7,16 @@ finished, a failure with its traceback, the per-clip predictions, the last and t
 from __future__ import annotations
 
 import os
+import socket
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.config import Experiment, File, canonical
+from orchestrator.config import Experiment, File, canonical, complete
 from orchestrator.distributed import Group
-from orchestrator.errors import CheckpointError
+from orchestrator.errors import CheckpointError, ConfigError
 from orchestrator.provenance import now, provenance
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord
 
@@ -117,6 +118,7 @@ class TrialRun:
         from orchestrator.data import open_pack
         from orchestrator.train import Trainer
 
+        self._refuse_another()
         fingerprint = str(self.experiment.dataset.arguments["fingerprint"])
         clips = open_pack(fingerprint, packs=self.store.packs_uri, cache_dir=self.cache_dir)
         return Trainer(
@@ -127,6 +129,20 @@ class TrialRun:
             group=group,
             initial=self._initial(),
         )
+
+    def _refuse_another(self) -> None:
+        """Raise a `ConfigError` if this host would train something else under the trial's id.
+
+        It would where a part's source, or this package, is another than where the trial was
+        declared.
+        """
+        here = complete(self.experiment).id
+        if here != self.trial_id:
+            raise ConfigError(
+                f"trial {self.trial_id} is {here} on {socket.gethostname()}: another version of "
+                "this package is installed here than where the sweep was started; install the same "
+                "on every host"
+            )
 
     def _initial(self) -> Initial | None:
         from orchestrator.state import Initial
