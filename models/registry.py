@@ -120,24 +120,8 @@ def create(kind: str, name: str, *context: Any, **arguments: Any) -> Any:
         RegistryError: the name or an argument is unknown, or a value is not of its declared type.
     """
     if ":" in name:
-        module, _, attribute = name.partition(":")
-        try:
-            part = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise RegistryError(
-                f"{kind} {name!r} cannot be imported: {error}. Its module must be installed on "
-                "every host"
-            ) from error
         arguments.pop(SOURCE, None)
-        try:
-            inspect.signature(part).bind(*context, **arguments)
-        except TypeError as error:
-            raise RegistryError(
-                f"{kind} {name!r} cannot be called: {error}; its signature is "
-                f"{inspect.signature(part)}, and before the keyword arguments it gets "
-                f"{len(context)} positional ones from the chain"
-            ) from error
-        return part(*context, **arguments)
+        return _create_own(kind, name, *context, **arguments)
     entry = lookup(kind, name)
     wrong = [argument for argument in arguments if argument not in entry.arguments]
     if wrong:
@@ -148,6 +132,46 @@ def create(kind: str, name: str, *context: Any, **arguments: Any) -> Any:
         )
     importlib.import_module(entry.module)
     return _registered[kind, name](*context, **_checked(entry, arguments))
+
+
+def _create_own(kind: str, name: str, *context: Any, **arguments: Any) -> Any:
+    """Build a part named `module:attribute`; whatever goes wrong is said of this part."""
+    module, _, attribute = name.partition(":")
+    try:
+        part = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # a module of the user's may raise anything
+        said = error if isinstance(error, ImportError | AttributeError) else _said(error)
+        raise RegistryError(
+            f"{kind} {name!r} cannot be imported: {said}. Its module must be installed on every "
+            "host"
+        ) from error
+    if not callable(part):
+        raise RegistryError(
+            f"{kind} {name!r} is a {type(part).__name__}, which cannot be called; name a class or "
+            "a function"
+        )
+    try:
+        signature = inspect.signature(part)
+    except ValueError:  # some built-in callables have none
+        signature = None
+    try:
+        if signature is not None:
+            signature.bind(*context, **arguments)
+    except TypeError as error:
+        raise RegistryError(
+            f"{kind} {name!r} cannot be called: {error}; its signature is {signature}, and before "
+            f"the keyword arguments it gets {len(context)} positional ones from the chain"
+        ) from error
+    try:
+        return part(*context, **arguments)
+    except Exception as error:
+        if isinstance(error, ValueError) and type(error) is not ValueError:
+            raise  # an error of ours in its own words
+        raise RegistryError(f"{kind} {name!r} cannot be built: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _checked(entry: Entry, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -142,9 +142,15 @@ def open_source(name: str, arguments: Mapping[str, Any], *, root: str | None) ->
     """
     _check_name(name)
     try:
-        return registry.create("dataset", name, root, **arguments)
+        source = registry.create("dataset", name, root, **arguments)
     except registry.RegistryError as error:
         raise DataError(str(error)) from error
+    if not isinstance(source, Source):
+        raise DataError(
+            f"dataset {name!r} returned a {type(source).__name__}; an "
+            "orchestrator.data.source.Source is needed"
+        )
+    return source
 
 
 def _check_name(name: str) -> None:
