@@ -21,7 +21,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.overrides import whole_parts
 from orchestrator.plan import Plan
 from orchestrator.points import read_points, write_points
-from orchestrator.prepare import Ready, packs_of, with_data
+from orchestrator.prepare import Ready, made_up, packs_of, with_data
 from orchestrator.provenance import now
 from orchestrator.publish import Publisher
 from orchestrator.ray_session import ray_session, require_resources, terminal
@@ -34,8 +34,14 @@ if TYPE_CHECKING:
 
 
 def launch(ready: Ready) -> int:
-    """Run a sweep to its report; return the exit code."""
+    """Run a sweep to its report; return the exit code.
+
+    Raises:
+        ConfigError: it would train on made-up sounds at full size, and nobody asked for that.
+    """
     options = ready.options
+    if text := made_up(ready):
+        raise ConfigError(text)
     require_resources(options.runtime)
     store = Store.open(options.runtime.store)
     ready = with_pack(ready)
@@ -207,6 +213,8 @@ def check(ready: Ready) -> int:
         The exit code: 2 where an arm was not seen to differ. A launch refuses such an arm only
         where nothing it changes comes with time.
     """
+    if text := made_up(ready):
+        print(f"a launch will be refused: {text}", flush=True)
     baseline, *arms = prove_arms(ready if ready.data is not None else with_pack(ready))
     for proof in (baseline, *arms):
         print(proof)

@@ -12,7 +12,7 @@ from orchestrator.metrics import lookup
 from orchestrator.overrides import departures
 from orchestrator.own_source import own_source
 from orchestrator.plan import Plan
-from orchestrator.prepare import Ready
+from orchestrator.prepare import Ready, made_up
 from orchestrator.records import Status, TrialRecord
 
 
@@ -21,6 +21,8 @@ def print_listing(ready: Ready) -> None:
     plan = ready.plan
     print(f"{plan.sweep}: {plan.question}")
     print(f"metric {plan.metric} ({lookup(plan.metric).direction.value}), {_data(ready)}")
+    if text := made_up(ready):
+        print(f"a launch will be refused: {text}")
     print()
     print(f"{_count(len(plan.arms), 'arm')}:")
     width = max(len(arm.name) for arm in plan.arms)
