@@ -21,7 +21,6 @@ from __future__ import annotations
 import ast
 import difflib
 import functools
-import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -32,6 +31,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from models.errors import ModelError
+from models.own_source import PACKAGES, own_source
 from models.schema import coerce
 
 KINDS = (
@@ -47,13 +48,9 @@ KINDS = (
 CHAIN_PARTS = ("frontend", "augmentation", "transform", "model")
 """The kinds that a chain is made of, in their order."""
 
-PACKAGES = ("models", "orchestrator")
 REQUIRED = "<required>"
 SOURCE = "module_digest"
 """The argument under which an experiment pins the source of a part named `module:attribute`."""
-
-SOURCE_LENGTH = 16
-"""Hex digits of the SHA-256 of the module's file that stand there."""
 
 TRAINED_AS = "trained_as"
 """The metadata of a checkpoint under which it says what it was trained as."""
@@ -133,15 +130,7 @@ def create(kind: str, name: str, *context: Any, **arguments: Any) -> Any:
     """
     if ":" in name:
         part = _imported(kind, name, arguments.pop(SOURCE, ""))
-        try:
-            inspect.signature(part).bind(*context, **arguments)
-        except TypeError as error:
-            raise RegistryError(
-                f"{kind} {name!r} cannot be called: {error}; its signature is "
-                f"{inspect.signature(part)}, and before the keyword arguments it gets "
-                f"{len(context)} positional ones from the chain"
-            ) from error
-        return part(*context, **arguments)
+        return _create_own(kind, name, part, *context, **arguments)
     entry = lookup(kind, name)
     wrong = [argument for argument in arguments if argument not in entry.arguments]
     if wrong:
@@ -182,17 +171,18 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
-def _imported(kind: str, name: str, pinned: str) -> Callable[..., Any]:
-    """Import a part of another distribution whose source has the pinned digest, where one is."""
+def _imported(kind: str, name: str, pinned: str) -> Any:
+    """Import a part of the user's own whose source has the pinned digest, where one is."""
     module, _, attribute = name.partition(":")
     before = _source_digest(module)
     try:
         imported = importlib.import_module(module)
         part = getattr(imported, attribute)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a module of the user's may raise anything
+        said = error if isinstance(error, ImportError | AttributeError) else _said(error)
         raise RegistryError(
-            f"{kind} {name!r} cannot be imported: {error}. Its module must be installed on "
-            "every host"
+            f"{kind} {name!r} cannot be imported: {said}. Its module must be installed on every "
+            "host"
         ) from error
     # The file may change while this process lives; what counts is what was imported.
     if module not in _sources or _sources[module][0] is not imported.__spec__:
@@ -209,15 +199,42 @@ def _imported(kind: str, name: str, pinned: str) -> Callable[..., Any]:
 
 
 def _source_digest(module: str) -> str:
-    """Digest a module's file; empty where it has none."""
+    """Digest a module and what it imports of the user's own; empty where that cannot be."""
     try:
-        spec = importlib.util.find_spec(module)
-        origin = Path(spec.origin) if spec and spec.origin else None
-        if origin is None or not origin.is_file():
-            return ""
-        return hashlib.sha256(origin.read_bytes()).hexdigest()[:SOURCE_LENGTH]
-    except (ImportError, ValueError, OSError):
+        return own_source(module).digest
+    except (ModelError, OSError):
         return ""
+
+
+def _create_own(kind: str, name: str, part: Any, *context: Any, **arguments: Any) -> Any:
+    """Call a part named `module:attribute`; whatever goes wrong is said of this part."""
+    if not callable(part):
+        raise RegistryError(
+            f"{kind} {name!r} is a {type(part).__name__}, which cannot be called; name a class or "
+            "a function"
+        )
+    try:
+        signature = inspect.signature(part)
+    except ValueError:  # some built-in callables have none
+        signature = None
+    try:
+        if signature is not None:
+            signature.bind(*context, **arguments)
+    except TypeError as error:
+        raise RegistryError(
+            f"{kind} {name!r} cannot be called: {error}; its signature is {signature}, and before "
+            f"the keyword arguments it gets {len(context)} positional ones from the chain"
+        ) from error
+    try:
+        return part(*context, **arguments)
+    except Exception as error:
+        if isinstance(error, ValueError) and type(error) is not ValueError:
+            raise  # an error of ours in its own words
+        raise RegistryError(f"{kind} {name!r} cannot be built: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _checked(entry: Entry, arguments: Mapping[str, Any]) -> dict[str, Any]:

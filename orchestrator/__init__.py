@@ -1,11 +1,17 @@
 """Experiments and ablations for audio event recognition, distributed on Ray.
 
 `import orchestrator` loads nothing else; the names below load what they need on first use.
+
+Importing the package lets a script end with one message and exit code 2 where it would end with
+an `OrchestratorError`: a mistake in a sweep file is found while the file is read, before its
+command line is. Every other exception keeps its traceback, and so does an interactive session.
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,3 +31,25 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
+
+
+def _end_with_message(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    from orchestrator.errors import OrchestratorError
+
+    if not isinstance(error, OrchestratorError) or hasattr(sys, "ps1"):
+        _hook_before(kind, error, trace)
+        return
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    where = ""
+    while trace is not None:
+        if script and trace.tb_frame.f_code.co_filename == script:
+            where = f"{script}, line {trace.tb_lineno}: "
+        trace = trace.tb_next
+    print(f"error: {where}{error}", file=sys.stderr)
+    raise SystemExit(2)  # from here it sets the exit code; the traceback would set 1
+
+
+_hook_before = sys.excepthook
+sys.excepthook = _end_with_message

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.util
 import json
 import math
+import socket
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from models import registry
-from models.errors import CheckpointError
+from models.errors import CheckpointError, ModelError
+from models.own_source import own_source
 from models.schema import coerce
 from models.weight_files import is_remote, weight_file
 from orchestrator.errors import ConfigError, unknown
@@ -31,6 +32,24 @@ from orchestrator.records import ID_LENGTH, experiment_id
 
 REVISION = 1
 """Raised when a change of code alters numbers; part of every id."""
+
+SEEDS = 2**63
+"""Seeds are below; random generators take no more."""
+
+MOST = 10**9
+"""Far above what can be meant: a typing error is not to be trained for years."""
+
+RANGES: Mapping[str, tuple[float, float, str]] = {
+    "epochs": (1, MOST, f"it must be at least 1, and at most {MOST}"),
+    "batch_size": (1, MOST, f"it must be at least 1, and at most {MOST}"),
+    "accumulation_steps": (1, MOST, f"it must be at least 1, and at most {MOST}"),
+    "clip_norm": (0, 1e300, "it must be a finite norm, or 0 for no clipping"),
+    "seed": (0, SEEDS - 1, "it must be at least 0, and below 2**63"),
+    "fold": (0, MOST, f"it must be at least 0, and at most {MOST}"),
+    "shuffled_labels": (0, 1, "it is a share, from 0 to 1"),
+    "revision": (1, MOST, f"it must be at least 1, and at most {MOST}"),
+}
+"""Number of an experiment -> lowest and highest value, and both in words."""
 
 ADDED: Mapping[str, Any] = {"shuffled_labels": 0.0, "selection_metric": VAL_TOP1}
 """Fields that came later -> the value at which an experiment is what it was without them."""
@@ -82,7 +101,8 @@ class Component:
     """A registered part and its arguments, for example `Component("adaptor", strength=0.2)`.
 
     Attributes:
-        name: a registered name, or `module:attribute` for a part of another distribution.
+        name: a registered name, or `module:attribute` for a part of the user's own; its source
+            is part of the id (`models.own_source`).
         arguments: the part's keyword arguments; what is not stated is filled in by `complete`.
     """
 
@@ -250,42 +270,104 @@ def check(experiment: Experiment) -> tuple[Experiment, list[str]]:
     mistakes: list[str] = []
     values: dict[str, Any] = {}
     for name in COMPONENTS:
-        values[name] = _complete_component(name, getattr(experiment, name), mistakes)
+        part = getattr(experiment, name)
+        if isinstance(part, Component) and isinstance(part.name, str):
+            values[name] = _complete_component(name, part, mistakes)
+        else:
+            values[name] = part
+            mistakes.append(
+                f"{name} is {part!r}; it must be a Component, for example "
+                f"Component({_example(name)!r})"
+            )
     for name, kind in SCALARS.items():
         values[name], problem = coerce(getattr(experiment, name), kind)
+        if not problem and name in RANGES:
+            low, high, why = RANGES[name]
+            if not low <= values[name] <= high:  # NaN is in no range
+                problem = f"is {values[name]}; {why}"
         if problem:
             mistakes.append(f"{name} {problem}")
-    for name in ("epochs", "batch_size", "accumulation_steps"):
-        if isinstance(values[name], int) and values[name] < 1:
-            mistakes.append(f"{name} is {values[name]}; it must be at least 1")
     chooses = values["selection_metric"]
     if isinstance(chooses, str) and chooses not in METRICS:
         mistakes.append(unknown("selection_metric", chooses, METRICS))
-    share = values["shuffled_labels"]
-    if isinstance(share, float) and not 0 <= share <= 1:
-        mistakes.append(f"shuffled_labels is {share}; it is a share, from 0 to 1")
     return Experiment(**values), mistakes
 
 
+def replicate_ids(experiment: Experiment, blocks: Sequence[tuple[int, int]]) -> list[str]:
+    """Return the ids of a completed experiment at other folds and seeds, without building each.
+
+    Args:
+        experiment: a completed experiment.
+        blocks: (fold, seed) of each.
+    """
+    data = canonical(experiment)
+    texts = {
+        name: json.dumps({name: data[name]}, sort_keys=True, separators=(",", ":"))[1:-1]
+        for name in sorted(data)
+    }
+    names = list(texts)
+    first, second = names.index("fold"), names.index("seed")
+    before, between, after = (
+        ",".join([*(texts[name] for name in part)])
+        for part in (names[:first], names[first + 1 : second], names[second + 1 :])
+    )
+    begun: dict[int, Any] = {}
+    ids = []
+    for fold, seed in blocks:
+        if fold not in begun:
+            begun[fold] = hashlib.sha256(f'{{{before},"fold":{fold},{between},"seed":'.encode())
+        digest = begun[fold].copy()
+        digest.update(f"{seed},{after}}}".encode())
+        ids.append(digest.hexdigest()[:ID_LENGTH])
+    return ids
+
+
+def _example(kind: str) -> str:
+    return "scratch" if kind == "initial" else next(iter(registry.names(kind)))
+
+
 def _with_source(kind: str, component: Component, mistakes: list[str]) -> Component:
-    """Pin a part of another distribution by the digest of its module, which decides numbers."""
-    module = component.name.partition(":")[0]
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+    """Pin a part of the user's own by the digest of its source, which decides numbers.
+
+    One that is pinned already must be the same here: so a worker refuses another source than its
+    driver's.
+    """
+    module, _, attribute = component.name.partition(":")
+    if not all(map(str.isidentifier, [*module.split("."), attribute])):
         mistakes.append(
-            f"{kind} {component.name!r}: there is no module {module!r} to import; install it, or "
-            "start Python where it lies"
+            f"{kind} {component.name!r}: a part of your own is named module:attribute, for "
+            "example 'my_parts:Shift' or 'my_project.parts:Shift'"
         )
         return component
-    digest = File.read(spec.origin).digest.removeprefix("sha256:")[:ID_LENGTH]
+    try:
+        digest = own_source(module).digest
+    except ModelError as error:
+        mistakes += [f"{kind} {component.name!r}: {line}" for line in str(error).splitlines()]
+        return component
+    pinned = component.arguments.get(registry.SOURCE, digest)
+    if pinned != digest:
+        mistakes.append(
+            f"{kind} {component.name!r} was declared with source {pinned}, and {module!r} and what "
+            f"it imports are {digest} on {socket.gethostname()}: bring the same files to every "
+            "host, or run the sweep again to declare these"
+        )
+    for name, value in component.arguments.items():
+        if problem := _not_canonical(value):
+            mistakes.append(f"{kind}.{name} {problem}")
     return component.replace(**{registry.SOURCE: digest})
 
 
+def _not_canonical(value: Any) -> str:
+    """Say what keeps an argument from being part of an id; empty where nothing does."""
+    try:
+        canonical(value)
+    except ConfigError as error:
+        return f"is {value!r}: {error}"
+    return ""
+
+
 def _complete_component(kind: str, component: Component, mistakes: list[str]) -> Component:
-    if ":" in component.name:
+    if ":" in component.name and kind != "initial":
         return _with_source(kind, component, mistakes)
     if kind == "initial":
         known: dict[str, Any] = dict(INITIAL)
@@ -311,6 +393,8 @@ def _complete_component(kind: str, component: Component, mistakes: list[str]) ->
             continue
         value = component.arguments.get(name, defaults.get(name))
         arguments[name], problem = coerce(value, wanted)
+        if not problem and name in component.arguments:
+            problem = _not_canonical(arguments[name])
         if problem:
             mistakes.append(f"{kind}.{name} {problem}")
     return Component(component.name, **arguments)

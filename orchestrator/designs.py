@@ -11,9 +11,9 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.ablation import Arm, Effect, Factor, Level
+from orchestrator.ablation import Arm, Effect, Factor, Level, hold_types, is_texts, wrong
 from orchestrator.config import Component
-from orchestrator.errors import ConfigError, unknown
+from orchestrator.errors import ConfigError, PlanError, unknown
 
 
 def one_at_a_time(*factors: Factor, baseline: str = "baseline") -> tuple[Arm, ...]:
@@ -22,7 +22,11 @@ def one_at_a_time(*factors: Factor, baseline: str = "baseline") -> tuple[Arm, ..
     Args:
         *factors: what is varied; all first levels together make the baseline.
         baseline: the baseline arm's name.
+
+    Raises:
+        PlanError: an argument is no factor, or two factors have one name.
     """
+    _check_factors("one_at_a_time", factors)
     levels = _first_levels(factors)
     arms = [_arm(baseline, factors, levels)]
     for factor in factors:
@@ -39,7 +43,11 @@ def leave_one_out(
     Args:
         components: component -> changes that take it out of the base.
         baseline: the name of the arm with everything in.
+
+    Raises:
+        PlanError: the components are not such a mapping.
     """
+    _check_components("leave_one_out", components)
     factors = [
         Factor(name, (Level("with"), Level(f"without {name}", without)))
         for name, without in components.items()
@@ -55,7 +63,11 @@ def add_one_in(
     Args:
         components: component -> changes that put it into the base.
         baseline: the name of the arm with nothing in.
+
+    Raises:
+        PlanError: the components are not such a mapping.
     """
+    _check_components("add_one_in", components)
     factors = [
         Factor(name, (Level("without"), Level(f"with {name}", added)))
         for name, added in components.items()
@@ -64,7 +76,12 @@ def add_one_in(
 
 
 def full_factorial(*factors: Factor) -> tuple[Arm, ...]:
-    """Return one arm per combination of levels; the first is the baseline."""
+    """Return one arm per combination of levels; the first is the baseline.
+
+    Raises:
+        PlanError: an argument is no factor, or two factors have one name.
+    """
+    _check_factors("full_factorial", factors)
     arms = []
     for combination in itertools.product(*(factor.levels for factor in factors)):
         levels = {f.name: level for f, level in zip(factors, combination, strict=True)}
@@ -86,7 +103,12 @@ def fractional_factorial(
 
     Raises:
         ConfigError: a factor has other than two levels, or a generator names what is not there.
+        PlanError: an argument is no factor, or two factors have one name.
     """
+    _check_factors("fractional_factorial", factors)
+    if not isinstance(generators, Mapping) or not all(map(is_texts, generators.values())):
+        example = "a mapping from factor to a tuple of factors, for example {'d': ('a', 'b', 'c')}"
+        raise PlanError([wrong("fractional_factorial", "generators", generators, example)])
     by_name = {factor.name: factor for factor in factors}
     _check_generators(factors, generators)
     free = [factor for factor in factors if factor.name not in generators]
@@ -106,7 +128,11 @@ def effects_of(*factors: Factor, order: int = 2) -> tuple[Effect, ...]:
 
     Each one more asks more of all of them, since they are corrected for being several: declare
     those that the question is about.
+
+    Raises:
+        PlanError: an argument is no factor, or two factors have one name.
     """
+    _check_factors("effects_of", factors)
     return tuple(
         Effect(tuple(factor.name for factor in some))
         for size in range(1, order + 1)
@@ -138,6 +164,35 @@ def aliases(
         key = frozenset(effect ^ word for word in defining)
         groups.setdefault(key, []).append(" x ".join(f for f in factors if f in effect))
     return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+def _check_factors(design: str, factors: Sequence[Factor]) -> None:
+    mistakes = [
+        wrong(design, f"argument {place}", factor, "a Factor(name, levels)")
+        for place, factor in enumerate(factors, start=1)
+        if not isinstance(factor, Factor)
+    ]
+    if not factors:
+        mistakes.append(f"{design}: it varies nothing; give at least one Factor(name, levels)")
+    if not mistakes:
+        names = [factor.name for factor in factors]
+        mistakes += [
+            f"{design}: two factors are called {name!r}; every factor needs a name of its own"
+            for name in dict.fromkeys(names)
+            if names.count(name) > 1
+        ]
+    if mistakes:
+        raise PlanError(mistakes)
+
+
+def _check_components(design: str, components: object) -> None:
+    fits = isinstance(components, Mapping) and all(
+        isinstance(name, str) and isinstance(changes, Mapping)
+        for name, changes in components.items()
+    )
+    if not fits or not components:
+        example = "a mapping from component to changes, for example {'adaptor': {...}}"
+        raise PlanError([wrong(design, "components", components, example)])
 
 
 def _check_generators(factors: Sequence[Factor], generators: Mapping[str, Sequence[str]]) -> None:
@@ -194,7 +249,21 @@ def dose_series(
         symbol: how a row calls the setting, for example `λ`.
         control: the arm without the thing that is dosed.
         shared: changes that every dosed arm needs besides, for example the component itself.
+
+    Raises:
+        PlanError: an argument is of another type; names all of them.
     """
+    numbers = isinstance(doses, Sequence) and all(
+        isinstance(dose, int | float) and not isinstance(dose, bool) for dose in doses
+    )
+    hold_types(
+        "dose_series",
+        (isinstance(path, str), "path", path, "a path such as 'transform.strength'"),
+        (numbers and len(doses) > 0, "doses", doses, "a tuple of numbers, one or more"),
+        (isinstance(symbol, str), "symbol", symbol, "a string"),
+        (isinstance(control, Level), "control", control, "a Level"),
+        (shared is None or isinstance(shared, Mapping), "shared", shared, "a mapping"),
+    )
     arms = [Arm(name=control.name, changes=control.changes, levels={path: control.name})]
     for dose in doses:
         name = f"{symbol}={dose:g}"

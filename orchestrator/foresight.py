@@ -104,7 +104,8 @@ def _over_folds(plan: Plan) -> str:
 
 def _smallest(n: int, num_contrasts: int, what: str) -> str:
     least = min(1.0, max(1, num_contrasts) * smallest_p(n))
-    said = f"{n} {what}: the smallest p that the exact test can give is {smallest_p(n):.2g}"
+    smallest = f"{smallest_p(n):.2g}" if smallest_p(n) else "below 1e-300"
+    said = f"{n} {what}: the smallest p that the exact test can give is {smallest}"
     if num_contrasts > 1:
         said += f", {least:.2g} after correction for {num_contrasts} contrasts"
     if least > ALPHA:

@@ -19,9 +19,10 @@ from orchestrator.ablation import Trial
 from orchestrator.costs import unfinished
 from orchestrator.course import Course, Stage
 from orchestrator.errors import ConfigError, printable
+from orchestrator.overrides import whole_parts
 from orchestrator.plan import Plan
 from orchestrator.points import read_points, write_points
-from orchestrator.prepare import Ready, packs_of, set_apart, with_data
+from orchestrator.prepare import Ready, made_up, packs_of, set_apart, with_data
 from orchestrator.provenance import now
 from orchestrator.publish import Publisher
 from orchestrator.ray_session import ray_session, require_resources, terminal
@@ -36,8 +37,14 @@ if TYPE_CHECKING:
 
 
 def launch(ready: Ready) -> int:
-    """Run a sweep to its report; return the exit code."""
+    """Run a sweep to its report; return the exit code.
+
+    Raises:
+        ConfigError: it would train on made-up sounds at full size, and nobody asked for that.
+    """
     options = ready.options
+    if text := made_up(ready):
+        raise ConfigError(text)
     require_resources(options.runtime)
     store = Store.open(options.runtime.store)
     ready = with_pack(ready)
@@ -116,6 +123,7 @@ def prove_arms(ready: Ready) -> tuple[Proof, ...]:
         num_classes=ready.data.num_classes,
         num_samples=ready.data.num_samples,
         sample_rate=ready.data.sample_rate,
+        num_clips=ready.data.num_clips,
     )
 
 
@@ -206,16 +214,32 @@ def _log_path(store: Store, plan: Plan) -> Path:
 
 
 def check(ready: Ready) -> int:
-    """Build every arm and say how it differs from the baseline; return the exit code."""
+    """Build every arm and say how it differs from the baseline.
+
+    Returns:
+        The exit code: 2 where an arm was not seen to differ. A launch refuses such an arm only
+        where nothing it changes comes with time.
+    """
+    if text := made_up(ready):
+        print(f"a launch will be refused: {text}", flush=True)
     baseline, *arms = prove_arms(ready if ready.data is not None else with_pack(ready))
     for proof in (baseline, *arms):
         print(proof)
-    shown = sum(proof.shows for proof in arms)
-    if shown == len(arms):
+    unseen = [proof for proof in arms if not proof.shows]
+    if not unseen:
         print("every arm differs from the baseline, and only where it says so")
-    else:
-        print(f"{shown} of {len(arms)} arms were seen to differ, and only where they say so")
-    return 0
+        return 0
+    seen = f"{len(arms) - len(unseen)} of {len(arms)} arms were seen to differ"
+    print(f"{seen}, and only where they say so", flush=True)
+    for proof in unseen:
+        print(
+            f"arm {proof.arm!r} was not seen to differ: it changes "
+            f"{', '.join(whole_parts(proof.settings))}, and what that does comes with time, with "
+            "other clips or with a checkpoint that is trained first, which no few steps before "
+            "launch can show; the sweep itself still trains this arm",
+            file=sys.stderr,
+        )
+    return 2
 
 
 def smoke(ready: Ready) -> int:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
+from models.own_source import own_source
+from orchestrator.config import COMPONENTS
 from orchestrator.errors import StoreError
 from orchestrator.foresight import foresee
 from orchestrator.metrics import lookup
 from orchestrator.overrides import departures
-from orchestrator.prepare import Ready, set_apart
+from orchestrator.plan import Plan
+from orchestrator.prepare import Ready, made_up, set_apart
 from orchestrator.records import Status, TrialRecord
 from orchestrator.report.columns import visible
 from orchestrator.verification import verify_stored
@@ -21,6 +25,8 @@ def print_listing(ready: Ready) -> None:
     print(f"metric {plan.metric} ({lookup(plan.metric).direction.value}), {_data(ready)}")
     if apart := set_apart(ready):
         print(apart)
+    if text := made_up(ready):
+        print(f"a launch will be refused: {text}")
     print()
     print(f"{_count(len(plan.arms), 'arm')}:")
     width = max(len(arm.name) for arm in plan.arms)
@@ -39,6 +45,7 @@ def print_listing(ready: Ready) -> None:
         print(f"and {ready.search.num_points} points of the search, over")
         for path, values in ready.search.space.items():
             print(f"  {path}: {values}")
+    _print_own_sources(plan)
     trials = plan.trials()
     for trial in plan.prerequisite_trials():
         print(f"first {trial.id}, whose weights arms start from")
@@ -72,6 +79,22 @@ def print_listing(ready: Ready) -> None:
         budget_hours=options.budget_hours,
     ):
         print(sentence)
+
+
+def _print_own_sources(plan: Plan) -> None:
+    """Say which files decide the ids of arms with parts of the user's own."""
+    experiments = [plan.experiment(arm) for arm in plan.arms]
+    parts = [getattr(one, kind) for one in experiments for kind in COMPONENTS]
+    names = dict.fromkeys(part.name for part in parts if ":" in part.name)
+    for name in names:
+        files = own_source(name.partition(":")[0]).files
+        listed = ", ".join(_place(module, file) for module, file in files.items())
+        print(f"source of {name}, part of the ids: {listed}")
+
+
+def _place(module: str, file: Path) -> str:
+    here = Path.cwd()
+    return str(file.relative_to(here)) if file.is_relative_to(here) else module
 
 
 def _data(ready: Ready) -> str:

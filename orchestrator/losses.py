@@ -7,11 +7,41 @@ from torch import Tensor, nn
 
 from models.output import EmbeddedOutput, Output
 from models.registry import register
+from orchestrator.errors import TrainingError
 
 
-def clip_losses(loss: nn.Module, output: Output | EmbeddedOutput, labels: Tensor) -> Tensor:
-    """Return (batch,) losses: of the clip logits, or of all of it where `loss.takes_output`."""
-    return loss(output if getattr(loss, "takes_output", False) else output.clip_logits, labels)
+def clip_losses(
+    loss: nn.Module, output: Output | EmbeddedOutput, labels: Tensor, *, name: str = ""
+) -> Tensor:
+    """Return (batch,) losses: of the clip logits, or of all of it where `loss.takes_output`.
+
+    Args:
+        loss: of the clips of a batch.
+        output: of the model, with (batch, classes) logits.
+        labels: (batch,) int64.
+        name: of the loss in the experiment, for the message; its class's where none is given.
+
+    Raises:
+        TrainingError: the loss does not return one number per clip. A mean over the batch would
+            train at a fraction of its scale, without any other sign.
+    """
+    losses = loss(output if getattr(loss, "takes_output", False) else output.clip_logits, labels)
+    wanted = (len(labels),)
+    if not isinstance(losses, Tensor) or losses.shape != wanted or not losses.is_floating_point():
+        raise TrainingError(
+            f"loss {(name or type(loss).__name__)!r} returned {described(losses)} for "
+            f"{len(labels)} clips; one loss per clip, {wanted}, is needed: do not reduce over the "
+            "batch"
+        )
+    return losses
+
+
+def described(value: object) -> str:
+    """Say what a part returned: its shape, with the type where that is the surprise."""
+    if not isinstance(value, Tensor):
+        return f"a {type(value).__name__}"
+    kind = "" if value.is_floating_point() else f" and type {value.dtype}"
+    return f"shape {tuple(value.shape)}{kind}"
 
 
 @register("loss")

@@ -9,9 +9,35 @@ import torch
 from torch import nn
 
 from models.registry import register
+from orchestrator.errors import TrainingError
 
 Schedule = Callable[[int], float]
 """Step (from 0) -> learning rate."""
+
+
+def learning_rate(schedule: Schedule, step: int, *, name: str) -> float:
+    """Return the learning rate of a step.
+
+    Args:
+        schedule: of the training.
+        step: from 0.
+        name: of the schedule in the experiment, for the message.
+
+    Raises:
+        TrainingError: it is not a finite number of at least 0.
+    """
+    rate = schedule(step)
+    if isinstance(rate, bool) or not isinstance(rate, int | float):
+        raise TrainingError(
+            f"schedule {name!r} returned a {type(rate).__name__} at step {step}; a learning rate, "
+            "a number of at least 0, is needed"
+        )
+    if not (math.isfinite(rate) and rate >= 0):
+        raise TrainingError(
+            f"schedule {name!r} returned {rate} at step {step}; a learning rate is a finite number "
+            "of at least 0"
+        )
+    return float(rate)
 
 
 @register("optimizer")

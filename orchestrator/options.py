@@ -11,6 +11,12 @@ from dataclasses import dataclass
 from orchestrator.config import Runtime
 from orchestrator.errors import ConfigError
 
+MODES = ("dry_run", "check", "smoke")
+"""Flags that do something else than run the sweep."""
+
+MOST = 100_000
+"""Replicates, epochs or workers at most: more is a typing error."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -59,7 +65,10 @@ def parse(argv: Sequence[str] | None, *, description: str) -> Options:
         argv: without the program's name; None reads the process's own.
         description: the sweep file's docstring.
     """
-    args = _parser(description).parse_args(argv)
+    parser = _parser(description)
+    args = parser.parse_args(argv)
+    if problem := _contradiction(args):
+        parser.error(problem)
     runtime = Runtime(
         store=args.store,
         tracking_uri=args.tracking_uri,
@@ -186,6 +195,22 @@ def _parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
+def _contradiction(args: argparse.Namespace) -> str:
+    """Say which flags cannot both be meant; empty where all of them can."""
+    modes = [f"--{name.replace('_', '-')}" for name in MODES if getattr(args, name)]
+    if len(modes) > 1:
+        return f"{' and '.join(modes)} ask for different things; give one of them"
+    if args.smoke and args.epochs not in (None, 1):
+        return (
+            f"--smoke trains for one epoch, and --epochs {args.epochs} for more; give one of them"
+        )
+    if args.smoke and (args.until_decided or args.budget_hours):
+        return "--smoke trains one trial, so --until-decided and --budget-hours have no meaning"
+    if args.detect and not args.dry_run:
+        return "--detect says what --dry-run plans for; give both, or leave it out"
+    return ""
+
+
 def _environment(name: str) -> str:
     return os.environ.get(name, "")
 
@@ -194,13 +219,21 @@ def _positive(text: str) -> int:
     value = _count(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return value
+    return _at_most(value)
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number of at least 0")
+    if len(text) > 19:
+        raise argparse.ArgumentTypeError(f"{text[:20]}... is too large a number")
     return int(text)
+
+
+def _at_most(value: int) -> int:
+    if value > MOST:
+        raise argparse.ArgumentTypeError(f"{value} is more than {MOST}, the most there can be")
+    return value
 
 
 def _share(text: str) -> float:

@@ -7,6 +7,7 @@ of them at once; the command line calls it before anything else.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import re
 from collections.abc import Callable, Sequence
@@ -15,14 +16,26 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from orchestrator.ablation import Arm, Contrast, Effect, FromBase, Trial
-from orchestrator.config import ADDED, Experiment, canonical, complete
+from orchestrator.config import ADDED, Experiment, canonical, complete, replicate_ids
 from orchestrator.effects import declared_effect
-from orchestrator.errors import ConfigError, PlanError, unknown
+from orchestrator.errors import ConfigError, OrchestratorError, PlanError, unknown
 from orchestrator.metrics import METRICS
-from orchestrator.names import mistakes_of_arm_names, mistakes_of_contrasts, mistakes_of_margin
+from orchestrator.names import (
+    MAX_TRIALS,
+    mistakes_of_arm_names,
+    mistakes_of_changes,
+    mistakes_of_contrasts,
+    mistakes_of_margin,
+    mistakes_of_size,
+    mistakes_of_types,
+)
 from orchestrator.overrides import differences, flatten, mistakes_of, override
 from orchestrator.records import ArmRecord, ContrastRecord, EffectRecord, PlanRecord
 from orchestrator.stats import pairs_needed
+
+MAX_PLAN_NAME = 100
+MAX_CAP = 1000
+"""Blocks of a study until decided; its rule looks back at all of them after every one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,16 +196,26 @@ class Plan:
         Raises:
             PlanError: see `check`.
         """
+        return self._trials
+
+    @functools.cached_property
+    def _trials(self) -> tuple[Trial, ...]:
+        """Made once: a listing, its forecast and the stored plan all ask for them."""
         self.check()
+        blocks = self.blocks
         built = [(arm.name, self.experiment(arm)) for arm in self.arms]
-        trials = []
-        for fold, seed in self.blocks:
-            for name, experiment in built:
-                replicate = dataclasses.replace(experiment, seed=seed, fold=fold)
-                trials.append(
-                    Trial(arm=name, seed=seed, fold=fold, experiment=replicate, id=replicate.id)
-                )
-        return tuple(trials)
+        ids = [replicate_ids(experiment, blocks) for _, experiment in built]
+        return tuple(
+            Trial(
+                arm=name,
+                seed=seed,
+                fold=fold,
+                experiment=dataclasses.replace(experiment, seed=seed, fold=fold),
+                id=ids[column][row],
+            )
+            for row, (fold, seed) in enumerate(blocks)
+            for column, (name, experiment) in enumerate(built)
+        )
 
     def prerequisite_trials(self) -> tuple[Trial, ...]:
         """Return the trials whose checkpoints the arms start from, to be trained first."""
@@ -207,10 +230,19 @@ class Plan:
         )
 
     def check(self) -> None:
-        """Raise a `PlanError` that names every mistake of the plan at once."""
+        """Raise a `PlanError` that names every mistake of the plan at once.
+
+        Values of other types come first and alone: nothing else can be asked of them.
+        """
+        self.check_types()
         mistakes = [*self._mistakes_of_names(), *self._mistakes_of_arms()]
         if mistakes:
             raise PlanError(list(dict.fromkeys(mistakes)))
+
+    def check_types(self) -> None:
+        """Raise a `PlanError` that names every field of another type than it must have."""
+        if mistakes := mistakes_of_types(self):
+            raise PlanError(mistakes)
 
     def record(self, *, command: str = "", declared_at: str = "", **dataset: Any) -> PlanRecord:
         """Return the stored form: what was declared, and which trial stands for which cell."""
@@ -263,21 +295,36 @@ class Plan:
 
     def _changes(self, arm: Arm) -> dict[str, Any]:
         return {
-            path: value.value(self.base) if isinstance(value, FromBase) else value
+            path: self._from_base(path, value) if isinstance(value, FromBase) else value
             for path, value in arm.changes.items()
         }
+
+    def _from_base(self, path: str, value: FromBase) -> Any:
+        try:
+            return value.value(self.base)
+        except OrchestratorError:
+            raise
+        except Exception as error:  # a function of the sweep's may raise anything
+            raise ConfigError(
+                f"the function of {path!r} fails: {type(error).__name__}: {error}"
+            ) from error
 
     def _mistakes_of_names(self) -> list[str]:
         mistakes = []
         names = [arm.name for arm in self.arms]
         if not re.fullmatch(r"[A-Za-z0-9_]+", self.name):
             mistakes.append(f"its name is {self.name!r}; use letters, digits and _")
+        elif len(self.name) > MAX_PLAN_NAME:
+            mistakes.append(
+                f"its name has {len(self.name):,} characters; {MAX_PLAN_NAME} are the most that "
+                "a folder of the store can be called by"
+            )
         if len(names) < 1:
             mistakes.append("it has no arms; give at least a baseline and one other")
         for name in sorted({name for name in names if names.count(name) > 1}):
             mistakes.append(f"two arms are called {name!r}; every arm needs a name of its own")
         mistakes += mistakes_of_arm_names(names)
-        if self.baseline_arm not in names:
+        if names and self.baseline_arm not in names:
             mistakes.append(unknown("baseline arm", self.baseline, names))
         if self.metric not in METRICS:
             mistakes.append(unknown("metric", self.metric, METRICS))
@@ -290,11 +337,17 @@ class Plan:
         mistakes += mistakes_of_contrasts(self.contrasts or ())
         mistakes += self._mistakes_of_effects()
         mistakes += mistakes_of_margin(self.margin)
+        mistakes += mistakes_of_size(self)
         needed = pairs_needed(self.num_declared)
         if self.cap and len(self.folds) > 1:
             mistakes.append(
                 "folds share training clips, so a study until decided cannot count them as blocks; "
                 "hold out one with --folds"
+            )
+        if self.cap > MAX_CAP:
+            mistakes.append(
+                f"a study until decided of {self.cap:,} blocks; {MAX_CAP:,} are the most that its "
+                "rule is computed for: give fewer --seeds"
             )
         if self.cap and not self.num_declared:
             mistakes.append("it declares no contrast, so there is nothing to decide")
@@ -306,6 +359,8 @@ class Plan:
         for what, values in (("seeds", self.seeds), ("folds", self.folds)):
             if not values:
                 mistakes.append(f"it has no {what}; give at least one")
+            if len(values) > MAX_TRIALS:
+                continue  # too many, as `mistakes_of_size` says; a range may be longer than memory
             if len(set(values)) != len(values):
                 mistakes.append(f"{what} {list(values)} name one twice; replicates must differ")
         return mistakes
@@ -328,9 +383,12 @@ class Plan:
                 found = mistakes_of(self.base, self._changes(arm))
             except ConfigError as error:
                 found = [str(error)]
-            mistakes += [f"arm {arm.name!r}: {m}" for m in found if f"base: {m}" not in mistakes]
+            what = f"arm {arm.name!r}"
+            mistakes += [f"{what}: {m}" for m in found if f"base: {m}" not in mistakes]
+            mistakes += mistakes_of_changes(what, arm.changes)
         if mistakes:
             return mistakes
+        mistakes += self._mistakes_of_data()
         seen: dict[str, str] = {}
         for arm in self.arms:
             key = self.experiment(arm).id
@@ -342,6 +400,19 @@ class Plan:
             seen.setdefault(key, arm.name)
         return mistakes + self._mistakes_of_dose()
 
+    def _mistakes_of_data(self) -> list[str]:
+        """Return the arms that name other data and would be trained on the plan's all the same."""
+        base = complete(self.base).dataset
+        own = base.arguments.get("fingerprint", "")
+        return [
+            f"arm {arm.name!r} changes the data set, and every arm is trained and scored on the "
+            "plan's; ask about other data in a sweep of its own, and set both side by side with "
+            "`python -m orchestrator.report SWEEP SWEEP --aggregate`"
+            for arm in self.arms
+            if (data := self.experiment(arm).dataset) != base
+            and data.arguments.get("fingerprint", "") in ("", own)
+        ]
+
     def _mistakes_of_dose(self) -> list[str]:
         paths = self._varied()
         if not self.dose or self.dose in paths:
@@ -351,5 +422,5 @@ class Plan:
 
     def _varied(self) -> set[str]:
         """Return the paths at which an arm differs from the first."""
-        first, *others = (self.experiment(arm) for arm in self.arms)
-        return {path for other in others for path in differences(first, other)}
+        built = [self.experiment(arm) for arm in self.arms]
+        return {path for other in built[1:] for path in differences(built[0], other)}

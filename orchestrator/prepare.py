@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import hashlib
 import re
 import shlex
 import sys
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 
 DIGITS = (6, 12, 64)
 """How many digits of a fingerprint tell two packs apart; the later ones if the earlier agree."""
+
+
+MADE_UP = ("synthetic",)
+"""Data sets that need no files, for demos and first runs."""
+
+MAX_WORD = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +60,11 @@ def prepare(asked: Plan | Search, options: Options) -> Ready:
         ConfigError: the command line asks for what is not there.
         DataError: the data set's folder cannot be read.
     """
+    if not isinstance(asked, Plan | Search):
+        raise ConfigError(
+            f"cli.main was given a {type(asked).__name__}; give it the sweep's Plan or Search"
+        )
+    asked.check_types()
     search = asked if isinstance(asked, Search) else None
     plan = asked.plan if isinstance(asked, Search) else asked
     plan = _apply(plan, options)
@@ -74,6 +86,23 @@ def prepare(asked: Plan | Search, options: Options) -> Ready:
     data = peek(dataset.name, dataset.arguments, root=_root(options), packs=packs)
     ready = Ready(plan=plan, search=search, options=options, data=None, command=_command())
     return ready if data is None else with_data(ready, data)
+
+
+def made_up(ready: Ready) -> str:
+    """Say that a sweep at full size would train on made-up sounds that nobody asked for.
+
+    Returns:
+        One sentence with the way out; empty for a demo, for real data, and where the command line
+        names the data set.
+    """
+    options, name = ready.options, ready.plan.base.dataset.name
+    if options.demo or options.smoke or options.dataset or name not in MADE_UP:
+        return ""
+    return (
+        f"the data set of {ready.plan.sweep} at full size is {name!r}, made-up sounds: give your "
+        "own with --data-root DIR, take the laptop size with --demo, or type "
+        f"--dataset {name} to train on made-up sounds all the same"
+    )
 
 
 def with_data(ready: Ready, data: PackInfo) -> Ready:
@@ -189,7 +218,7 @@ def _apply(plan: Plan, options: Options) -> Plan:
         variant.append("smoke" if options.smoke else "demo")
     if options.dataset:
         plan = plan.with_base(dataset=_dataset(plan.base.dataset, options.dataset))
-        if options.runtime.data_root:
+        if options.runtime.data_root and plan.base.dataset.name not in MADE_UP:
             variant.append(_word(Path(options.runtime.data_root).resolve().name))
     if options.smoke:
         plan = plan.with_base(epochs=1)
@@ -198,7 +227,7 @@ def _apply(plan: Plan, options: Options) -> Plan:
         variant.append(f"{options.epochs}ep")
     if options.arms:
         plan = plan.only(options.arms)
-        variant.append("_".join(map(_word, options.arms)))
+        variant.append(_short("_".join(map(_word, options.arms))))
     plan = dataclasses.replace(plan, variant=tuple(variant))
     plan = plan.replicate(seeds=options.seeds, folds=options.folds or None)
     return plan.until_decided() if options.until_decided else plan
@@ -229,6 +258,13 @@ def _root(options: Options) -> str | None:
 
 def _word(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "_", text).strip("_").lower() or "data"
+
+
+def _short(word: str) -> str:
+    """Return a word that a folder can be called by, different for different words."""
+    if len(word) <= MAX_WORD:
+        return word
+    return f"{word[:60]}_{hashlib.sha256(word.encode()).hexdigest()[:8]}"
 
 
 def _command() -> str:

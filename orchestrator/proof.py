@@ -17,10 +17,17 @@ import torch
 from torch import Tensor
 
 from orchestrator.ablation import Arm
-from orchestrator.errors import PlanError
+from orchestrator.errors import OrchestratorError, PlanError, TrainingError
 from orchestrator.overrides import differences, whole_parts
 from orchestrator.plan import Plan
-from orchestrator.rehearsal import LINKS, STEPS, Rehearsal, made_up_clips, rehearse
+from orchestrator.rehearsal import (
+    LINKS,
+    STEPS,
+    ContractError,
+    Rehearsal,
+    made_up_clips,
+    rehearse,
+)
 
 LATER = (
     *("epochs", "schedule", "selection", "selection_metric"),  # come with time
@@ -62,7 +69,7 @@ class Proof:
 
     @property
     def differs(self) -> bool:
-        """Whether anything computed differs from the baseline; NaN, too, is a difference."""
+        """Whether anything computed differs from the baseline."""
         return any(change != 0 for change in self._changes)
 
     @property
@@ -104,7 +111,9 @@ class Proof:
         )
 
 
-def prove(plan: Plan, *, num_classes: int, num_samples: int, sample_rate: int) -> tuple[Proof, ...]:
+def prove(
+    plan: Plan, *, num_classes: int, num_samples: int, sample_rate: int, num_clips: int = 64
+) -> tuple[Proof, ...]:
     """Build every arm and compare it with the baseline.
 
     Args:
@@ -112,27 +121,34 @@ def prove(plan: Plan, *, num_classes: int, num_samples: int, sample_rate: int) -
         num_classes: of the data set.
         num_samples: length of a clip.
         sample_rate: of the clips, in Hz.
+        num_clips: of the data set; the steps of a schedule are counted from it.
 
     Returns:
         What was seen, baseline first.
 
     Raises:
-        PlanError: names every arm that cannot be built or proves nothing.
+        PlanError: names every arm that cannot be built, whose parts do not keep to what is asked
+            of them, whose losses or outputs are not finite, or that proves nothing.
     """
     clips = made_up_clips(num_samples, sample_rate)
     arms = sorted(plan.arms, key=lambda arm: arm.name != plan.baseline_arm)
     proofs: list[Proof] = []
     problems: list[str] = []
+    failed: set[str] = set()
     reference: Rehearsal | None = None
     for arm in arms:
         try:
-            built = rehearse(plan.experiment(arm), clips, num_classes=num_classes)
+            built = rehearse(
+                plan.experiment(arm), clips, num_classes=num_classes, num_train=num_clips
+            )
         except Exception as error:  # a part of the user's may raise anything
-            said = error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-            problems.append(f"arm {arm.name!r} cannot be built: {said}")
-            if reference is None:
-                break  # nothing to compare the others with
+            said = _said(error)
+            if said not in failed:  # what ails the baseline ails most arms, and is said once
+                problems.append(f"arm {arm.name!r} {said}")
+            failed.add(said)
             continue
+        if failed and reference is None:
+            continue  # nothing to compare with
         is_baseline = reference is None
         reference = reference or built
         proof = _compare(arm, built, reference, is_baseline=is_baseline)
@@ -142,6 +158,13 @@ def prove(plan: Plan, *, num_classes: int, num_samples: int, sample_rate: int) -
     if problems:
         raise PlanError(problems)
     return tuple(proofs)
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, ContractError | TrainingError):
+        return f"cannot be trained: {error}"
+    known = isinstance(error, ValueError | OrchestratorError)
+    return f"cannot be built: {error if known else f'{type(error).__name__}: {error}'}"
 
 
 def _compare(arm: Arm, built: Rehearsal, reference: Rehearsal, *, is_baseline: bool) -> Proof:
@@ -186,9 +209,7 @@ def _compare(arm: Arm, built: Rehearsal, reference: Rehearsal, *, is_baseline: b
 
 
 def _change(one: Tensor, other: Tensor) -> float:
-    """Largest difference: 0 where all are equal, NaNs too, and NaN where only one is NaN."""
-    if torch.allclose(one, other, rtol=0, atol=0, equal_nan=True):
-        return 0.0
+    """Largest difference of two tensors of finite values."""
     return (one - other).abs().max().item()
 
 

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.ablation import Arm
+from orchestrator.ablation import Arm, hold_types
 from orchestrator.errors import PlanError
+from orchestrator.names import MAX_TRIALS, mistakes_of_changes
 from orchestrator.overrides import mistakes_of
 from orchestrator.plan import Plan
 
@@ -33,6 +34,8 @@ class LogUniform:
 
     def mistakes(self) -> list[str]:
         """Return what is wrong with the bounds."""
+        if not _are_numbers(self.low, self.high):
+            return [f"LogUniform({self.low!r}, {self.high!r}): the bounds must be numbers"]
         if 0 < self.low < self.high and math.isfinite(self.high):
             return []
         return [f"LogUniform({self.low}, {self.high}): the bounds must rise and be above zero"]
@@ -44,6 +47,8 @@ class Uniform(LogUniform):
 
     def mistakes(self) -> list[str]:
         """Return what is wrong with the bounds."""
+        if not _are_numbers(self.low, self.high):
+            return [f"Uniform({self.low!r}, {self.high!r}): the bounds must be numbers"]
         if self.low < self.high and math.isfinite(self.high - self.low):
             return []
         return [f"Uniform({self.low}, {self.high}): the bounds must rise"]
@@ -61,6 +66,12 @@ class Choice:
 
     def mistakes(self) -> list[str]:
         """Return what is wrong with the values."""
+        if not isinstance(self.values, tuple | list):
+            return [f"Choice({self.values!r}): the values must be a tuple"]
+        try:
+            set(self.values)
+        except TypeError:
+            return [f"Choice({self.values!r}): the values must be numbers, strings or tuples"]
         return [] if len(set(self.values)) > 1 else ["Choice needs at least two different values"]
 
 
@@ -108,6 +119,7 @@ class Search:
 
     def check(self) -> None:
         """Raise a `PlanError` that names every mistake of the plan and the space at once."""
+        self.check_types()
         mistakes: list[str] = []
         try:
             self.plan.check()
@@ -115,16 +127,51 @@ class Search:
             mistakes += error.mistakes
         for path, values in self.space.items():
             mistakes += [f"space {path!r}: {mistake}" for mistake in values.mistakes()]
+        mistakes += mistakes_of_changes("the search", {**self.shared, **self.space})
         if not mistakes:
             mistakes += [f"space: {m}" for m in mistakes_of(self.plan.base, self._any_point())]
         if mistakes:
             raise PlanError(mistakes)
+
+    def check_types(self) -> None:
+        """Raise a `PlanError` that names every field of another type than it must have."""
+        kinds = (LogUniform, Uniform, Choice)
+        space = isinstance(self.space, Mapping) and all(
+            isinstance(path, str) and isinstance(values, kinds)
+            for path, values in self.space.items()
+        )
+        values = (
+            "a mapping from path to LogUniform(low, high), Uniform(low, high) or Choice(values)"
+        )
+        hold_types(
+            "search",
+            (isinstance(self.plan, Plan), "plan", self.plan, "a Plan"),
+            (space and len(self.space) > 0, "space", self.space, values),
+            (isinstance(self.symbols, Mapping), "symbols", self.symbols, "a mapping"),
+            (isinstance(self.shared, Mapping), "shared", self.shared, "a mapping"),
+            *(
+                (
+                    isinstance(value := getattr(self, name), int)
+                    and not isinstance(value, bool)
+                    and 0 <= value <= MAX_TRIALS,
+                    name,
+                    value,
+                    f"a whole number from 0 to {MAX_TRIALS:,}",
+                )
+                for name in ("num_points", "demo_points", "sampler_seed")
+            ),
+        )
+        self.plan.check_types()
 
     def _any_point(self) -> dict[str, Any]:
         point = dict(self.shared)
         for path, values in self.space.items():
             point[path] = values.values[0] if isinstance(values, Choice) else values.low
         return point
+
+
+def _are_numbers(*values: object) -> bool:
+    return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
 
 
 def _short(value: Any) -> str:

@@ -17,7 +17,7 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from orchestrator.ablation import Trial
-from orchestrator.config import Runtime, canonical, complete
+from orchestrator.config import Runtime, canonical
 from orchestrator.errors import StoreError
 from orchestrator.progress import SweepProgress
 from orchestrator.ray_session import raise_if_interrupted
@@ -250,7 +250,7 @@ def _train_locked(
         found = store.read_record(trial.id)
         if found is not None and found.status is Status.FINISHED:
             return found, "trained by another run meanwhile"
-        experiment = complete(trial.experiment)
+        experiment = trial.experiment  # completed by the driver; `TrialRun` holds this host to it
         if runtime.num_workers > 1:
             from orchestrator.worker import run_parallel
 

@@ -28,6 +28,7 @@ from orchestrator.evaluate import Clips, autocast, build, evaluate, remember
 from orchestrator.losses import clip_losses
 from orchestrator.memory import peak_memory_mb, reset_peak_memory
 from orchestrator.metrics import keys
+from orchestrator.optim import learning_rate
 from orchestrator.predictions import Predictions
 from orchestrator.records import EpochRecord, best_epoch, experiment_id
 from orchestrator.state import (
@@ -125,7 +126,8 @@ class Trainer:
         """Train what is left, one record per epoch; the state is saved before each is yielded.
 
         Raises:
-            TrainingError: the loss is not finite.
+            TrainingError: the loss is not finite or not one per clip, or the learning rate is
+                none.
         """
         for epoch in range(len(self.records) + 1, self.experiment.epochs + 1):
             started = time.perf_counter()
@@ -212,7 +214,8 @@ class Trainer:
         total = rate = 0.0
         for step in range(self.steps_per_epoch):
             indices = order[step * size : (step + 1) * size]
-            rate = self.rate((epoch - 1) * self.steps_per_epoch + step)
+            number = (epoch - 1) * self.steps_per_epoch + step
+            rate = learning_rate(self.rate, number, name=self.experiment.schedule.name)
             for parameters in self.optimizer.param_groups:
                 parameters["lr"] = rate
             # Dropout and drop path draw from here; every step has its own stream.
@@ -254,7 +257,8 @@ class Trainer:
         seeds = clip_seeds(indices, seed=self.experiment.seed, epoch=epoch)
         with autocast(self.device, self.experiment.precision):
             output = self.parallel(waveform, torch.from_numpy(seeds).to(self.device))
-            loss = clip_losses(self.loss, output, labels).sum() * weight
+            losses = clip_losses(self.loss, output, labels, name=self.experiment.loss.name)
+            loss = losses.sum() * weight
         # Data parallelism averages gradients; a sum over the workers is what is wanted.
         (loss * self.group.world).backward()
         return loss.detach()

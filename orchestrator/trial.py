@@ -7,6 +7,7 @@ finished, a failure with its traceback, the per-clip predictions, the last and t
 from __future__ import annotations
 
 import os
+import socket
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.config import Experiment, canonical
+from orchestrator.config import Experiment, canonical, complete
 from orchestrator.distributed import Group
 from orchestrator.errors import CheckpointError, ConfigError, StoreError
 from orchestrator.provenance import now, provenance
@@ -126,14 +127,7 @@ class TrialRun:
         from orchestrator.data import open_pack
         from orchestrator.train import Trainer
 
-        found = experiment_id(canonical(self.experiment))
-        if found != self.trial_id:
-            raise ConfigError(
-                f"trial {self.trial_id} was declared as another experiment than this host makes of "
-                f"it ({found}): the source of a part of another distribution, or this "
-                "package, is not the one here that it was when the sweep was declared. Put that "
-                "back, or run the sweep again to declare this"
-            )
+        self._refuse_another()
         fingerprint = str(self.experiment.dataset.arguments["fingerprint"])
         clips = open_pack(fingerprint, packs=self.store.packs_uri, cache_dir=self.cache_dir)
         return Trainer(
@@ -144,6 +138,20 @@ class TrialRun:
             group=group,
             initial=self._initial(),
         )
+
+    def _refuse_another(self) -> None:
+        """Raise a `ConfigError` if this host would train something else under the trial's id.
+
+        It would where a part's source, or this package, is another than where the trial was
+        declared.
+        """
+        here = complete(self.experiment).id
+        if here != self.trial_id:
+            raise ConfigError(
+                f"trial {self.trial_id} is {here} on {socket.gethostname()}: another version of "
+                "this package is installed here than where the sweep was started; install the same "
+                "on every host"
+            )
 
     def _initial(self) -> Initial | None:
         from orchestrator.state import Initial

@@ -4,7 +4,7 @@ Question   Table 4 of the DATAR paper (arXiv 2312.16228) gives two strengths, 0.
            run each, and reports +1.0 points of top-1 for the weaker. Is there a dose at which the
            adaptor helps, over paired seeds?
 Command    python sweeps/adaptor_lambda.py --demo
-           ray submit cluster/gpu.yaml sweeps/adaptor_lambda.py
+           ray submit cluster/gpu.yaml sweeps/adaptor_lambda.py -- --data-root DIR
 Cost       --demo: 36 trials of about 12 s on one CPU core.
 Expected   The paper: 70.5 % without, 70.5 % at 0.2, 71.5 % at 0.005 on Kinetics-Sounds. One
            contrast is declared, the paper's claim for 0.005; the other doses draw the curve.

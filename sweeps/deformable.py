@@ -4,7 +4,7 @@ Question   The DATAR paper (arXiv 2312.16228) argues that deformable attention o
            input and that the adaptor makes up for it. If so, the adaptor should gain more with
            deformable attention than without: an interaction in a 2 x 2 design.
 Command    python sweeps/deformable.py --demo
-           ray submit cluster/gpu.yaml sweeps/deformable.py
+           ray submit cluster/gpu.yaml sweeps/deformable.py -- --data-root DIR
 Cost       --demo: 32 trials of about 12 s on one CPU core; four comparisons need eight seeds.
 Expected   The paper has three of the four cells: 69.4, 70.5 and 71.5 % on Kinetics-Sounds. It has
            no adaptor without deformable attention, so nothing of it speaks of the interaction.

@@ -5,7 +5,7 @@ Question   The systems of HTS-AT's and DATAR's tables report numbers from differ
            equal, from scratch?
 Command    python sweeps/model_zoo.py --demo --data-root ESC-50
            python sweeps/model_zoo.py --demo --arms DATAR AST
-           ray submit cluster/gpu.yaml sweeps/model_zoo.py
+           ray submit cluster/gpu.yaml sweeps/model_zoo.py -- --data-root DIR
 Cost       --demo: 117 trials of 20 to 120 s on one CPU core; twelve contrasts need nine pairs.
 Expected   Unknown; the published numbers are from pretrained weights. The recipe is DATAR's, which
            may flatter it: give each family its own search before you rank them.

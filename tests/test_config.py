@@ -67,6 +67,41 @@ def test_selection_metric_must_be_a_metric():
     assert from_canonical(canonical(changed)) == changed
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(
+            (name, bad)
+            for name in ("epochs", "batch_size", "accumulation_steps")
+            for bad in (0, -1)
+        ),
+        *((name, bad) for name in ("epochs", "batch_size") for bad in (True, 1.5, "3", 10**12)),
+        *(("clip_norm", bad) for bad in (-1, math.nan, math.inf, True, "5", None)),
+        *(("seed", bad) for bad in (-1, 2**63, True, 0.5)),
+        *(("fold", bad) for bad in (-1, True, "1", 10**12)),
+        *(("shuffled_labels", bad) for bad in (-0.1, 1.5, math.nan, True)),
+        *(("revision", bad) for bad in (0, -1, True)),
+        *(("optimizer.learning_rate", bad) for bad in (math.nan, math.inf)),
+        *((part, bad) for part in ("model", "initial") for bad in (None, "datar_laptop", 3)),
+        ("transform", Component(3)),  # type: ignore[arg-type]
+    ],
+)
+def test_number_out_of_its_range_or_part_of_another_type_is_one_mistake(field, value):
+    (mistake,) = mistakes_of(BASE, {field: value})
+    assert mistake.startswith(f"{field} is {value!r}" if "." in field else f"{field} is ")
+    direct = BASE if "." in field else dataclasses.replace(BASE, **{field: value})
+    with pytest.raises(ConfigError, match=f"{field} is "):
+        complete(direct) if "." not in field else override(BASE, {field: value})
+
+
+def test_mistakes_of_an_experiment_come_all_at_once():
+    odd = dataclasses.replace(BASE, clip_norm=-1, seed=-1, batch_size=0, model=None)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError) as caught:
+        complete(odd)
+    lines = str(caught.value).splitlines()
+    assert [line.split()[0] for line in lines] == ["model", "batch_size", "clip_norm", "seed"]
+
+
 def test_file_path_is_not_part_of_the_id(tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()

@@ -30,7 +30,7 @@ BASE = baselines.datar_laptop()
 
 
 def factors(count: int) -> tuple[Factor, ...]:
-    values = ({"epochs": 2}, {"batch_size": 7}, {"seed": 9}, {"fold": 2})
+    values = ({"epochs": 2}, {"batch_size": 7}, {"clip_norm": 9.0}, {"shuffled_labels": 0.5})
     return tuple(
         Factor(name, (Level(f"no {name}"), Level(f"with {name}", values[i % len(values)])))
         for i, name in enumerate("abcdefg"[:count])

@@ -49,6 +49,18 @@ def test_folds_are_a_list_or_all(text, folds):
         ("--gpus-per-worker", "-1"),
         ("--max-concurrent", "-2"),
         ("--nonsense",),
+        ("--seeds", "٣"),
+        ("--seeds", "9" * 5000),
+        ("--seeds", "1000000000000"),
+        ("--epochs", "1000000000"),
+        ("--seeds", "1,9" + "9" * 30),
+        ("--folds", "1,-2"),
+        ("--arms",),
+        ("--dry-run", "--check"),
+        ("--smoke", "--check"),
+        ("--smoke", "--epochs", "5"),
+        ("--smoke", "--until-decided"),
+        ("--detect", "2"),
     ],
 )
 def test_bad_value_exits_with_2(argv, capsys):

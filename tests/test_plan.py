@@ -1,18 +1,20 @@
 import dataclasses
 import itertools
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import baselines
-from orchestrator.ablation import Arm, Contrast, Factor, Level
+from orchestrator import baselines, config
+from orchestrator.ablation import Arm, Contrast, Effect, Factor, FromBase, Level
 from orchestrator.config import Component
 from orchestrator.designs import (
     add_one_in,
     aliases,
     dose_series,
+    effects_of,
     fractional_factorial,
     full_factorial,
     leave_one_out,
@@ -343,3 +345,169 @@ def test_prerequisites_that_no_arm_starts_from_are_left_out():
     )
     assert [trial.id for trial in some.prerequisite_trials()] == [used.id]
     assert some.only(["scratch"]).prerequisite_trials() == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seed": 9}, "arm 'b' changes seed, which is a replicate and no arm"),
+        ({"fold": 2}, "arm 'b' changes fold, which is a replicate and no arm"),
+        ({"epochs": 9, "fold": 2}, "give Plan(folds=...) or --folds"),
+        ({"revision": 7}, "arm 'b' changes revision"),
+        ({"dataset.seed": 1}, "arm 'b' changes the data set, and every arm is trained and scored"),
+        ({"dataset": Component("synthetic", num_classes=3)}, "arm 'b' changes the data set"),
+    ],
+)
+def test_check_refuses_an_arm_that_changes_its_block_its_data_or_the_code(changes, said):
+    with pytest.raises(PlanError, match=re.escape(said)) as caught:
+        plan(Arm(name="a"), Arm(name="b", changes=changes)).check()
+    assert len(caught.value.mistakes) == 1
+
+
+def test_search_refuses_to_vary_the_seed_or_the_fold():
+    with pytest.raises(PlanError, match="the search changes seed, which is a replicate"):
+        search(seed=Choice((1, 2))).check()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("arms", (), "it has no arms"),
+        ("arms", None, "plan: arms is None; it must be a tuple of Arm"),
+        ("arms", "abc", "plan: arms is 'abc'; it must be a tuple of Arm"),
+        ("arms", ("a", "b"), "plan: arms is ('a', 'b'); it must be a tuple of Arm"),
+        ("arms", Arm(name="a"), "plan: arms is Arm(name='a'"),
+        ("contrasts", ("a", "b"), "plan: contrasts is ('a', 'b'); it must be a tuple of Contrast"),
+        ("contrasts", "a", "plan: contrasts is 'a'"),
+        ("contrasts", Contrast("a", "b"), "plan: contrasts is Contrast(arm='a'"),
+        ("effects", ("input",), "plan: effects is ('input',); it must be a tuple of Effect"),
+        ("effects", None, "plan: effects is None"),
+        ("name", None, "plan: name is None; it must be a string"),
+        ("name", "n" * 101, "its name has 101 characters; 100 are the most"),
+        ("metric", ["val/top1"], "plan: metric is ['val/top1']; it must be a string"),
+        ("base", None, "plan: base is None; it must be an Experiment"),
+        ("demo", "datar_laptop", "plan: demo is 'datar_laptop'; it must be an Experiment"),
+        ("seeds", "012", "plan: seeds is '012'; it must be a tuple of whole numbers"),
+        ("seeds", 3, "plan: seeds is 3; it must be a tuple of whole numbers"),
+        ("seeds", (0, True), "plan: seeds is (0, True)"),
+        ("seeds", (0, -1), "plan: seeds is (0, -1)"),
+        ("seeds", (0.5,), "plan: seeds is (0.5,)"),
+        ("seeds", (2**63,), f"plan: seeds is ({2**63},)"),
+        ("seeds", range(10**12), "it has 2,000,000,000,000 trials"),
+        ("folds", (-1,), "plan: folds is (-1,)"),
+        ("folds", range(10**6), "one plan has 100,000 at most; give fewer seeds, folds or arms"),
+        ("demo_seeds", None, "plan: demo_seeds is None"),
+        ("cap", -1, "plan: cap is -1; it must be a whole number of at least 0"),
+        ("cap", 1.5, "plan: cap is 1.5"),
+        ("cap", 1001, "a study until decided of 1,001 blocks; 1,000 are the most"),
+        ("margin", "1", "plan: margin is '1'; it must be a number"),
+        ("margin", True, "plan: margin is True; it must be a number"),
+        ("dose", 3, "plan: dose is 3; it must be a string"),
+        ("prerequisites", (), "plan: prerequisites is (); it must be a function"),
+    ],
+)
+def test_check_names_a_field_of_another_type_or_size(field, value, said):
+    arms = (Arm(name="a"), Arm(name="b", changes=OFF))
+    wrong = dataclasses.replace(plan(*arms), **{field: value})
+    with pytest.raises(PlanError) as caught:
+        wrong.check()
+    (mistake,) = caught.value.mistakes
+    assert said in mistake
+
+
+def test_check_names_all_fields_of_other_types_at_once():
+    with pytest.raises(PlanError) as caught:
+        dataclasses.replace(plan(), arms=None, seeds="1", margin=None).check()
+    assert [m.split()[1] for m in caught.value.mistakes] == ["arms", "seeds", "margin"]
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda: Level(3), "level 3: its name is 3; it must be a string"),
+        (lambda: Level("a", "epochs=3"), "changes is 'epochs=3'; it must be a mapping from path"),
+        (lambda: Level("a", {1: 2}), "level 'a': changes is {1: 2}"),
+        (
+            lambda: Factor("f", "ab"),
+            "factor 'f': levels is 'ab'; it must be a tuple of two or more",
+        ),
+        (lambda: Factor("f", ()), "factor 'f': levels is ()"),
+        (lambda: Factor("f", (Level("a"),)), "it must be a tuple of two or more Level"),
+        (lambda: Factor("f", ("a", "b")), "factor 'f': levels is ('a', 'b')"),
+        (lambda: Arm(name="a", changes=[("epochs", 3)]), "arm 'a': changes is [('epochs', 3)]"),
+        (lambda: Arm(name="a", void="no"), "arm 'a': void is 'no'; it must be True or False"),
+        (lambda: Arm(name="a", published={"val/top1": "70"}), "a mapping from metric to a finite"),
+        (lambda: Contrast("a", 1), "contrast: reference is 1; it must be the name of an arm"),
+        (lambda: Effect("input"), "effect: factors is 'input'; it must be a tuple of names"),
+        (lambda: FromBase(3), "FromBase: value is 3"),
+        (lambda: one_at_a_time(), "one_at_a_time: it varies nothing"),
+        (lambda: one_at_a_time([INPUT]), "one_at_a_time: argument 1 is [Factor("),
+        (lambda: full_factorial("ab"), "full_factorial: argument 1 is 'ab'; it must be a Factor"),
+        (lambda: full_factorial(INPUT, INPUT), "two factors are called 'input'"),
+        (lambda: fractional_factorial(ATTENTION, generators=["a"]), "generators is ['a']"),
+        (lambda: effects_of("ab"), "effects_of: argument 1 is 'ab'"),
+        (lambda: leave_one_out("ab"), "leave_one_out: components is 'ab'; it must be a mapping"),
+        (lambda: add_one_in({}), "add_one_in: components is {}"),
+        (
+            lambda: dose_series("x", "0.1", symbol="λ", control=Level("none")),
+            "dose_series: doses is '0.1'; it must be a tuple of numbers",
+        ),
+        (
+            lambda: dose_series("x", (1,), symbol="λ", control="none"),
+            "dose_series: control is 'none'; it must be a Level",
+        ),
+    ],
+)
+def test_value_of_another_type_is_one_mistake_where_it_is_made(made, said):
+    with pytest.raises(PlanError) as caught:
+        made()
+    (mistake,) = caught.value.mistakes
+    assert said in mistake
+
+
+def test_function_of_the_base_that_fails_is_a_mistake_of_its_arm():
+    odd = Arm(name="odd", changes={"epochs": FromBase(lambda base: {}["x"])})
+    with pytest.raises(PlanError, match="arm 'odd': the function of 'epochs' fails: KeyError: 'x'"):
+        plan(Arm(name="a"), odd).check()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"space": "x"}, "search: space is 'x'"),
+        ({"space": {}}, "search: space is {}"),
+        ({"space": {"epochs": (1, 2)}}, "search: space is {'epochs': (1, 2)}"),
+        ({"num_points": -1}, "search: num_points is -1; it must be a whole number from 0"),
+        ({"plan": None}, "search: plan is None; it must be a Plan"),
+        ({"space": {"epochs": Uniform("a", 1)}}, "Uniform('a', 1): the bounds must be numbers"),
+        ({"space": {"epochs": Choice(3)}}, "Choice(3): the values must be a tuple"),
+    ],
+)
+def test_search_names_a_field_of_another_type(changes, said):
+    with pytest.raises(PlanError, match=re.escape(said)):
+        dataclasses.replace(search(epochs=Choice((1, 2))), **changes).check()
+
+
+def test_name_of_an_arm_that_is_too_long_is_refused():
+    with pytest.raises(PlanError, match="arm 2 has a name of 5,000 characters"):
+        plan(Arm(name="a"), Arm(name="b" * 5000, changes=OFF)).check()
+
+
+def test_ids_of_trials_are_those_of_their_experiments():
+    trials = plan(*one_at_a_time(INPUT), seeds=(0, 7, 2**62), folds=(3, 1)).trials()
+    assert [trial.id for trial in trials] == [trial.experiment.id for trial in trials]
+    assert {(t.experiment.fold, t.experiment.seed) for t in trials} == {
+        (t.fold, t.seed) for t in trials
+    }
+
+
+def test_plan_completes_as_few_experiments_for_many_seeds_as_for_one(monkeypatch):
+    calls = []
+    monkeypatch.setattr(config, "check", lambda e, real=config.check: calls.append(1) or real(e))
+    counts = []
+    for seeds in (1, 2000):
+        calls.clear()
+        some = plan(*one_at_a_time(INPUT), seeds=tuple(range(seeds)))
+        assert len(some.trials()) == 3 * seeds and some.trials() is some.trials()
+        counts.append(len(calls))
+    assert counts[0] == counts[1] > 0

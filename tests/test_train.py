@@ -105,6 +105,19 @@ def test_loss_that_is_not_finite_stops_with_epoch_and_step(store):
         list(run.epochs())
 
 
+@pytest.mark.parametrize(
+    ("kind", "part", "said"),
+    [
+        ("loss", "Mean", r"loss 'tests.own_parts:Mean' returned shape \(\) for 5 clips"),
+        ("schedule", "below_zero", r"schedule 'tests.own_parts:below_zero' returned -.* at step"),
+    ],
+)
+def test_training_holds_the_losses_and_the_learning_rate_to_their_contract(store, kind, part, said):
+    own = tiny.experiment(**{kind: Component(f"tests.own_parts:{part}")})
+    with pytest.raises(TrainingError, match=said):
+        list(trainer(store, own, "own").epochs())
+
+
 def test_trial_failure_is_kept_with_its_traceback(store):
     experiment = tiny.experiment(optimizer__learning_rate=1e30)
     record = TrialRun(store=store, trial_id=experiment.id, experiment=experiment).run()

@@ -121,7 +121,7 @@ def sign_flip_p_rows(differences: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def smallest_p(n: int) -> float:
     """Return the smallest two-sided p that n pairs can attain."""
-    return min(1.0, 2.0 / 2.0**n) if n > 0 else 1.0
+    return math.ldexp(1.0, 1 - n) if n > 0 else 1.0
 
 
 def _sampled(data: NDArray[np.float64], alternative: Alternative, seed: int) -> tuple[float, float]:

@@ -1,0 +1,381 @@
+"""The source files that a part of the user's own is made of, and the digest that stands for them.
+
+A part named `module:attribute` decides numbers by its own module and by every module of the
+user's own that it imports, directly or through others. The user's own is what is neither the
+standard library, nor an installed distribution, nor this package; an editable install of the
+user's own project therefore counts, and so does whatever lies beside a sweep file.
+
+Imports are read from the source text, and nothing is executed. What the text does not show is
+not covered: data files that a module reads, and names of modules that are put together at run
+time. Neither are other modules of an installed distribution that a part comes from.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import json
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.machinery import BYTECODE_SUFFIXES, EXTENSION_SUFFIXES, SOURCE_SUFFIXES
+from pathlib import Path
+
+from models.errors import ModelError
+
+PACKAGES = ("models", "orchestrator")
+"""The packages of this program."""
+
+DIGEST_LENGTH = 16
+_INSTALLED = {"site-packages", "dist-packages"}
+_STANDARD = tuple(
+    {os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "platstdlib")}
+)
+_SUFFIXES = (*EXTENSION_SUFFIXES, *SOURCE_SUFFIXES, *BYTECODE_SUFFIXES)
+_LENIENT = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+"""What an `except` names around an import that may be missing."""
+
+_Identity = tuple[str, int, int, int]
+"""Path, time of change in ns, size and inode of a file."""
+
+
+@dataclass(frozen=True)
+class OwnSource:
+    """What a part's identity covers.
+
+    Attributes:
+        files: dotted name of a module -> its file, sorted by name.
+        digest: 16 hex digits over the names and the contents; no path of a machine enters.
+    """
+
+    files: Mapping[str, Path]
+    digest: str
+
+
+@dataclass(frozen=True)
+class _Module:
+    """Where a module is: its file, if it has one, and the folders of its submodules."""
+
+    file: str = ""
+    folders: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class _Import:
+    """One import as the text states it.
+
+    Attributes:
+        level: leading dots of a relative import.
+        module: the dotted name after them.
+        names: what is taken from it; those that are submodules are imported too.
+        line: in the file.
+        required: whether it stands outside of any `try` that expects the module to be missing.
+        local: whether it stands inside a function, which may never be called.
+    """
+
+    level: int
+    module: str
+    names: tuple[str, ...]
+    line: int
+    required: bool
+    local: bool
+
+
+@dataclass(frozen=True)
+class _File:
+    digest: str
+    imports: tuple[_Import, ...] = ()
+    exported: tuple[str, ...] = ()
+    words: frozenset[str] | None = None
+    problem: str = ""
+
+    def may_bind(self, name: str) -> bool:
+        """Whether the text of a package can give a name its value."""
+        dynamic = {"__getattr__", "*"}
+        return self.words is None or name in self.words or not dynamic.isdisjoint(self.words)
+
+
+_sources: dict[tuple[str, tuple[str, ...]], tuple[tuple[_Identity, ...], OwnSource]] = {}
+
+
+def own_source(module: str) -> OwnSource:
+    """Find the files of a part's module and of all that it imports of the user's own.
+
+    The answer is kept in the process for as long as none of the files changes.
+
+    Args:
+        module: dotted name of the module, as in `module:attribute`.
+
+    Raises:
+        ModelError: there is no such module, a module that it imports is missing, or a file is
+            not Python; names all of them.
+    """
+    key = (module, tuple(sys.path))
+    known = _sources.get(key)
+    if known is not None and known[0] == tuple(_identities(known[1].files.values())):
+        return known[1]
+    walk = _Walk(module)
+    if walk.mistakes:
+        raise ModelError("\n".join(walk.mistakes))
+    listed = sorted(walk.files)
+    contents = [(name, _read(*_identity(walk.files[name])).digest) for name in listed]
+    text = json.dumps(contents, separators=(",", ":"))
+    found = OwnSource(
+        files={name: Path(walk.files[name]) for name in listed},
+        digest=hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH],
+    )
+    _sources[key] = (tuple(_identities(found.files.values())), found)
+    return found
+
+
+class _Walk:
+    """One way through the imports of a module; fills `files` and `mistakes`."""
+
+    def __init__(self, module: str):
+        self.files: dict[str, str] = {}
+        self.mistakes: list[str] = []
+        self._found: dict[str, _Module | None] = {}
+        self._waiting: list[str] = []
+        found = self._find(module)
+        if found is None or not found.file:
+            self.mistakes.append(
+                f"there is no module {module!r} to import; install it, or start Python where it "
+                "lies"
+            )
+            return
+        self.files[module] = found.file
+        if self._take(module) and _is_own(module, found):
+            self._waiting.append(module)
+        while self._waiting:
+            self._follow(self._waiting.pop())
+
+    def _follow(self, name: str) -> None:
+        """Take what one of the files imports."""
+        file = self.files[name]
+        read = _read(*_identity(file))
+        if read.problem:
+            self.mistakes.append(f"{name} ({Path(file).name}) {read.problem}")
+        found = self._find(name)
+        is_package = found is not None and found.folders is not None
+        for one in read.imports:
+            base = _absolute(one, name, is_package=is_package)
+            if base is None:
+                self._miss(one, name, "." * one.level + one.module)
+            elif not self._take(base):
+                self._miss(one, name, base)
+            else:
+                self._take_names(one, base, name)
+
+    def _take_names(self, one: _Import, base: str, name: str) -> None:
+        """Take the submodules among the names that are imported from a module."""
+        found = self._find(base)
+        if found is None or found.folders is None or not _is_own(base, found):
+            return
+        text = _read(*_identity(found.file)) if found.file else None
+        names = (*one.names, *(text.exported if text and "*" in one.names else ()))
+        for taken in names:
+            if self._find(f"{base}.{taken}") is not None:
+                self._take(f"{base}.{taken}")
+            elif taken in one.names and taken != "*" and (text is None or not text.may_bind(taken)):
+                self._miss(one, name, f"{base}.{taken}")
+
+    def _take(self, name: str) -> bool:
+        """Take a module of the user's own and the packages it is in; return whether it is there.
+
+        What is not the user's own is not looked into.
+        """
+        parts = name.split(".")
+        for length in range(1, len(parts) + 1):
+            whole = ".".join(parts[:length])
+            found = self._find(whole)
+            if found is None:
+                return whole in sys.stdlib_module_names
+            if not _is_own(whole, found):
+                return True
+            if found.file and whole not in self.files:
+                self.files[whole] = found.file
+                self._waiting.append(whole)
+        return True
+
+    def _miss(self, one: _Import, name: str, wanted: str) -> None:
+        """Report a missing module, unless its absence is expected or may be met by nobody."""
+        top = wanted.partition(".")[0]
+        of_own = one.level > 0 or self._find(top) is not None
+        if not one.required or (one.local and not of_own):
+            return
+        self.mistakes.append(
+            f"{name} (line {one.line} of {Path(self.files[name]).name}) imports {wanted!r}, which "
+            "is not there; put it beside the module or install it, on every host"
+        )
+
+    def _find(self, name: str) -> _Module | None:
+        if name not in self._found:
+            parent, _, last = name.rpartition(".")
+            if not parent:
+                self._found[name] = _top_level(name)
+            else:
+                above = self._find(parent)
+                folders = above.folders if above is not None else None
+                self._found[name] = _below(last, folders) if folders is not None else None
+        return self._found[name]
+
+
+def _is_own(name: str, found: _Module) -> bool:
+    """Whether a module is the user's own."""
+    if name.partition(".")[0] in PACKAGES:
+        return False
+    places = [found.file] if found.file else list(found.folders or ())
+    if not places:  # built in, or frozen
+        return False
+    return not all(_installed(place) or _standard(place) for place in places)
+
+
+def _installed(place: str) -> bool:
+    return not _INSTALLED.isdisjoint(Path(place).parts)
+
+
+def _standard(place: str) -> bool:
+    return os.path.realpath(place).startswith(_STANDARD)
+
+
+def _top_level(name: str) -> _Module | None:
+    """Ask Python's own finders, those of editable installs included; none executes a module."""
+    for finder in sys.meta_path:
+        find = getattr(finder, "find_spec", None)
+        spec = find(name, None) if find is not None else None
+        if spec is not None:
+            folders = spec.submodule_search_locations
+            file = spec.origin if spec.has_location and spec.origin else ""
+            return _Module(
+                file if os.path.isfile(file) else "",
+                None if folders is None else tuple(folders),
+            )
+    return None
+
+
+def _below(name: str, folders: Iterable[str]) -> _Module | None:
+    """Find a submodule in its package's folders, in the order in which Python looks."""
+    portions = []
+    for folder in folders:
+        place = os.path.join(folder, name)
+        for suffix in _SUFFIXES:
+            if os.path.isfile(file := os.path.join(place, f"__init__{suffix}")):
+                return _Module(file, (place,))
+        for suffix in _SUFFIXES:
+            if os.path.isfile(file := place + suffix):
+                return _Module(file)
+        if os.path.isdir(place):
+            portions.append(place)
+    return _Module(folders=tuple(portions)) if portions else None
+
+
+def _absolute(one: _Import, name: str, *, is_package: bool) -> str | None:
+    """Return the absolute name of what is imported from; None above the top-level package."""
+    if not one.level:
+        return one.module
+    parts = name.split(".")
+    keep = len(parts) - one.level + is_package
+    if keep < 1:
+        return None
+    return ".".join([*parts[:keep], *filter(None, [one.module])])
+
+
+def _identity(file: str) -> _Identity:
+    status = os.stat(file)
+    return file, status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _identities(files: Iterable[Path]) -> Iterator[_Identity]:
+    for file in files:
+        try:
+            yield _identity(str(file))
+        except OSError:
+            yield str(file), 0, 0, 0
+
+
+@functools.lru_cache(maxsize=4096)
+def _read(file: str, *_identity: int) -> _File:
+    """Digest a file and list its imports; a compiled one has none that can be read."""
+    content = Path(file).read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    if not file.endswith(tuple(SOURCE_SUFFIXES)):
+        return _File(digest)
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        where = f" at line {line}" if line else ""
+        return _File(digest, problem=f"is not Python{where}: {getattr(error, 'msg', error)}")
+    return _File(
+        digest, tuple(_imports(tree.body)), tuple(_exported(tree)), frozenset(_words(tree))
+    )
+
+
+def _imports(
+    nodes: Iterable[ast.AST], *, required: bool = True, local: bool = False
+) -> Iterator[_Import]:
+    for node in nodes:
+        inside = local
+        match node:
+            case ast.Import():
+                for alias in node.names:
+                    yield _Import(0, alias.name, (), node.lineno, required, local)
+            case ast.ImportFrom():
+                names = tuple(alias.name for alias in node.names)
+                yield _Import(node.level, node.module or "", names, node.lineno, required, local)
+            case ast.Call(
+                func=(ast.Name(id=called) | ast.Attribute(attr=called)),
+                args=[ast.Constant(value=str(wanted)), *_],
+            ) if called in ("import_module", "__import__") and wanted.strip("."):
+                module = wanted.lstrip(".")
+                level = len(wanted) - len(module)
+                yield _Import(level, module, (), node.lineno, required, local)
+            case ast.If(test=(ast.Name(id=checked) | ast.Attribute(attr=checked))) if (
+                checked == "TYPE_CHECKING"
+            ):
+                yield from _imports(node.orelse, required=required, local=local)
+                continue
+            case ast.Try() if any(map(_expects_absence, node.handlers)):
+                yield from _imports(node.body, required=False, local=local)
+                rest = [*node.handlers, *node.orelse, *node.finalbody]
+                yield from _imports(rest, required=required, local=local)
+                continue
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
+                inside = True
+        yield from _imports(ast.iter_child_nodes(node), required=required, local=inside)
+
+
+def _expects_absence(handler: ast.ExceptHandler) -> bool:
+    if handler.type is None:
+        return True
+    named = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(isinstance(one, ast.Name) and one.id in _LENIENT for one in named)
+
+
+def _exported(tree: ast.Module) -> Iterator[str]:
+    """Yield the names of a literal `__all__`, which `from package import *` imports."""
+    for node in tree.body:
+        match node:
+            case ast.Assign(
+                targets=[ast.Name(id="__all__")], value=ast.List(elts=items) | ast.Tuple(elts=items)
+            ):
+                for item in items:
+                    if isinstance(item, ast.Constant) and isinstance(item.value, str):
+                        yield item.value
+
+
+def _words(tree: ast.Module) -> Iterator[str]:
+    """Yield every name that a text binds or mentions, `*` for what it imports all of."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.Constant(value=str(name)):
+                yield name
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.AsyncFunctionDef(name=name):
+                yield name
+            case ast.alias():
+                yield (node.asname or node.name).partition(".")[0]
