@@ -46,7 +46,10 @@ def study_chance(
         if known is None or metric.sign * found.value > metric.sign * known.value:
             by_fold[trial.fold] = found
     if not by_fold:
-        return None
+        held_out = held_out_of(plan, None)
+        if metric.chance is None or held_out is None:
+            return None
+        by_fold[0] = metric.chance(held_out)
     rules = dict.fromkeys(found.rule for found in by_fold.values())
     value = metric.scale * fmean(found.value for found in by_fold.values())
     return Chance(value=value, rule=" or ".join(rules))

@@ -228,10 +228,14 @@ def _notes(summary: Summary) -> list[str]:
             f"± is the half width of the {100 * CONFIDENCE:g} % {interval_over(summary)}; "
             f"Δ is paired over {paired_over(summary) or f'the same {over}'}."
         )
-    else:
+    elif summary.cells:
         notes.append("Every arm was trained once, so there is no interval.")
     trials = {len(arm.cells) for arm in summary.arms}
-    if len(trials) == 1 and trials != {arm.counted(summary.metric.key)[1] for arm in summary.arms}:
+    if (
+        notes
+        and len(trials) == 1
+        and trials != {arm.counted(summary.metric.key)[1] for arm in summary.arms}
+    ):
         notes[-1] += f" n counts these means, of {trials.pop()} trials planned per arm."
     if said := without_spread(summary):
         notes.append(said)

@@ -126,6 +126,11 @@ def test_text_of_odd_records_fits_the_terminal(make, width):
     assert max(map(len, render_text(summarise(plan, records), width).splitlines())) <= width
 
 
+def test_plan_without_trials_claims_nothing_of_them():
+    text = " ".join(render_text(summarise(*no_trials()), 80).split())
+    assert "trained once" not in text and "Chance: 12.5 %, 1 of 8 classes" in text
+
+
 def test_trial_that_is_planned_twice_counts_once():
     plan, records = whole(seeds=3)
     twice = dataclasses.replace(plan, trials=(*plan.trials, *plan.trials))
