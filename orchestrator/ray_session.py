@@ -211,21 +211,35 @@ def terminal(log: Path) -> Iterator[Console]:
 
     Args:
         log: appended to; its folder is made.
+
+    Raises:
+        ConfigError: the log cannot be written.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        file = open(log, "ab", 0)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write the log {log} ({error.strerror}); make room for it there, or name "
+            "another --store, and another XDG_CACHE_HOME for a store that is on no disk"
+        ) from error
     sys.stdout.flush()
     sys.stderr.flush()
     saved_out, saved_err = os.dup(1), os.dup(2)
     stream = io.TextIOWrapper(os.fdopen(os.dup(saved_err), "wb", 0), write_through=True)
-    with open(log, "ab", 0) as file:
+    with file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     try:
         yield Console(file=stream, width=None if stream.isatty() else 100)
     finally:
-        for stream_to_log in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError):  # the log's disk may be full
-                stream_to_log.flush()
+        for number, buffered in ((1, sys.stdout), (2, sys.stderr)):
+            try:
+                buffered.flush()
+            except OSError:  # the log's disk is full; its lines are not for the terminal
+                with open(os.devnull, "wb") as nowhere:
+                    os.dup2(nowhere.fileno(), number)
+                buffered.flush()
         os.dup2(saved_out, 1)
         os.dup2(saved_err, 2)
         for descriptor in (saved_out, saved_err):

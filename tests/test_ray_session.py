@@ -3,6 +3,8 @@
 import functools
 import io
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +20,7 @@ from orchestrator.ablation import Trial
 from orchestrator.config import Runtime
 from orchestrator.errors import ConfigError
 from orchestrator.progress import SweepProgress
-from orchestrator.ray_session import ray_session, require_resources
+from orchestrator.ray_session import ray_session, require_resources, terminal
 from orchestrator.records import Status
 from orchestrator.waiting import waiting
 from tests import tiny
@@ -125,6 +127,25 @@ def test_wait_is_said_at_intervals_and_not_where_there_is_none():
     with waiting("waiting for nothing", say=say):
         pass
     assert not any("nothing" in text for text in said)
+
+
+def test_log_that_cannot_be_written_is_one_message(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ConfigError, match=r"cannot write the log .* XDG_CACHE_HOME"):
+        with terminal(tmp_path / "file" / "logs" / "a.log"):
+            pass
+
+
+def test_terminal_comes_back_where_the_disk_of_the_log_is_full():
+    code = (
+        "from pathlib import Path\n"
+        "from orchestrator.ray_session import terminal\n"
+        "with terminal(Path('/dev/full')):\n"
+        "    print('for the log')\n"
+        "print('back')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("back\n", "")
 
 
 @pytest.fixture(scope="module")
