@@ -18,7 +18,6 @@ from orchestrator.data.samplers import shuffle_labels
 from orchestrator.errors import CheckpointError, ConfigError, DataError, unknown
 from orchestrator.evaluate import build, remember
 from orchestrator.overrides import from_canonical
-from orchestrator.records import experiment_id
 from orchestrator.state import model_state, refuse_other
 from orchestrator.store import Store
 
@@ -60,12 +59,6 @@ def load_model(
     if record is None:
         raise CheckpointError(
             f"trial {trial_id} has no record in {store.uri}; run the sweep that trains it"
-        )
-    if experiment_id(record.experiment) != trial_id:
-        raise CheckpointError(
-            f"the record of trial {trial_id} in {store.uri} is of the experiment "
-            f"{experiment_id(record.experiment)}; put it back from a copy, or delete it and run "
-            "the sweep again"
         )
     found = store.load_checkpoint(trial_id, which)
     if found is None:

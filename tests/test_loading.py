@@ -17,7 +17,7 @@ import orchestrator.distributed
 from models import create_model, load_pretrained
 from models.errors import CheckpointError as ModelCheckpointError
 from models.registry import RegistryError, create
-from orchestrator.config import Component, File, complete
+from orchestrator.config import Component, File
 from orchestrator.data import open_pack
 from orchestrator.errors import CheckpointError, ConfigError, OrchestratorError, StoreError
 from orchestrator.evaluate import evaluate
@@ -165,7 +165,7 @@ def test_record_of_another_experiment_is_refused(store):
     record = store.read_record(ADAPTED.id)
     other = store.read_record(TRIPLET.id)
     store.write_record(dataclasses.replace(record, experiment=other.experiment))
-    with pytest.raises(CheckpointError, match=f"is of the experiment {TRIPLET.id}"):
+    with pytest.raises(StoreError, match=f"its experiment is that of trial {TRIPLET.id}"):
         load_model(store, ADAPTED.id)
 
 
@@ -319,11 +319,9 @@ def test_source_of_a_part_that_changed_after_the_plan_is_refused(trained, tmp_pa
     declared = tiny.experiment(transform=Component("parts_one:Half", gain=1.0), epochs=1)
     trial_id = declared.id
     write_parts(tmp_path, "parts_one", "0.25")
-    # As a worker does: with its own host's source, under the id of the plan.
-    again = complete(declared)
-    record = TrialRun(store=trained, trial_id=trial_id, experiment=again).run()
+    record = TrialRun(store=trained, trial_id=trial_id, experiment=declared).run()
     assert record.status is Status.FAILED
-    assert "was declared as another experiment" in record.error
+    assert "was declared with source" in record.error
     with pytest.raises(RegistryError, match=r"declared with the source .* of module 'parts_one'"):
         create("transform", "parts_one:Half", 1, **declared.transform.arguments)
 
@@ -335,7 +333,7 @@ def test_source_that_is_not_the_imported_one_is_refused(tmp_path, monkeypatch):
     part = create("transform", "parts_two:Half", 1, **first.transform.arguments)
     assert part(torch.ones(1)).item() == 0.5
     write_parts(tmp_path, "parts_two", "0.25")
-    second = complete(first)
+    second = tiny.experiment(transform=Component("parts_two:Half", gain=1.0))
     assert second.transform != first.transform
     with pytest.raises(RegistryError, match="start the command again"):
         create("transform", "parts_two:Half", 1, **second.transform.arguments)

@@ -233,5 +233,5 @@ def test_check_exits_with_2_where_an_arm_was_not_seen_to_differ(arms, code, said
 
 
 def test_dataset_of_ones_own_that_is_no_source_is_one_message(tmp_path):
-    with pytest.raises(DataError, match=r"'tests.own_parts:dataset' returned a list"):
+    with pytest.raises(DataError, match=r"'tests.own_parts:dataset' returned \['a.wav'"):
         open_source("tests.own_parts:dataset", {}, root=None)

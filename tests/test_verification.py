@@ -308,7 +308,7 @@ def test_launch_and_listing_do_not_believe_an_edited_record(store, capsys, flag,
     assert [trial.id for trial in plan.trials()] == [IDS[t.arm, t.seed] for t in plan.trials()]
     edit(record_file(store), setting(*LAST, "val/top1", 0.99), without_digest=without_digest)
     with pytest.raises(SystemExit) as ended:
-        cli.main(plan, ["--store", store.uri, *flag])
+        cli.main(plan, ["--store", store.uri, "--dataset", "synthetic", *flag])
     said = capsys.readouterr().err
     assert ended.value.code == 2 and said.startswith("error: ")
     assert ONE in said and "run the sweep again" in said
