@@ -9,10 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from models.checkpoints.files import weight_file
+    from models.checkpoints.load import load_pretrained, load_state
     from models.factory import create_model, list_models
     from models.macs import count_macs, num_params
-    from models.pretrained import load_pretrained, load_state
-    from models.weight_files import weight_file
 
 __all__ = [
     "count_macs",
@@ -29,9 +29,9 @@ _HOMES = {
     "list_models": "models.factory",
     "count_macs": "models.macs",
     "num_params": "models.macs",
-    "load_pretrained": "models.pretrained",
-    "load_state": "models.pretrained",
-    "weight_file": "models.weight_files",
+    "load_pretrained": "models.checkpoints.load",
+    "load_state": "models.checkpoints.load",
+    "weight_file": "models.checkpoints.files",
 }
 
 

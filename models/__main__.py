@@ -31,8 +31,8 @@ def _print(options: argparse.Namespace) -> int:
         lookup("model", options.name)
     from rich.console import Console
 
-    from models import show
-    from models.weights import WEIGHTS, weights_of
+    from models.zoo import show
+    from models.zoo.weights import WEIGHTS, weights_of
 
     class Plain(Console):
         def on_broken_pipe(self) -> None:
@@ -46,13 +46,13 @@ def _print(options: argparse.Namespace) -> int:
         entries = weights_of(name) if name else tuple(WEIGHTS.values())
         data, draw = list(entries), lambda: show.print_weights(entries, console)
     elif options.compare:
-        from models.accounts import compare
+        from models.zoo.counts import compare
 
         with _working():
             rows = compare(name)
         data, draw = list(rows), lambda: show.print_rows(rows, console)
     else:
-        from models.zoo import card, cards
+        from models.zoo.cards import card, cards
 
         with _working():
             found = (card(name),) if name else cards()

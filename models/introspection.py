@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from models.chain import Chain
-from models.layers.deformable import DeformableAttention
+from models.datar.deformable import DeformableAttention
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.loading import load_model
+    from orchestrator.execution.loading import load_model
 
 __all__ = ["load_model"]
 __version__ = "0.1.0"
 
-_HOMES = {"load_model": "orchestrator.loading"}
+_HOMES = {"load_model": "orchestrator.execution.loading"}
 
 
 def __getattr__(name: str) -> Any:

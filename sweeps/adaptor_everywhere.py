@@ -13,12 +13,12 @@ Expected   The paper has one of the cells beside its plain form: 70.5 to 71.5 % 
 Result     No full-size result yet.
 """
 
-from orchestrator import baselines, cli
-from orchestrator.ablation import Contrast, Factor, Level
-from orchestrator.config import Component
-from orchestrator.designs import full_factorial
-from orchestrator.families import FAMILIES
-from orchestrator.plan import Plan
+from orchestrator import cli, recipes
+from orchestrator.design.designs import full_factorial
+from orchestrator.design.factors import Contrast, Factor, Level
+from orchestrator.design.plan import Plan
+from orchestrator.experiment.config import Component
+from orchestrator.recipes.families import FAMILIES
 
 INPUT = Factor(
     "input",
@@ -28,8 +28,8 @@ INPUT = Factor(
 PLAN = Plan(
     name="adaptor_everywhere",
     question="Which families does the input adaptor help?",
-    base=baselines.datar_tiny(),
-    demo=baselines.datar_laptop(),
+    base=recipes.datar_tiny(),
+    demo=recipes.datar_laptop(),
     demo_seeds=tuple(range(10)),
     arms=full_factorial(Factor("family", tuple(family.level for family in FAMILIES)), INPUT),
     contrasts=tuple(Contrast(f"{f.name}, adaptor", f"{f.name}, plain") for f in FAMILIES),

@@ -12,19 +12,19 @@ Result     --demo on ESC-10, fold 1, 6 seeds: 74.2 +- 3.1 % without, +0.4 +- 1.8
            (p 1): not distinguishable. No full-size result yet.
 """
 
-from orchestrator import baselines, cli
-from orchestrator.ablation import Contrast, Level
-from orchestrator.config import Component
-from orchestrator.designs import dose_series
-from orchestrator.plan import Plan
+from orchestrator import cli, recipes
+from orchestrator.design.designs import dose_series
+from orchestrator.design.factors import Contrast, Level
+from orchestrator.design.plan import Plan
+from orchestrator.experiment.config import Component
 
 STRENGTHS = (0.002, 0.005, 0.05, 0.2, 0.5)
 
 PLAN = Plan(
     name="adaptor_lambda",
     question="At which strength λ does the learnable input adaptor help, if at any?",
-    base=baselines.datar_tiny(),
-    demo=baselines.datar_laptop(),
+    base=recipes.datar_tiny(),
+    demo=recipes.datar_laptop(),
     arms=dose_series(
         "transform.strength",
         STRENGTHS,

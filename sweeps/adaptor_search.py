@@ -10,18 +10,18 @@ Expected   Unknown.
 Result     No full-size result yet.
 """
 
-from orchestrator import baselines, cli
-from orchestrator.ablation import Arm
-from orchestrator.config import Component
-from orchestrator.plan import Plan
-from orchestrator.search import Choice, LogUniform, Search
+from orchestrator import cli, recipes
+from orchestrator.design.factors import Arm
+from orchestrator.design.plan import Plan
+from orchestrator.design.search_space import Choice, LogUniform, Search
+from orchestrator.experiment.config import Component
 
 PLAN = Search(
     plan=Plan(
         name="adaptor_search",
         question="Which strength λ and kernel size of the input adaptor score best?",
-        base=baselines.datar_tiny(),
-        demo=baselines.datar_laptop(),
+        base=recipes.datar_tiny(),
+        demo=recipes.datar_laptop(),
         arms=(Arm(name="no adaptor"),),
         seeds=(0,),
         demo_seeds=(0,),

@@ -13,10 +13,10 @@ Result     --demo on ESC-10, fold 1, 8 seeds: shuffled labels hurt by 18 points 
            p 0.023); the noise +0.5 (-0.6 to 1.6): not distinguishable. No full-size result yet.
 """
 
-from orchestrator import baselines, cli
-from orchestrator.ablation import Arm, Contrast
-from orchestrator.config import Component
-from orchestrator.plan import Plan
+from orchestrator import cli, recipes
+from orchestrator.design.factors import Arm, Contrast
+from orchestrator.design.plan import Plan
+from orchestrator.experiment.config import Component
 
 BASELINE = "with deformable"
 HARM, NOTHING = "control: half of the labels shuffled", "control: noise of scale 1e-6"
@@ -26,8 +26,8 @@ ADAPTOR = "deformable + adaptor λ=0.005"
 PLAN = Plan(
     name="controls",
     question="Are a harmful and a void change told apart from the baseline as they should be?",
-    base=baselines.datar_tiny(),
-    demo=baselines.datar_laptop(),
+    base=recipes.datar_tiny(),
+    demo=recipes.datar_laptop(),
     demo_seeds=tuple(range(8)),
     arms=(
         Arm(name=BASELINE),

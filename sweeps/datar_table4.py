@@ -11,12 +11,12 @@ Result     --demo on ESC-10, fold 1, 8 seeds: 71.9, 73.0, 73.8, 73.1, 73.0, 73.3
            order of the arms; no declared contrast is distinguishable. No full-size result yet.
 """
 
-from models.published import published_results
-from orchestrator import baselines, cli
-from orchestrator.ablation import Arm, Contrast
-from orchestrator.config import Component
-from orchestrator.literature import beside
-from orchestrator.plan import Plan
+from models.zoo.published import published_results
+from orchestrator import cli, recipes
+from orchestrator.design.factors import Arm, Contrast
+from orchestrator.design.plan import Plan
+from orchestrator.design.published import beside
+from orchestrator.experiment.config import Component
 
 DEFORMABLE = "with deformable"
 
@@ -39,8 +39,8 @@ ARMS = (
 PLAN = Plan(
     name="datar_table4",
     question="Which parts of DATAR help: deformable attention, the adaptor, or mere noise?",
-    base=baselines.datar_tiny(),
-    demo=baselines.datar_laptop(),
+    base=recipes.datar_tiny(),
+    demo=recipes.datar_laptop(),
     demo_seeds=tuple(range(8)),
     arms=ARMS,
     baseline=DEFORMABLE,

@@ -13,11 +13,11 @@ Result     --demo on ESC-10, fold 1, 8 seeds: interaction +0.5 +- 1.4 points of 
            adjusted p 1 each: none is distinguishable. No full-size result yet.
 """
 
-from orchestrator import baselines, cli
-from orchestrator.ablation import Contrast, Effect, Factor, Level
-from orchestrator.config import Component
-from orchestrator.designs import full_factorial
-from orchestrator.plan import Plan
+from orchestrator import cli, recipes
+from orchestrator.design.designs import full_factorial
+from orchestrator.design.factors import Contrast, Effect, Factor, Level
+from orchestrator.design.plan import Plan
+from orchestrator.experiment.config import Component
 
 ATTENTION = Factor(
     "attention", (Level("fixed points", {"model.deformable": False}), Level("deformable"))
@@ -33,8 +33,8 @@ INPUT = Factor(
 PLAN = Plan(
     name="deformable",
     question="Does the adaptor gain more with deformable attention than without?",
-    base=baselines.datar_tiny(),
-    demo=baselines.datar_laptop(),
+    base=recipes.datar_tiny(),
+    demo=recipes.datar_laptop(),
     demo_seeds=tuple(range(8)),
     arms=full_factorial(ATTENTION, INPUT),
     contrasts=(Contrast("deformable, adaptor", "deformable, plain"),),

@@ -11,13 +11,13 @@ Expected   The paper's Table 1, mAP on AudioSet: H 0.440, HC 0.453, HCP 0.471.
 Result     No full-size result yet.
 """
 
-from models.published import published_results
-from orchestrator import baselines, cli
-from orchestrator.ablation import Arm, Contrast
-from orchestrator.families import HTSAT
-from orchestrator.literature import beside
-from orchestrator.plan import Plan
-from orchestrator.starts import pretrained, trained_first
+from models.zoo.published import published_results
+from orchestrator import cli, recipes
+from orchestrator.design.factors import Arm, Contrast
+from orchestrator.design.plan import Plan
+from orchestrator.design.published import beside
+from orchestrator.recipes.families import HTSAT
+from orchestrator.recipes.initial_weights import pretrained, trained_first
 
 
 def row(form: str, **changes: object) -> Arm:
@@ -29,8 +29,8 @@ def row(form: str, **changes: object) -> Arm:
 PLAN = Plan(
     name="htsat_components",
     question="What are HTS-AT's token-semantic head and its pretrained start worth?",
-    base=baselines.htsat_tiny(),
-    demo=baselines.htsat_laptop(),
+    base=recipes.htsat_tiny(),
+    demo=recipes.htsat_laptop(),
     demo_seeds=tuple(range(7)),
     metric="val/map",
     arms=(

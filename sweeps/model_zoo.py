@@ -13,12 +13,12 @@ Result     --demo on ESC-10, fold 1, 6 seeds: DATAR 74.2, AST 69, HTS-AT 74.2, P
            difference is distinguishable. No full-size result yet.
 """
 
-from models.published import published_results
-from orchestrator import baselines, cli
-from orchestrator.ablation import Arm
-from orchestrator.families import FAMILIES, Family
-from orchestrator.literature import beside
-from orchestrator.plan import Plan
+from models.zoo.published import published_results
+from orchestrator import cli, recipes
+from orchestrator.design.factors import Arm
+from orchestrator.design.plan import Plan
+from orchestrator.design.published import beside
+from orchestrator.recipes.families import FAMILIES, Family
 
 FORMS = {"AST": "AST-P", "HTS-AT": "HCP"}
 
@@ -35,8 +35,8 @@ def row(family: Family) -> Arm:
 PLAN = Plan(
     name="model_zoo",
     question="Which family is most accurate under one recipe, from scratch?",
-    base=baselines.datar_tiny(),
-    demo=baselines.datar_laptop(),
+    base=recipes.datar_tiny(),
+    demo=recipes.datar_laptop(),
     demo_seeds=tuple(range(9)),
     arms=tuple(row(family) for family in FAMILIES),
 )

@@ -10,11 +10,11 @@ Expected   The paper, on Kinetics-Sounds: 70.2 % Gaussian, 70.5 % Laplacian, 71.
 Result     No full-size result yet.
 """
 
-from orchestrator import baselines, cli
-from orchestrator.ablation import Contrast, Factor, Level
-from orchestrator.config import Component
-from orchestrator.designs import noise_control, one_at_a_time
-from orchestrator.plan import Plan
+from orchestrator import cli, recipes
+from orchestrator.design.designs import noise_control, one_at_a_time
+from orchestrator.design.factors import Contrast, Factor, Level
+from orchestrator.design.plan import Plan
+from orchestrator.experiment.config import Component
 
 
 def level(name: str, kind: str, **arguments: object) -> Level:
@@ -39,8 +39,8 @@ TRANSFORM = Factor(
 PLAN = Plan(
     name="perturbation",
     question="Does the learnable adaptor do more than noise of the same scale?",
-    base=baselines.datar_tiny(),
-    demo=baselines.datar_laptop(),
+    base=recipes.datar_tiny(),
+    demo=recipes.datar_laptop(),
     demo_seeds=tuple(range(8)),
     arms=one_at_a_time(TRANSFORM, baseline="plain"),
     contrasts=tuple(Contrast("adaptor", o.name) for o in TRANSFORM.levels if o.name != "adaptor"),

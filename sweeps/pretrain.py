@@ -16,11 +16,11 @@ Expected   A gain in every family; AST's paper has 88.7 % without and 95.6 % wit
 Result     No full-size result yet.
 """
 
-from orchestrator import baselines, cli
-from orchestrator.ablation import Arm, Contrast
-from orchestrator.families import PRETRAINED, Family
-from orchestrator.plan import Plan
-from orchestrator.starts import pretrained, trained_first
+from orchestrator import cli, recipes
+from orchestrator.design.factors import Arm, Contrast
+from orchestrator.design.plan import Plan
+from orchestrator.recipes.families import PRETRAINED, Family
+from orchestrator.recipes.initial_weights import pretrained, trained_first
 
 
 def arms(family: Family) -> tuple[Arm, Arm]:
@@ -35,8 +35,8 @@ def arms(family: Family) -> tuple[Arm, Arm]:
 PLAN = Plan(
     name="pretrain",
     question="How much is a pretrained start worth, family by family?",
-    base=baselines.datar_tiny(),
-    demo=baselines.datar_laptop(),
+    base=recipes.datar_tiny(),
+    demo=recipes.datar_laptop(),
     demo_seeds=tuple(range(9)),
     arms=tuple(arm for family in PRETRAINED for arm in arms(family)),
     contrasts=tuple(Contrast(f"{f.name} pretrained", f"{f.name} scratch") for f in PRETRAINED),

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import pytest
 
-WHOLE_MACHINE = ("cluster/", "test_command.py", "test_lanes.py", "test_readme.py")
+WHOLE_MACHINE = (
+    "cluster/",
+    "execution/test_command.py",
+    "execution/test_lanes.py",
+    "test_readme.py",
+)
 # Tests that share nothing and of which some are long: either process takes the next one.
 SINGLY = ("models/test_contract.py",)
 

@@ -12,36 +12,40 @@ ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "ray", "mlflow", "timm", "optuna", "torchaudio")
 PURE = (
     "orchestrator",
-    "orchestrator.config",
-    "orchestrator.plan",
-    "orchestrator.designs",
-    "orchestrator.search",
-    "orchestrator.baselines",
-    "orchestrator.families",
-    "orchestrator.starts",
+    "orchestrator.experiment.config",
+    "orchestrator.design.plan",
+    "orchestrator.design.designs",
+    "orchestrator.design.search_space",
+    "orchestrator.recipes",
+    "orchestrator.recipes.families",
+    "orchestrator.recipes.initial_weights",
     "orchestrator.records",
     "orchestrator.stats",
     "orchestrator.metrics",
     "orchestrator.cli",
-    "orchestrator.prepare",
-    "orchestrator.listing",
+    "orchestrator.execution.prepare",
+    "orchestrator.cli.dry_run",
     "orchestrator.data",
     "orchestrator.store",
-    "orchestrator.report.summary",
-    "orchestrator.report.tables",
+    "orchestrator.analysis.summary",
+    "orchestrator.report.tables.arms",
     "models",
     "models.registry",
-    "models.claims",
-    "models.zoo",
-    "models.show",
-    "models.published.results",
-    "models.weights",
-    "models.weight_files",
+    "models.zoo.claims",
+    "models.zoo.cards",
+    "models.zoo.show",
+    "models.zoo.published.results",
+    "models.zoo.weights",
+    "models.checkpoints.files",
 )
 ONLY = {
-    "ray.train": {"orchestrator/worker.py"},
-    "ray.tune": {"orchestrator/sweep.py", "orchestrator/suggest.py", "orchestrator/worker.py"},
-    "optuna": {"orchestrator/suggest.py"},
+    "ray.train": {"orchestrator/execution/ray_train.py"},
+    "ray.tune": {
+        "orchestrator/execution/tune.py",
+        "orchestrator/execution/searchers.py",
+        "orchestrator/execution/ray_train.py",
+    },
+    "optuna": {"orchestrator/execution/searchers.py"},
 }
 
 
@@ -110,5 +114,5 @@ def test_models_never_import_the_orchestrator():
 
 
 def test_ray_session_starts_a_cluster_of_its_own():
-    text = (ROOT / "orchestrator" / "ray_session.py").read_text()
+    text = (ROOT / "orchestrator" / "execution" / "ray_session.py").read_text()
     assert '"local"' in text

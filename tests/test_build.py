@@ -4,9 +4,9 @@ import pytest
 import torch
 
 import models
-from orchestrator.config import Component
 from orchestrator.errors import ConfigError
-from orchestrator.evaluate import build
+from orchestrator.experiment.config import Component
+from orchestrator.training.evaluate import build
 from tests import tiny
 
 

@@ -17,18 +17,18 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from models.errors import ModelError
-from orchestrator.ablation import Arm
-from orchestrator.config import Component, File
 from orchestrator.data import open_pack
-from orchestrator.distributed import Group
+from orchestrator.design.factors import Arm
+from orchestrator.design.plan import Plan
 from orchestrator.errors import OrchestratorError
-from orchestrator.evaluate import build, evaluate
-from orchestrator.loading import load_model
-from orchestrator.plan import Plan
+from orchestrator.execution.loading import load_model
+from orchestrator.execution.trial import TrialRun
+from orchestrator.experiment.config import Component, File
 from orchestrator.records import Status
 from orchestrator.report.__main__ import main as report
-from orchestrator.state import Initial
-from orchestrator.trial import TrialRun
+from orchestrator.training.data_parallel import Group
+from orchestrator.training.evaluate import build, evaluate
+from orchestrator.training.state import Initial
 from tests import tiny
 
 PART = """

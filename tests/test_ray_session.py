@@ -15,12 +15,12 @@ import ray
 from ray.cluster_utils import Cluster
 from rich.console import Console
 
-from orchestrator import sweep
-from orchestrator.ablation import Trial
-from orchestrator.config import Runtime
+from orchestrator.design.factors import Trial
 from orchestrator.errors import ConfigError
-from orchestrator.progress import SweepProgress
-from orchestrator.ray_session import ray_session, require_resources, terminal
+from orchestrator.execution import tune
+from orchestrator.execution.progress import SweepProgress
+from orchestrator.execution.ray_session import ray_session, require_resources, terminal
+from orchestrator.experiment.config import Runtime
 from orchestrator.records import Status
 from orchestrator.waiting import waiting
 from tests import tiny
@@ -139,7 +139,7 @@ def test_log_that_cannot_be_written_is_one_message(tmp_path):
 def test_terminal_comes_back_where_the_disk_of_the_log_is_full():
     code = (
         "from pathlib import Path\n"
-        "from orchestrator.ray_session import terminal\n"
+        "from orchestrator.execution.ray_session import terminal\n"
         "with terminal(Path('/dev/full')):\n"
         "    print('for the log')\n"
         "print('back')"
@@ -204,13 +204,13 @@ def test_cluster_that_is_too_small_is_waited_for_until_it_grows(cluster, tmp_pat
 
 def run(cluster, path, monkeypatch, num_workers, help_it):
     """Run a tiny trial on the cluster; return its record, and what was said meanwhile."""
-    monkeypatch.setattr(sweep, "AFTER_S", 0.5)
-    monkeypatch.setattr(sweep, "EVERY_S", 0.5)
+    monkeypatch.setattr(tune, "AFTER_S", 0.5)
+    monkeypatch.setattr(tune, "EVERY_S", 0.5)
     experiment = tiny.experiment(epochs=1)
     store = tiny.store_with_pack(path, experiment)
     runtime = Runtime(address=cluster.address, num_workers=num_workers, store=store.uri)
     require_resources(runtime)
     trial = Trial(arm="arm", seed=0, fold=1, experiment=experiment, id=experiment.id)
     with Impatient([trial], help_it) as progress:
-        sweep.run_trials([trial], runtime=runtime, store=store, progress=progress)
+        tune.run_trials([trial], runtime=runtime, store=store, progress=progress)
     return store.read_record(trial.id), progress.said

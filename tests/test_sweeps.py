@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.families import FAMILIES
-from orchestrator.plan import Plan
-from orchestrator.search import Search
+from orchestrator.design.plan import Plan
+from orchestrator.design.search_space import Search
+from orchestrator.recipes.families import FAMILIES
 
 ROOT = Path(__file__).resolve().parent.parent
 SWEEPS = sorted((ROOT / "sweeps").glob("*.py"))

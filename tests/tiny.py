@@ -6,10 +6,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from orchestrator import baselines
-from orchestrator.config import Component, Experiment, complete
-from orchestrator.overrides import override
-from orchestrator.prepare import packs_of, pinned
+from orchestrator import recipes
+from orchestrator.execution.prepare import packs_of, pinned
+from orchestrator.experiment.config import Component, Experiment, complete
+from orchestrator.experiment.overrides import override
 from orchestrator.store import Store
 
 DATASET = Component(
@@ -20,7 +20,7 @@ DATASET = Component(
 def experiment(**changes: Any) -> Experiment:
     """A complete experiment: 15 training clips of half a second, under a second an epoch."""
     base = dataclasses.replace(
-        baselines.datar_laptop(),
+        recipes.datar_laptop(),
         dataset=pinned(DATASET),
         frontend=Component(
             "kaldi_fbank", sample_rate=16000, n_mels=32, num_frames=32, frame_shift_ms=15.0

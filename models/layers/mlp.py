@@ -15,13 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.layers.linear import (
-    Linear,
-    linear_gelu,
-    onednn_linear,
-    takes_onednn,
-    weight_gradient,
-)
+from models.layers.linear import Linear, linear_gelu, onednn_linear, takes_onednn, weight_gradient
 
 # Values between the layers at a time: 2.3 MiB.
 _CACHED_VALUES = 600_000

@@ -18,23 +18,23 @@ from pathlib import Path
 from typing import TextIO
 
 from models.command import run_command
+from orchestrator.analysis.aggregate import aggregate
+from orchestrator.analysis.clip_tests import clip_sentences, compare_clips, find_trial, single_pairs
+from orchestrator.analysis.confounds import refuse_mixed
+from orchestrator.analysis.outcomes import no_predictions
+from orchestrator.analysis.rows import Summary
+from orchestrator.analysis.summary import summarise
 from orchestrator.errors import ConfigError, OrchestratorError, unknown
 from orchestrator.metrics import METRICS
 from orchestrator.records import PlanRecord, Status, TrialRecord
-from orchestrator.report.aggregated import aggregate
-from orchestrator.report.aggregated_text import aggregate_text
-from orchestrator.report.clips import clip_sentences, compare_clips, find_trial, single_pairs
-from orchestrator.report.columns import visible
 from orchestrator.report.files import NAMES, render, render_shape, write, write_report
-from orchestrator.report.mixing import refuse_mixed
 from orchestrator.report.options import check, parser
-from orchestrator.report.outcomes import no_predictions
-from orchestrator.report.rows import Summary
-from orchestrator.report.shape_notes import Study
-from orchestrator.report.shapes import Shaped, own_shape, shaped
+from orchestrator.report.render.aggregate import aggregate_text
+from orchestrator.report.render.columns import visible
+from orchestrator.report.render.text import render_text
 from orchestrator.report.sources import FromMlflow, FromStore, Material, Source
-from orchestrator.report.summary import summarise
-from orchestrator.report.text import render_text
+from orchestrator.report.tables.paper import Shaped, own_shape, shaped
+from orchestrator.report.tables.paper_notes import Study
 
 
 def main(argv: Sequence[str] | None = None, *, out: TextIO | None = None) -> int:

@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.analysis.outcomes import Loader, no_predictions
+from orchestrator.analysis.rows import Summary
 from orchestrator.errors import StoreError
 from orchestrator.records import TrialRecord
-from orchestrator.report.formats import (
+from orchestrator.report.render.formats import (
     csv_table,
     markdown_table,
     markdown_text,
@@ -18,12 +20,10 @@ from orchestrator.report.formats import (
     to_json,
     to_markdown,
 )
-from orchestrator.report.latex import latex_table, to_latex
-from orchestrator.report.latex_numbers import to_numbers
-from orchestrator.report.outcomes import Loader, no_predictions
-from orchestrator.report.rows import Summary
-from orchestrator.report.shape_notes import Study
-from orchestrator.report.shapes import Shaped, own_shape
+from orchestrator.report.render.latex import latex_table, to_latex
+from orchestrator.report.render.latex_numbers import to_numbers
+from orchestrator.report.tables.paper import Shaped, own_shape
+from orchestrator.report.tables.paper_notes import Study
 from orchestrator.store import Store
 
 NAMES = {
@@ -88,7 +88,7 @@ def write_report(
         out_dir: made if it is not there.
         predictions: reads a trial's predictions at the plan's epoch.
         links: trial id -> address of its run in the tracking server.
-        pictures: folder of `orchestrator.pictures`, for the page.
+        pictures: folder of `orchestrator.figures`, for the page.
         shape: the study as a paper's table; None is that of its published numbers, if any.
 
     Raises:
@@ -132,7 +132,7 @@ def render(
     """Return the report in one of the forms of `NAMES`; only the page shows a paper's table."""
     if form != "html":
         return RENDERERS[form](summary)
-    from orchestrator.report.page import render_page  # jinja2 is not needed for a table
+    from orchestrator.report.render.page import render_page  # jinja2 is not needed for a table
 
     return render_page(
         summary, records, predictions=predictions, links=links, pictures=pictures, shape=shape

@@ -8,15 +8,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
+from orchestrator.analysis.clip_tests import Recordings
+from orchestrator.analysis.outcomes import Loader
 from orchestrator.data.places import MANIFEST
 from orchestrator.errors import StoreError
 from orchestrator.records import PlanRecord, TrialRecord
-from orchestrator.report.clips import Recordings
 from orchestrator.report.files import PICTURES, report_folder
-from orchestrator.report.outcomes import Loader
 from orchestrator.store import Store
+from orchestrator.store.verification import loader, verify, verify_stored
 from orchestrator.tracking import read_links
-from orchestrator.verification import loader, verify, verify_stored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Material:
         records: trial id -> record, of the trials that have one.
         folder: where the report goes unless told otherwise.
         predictions: reads a trial's predictions at the plan's epoch; None where there are none.
-        pictures: folder of `orchestrator.pictures`; None where there are none.
+        pictures: folder of `orchestrator.figures`; None where there are none.
         links: trial id -> address of its run.
         recordings: reads clip -> the recording it was cut from; None where no pack is at hand.
     """

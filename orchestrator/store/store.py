@@ -18,13 +18,13 @@ from orchestrator.errors import StoreError
 from orchestrator.records import TrialRecord
 from orchestrator.store import checkpoints, forms, locks, tables
 from orchestrator.store.local import LocalFiles
-from orchestrator.store.places import open_files
+from orchestrator.store.paths import open_files
 from orchestrator.store.plans import PlanShelf
 
 if TYPE_CHECKING:
     import torch
 
-    from orchestrator.predictions import Predictions
+    from orchestrator.metrics.predictions import Predictions
 
 Which = Literal["last", "best"]
 _THREADS = 16

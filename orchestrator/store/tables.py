@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.errors import StoreError
-from orchestrator.predictions import Predictions
+from orchestrator.metrics.predictions import Predictions
 from orchestrator.store import forms
 
 _WAY_OUT = "put it back from a copy, or delete it and its trial's record, and run the sweep again"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import ConfigError, TrackingError
-from orchestrator.pictures.shelf import INDEX, listed_files
-from orchestrator.predictions import Predictions
+from orchestrator.figures.shelf import INDEX, listed_files
+from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import EpochRecord, PlanRecord, Status, TrialRecord
 from orchestrator.store import forms, tables
 from orchestrator.tracking.links import run_address
@@ -19,13 +19,7 @@ from orchestrator.tracking.mlflow_server import FoundRun, Server
 from orchestrator.tracking.places import SQLITE, checked_uri
 from orchestrator.tracking.replicates import RECORD
 from orchestrator.tracking.sweep_views import PLAN
-from orchestrator.tracking.uploads import (
-    PREDICTIONS,
-    PREDICTIONS_TAG,
-    REPORT_TAG,
-    key_of,
-    state_of,
-)
+from orchestrator.tracking.uploads import PREDICTIONS, PREDICTIONS_TAG, REPORT_TAG, key_of, state_of
 from orchestrator.tracking.views import SWEEP, TAG, Key
 
 _PER_PAGE = 1000

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from orchestrator.analysis.comparisons import Compared
+from orchestrator.analysis.summary import summarise_arms
 from orchestrator.metrics import METRICS, lookup
 from orchestrator.records import PlanRecord, Status, TrialRecord
-from orchestrator.report.compared import Compared
-from orchestrator.report.summary import summarise_arms
 
 
 def summarize(

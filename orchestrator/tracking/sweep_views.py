@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from orchestrator.analysis.summary import summarise
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
-from orchestrator.report.formats import markdown_text
-from orchestrator.report.summary import summarise
+from orchestrator.report.render.formats import markdown_text
 from orchestrator.store import forms
 from orchestrator.tracking.replicates import (
     ended_ms,

@@ -66,7 +66,7 @@ def test_commands_name_one_port(path: Path) -> None:
 def test_environment_reaches_the_command_line_of_a_sweep(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from orchestrator.options import parse
+    from orchestrator.execution.options import parse
 
     (install,) = (c for c in load(path)["setup_commands"] if "node.sh install" in c)
     settings = dict(re.findall(r"'(\w+)=([^']*)'", install))
@@ -79,7 +79,7 @@ def test_environment_reaches_the_command_line_of_a_sweep(
 
 
 def test_gpu_file_gives_trials_a_gpu_without_any_flag(monkeypatch: pytest.MonkeyPatch) -> None:
-    from orchestrator.options import parse
+    from orchestrator.execution.options import parse
 
     monkeypatch.setenv("ORCHESTRATOR_GPUS_PER_WORKER", "1")
     assert parse([], description="").runtime.gpus_per_worker == 1

@@ -20,14 +20,7 @@ from orchestrator.data import open_pack, packing, places, prepare
 from orchestrator.data.audit import examine
 from orchestrator.data.entry import open_source
 from orchestrator.data.listing import Audit
-from orchestrator.data.source import (
-    Clip,
-    ClipFault,
-    Decoded,
-    Source,
-    check_decoded,
-    check_source,
-)
+from orchestrator.data.source import Clip, ClipFault, Decoded, Source, check_decoded, check_source
 from orchestrator.errors import DataError, OrchestratorError, StoreError, printable
 
 ARGUMENTS = {"seconds": SECONDS}

@@ -10,10 +10,10 @@ import pytest
 import torch
 from published_weights import ast_shapes, formula_features, formula_state
 
-from models.audio_spectrogram_transformer import ast_base, ast_laptop, ast_small, ast_tiny
+from models.ast.model import ast_base, ast_laptop, ast_small, ast_tiny
+from models.checkpoints.load import load_pretrained
 from models.errors import ModelError
 from models.macs import count_macs, num_params
-from models.pretrained import load_pretrained
 
 CASES = {
     "one second": dict(

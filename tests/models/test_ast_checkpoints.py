@@ -5,9 +5,9 @@ import torch
 from published_weights import ast_shapes, formula_state
 from torch.nn import functional
 
-from models.audio_spectrogram_transformer import ast_laptop
+from models.ast.model import ast_laptop
+from models.checkpoints.load import load_pretrained
 from models.errors import CheckpointError
-from models.pretrained import load_pretrained
 
 
 def small(*, input_size=(64, 128), num_classes=5, **changes):

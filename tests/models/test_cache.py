@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from models.weight_files import cache_dir
-from orchestrator.baselines import datar_laptop
+from models.checkpoints.files import cache_dir
 from orchestrator.data.places import default_cache_dir
-from orchestrator.launch import _log_path
-from orchestrator.plan import Arm, Plan
+from orchestrator.design.plan import Arm, Plan
+from orchestrator.execution.launch import _log_path
+from orchestrator.recipes import datar_laptop
 from orchestrator.store import Store, checkpoints
 
 

@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.datar import datar_tiny
-from models.datar_pp import datar_pp_tiny
+from models.checkpoints.load import load_pretrained
+from models.datar.model import datar_tiny
+from models.datar_pp.model import datar_pp_tiny
 from models.errors import CheckpointError
-from models.pretrained import load_pretrained
 from tests.models.dat_pp_files import SMALL, dat_pp_shapes
 
 DAT = dict(dims=SMALL["dims"], depths=(2, 2, 2, 2), head_dim=16, groups=(2, 4))

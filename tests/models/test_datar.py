@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.datar import datar_base, datar_small, datar_tiny
+from models.datar.deformable import DeformableAttention
+from models.datar.model import datar_base, datar_small, datar_tiny
 from models.errors import ModelError
 from models.layers.blocks import DropPath
-from models.layers.deformable import DeformableAttention
 from models.layers.sampling import look_up_bias, sample_map
 from models.layers.windows import WindowAttention
 from models.macs import count_macs, num_params

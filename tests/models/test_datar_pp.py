@@ -3,10 +3,10 @@ import torch
 from torch.nn import functional
 
 import models
-from models.datar_pp import datar_pp_base, datar_pp_laptop, datar_pp_small, datar_pp_tiny
+from models.datar_pp.deformable import DeformableAttentionPp
+from models.datar_pp.model import datar_pp_base, datar_pp_laptop, datar_pp_small, datar_pp_tiny
+from models.datar_pp.neighborhood import NeighbourhoodAttention
 from models.errors import ModelError
-from models.layers.deformable_pp import DeformableAttentionPp
-from models.layers.neighbourhood import NeighbourhoodAttention
 from models.macs import count_macs, num_params
 from tests.models.dat_pp_files import SMALL
 

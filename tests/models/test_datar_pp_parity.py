@@ -15,8 +15,8 @@ Run beside it in the same way with random weights, the published tiny size at 22
 import pytest
 import torch
 
-from models.datar_pp import datar_pp_tiny
-from models.pretrained import load_pretrained
+from models.checkpoints.load import load_pretrained
+from models.datar_pp.model import datar_pp_tiny
 from tests.models.dat_pp_files import SMALL, dat_pp_shapes
 
 CASES = {

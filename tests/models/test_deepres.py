@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from models.accounts import compare
 from models.errors import ModelError
 from models.macs import num_params
 from models.registry import create
+from models.zoo.counts import compare
 
 
 def small(name, *, input_size=(64, 0), **changes):

@@ -15,13 +15,14 @@ from file_server import FileServer
 from safetensors.torch import save
 from torch import nn
 
-from models import downloads, load_pretrained, weight_files
+from models import load_pretrained
+from models.checkpoints import download, files
+from models.checkpoints.files import cache_dir, weight_file
 from models.errors import CheckpointError, DownloadError
-from models.weight_files import cache_dir, weight_file
-from models.weights import WEIGHTS
-from orchestrator import baselines
-from orchestrator.config import Component, File, complete
+from models.zoo.weights import WEIGHTS
+from orchestrator import recipes
 from orchestrator.errors import ConfigError
+from orchestrator.experiment.config import Component, File, complete
 
 LAYER = nn.Linear(300, 200)
 CONTENT = save(LAYER.state_dict())
@@ -75,7 +76,7 @@ def test_cut_connection_goes_on_within_one_call(server):
 
 def test_download_that_was_cut_off_goes_on_in_a_later_call(server, cache, monkeypatch):
     server.cut_after = 60_000
-    monkeypatch.setattr(downloads, "ATTEMPTS", 2)
+    monkeypatch.setattr(download, "ATTEMPTS", 2)
     with pytest.raises(DownloadError, match=r"120000 bytes are kept, the same command goes on"):
         weight_file(server.url("/layer.pth"))
     assert left_in(cache) == {"layer.pth.part", "layer.pth.part.json"}
@@ -87,7 +88,7 @@ def test_download_that_was_cut_off_goes_on_in_a_later_call(server, cache, monkey
 
 def test_partial_file_of_another_content_is_begun_anew(server, monkeypatch):
     server.cut_after = 60_000
-    monkeypatch.setattr(downloads, "ATTEMPTS", 1)
+    monkeypatch.setattr(download, "ATTEMPTS", 1)
     with pytest.raises(DownloadError):
         weight_file(server.url("/layer.pth"))
     other = save(nn.Linear(300, 200).state_dict())
@@ -99,7 +100,7 @@ def test_partial_file_of_another_content_is_begun_anew(server, monkeypatch):
 def test_server_that_cannot_resume_is_asked_for_the_whole(reason, server, monkeypatch):
     server.ranges, server.tags = reason != "no ranges", reason != "no tags"
     server.cut_after = 60_000
-    monkeypatch.setattr(downloads, "ATTEMPTS", 1)
+    monkeypatch.setattr(download, "ATTEMPTS", 1)
     with pytest.raises(DownloadError, match="the connection broke"):
         weight_file(server.url("/layer.pth"))
     server.cut_after = None
@@ -115,7 +116,7 @@ def test_connection_that_keeps_breaking_at_one_place_ends_with_a_message(server)
 
 def test_partial_file_that_is_whole_already_is_taken(server, cache, monkeypatch):
     server.cut_after = 60_000
-    monkeypatch.setattr(downloads, "ATTEMPTS", 1)
+    monkeypatch.setattr(download, "ATTEMPTS", 1)
     with pytest.raises(DownloadError):
         weight_file(server.url("/layer.pth"))
     next(cache.rglob("*.part")).write_bytes(CONTENT)
@@ -129,7 +130,7 @@ def test_answer_without_a_length_is_taken_whole_and_cut_off_is_noticed(server, m
     assert weight_file(server.url("/layer.pth")).read_bytes() == CONTENT
     server.files["/again.pth"] = CONTENT
     server.cut_after = 50_000
-    monkeypatch.setattr(downloads, "ATTEMPTS", 1)
+    monkeypatch.setattr(download, "ATTEMPTS", 1)
     with pytest.raises(DownloadError, match="the connection broke"):
         weight_file(server.url("/again.pth"))
 
@@ -182,7 +183,7 @@ def test_checksum_in_the_address_is_held(server, cache):
 
 def test_disk_without_space_is_one_message(server, monkeypatch):
     usage = SimpleNamespace(total=10, used=0, free=10)
-    monkeypatch.setattr(downloads.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(DownloadError, match=rf"10 bytes free and {len(CONTENT)} are needed"):
         weight_file(server.url("/layer.pth"))
 
@@ -192,7 +193,7 @@ def test_disk_that_fills_up_is_one_message(server, tmp_path):
     part = tmp_path / "layer.pth.part"
     part.symlink_to("/dev/full")
     with pytest.raises(DownloadError, match="the disk is full; make room there"):
-        downloads.download(server.url("/layer.pth"), part, by_hand="fetch it by other means")
+        download.download(server.url("/layer.pth"), part, by_hand="fetch it by other means")
 
 
 def test_cache_that_cannot_be_written_is_one_message(server, cache, monkeypatch):
@@ -280,8 +281,8 @@ def test_file_in_place_of_a_published_name_needs_its_path(listed, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     (tmp_path / "layer").write_bytes(b"a file of that name")
     assert weight_file("layer").name == listed.filename
-    assert weight_files.is_remote("layer")
-    assert not weight_files.is_remote("./layer")
+    assert files.is_remote("layer")
+    assert not files.is_remote("./layer")
     assert weight_file("./layer").read_bytes() == b"a file of that name"
 
 
@@ -292,7 +293,7 @@ def test_experiment_takes_a_checkpoint_by_address_and_pins_its_digest(server):
     assert file.path == url  # every host fetches it for itself
     assert file.local.read_bytes() == CONTENT
     arguments = complete(
-        dataclasses.replace(baselines.datar_laptop(), initial=Component("checkpoint", file=file))
+        dataclasses.replace(recipes.datar_laptop(), initial=Component("checkpoint", file=file))
     ).initial.arguments
     assert arguments["file"] == file
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.accounts import compare
+from models.erann.blocks import ErannBlock
 from models.errors import ModelError
-from models.layers.erann import ErannBlock
 from models.registry import create
+from models.zoo.counts import compare
 
 
 def small(*, input_size=(64, 0), **changes):

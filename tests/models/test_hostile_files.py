@@ -19,18 +19,18 @@ import torch
 import vggsound_files
 from torch import nn
 
-from models.audio_spectrogram_transformer import ast_laptop
-from models.datar import datar_tiny
+from models.ast.model import ast_laptop
+from models.checkpoints.load import load_pretrained
+from models.datar.model import datar_tiny
 from models.errors import CheckpointError
-from models.htsat import htsat_laptop
-from models.panns import cnn6, resnet38
-from models.panns_frames import cnn14_decision_level_att
-from models.pretrained import load_pretrained
-from models.psla import psla_laptop
-from models.res15 import res15
-from models.slowfast import slowfast_laptop
-from models.talnet import talnet
-from models.vggsound_resnet import vggsound_resnet_laptop
+from models.htsat.model import htsat_laptop
+from models.panns.frames import cnn14_decision_level_att
+from models.panns.model import cnn6, resnet38
+from models.psla.model import psla_laptop
+from models.res15.model import res15
+from models.slowfast.model import slowfast_laptop
+from models.talnet.model import talnet
+from models.vggsound.model import vggsound_resnet_laptop
 
 WIDTHS = (4, 8, 16, 32, 64, 128)
 TALNET = (2, 4, 8, 16, 32)

@@ -5,9 +5,9 @@ from torch.nn import functional
 import models
 from models.chain import build_chain
 from models.errors import ModelError
-from models.htsat import htsat_laptop, htsat_tiny
+from models.htsat.blocks import HtsAt
+from models.htsat.model import htsat_laptop, htsat_tiny
 from models.layers.frames import random_crops, stretch_by_taps, stretch_frames
-from models.layers.htsat import HtsAt
 
 # What the authors' class has besides: the Fourier matrices and filters of its front end, and a
 # linear layer of classes x classes that it does not use.

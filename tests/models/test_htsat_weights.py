@@ -6,8 +6,8 @@ from safetensors.torch import save_file
 
 import models
 from models.errors import CheckpointError
-from models.formats.htsat import UNUSED
-from models.htsat import htsat_laptop, htsat_tiny
+from models.htsat.checkpoint import UNUSED
+from models.htsat.model import htsat_laptop, htsat_tiny
 from tests.models.htsat_files import SMALL, TINY, formula_state, htsat_shapes, swin_shapes
 
 HEAD = {"token_head.weight", "token_head.bias"}

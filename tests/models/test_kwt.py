@@ -15,9 +15,9 @@ import torch
 from published_weights import formula_features, formula_state
 
 import models
-from models.accounts import compare
 from models.errors import ModelError
 from models.registry import create
+from models.zoo.counts import compare
 
 LOGITS = [
     [0.249669, -0.677160, -0.474333, 1.444323, -1.782327],

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from models.layers.deformable import DeformableAttention
-from models.layers.talnet import BiGru
+from models.datar.deformable import DeformableAttention
 from models.macs import count_macs, num_params
+from models.talnet.blocks import BiGru
 
 
 def test_count_macs_of_layers_follows_the_formulas():

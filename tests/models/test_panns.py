@@ -12,9 +12,9 @@ import pytest
 import torch
 from published_weights import formula_features, formula_state, panns_shapes
 
+from models.checkpoints.load import load_pretrained
 from models.errors import ModelError
 from models.macs import count_macs, num_params
-from models.pretrained import load_pretrained
 from models.registry import create
 
 WIDTHS = (4, 8, 16, 32, 64, 128)

@@ -10,9 +10,9 @@ from torch.nn import functional
 
 import models
 from models.chain import build_chain
-from models.datar import datar_tiny
+from models.checkpoints.load import load_pretrained, load_state
+from models.datar.model import datar_tiny
 from models.errors import CheckpointError
-from models.pretrained import load_pretrained, load_state
 from models.registry import create
 
 SHARED = dict(dims=(16, 32, 64, 128), depths=(2, 2, 2, 1), head_dim=16, groups=(2, 4))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from models.published import published_results
-from models.published.tables import PRINTED
+from models.zoo.published import published_results
+from models.zoo.published.tables import PRINTED
 
 FORMS = {
     "HTS-AT (H)": "H",

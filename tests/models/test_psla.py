@@ -17,12 +17,12 @@ import torch
 from psla_files import SMALL, efficientnet_shapes, formula_state, psla_shapes
 from published_weights import formula_features
 
-from models.accounts import compare
+from models.checkpoints.load import load_pretrained
 from models.errors import ModelError
-from models.layers.efficientnet import reduced, strided
-from models.layers.psla import weighted_log_odds
-from models.pretrained import load_pretrained
+from models.psla.efficientnet import reduced, strided
+from models.psla.pooling import weighted_log_odds
 from models.registry import create
+from models.zoo.counts import compare
 
 WEIGHTS = torch.tensor([1.0, -2.0, 3.0, -4.0, 5.0])
 # (heads, frames)

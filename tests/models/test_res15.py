@@ -15,10 +15,10 @@ import torch
 from keyword_weights import res15_shapes
 from published_weights import formula_features, formula_state
 
-from models.accounts import compare
+from models.checkpoints.load import load_pretrained
 from models.errors import ModelError
-from models.pretrained import load_pretrained
 from models.registry import create
+from models.zoo.counts import compare
 
 LOGITS = [
     [2.390943, -1.136765, -2.789784, 0.501004, 4.315516],

@@ -10,8 +10,8 @@ import torch
 from keyword_weights import res15_shapes
 from published_weights import formula_state
 
+from models.checkpoints.load import load_pretrained
 from models.errors import ModelError
-from models.pretrained import load_pretrained
 from models.registry import create
 
 

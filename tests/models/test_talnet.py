@@ -17,12 +17,12 @@ from keyword_weights import talnet_shapes
 from published_weights import formula_features, formula_state
 
 import models
-from models.accounts import compare
+from models.checkpoints.load import load_pretrained
 from models.errors import ModelError
 from models.frontends.talnet import TalnetFbank
-from models.layers.talnet import BiGru, linear_softmax_logits
-from models.pretrained import load_pretrained
 from models.registry import create
+from models.talnet.blocks import BiGru, linear_softmax_logits
+from models.zoo.counts import compare
 
 DIMS = (2, 4, 8, 16, 32)
 WEIGHTS = torch.tensor([1.0, -2.0, 3.0, -4.0, 5.0])

@@ -7,9 +7,9 @@ import torch
 from safetensors.torch import save_file
 
 from models.chain import build_chain
-from models.datar import datar_laptop
+from models.checkpoints.load import load_pretrained, load_state
+from models.datar.model import datar_laptop
 from models.errors import CheckpointError
-from models.pretrained import load_pretrained, load_state
 from models.registry import create
 
 FRONTEND = {"n_mels": 32, "num_frames": 32, "sample_rate": 16000}

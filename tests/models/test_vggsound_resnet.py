@@ -17,10 +17,10 @@ import torch
 from published_weights import formula_features
 from vggsound_files import SMALL, vggsound_content
 
-from models.accounts import compare
+from models.checkpoints.load import load_pretrained
 from models.errors import CheckpointError, ModelError
-from models.pretrained import load_pretrained
 from models.registry import create
+from models.zoo.counts import compare
 
 WEIGHTS = torch.tensor([1.0, -2.0, 3.0, -4.0, 5.0])
 # (pooling, frames)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from models import create_model, list_models, zoo
+from models import create_model, list_models
 from models.__main__ import main
-from models.accounts import TOLERANCE, Row, compare
-from models.claims import CLAIMS
 from models.registry import lookup
-from models.weights import WEIGHTS, weights_of
-from models.zoo import documented_arguments
+from models.zoo import cards
+from models.zoo.cards import documented_arguments
+from models.zoo.claims import CLAIMS
+from models.zoo.counts import TOLERANCE, Row, compare
+from models.zoo.weights import WEIGHTS, weights_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -116,8 +117,8 @@ def test_every_argument_is_documented(name):
 
 
 @pytest.fixture(scope="module")
-def every_card() -> tuple[zoo.Card, ...]:
-    return zoo.cards()
+def every_card() -> tuple[cards.Card, ...]:
+    return cards.cards()
 
 
 def test_module_is_a_command():
@@ -131,7 +132,7 @@ def test_module_is_a_command():
 def test_list_is_plain_text_that_fits_and_names_every_model(
     columns, every_card, capsys, monkeypatch
 ):
-    monkeypatch.setattr(zoo, "cards", lambda: every_card)
+    monkeypatch.setattr(cards, "cards", lambda: every_card)
     if columns is None:
         monkeypatch.delenv("COLUMNS", raising=False)
     else:

@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 
-from orchestrator.predictions import Predictions
+from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import (
     ArmRecord,
     ContrastRecord,

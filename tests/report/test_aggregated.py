@@ -10,12 +10,12 @@ import pytest
 from report_examples import CLASSES, make_plan, make_record
 from scipy import stats as scipy_stats
 
+from orchestrator.analysis.aggregate import aggregate
+from orchestrator.analysis.datasets import ESC10_CLASSES, ESC50_CLASSES
 from orchestrator.errors import ConfigError
 from orchestrator.records import ArmRecord
 from orchestrator.report.__main__ import main
-from orchestrator.report.aggregated import aggregate
-from orchestrator.report.aggregated_text import aggregate_text
-from orchestrator.report.known_data import ESC10_CLASSES, ESC50_CLASSES
+from orchestrator.report.render.aggregate import aggregate_text
 from orchestrator.store import Store
 
 ARMS = ("plain", "adaptor", "noise")

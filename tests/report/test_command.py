@@ -7,10 +7,10 @@ import sys
 import pytest
 from report_examples import make_plan, make_records, write_scored
 
+from orchestrator.analysis.summary import summarise
 from orchestrator.errors import ConfigError
 from orchestrator.report.__main__ import find_sweep, main
 from orchestrator.report.files import NAMES, write_report
-from orchestrator.report.summary import summarise
 from orchestrator.store import Store
 
 

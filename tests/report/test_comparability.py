@@ -5,13 +5,13 @@ import dataclasses
 import pytest
 from report_examples import make_plan, make_record
 
-from models.published import published_results
-from orchestrator.ablation import Arm
-from orchestrator.literature import beside
+from models.zoo.published import published_results
+from orchestrator.analysis.comparability import differences_of, published_footnotes
+from orchestrator.analysis.datasets import ESC10_CLASSES, ESC50_CLASSES
+from orchestrator.design.factors import Arm
+from orchestrator.design.published import beside
 from orchestrator.metrics import lookup
 from orchestrator.records import ArmRecord
-from orchestrator.report.comparability import differences_of, published_footnotes
-from orchestrator.report.known_data import ESC10_CLASSES, ESC50_CLASSES
 
 (AST,) = published_results("ast_base", metric="val/top1", dataset="esc50", form="AST-P")
 TOP1 = lookup("val/top1")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from report_examples import make_plan, make_record, make_records
 
+from orchestrator.analysis.summary import summarise
 from orchestrator.records import ArmRecord
 from orchestrator.report.files import render
-from orchestrator.report.summary import summarise
-from orchestrator.report.trend import trend_sentence
+from orchestrator.report.wording.trend import trend_sentence
 from orchestrator.stats import Verdict
 
 ARMS = (ArmRecord(name="full"), ArmRecord(name="less"), ArmRecord(name="other"))

@@ -8,9 +8,7 @@ import pytest
 from report_examples import CLASSES, make_plan, make_predictions, make_records
 from sklearn.metrics import confusion_matrix
 
-from orchestrator.predictions import Predictions
-from orchestrator.records import Status
-from orchestrator.report.confusion import (
+from orchestrator.analysis.confusion import (
     arm_confusions,
     clips_to_show,
     confusion,
@@ -18,10 +16,12 @@ from orchestrator.report.confusion import (
     flipped_clips,
     shares,
 )
-from orchestrator.report.confusion_plot import confusion_plot
-from orchestrator.report.outcomes import Outcomes
-from orchestrator.report.page import render_page
-from orchestrator.report.summary import summarise
+from orchestrator.analysis.outcomes import Outcomes
+from orchestrator.analysis.summary import summarise
+from orchestrator.metrics.predictions import Predictions
+from orchestrator.records import Status
+from orchestrator.report.plots.confusion import confusion_plot
+from orchestrator.report.render.page import render_page
 
 
 def study(load=make_predictions, *, seeds=8, **options):

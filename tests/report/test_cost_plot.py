@@ -11,12 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_examples import make_plan, make_records
 
-from orchestrator.report import svg
-from orchestrator.report.cost_plot import against_macs, against_seconds, cost_plots, several_devices
-from orchestrator.report.label_places import Box, place_labels
-from orchestrator.report.page import render_page
-from orchestrator.report.scale import log_ticks
-from orchestrator.report.summary import summarise
+from orchestrator.analysis.summary import summarise
+from orchestrator.report.plots import svg
+from orchestrator.report.plots.cost import (
+    against_macs,
+    against_seconds,
+    cost_plots,
+    several_devices,
+)
+from orchestrator.report.plots.label_places import Box, place_labels
+from orchestrator.report.plots.scale import log_ticks
+from orchestrator.report.render.page import render_page
 
 
 def study(*, seconds=(40.0, 80.0), macs=(1e9, 3e9), spread=0.05, seeds=6, **changes):

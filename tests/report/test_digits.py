@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.report.digits import (
+from orchestrator.report.plots.scale import ticks
+from orchestrator.report.wording.numbers import (
     POINT_SPACE,
     align,
     decimals,
@@ -14,7 +15,6 @@ from orchestrator.report.digits import (
     p_text,
     quantity,
 )
-from orchestrator.report.scale import ticks
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,22 @@ from html.parser import HTMLParser
 import pytest
 from report_examples import make_plan, make_predictions, make_records
 
+from orchestrator.analysis.aggregate import aggregate
+from orchestrator.analysis.summary import summarise
 from orchestrator.records import ArmRecord
-from orchestrator.report.aggregated import aggregate
-from orchestrator.report.aggregated_text import aggregate_text
-from orchestrator.report.columns import visible
-from orchestrator.report.formats import csv_table, csv_text, markdown_text, to_csv, to_markdown
-from orchestrator.report.latex import to_latex
-from orchestrator.report.page import render_page
-from orchestrator.report.summary import summarise
-from orchestrator.report.tables import Column, Table
-from orchestrator.report.text import render_text
+from orchestrator.report.render.aggregate import aggregate_text
+from orchestrator.report.render.columns import visible
+from orchestrator.report.render.formats import (
+    csv_table,
+    csv_text,
+    markdown_text,
+    to_csv,
+    to_markdown,
+)
+from orchestrator.report.render.latex import to_latex
+from orchestrator.report.render.page import render_page
+from orchestrator.report.render.text import render_text
+from orchestrator.report.tables.arms import Column, Table
 from orchestrator.tracking.sweep_views import drafts
 
 HOSTILE = (

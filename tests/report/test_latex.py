@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from report_examples import make_plan, make_predictions, make_records
 from test_tables import golden_study, macros
 
-from models.published.tables import PRINTED
+from models.zoo.published.tables import PRINTED
+from orchestrator.analysis.summary import summarise
 from orchestrator.records import ArmRecord
 from orchestrator.report.files import render_shape
-from orchestrator.report.latex import ARTICLE_PT, COLUMN_PT, latex_table, to_latex
-from orchestrator.report.latex_glyphs import ACCENTS, MATHS, SPECIAL
-from orchestrator.report.latex_numbers import to_numbers
-from orchestrator.report.latex_text import LONG_WORD, breakable, escape, width_pt
-from orchestrator.report.shape_notes import Study
-from orchestrator.report.shapes import shaped
-from orchestrator.report.summary import summarise
-from orchestrator.report.tables import Column, Table
+from orchestrator.report.render.latex import ARTICLE_PT, COLUMN_PT, latex_table, to_latex
+from orchestrator.report.render.latex_glyphs import ACCENTS, MATHS, SPECIAL
+from orchestrator.report.render.latex_numbers import to_numbers
+from orchestrator.report.render.latex_text import LONG_WORD, breakable, escape, width_pt
+from orchestrator.report.tables.arms import Column, Table
+from orchestrator.report.tables.paper import shaped
+from orchestrator.report.tables.paper_notes import Study
 from sweeps.datar_table4 import PLAN
 
 needs_latex = pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")

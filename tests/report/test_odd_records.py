@@ -6,11 +6,11 @@ import math
 import pytest
 from report_examples import make_plan, make_record, make_records
 
+from orchestrator.analysis.summary import summarise
 from orchestrator.records import Status, TrialRecord
 from orchestrator.report.files import RENDERERS
-from orchestrator.report.page import render_page
-from orchestrator.report.summary import summarise
-from orchestrator.report.text import render_text
+from orchestrator.report.render.page import render_page
+from orchestrator.report.render.text import render_text
 from orchestrator.tracking.sweep_views import drafts
 
 NAN = {"val/top1": math.nan, "val/top5": math.nan, "val/loss": math.nan, "train/loss": math.nan}

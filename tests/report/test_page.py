@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_examples import make_plan, make_predictions, make_record, make_records
 
+from orchestrator.analysis.classes import class_changes
+from orchestrator.analysis.outcomes import Outcomes
+from orchestrator.analysis.summary import summarise
 from orchestrator.records import ArmRecord, ContrastRecord, Status
-from orchestrator.report import svg
-from orchestrator.report.classes import class_changes
-from orchestrator.report.curves_plot import curve_table, curves
-from orchestrator.report.dose_plot import doses
-from orchestrator.report.interaction_plot import interaction_sentence
-from orchestrator.report.outcomes import Outcomes
-from orchestrator.report.page import _aligned, render_page
-from orchestrator.report.summary import summarise
+from orchestrator.report.plots import svg
+from orchestrator.report.plots.curves import curve_table, curves
+from orchestrator.report.plots.dose import doses
+from orchestrator.report.plots.interaction import interaction_sentence
+from orchestrator.report.render.page import _aligned, render_page
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 

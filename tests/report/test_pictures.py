@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from orchestrator.ablation import Arm
-from orchestrator.config import Component, complete
+from orchestrator.analysis.confusion import clips_to_show
+from orchestrator.analysis.outcomes import Outcomes
+from orchestrator.analysis.summary import summarise
 from orchestrator.data import open_pack
-from orchestrator.pictures.make import make_pictures
-from orchestrator.pictures.shelf import INDEX, read_pictures
-from orchestrator.plan import Plan
-from orchestrator.report.confusion import clips_to_show
-from orchestrator.report.outcomes import Outcomes
-from orchestrator.report.page import render_page
-from orchestrator.report.summary import summarise
-from orchestrator.trial import TrialRun
+from orchestrator.design.factors import Arm
+from orchestrator.design.plan import Plan
+from orchestrator.execution.trial import TrialRun
+from orchestrator.experiment.config import Component, complete
+from orchestrator.figures.make import make_pictures
+from orchestrator.figures.shelf import INDEX, read_pictures
+from orchestrator.report.render.page import render_page
 from tests import tiny
 
 LOG_MEL = Component("log_mel", sample_rate=16000, f_max=8000.0)

@@ -17,12 +17,12 @@ from report_examples import (
 from scipy import stats as scipy_stats
 from sklearn.metrics import average_precision_score
 
+from orchestrator.analysis.clip_tests import clip_sentences, compare_clips, find_trial, single_pairs
+from orchestrator.analysis.summary import summarise
 from orchestrator.errors import ConfigError
 from orchestrator.records import Status
 from orchestrator.report.__main__ import main
-from orchestrator.report.clips import clip_sentences, compare_clips, find_trial, single_pairs
-from orchestrator.report.page import render_page
-from orchestrator.report.summary import summarise
+from orchestrator.report.render.page import render_page
 from orchestrator.stats import CAVEAT
 from orchestrator.store import Store
 

@@ -14,17 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_examples import make_plan, make_record
 
-from orchestrator.ablation import Effect
-from orchestrator.effects import declared_effect
+from orchestrator.analysis.forest import forest_lines
+from orchestrator.analysis.summary import summarise
+from orchestrator.design.effects import declared_effect
+from orchestrator.design.factors import Effect
 from orchestrator.records import ArmRecord, ContrastRecord
-from orchestrator.report.digits import p_text
 from orchestrator.report.files import NAMES, render
-from orchestrator.report.forest import forest_lines
-from orchestrator.report.other_contrasts import other_contrasts_table
-from orchestrator.report.page import render_page
-from orchestrator.report.summary import summarise
-from orchestrator.report.text import render_text
-from orchestrator.report.trend import pattern_sentence
+from orchestrator.report.render.page import render_page
+from orchestrator.report.render.text import render_text
+from orchestrator.report.tables.other_contrasts import other_contrasts_table
+from orchestrator.report.wording.numbers import p_text
+from orchestrator.report.wording.trend import pattern_sentence
 from orchestrator.stats import Verdict, crossed_difference, holm, paired_difference
 
 FACTORS = {"attention": ("fixed points", "deformable"), "input": ("plain", "adaptor")}

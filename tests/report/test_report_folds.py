@@ -10,23 +10,23 @@ import pytest
 from report_examples import make_plan, make_predictions, make_record, make_records
 from scipy import stats as scipy_stats
 
+from orchestrator.analysis.classes import class_changes
+from orchestrator.analysis.confusion import confusion_change
+from orchestrator.analysis.forest import forest_lines
+from orchestrator.analysis.outcomes import Outcomes
+from orchestrator.analysis.paper_cells import class_scores, runs
+from orchestrator.analysis.summary import summarise
 from orchestrator.metrics import lookup
 from orchestrator.records import ArmRecord
-from orchestrator.report.classes import class_changes
-from orchestrator.report.confusion import confusion_change
-from orchestrator.report.curves_plot import curve_table, curves
-from orchestrator.report.digits import decimals, number, p_text
-from orchestrator.report.forest import forest_lines
-from orchestrator.report.formats import to_csv, to_json, to_markdown
-from orchestrator.report.interaction_plot import interaction_sentence
-from orchestrator.report.latex_numbers import to_numbers
-from orchestrator.report.outcomes import Outcomes
-from orchestrator.report.page import render_page
-from orchestrator.report.shape_cells import class_scores, runs
-from orchestrator.report.summary import summarise
-from orchestrator.report.text import render_text
-from orchestrator.report.trend import trend_sentence
-from orchestrator.report.words import half_width
+from orchestrator.report.plots.curves import curve_table, curves
+from orchestrator.report.plots.interaction import interaction_sentence
+from orchestrator.report.render.formats import to_csv, to_json, to_markdown
+from orchestrator.report.render.latex_numbers import to_numbers
+from orchestrator.report.render.page import render_page
+from orchestrator.report.render.text import render_text
+from orchestrator.report.wording.contrasts import half_width
+from orchestrator.report.wording.numbers import decimals, number, p_text
+from orchestrator.report.wording.trend import trend_sentence
 from orchestrator.stats import corrected_resampled_t, crossed_interval, dose_trend, mean_interval
 from orchestrator.tracking.summary import summarize
 

@@ -3,10 +3,10 @@
 import pytest
 from report_examples import make_plan, make_record
 
-from orchestrator.ablation import Effect
-from orchestrator.effects import declared_effect
+from orchestrator.analysis.summary import summarise
+from orchestrator.design.effects import declared_effect
+from orchestrator.design.factors import Effect
 from orchestrator.records import ArmRecord
-from orchestrator.report.summary import summarise
 from orchestrator.stats import Verdict
 
 ALTERNATING = (0.002, -0.002)

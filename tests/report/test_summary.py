@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from report_examples import make_plan, make_record, make_records
 
+from orchestrator.analysis.datasets import ESC10_CLASSES, ESC50_CLASSES
+from orchestrator.analysis.summary import summarise
 from orchestrator.errors import ConfigError
 from orchestrator.records import ArmRecord, ContrastRecord, Status
-from orchestrator.report.known_data import ESC10_CLASSES, ESC50_CLASSES
-from orchestrator.report.summary import summarise
-from orchestrator.report.tables import main_table
-from orchestrator.report.text import render_text
+from orchestrator.report.render.text import render_text
+from orchestrator.report.tables.arms import main_table
 from orchestrator.stats import Verdict
 
 

@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_examples import make_plan, make_record, make_records
 
+from orchestrator.analysis.summary import summarise
 from orchestrator.records import ArmRecord, Status
-from orchestrator.report.digits import p_text
-from orchestrator.report.formats import to_csv, to_json, to_markdown
-from orchestrator.report.latex import escape, to_latex
-from orchestrator.report.latex_numbers import to_numbers, words
-from orchestrator.report.summary import summarise
-from orchestrator.report.tables import main_table
-from orchestrator.report.text import render_text
+from orchestrator.report.render.formats import to_csv, to_json, to_markdown
+from orchestrator.report.render.latex import escape, to_latex
+from orchestrator.report.render.latex_numbers import to_numbers, words
+from orchestrator.report.render.text import render_text
+from orchestrator.report.tables.arms import main_table
+from orchestrator.report.wording.numbers import p_text
 
 TOP1 = {
     "no adaptor": (0.50, 0.52, 0.51, 0.53, 0.50, 0.52, 0.51),

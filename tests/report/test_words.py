@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.metrics import lookup
-from orchestrator.report.words import equivalence_sentence, sentence
+from orchestrator.report.wording.contrasts import equivalence_sentence, sentence
 from orchestrator.stats import (
     Verdict,
     corrected_resampled_t,

@@ -6,11 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from orchestrator.stats import (
-    normalized_difference,
-    normalized_score,
-    probability_of_improvement,
-)
+from orchestrator.stats import normalized_difference, normalized_score, probability_of_improvement
 from tests.benchmarks.stats.bench_aggregate import coverage
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import StoreError
+from orchestrator.execution.trial import TrialRun
 from orchestrator.records import Status
-from orchestrator.trial import TrialRun
 from tests import tiny
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import StoreError
-from orchestrator.predictions import Predictions
+from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import (
     ArmRecord,
     ContrastRecord,

@@ -8,7 +8,7 @@ import sys
 import pytest
 from tracking_cases import make_plan, write_all
 
-from orchestrator.publish import Publisher
+from orchestrator.execution.publish import Publisher
 from orchestrator.report.__main__ import main
 from orchestrator.store import Store
 from orchestrator.tracking import Tracker, default_uri, is_synced, mark_synced, read_links

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from orchestrator.predictions import Predictions
+from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import (
     ArmRecord,
     ContrastRecord,

@@ -33,14 +33,14 @@ import machine
 import numpy as np
 import torch
 
-from orchestrator import baselines
-from orchestrator.config import Component, Experiment, complete
+from orchestrator import recipes
 from orchestrator.data import prepare
-from orchestrator.overrides import override
-from orchestrator.prepare import pinned
+from orchestrator.execution.prepare import pinned
+from orchestrator.execution.trial import TrialRun
+from orchestrator.experiment.config import Component, Experiment, complete
+from orchestrator.experiment.overrides import override
 from orchestrator.records import Status, TrialRecord
 from orchestrator.store import Store
-from orchestrator.trial import TrialRun
 
 LOSSES = ("train/loss", "val/loss", "val/top1")
 
@@ -50,9 +50,9 @@ def cases(*, laptop: bool) -> dict[str, Experiment]:
     few = {"epochs": 4, "schedule": Component("constant")}
     small = Component("synthetic", clips_per_class=10, num_folds=2, seconds=2.0)
     found = {
-        "datar_laptop, fp32": _on(baselines.datar_laptop(), small, few),
+        "datar_laptop, fp32": _on(recipes.datar_laptop(), small, few),
         "datar_laptop + adaptor, SpecAugment": _on(
-            baselines.datar_laptop(),
+            recipes.datar_laptop(),
             small,
             {
                 **few,
@@ -66,8 +66,8 @@ def cases(*, laptop: bool) -> dict[str, Experiment]:
         return found
     long = Component("synthetic", clips_per_class=13, num_folds=2, seconds=10.0)
     for name, base in (
-        ("datar_tiny", baselines.datar_tiny()),
-        ("htsat_tiny", baselines.htsat_tiny()),
+        ("datar_tiny", recipes.datar_tiny()),
+        ("htsat_tiny", recipes.htsat_tiny()),
     ):
         rate = base.dataset.arguments["sample_rate"]
         for precision in ("fp32", "bf16"):

@@ -40,12 +40,12 @@ from torch import nn
 from models import count_macs
 from models.factory import default_parts
 from models.registry import create
-from orchestrator import baselines
-from orchestrator.config import Component, Experiment, complete
+from orchestrator import recipes
 from orchestrator.data.pack import SCALE
-from orchestrator.evaluate import autocast
-from orchestrator.losses import clip_losses
-from orchestrator.train import Trainer
+from orchestrator.experiment.config import Component, Experiment, complete
+from orchestrator.training.evaluate import autocast
+from orchestrator.training.losses import clip_losses
+from orchestrator.training.trainer import Trainer
 
 STEPS, EPOCHS, CLASSES = 6, 4, 10
 PRECISIONS = ("fp32", "tf32", "bf16")
@@ -90,21 +90,21 @@ class Nowhere:
 
 def cases(*, laptop: bool) -> dict[str, tuple[Experiment, int, int]]:
     """Return name -> (experiment, batch size, samples of a clip)."""
-    small = baselines.datar_laptop()
+    small = recipes.datar_laptop()
     found = {"datar_laptop 64x128": (small, 16, 80_000)}
     if laptop:
         return found
     found["datar_laptop 64x128, batch 64"] = (small, 64, 80_000)
-    datar = baselines.datar_tiny()
+    datar = recipes.datar_tiny()
     half = dataclasses.replace(datar, frontend=datar.frontend.replace(num_frames=512))
     found["datar_tiny 128x1024"] = (datar, 64, 441_000)
     found["datar_tiny 128x512"] = (half, 64, 220_500)
-    found["htsat_tiny"] = (baselines.htsat_tiny(), 64, 320_000)
+    found["htsat_tiny"] = (recipes.htsat_tiny(), 64, 320_000)
     for name, batch, samples in (("ast_base", 32, 160_000), ("cnn14", 64, 320_000)):
         frontend, _ = default_parts(name)
         found[name] = (
             dataclasses.replace(
-                baselines.htsat_tiny(),
+                recipes.htsat_tiny(),
                 frontend=Component(frontend[0], **frontend[1]),
                 augmentation=Component("none"),
                 model=Component(name),

@@ -20,13 +20,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from orchestrator.config import Experiment, complete
-from orchestrator.launch import with_pack
-from orchestrator.options import parse
-from orchestrator.prepare import prepare
-from orchestrator.provenance import now
+from orchestrator.execution.launch import with_pack
+from orchestrator.execution.options import parse
+from orchestrator.execution.prepare import prepare
+from orchestrator.experiment.config import Experiment, complete
 from orchestrator.records import Status, TrialRecord
 from orchestrator.store import Store
+from orchestrator.store.provenance import now
 
 
 def run(
@@ -84,7 +84,7 @@ def train(store: str, experiment: Experiment, device: str) -> None:
     Raises:
         RuntimeError: it failed; with its traceback.
     """
-    from orchestrator.trial import TrialRun
+    from orchestrator.execution.trial import TrialRun
 
     record = TrialRun(
         store=Store.open(store), trial_id=experiment.id, experiment=experiment, device=device

@@ -26,9 +26,9 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator import baselines
-from orchestrator.config import canonical, complete
-from orchestrator.predictions import Predictions
+from orchestrator import recipes
+from orchestrator.experiment.config import canonical, complete
+from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import (
     ArmRecord,
     ContrastRecord,
@@ -43,7 +43,7 @@ from orchestrator.records import (
 from orchestrator.store import Store
 
 EPOCHS, CLASSES, CLIPS = 20, 10, 80
-BASE = canonical(complete(baselines.datar_laptop()))
+BASE = canonical(complete(recipes.datar_laptop()))
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""Published weights: fetched, read, checked and loaded."""

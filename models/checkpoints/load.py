@@ -1,0 +1,621 @@
+"""Checkpoints: one function for every family, which says what it took and what it left.
+
+A model family joins by three members: `rename_published(state)` gives a published state the
+model's own names, returns None if the state is none of the family's, or raises a
+`CheckpointError` that says for which model it is; `fit_parameter(name, value, shape, state=...,
+source_grid=...)` resizes a parameter of the published `state`, or returns None; `head_parameters`
+names what depends on the number of classes. More may be given: `unused_published` says why names
+that begin so are skipped; `grid_parameters` are fitted in any case, because equal shapes may be
+other grids; `head_arguments` are the arguments of the head alone; `remembered` names what a model
+keeps of its training clips, in any number (its `check_remembered` refuses what it cannot be). A
+family without them loads its own checkpoints only.
+
+A checkpoint of a trial says what it was trained as: its safetensors file has under `TRAINED_AS` in
+its metadata a JSON object with `trial` (its id), `experiment` (which has the links of the chain,
+each with `name` and complete `arguments`), `num_classes`, `class_names`, `input_size` (rows and
+frames of the features), `mean` and `std`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import pickle
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import safetensors
+import torch
+from numpy._core import multiarray
+from safetensors.torch import load as load_safetensors
+from torch import Tensor, nn
+
+from models.checkpoints.checks import check_coverage, check_tensors
+from models.checkpoints.files import weight_file
+from models.checkpoints.fitted import Fitted
+from models.errors import CheckpointError, ModelError
+from models.registry import CHAIN_PARTS, TRAINED_AS
+from models.zoo.weights import WEIGHTS
+
+_SHOWN = 8
+_STATES = ("model", "state_dict", "model_state", "model_state_dict")
+_WRAPPERS = ("module.", "_orig_mod.")
+_HOLDERS = ("model.", "backbone.")
+_COMPILED = "_orig_mod."
+_UNKNOWN = "the model has no such parameter"
+_MISSHAPEN = (IndexError, KeyError, TypeError, RuntimeError, NotImplementedError)
+# Authors save their sampler beside the weights (PANNs at 16 kHz): arrays and numbers of NumPy,
+# under the names of either NumPy, are plain data.
+_PLAIN: list[Any] = [
+    *(
+        (getattr(multiarray, name), f"numpy.{core}.multiarray.{name}")
+        for name in ("_reconstruct", "scalar")
+        for core in ("core", "_core")
+    ),
+    np.ndarray,
+    np.dtype,
+    *(type(np.dtype(code)) for code in "?bBhHiIlLqQefd"),
+]
+
+
+# Arguments that act in training alone: with another value, weights mean the same.
+_TRAINING_ONLY = ("drop_path_rate", "dropout", "head_dropout", "norm_momentum")
+_NOTHING = object()
+_UNSET = {"mean": 0.0, "std": 0.5}  # the statistics of a chain before any are set
+
+Take = Literal["all", "backbone"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds.
+
+    Attributes:
+        state: name -> tensor.
+        trained_as: what a trial's checkpoint says of itself (see above); None in any other file.
+        sha256: 64 hex digits of the very bytes that were read.
+    """
+
+    state: Mapping[str, Tensor]
+    trained_as: Mapping[str, Any] | None
+    sha256: str
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of every parameter; names are the model's, or the file's where it has none.
+
+    Attributes:
+        taken: parameters and buffers set from the file, resized ones among them.
+        resized: name -> the two shapes, of what was resized on the way.
+        skipped: name -> reason, of what the file holds and the model did not take.
+        missing: parameters of the model that the file does not set; they keep their values.
+        remark: what a published file of `models.zoo.weights` asks for besides.
+        read_as: name -> in which grid positions were read, and why in that one.
+        trained_as: what the checkpoint of a chain was trained as, or that it does not say so;
+            empty for any other file.
+    """
+
+    taken: tuple[str, ...]
+    resized: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    remark: str = ""
+    read_as: Mapping[str, str] = field(default_factory=dict)
+    trained_as: str = ""
+
+    def summary(self) -> str:
+        """Say it in a few lines."""
+        lines = [f"{len(self.taken)} parameters taken, {len(self.resized)} of them resized"]
+        lines += [f"trained as: {self.trained_as}"] if self.trained_as else []
+        lines += _listed("resized", [f"{name} {how}" for name, how in self.resized.items()])
+        lines += _listed("read", [f"{name}: {how}" for name, how in self.read_as.items()])
+        lines += _listed("skipped", [f"{name}: {why}" for name, why in self.skipped.items()])
+        lines += _listed("keeps its initial value", list(self.missing))
+        lines += [f"besides: {self.remark}"] if self.remark else []
+        return "\n".join(lines)
+
+
+def load_pretrained(
+    model: nn.Module,
+    source: str | PathLike[str],
+    *,
+    take: Take = "all",
+    source_grid: tuple[int, int] | None = None,
+) -> LoadReport:
+    """Set a model's weights from a file; nothing changes if that fails.
+
+    `load_pretrained(create_model("cnn14", num_classes=527), "cnn14_audioset")` fetches the
+    authors' file once, checks and keeps it (see `models.checkpoints.files`).
+
+    Read are safetensors files and files of `torch.save` with tensors in dicts, alone or under
+    `model`, `state_dict`, `model_state` or `model_state_dict`. Names may stand behind the prefixes
+    of wrappers, in any nesting: `module.` of a data-parallel one, `_orig_mod.` of a compiled one,
+    `model.` or `backbone.` of a module that holds the model. No code in a file is run. Published
+    checkpoints of the model's family are renamed and resized (for DAT see
+    `models.datar.checkpoint`). In
+    the project's own, shapes must agree. In both, the head may differ in the number of classes and
+    then keeps its initial values. A file that sets less than four fifths of the other parameters,
+    or holds more than a fifth that the model does not know, belongs to another model or size.
+
+    A trial's checkpoint says what it was trained as, and a chain that differs anywhere is refused:
+    in a link or an argument of it, in the classes, or in a normalization that was set. Of the
+    backbone alone, its name and its arguments must agree, except those of the head and those that
+    act in training only.
+
+    Args:
+        model: a model, or a chain: a chain's checkpoint goes to the whole chain, another one to
+            the chain's model.
+        source: the file's path, its address (`https://...`), or a name of
+            `models.zoo.weights.WEIGHTS`.
+        take: `backbone` leaves the rest of a chain as it is, to train on from another's weights.
+        source_grid: (rows, columns) of the patches that a file of AST or DeiT holds positions of,
+            where their number does not tell.
+
+    Returns:
+        A report of what was taken, resized, skipped and missing.
+
+    Raises:
+        CheckpointError: the file cannot be read, is cut off, holds more than tensors, or does not
+            belong to this model. A `DownloadError` says why it cannot be fetched.
+    """
+    checkpoint = read_checkpoint(weight_file(source))
+    report = _set_weights(
+        model,
+        checkpoint.state,
+        source=str(source),
+        take=take,
+        trained_as=checkpoint.trained_as,
+        source_grid=source_grid,
+    )
+    known = WEIGHTS.get(source) if isinstance(source, str) else None
+    return replace(report, remark=known.remark) if known else report
+
+
+def load_state(
+    model: nn.Module,
+    state: Mapping[str, Tensor],
+    *,
+    source: str,
+    take: Take = "all",
+    trained_as: Mapping[str, Any] | None = None,
+    source_grid: tuple[int, int] | None = None,
+) -> LoadReport:
+    """Set a model's weights from a state dict, by the rules of `load_pretrained`.
+
+    Args:
+        model: a model or a chain.
+        state: name -> tensor; prefixes of wrappers are taken off as in a file.
+        source: where it is from, for messages.
+        take: as in `load_pretrained`.
+        trained_as: what the state was trained as, `Checkpoint.trained_as`.
+        source_grid: as in `load_pretrained`.
+
+    Raises:
+        CheckpointError: it does not belong to this model; nothing changes.
+    """
+    check_tensors(state, source=source)
+    return _set_weights(
+        model, state, source=source, take=take, trained_as=trained_as, source_grid=source_grid
+    )
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Compare two experiments, or the parts of two chains, in their plain JSON form.
+
+    Args:
+        one: a value, or a part with `name` and `arguments`, by its kind.
+        other: the same.
+
+    Returns:
+        path -> the two values as text, for example `transform.strength`; of two parts of other
+        names each as a whole.
+    """
+    return {path: (_text(a), _text(b)) for path, a, b in _changed(one, other)}
+
+
+def _changed(
+    one: Mapping[str, Any], other: Mapping[str, Any], start: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    for key in dict.fromkeys([*one, *other]):
+        ours, theirs = one.get(key, _NOTHING), other.get(key, _NOTHING)
+        if ours == theirs:
+            continue
+        if _is_part(ours) and _is_part(theirs) and ours["name"] == theirs["name"]:
+            yield from _changed(ours["arguments"], theirs["arguments"], f"{start}{key}.")
+        else:
+            yield f"{start}{key}", ours, theirs
+
+
+def _is_part(value: Any) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and isinstance(value.get("name"), str)
+        and isinstance(value.get("arguments"), Mapping)
+    )
+
+
+def _text(value: Any) -> str:
+    if value is _NOTHING or value is None:
+        return "nothing that is stated"
+    if _is_part(value):
+        inner = ", ".join(f"{key}={item!r}" for key, item in value["arguments"].items())
+        return f"{value['name']}({inner})"
+    return repr(value)
+
+
+def _set_weights(
+    model: nn.Module,
+    state: Mapping[str, Tensor],
+    *,
+    source: str,
+    take: Take,
+    trained_as: Mapping[str, Any] | None,
+    source_grid: tuple[int, int] | None,
+) -> LoadReport:
+    """Set weights from tensors that have been checked."""
+    if take not in get_args(Take):
+        raise CheckpointError(f"take={take!r}: one of {', '.join(map(repr, get_args(Take)))}")
+    state = _unwrapped(state, model, _WRAPPERS, source)
+    target, outside = _aim(model, state, take)
+    state = {name: value for name, value in state.items() if name not in outside}
+    if outside:
+        state = {name.removeprefix("model."): value for name, value in state.items()}
+    state = _unwrapped(state, target, (*_WRAPPERS, *_HOLDERS), source)
+    whole = target is model and hasattr(model, "frontend")
+    of_chain = whole or bool(outside)
+    if trained_as is not None:
+        _check_trained_as(target, trained_as, source=source, whole=whole)
+    rename = getattr(target, "rename_published", None)
+    try:
+        renamed = None if rename is None else rename(state)
+    except CheckpointError as error:
+        raise CheckpointError(f"{source} does not belong to this model: {error}") from error
+    except _MISSHAPEN as error:
+        raise _misshapen(source, error) from error
+    published, original = renamed is not None, state
+    if renamed is not None:
+        state = renamed
+    fit = getattr(target, "fit_parameter", None) if published else None
+    grids = getattr(target, "grid_parameters", ()) if published else ()
+    if source_grid is not None and not grids:
+        raise CheckpointError(
+            f"source_grid={tuple(source_grid)} is for published files of AST and DeiT; {source} is "
+            f"none, or this {type(target).__name__} is not made of patches: leave it out"
+        )
+    heads, remembered = (_names(target, kind) for kind in ("head_parameters", "remembered"))
+    own = target.state_dict()
+    chosen: dict[str, Tensor] = {}
+    resized: dict[str, str] = {}
+    read_as: dict[str, str] = {}
+    skipped = dict(outside)
+    unused = getattr(target, "unused_published", {}) if published else {}
+    unfit = []
+    for name, value in state.items():
+        if name in remembered:
+            chosen[name] = value
+        elif name not in own:
+            why = (reason for start, reason in unused.items() if name.startswith(start))
+            skipped[name] = next(why, _UNKNOWN)
+        elif value.shape == own[name].shape and name not in grids:
+            chosen[name] = value
+        elif name in heads and value.dim() == own[name].dim():
+            skipped[name] = f"for {value.shape[0]} classes, the model has {own[name].shape[0]}"
+        elif (
+            fitted := _fitted(
+                fit,
+                name,
+                value,
+                own[name].shape,
+                source=source,
+                state=original,
+                source_grid=source_grid,
+            )
+        ) is not None:
+            chosen[name] = fitted.value
+            if fitted.value is not value:
+                how = f" ({fitted.how})" if fitted.how else ""
+                resized[name] = f"{_arrow(value, own[name])}{how}"
+            elif fitted.how:
+                read_as[name] = fitted.how
+        else:
+            unfit.append(f"{name} {_arrow(value, own[name])}")
+    if remembered & chosen.keys():
+        _leave_foreign_clips(target, chosen, skipped, remembered, kept=take == "all")
+        _check_clips(target, chosen, source)
+    body = own.keys() - heads - remembered
+    fitting = body & chosen.keys()
+    reason = check_coverage(
+        fitting=len(fitting),
+        body=len(body),
+        unknown=sum(why == _UNKNOWN for why in skipped.values()),
+        held=len(state),
+    )
+    if unfit or reason:
+        if not fitting:
+            reason = f"none of its {len(state)} names is known (first: {next(iter(state), None)!r})"
+        if unfit:
+            reason = f"these shapes differ (file -> model): {'; '.join(unfit[:_SHOWN])}"
+            reason += f" and {len(unfit) - _SHOWN} more" if len(unfit) > _SHOWN else ""
+        raise CheckpointError(
+            f"{source} does not belong to this {type(target).__name__}: {reason}. Build the model "
+            "in the size and with the input that the file was made for"
+        )
+    target.load_state_dict(chosen, strict=False)
+    if whole and trained_as is not None:
+        model.class_names = tuple(trained_as["class_names"])  # type: ignore[assignment]
+    return LoadReport(
+        taken=tuple(sorted(chosen)),
+        resized=resized,
+        skipped=skipped,
+        missing=tuple(name for name in own if name not in chosen and name not in remembered),
+        read_as=read_as,
+        trained_as=_origin(target, trained_as) if of_chain or trained_as else "",
+    )
+
+
+def _names(target: nn.Module, kind: str) -> set[str]:
+    """Names of parameters that a model, or the model of a chain, gives under an attribute."""
+    return {
+        prefix + name
+        for prefix, module in (("", target), ("model.", getattr(target, "model", None)))
+        for name in getattr(module, kind, ())
+    }
+
+
+def _leave_foreign_clips(
+    target: nn.Module,
+    chosen: dict[str, Tensor],
+    skipped: dict[str, str],
+    remembered: set[str],
+    *,
+    kept: bool,
+) -> None:
+    """Leave out remembered clips where they are of another training or of other classes."""
+    other_classes = _names(target, "head_parameters") & skipped.keys()
+    for name in remembered & chosen.keys() if other_classes or not kept else ():
+        del chosen[name]
+        why = "of other classes" if other_classes else "of the training that is started from"
+        skipped[name] = f"remembered clips {why}"
+
+
+def _check_clips(target: nn.Module, chosen: Mapping[str, Tensor], source: str) -> None:
+    whole = hasattr(target, "frontend")
+    model: Any = target.get_submodule("model") if whole else target
+    values = [chosen.get(("model." if whole else "") + name) for name in model.remembered]
+    if any(value is not None for value in values):
+        try:
+            model.check_remembered(*values)
+        except ModelError as error:
+            raise CheckpointError(f"{source} does not belong to this model: {error}") from error
+
+
+def _unwrapped(
+    state: Mapping[str, Tensor], model: nn.Module, prefixes: tuple[str, ...], source: str
+) -> dict[str, Tensor]:
+    """Take off the prefixes that all names share and none of the model's own has."""
+    own = model.state_dict().keys()
+    names = {name: name for name in state}
+    if not any(_COMPILED in name for name in own):  # a part of a model may be compiled by itself
+        names = {name: name.replace(_COMPILED, "") for name in state}
+    usable = [prefix for prefix in prefixes if not any(name.startswith(prefix) for name in own)]
+    while names and (
+        prefix := next(
+            (p for p in usable if all(name.startswith(p) for name in names.values())), ""
+        )
+    ):
+        names = {name: short.removeprefix(prefix) for name, short in names.items()}
+    if len(set(names.values())) < len(names):
+        raise CheckpointError(
+            f"{source} holds some parameters twice, with and without the prefix of a wrapper; save "
+            "the state dict of the module inside alone"
+        )
+    return {names[name]: value for name, value in state.items()}
+
+
+def _check_trained_as(
+    target: nn.Module, trained_as: Mapping[str, Any], *, source: str, whole: bool
+) -> None:
+    """Refuse a chain, or a backbone, that the file was not trained as."""
+    theirs = trained_as["experiment"]
+    if whole:
+        built: Any = target
+        ours = {**built.parts, "num_classes": built.num_classes}
+        found = {part: theirs[part] for part in CHAIN_PARTS}
+        found["num_classes"] = trained_as["num_classes"]
+        held = {"mean": built.mean.item(), "std": built.std.item()}
+        if held != _UNSET:
+            # As the file's tensors have them.
+            rounded = {key: float(np.float32(trained_as[key])) for key in held}
+            ours, found = {**ours, **held}, {**found, **rounded}
+        what = "chain"
+        way_out = (
+            "build it as the file says (orchestrator.load_model does, from a store and a trial), "
+            "or take its backbone alone to train on, with take='backbone'"
+        )
+    else:
+        part = getattr(target, "built_as", None)
+        if part is None:
+            return  # built by hand: the report says what the file is
+        ours, found = {"model": part}, {"model": theirs["model"]}
+        free = (*_TRAINING_ONLY, *getattr(target, "head_arguments", ()))
+        if part["name"] == theirs["model"]["name"]:
+            ours, found = ({"model": _without(side["model"], free)} for side in (ours, found))
+        if getattr(target, "grid_parameters", ()):
+            ours["input_size"] = list(target.input_size)  # type: ignore[arg-type]
+            found["input_size"] = trained_as.get("input_size", ours["input_size"])
+        what = "model"
+        way_out = "build the model as the file says, its head aside"
+    wrong = [
+        f"{path}: {a} in the file, {b} in the {what}"
+        for path, (a, b) in differences(found, ours).items()
+    ]
+    if wrong:
+        more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        raise CheckpointError(
+            f"{source} was trained as another {what}: {'; '.join(wrong[:_SHOWN])}{more}; {way_out}"
+        )
+
+
+def _without(part: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    arguments = {name: value for name, value in part["arguments"].items() if name not in names}
+    return {"name": part["name"], "arguments": arguments}
+
+
+def _origin(target: nn.Module, trained_as: Mapping[str, Any] | None) -> str:
+    if trained_as is None:
+        return (
+            "the file does not say, so that strengths, front end and the like are not checked; "
+            "compare the chain with the record of its trial"
+        )
+    model = _text(trained_as["experiment"]["model"])
+    unchecked = hasattr(target, "frontend") or getattr(target, "built_as", None) is not None
+    hint = "" if unchecked else "; this model does not say how it was built: compare them"
+    return f"trial {trained_as['trial']}, {model}{hint}"
+
+
+def _fitted(
+    fit: Any, name: str, value: Tensor, shape: torch.Size, *, source: str, **rest: Any
+) -> Fitted | None:
+    try:
+        return None if fit is None else fit(name, value, shape, **rest)
+    except CheckpointError as error:
+        raise CheckpointError(f"{source}: {error}") from error
+    except _MISSHAPEN as error:
+        raise _misshapen(source, error) from error
+
+
+def _misshapen(source: str, error: Exception) -> CheckpointError:
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return CheckpointError(
+        f"{source} has the names of a published checkpoint, but tensors of other shapes; take the "
+        f"authors' own file ({first})"
+    )
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a file without running any code in it; once, so that its digest is of what is returned.
+
+    Raises:
+        CheckpointError: it cannot be read, is cut off, or holds more than tensors.
+    """
+    if "\0" in str(path):
+        raise CheckpointError(f"{str(path)!r} is no path")
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"{path} is a folder or no plain file; give the checkpoint itself")
+    trained_as = None
+    try:
+        data = path.read_bytes()
+        if not data:
+            raise CheckpointError(f"{path} is empty; fetch it again")
+        if data[8:9] == b"{":
+            content: Any = load_safetensors(data)
+            trained_as = trained_as_in(data, source=str(path))
+        else:
+            with torch.serialization.safe_globals(_PLAIN):
+                content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
+    except FileNotFoundError as error:
+        raise CheckpointError(f"there is no checkpoint {path}") from error
+    except pickle.UnpicklingError as error:
+        # PyTorch's own text tells users to run the code.
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        found = f" (it names {named[1]})" if named else ""
+        raise CheckpointError(
+            f"{path} is no checkpoint, or holds more than tensors{found}, and nothing in it was "
+            "run. If you trust its source, save its state dict alone as safetensors elsewhere and "
+            "load that"
+        ) from None
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        TypeError,
+        ValueError,
+        zipfile.BadZipFile,
+        safetensors.SafetensorError,
+    ) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise CheckpointError(
+            f"{path} cannot be read, it may be cut off; fetch it again ({first})"
+        ) from error
+    state = _state_in(content, path)
+    return Checkpoint(state, trained_as, hashlib.sha256(data).hexdigest())
+
+
+def trained_as_in(data: bytes, *, source: str) -> dict[str, Any] | None:
+    """Return what a safetensors file says that it was trained as; None where it does not say.
+
+    Args:
+        data: the file's content.
+        source: where it is from, for messages.
+
+    Raises:
+        CheckpointError: what it says is damaged.
+    """
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    text = header.get("__metadata__", {}).get(TRAINED_AS)
+    if text is None:
+        return None
+    try:
+        said = json.loads(text)
+        parts = [said["experiment"][part] for part in CHAIN_PARTS]
+        numbers = [said[name] for name in ("num_classes", "mean", "std")]
+        whole = (
+            all(map(_is_part, parts))
+            and all(isinstance(n, int | float) and math.isfinite(n) for n in numbers)
+            and isinstance(said["trial"], str)
+            and all(isinstance(name, str) for name in said["class_names"])
+        )
+    except (ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise CheckpointError(
+            f"{source}: its metadata {TRAINED_AS!r} is damaged, so that it does not say what it "
+            "was trained as; take the checkpoint from its store again"
+        )
+    return said
+
+
+def _state_in(content: Any, path: Path) -> dict[str, Tensor]:
+    for key in _STATES:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not content:
+        raise CheckpointError(f"{path} holds no state dict but {type(content).__name__}")
+    check_tensors(content, source=str(path))
+    return dict(content)
+
+
+def _aim(
+    model: nn.Module, state: Mapping[str, Tensor], take: Take
+) -> tuple[nn.Module, dict[str, str]]:
+    """Choose between a chain and its model; also what in the file lies outside the choice."""
+    of_chain = {"mean", "std"} <= state.keys()
+    is_chain = hasattr(model, "frontend")
+    if is_chain and of_chain and take == "all":
+        return model, {}
+    outside = [name for name in state if not name.startswith("model.")] if of_chain else []
+    target = model.get_submodule("model") if is_chain else model
+    return target, dict.fromkeys(outside, "belongs to the chain around the model")
+
+
+def _arrow(value: Tensor, own: Tensor) -> str:
+    return " -> ".join("x".join(map(str, t.shape)) or "scalar" for t in (value, own))
+
+
+def _listed(title: str, items: list[str]) -> list[str]:
+    more = [f"... and {len(items) - _SHOWN} more"] if len(items) > _SHOWN else []
+    return [f"{title}: {item}" for item in [*items[:_SHOWN], *more]]

@@ -1,0 +1,1 @@
+"""DATAR on DAT++."""

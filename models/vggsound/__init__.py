@@ -1,0 +1,1 @@
+"""VGGSound's ResNets."""

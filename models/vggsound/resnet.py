@@ -1,0 +1,107 @@
+"""The VGGSound classifiers: a ResNet of timm on a spectrogram, pooled on average or by NetVLAD."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from timm.models.resnet import BasicBlock, Bottleneck, ResNet
+from torch import Tensor, nn
+
+from models.errors import ModelError
+from models.layers.linear import Linear
+from models.output import Output
+from models.vggsound.checkpoint import rename_vggsound_state
+from models.vggsound.netvlad import NetVlad
+
+Pooling = Literal["average", "netvlad"]
+_REDUCTION = 32
+
+
+class VggSoundResNet(nn.Module):
+    """Classifies spectrograms as images of one channel."""
+
+    # Its front end normalises every clip, and behind another the first batch norm does.
+    normalises_input = True
+    head_arguments = ("pooling", "num_clusters")
+
+    def __init__(
+        self,
+        num_channels: int,
+        input_size: tuple[int, int],
+        num_classes: int,
+        *,
+        bottleneck: bool,
+        depths: tuple[int, ...],
+        pooling: Pooling,
+        num_clusters: int,
+        channels: tuple[int, ...],
+    ) -> None:
+        """Draw the weights as the authors do: batch norms start at 1 with a deviation of 0.02.
+
+        Args:
+            num_channels: channels of the spectrogram.
+            input_size: (bins, frames); any size will do, 0 frames stand for as many as a clip has.
+            num_classes: size of the logits.
+            bottleneck: blocks of three convolutions, whose output has four times the channels.
+            depths: blocks of the four stages.
+            pooling: the mean over the last map, or NetVLAD.
+            num_clusters: of NetVLAD.
+            channels: of the four stages; the stem has 64.
+
+        Raises:
+            ModelError: a size that makes no network.
+        """
+        super().__init__()
+        if len(channels) != 4 or min(channels) < 1:
+            raise ModelError(f"channels={channels}: four numbers, each 1 or more")
+        if num_clusters < 1:
+            raise ModelError(f"num_clusters={num_clusters}: 1 or more")
+        self.num_channels = num_channels
+        self.pooling = pooling
+        self.resnet = ResNet(
+            Bottleneck if bottleneck else BasicBlock,  # type: ignore[arg-type]
+            depths,
+            num_classes=0,
+            in_chans=num_channels,
+            channels=channels,
+            zero_init_last=False,
+        )
+        for part in self.resnet.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                nn.init.normal_(part.weight, mean=1.0, std=0.02)
+        dim = channels[-1] * (4 if bottleneck else 1)
+        self.vlad = NetVlad(dim, num_clusters) if pooling == "netvlad" else None
+        self.head = Linear(dim * (num_clusters if self.vlad else 1), num_classes)
+
+    @property
+    def head_parameters(self) -> tuple[str, ...]:
+        """What depends on the number of classes."""
+        return "head.weight", "head.bias"
+
+    def forward(self, features: Tensor) -> Output:
+        """Classify a batch of spectrograms.
+
+        Args:
+            features: (batch, num_channels, bins, frames).
+
+        Returns:
+            `Output` with clip_logits (batch, num_classes).
+
+        Raises:
+            ModelError: training on one place of the last map.
+        """
+        height, width = features.shape[2:]
+        if self.training and len(features) == 1 and max(height, width) <= _REDUCTION:
+            raise ModelError(
+                f"one clip of {height} x {width} leaves one place, from which no batch norm learns:"
+                f" train with more clips in a batch, or pad to {_REDUCTION + 1} frames"
+            )
+        x = self.resnet.forward_features(features)
+        return Output(self.head(x.mean(dim=(2, 3)) if self.vlad is None else self.vlad(x)))
+
+    def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+        """Give a state of the authors' files this model's names, or None if it is none."""
+        return rename_vggsound_state(
+            state, num_channels=self.num_channels, netvlad=self.vlad is not None
+        )

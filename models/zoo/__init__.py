@@ -1,0 +1,1 @@
+"""What is known of the models: cards, counts, published results and weights."""

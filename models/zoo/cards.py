@@ -1,0 +1,158 @@
+"""What the zoo holds: every model with its counts, its input, its weights and published numbers.
+
+Models are built on the meta device, which allocates nothing; nothing here is typed in that can be
+computed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from models.factory import default_parts, list_models
+from models.registry import Argument, lookup
+from models.zoo.paper_tables import Paper, paper_of
+from models.zoo.published import Result, published_results
+from models.zoo.weights import Weights, weights_of
+
+if TYPE_CHECKING:
+    from models.macs import Macs
+
+_LAPTOP_CLASSES = 10
+_LAPTOP_SECONDS = 5
+_SECONDS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """One model of the zoo.
+
+    Attributes:
+        name: registered name.
+        summary: the first line of its documentation.
+        paper: None for a model of another distribution.
+        frontend: name and arguments of the front end that `models.create_model` gives it.
+        transform: name of its input transform.
+        sample_rate: that the front end is made for, in Hz.
+        seconds: what the model sees of a clip: all that is counted on, or as much as fits into the
+            frames that the front end makes.
+        input_size: (mels, frames) that the front end makes of it.
+        num_classes: of the head that is counted.
+        num_params: of the model without front end and transform.
+        macs: of the same, for one clip.
+        results: published numbers.
+        weights: published files.
+    """
+
+    name: str
+    summary: str
+    paper: Paper | None
+    frontend: tuple[str, Mapping[str, Any]]
+    transform: str
+    sample_rate: int
+    seconds: int
+    input_size: tuple[int, int]
+    num_classes: int
+    num_params: int
+    macs: Macs
+    results: tuple[Result, ...]
+    weights: tuple[Weights, ...]
+
+
+def cards() -> tuple[Card, ...]:
+    """Describe every model, family by family."""
+    described = [card(name) for name in list_models()]
+    return tuple(sorted(described, key=lambda c: c.paper.name if c.paper else "~"))
+
+
+def card(name: str) -> Card:
+    """Describe one model.
+
+    Raises:
+        RegistryError: there is no such model; names the nearest.
+    """
+    entry = lookup("model", name)
+    import torch
+
+    from models.macs import count_macs, num_params
+    from models.registry import create
+
+    paper = paper_of(name)
+    laptop = name.endswith("laptop") or paper is None
+    seconds = _LAPTOP_SECONDS if laptop else _SECONDS
+    num_classes = _LAPTOP_CLASSES if laptop or paper is None else paper.num_classes
+    (front_name, arguments), transform = default_parts(name)
+    front = create("frontend", front_name, **arguments)
+    # As long as the front end makes it: a few milliseconds, and right by construction.
+    mels, frames = front(torch.zeros(1, seconds * front.sample_rate)).shape[2:]
+    if front.output_size[1]:
+        # A clip for each second, silent but for that one: what changes nothing is not seen.
+        tone = torch.sin(torch.arange(front.sample_rate))
+        probes = torch.eye(seconds)[:, :, None] * tone
+        features = front(torch.cat([torch.zeros(1, seconds, len(tone)), probes]).flatten(1))
+        seconds = int((features[1:] != features[:1]).flatten(1).any(dim=1).sum())
+    with torch.device("meta"):
+        model = create("model", name, front.num_channels, front.output_size, num_classes)
+        macs = count_macs(model, torch.zeros(1, front.num_channels, mels, frames))
+    return Card(
+        name=name,
+        summary=entry.summary,
+        paper=paper,
+        frontend=(front_name, arguments),
+        transform=transform[0],
+        sample_rate=front.sample_rate,
+        seconds=seconds,
+        input_size=(mels, frames),
+        num_classes=num_classes,
+        num_params=num_params(model),
+        macs=macs,
+        results=published_results(name),
+        weights=weights_of(name),
+    )
+
+
+def documented_arguments(name: str) -> tuple[tuple[Argument, str], ...]:
+    """Return the arguments of a model, each with what its documentation says of it.
+
+    A model's function names the class that documents its arguments ("as in `models.layers...`").
+    What that does not list is told by a sentence of the function's own.
+    """
+    import importlib
+
+    entry = lookup("model", name)
+    own = getattr(importlib.import_module(entry.module), entry.attribute).__doc__ or ""
+    said = _arguments_section(own)
+    for dotted in re.findall(r"`(models(?:\.\w+)+)`", own):
+        module, _, attribute = dotted.rpartition(".")
+        part = getattr(importlib.import_module(module), attribute)
+        said = _arguments_section(part.__init__.__doc__ or "") | said
+    return tuple(
+        (argument, said.get(argument.name) or _sentence(own, argument.name))
+        for argument in entry.arguments.values()
+    )
+
+
+def _arguments_section(text: str) -> dict[str, str]:
+    """Read the `Args:` of a Google-style docstring: name -> text on one line."""
+    _, _, section = text.partition("Args:\n")
+    found: dict[str, list[str]] = {}
+    indent, name = None, ""
+    for line in section.splitlines():
+        depth = len(line) - len(line.lstrip())
+        indent = depth if indent is None else indent
+        if not line.strip() or depth < indent:
+            break
+        if depth == indent:
+            name, _, rest = line.strip().partition(": ")
+            found[name] = [rest]
+        else:
+            found[name].append(line.strip())
+    return {name: " ".join(lines) for name, lines in found.items()}
+
+
+def _sentence(text: str, argument: str) -> str:
+    flat = " ".join(text.split())
+    sentences = [part for part in re.split(r"(?<=[.;]) ", flat) if f"`{argument}`" in part]
+    return sentences[0].strip(" ;") if sentences else ""

@@ -1,0 +1,199 @@
+"""Our parameters and MACs beside the papers', by the papers' own accounting.
+
+A row says what is counted on which input, and what the other side counts that this project's
+models leave out: front ends that are layers of frozen weights there, and heads that are built and
+never run. Those parts are computed from the models here, not copied.
+
+"theirs" is a number printed in a paper, or one measured by running the authors' code.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from models.macs import Macs
+
+Quantity = Literal["params", "MACs", "MACs + attention", "multiply-adds"]
+Extra = Literal["front end", "ImageNet heads", "unused head", "unused norm", "repeated frames"]
+TOLERANCE = 0.005
+"""Differences above this share are explained in a note and in the model's docstring."""
+
+_SCALE = {"M": 1e6, "G": 1e9}
+_IMAGENET_CLASSES = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A published count, and how to count the same here.
+
+    Attributes:
+        model: registered name.
+        label: how the paper calls it.
+        quantity: parameters; MACs of convolutions and linear layers; those and the products of
+            attention; or twice the MACs.
+        theirs: as printed, for example `28.32 M`.
+        whose: the paper, or the authors' code where the number was measured on it.
+        input_size: (mels, frames), or (height, width) of an image.
+        num_channels: of the input.
+        num_classes: of the head.
+        arguments: of the model, where they differ from the defaults.
+        frontend: arguments of `log_mel`, for what the front end adds.
+        extras: parts that the other side counts and the model here is without.
+        note: why the numbers differ, where they do by more than `TOLERANCE`.
+    """
+
+    model: str
+    label: str
+    quantity: Quantity
+    theirs: str
+    whose: str
+    input_size: tuple[int, int]
+    num_channels: int = 1
+    num_classes: int = 527
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    frontend: Mapping[str, Any] = field(default_factory=dict)
+    extras: tuple[Extra, ...] = ()
+    note: str = ""
+
+    @property
+    def value(self) -> float:
+        """The number itself."""
+        number, unit = self.theirs.split()
+        return float(number) * _SCALE[unit]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A claim beside our count.
+
+    Attributes:
+        claim: theirs.
+        model_count: of the model here alone.
+        added: extra -> count, of what is added to compare like with like.
+    """
+
+    claim: Claim
+    model_count: int
+    added: Mapping[str, int]
+
+    @property
+    def ours(self) -> int:
+        """What is compared."""
+        return self.model_count + sum(self.added.values())
+
+    @property
+    def difference(self) -> float:
+        """(ours - theirs) / theirs."""
+        return self.ours / self.claim.value - 1
+
+    def in_unit(self, count: float) -> str:
+        """Write a count with the digits and the unit of the claim, one digit more."""
+        number, unit = self.claim.theirs.split()
+        decimals = max(len(number.partition(".")[2]), 2)
+        return f"{count / _SCALE[unit]:.{decimals}f} {unit}"
+
+
+def compare(model: str | None = None) -> tuple[Row, ...]:
+    """Count everything that has a published count; nothing is allocated (the meta device).
+
+    Args:
+        model: a registered name; None is all.
+    """
+    from models.zoo.claims import CLAIMS
+
+    return tuple(_row(claim) for claim in CLAIMS if model in (None, claim.model))
+
+
+def _row(claim: Claim) -> Row:
+    counted = _count(
+        claim.model,
+        claim.num_channels,
+        claim.input_size,
+        claim.num_classes,
+        tuple(sorted(claim.arguments.items())),
+    )
+    factor = 2 if claim.quantity == "multiply-adds" else 1
+    count = {
+        "params": counted.num_params,
+        "MACs": counted.macs.layers,
+        "MACs + attention": counted.macs.layers + counted.macs.attention,
+        "multiply-adds": 2 * counted.macs.layers,
+    }[claim.quantity]
+    kind = 0 if claim.quantity == "params" else 1
+    added = {extra: factor * _EXTRAS[extra](counted.model, claim)[kind] for extra in claim.extras}
+    return Row(claim=claim, model_count=count, added=added)
+
+
+@dataclass(frozen=True)
+class _Counted:
+    model: nn.Module
+    num_params: int
+    macs: Macs
+
+
+@functools.lru_cache(maxsize=64)
+def _count(
+    name: str,
+    num_channels: int,
+    input_size: tuple[int, int],
+    num_classes: int,
+    arguments: Iterable[tuple[str, Any]],
+) -> _Counted:
+    import torch
+
+    from models.macs import count_macs, num_params
+    from models.registry import create
+
+    with torch.device("meta"):
+        model = create("model", name, num_channels, input_size, num_classes, **dict(arguments))
+        macs = count_macs(model, torch.zeros(1, num_channels, *input_size))
+    return _Counted(model, num_params(model), macs)
+
+
+# Each returns the parameters and the MACs of a part that the model here is without.
+
+
+def _front_end(_: Any, claim: Claim) -> tuple[int, int]:
+    """The Fourier matrix (real and imaginary part) and the mel filters, as layers."""
+    from models.frontends.log_mel import LogMel
+
+    front = LogMel(**claim.frontend)
+    bins = front.n_fft // 2 + 1
+    weights = 2 * bins * front.n_fft + bins * front.n_mels
+    return weights, weights * claim.input_size[1]
+
+
+def _imagenet_heads(model: Any, _: Claim) -> tuple[int, int]:
+    """DeiT's heads on the class and the distillation token, of which AST runs neither."""
+    return 2 * (model.pos_embed.shape[2] + 1) * _IMAGENET_CLASSES, 0
+
+
+def _unused_head(_: Any, claim: Claim) -> tuple[int, int]:
+    """HTS-AT's linear head beside the token-semantic one, classes x classes."""
+    return claim.num_classes * (claim.num_classes + 1), 0
+
+
+def _unused_norm(_: Any, claim: Claim) -> tuple[int, int]:
+    """The batch norm over classes in the attention of PANNs, which is not run."""
+    return 2 * claim.num_classes, 0
+
+
+def _repeated_frames(model: Any, claim: Claim) -> tuple[int, int]:
+    """HTS-AT's linear head runs on every frame, here once on each step that they repeat."""
+    steps = model.num_frames // model.frames_per_step
+    return 0, (model.num_frames - steps) * model.head.in_features * claim.num_classes
+
+
+_EXTRAS: Mapping[str, Callable[[Any, Claim], tuple[int, int]]] = {
+    "front end": _front_end,
+    "ImageNet heads": _imagenet_heads,
+    "unused head": _unused_head,
+    "unused norm": _unused_norm,
+    "repeated frames": _repeated_frames,
+}

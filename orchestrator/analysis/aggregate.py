@@ -1,0 +1,307 @@
+"""One number per arm over several data sets: normalized score and probability of improvement."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from orchestrator.analysis.confounds import mixed_code, mixed_in
+from orchestrator.analysis.datasets import known_dataset, same_data
+from orchestrator.analysis.summary import summarise_arms
+from orchestrator.analysis.values import finished_values
+from orchestrator.errors import ConfigError
+from orchestrator.metrics import Metric, lookup
+from orchestrator.metrics.chance import Chance
+from orchestrator.metrics.keys import VAL_MAP, VAL_TOP1, VAL_TOP5
+from orchestrator.records import PlanRecord, Status, TrialRecord
+from orchestrator.report.wording.chance import arms_at_chance, chance_words, study_chance
+from orchestrator.report.wording.numbers import number
+from orchestrator.stats import (
+    Aggregate,
+    normalized_difference,
+    normalized_score,
+    probability_of_improvement,
+)
+
+Study = tuple[PlanRecord, Mapping[str, TrialRecord]]
+Scores = dict[str, dict[Hashable, float]]
+"""Data set -> seed -> value."""
+
+LEAST_SEEDS = 3
+"""On every data set, of every arm: two have one difference to take a spread from."""
+
+ON_A_SHARED_SCALE = (VAL_TOP1, VAL_TOP5, VAL_MAP)
+"""Fractions of 1, whose best is 1 on whatever data; a loss has no such end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmAggregate:
+    """An arm over several data sets; the baseline is against nothing.
+
+    Attributes:
+        arm: name, the same in every sweep.
+        mean: score, 0 at chance and 1 at the best arm of each data set, which count alike.
+        difference: from the score of the baseline, paired by seeds.
+        improvement: probability that a run of the arm beats one of the baseline.
+    """
+
+    arm: str
+    mean: Aggregate
+    difference: Aggregate | None
+    improvement: Aggregate | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """What a score is of on a data set, in the metric's unit.
+
+    Attributes:
+        chance: what 0 is.
+        best: the arm whose mean is 1.
+        mean: that mean.
+        num_seeds: that every arm has there.
+    """
+
+    chance: Chance
+    best: str
+    mean: float
+    num_seeds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aggregated:
+    """Several sweeps as one.
+
+    Attributes:
+        sweeps: data set -> sweep.
+        metric: the declared one of all of them.
+        baseline: likewise.
+        arms: in the order of the first sweep.
+        notes: what the numbers are, and what bounds them.
+        scales: data set -> what its scores are of.
+    """
+
+    sweeps: Mapping[str, str]
+    metric: Metric
+    baseline: str
+    arms: tuple[ArmAggregate, ...]
+    notes: tuple[str, ...]
+    scales: Mapping[str, Scale]
+
+
+def aggregate(studies: Sequence[Study], *, mixed: bool = False) -> Aggregated:
+    """Aggregate sweeps that ask the same of several data sets.
+
+    A seed counts once: on several folds it is its mean over all of them. It counts where all arms
+    have it, since arms and scale are paired by it.
+
+    Args:
+        studies: plan and records of each sweep.
+        mixed: aggregate trials of different code all the same.
+
+    Raises:
+        ConfigError: the sweeps do not fit together; names every reason.
+    """
+    plans = [plan for plan, _ in studies]
+    _check(studies, mixed=mixed)
+    first, metric = plans[0], lookup(plans[0].metric)
+    scores = {arm.name: _scores(arm.name, studies, metric) for arm in first.arms}
+    lacking = [
+        f"arm {arm!r} has {len(seeds)} complete seeds on {dataset}; an interval needs {LEAST_SEEDS}"
+        for arm, own in scores.items()
+        for dataset, seeds in own.items()
+        if len(seeds) < LEAST_SEEDS
+    ]
+    shared = _shared(scores)
+    lacking = lacking or [
+        f"the arms have {len(seeds)} seeds in common on {dataset}; an interval needs {LEAST_SEEDS}"
+        for dataset, seeds in shared.items()
+        if len(seeds) < LEAST_SEEDS
+    ]
+    if lacking:
+        raise ConfigError("\n".join(lacking))
+    left_out = [
+        f"{dataset} {len(every - shared[dataset])}"
+        for dataset in shared
+        if (every := {s for own in scores.values() for s in own[dataset]}) - shared[dataset]
+    ]
+    scores = {
+        arm: {d: {s: v for s, v in seeds.items() if s in shared[d]} for d, seeds in own.items()}
+        for arm, own in scores.items()
+    }
+    scales = _scales(studies, scores, metric)
+    chance = {dataset: scale.chance.value for dataset, scale in scales.items()}
+    best = {dataset: scores[scale.best][dataset] for dataset, scale in scales.items()}
+    baseline = scores[first.baseline]
+    found = []
+    for arm, own in scores.items():
+        other = arm != first.baseline
+        found.append(
+            ArmAggregate(
+                arm=arm,
+                mean=normalized_score(own, best, chance=chance),
+                difference=normalized_difference(own, baseline, best, chance=chance)
+                if other
+                else None,
+                improvement=probability_of_improvement(own, baseline, sign=metric.sign)
+                if other
+                else None,
+            )
+        )
+    return Aggregated(
+        sweeps=dict(zip(_labels(plans), (plan.sweep for plan in plans), strict=True)),
+        metric=metric,
+        baseline=first.baseline,
+        arms=tuple(found),
+        notes=tuple(_notes(studies, scales, metric, left_out)),
+        scales=scales,
+    )
+
+
+def _shared(scores: Mapping[str, Scores]) -> dict[str, set[Hashable]]:
+    """Return data set -> the seeds that all arms have."""
+    every = list(scores.values())
+    return {name: set.intersection(*(set(own[name]) for own in every)) for name in every[0]}
+
+
+def _scales(
+    studies: Sequence[Study], scores: Mapping[str, Scores], metric: Metric
+) -> dict[str, Scale]:
+    """Return what scores are of on every data set.
+
+    Raises:
+        ConfigError: chance is not known, or no arm beats it.
+    """
+    scales, mistakes = {}, []
+    labels = _labels([plan for plan, _ in studies])
+    for label, (plan, records) in zip(labels, studies, strict=True):
+        chance = study_chance(plan, records, metric)
+        if chance is None:
+            mistakes.append(
+                f"chance is not known on {label}: neither {plan.sweep} nor its trials recorded the "
+                "classes, so its numbers have no scale; leave it out"
+            )
+            continue
+        means = {arm: fmean(own[label].values()) for arm, own in scores.items()}
+        best = max(means, key=lambda arm: metric.sign * means[arm])
+        arms = summarise_arms(plan, records, metric=metric)
+        if best in arms_at_chance(arms, records, metric=metric, chance=chance):
+            mistakes.append(
+                f"no arm beats chance on {label} ({chance_words(chance, metric)}; the best is "
+                f"{best!r}), so its numbers have no scale; leave it out"
+            )
+        scales[label] = Scale(
+            chance=chance, best=best, mean=means[best], num_seeds=len(scores[best][label])
+        )
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    return scales
+
+
+def _check(studies: Sequence[Study], *, mixed: bool) -> None:
+    plans = [plan for plan, _ in studies]
+    first, mistakes = plans[0], []
+    if len(plans) < 2:
+        mistakes.append("an aggregate is over the sweeps of two data sets or more; name them")
+    told: list[PlanRecord] = []
+    for plan in plans:
+        own = [other for other in plans if same_data(plan, other)]
+        if len(own) > 1 and plan not in told:
+            told += own
+            sweeps, name = ", ".join(p.sweep for p in own), known_dataset(plan) or "unnamed"
+            mistakes.append(
+                f"{sweeps} are of one data set, {name}: its runs would count twice; give one"
+            )
+    arms = {arm.name for arm in first.arms}
+    for plan in plans[1:]:
+        theirs = {arm.name for arm in plan.arms}
+        if theirs != arms:
+            odd = ", ".join(sorted(theirs ^ arms))
+            mistakes.append(f"{first.sweep} and {plan.sweep} differ in their arms: {odd}")
+        for what in ("baseline", "metric", "selection"):
+            one, other = getattr(first, what), getattr(plan, what)
+            if one != other:
+                mistakes.append(
+                    f"{first.sweep} and {plan.sweep} differ in their {what}: {one} and {other}"
+                )
+    metric = lookup(first.metric)
+    if metric.key not in ON_A_SHARED_SCALE:
+        mistakes.append(
+            f"{metric.key} has no scale that data sets share; those that have one are "
+            f"{', '.join(ON_A_SHARED_SCALE)}"
+        )
+    if not mixed:
+        mistakes += _mixed(studies)
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+
+
+def _mixed(studies: Sequence[Study]) -> list[str]:
+    """Say what is mixed in each sweep; packs and epochs may differ between them, code may not."""
+    said = []
+    finished: list[TrialRecord] = []
+    for plan, records in studies:
+        done = [t for t in plan.trials if t.id in records]
+        done = [t for t in done if records[t.id].status is Status.FINISHED]
+        finished += [records[t.id] for t in done]
+        if own := mixed_in(plan, records, done):
+            said.append(f"the trials of {plan.sweep} come from {own}")
+    code = "" if said else mixed_code(finished)
+    said += [f"the trials come from {code}"] if code else []
+    return [f"{one}; --mixed aggregates them all the same" for one in said]
+
+
+def _labels(plans: Sequence[PlanRecord]) -> list[str]:
+    """Name the data sets; those that share a name, by their sweep too."""
+    names = [known_dataset(plan) for plan in plans]
+    return [
+        name if names.count(name) == 1 else f"{name} of {plan.sweep}"
+        for name, plan in zip(names, plans, strict=True)
+    ]
+
+
+def _scores(arm: str, studies: Sequence[Study], metric: Metric) -> Scores:
+    found: Scores = {}
+    labels = _labels([plan for plan, _ in studies])
+    for label, (plan, records) in zip(labels, studies, strict=True):
+        values = finished_values(plan, records, metric).get(arm, {})
+        folds = sorted({trial.fold for trial in plan.trials})
+        seeds = dict.fromkeys(seed for seed, _ in values)
+        found[label] = {
+            seed: fmean(values[seed, fold] for fold in folds)
+            for seed in seeds
+            if all((seed, fold) in values for fold in folds)
+        }
+    return found
+
+
+def _notes(
+    studies: Sequence[Study],
+    scales: Mapping[str, Scale],
+    metric: Metric,
+    left_out: Collection[str],
+) -> list[str]:
+    unit = f" {metric.unit}".rstrip()
+    places = 1 if metric.unit == "%" else 3
+    notes = [
+        "Score: 0 is chance and 1 the mean of the best arm of each data set; they count alike. "
+        + "; ".join(
+            f"{name}: 0 is {chance_words(scale.chance, metric)}, 1 is "
+            f"{number(scale.mean, places)}{unit} ({scale.best}), {scale.num_seeds} seeds"
+            for name, scale in scales.items()
+        )
+        + ".",
+        "P(better): how likely a run of the arm beats one of the baseline, a tie counting half, "
+        "averaged over data sets; 50 % is no difference (Agarwal et al. 2021).",
+        "95 % intervals: t over seeds within each data set, arms, baseline and scale paired by "
+        "them; of P(better) a score interval that takes runs for unpaired and so is rather wide. "
+        "They speak of other seeds on these data sets, not of other data sets, are not corrected "
+        "for being several, and no test was declared.",
+    ]
+    if left_out:
+        notes.append(f"Seeds left out, since an arm lacks them: {', '.join(left_out)}.")
+    folds = {len({trial.fold for trial in plan.trials}) for plan, _ in studies}
+    if folds != {1}:
+        notes.append("On several folds a run is a seed's mean over all of them.")
+    return notes

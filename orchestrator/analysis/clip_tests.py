@@ -1,0 +1,200 @@
+"""Two single trials over the same held-out clips: what the clips say, and nothing about seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.outcomes import Loader
+from orchestrator.analysis.rows import Summary
+from orchestrator.errors import ConfigError, unknown
+from orchestrator.metrics import METRICS
+from orchestrator.metrics.classification import top_k_correct
+from orchestrator.metrics.predictions import Predictions
+from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
+from orchestrator.report.wording.numbers import decimals, number, p_text
+from orchestrator.stats import (
+    CAVEAT,
+    ClipTest,
+    average_precision_of,
+    clip_bootstrap,
+    mcnemar,
+    mean_of,
+)
+
+Recordings = Callable[[], Mapping[str, str]]
+"""Returns clip -> the recording it was cut from; empty where that is not known."""
+
+MOST_PAIRS = 4
+LISTED = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipComparison:
+    """Two trials on the same clips; differences are run minus reference, in fractions.
+
+    Attributes:
+        run: the trial.
+        reference: the trial it is held against.
+        mcnemar: of top-1, by which clips each has right.
+        tests: metric key -> paired bootstrap over clips.
+        caveat: what this cannot show.
+    """
+
+    run: TrialKey
+    reference: TrialKey
+    mcnemar: ClipTest
+    tests: Mapping[str, ClipTest]
+    caveat: str = CAVEAT
+
+
+def find_trial(given: str, plan: PlanRecord, records: Mapping[str, TrialRecord]) -> TrialKey:
+    """Find the finished trial that an id, its beginning, or the name of a one-trial arm means.
+
+    Args:
+        given: what the user wrote.
+        plan: whose trials are meant.
+        records: id -> record.
+
+    Raises:
+        ConfigError: none or several match, or it has not finished; names what there is.
+    """
+    found = [trial for trial in plan.trials if trial.arm == given]
+    if not found:
+        found = [trial for trial in plan.trials if given and trial.id.startswith(given)]
+    if not found:
+        arms = list(dict.fromkeys(trial.arm for trial in plan.trials))
+        hint = f"Or give a trial's id, for example {plan.trials[0].id}." if plan.trials else ""
+        raise ConfigError(unknown("arm or trial", given, arms, hint=hint))
+    if len(found) > 1:
+        listed = ", ".join(f"{t.id} (seed {t.seed}, fold {t.fold})" for t in found[:LISTED])
+        more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
+        raise ConfigError(f"{given!r} means {len(found)} trials; give one id: {listed}{more}")
+    (trial,) = found
+    record = records.get(trial.id)
+    status = record.status if record else Status.MISSING
+    if status is not Status.FINISHED:
+        raise ConfigError(f"the trial {trial.id} ({trial.arm}) is {status}; choose a finished one")
+    return trial
+
+
+def compare_clips(
+    run: TrialKey,
+    reference: TrialKey,
+    load: Loader | None,
+    *,
+    metrics: Sequence[str] = ("val/top1", "val/map"),
+    recordings: Recordings | None = None,
+) -> ClipComparison:
+    """Compare two trials over the clips that both were scored on.
+
+    Args:
+        run: a finished trial.
+        reference: another one.
+        load: reads predictions at the plan's epoch; None where the source has none.
+        metrics: keys for the bootstrap.
+        recordings: clips of one recording are drawn together.
+
+    Raises:
+        ConfigError: predictions are missing, the clips differ, or both are one trial.
+    """
+    if run.id == reference.id:
+        raise ConfigError(f"{run.id} is compared with itself; give two different trials")
+    ours, theirs = _predictions(run, load), _predictions(reference, load)
+    if set(ours.clip_ids) != set(theirs.clip_ids):
+        shared = len(set(ours.clip_ids) & set(theirs.clip_ids))
+        raise ConfigError(
+            f"{run.id} (fold {run.fold}) and {reference.id} (fold {reference.fold}) were scored on "
+            f"other clips: {len(ours.clip_ids)} and {len(theirs.clip_ids)}, {shared} in common; "
+            "choose two trials of the same fold and data set"
+        )
+    place = {clip: i for i, clip in enumerate(theirs.clip_ids)}
+    order = np.array([place[clip] for clip in ours.clip_ids])
+    logits, labels = theirs.logits[order], theirs.labels[order]
+    if not np.array_equal(labels, ours.labels):
+        raise ConfigError(f"{run.id} and {reference.id} do not agree on the clips' classes")
+    right = top_k_correct(ours.logits, labels, k=1), top_k_correct(logits, labels, k=1)
+    known = recordings() if recordings else {}
+    whole = all(clip in known for clip in ours.clip_ids)
+    sources = np.array([known[clip] for clip in ours.clip_ids]) if whole else None
+    if sources is not None and len(set(sources.tolist())) == len(sources):
+        sources = None  # every clip is a recording of its own
+    tests = {}
+    for key in metrics:
+        if key == "val/top1":
+            pair = tuple(map(mean_of, right))
+        else:
+            targets = labels[:, None] == np.arange(logits.shape[1])
+            pair = tuple(
+                average_precision_of(_log_softmax(own), targets) for own in (ours.logits, logits)
+            )
+        tests[key] = clip_bootstrap(*pair, num_clips=len(labels), sources=sources)
+    return ClipComparison(run=run, reference=reference, mcnemar=mcnemar(*right), tests=tests)
+
+
+def clip_sentences(found: ClipComparison) -> list[str]:
+    """Say what the clips show, the caveat last."""
+    run, reference, test = found.run, found.reference, found.mcnemar
+    said = [
+        f"{_named(run)} against {_named(reference)}, over the same {test.num_clips} held-out "
+        f"clips: {test.only_run} are right in the first alone and {test.only_reference} in the "
+        f"second alone ({test.method}, p {p_text(test.p_value)})."
+    ]
+    for key, own in found.tests.items():
+        low, high = own.low, own.high
+        half = None if low is None or high is None else 50 * (high - low)
+        places = decimals(half)
+        ends = " to ".join(number(None if b is None else 100 * b, places) for b in (low, high))
+        said.append(
+            f"{METRICS[key].title}: {number(100 * own.difference, places, signed=True)} points "
+            f"({100 * own.confidence:g} % interval over clips {ends}, p {p_text(own.p_value)}, "
+            f"{own.method})."
+        )
+    if run.seed != reference.seed:
+        said.append("The two differ in their seed besides.")
+    return [*said, found.caveat]
+
+
+def single_pairs(summary: Summary, load: Loader | None) -> list[str]:
+    """Say what the clips show of a study whose arms were trained once; empty for any other.
+
+    Contrasts without predictions, or refused for other code or data, are left out.
+
+    Args:
+        summary: the study.
+        load: reads predictions.
+    """
+    cells = {arm.name: arm.cells for arm in summary.arms}
+    if load is None or max(map(len, cells.values()), default=0) != 1:
+        return []
+    metrics = ("val/map",) if summary.metric.key == "val/map" else ("val/top1",)
+    keys = {trial.arm: trial for trial in summary.plan.trials}
+    said: list[str] = []
+    for contrast in summary.contrasts[:MOST_PAIRS]:
+        pair = keys[contrast.arm], keys[contrast.reference]
+        if contrast.difference is None or any(load(trial.id) is None for trial in pair):
+            continue
+        said += clip_sentences(compare_clips(*pair, load, metrics=metrics))[:-1]
+    return [*said, CAVEAT] if said else []
+
+
+def _predictions(trial: TrialKey, load: Loader | None) -> Predictions:
+    made = load(trial.id) if load else None
+    if made is None or not len(made.labels):
+        where = "the store holds none" if load else "a tracking server holds none; use --store"
+        raise ConfigError(f"no per-clip predictions of {trial.id} ({trial.arm}): {where}")
+    return made
+
+
+def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return log probabilities, by which mAP ranks clips as `orchestrator.metrics` does."""
+    scores = logits.astype(np.float64)
+    scores -= scores.max(axis=1, keepdims=True)
+    return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+
+
+def _named(trial: TrialKey) -> str:
+    return f"{trial.arm} (seed {trial.seed}, fold {trial.fold}, {trial.id})"

@@ -1,0 +1,237 @@
+"""Which classes are taken for which, and which clips change sides, from per-clip predictions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.forest import Line, untested_line
+from orchestrator.analysis.outcomes import Outcome, Outcomes, class_name
+from orchestrator.analysis.rows import Block, ContrastSummary, Summary
+from orchestrator.report.tables.arms import Column, Table
+
+MOST_CELLS = 8
+MOST_CLIPS = 10
+MOST_SHOWN = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfusionChange:
+    """The confusions that a contrast changes most, largest first.
+
+    Attributes:
+        contrast: whose confusions these are.
+        lines: change of the share of a class's clips that are taken for another, in points.
+        num_cells: how many pairs of classes were confused at all by either arm.
+    """
+
+    contrast: ContrastSummary
+    lines: tuple[Line, ...]
+    num_cells: int
+
+
+@dataclass(kw_only=True)
+class Flips:
+    """How often a clip went from wrong to right, and back.
+
+    Attributes:
+        clip: its id.
+        label: its class.
+        pairs: of trials that both held it out.
+        gained: times that it went from wrong to right.
+        lost: times that it went from right to wrong.
+        mistaken: the wrong guesses of either arm in the pairs that flipped.
+    """
+
+    clip: str
+    label: int
+    pairs: int = 0
+    gained: int = 0
+    lost: int = 0
+    mistaken: Counter[int] = field(default_factory=Counter)
+
+
+def confusion(outcome: Outcome, num_classes: int) -> NDArray[np.int64]:
+    """Return how many clips of a class (rows) are taken for a class (columns).
+
+    Args:
+        outcome: of one trial.
+        num_classes: rows and columns.
+    """
+    cells = outcome.labels * num_classes + outcome.guesses
+    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return each row in percent of its clips; NaN for a class without clips."""
+    totals = counts.sum(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return 100.0 * counts / totals
+
+
+def confusion_change(
+    summary: Summary, contrast: ContrastSummary, outcomes: Outcomes
+) -> ConfusionChange | None:
+    """Compare row-normalised confusion matrices, paired by block.
+
+    Args:
+        summary: the study.
+        contrast: which two arms.
+        outcomes: of its trials.
+
+    Returns:
+        The off-diagonal cells with the largest mean change; None where nothing is confused or no
+        block has predictions of both arms.
+    """
+    pairs = outcomes.pairs(contrast.arm, contrast.reference)
+    if not pairs:
+        return None
+    size = _num_classes(o for _, *both in pairs for o in both)
+    blocks = [block for block, _, _ in pairs]
+    one = np.stack([shares(confusion(o, size)) for _, o, _ in pairs])
+    other = np.stack([shares(confusion(o, size)) for _, _, o in pairs])
+    seen = np.isfinite(one) & np.isfinite(other)
+    count = seen.sum(axis=0)
+    change = np.where(seen, one - other, 0.0).sum(axis=0) / np.maximum(count, 1)
+    np.fill_diagonal(change, 0.0)
+    confused = (np.where(seen, one + other, 0.0) > 0).any(axis=0) & ~np.eye(size, dtype=bool)
+    # Equal changes stay in the order of the classes, whatever the rounding.
+    order = np.argsort(-np.abs(change.round(9)), axis=None, kind="stable")[:MOST_CELLS]
+    lines = []
+    for row, column in (divmod(int(cell), size) for cell in order):
+        if not change[row, column]:
+            continue
+        label = f"{class_name(summary, row)} → {class_name(summary, column)}"
+        mine = _values(one, seen, blocks, row, column)
+        others = _values(other, seen, blocks, row, column)
+        lines.append(untested_line(label, contrast.arm, mine, others, plan=summary.plan))
+    if not lines:
+        return None
+    return ConfusionChange(contrast=contrast, lines=tuple(lines), num_cells=int(confused.sum()))
+
+
+def arm_confusions(
+    summary: Summary, outcomes: Outcomes, *, most_classes: int, most_arms: int
+) -> dict[str, NDArray[np.int64]]:
+    """Return arm -> confusion counts over its finished trials; empty with too many classes.
+
+    Args:
+        summary: the study.
+        outcomes: of its trials.
+        most_classes: larger matrices are not readable.
+        most_arms: the first arms of the plan, so that a page stays small.
+    """
+    found = {}
+    for arm in summary.arms[:most_arms]:
+        mine = outcomes.of_arm(arm.name).values()
+        size = _num_classes(mine)
+        if not mine or size > most_classes:
+            continue
+        found[arm.name] = sum((confusion(o, size) for o in mine), np.zeros((size, size), np.int64))
+    return found
+
+
+def flips(contrast: ContrastSummary, outcomes: Outcomes) -> list[Flips]:
+    """Count for each clip that two arms held out how often it changed sides.
+
+    Clips are ordered by how far the flips go one way, then by how many there are: a clip that
+    flips as often forth as back tells of the seeds and not of the arm.
+
+    Args:
+        contrast: which two arms.
+        outcomes: of their trials.
+    """
+    tally: dict[str, Flips] = {}
+    for _, one, other in outcomes.pairs(contrast.arm, contrast.reference):
+        sides = zip(other.correct.tolist(), other.guesses.tolist(), strict=True)
+        before = dict(zip(other.clip_ids, sides, strict=True))
+        answers = zip(one.correct.tolist(), one.guesses.tolist(), strict=True)
+        rows = zip(one.clip_ids, one.labels.tolist(), answers, strict=True)
+        for clip, label, (right, guess) in rows:
+            if clip in before:
+                was_right, former = before[clip]
+                counts = tally.setdefault(clip, Flips(clip=clip, label=label))
+                counts.pairs += 1
+                counts.gained += right and not was_right
+                counts.lost += was_right and not right
+                if right != was_right:
+                    counts.mistaken[former if right else guess] += 1
+    return sorted(
+        tally.values(), key=lambda c: (-abs(c.gained - c.lost), -(c.gained + c.lost), c.clip)
+    )
+
+
+def flipped_clips(summary: Summary, contrast: ContrastSummary, outcomes: Outcomes) -> Table | None:
+    """Return the clips that a contrast turned from wrong to right or back in most pairs.
+
+    Args:
+        summary: the study.
+        contrast: which two arms.
+        outcomes: of its trials.
+
+    Returns:
+        Clip, class, pairs, flips either way; None where no clip flipped.
+    """
+    every = flips(contrast, outcomes)
+    flipped = [counts for counts in every if counts.gained or counts.lost]
+    if not flipped:
+        return None
+    columns = ("clip", "class", "pairs", "wrong → right", "right → wrong")
+    return Table(
+        columns=tuple(Column(key=title, title=title) for title in columns),
+        rows=tuple(
+            (c.clip, class_name(summary, c.label), *map(str, (c.pairs, c.gained, c.lost)))
+            for c in flipped[:MOST_CLIPS]
+        ),
+        baseline=-1,
+        best=-1,
+        notes=(
+            f"{len(flipped)} of {len(every)} held-out clips flipped in at least one pair of "
+            f"trials, from {contrast.reference} to {contrast.arm}; those that flipped one way in "
+            "most pairs come first. They were chosen by looking: listen to them, conclude nothing.",
+        ),
+    )
+
+
+def clips_to_show(summary: Summary, outcomes: Outcomes) -> dict[str, str]:
+    """Return the first clips of that list of the first contrast, with what is said of each.
+
+    Args:
+        summary: the study.
+        outcomes: of its trials.
+    """
+    said = {}
+    for contrast in summary.contrasts[:1]:
+        for c in flips(contrast, outcomes)[:MOST_SHOWN]:
+            if not c.gained + c.lost:
+                continue
+            name, wrong = class_name(summary, c.label), c.mistaken.most_common(1)[0][0]
+            ways = [f"wrong → right in {c.gained}"] if c.gained else []
+            ways += [f"right → wrong in {c.lost}"] if c.lost else []
+            said[c.clip] = (
+                f"{name}: {', '.join(ways)} of {c.pairs} pairs, from {contrast.reference} to "
+                f"{contrast.arm}; most often mistaken for {class_name(summary, wrong)}."
+            )
+    return said
+
+
+def _num_classes(outcomes: Iterable[Outcome]) -> int:
+    return max((outcome.num_classes for outcome in outcomes), default=0)
+
+
+def _values(
+    stacked: NDArray[np.float64],
+    seen: NDArray[np.bool_],
+    blocks: list[Block],
+    row: int,
+    column: int,
+) -> Mapping[Block, float]:
+    return {
+        block: float(stacked[i, row, column])
+        for i, block in enumerate(blocks)
+        if seen[i, row, column]
+    }

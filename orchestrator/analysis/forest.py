@@ -1,0 +1,101 @@
+"""The forest plot: paired differences with intervals, in the table's row order."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.analysis.rows import Block, Summary
+from orchestrator.analysis.values import plan_replicates
+from orchestrator.records import PlanRecord
+from orchestrator.stats import PairedDifference, Verdict, replicate_interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One row of the forest.
+
+    Attributes:
+        label: arm, `arm − reference` where the reference is not the baseline, or an effect.
+        arm: whose colour it has; empty for an effect, which is of several.
+        mean: paired difference in the metric's unit; None where there is none.
+        low: of its interval; None where there is none.
+        high: likewise.
+        replicates: single paired differences.
+        called: whether the adjusted test calls it.
+        margin: whether the study's margin is one for it; an interaction has none.
+    """
+
+    label: str
+    arm: str
+    mean: float | None
+    low: float | None
+    high: float | None
+    replicates: tuple[float, ...]
+    called: bool
+    margin: bool = True
+
+
+def forest_lines(summary: Summary) -> list[Line]:
+    """Return a line per arm but the baseline, per contrast between other arms, and per effect."""
+    lines = []
+    for arm in summary.arms:
+        if arm.name == summary.plan.baseline:
+            continue
+        contrast = summary.against_baseline(arm.name)
+        lines.append(_line(arm.name, arm.name, arm.to_baseline, contrast and contrast.verdict))
+    for contrast in summary.other_contrasts:
+        label = f"{contrast.arm} − {contrast.reference}"
+        lines.append(_line(label, contrast.arm, contrast.difference, contrast.verdict))
+    for effect in summary.effects:
+        line = _line(effect.record.name, "", effect.difference, effect.verdict)
+        lines.append(dataclasses.replace(line, margin=len(effect.record.factors) == 1))
+    return lines
+
+
+def untested_line(
+    label: str,
+    arm: str,
+    one: Mapping[Block, float],
+    other: Mapping[Block, float],
+    *,
+    plan: PlanRecord,
+) -> Line:
+    """Return a row found by looking: paired differences with an interval and no test.
+
+    Seeds and folds count as in the tests of the study: folds are no replicates of their own.
+
+    Args:
+        label: of the row.
+        arm: whose colour it has.
+        one: block -> value of the arm.
+        other: block -> value of the reference; at least one block is in both.
+        plan: of the study.
+    """
+    differences = {block: value - other[block] for block, value in one.items() if block in other}
+    replicates = plan_replicates(plan, differences)
+    found = replicate_interval(replicates)
+    return Line(
+        label=label,
+        arm=arm,
+        mean=found.mean,
+        low=found.low,
+        high=found.high,
+        replicates=tuple(replicates.values.values()),
+        called=False,
+    )
+
+
+def _line(
+    label: str, arm: str, difference: PairedDifference | None, verdict: Verdict | None
+) -> Line:
+    return Line(
+        label=label,
+        arm=arm,
+        mean=difference.mean if difference else None,
+        low=difference.low if difference else None,
+        high=difference.high if difference else None,
+        replicates=tuple(difference.differences.values()) if difference else (),
+        called=verdict in (Verdict.BETTER, Verdict.WORSE),
+    )

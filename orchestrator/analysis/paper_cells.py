@@ -1,0 +1,152 @@
+"""The numbers that the papers' tables have and the main table has not, per arm."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.outcomes import Loader, Outcomes
+from orchestrator.analysis.rows import ArmSummary
+from orchestrator.analysis.values import plan_interval
+from orchestrator.metrics.classification import mean_average_precision
+from orchestrator.metrics.predictions import Predictions
+from orchestrator.records import PlanRecord, Status
+from orchestrator.stats import MeanInterval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ensemble:
+    """The mean average precision of an arm's averaged predictions.
+
+    Attributes:
+        value: mean over the folds.
+        num_models: trials averaged; the fewest where folds differ.
+    """
+
+    value: float
+    num_models: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """A metric over runs, each the mean over its folds, as papers count runs.
+
+    Attributes:
+        mean: the arm's mean as the main table has it.
+        std: sample standard deviation over the runs; None for one run.
+        n: runs.
+        num_folds: that each is the mean of.
+    """
+
+    mean: float
+    std: float | None
+    n: int
+    num_folds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassScores:
+    """F1 of an arm's held-out clips by class, in percent.
+
+    Attributes:
+        by_class: class index -> mean over the trials that hold out clips of it.
+        average: over the classes, with its interval over seeds or folds.
+    """
+
+    by_class: dict[int, float]
+    average: MeanInterval
+
+
+def ensemble_map(arm: ArmSummary, load: Loader) -> Ensemble | None:
+    """Average the class probabilities of an arm's seeds, fold by fold, as HTS-AT's ensemble does.
+
+    Args:
+        arm: its finished trials are the models.
+        load: reads predictions.
+
+    Returns:
+        None where no fold has the predictions of two trials on the same clips.
+    """
+    trials: defaultdict[int, list[str]] = defaultdict(list)
+    for cell in arm.cells:
+        if cell.status is Status.FINISHED:
+            trials[cell.fold].append(cell.id)
+    values, counts = [], []
+    for ids in trials.values():
+        found = [made for made in map(load, ids) if made is not None and len(made.labels)]
+        if len(found) < 2 or len({made.clip_ids for made in found}) > 1:
+            return None
+        mean = np.mean([_probabilities(made) for made in found], axis=0)
+        # Its logarithm is what the softmax inside turns back into the mean.
+        logits = np.log(np.maximum(mean, np.finfo(np.float64).tiny))
+        values.append(mean_average_precision(logits, found[0].labels))
+        counts.append(len(found))
+    if not values or not all(map(math.isfinite, values)):
+        return None
+    return Ensemble(value=statistics.fmean(values), num_models=min(counts))
+
+
+def runs(arm: ArmSummary, key: str) -> Runs | None:
+    """Return a metric over an arm's seeds that finished on every planned fold.
+
+    Args:
+        arm: a row.
+        key: of the metric.
+    """
+    if key not in arm.measures:
+        return None
+    folds = {cell.fold for cell in arm.cells}
+    by_seed: defaultdict[int, dict[int, float]] = defaultdict(dict)
+    for (seed, fold), value in arm.measures[key].values.items():
+        by_seed[seed][fold] = value
+    means = [statistics.fmean(v.values()) for v in by_seed.values() if v.keys() == folds]
+    if not means:
+        return None
+    return Runs(
+        mean=arm.measures[key].interval.mean,
+        std=statistics.stdev(means) if len(means) > 1 else None,
+        n=len(means),
+        num_folds=len(folds),
+    )
+
+
+def class_scores(arm: ArmSummary, outcomes: Outcomes, *, plan: PlanRecord) -> ClassScores | None:
+    """Return the F1 of each class of clips, 2 TP / (2 TP + FP + FN).
+
+    A clip's guess is its likeliest class; one that ties with another is no hit.
+
+    Args:
+        arm: a row.
+        outcomes: of its trials.
+        plan: of the study.
+
+    Returns:
+        None where no trial has predictions.
+    """
+    values: defaultdict[int, list[float]] = defaultdict(list)
+    averages: dict[tuple[int, int], float] = {}
+    for block, made in outcomes.of_arm(arm.name).items():
+        size = made.num_classes
+        hits = np.bincount(made.labels[made.correct], minlength=size)
+        there = np.bincount(made.labels, minlength=size)
+        named = np.bincount(made.guesses, minlength=size)
+        held_out = np.flatnonzero(there)
+        scores = 200.0 * hits[held_out] / (there + named)[held_out]
+        averages[block] = float(scores.mean())
+        for index, score in zip(held_out.tolist(), scores.tolist(), strict=True):
+            values[index].append(score)
+    if not averages:
+        return None
+    by_class = {index: statistics.fmean(found) for index, found in sorted(values.items())}
+    return ClassScores(by_class=by_class, average=plan_interval(plan, averages))
+
+
+def _probabilities(made: Predictions) -> NDArray[np.float64]:
+    scores = made.logits.astype(np.float64)
+    scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return scores / scores.sum(axis=1, keepdims=True)

@@ -1,0 +1,130 @@
+"""What `--dry-run` prints: the arms, the trials, what is stored and what n blocks can show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from models.own_source import own_source
+from orchestrator.cli.power import foresee
+from orchestrator.design.plan import Plan
+from orchestrator.errors import StoreError
+from orchestrator.execution.prepare import Ready, made_up, set_apart
+from orchestrator.experiment.config import COMPONENTS
+from orchestrator.experiment.overrides import departures
+from orchestrator.metrics import lookup
+from orchestrator.records import Status, TrialRecord
+from orchestrator.report.render.columns import visible
+from orchestrator.store.verification import verify_stored
+
+
+def print_listing(ready: Ready) -> None:
+    """Print a plan without running anything of it."""
+    plan = ready.plan
+    print(f"{plan.sweep}: {visible(plan.question)}")
+    print(f"metric {plan.metric} ({lookup(plan.metric).direction.value}), {_data(ready)}")
+    if apart := set_apart(ready):
+        print(apart)
+    if text := made_up(ready):
+        print(f"a launch will be refused: {text}")
+    print()
+    print(f"{_count(len(plan.arms), 'arm')}:")
+    width = max(len(arm.name) for arm in plan.arms)
+    baseline = plan.experiment(next(a for a in plan.arms if a.name == plan.baseline_arm))
+    for arm in plan.arms:
+        if arm.name == plan.baseline_arm:
+            text = "the baseline"
+        else:
+            changed = departures(baseline, plan.experiment(arm))
+            text = ", ".join(f"{path}={value}" for path, value in changed.items())
+        print(f"  {arm.name:<{width}}  {text}")
+    for effect in plan.record().effects:
+        mixed = f", not told from {' or '.join(effect.aliases)}" if effect.aliases else ""
+        print(f"declared effect: {effect.name}{mixed}")
+    if ready.search is not None:
+        print(f"and {ready.search.num_points} points of the search, over")
+        for path, values in ready.search.space.items():
+            print(f"  {path}: {values}")
+    _print_own_sources(plan)
+    trials = plan.trials()
+    for trial in plan.prerequisite_trials():
+        print(f"first {trial.id}, whose weights arms start from")
+    print()
+    most = "at most " if plan.cap else ""
+    print(
+        f"{most}{_count(len(trials), 'trial')} "
+        f"({_count(len(plan.arms), 'arm')} x {_blocks(ready)}), block by block:"
+    )
+    records = _stored(ready) if ready.data is not None else {}
+    for trial in trials:
+        known = records.get(trial.id)
+        status = known.status if known else Status.MISSING
+        identity = trial.id if ready.data is not None else "-" * 16
+        print(
+            f"  {identity}  {trial.arm:<{width}}  seed {trial.seed}  fold {trial.fold}  "
+            f"{status.value}"
+        )
+    counts = Counter(records[t.id].status if t.id in records else Status.MISSING for t in trials)
+    print()
+    print(", ".join(f"{count} {status.value}" for status, count in counts.items()))
+    if ready.data is None:
+        print("the data set is not packed yet: trials have their ids once it is")
+    options = ready.options
+    for sentence in foresee(
+        plan,
+        records,
+        wanted=options.detect,
+        num_workers=options.runtime.num_workers,
+        price_per_hour=options.price_per_hour,
+        budget_hours=options.budget_hours,
+    ):
+        print(sentence)
+
+
+def _print_own_sources(plan: Plan) -> None:
+    """Say which files decide the ids of arms with parts of the user's own."""
+    experiments = [plan.experiment(arm) for arm in plan.arms]
+    parts = [getattr(one, kind) for one in experiments for kind in COMPONENTS]
+    names = dict.fromkeys(part.name for part in parts if ":" in part.name)
+    for name in names:
+        files = own_source(name.partition(":")[0]).files
+        listed = ", ".join(_place(module, file) for module, file in files.items())
+        print(f"source of {name}, part of the ids: {listed}")
+
+
+def _place(module: str, file: Path) -> str:
+    here = Path.cwd()
+    return str(file.relative_to(here)) if file.is_relative_to(here) else module
+
+
+def _data(ready: Ready) -> str:
+    dataset = ready.plan.base.dataset
+    if ready.data is None:
+        return f"data {dataset.name}, not packed yet"
+    data = ready.data
+    return (
+        f"data {data.name} {data.fingerprint[:12]}: {data.num_clips} clips, "
+        f"{data.num_classes} classes"
+    )
+
+
+def _blocks(ready: Ready) -> str:
+    seeds, folds = len(ready.plan.seeds), len(ready.plan.folds)
+    return _count(seeds, "seed") + (f" x {folds} folds" if folds > 1 else "")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def _stored(ready: Ready) -> dict[str, TrialRecord]:
+    from orchestrator.store import Store
+
+    try:
+        store = Store.open(ready.options.runtime.store, create=False)
+    except StoreError:
+        return {}
+    plan = ready.plan
+    records = store.read_records(t.id for t in (*plan.prerequisite_trials(), *plan.trials()))
+    verify_stored(store, plan.record(), records, remember=False)
+    return records

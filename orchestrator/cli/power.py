@@ -1,0 +1,195 @@
+"""What a plan can show and what it will cost, before anything of it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import fmean
+
+import numpy as np
+
+from orchestrator.analysis.values import finished_values
+from orchestrator.design.plan import Plan
+from orchestrator.execution.foreseen import ForeseenCosts
+from orchestrator.metrics import Metric, lookup
+from orchestrator.records import TrialRecord
+from orchestrator.report.wording.contrasts import unit_of_difference
+from orchestrator.stats import (
+    ALPHA,
+    MOST_PAIRS,
+    anytime_p_rows,
+    levels_for,
+    pairs_for,
+    pairs_needed,
+    pilot_spread,
+    prospect,
+    smallest_p,
+    weighted_sums,
+)
+
+WANTED = {"%": 1.0}
+"""The difference that is planned for where none is asked for, by the metric's unit."""
+
+
+def foresee(
+    plan: Plan,
+    records: Mapping[str, TrialRecord],
+    *,
+    wanted: float = 0.0,
+    num_workers: int = 1,
+    price_per_hour: float = 0.0,
+    budget_hours: float = 0.0,
+) -> list[str]:
+    """Say in sentences what the plan's blocks can show, how many would do, and the cost of both.
+
+    Folds share training clips, so a seed counts once however many folds it is trained on. Spreads
+    and times are those of the plan's own trials in the store: a pilot of a few seeds is
+    enough. Its upper 80 % limit is planned with, since a small pilot often sees too small a spread.
+
+    Args:
+        plan: over any number of blocks.
+        records: id -> record, of the plan's trials that have one.
+        wanted: the difference to be found, in the metric's unit; 0 takes one point of a percentage.
+        num_workers: devices that a trial holds.
+        price_per_hour: of one device; 0 leaves money out.
+        budget_hours: device-hours of one launch; 0 sets no limit.
+    """
+    n, num_contrasts = _num_replicates(plan), plan.num_declared
+    costs = ForeseenCosts(plan, records, num_workers, price_per_hour)
+    metric = lookup(plan.metric)
+    asked, wanted = wanted, wanted or WANTED.get(metric.unit, 0.0)
+    spread, pairs = _pilot(plan, records, metric)
+    over_folds = len(plan.folds) > 1 and n < pairs_needed(num_contrasts)
+    if plan.cap:
+        said = [_smallest_until_decided(plan.cap, num_contrasts)]
+    else:
+        said = [_over_folds(plan) if over_folds else _smallest(n, num_contrasts, _replicates(plan))]
+    if num_contrasts and spread:
+        said.append(_planned_with(spread, pairs, metric))
+        if not over_folds:
+            said.append(_detectable(plan, n, spread, metric))
+        if wanted:
+            said.append(_enough(wanted, spread, plan, metric, costs))
+    elif num_contrasts and over_folds and asked:
+        said.append(
+            f"how many seeds find {asked:g}{_unit(metric)} depends on the spread of whole seeds: "
+            "train at least two on all of these folds, and list the plan again"
+        )
+    elif num_contrasts and not over_folds:
+        said.append(
+            "how large a difference that can show depends on its spread: train a few seeds, for "
+            "example --seeds 3, and list the plan again"
+        )
+    said += [costs.of_missing(), costs.of_budget(budget_hours)]
+    return [sentence for sentence in said if sentence]
+
+
+def _num_replicates(plan: Plan) -> int:
+    return len({seed for _, seed in plan.blocks})
+
+
+def _replicates(plan: Plan) -> str:
+    folds = len(plan.folds)
+    return f"seeds, each averaged over {folds} folds" if folds > 1 else "paired blocks"
+
+
+def _over_folds(plan: Plan) -> str:
+    """Say how so few seeds on several folds are tested, and how many would be tested exactly."""
+    seeds, folds = _num_replicates(plan), len(plan.folds)
+    return (
+        f"{seeds} seed{'s' if seeds > 1 else ''} on {folds} folds, which share training clips: "
+        "differences are tested over folds by the corrected resampled t test; from "
+        f"{pairs_needed(plan.num_declared)} seeds on, over seeds by the exact test"
+    )
+
+
+def _smallest(n: int, num_contrasts: int, what: str) -> str:
+    least = min(1.0, max(1, num_contrasts) * smallest_p(n))
+    smallest = f"{smallest_p(n):.2g}" if smallest_p(n) else "below 1e-300"
+    said = f"{n} {what}: the smallest p that the exact test can give is {smallest}"
+    if num_contrasts > 1:
+        said += f", {least:.2g} after correction for {num_contrasts} contrasts"
+    if least > ALPHA:
+        said += f"; {pairs_needed(num_contrasts)} are needed for one below {ALPHA:g}"
+    return said
+
+
+def _smallest_until_decided(cap: int, num_contrasts: int) -> str:
+    """Say how small a p the rule can reach: that of blocks which all agree, at the cap."""
+    levels = levels_for(num_contrasts)
+    least = float(anytime_p_rows(np.ones((1, cap)), cap=cap, levels=levels)[0, -1])
+    said = (
+        f"{cap} blocks at most: the smallest p that the rule until decided can give is {least:.2g}"
+    )
+    if num_contrasts > 1:
+        adjusted = min(1.0, num_contrasts * least)
+        said += f", {adjusted:.2g} after correction for {num_contrasts} contrasts"
+    return said
+
+
+def _pilot(plan: Plan, records: Mapping[str, TrialRecord], metric: Metric) -> tuple[float, int]:
+    """Return the largest spread that a declared comparison's stored pairs show, and their number.
+
+    A pair of a study on several folds is a seed's mean over all of them.
+    """
+    record = plan.record()
+    values = finished_values(record, records, metric)
+    found = [(0.0, 0)]
+    declared = [{c.arm: 1.0, c.reference: -1.0} for c in record.contrasts]
+    for weights in (*declared, *(effect.weights for effect in record.effects)):
+        if not set.intersection(*(set(values.get(arm, {})) for arm in weights)):
+            continue
+        sums = weighted_sums(values, weights)
+        seeds = dict.fromkeys(seed for seed, _ in sums)
+        pairs = [
+            fmean(sums[seed, fold] for fold in plan.folds)
+            for seed in seeds
+            if all((seed, fold) in sums for fold in plan.folds)
+        ]
+        if len(pairs) > 1 and any(p != pairs[0] for p in pairs):
+            found.append((pilot_spread(pairs), len(pairs)))
+    return max(found)
+
+
+def _planned_with(spread: float, pairs: int, metric: Metric) -> str:
+    return (
+        f"planned with a spread of {spread:.2g}{_unit(metric)}, the upper 80 % limit of that of "
+        f"{pairs} stored pairs"
+    )
+
+
+def _detectable(plan: Plan, n: int, spread: float, metric: Metric) -> str:
+    seen = prospect(n, spread=spread, num_contrasts=plan.num_declared)
+    if seen.detectable is None:
+        return ""
+    finds = (
+        f"a true difference of {seen.detectable:.2g}{_unit(metric)} with {100 * seen.power:g} % "
+        "power"
+    )
+    if plan.cap:
+        return (
+            f"the exact test, made once after {n} blocks, finds {finds}; the rule, which looks "
+            "after every block, has somewhat less power"
+        )
+    return f"{n} {_what(plan)} find {finds}"
+
+
+def _enough(wanted: float, spread: float, plan: Plan, metric: Metric, costs: ForeseenCosts) -> str:
+    needed = pairs_for(wanted, spread=spread, num_contrasts=plan.num_declared)
+    if needed is None:
+        return (
+            f"that spread is too large to find {wanted:g}{_unit(metric)} with {MOST_PAIRS:,} "
+            f"{_what(plan)}"
+        )
+    cost = costs.of_blocks(needed)
+    found = f"to find {wanted:g}{_unit(metric)}, {needed} {_what(plan)}"
+    if plan.cap or len(plan.folds) > 1:
+        found += " by the exact test, made once"
+    return found + (f": {cost}" if cost else "")
+
+
+def _what(plan: Plan) -> str:
+    return "seeds" if len(plan.folds) > 1 else "blocks"
+
+
+def _unit(metric: Metric) -> str:
+    return f" {unit_of_difference(metric)}".rstrip()

@@ -1,0 +1,1 @@
+"""A sweep as a value: factors, designs, contrasts, plans."""

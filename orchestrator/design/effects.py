@@ -1,0 +1,87 @@
+"""What a declared effect is over the arms of a plan: its weights, and what it is mixed with."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+from orchestrator.design.factors import Effect
+from orchestrator.errors import ConfigError, unknown
+from orchestrator.records import EffectRecord
+from orchestrator.stats import effect_weights
+
+Levels = Mapping[str, Mapping[str, str]]
+"""Arm -> factor -> level."""
+
+ALIAS_ORDER = 2
+"""Aliases are named among main effects and interactions of so many factors; larger ones are rare
+enough to be neglected, which is what a fraction rests on (Box, Hunter and Hunter 2005)."""
+
+
+def declared_effect(effect: Effect, levels: Levels) -> EffectRecord:
+    """Return the stored form of an effect.
+
+    Args:
+        effect: its factors.
+        levels: of every arm of the plan; arms that lack one of the factors take no part.
+
+    Raises:
+        ConfigError: a factor is in no arm, or the arms do not make the effect.
+    """
+    name = " x ".join(effect.factors)
+    known = list(dict.fromkeys(factor for own in levels.values() for factor in own))
+    mistakes = [
+        unknown(f"factor of the effect {name!r}", factor, known)
+        for factor in effect.factors
+        if factor not in known
+    ]
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    own = {arm: at for arm, at in levels.items() if set(effect.factors) <= at.keys()}
+    try:
+        weights = effect_weights(own, effect.factors)
+    except ValueError as error:
+        raise ConfigError(
+            f"the effect {name!r} cannot be declared: {error}; make the arms by full_factorial or "
+            "fractional_factorial of two-level factors"
+        ) from None
+    return EffectRecord(
+        factors=effect.factors,
+        levels={factor: _pair(own, factor) for factor in effect.factors},
+        weights=weights,
+        aliases=_aliases(effect.factors, own, weights),
+    )
+
+
+def _pair(levels: Levels, factor: str) -> tuple[str, str]:
+    first, second = dict.fromkeys(own[factor] for own in levels.values())
+    return first, second
+
+
+def _aliases(
+    factors: Sequence[str], levels: Levels, weights: Mapping[str, float]
+) -> tuple[str, ...]:
+    """Return the other effects whose sum over the arms has everywhere the same or the other sign.
+
+    Read from the arms rather than from generators, so that it holds for any set of arms.
+    """
+    shared = set.intersection(*(set(own) for own in levels.values()))
+    several = [
+        factor
+        for factor in dict.fromkeys(f for own in levels.values() for f in own)
+        if factor in shared and len({own[factor] for own in levels.values()}) == 2
+    ]
+    found = []
+    for size in range(1, ALIAS_ORDER + 1):
+        for others in itertools.combinations(several, size):
+            if set(others) == set(factors):
+                continue
+            signs = {_sign(levels, others, arm) * weights[arm] > 0 for arm in levels}
+            if len(signs) == 1:
+                found.append(" x ".join(others))
+    return tuple(found)
+
+
+def _sign(levels: Levels, factors: Sequence[str], arm: str) -> int:
+    first = next(iter(levels.values()))
+    return (-1) ** sum(levels[arm][factor] == first[factor] for factor in factors)

@@ -1,0 +1,178 @@
+"""Continuous searches: a space of settings, whose points become trials like any other."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.design.factors import Arm, hold_types
+from orchestrator.design.plan import Plan
+from orchestrator.design.validation import MAX_TRIALS, mistakes_of_changes
+from orchestrator.errors import PlanError
+from orchestrator.experiment.overrides import mistakes_of
+
+Point = Mapping[str, Any]
+"""Override path -> value."""
+
+
+@dataclass(frozen=True)
+class LogUniform:
+    """Values between two bounds, uniform on a log scale.
+
+    Rounded to three significant digits, so that a point reads well and is found again.
+    """
+
+    low: float
+    high: float
+
+    def round(self, value: float) -> float:
+        """Return the value as it is trained."""
+        return float(f"{value:.3g}")
+
+    def mistakes(self) -> list[str]:
+        """Return what is wrong with the bounds."""
+        if not _are_numbers(self.low, self.high):
+            return [f"LogUniform({self.low!r}, {self.high!r}): the bounds must be numbers"]
+        if 0 < self.low < self.high and math.isfinite(self.high):
+            return []
+        return [f"LogUniform({self.low}, {self.high}): the bounds must rise and be above zero"]
+
+
+@dataclass(frozen=True)
+class Uniform(LogUniform):
+    """Values between two bounds, uniform; rounded to three significant digits."""
+
+    def mistakes(self) -> list[str]:
+        """Return what is wrong with the bounds."""
+        if not _are_numbers(self.low, self.high):
+            return [f"Uniform({self.low!r}, {self.high!r}): the bounds must be numbers"]
+        if self.low < self.high and math.isfinite(self.high - self.low):
+            return []
+        return [f"Uniform({self.low}, {self.high}): the bounds must rise"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few values."""
+
+    values: tuple[Any, ...]
+
+    def round(self, value: Any) -> Any:
+        """Return the value as it is trained."""
+        return value
+
+    def mistakes(self) -> list[str]:
+        """Return what is wrong with the values."""
+        if not isinstance(self.values, tuple | list):
+            return [f"Choice({self.values!r}): the values must be a tuple"]
+        try:
+            set(self.values)
+        except TypeError:
+            return [f"Choice({self.values!r}): the values must be numbers, strings or tuples"]
+        return [] if len(set(self.values)) > 1 else ["Choice needs at least two different values"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """A question with a continuous answer.
+
+    The best of many points is an optimistic number: a search proposes, a plan with fresh seeds
+    decides.
+
+    Attributes:
+        plan: the question, the base and one arm, the control; points become its further arms.
+        space: override path -> the values it may take.
+        symbols: override path -> how a row calls it.
+        shared: changes that every point needs besides, for example the component itself.
+        num_points: points in all, those of earlier runs included.
+        demo_points: the same with `--demo`.
+        sampler_seed: of the search itself.
+    """
+
+    plan: Plan
+    space: Mapping[str, LogUniform | Uniform | Choice]
+    symbols: Mapping[str, str] = field(default_factory=dict)
+    shared: Mapping[str, Any] = field(default_factory=dict)
+    num_points: int = 30
+    demo_points: int = 8
+    sampler_seed: int = 0
+
+    def arm(self, point: Point) -> Arm:
+        """Return the arm that a point stands for."""
+        levels = {path: _short(value) for path, value in point.items()}
+        name = ", ".join(f"{self.symbols.get(path, path)}={v}" for path, v in levels.items())
+        return Arm(name=name, changes={**self.shared, **point}, levels=levels)
+
+    def with_points(self, points: Sequence[Point]) -> Plan:
+        """Return the plan over the control and these points; equal points are one arm."""
+        arms = {arm.name: arm for arm in map(self.arm, points)}
+        return dataclasses.replace(
+            self.plan, arms=(*self.plan.arms, *arms.values()), contrasts=(), effects=()
+        )
+
+    def with_plan(self, plan: Plan) -> Search:
+        """Return the search over another base, other seeds or folds."""
+        return dataclasses.replace(self, plan=plan)
+
+    def check(self) -> None:
+        """Raise a `PlanError` that names every mistake of the plan and the space at once."""
+        self.check_types()
+        mistakes: list[str] = []
+        try:
+            self.plan.check()
+        except PlanError as error:
+            mistakes += error.mistakes
+        for path, values in self.space.items():
+            mistakes += [f"space {path!r}: {mistake}" for mistake in values.mistakes()]
+        mistakes += mistakes_of_changes("the search", {**self.shared, **self.space})
+        if not mistakes:
+            mistakes += [f"space: {m}" for m in mistakes_of(self.plan.base, self._any_point())]
+        if mistakes:
+            raise PlanError(mistakes)
+
+    def check_types(self) -> None:
+        """Raise a `PlanError` that names every field of another type than it must have."""
+        kinds = (LogUniform, Uniform, Choice)
+        space = isinstance(self.space, Mapping) and all(
+            isinstance(path, str) and isinstance(values, kinds)
+            for path, values in self.space.items()
+        )
+        values = (
+            "a mapping from path to LogUniform(low, high), Uniform(low, high) or Choice(values)"
+        )
+        hold_types(
+            "search",
+            (isinstance(self.plan, Plan), "plan", self.plan, "a Plan"),
+            (space and len(self.space) > 0, "space", self.space, values),
+            (isinstance(self.symbols, Mapping), "symbols", self.symbols, "a mapping"),
+            (isinstance(self.shared, Mapping), "shared", self.shared, "a mapping"),
+            *(
+                (
+                    isinstance(value := getattr(self, name), int)
+                    and not isinstance(value, bool)
+                    and 0 <= value <= MAX_TRIALS,
+                    name,
+                    value,
+                    f"a whole number from 0 to {MAX_TRIALS:,}",
+                )
+                for name in ("num_points", "demo_points", "sampler_seed")
+            ),
+        )
+        self.plan.check_types()
+
+    def _any_point(self) -> dict[str, Any]:
+        point = dict(self.shared)
+        for path, values in self.space.items():
+            point[path] = values.values[0] if isinstance(values, Choice) else values.low
+        return point
+
+
+def _are_numbers(*values: object) -> bool:
+    return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

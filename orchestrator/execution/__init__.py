@@ -1,0 +1,1 @@
+"""From a plan to finished trials: preparation, checks before launch, Ray Tune and Ray Train."""

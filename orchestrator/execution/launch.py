@@ -1,0 +1,267 @@
+"""Run what a plan is missing, then bring MLflow and the report up to date.
+
+The order is fixed: the plan is stored before its first trial runs, every arm is proved to differ,
+trials run block by block, and the table is made from what the store holds, whoever trained it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.cache import cache_folder
+from orchestrator.design.factors import Trial
+from orchestrator.design.plan import Plan
+from orchestrator.design.search_space import Point
+from orchestrator.errors import ConfigError, printable
+from orchestrator.execution.costs import unfinished
+from orchestrator.execution.prepare import Ready, made_up, packs_of, set_apart, with_data
+from orchestrator.execution.publish import Publisher
+from orchestrator.execution.ray_session import ray_session, require_resources, terminal
+from orchestrator.execution.stages import Course, Stage
+from orchestrator.experiment.overrides import whole_parts
+from orchestrator.records import PlanRecord, Status
+from orchestrator.report.render.columns import visible
+from orchestrator.store import Store
+from orchestrator.store.points import read_points, write_points
+from orchestrator.store.provenance import now
+from orchestrator.store.verification import verify_stored
+
+if TYPE_CHECKING:
+    from orchestrator.execution.preflight.arms import Proof
+
+
+def launch(ready: Ready) -> int:
+    """Run a sweep to its report; return the exit code.
+
+    Raises:
+        ConfigError: it would train on made-up sounds at full size, and nobody asked for that.
+    """
+    options = ready.options
+    if text := made_up(ready):
+        raise ConfigError(text)
+    require_resources(options.runtime)
+    store = Store.open(options.runtime.store)
+    ready = with_pack(ready)
+    points = read_points(store, ready.plan.sweep) if ready.search else []
+    plan = ready.search.with_points(points) if ready.search else ready.plan
+    _check_cap(plan, store)
+    course = Course(
+        plan,
+        store,
+        budget_hours=options.budget_hours,
+        num_workers=options.runtime.num_workers,
+    )
+    stages = course.stages()
+    first = next(stages, None)
+    asked = plan.record()
+    verify_stored(store, asked, store.read_records(key.id for key in asked.trials))
+    record = _declare(course.plan, ready, store)
+    to_search = max(0, ready.search.num_points - len(points)) if ready.search else 0
+    publisher = Publisher(record, store=store, tracking_uri=options.runtime.tracking_uri)
+    if first is None and not to_search:
+        total = len(course.plan.trials())
+        print(f"{plan.sweep}: all {total} trials are in the store {store.uri}; nothing to train")
+    else:
+        log = _log_path(store, plan)
+        print(f"{plan.sweep}: {visible(plan.question)}")
+        missing = course.missing()
+        print(_what_is_to_do(course, missing, to_search, store))
+        print(f"messages of Ray and of the workers: {log}", flush=True)
+        prove_arms(ready)
+        every = itertools.chain(() if first is None else (first,), stages)
+        with publisher:
+            plan = _run(course, every, missing, points, ready, store, log, publisher)
+    if course.reason:
+        print(course.reason)
+    publisher.finish()
+    declared = plan if ready.search else course.plan
+    records = store.read_records(trial.id for trial in declared.trials())
+    return 1 if unfinished(declared.trials(), records) else 0
+
+
+def with_pack(ready: Ready) -> Ready:
+    """Make the pack if it is not there, and pin it."""
+    from orchestrator.data import prepare as prepare_pack
+
+    dataset, runtime = ready.plan.base.dataset, ready.options.runtime
+    data = prepare_pack(
+        dataset.name,
+        dataset.arguments,
+        root=runtime.data_root or None,
+        packs=packs_of(runtime.store),
+    )
+    for note in data.notes:
+        print(printable(f"data: {note}"))
+    for clip, reason in data.dropped.items():
+        print(printable(f"data: dropped {clip}: {reason}"))
+    ready = with_data(ready, data)
+    if apart := set_apart(ready):
+        print(f"data: {apart}")
+    for trial in ready.plan.prerequisite_trials():
+        other = trial.experiment.dataset
+        prepare_pack(other.name, other.arguments, root=None, packs=packs_of(runtime.store))
+    return ready
+
+
+def prove_arms(ready: Ready) -> tuple[Proof, ...]:
+    """Build every arm and prove that it differs from the baseline where it says so.
+
+    Raises:
+        PlanError: an arm proves nothing.
+    """
+    from orchestrator.execution.preflight.arms import prove
+
+    assert ready.data is not None
+    return prove(
+        ready.plan,
+        num_classes=ready.data.num_classes,
+        num_samples=ready.data.num_samples,
+        sample_rate=ready.data.sample_rate,
+        num_clips=ready.data.num_clips,
+    )
+
+
+def _declare(plan: Plan, ready: Ready, store: Store) -> PlanRecord:
+    """Store what is to be asked before anything of it runs; keep an equal earlier declaration."""
+    assert ready.data is not None
+    data = ready.data
+    record = plan.record(
+        command=ready.command,
+        declared_at=now(),
+        name=data.name,
+        fingerprint=data.fingerprint,
+        class_names=list(data.class_names),
+        num_clips=data.num_clips,
+        folds=list(data.folds),
+        dropped=dict(data.dropped),
+    )
+    return store.write_plan(record)
+
+
+def _check_cap(plan: Plan, store: Store) -> None:
+    """Refuse to move the cap of a study until decided, whose error rate rests on it."""
+    earlier = store.read_plan(plan.sweep)
+    if earlier is not None and earlier.cap != plan.cap:
+        raise ConfigError(
+            f"{plan.sweep} was declared with at most {earlier.cap} blocks; its error rate holds "
+            f"for that number alone: ask for {earlier.cap} again, or name another --store"
+        )
+
+
+def _what_is_to_do(course: Course, missing: list[Trial], to_search: int, store: Store) -> str:
+    ids = {trial.id for trial in course.plan.trials()}
+    stored = len(ids - {trial.id for trial in missing})
+    points = f" and {to_search} points to search" if to_search else ""
+    more = f", then block by block up to {course.cap} blocks" if course.cap else ""
+    return f"{len(missing)} trials to train{points}{more}, {stored} are in the store {store.uri}"
+
+
+def _run(
+    course: Course,
+    stages: Iterable[Stage],
+    missing: list[Trial],
+    points: list[Point],
+    ready: Ready,
+    store: Store,
+    log: Path,
+    publisher: Publisher,
+) -> Plan:
+    """Train what is missing; return the plan, with the new points of a search in it."""
+    from orchestrator.execution.progress import SweepProgress
+    from orchestrator.execution.tune import bury, run_search, run_trials
+
+    runtime, search = ready.options.runtime, ready.search
+    plan = declared = course.plan
+
+    def keep(point: Point) -> None:
+        assert search is not None
+        points.append(point)
+        write_points(store, plan.sweep, points)
+        publisher.declare(_declare(search.with_points(points), ready, store))
+
+    with (
+        terminal(log) as console,
+        SweepProgress(console, missing) as progress,
+        ray_session(runtime, say=progress.say),
+    ):
+        for stage in stages:
+            if stage.plan != declared:
+                declared = stage.plan
+                publisher.declare(_declare(declared, ready, store))
+            for trial in stage.trials:
+                progress.add(trial)
+            run_trials(stage.trials, runtime=runtime, store=store, progress=progress)
+            bury(stage.trials, store)
+        if search is not None and len(points) < search.num_points:
+            run_search(
+                search, points, runtime=runtime, store=store, progress=progress, on_point=keep
+            )
+            plan = search.with_points(points)
+            bury(plan.trials(), store)
+    return plan
+
+
+def _log_path(store: Store, plan: Plan) -> Path:
+    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
+    folder = store.local_path / "logs" if store.local_path else cache_folder("logs")
+    return folder / f"{plan.sweep}-{stamp}-{os.getpid()}.log"
+
+
+def check(ready: Ready) -> int:
+    """Build every arm and say how it differs from the baseline.
+
+    Returns:
+        The exit code: 2 where an arm was not seen to differ. A launch refuses such an arm only
+        where nothing it changes comes with time.
+    """
+    if text := made_up(ready):
+        print(f"a launch will be refused: {text}", flush=True)
+    baseline, *arms = prove_arms(ready if ready.data is not None else with_pack(ready))
+    for proof in (baseline, *arms):
+        print(proof)
+    unseen = [proof for proof in arms if not proof.shows]
+    if not unseen:
+        print("every arm differs from the baseline, and only where it says so")
+        return 0
+    seen = f"{len(arms) - len(unseen)} of {len(arms)} arms were seen to differ"
+    print(f"{seen}, and only where they say so", flush=True)
+    for proof in unseen:
+        print(
+            f"arm {proof.arm!r} was not seen to differ: it changes "
+            f"{', '.join(whole_parts(proof.settings))}, and what that does comes with time, with "
+            "other clips or with a checkpoint that is trained first, which no few steps before "
+            "launch can show; the sweep itself still trains this arm",
+            file=sys.stderr,
+        )
+    return 2
+
+
+def smoke(ready: Ready) -> int:
+    """Train the baseline for one epoch in this process, without Ray; return the exit code."""
+    import torch
+
+    from orchestrator.execution.trial import TrialRun
+    from orchestrator.experiment.config import complete
+
+    store = Store.open(ready.options.runtime.store)
+    trial = next(t for t in with_pack(ready).plan.trials() if t.arm == ready.plan.baseline_arm)
+    torch.set_num_threads(ready.options.runtime.cpus_per_worker)
+    with store.lock(trial.id, owner="smoke"):
+        record = TrialRun(
+            store=store, trial_id=trial.id, experiment=complete(trial.experiment)
+        ).run()
+    if record.status is not Status.FINISHED:
+        print(record.error, file=sys.stderr)
+        return 1
+    metrics = record.metrics_at("last")
+    print(
+        f"smoke: {trial.arm}, {len(record.epochs)} epoch, {record.cost.seconds:.1f} s: "
+        + ", ".join(f"{key} {value:.4g}" for key, value in metrics.items())
+    )
+    return 0

@@ -1,0 +1,144 @@
+"""A trained model from its store, as it was when the trial wrote it."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from models.chain import Chain
+from models.errors import ModelError
+from models.registry import TRAINED_AS, RegistryError
+from models.seeding import derive_seed
+from orchestrator.data import open_pack
+from orchestrator.data.samplers import shuffle_labels
+from orchestrator.errors import CheckpointError, ConfigError, DataError, unknown
+from orchestrator.experiment.config import Experiment
+from orchestrator.experiment.overrides import from_canonical
+from orchestrator.store import Store
+from orchestrator.training.evaluate import build, remember
+from orchestrator.training.state import model_state, refuse_other
+
+if TYPE_CHECKING:
+    from orchestrator.records import TrialRecord
+
+_SHOWN = 5
+
+
+def load_model(
+    store: Store | str | Path, trial: str, *, which: Literal["last", "best"] = "last"
+) -> Chain:
+    """Build a trial's chain and set the weights that it was left with.
+
+    The record, the checkpoint and the id must agree on the experiment. On the device type of the
+    training, and in batches of the same size, its logits are those of the stored predictions.
+
+    Args:
+        store: a store, or its folder or URI.
+        trial: an id, or its beginning where no other trial's begins so.
+        which: the weights after the last epoch or after the best.
+
+    Returns:
+        The chain on the CPU in evaluation mode, from waveform (batch, time) in [-1, 1] to `Output`;
+        normalization set, and `class_names` in the order of the logits. They are empty for a
+        checkpoint of an earlier version whose pack is not in the store.
+
+    Raises:
+        ConfigError: `which` is neither.
+        StoreError: there is no store, or the record is damaged.
+        CheckpointError: no trial or several are meant, it has no such checkpoint, the checkpoint is
+            damaged or another trial's, or this version cannot build it.
+    """
+    if which not in ("last", "best"):
+        raise ConfigError(unknown("weights", which, ("last", "best")))
+    store = store if isinstance(store, Store) else Store.open(store, create=False)
+    trial_id = _find(store, trial)
+    record = store.read_record(trial_id)
+    if record is None:
+        raise CheckpointError(
+            f"trial {trial_id} has no record in {store.uri}; run the sweep that trains it"
+        )
+    found = store.load_checkpoint(trial_id, which)
+    if found is None:
+        raise CheckpointError(
+            f"trial {trial_id} ({record.status}) has no {which!r} checkpoint in {store.uri}; run "
+            "the sweep that trains it, after deleting its record where it is finished"
+        )
+    tensors, facts = found
+    said = facts.get(TRAINED_AS)  # none in what an earlier version wrote
+    if said is not None:
+        refuse_other(said["experiment"], record.experiment, where="in the record")
+    experiment = from_canonical(record.experiment)
+    num_classes = said["num_classes"] if said else int(record.data["num_classes"])
+    try:
+        chain = build(experiment, num_classes=num_classes)
+        chain.load_state_dict(model_state(tensors))
+    except (RegistryError, ModelError, RuntimeError) as error:
+        raise CheckpointError(
+            f"trial {trial_id} cannot be built as it was ({error}); take the version of the code "
+            f"that trained it: {record.provenance.get('code', 'not recorded')}"
+        ) from error
+    if said is not None:
+        chain.class_names = tuple(said["class_names"])
+    else:
+        _from_the_pack(chain, experiment, record, store)
+    return chain.eval()
+
+
+def _find(store: Store, trial: str) -> str:
+    """Return the one id that a text means."""
+    ids = store.files.names("trials")
+    if trial in ids:
+        return trial
+    meant = [known for known in ids if trial and known.startswith(trial)]
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        raise CheckpointError(
+            f"{trial!r} begins the ids of {len(meant)} trials in {store.uri}: {_few(meant)}; give "
+            "more of it"
+        )
+    near = difflib.get_close_matches(trial, ids, n=_SHOWN, cutoff=0.5)
+    listed = f"the nearest ids: {', '.join(near)}" if near else f"its ids: {_few(ids)}"
+    raise CheckpointError(
+        f"there is no trial {trial!r} among the {len(ids)} of {store.uri} ({listed}); give an id "
+        "or its beginning"
+    )
+
+
+def _few(ids: list[str]) -> str:
+    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    return (", ".join(ids[:_SHOWN]) or "none") + more
+
+
+def _from_the_pack(chain: Chain, experiment: Experiment, record: TrialRecord, store: Store) -> None:
+    """Give a chain what a checkpoint of an earlier version is without."""
+    remembers: Any = getattr(chain.model, "remembered", ())
+    try:
+        pack = open_pack(str(record.data["fingerprint"]), packs=store.packs_uri)
+    except DataError as error:
+        if not remembers:
+            return
+        raise CheckpointError(
+            f"trial {record.id} classifies by the training clips that it remembers, and its "
+            f"checkpoint is of a version that did not keep them ({error})"
+        ) from error
+    chain.class_names = pack.class_names
+    if remembers:
+        train, _ = pack.split(experiment.fold)
+        remember(
+            chain,
+            pack,
+            train,
+            shuffle_labels(
+                pack.labels,
+                train,
+                share=experiment.shuffled_labels,
+                seed=derive_seed(experiment.seed, "labels"),
+            ),
+            batch_size=experiment.batch_size,
+            device=torch.device("cpu"),
+            precision=experiment.precision,
+        )

@@ -1,0 +1,288 @@
+"""The command line of a sweep file; frozen by a test."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.errors import ConfigError
+from orchestrator.experiment.config import Runtime
+
+MODES = ("dry_run", "check", "smoke")
+"""Flags that do something else than run the sweep."""
+
+MOST = 100_000
+"""Replicates, epochs or workers at most: more is a typing error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What was asked for.
+
+    Attributes:
+        demo: the laptop-size base on the plan's demo seeds.
+        smoke: one tiny trial in this process, without Ray.
+        dry_run: list the trials and stop.
+        check: build every arm, prove that it differs, and stop.
+        dataset: `NAME` or `NAME:argument=value,...`; empty leaves the plan's.
+        arms: names or patterns of the arms to keep; empty keeps all.
+        seeds: replicates by seed; None leaves the plan's.
+        folds: held-out folds; None leaves the plan's, empty means all folds of the data.
+        epochs: None leaves the plan's.
+        until_decided: add blocks until every contrast is decided, the seeds asked for at most.
+        budget_hours: device-hours after which no further block begins; 0 sets no limit.
+        detect: difference in the metric's unit that `--dry-run` plans for; 0 is one point.
+        price_per_hour: of one device, for the cost that `--dry-run` foresees; 0 leaves it out.
+        runtime: where and how.
+    """
+
+    demo: bool
+    smoke: bool
+    dry_run: bool
+    check: bool
+    dataset: str
+    arms: tuple[str, ...]
+    seeds: tuple[int, ...] | None
+    folds: tuple[int, ...] | None
+    epochs: int | None
+    until_decided: bool
+    budget_hours: float
+    detect: float
+    price_per_hour: float
+    runtime: Runtime
+
+
+def parse(argv: Sequence[str] | None, *, description: str) -> Options:
+    """Parse the command line.
+
+    Where a flag is missing, the environment's `ORCHESTRATOR_ADDRESS`, `_STORE`, `_DATA_ROOT`,
+    `_GPUS_PER_WORKER` and `_PRICE_PER_HOUR` stand in; a cluster's nodes set them.
+
+    Args:
+        argv: without the program's name; None reads the process's own.
+        description: the sweep file's docstring.
+    """
+    parser = _parser(description)
+    args = parser.parse_args(argv)
+    if problem := _contradiction(args):
+        parser.error(problem)
+    runtime = Runtime(
+        store=args.store,
+        tracking_uri=args.tracking_uri,
+        address=args.address,
+        num_workers=args.num_workers,
+        gpus_per_worker=args.gpus_per_worker,
+        max_concurrent=args.max_concurrent,
+        data_root=args.data_root,
+    )
+    return Options(
+        demo=args.demo,
+        smoke=args.smoke,
+        dry_run=args.dry_run,
+        check=args.check,
+        dataset=args.dataset or ("esc" if args.data_root else ""),
+        arms=tuple(args.arms),
+        seeds=args.seeds,
+        folds=args.folds,
+        epochs=args.epochs,
+        until_decided=args.until_decided,
+        budget_hours=args.budget_hours,
+        detect=args.detect,
+        price_per_hour=args.price_per_hour,
+        runtime=runtime,
+    )
+
+
+def _parser(description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--demo", action="store_true", help="laptop size, a few seeds, on the embedded data")
+    add("--smoke", action="store_true", help="train one tiny trial in this process, without Ray")
+    add("--dry-run", action="store_true", help="list the trials and what they can show, and stop")
+    add("--check", action="store_true", help="build every arm, prove that it differs, and stop")
+    add(
+        "--dataset",
+        default="",
+        metavar="NAME[:ARG=VALUE,..]",
+        help="esc or synthetic, for example esc:on_broken=drop (default: the sweep's)",
+    )
+    add(
+        "--data-root",
+        default=_environment("ORCHESTRATOR_DATA_ROOT"),
+        metavar="DIR",
+        help="folder of the data set's own files; implies --dataset esc",
+    )
+    add(
+        "--arms",
+        nargs="+",
+        default=(),
+        metavar="ARM",
+        help="keep these arms only, by name or pattern, for example --arms 'AST*' DATAR",
+    )
+    add("--seeds", type=_seeds, metavar="N|A,B,..", help="how many seeds, or which")
+    add("--folds", type=_folds, metavar="A,B,..|all", help="which folds to hold out")
+    add("--epochs", type=_positive, metavar="N", help="passes over the training clips")
+    add(
+        "--until-decided",
+        action="store_true",
+        help="add seeds until every contrast is decided; those of --seeds are the most",
+    )
+    add(
+        "--budget-hours",
+        type=_above_zero,
+        default=0.0,
+        metavar="H",
+        help="begin no further block of seeds after so many device-hours of this launch",
+    )
+    add(
+        "--detect",
+        type=_above_zero,
+        default=0.0,
+        metavar="D",
+        help="difference that --dry-run says the needed seeds for (default: one point)",
+    )
+    add(
+        "--price-per-hour",
+        type=_above_zero,
+        default=_environment("ORCHESTRATOR_PRICE_PER_HOUR") or 0.0,
+        metavar="P",
+        help="of one device, in your currency; --dry-run then says what the trials may cost",
+    )
+    add(
+        "--num-workers",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="data-parallel workers of one trial; more than one run through Ray Train",
+    )
+    add(
+        "--gpus-per-worker",
+        type=_share,
+        default=_environment("ORCHESTRATOR_GPUS_PER_WORKER") or "0",
+        metavar="X",
+        help="may be a fraction, so that several trials share a card (default: 0, on the CPU)",
+    )
+    add(
+        "--max-concurrent",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="trials at once (default: as many as fit)",
+    )
+    add(
+        "--address",
+        default=_environment("ORCHESTRATOR_ADDRESS"),
+        metavar="ADDR",
+        help="a Ray cluster, `auto` for the one of this host (default: Ray on this machine alone)",
+    )
+    add(
+        "--store",
+        default=_environment("ORCHESTRATOR_STORE") or "store",
+        metavar="DIR|URI",
+        help="where records, checkpoints and reports are kept (default: store)",
+    )
+    add(
+        "--tracking-uri",
+        default="",
+        metavar="URI",
+        help="MLflow's address (default: MLFLOW_TRACKING_URI, else SQLite inside the store)",
+    )
+    return parser
+
+
+def _contradiction(args: argparse.Namespace) -> str:
+    """Say which flags cannot both be meant; empty where all of them can."""
+    modes = [f"--{name.replace('_', '-')}" for name in MODES if getattr(args, name)]
+    if len(modes) > 1:
+        return f"{' and '.join(modes)} ask for different things; give one of them"
+    if args.smoke and args.epochs not in (None, 1):
+        return (
+            f"--smoke trains for one epoch, and --epochs {args.epochs} for more; give one of them"
+        )
+    if args.smoke and (args.until_decided or args.budget_hours):
+        return "--smoke trains one trial, so --until-decided and --budget-hours have no meaning"
+    if args.detect and not args.dry_run:
+        return "--detect says what --dry-run plans for; give both, or leave it out"
+    return ""
+
+
+def _environment(name: str) -> str:
+    return os.environ.get(name, "")
+
+
+def _positive(text: str) -> int:
+    value = _count(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return _at_most(value)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number of at least 0")
+    if len(text) > 19:
+        raise argparse.ArgumentTypeError(f"{text[:20]}... is too large a number")
+    return int(text)
+
+
+def _at_most(value: int) -> int:
+    if value > MOST:
+        raise argparse.ArgumentTypeError(f"{value} is more than {MOST}, the most there can be")
+    return value
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or value < 0 or (value > 1 and value != round(value)):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a fraction below 1 nor a whole number of GPUs"
+        )
+    return value
+
+
+def _above_zero(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    if "," not in text:
+        return tuple(range(_positive(text)))
+    return tuple(_count(part) for part in text.split(",") if part)
+
+
+def _folds(text: str) -> tuple[int, ...]:
+    if text == "all":
+        return ()
+    folds = tuple(_count(part) for part in text.split(",") if part)
+    if not folds:
+        raise argparse.ArgumentTypeError(f"{text!r} names no fold")
+    return folds
+
+
+def check_folds(folds: Sequence[int], valid: Sequence[int]) -> None:
+    """Raise a `ConfigError` if a fold is not one of the data set's, or its only one."""
+    if len(valid) < 2:
+        raise ConfigError(
+            f"the data set has one fold only ({', '.join(map(str, valid))}): nothing is left to "
+            "train on; divide its clips into at least two"
+        )
+    wrong = [fold for fold in folds if fold not in valid]
+    if wrong:
+        raise ConfigError(
+            f"the data set has no fold {', '.join(map(str, wrong))} "
+            f"(valid: {', '.join(map(str, valid))}, or all)"
+        )

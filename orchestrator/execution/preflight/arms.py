@@ -1,0 +1,221 @@
+"""Prove before launch that every arm differs from the baseline, and only where it says so.
+
+Each arm is built as a trial would build it, with the same seed. Compared are the settings, the
+parameters link by link, and what a few seeded training steps make of the same clips. An arm whose
+losses and outputs are all those of the baseline is an ablation of nothing; one that is declared
+void has to be.
+
+The steps are those of `orchestrator.execution.preflight.probe`. What they cannot show is in
+`LATER`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from orchestrator.design.factors import Arm
+from orchestrator.design.plan import Plan
+from orchestrator.errors import OrchestratorError, PlanError, TrainingError
+from orchestrator.execution.preflight.probe import (
+    LINKS,
+    STEPS,
+    ContractError,
+    Rehearsal,
+    made_up_clips,
+    rehearse,
+)
+from orchestrator.experiment.overrides import differences, whole_parts
+
+LATER = (
+    *("epochs", "schedule", "selection", "selection_metric"),  # come with time
+    "clip_norm",  # a norm may be passed later, or by other clips
+    *("dataset", "fold", "shuffled_labels"),  # other clips or labels than the proof's
+    *("batch_size", "accumulation_steps"),  # need more clips than these
+    "model.neighbours",  # beyond the number of these clips, all vote
+    "initial",  # a checkpoint that is trained first
+)
+"""Settings that the steps may not show, parts as a whole or one argument of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What building an arm showed.
+
+    Attributes:
+        arm: its name.
+        settings: every path in which it departs from the baseline.
+        num_params: of the whole chain.
+        new_weights: links whose parameters differ in name, shape or initial value.
+        output_change: largest difference of the logits before training.
+        loss_change: largest difference of the clips' losses in the training steps.
+        step_change: largest difference of the logits after the training steps; of a model that
+            classifies by clips that it remembers, with and without them.
+        void: whether the arm was declared to be equal to the baseline.
+        problem: why the arm proves nothing; empty if it is sound.
+    """
+
+    arm: str
+    settings: tuple[str, ...]
+    num_params: int
+    new_weights: tuple[str, ...]
+    output_change: float
+    loss_change: float
+    step_change: float
+    void: bool = False
+    problem: str = ""
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything computed differs from the baseline."""
+        return any(change != 0 for change in self._changes)
+
+    @property
+    def shows(self) -> bool:
+        """Whether the steps were enough to see what the arm declares: a difference, or none."""
+        return self.void or self.differs
+
+    @property
+    def _changes(self) -> tuple[float, float, float]:
+        return self.output_change, self.loss_change, self.step_change
+
+    @property
+    def summary(self) -> str:
+        """How far losses and outputs are from the baseline's, in words."""
+        before, loss, after = self._changes
+        return (
+            f"logits differ by up to {before:.2g} before and {after:.2g} after {STEPS} training "
+            f"steps, losses by up to {loss:.2g}"
+        )
+
+    def __str__(self) -> str:
+        settings = ", ".join(whole_parts(self.settings))
+        if self.void:
+            return (
+                f"{self.arm}: {self.num_params:,} parameters; a control that differs in {settings} "
+                f"and in nothing that {STEPS} training steps compute"
+            )
+        if self.settings and not self.shows:
+            return (
+                f"{self.arm}: {self.num_params:,} parameters; differs in {settings}, which "
+                f"{STEPS} training steps cannot show"
+            )
+        if not self.settings:
+            return f"{self.arm}: the baseline, {self.num_params:,} parameters"
+        weights = ", ".join(self.new_weights) or "none, all weights start alike"
+        return (
+            f"{self.arm}: {self.num_params:,} parameters; differs in {settings}; "
+            f"other initial weights in: {weights}; {self.summary}"
+        )
+
+
+def prove(
+    plan: Plan, *, num_classes: int, num_samples: int, sample_rate: int, num_clips: int = 64
+) -> tuple[Proof, ...]:
+    """Build every arm and compare it with the baseline.
+
+    Args:
+        plan: a plan that passes its own check.
+        num_classes: of the data set.
+        num_samples: length of a clip.
+        sample_rate: of the clips, in Hz.
+        num_clips: of the data set; the steps of a schedule are counted from it.
+
+    Returns:
+        What was seen, baseline first.
+
+    Raises:
+        PlanError: names every arm that cannot be built, whose parts do not keep to what is asked
+            of them, whose losses or outputs are not finite, or that proves nothing.
+    """
+    clips = made_up_clips(num_samples, sample_rate)
+    arms = sorted(plan.arms, key=lambda arm: arm.name != plan.baseline_arm)
+    proofs: list[Proof] = []
+    problems: list[str] = []
+    failed: set[str] = set()
+    reference: Rehearsal | None = None
+    for arm in arms:
+        try:
+            built = rehearse(
+                plan.experiment(arm), clips, num_classes=num_classes, num_train=num_clips
+            )
+        except Exception as error:  # a part of the user's may raise anything
+            said = _said(error)
+            if said not in failed:  # what ails the baseline ails most arms, and is said once
+                problems.append(f"arm {arm.name!r} {said}")
+            failed.add(said)
+            continue
+        if failed and reference is None:
+            continue  # nothing to compare with
+        is_baseline = reference is None
+        reference = reference or built
+        proof = _compare(arm, built, reference, is_baseline=is_baseline)
+        proofs.append(proof)
+        if proof.problem:
+            problems.append(f"arm {arm.name!r} {proof.problem}")
+    if problems:
+        raise PlanError(problems)
+    return tuple(proofs)
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, ContractError | TrainingError):
+        return f"cannot be trained: {error}"
+    known = isinstance(error, ValueError | OrchestratorError)
+    return f"cannot be built: {error if known else f'{type(error).__name__}: {error}'}"
+
+
+def _compare(arm: Arm, built: Rehearsal, reference: Rehearsal, *, is_baseline: bool) -> Proof:
+    settings = tuple(differences(reference.experiment, built.experiment))
+    changed_links = {path.partition(".")[0] for path in settings}
+    new_weights = tuple(
+        link for link in LINKS if _differ(built.weights[link], reference.weights[link])
+    )
+    proof = Proof(
+        arm=arm.name,
+        settings=settings,
+        num_params=built.num_params,
+        new_weights=new_weights,
+        output_change=_change(built.before, reference.before),
+        loss_change=_change(built.losses, reference.losses),
+        step_change=_change(built.after, reference.after),
+        void=arm.void,
+    )
+    problem = ""
+    loaded = "initial" in changed_links
+    strays = [link for link in new_weights if link not in changed_links and not loaded]
+    if strays:
+        problem = (
+            f"changes the initial weights of {', '.join(strays)}, which it does not name; links "
+            "that an arm does not change must start alike"
+        )
+    elif not is_baseline and not settings:
+        problem = "has the settings of the baseline"
+    elif arm.void and proof.differs:
+        problem = f"is declared void, but its {proof.summary}; leave void out, or change nothing"
+    elif (
+        not is_baseline
+        and not arm.void
+        and not proof.differs
+        and not changed_links.union(settings).intersection(LATER)
+    ):
+        problem = (
+            f"changes {', '.join(settings)}, but its losses and outputs before and after {STEPS} "
+            "training steps are those of the baseline: it ablates nothing"
+        )
+    return replace(proof, problem=problem)
+
+
+def _change(one: Tensor, other: Tensor) -> float:
+    """Largest difference of two tensors of finite values."""
+    return (one - other).abs().max().item()
+
+
+def _differ(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    return one.keys() != other.keys() or any(
+        one[name].shape != other[name].shape or not torch.equal(one[name], other[name])
+        for name in one
+    )

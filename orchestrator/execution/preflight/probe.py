@@ -1,0 +1,328 @@
+"""A few training steps of an experiment on made-up clips, to see what it computes.
+
+The steps are those of the trainer: its loss, optimizer, clipping and precision, other clips in
+every step. There are two, because momentum and moments show in the second, and three clips, of
+which two are of one class, because a loss on pairs has none otherwise. Outputs are computed in
+float32, in which no rounding hides a small difference; a precision shows in what it trained.
+
+On the way every part is held to its contract: the shape, type and finiteness of what it returns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.chain import Chain
+from models.errors import ModelError
+from models.registry import create
+from models.seeding import derive_seed
+from orchestrator.data.samplers import clip_seeds
+from orchestrator.errors import OrchestratorError
+from orchestrator.experiment.config import Component, Experiment
+from orchestrator.training.evaluate import autocast, build
+from orchestrator.training.losses import clip_losses, described
+from orchestrator.training.optimizers import learning_rate
+from orchestrator.training.state import Initial, pack_state
+
+CALLS = {
+    "frontend": "forward(waveform)",
+    "augmentation": "forward(features, *, clip_seeds, padding)",
+    "transform": "forward(features, *, clip_seeds)",
+    "model": "forward(features)",
+}
+"""Link of the chain, in its order -> how the chain calls it."""
+
+LINKS = tuple(CALLS)
+STEPS = 2
+CLASSES = (0, 0, 1)
+
+
+class ContractError(OrchestratorError, TypeError):
+    """A part that does not keep to what is asked of its kind; names the part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsal:
+    """What an experiment computed.
+
+    Attributes:
+        experiment: which.
+        weights: link -> name -> initial value.
+        before: (clips, classes) logits of the first batch before training.
+        losses: (STEPS, clips) of the training steps.
+        after: (2 * clips, classes) logits after them, without and with remembered clips; the same
+            twice where the model remembers none.
+        num_params: of the whole chain.
+    """
+
+    experiment: Experiment
+    weights: Mapping[str, Mapping[str, Tensor]]
+    before: Tensor
+    losses: Tensor
+    after: Tensor
+    num_params: int
+
+
+def made_up_clips(num_samples: int, sample_rate: int) -> Tensor:
+    """Return (STEPS, clips, num_samples) of a tone in noise, the same at every call."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(STEPS, len(CLASSES), num_samples, generator=generator) * 0.1
+    tone = torch.sin(torch.arange(num_samples) * (2 * torch.pi * 440 / sample_rate)) * 0.1
+    return noise + tone
+
+
+def rehearse(
+    experiment: Experiment, clips: Tensor, *, num_classes: int, num_train: int = 64
+) -> Rehearsal:
+    """Build an experiment as a trial would, and take a training step with each batch of clips.
+
+    Args:
+        experiment: a completed experiment.
+        clips: those of `made_up_clips`.
+        num_classes: of the data set.
+        num_train: clips that a trial would train on, about, from which its steps are counted.
+
+    Raises:
+        ContractError: a part does not return what it must, or fails when it is called.
+        ConfigError: a part cannot be built.
+    """
+    labels = torch.tensor(CLASSES) % num_classes
+    _hold_frontend(experiment.frontend)
+    chain = build(experiment, num_classes=num_classes)
+    links = _Links(chain, experiment, num_classes=num_classes)
+    if experiment.initial.name == "checkpoint":
+        Initial.read(experiment.initial.arguments["file"]).load(chain)
+    with links.named():
+        features = chain.eval().frontend(clips[0]).double()
+    chain.set_normalisation(features.mean().item(), max(features.std().item(), 1e-3))
+    weights = {
+        link: {n: p.detach().clone() for n, p in chain.get_submodule(link).named_parameters()}
+        for link in LINKS
+    }
+    optimizer = _optimizer(chain, experiment)
+    num_steps = experiment.epochs * math.ceil(num_train / experiment.batch_size)
+    _hold_schedule(experiment, num_steps, optimizer.param_groups[0]["lr"])
+    with links.named():
+        before = _logits(chain, clips[0])
+        losses = _train(chain, experiment, optimizer, clips, labels)
+    with links.named(f"after {STEPS} training steps"):
+        after = _logits(chain, clips[0])
+        recalled = _recalled(chain, clips[0], labels, otherwise=after)
+    return Rehearsal(
+        experiment=experiment,
+        weights=weights,
+        before=before,
+        losses=losses,
+        after=torch.cat([after, recalled]),
+        num_params=sum(p.numel() for p in chain.parameters()),
+    )
+
+
+class _Links:
+    """Watches the links of a chain: what each returns, and which of them is at work."""
+
+    def __init__(self, chain: Chain, experiment: Experiment, *, num_classes: int):
+        self._experiment = experiment
+        self._num_classes = num_classes
+        front: Any = chain.frontend
+        self._channels, self._rows = front.num_channels, front.output_size[0]
+        self._at_work = ""
+        self._when = ""
+        for link in LINKS:
+            part = getattr(chain, link)
+            if not isinstance(part, nn.Module):
+                raise ContractError(
+                    f"{self._called(link)} is a {type(part).__name__}; a torch.nn.Module is needed"
+                )
+            part.register_forward_pre_hook(functools.partial(self._before, link))
+            part.register_forward_hook(functools.partial(self._after, link), with_kwargs=True)
+
+    @contextlib.contextmanager
+    def named(self, when: str = "") -> Iterator[None]:
+        """Say which link was at work when something was raised, and when that was."""
+        self._when = f"{when}, " if when else ""
+        try:
+            yield
+        except (OrchestratorError, ModelError):
+            raise
+        except Exception as error:
+            if not self._at_work:
+                raise
+            raise ContractError(
+                f"{self._when}{self._called(self._at_work)} fails when it is called as "
+                f"{CALLS[self._at_work]}: {type(error).__name__}: {error}"
+            ) from error
+
+    def _called(self, link: str) -> str:
+        return f"{link} {getattr(self._experiment, link).name!r}"
+
+    def _before(self, link: str, part: nn.Module, given: tuple[Any, ...]) -> None:
+        self._at_work = link
+
+    def _after(
+        self, link: str, part: nn.Module, given: tuple[Any, ...], options: Any, out: Any
+    ) -> None:
+        called = f"{self._when}{self._called(link)}"
+        if link == "model":
+            if not hasattr(out, "clip_logits"):
+                raise ContractError(
+                    f"{called} returned {described(out)}; an output with clip_logits, such as "
+                    "models.output.Output(logits), is needed"
+                )
+            out = out.clip_logits
+            _hold(f"{called} returned clip_logits of", out, (len(given[0]), self._num_classes))
+        elif link == "frontend":
+            wanted = (len(given[0]), self._channels, self._rows, None)
+            _hold(f"{called} returned", out, wanted, dtype=torch.float32)
+        else:
+            _hold(f"{called} returned", out, tuple(given[0].shape), dtype=given[0].dtype)
+        self._at_work = ""
+
+
+def _hold(
+    what: str, out: Any, wanted: tuple[int | None, ...], *, dtype: torch.dtype | None = None
+) -> None:
+    """Raise a `ContractError` if a tensor has another shape or type, or is not finite."""
+    shape = f"({', '.join('frames' if size is None else str(size) for size in wanted)})"
+    fits = (
+        isinstance(out, Tensor)
+        and out.ndim == len(wanted)
+        and all(size in (None, given) for size, given in zip(wanted, out.shape, strict=True))
+    )
+    if not fits:
+        raise ContractError(f"{what} {described(out)} for {wanted[0]} clips; {shape} is needed")
+    if not out.is_floating_point() or dtype not in (None, out.dtype):
+        needed = dtype or "a floating-point type"
+        raise ContractError(f"{what} type {out.dtype}; {needed} is needed")
+    if not out.isfinite().all():
+        raise ContractError(f"{what} {_not_finite(out)}; every value must be finite")
+
+
+def _not_finite(values: Tensor) -> str:
+    kinds = [
+        name for name, found in (("nan", values.isnan()), ("inf", values.isinf())) if found.any()
+    ]
+    return f"{' and '.join(kinds)} in {int((~values.isfinite()).sum())} of {values.numel()} values"
+
+
+def _hold_frontend(frontend: Component) -> None:
+    """Raise a `ContractError` if a front end does not say what the other links are built for."""
+    if ":" not in frontend.name:
+        return
+    part = create("frontend", frontend.name, **frontend.arguments)
+    channels, size = getattr(part, "num_channels", None), getattr(part, "output_size", None)
+    if not isinstance(channels, int):
+        raise ContractError(
+            f"frontend {frontend.name!r} has num_channels {channels!r}; the number of channels of "
+            "its output, an int, is needed"
+        )
+    if not (isinstance(size, tuple | list) and len(size) == 2):
+        raise ContractError(
+            f"frontend {frontend.name!r} has output_size {size!r}; (rows, frames) of its output is "
+            "needed, frames 0 where they depend on the clip"
+        )
+
+
+def _hold_schedule(experiment: Experiment, num_steps: int, peak: float) -> None:
+    """Raise if a schedule gives no learning rate at its first, middle or last step."""
+    part = experiment.schedule
+    schedule = create("schedule", part.name, num_steps, peak, **part.arguments)
+    for step in sorted({0, num_steps // 2, num_steps - 1}):
+        with _said_of(f"schedule {part.name!r}", f"schedule({step}), of {num_steps} steps"):
+            learning_rate(schedule, step, name=part.name)
+
+
+def _optimizer(chain: nn.Module, experiment: Experiment) -> torch.optim.Optimizer:
+    """Build the optimizer, and raise a `ContractError` if it is none of the chain's."""
+    part = experiment.optimizer
+    made = create("optimizer", part.name, list(chain.named_parameters()), **part.arguments)
+    if not isinstance(made, torch.optim.Optimizer):
+        raise ContractError(
+            f"optimizer {part.name!r} returned a {type(made).__name__}; a torch.optim.Optimizer is "
+            "needed"
+        )
+    own = {id(parameter) for parameter in chain.parameters()}
+    if not any(id(held) in own for group in made.param_groups for held in group["params"]):
+        raise ContractError(f"optimizer {part.name!r} holds no parameter of the model's chain")
+    rate = made.param_groups[0].get("lr")
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not math.isfinite(rate):
+        raise ContractError(
+            f"optimizer {part.name!r} has learning rate {rate!r} in its first group; a finite "
+            "number, from which the schedule starts, is needed"
+        )
+    return made
+
+
+@torch.no_grad()
+def _logits(chain: Chain, clips: Tensor) -> Tensor:
+    return chain.eval()(clips).clip_logits.float()
+
+
+@torch.no_grad()
+def _recalled(chain: Chain, clips: Tensor, labels: Tensor, *, otherwise: Tensor) -> Tensor:
+    """Logits of a model that classifies by the clips it was shown (see `evaluate.remember`)."""
+    keep: Any = getattr(chain.model, "remember", None)
+    if keep is None:
+        return otherwise
+    keep(chain.eval()(clips).embedding.float(), labels)
+    return _logits(chain, clips)
+
+
+def _train(
+    chain: nn.Module,
+    experiment: Experiment,
+    optimizer: torch.optim.Optimizer,
+    clips: Tensor,
+    labels: Tensor,
+) -> Tensor:
+    """Take a step with each batch of clips; return (STEPS, batch) losses."""
+    name = experiment.loss.name
+    loss = create("loss", name, **experiment.loss.arguments)
+    chain.train()
+    seen: list[Tensor] = []
+    for step, batch in enumerate(clips):
+        torch.manual_seed(derive_seed(experiment.seed, f"proof/{step}"))
+        seeds = clip_seeds(np.arange(len(batch)), seed=experiment.seed, epoch=step + 1)
+        optimizer.zero_grad(set_to_none=True)
+        with autocast(batch.device, experiment.precision):
+            output = chain(batch, torch.from_numpy(seeds))
+            with _said_of(f"loss {name!r}", "forward(logits, labels)"):
+                losses = clip_losses(loss, output, labels, name=name)
+        if not losses.isfinite().all():
+            raise ContractError(
+                f"loss {name!r} returned {_not_finite(losses)}; every value must be finite"
+            )
+        if not losses.requires_grad:
+            raise ContractError(
+                f"loss {name!r} returned losses without a gradient; compute them from the logits "
+                "with torch, without detach() or item()"
+            )
+        losses.mean().backward()
+        if experiment.clip_norm > 0:
+            torch.nn.utils.clip_grad_norm_(chain.parameters(), experiment.clip_norm)
+        with _said_of(f"optimizer {experiment.optimizer.name!r}", "step(), then saved"):
+            optimizer.step()
+            pack_state(chain, optimizer)
+        seen.append(losses.detach().float())
+    return torch.stack(seen)
+
+
+@contextlib.contextmanager
+def _said_of(part: str, how: str) -> Iterator[None]:
+    try:
+        yield
+    except OrchestratorError:
+        raise
+    except Exception as error:
+        raise ContractError(
+            f"{part} fails when it is called as {how}: {type(error).__name__}: {error}"
+        ) from error

@@ -1,0 +1,271 @@
+"""From a sweep's plan and a command line to what is to be run: pure but for a look at the data."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import hashlib
+import re
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models import registry
+from orchestrator.design.plan import Plan
+from orchestrator.design.search_space import Search
+from orchestrator.errors import ConfigError, StoreError, unknown
+from orchestrator.execution.options import Options, check_folds
+from orchestrator.experiment.config import Component
+
+if TYPE_CHECKING:
+    from orchestrator.data import PackInfo
+    from orchestrator.store import Store
+
+DIGITS = (6, 12, 64)
+"""How many digits of a fingerprint tell two packs apart; the later ones if the earlier agree."""
+
+
+MADE_UP = ("synthetic",)
+"""Data sets that need no files, for demos and first runs."""
+
+MAX_WORD = 120
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """A plan after the command line has had its say.
+
+    Attributes:
+        plan: over the data set asked for; its base names the pack once that is known.
+        search: the search that the plan belongs to, if the sweep is one.
+        options: the command line.
+        data: the pack; None where it is not made yet, and then the base names none.
+        command: to run this again, as typed.
+    """
+
+    plan: Plan
+    search: Search | None
+    options: Options
+    data: PackInfo | None
+    command: str
+
+
+def prepare(asked: Plan | Search, options: Options) -> Ready:
+    """Apply the command line to a sweep, and look for its pack without making it.
+
+    Raises:
+        PlanError: names all mistakes of the plan.
+        ConfigError: the command line asks for what is not there.
+        DataError: the data set's folder cannot be read.
+    """
+    if not isinstance(asked, Plan | Search):
+        raise ConfigError(
+            f"cli.main was given a {type(asked).__name__}; give it the sweep's Plan or Search"
+        )
+    asked.check_types()
+    search = asked if isinstance(asked, Search) else None
+    plan = asked.plan if isinstance(asked, Search) else asked
+    plan = _apply(plan, options)
+    if search is not None:
+        if options.until_decided or options.budget_hours:
+            raise ConfigError(
+                "a search has no contrasts to decide and no blocks to stop at; leave out "
+                "--until-decided and --budget-hours"
+            )
+        search = search.with_plan(plan)
+        if options.demo or options.smoke:
+            search = dataclasses.replace(search, num_points=search.demo_points)
+        search.check()
+    plan.check()
+    from orchestrator.data import peek
+
+    dataset = plan.base.dataset
+    packs = packs_of(options.runtime.store)
+    data = peek(dataset.name, dataset.arguments, root=_root(options), packs=packs)
+    ready = Ready(plan=plan, search=search, options=options, data=None, command=_command())
+    return ready if data is None else with_data(ready, data)
+
+
+def made_up(ready: Ready) -> str:
+    """Say that a sweep at full size would train on made-up sounds that nobody asked for.
+
+    Returns:
+        One sentence with the way out; empty for a demo, for real data, and where the command line
+        names the data set.
+    """
+    options, name = ready.options, ready.plan.base.dataset.name
+    if options.demo or options.smoke or options.dataset or name not in MADE_UP:
+        return ""
+    return (
+        f"the data set of {ready.plan.sweep} at full size is {name!r}, made-up sounds: give your "
+        "own with --data-root DIR, take the laptop size with --demo, or type "
+        f"--dataset {name} to train on made-up sounds all the same"
+    )
+
+
+def with_data(ready: Ready, data: PackInfo) -> Ready:
+    """Pin the pack: its fingerprint becomes part of every trial's id."""
+    plan = ready.plan
+    dataset = plan.base.dataset.replace(fingerprint=data.fingerprint)
+    folds = ready.options.folds
+    if folds == ():
+        plan = dataclasses.replace(plan.replicate(folds=data.folds), num_blocks=0)
+        if plan.cap:
+            plan = dataclasses.replace(plan, cap=len(plan.blocks))
+    check_folds(plan.folds, data.folds)
+    if data.num_classes < 2:
+        raise ConfigError(
+            f"the data set has one class only ({', '.join(data.class_names)}): nothing can be "
+            "told apart"
+        )
+    plan = told_apart(
+        plan.with_base(dataset=dataset), data.fingerprint, ready.options.runtime.store
+    )
+    search = ready.search.with_plan(plan) if ready.search else None
+    return dataclasses.replace(ready, plan=plan, search=search, data=data)
+
+
+def told_apart(plan: Plan, fingerprint: str, place: str) -> Plan:
+    """Return the plan under the name by which a store keeps it for this pack.
+
+    Two folders of one name, or one folder whose clips have changed, are two packs: a plan of
+    another pack is never overwritten. The first pack takes the plain name; any later one has the
+    first digits of its fingerprint behind it. The same command finds its name again: a name with
+    this pack's digits that is in the store comes before a plain one that was freed since.
+
+    Args:
+        plan: with the variant that the command line made.
+        fingerprint: of its pack.
+        place: folder or URI of the store, whether it is there yet or not.
+
+    Raises:
+        StoreError: a plan of one of these names is damaged.
+    """
+    store = _stored(place)
+    if store is None:
+        return plan
+
+    def pack_of(named: Plan) -> str | None:
+        kept = store.read_plan(named.sweep)
+        return None if kept is None else str(kept.dataset.get("fingerprint") or fingerprint)
+
+    longer = [
+        dataclasses.replace(plan, variant=(*plan.variant, fingerprint[:digits]))
+        for digits in DIGITS
+    ]
+    for named in longer:
+        if pack_of(named) == fingerprint:
+            return named
+    return next(named for named in (plan, *longer) if pack_of(named) in (None, fingerprint))
+
+
+def set_apart(ready: Ready) -> str:
+    """Say why a sweep's stored name has digits of its pack, or may get them; empty if neither."""
+    plan = ready.plan
+    if ready.data is None:
+        store = _stored(ready.options.runtime.store)
+        kept = store.read_plan(plan.sweep) if store else None
+        if kept is None:
+            return ""
+        return (
+            f"the store has {plan.sweep} of {kept.pack}; should this data set become another "
+            f"pack, it is stored as {plan.sweep}-{DIGITS[0] * 'X'}, by the digits of its "
+            "fingerprint"
+        )
+    if not plan.variant or plan.variant[-1] not in {ready.data.fingerprint[:n] for n in DIGITS}:
+        return ""
+    plain = "-".join([plan.name, *plan.variant[:-1]])
+    return (
+        f"{plain} is kept for another pack, so that this one, {ready.data.name} "
+        f"{ready.data.fingerprint[:12]}, is stored as {plan.sweep}"
+    )
+
+
+def pinned(dataset: Component) -> Component:
+    """Return a data set that needs no files with its pack's fingerprint, made or not.
+
+    For prerequisites that train on another data set than the plan.
+    """
+    from orchestrator.data.entry import open_source
+
+    source = open_source(dataset.name, dataset.arguments, root=None)
+    return dataset.replace(fingerprint=source.fingerprint)
+
+
+def packs_of(store: str) -> str:
+    """Return where the packs of a store lie, whether the store is there yet or not."""
+    place = store if "://" in store else str(Path(store).expanduser().absolute())
+    return f"{place.rstrip('/')}/packs"
+
+
+def _stored(place: str) -> Store | None:
+    from orchestrator.store import Store
+
+    try:
+        return Store.open(place, create=False)
+    except StoreError:
+        return None
+
+
+def _apply(plan: Plan, options: Options) -> Plan:
+    variant: list[str] = []
+    if options.demo or options.smoke:
+        if plan.demo is None:
+            raise ConfigError(f"sweep {plan.name!r} has no laptop size; run it without --demo")
+        plan = dataclasses.replace(plan, base=plan.demo, seeds=plan.demo_seeds)
+        variant.append("smoke" if options.smoke else "demo")
+    if options.dataset:
+        plan = plan.with_base(dataset=_dataset(plan.base.dataset, options.dataset))
+        if options.runtime.data_root and plan.base.dataset.name not in MADE_UP:
+            variant.append(_word(Path(options.runtime.data_root).resolve().name))
+    if options.smoke:
+        plan = plan.with_base(epochs=1)
+    elif options.epochs is not None:
+        plan = plan.with_base(epochs=options.epochs)
+        variant.append(f"{options.epochs}ep")
+    if options.arms:
+        plan = plan.only(options.arms)
+        variant.append(_short("_".join(map(_word, options.arms))))
+    plan = dataclasses.replace(plan, variant=tuple(variant))
+    plan = plan.replicate(seeds=options.seeds, folds=options.folds or None)
+    return plan.until_decided() if options.until_decided else plan
+
+
+def _dataset(current: Component, asked: str) -> Component:
+    """Return the data set of `NAME` or `NAME:argument=value,...`, at the rate of the current."""
+    name, _, settings = asked.partition(":")
+    valid = registry.names("dataset")
+    if name not in valid:
+        raise ConfigError(unknown("dataset", name, valid))
+    arguments: dict[str, Any] = {}
+    for setting in filter(None, settings.split(",")):
+        key, _, text = setting.partition("=")
+        try:
+            arguments[key] = ast.literal_eval(text)
+        except (SyntaxError, ValueError):  # a bare word
+            arguments[key] = text
+    if name == current.name:
+        return current.replace(**arguments)
+    rate = current.arguments.get("sample_rate")
+    return Component(name, **({} if rate is None else {"sample_rate": rate}), **arguments)
+
+
+def _root(options: Options) -> str | None:
+    return options.runtime.data_root or None
+
+
+def _word(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_]+", "_", text).strip("_").lower() or "data"
+
+
+def _short(word: str) -> str:
+    """Return a word that a folder can be called by, different for different words."""
+    if len(word) <= MAX_WORD:
+        return word
+    return f"{word[:60]}_{hashlib.sha256(word.encode()).hexdigest()[:8]}"
+
+
+def _command() -> str:
+    return shlex.join(["python", *sys.argv])

@@ -1,0 +1,134 @@
+"""Progress while a sweep runs: a bar with the time left, and one line per running trial.
+
+On a terminal the lines are redrawn in place. Elsewhere one line is written per finished trial.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from orchestrator.design.factors import Trial
+from orchestrator.metrics import keys
+from orchestrator.records import Status
+
+
+class SweepProgress:
+    """Hears of epochs and ends of trials, and shows them."""
+
+    def __init__(self, console: Console, trials: Sequence[Trial]):
+        """Show the progress of these trials.
+
+        Args:
+            console: the terminal, or a stream.
+            trials: what is to be run.
+        """
+        self.trials = {trial.id: trial for trial in trials}
+        self.done: dict[str, Status] = {}
+        self._console = console
+        self._started = time.monotonic()
+        self._epochs: dict[str, int] = {}
+        self._tasks: dict[str, TaskID] = {}
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+            redirect_stdout=False,  # both are the log file while Ray runs
+            redirect_stderr=False,
+        )
+        self._sweep = self._bar.add_task("trials", total=len(self.trials), note="")
+
+    def __enter__(self) -> SweepProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def add(self, trial: Trial) -> None:
+        """Count one more trial that is to be run."""
+        self.trials[trial.id] = trial
+        self._bar.update(self._sweep, total=len(self.trials))
+
+    def started(self, trial_id: str) -> None:
+        """Show a trial that has begun."""
+        trial = self.trials[trial_id]
+        if trial_id not in self._tasks and trial_id not in self.done:
+            self._tasks[trial_id] = self._bar.add_task(
+                name_of(trial), total=trial.experiment.epochs, note="epochs"
+            )
+
+    def waits(self, trial_id: str, holder: str) -> None:
+        """Say that somebody else trains a trial, whose result will be taken."""
+        self.say(f"{name_of(self.trials[trial_id])}: waits for {holder}, which trains it")
+
+    def epoch(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Show an epoch of a running trial."""
+        self.started(trial_id)
+        self._epochs[trial_id] = epoch
+        if trial_id in self._tasks:
+            note = (
+                f"epochs  loss {metrics[keys.TRAIN_LOSS]:.3f}  "
+                f"top-1 {100 * metrics[keys.VAL_TOP1]:.1f} %"
+            )
+            self._bar.update(self._tasks[trial_id], completed=epoch, note=note)
+        self._bar.update(self._sweep, note=self._left())
+
+    def ended(self, trial_id: str, status: Status, note: str = "") -> None:
+        """Count a trial that has ended, once."""
+        if trial_id in self.done:
+            return
+        self.done[trial_id] = status
+        task = self._tasks.pop(trial_id, None)
+        if task is not None:
+            self._bar.remove_task(task)
+        self._bar.update(self._sweep, completed=len(self.done), note=self._left())
+        if status is Status.FAILED or not self._console.is_terminal:
+            count = f"[{len(self.done)}/{len(self.trials)}]"
+            line = f"{count} {name_of(self.trials[trial_id])}: {status.value}"
+            self._console.print(
+                f"{line}{', ' + note if note else ''}  {self._left()}", markup=False, soft_wrap=True
+            )
+
+    def say(self, text: str) -> None:
+        """Write one line above the bars."""
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def _left(self) -> str:
+        whole = sum(trial.experiment.epochs for trial in self.trials.values())
+        finished = sum(
+            trial.experiment.epochs if id_ in self.done else self._epochs.get(id_, 0)
+            for id_, trial in self.trials.items()
+        )
+        if not finished or finished == whole:
+            return ""
+        left_s = (time.monotonic() - self._started) / finished * (whole - finished)
+        return f"about {duration(left_s)} left"
+
+
+def name_of(trial: Trial) -> str:
+    """Return how a person calls a trial: arm, seed, fold."""
+    return f"{trial.arm} · seed {trial.seed} · fold {trial.fold}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as `45 s`, `3 min 05 s` or `2 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

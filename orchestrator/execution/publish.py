@@ -1,0 +1,162 @@
+"""Show what the store holds: MLflow beside the running sweep, then the table and the page."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+
+from orchestrator.analysis.confusion import clips_to_show
+from orchestrator.analysis.outcomes import Outcomes
+from orchestrator.analysis.rows import Summary
+from orchestrator.analysis.summary import summarise
+from orchestrator.errors import OrchestratorError, TrackingError
+from orchestrator.figures.shelf import INDEX
+from orchestrator.records import PlanRecord, TrialRecord
+from orchestrator.report.files import PICTURES, report_folder, write_report
+from orchestrator.report.render.text import render_text
+from orchestrator.store import Store
+from orchestrator.store.verification import loader, verify_stored
+from orchestrator.tracking import LiveSync, SweepSync, Tracker, is_synced, read_links, resolve_uri
+from orchestrator.waiting import waiting
+
+WIDEST = 120
+STOP_S = 120.0
+
+
+class Publisher:
+    """Keeps a sweep's views fresh while it runs, and makes them whole at its end.
+
+    Nothing that goes wrong with the tracking server reaches the sweep: it is said at the end,
+    with the command that catches up.
+    """
+
+    def __init__(self, plan: PlanRecord, *, store: Store, tracking_uri: str):
+        """Choose the tracking server; nothing is sent yet.
+
+        Args:
+            plan: the sweep as declared.
+            store: the truth.
+            tracking_uri: of the command line; empty leaves it to the environment and the store.
+
+        Raises:
+            ConfigError: the address is none that MLflow could use.
+        """
+        self._plan = plan
+        self._store = store
+        self._uri = resolve_uri(tracking_uri, os.environ, store)
+        self._live: LiveSync | None = None
+
+    def __enter__(self) -> Publisher:
+        self._watch()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            # Two threads must not import mlflow at once: wait for this one before `finish`.
+            with self._waiting():
+                self._live.stop(final=False, timeout_s=0 if error else STOP_S)
+
+    def declare(self, plan: PlanRecord) -> None:
+        """Follow a plan that has grown, as a search's does."""
+        self._plan = plan
+        if self._live is not None:
+            self._live.declare(plan)
+
+    def finish(self) -> None:
+        """Print the table, bring MLflow up to date and write the report.
+
+        Raises:
+            StoreError: a record or its predictions were edited or damaged; names every trial.
+        """
+        plan, store = self._plan, self._store
+        records = store.read_records(key.id for key in plan.trials)
+        verify_stored(store, plan, records)
+        self._predictions = loader(store, plan, records)
+        width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)
+        print()
+        summary = summarise(plan, records)
+        print(render_text(summary, width), flush=True)
+        folder = report_folder(store, plan.sweep)
+        whole = self._uri and is_synced(plan, store=store, tracking_uri=self._uri)
+        if whole and (folder / "report.html").exists():
+            print(f"report: {folder / 'report.html'}")
+            print(self._how_to_look())
+            return
+        said = self._sync()
+        pictures = self._pictures(records, summary, folder / PICTURES)
+        paths = write_report(
+            summary,
+            records,
+            folder,
+            predictions=self._predictions,
+            links=read_links(store, plan.sweep),
+            pictures=folder / PICTURES,
+        )
+        print(f"report: {paths.html}")
+        files = [*paths.every, *pictures]
+        print(said or self._upload(files))
+
+    def _watch(self) -> None:
+        if self._uri:
+            from orchestrator.tracking.mlflow_server import load
+
+            load()  # here, before its thread and Ray import what they need side by side
+            self._live = LiveSync(self._plan, store=self._store, tracking_uri=self._uri).start()
+
+    def _sync(self) -> str:
+        """Bring the runs up to date; return what went wrong, or nothing."""
+        if not self._uri:
+            return (
+                "MLflow: a store that is not on a disk needs --tracking-uri or MLFLOW_TRACKING_URI"
+            )
+        try:
+            self._tracker = Tracker(self._uri, store=self._store)
+            sync = SweepSync(plan=self._plan, store=self._store, tracker=self._tracker)
+            with self._waiting():
+                result = sync.once(final=True)
+        except TrackingError as error:
+            return f"MLflow: {error}"
+        return f"MLflow: {result.message}" if result.failed else ""
+
+    def _upload(self, files: Sequence[Path]) -> str:
+        try:
+            with self._waiting():
+                self._tracker.log_report(self._plan, files)
+        except TrackingError as error:
+            return f"MLflow: {error}"
+        return self._how_to_look()
+
+    def _waiting(self) -> AbstractContextManager[None]:
+        return waiting(f"MLflow: waiting for {self._uri} to take what it does not show yet")
+
+    def _how_to_look(self) -> str:
+        if self._uri.startswith("sqlite:"):
+            beside = Path(sys.executable).with_name("mlflow")
+            program = "mlflow" if shutil.which("mlflow") else shlex.quote(str(beside))
+            return f"MLflow: {program} ui --backend-store-uri {shlex.quote(self._uri)}"
+        return f"MLflow: {self._uri}"
+
+    def _pictures(
+        self, records: Mapping[str, TrialRecord], summary: Summary, folder: Path
+    ) -> list[Path]:
+        """Make the pictures; what goes wrong with them costs nothing else."""
+        from orchestrator.figures.make import make_pictures
+
+        try:
+            clips = clips_to_show(summary, Outcomes(summary, self._predictions))
+            made = make_pictures(self._plan, records, self._store, folder, clips=clips)
+        except (OrchestratorError, OSError, RuntimeError, ValueError) as error:
+            print(f"pictures: none, {str(error).strip().splitlines()[0]}")
+            return []
+        return [folder / picture.file for picture in made] + ([folder / INDEX] if made else [])

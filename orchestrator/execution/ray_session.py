@@ -1,0 +1,247 @@
+"""Start or join Ray, keep it quiet, and leave nothing behind.
+
+Ray writes from Python and from C++ to whatever is the standard error. While a session is open,
+both standard streams of this process go to a log file; a person's lines go through `terminal`,
+which holds the real one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import logging
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from orchestrator.errors import ConfigError
+from orchestrator.experiment.config import Runtime
+from orchestrator.waiting import to_terminal, waiting
+
+CONNECT_S = 5.0
+_SETTINGS = 4
+# HTTP/2's preface and an empty frame of settings, which a server answers with its own (RFC 9113).
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0])
+_interrupted = threading.Event()
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # Everything that matters is in the store; Tune's own state is never restored.
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S_AUTOSCALER": "600",
+}
+
+
+def require_resources(runtime: Runtime) -> None:
+    """Raise a `ConfigError` at once for what would otherwise be waited for, perhaps for ever.
+
+    An address must be one, and a Ray cluster must answer there. Without an address, this machine
+    must have the CPUs and GPUs that one trial asks for; a cluster may grow.
+    """
+    if runtime.num_workers > 1 and 0 < runtime.gpus_per_worker < 1:
+        raise ConfigError(
+            f"{runtime.num_workers} workers of {runtime.gpus_per_worker:g} GPUs each may meet on "
+            "one card, where NCCL connects no two; give --gpus-per-worker 1 or --num-workers 1"
+        )
+    if not runtime.address:
+        _require_here(runtime)
+        return
+    address = _cluster_here() if runtime.address == "auto" else runtime.address
+    host, port = _host_and_port(address)
+    if address.startswith("ray://") and importlib.util.find_spec("grpc") is None:
+        raise ConfigError(
+            f"{address!r} needs packages that are not installed; install 'ray[client]' in the "
+            "version of the cluster, or run the command on a host of the cluster with "
+            "--address auto"
+        )
+    try:
+        with waiting(f"waiting for an answer of {address}"):
+            _greet(host, port)
+    except (OSError, UnicodeError) as error:
+        raise _no_cluster(address, error) from None
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    valid = host and not re.search(r"[/@\s]", host) and (bracketed or ":" not in host)
+    if not valid or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+        raise ConfigError(
+            f"{address!r} is no address of a Ray cluster (valid: auto, HOST:PORT, "
+            "ray://HOST:PORT); leave --address out to use this machine alone"
+        )
+    return host.strip("[]"), int(port)
+
+
+def _cluster_here() -> str:
+    """Return the address that `auto` stands for: RAY_ADDRESS, or the cluster of this host."""
+    from ray._private.services import get_ray_address_from_environment
+
+    try:
+        address = get_ray_address_from_environment("auto", None)
+    except ConnectionError:
+        address = None
+    if address is None or address in ("auto", "local"):
+        raise ConfigError(
+            "--address auto found no Ray cluster on this host; start one with `ray start --head`, "
+            "give the address of one as HOST:PORT, or leave --address out to use this machine "
+            "alone"
+        )
+    return address
+
+
+def _greet(host: str, port: int) -> None:
+    """Raise an `OSError` unless an HTTP/2 server, as every port of Ray's is, says hello.
+
+    Ray itself would ask for a minute and more, in vain where nobody or somebody else listens.
+    """
+    with socket.create_connection((host, port), CONNECT_S) as connection:
+        if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
+            return
+        connection.settimeout(CONNECT_S)
+        connection.sendall(_HELLO)
+        head = connection.recv(9, socket.MSG_WAITALL)
+    if len(head) < 9 or head[3] != _SETTINGS:
+        raise OSError("what listens there is no Ray")
+
+
+def _require_here(runtime: Runtime) -> None:
+    cpus, gpus = os.cpu_count() or 1, 0
+    if runtime.gpus_per_worker > 0:
+        import torch
+
+        gpus = torch.cuda.device_count()
+    workers = runtime.num_workers
+    for kind, wanted, here, flags in (
+        ("GPUs", workers * runtime.gpus_per_worker, gpus, "--num-workers or --gpus-per-worker"),
+        ("CPUs", workers * runtime.cpus_per_worker, cpus, "--num-workers"),
+    ):
+        if wanted > here:
+            raise ConfigError(
+                f"one trial asks for {wanted:g} {kind} and this machine has {here}; lower "
+                f"{flags}, or name a cluster with --address"
+            )
+
+
+def _no_cluster(address: str, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"no Ray cluster answers at {address!r} ({error}); start one with `ray up`, or leave "
+        "--address out to use this machine alone"
+    )
+
+
+@contextlib.contextmanager
+def ray_session(runtime: Runtime, *, say: Callable[[str], None] = to_terminal) -> Iterator[None]:
+    """Connect to the cluster of `runtime.address`, or start one on this machine alone.
+
+    On the way out the connection ends; a cluster that was started here ends with all its
+    processes, also after an interrupt.
+
+    Args:
+        runtime: where.
+        say: writes one line to the terminal; used where the cluster takes its time.
+
+    Raises:
+        ConfigError: no cluster answers at the address, or none can be started here.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    import ray
+    from ray.exceptions import RayError
+
+    place = f"the Ray cluster at {runtime.address}" if runtime.address else "Ray to start"
+    try:
+        with waiting(f"waiting for {place}", say=say):
+            ray.init(
+                address=runtime.address or "local",
+                include_dashboard=False if not runtime.address else None,
+                log_to_driver=False,
+                logging_level=logging.WARNING,
+            )
+    except (OSError, RuntimeError, ValueError, RayError) as error:
+        reason = " ".join(str(error).split())
+        if runtime.address:
+            raise ConfigError(
+                f"cannot join the Ray cluster at {runtime.address!r} ({reason}); leave --address "
+                "out to use this machine alone"
+            ) from error
+        raise ConfigError(
+            f"Ray does not start on this machine ({reason}); it needs space in /tmp (or in "
+            "RAY_TMPDIR) and in /dev/shm"
+        ) from error
+    if threading.current_thread() is threading.main_thread():
+        _interrupted.clear()
+        # Ray's own handler of the C++ side would abort the process, with its stack.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def raise_if_interrupted() -> None:
+    """Raise the interrupt that was asked for, if somebody's code swallowed it on its way.
+
+    Ray's callbacks from C++ ignore what is raised in them, an interrupt among it.
+    """
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
+
+
+def _interrupt(number: int, frame: object) -> None:
+    _interrupted.set()
+    raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def terminal(log: Path) -> Iterator[Console]:
+    """Send this process's standard output and error to a file, and yield the real terminal.
+
+    Args:
+        log: appended to; its folder is made.
+
+    Raises:
+        ConfigError: the log cannot be written.
+    """
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        file = open(log, "ab", 0)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write the log {log} ({error.strerror}); make room for it there, or name "
+            "another --store, and another XDG_CACHE_HOME for a store that is on no disk"
+        ) from error
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved_out, saved_err = os.dup(1), os.dup(2)
+    stream = io.TextIOWrapper(os.fdopen(os.dup(saved_err), "wb", 0), write_through=True)
+    with file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    try:
+        yield Console(file=stream, width=None if stream.isatty() else 100)
+    finally:
+        for number, buffered in ((1, sys.stdout), (2, sys.stderr)):
+            try:
+                buffered.flush()
+            except OSError:  # the log's disk is full; its lines are not for the terminal
+                with open(os.devnull, "wb") as nowhere:
+                    os.dup2(nowhere.fileno(), number)
+                buffered.flush()
+        os.dup2(saved_out, 1)
+        os.dup2(saved_err, 2)
+        for descriptor in (saved_out, saved_err):
+            os.close(descriptor)
+        stream.close()

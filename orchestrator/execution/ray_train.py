@@ -1,0 +1,92 @@
+"""A trial on several devices or hosts: the only file that imports ray.train.
+
+The trial function that calls `run_parallel` holds the trial's lock and does no work itself. Ray
+Train starts the workers and restarts all of them when one dies; they resume from the store.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.experiment.config import Experiment, Runtime
+from orchestrator.records import EpochRecord, TrialRecord
+from orchestrator.store import Store
+
+BACKENDS = "cpu:gloo,cuda:nccl"
+
+
+def run_parallel(
+    trial_id: str, experiment: Experiment, *, store: Store, runtime: Runtime, storage_path: str
+) -> TrialRecord:
+    """Train a trial on `runtime.num_workers` data-parallel workers.
+
+    Must be called inside a Tune trial. gloo connects what lies on CPUs, nccl what lies on GPUs;
+    each worker has a device of its own.
+
+    Args:
+        trial_id: the experiment's id.
+        experiment: a completed experiment.
+        store: where everything lands; reachable from every host.
+        runtime: how many workers, with which resources each.
+        storage_path: where Ray Train keeps its own bookkeeping.
+
+    Returns:
+        The trial's record as the store has it.
+    """
+    import uuid
+
+    import ray.train
+    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.tune.integration.ray_train import TuneReportCallback
+
+    uses_gpu = runtime.gpus_per_worker > 0
+    resources: dict[str, float] = {"CPU": runtime.cpus_per_worker}
+    if uses_gpu:
+        resources["GPU"] = runtime.gpus_per_worker
+    trainer = TorchTrainer(
+        _work,
+        train_loop_config={
+            "trial_id": trial_id,
+            "experiment": experiment,
+            "store": store,
+            "runtime": runtime,
+        },
+        torch_config=TorchConfig(backend=BACKENDS if uses_gpu else "gloo"),
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=runtime.num_workers, use_gpu=uses_gpu, resources_per_worker=resources
+        ),
+        run_config=ray.train.RunConfig(
+            # A name of its own per launch: the store resumes a trial, not Ray Train.
+            name=f"{trial_id}-{uuid.uuid4().hex[:8]}",
+            storage_path=storage_path,
+            callbacks=[TuneReportCallback()],
+            failure_config=ray.train.FailureConfig(max_failures=runtime.retries),
+        ),
+    )
+    trainer.fit()
+    record = store.read_record(trial_id)
+    assert record is not None, "the leading worker writes a record before its first epoch"
+    return record
+
+
+def _work(config: dict[str, Any]) -> None:
+    import ray.train
+    import torch
+    from ray.train.torch import get_device
+
+    from orchestrator.execution.trial import TrialRun
+
+    runtime: Runtime = config["runtime"]
+    torch.set_num_threads(runtime.cpus_per_worker)
+
+    def report(record: EpochRecord) -> None:
+        ray.train.report({"epoch": record.epoch, **record.metrics})
+
+    ray.train.report({"at_work": 1})  # the resources are there; nobody waits for them any more
+    TrialRun(
+        store=config["store"],
+        trial_id=config["trial_id"],
+        experiment=config["experiment"],
+        device=str(get_device()) if runtime.gpus_per_worker > 0 else "cpu",
+        on_epoch=report,
+    ).run()

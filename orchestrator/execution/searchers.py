@@ -1,0 +1,145 @@
+"""What Tune is to run next: a plan's trials in their order, or points that Optuna suggests."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import optuna
+from ray.tune.search import Searcher
+
+from orchestrator.design.factors import Trial
+from orchestrator.design.search_space import Choice, LogUniform, Point, Search, Uniform
+from orchestrator.execution.progress import SweepProgress
+from orchestrator.metrics import lookup
+from orchestrator.records import TrialRecord
+from orchestrator.store import Store
+
+OBJECTIVE = "objective"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """What a search maximises: the plan's metric, signed so that more is better."""
+
+    metric: str
+    selection: str
+
+    def value(self, records: Iterable[TrialRecord]) -> float | None:
+        """Return the mean over the records, or None if one of them has no such number."""
+        metric = lookup(self.metric)
+        values = [r.metrics_at(self.selection).get(self.metric) for r in records]
+        if not values or any(value is None for value in values):
+            return None
+        return metric.sign * sum(value for value in values if value is not None) / len(values)
+
+
+class Forgetful:
+    """Pickles as nothing: Tune saves its callbacks and searchers, and nobody ever restores them."""
+
+    def __reduce__(self) -> tuple[Any, tuple[()]]:
+        return type(None), ()
+
+
+class QueueSearcher(Forgetful, Searcher):
+    """Hands out trials in their order."""
+
+    def __init__(self, trials: Sequence[Trial]):
+        super().__init__()
+        self._waiting = deque(trials)
+
+    def set_search_properties(self, *args: Any, **spec: Any) -> bool:
+        """Take part in Tune's handshake; there is nothing to set."""
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Return the next trial, or say that there is none."""
+        if not self._waiting:
+            return Searcher.FINISHED
+        return {"trials": (self._waiting.popleft(),)}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Forget it; the store knows."""
+
+
+class TpeSearcher(Forgetful, Searcher):
+    """Asks Optuna for points; every point becomes trials of the plan."""
+
+    def __init__(
+        self,
+        search: Search,
+        points: Sequence[Point],
+        objective: Objective,
+        store: Store,
+        progress: SweepProgress,
+        on_point: Callable[[Point], None],
+    ):
+        super().__init__()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._search, self._progress, self._on_point = search, progress, on_point
+        self._left = search.num_points - len(points)
+        self._space = {path: _distribution(values) for path, values in search.space.items()}
+        # Points of earlier runs move the stream on, so that none is suggested twice for that.
+        sampler = optuna.samplers.TPESampler(seed=search.sampler_seed + len(points))
+        self._study = optuna.create_study(direction="maximize", sampler=sampler)
+        self._asked: dict[str, Any] = {}
+        for point in points:
+            trials = trials_of(search, point)
+            records = store.read_records(trial.id for trial in trials)
+            value = objective.value(records.values()) if len(records) == len(trials) else None
+            if value is not None:
+                self._study.add_trial(
+                    optuna.trial.create_trial(
+                        params=dict(point), distributions=self._space, value=value
+                    )
+                )
+
+    def set_search_properties(self, *args: Any, **spec: Any) -> bool:
+        """Take part in Tune's handshake; there is nothing to set."""
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Ask the sampler for a point and return its trials, one per block."""
+        if self._left <= 0:
+            return Searcher.FINISHED
+        self._left -= 1
+        asked = self._study.ask(self._space)
+        point = {path: self._search.space[path].round(v) for path, v in asked.params.items()}
+        self._asked[trial_id] = asked
+        self._on_point(point)
+        trials = trials_of(self._search, point)
+        for trial in trials:
+            self._progress.add(trial)
+        return {"trials": trials}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Tell the sampler what came of a point."""
+        asked = self._asked.pop(trial_id, None)
+        value = (result or {}).get(OBJECTIVE)
+        if asked is not None:
+            failed = error or value is None
+            state = optuna.trial.TrialState.FAIL if failed else None
+            self._study.tell(asked, None if failed else value, state=state)
+
+
+def trials_of(search: Search, point: Point) -> tuple[Trial, ...]:
+    """Return the trials, one per block, that a point stands for."""
+    plan = replace(search.with_points([point]), baseline="")
+    arm = search.arm(point).name
+    return tuple(trial for trial in plan.trials() if trial.arm == arm)
+
+
+def _distribution(values: LogUniform | Uniform | Choice) -> Any:
+    match values:
+        case Choice():
+            return optuna.distributions.CategoricalDistribution(values.values)
+        case Uniform():
+            return optuna.distributions.FloatDistribution(values.low, values.high)
+        case LogUniform():
+            return optuna.distributions.FloatDistribution(values.low, values.high, log=True)

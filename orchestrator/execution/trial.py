@@ -1,0 +1,259 @@
+"""One trial from its experiment to its record: what every lane calls in the end.
+
+The caller holds the trial's lock. Whatever happens here ends in the store: each epoch as it is
+finished, a failure with its traceback, the per-clip predictions, the last and the best weights.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from orchestrator.errors import CheckpointError, ConfigError, StoreError
+from orchestrator.experiment.config import Experiment, canonical, complete
+from orchestrator.records import Cost, EpochRecord, Status, TrialRecord, experiment_id
+from orchestrator.store.files import is_full
+from orchestrator.store.provenance import now, provenance
+from orchestrator.training.data_parallel import Group
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from orchestrator.store import Store
+    from orchestrator.training.state import Initial
+    from orchestrator.training.trainer import Trainer
+
+WHICH: tuple[Literal["last"], Literal["best"]] = ("last", "best")
+
+
+@dataclass(frozen=True)
+class TrialCheckpoints:
+    """The `last` and `best` checkpoints of one trial in a store."""
+
+    store: Store
+    trial_id: str
+
+    def load(self, which: Any) -> tuple[Mapping[str, Tensor], Mapping[str, Any]] | None:
+        """See `orchestrator.training.state.Checkpoints`."""
+        return self.store.load_checkpoint(self.trial_id, which)
+
+    def save(self, which: Any, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """See `orchestrator.training.trainer.Checkpoints`."""
+        self.store.save_checkpoint(self.trial_id, which, tensors, facts)
+
+
+@dataclass(kw_only=True)
+class TrialRun:
+    """How a trial is run: the store it writes to and who hears of its epochs.
+
+    Attributes:
+        store: where everything lands.
+        trial_id: the experiment's id.
+        experiment: a completed experiment.
+        device: where to train.
+        cache_dir: a host's own copy of packs that lie in an object store.
+        on_epoch: called after each epoch with its record, for a progress line.
+    """
+
+    store: Store
+    trial_id: str
+    experiment: Experiment
+    device: str = "cpu"
+    cache_dir: str | None = None
+    on_epoch: Callable[[EpochRecord], None] = field(default=lambda record: None)
+
+    def run(self) -> TrialRecord:
+        """Train what is left of the trial.
+
+        Returns:
+            Its record: finished, or failed with the traceback. An interrupt is passed on and
+            leaves a running record, from which the next run resumes.
+
+        Raises:
+            StoreError: the store is full or read-only, and so it would be for every other trial.
+        """
+        started = time.perf_counter()
+        earlier = self.store.read_record(self.trial_id)
+        record = TrialRecord(
+            id=self.trial_id,
+            status=Status.RUNNING,
+            experiment=canonical(self.experiment),
+            epochs=earlier.epochs if earlier else (),
+            best_epoch=earlier.best_epoch if earlier else 0,
+            cost=Cost(
+                seconds=earlier.cost.seconds if earlier else 0.0,
+                attempts=earlier.cost.attempts + 1 if earlier else 1,
+            ),
+            provenance={
+                **provenance(),
+                "pid": str(os.getpid()),
+                "started_at": _started_at(earlier),
+            },
+        )
+        self._before = record.cost.seconds
+        self._started = started
+        group = Group()
+        try:
+            trainer = self._build(group)
+            record = self._describe(record, trainer)
+            self._write(record, group)
+            for epoch in trainer.epochs():
+                record = self._progress(record, trainer)
+                self._write(record, group)
+                self.on_epoch(epoch)
+            record = self._finish(record, trainer)
+        except Exception as error:
+            record = replace(record, status=Status.FAILED, error=traceback.format_exc())
+            record = self._ended(record)
+            if is_full(error):
+                with suppress(StoreError):  # there may be room for so little
+                    self._write(record, group)
+                raise
+            self._write(record, group)
+            if group.world > 1:
+                raise  # the other workers wait for this one
+            return record
+        self._write(record, group)
+        trainer.seal()
+        return record
+
+    def _build(self, group: Group) -> Trainer:
+        from orchestrator.data import open_pack
+        from orchestrator.training.trainer import Trainer
+
+        self._refuse_another()
+        fingerprint = str(self.experiment.dataset.arguments["fingerprint"])
+        clips = open_pack(fingerprint, packs=self.store.packs_uri, cache_dir=self.cache_dir)
+        return Trainer(
+            self.experiment,
+            clips=clips,
+            checkpoints=TrialCheckpoints(self.store, self.trial_id),
+            device=self.device,
+            group=group,
+            initial=self._initial(),
+        )
+
+    def _refuse_another(self) -> None:
+        """Raise a `ConfigError` if this host would train something else under the trial's id.
+
+        It would where a part's source, or this package, is another than where the trial was
+        declared.
+        """
+        here = complete(self.experiment).id
+        if here != self.trial_id:
+            raise ConfigError(
+                f"trial {self.trial_id} is {here} on {socket.gethostname()}: another version of "
+                "this package is installed here than where the sweep was started; install the same "
+                "on every host"
+            )
+
+    def _initial(self) -> Initial | None:
+        from orchestrator.training.state import Initial
+
+        initial = self.experiment.initial
+        if initial.name == "trial":
+            from models.registry import TRAINED_AS
+            from orchestrator.training.state import model_state
+
+            trial_id = initial.arguments["id"]
+            found = self.store.load_checkpoint(trial_id, "last")
+            if found is None:
+                raise CheckpointError(
+                    f"trial {trial_id} has no checkpoint in {self.store.uri}; run the sweep that "
+                    "trains it, it is the prerequisite of this one"
+                )
+            tensors, facts = found
+            said = facts.get(TRAINED_AS)
+            if said is not None and experiment_id(said["experiment"]) != trial_id:
+                raise CheckpointError(
+                    f"the checkpoint of trial {trial_id} in {self.store.uri} is of trial "
+                    f"{experiment_id(said['experiment'])}; delete it and run the sweep that trains "
+                    "it"
+                )
+            return Initial(model_state(tensors), f"trial {trial_id}", said)
+        if initial.name == "checkpoint":
+            return Initial.read(initial.arguments["file"])
+        return None
+
+    def _describe(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:
+        from models import count_macs, num_params
+
+        manifest = trainer.clips.manifest  # type: ignore[attr-defined]
+        waveform = trainer.clips.batch(trainer.val_indices[:1], trainer.num_samples)
+        macs = count_macs(trainer.chain, waveform.to(trainer.device))
+        cost = replace(
+            record.cost,
+            device=_device_name(trainer.device),
+            num_workers=trainer.group.world,
+            set_up_s=time.perf_counter() - self._started,
+            num_params=num_params(trainer.chain),
+            macs=macs.layers,
+        )
+        data = {
+            "name": manifest["name"],
+            "fingerprint": manifest["fingerprint"],
+            "num_classes": trainer.clips.num_classes,
+            "num_train": len(trainer.train_indices),
+            "num_val": len(trainer.val_indices),
+            "val_counts": trainer.val_counts,
+            "dropped": manifest.get("dropped", {}),
+            "feature_mean": trainer.statistics[0],
+            "feature_std": trainer.statistics[1],
+            "initial": trainer.initial,
+        }
+        return replace(record, cost=cost, data=data)
+
+    def _progress(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:
+        cost = replace(
+            record.cost,
+            seconds=self._before + time.perf_counter() - self._started,
+            clips_per_s=trainer.clips_per_s,
+            peak_memory_mb=max(e.metrics["memory/peak_mb"] for e in trainer.records),
+        )
+        return replace(
+            record, epochs=tuple(trainer.records), best_epoch=trainer.best_epoch, cost=cost
+        )
+
+    def _finish(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:
+        predictions = trainer.final_predictions()
+        digests: dict[str, str] = {}
+        if trainer.group.leads:
+            for which in WHICH:
+                digests[which] = self.store.write_predictions(
+                    self.trial_id, which, predictions[which]
+                )
+        record = self._progress(record, trainer)
+        # A resumed run predicts again, and on a GPU to other last digits than before: the record
+        # says what the stored predictions do, so that a report can hold one to the other.
+        scores = {made.epoch: made.scores() for made in predictions.values()}
+        epochs = tuple(
+            replace(epoch, metrics={**epoch.metrics, **scores.get(epoch.epoch, {})})
+            for epoch in record.epochs
+        )
+        record = replace(record, epochs=epochs, predictions=digests, status=Status.FINISHED)
+        return self._ended(record)
+
+    def _ended(self, record: TrialRecord) -> TrialRecord:
+        return replace(record, provenance={**record.provenance, "ended_at": now()})
+
+    def _write(self, record: TrialRecord, group: Group) -> None:
+        if group.leads:
+            self.store.write_record(record)
+
+
+def _started_at(earlier: TrialRecord | None) -> str:
+    return earlier.provenance.get("started_at", now()) if earlier else now()
+
+
+def _device_name(device: Any) -> str:
+    if device.type == "cuda":
+        import torch
+
+        return f"cuda {torch.cuda.get_device_name(device)}"
+    return str(device.type)

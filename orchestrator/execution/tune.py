@@ -1,0 +1,306 @@
+"""Run trials through Ray Tune: the only file that imports ray.tune and optuna.
+
+Tune schedules and retries. It is handed what the store does not hold yet, and nothing of its own
+state is ever restored: the same command again is a fresh run over what is missing.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ray import tune
+from ray.tune.search import Searcher
+
+from orchestrator.design.factors import Trial
+from orchestrator.design.search_space import Point, Search
+from orchestrator.errors import StoreError
+from orchestrator.execution.progress import SweepProgress
+from orchestrator.execution.ray_session import raise_if_interrupted
+from orchestrator.execution.searchers import (
+    OBJECTIVE,
+    Forgetful,
+    Objective,
+    QueueSearcher,
+    TpeSearcher,
+)
+from orchestrator.experiment.config import Runtime, canonical
+from orchestrator.records import Status, TrialRecord
+from orchestrator.store import Holder, LockHeld, Store
+from orchestrator.store.files import is_full
+from orchestrator.waiting import AFTER_S, EVERY_S
+
+
+def run_trials(
+    trials: Sequence[Trial], *, runtime: Runtime, store: Store, progress: SweepProgress
+) -> None:
+    """Train trials, each once, in the order given as far as the resources allow.
+
+    Ray must be connected.
+
+    Args:
+        trials: what is missing from the store.
+        runtime: where and how.
+        store: where everything lands.
+        progress: hears of epochs and ends.
+    """
+    queue = QueueSearcher(trials)
+    _fit(queue, len(trials), objective=None, runtime=runtime, store=store, progress=progress)
+
+
+def run_search(
+    search: Search,
+    points: list[Point],
+    *,
+    runtime: Runtime,
+    store: Store,
+    progress: SweepProgress,
+    on_point: Callable[[Point], None],
+) -> None:
+    """Let Optuna's TPE suggest points until the search has as many as it wants.
+
+    Ray must be connected.
+
+    Args:
+        search: the space and the plan that each point joins.
+        points: those of earlier runs; the sampler learns from them.
+        runtime: where and how.
+        store: where everything lands.
+        progress: hears of epochs and ends.
+        on_point: called with each new point before its trials start.
+    """
+    objective = Objective(metric=search.plan.metric, selection=search.plan.base.selection)
+    wanted = search.num_points - len(points)
+    searcher = TpeSearcher(search, points, objective, store, progress, on_point)
+    _fit(searcher, wanted, objective=objective, runtime=runtime, store=store, progress=progress)
+
+
+def _fit(
+    searcher: Searcher,
+    num_samples: int,
+    *,
+    objective: Objective | None,
+    runtime: Runtime,
+    store: Store,
+    progress: SweepProgress,
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="orchestrator-") as scratch:
+        local = store.local_path
+        storage = str(local / "logs" / "ray") if local else scratch
+        trainable = tune.with_parameters(
+            _train, store=store, runtime=runtime, objective=objective, storage=storage
+        )
+        listener = _Listener(progress, runtime)
+        tuner = tune.Tuner(
+            tune.with_resources(trainable, _resources(runtime)),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                num_samples=num_samples,
+                max_concurrent_trials=_concurrency(runtime),
+                reuse_actors=runtime.num_workers == 1,
+                trial_name_creator=lambda trial: f"trial-{trial.trial_id}",
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                name=f"tune-{uuid.uuid4().hex[:8]}",
+                storage_path=storage,
+                callbacks=[listener],
+                failure_config=tune.FailureConfig(max_failures=runtime.retries),
+                verbose=0,
+            ),
+        )
+        tuner.fit()
+        raise_if_interrupted()
+        listener.raise_if_full()
+
+
+def _resources(runtime: Runtime) -> dict[str, float]:
+    if runtime.num_workers > 1:
+        # The trial only drives; Ray Train's workers hold the resources. The head is the safe node.
+        return {"cpu": 0, "node:__internal_head__": 0.001}
+    return {"cpu": runtime.cpus_per_worker, "gpu": runtime.gpus_per_worker}
+
+
+def _concurrency(runtime: Runtime) -> int | None:
+    """Return how many trials may run at once; Tune cannot see what nested workers take."""
+    if runtime.num_workers == 1:
+        return runtime.max_concurrent or None
+    import ray
+
+    total = ray.cluster_resources()
+    fits = total.get("CPU", 1) // (runtime.num_workers * runtime.cpus_per_worker)
+    if runtime.gpus_per_worker > 0:
+        gpus = total.get("GPU", 0) // (runtime.num_workers * runtime.gpus_per_worker)
+        fits = min(fits, gpus)
+    return max(1, min(int(fits), runtime.max_concurrent or int(fits)))
+
+
+def _waits_for(runtime: Runtime) -> str:
+    """Say what one trial asks for, and what of it the cluster has and has free."""
+    import ray
+
+    asked = {"CPU": runtime.cpus_per_worker, "GPU": runtime.gpus_per_worker}
+    asked = {kind: number for kind, number in asked.items() if number > 0}
+    total, free = ray.cluster_resources(), ray.available_resources()
+    workers = f"{runtime.num_workers} workers of " if runtime.num_workers > 1 else ""
+    each = " each" if runtime.num_workers > 1 else ""
+    has = " and ".join(
+        f"{total.get(kind, 0):g} {kind}s, of which {free.get(kind, 0):g} are free" for kind in asked
+    )
+    needs = " and ".join(f"{number:g} {kind}" for kind, number in asked.items())
+    short = any(total.get(kind, 0) < runtime.num_workers * number for kind, number in asked.items())
+    way_out = "; it must grow, or ask for less" if short else ""
+    return (
+        f"waiting for the cluster: a trial asks for {workers}{needs}{each}; it has {has}{way_out}"
+    )
+
+
+class _Listener(Forgetful, tune.Callback):
+    """Passes Tune's events on to the progress of the sweep, and says why nothing happens."""
+
+    def __init__(self, progress: SweepProgress, runtime: Runtime):
+        self._progress = progress
+        self._runtime = runtime
+        self._at_work: set[str] = set()
+        self._full = ""
+        self._speak_at = time.monotonic() + AFTER_S
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Say which resources are waited for while no trial has them; Tune asks many a second.
+
+        On this machine alone nobody else takes them.
+        """
+        self.raise_if_full()
+        now = time.monotonic()
+        if any(self._is_at_work(trial) for trial in trials if trial.status == "RUNNING"):
+            self._speak_at = now + AFTER_S
+        elif self._runtime.address and now >= self._speak_at:
+            self._speak_at = now + EVERY_S
+            self._progress.say(_waits_for(self._runtime))
+
+    def raise_if_full(self) -> None:
+        """Raise a `StoreError` if a trial found the store full or read-only; all others would."""
+        if self._full:
+            raise StoreError(f"{self._full}; then run the same command again, it goes on from here")
+
+    def _is_at_work(self, trial: Any) -> bool:
+        # The trial of several workers only drives them, and takes no resources of its own.
+        return self._runtime.num_workers == 1 or trial.trial_id in self._at_work
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        raise_if_interrupted()
+        for planned in trial.config["trials"]:
+            self._progress.started(planned.id)
+
+    def on_trial_result(
+        self,
+        iteration: int,
+        trials: list[Any],
+        trial: Any,
+        result: dict[str, Any],
+        **info: Any,
+    ) -> None:
+        raise_if_interrupted()
+        self._at_work.add(trial.trial_id)
+        if "full" in result:
+            self._full = result["full"]
+            self._progress.ended(result["id"], Status.FAILED, "the store is full or read-only")
+        elif "status" in result:
+            self._progress.ended(result["id"], Status(result["status"]), result["note"])
+        elif "waits_for" in result:
+            self._progress.waits(result["id"], result["waits_for"])
+        elif "epoch" in result:
+            ids = [planned.id for planned in trial.config["trials"]]
+            self._progress.epoch(result.get("id", ids[0]), result["epoch"], result)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        for planned in trial.config["trials"]:
+            self._progress.ended(planned.id, Status.FAILED, "its worker died too often")
+
+
+def _train(
+    config: Mapping[str, Any],
+    *,
+    store: Store,
+    runtime: Runtime,
+    objective: Objective | None,
+    storage: str,
+) -> None:
+    """Train the trials of one Tune trial, in a process that is used again for the next."""
+    records = []
+    for trial in config["trials"]:
+        try:
+            record, note = _train_locked(trial, store=store, runtime=runtime, storage=storage)
+        except StoreError as error:
+            if not is_full(error):
+                raise
+            tune.report({"id": trial.id, "full": str(error)})
+            return
+        records.append(record)
+        last = trial is config["trials"][-1]
+        value = objective.value(records) if objective and last else None
+        tune.report({"id": trial.id, "status": record.status.value, "note": note, OBJECTIVE: value})
+
+
+def _train_locked(
+    trial: Trial, *, store: Store, runtime: Runtime, storage: str
+) -> tuple[TrialRecord, str]:
+    def wait(holder: Holder) -> None:
+        tune.report({"id": trial.id, "waits_for": str(holder)})
+
+    with store.lock(trial.id, owner="another launch", on_wait=wait):
+        found = store.read_record(trial.id)
+        if found is not None and found.status is Status.FINISHED:
+            return found, "trained by another run meanwhile"
+        experiment = trial.experiment  # completed by the driver; `TrialRun` holds this host to it
+        if runtime.num_workers > 1:
+            from orchestrator.execution.ray_train import run_parallel
+
+            record = run_parallel(
+                trial.id, experiment, store=store, runtime=runtime, storage_path=storage
+            )
+        else:
+            import torch
+
+            from orchestrator.execution.trial import TrialRun
+
+            torch.set_num_threads(runtime.cpus_per_worker)
+            record = TrialRun(
+                store=store,
+                trial_id=trial.id,
+                experiment=experiment,
+                device="cuda" if runtime.gpus_per_worker > 0 else "cpu",
+                on_epoch=lambda e: tune.report({"id": trial.id, "epoch": e.epoch, **e.metrics}),
+            ).run()
+    return record, error_line(record)
+
+
+def error_line(record: TrialRecord) -> str:
+    """Return the last line of a failed record's error, which names the exception."""
+    lines = [line for line in record.error.strip().splitlines() if line.strip()]
+    return lines[-1].strip() if lines else ""
+
+
+def bury(trials: Sequence[Trial], store: Store) -> None:
+    """Mark as failed what was left running by workers that died and were not restarted again.
+
+    A trial that somebody else is training right now is left alone.
+    """
+    for trial in trials:
+        record = store.read_record(trial.id)
+        if record is None:
+            record = TrialRecord(
+                id=trial.id, status=Status.RUNNING, experiment=canonical(trial.experiment)
+            )
+        if record.status is not Status.RUNNING:
+            continue
+        try:
+            with store.try_lock(trial.id, owner="sweep"):
+                error = "its worker process died more often than --retries allows (out of memory?)"
+                store.write_record(replace(record, status=Status.FAILED, error=error))
+        except LockHeld:
+            continue

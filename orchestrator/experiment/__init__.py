@@ -1,0 +1,1 @@
+"""What decides the numbers of a trial: its settings, their identity, departures from them."""

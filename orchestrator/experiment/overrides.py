@@ -1,0 +1,156 @@
+"""Depart from an experiment by path, see where two experiments differ, read one back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from models import registry
+from models.schema import coerce
+from orchestrator.errors import ConfigError, unknown
+from orchestrator.experiment.config import (
+    COMPONENTS,
+    HINTS,
+    Component,
+    Experiment,
+    File,
+    canonical,
+    check,
+    complete,
+)
+
+_FEW = 3
+
+
+def override(experiment: Experiment, changes: Mapping[str, Any]) -> Experiment:
+    """Change fields by path: `epochs`, `transform` (a whole component) or `model.deformable`.
+
+    Args:
+        experiment: the experiment to depart from.
+        changes: path -> value.
+
+    Returns:
+        A completed experiment.
+
+    Raises:
+        ConfigError: a path does not exist or a value has the wrong type; names all mistakes.
+    """
+    changed, mistakes = _override(experiment, changes)
+    completed, more = check(changed)
+    if mistakes or more:
+        raise ConfigError("\n".join([*mistakes, *more]))
+    return completed
+
+
+def mistakes_of(experiment: Experiment, changes: Mapping[str, Any]) -> list[str]:
+    """Return every mistake that `override` would raise; an empty list where there is none."""
+    changed, mistakes = _override(experiment, changes)
+    return [*mistakes, *check(changed)[1]]
+
+
+def whole_parts(paths: Sequence[str]) -> list[str]:
+    """Leave out the arguments of components that are swapped as a whole."""
+    return [path for path in paths if path.partition(".")[0] not in paths or "." not in path]
+
+
+def from_canonical(data: Mapping[str, Any]) -> Experiment:
+    """Rebuild an experiment from its canonical form (the inverse of `canonical`)."""
+    values: dict[str, Any] = dict(data)
+    for name in COMPONENTS:
+        part = data[name]
+        arguments = {
+            key: File(value["digest"]) if _is_file(value) else _tuples(value)
+            for key, value in part["arguments"].items()
+        }
+        values[name] = Component(part["name"], **arguments)
+    return Experiment(**values)
+
+
+def flatten(experiment: Experiment) -> dict[str, Any]:
+    """Return path -> value of a completed experiment, with a component's name under its field."""
+    flat: dict[str, Any] = {}
+    for name in [f.name for f in dataclasses.fields(experiment)]:
+        value = getattr(experiment, name)
+        if isinstance(value, Component):
+            flat[name] = value.name
+            for key, argument in value.arguments.items():
+                flat[f"{name}.{key}"] = canonical(argument)
+        else:
+            flat[name] = value
+    return flat
+
+
+def differences(one: Experiment, other: Experiment) -> dict[str, tuple[Any, Any]]:
+    """Return path -> (value in one, value in other) wherever two experiments differ."""
+    first, second = flatten(complete(one)), flatten(complete(other))
+    paths = [*first, *(path for path in second if path not in first)]
+    return {
+        path: (first.get(path), second.get(path))
+        for path in paths
+        if first.get(path) != second.get(path)
+    }
+
+
+def departures(one: Experiment, other: Experiment) -> dict[str, str]:
+    """Return path -> value in `other` as text wherever it differs from `one`, for a listing.
+
+    A component that is swapped is said in one piece: with all its arguments where they are few,
+    else with those that are not its defaults.
+    """
+    other = complete(other)
+    changed = differences(one, other)
+    said: dict[str, str] = {}
+    for path in whole_parts(list(changed)):
+        new = changed[path][1]
+        if path in COMPONENTS:
+            said[path] = str(_in_short(path, getattr(other, path)))
+        elif new is not None:
+            said[path] = repr(new)
+    return said
+
+
+def _in_short(kind: str, component: Component) -> Component:
+    if len(component.arguments) <= _FEW:
+        return component
+    entry = registry.catalog().get(kind, {}).get(component.name)
+    known = entry.arguments if entry else {}
+    stated = {
+        name: value
+        for name, value in component.arguments.items()
+        if name not in known or value != known[name].default
+    }
+    return Component(component.name, **stated)
+
+
+def _override(experiment: Experiment, changes: Mapping[str, Any]) -> tuple[Experiment, list[str]]:
+    mistakes: list[str] = []
+    # Whole components first, so that `model` and `model.depths` may stand in one level.
+    for path in sorted(changes, key=lambda path: path.count(".")):
+        head, _, argument = path.partition(".")
+        value = changes[path]
+        if head not in HINTS:
+            mistakes.append(unknown("setting", path, HINTS))
+        elif not argument:
+            kind = Component if head in COMPONENTS else HINTS[head]
+            value, problem = coerce(value, kind)
+            if problem:
+                mistakes.append(f"{path} {problem}")
+            else:
+                experiment = dataclasses.replace(experiment, **{head: value})
+        elif head not in COMPONENTS:
+            mistakes.append(f"{path!r}: {head} has no arguments; write {head!r} alone")
+        else:
+            component = getattr(experiment, head)
+            experiment = dataclasses.replace(
+                experiment, **{head: component.replace(**{argument: value})}
+            )
+    return experiment, mistakes
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, Mapping) and set(value) == {"digest"}
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,192 @@
+"""Make a sweep's pictures: the same clips for every arm, from one block's checkpoints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.figures.shelf import CLIP, Picture, are_there, read_pictures, write_index
+from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from models.chain import Chain
+    from orchestrator.data.pack import Pack
+    from orchestrator.store import Store
+
+NUM_CLIPS = 3
+MOST_ARMS = 4
+CAPTIONS = {
+    "input": "Before and after the input transform, in the model's units, and what it adds, on a "
+    "scale of its own.",
+    "keys": "Where the deformable blocks sample their keys (points, one colour per group) and how "
+    "far each was moved (lines from the reference point); keys may leave the picture.",
+    "events": "Probability of the classes that are likeliest at some time, from the frame outputs.",
+}
+
+
+def make_pictures(
+    plan: PlanRecord,
+    records: Mapping[str, TrialRecord],
+    store: Store,
+    folder: Path,
+    *,
+    clips: Mapping[str, str] | None = None,
+) -> tuple[Picture, ...]:
+    """Make the pictures that the sweep's trials allow, unless they are there already.
+
+    Of the first block in which every chosen arm is finished: the baseline, and the arms of the
+    contrasts and effects in their order, `MOST_ARMS` in all. Shown are held-out clips, the first of
+    as many classes, spread over the classes.
+
+    Args:
+        plan: as declared.
+        records: id -> record.
+        store: with the checkpoints and the pack.
+        folder: where the pictures and their list go.
+        clips: ids of clips to draw by themselves -> what is said of each.
+
+    Returns:
+        All pictures in the folder's list; none where no trial is finished.
+    """
+    trials = _chosen(plan, records)
+    ids = [trial.id for trial in trials]
+    if not trials or are_there(folder, ids, clips or {}):
+        return read_pictures(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    made = [p for trial in trials for p in _of_trial(trial, plan, records[trial.id], store, folder)]
+    made += _of_clips(trials[0], plan, records[trials[0].id], store, folder, clips or {})
+    write_index(folder, ids, clips or {}, made)
+    return tuple(made)
+
+
+def _chosen(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> list[TrialKey]:
+    names = [plan.baseline, *(name for c in plan.contrasts for name in (c.arm, c.reference))]
+    names += [name for effect in plan.effects for name in effect.weights]
+    arms = list(dict.fromkeys(names))[:MOST_ARMS]
+    blocks: dict[tuple[int, int], dict[str, TrialKey]] = {}
+    for trial in plan.trials:
+        record = records.get(trial.id)
+        if trial.arm in arms and record is not None and record.status is Status.FINISHED:
+            blocks.setdefault((trial.seed, trial.fold), {})[trial.arm] = trial
+    whole = (block for block in blocks.values() if len(block) == len(arms))
+    block = next(whole, {})
+    return [block[arm] for arm in arms if arm in block]
+
+
+def _of_trial(
+    trial: TrialKey, plan: PlanRecord, record: TrialRecord, store: Store, folder: Path
+) -> list[Picture]:
+    from models.introspection import event_map, input_change, moved_keys
+    from orchestrator.data import open_pack
+    from orchestrator.figures import draw
+
+    pack = open_pack(str(record.data["fingerprint"]), packs=store.packs_uri)
+    chain = _load(record, pack, plan.selection, store)
+    if chain is None:
+        return []
+    clips = _clips(pack, trial.fold)
+    waveform = pack.batch(clips, int(pack.num_samples.max()))
+    change = input_change(chain, waveform)
+    features = change.after[:, 0].float().numpy()
+    shown = draw.Shown(
+        titles=tuple(f"{pack.class_names[pack.labels[i]]} ({pack.clip_ids[i]})" for i in clips),
+        frame_s=getattr(chain.frontend, "hop_length", 0) / pack.sample_rate,
+        seconds=float(pack.num_samples.max()) / pack.sample_rate,
+        class_names=pack.class_names,
+    )
+    found: list[Picture] = []
+
+    def add(kind: str) -> Path:
+        name = f"{kind}-{_slug(trial.arm)}-{trial.id}.png"
+        found.append(
+            Picture(
+                kind=kind,
+                arm=trial.arm,
+                trial=trial.id,
+                clips=tuple(str(pack.clip_ids[i]) for i in clips),
+                caption=CAPTIONS[kind],
+                file=name,
+            )
+        )
+        return folder / name
+
+    if not shown.frame_s:  # a front end of somebody's own, whose frames have no known place
+        return []
+    if bool((change.after != change.before).any()):
+        draw.draw_input(change, shown, add("input"))
+    if blocks := moved_keys(chain, waveform):
+        draw.draw_keys(blocks[-2:], features, shown, add("keys"))
+    if (events := event_map(chain, waveform)) is not None:
+        draw.draw_events(events.numpy(), features, shown, add("events"))
+    return found
+
+
+def _of_clips(
+    trial: TrialKey,
+    plan: PlanRecord,
+    record: TrialRecord,
+    store: Store,
+    folder: Path,
+    clips: Mapping[str, str],
+) -> list[Picture]:
+    """Draw clips one by one, as a trial's front end shows them to its model."""
+    from models.introspection import input_change
+    from orchestrator.data import open_pack
+    from orchestrator.figures import draw
+
+    pack = open_pack(str(record.data["fingerprint"]), packs=store.packs_uri)
+    chain = _load(record, pack, plan.selection, store) if clips else None
+    frame_s = getattr(getattr(chain, "frontend", None), "hop_length", 0) / pack.sample_rate
+    places = {clip: index for index, clip in enumerate(pack.clip_ids)}
+    if chain is None or not frame_s or not clips.keys() <= places.keys():
+        return []
+    made = []
+    for number, (clip, caption) in enumerate(clips.items()):
+        index = places[clip]
+        waveform = pack.batch([index], int(pack.num_samples.max()))
+        shown = draw.Shown(
+            titles=("",),
+            frame_s=frame_s,
+            seconds=float(pack.num_samples[index]) / pack.sample_rate,
+            class_names=pack.class_names,
+        )
+        name = f"{CLIP}-{number}-{_slug(clip)}.png"
+        features = input_change(chain, waveform).before[0, 0].float().numpy()
+        draw.draw_clip(features, shown, folder / name)
+        made.append(
+            Picture(
+                kind=CLIP, arm=trial.arm, trial=trial.id, clips=(clip,), caption=caption, file=name
+            )
+        )
+    return made
+
+
+def _load(record: TrialRecord, pack: Pack, selection: str, store: Store) -> Chain | None:
+    from orchestrator.experiment.overrides import from_canonical
+    from orchestrator.training.evaluate import build
+    from orchestrator.training.state import model_state
+
+    checkpoint = store.load_checkpoint(record.id, "best" if selection == "best" else "last")
+    if checkpoint is None:
+        return None
+    chain = build(from_canonical(record.experiment), num_classes=pack.num_classes)
+    chain.load_state_dict(model_state(checkpoint[0]))
+    return chain
+
+
+def _clips(pack: Any, fold: int) -> np.ndarray:
+    import numpy as np
+
+    _, held_out = pack.split(fold)
+    labels = pack.labels[held_out]
+    classes = np.unique(labels)
+    spread = np.unique(np.linspace(0, len(classes) - 1, NUM_CLIPS).round().astype(int))
+    return np.array([held_out[np.flatnonzero(labels == classes[i])[0]] for i in spread])
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40]

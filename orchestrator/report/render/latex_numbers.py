@@ -1,0 +1,190 @@
+r"""A LaTeX macro for every number of the report, so that a text quotes what was measured.
+
+`\input{numbers.tex}` once, and `\AdaptorLambdaNoAdaptorTopOneMean` stands for the mean of the
+arm `no adaptor` of the sweep `adaptor_lambda`. Names are made of the sweep, the arm and the
+metric and not of places in the table: an arm that is added moves no number of another. Names of
+arms that letters cannot tell (`基线`), or not tell apart (`Model a`, `model A`), end in five
+letters made from the whole name: a text that quoted the first of two such arms stops compiling
+when the second is added, and never quotes the other. Two sweeps whose names run into those of
+their arms alike (`a`, arm `c d`; `a_c`, arm `d`) do not compile in one text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+
+from orchestrator.analysis.rows import ArmSummary, Finding, Summary
+from orchestrator.report.render.latex_text import comment, escape
+from orchestrator.report.wording.numbers import NONE, decimals, duration, number, p_text, quantity
+from orchestrator.stats import MeanInterval
+
+DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+SIGNS = {
+    **{"+": "Plus", "%": "Percent", "×": "Times", "<": "Less", ">": "Greater", "&": "And"},
+    **{"−": "Minus", "±": "Plus Minus", "≠": "Not Equal", "≈": "About", "≤": "At Most"},
+    **{"≥": "At Least", "∞": "Infinity", "√": "Root", "→": "To", "°": "Degrees", "⁄": "Over"},
+    **{
+        "ß": "ss",
+        "æ": "ae",
+        "Æ": "AE",
+        "ø": "o",
+        "Ø": "O",
+        "œ": "oe",
+        "Œ": "OE",
+        "ł": "l",
+        "Ł": "L",
+    },
+}
+SEPARATORS = "–—·…‐‑“”‘’"
+"""Beyond ASCII, what a name may lose without becoming another's."""
+
+
+def to_numbers(summary: Summary) -> str:
+    r"""Return one `\newcommand` per number, rounded as in the table, for text and for mathematics.
+
+    What is not known has no macro, so that a text that quotes it does not compile.
+    """
+    sweep = words(summary.plan.sweep)
+    lines = [f"% {comment(summary.headline)}"]
+    for heading, numbers in _groups(summary):
+        lines.append(f"% {comment(heading)}")
+        lines += [rf"\newcommand{{\{sweep}{name}}}{{{_value(value)}}}" for name, value in numbers]
+    return "\n".join(lines) + "\n"
+
+
+def words(text: str) -> str:
+    """Return a name as LaTeX allows it in a macro: letters alone, `λ=0.1` is `LambdaZeroPointOne`.
+
+    Args:
+        text: of an arm, a sweep or a metric.
+    """
+    text = re.sub(r"(?<=\d)[.,](?=\d)", " point ", text)
+    text = re.sub(r"(?<![\w)])[-−](?=\d)|(?<=\d[eE])[-−](?=\d)", " minus ", text)
+    text = re.sub("[⁰¹²³⁴-⁹⁺⁻]+", lambda found: f" to the {found[0]}", text)
+    text = "".join(_letters(character) for character in text)
+    return "".join(word[0].upper() + word[1:] for word in text.split())
+
+
+def _groups(summary: Summary) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Yield what numbers are of, arm, contrast or effect, and their names and values."""
+    arms = _names([arm.name for arm in summary.arms])
+    effects = _names([effect.record.name for effect in summary.effects])
+    for arm in summary.arms:
+        yield arm.name, list(_of_arm(arms[arm.name], arm, summary))
+    others = {(c.arm, c.reference): c for c in summary.other_contrasts}
+    for (arm, reference), contrast in others.items():
+        name = f"{arms[arm]}Against{arms[reference]}"
+        yield f"{arm} against {reference}", list(_of_finding(name, contrast, summary))
+    for effect in summary.effects:
+        name = f"Effect{effects[effect.record.name]}"
+        yield f"effect {effect.record.name}", list(_of_finding(name, effect, summary))
+
+
+def _names(texts: list[str]) -> dict[str, str]:
+    """Return the words of each text, and letters of its own behind those that do not tell it."""
+    found = Counter(map(words, dict.fromkeys(texts)))
+    return {
+        text: words(text) + (_own(text) if found[words(text)] > 1 or not _told(text) else "")
+        for text in texts
+    }
+
+
+def _told(text: str) -> bool:
+    """Say whether the words of a text keep all that tells it from another."""
+    return bool(words(text)) and all(
+        c.isascii() or c in SEPARATORS or c.isspace() or _letters(c).strip()
+        for c in unicodedata.normalize("NFC", text)
+    )
+
+
+def _own(text: str) -> str:
+    """Return five letters made from a text, one in twelve million."""
+    number = int.from_bytes(hashlib.sha256(text.encode(errors="surrogatepass")).digest())
+    letters = (chr(ord("a") + number // 26**i % 26) for i in range(5))
+    return "".join(letters).capitalize()
+
+
+def _of_arm(name: str, arm: ArmSummary, summary: Summary) -> Iterator[tuple[str, str]]:
+    primary = words(summary.metric.title)
+    for measure in arm.measures.values():
+        metric = words(measure.metric.title)
+        yield f"{name}{metric}N", str(measure.interval.n)
+        if len(measure.values) != measure.interval.n:
+            yield f"{name}{metric}Trials", str(len(measure.values))
+        yield from _interval(f"{name}{metric}", "Mean", measure.interval)
+    if arm.to_baseline:
+        yield from _interval(f"{name}{primary}", "Difference", arm.to_baseline, signed=True)
+        yield f"{name}{primary}DifferenceN", str(arm.to_baseline.n)
+    contrast = summary.against_baseline(arm.name)
+    if contrast:
+        yield from _p_values(f"{name}{primary}", contrast)
+    published = arm.record.published.get(summary.metric.key)
+    if published is not None:
+        yield f"{name}{primary}Published", f"{published:g}"
+    if arm.cost:
+        costs = {
+            "Params": quantity(arm.cost.num_params),
+            "Macs": quantity(arm.cost.macs),
+            "TrialTime": duration(arm.cost.seconds),
+            "ClipsPerSecond": quantity(arm.cost.clips_per_s),
+        }
+        yield from ((name + key, value) for key, value in costs.items() if value != NONE)
+
+
+def _of_finding(name: str, found: Finding, summary: Summary) -> Iterator[tuple[str, str]]:
+    name += words(summary.metric.title)
+    if found.difference:
+        yield from _interval(name, "Difference", found.difference, signed=True)
+        yield f"{name}DifferenceN", str(found.difference.n)
+    yield from _p_values(name, found)
+
+
+def _p_values(name: str, found: Finding) -> Iterator[tuple[str, str]]:
+    if found.difference and found.difference.p_value is not None:
+        yield f"{name}P", p_text(found.difference.p_value)
+    if found.adjusted_p is not None:
+        yield f"{name}AdjustedP", p_text(found.adjusted_p)
+
+
+def _interval(
+    name: str, middle: str, interval: MeanInterval, *, signed: bool = False
+) -> Iterator[tuple[str, str]]:
+    """Yield a mean with its interval, `TopOneMean` and `TopOneLow` or `...DifferenceLow`."""
+    places = decimals(interval.half_width)
+    ends = "" if middle == "Mean" else middle
+    yield f"{name}{middle}", number(interval.mean, places, signed=signed)
+    for end, value in (
+        ("HalfWidth", interval.half_width),
+        ("Low", interval.low),
+        ("High", interval.high),
+    ):
+        if value is not None:
+            yield f"{name}{ends}{end}", number(value, places, signed=signed and end != "HalfWidth")
+
+
+def _value(text: str) -> str:
+    """Write a value that compiles in a sentence and in a formula alike."""
+    text = re.sub(r"\$(.+?)\$", r"\\ensuremath{\1}", escape(text))
+    text = text.replace(r"\textless{}", r"\ensuremath{<}")
+    return re.sub(r"(?<=\d) (?=[A-Za-z])(.*)", r"~\\textrm{\1}", text)
+
+
+def _letters(character: str) -> str:
+    if character in SIGNS:
+        return f" {SIGNS[character]} " if not character.isalpha() else SIGNS[character]
+    name = unicodedata.name(character, "")
+    if character.isdecimal():
+        return f" {DIGITS[unicodedata.decimal(character)]} "
+    if name.startswith("GREEK ") and " LETTER " in name:
+        letter = name.split(" LETTER ")[1].split()[0].lower().replace("lamda", "lambda")
+        return f" {letter.capitalize() if 'CAPITAL' in name else letter} "
+    plain = unicodedata.normalize("NFKD", character)
+    if plain != character:
+        return "".join(map(_letters, plain))
+    if character.isascii() and character.isalpha():
+        return character
+    return "" if unicodedata.combining(character) else " "

@@ -1,0 +1,63 @@
+"""The table of declared main effects and interactions, in every form."""
+
+from __future__ import annotations
+
+from orchestrator.analysis.rows import EffectSummary, Summary
+from orchestrator.report.tables.arms import CALLED_MARK, Column, Table, spread
+from orchestrator.report.wording.contrasts import unit_of_difference
+from orchestrator.report.wording.numbers import align, p_text
+from orchestrator.stats import Verdict
+
+
+def effects_table(summary: Summary) -> Table | None:
+    """Return a row per declared effect; None where none was declared."""
+    effects = summary.effects
+    if not effects:
+        return None
+    unit = unit_of_difference(summary.metric)
+    columns: list[tuple[Column, list[str]]] = [
+        (Column(key="effect", title="effect"), [effect.record.name for effect in effects]),
+        (Column(key="n", title="n"), align([_count(effect) for effect in effects])),
+        (
+            Column(key="size", title="size", unit=unit),
+            spread([effect.difference for effect in effects], signed=True),
+        ),
+        (
+            Column(key="p", title="adjusted p" if summary.plan.num_declared > 1 else "p"),
+            align([_p_cell(effect) for effect in effects]),
+        ),
+    ]
+    return Table(
+        columns=tuple(column for column, _ in columns),
+        rows=tuple(zip(*(texts for _, texts in columns), strict=True)),
+        baseline=-1,
+        best=-1,
+        notes=tuple(_notes(summary)),
+    )
+
+
+def _count(effect: EffectSummary) -> str:
+    return str(effect.difference.n) if effect.difference else "0"
+
+
+def _p_cell(effect: EffectSummary) -> str:
+    called = effect.verdict in (Verdict.BETTER, Verdict.WORSE)
+    return p_text(effect.adjusted_p) + (CALLED_MARK if called else "")
+
+
+def _notes(summary: Summary) -> list[str]:
+    notes = [
+        "Main effect: mean of the arms at its second level minus that at its first. Interaction: "
+        "the difference of differences, above 0 where the second levels together give more than "
+        "the sum of what each gives alone."
+    ]
+    records = [effect.record for effect in summary.effects]
+    levels = {factor: pair for record in records for factor, pair in record.levels.items()}
+    said = "; ".join(f"{factor}, {first} to {second}" for factor, (first, second) in levels.items())
+    notes.append(f"Levels: {said}.")
+    notes += [
+        f"{record.name} cannot be told from {' or '.join(record.aliases)} in this fraction."
+        for record in records
+        if record.aliases
+    ]
+    return notes

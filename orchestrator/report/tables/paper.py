@@ -1,0 +1,248 @@
+"""The papers' tables with a study's arms below the printed rows, in the same columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from models.zoo.published.tables import PRINTED, PrintedTable
+from orchestrator.analysis.outcomes import Outcomes, class_name
+from orchestrator.analysis.paper_cells import class_scores, ensemble_map, runs
+from orchestrator.analysis.rows import ArmSummary
+from orchestrator.errors import ConfigError, unknown
+from orchestrator.metrics import METRICS
+from orchestrator.records import ArmRecord, PlanRecord
+from orchestrator.report.tables.arms import Column, Table, spread
+from orchestrator.report.tables.paper_notes import Study, comparable, content_of, ensemble_note
+from orchestrator.report.wording.notes import interval_over
+from orchestrator.report.wording.numbers import NONE, align, decimals, number, quantity
+from orchestrator.stats import CONFIDENCE
+
+MOST_CLASS_COLUMNS = 12
+"""With more classes they stand below one another, and the arms across."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shaped:
+    """A study in the shape of a paper's table.
+
+    Attributes:
+        key: of `models.zoo.published.tables.PRINTED`.
+        caption: which paper's table it follows.
+        table: ready to be laid out.
+    """
+
+    key: str
+    caption: str
+    table: Table
+
+
+def shape_of(plan: PlanRecord) -> str:
+    """Return the key of the printed table that most of a plan's published numbers are from.
+
+    Empty where they are from none.
+    """
+    keys = {table.source: key for key, table in PRINTED.items()}
+    named = [keys[s] for arm in plan.arms if arm.published and (s := _source(arm, plan)) in keys]
+    return Counter(named).most_common(1)[0][0] if named else ""
+
+
+def own_shape(study: Study) -> Shaped | None:
+    """Return a study in the shape of the table that its published numbers are from, if any."""
+    key = shape_of(study.summary.plan)
+    return shaped(key, [study]) if key else None
+
+
+def shaped(key: str, studies: Sequence[Study]) -> Shaped:
+    """Return a paper's table: the rows as printed, then the arms of this study.
+
+    Args:
+        key: of `PRINTED`.
+        studies: one; several where the table's columns are data sets.
+
+    Raises:
+        ConfigError: no table has that key, or it has no place for several studies.
+    """
+    if key not in PRINTED:
+        raise ConfigError(unknown("shape", key, PRINTED))
+    printed = PRINTED[key]
+    if len(studies) > 1 and printed.layout != "datasets":
+        raise ConfigError(
+            f"shape {key!r} shows one study, {len(studies)} were given; those with a column per "
+            f"data set are {', '.join(k for k, t in PRINTED.items() if t.layout == 'datasets')}"
+        )
+    return Shaped(
+        key=key,
+        caption=f"In the shape of {printed.paper}'s {printed.place} ({printed.caption}).",
+        table=_LAYOUTS[printed.layout](printed, studies),
+    )
+
+
+def _metrics(printed: PrintedTable, studies: Sequence[Study]) -> Table:
+    study = studies[0]
+    summary = study.summary
+    columns = [Column(key=c.key, title=c.title, unit=c.unit) for c in printed.columns]
+    own = {c.key: _column(c.key, study) for c in printed.columns}
+    notes = []
+    if any("±" in text for texts in own.values() for text in texts):
+        notes.append(f"± is the half width of the {100 * CONFIDENCE:g} % {interval_over(summary)}.")
+    if "ensemble/map" in own:
+        notes.append(ensemble_note(study))
+    missing = [c.title for c in columns if all(t.strip() == NONE for t in own[c.key])]
+    if missing and summary.arms:
+        notes.append(f"Not recorded by these trials: {', '.join(missing)}.")
+    rows = {arm.name: [own[c.key][i] for c in columns] for i, arm in enumerate(summary.arms)}
+    return _joined(printed, columns, rows, studies, notes)
+
+
+def _datasets(printed: PrintedTable, studies: Sequence[Study]) -> Table:
+    columns = [Column(key=c.key, title=c.title, unit=c.unit) for c in printed.columns]
+    for study in studies:
+        if study.dataset not in [column.key for column in columns]:
+            columns.append(Column(key=study.dataset, title=study.dataset, unit="%"))
+    names = dict.fromkeys(arm.name for study in studies for arm in study.summary.arms)
+    rows = {name: [NONE] * len(columns) for name in names}
+    counts: set[tuple[int, int]] = set()
+    for study in studies:
+        place = [column.key for column in columns].index(study.dataset)
+        for arm in study.summary.arms:
+            if found := runs(arm, "val/top1"):
+                counts.add((found.n, found.num_folds))
+                places = decimals(found.std)
+                said = number(found.mean, places)
+                said += "" if found.std is None else f" ±{number(found.std, places)}"
+                if rows[arm.name][place] not in (NONE, said):
+                    raise ConfigError(
+                        f"arm {arm.name!r} is in two sweeps of {study.dataset}, with "
+                        f"{rows[arm.name][place]} and {said}; leave one of them out"
+                    )
+                rows[arm.name][place] = said
+    notes = [
+        f"± of this study is the standard deviation over {n} run{'s' if n > 1 else ''} (seeds)"
+        + (f", each the mean over {folds} folds" if folds > 1 else ", of one fold")
+        + "; intervals and tests are in the main table."
+        for n, folds in sorted(counts)
+    ]
+    return _joined(printed, columns, rows, studies, notes)
+
+
+def _classes(printed: PrintedTable, studies: Sequence[Study]) -> Table:
+    study = studies[0]
+    summary = study.summary
+    outcomes = Outcomes(summary, study.predictions)
+    found = {arm.name: class_scores(arm, outcomes, plan=summary.plan) for arm in summary.arms}
+    indices = sorted({i for scores in found.values() if scores for i in scores.by_class})
+    names = [class_name(summary, i) for i in indices]
+    titles = {column.key: column.title for column in printed.columns}
+    same = [*names, ""] == list(titles)
+    columns = [Column(key=n, title=titles[n] if same else n) for n in names]
+    columns.append(Column(key="", title="average"))
+    averages = spread([scores.average if scores else None for scores in found.values()])
+    rows = {
+        name: [
+            *(number(scores.by_class.get(i) if scores else None, 1) for i in indices),
+            averages[place],
+        ]
+        for place, (name, scores) in enumerate(found.items())
+    }
+    notes = [
+        "F1 of this study, in percent, is of clips, a clip's likeliest class being its guess; the "
+        f"mean with the half width of its {100 * CONFIDENCE:g} % {interval_over(summary)}. Trials "
+        "record no onsets and offsets, so that there is no event-based F1, by collars or by "
+        "intersection, to stand beside the printed one."
+    ]
+    if not indices:
+        notes.append("No predictions are at hand, so that no class can be scored.")
+    elif len(columns) > MOST_CLASS_COLUMNS + 1:
+        return _turned(columns, rows, notes)
+    return _joined(printed, columns, rows, studies, notes)
+
+
+_LAYOUTS: Mapping[str, Callable[[PrintedTable, Sequence[Study]], Table]] = {
+    "metrics": _metrics,
+    "datasets": _datasets,
+    "classes": _classes,
+}
+
+
+def _joined(
+    printed: PrintedTable,
+    columns: Sequence[Column],
+    own: Mapping[str, Sequence[str]],
+    studies: Sequence[Study],
+    notes: Sequence[str],
+) -> Table:
+    """Put printed rows over our own; those whose columns are other classes are left out."""
+    keys = [column.key for column in printed.columns]
+    here = [column.key for column in columns]
+    fits = printed.layout != "classes" or keys == here
+    theirs = [(name, dict(zip(keys, cells, strict=True))) for name, cells in printed.rows]
+    texts = []
+    for i, key in enumerate(here):
+        cells = [
+            *(row.get(key) or NONE for _, row in theirs if fits),
+            *(c[i] for c in own.values()),
+        ]
+        # Words, and sizes in units of their own, have no decimal point in common.
+        texts.append(cells if key in ("pretrain", "params") else align(cells))
+    names = [*(name for name, _ in theirs if fits), *own]
+    start = len(names) - len(own)
+    of = f" ({printed.dataset})" if printed.dataset else ""
+    headings = {0: f"As printed in {printed.source}{of}"} if fits else {}
+    headings[start] = f"This study: {'; '.join(dict.fromkeys(map(content_of, studies)))}"
+    baseline = studies[0].summary.plan.baseline
+    if fits:
+        said = [*notes, *([printed.note] if printed.note else ()), *comparable(printed, studies)]
+    else:
+        said = [*notes, f"The rows of {printed.source} are of other classes and left out."]
+    return Table(
+        columns=(Column(key="arm", title="model"), *columns),
+        rows=tuple(zip(names, *texts, strict=True)),
+        baseline=start + list(own).index(baseline) if baseline in own else -1,
+        best=-1,
+        notes=tuple(said),
+        headings=headings,
+    )
+
+
+def _turned(
+    columns: Sequence[Column], rows: Mapping[str, Sequence[str]], notes: Sequence[str]
+) -> Table:
+    """Return classes below one another and arms across."""
+    return Table(
+        columns=(
+            Column(key="class", title="class"),
+            *(Column(key=name, title=name, unit="%") for name in rows),
+        ),
+        rows=tuple(
+            (column.title, *(align([row[i] for row in rows.values()])))
+            for i, column in enumerate(columns)
+        ),
+        baseline=-1,
+        best=-1,
+        notes=tuple(notes),
+    )
+
+
+def _column(key: str, study: Study) -> list[str]:
+    arms = study.summary.arms
+    if key == "params":
+        return [quantity(arm.cost.num_params if arm.cost else None) for arm in arms]
+    if key == "pretrain":
+        return [_pretrained(arm, study.summary.plan) for arm in arms]
+    if key == "ensemble/map":
+        found = [ensemble_map(arm, study.predictions) for arm in arms]
+        return [number(made.value if made else None, 3) for made in found]
+    if key not in METRICS:
+        return [NONE] * len(arms)
+    return spread([arm.measures[key].interval if key in arm.measures else None for arm in arms])
+
+
+def _pretrained(arm: ArmSummary, plan: PlanRecord) -> str:
+    initial = arm.record.changes.get("initial", plan.settings.get("initial", "scratch"))
+    return "no" if initial == "scratch" else "yes"
+
+
+def _source(arm: ArmRecord, plan: PlanRecord) -> str:
+    return arm.source or plan.source

@@ -1,0 +1,128 @@
+"""Whether the numbers can be trusted and repeated: data, code, environment, settings, failures."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.analysis.rows import Summary
+from orchestrator.records import Status, TrialRecord
+
+PER_RUN = ("host", "started_at", "ended_at", "finished_at")
+"""Provenance that differs between trials by its nature."""
+
+MOST_VALUES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """A setting or a circumstance; `mixed` where the trials do not agree on it."""
+
+    name: str
+    value: str
+    mixed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A failed trial with its whole error text."""
+
+    arm: str
+    seed: int
+    fold: int
+    id: str
+    error: str
+
+
+def data_facts(summary: Summary, records: Mapping[str, TrialRecord]) -> list[Fact]:
+    """Return what is known of the data, as planned and as the trials saw it."""
+    planned = {f"planned {k}": _short(v) for k, v in summary.plan.dataset.items()}
+    return [Fact(name=k, value=v) for k, v in planned.items()] + _common(
+        (r.data for r in _mine(summary, records)), ignore=()
+    )
+
+
+def environment_facts(summary: Summary, records: Mapping[str, TrialRecord]) -> list[Fact]:
+    """Return code version, packages and machines of the trials."""
+    mine = _mine(summary, records)
+    facts = _common((r.provenance for r in mine), ignore=PER_RUN)
+    facts += _common({"device": r.cost.device, "workers": r.cost.num_workers} for r in mine)
+    hosts = Counter(r.provenance["host"] for r in mine if "host" in r.provenance)
+    if hosts:
+        said = ", ".join(f"{host} ({count} trials)" for host, count in sorted(hosts.items()))
+        facts.append(Fact(name="hosts", value=said))
+    starts = sorted(r.provenance["started_at"] for r in mine if "started_at" in r.provenance)
+    if starts:
+        facts.append(Fact(name="first and last start", value=f"{starts[0]} and {starts[-1]}"))
+    return facts
+
+
+def plan_facts(summary: Summary) -> list[Fact]:
+    """Return what was declared, and when."""
+    plan = summary.plan
+    cells = summary.cells
+    values = {
+        "declared": plan.declared_at,
+        "command": plan.command,
+        "metric": f"{plan.metric} at the {plan.selection} epoch",
+        "seeds": ", ".join(map(str, sorted({cell.seed for cell in cells}))),
+        "folds": ", ".join(map(str, sorted({cell.fold for cell in cells}))),
+        "published numbers": ". ".join(part for part in (plan.source, plan.conditions) if part),
+    }
+    return [Fact(name=name, value=value) for name, value in values.items() if value]
+
+
+def failures(summary: Summary, records: Mapping[str, TrialRecord]) -> list[Failure]:
+    """Return every failed trial, arm by arm."""
+    return [
+        Failure(
+            arm=cell.arm,
+            seed=cell.seed,
+            fold=cell.fold,
+            id=cell.id,
+            error=records[cell.id].error.strip() or "no error text was recorded",
+        )
+        for cell in summary.cells
+        if cell.status is Status.FAILED
+    ]
+
+
+def _mine(summary: Summary, records: Mapping[str, TrialRecord]) -> list[TrialRecord]:
+    return [records[cell.id] for cell in summary.cells if cell.id in records]
+
+
+def _common(found: Iterable[Mapping[str, Any]], ignore: Iterable[str] = ()) -> list[Fact]:
+    """Return every key with its value, or with the most frequent of its several values."""
+    values: dict[str, Counter[str]] = {}
+    for mapping in found:
+        for key, value in mapping.items():
+            if key not in ignore and value not in ("", None):
+                values.setdefault(key, Counter())[_short(value)] += 1
+    facts = []
+    for key, counts in values.items():
+        if len(counts) == 1:
+            facts.append(Fact(name=key, value=next(iter(counts))))
+            continue
+        listed = [f"{value} ({count} trials)" for value, count in counts.most_common(MOST_VALUES)]
+        more = f", and {len(counts) - MOST_VALUES} more" if len(counts) > MOST_VALUES else ""
+        facts.append(Fact(name=key, value=", ".join(listed) + more, mixed=True))
+    return facts
+
+
+def _short(value: Any) -> str:
+    """Write a value on one line: a long list or mapping by its count and beginning."""
+    if isinstance(value, Mapping):
+        if not value:
+            return "none"
+        items = [f"{key}: {_short(item)}" for key, item in value.items()]
+        shown = ", ".join(items[:MOST_VALUES])
+        return f"{len(items)} ({shown}{', …' if len(items) > MOST_VALUES else ''})"
+    if isinstance(value, list | tuple):
+        shown = ", ".join(map(_short, value[:MOST_VALUES]))
+        return f"{len(value)} ({shown}, …)" if len(value) > MOST_VALUES else shown or "none"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return value if isinstance(value, str) else json.dumps(value, default=str)

@@ -1,0 +1,122 @@
+"""Whether arms beat chance: where they do not, their differences say nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from scipy.special import betaincinv
+
+from orchestrator.analysis.rows import ArmSummary
+from orchestrator.metrics import Metric
+from orchestrator.metrics.chance import Chance, HeldOut
+from orchestrator.records import PlanRecord, TrialRecord
+from orchestrator.report.wording.numbers import number
+from orchestrator.stats import CONFIDENCE
+
+NAMED = 6
+"""More arms than this are counted, not named."""
+
+
+def held_out_of(plan: PlanRecord, record: TrialRecord | None) -> HeldOut | None:
+    """Return what is known of a trial's held-out clips; None where the classes are not known."""
+    data = record.data if record else {}
+    size = data.get("num_classes") or len(plan.dataset.get("class_names") or ())
+    if not isinstance(size, int) or size < 1:
+        return None
+    counts = tuple(data.get("val_counts") or ())
+    return HeldOut(num_classes=size, num_clips=int(data.get("num_val") or 0), counts=counts)
+
+
+def study_chance(
+    plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metric
+) -> Chance | None:
+    """Return the chance level of a study in the metric's unit, the mean over its folds.
+
+    Where trials of a fold recorded different ones, the hardest to beat. None where the metric has
+    none, or no trial and no plan recorded the classes.
+    """
+    by_fold: dict[int, Chance] = {}
+    for trial in plan.trials:
+        held_out = held_out_of(plan, records.get(trial.id))
+        if metric.chance is None or held_out is None:
+            continue
+        found = metric.chance(held_out)
+        known = by_fold.get(trial.fold)
+        if known is None or metric.sign * found.value > metric.sign * known.value:
+            by_fold[trial.fold] = found
+    if not by_fold:
+        held_out = held_out_of(plan, None)
+        if metric.chance is None or held_out is None:
+            return None
+        by_fold[0] = metric.chance(held_out)
+    rules = dict.fromkeys(found.rule for found in by_fold.values())
+    value = metric.scale * fmean(found.value for found in by_fold.values())
+    return Chance(value=value, rule=" or ".join(rules))
+
+
+def arms_at_chance(
+    arms: Sequence[ArmSummary],
+    records: Mapping[str, TrialRecord],
+    *,
+    metric: Metric,
+    chance: Chance | None,
+) -> tuple[str, ...]:
+    """Return the arms with a number that do not beat chance, in their order.
+
+    An arm beats chance where the whole of its interval is better. One trained once has no interval
+    over replicates: of a share its exact binomial interval over clips is taken (Clopper and Pearson
+    1934), of another metric the number itself.
+    """
+    if chance is None:
+        return ()
+    return tuple(
+        arm.name
+        for arm in arms
+        if metric.key in arm.measures
+        and metric.sign * (_worst(arm, records, metric) - chance.value) <= 0
+    )
+
+
+def chance_words(chance: Chance, metric: Metric) -> str:
+    """Write a chance level with its unit and rule: `2 %, 1 of 50 classes`."""
+    places = 1 if metric.unit == "%" else 3
+    text = number(chance.value, places)
+    text = text.rstrip("0").removesuffix(".") if "." in text else text
+    return f"{f'{text} {metric.unit}'.rstrip()}, {chance.rule}"
+
+
+def chance_sentence(
+    arms: Sequence[ArmSummary], at_chance: Sequence[str], *, metric: Metric, chance: Chance | None
+) -> str:
+    """Say which arms do not beat chance; empty where all do or it is not known."""
+    if chance is None or not at_chance:
+        return ""
+    level = f"({chance_words(chance, metric)})"
+    measured = [arm for arm in arms if metric.key in arm.measures]
+    if len(at_chance) == len(measured):
+        return (
+            f"No arm beats chance {level} in {metric.title}, so nothing that follows says which "
+            "is better: train longer, or check data and labels."
+        )
+    verb = "does" if len(at_chance) == 1 else "do"
+    listed = f": {', '.join(at_chance)}" if len(at_chance) <= NAMED else ""
+    return (
+        f"{len(at_chance)} of {len(measured)} arms {verb} not beat chance {level} in "
+        f"{metric.title}{listed}."
+    )
+
+
+def _worst(arm: ArmSummary, records: Mapping[str, TrialRecord], metric: Metric) -> float:
+    """Return the worse end of an arm's interval, in the metric's unit."""
+    found = arm.measures[metric.key].interval
+    end = found.low if metric.sign > 0 else found.high
+    if end is not None:
+        return end
+    clips = [records[c.id].data.get("num_val") or 0 for c in arm.cells if c.id in records]
+    if metric.unit != "%" or not clips or not min(clips):
+        return found.mean
+    total = min(clips)
+    hits = round(found.mean / metric.scale * total)
+    low = float(betaincinv(hits, total - hits + 1, (1 - CONFIDENCE) / 2)) if hits else 0.0
+    return metric.scale * low

@@ -1,0 +1,201 @@
+"""Whether what a report reads is what was measured: records against plan and predictions.
+
+Reading a record checks its digest and its form; this checks what takes two files. A trial that was
+held to its predictions once is remembered by the names, sizes and times of both files, since
+computing the metrics of 10,000 trials again takes seconds. Whatever is read later on is still held
+to its digest.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
+
+import numpy as np
+
+from orchestrator.errors import StoreError
+from orchestrator.metrics import keys
+from orchestrator.metrics.classification import average_precisions
+from orchestrator.metrics.predictions import Loader, Predictions
+from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
+from orchestrator.store import Store, forms
+
+TOLERANCE = 1e-9
+"""Largest difference from a stored metric, relative above 1: other processors round otherwise."""
+
+NAMED = 10
+"""More trials than this are counted in a refusal, not named."""
+
+_THREADS = 4
+_RULE = 1
+"""Raised when more is checked, so that what was remembered is checked again."""
+
+WAY_OUT = (
+    "A report is made of what was measured alone. Put the files back from a copy; or move the "
+    "record.json of each trial that was named out of the store and run the sweep again, which "
+    "trains the trial again as far as its checkpoints do not hold it."
+)
+
+
+def selected(plan: PlanRecord) -> Literal["last", "best"]:
+    """Return which epoch's predictions a plan's report reads."""
+    return "best" if plan.selection == "best" else "last"
+
+
+def loader(store: Store, plan: PlanRecord, records: Mapping[str, TrialRecord]) -> Loader:
+    """Return what reads a trial's predictions, held to the digest that its record has of them."""
+    which = selected(plan)
+
+    def load(trial_id: str) -> Predictions | None:
+        record = records.get(trial_id)
+        digest = record.predictions.get(which, "") if record else ""
+        return store.read_predictions(trial_id, which, digest=digest)
+
+    return load
+
+
+def verify_stored(
+    store: Store,
+    plan: PlanRecord,
+    records: Mapping[str, TrialRecord],
+    *,
+    remember: bool = True,
+) -> None:
+    """Check a stored sweep, each trial once as long as its files do not change.
+
+    Args:
+        store: where the records were read.
+        plan: as declared.
+        records: id -> record, of the plan's trials that have one.
+        remember: note in the store which trials were checked.
+
+    Raises:
+        StoreError: something was edited or damaged; names every trial.
+    """
+    finished = _finished(plan, records)
+    which, path = selected(plan), f"{forms.sweep_folder(plan.sweep)}/verified.json"
+    paths = [forms.record_path(trial) for trial in finished]
+    paths += [forms.predictions_path(trial, which) for trial in finished]
+    found = store.files.versions(paths)
+    versions = {
+        trial: f"{which} {record} {predictions}"
+        for trial, record, predictions in zip(
+            finished, found[: len(finished)], found[len(finished) :], strict=True
+        )
+    }
+    known = _remembered(store.files.read(path))
+    new = [trial for trial, version in versions.items() if known.get(trial) != version]
+    verify(plan, records, loader(store, plan, records), trials=new)
+    if new and remember:
+        note = json.dumps({"rule": _RULE, "trials": versions}).encode()
+        try:
+            store.files.write(path, note)
+        except StoreError:
+            pass  # a store that is only read is checked anew every time
+
+
+def verify(
+    plan: PlanRecord,
+    records: Mapping[str, TrialRecord],
+    load: Loader,
+    *,
+    trials: Iterable[str] | None = None,
+) -> None:
+    """Check records against the cells of their plan, and their metrics against predictions.
+
+    Args:
+        plan: as declared.
+        records: id -> record.
+        load: reads predictions; called from several threads.
+        trials: whose metrics are computed again; None takes every finished one.
+
+    Raises:
+        StoreError: something was edited or damaged; names every trial.
+    """
+    mistakes = _mistakes_of_cells(plan, records)
+    chosen = _finished(plan, records) if trials is None else list(trials)
+
+    def check(trial: str) -> list[str]:
+        try:
+            made = load(trial)
+        except StoreError as error:
+            return [f"trial {trial}: {error}"]
+        return [] if made is None else _mistakes_of_scores(plan, records[trial], made)
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for found in pool.map(check, chosen):
+            mistakes += found
+    if mistakes:
+        more = [f"and {len(mistakes) - NAMED} more"] if len(mistakes) > NAMED else []
+        listed = "\n".join(f"  - {mistake}" for mistake in mistakes[:NAMED] + more)
+        count = "a record" if len(mistakes) == 1 else f"{len(mistakes)} records"
+        raise StoreError(f"{count} of {plan.sweep} cannot be believed:\n{listed}\n{WAY_OUT}")
+
+
+def _finished(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> list[str]:
+    ids = dict.fromkeys(trial.id for trial in plan.trials)
+    return [i for i in ids if i in records and records[i].status is Status.FINISHED]
+
+
+def _mistakes_of_cells(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> list[str]:
+    """Say whose experiment has another seed or fold than the cell that it stands for."""
+    return [
+        f"trial {cell.id} ({cell.arm}) is planned with {name} {getattr(cell, name)}, and its "
+        f"record's experiment has {name} {records[cell.id].experiment[name]!r}"
+        for cell in plan.all_trials
+        if cell.id in records
+        for name in ("seed", "fold")
+        if records[cell.id].experiment.get(name, getattr(cell, name)) != getattr(cell, name)
+    ]
+
+
+def _mistakes_of_scores(plan: PlanRecord, record: TrialRecord, made: Predictions) -> list[str]:
+    """Say which stored metrics are not those of the stored predictions."""
+    if not len(made.labels) or not record.epochs:
+        return []
+    if not record.has_digest and record.cost.attempts > 1 and record.cost.device != "cpu":
+        return []  # schema 1 kept the numbers of before a resume beside predictions from after it
+    which = selected(plan)
+    epoch = record.best_epoch if which == "best" else record.epochs[-1].epoch
+    who = f"trial {record.id} ({_arm_of(plan, record.id)})"
+    if made.epoch != epoch:
+        return [f"{who}: its {which} epoch is {epoch}, and its predictions are of {made.epoch}"]
+    stored = record.metrics_at(which)
+    return [
+        f"{who}: {key} of epoch {epoch} is stored as {stored.get(key, 'nothing')!r}, and its "
+        f"predictions give {value!r}"
+        for key, value in made.scores().items()
+        if not _same(key, stored.get(key), value, made)
+    ]
+
+
+def _same(key: str, stored: float | None, value: float, made: Predictions) -> bool:
+    if stored is None:
+        return False
+    near = TOLERANCE * max(1.0, abs(value))
+    if stored == value or abs(stored - value) <= near or (math.isnan(stored) and math.isnan(value)):
+        return True
+    if key != keys.VAL_MAP or math.isnan(value):
+        return False
+    # Clips whose probabilities agree to the last digits may change places on another processor.
+    lowest, highest = (
+        float(np.mean(average_precisions(made.logits, made.labels, shift=shift)))
+        for shift in (-1e-12, 1e-12)
+    )
+    return lowest - near <= stored <= highest + near
+
+
+def _arm_of(plan: PlanRecord, trial_id: str) -> str:
+    cells: Iterable[TrialKey] = (trial for trial in plan.trials if trial.id == trial_id)
+    return ", ".join(dict.fromkeys(cell.arm for cell in cells))
+
+
+def _remembered(data: bytes | None) -> dict[str, str]:
+    try:
+        note = json.loads(data or b"{}")
+        return note["trials"] if note["rule"] == _RULE and isinstance(note["trials"], dict) else {}
+    except (ValueError, KeyError, TypeError):
+        return {}

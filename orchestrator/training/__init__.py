@@ -1,0 +1,1 @@
+"""Training and evaluation in plain PyTorch; knows nothing of Ray, stores or MLflow."""

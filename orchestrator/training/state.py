@@ -1,0 +1,129 @@
+"""A training state as flat tensors plus plain JSON, so that nothing is ever pickled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from models.checkpoints.load import LoadReport, differences, load_state, read_checkpoint
+from orchestrator.errors import CheckpointError
+from orchestrator.experiment.config import File
+from orchestrator.records import experiment_id
+
+OPTIMIZER = "optimizer."
+
+
+class Checkpoints(Protocol):
+    """Where a training keeps its state between epochs."""
+
+    def load(self, which: str) -> tuple[Mapping[str, Tensor], Mapping[str, Any]] | None:
+        """Return the tensors and facts saved under `last` or `best`, or None."""
+        ...
+
+    def save(self, which: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Keep them, in place of what was there."""
+        ...
+
+
+@dataclass(frozen=True)
+class Initial:
+    """Weights to start from, of which a chain takes the backbone.
+
+    Attributes:
+        state: name -> tensor.
+        source: where they are from.
+        trained_as: what they were trained as, where that is known; see `models.checkpoints.load`.
+    """
+
+    state: Mapping[str, Tensor]
+    source: str
+    trained_as: Mapping[str, Any] | None = None
+
+    @classmethod
+    def read(cls, file: File) -> Initial:
+        """Read the file that an experiment was declared with.
+
+        The bytes that are digested are those that are loaded, so that no other file can come in
+        between.
+
+        Raises:
+            CheckpointError: it is another file by now.
+        """
+        checkpoint = read_checkpoint(file.local)
+        if f"sha256:{checkpoint.sha256}" != file.digest:
+            raise CheckpointError(
+                f"{file.path} is not the file that this experiment was declared with "
+                f"({file.digest}); put that file back, or run the sweep again to declare this"
+            )
+        return cls(checkpoint.state, file.path, checkpoint.trained_as)
+
+    def load(self, chain: nn.Module) -> LoadReport:
+        """Set a chain's backbone from it.
+
+        Raises:
+            models.errors.CheckpointError: it does not belong to this backbone.
+        """
+        return load_state(
+            chain, self.state, source=self.source, take="backbone", trained_as=self.trained_as
+        )
+
+
+def pack_state(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> dict[str, Tensor]:
+    """Return copies on the CPU of everything that the next step depends on.
+
+    Args:
+        model: the chain, not wrapped.
+        optimizer: its optimizer; None leaves it out, for a checkpoint that is not resumed.
+    """
+    tensors = dict(model.state_dict())
+    if optimizer is not None:
+        for index, values in optimizer.state_dict()["state"].items():
+            for name, value in values.items():
+                tensors[f"{OPTIMIZER}{index}.{name}"] = torch.as_tensor(value)
+    return {name: value.detach().cpu().clone() for name, value in tensors.items()}
+
+
+def unpack_state(
+    tensors: Mapping[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
+    """Put a packed state back; the model and optimizer must have been built the same way."""
+    model.load_state_dict(model_state(tensors))
+    state: dict[int, dict[str, Any]] = {}
+    for name, value in tensors.items():
+        if name.startswith(OPTIMIZER):
+            index, _, key = name.removeprefix(OPTIMIZER).partition(".")
+            state.setdefault(int(index), {})[key] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def model_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the chain's part of a packed state."""
+    return {name: value for name, value in tensors.items() if not name.startswith(OPTIMIZER)}
+
+
+def refuse_other(said: Mapping[str, Any], wanted: Mapping[str, Any], *, where: str) -> None:
+    """Refuse a checkpoint that says it was trained as another experiment.
+
+    Args:
+        said: the canonical experiment in the checkpoint.
+        wanted: the one that it has to be.
+        where: where that one stands, for the message.
+
+    Raises:
+        CheckpointError: names every difference.
+    """
+    changed = differences(said, wanted)
+    if changed:
+        listed = "; ".join(
+            f"{path}: {a} in the checkpoint, {b} {where}" for path, (a, b) in changed.items()
+        )
+        raise CheckpointError(
+            f"the checkpoint is of trial {experiment_id(said)} and not of {experiment_id(wanted)}: "
+            f"{listed}. "
+            "Delete it and train the trial again, or put its own back"
+        )

@@ -1,0 +1,316 @@
+"""The training loop, in plain PyTorch: it knows nothing of Ray, of stores or of MLflow.
+
+Order, augmentation and dropout are functions of (seed, epoch, clip or step). Nothing random is
+carried from one epoch to the next, so a run that resumes at an epoch boundary makes bit-identical
+numbers on one device type, and several workers see the clips of one.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.frontends.statistics import feature_statistics
+from models.registry import TRAINED_AS, create
+from models.seeding import derive_seed
+from orchestrator.data.samplers import clip_seeds, epoch_order, shard, shuffle_labels
+from orchestrator.errors import TrainingError
+from orchestrator.experiment.config import Experiment, canonical
+from orchestrator.metrics import keys
+from orchestrator.metrics.predictions import Predictions
+from orchestrator.records import EpochRecord, best_epoch, experiment_id
+from orchestrator.training.data_parallel import Group
+from orchestrator.training.evaluate import Clips, autocast, build, evaluate, remember
+from orchestrator.training.losses import clip_losses
+from orchestrator.training.memory import peak_memory_mb, reset_peak_memory
+from orchestrator.training.optimizers import learning_rate
+from orchestrator.training.state import (
+    Checkpoints,
+    Initial,
+    model_state,
+    pack_state,
+    refuse_other,
+    unpack_state,
+)
+
+STATISTICS_BATCH = 64
+_statistics: dict[tuple[Any, ...], tuple[float, float]] = {}
+
+
+class Trainer:
+    """One experiment on its way: built, resumed where a checkpoint lies, trained epoch by epoch.
+
+    Attributes:
+        chain: the whole model, from waveform to logits.
+        records: of the epochs finished so far, those before a resume included.
+        predictions: `last` and `best` on the held-out clips, as far as there are any.
+        best_epoch: earliest epoch that is best by the experiment's `selection_metric`; 0 before the
+            first.
+        statistics: mean and standard deviation of the front end on the training clips.
+        initial: what was taken from an initial checkpoint, as text; empty from scratch.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        *,
+        clips: Clips,
+        checkpoints: Checkpoints,
+        device: torch.device | str = "cpu",
+        group: Group | None = None,
+        initial: Initial | None = None,
+    ):
+        """Build everything, and resume from the `last` checkpoint where there is one.
+
+        Args:
+            experiment: a completed experiment.
+            clips: the pack.
+            checkpoints: of this trial alone.
+            device: where to train.
+            group: the data-parallel workers; alone if not given.
+            initial: what a fresh start loads its weights from.
+        """
+        self.experiment = experiment
+        self.clips = clips
+        self.checkpoints = checkpoints
+        self.device = torch.device(device)
+        reset_peak_memory(self.device)
+        self.group = group or Group()
+        self.num_samples = int(clips.num_samples.max())
+        self.train_indices, self.val_indices = clips.split(experiment.fold)
+        self.labels = shuffle_labels(
+            clips.labels,
+            self.train_indices,
+            share=experiment.shuffled_labels,
+            seed=derive_seed(experiment.seed, "labels"),
+        )
+        self.chain = build(experiment, num_classes=clips.num_classes)
+        self.statistics = self._measure()
+        self.chain.set_normalisation(*self.statistics)
+        self.records: list[EpochRecord] = []
+        self.predictions: dict[str, Predictions] = {}
+        self.best_epoch = 0
+        self.initial = ""
+        found = checkpoints.load("last")
+        if found is None and initial is not None:
+            self.initial = initial.load(self.chain).summary()
+        self.chain.to(self.device)
+        self.loss = create("loss", experiment.loss.name, **experiment.loss.arguments)
+        self.optimizer = create(
+            "optimizer",
+            experiment.optimizer.name,
+            list(self.chain.named_parameters()),
+            **experiment.optimizer.arguments,
+        )
+        peak = self.optimizer.param_groups[0]["lr"]
+        self.steps_per_epoch = math.ceil(len(self.train_indices) / experiment.batch_size)
+        self.rate = create(
+            "schedule",
+            experiment.schedule.name,
+            self.steps_per_epoch * experiment.epochs,
+            peak,
+            **experiment.schedule.arguments,
+        )
+        if found is not None:
+            self._resume(*found)
+        self.parallel = self.group.wrap(self.chain, self.device)
+
+    def epochs(self) -> Iterator[EpochRecord]:
+        """Train what is left, one record per epoch; the state is saved before each is yielded.
+
+        Raises:
+            TrainingError: the loss is not finite or not one per clip, or the learning rate is
+                none.
+        """
+        for epoch in range(len(self.records) + 1, self.experiment.epochs + 1):
+            started = time.perf_counter()
+            train_loss, rate = self._train_epoch(epoch)
+            trained_s = time.perf_counter() - started
+            predictions = self._evaluate(epoch)
+            scores = predictions.scores()
+            record = EpochRecord(
+                epoch=epoch,
+                metrics={
+                    keys.TRAIN_LOSS: train_loss,
+                    **scores,
+                    keys.LEARNING_RATE: rate,
+                    keys.EPOCH_S: time.perf_counter() - started,
+                    keys.CLIPS_PER_S: len(self.train_indices) / trained_s,
+                    keys.PEAK_MEMORY_MB: peak_memory_mb(self.device),
+                },
+            )
+            self.records.append(record)
+            better = epoch == best_epoch(self.records, self.experiment.selection_metric)
+            self.predictions["last"] = predictions
+            if better:
+                self.best_epoch, self.predictions["best"] = epoch, predictions
+            self._save(better=better, optimizer=self.optimizer)
+            yield record
+
+    @property
+    def val_counts(self) -> list[int]:
+        """Held-out clips by class."""
+        labels = self.clips.labels[self.val_indices]
+        return np.bincount(labels, minlength=self.clips.num_classes).tolist()
+
+    @property
+    def clips_per_s(self) -> float:
+        """Training throughput in clips per second, median over epochs."""
+        rates = [record.metrics[keys.CLIPS_PER_S] for record in self.records]
+        return statistics.median(rates) if rates else 0.0
+
+    def final_predictions(self) -> dict[str, Predictions]:
+        """Return predictions with the last and the best weights; every worker must call this.
+
+        What a resumed run no longer has in memory is predicted again from the checkpoints.
+        """
+        if "last" not in self.predictions:
+            self.predictions["last"] = self._evaluate(len(self.records))
+        if "best" not in self.predictions:
+            found = self.checkpoints.load("best")
+            assert found is not None, "a best epoch is saved before its record is"
+            last = pack_state(self.chain, None)
+            self.chain.load_state_dict(model_state(found[0]))
+            self.predictions["best"] = self._evaluate(self.best_epoch)
+            self.chain.load_state_dict(model_state(last))
+        return self.predictions
+
+    def seal(self) -> None:
+        """Let go of the optimizer's state, two thirds of a checkpoint, once all is recorded."""
+        self._save(better=False, optimizer=None)
+
+    def _evaluate(self, epoch: int) -> Predictions:
+        remember(
+            self.chain,
+            self.clips,
+            self.train_indices,
+            self.labels,
+            batch_size=self.experiment.batch_size,
+            device=self.device,
+            precision=self.experiment.precision,
+        )
+        return evaluate(
+            self.chain,
+            self.clips,
+            self.val_indices,
+            batch_size=self.experiment.batch_size,
+            epoch=epoch,
+            device=self.device,
+            precision=self.experiment.precision,
+            group=self.group,
+        )
+
+    def _train_epoch(self, epoch: int) -> tuple[float, float]:
+        self.parallel.train()
+        seed, size = self.experiment.seed, self.experiment.batch_size
+        order = self.train_indices[epoch_order(len(self.train_indices), seed=seed, epoch=epoch)]
+        total = rate = 0.0
+        for step in range(self.steps_per_epoch):
+            indices = order[step * size : (step + 1) * size]
+            number = (epoch - 1) * self.steps_per_epoch + step
+            rate = learning_rate(self.rate, number, name=self.experiment.schedule.name)
+            for parameters in self.optimizer.param_groups:
+                parameters["lr"] = rate
+            # Dropout and drop path draw from here; every step has its own stream.
+            torch.manual_seed(derive_seed(seed, f"{epoch}/{step}/{self.group.rank}"))
+            loss = self.group.total(self._step(indices, epoch).double()).item()
+            if not math.isfinite(loss):
+                raise TrainingError(
+                    f"the loss is {loss} at epoch {epoch}, step {step + 1} of "
+                    f"{self.steps_per_epoch}; lower the learning rate or use fp32"
+                )
+            total += loss * len(indices)
+        return total / len(order), rate
+
+    def _step(self, indices: np.ndarray, epoch: int) -> Tensor:
+        """Take one optimizer step; return this worker's share of the mean loss."""
+        self.optimizer.zero_grad(set_to_none=True)
+        # Parts first and then shares: what is normalised together does not depend on the workers.
+        parts = np.array_split(indices, min(self.experiment.accumulation_steps, len(indices)))
+        total = torch.zeros((), device=self.device)
+        for number, part in enumerate(parts):
+            if number < len(parts) - 1:
+                with self.group.without_sync(self.parallel):
+                    total += self._backward(part, epoch, 1 / len(indices))
+            else:
+                total += self._backward(part, epoch, 1 / len(indices))
+        if self.experiment.clip_norm > 0:
+            torch.nn.utils.clip_grad_norm_(self.chain.parameters(), self.experiment.clip_norm)
+        self.optimizer.step()
+        return total
+
+    def _backward(self, part: np.ndarray, epoch: int, weight: float) -> Tensor:
+        """Add the gradients of this worker's share of a part; return its share of the loss."""
+        indices = shard(part, self.group.rank, self.group.world)
+        self.group.has_clips = len(indices) > 0
+        if not self.group.has_clips:  # every worker must take part in every step
+            indices, weight = part[:1], 0.0
+        waveform = self.clips.batch(indices, self.num_samples).to(self.device, non_blocking=True)
+        labels = torch.from_numpy(self.labels[indices]).long().to(self.device)
+        seeds = clip_seeds(indices, seed=self.experiment.seed, epoch=epoch)
+        with autocast(self.device, self.experiment.precision):
+            output = self.parallel(waveform, torch.from_numpy(seeds).to(self.device))
+            losses = clip_losses(self.loss, output, labels, name=self.experiment.loss.name)
+            loss = losses.sum() * weight
+        # Data parallelism averages gradients; a sum over the workers is what is wanted.
+        (loss * self.group.world).backward()
+        return loss.detach()
+
+    def _measure(self) -> tuple[float, float]:
+        experiment = self.experiment
+        key = (self.clips.fingerprint, experiment.fold, str(experiment.frontend))
+        if key not in _statistics:
+            count = math.ceil(len(self.train_indices) / STATISTICS_BATCH)
+            batches = (
+                self.clips.batch(part, self.num_samples)
+                for part in np.array_split(self.train_indices, count)
+            )
+            _statistics[key] = feature_statistics(self.chain.frontend, batches)
+        return _statistics[key]
+
+    def _save(self, *, better: bool, optimizer: torch.optim.Optimizer | None) -> None:
+        if not self.group.leads:
+            return
+        facts = {
+            "epochs": [{"epoch": r.epoch, "metrics": dict(r.metrics)} for r in self.records],
+            "best_epoch": self.best_epoch,
+            "statistics": list(self.statistics),
+            "initial": self.initial,
+            TRAINED_AS: self._trained_as(),
+        }
+        if better:
+            self.checkpoints.save("best", pack_state(self.chain, None), facts)
+        self.checkpoints.save("last", pack_state(self.chain, optimizer), facts)
+
+    def _trained_as(self) -> dict[str, Any]:
+        """What a checkpoint says of itself; see `models.checkpoints.load`."""
+        mean, std = self.statistics
+        frontend: Any = self.chain.frontend
+        form = canonical(self.experiment)
+        return {
+            "trial": experiment_id(form),
+            "experiment": form,
+            "num_classes": self.clips.num_classes,
+            "class_names": list(getattr(self.clips, "class_names", ())),
+            "input_size": list(frontend.output_size),
+            "mean": mean,
+            "std": std,
+        }
+
+    def _resume(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        said = facts.get(TRAINED_AS)  # none in what an earlier version wrote
+        if said is not None:
+            refuse_other(said["experiment"], canonical(self.experiment), where="in the experiment")
+        unpack_state(tensors, self.chain, self.optimizer)
+        self.records = [EpochRecord(**record) for record in facts["epochs"]]
+        self.best_epoch = facts["best_epoch"]
+        self.initial = facts["initial"]
+        mean, std = facts["statistics"]
+        self.statistics = (mean, std)

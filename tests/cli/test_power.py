@@ -1,0 +1,162 @@
+"""What a plan can show and cost, said from what the store holds."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+
+from orchestrator import cli, recipes
+from orchestrator.cli.power import foresee
+from orchestrator.design.factors import Arm
+from orchestrator.design.plan import Plan
+from orchestrator.execution.stages import Course
+from orchestrator.records import Cost, EpochRecord, Status, TrialRecord
+from orchestrator.stats import decide, pilot_spread
+from orchestrator.store import Store
+
+PLAN = Plan(
+    name="p",
+    question="?",
+    base=recipes.datar_laptop(),
+    arms=(Arm(name="a"), Arm(name="b", changes={"epochs": 2})),
+    seeds=tuple(range(8)),
+)
+PILOT = (0.012, -0.004, 0.02)
+
+
+def records_of(plan: Plan, differences=PILOT, *, seconds=900.0):
+    found = {}
+    for trial in plan.trials():
+        if trial.seed < len(differences):
+            top1 = 0.5 + (differences[trial.seed] if trial.arm == "b" else 0.0)
+            found[trial.id] = TrialRecord(
+                id=trial.id,
+                status=Status.FINISHED,
+                experiment={},
+                epochs=(EpochRecord(epoch=1, metrics={"val/top1": top1}),),
+                cost=Cost(seconds=seconds),
+            )
+    return found
+
+
+def test_plan_without_a_pilot_says_how_to_get_one():
+    least, spread, cost = foresee(PLAN, {})
+    assert "8 paired blocks" in least and "0.0078" in least
+    assert "--seeds 3" in spread
+    assert "16 trials to train; what they take is known once" in cost
+
+
+def test_too_few_blocks_for_the_contrasts_are_named():
+    arms = (*PLAN.arms, *(Arm(name=f"c{i}", changes={"epochs": 3 + i}) for i in range(4)))
+    least, *_ = foresee(dataclasses.replace(PLAN, arms=arms, seeds=(0, 1, 2, 3, 4)), {})
+    assert "0.31 after correction for 5 contrasts; 8 are needed" in least
+
+
+def test_pilot_gives_detectable_difference_needed_blocks_and_cost():
+    records = records_of(PLAN)
+    _, planned, detectable, enough, cost = foresee(PLAN, records, price_per_hour=2.0, num_workers=2)
+    spread = pilot_spread(100 * np.array(PILOT))
+    assert f"a spread of {spread:.2g} points, the upper 80 % limit of that of 3 stored" in planned
+    assert "8 blocks find a true difference of" in detectable and "80 % power" in detectable
+    blocks = int(re.search(r"to find 1 points, (\d+) blocks", enough)[1])
+    hours = blocks * 2 * 2 * 900 / 3600
+    assert enough.endswith(f" of device time in all, {2 * hours:.2f} at the price given")
+    assert cost == "10 trials to train: about 5 h 00 min of device time, 10.00 at the price given"
+
+
+def test_detectable_difference_and_needed_blocks_agree():
+    records = records_of(PLAN)
+    _, _, detectable, *_ = foresee(PLAN, records)
+    found = float(re.search(r"difference of ([\d.]+) points", detectable)[1])
+    *_, enough, _ = foresee(PLAN, records, wanted=1.1 * found)
+    assert int(re.search(r", (\d+) blocks", enough)[1]) <= 8
+    *_, enough, _ = foresee(PLAN, records, wanted=0.8 * found)
+    assert int(re.search(r", (\d+) blocks", enough)[1]) > 8
+
+
+@pytest.mark.parametrize("differences", [(0.01,), (0.01, 0.01, 0.01)])
+def test_pilot_without_a_spread_is_no_pilot(differences):
+    assert "--seeds 3" in foresee(PLAN, records_of(PLAN, differences))[1]
+
+
+def test_folds_of_a_seed_are_no_pairs_of_their_own():
+    folds = dataclasses.replace(PLAN, folds=(1, 2, 3))
+    least, *_ = foresee(folds, {})
+    assert "8 seeds, each averaged over 3 folds: the smallest p" in least and "0.0078" in least
+    few = dataclasses.replace(folds, seeds=(0, 1))
+    over, cost = foresee(few, {})
+    assert "2 seeds on 3 folds" in over and "corrected resampled t test" in over
+    assert "from 6 seeds on" in over and "12 trials to train" in cost
+
+
+def test_pilot_on_folds_takes_the_spread_of_seed_means_and_pays_for_every_fold():
+    one = foresee(PLAN, records_of(PLAN))
+    folds = dataclasses.replace(PLAN, folds=(1, 2, 3))
+    several = foresee(folds, records_of(folds))
+    spread = re.search(r"spread of [\d.]+ points", one[1])[0]
+    assert spread in several[1]
+    blocks = re.compile(r", (\d+) (?:blocks|seeds).*: about (.+) of device time")
+    assert blocks.search(one[3])[1] == blocks.search(several[3])[1]
+    hours = [float(re.match(r"(\d+) h", blocks.search(s[3])[2])[1]) for s in (one, several)]
+    assert hours[1] == pytest.approx(3 * hours[0], abs=2)
+
+
+def test_plan_until_decided_is_foreseen_by_its_own_rule():
+    arms = (*PLAN.arms, Arm(name="c", changes={"epochs": 3}))
+    plan = dataclasses.replace(PLAN, arms=arms, seeds=tuple(range(20))).until_decided()
+    records = records_of(plan)
+    least, _, detectable, enough, cost = foresee(plan, records)
+    best = decide({"b": [1.0] * 20, "c": [1.0] * 20}, cap=20)["b"]
+    assert f"the rule until decided can give is {best.p_value:.2g}, " in least
+    assert f"{best.adjusted_p:.2g} after correction for 2 contrasts" in least
+    assert detectable.startswith("the exact test, made once after 20 blocks, finds")
+    assert "has somewhat less power" in detectable and "by the exact test, made once" in enough
+    assert cost.startswith("at most 51 trials to train: about")
+
+
+def test_few_seeds_on_folds_answer_what_is_asked_or_say_why_not():
+    few = dataclasses.replace(PLAN, folds=(1, 2, 3), seeds=(0, 1))
+    _, why, _ = foresee(few, {}, wanted=5.0)
+    assert why.startswith("how many seeds find 5 points depends on the spread of whole seeds")
+    _, planned, enough = foresee(few, records_of(few), wanted=5.0)
+    assert "2 stored pairs" in planned
+    assert re.match(r"to find 5 points, \d+ seeds by the exact test, made once: about", enough)
+
+
+@pytest.mark.parametrize("hours", [0.4, 1.2, 2.0, 2.6, 99.0])
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_budget_stops_the_listed_launch_where_it_stops_the_run(tmp_path, hours, num_workers):
+    store = Store.open(tmp_path)
+    records = records_of(PLAN)
+    for record in records.values():
+        store.write_record(record)
+    said = foresee(PLAN, records, budget_hours=hours, num_workers=num_workers)[-1]
+    course = Course(PLAN, store, budget_hours=hours, num_workers=num_workers)
+    trained = 0
+    for stage in course.stages():
+        for trial in stage.trials:
+            done = next(iter(records.values()))
+            store.write_record(dataclasses.replace(done, id=trial.id))
+            trained += 1
+    before = re.search(r"before block (\d+) of 8", course.reason)
+    if before is None:
+        assert said == f"a budget of {hours:g} device-hours is enough for what is left"
+    else:
+        assert f"{before[0]}: after {trained} trials, about" in said
+
+
+def test_budget_without_a_stored_trial_says_when_it_is_known():
+    *_, said = foresee(PLAN, {}, budget_hours=2.0)
+    assert said.startswith("a budget of 2 device-hours begins no block that would not fit")
+
+
+def test_listing_until_decided_says_at_most_and_where_the_budget_stops(tmp_path, capsys):
+    asked = ["--dry-run", "--until-decided", "--seeds", "20", "--budget-hours", "2"]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(PLAN, [*asked, "--store", str(tmp_path / "none")])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert "at most 40 trials (2 arms x 20 seeds), block by block" in said
+    assert "20 blocks at most: the smallest p that the rule until decided can give" in said
+    assert "a budget of 2 device-hours begins no block" in said

@@ -1,0 +1,237 @@
+import dataclasses
+
+import pytest
+
+from orchestrator import cli, recipes
+from orchestrator.data.entry import open_source
+from orchestrator.design.factors import Arm
+from orchestrator.design.plan import Plan
+from orchestrator.errors import DataError, PlanError
+from orchestrator.execution.preflight.arms import prove
+from orchestrator.experiment.config import Component
+from tests import tiny
+
+ADAPTOR = {"transform": Component("adaptor", strength=0.2)}
+
+
+def proofs(*arms: Arm, base=None):
+    plan = Plan(name="p", question="?", base=base or tiny.experiment(), arms=arms, seeds=(0,))
+    plan.check()
+    return prove(plan, num_classes=3, num_samples=8000, sample_rate=16000)
+
+
+def test_prove_shows_where_an_arm_differs():
+    baseline, adaptor, fixed, noise = proofs(
+        Arm(name="plain"),
+        Arm(name="adaptor", changes={"transform": Component("adaptor", strength=0.2)}),
+        Arm(name="fixed", changes={"model.deformable": False}),
+        Arm(name="noise", changes={"transform": Component("gaussian", scale=0.1)}),
+    )
+    assert baseline.settings == () and baseline.step_change == 0
+    assert adaptor.new_weights == ("transform",) and adaptor.num_params == baseline.num_params + 10
+    assert adaptor.output_change > 0
+    assert fixed.settings == ("model.deformable",) and fixed.step_change > 0
+    assert noise.new_weights == () and noise.output_change == 0 and noise.step_change > 0
+
+
+def test_prove_refuses_an_arm_that_ablates_nothing():
+    with pytest.raises(PlanError) as caught:
+        proofs(
+            Arm(name="plain"),
+            Arm(name="silent", changes={"transform": Component("gaussian", scale=0.0)}),
+            Arm(name="real", changes={"transform": Component("adaptor")}),
+        )
+    assert "arm 'silent' changes transform" in str(caught.value)
+    assert "it ablates nothing" in str(caught.value)
+    assert "'real'" not in str(caught.value)
+
+
+def test_void_control_is_proved_equal_and_refused_where_it_is_not():
+    void = Arm(name="void", changes={"transform": Component("adaptor", strength=0.0)}, void=True)
+    _, proof = proofs(Arm(name="plain"), void)
+    assert proof.shows and proof.new_weights == ("transform",)
+    assert (proof.output_change, proof.loss_change, proof.step_change) == (0, 0, 0)
+    assert "differs in transform and in nothing that 2 training steps compute" in str(proof)
+    with pytest.raises(PlanError, match="'alive' is declared void, but its logits differ by up to"):
+        proofs(Arm(name="plain"), dataclasses.replace(void, name="alive", changes=ADAPTOR))
+
+
+def test_prove_names_every_arm_that_cannot_be_built():
+    with pytest.raises(PlanError) as caught:
+        proofs(
+            Arm(name="plain"),
+            Arm(name="odd", changes={"model.groups": (5, 7)}),
+            Arm(name="elsewhere", changes={"transform": Component("json.tool:Nothing")}),
+        )
+    assert "arm 'odd' cannot be built" in str(caught.value)
+    assert "arm 'elsewhere' cannot be built" in str(caught.value)
+
+
+def test_prove_takes_an_arm_that_differs_only_over_time():
+    base = tiny.experiment()
+    _, longer = proofs(
+        Arm(name="short"), Arm(name="long", changes={"epochs": base.epochs + 1}), base=base
+    )
+    assert longer.settings == ("epochs",) and longer.problem == ""
+
+
+def test_prove_learning_rate_shows_after_a_step():
+    base = dataclasses.replace(tiny.experiment(), schedule=Component("constant"))
+    _, faster = proofs(
+        Arm(name="slow"), Arm(name="fast", changes={"optimizer.learning_rate": 1e-2}), base=base
+    )
+    assert faster.output_change == 0 and faster.step_change > 0
+
+
+TRIPLET = tiny.experiment(
+    frontend=recipes.res15_triplet().frontend,
+    model=Component("res15_triplet", dim=8, depth=3, pool=(4, 4)),
+    loss=Component("triplet"),
+)
+SGD = tiny.experiment(optimizer=Component("sgd", learning_rate=0.01))
+
+
+@pytest.mark.parametrize(
+    ("base", "path", "value"),
+    [
+        (TRIPLET, "loss.margin", 1.0),
+        (TRIPLET, "model.neighbours", 1),
+        (SGD, "optimizer.momentum", 0.5),
+        (tiny.experiment(), "optimizer.beta1", 0.8),
+        (tiny.experiment(), "optimizer.beta2", 0.99),
+        (tiny.experiment(), "precision", "bf16"),
+        (TRIPLET, "precision", "bf16"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_prove_shows_a_setting_of_loss_optimizer_memory_or_precision(base, path, value):
+    _, changed = proofs(Arm(name="plain"), Arm(name="changed", changes={path: value}), base=base)
+    assert changed.shows and changed.output_change == 0
+    assert changed.step_change > 0 or changed.loss_change > 0
+
+
+@pytest.mark.parametrize(
+    ("path", "value"), [("clip_norm", 1e6), ("accumulation_steps", 2), ("model.neighbours", 7)]
+)
+def test_prove_takes_a_setting_that_three_clips_cannot_show(path, value):
+    base = dataclasses.replace(TRIPLET, clip_norm=1e5)
+    _, later = proofs(Arm(name="plain"), Arm(name="later", changes={path: value}), base=base)
+    assert not later.shows and later.problem == ""
+    assert f"differs in {path}, which 2 training steps cannot show" in str(later)
+
+
+def test_void_control_of_a_model_that_remembers_is_proved_equal():
+    silent = Component("adaptor", strength=0.0)
+    void = Arm(name="void", changes={"transform": silent}, void=True)
+    _, proof = proofs(Arm(name="plain"), void, base=TRIPLET)
+    assert (proof.output_change, proof.loss_change, proof.step_change) == (0, 0, 0)
+
+
+def own(kind: str, name: str, **changes) -> Arm:
+    return Arm(name=name, changes={kind: Component(f"tests.own_parts:{name}"), **changes})
+
+
+def test_prove_takes_parts_of_ones_own_that_keep_their_contracts():
+    arms = (
+        *(own(kind, "Sound") for kind in ("transform",)),
+        dataclasses.replace(own("augmentation", "Sound"), name="augmentation"),
+        *(own("frontend", "Frontend"), own("model", "Model"), own("loss", "Loss")),
+        *(own("optimizer", "sgd"), own("schedule", "flat")),
+    )
+    base = tiny.experiment(augmentation=Component("spec_augment"), transform=Component("adaptor"))
+    shown = proofs(Arm(name="plain"), *arms, base=base)
+    assert [proof.arm for proof in shown if not proof.shows] == ["plain", "flat"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "said"),
+    [
+        ("loss", "Mean", "returned shape () for 3 clips; one loss per clip, (3,), is needed"),
+        ("loss", "Column", "returned shape (3, 1) for 3 clips; one loss per clip"),
+        ("loss", "Number", "returned a float for 3 clips; one loss per clip"),
+        ("loss", "Detached", "returned losses without a gradient"),
+        ("loss", "NotANumber", "returned nan in 3 of 3 values; every value must be finite"),
+        ("loss", "Refuses", "cannot be built: KeyError: 'gain'"),
+        ("loss", "Unseeded", "fails when it is called as forward(logits, labels): TypeError"),
+        ("model", "Bare", "returned shape (3, 3); an output with clip_logits"),
+        ("model", "Short", "clip_logits of shape (3, 2) for 3 clips; (3, 3) is needed"),
+        ("transform", "Flat", "returned shape (3, 1024) for 3 clips; (3, 1, 32, 32) is needed"),
+        ("transform", "Halved", "returned shape (3, 1, 32, 16) for 3 clips"),
+        ("transform", "Double", "returned type torch.float64; torch.float32 is needed"),
+        ("transform", "Infinite", "every value must be finite"),
+        ("transform", "Unseeded", "fails when it is called as forward(features, *, clip_seeds)"),
+        ("transform", "a_function", "is a function; a torch.nn.Module is needed"),
+        ("transform", "NOT_A_PART", "is a int, which cannot be called"),
+        ("augmentation", "Halved", "returned shape (3, 1, 32, 16) for 3 clips"),
+        ("augmentation", "Unseeded", "called as forward(features, *, clip_seeds, padding)"),
+        ("frontend", "FlatFrontend", "returned shape (3, 32, 32) for 3 clips; (3, 1, 32, frames)"),
+        ("frontend", "DoubleFrontend", "returned type torch.float64"),
+        ("frontend", "Sizeless", "has output_size 32; (rows, frames)"),
+        ("frontend", "Model", "cannot be called: missing a required argument"),
+        ("optimizer", "no_optimizer", "returned a list; a torch.optim.Optimizer is needed"),
+        ("optimizer", "of_another", "holds no parameter of the model's chain"),
+        ("optimizer", "without_rate", "has learning rate nan"),
+        ("optimizer", "Refuses", "cannot be built: KeyError: 'gain'"),
+        ("schedule", "below_zero", "a learning rate is a finite number of at least 0"),
+        ("schedule", "a_list", "fails when it is called as schedule(0), of"),
+        ("schedule", "too_short", "IndexError"),
+        ("schedule", "nothing", "returned a NoneType at step 0"),
+        ("schedule", "no_such", "cannot be imported: module 'tests.own_parts' has no attribute"),
+    ],
+)
+def test_prove_names_the_part_that_breaks_its_contract_and_how(kind, name, said):
+    with pytest.raises(PlanError) as caught:
+        proofs(Arm(name="plain"), own(kind, name))
+    (mistake,) = caught.value.mistakes
+    assert mistake.startswith(f"arm {name!r} cannot be ")
+    assert f"{kind} 'tests.own_parts:{name}' " in mistake and said in mistake
+
+
+def test_prove_says_what_is_not_finite_and_in_which_arm():
+    with pytest.raises(PlanError) as caught:
+        proofs(
+            Arm(name="plain"),
+            Arm(name="λ", changes={"transform": Component("adaptor", strength=1e300)}),
+            Arm(name="rate", changes={"optimizer": Component("sgd", learning_rate=1e30)}),
+        )
+    strength, rate = caught.value.mistakes
+    assert strength.startswith("arm 'λ' cannot be trained: transform 'adaptor' returned ")
+    assert "every value must be finite" in strength
+    assert rate.startswith("arm 'rate' cannot be trained: ") and "finite" in rate
+
+
+def test_prove_says_every_arm_that_fails_where_the_baseline_fails_too():
+    base = dataclasses.replace(tiny.experiment(), loss=Component("tests.own_parts:Mean"))
+    with pytest.raises(PlanError) as caught:
+        proofs(
+            Arm(name="plain"), own("transform", "Flat"), Arm(name="x", changes=ADAPTOR), base=base
+        )
+    first, second = caught.value.mistakes
+    assert first.startswith("arm 'plain' cannot be trained: loss") and "arm 'Flat'" in second
+
+
+@pytest.mark.parametrize(
+    ("arms", "code", "said"),
+    [
+        ([Arm(name="b", changes=ADAPTOR)], 0, "every arm differs"),
+        (
+            [Arm(name="b", changes=ADAPTOR), Arm(name="long", changes={"epochs": 9})],
+            2,
+            "arm 'long' was not seen to differ: it changes epochs, and what that does comes with",
+        ),
+    ],
+)
+def test_check_exits_with_2_where_an_arm_was_not_seen_to_differ(arms, code, said, tmp_path, capsys):
+    plan = Plan(
+        name="p", question="?", base=tiny.experiment(), arms=(Arm(name="a"), *arms), seeds=(0,)
+    )
+    with pytest.raises(SystemExit) as end:
+        cli.main(plan, ["--check", "--store", str(tmp_path / "store"), "--dataset", "synthetic"])
+    output = capsys.readouterr()
+    assert end.value.code == code
+    assert said in output.out + output.err
+
+
+def test_dataset_of_ones_own_that_is_no_source_is_one_message(tmp_path):
+    with pytest.raises(DataError, match=r"'tests.own_parts:dataset' returned \['a.wav'"):
+        open_source("tests.own_parts:dataset", {}, root=None)

@@ -1,0 +1,212 @@
+import dataclasses
+import math
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models import registry
+from orchestrator import recipes
+from orchestrator.errors import ConfigError
+from orchestrator.experiment.config import Component, File, canonical, complete
+from orchestrator.experiment.overrides import (
+    differences,
+    flatten,
+    from_canonical,
+    mistakes_of,
+    override,
+)
+
+BASE = recipes.datar_laptop()
+
+
+def test_id_golden_values_are_unchanged():
+    # A change here means that stored results no longer match: raise REVISION if numbers changed,
+    # and say so in the changelog; never edit these to make the test pass.
+    assert recipes.datar_tiny().id == "ceca1282ee359bdc"
+    assert recipes.datar_laptop().id == "c8b42b48645a17f1"
+
+
+def test_id_stated_default_equals_unstated_default():
+    stated = override(BASE, {"transform": Component("adaptor", strength=0.005, kernel_size=3)})
+    unstated = override(BASE, {"transform": Component("adaptor")})
+    assert stated.id == unstated.id
+
+
+def test_id_integer_for_a_float_is_the_same():
+    assert override(BASE, {"clip_norm": 5}).id == override(BASE, {"clip_norm": 5.0}).id
+
+
+@pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(BASE)])
+def test_id_every_field_counts(field):
+    changed = {
+        "dataset": Component("synthetic", seed=1),
+        "frontend": Component("kaldi_fbank", n_mels=80),
+        "augmentation": Component("spec_augment"),
+        "transform": Component("adaptor"),
+        "model": Component("datar_tiny"),
+        "loss": Component("cross_entropy", label_smoothing=0.1),
+        "optimizer": Component("adam_w", learning_rate=1.0),
+        "schedule": Component("constant"),
+        "initial": Component("trial", id="x"),
+        "precision": "bf16",
+        "selection": "best",
+        "shuffled_labels": 0.5,
+        "selection_metric": "val/map",
+    }
+    value = changed.get(field, getattr(BASE, field))
+    if field not in changed:
+        value += 1
+    assert override(BASE, {field: value}).id != BASE.id
+
+
+def test_shuffled_labels_must_be_a_share():
+    assert "shuffled_labels is 1.5; it is a share" in mistakes_of(BASE, {"shuffled_labels": 1.5})[0]
+    assert from_canonical(canonical(complete(BASE))) == complete(BASE)
+
+
+def test_selection_metric_must_be_a_metric():
+    found = mistakes_of(BASE, {"selection_metric": "val/top2"})
+    assert "unknown selection_metric 'val/top2'" in found[0] and "val/top1" in found[0]
+    changed = override(BASE, {"selection_metric": "val/loss"})
+    assert from_canonical(canonical(changed)) == changed
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(
+            (name, bad)
+            for name in ("epochs", "batch_size", "accumulation_steps")
+            for bad in (0, -1)
+        ),
+        *((name, bad) for name in ("epochs", "batch_size") for bad in (True, 1.5, "3", 10**12)),
+        *(("clip_norm", bad) for bad in (-1, math.nan, math.inf, True, "5", None)),
+        *(("seed", bad) for bad in (-1, 2**63, True, 0.5)),
+        *(("fold", bad) for bad in (-1, True, "1", 10**12)),
+        *(("shuffled_labels", bad) for bad in (-0.1, 1.5, math.nan, True)),
+        *(("revision", bad) for bad in (0, -1, True)),
+        *(("optimizer.learning_rate", bad) for bad in (math.nan, math.inf)),
+        *((part, bad) for part in ("model", "initial") for bad in (None, "datar_laptop", 3)),
+        ("transform", Component(3)),  # type: ignore[arg-type]
+    ],
+)
+def test_number_out_of_its_range_or_part_of_another_type_is_one_mistake(field, value):
+    (mistake,) = mistakes_of(BASE, {field: value})
+    assert mistake.startswith(f"{field} is {value!r}" if "." in field else f"{field} is ")
+    direct = BASE if "." in field else dataclasses.replace(BASE, **{field: value})
+    with pytest.raises(ConfigError, match=f"{field} is "):
+        complete(direct) if "." not in field else override(BASE, {field: value})
+
+
+def test_mistakes_of_an_experiment_come_all_at_once():
+    odd = dataclasses.replace(BASE, clip_norm=-1, seed=-1, batch_size=0, model=None)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError) as caught:
+        complete(odd)
+    lines = str(caught.value).splitlines()
+    assert [line.split()[0] for line in lines] == ["model", "batch_size", "clip_norm", "seed"]
+
+
+def test_file_path_is_not_part_of_the_id(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "weights").write_bytes(b"same")
+    ids = {
+        override(
+            BASE,
+            {"initial": Component("checkpoint", file=File.read(tmp_path / folder / "weights"))},
+        ).id
+        for folder in ("a", "b")
+    }
+    assert len(ids) == 1
+
+
+def test_override_names_every_mistake_and_the_nearest_name():
+    mistakes = mistakes_of(
+        BASE,
+        {
+            "model.deformble": False,
+            "epoch": 3,
+            "transform": Component("adapter"),
+            "optimizer.learning_rate": "fast",
+            "precision": "fp16",
+            "batch_size": 0,
+            "seed.x": 1,
+        },
+    )
+    text = "\n".join(mistakes)
+    assert len(mistakes) == 7
+    assert "'deformble'; did you mean 'deformable'?" in text
+    assert "'epoch'; did you mean 'epochs'?" in text
+    assert "'adapter'; did you mean 'adaptor'?" in text
+    assert "optimizer.learning_rate is 'fast'; it must be float" in text
+    assert "'fp32', 'bf16'" in text
+    assert "batch_size is 0" in text
+    assert "'seed.x'" in text
+
+
+def test_override_whole_component_and_its_argument_in_one_level():
+    changed = override(BASE, {"transform.strength": 0.2, "transform": Component("adaptor")})
+    assert changed.transform.arguments == {"kernel_size": 3, "strength": 0.2}
+
+
+def test_override_bool_is_not_an_integer():
+    with pytest.raises(ConfigError, match="epochs is True"):
+        override(BASE, {"epochs": True})
+
+
+def test_component_of_another_distribution_is_pinned_by_its_source():
+    changed = override(BASE, {"transform": Component("json.tool:main", size=3)})
+    assert changed.transform.arguments["size"] == 3
+    assert len(changed.transform.arguments["module_digest"]) == 16
+    (mistake,) = mistakes_of(BASE, {"transform": Component("somebody.parts:Mine")})
+    assert "no module 'somebody.parts'" in mistake
+
+
+def test_canonical_refuses_what_cannot_be_hashed():
+    with pytest.raises(ConfigError, match="finite"):
+        canonical({"x": math.nan})
+    with pytest.raises(ConfigError, match="use numbers, strings"):
+        canonical({"x": object()})
+
+
+def test_canonical_round_trip_keeps_the_id():
+    experiment = complete(
+        override(BASE, {"initial": Component("checkpoint", file=File("sha256:0", "x"))})
+    )
+    assert from_canonical(canonical(experiment)).id == experiment.id
+
+
+def test_experiment_survives_pickling():
+    assert pickle.loads(pickle.dumps(BASE)).id == BASE.id
+
+
+def test_differences_are_what_was_changed():
+    other = override(BASE, {"model.deformable": False, "epochs": 99})
+    assert differences(BASE, other) == {
+        "model.deformable": (True, False),
+        "epochs": (BASE.epochs, 99),
+    }
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["transform.strength", "clip_norm", "optimizer.learning_rate"]),
+        st.floats(0.001, 10, allow_nan=False),
+    ),
+    st.integers(0, 10**6),
+)
+def test_override_is_idempotent_and_order_free(changes, seed):
+    base = override(BASE, {"transform": Component("adaptor")})
+    changes = {**changes, "seed": seed}
+    once = override(base, changes)
+    assert override(once, changes).id == once.id
+    assert override(base, dict(reversed(changes.items()))).id == once.id
+
+
+def test_flatten_has_no_unstated_argument():
+    flat = flatten(complete(BASE))
+    for kind in registry.KINDS:
+        for name in registry.lookup(kind, flat[kind]).arguments:
+            assert f"{kind}.{name}" in flat

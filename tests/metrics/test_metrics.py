@@ -1,0 +1,105 @@
+"""Metrics of per-clip scores against independent oracles."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import entropy
+from sklearn.metrics import average_precision_score
+
+from orchestrator.metrics import lookup
+from orchestrator.metrics.chance import HeldOut, map_chance
+from orchestrator.metrics.classification import cross_entropy, mean_average_precision, top_k_correct
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    num_clips=st.integers(1, 60),
+    num_classes=st.integers(2, 7),
+    steps=st.integers(1, 20),
+)
+def test_mean_average_precision_with_ties_equals_scikit_learns(seed, num_clips, num_classes, steps):
+    rng = np.random.default_rng(seed)
+    # Coarse probabilities tie often; their logarithms are logits of the same softmax.
+    probabilities = rng.integers(1, steps + 1, (num_clips, num_classes)) / steps
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    labels = rng.integers(0, num_classes, num_clips)
+    logits = np.log(probabilities)
+    # The oracle ranks what ours computes from the logits, so that equal sums round alike.
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    scores = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    expected = np.mean(
+        [average_precision_score(labels == c, scores[:, c]) for c in np.unique(labels)]
+    )
+    assert np.isclose(mean_average_precision(logits, labels), expected, rtol=1e-12, atol=0)
+
+
+def test_mean_average_precision_of_a_perfect_ranking_is_one():
+    assert mean_average_precision(np.eye(4) * 9, np.arange(4)) == 1.0
+
+
+def test_mean_average_precision_of_equal_scores_is_the_share_of_each_class():
+    labels = np.array([0, 0, 0, 1])
+    assert mean_average_precision(np.zeros((4, 3)), labels) == (3 / 4 + 1 / 4) / 2
+
+
+def test_mean_average_precision_ignores_what_softmax_ignores():
+    rng = np.random.default_rng(1)
+    logits, labels = rng.normal(size=(50, 5)), rng.integers(0, 5, 50)
+    shifted = logits + 1024.0 * rng.integers(-3, 4, (50, 1))
+    assert np.isclose(
+        mean_average_precision(shifted, labels), mean_average_precision(logits, labels)
+    )
+
+
+def test_mean_average_precision_of_scores_that_are_not_finite_is_nan():
+    assert np.isnan(mean_average_precision(np.array([[0.0, np.inf]]), np.array([0])))
+
+
+@pytest.mark.parametrize("counts", [(8,) * 5, (30, 5, 5), (1, 2, 3, 0), (1, 1)])
+def test_chance_of_map_is_that_of_clips_in_random_order(counts):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    rng = np.random.default_rng(0)
+    drawn = [
+        np.mean(
+            [
+                average_precision_score(labels == own, rng.random(len(labels)))
+                for own in np.unique(labels)
+            ]
+        )
+        for _ in range(150)
+    ]
+    error = np.std(drawn, ddof=1) / np.sqrt(len(drawn))
+    found = map_chance(HeldOut(num_classes=len(counts), counts=counts))
+    assert found.value == pytest.approx(np.mean(drawn), abs=4 * error + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("key", "held_out", "expected"),
+    [
+        ("val/top1", HeldOut(num_classes=50), 1 / 50),
+        ("val/top1", HeldOut(num_classes=2, counts=(9, 1)), 0.9),
+        ("val/top1", HeldOut(num_classes=3, counts=(5, 5, 0)), 0.5),
+        ("val/top5", HeldOut(num_classes=50), 5 / 50),
+        ("val/top5", HeldOut(num_classes=3), 1.0),
+        ("val/top5", HeldOut(num_classes=6, counts=(5, 1, 1, 1, 1, 1)), 0.9),
+        ("val/map", HeldOut(num_classes=50), 1 / 50),
+        ("val/map", HeldOut(num_classes=50, num_clips=10**7), 1 / 50),
+        ("val/loss", HeldOut(num_classes=10), np.log(10)),
+        ("val/loss", HeldOut(num_classes=2, counts=(9, 1)), entropy([0.9, 0.1])),
+        ("val/loss", HeldOut(num_classes=4, counts=(3, 3, 0, 0)), np.log(2)),
+    ],
+)
+def test_chance_of_every_metric(key, held_out, expected):
+    metric = lookup(key)
+    assert metric.chance(held_out).value == pytest.approx(expected, abs=1e-4)
+    assert metric.chance(held_out).rule
+
+
+def test_no_constant_guess_beats_chance():
+    counts = (30, 6, 4)
+    labels = np.repeat(np.arange(3), counts)
+    held_out = HeldOut(num_classes=3, counts=counts)
+    shares = np.tile(np.log(np.array(counts) / 40), (40, 1))
+    assert lookup("val/loss").chance(held_out).value == pytest.approx(cross_entropy(shares, labels))
+    assert lookup("val/top1").chance(held_out).value == top_k_correct(shares, labels, k=1).mean()

@@ -1,0 +1,247 @@
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from orchestrator.data import open_pack
+from orchestrator.errors import TrainingError
+from orchestrator.execution.trial import TrialCheckpoints, TrialRun
+from orchestrator.experiment.config import Component
+from orchestrator.experiment.overrides import override
+from orchestrator.metrics.predictions import Predictions
+from orchestrator.records import Status
+from orchestrator.store import Store
+from orchestrator.training.optimizers import adam_w, cosine
+from orchestrator.training.state import Initial, model_state
+from orchestrator.training.trainer import Trainer
+from tests import tiny
+
+torch.set_num_threads(1)
+NUMBERS = ("train/loss", "val/loss", "val/top1", "val/top5", "train/learning_rate")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Store:
+    return tiny.store_with_pack(tmp_path_factory.mktemp("store"), tiny.experiment())
+
+
+def trainer(store: Store, experiment, name: str) -> Trainer:
+    clips = open_pack(experiment.dataset.arguments["fingerprint"], packs=store.packs_uri)
+    return Trainer(experiment, clips=clips, checkpoints=TrialCheckpoints(store, name))
+
+
+def numbers(records) -> list[list[float]]:
+    return [[record.metrics[key] for key in NUMBERS] for record in records]
+
+
+def test_train_twice_gives_the_same_bits(store):
+    first = trainer(store, tiny.experiment(), "a" * 16)
+    second = trainer(store, tiny.experiment(), "b" * 16)
+    assert numbers(first.epochs()) == numbers(second.epochs())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"transform": Component("gaussian", scale=0.1)},
+        {"model.drop_path_rate": 0.3, "accumulation_steps": 2},
+        {"precision": "bf16"},
+    ],
+    ids=["adam", "noise", "drop_path", "bf16"],
+)
+def test_resume_at_an_epoch_boundary_gives_the_same_bits(store, changes, request):
+    experiment = tiny.experiment(**changes)
+    name = request.node.callspec.id
+    whole = trainer(store, experiment, f"whole-{name}")
+    expected = numbers(whole.epochs())
+    for _ in trainer(store, experiment, f"parts-{name}").epochs():
+        break
+    torch.manual_seed(99)  # whatever a process did before must not matter
+    rest = trainer(store, experiment, f"parts-{name}")
+    assert len(rest.records) == 1
+    list(rest.epochs())
+    assert numbers(rest.records) == expected
+    for which in ("last", "best"):
+        ours, theirs = rest.final_predictions()[which], whole.final_predictions()[which]
+        assert ours.epoch == theirs.epoch
+        np.testing.assert_array_equal(ours.logits, theirs.logits)
+
+
+def test_predictions_after_a_kill_between_the_last_epoch_and_the_record(store):
+    experiment = tiny.experiment()
+    whole = trainer(store, experiment, "done")
+    list(whole.epochs())
+    again = trainer(store, experiment, "done")
+    assert list(again.epochs()) == []
+    for which in ("last", "best"):
+        np.testing.assert_array_equal(
+            again.final_predictions()[which].logits, whole.final_predictions()[which].logits
+        )
+
+
+def test_accumulation_gives_the_gradients_of_the_whole_batch(store):
+    # Drop path draws per forward pass, so it would differ between whole and parts.
+    whole = tiny.experiment(epochs=1, model__drop_path_rate=0.0)
+    first = trainer(store, whole, "whole-batch")
+    parts = trainer(store, override(whole, {"accumulation_steps": 3}), "parts-of-batch")
+    ours, theirs = numbers(first.epochs()), numbers(parts.epochs())
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4)
+
+
+def test_arms_of_a_block_share_weights_and_order(store):
+    plain = trainer(store, tiny.experiment(), "plain")
+    adapted = trainer(store, tiny.experiment(transform=Component("adaptor")), "adapted")
+    own = plain.chain.model.state_dict()
+    for name, value in adapted.chain.model.state_dict().items():
+        assert torch.equal(value, own[name])
+
+
+def test_loss_that_is_not_finite_stops_with_epoch_and_step(store):
+    run = trainer(store, tiny.experiment(optimizer__learning_rate=1e30), "diverges")
+    with pytest.raises(TrainingError, match=r"the loss is .* at epoch \d, step \d of 3"):
+        list(run.epochs())
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "said"),
+    [
+        ("loss", "Mean", r"loss 'tests.own_parts:Mean' returned shape \(\) for 5 clips"),
+        ("schedule", "below_zero", r"schedule 'tests.own_parts:below_zero' returned -.* at step"),
+    ],
+)
+def test_training_holds_the_losses_and_the_learning_rate_to_their_contract(store, kind, part, said):
+    own = tiny.experiment(**{kind: Component(f"tests.own_parts:{part}")})
+    with pytest.raises(TrainingError, match=said):
+        list(trainer(store, own, "own").epochs())
+
+
+def test_trial_failure_is_kept_with_its_traceback(store):
+    experiment = tiny.experiment(optimizer__learning_rate=1e30)
+    record = TrialRun(store=store, trial_id=experiment.id, experiment=experiment).run()
+    assert record.status is Status.FAILED
+    assert "TrainingError: the loss is" in record.error
+    assert store.read_record(experiment.id) == record
+
+
+def test_trial_record_says_what_a_report_needs(store):
+    experiment = tiny.experiment()
+    heard = []
+    record = TrialRun(
+        store=store, trial_id=experiment.id, experiment=experiment, on_epoch=heard.append
+    ).run()
+    assert record.status is Status.FINISHED
+    assert [e.epoch for e in record.epochs] == [e.epoch for e in heard] == [1, 2, 3]
+    assert record.cost.num_params > 1000 and record.cost.macs > 1000
+    assert record.cost.seconds > record.cost.set_up_s > 0
+    assert record.data["num_train"] == 15 and record.data["num_val"] == 15
+    assert record.data["val_counts"] == [5, 5, 5]
+    assert record.provenance["torch"].startswith("2.11")
+    predictions = store.read_predictions(experiment.id, "last")
+    assert predictions is not None
+    assert predictions.top_k(1) == record.metrics_at("last")["val/top1"]
+    tensors, _ = store.load_checkpoint(experiment.id, "last")
+    assert not any(name.startswith("optimizer.") for name in tensors)
+    best = max(record.epochs, key=lambda e: e.metrics["val/top1"])
+    assert record.metrics_at("best") == best.metrics
+    for which in ("last", "best"):
+        made = store.read_predictions(experiment.id, which, digest=record.predictions[which])
+        assert made.scores().items() <= record.metrics_at(which).items()
+
+
+def test_trial_that_predicts_again_records_what_its_predictions_give(store):
+    experiment = tiny.experiment(seed=11)
+    run = TrialRun(store=store, trial_id=experiment.id, experiment=experiment)
+    calm = run.run()
+    # As on a GPU, where a resumed run predicts to other last digits than the epoch had.
+    tensors, facts = store.load_checkpoint(experiment.id, "last")
+    facts["epochs"][-1]["metrics"]["val/loss"] += 1e-6
+    store.save_checkpoint(experiment.id, "last", tensors, facts)
+    store.files.delete(f"trials/{experiment.id}/record.json")
+    again = run.run()
+    assert again.status is Status.FINISHED
+    assert again.metrics_at("last")["val/loss"] == calm.metrics_at("last")["val/loss"]
+    assert again.predictions == calm.predictions
+
+
+@pytest.mark.parametrize("metric", ["val/top1", "val/map", "val/loss"])
+def test_best_epoch_is_by_the_selection_metric_in_its_direction(store, metric):
+    experiment = tiny.experiment(epochs=4, selection="best", selection_metric=metric)
+    run = trainer(store, experiment, f"best-{metric.replace('/', '-')}")
+    values = [record.metrics[metric] for record in run.epochs()]
+    best = min(values) if metric == "val/loss" else max(values)
+    assert run.best_epoch == values.index(best) + 1
+    predictions = run.final_predictions()["best"]
+    assert predictions.epoch == run.best_epoch
+    own = {
+        "val/top1": predictions.top_k(1),
+        "val/map": predictions.mean_average_precision(),
+        "val/loss": predictions.loss(),
+    }
+    assert own[metric] == best
+    again = trainer(store, experiment, f"best-{metric.replace('/', '-')}")
+    assert again.best_epoch == run.best_epoch
+    assert again.final_predictions()["best"].epoch == run.best_epoch
+
+
+def test_trial_starts_from_the_weights_of_another(store):
+    first = tiny.experiment(seed=5)
+    TrialRun(store=store, trial_id=first.id, experiment=first).run()
+    second = tiny.experiment(initial=Component("trial", id=first.id))
+    record = TrialRun(store=store, trial_id=second.id, experiment=second).run()
+    assert record.status is Status.FINISHED, record.error
+    assert "parameters taken" in record.data["initial"]
+    tensors, _ = store.load_checkpoint(first.id, "last")
+    started = trainer_from(store, second, tensors)
+    for name, value in started.chain.model.state_dict().items():
+        assert torch.equal(value, tensors[f"model.{name}"])
+
+
+def trainer_from(store: Store, experiment, tensors) -> Trainer:
+    clips = open_pack(experiment.dataset.arguments["fingerprint"], packs=store.packs_uri)
+    initial = Initial(model_state(tensors), "a test")
+    return Trainer(
+        experiment, clips=clips, checkpoints=TrialCheckpoints(store, "fresh"), initial=initial
+    )
+
+
+def test_trial_without_its_prerequisite_fails_with_the_way_out(store):
+    experiment = tiny.experiment(initial=Component("trial", id="0" * 16))
+    record = TrialRun(store=store, trial_id=experiment.id, experiment=experiment).run()
+    assert "run the sweep that trains it" in record.error
+
+
+def test_cosine_warms_up_and_ends_at_its_floor():
+    rate = cosine(100, 1.0, warmup_fraction=0.1, final_learning_rate=0.01)
+    rates = [rate(step) for step in range(100)]
+    assert rates[:10] == pytest.approx([0.1 * n for n in range(1, 11)])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[-1] == pytest.approx(0.01)
+    assert rates[54] == pytest.approx(0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * 0.5)), rel=0.02)
+
+
+def test_adam_w_decays_matrices_but_no_tables_and_vectors():
+    parameters = [
+        ("weight", torch.nn.Parameter(torch.ones(2, 2))),
+        ("bias", torch.nn.Parameter(torch.ones(2))),
+        ("bias_table", torch.nn.Parameter(torch.ones(2, 2))),
+        ("frozen", torch.nn.Parameter(torch.ones(2, 2), requires_grad=False)),
+    ]
+    groups = adam_w(parameters, weight_decay=0.1).param_groups
+    assert [len(group["params"]) for group in groups] == [1, 2]
+    assert [group["weight_decay"] for group in groups] == [0.1, 0.0]
+
+
+def test_top_k_agrees_with_a_sort_and_constant_scores_earn_nothing():
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(200, 7)).astype(np.float32)
+    labels = generator.integers(0, 7, 200)
+    predictions = Predictions(epoch=1, clip_ids=("c",) * 200, labels=labels, logits=logits)
+    for k in (1, 2, 5, 7, 9):
+        top = np.argsort(-logits, axis=1)[:, :k]
+        assert predictions.top_k(k) == (top == labels[:, None]).any(axis=1).mean()
+    assert dataclasses.replace(predictions, logits=np.zeros_like(logits)).top_k(1) == 0
+    expected = torch.nn.functional.cross_entropy(torch.tensor(logits), torch.tensor(labels))
+    assert predictions.loss() == pytest.approx(expected.item(), rel=1e-5)
