@@ -139,7 +139,7 @@ def _verify(path: Path, checks: dict[str, str], size: int, way_out: str) -> None
 
 
 def _check_readable(part: Path, url: str, by_hand: str) -> None:
-    from models.checkpoints.load import read_checkpoint
+    from models.checkpoints.read import read_checkpoint  # imports torch
 
     try:
         read_checkpoint(part)

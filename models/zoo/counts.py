@@ -11,61 +11,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from models.zoo.claims import CLAIMS
+from models.zoo.claims.claim import SCALE, Claim
 
 if TYPE_CHECKING:
     from torch import nn
 
     from models.macs import Macs
 
-Quantity = Literal["params", "MACs", "MACs + attention", "multiply-adds"]
-Extra = Literal["front end", "ImageNet heads", "unused head", "unused norm", "repeated frames"]
 TOLERANCE = 0.005
 """Differences above this share are explained in a note and in the model's docstring."""
 
-_SCALE = {"M": 1e6, "G": 1e9}
 _IMAGENET_CLASSES = 1000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """A published count, and how to count the same here.
-
-    Attributes:
-        model: registered name.
-        label: how the paper calls it.
-        quantity: parameters; MACs of convolutions and linear layers; those and the products of
-            attention; or twice the MACs.
-        theirs: as printed, for example `28.32 M`.
-        whose: the paper, or the authors' code where the number was measured on it.
-        input_size: (mels, frames), or (height, width) of an image.
-        num_channels: of the input.
-        num_classes: of the head.
-        arguments: of the model, where they differ from the defaults.
-        frontend: arguments of `log_mel`, for what the front end adds.
-        extras: parts that the other side counts and the model here is without.
-        note: why the numbers differ, where they do by more than `TOLERANCE`.
-    """
-
-    model: str
-    label: str
-    quantity: Quantity
-    theirs: str
-    whose: str
-    input_size: tuple[int, int]
-    num_channels: int = 1
-    num_classes: int = 527
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    frontend: Mapping[str, Any] = field(default_factory=dict)
-    extras: tuple[Extra, ...] = ()
-    note: str = ""
-
-    @property
-    def value(self) -> float:
-        """The number itself."""
-        number, unit = self.theirs.split()
-        return float(number) * _SCALE[unit]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +56,7 @@ class Row:
         """Write a count with the digits and the unit of the claim, one digit more."""
         number, unit = self.claim.theirs.split()
         decimals = max(len(number.partition(".")[2]), 2)
-        return f"{count / _SCALE[unit]:.{decimals}f} {unit}"
+        return f"{count / SCALE[unit]:.{decimals}f} {unit}"
 
 
 def compare(model: str | None = None) -> tuple[Row, ...]:
@@ -105,8 +65,6 @@ def compare(model: str | None = None) -> tuple[Row, ...]:
     Args:
         model: a registered name; None is all.
     """
-    from models.zoo.claims import CLAIMS
-
     return tuple(_row(claim) for claim in CLAIMS if model in (None, claim.model))
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from orchestrator.data.entry import open_pack, peek, prepare
     from orchestrator.data.info import PackInfo
+    from orchestrator.data.integrity import local_copy
     from orchestrator.data.pack import Pack
-    from orchestrator.data.places import local_copy
     from orchestrator.data.samplers import clip_seeds, epoch_order, shard
 
 __all__ = [
@@ -33,7 +33,7 @@ _HOME = {
     "PackInfo": "info",
     "clip_seeds": "samplers",
     "epoch_order": "samplers",
-    "local_copy": "places",
+    "local_copy": "integrity",
     "open_pack": "entry",
     "peek": "entry",
     "prepare": "entry",

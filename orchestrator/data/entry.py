@@ -164,14 +164,14 @@ def open_pack(fingerprint: str, *, packs: str, cache_dir: str | None = None) -> 
         raise DataError("no fingerprint given: prepare the dataset first, it returns one")
     _check_fingerprint(fingerprint)
     address = places.join(packs, fingerprint)
-    path = places.local_copy(address, cache_dir)
+    path = integrity.local_copy(address, cache_dir)
     try:
         integrity.check(path, fingerprint)
     except DamagedPack:
         if places.is_local(address):
             raise
         integrity.whole_or_set_aside(str(path.parent), fingerprint)
-        path = places.local_copy(address, cache_dir)
+        path = integrity.local_copy(address, cache_dir)
         integrity.check(path, fingerprint)
     return Pack(path)
 

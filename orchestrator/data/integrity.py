@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import itertools
 import json
+import shutil
 import sys
 import threading
 import time
@@ -247,3 +248,55 @@ def _saying(text: str) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def local_copy(pack_uri: str, cache_dir: str | None = None) -> Path:
+    """Bring a pack onto this host, once, however many processes ask.
+
+    Args:
+        pack_uri: a pack's directory: `<packs>/<fingerprint>`, local or remote.
+        cache_dir: where copies are kept; a per-user cache directory by default. Not used for a
+            local pack, which is mapped where it lies.
+
+    Returns:
+        A local directory with `clips.arrow` and `pack.json`.
+
+    Raises:
+        DataError: there is no finished pack at that address.
+        DamagedPack: what was copied is not what was written.
+    """
+    if places.is_local(pack_uri):
+        return places.local_path(pack_uri)
+    cache = Path(cache_dir or places.default_cache_dir()).expanduser()
+    fingerprint = pack_uri.rstrip("/").rpartition("/")[2]
+    final = cache / fingerprint
+    if (final / places.MANIFEST).is_file():
+        return final
+    cache.mkdir(parents=True, exist_ok=True)
+    # The kernel lets go of the lock when its holder dies, so nobody waits for the dead.
+    with (cache / f".{fingerprint}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (final / places.MANIFEST).is_file():
+            return final
+        filesystem, path = places.resolve(pack_uri)
+        with places.workshop(str(cache)) as making:
+            for name in (places.MANIFEST, places.CLIPS):
+                try:
+                    with (
+                        filesystem.open_input_stream(f"{path}/{name}") as stream,
+                        (making / name).open("wb") as file,
+                    ):
+                        shutil.copyfileobj(stream, file, 1 << 22)
+                except FileNotFoundError as error:
+                    raise DataError(f"no pack at {pack_uri}: {name} is not there") from error
+            _check_copy(making, pack_uri, fingerprint)
+            places.publish(making, str(cache), fingerprint)
+    return final
+
+
+def _check_copy(copy: Path, pack_uri: str, fingerprint: str) -> None:
+    """Check a copy before it takes its place; the message names where it came from."""
+    try:
+        check(copy, fingerprint)
+    except DamagedPack as damaged:
+        raise DamagedPack(pack_uri, damaged.damage) from damaged

@@ -60,7 +60,7 @@ def load(
     """
     from safetensors.torch import load as load_bytes
 
-    from models.checkpoints.load import trained_as_in
+    from models.checkpoints.read import trained_as_in
 
     for _ in range(_ATTEMPTS):
         pointer = read_pointer(files, folder, which)

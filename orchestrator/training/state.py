@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from models.checkpoints.load import LoadReport, differences, load_state, read_checkpoint
+from models.checkpoints.load import LoadReport, differences, load_state
+from models.checkpoints.read import read_checkpoint
 from orchestrator.errors import CheckpointError
 from orchestrator.experiment.config import File
 from orchestrator.records import experiment_id

@@ -5,11 +5,11 @@ A module per group of families. Each count names the input that it was counted o
 
 from __future__ import annotations
 
+from models.zoo.claims.claim import Claim
 from models.zoo.claims.keywords import KEYWORDS
 from models.zoo.claims.panns import PANNS
 from models.zoo.claims.spectrogram_nets import SPECTROGRAM_NETS
 from models.zoo.claims.transformers import TRANSFORMERS
-from models.zoo.counts import Claim
 
 CLAIMS: tuple[Claim, ...] = (*TRANSFORMERS, *PANNS, *SPECTROGRAM_NETS, *KEYWORDS)
 """In the order in which they are shown."""

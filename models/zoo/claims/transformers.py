@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from models.zoo.counts import Claim
+from models.zoo.claims.claim import Claim
 
 _CODE = "authors' code"
 _TEN_SECONDS = (64, 1001)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from models.zoo.published import Conditions, Result, Source
+from models.zoo.published.schema import Conditions, Result, Source
 
 _CLASSES = (
     "alarm_bell_ringing",

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from models.zoo.published import Conditions, Result, Source
 from models.zoo.published.events import htsat, panns
 from models.zoo.published.keywords import early, erann, keywords
+from models.zoo.published.schema import Conditions, Result, Source
 from models.zoo.published.spectrogram_nets import SPECTROGRAM_NETS
 
 _IMAGENET = ("imagenet_1k",)
