@@ -26,6 +26,7 @@ import importlib.util
 import inspect
 import math
 import re
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,7 +235,10 @@ def _create_own(kind: str, name: str, part: Any, *context: Any, **arguments: Any
 
 
 def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    """Say an error of the user's code in one line, with the place that it was raised at."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{'' if isinstance(error, SyntaxError) else where}"
 
 
 def _checked(entry: Entry, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import functools
 import io
+import os
 import socket
 import subprocess
 import sys
@@ -144,7 +145,10 @@ def test_terminal_comes_back_where_the_disk_of_the_log_is_full():
         "    print('for the log')\n"
         "print('back')"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    buffered = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=buffered, capture_output=True, text=True, check=True
+    )
     assert (done.stdout, done.stderr) == ("back\n", "")
 
 

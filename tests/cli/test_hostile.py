@@ -84,7 +84,8 @@ def test_long_choice_of_arms_makes_a_name_that_a_folder_can_have(capsys):
 
 
 LINE = (
-    "from orchestrator import baselines, cli, designs\nfrom orchestrator.design.factors import *\n"
+    "from orchestrator import cli, recipes\n"
+    "from orchestrator.design import designs; from orchestrator.design.factors import *\n"
 )
 
 

@@ -430,8 +430,8 @@ def fails(root):
     ("dataset", "wording"),
     [
         ("own_data:twice", "dataset 'own_data:twice' cannot be used:\n  - clip 1: clip_id 'a'"),
-        ("own_data:fails", "failed with KeyError: 'nothing' (own_data.py, line 7)"),
-        ("broken_data:any", "failed with SyntaxError"),
+        ("own_data:fails", "cannot be built: KeyError: 'nothing' (own_data.py, line 7)"),
+        ("broken_data:any", "cannot be imported: SyntaxError"),
     ],
 )
 def test_command_own_source_with_a_mistake_exits_2(tmp_path, dataset, wording):
