@@ -8,6 +8,7 @@ imported before it starts is different. So tests of what is imported start a rea
 from __future__ import annotations
 
 import functools
+import gc
 import json
 import os
 import runpy
@@ -129,5 +130,6 @@ def _become(job: dict[str, Any]) -> None:
 if __name__ == "__main__":
     for name in sys.argv[1:]:
         __import__(name)
+    gc.freeze()  # else every command ends with a search of all that was imported
     assert threading.active_count() == 1, threading.enumerate()  # a fork has one thread
     _become(_serve())

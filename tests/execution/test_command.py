@@ -22,7 +22,8 @@ from tests.commands import environment, run_command
 
 ROOT = Path(__file__).resolve().parents[2]
 # A quarter of the clips and one epoch: what is tested is the same.
-QUICK = ("--demo", "--epochs", "1", "--dataset", "synthetic:clips_per_class=10")
+FEW_CLIPS = ("--dataset", "synthetic:clips_per_class=10")
+QUICK = ("--demo", "--epochs", "1", *FEW_CLIPS)
 SMALL = (*QUICK, "--seeds", "2")
 
 
@@ -208,7 +209,7 @@ def test_tracking_server_that_is_away_costs_nothing(tmp_path):
 
 
 def test_smoke_trains_one_tiny_trial_without_ray(tmp_path):
-    output = run("datar_table4", "--smoke", *QUICK[-2:], cwd=tmp_path)
+    output = run("datar_table4", "--smoke", *FEW_CLIPS, cwd=tmp_path)
     assert "smoke: with deformable, 1 epoch" in output
     assert not (tmp_path / "store" / "logs").exists()
 
@@ -342,14 +343,14 @@ def in_the_way(root: Path) -> Path:
         (["--data-root", one_fold], ["one fold only (1)", "at least two"]),
         (["--data-root", no_text], ["made.csv", "UTF-8"]),
         (["--address", "nonsense"], ["'nonsense' is no address of a Ray cluster", "HOST:PORT"]),
-        (["--tracking-uri", "nonsense://x"], ["unknown scheme", "'nonsense'", "https"]),
+        (["--tracking-uri", "nonsense://x", *FEW_CLIPS], ["unknown scheme", "'nonsense'", "https"]),
         (["--dataset", "esc:on_broken=perhaps"], ["on_broken is 'perhaps'", "'stop', 'drop'"]),
         (["--dataset", "synthetic:second=1"], ["'second'; did you mean 'seconds'?"]),
         (["--dataset", "esq"], ["unknown dataset 'esq'", "did you mean 'esc'?", "synthetic"]),
         (["--dataset", "esc"], ["--data-root"]),
         (["--folds", "9"], ["no fold 9", "valid: 1, 2, 3, 4, 5"]),
         (["--store", in_the_way], ["--store"]),
-        (["--tracking-uri", "127.0.0.1:5000"], ["http://127.0.0.1:5000"]),
+        (["--tracking-uri", "127.0.0.1:5000", *FEW_CLIPS], ["http://127.0.0.1:5000"]),
         (["--gpus-per-worker", "64"], ["64 GPUs", "this machine has", "--address"]),
         (["--num-workers", "512"], ["512 CPUs", "this machine has", "--address"]),
         (["--address", "127.0.0.1:1"], ["no Ray cluster answers at '127.0.0.1:1'", "--address"]),
