@@ -28,9 +28,9 @@ PRIVATE = ("ORCHESTRATOR_", "MLFLOW_", "RAY_")
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """The environment of a user: this process's own without settings of the program."""
+    """The environment of a user with a wide terminal, without settings of the program."""
     own = {key: value for key, value in os.environ.items() if not key.startswith(PRIVATE)}
-    return own | changes
+    return own | {"COLUMNS": "120"} | changes
 
 
 def run_command(

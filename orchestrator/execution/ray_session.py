@@ -8,6 +8,7 @@ which holds the real one.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.util
 import io
 import logging
@@ -188,6 +189,9 @@ def ray_session(runtime: Runtime, *, say: Callable[[str], None] = to_terminal) -
     try:
         yield
     finally:
+        # A handle that the collector meets during the shutdown, in whichever thread, would end
+        # this process at once.
+        gc.collect()
         ray.shutdown()
 
 
