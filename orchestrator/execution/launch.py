@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import itertools
 import os
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -257,7 +258,7 @@ def smoke(ready: Ready) -> int:
             store=store, trial_id=trial.id, experiment=complete(trial.experiment)
         ).run()
     if record.status is not Status.FINISHED:
-        print(record.error, file=sys.stderr)
+        print(_without_traceback(record.error), file=sys.stderr)
         return 1
     metrics = record.metrics_at("last")
     print(
@@ -265,3 +266,9 @@ def smoke(ready: Ready) -> int:
         + ", ".join(f"{key} {value:.4g}" for key, value in metrics.items())
     )
     return 0
+
+
+def _without_traceback(error: str) -> str:
+    """Return the message of a mistake that this program names, and any other error whole."""
+    found = re.search(r"^(?:orchestrator|models)\.\w+\.\w+: (.*)", error, re.MULTILINE | re.DOTALL)
+    return f"error: {found[1].strip()}" if found else error

@@ -214,6 +214,23 @@ def test_smoke_trains_one_tiny_trial_without_ray(tmp_path):
     assert not (tmp_path / "store" / "logs").exists()
 
 
+def test_smoke_on_clips_of_one_sample_is_one_message(tmp_path):
+    (tmp_path / "audio").mkdir()
+    (tmp_path / "meta").mkdir()
+    rows = ["filename,fold,target,category"]
+    for clip in range(8):
+        name = f"{1 + clip // 4}-{clip}-A-{clip % 2}.wav"
+        soundfile.write(tmp_path / "audio" / name, [(clip + 1) / 32768], 16000, subtype="PCM_16")
+        rows.append(f"{name},{1 + clip // 4},{clip % 2},{'ab'[clip % 2]}")
+    (tmp_path / "meta" / "clips.csv").write_text("\n".join(rows) + "\n")
+    done = run_command(
+        command("datar_table4", "--smoke", "--dataset", "esc:seconds=0", "--data-root", ".")[1:],
+        cwd=tmp_path,
+    )
+    assert done.returncode in (1, 2) and "Traceback" not in done.stdout + done.stderr
+    assert done.stderr.startswith("error: ") and "have 1 samples" in done.stderr
+
+
 def test_check_proves_the_six_arms_of_table_4(tmp_path):
     output = run("datar_table4", "--demo", "--check", cwd=tmp_path)
     assert len(re.findall(r"logits differ by up to", output)) == 5
