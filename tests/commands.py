@@ -23,8 +23,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 IMPORTS = ("torch", "torchaudio", "timm", "ray.tune", "mlflow", "optuna", "scipy.stats")
-# What belongs to the tests' own surroundings, not to the user whom they play.
-PRIVATE = ("ORCHESTRATOR_", "MLFLOW_", "RAY_")
+# What belongs to the tests' own surroundings, not to the user whom they play. Readline, which
+# pytest loads, tells the processes of pytest-xdist that they have a terminal of 80 columns.
+PRIVATE = ("ORCHESTRATOR_", "MLFLOW_", "RAY_", "COLUMNS", "LINES")
 
 
 def environment(**changes: str) -> dict[str, str]:

@@ -194,6 +194,7 @@ def test_pretrain_demo_trains_its_own_checkpoint_first(tmp_path):
     assert len(names) == 1 + 2 + 3, "the sweep, its arms and every trial"
 
 
+@pytest.mark.slow
 def test_tracking_server_that_is_away_costs_nothing(tmp_path):
     output = run(
         "pretrain",
