@@ -17,8 +17,6 @@ from torch import Tensor, nn
 from models.ast.checkpoint import UNUSED, fit_ast_parameter, rename_ast_state
 from models.checkpoints.fitted import Fitted
 from models.errors import ModelError
-from models.layers.linear import Linear
-from models.layers.timm_parts import use_fast_layers
 from models.output import Output
 
 
@@ -95,7 +93,6 @@ class Ast(nn.Module):
             )
             for i in range(depth)
         )
-        use_fast_layers(self.blocks)
         self.norm = norm(dim)
         for parameter in (self.cls_token, self.dist_token, self.pos_embed):
             nn.init.trunc_normal_(parameter, std=0.02)
@@ -105,7 +102,7 @@ class Ast(nn.Module):
                 nn.init.zeros_(module.bias)
         # As the patches, with PyTorch's own initialisation.
         self.head_norm = nn.LayerNorm(dim)
-        self.head = Linear(dim, num_classes)
+        self.head = nn.Linear(dim, num_classes)
 
     def forward(self, features: Tensor) -> Output:
         """Classify a batch of spectrograms.

@@ -16,7 +16,6 @@ from models.datar.checkpoint import fit_dat_parameter, rename_dat_state
 from models.datar.deformable import DeformableAttention
 from models.errors import ModelError
 from models.layers.blocks import Block, DownConv, Mlp
-from models.layers.linear import Linear
 from models.layers.pyramid import Pyramid, drop_rates
 from models.layers.windows import WindowAttention
 
@@ -110,7 +109,7 @@ class Dat(Pyramid):
             if i < 3:
                 self.downs.append(DownConv(dim, dims[i + 1], size=2, bias=False))
         self.norm = nn.LayerNorm(dims[-1])
-        self.head = Linear(dims[-1], num_classes)
+        self.head = nn.Linear(dims[-1], num_classes)
 
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
         """Give a published DAT state this model's names, or None if it is something else."""

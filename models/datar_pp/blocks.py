@@ -17,7 +17,6 @@ from models.datar_pp.checkpoint import rename_dat_pp_state
 from models.datar_pp.deformable import DeformableAttentionPp
 from models.datar_pp.neighborhood import NeighbourhoodAttention
 from models.errors import ModelError
-from models.layers.linear import Linear
 from models.layers.local import ConvMlp, ConvStem, HalvingConv, LocalBlock
 from models.layers.pyramid import Pyramid, drop_rates
 
@@ -120,7 +119,7 @@ class DatPp(Pyramid):
             if i < 3:
                 self.downs.append(HalvingConv(dim, dims[i + 1], bias=False))
         self.norm = nn.LayerNorm(dims[-1])
-        self.head = Linear(dims[-1], num_classes)
+        self.head = nn.Linear(dims[-1], num_classes)
 
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
         """Give a published DAT++ state this model's names, or None if it is something else."""

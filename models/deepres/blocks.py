@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
-from models.layers.linear import Linear
 from models.output import Output
 from models.panns.blocks import mean_probability_logits
 
@@ -58,9 +57,9 @@ class DeepRes(nn.Module):
             )
         self.trunk = _resnet(num_channels, depths, dims, bottleneck=bottleneck)
         width = _width(dims, bottleneck=bottleneck)
-        self.head = Linear(width, num_classes)
+        self.head = nn.Linear(width, num_classes)
         # A bias would be cancelled by the softmax over time.
-        self.attention = Linear(width, num_classes, bias=False)
+        self.attention = nn.Linear(width, num_classes, bias=False)
 
     def forward(self, features: Tensor) -> Output:
         """Score a batch of spectrograms.
@@ -138,8 +137,8 @@ class PatchBaseline(nn.Module):
         first = self.trunk.conv1
         assert isinstance(first, nn.Conv2d)
         first.stride = (1, 1)
-        self.hidden = Linear(_width(dims, bottleneck=bottleneck), hidden_dim)
-        self.head = Linear(hidden_dim, num_classes)
+        self.hidden = nn.Linear(_width(dims, bottleneck=bottleneck), hidden_dim)
+        self.head = nn.Linear(hidden_dim, num_classes)
 
     def forward(self, features: Tensor) -> Output:
         """Score a batch of spectrograms.

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
-from models.layers.linear import Linear
 from models.output import Output
 
 _DIMS = (8, 16, 32, 64, 128)
@@ -84,8 +83,8 @@ class Erann(nn.Module):
             )
             for i, dim in enumerate(dims)
         )
-        self.embed = Linear(dims[-1], dims[-1])
-        self.head = Linear(dims[-1], num_classes)
+        self.embed = nn.Linear(dims[-1], dims[-1])
+        self.head = nn.Linear(dims[-1], num_classes)
 
     def forward(self, features: Tensor) -> Output:
         """Classify a batch of spectrograms.

@@ -21,8 +21,6 @@ from torch.nn import functional
 from models.errors import ModelError
 from models.htsat.checkpoint import UNUSED, rename_htsat_state
 from models.layers.frames import random_crops, stretch_frames
-from models.layers.linear import Linear
-from models.layers.timm_parts import use_fast_layers
 from models.output import Output
 
 _PATCH = 4
@@ -93,12 +91,11 @@ class HtsAt(nn.Module):
             window_size=window_size,
             drop_path_rate=drop_path_rate,
         )
-        use_fast_layers(self.swin)
         dim = self.swin.num_features
         if token_semantic:
             self.token_head = nn.Conv2d(dim, num_classes, (mels // shrink, 3), padding=(0, 1))
         else:
-            self.head = Linear(dim, num_classes)
+            self.head = nn.Linear(dim, num_classes)
             nn.init.trunc_normal_(self.head.weight, std=0.02)
             nn.init.zeros_(self.head.bias)
 

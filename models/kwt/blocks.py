@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
-from models.layers.linear import Linear, linear_gelu
 from models.output import Output
 
 _STD = 0.02
@@ -60,13 +59,13 @@ class Kwt(nn.Module):
         if not 0 <= dropout < 1:
             raise ModelError(f"dropout={dropout}: a probability in [0, 1)")
         self.input_size = tuple(input_size)
-        self.embed = Linear(num_channels * rows, dim)
+        self.embed = nn.Linear(num_channels * rows, dim)
         self.cls_token = nn.Parameter(torch.empty(1, 1, dim))
         self.pos_embed = nn.Parameter(torch.empty(1, 1 + frames, dim))
         self.blocks = nn.ModuleList(
             PostNormBlock(dim, num_heads, mlp_dim, dropout=dropout) for _ in range(depth)
         )
-        self.head = Linear(dim, num_classes)
+        self.head = nn.Linear(dim, num_classes)
         for parameter in (self.cls_token, self.pos_embed):
             nn.init.trunc_normal_(parameter, std=_STD, a=-2 * _STD, b=2 * _STD)
         for module in self.modules():
@@ -107,11 +106,11 @@ class PostNormBlock(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.dropout = dropout
-        self.qkv = Linear(dim, 3 * dim, bias=False)
-        self.proj = Linear(dim, dim)
+        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
+        self.proj = nn.Linear(dim, dim)
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
-        self.fc1 = Linear(dim, mlp_dim)
-        self.fc2 = Linear(mlp_dim, dim)
+        self.fc1 = nn.Linear(dim, mlp_dim)
+        self.fc2 = nn.Linear(mlp_dim, dim)
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -120,5 +119,5 @@ class PostNormBlock(nn.Module):
         attended = functional.scaled_dot_product_attention(*qkv.unbind(0))
         branch = self.proj(attended.transpose(1, 2).flatten(2))
         x = self.norm1(x + functional.dropout(branch, self.dropout, self.training))
-        branch = self.fc2(linear_gelu(x, self.fc1))
+        branch = self.fc2(functional.gelu(self.fc1(x)))
         return self.norm2(x + functional.dropout(branch, self.dropout, self.training))

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
-from models.layers.linear import Linear
 from models.output import Output
 from models.psla.checkpoint import UNUSED, rename_psla_state
 from models.psla.efficientnet import efficientnet, reduced
@@ -93,11 +92,11 @@ class Psla(nn.Module):
             )
         dim: int = self.trunk.num_features  # type: ignore[assignment]
         heads = max(num_heads, 1)
-        self.attention = nn.ModuleList(Linear(dim, num_classes) for _ in range(num_heads))
-        self.classify = nn.ModuleList(Linear(dim, num_classes) for _ in range(heads))
+        self.attention = nn.ModuleList(nn.Linear(dim, num_classes) for _ in range(num_heads))
+        self.classify = nn.ModuleList(nn.Linear(dim, num_classes) for _ in range(heads))
         # The authors draw a single head's weights wider than torch's rule, which several keep.
         for layer in (*self.attention, *self.classify) if num_heads < 2 else ():
-            assert isinstance(layer, Linear)
+            assert isinstance(layer, nn.Linear)
             nn.init.kaiming_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
         self.head_weight = nn.Parameter(torch.full((heads,), 1 / heads)) if heads > 1 else None

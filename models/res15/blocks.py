@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
-from models.layers.linear import Linear
 from models.output import Output
 from models.res15.checkpoint import rename_res15_state
 
@@ -62,7 +61,7 @@ class Res15(nn.Module):
             for i in range(depth)
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(dim, affine=False) for _ in range(depth))
-        self.head = Linear(dim, num_classes)
+        self.head = nn.Linear(dim, num_classes)
 
     def forward(self, features: Tensor) -> Output:
         """Classify a batch of features.

@@ -15,7 +15,6 @@ from torch.nn import functional
 
 from models.errors import ModelError
 from models.layers.frames import random_crops
-from models.layers.linear import Linear
 from models.output import Output
 from models.slowfast.blocks import Lateral, Stem, stage
 from models.slowfast.checkpoint import rename_slowfast_state
@@ -123,7 +122,7 @@ class SlowFast(nn.Module):
                     for stream in (0, 1)
                 )
             )
-        self.heads = nn.ModuleList(Linear(sum(dims), head) for head in self.heads_split)
+        self.heads = nn.ModuleList(nn.Linear(sum(dims), head) for head in self.heads_split)
         for part in self.modules():
             if isinstance(part, nn.Conv2d):
                 nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")

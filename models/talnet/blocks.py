@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
-from models.layers.linear import Linear
 from models.output import Output
 from models.talnet.checkpoint import rename_talnet_state
 
@@ -79,7 +78,7 @@ class TalNet(nn.Module):
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(dim) for dim in widths[1:])
         self.recurrent = BiGru(dims[-1] * (mels >> len(dims)), hidden_dim)
-        self.head = Linear(2 * hidden_dim, num_classes)
+        self.head = nn.Linear(2 * hidden_dim, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(module.weight)

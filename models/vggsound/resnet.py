@@ -9,7 +9,6 @@ from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from torch import Tensor, nn
 
 from models.errors import ModelError
-from models.layers.linear import Linear
 from models.output import Output
 from models.vggsound.checkpoint import rename_vggsound_state
 from models.vggsound.netvlad import NetVlad
@@ -72,7 +71,7 @@ class VggSoundResNet(nn.Module):
                 nn.init.normal_(part.weight, mean=1.0, std=0.02)
         dim = channels[-1] * (4 if bottleneck else 1)
         self.vlad = NetVlad(dim, num_clusters) if pooling == "netvlad" else None
-        self.head = Linear(dim * (num_clusters if self.vlad else 1), num_classes)
+        self.head = nn.Linear(dim * (num_clusters if self.vlad else 1), num_classes)
 
     @property
     def head_parameters(self) -> tuple[str, ...]:
