@@ -11,8 +11,6 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from models.layers.linear import plain_linear
-
 _aten = torch.ops.aten
 _LAYERS = (_aten.convolution, _aten.mm, _aten.addmm)
 _PRODUCTS = (_aten.bmm, _aten.baddbmm)
@@ -57,12 +55,8 @@ def count_macs(model: nn.Module, *inputs: Any) -> Macs:
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        # The plain forms of attention and of linear layers, whose products can be seen one by one.
-        with (
-            torch.no_grad(),
-            sdpa_kernel(SDPBackend.MATH),
-            plain_linear(),
-        ):
+        # The plain form of attention, whose two products the counter sees one by one.
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
             with FlopCounterMode(display=False, custom_mapping=samplers) as counter:
                 model(*inputs)
     finally:

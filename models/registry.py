@@ -11,6 +11,15 @@ channels, input size, number of classes). Parameters after the star are the part
 what an experiment states and an ablation changes. The name is the function's, or the class's in
 snake case.
 
+A family of models is one class with its sizes as a table, each a name with the defaults that differ
+from the class's::
+
+    @register("model", variants={"datar_tiny": {}, "datar_small": {"depths": (2, 2, 18, 2)}})
+    class Dat(nn.Module): ...
+
+The section "Variants:" of the class's docstring describes every name; the first sentence is its
+summary.
+
 `catalog` reads the same signatures from the source text, so that a plan can be checked in
 milliseconds; a test holds the two views together. A part that is not in this distribution is
 named `module:attribute`; its module must be importable on every host.
@@ -27,8 +36,8 @@ import inspect
 import math
 import re
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -57,7 +66,7 @@ TRAINED_AS = "trained_as"
 """The metadata of a checkpoint under which it says what it was trained as."""
 
 _T = TypeVar("_T", bound=Callable[..., Any])
-_registered: dict[tuple[str, str], Callable[..., Any]] = {}
+_registered: dict[tuple[str, str], tuple[Callable[..., Any], Mapping[str, Any]]] = {}
 _sources: dict[str, tuple[Any, str]] = {}  # module -> its spec and digest when it was imported
 
 
@@ -91,26 +100,36 @@ class Entry:
     summary: str
 
 
-def register(kind: Literal[KINDS]) -> Callable[[_T], _T]:  # type: ignore[valid-type]
-    """Register a function or class under its own name.
+def register(
+    kind: Literal[KINDS],  # type: ignore[valid-type]
+    *,
+    variants: Mapping[str, Mapping[str, Any]] | None = None,
+    fixed: tuple[str, ...] = (),
+) -> Callable[[_T], _T]:
+    """Register a function or class under its own name, or under the names of its variants.
+
+    `catalog` reads the call from the source text, so all three arguments are literals.
 
     Args:
-        kind: one of `KINDS`.
+        kind: One of `KINDS`.
+        variants: Name -> the arguments whose defaults differ from the part's. The part's own name
+            is then not registered.
+        fixed: Arguments that tell the variants apart and that no experiment states.
 
     Raises:
-        RegistryError: the kind is unknown or the name is taken.
+        RegistryError: The kind is unknown or a name is taken.
     """
     if kind not in KINDS:
         raise RegistryError(f"unknown kind {kind!r} (valid: {', '.join(KINDS)})")
 
     def add(part: _T) -> _T:
-        name = snake_case(part.__name__)
-        taken = _registered.get((kind, name))
-        if taken is not None and taken.__module__ != part.__module__:
-            raise RegistryError(
-                f"{kind} {name!r} is registered twice: {taken.__module__}, {part.__module__}"
-            )
-        _registered[kind, name] = part
+        for name, sizes in (variants or {snake_case(part.__name__): {}}).items():
+            taken, _ = _registered.get((kind, name), (part, {}))
+            if taken.__module__ != part.__module__:
+                raise RegistryError(
+                    f"{kind} {name!r} is registered twice: {taken.__module__}, {part.__module__}"
+                )
+            _registered[kind, name] = part, sizes
         return part
 
     return add
@@ -141,7 +160,8 @@ def create(kind: str, name: str, *context: Any, **arguments: Any) -> Any:
             + f" (valid: {', '.join(entry.arguments)})"
         )
     importlib.import_module(entry.module)
-    return _registered[kind, name](*context, **_checked(entry, arguments))
+    part, sizes = _registered[kind, name]
+    return part(*context, **{**sizes, **_checked(entry, arguments)})
 
 
 def stated(kind: str, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -301,24 +321,64 @@ def snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def _entries(tree: ast.Module, module: str) -> list[Entry]:
-    entries = []
+def _entries(tree: ast.Module, module: str) -> Iterator[Entry]:
     for node in tree.body:
         if not isinstance(node, ast.FunctionDef | ast.ClassDef):
             continue
         for decorator in node.decorator_list:
-            if not (
+            if (
                 isinstance(decorator, ast.Call)
                 and isinstance(decorator.func, ast.Name)
                 and decorator.func.id == "register"
             ):
-                continue
-            kind = ast.literal_eval(decorator.args[0])
-            summary = (ast.get_docstring(node) or "").partition("\n")[0]
-            entries.append(
-                Entry(kind, snake_case(node.name), module, node.name, _arguments(node), summary)
+                yield from _entries_of(node, decorator, module)
+
+
+def _entries_of(
+    node: ast.FunctionDef | ast.ClassDef, decorator: ast.Call, module: str
+) -> Iterator[Entry]:
+    kind = ast.literal_eval(decorator.args[0])
+    given = {k.arg: ast.literal_eval(k.value) for k in decorator.keywords}
+    text = ast.get_docstring(node) or ""
+    arguments = _arguments(node)
+    if "variants" not in given:
+        summary = text.partition("\n")[0]
+        yield Entry(kind, snake_case(node.name), module, node.name, arguments, summary)
+        return
+    described = docstring_section(text, "Variants")
+    fixed = given.get("fixed", ())
+    for name, sizes in given["variants"].items():
+        wrong = [argument for argument in (*sizes, *fixed) if argument not in arguments]
+        if wrong:
+            raise RegistryError(
+                f"{kind} {name!r} of {module}: {node.name} has no argument "
+                + ", ".join(_nearest(argument, arguments) for argument in wrong)
             )
-    return entries
+        own = {
+            argument.name: replace(argument, default=sizes.get(argument.name, argument.default))
+            for argument in arguments.values()
+            if argument.name not in fixed
+        }
+        summary = re.split(r"(?<=\.)\s", described.get(name, ""), maxsplit=1)[0]
+        yield Entry(kind, name, module, node.name, own, summary)
+
+
+def docstring_section(text: str, title: str) -> dict[str, str]:
+    """Read a section of a Google-style docstring, such as `Args`: name -> text on one line."""
+    _, _, section = text.partition(f"{title}:\n")
+    entries: dict[str, list[str]] = {}
+    indent, name = None, ""
+    for line in section.splitlines():
+        depth = len(line) - len(line.lstrip())
+        indent = depth if indent is None else indent
+        if not line.strip() or depth < indent:
+            break
+        if depth == indent:
+            name, _, rest = line.strip().partition(": ")
+            entries[name] = [rest]
+        else:
+            entries[name].append(line.strip())
+    return {name: " ".join(lines) for name, lines in entries.items()}
 
 
 def _arguments(node: ast.FunctionDef | ast.ClassDef) -> dict[str, Argument]:

@@ -10,8 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.layers.attention import attend
-from models.layers.linear import Linear
 from models.layers.sampling import look_up_bias, sample_map
 from models.precision import full_precision
 
@@ -30,7 +28,7 @@ class OffsetNetwork(nn.Module):
             dim, dim, kernel_size, stride=stride, padding=kernel_size // 2, groups=dim
         )
         self.norm = nn.LayerNorm(dim)
-        self.project = Linear(dim, 2, bias=False)
+        self.project = nn.Linear(dim, 2, bias=False)
 
     def forward(self, query: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, g, Hk, Wk, 2), unbounded."""
@@ -89,9 +87,9 @@ class DeformableAttention(nn.Module):
         self.num_heads = num_heads
         self.num_groups = num_groups
         self.offset_range_factor = offset_range_factor
-        self.query = Linear(dim, dim)
-        self.key_value = Linear(dim, 2 * dim)
-        self.out = Linear(dim, dim)
+        self.query = nn.Linear(dim, dim)
+        self.key_value = nn.Linear(dim, 2 * dim)
+        self.out = nn.Linear(dim, dim)
         offset = OffsetNetwork(
             dim // num_groups, num_groups=num_groups, kernel_size=kernel_size, stride=stride
         )
@@ -128,7 +126,7 @@ class DeformableAttention(nn.Module):
             t.reshape(batch, -1, self.num_heads, dim // self.num_heads).transpose(1, 2)
             for t in (query, key, value)
         )
-        x = attend(q, k, v, bias=bias)
+        x = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
         return self.out(x.transpose(1, 2).reshape(batch, height, width, dim))
 
     def positions(self, query: Tensor) -> Tensor:

@@ -20,169 +20,190 @@ DATAR's adaptor is an input transform of its own (`models.transforms.Adaptor`).
 
 from __future__ import annotations
 
-from models.datar.blocks import Dat
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from models.checkpoints.fitted import Fitted
+from models.datar.checkpoint import fit_dat_parameter, rename_dat_state
+from models.datar.deformable import DeformableAttention
+from models.errors import ModelError
+from models.layers.blocks import Block, DownConv, Mlp
+from models.layers.pyramid import Pyramid, drop_rates
+from models.layers.windows import WindowAttention
 from models.registry import register
 
+_OFFSET_KERNELS = (9, 7, 5, 3)
+_PATCH = 4
+_STEP = 32
 
-@register("model")
-def datar_tiny(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    deformable: bool = True,
-    relative_position_bias: bool = True,
-    offset_range_factor: float = 2.0,
-    stride: int = 1,
-    groups: tuple[int, ...] = (3, 6),
-    window_size: int = 7,
-    drop_path_rate: float = 0.2,
-    dims: tuple[int, ...] = (96, 192, 384, 768),
-    depths: tuple[int, ...] = (2, 2, 6, 2),
-    head_dim: int = 32,
-    resize: tuple[int, ...] = (),
-) -> Dat:
-    """DATAR on DAT-T: 28.3 M parameters with 3 channels and 1000 classes.
 
-    Arguments, shapes and errors as in `models.datar.blocks.Dat`.
+@register(
+    "model",
+    variants={
+        "datar_tiny": {},
+        "datar_small": {"drop_path_rate": 0.3, "depths": (2, 2, 18, 2)},
+        "datar_base": {
+            "groups": (4, 8),
+            "drop_path_rate": 0.5,
+            "dims": (128, 256, 512, 1024),
+            "depths": (2, 2, 18, 2),
+        },
+        "datar_laptop": {
+            "groups": (2, 4),
+            "window_size": 4,
+            "dims": (16, 32, 64, 128),
+            "depths": (1, 1, 2, 2),
+            "head_dim": 16,
+        },
+    },
+)
+class Dat(Pyramid):
+    """Four stages of window and deformable attention, average pool, linear head.
+
+    Variants:
+        datar_tiny: DATAR on DAT-T: 28.3 M parameters with 3 channels and 1000 classes.
+        datar_small: DATAR on DAT-S: 49.7 M parameters with 3 channels and 1000 classes.
+        datar_base: DATAR on DAT-B: 87.9 M parameters with 3 channels and 1000 classes.
+        datar_laptop: DATAR for a laptop: 0.56 M parameters at 64 mels x 128 frames; not a published
+            size. Deformable attention stands where it stands in the published sizes, so the same
+            ablations can be asked, at 10.9 M MACs a clip (layers). Measured with ten classes and
+            the front end of `models.create_model`.
     """
-    return Dat(
-        num_channels,
-        input_size,
-        num_classes,
-        dims=dims,
-        depths=depths,
-        head_dim=head_dim,
-        groups=groups,
-        deformable=deformable,
-        relative_position_bias=relative_position_bias,
-        offset_range_factor=offset_range_factor,
-        stride=stride,
-        window_size=window_size,
-        drop_path_rate=drop_path_rate,
-        resize=resize,
-    )
+
+    stem: DownConv
+
+    def __init__(
+        self,
+        num_channels: int,
+        input_size: tuple[int, int],
+        num_classes: int,
+        *,
+        deformable: bool = True,
+        relative_position_bias: bool = True,
+        offset_range_factor: float = 2.0,
+        stride: int = 1,
+        groups: tuple[int, ...] = (3, 6),
+        window_size: int = 7,
+        drop_path_rate: float = 0.2,
+        dims: tuple[int, ...] = (96, 192, 384, 768),
+        depths: tuple[int, ...] = (2, 2, 6, 2),
+        head_dim: int = 32,
+        resize: tuple[int, ...] = (),
+    ) -> None:
+        """Build the four stages.
+
+        Args:
+            num_channels: channels of the input.
+            input_size: (mels, frames) of the input.
+            num_classes: size of the clip logits.
+            dims: channels of the four stages.
+            depths: blocks of the four stages. In the first two, plain and shifted windows
+                alternate; in the last two, windows and deformable attention, which comes last.
+            head_dim: channels of an attention head.
+            groups: offset groups of the third and the fourth stage.
+            deformable: whether keys move; without it the model has no offset networks.
+            relative_position_bias: whether deformable attention has its bias table.
+            offset_range_factor: half cells of the key grid that a key may move.
+            stride: tokens between two keys; 2 leaves a quarter of the keys.
+            window_size: side of a window in tokens.
+            drop_path_rate: of the last block; it rises linearly from 0 at the first.
+            resize: (mels, frames) to which the input is resized (bilinear), then of any number of
+                frames where `input_size` says 0; () leaves it as it is.
+
+        Raises:
+            ModelError: sizes that do not fit together.
+        """
+        super().__init__(input_size, resize)
+        size = self.resize or self.input_size
+        _check_size(size)
+        _check_structure(dims, depths, head_dim, groups, stride, window_size, drop_path_rate)
+        rates = drop_rates(drop_path_rate, depths)
+        self.stem = DownConv(num_channels, dims[0], size=_PATCH, bias=True)
+        self.stages = nn.ModuleList()
+        self.downs = nn.ModuleList()
+        for i, (dim, depth) in enumerate(zip(dims, depths, strict=True)):
+            map_size = (size[0] // (_PATCH << i), size[1] // (_PATCH << i))
+            blocks = []
+            for j in range(depth):
+                if i >= 2 and (depth - j) % 2:
+                    attention: nn.Module = DeformableAttention(
+                        dim,
+                        map_size=map_size,
+                        num_heads=dim // head_dim,
+                        num_groups=groups[i - 2],
+                        kernel_size=_OFFSET_KERNELS[i],
+                        stride=stride,
+                        offset_range_factor=offset_range_factor,
+                        deformable=deformable,
+                        relative_position_bias=relative_position_bias,
+                    )
+                else:
+                    attention = WindowAttention(
+                        dim,
+                        map_size=map_size,
+                        num_heads=dim // head_dim,
+                        window_size=window_size,
+                        shifted=i < 2 and j % 2 == 1,
+                    )
+                blocks.append(
+                    Block(dim, attention=attention, mlp=Mlp(dim, 4 * dim), drop_path=rates.pop(0))
+                )
+            self.stages.append(nn.Sequential(*blocks))
+            if i < 3:
+                self.downs.append(DownConv(dim, dims[i + 1], size=2, bias=False))
+        self.norm = nn.LayerNorm(dims[-1])
+        self.head = nn.Linear(dims[-1], num_classes)
+
+    def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+        """Give a published DAT state this model's names, or None if it is something else."""
+        return rename_dat_state(state, num_channels=self.stem.conv.in_channels)
+
+    def fit_parameter(
+        self, name: str, value: Tensor, shape: torch.Size, **_: object
+    ) -> Fitted | None:
+        """Resize a published bias table to this model's maps; None where no rule applies."""
+        return fit_dat_parameter(name, value, shape)
 
 
-@register("model")
-def datar_small(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    deformable: bool = True,
-    relative_position_bias: bool = True,
-    offset_range_factor: float = 2.0,
-    stride: int = 1,
-    groups: tuple[int, ...] = (3, 6),
-    window_size: int = 7,
-    drop_path_rate: float = 0.3,
-    dims: tuple[int, ...] = (96, 192, 384, 768),
-    depths: tuple[int, ...] = (2, 2, 18, 2),
-    head_dim: int = 32,
-    resize: tuple[int, ...] = (),
-) -> Dat:
-    """DATAR on DAT-S: 49.7 M parameters with 3 channels and 1000 classes.
-
-    Arguments, shapes and errors as in `models.datar.blocks.Dat`.
-    """
-    return Dat(
-        num_channels,
-        input_size,
-        num_classes,
-        dims=dims,
-        depths=depths,
-        head_dim=head_dim,
-        groups=groups,
-        deformable=deformable,
-        relative_position_bias=relative_position_bias,
-        offset_range_factor=offset_range_factor,
-        stride=stride,
-        window_size=window_size,
-        drop_path_rate=drop_path_rate,
-        resize=resize,
-    )
+def _check_size(size: tuple[int, ...]) -> None:
+    if len(size) == 2 and size[1] == 0:
+        raise ModelError(
+            "DATAR takes one number of frames, not as many as each clip has: set the front end's "
+            f"frames to a multiple of {_STEP}, or the model's resize=(mels, frames)"
+        )
+    if len(size) != 2 or any(n < _STEP or n % _STEP for n in size):
+        nearest = tuple(max(_STEP, round(n / _STEP) * _STEP) for n in size)
+        raise ModelError(
+            f"DATAR cannot take an input of {tuple(size)} (mels, frames): both are multiples of "
+            f"{_STEP}, nearest {nearest}. Change the front end's rows and frames, or set "
+            f"the model's resize={nearest}"
+        )
 
 
-@register("model")
-def datar_base(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    deformable: bool = True,
-    relative_position_bias: bool = True,
-    offset_range_factor: float = 2.0,
-    stride: int = 1,
-    groups: tuple[int, ...] = (4, 8),
-    window_size: int = 7,
-    drop_path_rate: float = 0.5,
-    dims: tuple[int, ...] = (128, 256, 512, 1024),
-    depths: tuple[int, ...] = (2, 2, 18, 2),
-    head_dim: int = 32,
-    resize: tuple[int, ...] = (),
-) -> Dat:
-    """DATAR on DAT-B: 87.9 M parameters with 3 channels and 1000 classes.
-
-    Arguments, shapes and errors as in `models.datar.blocks.Dat`.
-    """
-    return Dat(
-        num_channels,
-        input_size,
-        num_classes,
-        dims=dims,
-        depths=depths,
-        head_dim=head_dim,
-        groups=groups,
-        deformable=deformable,
-        relative_position_bias=relative_position_bias,
-        offset_range_factor=offset_range_factor,
-        stride=stride,
-        window_size=window_size,
-        drop_path_rate=drop_path_rate,
-        resize=resize,
-    )
-
-
-@register("model")
-def datar_laptop(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    deformable: bool = True,
-    relative_position_bias: bool = True,
-    offset_range_factor: float = 2.0,
-    stride: int = 1,
-    groups: tuple[int, ...] = (2, 4),
-    window_size: int = 4,
-    drop_path_rate: float = 0.2,
-    dims: tuple[int, ...] = (16, 32, 64, 128),
-    depths: tuple[int, ...] = (1, 1, 2, 2),
-    head_dim: int = 16,
-    resize: tuple[int, ...] = (),
-) -> Dat:
-    """DATAR for a laptop: 0.56 M parameters at 64 mels x 128 frames; not a published size.
-
-    Deformable attention stands where it stands in the published sizes, so the same ablations can
-    be asked, at 10.9 M MACs a clip (layers). Measured with ten classes and the front end of
-    `models.create_model`.
-
-    Arguments, shapes and errors as in `models.datar.blocks.Dat`.
-    """
-    return Dat(
-        num_channels,
-        input_size,
-        num_classes,
-        dims=dims,
-        depths=depths,
-        head_dim=head_dim,
-        groups=groups,
-        deformable=deformable,
-        relative_position_bias=relative_position_bias,
-        offset_range_factor=offset_range_factor,
-        stride=stride,
-        window_size=window_size,
-        drop_path_rate=drop_path_rate,
-        resize=resize,
-    )
+def _check_structure(
+    dims: tuple[int, ...],
+    depths: tuple[int, ...],
+    head_dim: int,
+    groups: tuple[int, ...],
+    stride: int,
+    window_size: int,
+    drop_path_rate: float,
+) -> None:
+    wrong = []
+    if len(dims) != 4 or len(depths) != 4 or min(depths) < 1 or len(groups) != 2:
+        wrong.append(f"dims={dims}, depths={depths}, groups={groups}: 4 dims, 4 depths, 2 groups")
+    elif head_dim < 1 or any(dim < 1 or dim % head_dim for dim in dims):
+        wrong.append(f"dims={dims} are multiples of head_dim={head_dim}, which is 1 or more")
+    elif any(g < 1 or dim // head_dim % g for dim, g in zip(dims[2:], groups, strict=True)):
+        heads = tuple(dim // head_dim for dim in dims[2:])
+        wrong.append(f"groups={groups} divide the heads {heads} of the last two stages")
+    if stride < 1:
+        wrong.append(f"stride={stride} is 1 or more")
+    if window_size < 2:
+        wrong.append(f"window_size={window_size} is 2 or more")
+    if not 0 <= drop_path_rate < 1:
+        wrong.append(f"drop_path_rate={drop_path_rate} is in [0, 1)")
+    if wrong:
+        raise ModelError("DATAR needs: " + "; ".join(wrong))

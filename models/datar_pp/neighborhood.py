@@ -12,9 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.layers.attention import attend
-from models.layers.linear import Linear
-
 # Larger tiles copy fewer keys and multiply more that the mask then hides.
 _TILE = 8
 
@@ -50,8 +47,8 @@ class NeighbourhoodAttention(nn.Module):
         """
         super().__init__()
         self.num_heads = num_heads
-        self.qkv = Linear(dim, 3 * dim)
-        self.out = Linear(dim, dim)
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
         table = torch.empty(num_heads, 2 * neighbourhood_size - 1, 2 * neighbourhood_size - 1)
         self.bias_table = nn.Parameter(nn.init.trunc_normal_(table, std=0.02))
         height, width = (max(size, neighbourhood_size) for size in map_size)
@@ -84,7 +81,7 @@ class NeighbourhoodAttention(nn.Module):
         k, v = kv.permute(5, 0, 1, 3, 6, 2, 4, 7).reshape(
             2, batch, -1, keys_y * keys_x, dim // self.num_heads
         )  # (B, Ty Tx h, Ky Kx, D)
-        x = attend(q, k, v, bias=self._bias().to(q.dtype))
+        x = functional.scaled_dot_product_attention(q, k, v, attn_mask=self._bias().to(q.dtype))
         x = x.view(batch, tiles_y, tiles_x, self.num_heads, side_y, side_x, -1)
         x = x.permute(0, 1, 4, 2, 5, 3, 6).reshape(batch, tiles_y * side_y, tiles_x * side_x, dim)
         return self.out(x[:, :height, :width])

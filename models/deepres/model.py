@@ -20,113 +20,231 @@ the numbers of that row cannot be reached without its data. Known is: patches of
 and 64 mels from 125 to 7500 Hz at 16 kHz, the first convolution without a stride, scores of patches
 averaged over the clip. Open, and assumed: one hidden layer with ReLU, and decibels in place of
 log(x + 0.01).
+
+B batch, C channels, T time steps, F frequency (mels).
 """
 
 from __future__ import annotations
 
-from models.deepres.blocks import DeepRes, PatchBaseline
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from timm.models.resnet import BasicBlock, Bottleneck, ResNet
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.errors import ModelError
+from models.output import Output
+from models.panns.blocks import mean_probability_logits
 from models.registry import register
 
+_STEP = 32
 
-@register("model")
-def deepres(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    depths: tuple[int, ...] = (3, 4, 6, 3),
-    dims: tuple[int, ...] = (64, 128, 256, 512),
-    bottleneck: bool = True,
-) -> DeepRes:
-    """DeepRes on ResNet-50: 25.7 M parameters with 527 classes.
 
-    Arguments, shapes and errors as in `models.deepres.blocks.DeepRes`.
+@register(
+    "model",
+    variants={
+        "deepres": {},
+        "deepres_laptop": {"depths": (1, 1, 1, 1), "dims": (16, 32, 64, 128), "bottleneck": False},
+    },
+)
+class DeepRes(nn.Module):
+    """Scores time steps of a ResNet's map and weighs them by attention, class by class.
+
+    Variants:
+        deepres: DeepRes on ResNet-50: 25.7 M parameters with 527 classes.
+        deepres_laptop: DeepRes for a laptop: four plain blocks of a quarter of the widths; not a
+            published size.
     """
-    return DeepRes(
-        num_channels,
-        input_size,
-        num_classes,
-        depths=depths,
-        dims=dims,
-        bottleneck=bottleneck,
+
+    head_parameters = ("head.weight", "head.bias", "attention.weight")
+
+    def __init__(
+        self,
+        num_channels: int,
+        input_size: tuple[int, int],
+        num_classes: int,
+        *,
+        depths: tuple[int, ...] = (3, 4, 6, 3),
+        dims: tuple[int, ...] = (64, 128, 256, 512),
+        bottleneck: bool = True,
+    ) -> None:
+        """Draw timm's initial weights.
+
+        Args:
+            num_channels: channels of the spectrogram.
+            input_size: (mels, frames); any number of frames.
+            num_classes: size of the logits.
+            depths: blocks in each of the four stages.
+            dims: width inside the blocks of each stage.
+            bottleneck: blocks of three convolutions, four times as wide at their ends.
+
+        Raises:
+            ModelError: sizes that make no network, or too few frames for one time step.
+        """
+        super().__init__()
+        if 0 < input_size[1] < _STEP:
+            raise ModelError(
+                f"{input_size[1]} frames leave nothing: {_STEP} or more; change the front end's "
+                "frames"
+            )
+        self.trunk = _resnet(num_channels, depths, dims, bottleneck=bottleneck)
+        width = _width(dims, bottleneck=bottleneck)
+        self.head = nn.Linear(width, num_classes)
+        # A bias would be cancelled by the softmax over time.
+        self.attention = nn.Linear(width, num_classes, bias=False)
+
+    def forward(self, features: Tensor) -> Output:
+        """Score a batch of spectrograms.
+
+        Args:
+            features: (B, num_channels, mels, frames), normalised.
+
+        Returns:
+            `Output` with clip_logits (B, num_classes) and frame_logits (B, frames, num_classes),
+            constant over the 32 frames of a step.
+
+        Raises:
+            ModelError: there are fewer frames than one step has.
+        """
+        frames = features.shape[3]
+        if frames < _STEP:
+            raise ModelError(
+                f"the model takes {_STEP} frames or more, not {frames}; pad shorter clips, or set "
+                "the front end's number of frames"
+            )
+        x = self.trunk.forward_features(features).mean(dim=2).transpose(1, 2)  # (B, T, C)
+        logits, scores = self.head(x), self.attention(x)
+        precision = torch.promote_types(logits.dtype, torch.float32)
+        logits = logits.to(precision)
+        clip = mean_probability_logits(logits, scores.to(precision))
+        return Output(clip, _repeated(logits, _STEP, frames))
+
+
+@register(
+    "model",
+    variants={
+        "audioset_baseline": {},
+        "audioset_baseline_laptop": {
+            "patch_frames": 24,
+            "hidden_dim": 128,
+            "depths": (1, 1, 1, 1),
+            "dims": (16, 32, 64, 128),
+            "bottleneck": False,
+        },
+    },
+)
+class PatchBaseline(nn.Module):
+    """Scores seconds, each by a ResNet's embedding of it alone, and clips by the mean of those.
+
+    Variants:
+        audioset_baseline: AudioSet's baseline: ResNet-50 on patches of 0.96 s and a classifier of
+            2.6 M parameters.
+        audioset_baseline_laptop: AudioSet's baseline for a laptop, on patches of 24 frames; not a
+            published size.
+    """
+
+    head_parameters = ("head.weight", "head.bias")
+
+    def __init__(
+        self,
+        num_channels: int,
+        input_size: tuple[int, int],
+        num_classes: int,
+        *,
+        patch_frames: int = 96,
+        hidden_dim: int = 1024,
+        depths: tuple[int, ...] = (3, 4, 6, 3),
+        dims: tuple[int, ...] = (64, 128, 256, 512),
+        bottleneck: bool = True,
+    ) -> None:
+        """Draw timm's initial weights, and PyTorch's for the classifier.
+
+        Args:
+            num_channels: channels of the spectrogram.
+            input_size: (mels, frames); half a patch of frames or more.
+            num_classes: size of the logits.
+            patch_frames: frames that are embedded together. A last patch that is not full is left
+                out, and a clip shorter than one is filled up with zeros, at most by half.
+            hidden_dim: width of the classifier's hidden layer.
+            depths: blocks in each of the four stages.
+            dims: width inside the blocks of each stage.
+            bottleneck: blocks of three convolutions, four times as wide at their ends.
+
+        Raises:
+            ModelError: sizes that make no network, or too few frames.
+        """
+        super().__init__()
+        if min(patch_frames, hidden_dim) < 1:
+            raise ModelError(
+                f"patch_frames={patch_frames}, hidden_dim={hidden_dim}: each at least 1"
+            )
+        self.patch_frames = patch_frames
+        self.least = math.ceil(patch_frames / 2)
+        if 0 < input_size[1] < self.least:
+            raise ModelError(
+                f"{input_size[1]} frames are less than half a patch: {self.least} or more; change "
+                "the front end's frames"
+            )
+        self.trunk = _resnet(num_channels, depths, dims, bottleneck=bottleneck)
+        first = self.trunk.conv1
+        assert isinstance(first, nn.Conv2d)
+        first.stride = (1, 1)
+        self.hidden = nn.Linear(_width(dims, bottleneck=bottleneck), hidden_dim)
+        self.head = nn.Linear(hidden_dim, num_classes)
+
+    def forward(self, features: Tensor) -> Output:
+        """Score a batch of spectrograms.
+
+        Args:
+            features: (B, num_channels, mels, frames), normalised.
+
+        Returns:
+            `Output` with clip_logits (B, num_classes) and frame_logits (B, frames, num_classes),
+            constant over the frames of a patch.
+
+        Raises:
+            ModelError: there are fewer frames than half a patch has.
+        """
+        frames, size = features.shape[3], self.patch_frames
+        if frames < self.least:
+            raise ModelError(
+                f"the model takes {self.least} frames or more, not {frames}; pad shorter clips, or "
+                "set the front end's number of frames"
+            )
+        if frames < size:
+            features = functional.pad(features, (0, size - frames))
+        patches = features[..., : max(frames, size) // size * size].unflatten(3, (-1, size))
+        x = self.trunk.forward_features(patches.permute(0, 3, 1, 2, 4).flatten(0, 1))
+        x = functional.relu(self.hidden(x.mean(dim=(2, 3))))
+        logits = self.head(x).unflatten(0, (len(features), -1))
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return Output(mean_probability_logits(logits, None), _repeated(logits, size, frames))
+
+
+def _resnet(
+    num_channels: int, depths: Sequence[int], dims: Sequence[int], *, bottleneck: bool
+) -> ResNet:
+    if len(depths) != 4 or len(dims) != 4 or min(*depths, *dims) < 1:
+        raise ModelError(f"depths={depths}, dims={dims}: four each, all at least 1")
+    block: Any = Bottleneck if bottleneck else BasicBlock
+    return ResNet(
+        block,
+        tuple(depths),
+        channels=tuple(dims),
+        in_chans=num_channels,
+        num_classes=0,
+        zero_init_last=False,
     )
 
 
-@register("model")
-def deepres_laptop(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    depths: tuple[int, ...] = (1, 1, 1, 1),
-    dims: tuple[int, ...] = (16, 32, 64, 128),
-    bottleneck: bool = False,
-) -> DeepRes:
-    """DeepRes for a laptop: four plain blocks of a quarter of the widths; not a published size.
-
-    Arguments, shapes and errors as in `models.deepres.blocks.DeepRes`.
-    """
-    return DeepRes(
-        num_channels,
-        input_size,
-        num_classes,
-        depths=depths,
-        dims=dims,
-        bottleneck=bottleneck,
-    )
+def _width(dims: Sequence[int], *, bottleneck: bool) -> int:
+    return dims[-1] * (Bottleneck.expansion if bottleneck else BasicBlock.expansion)
 
 
-@register("model")
-def audioset_baseline(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    patch_frames: int = 96,
-    hidden_dim: int = 1024,
-    depths: tuple[int, ...] = (3, 4, 6, 3),
-    dims: tuple[int, ...] = (64, 128, 256, 512),
-    bottleneck: bool = True,
-) -> PatchBaseline:
-    """AudioSet's baseline: ResNet-50 on patches of 0.96 s and a classifier of 2.6 M parameters.
-
-    Arguments, shapes and errors as in `models.deepres.blocks.PatchBaseline`.
-    """
-    return PatchBaseline(
-        num_channels,
-        input_size,
-        num_classes,
-        patch_frames=patch_frames,
-        hidden_dim=hidden_dim,
-        depths=depths,
-        dims=dims,
-        bottleneck=bottleneck,
-    )
-
-
-@register("model")
-def audioset_baseline_laptop(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    patch_frames: int = 24,
-    hidden_dim: int = 128,
-    depths: tuple[int, ...] = (1, 1, 1, 1),
-    dims: tuple[int, ...] = (16, 32, 64, 128),
-    bottleneck: bool = False,
-) -> PatchBaseline:
-    """AudioSet's baseline for a laptop, on patches of 24 frames; not a published size.
-
-    Arguments, shapes and errors as in `models.deepres.blocks.PatchBaseline`.
-    """
-    return PatchBaseline(
-        num_channels,
-        input_size,
-        num_classes,
-        patch_frames=patch_frames,
-        hidden_dim=hidden_dim,
-        depths=depths,
-        dims=dims,
-        bottleneck=bottleneck,
-    )
+def _repeated(logits: Tensor, step: int, frames: int) -> Tensor:
+    """(B, steps, classes) -> (B, frames, classes), the last step lasting to the end."""
+    place = torch.arange(frames, device=logits.device) // step
+    return logits[:, place.clamp_max(logits.shape[1] - 1)]

@@ -14,81 +14,162 @@ open, and how it is here:
 - the port pools by the mean alone and names the mean plus the maximum as the paper's, as here;
 - padding of the kernels of 6 frames: 1 on both sides, a last incomplete stride is dropped;
 - initial weights: PyTorch's.
+
+B batch, C channels, F frequency (mels), T time (frames).
 """
 
 from __future__ import annotations
 
-from models.erann.blocks import Erann
+import math
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.errors import ModelError
+from models.output import Output
 from models.registry import register
 
+_DIMS = (8, 16, 32, 64, 128)
+_FREQ_STRIDES = (1, 2, 2, 2, 2)
+_SLOPE = 0.01
+_MAX_WIDE = 3
 
-@register("model")
-def erann_1_6(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    wide_strides: int = 1,
-    widen: int = 6,
-    depth: int = 4,
-) -> Erann:
-    """ERANN-1-6, the paper's best on AudioSet: 54.5 M parameters with 527 classes.
 
-    Arguments, shapes and errors as in `models.erann.blocks.Erann`.
+@register(
+    "model",
+    variants={
+        "erann_1_6": {},
+        "erann_2_5": {"wide_strides": 2, "widen": 5},
+        "erann_laptop": {"wide_strides": 0, "widen": 1, "depth": 1},
+    },
+)
+class Erann(nn.Module):
+    """Classifies spectrograms by the mean and the maximum of a residual network's map.
+
+    In five stages the map's mels shrink by 16, its frames by 16 times 2 to the number of wide
+    strides.
+
+    Variants:
+        erann_1_6: ERANN-1-6, the paper's best on AudioSet: 54.5 M parameters with 527 classes.
+        erann_2_5: ERANN-2-5, the paper's best on ESC-50: 37.9 M parameters with 50 classes.
+        erann_laptop: ERANN for a laptop: one block a stage, no wide stride; not a published size.
     """
-    return Erann(
-        num_channels,
-        input_size,
-        num_classes,
-        wide_strides=wide_strides,
-        widen=widen,
-        depth=depth,
-    )
+
+    head_parameters = ("head.weight", "head.bias")
+
+    def __init__(
+        self,
+        num_channels: int,
+        input_size: tuple[int, int],
+        num_classes: int,
+        *,
+        wide_strides: int = 1,
+        widen: int = 6,
+        depth: int = 4,
+    ) -> None:
+        """Draw PyTorch's initial weights.
+
+        Args:
+            num_channels: channels of the spectrogram.
+            input_size: (mels, frames); the frames may be any number.
+            num_classes: size of the logits.
+            wide_strides: how many of the second to fourth stages take every fourth frame, not
+                every second (s_m in the paper), 0 to 3.
+            widen: factor of the widths 8, 16, 32, 64, 128 (W in the paper).
+            depth: blocks in each stage; the paper has 4.
+
+        Raises:
+            ModelError: sizes that make no network, or an input that it shrinks to nothing.
+        """
+        super().__init__()
+        if not 0 <= wide_strides <= _MAX_WIDE or min(widen, depth) < 1:
+            raise ModelError(
+                f"wide_strides={wide_strides}, widen={widen}, depth={depth}: wide strides are 0 to "
+                f"{_MAX_WIDE}, the others at least 1"
+            )
+        strides = (1, *(4 if i < wide_strides else 2 for i in range(_MAX_WIDE)), 2)
+        # Two rows are left, so that one clip is enough for the norms to learn from.
+        self.least = (2 * math.prod(_FREQ_STRIDES), math.prod(strides))
+        mels, frames = input_size
+        if mels < self.least[0] or 0 < frames < self.least[1]:
+            raise ModelError(
+                f"(mels, frames) = {tuple(input_size)} leaves nothing: {self.least[0]} mels and "
+                f"{self.least[1]} frames or more; change the front end's rows and frames"
+            )
+        dims = [widen * dim for dim in _DIMS]
+        before = [num_channels, *dims]
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                *(
+                    ErannBlock(
+                        dim if j else before[i],
+                        dim,
+                        freq_stride=1 if j else _FREQ_STRIDES[i],
+                        time_stride=1 if j else strides[i],
+                    )
+                    for j in range(depth)
+                )
+            )
+            for i, dim in enumerate(dims)
+        )
+        self.embed = nn.Linear(dims[-1], dims[-1])
+        self.head = nn.Linear(dims[-1], num_classes)
+
+    def forward(self, features: Tensor) -> Output:
+        """Classify a batch of spectrograms.
+
+        Args:
+            features: (B, num_channels, mels, frames), normalised.
+
+        Returns:
+            `Output` with clip_logits (B, num_classes).
+
+        Raises:
+            ModelError: there are too few mels or frames.
+        """
+        size = features.shape[2:]
+        if size[0] < self.least[0] or size[1] < self.least[1]:
+            raise ModelError(
+                f"the model takes {self.least[0]} mels and {self.least[1]} frames or more, not "
+                f"{tuple(size)}; pad shorter clips, or set the front end's number of frames"
+            )
+        x = features
+        for stage in self.stages:
+            x = stage(x)
+        x = x.flatten(2)
+        x = x.mean(dim=2) + x.amax(dim=2)
+        return Output(self.head(functional.leaky_relu(self.embed(x), _SLOPE)))
 
 
-@register("model")
-def erann_2_5(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    wide_strides: int = 2,
-    widen: int = 5,
-    depth: int = 4,
-) -> Erann:
-    """ERANN-2-5, the paper's best on ESC-50: 37.9 M parameters with 50 classes.
+class ErannBlock(nn.Module):
+    """Norm, activation and convolution, twice, around a shortcut.
 
-    Arguments, shapes and errors as in `models.erann.blocks.Erann`.
+    A stride of four frames has kernels of 6 and 5 frames, all others of 3.
     """
-    return Erann(
-        num_channels,
-        input_size,
-        num_classes,
-        wide_strides=wide_strides,
-        widen=widen,
-        depth=depth,
-    )
 
+    def __init__(self, in_dim: int, dim: int, *, freq_stride: int, time_stride: int) -> None:
+        """Draw the layers; the shortcut has a convolution where the shape changes."""
+        super().__init__()
+        wide = time_stride == 4
+        stride = (freq_stride, time_stride)
+        self.norm1 = nn.BatchNorm2d(in_dim)
+        self.conv1 = nn.Conv2d(
+            in_dim, dim, (3, 6 if wide else 3), stride=stride, padding=1, bias=False
+        )
+        self.norm2 = nn.BatchNorm2d(dim)
+        self.conv2 = nn.Conv2d(
+            dim, dim, (3, 5 if wide else 3), padding=(1, 2 if wide else 1), bias=False
+        )
+        self.shortcut = (
+            nn.Conv2d(in_dim, dim, 1, stride=stride, bias=False)
+            if in_dim != dim or stride != (1, 1)
+            else None
+        )
 
-@register("model")
-def erann_laptop(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    wide_strides: int = 0,
-    widen: int = 1,
-    depth: int = 1,
-) -> Erann:
-    """ERANN for a laptop: one block a stage, no wide stride; not a published size.
-
-    Arguments, shapes and errors as in `models.erann.blocks.Erann`.
-    """
-    return Erann(
-        num_channels,
-        input_size,
-        num_classes,
-        wide_strides=wide_strides,
-        widen=widen,
-        depth=depth,
-    )
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in_dim, F, T) -> (B, dim, F / freq_stride, T / time_stride)."""
+        y = self.conv1(functional.leaky_relu(self.norm1(x), _SLOPE))
+        y = self.conv2(functional.leaky_relu(self.norm2(y), _SLOPE))
+        if self.shortcut is not None:
+            x = self.shortcut(x)[..., : y.shape[3]]
+        return x + y

@@ -16,79 +16,275 @@ licence. Equal to it in values (a test holds parity vectors), and different in:
 - of their switches, those for repeating short clips are not here: repeat the waveform instead.
 
 Clips up to 10.24 s (1024 frames) are stretched to 1024 frames (bicubic, not padded as the paper
-has it). Longer ones, up to 2050 frames, are evaluated in crops; see `models.htsat.blocks`.
+has it). Longer ones, up to 2050 frames, are evaluated in crops; see `HtsAt`.
 The forms of the paper are H (`token_semantic=False`), HC (the default) and HCP (HC that starts
 from `swin_tiny_c24_patch4_window8_256.pth` by `models.load_pretrained`).
+
+Source: RetroCirce/HTS-Audio-Transformer 2e29471 (`model/htsat.py`, MIT). The trunk is timm's
+`SwinTransformer`, equal to the authors' bit for bit. Equal to it in values; a test holds parity
+vectors.
+
+Legend: B batch, C channels, M mels, T frames, S side of the image, R = S / M chunks, D token
+dimension, K classes, L = S R / (patch 2^(stages - 1)) steps of the frame output.
 """
 
 from __future__ import annotations
 
-from models.htsat.blocks import HtsAt
+from collections.abc import Mapping
+from itertools import count
+
+import torch
+from timm.models.swin_transformer import SwinTransformer
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.errors import ModelError
+from models.htsat.checkpoint import UNUSED, rename_htsat_state
+from models.layers.frames import random_crops, stretch_frames
+from models.output import Output
 from models.registry import register
 
+_PATCH = 4
 
-@register("model")
-def htsat_tiny(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    token_semantic: bool = True,
-    drop_path_rate: float = 0.1,
-    image_size: int = 256,
-    embed_dim: int = 96,
-    depths: tuple[int, ...] = (2, 2, 6, 2),
-    num_heads: tuple[int, ...] = (4, 8, 16, 32),
-    window_size: int = 8,
-) -> HtsAt:
-    """HTS-AT on Swin-T/C24, the size of the paper: 30.0 M parameters with 527 classes.
 
-    Arguments, shapes and errors as in `models.htsat.blocks.HtsAt`.
+@register(
+    "model",
+    variants={
+        "htsat_tiny": {},
+        "htsat_laptop": {
+            "image_size": 128,
+            "embed_dim": 16,
+            "depths": (2, 2, 2, 2),
+            "num_heads": (1, 2, 4, 8),
+            "window_size": 4,
+        },
+    },
+)
+class HtsAt(nn.Module):
+    """Batch norm per mel row, fold into a square image, Swin transformer, token-semantic head.
+
+    Variants:
+        htsat_tiny: HTS-AT on Swin-T/C24, the size of the paper: 30.0 M parameters with 527 classes.
+        htsat_laptop: HTS-AT for a laptop: 64 mels x 256 frames in two chunks; not a published size.
+            Windows shift and tokens merge where they do in the published size, so the same
+            ablations can be asked. Five seconds fill the image with the front end of
+            `models.create_model`.
     """
-    return HtsAt(
-        num_channels,
-        input_size,
-        num_classes,
-        token_semantic=token_semantic,
-        drop_path_rate=drop_path_rate,
-        image_size=image_size,
-        embed_dim=embed_dim,
-        depths=depths,
-        num_heads=num_heads,
-        window_size=window_size,
-    )
+
+    normalises_input = True
+    unused_published = UNUSED
+    head_arguments = ("token_semantic",)
+
+    def __init__(
+        self,
+        num_channels: int,
+        input_size: tuple[int, int],
+        num_classes: int,
+        *,
+        token_semantic: bool = True,
+        drop_path_rate: float = 0.1,
+        image_size: int = 256,
+        embed_dim: int = 96,
+        depths: tuple[int, ...] = (2, 2, 6, 2),
+        num_heads: tuple[int, ...] = (4, 8, 16, 32),
+        window_size: int = 8,
+    ) -> None:
+        """Build trunk and head.
+
+        Args:
+            num_channels: channels of the input.
+            input_size: (mels, frames) of the input. Any number of frames up to
+                2 * `num_frames` + 2 will do; 0 stands for as many as a clip has.
+            num_classes: size of the logits.
+            token_semantic: classify by a convolution over the tokens of neighbouring times (HC,
+                HCP in the paper), or by a linear layer on the mean token (H).
+            drop_path_rate: of the last block; it rises linearly from 0 at the first.
+            image_size: side of the square image; image_size / mels chunks of as many frames are
+                stacked in it.
+            embed_dim: channels of the first stage; they double from stage to stage.
+            depths: blocks of the stages, plain and shifted windows alternating.
+            num_heads: attention heads of the stages.
+            window_size: side of a window in tokens.
+
+        Raises:
+            ModelError: sizes that do not fit together.
+        """
+        super().__init__()
+        mels = input_size[0]
+        shrink = _PATCH << max(len(depths) - 1, 0)
+        structure = (embed_dim, depths, num_heads, window_size, drop_path_rate)
+        _check(input_size, image_size, shrink, *structure)
+        self.num_channels = num_channels
+        self.num_mels = mels
+        self.image_size = image_size
+        self.num_chunks = image_size // mels
+        self.num_frames = image_size * self.num_chunks
+        self.frames_per_step = shrink
+        self.token_semantic = token_semantic
+        self.bn0 = nn.BatchNorm2d(mels)
+        self.swin = SwinTransformer(
+            img_size=image_size,
+            patch_size=_PATCH,
+            in_chans=num_channels,
+            num_classes=0,
+            embed_dim=embed_dim,
+            depths=depths,
+            num_heads=num_heads,
+            window_size=window_size,
+            drop_path_rate=drop_path_rate,
+        )
+        dim = self.swin.num_features
+        if token_semantic:
+            self.token_head = nn.Conv2d(dim, num_classes, (mels // shrink, 3), padding=(0, 1))
+        else:
+            self.head = nn.Linear(dim, num_classes)
+            nn.init.trunc_normal_(self.head.weight, std=0.02)
+            nn.init.zeros_(self.head.bias)
+
+    @property
+    def head_parameters(self) -> tuple[str, ...]:
+        """The parameters whose size is the number of classes."""
+        name = "token_head" if self.token_semantic else "head"
+        return f"{name}.weight", f"{name}.bias"
+
+    def forward_features(self, features: Tensor) -> Tensor:
+        """Compute the normalised tokens of the last stage, in the order of frequency and time.
+
+        Args:
+            features: (batch, channels, mels, frames), at most `num_frames` frames; fewer are
+                resized (bicubic, corners aligned).
+
+        Returns:
+            (batch, dim, mels / 32, steps): low frequencies first; step i stands for the frames
+            from `frames_per_step` * i on.
+
+        Raises:
+            ModelError: another number of mels, or fewer than 2 frames.
+        """
+        return self._tokens(self._normalise(features))
+
+    def forward(self, features: Tensor) -> Output:
+        """Classify a batch of spectrograms.
+
+        More frames than `num_frames` are cropped. In training a clip gives one crop at a random
+        place (of the global generator, as drop path). In evaluation two or three crops of half a
+        clip, at quarters of it, are averaged as the authors do: their probabilities, of which
+        the log-odds are returned. Frame logits then are an average over crops of different times.
+
+        Args:
+            features: (batch, channels, mels, frames) in decibels.
+
+        Returns:
+            `Output` with clip_logits (batch, classes) and frame_logits (batch, steps, classes).
+            The authors return sigmoids of both (for their loss "clip_ce" the plain clip logits,
+            then also averaged plainly), and every step `frames_per_step` times.
+
+        Raises:
+            ModelError: another number of mels, fewer than 2 frames, or more than evaluation can
+                crop.
+        """
+        x = self._normalise(features)
+        frames = x.shape[3]
+        if frames <= self.num_frames:
+            return self._classify(x)
+        if self.training:
+            return self._classify(random_crops(x, self.num_frames))
+        size = (frames - 1) // 2
+        if size > self.num_frames:
+            raise ModelError(
+                f"clips of {frames} frames, but the model evaluates at most "
+                f"{2 * self.num_frames + 2}; cut them, or raise the front end's hop_length"
+            )
+        starts = range(0, frames - size - 1, (frames - 1) // 4)
+        outputs = [self._classify(x[..., start : start + size]) for start in starts]
+        clip, frame = zip(*outputs, strict=True)
+        return Output(_mean_log_odds(clip), _mean_log_odds(frame))
+
+    def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+        """Give a published HTS-AT or Swin state this model's names, or None if it is neither."""
+        return rename_htsat_state(
+            state, num_channels=self.num_channels, token_semantic=self.token_semantic
+        )
+
+    def _normalise(self, features: Tensor) -> Tensor:
+        mels, frames = features.shape[2:]
+        if mels != self.num_mels:
+            raise ModelError(
+                f"features of {mels} mels, but the model was built for {self.num_mels}"
+            )
+        if frames < 2:  # one frame of one clip has no variance to train a batch norm with
+            raise ModelError(f"clips of {frames} frames, but the model takes 2 or more; pad them")
+        return self.bn0(features.transpose(1, 2)).transpose(1, 2)
+
+    def _tokens(self, x: Tensor) -> Tensor:
+        x = self.swin.forward_features(self._fold(x))
+        # Rows are chunk by chunk: (R rows) S D -> D rows (R S).
+        batch, rows, columns, dim = x.shape
+        x = x.view(batch, self.num_chunks, rows // self.num_chunks, columns, dim)
+        return x.permute(0, 4, 2, 1, 3).flatten(3)
+
+    def _fold(self, x: Tensor) -> Tensor:
+        """(B, C, M, T) -> (B, C, S, S): chunks of S frames under one another, low mel on top."""
+        if x.shape[3] < self.num_frames:
+            x = stretch_frames(x, self.num_frames)
+        chunks = x.unflatten(3, (self.num_chunks, self.image_size))  # B C M R S
+        return chunks.transpose(2, 3).flatten(2, 3)
+
+    def _classify(self, x: Tensor) -> Output:
+        tokens = self._tokens(x)
+        if self.token_semantic:
+            steps = self.token_head(tokens).flatten(2).transpose(1, 2)  # B L K
+            return Output(steps.mean(dim=1), steps)
+        # The sum over frequency is the authors'; the linear layer comes before the repetition.
+        steps = self.head(tokens.sum(dim=2).transpose(1, 2))
+        return Output(self.head(tokens.mean(dim=(2, 3))), steps)
 
 
-@register("model")
-def htsat_laptop(
-    num_channels: int,
+def _mean_log_odds(logits: tuple[Tensor, ...]) -> Tensor:
+    """The log-odds of the mean probability."""
+    stacked = torch.stack(logits).float()
+    positive, negative = functional.logsigmoid(stacked), functional.logsigmoid(-stacked)
+    return positive.logsumexp(dim=0) - negative.logsumexp(dim=0)
+
+
+def _most_frames(mels: int, image_size: int) -> int:
+    """Frames of the longest clip whose crops, of half its length, fit into the image."""
+    return 2 * image_size * (image_size // mels) + 2
+
+
+def _check(
     input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    token_semantic: bool = True,
-    drop_path_rate: float = 0.1,
-    image_size: int = 128,
-    embed_dim: int = 16,
-    depths: tuple[int, ...] = (2, 2, 2, 2),
-    num_heads: tuple[int, ...] = (1, 2, 4, 8),
-    window_size: int = 4,
-) -> HtsAt:
-    """HTS-AT for a laptop: 64 mels x 256 frames in two chunks; not a published size.
-
-    Windows shift and tokens merge where they do in the published size, so the same ablations can
-    be asked. Five seconds fill the image with the front end of `models.create_model`.
-
-    Arguments, shapes and errors as in `models.htsat.blocks.HtsAt`.
-    """
-    return HtsAt(
-        num_channels,
-        input_size,
-        num_classes,
-        token_semantic=token_semantic,
-        drop_path_rate=drop_path_rate,
-        image_size=image_size,
-        embed_dim=embed_dim,
-        depths=depths,
-        num_heads=num_heads,
-        window_size=window_size,
-    )
+    image_size: int,
+    shrink: int,
+    embed_dim: int,
+    depths: tuple[int, ...],
+    num_heads: tuple[int, ...],
+    window_size: int,
+    drop_path_rate: float,
+) -> None:
+    (mels, frames), wrong = input_size, []
+    if mels < shrink or mels % shrink:
+        nearest = max(1, round(mels / shrink)) * shrink
+        wrong.append(
+            f"{mels} rows of the front end become a multiple of {shrink}, nearest {nearest}"
+        )
+    elif image_size < mels or image_size % mels:
+        nearest = max(1, round(image_size / mels)) * mels
+        wrong.append(f"image_size={image_size} is a multiple of the {mels} mels, nearest {nearest}")
+    elif frames > (most := _most_frames(mels, image_size)):
+        side = next(n for n in count(image_size, mels) if _most_frames(mels, n) >= frames)
+        wrong.append(
+            f"{frames} frames of the front end become {most} or less with image_size={image_size}, "
+            f"or image_size={side} or more"
+        )
+    if len(depths) != len(num_heads) or min(depths, default=0) < 1:
+        wrong.append(f"depths={depths}, num_heads={num_heads}: as many of both, 1 block or more")
+    elif embed_dim < 1 or any(h < 1 or (embed_dim << i) % h for i, h in enumerate(num_heads)):
+        dims = tuple(embed_dim << i for i in range(len(num_heads)))
+        wrong.append(f"num_heads={num_heads} divide the dims {dims}")
+    if window_size < 2:
+        wrong.append(f"window_size={window_size} is 2 or more")
+    if not 0 <= drop_path_rate < 1:
+        wrong.append(f"drop_path_rate={drop_path_rate} is in [0, 1)")
+    if wrong:
+        raise ModelError("HTS-AT needs: " + "; ".join(wrong))

@@ -12,123 +12,143 @@ The input is `models.frontends.mfcc.Mfcc`: one second at 16 kHz makes 98 frames 
 Counts are with twelve classes: 607,308, 2,394,252 and 5,360,844. The table in their read-me gives
 other widths of the perceptrons (128 and 256) than the commands that trained them; its own counts
 belong to those here.
+
+B batch, T time (frames), C width of a token.
 """
 
 from __future__ import annotations
 
-from models.kwt.blocks import Kwt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.errors import ModelError
+from models.output import Output
 from models.registry import register
 
+_STD = 0.02
 
-@register("model")
-def kwt_1(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    dim: int = 64,
-    depth: int = 12,
-    num_heads: int = 1,
-    mlp_dim: int = 256,
-    dropout: float = 0.0,
-) -> Kwt:
-    """KWT-1: 0.607 M parameters with 12 classes.
 
-    Arguments, shapes and errors as in `models.kwt.blocks.Kwt`.
+@register(
+    "model",
+    variants={
+        "kwt_1": {},
+        "kwt_2": {"dim": 128, "num_heads": 2, "mlp_dim": 512},
+        "kwt_3": {"dim": 192, "num_heads": 3, "mlp_dim": 768},
+        "kwt_laptop": {"depth": 4},
+    },
+)
+class Kwt(nn.Module):
+    """Classifies spectrograms by a class token among the frames.
+
+    Variants:
+        kwt_1: KWT-1: 0.607 M parameters with 12 classes.
+        kwt_2: KWT-2: 2.394 M parameters with 12 classes.
+        kwt_3: KWT-3: 5.361 M parameters with 12 classes.
+        kwt_laptop: KWT for a laptop: KWT-1 with a third of its blocks; not a published size. With
+            `models.create_model`, 128 frames that are 40 ms apart, for clips of five seconds.
     """
-    return Kwt(
-        num_channels,
-        input_size,
-        num_classes,
-        dim=dim,
-        depth=depth,
-        num_heads=num_heads,
-        mlp_dim=mlp_dim,
-        dropout=dropout,
-    )
+
+    head_parameters = ("head.weight", "head.bias")
+
+    def __init__(
+        self,
+        num_channels: int,
+        input_size: tuple[int, int],
+        num_classes: int,
+        *,
+        dim: int = 64,
+        depth: int = 12,
+        num_heads: int = 1,
+        mlp_dim: int = 256,
+        dropout: float = 0.0,
+    ) -> None:
+        """Draw normal weights of deviation 0.02, cut at two deviations; zero biases.
+
+        Args:
+            num_channels: channels of the features.
+            input_size: (coefficients, frames); both are fixed.
+            num_classes: size of the logits.
+            dim: width of the tokens.
+            depth: number of blocks.
+            num_heads: attention heads, a divisor of `dim`.
+            mlp_dim: width inside the blocks' second branch.
+            dropout: rate at the end of both branches.
+
+        Raises:
+            ModelError: sizes that do not fit together, or a rate that is no probability.
+        """
+        super().__init__()
+        rows, frames = input_size
+        if frames < 1:
+            raise ModelError("the model has a position for every frame; set the front end's frames")
+        if min(dim, depth, num_heads, mlp_dim) < 1 or dim % num_heads:
+            raise ModelError(
+                f"dim={dim}, depth={depth}, num_heads={num_heads}, mlp_dim={mlp_dim}: each at "
+                "least 1, and num_heads divides dim"
+            )
+        if not 0 <= dropout < 1:
+            raise ModelError(f"dropout={dropout}: a probability in [0, 1)")
+        self.input_size = tuple(input_size)
+        self.embed = nn.Linear(num_channels * rows, dim)
+        self.cls_token = nn.Parameter(torch.empty(1, 1, dim))
+        self.pos_embed = nn.Parameter(torch.empty(1, 1 + frames, dim))
+        self.blocks = nn.ModuleList(
+            PostNormBlock(dim, num_heads, mlp_dim, dropout=dropout) for _ in range(depth)
+        )
+        self.head = nn.Linear(dim, num_classes)
+        for parameter in (self.cls_token, self.pos_embed):
+            nn.init.trunc_normal_(parameter, std=_STD, a=-2 * _STD, b=2 * _STD)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=_STD, a=-2 * _STD, b=2 * _STD)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(self, features: Tensor) -> Output:
+        """Classify a batch of features.
+
+        Args:
+            features: (B, num_channels, coefficients, frames).
+
+        Returns:
+            `Output` with clip_logits (B, num_classes).
+
+        Raises:
+            ModelError: the size differs from the one that the model was built for.
+        """
+        if tuple(features.shape[2:]) != self.input_size:
+            raise ModelError(
+                f"the model was built for {self.input_size} coefficients and frames, not "
+                f"{tuple(features.shape[2:])}; pad or cut by the front end's number of frames"
+            )
+        x = self.embed(features.flatten(1, 2).transpose(1, 2))
+        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1) + self.pos_embed
+        for block in self.blocks:
+            x = block(x)
+        return Output(self.head(x[:, 0]))
 
 
-@register("model")
-def kwt_2(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    dim: int = 128,
-    depth: int = 12,
-    num_heads: int = 2,
-    mlp_dim: int = 512,
-    dropout: float = 0.0,
-) -> Kwt:
-    """KWT-2: 2.394 M parameters with 12 classes.
+class PostNormBlock(nn.Module):
+    """Attention and a multilayer perceptron, each added to its input and then normed."""
 
-    Arguments, shapes and errors as in `models.kwt.blocks.Kwt`.
-    """
-    return Kwt(
-        num_channels,
-        input_size,
-        num_classes,
-        dim=dim,
-        depth=depth,
-        num_heads=num_heads,
-        mlp_dim=mlp_dim,
-        dropout=dropout,
-    )
+    def __init__(self, dim: int, num_heads: int, mlp_dim: int, *, dropout: float) -> None:
+        """Draw the layers; queries, keys and values have no bias."""
+        super().__init__()
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
+        self.proj = nn.Linear(dim, dim)
+        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
+        self.fc1 = nn.Linear(dim, mlp_dim)
+        self.fc2 = nn.Linear(mlp_dim, dim)
+        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
 
-
-@register("model")
-def kwt_3(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    dim: int = 192,
-    depth: int = 12,
-    num_heads: int = 3,
-    mlp_dim: int = 768,
-    dropout: float = 0.0,
-) -> Kwt:
-    """KWT-3: 5.361 M parameters with 12 classes.
-
-    Arguments, shapes and errors as in `models.kwt.blocks.Kwt`.
-    """
-    return Kwt(
-        num_channels,
-        input_size,
-        num_classes,
-        dim=dim,
-        depth=depth,
-        num_heads=num_heads,
-        mlp_dim=mlp_dim,
-        dropout=dropout,
-    )
-
-
-@register("model")
-def kwt_laptop(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    dim: int = 64,
-    depth: int = 4,
-    num_heads: int = 1,
-    mlp_dim: int = 256,
-    dropout: float = 0.0,
-) -> Kwt:
-    """KWT for a laptop: KWT-1 with a third of its blocks; not a published size.
-
-    With `models.create_model`, 128 frames that are 40 ms apart, for clips of five seconds.
-
-    Arguments, shapes and errors as in `models.kwt.blocks.Kwt`.
-    """
-    return Kwt(
-        num_channels,
-        input_size,
-        num_classes,
-        dim=dim,
-        depth=depth,
-        num_heads=num_heads,
-        mlp_dim=mlp_dim,
-        dropout=dropout,
-    )
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, C) -> (B, T, C)."""
+        qkv = self.qkv(x).unflatten(2, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        attended = functional.scaled_dot_product_attention(*qkv.unbind(0))
+        branch = self.proj(attended.transpose(1, 2).flatten(2))
+        x = self.norm1(x + functional.dropout(branch, self.dropout, self.training))
+        branch = self.fc2(functional.gelu(self.fc1(x)))
+        return self.norm2(x + functional.dropout(branch, self.dropout, self.training))

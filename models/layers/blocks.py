@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-
-from models.layers.linear import Linear
-from models.layers.mlp import feed_forward
+from torch.nn import functional
 
 
 class DropPath(nn.Module):
@@ -37,12 +35,12 @@ class Mlp(nn.Module):
     def __init__(self, dim: int, hidden_dim: int) -> None:
         """Draw the layers with PyTorch's default initialisation."""
         super().__init__()
-        self.up = Linear(dim, hidden_dim)
-        self.down = Linear(hidden_dim, dim)
+        self.up = nn.Linear(dim, hidden_dim)
+        self.down = nn.Linear(hidden_dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., C) -> (..., C)."""
-        return feed_forward(x, self.up, self.down)
+        return self.down(functional.gelu(self.up(x)))
 
 
 class Block(nn.Module):

@@ -7,33 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
-
-# Up to so many channels oneDNN convolves and torch pools faster with channels last.
-_MAX_CHANNELS_LAST = 512
-# Weights that are convolved at once where no gradient is asked for.
-_MAX_WEIGHTS = 5 << 20
-
-
-class WideConv(nn.Conv2d):
-    """A convolution without bias, by parts of its output where many weights are not being learnt.
-
-    At every call oneDNN lays a copy of the weights out anew: 144 MiB for the largest of CNN14.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name in nn.Conv2d
-        """(B, in_channels, T, F) -> (B, out_channels, T, F)."""
-        num_parts = -(-self.weight.numel() // _MAX_WEIGHTS)
-        whole = num_parts == 1 or torch.is_grad_enabled() or torch.compiler.is_compiling()
-        if whole or input.device.type != "cpu":
-            return super().forward(input)
-        weights = self.weight.chunk(num_parts)
-        parts = [functional.conv2d(input, part, padding=self.padding) for part in weights]
-        return torch.cat(parts, dim=1)
 
 
 class ConvBlock(nn.Module):
@@ -44,10 +21,9 @@ class ConvBlock(nn.Module):
     ) -> None:
         """Draw `num_convs` convolutions that keep the size; 1 as `pool_size` pools nothing."""
         super().__init__()
-        self.dim = dim
         self.pool_size = pool_size
         self.convs = nn.ModuleList(
-            WideConv(dim if i else in_dim, dim, kernel_size, padding=kernel_size // 2, bias=False)
+            nn.Conv2d(dim if i else in_dim, dim, kernel_size, padding=kernel_size // 2, bias=False)
             for i in range(num_convs)
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(dim) for _ in range(num_convs))
@@ -55,8 +31,7 @@ class ConvBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_dim, T, F) -> (B, dim, T / pool_size, F / pool_size), rounded down."""
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            x = conv(_fast_layout(x, self.dim))
-            x = functional.relu_(norm(x))
+            x = functional.relu_(norm(conv(x)))
         return functional.avg_pool2d(x, self.pool_size) if self.pool_size > 1 else x
 
 
@@ -87,16 +62,8 @@ class ResidualBlock(nn.Module):
             x = functional.avg_pool2d(x, 2)
             shortcut = self.shortcut_norm(self.shortcut_conv(x))
         x = functional.relu(self.norm1(self.conv1(x)))
-        x = dropout(x, self.dropout, training=self.training)
+        x = functional.dropout(x, self.dropout, training=self.training)
         return functional.relu(self.norm2(self.conv2(x)) + shortcut)
-
-
-def dropout(x: Tensor, rate: float, *, training: bool) -> Tensor:
-    """Compute what `torch.nn.functional.dropout` does, from the same draws.
-
-    It keeps one byte per value for the gradient; on a CPU PyTorch's keeps four.
-    """
-    return torch.native_dropout(x, rate, train=True)[0] if training and rate > 0 else x
 
 
 def residual_stage(in_dim: int, dim: int, *, depth: int, dropout: float) -> nn.Module:
@@ -129,11 +96,3 @@ def conv_stages(
         )
         for i, dim in enumerate(widths[1:])
     ]
-
-
-def _fast_layout(x: Tensor, dim: int) -> Tensor:
-    """The same map in the layout in which a CPU convolves it to `dim` channels fastest."""
-    if x.device.type != "cpu" or torch.compiler.is_compiling():
-        return x
-    last = dim <= _MAX_CHANNELS_LAST
-    return x.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.layers.blocks import Block
-from models.layers.linear import Linear
 
 
 class HalvingConv(nn.Module):
@@ -61,9 +60,9 @@ class ConvMlp(nn.Module):
     def __init__(self, dim: int, hidden_dim: int) -> None:
         """Draw the layers with PyTorch's defaults."""
         super().__init__()
-        self.up = Linear(dim, hidden_dim)
+        self.up = nn.Linear(dim, hidden_dim)
         self.depthwise = DepthwiseConv(hidden_dim)
-        self.down = Linear(hidden_dim, dim)
+        self.down = nn.Linear(hidden_dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C)."""

@@ -11,9 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.layers.attention import attend
-from models.layers.linear import Linear
-
 # Added to the scores of pairs that the shift brought together; Swin's value.
 _FORBIDDEN = -100.0
 
@@ -54,8 +51,8 @@ class WindowAttention(nn.Module):
         self.num_heads = num_heads
         self.window_size = window_size
         self.shift = math.ceil(window_size / 2) if shifted else 0
-        self.qkv = Linear(dim, 3 * dim)
-        self.out = Linear(dim, dim)
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
         table = torch.empty((2 * window_size - 1) ** 2, num_heads)
         self.bias_table = nn.Parameter(nn.init.trunc_normal_(table, std=0.01))
         self.register_buffer("bias_index", _bias_index(window_size), persistent=False)
@@ -88,7 +85,7 @@ class WindowAttention(nn.Module):
         bias = self.bias_table[self.bias_index].permute(2, 0, 1)  # (h, w^2, w^2)
         if self.mask is not None:
             bias = bias + self.mask[:, None]  # (T, h, w^2, w^2)
-        x = attend(q, k, v, bias=bias.to(q.dtype))
+        x = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
         return self.out(x.transpose(2, 3).reshape(batch, num_windows, length, dim))
 
 

@@ -14,8 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
-from models.layers.conv_blocks import dropout
-from models.layers.linear import Linear
 from models.output import Output
 from models.panns.checkpoint import UNUSED, rename_panns_state
 
@@ -84,9 +82,9 @@ class Panns(nn.Module):
         self.pooling = pooling
         self.mel_norm = nn.BatchNorm1d(self.n_mels)
         self.stages = nn.ModuleList(stages)
-        self.embed = Linear(dim, dim)
-        self.head = Linear(dim, num_classes)
-        self.attention = Linear(dim, num_classes) if pooling == "att" else None
+        self.embed = nn.Linear(dim, dim)
+        self.head = nn.Linear(dim, num_classes)
+        self.attention = nn.Linear(dim, num_classes) if pooling == "att" else None
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
@@ -131,12 +129,12 @@ class Panns(nn.Module):
         x = self.mel_norm(features.transpose(1, 2).flatten(2))
         x = x.unflatten(2, (features.shape[1], frames)).permute(0, 2, 3, 1)
         for stage in self.stages:
-            x = dropout(stage(x), self.dropout, training=self.training)
+            x = functional.dropout(stage(x), self.dropout, training=self.training)
         x = x.mean(dim=3)  # (B, dim, steps)
         if self.pooling == "embedding":
             return Output(self.head(self._embed(x.max(dim=2).values + x.mean(dim=2))))
         x = self._embed(_smooth(x).transpose(1, 2))
-        x = dropout(x, self.head_dropout, training=self.training)
+        x = functional.dropout(x, self.head_dropout, training=self.training)
         precision = torch.promote_types(x.dtype, torch.float32)
         logits = self.head(x).to(precision)
         if self.pooling == "max":
@@ -155,7 +153,7 @@ class Panns(nn.Module):
         return rename_panns_state(state, num_channels=self.num_channels)
 
     def _embed(self, x: Tensor) -> Tensor:
-        x = dropout(x, self.head_dropout, training=self.training)
+        x = functional.dropout(x, self.head_dropout, training=self.training)
         return functional.relu(self.embed(x))
 
 

@@ -1,9 +1,8 @@
 """Res-15 trained by a triplet loss, with nearest neighbours as its classifier, arXiv 2101.04792.
 
 The authors' code is roman-vygon/triplet_loss_kws 0d92edd (MIT). The network is
-`models.res15.model`, its
-embedding of a clip is scaled to length 1, and a clip is of the class that most of its nearest
-training clips have. Trained by the loss `triplet`. Different from theirs:
+`models.res15.model`, its embedding of a clip is scaled to length 1, and a clip is of the class that
+most of its nearest training clips have. Trained by the loss `triplet`. Different from theirs:
 
 - before any training clip is remembered, and while it is trained, the logits are those of a linear
   layer on the embedding, which a loss on logits could train. Theirs is only ever used with
@@ -28,11 +27,15 @@ from torch.nn import functional
 from models.errors import ModelError
 from models.output import EmbeddedOutput
 from models.registry import register
-from models.res15.blocks import Res15
+from models.res15.model import Res15
 
 
+@register("model")
 class Res15Triplet(Res15):
-    """Res-15 that compares clips by their embeddings with those that it remembers."""
+    """Res-15 as an encoder with a classifier of nearest neighbours: 0.237 M parameters.
+
+    It compares clips by their embeddings with those that it remembers.
+    """
 
     memory: Tensor
     memory_labels: Tensor
@@ -45,10 +48,10 @@ class Res15Triplet(Res15):
         input_size: tuple[int, int],
         num_classes: int,
         *,
-        neighbours: int,
-        dim: int,
-        depth: int,
-        pool: tuple[int, ...],
+        neighbours: int = 5,
+        dim: int = 45,
+        depth: int = 13,
+        pool: tuple[int, ...] = (),
     ) -> None:
         """Draw PyTorch's initial weights; nothing is remembered yet.
 
@@ -149,29 +152,3 @@ class Res15Triplet(Res15):
         nearest = (embedding @ self.memory.T).topk(count, dim=1).indices
         votes = functional.one_hot(self.memory_labels[nearest], self.num_classes).sum(dim=1)
         return ((votes + 1 / self.num_classes) / (count + 1)).log()
-
-
-@register("model")
-def res15_triplet(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    neighbours: int = 5,
-    dim: int = 45,
-    depth: int = 13,
-    pool: tuple[int, ...] = (),
-) -> Res15Triplet:
-    """Res-15 as an encoder with a classifier of nearest neighbours: 0.237 M parameters.
-
-    Arguments, shapes and errors as in `models.res15.triplet.Res15Triplet`.
-    """
-    return Res15Triplet(
-        num_channels,
-        input_size,
-        num_classes,
-        neighbours=neighbours,
-        dim=dim,
-        depth=depth,
-        pool=pool,
-    )

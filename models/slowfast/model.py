@@ -18,81 +18,219 @@ Published weights expect `models.frontends.htk_log_mel.HtkLogMel` of audio at 16
 crops of 512 frames), or at 24 kHz with win_length 240, hop_length 120 and f_max 12000
 (EPIC-KITCHENS, 400 frames). 26.68 M parameters with 309 classes, 5.52 GMAC for one view of 512
 frames.
+
+B batch, C channels, T time (frames), F frequency (mels). Inside, maps are (B, C, T, F), the
+authors' order. Streams come in the order slow, fast.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.errors import ModelError
+from models.layers.frames import random_crops
+from models.output import Output
 from models.registry import register
-from models.slowfast.pathways import SlowFast
+from models.slowfast.blocks import Lateral, Stem, stage
+from models.slowfast.checkpoint import rename_slowfast_state
+
+# Frames, and mels, that one place of the last map of a stream stands for.
+_TIME_STEP, _MEL_STEP = 4, 32
+# Kernels over time of the stem and the four stages.
+_SLOW_KERNELS, _FAST_KERNELS = (1, 1, 1, 3, 3), (5, 3, 3, 3, 3)
 
 
-@register("model")
-def slowfast_r50(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    heads: tuple[int, ...] = (),
-    num_frames: int = 512,
-    views: int = 2,
-    dropout: float = 0.5,
-    width: int = 64,
-    slow_ratio: int = 4,
-    width_ratio: int = 8,
-    lateral_ratio: int = 2,
-    depths: tuple[int, ...] = (3, 4, 6, 3),
-) -> SlowFast:
-    """Two ResNet50s with separable kernels, the size of the paper: 26.68 M parameters.
+@register(
+    "model",
+    variants={
+        "slowfast_r50": {},
+        "slowfast_laptop": {
+            "num_frames": 128,
+            "dropout": 0.0,
+            "width": 16,
+            "width_ratio": 4,
+            "depths": (1, 1, 1, 1),
+        },
+    },
+)
+class SlowFast(nn.Module):
+    """Classifies spectrograms by a slow stream of many channels and a fast one of few.
 
-    Arguments, shapes and errors as in `models.slowfast.pathways.SlowFast`.
+    Variants:
+        slowfast_r50: Two ResNet50s with separable kernels, the size of the paper: 26.68 M
+            parameters.
+        slowfast_laptop: SlowFast for a laptop, for 64 mels x 128 frames; not a published size.
     """
-    return SlowFast(
-        num_channels,
-        input_size,
-        num_classes,
-        heads=heads,
-        num_frames=num_frames,
-        views=views,
-        dropout=dropout,
-        width=width,
-        slow_ratio=slow_ratio,
-        width_ratio=width_ratio,
-        lateral_ratio=lateral_ratio,
-        depths=depths,
-    )
 
+    # The authors' features go in as they are, and a batch norm follows the first convolution.
+    normalises_input = True
+    head_arguments = ("heads",)
 
-@register("model")
-def slowfast_laptop(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    heads: tuple[int, ...] = (),
-    num_frames: int = 128,
-    views: int = 2,
-    dropout: float = 0.0,
-    width: int = 16,
-    slow_ratio: int = 4,
-    width_ratio: int = 4,
-    lateral_ratio: int = 2,
-    depths: tuple[int, ...] = (1, 1, 1, 1),
-) -> SlowFast:
-    """SlowFast for a laptop, for 64 mels x 128 frames; not a published size.
+    def __init__(
+        self,
+        num_channels: int,
+        input_size: tuple[int, int],
+        num_classes: int,
+        *,
+        heads: tuple[int, ...] = (),
+        num_frames: int = 512,
+        views: int = 2,
+        dropout: float = 0.5,
+        width: int = 64,
+        slow_ratio: int = 4,
+        width_ratio: int = 8,
+        lateral_ratio: int = 2,
+        depths: tuple[int, ...] = (3, 4, 6, 3),
+    ) -> None:
+        """Draw the weights; residual blocks start as their shortcuts.
 
-    Arguments, shapes and errors as in `models.slowfast.pathways.SlowFast`.
-    """
-    return SlowFast(
-        num_channels,
-        input_size,
-        num_classes,
-        heads=heads,
-        num_frames=num_frames,
-        views=views,
-        dropout=dropout,
-        width=width,
-        slow_ratio=slow_ratio,
-        width_ratio=width_ratio,
-        lateral_ratio=lateral_ratio,
-        depths=depths,
-    )
+        Args:
+            num_channels: channels of the spectrogram.
+            input_size: (mels, frames). Clips of any length will do, see `forward`.
+            num_classes: size of the logits.
+            heads: classes of each head, for example (97, 300) verbs and nouns; their sum is
+                `num_classes`. Empty is one head.
+            num_frames: length that the streams see.
+            views: crops of a longer clip whose probabilities are averaged in evaluation.
+            dropout: rate before the heads.
+            width: channels of the slow stem.
+            slow_ratio: the slow stream sees one of so many frames.
+            width_ratio: the slow stream has so many times the channels of the fast one.
+            lateral_ratio: channels that go from the fast stream to the slow one, times its own.
+            depths: blocks of the four stages.
+
+        Raises:
+            ModelError: sizes that make no network.
+        """
+        super().__init__()
+        step = _TIME_STEP * slow_ratio
+        wrong = [
+            rule
+            for valid, rule in (
+                (not heads or sum(heads) == num_classes, f"heads={heads} add up to {num_classes}"),
+                (all(head > 0 for head in heads), f"heads={heads} have a class each"),
+                (views >= 1, f"views={views} is 1 or more"),
+                (0 <= dropout < 1, f"dropout={dropout} is in [0, 1)"),
+                (min(width, width_ratio, slow_ratio, lateral_ratio) > 0, "ratios are above 0"),
+                (width_ratio > 0 and width % width_ratio == 0, "width_ratio divides width"),
+                (len(depths) == 4 and min(depths) > 0, f"depths={depths} are four, 1 or more"),
+                (
+                    step > 0 and num_frames >= 2 * step and num_frames % step == 0,
+                    f"num_frames={num_frames} is a multiple of {step}, {2 * step} or more",
+                ),
+            )
+            if not valid
+        ]
+        if wrong:
+            raise ModelError("SlowFast needs: " + "; ".join(wrong))
+        self.num_channels = num_channels
+        self.heads_split = heads or (num_classes,)
+        self.num_frames = num_frames
+        self.views = views
+        self.dropout = dropout
+        self.slow_ratio = slow_ratio
+        fast = width // width_ratio
+        # The slow stem's map and every stage's carry the lateral channels along.
+        self.stems = nn.ModuleList(
+            Stem(num_channels, dim, time_kernel=kernels[0])
+            for dim, kernels in ((width, _SLOW_KERNELS), (fast, _FAST_KERNELS))
+        )
+        self.laterals = nn.ModuleList()
+        self.stages = nn.ModuleList()
+        dims = (width, fast)
+        for i, depth in enumerate(depths):
+            self.laterals.append(Lateral(dims[1], lateral_ratio * dims[1], stride=slow_ratio))
+            entering = (dims[0] + lateral_ratio * dims[1], dims[1])
+            inner = (width << i, fast << i)
+            dims = (4 * inner[0], 4 * inner[1])
+            self.stages.append(
+                nn.ModuleList(
+                    stage(
+                        entering[stream],
+                        dims[stream],
+                        inner=inner[stream],
+                        depth=depth,
+                        time_kernel=(_SLOW_KERNELS, _FAST_KERNELS)[stream][i + 1],
+                        stride=2 if i else 1,
+                    )
+                    for stream in (0, 1)
+                )
+            )
+        self.heads = nn.ModuleList(nn.Linear(sum(dims), head) for head in self.heads_split)
+        for part in self.modules():
+            if isinstance(part, nn.Conv2d):
+                nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+            elif isinstance(part, nn.Linear):
+                nn.init.normal_(part.weight, std=0.01)
+                nn.init.zeros_(part.bias)
+        frames = torch.linspace(0, num_frames - 1, num_frames // slow_ratio).long()
+        self.register_buffer("slow_frames", frames, persistent=False)
+
+    slow_frames: Tensor
+
+    @property
+    def head_parameters(self) -> tuple[str, ...]:
+        """What depends on the number of classes."""
+        count = range(len(self.heads))
+        return tuple(f"heads.{i}.{kind}" for i in count for kind in ("weight", "bias"))
+
+    def forward(self, features: Tensor) -> Output:
+        """Classify a batch of spectrograms.
+
+        A clip of fewer frames than `num_frames` is lengthened by its last one. Of a longer one,
+        training sees a crop at a random place (of the global generator, as dropout), and
+        evaluation `views` crops from its beginning to its end: their probabilities, the softmax
+        of each head, are averaged, and come back as logits: their logarithms plus the crops' mean
+        log-normaliser. So equal crops give the logits of one, and all clips have one scale.
+
+        Args:
+            features: (B, num_channels, mels, frames).
+
+        Returns:
+            `Output` with clip_logits (B, num_classes), head after head.
+        """
+        missing = self.num_frames - features.shape[3]
+        if missing > 0:
+            # Not by padding, whose gradient has no fixed order on CUDA.
+            last = features[..., -1:].expand(-1, -1, -1, missing)
+            features = torch.cat([features, last], dim=3)
+        if missing >= 0:
+            return Output(self._classify(features))
+        if self.training:
+            return Output(self._classify(random_crops(features, self.num_frames)))
+        starts = [int(i * -missing / max(self.views - 1, 1)) for i in range(self.views)]
+        crops = [features[..., start : start + self.num_frames] for start in starts]
+        return Output(self._mean(self._classify(torch.cat(crops))))
+
+    def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+        """Give a state of the authors' files this model's names, or None if it is none."""
+        return rename_slowfast_state(state, num_channels=self.num_channels)
+
+    def _classify(self, features: Tensor) -> Tensor:
+        fast = features.transpose(2, 3).contiguous()
+        slow = fast.index_select(2, self.slow_frames)
+        maps = [stem(x) for stem, x in zip(self.stems, (slow, fast), strict=True)]
+        for lateral, streams in zip(self.laterals, self.stages, strict=True):
+            maps[0] = torch.cat([maps[0], lateral(maps[1])], dim=1)
+            assert isinstance(streams, nn.ModuleList)
+            maps = [blocks(x) for blocks, x in zip(streams, maps, strict=True)]
+        x = torch.cat([x.mean(dim=(2, 3)) for x in maps], dim=1)
+        x = functional.dropout(x, self.dropout, self.training)
+        return torch.cat([head(x) for head in self.heads], dim=1)
+
+    def _mean(self, logits: Tensor) -> Tensor:
+        """(views * B, classes) -> (B, classes), logits whose softmax is the mean probability."""
+        if self.views == 1:
+            return logits
+        by_view = logits.float().unflatten(0, (self.views, -1)).split(self.heads_split, dim=2)
+        means = [
+            part.log_softmax(dim=2).logsumexp(dim=0)
+            + part.logsumexp(dim=2, keepdim=True).mean(dim=0)
+            for part in by_view
+        ]
+        return torch.cat(means, dim=1) - math.log(self.views)

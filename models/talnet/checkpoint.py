@@ -2,7 +2,7 @@
 
 Format (MaigoAkisame/cmu-thesis 7578dda, `code/audioset/train.py`): a dict with `model`, a state
 dict of the names below, and the optimizer's state. The normalisation of the features is in another
-file, see `models.talnet.blocks.TalNet.set_input_statistics`.
+file, see `models.talnet.model.TalNet.set_input_statistics`.
 """
 
 from __future__ import annotations

@@ -14,111 +14,123 @@ Published weights (`models.zoo.weights`) are two of ResNet18, one for each pooli
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
+from timm.models.resnet import BasicBlock, Bottleneck, ResNet
+from torch import Tensor, nn
+
+from models.errors import ModelError
+from models.output import Output
 from models.registry import register
-from models.vggsound.resnet import VggSoundResNet
+from models.vggsound.checkpoint import rename_vggsound_state
+from models.vggsound.netvlad import NetVlad
+
+_REDUCTION = 32
 
 
-@register("model")
-def vggsound_resnet18(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    pooling: Literal["average", "netvlad"] = "average",
-    num_clusters: int = 16,
-    channels: tuple[int, ...] = (64, 128, 256, 512),
-) -> VggSoundResNet:
-    """ResNet18 on a log spectrogram: 11.33 M parameters with 309 classes.
+@register(
+    "model",
+    variants={
+        "vggsound_resnet18": {},
+        "vggsound_resnet34": {"depths": (3, 4, 6, 3)},
+        "vggsound_resnet50": {"bottleneck": True, "depths": (3, 4, 6, 3)},
+        "vggsound_resnet_laptop": {"channels": (16, 32, 64, 128), "depths": (1, 1, 1, 1)},
+    },
+    fixed=("bottleneck", "depths"),
+)
+class VggSoundResNet(nn.Module):
+    """Classifies spectrograms as images of one channel.
 
-    Arguments, shapes and errors as in `models.vggsound.resnet.VggSoundResNet`.
+    Variants:
+        vggsound_resnet18: ResNet18 on a log spectrogram: 11.33 M parameters with 309 classes.
+        vggsound_resnet34: ResNet34 on a log spectrogram: 21.4 M parameters with 309 classes.
+        vggsound_resnet50: ResNet50 on a log spectrogram: 24.1 M parameters with 309 classes.
+        vggsound_resnet_laptop: ResNet for a laptop, for 129 bins x 125 frames; not a published
+            size.
     """
-    return VggSoundResNet(
-        num_channels,
-        input_size,
-        num_classes,
-        bottleneck=False,
-        depths=(2, 2, 2, 2),
-        pooling=pooling,
-        num_clusters=num_clusters,
-        channels=channels,
-    )
 
+    # Its front end normalises every clip, and behind another the first batch norm does.
+    normalises_input = True
+    head_arguments = ("pooling", "num_clusters")
 
-@register("model")
-def vggsound_resnet34(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    pooling: Literal["average", "netvlad"] = "average",
-    num_clusters: int = 16,
-    channels: tuple[int, ...] = (64, 128, 256, 512),
-) -> VggSoundResNet:
-    """ResNet34 on a log spectrogram: 21.4 M parameters with 309 classes.
+    def __init__(
+        self,
+        num_channels: int,
+        input_size: tuple[int, int],
+        num_classes: int,
+        *,
+        pooling: Literal["average", "netvlad"] = "average",
+        num_clusters: int = 16,
+        channels: tuple[int, ...] = (64, 128, 256, 512),
+        bottleneck: bool = False,
+        depths: tuple[int, ...] = (2, 2, 2, 2),
+    ) -> None:
+        """Draw the weights as the authors do: batch norms start at 1 with a deviation of 0.02.
 
-    Arguments, shapes and errors as in `models.vggsound.resnet.VggSoundResNet`.
-    """
-    return VggSoundResNet(
-        num_channels,
-        input_size,
-        num_classes,
-        bottleneck=False,
-        depths=(3, 4, 6, 3),
-        pooling=pooling,
-        num_clusters=num_clusters,
-        channels=channels,
-    )
+        Args:
+            num_channels: channels of the spectrogram.
+            input_size: (bins, frames); any size will do, 0 frames stand for as many as a clip has.
+            num_classes: size of the logits.
+            bottleneck: blocks of three convolutions, whose output has four times the channels.
+            depths: blocks of the four stages.
+            pooling: the mean over the last map, or NetVLAD.
+            num_clusters: of NetVLAD.
+            channels: of the four stages; the stem has 64.
 
+        Raises:
+            ModelError: a size that makes no network.
+        """
+        super().__init__()
+        if len(channels) != 4 or min(channels) < 1:
+            raise ModelError(f"channels={channels}: four numbers, each 1 or more")
+        if num_clusters < 1:
+            raise ModelError(f"num_clusters={num_clusters}: 1 or more")
+        self.num_channels = num_channels
+        self.pooling = pooling
+        self.resnet = ResNet(
+            Bottleneck if bottleneck else BasicBlock,  # type: ignore[arg-type]
+            depths,
+            num_classes=0,
+            in_chans=num_channels,
+            channels=channels,
+            zero_init_last=False,
+        )
+        for part in self.resnet.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                nn.init.normal_(part.weight, mean=1.0, std=0.02)
+        dim = channels[-1] * (4 if bottleneck else 1)
+        self.vlad = NetVlad(dim, num_clusters) if pooling == "netvlad" else None
+        self.head = nn.Linear(dim * (num_clusters if self.vlad else 1), num_classes)
 
-@register("model")
-def vggsound_resnet50(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    pooling: Literal["average", "netvlad"] = "average",
-    num_clusters: int = 16,
-    channels: tuple[int, ...] = (64, 128, 256, 512),
-) -> VggSoundResNet:
-    """ResNet50 on a log spectrogram: 24.1 M parameters with 309 classes.
+    @property
+    def head_parameters(self) -> tuple[str, ...]:
+        """What depends on the number of classes."""
+        return "head.weight", "head.bias"
 
-    Arguments, shapes and errors as in `models.vggsound.resnet.VggSoundResNet`.
-    """
-    return VggSoundResNet(
-        num_channels,
-        input_size,
-        num_classes,
-        bottleneck=True,
-        depths=(3, 4, 6, 3),
-        pooling=pooling,
-        num_clusters=num_clusters,
-        channels=channels,
-    )
+    def forward(self, features: Tensor) -> Output:
+        """Classify a batch of spectrograms.
 
+        Args:
+            features: (batch, num_channels, bins, frames).
 
-@register("model")
-def vggsound_resnet_laptop(
-    num_channels: int,
-    input_size: tuple[int, int],
-    num_classes: int,
-    *,
-    pooling: Literal["average", "netvlad"] = "average",
-    num_clusters: int = 16,
-    channels: tuple[int, ...] = (16, 32, 64, 128),
-) -> VggSoundResNet:
-    """ResNet for a laptop, for 129 bins x 125 frames; not a published size.
+        Returns:
+            `Output` with clip_logits (batch, num_classes).
 
-    Arguments, shapes and errors as in `models.vggsound.resnet.VggSoundResNet`.
-    """
-    return VggSoundResNet(
-        num_channels,
-        input_size,
-        num_classes,
-        bottleneck=False,
-        depths=(1, 1, 1, 1),
-        pooling=pooling,
-        num_clusters=num_clusters,
-        channels=channels,
-    )
+        Raises:
+            ModelError: training on one place of the last map.
+        """
+        height, width = features.shape[2:]
+        if self.training and len(features) == 1 and max(height, width) <= _REDUCTION:
+            raise ModelError(
+                f"one clip of {height} x {width} leaves one place, from which no batch norm learns:"
+                f" train with more clips in a batch, or pad to {_REDUCTION + 1} frames"
+            )
+        x = self.resnet.forward_features(features)
+        return Output(self.head(x.mean(dim=(2, 3)) if self.vlad is None else self.vlad(x)))
+
+    def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+        """Give a state of the authors' files this model's names, or None if it is none."""
+        return rename_vggsound_state(
+            state, num_channels=self.num_channels, netvlad=self.vlad is not None
+        )

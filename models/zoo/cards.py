@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from models.factory import default_parts, list_models
-from models.registry import Argument, lookup
+from models.registry import Argument, docstring_section, lookup
 from models.zoo.paper_tables import Paper, paper_of
 from models.zoo.published import Result, published_results
 from models.zoo.weights import Weights, weights_of
@@ -116,40 +116,23 @@ def card(name: str) -> Card:
 def documented_arguments(name: str) -> tuple[tuple[Argument, str], ...]:
     """Return the arguments of a model, each with what its documentation says of it.
 
-    A model's function names the class that documents its arguments ("as in `models.layers...`").
-    What that does not list is told by a sentence of the function's own.
+    A class documents its arguments itself. A function may name the class that documents them ("as
+    in `models.panns...`") and explain the others in sentences of its own.
     """
     import importlib
 
     entry = lookup("model", name)
-    own = getattr(importlib.import_module(entry.module), entry.attribute).__doc__ or ""
-    said = _arguments_section(own)
-    for dotted in re.findall(r"`(models(?:\.\w+)+)`", own):
+    part = getattr(importlib.import_module(entry.module), entry.attribute)
+    own = (part.__init__ if isinstance(part, type) else part).__doc__ or ""
+    said = docstring_section(own, "Args")
+    for dotted in re.findall(r"as in `(models(?:\.\w+)+)`", " ".join(own.split())):
         module, _, attribute = dotted.rpartition(".")
-        part = getattr(importlib.import_module(module), attribute)
-        said = _arguments_section(part.__init__.__doc__ or "") | said
+        documented = getattr(importlib.import_module(module), attribute)
+        said = docstring_section(documented.__init__.__doc__ or "", "Args") | said
     return tuple(
         (argument, said.get(argument.name) or _sentence(own, argument.name))
         for argument in entry.arguments.values()
     )
-
-
-def _arguments_section(text: str) -> dict[str, str]:
-    """Read the `Args:` of a Google-style docstring: name -> text on one line."""
-    _, _, section = text.partition("Args:\n")
-    found: dict[str, list[str]] = {}
-    indent, name = None, ""
-    for line in section.splitlines():
-        depth = len(line) - len(line.lstrip())
-        indent = depth if indent is None else indent
-        if not line.strip() or depth < indent:
-            break
-        if depth == indent:
-            name, _, rest = line.strip().partition(": ")
-            found[name] = [rest]
-        else:
-            found[name].append(line.strip())
-    return {name: " ".join(lines) for name, lines in found.items()}
 
 
 def _sentence(text: str, argument: str) -> str:

@@ -6,14 +6,21 @@ loaded with strict=True into `ASTModel(5, ..., imagenet_pretrain=False, model_si
 The gradients are of the sum over the batch of logits times (1, -2, 3, -4, 5).
 """
 
+from functools import partial
+
 import pytest
 import torch
 from published_weights import ast_shapes, formula_features, formula_state
 
-from models.ast.model import ast_base, ast_laptop, ast_small, ast_tiny
 from models.checkpoints.load import load_pretrained
 from models.errors import ModelError
 from models.macs import count_macs, num_params
+from models.registry import create
+
+ast_base = partial(create, "model", "ast_base")
+ast_laptop = partial(create, "model", "ast_laptop")
+ast_small = partial(create, "model", "ast_small")
+ast_tiny = partial(create, "model", "ast_tiny")
 
 CASES = {
     "one second": dict(

@@ -1,13 +1,17 @@
 """AST's three published formats, fitted to models of other sizes."""
 
+from functools import partial
+
 import pytest
 import torch
 from published_weights import ast_shapes, formula_state
 from torch.nn import functional
 
-from models.ast.model import ast_laptop
 from models.checkpoints.load import load_pretrained
 from models.errors import CheckpointError
+from models.registry import create
+
+ast_laptop = partial(create, "model", "ast_laptop")
 
 
 def small(*, input_size=(64, 128), num_classes=5, **changes):

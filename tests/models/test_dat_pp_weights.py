@@ -1,12 +1,16 @@
+from functools import partial
+
 import pytest
 import torch
 from torch.nn import functional
 
 from models.checkpoints.load import load_pretrained
-from models.datar.model import datar_tiny
-from models.datar_pp.model import datar_pp_tiny
 from models.errors import CheckpointError
+from models.registry import create
 from tests.models.dat_pp_files import SMALL, dat_pp_shapes
+
+datar_tiny = partial(create, "model", "datar_tiny")
+datar_pp_tiny = partial(create, "model", "datar_pp_tiny")
 
 DAT = dict(dims=SMALL["dims"], depths=(2, 2, 2, 2), head_dim=16, groups=(2, 4))
 

@@ -1,14 +1,20 @@
+from functools import partial
+
 import pytest
 import torch
 from torch.nn import functional
 
 from models.datar.deformable import DeformableAttention
-from models.datar.model import datar_base, datar_small, datar_tiny
 from models.errors import ModelError
 from models.layers.blocks import DropPath
 from models.layers.sampling import look_up_bias, sample_map
 from models.layers.windows import WindowAttention
 from models.macs import count_macs, num_params
+from models.registry import create
+
+datar_base = partial(create, "model", "datar_base")
+datar_small = partial(create, "model", "datar_small")
+datar_tiny = partial(create, "model", "datar_tiny")
 
 SMALL = dict(dims=(16, 32, 64, 128), depths=(2, 2, 2, 1), head_dim=16, groups=(2, 4), window_size=3)
 

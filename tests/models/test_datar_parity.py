@@ -9,7 +9,7 @@ sum over the batch of logits times (1, -2, 3, -4, 5).
 import pytest
 import torch
 
-from models.datar.blocks import Dat
+from models.datar.model import Dat
 
 DIMS = (16, 32, 64, 128)
 CASES = {

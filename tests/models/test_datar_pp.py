@@ -1,14 +1,21 @@
+from functools import partial
+
 import pytest
 import torch
 from torch.nn import functional
 
 import models
 from models.datar_pp.deformable import DeformableAttentionPp
-from models.datar_pp.model import datar_pp_base, datar_pp_laptop, datar_pp_small, datar_pp_tiny
 from models.datar_pp.neighborhood import NeighbourhoodAttention
 from models.errors import ModelError
 from models.macs import count_macs, num_params
+from models.registry import create
 from tests.models.dat_pp_files import SMALL
+
+datar_pp_base = partial(create, "model", "datar_pp_base")
+datar_pp_laptop = partial(create, "model", "datar_pp_laptop")
+datar_pp_small = partial(create, "model", "datar_pp_small")
+datar_pp_tiny = partial(create, "model", "datar_pp_tiny")
 
 
 def small(*, input_size=(64, 96), num_classes=5, **changes):

@@ -12,12 +12,16 @@ Run beside it in the same way with random weights, the published tiny size at 22
 6e-6; gradients by 2e-5 and 2e-4 of the largest of their tensor.
 """
 
+from functools import partial
+
 import pytest
 import torch
 
 from models.checkpoints.load import load_pretrained
-from models.datar_pp.model import datar_pp_tiny
+from models.registry import create
 from tests.models.dat_pp_files import SMALL, dat_pp_shapes
+
+datar_pp_tiny = partial(create, "model", "datar_pp_tiny")
 
 CASES = {
     "square": dict(

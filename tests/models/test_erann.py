@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.erann.blocks import ErannBlock
+from models.erann.model import ErannBlock
 from models.errors import ModelError
 from models.registry import create
 from models.zoo.counts import compare

@@ -7,6 +7,7 @@ import pickle
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import conftest
 import htsat_files
@@ -19,18 +20,21 @@ import torch
 import vggsound_files
 from torch import nn
 
-from models.ast.model import ast_laptop
 from models.checkpoints.load import load_pretrained
-from models.datar.model import datar_tiny
 from models.errors import CheckpointError
-from models.htsat.model import htsat_laptop
-from models.panns.frames import cnn14_decision_level_att
-from models.panns.model import cnn6, resnet38
-from models.psla.model import psla_laptop
-from models.res15.model import res15
-from models.slowfast.model import slowfast_laptop
-from models.talnet.model import talnet
-from models.vggsound.model import vggsound_resnet_laptop
+from models.panns.model import resnet38
+from models.registry import create
+
+ast_laptop = partial(create, "model", "ast_laptop")
+datar_tiny = partial(create, "model", "datar_tiny")
+htsat_laptop = partial(create, "model", "htsat_laptop")
+cnn14_decision_level_att = partial(create, "model", "cnn14_decision_level_att")
+cnn6 = partial(create, "model", "cnn6")
+psla_laptop = partial(create, "model", "psla_laptop")
+res15 = partial(create, "model", "res15")
+slowfast_laptop = partial(create, "model", "slowfast_laptop")
+talnet = partial(create, "model", "talnet")
+vggsound_resnet_laptop = partial(create, "model", "vggsound_resnet_laptop")
 
 WIDTHS = (4, 8, 16, 32, 64, 128)
 TALNET = (2, 4, 8, 16, 32)

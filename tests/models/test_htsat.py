@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from torch.nn import functional
@@ -5,9 +7,12 @@ from torch.nn import functional
 import models
 from models.chain import build_chain
 from models.errors import ModelError
-from models.htsat.blocks import HtsAt
-from models.htsat.model import htsat_laptop, htsat_tiny
+from models.htsat.model import HtsAt
 from models.layers.frames import random_crops, stretch_by_taps, stretch_frames
+from models.registry import create
+
+htsat_laptop = partial(create, "model", "htsat_laptop")
+htsat_tiny = partial(create, "model", "htsat_tiny")
 
 # What the authors' class has besides: the Fourier matrices and filters of its front end, and a
 # linear layer of classes x classes that it does not use.

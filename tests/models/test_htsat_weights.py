@@ -1,5 +1,7 @@
 """Files in the published formats, made from formula weights."""
 
+from functools import partial
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -7,8 +9,11 @@ from safetensors.torch import save_file
 import models
 from models.errors import CheckpointError
 from models.htsat.checkpoint import UNUSED
-from models.htsat.model import htsat_laptop, htsat_tiny
+from models.registry import create
 from tests.models.htsat_files import SMALL, TINY, formula_state, htsat_shapes, swin_shapes
+
+htsat_laptop = partial(create, "model", "htsat_laptop")
+htsat_tiny = partial(create, "model", "htsat_tiny")
 
 HEAD = {"token_head.weight", "token_head.bias"}
 

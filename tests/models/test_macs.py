@@ -4,7 +4,7 @@ from torch import nn
 
 from models.datar.deformable import DeformableAttention
 from models.macs import count_macs, num_params
-from models.talnet.blocks import BiGru
+from models.talnet.model import BiGru
 
 
 def test_count_macs_of_layers_follows_the_formulas():

@@ -1,3 +1,4 @@
+import ast
 import importlib
 import inspect
 import subprocess
@@ -14,13 +15,25 @@ PARTS = [
     for name in registry.names(kind)
 ]
 
+FIXED = {
+    "PannsCnn": ("kernel_size", "num_convs", "num_pools", "pooling"),
+    "VggSoundResNet": ("bottleneck", "depths"),
+}
+
 
 @pytest.mark.parametrize(("kind", "name"), PARTS)
 def test_catalog_equals_the_signature(kind, name):
     entry = registry.lookup(kind, name)
     part = getattr(importlib.import_module(entry.module), entry.attribute)
+    registered, sizes = registry._registered[kind, name]
+    assert registered is part
     parameters = inspect.signature(part, eval_str=True).parameters.values()
-    own = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+    # An argument that tells the variants apart is in none of their entries.
+    own = [
+        p.replace(default=sizes.get(p.name, p.default))
+        for p in parameters
+        if p.kind is p.KEYWORD_ONLY and p.name not in FIXED.get(entry.attribute, ())
+    ]
     assert list(entry.arguments) == [p.name for p in own]
     for parameter in own:
         argument = entry.arguments[parameter.name]
@@ -30,8 +43,9 @@ def test_catalog_equals_the_signature(kind, name):
             assert argument.default == parameter.default
             assert type(argument.default) is type(parameter.default)
     assert not any(p.kind is p.VAR_KEYWORD for p in parameters)
-    assert entry.summary == inspect.getdoc(part).partition("\n")[0]
-    assert entry.summary
+    text = " ".join(inspect.getdoc(part).split())
+    assert f"{name}: {entry.summary}" in text or text.startswith(entry.summary)
+    assert entry.summary.endswith(".")
 
 
 def test_names_are_these():
@@ -127,6 +141,45 @@ def test_catalog_with_a_name_twice_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "PACKAGES", (package.name,))
     with pytest.raises(registry.RegistryError, match=r"twice: .*\.one, .*\.two"):
         registry.catalog.__wrapped__()
+
+
+VARIANTS = '''
+@register("model", variants={"net_tiny": {}, "net_base": {"dim": 8}}, fixed=("deep",))
+class Net:
+    """Do nothing.
+
+    Variants:
+        net_tiny: A net of 0.5 M weights. It is small.
+        net_base: A net for a
+            server.
+    """
+
+    def __init__(self, num_channels, *, dim: int = 4, deep: bool = False): ...
+'''
+
+
+def entries(text):
+    tree = ast.parse(text)
+    return {entry.name: entry for entry in registry._entries(tree, "nets")}
+
+
+def test_variants_have_the_defaults_of_the_class_but_for_their_own():
+    found = entries(VARIANTS)
+    assert list(found) == ["net_tiny", "net_base"]
+    defaults = {
+        name: [(argument.name, argument.default) for argument in entry.arguments.values()]
+        for name, entry in found.items()
+    }
+    assert defaults == {"net_tiny": [("dim", 4)], "net_base": [("dim", 8)]}
+    assert [entry.summary for entry in found.values()] == [
+        "A net of 0.5 M weights.",
+        "A net for a server.",
+    ]
+
+
+def test_variant_that_sets_an_argument_that_the_class_lacks_is_refused():
+    with pytest.raises(registry.RegistryError, match=r"'net_base' of nets: .*mean 'dim'"):
+        entries(VARIANTS.replace('"dim": 8', '"dims": 8'))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import os
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ from torch.nn import functional
 import models
 from models.chain import build_chain
 from models.checkpoints.load import load_pretrained, load_state
-from models.datar.model import datar_tiny
 from models.errors import CheckpointError
 from models.registry import create
+
+datar_tiny = partial(create, "model", "datar_tiny")
 
 SHARED = dict(dims=(16, 32, 64, 128), depths=(2, 2, 2, 1), head_dim=16, groups=(2, 4))
 

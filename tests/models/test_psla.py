@@ -20,7 +20,7 @@ from published_weights import formula_features
 from models.checkpoints.load import load_pretrained
 from models.errors import ModelError
 from models.psla.efficientnet import reduced, strided
-from models.psla.pooling import weighted_log_odds
+from models.psla.model import weighted_log_odds
 from models.registry import create
 from models.zoo.counts import compare
 

@@ -21,7 +21,7 @@ from models.checkpoints.load import load_pretrained
 from models.errors import ModelError
 from models.frontends.talnet import TalnetFbank
 from models.registry import create
-from models.talnet.blocks import BiGru, linear_softmax_logits
+from models.talnet.model import BiGru, linear_softmax_logits
 from models.zoo.counts import compare
 
 DIMS = (2, 4, 8, 16, 32)

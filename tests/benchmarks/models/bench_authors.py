@@ -12,11 +12,10 @@ not measured. `--packages` is a folder with what their code imports:
 Both sides have the same weights and are compared before they are timed. They then run in turn, so
 that other load meets both; a ratio is the median over rounds of theirs / ours, with its quartiles.
 On a CPU the clock counts the time of this process on the processor. "Backward" is a forward and a
-backward pass in training mode to the gradients of all weights. "Plain" is ours with PyTorch's own
-linear layers (see `models.layers.linear`), which is what a processor of Intel's gets. Memory is the
-rise of the peak during two passes, each side in a fresh process: of the resident set, or of what
-PyTorch allocated on the GPU. Compare numbers of one row only: with `--only`, a later run replaces
-its own rows of `--out` and keeps the others.
+backward pass in training mode to the gradients of all weights. Memory is the rise of the peak
+during two passes, each side in a fresh process: of the resident set, or of what PyTorch allocated
+on the GPU. Compare numbers of one row only: with `--only`, a later run replaces its own rows of
+`--out` and keeps the others.
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +41,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import authors
 from peaks import peak_mib
 from report import write_report
-
-from models.layers.linear import onednn_is_faster, plain_linear
 
 _BLOCKS = (
     (0, 0, "window"),
@@ -170,29 +166,21 @@ def _time(pair: authors.Pair, passes: str, arguments: argparse.Namespace) -> dic
     for module in (pair.authors, pair.ours):
         module.to(arguments.device)
     pair.inputs = tuple(x.to(arguments.device) for x in pair.inputs)  # type: ignore[assignment]
-    theirs, ours = (_step(pair, side, passes) for side in (0, 1))
-    steps = [(theirs, nullcontext), (ours, nullcontext)]
-    if arguments.device == "cpu" and onednn_is_faster():
-        steps.append((ours, plain_linear))
+    steps = [_step(pair, side, passes) for side in (0, 1)]
     times: list[list[float]] = [[] for _ in steps]
     start = time.perf_counter()
     while len(times[0]) <= _MIN_ROUNDS or time.perf_counter() - start < arguments.seconds:
-        for taken, (step, context) in zip(times, steps, strict=True):
-            with context():
-                taken.append(_clock(step, arguments.device))
+        for taken, step in zip(times, steps, strict=True):
+            taken.append(_clock(step, arguments.device))
     times = [taken[1:] for taken in times]  # the first round warms up
 
-    def ratio(side: int) -> list[float]:
-        ratios = [a / b for a, b in zip(times[0], times[side], strict=True)]
-        low, middle, high = statistics.quantiles(ratios, n=4)
-        return [round(middle, 3), round(low, 3), round(high, 3)]
-
+    ratios = [theirs / ours for theirs, ours in zip(*times, strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4)
     return {
         "rounds": len(times[0]),
         "authors_ms": round(min(times[0]) * 1e3, 2),
         "ours_ms": round(min(times[1]) * 1e3, 2),
-        "ratio": ratio(1),
-        "ratio_plain": ratio(2) if len(times) > 2 else ratio(1),
+        "ratio": [round(middle, 3), round(low, 3), round(high, 3)],
     }
 
 

@@ -39,14 +39,12 @@ def write_report(path: Path, rows: list[dict[str, Any]], *, device: str, batch: 
     table += [
         "",
         "Times are the least of all rounds in ms, ratios the median of theirs / ours (quartiles); "
-        "see `bench_authors.py`. Where linear layers run by oneDNN, most of the gain is theirs: "
-        '"plain linears" is the ratio with PyTorch\'s own.',
+        "see `bench_authors.py`.",
         "",
         _peaks_above(rows),
         "",
-        "| case | pass | theirs | ours | ratio | ratio, plain linears | peak MiB theirs / ours "
-        "| difference |",
-        "|---|---|---|---|---|---|---|---|",
+        "| case | pass | theirs | ours | ratio | peak MiB theirs / ours | difference |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         for passes in ("forward", "backward"):
@@ -77,11 +75,11 @@ def _peaks_above(rows: list[dict[str, Any]]) -> str:
 
 def _line(row: dict[str, Any], passes: str) -> str:
     cell = row[passes]
-    ratio, plain = ("{:.2f} ({:.2f}-{:.2f})".format(*cell[key]) for key in ("ratio", "ratio_plain"))
+    ratio = "{:.2f} ({:.2f}-{:.2f})".format(*cell["ratio"])
     memory = " / ".join(f"{peak:.0f}" for peak in cell.get("memory_mib", []))
     return (
         f"| {row['case']} | {passes} | {cell['authors_ms']:.1f} | {cell['ours_ms']:.1f} | {ratio} "
-        f"| {plain} | {memory} | {row['difference']:.0e} |"
+        f"| {memory} | {row['difference']:.0e} |"
     )
 
 
