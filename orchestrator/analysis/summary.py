@@ -7,6 +7,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
+from orchestrator.analysis.chance import arms_at_chance, study_chance
 from orchestrator.analysis.comparability import published_footnotes
 from orchestrator.analysis.comparisons import Compared
 from orchestrator.analysis.rows import (
@@ -21,9 +22,9 @@ from orchestrator.analysis.rows import (
 )
 from orchestrator.analysis.values import plan_interval, value_of
 from orchestrator.metrics import METRICS, Metric, lookup
+from orchestrator.metrics.chance import caution_text, level_text
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
 from orchestrator.report.wording import notes
-from orchestrator.report.wording.chance import arms_at_chance, chance_sentence, study_chance
 from orchestrator.stats import Verdict
 
 SECONDARY = ("val/top1", "val/top5", "val/map", "val/loss")
@@ -52,7 +53,16 @@ def summarise(
     arms = summarise_arms(plan, records, metric=chosen)
     chance = study_chance(plan, records, chosen)
     at_chance = arms_at_chance(arms, records, metric=chosen, chance=chance)
-    low = chance_sentence(arms, at_chance, metric=chosen, chance=chance)
+    low = (
+        caution_text(
+            at_chance,
+            num_arms=sum(chosen.key in arm.measures for arm in arms),
+            level=level_text(chance, unit=chosen.unit),
+            title=chosen.title,
+        )
+        if chance
+        else ""
+    )
     counted = Compared(plan=plan, records=records, metric=chosen, mixed=mixed, at_chance=at_chance)
     arms = counted.with_differences(arms)
     contrasts, effects = counted.declared(arms)

@@ -15,7 +15,6 @@ from orchestrator.records import TrialRecord
 from orchestrator.report.render.formats import (
     csv_table,
     markdown_table,
-    markdown_text,
     to_csv,
     to_json,
     to_markdown,
@@ -25,6 +24,7 @@ from orchestrator.report.render.latex_numbers import to_numbers
 from orchestrator.report.tables.paper import Shaped, own_shape
 from orchestrator.report.tables.paper_notes import Study
 from orchestrator.store import Store
+from orchestrator.text import markdown_text
 
 NAMES = {
     "html": "report.html",

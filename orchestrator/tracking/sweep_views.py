@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from orchestrator.analysis.summary import summarise
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
-from orchestrator.report.render.formats import markdown_text
 from orchestrator.store import forms
+from orchestrator.text import markdown_text
 from orchestrator.tracking.replicates import (
     ended_ms,
     own_tags,

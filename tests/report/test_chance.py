@@ -10,6 +10,7 @@ import pytest
 from report_examples import make_plan, make_record, make_records
 from scipy import stats as scipy_stats
 
+from orchestrator.analysis.chance import study_chance
 from orchestrator.analysis.summary import summarise
 from orchestrator.metrics import lookup
 from orchestrator.records import ArmRecord, EffectRecord
@@ -17,7 +18,6 @@ from orchestrator.report.render.formats import to_csv, to_json, to_markdown
 from orchestrator.report.render.latex import to_latex
 from orchestrator.report.render.page import render_page
 from orchestrator.report.render.text import render_text
-from orchestrator.report.wording.chance import study_chance
 from orchestrator.tracking.sweep_views import drafts
 
 CLASSES = tuple(f"class {i}" for i in range(50))

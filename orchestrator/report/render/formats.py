@@ -13,12 +13,12 @@ from enum import StrEnum
 from typing import Any
 
 from orchestrator.analysis.rows import Finding, Summary
-from orchestrator.report.render.columns import visible
 from orchestrator.report.tables.arms import Table, main_table
 from orchestrator.report.tables.effects import effects_table
 from orchestrator.report.tables.other_contrasts import other_contrasts_table
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.numbers import NONE
+from orchestrator.text import markdown_text, visible
 
 FORMULA = "=+-@＝＋－＠"
 """What begins a formula in a spreadsheet."""
@@ -172,14 +172,6 @@ def plain(value: Any) -> Any:
 
 def _block(key: object) -> str:
     return "/".join(map(str, key)) if isinstance(key, tuple) else str(key)
-
-
-def markdown_text(text: str) -> str:
-    """Return text on one line that Markdown shows as it is: no emphasis, link, tag or cell."""
-    text = visible(text)
-    for mark in "\\|*_<>[]`&~$":
-        text = text.replace(mark, f"\\{mark}")
-    return text
 
 
 def csv_text(text: str) -> str:

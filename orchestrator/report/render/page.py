@@ -10,12 +10,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from orchestrator.analysis.classes import ClassChanges, class_changes
-from orchestrator.analysis.clip_tests import single_pairs
 from orchestrator.analysis.confusion import (
     ConfusionChange,
     arm_confusions,
     confusion_change,
-    flipped_clips,
 )
 from orchestrator.analysis.forest import forest_lines
 from orchestrator.analysis.outcomes import Loader, Outcomes, no_predictions
@@ -32,10 +30,12 @@ from orchestrator.report.plots.forest import forest_plot
 from orchestrator.report.plots.interaction import interaction_plot
 from orchestrator.report.tables import reproducibility
 from orchestrator.report.tables.arms import CALLED_MARK, main_table, secondary_table
+from orchestrator.report.tables.clips import flipped_clips
 from orchestrator.report.tables.effects import effects_table
 from orchestrator.report.tables.other_contrasts import TITLE as OTHER_CONTRASTS
 from orchestrator.report.tables.other_contrasts import other_contrasts_table
 from orchestrator.report.tables.paper import Shaped
+from orchestrator.report.wording.clips import single_pair_sentences
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.notes import gap_text, interval_over, paired_over
 from orchestrator.report.wording.numbers import digit_spaces, duration, quantity, tie
@@ -93,7 +93,7 @@ def render_page(
             )
             if table is not None
         ],
-        over_clips=single_pairs(summary, predictions),
+        over_clips=single_pair_sentences(summary, predictions),
         secondary=secondary_table(summary),
         shape=shape,
         forest=Markup(

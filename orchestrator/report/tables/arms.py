@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.analysis.rows import ArmSummary, ContrastSummary, Summary
 from orchestrator.metrics import METRICS
-from orchestrator.report.wording.chance import chance_words
+from orchestrator.metrics.chance import level_text
 from orchestrator.report.wording.contrasts import half_width, unit_of_difference
 from orchestrator.report.wording.notes import (
     epoch_words,
@@ -250,7 +250,7 @@ def _notes(summary: Summary) -> list[str]:
             f"{CALLED_MARK} at most {ALPHA:g}. {NONE}: not declared or not testable."
         )
     if summary.chance:
-        notes.append(f"Chance: {chance_words(summary.chance, summary.metric)}.")
+        notes.append(f"Chance: {level_text(summary.chance, unit=summary.metric.unit)}.")
     elif summary.metric.chance:
         notes.append("Chance is not known: neither plan nor trials recorded the classes.")
     notes += [f"{mark} {text}" for mark, text in summary.footnotes.texts.items()]
