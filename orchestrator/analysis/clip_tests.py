@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.outcomes import Loader
-from orchestrator.analysis.rows import Summary
+from orchestrator.analysis.summary import Summary
 from orchestrator.errors import ConfigError, unknown
 from orchestrator.metrics.classification import top_k_correct
 from orchestrator.metrics.keys import VAL_MAP, VAL_TOP1

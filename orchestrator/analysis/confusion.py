@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.evidence import ContrastEvidence
 from orchestrator.analysis.forest import Line, untested_line
 from orchestrator.analysis.outcomes import Outcome, Outcomes, class_name
-from orchestrator.analysis.rows import Block, ContrastSummary, Summary
+from orchestrator.analysis.rows import Block
+from orchestrator.analysis.summary import Summary
 
 MOST_CELLS = 8
 
@@ -26,7 +28,7 @@ class ConfusionChange:
         num_cells: how many pairs of classes were confused at all by either arm.
     """
 
-    contrast: ContrastSummary
+    contrast: ContrastEvidence
     lines: tuple[Line, ...]
     num_cells: int
 
@@ -71,7 +73,7 @@ def shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def confusion_change(
-    summary: Summary, contrast: ContrastSummary, outcomes: Outcomes
+    summary: Summary, contrast: ContrastEvidence, outcomes: Outcomes
 ) -> ConfusionChange | None:
     """Compare row-normalised confusion matrices, paired by block.
 
@@ -132,7 +134,7 @@ def arm_confusions(
     return found
 
 
-def flips(contrast: ContrastSummary, outcomes: Outcomes) -> list[Flips]:
+def flips(contrast: ContrastEvidence, outcomes: Outcomes) -> list[Flips]:
     """Count for each clip that two arms held out how often it changed sides.
 
     Clips are ordered by how far the flips go one way, then by how many there are: a clip that

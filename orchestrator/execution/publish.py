@@ -12,8 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from orchestrator.analysis.outcomes import Outcomes
-from orchestrator.analysis.rows import Summary
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import Summary, summarise
 from orchestrator.errors import OrchestratorError, TrackingError
 from orchestrator.figures.shelf import INDEX
 from orchestrator.records import PlanRecord, TrialRecord

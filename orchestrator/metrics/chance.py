@@ -112,17 +112,21 @@ def level_text(chance: Chance, *, unit: str) -> str:
     return f"{f'{text} {unit}'.rstrip()}, {chance.rule}"
 
 
-def caution_text(at_chance: Sequence[str], *, num_arms: int, level: str, title: str) -> str:
+def caution_text(
+    chance: Chance | None, at_chance: Sequence[str], *, num_arms: int, title: str, unit: str
+) -> str:
     """Say which arms do not beat chance, as tracker and report do; empty where all do.
 
     Args:
-        at_chance: the arms that do not.
+        chance: in the metric's unit; None where it is not known.
+        at_chance: the arms that do not beat it.
         num_arms: how many have a number.
-        level: from `level_text`.
         title: of the metric.
+        unit: of the metric.
     """
-    if not at_chance:
+    if chance is None or not at_chance:
         return ""
+    level = level_text(chance, unit=unit)
     if len(at_chance) == num_arms:
         return (
             f"No arm beats chance ({level}) in {title}, so nothing that follows says which "

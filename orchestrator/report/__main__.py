@@ -22,8 +22,7 @@ from orchestrator.analysis.aggregate import aggregate
 from orchestrator.analysis.clip_tests import compare_clips, find_trial
 from orchestrator.analysis.confounds import refuse_mixed
 from orchestrator.analysis.outcomes import no_predictions
-from orchestrator.analysis.rows import Summary
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import Summary, summarise
 from orchestrator.errors import ConfigError, OrchestratorError, unknown
 from orchestrator.metrics import METRICS
 from orchestrator.records import PlanRecord, Status, TrialRecord

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.analysis.outcomes import Loader, no_predictions
-from orchestrator.analysis.rows import Summary
+from orchestrator.analysis.summary import Summary
 from orchestrator.errors import StoreError
 from orchestrator.records import TrialRecord
 from orchestrator.report.render.formats import (

@@ -17,7 +17,7 @@ from orchestrator.analysis.confusion import (
 )
 from orchestrator.analysis.forest import forest_lines
 from orchestrator.analysis.outcomes import Loader, Outcomes, no_predictions
-from orchestrator.analysis.rows import Summary
+from orchestrator.analysis.summary import Summary
 from orchestrator.figures.shelf import CLIP, Picture, read_pictures
 from orchestrator.metrics import METRICS
 from orchestrator.records import TrialRecord
@@ -37,8 +37,16 @@ from orchestrator.report.tables.other_contrasts import other_contrasts_table
 from orchestrator.report.tables.paper import Shaped
 from orchestrator.report.wording.clips import single_pair_sentences
 from orchestrator.report.wording.contrasts import unit_of_difference
-from orchestrator.report.wording.notes import gap_text, interval_over, paired_over
+from orchestrator.report.wording.notes import (
+    answers,
+    cautions,
+    gap_text,
+    headline,
+    interval_over,
+    paired_over,
+)
 from orchestrator.report.wording.numbers import digit_spaces, duration, quantity, tie
+from orchestrator.report.wording.trend import pattern_sentence
 from orchestrator.tracking.links import LOCAL_PAGES, needs_local_server
 
 MOST_SENTENCES = 12
@@ -109,7 +117,10 @@ def render_page(
         interactions=any(len(e.record.factors) > 1 for e in summary.effects),
         dose=Markup(dose_plot(summary, colours)),
         interaction=Markup(interaction_plot(summary, colours)),
-        pattern=summary.pattern,
+        headline=headline(summary),
+        answers=answers(summary),
+        cautions=cautions(summary),
+        pattern=pattern_sentence(summary),
         costs=[Markup(plot) for plot in cost_plots(summary, records, colours)],
         devices=several_devices(summary, records),
         curves=[Markup(panel) for panel in curve_panels(learned, summary, metric, colours)],

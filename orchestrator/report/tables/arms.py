@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.analysis.rows import ArmSummary, ContrastSummary, Summary
+from orchestrator.analysis.evidence import ContrastEvidence
+from orchestrator.analysis.rows import ArmSummary
+from orchestrator.analysis.summary import Summary
 from orchestrator.metrics import METRICS
 from orchestrator.metrics.chance import level_text
 from orchestrator.report.wording.contrasts import half_width, unit_of_difference
@@ -194,11 +196,10 @@ def spread(intervals: list[MeanInterval | None], *, signed: bool = False) -> lis
     ]
 
 
-def _p_cell(contrast: ContrastSummary | None) -> str:
+def _p_cell(contrast: ContrastEvidence | None) -> str:
     if contrast is None:
         return NONE
-    called = contrast.verdict in (Verdict.BETTER, Verdict.WORSE)
-    return p_text(contrast.adjusted_p) + (CALLED_MARK if called else "")
+    return p_text(contrast.adjusted_p) + (CALLED_MARK if contrast.called else "")
 
 
 def _published(arm: ArmSummary, summary: Summary) -> str:

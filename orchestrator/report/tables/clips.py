@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from orchestrator.analysis.confusion import flips
+from orchestrator.analysis.evidence import ContrastEvidence
 from orchestrator.analysis.outcomes import Outcomes, class_name
-from orchestrator.analysis.rows import ContrastSummary, Summary
+from orchestrator.analysis.summary import Summary
 from orchestrator.report.tables.arms import Column, Table
 
 MOST_CLIPS = 10
 
 
-def flipped_clips(summary: Summary, contrast: ContrastSummary, outcomes: Outcomes) -> Table | None:
+def flipped_clips(summary: Summary, contrast: ContrastEvidence, outcomes: Outcomes) -> Table | None:
     """Return the clips that a contrast turned from wrong to right or back in most pairs.
 
     Args:

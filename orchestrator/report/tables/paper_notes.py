@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from models.zoo.published.tables import PrintedTable
 from orchestrator.analysis.datasets import known_dataset
 from orchestrator.analysis.outcomes import Loader, no_predictions
-from orchestrator.analysis.rows import Summary
+from orchestrator.analysis.summary import Summary
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator.analysis.clip_tests import ClipComparison, single_pairs
 from orchestrator.analysis.confusion import flips
 from orchestrator.analysis.outcomes import Loader, Outcomes, class_name
-from orchestrator.analysis.rows import Summary
+from orchestrator.analysis.summary import Summary
 from orchestrator.metrics import METRICS
 from orchestrator.records import TrialKey
 from orchestrator.report.wording.numbers import decimals, number, p_text
