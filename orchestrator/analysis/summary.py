@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from orchestrator.analysis.chance import arms_at_chance, study_chance
-from orchestrator.analysis.comparability import Footnotes, published_footnotes
+from orchestrator.analysis.comparability import Comparability, published_comparability
 from orchestrator.analysis.comparisons import Compared
 from orchestrator.analysis.conditions import Conditions, chosen_by, conditions
 from orchestrator.analysis.evidence import ContrastEvidence, EffectEvidence, Evidence
@@ -45,7 +45,7 @@ class Summary:
         contrasts: in the plan's order.
         effects: in the plan's order.
         conditions: of its trials.
-        footnotes: of the published numbers.
+        comparability: arm -> whether its published number may stand beside its own.
         chosen_by: the metrics by which best epochs were chosen; none where the last are read.
         chance: what the metric gives without listening, in its unit; None where unknown.
         at_chance: the arms that do not beat it.
@@ -57,7 +57,7 @@ class Summary:
     contrasts: tuple[ContrastEvidence, ...]
     effects: tuple[EffectEvidence, ...]
     conditions: Conditions
-    footnotes: Footnotes
+    comparability: Mapping[str, Comparability]
     chosen_by: tuple[str, ...] = ()
     chance: Chance | None = None
     at_chance: tuple[str, ...] = ()
@@ -161,7 +161,7 @@ def summarise(
         contrasts=contrasts,
         effects=effects,
         conditions=conditions(plan, records, mixed=mixed),
-        footnotes=published_footnotes(plan, records, chosen),
+        comparability=published_comparability(plan, records, chosen),
         chosen_by=chosen_by(plan, records),
         chance=chance,
         at_chance=at_chance,

@@ -13,6 +13,7 @@ from orchestrator.records import ArmRecord, ContrastRecord, Status
 from orchestrator.report.render.text import render_text
 from orchestrator.report.tables.arms import main_table
 from orchestrator.report.wording.findings import finding_sentence
+from orchestrator.report.wording.footnotes import published_footnotes
 from orchestrator.report.wording.notes import answers, cautions, headline
 from orchestrator.stats import Verdict
 
@@ -239,7 +240,8 @@ def test_published_numbers_carry_a_verdict(name, classes, conditions, expected):
     names = ["x"] * classes if isinstance(classes, int) else sorted(classes)
     dataset = {"name": name, "class_names": names}
     plan = make_plan(arms, source="table 4", conditions=conditions, dataset=dataset)
-    footnote = summarise(plan, make_records(plan)).footnotes.texts["†"]
+    found = summarise(plan, make_records(plan)).comparability
+    footnote = published_footnotes(plan, found).texts["†"]
     assert expected in footnote and "table 4" in footnote
 
 

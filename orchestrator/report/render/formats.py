@@ -19,6 +19,7 @@ from orchestrator.report.tables.effects import effects_table
 from orchestrator.report.tables.other_contrasts import other_contrasts_table
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.findings import finding_sentence
+from orchestrator.report.wording.footnotes import published_footnotes
 from orchestrator.report.wording.notes import answers, cautions, chance_sentence, headline
 from orchestrator.report.wording.numbers import NONE
 from orchestrator.text import markdown_text, visible
@@ -173,7 +174,7 @@ def _everything(summary: Summary) -> dict[str, object]:
             {**_evidence(c), "arm": c.arm, "reference": c.reference} for c in summary.contrasts
         ],
         "cautions": cautions(summary),
-        "footnotes": summary.footnotes,
+        "footnotes": published_footnotes(summary.plan, summary.comparability),
         "effects": [{**_evidence(effect), "record": effect.record} for effect in summary.effects],
         "chosen_by": summary.chosen_by,
         "chance": summary.chance,
