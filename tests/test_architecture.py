@@ -113,6 +113,52 @@ def test_models_never_import_the_orchestrator():
         assert not any(name.split(".")[0] == "orchestrator" for name in imported(path)), path
 
 
+def modules_of(room: str) -> dict[str, set[str]]:
+    """Module -> what it imports, of every file of a room of the orchestrator."""
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): imported(path)
+        for path in sources(f"orchestrator/{room}")
+    }
+
+
+def importers(of: str, *, among: str) -> set[str]:
+    """The modules of a room that import from another, for type checking or late too."""
+    target = f"orchestrator.{of}"
+    return {
+        module
+        for module, names in modules_of(among).items()
+        if any(name == target or name.startswith(f"{target}.") for name in names)
+    }
+
+
+@pytest.mark.parametrize("room", ["report", "figures", "tracking", "execution", "cli"])
+def test_analysis_imports_nothing_that_shows_or_runs(room):
+    assert importers(room, among="analysis") == set()
+
+
+def test_report_is_imported_by_execution_only_to_publish():
+    assert importers("report", among="execution") == {"orchestrator.execution.publish"}
+
+
+def test_tracking_never_imports_the_report_that_reads_it():
+    assert importers("report", among="tracking") == set()
+
+
+@pytest.mark.parametrize("room", ["analysis", "report/wording", "report/tables"])
+def test_files_of_a_room_import_one_another_in_no_circle(room):
+    graph = modules_of(room)
+    left = {module: names & graph.keys() for module, names in graph.items()}
+    while free := [module for module, names in left.items() if not names & left.keys()]:
+        for module in free:
+            del left[module]
+    assert left == {}
+
+
+def test_words_know_nothing_of_how_they_are_laid_out():
+    for room in ("tables", "plots", "render"):
+        assert importers(f"report.{room}", among="report/wording") == set()
+
+
 def test_ray_session_starts_a_cluster_of_its_own():
     text = (ROOT / "orchestrator" / "execution" / "ray_session.py").read_text()
     assert '"local"' in text

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from orchestrator.analysis.chance import arms_at_chance, study_chance
 from orchestrator.analysis.confounds import mixed_code, mixed_in
 from orchestrator.analysis.datasets import known_dataset, same_data
 from orchestrator.analysis.summary import summarise_arms
 from orchestrator.analysis.values import finished_values
 from orchestrator.errors import ConfigError
 from orchestrator.metrics import Metric, lookup
-from orchestrator.metrics.chance import Chance
+from orchestrator.metrics.chance import Chance, level_text
 from orchestrator.metrics.keys import VAL_MAP, VAL_TOP1, VAL_TOP5
 from orchestrator.records import PlanRecord, Status, TrialRecord
-from orchestrator.report.wording.chance import arms_at_chance, chance_words, study_chance
-from orchestrator.report.wording.numbers import number
 from orchestrator.stats import (
     Aggregate,
     normalized_difference,
@@ -78,16 +77,18 @@ class Aggregated:
         metric: the declared one of all of them.
         baseline: likewise.
         arms: in the order of the first sweep.
-        notes: what the numbers are, and what bounds them.
         scales: data set -> what its scores are of.
+        left_out: data set -> seeds that some arms have and others lack, where there are any.
+        by_fold: whether a run is a seed's mean over several folds.
     """
 
     sweeps: Mapping[str, str]
     metric: Metric
     baseline: str
     arms: tuple[ArmAggregate, ...]
-    notes: tuple[str, ...]
     scales: Mapping[str, Scale]
+    left_out: Mapping[str, int]
+    by_fold: bool
 
 
 def aggregate(studies: Sequence[Study], *, mixed: bool = False) -> Aggregated:
@@ -121,11 +122,11 @@ def aggregate(studies: Sequence[Study], *, mixed: bool = False) -> Aggregated:
     ]
     if lacking:
         raise ConfigError("\n".join(lacking))
-    left_out = [
-        f"{dataset} {len(every - shared[dataset])}"
-        for dataset in shared
-        if (every := {s for own in scores.values() for s in own[dataset]}) - shared[dataset]
-    ]
+    left_out = {
+        dataset: len(lacking)
+        for dataset, seeds in shared.items()
+        if (lacking := {s for own in scores.values() for s in own[dataset]} - seeds)
+    }
     scores = {
         arm: {d: {s: v for s, v in seeds.items() if s in shared[d]} for d, seeds in own.items()}
         for arm, own in scores.items()
@@ -154,8 +155,9 @@ def aggregate(studies: Sequence[Study], *, mixed: bool = False) -> Aggregated:
         metric=metric,
         baseline=first.baseline,
         arms=tuple(found),
-        notes=tuple(_notes(studies, scales, metric, left_out)),
         scales=scales,
+        left_out=left_out,
+        by_fold={len({trial.fold for trial in plan.trials}) for plan in plans} != {1},
     )
 
 
@@ -188,8 +190,8 @@ def _scales(
         arms = summarise_arms(plan, records, metric=metric)
         if best in arms_at_chance(arms, records, metric=metric, chance=chance):
             mistakes.append(
-                f"no arm beats chance on {label} ({chance_words(chance, metric)}; the best is "
-                f"{best!r}), so its numbers have no scale; leave it out"
+                f"no arm beats chance on {label} ({level_text(chance, unit=metric.unit)}; "
+                f"the best is {best!r}), so its numbers have no scale; leave it out"
             )
         scales[label] = Scale(
             chance=chance, best=best, mean=means[best], num_seeds=len(scores[best][label])
@@ -274,34 +276,3 @@ def _scores(arm: str, studies: Sequence[Study], metric: Metric) -> Scores:
             if all((seed, fold) in values for fold in folds)
         }
     return found
-
-
-def _notes(
-    studies: Sequence[Study],
-    scales: Mapping[str, Scale],
-    metric: Metric,
-    left_out: Collection[str],
-) -> list[str]:
-    unit = f" {metric.unit}".rstrip()
-    places = 1 if metric.unit == "%" else 3
-    notes = [
-        "Score: 0 is chance and 1 the mean of the best arm of each data set; they count alike. "
-        + "; ".join(
-            f"{name}: 0 is {chance_words(scale.chance, metric)}, 1 is "
-            f"{number(scale.mean, places)}{unit} ({scale.best}), {scale.num_seeds} seeds"
-            for name, scale in scales.items()
-        )
-        + ".",
-        "P(better): how likely a run of the arm beats one of the baseline, a tie counting half, "
-        "averaged over data sets; 50 % is no difference (Agarwal et al. 2021).",
-        "95 % intervals: t over seeds within each data set, arms, baseline and scale paired by "
-        "them; of P(better) a score interval that takes runs for unpaired and so is rather wide. "
-        "They speak of other seeds on these data sets, not of other data sets, are not corrected "
-        "for being several, and no test was declared.",
-    ]
-    if left_out:
-        notes.append(f"Seeds left out, since an arm lacks them: {', '.join(left_out)}.")
-    folds = {len({trial.fold for trial in plan.trials}) for plan, _ in studies}
-    if folds != {1}:
-        notes.append("On several folds a run is a seed's mean over all of them.")
-    return notes

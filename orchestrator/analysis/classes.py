@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from orchestrator.analysis.evidence import ContrastEvidence
 from orchestrator.analysis.forest import Line, untested_line
 from orchestrator.analysis.outcomes import Outcomes, class_name
-from orchestrator.analysis.rows import Block, ContrastSummary, Summary
+from orchestrator.analysis.rows import Block
+from orchestrator.analysis.summary import Summary
 
 MOST = 8
 
@@ -23,13 +25,13 @@ class ClassChanges:
         num_classes: how many were looked at to find them.
     """
 
-    contrast: ContrastSummary
+    contrast: ContrastEvidence
     lines: tuple[Line, ...]
     num_classes: int
 
 
 def class_changes(
-    summary: Summary, contrast: ContrastSummary, outcomes: Outcomes
+    summary: Summary, contrast: ContrastEvidence, outcomes: Outcomes
 ) -> ClassChanges | None:
     """Compare per-class recall, paired by block; None without predictions in a common block.
 

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.outcomes import Loader
-from orchestrator.analysis.rows import Summary
+from orchestrator.analysis.summary import Summary
 from orchestrator.errors import ConfigError, unknown
-from orchestrator.metrics import METRICS
 from orchestrator.metrics.classification import top_k_correct
+from orchestrator.metrics.keys import VAL_MAP, VAL_TOP1
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
-from orchestrator.report.wording.numbers import decimals, number, p_text
 from orchestrator.stats import (
     CAVEAT,
     ClipTest,
@@ -135,31 +134,8 @@ def compare_clips(
     return ClipComparison(run=run, reference=reference, mcnemar=mcnemar(*right), tests=tests)
 
 
-def clip_sentences(found: ClipComparison) -> list[str]:
-    """Say what the clips show, the caveat last."""
-    run, reference, test = found.run, found.reference, found.mcnemar
-    said = [
-        f"{_named(run)} against {_named(reference)}, over the same {test.num_clips} held-out "
-        f"clips: {test.only_run} are right in the first alone and {test.only_reference} in the "
-        f"second alone ({test.method}, p {p_text(test.p_value)})."
-    ]
-    for key, own in found.tests.items():
-        low, high = own.low, own.high
-        half = None if low is None or high is None else 50 * (high - low)
-        places = decimals(half)
-        ends = " to ".join(number(None if b is None else 100 * b, places) for b in (low, high))
-        said.append(
-            f"{METRICS[key].title}: {number(100 * own.difference, places, signed=True)} points "
-            f"({100 * own.confidence:g} % interval over clips {ends}, p {p_text(own.p_value)}, "
-            f"{own.method})."
-        )
-    if run.seed != reference.seed:
-        said.append("The two differ in their seed besides.")
-    return [*said, found.caveat]
-
-
-def single_pairs(summary: Summary, load: Loader | None) -> list[str]:
-    """Say what the clips show of a study whose arms were trained once; empty for any other.
+def single_pairs(summary: Summary, load: Loader | None) -> list[ClipComparison]:
+    """Compare over clips the contrasts of a study whose arms were trained once; else none.
 
     Contrasts without predictions, or refused for other code or data, are left out.
 
@@ -170,15 +146,14 @@ def single_pairs(summary: Summary, load: Loader | None) -> list[str]:
     cells = {arm.name: arm.cells for arm in summary.arms}
     if load is None or max(map(len, cells.values()), default=0) != 1:
         return []
-    metrics = ("val/map",) if summary.metric.key == "val/map" else ("val/top1",)
+    metrics = (VAL_MAP,) if summary.metric.key == VAL_MAP else (VAL_TOP1,)
     keys = {trial.arm: trial for trial in summary.plan.trials}
-    said: list[str] = []
+    found = []
     for contrast in summary.contrasts[:MOST_PAIRS]:
         pair = keys[contrast.arm], keys[contrast.reference]
-        if contrast.difference is None or any(load(trial.id) is None for trial in pair):
-            continue
-        said += clip_sentences(compare_clips(*pair, load, metrics=metrics))[:-1]
-    return [*said, CAVEAT] if said else []
+        if contrast.difference is not None and all(load(trial.id) is not None for trial in pair):
+            found.append(compare_clips(*pair, load, metrics=metrics))
+    return found
 
 
 def _predictions(trial: TrialKey, load: Loader | None) -> Predictions:
@@ -194,7 +169,3 @@ def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     scores = logits.astype(np.float64)
     scores -= scores.max(axis=1, keepdims=True)
     return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
-
-
-def _named(trial: TrialKey) -> str:
-    return f"{trial.arm} (seed {trial.seed}, fold {trial.fold}, {trial.id})"

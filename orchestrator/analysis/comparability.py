@@ -4,55 +4,105 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.analysis.datasets import dataset_name, is_esc, known_dataset
+from orchestrator.analysis.datasets import is_esc, known_dataset
 from orchestrator.metrics import Metric
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
 from orchestrator.stats import replicates_of
 
-MARKS = ("†", "‡", "§", "¶", "‖")
+FIELDS = (
+    "dataset",
+    "training_subset",
+    "num_classes",
+    "num_train_clips",
+    "num_test_clips",
+    "num_folds",
+    "protocol",
+    "pretraining",
+    "epochs",
+    "selection",
+    "sample_rate_hz",
+    "averaged_checkpoints",
+    "num_models",
+    "test_views",
+)
+"""Conditions that are compared, in their order, named as in `models.zoo.published.Conditions`."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Footnotes:
-    """What stands below the table of the published numbers.
+class Difference:
+    """A condition in which the published numbers and a study differ.
 
     Attributes:
-        texts: mark -> text.
-        marks: arm -> mark.
+        name: of `FIELDS`.
+        there: as published.
+        here: in the study.
     """
 
-    texts: Mapping[str, str] = field(default_factory=dict)
-    marks: Mapping[str, str] = field(default_factory=dict)
+    name: str
+    there: Any
+    here: Any
 
 
-def published_footnotes(
+@dataclass(frozen=True, kw_only=True)
+class Unstated:
+    """A condition that is not known of the published numbers or of a study.
+
+    Attributes:
+        name: of `FIELDS`.
+        published: whether it was published, and is not known here.
+        there: as published.
+    """
+
+    name: str
+    published: bool
+    there: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparability:
+    """Whether an arm's published number may stand beside its own.
+
+    Attributes:
+        by_field: whether conditions were published field by field.
+        differ: the conditions that differ.
+        unstated: the conditions that are not known of one of the two.
+        names_dataset: whether conditions that are text alone name the study's data set.
+    """
+
+    by_field: bool
+    differ: tuple[Difference, ...] = ()
+    unstated: tuple[Unstated, ...] = ()
+    names_dataset: bool = False
+
+
+def published_comparability(
     plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metric
-) -> Footnotes:
-    """Return a footnote for every published number of a metric; equal ones share a mark.
+) -> dict[str, Comparability]:
+    """Return arm -> comparability, of the arms with a published number of a metric.
 
     Args:
         plan: as declared.
         records: id -> record.
         metric: the one that the table shows.
     """
-    texts: dict[str, str] = {}
-    marks: dict[str, str] = {}
+    found = {}
     for arm in plan.arms:
         if metric.key not in arm.published:
             continue
-        said = _footnote(arm, plan, records)
-        mark = next((m for m, text in texts.items() if text == said), _mark(len(texts)))
-        texts[mark] = said
-        marks[arm.name] = mark
-    return Footnotes(texts=texts, marks=marks)
+        if arm.conditions:
+            differ, unstated = differences_of(arm, plan, records)
+            found[arm.name] = Comparability(by_field=True, differ=differ, unstated=unstated)
+        else:
+            found[arm.name] = Comparability(by_field=False, names_dataset=_names_dataset(plan))
+    return found
 
 
 def differences_of(
     arm: ArmRecord, plan: PlanRecord, records: Mapping[str, TrialRecord]
-) -> tuple[list[str], list[str]]:
+) -> tuple[tuple[Difference, ...], tuple[Unstated, ...]]:
     """Compare the conditions of an arm's published numbers with those of its trials.
 
     Args:
@@ -61,72 +111,33 @@ def differences_of(
         records: id -> record; folds, epochs and clip counts are those of the arm's finished trials.
 
     Returns:
-        What differs, each as `... there, ... here`; and what is not known of one of the two.
+        What differs, and what is not known of one of the two.
     """
     here = _here(arm, plan, records)
     there = arm.conditions
-    differ, silent = [], []
-    for name, title in _FIELDS.items():
+    differ: list[Difference] = []
+    unstated: list[Unstated] = []
+    for name in FIELDS:
         stated = there.get(name)
         if name == "training_subset":
             if stated is None:
                 continue  # no part of the data is named, so that it is all of them
         elif name not in there:
-            silent.append(title)
+            unstated.append(Unstated(name=name, published=False))
             continue
         if name not in here:
-            ours = _UNKNOWN_HERE.get(name, f"{title} here")
-            silent.append(f"{ours} (theirs: {_say(stated)})")
+            unstated.append(Unstated(name=name, published=True, there=stated))
         elif _plain(stated) != _plain(here[name]) and not _counted(name, there, here):
-            differ.append(f"{title} {_say(stated)} there, {_say(here[name])} here")
+            differ.append(Difference(name=name, there=stated, here=here[name]))
         if name == "dataset" and differ:
-            return differ, []  # everything else follows from other data
-    return differ, silent
+            return tuple(differ), ()  # everything else follows from other data
+    return tuple(differ), tuple(unstated)
 
 
-_FIELDS = {
-    "dataset": "data",
-    "training_subset": "part trained on",
-    "num_classes": "classes",
-    "num_train_clips": "training clips",
-    "num_test_clips": "test clips",
-    "num_folds": "folds averaged",
-    "protocol": "protocol",
-    "pretraining": "pretraining",
-    "epochs": "epochs",
-    "selection": "epoch scored",
-    "sample_rate_hz": "sample rate in Hz",
-    "averaged_checkpoints": "averaged checkpoints",
-    "num_models": "models in the ensemble",
-    "test_views": "views of a test clip",
-}
-_UNKNOWN_HERE = {"pretraining": "what our checkpoint was trained on"}
-_WORDS = {
-    "last": "the last",
-    "best_on_test": "the best on the test clips",
-    "best_on_validation": "the best on validation clips",
-    "official_split": "the official split",
-    "own_split": "a split of the authors' own",
-    "folds": "cross-validation over the official folds",
-    "one_fold": "one of the official folds held out",
-    "zero_shot": "no training on these data",
-}
-
-
-def _footnote(arm: ArmRecord, plan: PlanRecord, records: Mapping[str, TrialRecord]) -> str:
-    source = arm.source or plan.source
-    said = f"Published: {source}." if source else "Published; no source was stated."
-    if not arm.conditions:
-        measured = f" Measured on {plan.conditions}." if plan.conditions else ""
-        dataset = known_dataset(plan)
-        here = f" Here: {dataset}." if dataset else ""
-        return f"{said}{measured}{here} {_by_name(plan)}"
-    differ, silent = differences_of(arm, plan, records)
-    if differ:
-        return f"{said} Not comparable: {'; '.join(differ)}."
-    if silent:
-        return f"{said} Comparable as far as it is stated; not stated: {', '.join(silent)}."
-    return f"{said} Comparable: {', '.join(_FIELDS.values())} agree."
+def _names_dataset(plan: PlanRecord) -> bool:
+    """Say whether conditions that are text alone name a plan's data set."""
+    dataset, num_classes = known_dataset(plan), len(plan.dataset.get("class_names") or ())
+    return bool(dataset) and _names(dataset, plan.conditions, num_classes=num_classes)
 
 
 def _here(arm: ArmRecord, plan: PlanRecord, records: Mapping[str, TrialRecord]) -> dict[str, Any]:
@@ -195,31 +206,6 @@ def _plain(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ",".join(map(_plain, value))
     return re.sub(r"\.0$", "", re.sub(r"[^a-z0-9.,]", "", str(value).lower()))
-
-
-def _say(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_say, value)) or "none"
-    return _WORDS.get(value, str(value))
-
-
-def _mark(index: int) -> str:
-    return MARKS[index % len(MARKS)] * (1 + index // len(MARKS))
-
-
-def _by_name(plan: PlanRecord) -> str:
-    """Say what can be said where the conditions are text alone."""
-    dataset = known_dataset(plan)
-    if not plan.conditions:
-        return "Not comparable: the conditions of the published numbers were not stated."
-    if not dataset:
-        return "Not comparable: the data set used here is not recorded."
-    num_classes = len(plan.dataset.get("class_names") or ())
-    if not _names(dataset, plan.conditions, num_classes=num_classes):
-        named = dataset != dataset_name(plan)  # by its classes already
-        classes = f", {num_classes} classes," if num_classes and not named else ""
-        return f"Not comparable: other data ({dataset}{classes} here)."
-    return "The data set is the same by name; other conditions were not checked."
 
 
 def _names(dataset: str, conditions: str, *, num_classes: int) -> bool:

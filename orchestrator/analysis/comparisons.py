@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from orchestrator.analysis import sequential
-from orchestrator.analysis.confounds import epochs_note, mixed_in
-from orchestrator.analysis.rows import ArmSummary, Block, ContrastSummary, EffectSummary
+from orchestrator.analysis.confounds import mixed_in, trained_epochs
+from orchestrator.analysis.evidence import ContrastEvidence, EffectEvidence, Evidence
+from orchestrator.analysis.rows import ArmSummary, Block
 from orchestrator.analysis.values import plan_test
 from orchestrator.metrics import Metric
-from orchestrator.records import ContrastRecord, EffectRecord, PlanRecord, TrialRecord
-from orchestrator.report.wording.contrasts import equivalence_sentence, sentence
-from orchestrator.report.wording.effects import effect_sentence
+from orchestrator.records import EffectRecord, PlanRecord, TrialRecord
 from orchestrator.stats import (
+    Equivalence,
     PairedDifference,
     Sequential,
     Verdict,
@@ -23,17 +24,6 @@ from orchestrator.stats import (
     verdict,
     weighted_sums,
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Judged:
-    """A declared comparison after correction."""
-
-    difference: PairedDifference | None
-    adjusted_p: float | None
-    smallest_adjusted_p: float
-    verdict: Verdict
-    decided: Sequential | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +56,7 @@ class Compared:
 
     def declared(
         self, arms: tuple[ArmSummary, ...]
-    ) -> tuple[tuple[ContrastSummary, ...], tuple[EffectSummary, ...]]:
+    ) -> tuple[tuple[ContrastEvidence, ...], tuple[EffectEvidence, ...]]:
         """Return the declared contrasts and effects, tested and corrected together."""
         by_name = {arm.name: arm for arm in arms}
         contrasts, effects = self.plan.contrasts, self.plan.effects
@@ -74,21 +64,28 @@ class Compared:
         found = [self._of_contrast(by_name[c.arm], by_name[c.reference]) for c in contrasts]
         names += [effect.name for effect in effects]
         found += [self._sum([(by_name[a], w) for a, w in e.weights.items()]) for e in effects]
-        judged = self._judged(names, found)
+        compared = [[by_name[c.arm], by_name[c.reference]] for c in contrasts]
+        compared += [[by_name[arm] for arm in effect.weights] for effect in effects]
+        judged = [
+            self._evidence(own, of)
+            for own, of in zip(self._judged(names, found), compared, strict=True)
+        ]
         return (
             tuple(
-                self._contrast(c, by_name[c.arm], by_name[c.reference], own)
+                ContrastEvidence(**own, arm=c.arm, reference=c.reference)
                 for c, own in zip(contrasts, judged, strict=False)
             ),
             tuple(
-                self._effect(effect, [by_name[arm] for arm in effect.weights], own)
-                for effect, own in zip(effects, judged[len(contrasts) :], strict=True)
+                self._effect(effect, of, own)
+                for effect, of, own in zip(
+                    effects, compared[len(contrasts) :], judged[len(contrasts) :], strict=True
+                )
             ),
         )
 
     def _judged(
         self, names: Sequence[str], found: Sequence[PairedDifference | None]
-    ) -> list[_Judged]:
+    ) -> list[Evidence]:
         """Correct for the whole family, by Holm or by the rule of a study until decided."""
         decided: Mapping[str, Sequential] = (
             sequential.decisions(self.plan, self.records, metric=self.metric)
@@ -99,86 +96,53 @@ class Compared:
         smallest = [p or 0.0 for p in holm([d.smallest_p if d else 1.0 for d in found])]
         judged = []
         for name, difference, p_value, least in zip(names, found, adjusted, smallest, strict=True):
-            adjusted_p, said = p_value, Verdict.NOT_TESTED
+            adjusted_p, call = p_value, Verdict.NOT_TESTED
             if difference is not None and name in decided:
                 own = decided[name]
                 difference = dataclasses.replace(
                     difference, p_value=own.p_value, test_method=own.method
                 )
-                adjusted_p, said, least = own.adjusted_p, sequential.VERDICTS[own.decision], 0.0
+                adjusted_p, call, least = own.adjusted_p, sequential.VERDICTS[own.decision], 0.0
             elif difference is not None:
-                said = verdict(difference, adjusted_p, sign=self.metric.sign)
+                call = verdict(difference, adjusted_p, sign=self.metric.sign)
             judged.append(
-                _Judged(
+                Evidence(
+                    sweep=self.plan.sweep,
+                    metric=self.metric,
                     difference=difference,
                     adjusted_p=adjusted_p,
                     smallest_adjusted_p=least,
-                    verdict=said,
+                    verdict=call,
+                    num_declared=self.plan.num_declared,
                     decided=decided.get(name),
                 )
             )
         return judged
 
-    def _contrast(
-        self, declared: ContrastRecord, arm: ArmSummary, reference: ArmSummary, own: _Judged
-    ) -> ContrastSummary:
-        said = sentence(
-            arm.name,
-            reference.name,
-            own.difference,
-            metric=self.metric,
-            verdict=own.verdict,
-            adjusted_p=own.adjusted_p,
-            smallest_adjusted_p=own.smallest_adjusted_p,
-            num_contrasts=self.plan.num_declared,
-            num_planned=self._num_planned([arm, reference], own.difference),
-            decided=own.decided,
-            at_chance=self._at_chance([arm, reference]),
-        )
-        refused = self._refusal([arm, reference], f"{arm.name} against {reference.name}")
-        return ContrastSummary(
-            arm=declared.arm,
-            reference=declared.reference,
-            difference=own.difference,
-            adjusted_p=own.adjusted_p,
-            smallest_adjusted_p=own.smallest_adjusted_p,
-            verdict=own.verdict,
-            sentence=(refused or said + self._epochs([arm, reference], own.difference))
-            + self._equivalence([arm, reference], own.difference),
-        )
+    def _evidence(self, judged: Evidence, arms: Sequence[ArmSummary]) -> dict[str, Any]:
+        """Return the fields of a judged comparison, with all that bounds what it says."""
+        difference = judged.difference
+        known = {field.name: getattr(judged, field.name) for field in dataclasses.fields(Evidence)}
+        return known | {
+            "num_planned": self._num_planned(arms, difference),
+            "at_chance": self._at_chance(arms),
+            "mixed": self._mixed(arms),
+            "epochs": trained_epochs(self.plan, self.records, arms) if difference else None,
+            "equivalence": self._equivalence(arms, difference),
+        }
 
     def _effect(
-        self, declared: EffectRecord, arms: Sequence[ArmSummary], own: _Judged
-    ) -> EffectSummary:
+        self, declared: EffectRecord, arms: Sequence[ArmSummary], own: dict[str, Any]
+    ) -> EffectEvidence:
         levels = [arm.record.levels for arm in arms]
-        others = [
+        others = tuple(
             factor
             for factor in dict.fromkeys(f for at in levels for f in at)
             if factor not in declared.factors and len({at.get(factor) for at in levels}) > 1
-        ]
-        said = effect_sentence(
-            declared,
-            own.difference,
-            others=others,
-            metric=self.metric,
-            verdict=own.verdict,
-            adjusted_p=own.adjusted_p,
-            smallest_adjusted_p=own.smallest_adjusted_p,
-            num_contrasts=self.plan.num_declared,
-            num_planned=self._num_planned(arms, own.difference),
-            decided=own.decided,
-            at_chance=self._at_chance(arms),
         )
-        margin = self._equivalence(arms, own.difference) if len(declared.factors) == 1 else ""
-        refused = self._refusal(arms, f"The effect of {declared.name}")
-        return EffectSummary(
-            record=declared,
-            difference=own.difference,
-            adjusted_p=own.adjusted_p,
-            smallest_adjusted_p=own.smallest_adjusted_p,
-            verdict=own.verdict,
-            sentence=(refused or said + self._epochs(arms, own.difference)) + margin,
-        )
+        if len(declared.factors) > 1:  # the margin is of a difference of two levels
+            own = own | {"equivalence": None}
+        return EffectEvidence(**own, record=declared, others=others)
 
     def _of_contrast(self, arm: ArmSummary, reference: ArmSummary) -> PairedDifference | None:
         known = reference.name == self.plan.baseline
@@ -192,32 +156,25 @@ class Compared:
         """Test a weighted sum of arms within blocks; None where it cannot be made."""
         arms = [arm for arm, _ in weights]
         values = {arm.name: self._values(arm) for arm in arms}
-        if not set.intersection(*(set(own) for own in values.values())) or self._refusal(arms, ""):
+        if not set.intersection(*(set(own) for own in values.values())) or self._mixed(arms):
             return None
         sums = weighted_sums(values, {arm.name: weight for arm, weight in weights})
         return plan_test(self.plan, sums)
 
-    def _refusal(self, arms: Sequence[ArmSummary], what: str) -> str:
-        """Say why arms are not compared: their trials saw other code, data or epochs."""
+    def _mixed(self, arms: Sequence[ArmSummary]) -> str:
+        """Return what keeps arms apart: their trials saw other code, data or epochs."""
         if self.mixed:
             return ""
         counted = [cell for arm in arms for cell in arm.cells if cell.value is not None]
-        mixed = mixed_in(self.plan, self.records, counted)
-        if not mixed:
-            return ""
-        return (
-            f"{what} is not compared: their trials come from {mixed}. Train them again, or "
-            f"`python -m orchestrator.report {self.plan.sweep} --mixed` compares them all the same."
-        )
-
-    def _epochs(self, arms: Sequence[ArmSummary], difference: PairedDifference | None) -> str:
-        return epochs_note(self.plan, self.records, arms) if difference else ""
+        return mixed_in(self.plan, self.records, counted)
 
     def _at_chance(self, arms: Sequence[ArmSummary]) -> bool:
         return all(arm.name in self.at_chance for arm in arms)
 
-    def _equivalence(self, arms: Sequence[ArmSummary], difference: PairedDifference | None) -> str:
-        """Say what the declared margin adds; nothing until decided or among arms at chance."""
+    def _equivalence(
+        self, arms: Sequence[ArmSummary], difference: PairedDifference | None
+    ) -> Equivalence | None:
+        """Test against the declared margin; not until decided or among arms at chance."""
         margin = self.plan.margin_of(self.metric.key)
         if (
             not margin
@@ -226,14 +183,13 @@ class Compared:
             or difference is None
             or difference.n < 2
         ):
-            return ""
-        found = equivalence(
+            return None
+        return equivalence(
             difference.differences.values(),
             margin=margin,
             sign=self.metric.sign,
             test_per_train=difference.test_per_train,
         )
-        return " " + equivalence_sentence(found, metric=self.metric)
 
     def _values(self, arm: ArmSummary) -> Mapping[Block, float]:
         return arm.measures[self.metric.key].values if self.metric.key in arm.measures else {}

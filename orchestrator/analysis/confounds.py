@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from orchestrator.analysis.evidence import TrainedEpochs
 from orchestrator.analysis.rows import ArmSummary, Cell
 from orchestrator.errors import ConfigError
 from orchestrator.records import PlanRecord, TrialKey, TrialRecord
@@ -85,20 +86,26 @@ def refuse_mixed(
         raise ConfigError(f"the trials come from {mixed}; --mixed compares them all the same")
 
 
-def epochs_note(
+def trained_epochs(
     plan: PlanRecord, records: Mapping[str, TrialRecord], arms: Sequence[ArmSummary]
-) -> str:
-    """Say in how many epochs arms were trained, where it is not the same; starts with a space."""
+) -> TrainedEpochs | None:
+    """Return the epochs that arms were trained for; None where it is the same number.
+
+    Args:
+        plan: as declared.
+        records: id -> record.
+        arms: those compared.
+    """
     trained = {
-        arm.name: sorted({epochs_of(records[c.id]) for c in arm.cells if c.value is not None})
+        arm.name: tuple(
+            sorted({epochs_of(records[c.id]) for c in arm.cells if c.value is not None})
+        )
         for arm in arms
     }
     if len({n for own in trained.values() for n in own}) < 2:
-        return ""
+        return None
     asked = _declared_epochs(plan)
-    declared = len({asked[arm.name] for arm in arms}) > 1
-    listed = ", ".join(f"{arm} {' and '.join(map(str, own))}" for arm, own in trained.items())
-    return f" They differ in epochs{', as declared' if declared else ''}: {listed}."
+    return TrainedEpochs(by_arm=trained, declared=len({asked[arm.name] for arm in arms}) > 1)
 
 
 def epochs_of(record: TrialRecord) -> int:

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.evidence import ContrastEvidence
 from orchestrator.analysis.forest import Line, untested_line
 from orchestrator.analysis.outcomes import Outcome, Outcomes, class_name
-from orchestrator.analysis.rows import Block, ContrastSummary, Summary
-from orchestrator.report.tables.arms import Column, Table
+from orchestrator.analysis.rows import Block
+from orchestrator.analysis.summary import Summary
 
 MOST_CELLS = 8
-MOST_CLIPS = 10
-MOST_SHOWN = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +28,7 @@ class ConfusionChange:
         num_cells: how many pairs of classes were confused at all by either arm.
     """
 
-    contrast: ContrastSummary
+    contrast: ContrastEvidence
     lines: tuple[Line, ...]
     num_cells: int
 
@@ -74,7 +73,7 @@ def shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def confusion_change(
-    summary: Summary, contrast: ContrastSummary, outcomes: Outcomes
+    summary: Summary, contrast: ContrastEvidence, outcomes: Outcomes
 ) -> ConfusionChange | None:
     """Compare row-normalised confusion matrices, paired by block.
 
@@ -135,7 +134,7 @@ def arm_confusions(
     return found
 
 
-def flips(contrast: ContrastSummary, outcomes: Outcomes) -> list[Flips]:
+def flips(contrast: ContrastEvidence, outcomes: Outcomes) -> list[Flips]:
     """Count for each clip that two arms held out how often it changed sides.
 
     Clips are ordered by how far the flips go one way, then by how many there are: a clip that
@@ -163,60 +162,6 @@ def flips(contrast: ContrastSummary, outcomes: Outcomes) -> list[Flips]:
     return sorted(
         tally.values(), key=lambda c: (-abs(c.gained - c.lost), -(c.gained + c.lost), c.clip)
     )
-
-
-def flipped_clips(summary: Summary, contrast: ContrastSummary, outcomes: Outcomes) -> Table | None:
-    """Return the clips that a contrast turned from wrong to right or back in most pairs.
-
-    Args:
-        summary: the study.
-        contrast: which two arms.
-        outcomes: of its trials.
-
-    Returns:
-        Clip, class, pairs, flips either way; None where no clip flipped.
-    """
-    every = flips(contrast, outcomes)
-    flipped = [counts for counts in every if counts.gained or counts.lost]
-    if not flipped:
-        return None
-    columns = ("clip", "class", "pairs", "wrong → right", "right → wrong")
-    return Table(
-        columns=tuple(Column(key=title, title=title) for title in columns),
-        rows=tuple(
-            (c.clip, class_name(summary, c.label), *map(str, (c.pairs, c.gained, c.lost)))
-            for c in flipped[:MOST_CLIPS]
-        ),
-        baseline=-1,
-        best=-1,
-        notes=(
-            f"{len(flipped)} of {len(every)} held-out clips flipped in at least one pair of "
-            f"trials, from {contrast.reference} to {contrast.arm}; those that flipped one way in "
-            "most pairs come first. They were chosen by looking: listen to them, conclude nothing.",
-        ),
-    )
-
-
-def clips_to_show(summary: Summary, outcomes: Outcomes) -> dict[str, str]:
-    """Return the first clips of that list of the first contrast, with what is said of each.
-
-    Args:
-        summary: the study.
-        outcomes: of its trials.
-    """
-    said = {}
-    for contrast in summary.contrasts[:1]:
-        for c in flips(contrast, outcomes)[:MOST_SHOWN]:
-            if not c.gained + c.lost:
-                continue
-            name, wrong = class_name(summary, c.label), c.mistaken.most_common(1)[0][0]
-            ways = [f"wrong → right in {c.gained}"] if c.gained else []
-            ways += [f"right → wrong in {c.lost}"] if c.lost else []
-            said[c.clip] = (
-                f"{name}: {', '.join(ways)} of {c.pairs} pairs, from {contrast.reference} to "
-                f"{contrast.arm}; most often mistaken for {class_name(summary, wrong)}."
-            )
-    return said
 
 
 def _num_classes(outcomes: Iterable[Outcome]) -> int:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.rows import Block, Summary
+from orchestrator.analysis.rows import Block
+from orchestrator.analysis.summary import Summary
 from orchestrator.metrics.classification import top_k_correct
 from orchestrator.metrics.predictions import Loader, Predictions
 from orchestrator.records import Status

@@ -1,4 +1,4 @@
-"""What a study until decided says of its contrasts so far."""
+"""What a study until decided has decided of its contrasts so far."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from orchestrator.metrics import Metric, lookup
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.stats import (
     Decision,
-    PairedDifference,
     Sequential,
     Verdict,
     decide,
@@ -66,43 +65,3 @@ def decisions(
 def name_of(arm: str, reference: str) -> str:
     """Return how a contrast is called."""
     return f"{arm}{SEPARATOR}{reference}"
-
-
-def turned(difference: PairedDifference, said: Verdict, *, sign: int) -> bool:
-    """Say whether a call, which is not taken back, contradicts the mean of all blocks by now."""
-    if said not in (Verdict.BETTER, Verdict.WORSE):
-        return False
-    direction = 1 if said is Verdict.BETTER else -1
-    return difference.mean * sign * direction <= 0
-
-
-def remarks(decided: Sequential | None, difference: PairedDifference, said: Verdict) -> str:
-    """Say where p and the other numbers of a sentence do not rest on the same blocks or test.
-
-    Args:
-        decided: None for a study of a fixed number of blocks.
-        difference: over all blocks that its arms share, those behind a gap too.
-        said: the verdict.
-    """
-    if decided is None:
-        return ""
-    remark = ""
-    low, high = difference.low, difference.high
-    if said in (Verdict.BETTER, Verdict.WORSE) and low is not None and high is not None:
-        if low <= 0 <= high:
-            remark += (
-                " The interval covers 0 beside that call: it is that of a fixed number of blocks, "
-                f"and p was reached by block {decided.looked}."
-            )
-    if difference.n > decided.n:
-        remark += (
-            f" p rests on {_first_blocks(decided.n)}, since block {decided.n + 1} is not whole; "
-            f"mean, interval and n are of all {difference.n} blocks that have what is compared."
-        )
-    return remark
-
-
-def _first_blocks(count: int) -> str:
-    if not count:
-        return "no block"
-    return "the first block" if count == 1 else f"the first {count} blocks"

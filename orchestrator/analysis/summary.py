@@ -3,30 +3,130 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import statistics
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
-from orchestrator.analysis.comparability import published_footnotes
+from orchestrator.analysis.chance import arms_at_chance, study_chance
+from orchestrator.analysis.comparability import Comparability, published_comparability
 from orchestrator.analysis.comparisons import Compared
-from orchestrator.analysis.rows import (
-    Answer,
-    ArmCost,
-    ArmSummary,
-    Block,
-    Cell,
-    Finding,
-    Measure,
-    Summary,
+from orchestrator.analysis.conditions import Conditions, chosen_by, conditions
+from orchestrator.analysis.evidence import ContrastEvidence, EffectEvidence, Evidence
+from orchestrator.analysis.patterns import (
+    Dose,
+    DoseTrend,
+    Grid,
+    Interaction,
+    dose_series,
+    trend_over_doses,
+    two_by_two_interaction,
+    two_factor_grid,
 )
+from orchestrator.analysis.rows import ArmCost, ArmSummary, Block, Cell, Measure
 from orchestrator.analysis.values import plan_interval, value_of
 from orchestrator.metrics import METRICS, Metric, lookup
+from orchestrator.metrics.chance import Chance
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
-from orchestrator.report.wording import notes
-from orchestrator.report.wording.chance import arms_at_chance, chance_sentence, study_chance
-from orchestrator.stats import Verdict
 
 SECONDARY = ("val/top1", "val/top5", "val/map", "val/loss")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """All numbers of a study; `orchestrator.report.wording` says them.
+
+    Attributes:
+        plan: as declared.
+        metric: the primary metric.
+        arms: in the plan's order.
+        contrasts: in the plan's order.
+        effects: in the plan's order.
+        conditions: of its trials.
+        comparability: arm -> whether its published number may stand beside its own.
+        chosen_by: the metrics by which best epochs were chosen; none where the last are read.
+        chance: what the metric gives without listening, in its unit; None where unknown.
+        at_chance: the arms that do not beat it.
+    """
+
+    plan: PlanRecord
+    metric: Metric
+    arms: tuple[ArmSummary, ...]
+    contrasts: tuple[ContrastEvidence, ...]
+    effects: tuple[EffectEvidence, ...]
+    conditions: Conditions
+    comparability: Mapping[str, Comparability]
+    chosen_by: tuple[str, ...] = ()
+    chance: Chance | None = None
+    at_chance: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether all planned trials have been counted."""
+        return bool(self.cells) and not self.gaps
+
+    @property
+    def findings(self) -> tuple[Evidence, ...]:
+        """All that was declared: effects, then contrasts."""
+        return (*self.effects, *self.contrasts)
+
+    @property
+    def other_contrasts(self) -> tuple[ContrastEvidence, ...]:
+        """The declared contrasts whose reference is not the baseline."""
+        return tuple(c for c in self.contrasts if c.reference != self.plan.baseline)
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Every planned trial, arm by arm."""
+        return tuple(cell for arm in self.arms for cell in arm.cells)
+
+    @property
+    def gaps(self) -> tuple[Cell, ...]:
+        """Every planned trial that has no value."""
+        return tuple(cell for cell in self.cells if cell.value is None)
+
+    @property
+    def num_measured(self) -> int:
+        """How many arms have a number of the primary metric."""
+        return sum(self.metric.key in arm.measures for arm in self.arms)
+
+    @property
+    def best(self) -> tuple[str, float] | None:
+        """The arm with the best mean, and that mean; None where no arm has one."""
+        key, sign = self.metric.key, self.metric.sign
+        means = {a.name: a.measures[key].interval.mean for a in self.arms if key in a.measures}
+        if not means:
+            return None
+        name = max(means, key=lambda arm: sign * means[arm])
+        return name, means[name]
+
+    @property
+    def doses(self) -> tuple[Dose, ...]:
+        """The arms of a dose series; none where the sweep is no such series."""
+        return dose_series(self.plan, self.arms, self.metric)
+
+    @property
+    def grid(self) -> Grid | None:
+        """The design, where it is a full one of two factors."""
+        return two_factor_grid(self.arms, self.metric)
+
+    @cached_property
+    def interaction(self) -> Interaction | None:
+        """The interaction of a 2 x 2 design, declared or not."""
+        return two_by_two_interaction(self.plan, self.arms, self.metric)
+
+    @cached_property
+    def trend(self) -> DoseTrend | None:
+        """The trend of a dose series, tested once: its permutations take a while."""
+        return trend_over_doses(self.plan, self.arms, self.metric)
+
+    def against_baseline(self, arm: str) -> ContrastEvidence | None:
+        """Return the declared contrast of an arm with the baseline; None where there is none."""
+        baseline = self.plan.baseline
+        own = (c for c in self.contrasts if c.arm == arm and c.reference == baseline)
+        return next(own, None)
 
 
 def summarise(
@@ -41,9 +141,8 @@ def summarise(
     Args:
         plan: as declared before its first trial ran.
         records: id -> record; a planned trial that is not there counts as missing.
-        metric: another key than the plan's; the report then says that it was not declared.
-        mixed: compare trials of different code, data or epochs all the same; the report
-            then says so.
+        metric: another key than the plan's.
+        mixed: compare trials of different code, data or epochs all the same.
 
     Raises:
         ConfigError: no metric has that key.
@@ -52,31 +151,20 @@ def summarise(
     arms = summarise_arms(plan, records, metric=chosen)
     chance = study_chance(plan, records, chosen)
     at_chance = arms_at_chance(arms, records, metric=chosen, chance=chance)
-    low = chance_sentence(arms, at_chance, metric=chosen, chance=chance)
     counted = Compared(plan=plan, records=records, metric=chosen, mixed=mixed, at_chance=at_chance)
     arms = counted.with_differences(arms)
     contrasts, effects = counted.declared(arms)
-    cells = [cell for arm in arms for cell in arm.cells]
     return Summary(
         plan=plan,
         metric=chosen,
-        headline=notes.headline([(cell.status, cell.value is not None) for cell in cells]),
-        complete=bool(cells) and all(cell.value is not None for cell in cells),
-        answers=_answers(
-            low, notes.best_of(plan, chosen, _best(arms, chosen)), (*effects, *contrasts)
-        ),
         arms=arms,
         contrasts=contrasts,
-        cautions=(
-            *notes.cautions(plan, records, chosen, mixed=mixed),
-            *notes.reasons((*effects, *contrasts)),
-        ),
-        footnotes=published_footnotes(plan, records, chosen),
         effects=effects,
+        conditions=conditions(plan, records, mixed=mixed),
+        comparability=published_comparability(plan, records, chosen),
+        chosen_by=chosen_by(plan, records),
         chance=chance,
         at_chance=at_chance,
-        chance_sentence=low,
-        chosen_by=notes.chosen_by(plan, records),
     )
 
 
@@ -139,7 +227,7 @@ def _cell(key: TrialKey, record: TrialRecord | None, selection: str, metric: Met
     elif status is Status.RUNNING:
         reason = f"running, {len(record.epochs)} epochs done"
     elif status is Status.FAILED:
-        reason = notes.last_line(record.error) or "no error text"
+        reason = _last_line(record.error) or "no error text"
     else:
         value = value_of(record, selection, metric.key)
         reason = "" if value is not None else f"no finite {metric.key} at its {selection} epoch"
@@ -169,18 +257,7 @@ def _cost(records: list[TrialRecord]) -> ArmCost | None:
     )
 
 
-def _answers(low: str, best_of: str, findings: Sequence[Finding]) -> tuple[Answer, ...]:
-    """Return what is to be taken away; that arms do not beat chance comes first."""
-    first = (Answer(verdict=Verdict.NOT_TESTED, text=low),) if low else ()
-    if best_of:
-        return (*first, Answer(verdict=Verdict.NOT_TESTED, text=best_of))
-    return (*first, *(Answer(verdict=c.verdict, text=c.sentence) for c in findings))
-
-
-def _best(arms: tuple[ArmSummary, ...], metric: Metric) -> tuple[str, float] | None:
-    """Return the arm with the best mean and that mean."""
-    means = {a.name: a.measures[metric.key].interval.mean for a in arms if metric.key in a.measures}
-    if not means:
-        return None
-    name = max(means, key=lambda arm: metric.sign * means[arm])
-    return name, means[name]
+def _last_line(text: str) -> str:
+    """Return the last line of an error text that says something, without its error's module."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return re.sub(r"^(?:\w+\.)+(?=\w+:)", "", lines[-1]) if lines else ""

@@ -14,8 +14,8 @@ from orchestrator.experiment.config import COMPONENTS
 from orchestrator.experiment.overrides import departures
 from orchestrator.metrics import lookup
 from orchestrator.records import Status, TrialRecord
-from orchestrator.report.render.columns import visible
 from orchestrator.store.verification import verify_stored
+from orchestrator.text import visible
 
 
 def print_listing(ready: Ready) -> None:

@@ -27,11 +27,11 @@ from orchestrator.execution.ray_session import ray_session, require_resources, t
 from orchestrator.execution.stages import Course, Stage
 from orchestrator.experiment.overrides import whole_parts
 from orchestrator.records import PlanRecord, Status
-from orchestrator.report.render.columns import visible
 from orchestrator.store import Store
 from orchestrator.store.points import read_points, write_points
 from orchestrator.store.provenance import now
 from orchestrator.store.verification import verify_stored
+from orchestrator.text import visible
 
 if TYPE_CHECKING:
     from orchestrator.execution.preflight.arms import Proof

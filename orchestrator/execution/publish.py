@@ -11,15 +11,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
-from orchestrator.analysis.confusion import clips_to_show
 from orchestrator.analysis.outcomes import Outcomes
-from orchestrator.analysis.rows import Summary
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import Summary, summarise
 from orchestrator.errors import OrchestratorError, TrackingError
 from orchestrator.figures.shelf import INDEX
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.report.files import PICTURES, report_folder, write_report
 from orchestrator.report.render.text import render_text
+from orchestrator.report.wording.clips import clips_to_show
 from orchestrator.store import Store
 from orchestrator.store.verification import loader, verify_stored
 from orchestrator.tracking import LiveSync, SweepSync, Tracker, is_synced, read_links, resolve_uri

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,9 @@ class Chance:
     value: float
     rule: str
 
+
+MAX_NAMED = 6
+"""More arms than this are counted in a caution, not named."""
 
 ChanceOf = Callable[[HeldOut], Chance]
 
@@ -95,3 +98,42 @@ def loss_chance(held_out: HeldOut) -> Chance:
         if entropy < uniform - 1e-12:
             return Chance(value=entropy, rule="always saying the shares of the held-out classes")
     return Chance(value=uniform, rule=f"equal shares of {held_out.num_classes} classes")
+
+
+def level_text(chance: Chance, *, unit: str) -> str:
+    """Return a chance level with its unit and rule: `2 %, 1 of 50 classes`.
+
+    Args:
+        chance: its value in the unit.
+        unit: of the metric.
+    """
+    text = f"{chance.value:.{1 if unit == '%' else 3}f}"
+    text = text.rstrip("0").removesuffix(".") if "." in text else text
+    return f"{f'{text} {unit}'.rstrip()}, {chance.rule}"
+
+
+def caution_text(
+    chance: Chance | None, at_chance: Sequence[str], *, num_arms: int, title: str, unit: str
+) -> str:
+    """Say which arms do not beat chance, as tracker and report do; empty where all do.
+
+    Args:
+        chance: in the metric's unit; None where it is not known.
+        at_chance: the arms that do not beat it.
+        num_arms: how many have a number.
+        title: of the metric.
+        unit: of the metric.
+    """
+    if chance is None or not at_chance:
+        return ""
+    level = level_text(chance, unit=unit)
+    if len(at_chance) == num_arms:
+        return (
+            f"No arm beats chance ({level}) in {title}, so nothing that follows says which "
+            "is better: train longer, or check data and labels."
+        )
+    verb = "does" if len(at_chance) == 1 else "do"
+    listed = f": {', '.join(at_chance)}" if len(at_chance) <= MAX_NAMED else ""
+    return (
+        f"{len(at_chance)} of {num_arms} arms {verb} not beat chance ({level}) in {title}{listed}."
+    )

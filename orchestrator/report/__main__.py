@@ -19,22 +19,22 @@ from typing import TextIO
 
 from models.command import run_command
 from orchestrator.analysis.aggregate import aggregate
-from orchestrator.analysis.clip_tests import clip_sentences, compare_clips, find_trial, single_pairs
+from orchestrator.analysis.clip_tests import compare_clips, find_trial
 from orchestrator.analysis.confounds import refuse_mixed
 from orchestrator.analysis.outcomes import no_predictions
-from orchestrator.analysis.rows import Summary
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import Summary, summarise
 from orchestrator.errors import ConfigError, OrchestratorError, unknown
 from orchestrator.metrics import METRICS
 from orchestrator.records import PlanRecord, Status, TrialRecord
 from orchestrator.report.files import NAMES, render, render_shape, write, write_report
 from orchestrator.report.options import check, parser
 from orchestrator.report.render.aggregate import aggregate_text
-from orchestrator.report.render.columns import visible
 from orchestrator.report.render.text import render_text
 from orchestrator.report.sources import FromMlflow, FromStore, Material, Source
 from orchestrator.report.tables.paper import Shaped, own_shape, shaped
 from orchestrator.report.tables.paper_notes import Study
+from orchestrator.report.wording.clips import clip_sentences, single_pair_sentences
+from orchestrator.text import visible
 
 
 def main(argv: Sequence[str] | None = None, *, out: TextIO | None = None) -> int:
@@ -113,7 +113,7 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
     if args.format in ("", "all"):
         width = args.width or shutil.get_terminal_size((120, 24)).columns
         print(render_text(summary, min(width, 120)), file=stream)
-        for sentence in single_pairs(summary, found.predictions):
+        for sentence in single_pair_sentences(summary, found.predictions):
             print(visible(sentence), file=stream)
         paths = write_report(
             summary,

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.analysis.outcomes import Loader, no_predictions
-from orchestrator.analysis.rows import Summary
+from orchestrator.analysis.summary import Summary
 from orchestrator.errors import StoreError
 from orchestrator.records import TrialRecord
 from orchestrator.report.render.formats import (
     csv_table,
     markdown_table,
-    markdown_text,
     to_csv,
     to_json,
     to_markdown,
@@ -25,6 +24,7 @@ from orchestrator.report.render.latex_numbers import to_numbers
 from orchestrator.report.tables.paper import Shaped, own_shape
 from orchestrator.report.tables.paper_notes import Study
 from orchestrator.store import Store
+from orchestrator.text import markdown_text
 
 NAMES = {
     "html": "report.html",

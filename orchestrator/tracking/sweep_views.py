@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.analysis.summary import summarise
+from orchestrator.metrics.chance import caution_text
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
-from orchestrator.report.render.formats import markdown_text
 from orchestrator.store import forms
+from orchestrator.text import markdown_text
 from orchestrator.tracking.replicates import (
     ended_ms,
     own_tags,
@@ -96,7 +97,14 @@ def drafts(
 
 
 def _sweep(plan: PlanRecord, records: Records, store: str, final: bool) -> RunView:
-    low = summarise(plan, records).chance_sentence
+    found = summarise(plan, records)
+    low = caution_text(
+        found.chance,
+        found.at_chance,
+        num_arms=found.num_measured,
+        title=found.metric.title,
+        unit=found.metric.unit,
+    )
     note = [
         markdown_text(plan.question),
         *([markdown_text(low)] if low else []),

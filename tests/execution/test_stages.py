@@ -11,6 +11,8 @@ from orchestrator.design.plan import Plan
 from orchestrator.errors import PlanError
 from orchestrator.execution.stages import Course, Stage
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord
+from orchestrator.report.wording.findings import finding_sentence
+from orchestrator.report.wording.notes import cautions
 from orchestrator.stats import Verdict
 from orchestrator.store import Store
 
@@ -102,8 +104,8 @@ def test_until_decided_ends_once_a_large_difference_is_called(store):
     found = summarise(record, store.read_records(t.id for t in record.trials))
     (contrast,) = found.contrasts
     assert contrast.verdict is Verdict.BETTER and "alpha-spending" in str(contrast.difference)
-    assert found.complete and "helps by" in contrast.sentence
-    assert f"n {sizes[-1]} of 12" in contrast.sentence
+    assert found.complete and "helps by" in finding_sentence(contrast)
+    assert f"n {sizes[-1]} of 12" in finding_sentence(contrast)
 
 
 def test_until_decided_without_a_difference_goes_to_the_cap(store):
@@ -159,8 +161,8 @@ def test_report_of_a_study_on_its_way_says_undecided(store):
     found = summarise(record, store.read_records(t.id for t in record.trials))
     (contrast,) = found.contrasts
     assert contrast.verdict is Verdict.UNDECIDED
-    assert "b is not yet decided against a" in contrast.sentence
-    assert any("Blocks were added until" in caution for caution in found.cautions)
+    assert "b is not yet decided against a" in finding_sentence(contrast)
+    assert any("Blocks were added until" in caution for caution in cautions(found))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.records import ArmRecord
 from orchestrator.report.__main__ import main
 from orchestrator.report.render.aggregate import aggregate_text
+from orchestrator.report.wording.aggregate import aggregate_notes
 from orchestrator.store import Store
 
 ARMS = ("plain", "adaptor", "noise")
@@ -83,13 +84,16 @@ def test_folds_of_a_seed_count_as_one_run_and_a_seed_that_an_arm_lacks_does_not(
     folded = study("esc50", folds=(1, 2, 3))
     found = aggregate([folded, study("speech")])
     assert found.arms[0].mean.num_runs == 12
-    assert any("a seed's mean over all of them" in note for note in found.notes)
+    assert any("a seed's mean over all of them" in note for note in aggregate_notes(found))
     plan, records = folded
     lost = next(t.id for t in plan.trials if t.arm == "noise" and t.seed == 2)
     del records[lost]
     again = aggregate([folded, study("speech")])
     assert {own.mean.num_runs for own in again.arms} == {11}
-    assert any("Seeds left out, since an arm lacks them: esc50 1" in note for note in again.notes)
+    assert any(
+        "Seeds left out, since an arm lacks them: esc50 1" in note
+        for note in aggregate_notes(again)
+    )
 
 
 def test_data_set_on_which_no_arm_beats_chance_or_classes_are_unknown_is_refused():

@@ -10,6 +10,7 @@ import pytest
 from report_examples import make_plan, make_record, make_records
 from scipy import stats as scipy_stats
 
+from orchestrator.analysis.chance import study_chance
 from orchestrator.analysis.summary import summarise
 from orchestrator.metrics import lookup
 from orchestrator.records import ArmRecord, EffectRecord
@@ -17,7 +18,8 @@ from orchestrator.report.render.formats import to_csv, to_json, to_markdown
 from orchestrator.report.render.latex import to_latex
 from orchestrator.report.render.page import render_page
 from orchestrator.report.render.text import render_text
-from orchestrator.report.wording.chance import study_chance
+from orchestrator.report.wording.findings import finding_sentence
+from orchestrator.report.wording.notes import answers, chance_sentence
 from orchestrator.tracking.sweep_views import drafts
 
 CLASSES = tuple(f"class {i}" for i in range(50))
@@ -55,9 +57,9 @@ SOME = "2 of 3 arms do not beat chance (2 %, 1 of 50 classes) in top-1: no adapt
 def test_arms_at_chance_are_said_first_in_every_form(levels, first):
     plan, records = study(levels)
     summary = summarise(plan, records)
-    opening = summary.answers[0].text
+    opening = answers(summary)[0].text
     assert opening.startswith(first) if first else "chance" not in opening
-    said = summary.chance_sentence
+    said = chance_sentence(summary)
     forms = {
         "text": " ".join(render_text(summary, 80).split()),
         "markdown": to_markdown(summary),
@@ -81,7 +83,7 @@ def test_arms_at_chance_are_said_first_in_every_form(levels, first):
 
 def test_difference_of_two_arms_at_chance_rules_nothing_out():
     plan, records = study((0.021, 0.022, 0.3), margin=5.0)
-    below, above = (c.sentence for c in summarise(plan, records).contrasts)
+    below, above = (finding_sentence(c) for c in summarise(plan, records).contrasts)
     assert "None of these arms beats chance" in below
     assert "rule out" not in below and "quivalent" not in below and "no worse" not in below
     assert "None of these arms" not in above
@@ -104,8 +106,8 @@ def test_effects_of_arms_at_chance_rule_nothing_out():
     plan = make_plan(arms, seeds=8, dose="", contrasts=(), effects=effects)
     for level, at_chance in ((0.125, True), (0.6, False)):
         for effect in summarise(plan, make_records(plan, level=level)).effects:
-            assert ("None of these arms beats chance" in effect.sentence) == at_chance
-            assert ("rule out" in effect.sentence) != at_chance
+            assert ("None of these arms beats chance" in finding_sentence(effect)) == at_chance
+            assert ("rule out" in finding_sentence(effect)) != at_chance
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,7 @@ def test_loss_beats_chance_below_the_logarithm_of_the_classes():
         record.epochs[-1].metrics["val/loss"] += 3.5
     summary = summarise(plan, records)
     assert summary.at_chance == ARMS[:2]
-    assert "(3.912 nats, equal shares of 50 classes)" in summary.chance_sentence
+    assert "(3.912 nats, equal shares of 50 classes)" in chance_sentence(summary)
 
 
 def test_unknown_classes_are_said_below_the_table():

@@ -6,12 +6,17 @@ import pytest
 from report_examples import make_plan, make_record
 
 from models.zoo.published import published_results
-from orchestrator.analysis.comparability import differences_of, published_footnotes
+from orchestrator.analysis.comparability import differences_of, published_comparability
 from orchestrator.analysis.datasets import ESC10_CLASSES, ESC50_CLASSES
 from orchestrator.design.factors import Arm
 from orchestrator.design.published import beside
 from orchestrator.metrics import lookup
 from orchestrator.records import ArmRecord
+from orchestrator.report.wording.footnotes import (
+    difference_words,
+    published_footnotes,
+    unstated_words,
+)
 
 (AST,) = published_results("ast_base", metric="val/top1", dataset="esc50", form="AST-P")
 TOP1 = lookup("val/top1")
@@ -47,8 +52,12 @@ def records_of(plan, *, epochs=25, num_train=1600, folds=range(1, 6)):
     return made
 
 
+def footnotes_of(plan, records):
+    return published_footnotes(plan, published_comparability(plan, records, TOP1))
+
+
 def said_of(plan, **recorded):
-    return published_footnotes(plan, records_of(plan, **recorded), TOP1).texts["†"]
+    return footnotes_of(plan, records_of(plan, **recorded)).texts["†"]
 
 
 def test_arm_carries_the_paper_number_and_its_conditions():
@@ -125,7 +134,7 @@ def test_trials_of_several_epochs_differ_from_each():
     first = plan.trials[0].id
     records[first] = dataclasses.replace(records[first], epochs=records[first].epochs[:3])
     differ, _ = differences_of(plan.arms[0], plan, records)
-    assert differ == ["epochs 25 there, 3, 25 here"]
+    assert list(map(difference_words, differ)) == ["epochs 25 there, 3, 25 here"]
 
 
 def test_number_under_the_same_conditions_is_comparable_as_far_as_stated():
@@ -145,8 +154,9 @@ def test_what_our_side_does_not_record_is_never_said_to_agree():
     plan = dataclasses.replace(plan, dataset={**plan.dataset, "name": "mine"})
     said = said_of(plan)
     assert "protocol here (theirs: cross-validation over the official folds)" in said
-    _, unknown = differences_of(plan.arms[0], plan, {})
-    assert {"training clips here (theirs: 1600)", "epochs here (theirs: 25)"} < set(unknown)
+    _, unstated = differences_of(plan.arms[0], plan, {})
+    unknown = set(map(unstated_words, unstated))
+    assert {"training clips here (theirs: 1600)", "epochs here (theirs: 25)"} < unknown
 
 
 def test_equal_footnotes_share_a_mark_and_others_get_their_own():
@@ -154,6 +164,6 @@ def test_equal_footnotes_share_a_mark_and_others_get_their_own():
         ArmRecord(name=name, published={"val/top1": 1.0}, source=source)
         for name, source in (("a", "one"), ("b", "one"), ("c", "two"))
     )
-    found = published_footnotes(make_plan(arms), {}, TOP1)
+    found = footnotes_of(make_plan(arms), {})
     assert found.marks == {"a": "†", "b": "†", "c": "‡"}
     assert "two" in found.texts["‡"]

@@ -9,6 +9,8 @@ from report_examples import make_plan, make_record, make_records
 from orchestrator.analysis.summary import summarise
 from orchestrator.records import ArmRecord
 from orchestrator.report.files import render
+from orchestrator.report.wording.findings import finding_sentence
+from orchestrator.report.wording.notes import cautions
 from orchestrator.report.wording.trend import trend_sentence
 from orchestrator.stats import Verdict
 
@@ -40,11 +42,12 @@ def test_contrast_over_two_versions_of_the_code_is_refused_unless_asked_for():
     records = with_code(records, own[:1], "bbb")
     less, other = summarise(plan, records).contrasts
     assert less.verdict is Verdict.NOT_TESTED and less.difference is None
-    assert "2 versions of the code (aaa, bbb)" in less.sentence and "--mixed" in less.sentence
+    sentence = finding_sentence(less)
+    assert "2 versions of the code (aaa, bbb)" in sentence and "--mixed" in sentence
     assert other.difference is not None
     asked = summarise(plan, records, mixed=True)
     assert asked.contrasts[0].difference is not None
-    assert any("compared all the same, as asked" in caution for caution in asked.cautions)
+    assert any("compared all the same, as asked" in caution for caution in cautions(asked))
 
 
 def test_arm_over_two_packs_has_no_difference_in_the_table():
@@ -67,18 +70,18 @@ def test_arms_trained_for_other_epochs_than_planned_are_not_compared_unless_aske
     plan = make_plan(ARMS, dose="")
     records = with_epochs(plan, lambda key: 5 if key.arm == "less" else 20)
     less, other = summarise(plan, records).contrasts
-    assert less.difference is None and "2 numbers of epochs (5, 20)" in less.sentence
-    assert other.difference is not None and "epochs" not in other.sentence
+    assert less.difference is None and "2 numbers of epochs (5, 20)" in finding_sentence(less)
+    assert other.difference is not None and "epochs" not in finding_sentence(other)
     asked = summarise(plan, records, mixed=True)
-    assert "They differ in epochs: less 5, full 20." in asked.contrasts[0].sentence
-    assert any("2 numbers of epochs (5, 20); they were compared" in c for c in asked.cautions)
+    assert "They differ in epochs: less 5, full 20." in finding_sentence(asked.contrasts[0])
+    assert any("2 numbers of epochs (5, 20); they were compared" in c for c in cautions(asked))
 
 
 def test_arm_of_trials_of_several_epochs_is_not_compared():
     plan = make_plan(ARMS, dose="")
     summary = summarise(plan, with_epochs(plan, lambda key: 5 if key.seed == 1 else 20))
     assert all(contrast.difference is None for contrast in summary.contrasts)
-    assert any("numbers of epochs (5, 20)" in caution for caution in summary.cautions)
+    assert any("numbers of epochs (5, 20)" in caution for caution in cautions(summary))
 
 
 def test_epochs_that_the_arms_declare_are_compared_and_said():
@@ -87,8 +90,8 @@ def test_epochs_that_the_arms_declare_are_compared_and_said():
     summary = summarise(plan, with_epochs(plan, lambda key: 5 if key.arm == "short" else 20))
     (contrast,) = summary.contrasts
     assert contrast.difference is not None
-    assert "They differ in epochs, as declared: short 5, full 20." in contrast.sentence
-    assert not any("epochs" in caution for caution in summary.cautions)
+    assert "They differ in epochs, as declared: short 5, full 20." in finding_sentence(contrast)
+    assert not any("epochs" in caution for caution in cautions(summary))
 
 
 def test_trials_without_a_version_of_the_code_are_not_compared_unless_asked_for():
@@ -98,10 +101,10 @@ def test_trials_without_a_version_of_the_code_are_not_compared_unless_asked_for(
     records = with_code(with_code(make_records(plan), known, "aaa"), own[:3], "")
     less, other = summarise(plan, records).contrasts
     assert less.difference is None and other.difference is not None
-    assert "code whose version 3 of 16 trials did not record" in less.sentence
+    assert "code whose version 3 of 16 trials did not record" in finding_sentence(less)
     asked = summarise(plan, records, mixed=True)
     assert asked.contrasts[0].difference is not None
-    assert any("2 code versions: aaa, not recorded" in caution for caution in asked.cautions)
+    assert any("2 code versions: aaa, not recorded" in caution for caution in cautions(asked))
 
 
 @pytest.mark.parametrize(
@@ -115,9 +118,9 @@ def test_trials_without_a_version_of_the_code_are_not_compared_unless_asked_for(
 def test_margin_says_equivalent_no_worse_or_neither(differences, said):
     plan, records = study({"full": [0.5] * 6, "less": [0.5 + d for d in differences]}, margin=0.5)
     (contrast,) = summarise(plan, records).contrasts
-    assert said in contrast.sentence
+    assert said in finding_sentence(contrast)
     without = dataclasses.replace(plan, margin=0.0)
-    assert said not in summarise(without, records).contrasts[0].sentence
+    assert said not in finding_sentence(summarise(without, records).contrasts[0])
 
 
 def test_margin_of_the_plans_metric_is_not_applied_to_another():
@@ -125,8 +128,8 @@ def test_margin_of_the_plans_metric_is_not_applied_to_another():
     records = make_records(plan)
     own = summarise(plan, records)
     other = summarise(plan, records, metric="val/loss")
-    assert "Equivalent within 50 points" in own.contrasts[0].sentence
-    assert "within" not in other.contrasts[0].sentence
+    assert "Equivalent within 50 points" in finding_sentence(own.contrasts[0])
+    assert "within" not in finding_sentence(other.contrasts[0])
     assert "margin of ±50" in render("html", own, records)
     assert "margin of" not in render("html", other, records)
 
@@ -144,7 +147,7 @@ def test_interval_that_disagrees_with_the_test_is_said_not_to_be_the_test(differ
     (contrast,) = summary.contrasts
     assert contrast.verdict is verdict
     assert (contrast.difference.low > 0) == (verdict is Verdict.NOT_DISTINGUISHABLE)
-    assert summary.cautions[-1] == (
+    assert cautions(summary)[-1] == (
         "Interval and test disagree about 0 for less against full: the test decides; the interval "
         "is made in another way."
     )
@@ -158,17 +161,17 @@ def test_interval_is_said_not_to_be_corrected_where_only_correction_disagrees():
     values["other"][1] += 0.001
     values["third"] = [0.5, 0.51, 0.49, 0.5, 0.512, 0.488]
     plan, records = study(values)
-    cautions = summarise(plan, records).cautions
-    assert cautions[-1].startswith(
+    last = cautions(summarise(plan, records))[-1]
+    assert last.startswith(
         "Interval and test disagree about 0 for less against full, other against full: the test"
     )
-    assert cautions[-1].endswith("and not corrected for the 3 that were declared.")
+    assert last.endswith("and not corrected for the 3 that were declared.")
 
 
 def test_intervals_that_agree_with_the_test_need_no_words():
     gains = [0.01, 0.012, 0.011, 0.009, 0.01, 0.013]
     plan, records = study({"full": [0.5] * 6, "less": [0.5 + g for g in gains]})
-    assert not any("disagree" in caution for caution in summarise(plan, records).cautions)
+    assert not any("disagree" in caution for caution in cautions(summarise(plan, records)))
 
 
 def test_some_of_the_folds_share_training_clips_as_all_of_them_do():

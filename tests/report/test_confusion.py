@@ -10,10 +10,8 @@ from sklearn.metrics import confusion_matrix
 
 from orchestrator.analysis.confusion import (
     arm_confusions,
-    clips_to_show,
     confusion,
     confusion_change,
-    flipped_clips,
     shares,
 )
 from orchestrator.analysis.outcomes import Outcomes
@@ -22,6 +20,8 @@ from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import Status
 from orchestrator.report.plots.confusion import confusion_plot
 from orchestrator.report.render.page import render_page
+from orchestrator.report.tables.clips import flipped_clips
+from orchestrator.report.wording.clips import clips_to_show
 
 
 def study(load=make_predictions, *, seeds=8, **options):

@@ -15,9 +15,9 @@ from orchestrator.analysis.summary import summarise
 from orchestrator.records import ArmRecord, ContrastRecord, Status
 from orchestrator.report.plots import svg
 from orchestrator.report.plots.curves import curve_table, curves
-from orchestrator.report.plots.dose import doses
-from orchestrator.report.plots.interaction import interaction_sentence
 from orchestrator.report.render.page import _aligned, render_page
+from orchestrator.report.wording.findings import finding_sentence
+from orchestrator.report.wording.trend import interaction_sentence
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 
@@ -93,7 +93,7 @@ def test_page_says_the_same_sentences_and_numbers_as_the_summary():
     summary = summarise(plan, records)
     text = "".join(Reader(page_of(plan, records)).text)
     for contrast in summary.contrasts:
-        assert contrast.sentence in text
+        assert finding_sentence(contrast) in text
     assert "Complete: all 32 planned trials finished." in text
 
 
@@ -145,14 +145,14 @@ def test_page_of_another_metric(metric):
 
 def test_dose_puts_arms_without_the_setting_first_and_needs_two_doses():
     plan, records = study()
-    found = doses(summarise(plan, records))
+    found = summarise(plan, records).doses
     assert [(d.arm, d.dose) for d in found] == [
         ("no adaptor", None),
         ("λ=0.001", 0.001),
         ("λ=0.01", 0.01),
         ("λ=0.1", 0.1),
     ]
-    assert doses(summarise(dataclasses.replace(plan, dose=""), records)) == []
+    assert summarise(dataclasses.replace(plan, dose=""), records).doses == ()
 
 
 def test_two_by_two_design_gets_its_interaction():

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from orchestrator.analysis.confusion import clips_to_show
 from orchestrator.analysis.outcomes import Outcomes
 from orchestrator.analysis.summary import summarise
 from orchestrator.data import open_pack
@@ -20,6 +19,7 @@ from orchestrator.experiment.config import Component, complete
 from orchestrator.figures.make import make_pictures
 from orchestrator.figures.shelf import INDEX, read_pictures
 from orchestrator.report.render.page import render_page
+from orchestrator.report.wording.clips import clips_to_show
 from tests import tiny
 
 LOG_MEL = Component("log_mel", sample_rate=16000, f_max=8000.0)

@@ -17,12 +17,13 @@ from report_examples import (
 from scipy import stats as scipy_stats
 from sklearn.metrics import average_precision_score
 
-from orchestrator.analysis.clip_tests import clip_sentences, compare_clips, find_trial, single_pairs
+from orchestrator.analysis.clip_tests import compare_clips, find_trial
 from orchestrator.analysis.summary import summarise
 from orchestrator.errors import ConfigError
 from orchestrator.records import Status
 from orchestrator.report.__main__ import main
 from orchestrator.report.render.page import render_page
+from orchestrator.report.wording.clips import clip_sentences, single_pair_sentences
 from orchestrator.stats import CAVEAT
 from orchestrator.store import Store
 
@@ -174,12 +175,12 @@ def test_study_of_one_seed_gets_the_section_and_others_do_not():
     plan = make_plan(("no adaptor", "λ=0.1"), seeds=1)
     records = make_records(plan)
     summary = summarise(plan, records)
-    said = single_pairs(summary, make_predictions)
+    said = single_pair_sentences(summary, make_predictions)
     assert "exact McNemar test" in said[0] and said[-1] == CAVEAT
     assert "Over clips" in render_page(summary, records, predictions=make_predictions)
     assert "Over clips" not in render_page(summary, records)
     several = make_plan(("no adaptor", "λ=0.1"), seeds=2)
-    assert single_pairs(summarise(several, make_records(several)), make_predictions) == []
+    assert single_pair_sentences(summarise(several, make_records(several)), make_predictions) == []
 
 
 def test_equal_predictions_show_nothing():

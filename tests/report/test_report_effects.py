@@ -23,6 +23,8 @@ from orchestrator.report.files import NAMES, render
 from orchestrator.report.render.page import render_page
 from orchestrator.report.render.text import render_text
 from orchestrator.report.tables.other_contrasts import other_contrasts_table
+from orchestrator.report.wording.findings import finding_sentence
+from orchestrator.report.wording.notes import cautions
 from orchestrator.report.wording.numbers import p_text
 from orchestrator.report.wording.trend import pattern_sentence
 from orchestrator.stats import Verdict, crossed_difference, holm, paired_difference
@@ -83,13 +85,13 @@ def test_interaction_is_the_test_of_the_difference_of_differences_by_block():
         r"adaptor and deformable help each other by [\d.]+ points of top-1 \(95 % t interval .*, "
         r"p 0.0078, n 8\): the change of top-1 from plain to adaptor is [\d.]+ points higher with "
         r"deformable than with fixed points\.$",
-        effect.sentence,
+        finding_sentence(effect),
     )
 
 
 def test_harmful_interaction_hinders_and_none_is_not_distinguishable():
     plan, records = study(effects=[("input", "attention")], both=-0.03)
-    said = summarise(plan, records).effects[0].sentence
+    said = finding_sentence(summarise(plan, records).effects[0])
     size, low, high, again = re.match(
         r"adaptor and deformable hinder each other by ([\d.]+) points of top-1 \(95 % t interval "
         r"([\d.]+) to ([\d.]+), p .*\): the change of top-1 from plain to adaptor is ([\d.]+) "
@@ -98,7 +100,7 @@ def test_harmful_interaction_hinders_and_none_is_not_distinguishable():
     ).groups()
     assert float(low) < float(size) == float(again) < float(high)
     plan, records = study(effects=[("input", "attention")], gain=0.03)
-    said = summarise(plan, records).effects[0].sentence
+    said = finding_sentence(summarise(plan, records).effects[0])
     assert said.startswith("The interaction of adaptor and deformable is not distinguishable")
     assert "rule out more than" in said
 
@@ -110,7 +112,7 @@ def test_interaction_in_doubt_says_size_and_interval_in_one_direction():
     low, high = re.search(
         r"is [\d.]+ points lower with deformable than with fixed points \(95 % t interval "
         r"(−?[\d.]+) to (−?[\d.]+), p",
-        effect.sentence,
+        finding_sentence(effect),
     ).groups()
     places = len(high.partition(".")[2])
     assert float(low.replace("−", "-")) == pytest.approx(-effect.difference.high, abs=10**-places)
@@ -132,7 +134,7 @@ def test_three_factor_interaction_that_hinders_says_its_size_once():
         k.id: make_record(k.id, top1=0.6 - 0.04 * (k.arm == "a1 b1 c1") + rng.normal(0, 0.002))
         for k in plan.trials
     }
-    said = summarise(plan, records).effects[0].sentence
+    said = finding_sentence(summarise(plan, records).effects[0])
     assert re.match(
         r"a1, b1 and c1 hinder each other by [\d.]+ points of top-1 \(95 % t interval [\d.]+ to "
         r"[\d.]+, p 0.0078, n 8\)\.$",
@@ -154,8 +156,8 @@ def test_main_effect_is_the_mean_over_the_other_factor():
     means = [np.mean(list(v.values())) for v in (plain, adaptor, deformable, both)]
     expected = (means[1] + means[3] - means[0] - means[2]) / 2
     assert effect.difference.mean == pytest.approx(expected)
-    assert effect.sentence.startswith("adaptor (mean over attention) helps by")
-    assert "against plain" in effect.sentence
+    assert finding_sentence(effect).startswith("adaptor (mean over attention) helps by")
+    assert "against plain" in finding_sentence(effect)
 
 
 def test_effects_and_contrasts_are_one_family_for_holm():
@@ -179,8 +181,8 @@ def test_effect_over_folds_takes_seed_means_and_says_so():
     summary = summarise(plan, records)
     found = summary.effects[0].difference
     assert (found.n, found.replicate) == (8, "seed")
-    assert "n 8 seeds" in summary.effects[0].sentence
-    assert any("averaged over the 3 folds" in caution for caution in summary.cautions)
+    assert "n 8 seeds" in finding_sentence(summary.effects[0])
+    assert any("averaged over the 3 folds" in caution for caution in cautions(summary))
     plan, records = study(effects=[("input", "attention")], folds=(1, 2, 3), seeds=2)
     found = summarise(plan, records).effects[0].difference
     values = values_of(plan, records)
@@ -198,7 +200,7 @@ def test_effect_over_two_versions_of_the_code_is_refused():
     records[first.id].provenance["code"] = "another"
     (effect,) = summarise(plan, records).effects
     assert effect.difference is None and effect.verdict is Verdict.NOT_TESTED
-    assert effect.sentence.startswith("The effect of input x attention is not compared")
+    assert finding_sentence(effect).startswith("The effect of input x attention is not compared")
     assert summarise(plan, records, mixed=True).effects[0].difference is not None
 
 
@@ -206,14 +208,14 @@ def test_effect_without_a_whole_block_says_so():
     plan, records = study(effects=[("input", "attention")], seeds=2)
     lacking = {k.id for k in plan.trials if k.arm == "deformable, adaptor"}
     kept = {id_: r for id_, r in records.items() if id_ not in lacking}
-    said = summarise(plan, kept).effects[0].sentence
+    said = finding_sentence(summarise(plan, kept).effects[0])
     assert "no block has finished in all of the 4 arms" in said
 
 
 def test_one_block_of_an_effect_says_nothing():
     plan, records = study(effects=[("input", "attention"), ("input",)], seeds=1)
     summary = summarise(plan, records)
-    assert all("nothing can be said" in effect.sentence for effect in summary.effects)
+    assert all("nothing can be said" in finding_sentence(effect) for effect in summary.effects)
 
 
 def test_undeclared_interaction_stays_an_uncorrected_remark():

@@ -19,14 +19,15 @@ from orchestrator.analysis.summary import summarise
 from orchestrator.metrics import lookup
 from orchestrator.records import ArmRecord
 from orchestrator.report.plots.curves import curve_table, curves
-from orchestrator.report.plots.interaction import interaction_sentence
 from orchestrator.report.render.formats import to_csv, to_json, to_markdown
 from orchestrator.report.render.latex_numbers import to_numbers
 from orchestrator.report.render.page import render_page
 from orchestrator.report.render.text import render_text
 from orchestrator.report.wording.contrasts import half_width
+from orchestrator.report.wording.findings import finding_sentence
+from orchestrator.report.wording.notes import cautions
 from orchestrator.report.wording.numbers import decimals, number, p_text
-from orchestrator.report.wording.trend import trend_sentence
+from orchestrator.report.wording.trend import interaction_sentence, trend_sentence
 from orchestrator.stats import corrected_resampled_t, crossed_interval, dose_trend, mean_interval
 from orchestrator.tracking.summary import summarize
 
@@ -56,7 +57,7 @@ def test_arm_mean_counts_seeds_or_folds_and_never_trials(seeds):
     text = " ".join(render_text(summary, 120).split())
     over = "t interval over n seed" if seeds == 8 else "corrected resampled t interval over n fold"
     assert f"± is the half width of the 95 % {over} means" in text
-    assert any("a trial is no replicate" in caution for caution in summary.cautions)
+    assert any("a trial is no replicate" in caution for caution in cautions(summary))
 
 
 @pytest.mark.parametrize(("seeds", "n"), [(1, 5), (4, 5), (8, 8)])
@@ -124,7 +125,7 @@ def test_page_says_what_its_intervals_count():
 
 def test_margin_over_folds_is_held_by_the_corrected_t():
     plan, records = crossed(1, margin=30.0)
-    said = summarise(plan, records).contrasts[0].sentence
+    said = finding_sentence(summarise(plan, records).contrasts[0])
     assert "corrected resampled t test" in said and "sign-flip" not in said
 
 

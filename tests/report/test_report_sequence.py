@@ -7,6 +7,7 @@ from orchestrator.analysis.summary import summarise
 from orchestrator.design.effects import declared_effect
 from orchestrator.design.factors import Effect
 from orchestrator.records import ArmRecord
+from orchestrator.report.wording.findings import finding_sentence
 from orchestrator.stats import Verdict
 
 ALTERNATING = (0.002, -0.002)
@@ -28,8 +29,8 @@ def study(gains, *, gaps=(), cap=12):
 def test_call_that_later_blocks_contradict_says_its_blocks_and_the_mean_of_all():
     contrast = study(TURNS).contrasts[0]
     assert contrast.verdict is Verdict.BETTER and contrast.difference.mean < 0
-    assert "helps" not in contrast.sentence
-    assert contrast.sentence == (
+    assert "helps" not in finding_sentence(contrast)
+    assert finding_sentence(contrast) == (
         "A was called better than base by block 10 (p 0.004, adjusted 0.008), which stays; over "
         "all 12 blocks the mean is −4 points of top-1 (95 % t interval −17 to 9, "
         "n 12). The interval covers 0 beside that call: it is that of a fixed number of blocks, "
@@ -41,11 +42,11 @@ def test_call_whose_interval_covers_zero_says_what_that_interval_is():
     contrast = study(WIDENS).contrasts[0]
     assert contrast.verdict is Verdict.BETTER
     assert contrast.difference.low < 0 < contrast.difference.mean
-    assert contrast.sentence.startswith("A helps by")
+    assert finding_sentence(contrast).startswith("A helps by")
     assert "it is that of a fixed number of blocks, and p was reached by block 10." in (
-        contrast.sentence
+        finding_sentence(contrast)
     )
-    clear = study([0.05, 0.048, 0.052] * 4).contrasts[0].sentence
+    clear = finding_sentence(study([0.05, 0.048, 0.052] * 4).contrasts[0])
     assert clear.startswith("A helps by") and "fixed number" not in clear
 
 
@@ -57,26 +58,28 @@ def test_gap_says_on_which_blocks_p_rests_and_on_which_the_other_numbers(gap):
         assert (
             "p rests on the first 3 blocks, since block 4 is not whole; mean, interval and n are "
             f"of all {n} blocks that have what is compared."
-        ) in contrast.sentence
+        ) in finding_sentence(contrast)
 
 
 def test_gap_in_the_first_block_leaves_no_p():
-    said = study([0.05, 0.048, 0.052] * 4, gaps=[(0, "B")]).contrasts[0].sentence
+    said = finding_sentence(study([0.05, 0.048, 0.052] * 4, gaps=[(0, "B")]).contrasts[0])
     assert "p rests on no block, since block 1 is not whole" in said
 
 
 def test_gap_in_the_last_block_of_both_arms_needs_no_words():
     found = study([0.05, 0.048, 0.052] * 3, gaps=[(8, "base")]).contrasts
-    assert all("not whole" not in contrast.sentence for contrast in found)
+    assert all("not whole" not in finding_sentence(contrast) for contrast in found)
 
 
 def test_arms_that_are_equal_so_far_are_not_yet_decided():
     contrast = study([0.0] * 8).contrasts[0]
     assert contrast.verdict is Verdict.UNDECIDED
-    assert contrast.sentence.startswith(
+    assert finding_sentence(contrast).startswith(
         "A is not yet decided against base: equal in all 8 pairs so far ("
     )
-    assert study([0.0] * 12).contrasts[0].sentence.startswith("A equals base in all 12 pairs")
+    assert finding_sentence(study([0.0] * 12).contrasts[0]).startswith(
+        "A equals base in all 12 pairs"
+    )
 
 
 def test_interaction_that_later_blocks_contradict_says_so():
@@ -100,7 +103,7 @@ def test_interaction_that_later_blocks_contradict_says_so():
     }
     (effect,) = summarise(plan, records).effects
     assert effect.verdict is Verdict.BETTER and effect.difference.mean < 0
-    assert effect.sentence.startswith("a1 and b1 were called to help each other by block ")
+    assert finding_sentence(effect).startswith("a1 and b1 were called to help each other by block ")
     assert "which stays; over all 12 blocks the interaction is −4 points of top-1" in (
-        effect.sentence
+        finding_sentence(effect)
     )

@@ -12,13 +12,16 @@ from orchestrator.errors import ConfigError
 from orchestrator.records import ArmRecord, ContrastRecord, Status
 from orchestrator.report.render.text import render_text
 from orchestrator.report.tables.arms import main_table
+from orchestrator.report.wording.findings import finding_sentence
+from orchestrator.report.wording.footnotes import published_footnotes
+from orchestrator.report.wording.notes import answers, cautions, headline
 from orchestrator.stats import Verdict
 
 
 def test_complete_study_counts_every_trial():
     plan = make_plan()
     summary = summarise(plan, make_records(plan, (0.0, 0.03, 0.0)))
-    assert summary.complete and summary.headline == "Complete: all 32 planned trials finished."
+    assert summary.complete and headline(summary) == "Complete: all 32 planned trials finished."
     assert [arm.name for arm in summary.arms] == [arm.name for arm in plan.arms]
     assert summary.gaps == ()
 
@@ -47,9 +50,9 @@ def test_failed_running_missing_and_numberless_trials_are_named():
     records[keys[3].id] = make_record(keys[3].id, top1=float("nan"))
     summary = summarise(plan, records)
     assert not summary.complete
-    assert summary.headline.startswith("INCOMPLETE: 20 of 24 planned trials count")
+    assert headline(summary).startswith("INCOMPLETE: 20 of 24 planned trials count")
     for part in ("1 failed", "1 running", "1 missing", "1 finished without a number"):
-        assert part in summary.headline
+        assert part in headline(summary)
     assert [cell.reason for cell in summary.gaps] == [
         "TrainingError: loss is nan at epoch 3",
         "running, 4 epochs done",
@@ -58,13 +61,13 @@ def test_failed_running_missing_and_numberless_trials_are_named():
     ]
     arm = summary.arms[2]
     assert arm.measures["val/top1"].interval.n == 2
-    assert "n 2 of 6" in summary.contrasts[1].sentence
+    assert "n 2 of 6" in finding_sentence(summary.contrasts[1])
 
 
 def test_nothing_has_run_yet():
     plan = make_plan()
     summary = summarise(plan, {})
-    assert summary.headline.startswith("INCOMPLETE: 0 of 32")
+    assert headline(summary).startswith("INCOMPLETE: 0 of 32")
     assert all(c.verdict is Verdict.NOT_TESTED for c in summary.contrasts)
     assert all(arm.measures == {} and arm.cost is None for arm in summary.arms)
 
@@ -87,8 +90,8 @@ def test_holm_runs_over_the_declared_contrasts_alone():
 def test_contrast_between_two_arms_uses_its_own_reference():
     plan = make_plan(contrasts=(ContrastRecord(arm="λ=0.1", reference="λ=0.001"),))
     summary = summarise(plan, make_records(plan, (0.05, 0.0, 0.10)))
-    assert "λ=0.1 helps by" in summary.contrasts[0].sentence
-    assert "against λ=0.001" in summary.contrasts[0].sentence
+    assert "λ=0.1 helps by" in finding_sentence(summary.contrasts[0])
+    assert "against λ=0.001" in finding_sentence(summary.contrasts[0])
     assert summary.against_baseline("λ=0.1") is None
 
 
@@ -98,11 +101,11 @@ def test_one_seed_per_fold_is_tested_by_the_corrected_t_and_says_so():
     contrast = summary.contrasts[0]
     assert (contrast.difference.n, contrast.difference.replicate) == (5, "fold")
     assert contrast.difference.test_method == "corrected resampled t test"
-    assert "corrected resampled t interval" in contrast.sentence
-    assert "n 5 folds)" in contrast.sentence
-    assert "smallest attainable" not in contrast.sentence
-    assert any("share training clips" in caution for caution in summary.cautions)
-    assert any("Nadeau and Bengio" in caution for caution in summary.cautions)
+    assert "corrected resampled t interval" in finding_sentence(contrast)
+    assert "n 5 folds)" in finding_sentence(contrast)
+    assert "smallest attainable" not in finding_sentence(contrast)
+    assert any("share training clips" in caution for caution in cautions(summary))
+    assert any("Nadeau and Bengio" in caution for caution in cautions(summary))
     text = " ".join(render_text(summary, 120).split())
     assert "Δ is paired over fold means, with its corrected resampled t interval" in text
     assert "p: two-sided paired corrected resampled t test" in text
@@ -111,20 +114,20 @@ def test_one_seed_per_fold_is_tested_by_the_corrected_t_and_says_so():
 def test_p_values_are_called_sampled_only_where_they_are():
     for seeds, folds, sampled in ((8, (1, 2, 3), False), (21, (1,), True)):
         plan = make_plan(seeds=seeds, folds=folds)
-        cautions = summarise(plan, make_records(plan)).cautions
-        assert any("p values are sampled" in caution for caution in cautions) == sampled
+        found = cautions(summarise(plan, make_records(plan)))
+        assert any("p values are sampled" in caution for caution in found) == sampled
 
 
 def test_many_seeds_on_several_folds_are_averaged_over_the_folds():
     plan = make_plan(seeds=8, folds=(1, 2, 3))
     contrast = summarise(plan, make_records(plan)).contrasts[0]
     assert (contrast.difference.n, contrast.difference.replicate) == (8, "seed")
-    assert "n 8 seeds" in contrast.sentence
+    assert "n 8 seeds" in finding_sentence(contrast)
 
 
 def test_a_study_on_one_fold_carries_no_caution():
     single = make_plan(seeds=6)
-    assert summarise(single, make_records(single)).cautions == ()
+    assert cautions(summarise(single, make_records(single))) == ()
 
 
 def test_missing_trials_on_several_folds_are_counted_in_replicates():
@@ -135,16 +138,16 @@ def test_missing_trials_on_several_folds_are_counted_in_replicates():
     del records[lost.id]
     contrast = summarise(plan, records).contrasts[0]
     assert contrast.difference.n == 7
-    assert "n 7 of 8 seeds" in contrast.sentence
+    assert "n 7 of 8 seeds" in finding_sentence(contrast)
 
 
 def test_best_of_single_runs_is_called_optimistic():
     arms = tuple(ArmRecord(name=f"suggestion {i}") for i in range(20))
     plan = make_plan(arms, seeds=1, contrasts=())
     summary = summarise(plan, make_records(plan, np.linspace(0, 0.1, 19)))
-    (answer,) = summary.answers
+    (answer,) = answers(summary)
     assert "best of 20" in answer.text and "optimistic" in answer.text
-    assert "none has finished yet" in summarise(plan, {}).answers[0].text
+    assert "none has finished yet" in answers(summarise(plan, {}))[0].text
     assert summary.arms[0].measures["val/top1"].interval.low is None
 
 
@@ -156,7 +159,7 @@ def test_best_epoch_selection_reads_the_best_epoch_and_says_so():
     summary = summarise(plan, records)
     expected = 100 * records[plan.trials[0].id].epochs[2].metrics["val/top1"]
     assert summary.arms[0].measures["val/top1"].interval.mean == pytest.approx(expected)
-    assert any("optimistic" in caution for caution in summary.cautions)
+    assert any("optimistic" in caution for caution in cautions(summary))
     without = {k: dataclasses.replace(r, best_epoch=0) for k, r in records.items()}
     assert "no finite val/top1 at its best epoch" in summarise(plan, without).gaps[0].reason
 
@@ -180,8 +183,8 @@ def test_metric_that_chose_the_best_epoch_is_named_where_it_is_another(chosen, m
         records[key] = dataclasses.replace(record, experiment=by)
     summary = summarise(plan, records, metric=metric)
     assert any(epoch in note for note in main_table(summary).notes)
-    cautions = " ".join(summary.cautions)
-    assert said in cautions and ("chosen by" in cautions) == bool(said)
+    text = " ".join(cautions(summary))
+    assert said in text and ("chosen by" in text) == bool(said)
 
 
 def test_trials_whose_best_epochs_different_metrics_chose_are_not_compared():
@@ -193,14 +196,15 @@ def test_trials_whose_best_epochs_different_metrics_chose_are_not_compared():
             records[key.id] = dataclasses.replace(records[key.id], experiment=by)
     contrasts = summarise(plan, records).contrasts
     assert contrasts[0].difference is not None and contrasts[2].difference is None
-    assert "2 metrics that chose the best epoch (val/loss, val/top1)" in contrasts[2].sentence
+    refused = finding_sentence(contrasts[2])
+    assert "2 metrics that chose the best epoch (val/loss, val/top1)" in refused
 
 
 def test_another_metric_is_marked_as_not_declared():
     plan = make_plan()
     summary = summarise(plan, make_records(plan), metric="val/loss")
     assert summary.metric.key == "val/loss"
-    assert any("not the metric that was declared" in caution for caution in summary.cautions)
+    assert any("not the metric that was declared" in caution for caution in cautions(summary))
     with pytest.raises(ConfigError, match="did you mean 'val/loss'"):
         summarise(plan, {}, metric="val/los")
 
@@ -213,7 +217,7 @@ def test_mixed_devices_and_data_are_pointed_out():
         records[first], data={**records[first].data, "fingerprint": "sha256:other"}
     )
     records[second] = make_record(second, device="cuda NVIDIA H200")
-    said = " ".join(summarise(plan, records).cautions)
+    said = " ".join(cautions(summarise(plan, records)))
     assert "2 devices: cpu, cuda NVIDIA H200" in said and "2 data fingerprints" in said
 
 
@@ -236,7 +240,8 @@ def test_published_numbers_carry_a_verdict(name, classes, conditions, expected):
     names = ["x"] * classes if isinstance(classes, int) else sorted(classes)
     dataset = {"name": name, "class_names": names}
     plan = make_plan(arms, source="table 4", conditions=conditions, dataset=dataset)
-    footnote = summarise(plan, make_records(plan)).footnotes.texts["†"]
+    found = summarise(plan, make_records(plan)).comparability
+    footnote = published_footnotes(plan, found).texts["†"]
     assert expected in footnote and "table 4" in footnote
 
 

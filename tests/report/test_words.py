@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.analysis.evidence import ContrastEvidence
 from orchestrator.metrics import lookup
-from orchestrator.report.wording.contrasts import equivalence_sentence, sentence
+from orchestrator.report.wording.contrasts import equivalence_sentence
+from orchestrator.report.wording.findings import finding_sentence
 from orchestrator.stats import (
     Verdict,
     corrected_resampled_t,
@@ -26,16 +28,18 @@ def say(differences, *, metric=TOP1, num_contrasts=1, num_planned=None):
     found = paired_difference(blocks, dict.fromkeys(blocks, 0.0)) if blocks else None
     p_value = found.p_value if found else None
     adjusted = holm([p_value] * num_contrasts)[0]
-    return adjusted, sentence(
-        "λ=0.005",
-        "no adaptor",
-        found,
-        metric=metric,
-        verdict=verdict(found, adjusted, sign=metric.sign) if found else None,
-        adjusted_p=adjusted,
-        smallest_adjusted_p=min(1.0, num_contrasts * smallest_p(len(blocks))),
-        num_contrasts=num_contrasts,
-        num_planned=num_planned,
+    return adjusted, finding_sentence(
+        ContrastEvidence(
+            arm="λ=0.005",
+            reference="no adaptor",
+            difference=found,
+            metric=metric,
+            verdict=verdict(found, adjusted, sign=metric.sign) if found else Verdict.NOT_TESTED,
+            adjusted_p=adjusted,
+            smallest_adjusted_p=min(1.0, num_contrasts * smallest_p(len(blocks))),
+            num_declared=num_contrasts,
+            num_planned=num_planned,
+        )
     )
 
 
@@ -142,14 +146,16 @@ def test_helps_or_hurts_is_said_if_and_only_if_the_adjusted_p_calls_it(
 
 
 def test_equal_differences_over_folds_claim_nothing():
-    said = sentence(
-        "λ=0.005",
-        "no adaptor",
-        corrected_resampled_t(dict.fromkeys(range(5), 2.0), test_per_train=0.25),
-        metric=TOP1,
-        verdict=Verdict.NOT_TESTED,
-        adjusted_p=None,
-        smallest_adjusted_p=0.0,
+    said = finding_sentence(
+        ContrastEvidence(
+            arm="λ=0.005",
+            reference="no adaptor",
+            difference=corrected_resampled_t(dict.fromkeys(range(5), 2.0), test_per_train=0.25),
+            metric=TOP1,
+            verdict=Verdict.NOT_TESTED,
+            adjusted_p=None,
+            smallest_adjusted_p=0.0,
+        )
     )
     assert said.startswith("λ=0.005 against no adaptor: +2")
     assert "in each of 5 folds" in said and said.endswith("nothing can be said.")

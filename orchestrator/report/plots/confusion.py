@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.confusion import shares
 from orchestrator.analysis.outcomes import class_name
-from orchestrator.analysis.rows import Summary
+from orchestrator.analysis.summary import Summary
 from orchestrator.report.plots import svg
 
 MOST_CLASSES = 30

@@ -9,7 +9,8 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from orchestrator.analysis.rows import ArmSummary, Summary
+from orchestrator.analysis.rows import ArmSummary
+from orchestrator.analysis.summary import Summary
 from orchestrator.records import Status, TrialRecord
 from orchestrator.report.plots import svg
 from orchestrator.report.plots.label_places import Box, place_labels

@@ -4,50 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from orchestrator.analysis.rows import ArmSummary, Summary
+from orchestrator.analysis.patterns import Dose
+from orchestrator.analysis.summary import Summary
 from orchestrator.report.plots import svg
 from orchestrator.report.plots.scale import ticks
-from orchestrator.stats import MeanInterval
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dose:
-    """An arm on the dose axis; `dose` is None for an arm without the setting."""
-
-    arm: str
-    dose: float | None
-    interval: MeanInterval
-    values: tuple[float, ...]
-
-
-def doses(summary: Summary) -> list[Dose]:
-    """Return the arms of a dose series that have numbers: those without the setting first."""
-    if not summary.plan.dose:
-        return []
-    key = summary.metric.key
-    found = [
-        Dose(
-            arm=arm.name,
-            dose=_dose(arm, summary),
-            interval=arm.measures[key].interval,
-            values=tuple(arm.measures[key].values.values()),
-        )
-        for arm in summary.arms
-        if key in arm.measures
-    ]
-    found.sort(key=lambda item: -1.0 if item.dose is None else item.dose)
-    return found if sum(item.dose is not None for item in found) > 1 else []
 
 
 def dose_plot(summary: Summary, colours: Mapping[str, str]) -> str:
     """Draw the dose curve; empty where the sweep is no dose series."""
-    items = doses(summary)
+    items = summary.doses
     return svg.both(lambda width: _draw(items, summary, colours, width)) if items else ""
 
 
-def _draw(items: list[Dose], summary: Summary, colours: Mapping[str, str], width: int) -> str:
+def _draw(items: tuple[Dose, ...], summary: Summary, colours: Mapping[str, str], width: int) -> str:
     height, top, bottom, left = 310, 14, 246, 52
     metric = summary.metric
     values = [v for item in items for v in item.values]
@@ -101,14 +71,3 @@ def _point(item: Dose, x: float, y: svg.Axis, colour: str, unit: str) -> str:
     return svg.group(
         body, title=f"{item.arm}: {item.interval.mean:.4g} {unit}, n {item.interval.n}"
     )
-
-
-def _dose(arm: ArmSummary, summary: Summary) -> float | None:
-    """Return the value of the dosed setting in an arm; None where the arm does not have it."""
-    path = summary.plan.dose
-    said = arm.record.changes.get(path, summary.plan.settings.get(path))
-    try:
-        value = float(str(said))
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None

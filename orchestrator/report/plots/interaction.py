@@ -1,78 +1,18 @@
-"""The interaction plot of a two-factor design, and the interaction itself where it is 2 x 2."""
+"""The interaction plot of a two-factor design."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from orchestrator.analysis.rows import ArmSummary, Summary
-from orchestrator.analysis.values import plan_test
+from orchestrator.analysis.patterns import Grid
+from orchestrator.analysis.summary import Summary
 from orchestrator.report.plots import svg
 from orchestrator.report.plots.scale import ticks
-from orchestrator.report.wording.contrasts import unit_of_difference
-from orchestrator.report.wording.numbers import decimals, number, p_text
-
-
-@dataclass(frozen=True, kw_only=True)
-class Grid:
-    """A full two-factor design: `arms[first level, second level]`."""
-
-    factors: tuple[str, str]
-    levels: tuple[tuple[str, ...], tuple[str, ...]]
-    arms: Mapping[tuple[str, str], ArmSummary]
-
-
-def grid(summary: Summary) -> Grid | None:
-    """Return the design if it is two factors, every combination, all with numbers."""
-    factors = list(dict.fromkeys(f for arm in summary.arms for f in arm.record.levels))
-    if len(factors) != 2 or any(len(arm.record.levels) != 2 for arm in summary.arms):
-        return None
-    first, second = factors
-    one = tuple(dict.fromkeys(arm.record.levels[first] for arm in summary.arms))
-    two = tuple(dict.fromkeys(arm.record.levels[second] for arm in summary.arms))
-    arms = {(a.record.levels[first], a.record.levels[second]): a for a in summary.arms}
-    full = len(arms) == len(summary.arms) == len(one) * len(two) and min(len(one), len(two)) > 1
-    measured = all(summary.metric.key in arm.measures for arm in summary.arms)
-    return (
-        Grid(factors=(first, second), levels=(one, two), arms=arms) if full and measured else None
-    )
-
-
-def interaction_sentence(summary: Summary) -> str:
-    """Say how much the effects of a 2 x 2 design depend on one another; empty otherwise."""
-    found = grid(summary)
-    if found is None or [len(levels) for levels in found.levels] != [2, 2]:
-        return ""
-    (a, b), (c, d) = found.levels
-    values = {key: arm.measures[summary.metric.key].values for key, arm in found.arms.items()}
-    blocks = [k for k in values[a, c] if all(k in values[pair] for pair in values)]
-    if not blocks:
-        return ""
-    changed = plan_test(
-        summary.plan,
-        {
-            at: (values[b, d][at] - values[b, c][at]) - (values[a, d][at] - values[a, c][at])
-            for at in blocks
-        },
-    )
-    places, unit = decimals(changed.half_width), unit_of_difference(summary.metric)
-    evidence = ""
-    if changed.n > 1:
-        low, high = number(changed.low, places), number(changed.high, places)
-        evidence = (
-            f", 95 % {changed.interval_method} {low} to {high}, "
-            f"p {p_text(changed.p_value)} uncorrected"
-        )
-    return (
-        f"Interaction: going from {c} to {d} changes {summary.metric.title} by "
-        f"{number(changed.mean, places, signed=True)} {unit} more under {b} than under {a}"
-        f"{evidence} (n {changed.n}{f' {changed.replicate}s' if changed.reason else ''})."
-    )
 
 
 def interaction_plot(summary: Summary, colours: Mapping[str, str]) -> str:
     """Draw a line per level of the second factor, points in the arms' colours; empty otherwise."""
-    found = grid(summary)
+    found = summary.grid
     return svg.both(lambda width: _draw(found, summary, colours, width)) if found else ""
 
 

@@ -7,10 +7,11 @@ import io
 import json
 
 from orchestrator.analysis.aggregate import Aggregated
-from orchestrator.report.render.columns import visible
-from orchestrator.report.render.formats import csv_text, markdown_text, plain
+from orchestrator.report.render.formats import csv_text, plain
+from orchestrator.report.wording.aggregate import aggregate_notes
 from orchestrator.report.wording.numbers import NONE, decimals, number
 from orchestrator.stats import Aggregate
+from orchestrator.text import markdown_text, visible
 
 
 def aggregate_text(found: Aggregated, form: str = "text") -> str:
@@ -21,7 +22,7 @@ def aggregate_text(found: Aggregated, form: str = "text") -> str:
         form: `text`, `markdown`, `csv` or `json`.
     """
     if form == "json":
-        return json.dumps(plain(found), indent=1, ensure_ascii=False) + "\n"
+        return _json(found)
     if form == "csv":
         return _csv(found)
     heads = ["arm", "n", f"{found.metric.title} score", "Δ score", "P(better) (%)"]
@@ -50,7 +51,7 @@ def aggregate_text(found: Aggregated, form: str = "text") -> str:
             for row in (heads, *rows)
         ]
     clean = markdown_text if form == "markdown" else visible
-    lines = [clean(title), "", *table, "", *map(clean, found.notes)]
+    lines = [clean(title), "", *table, "", *map(clean, aggregate_notes(found))]
     return "\n".join(lines) + "\n"
 
 
@@ -62,6 +63,18 @@ def _cell(found: Aggregate | None, *, scale: float = 1.0, signed: bool = False) 
         number(scale * v, places, signed=signed) for v in (found.value, found.low, found.high)
     )
     return f"{value} ({low} to {high})"
+
+
+def _json(found: Aggregated) -> str:
+    shown = {
+        "sweeps": found.sweeps,
+        "metric": found.metric,
+        "baseline": found.baseline,
+        "arms": found.arms,
+        "notes": aggregate_notes(found),
+        "scales": found.scales,
+    }
+    return json.dumps(plain(shown), indent=1, ensure_ascii=False) + "\n"
 
 
 def _csv(found: Aggregated) -> str:

@@ -7,22 +7,10 @@ from __future__ import annotations
 
 import unicodedata
 
+from orchestrator.text import visible
+
 FILLER = "\ue0fe"
 """Of Unicode's private use area; it never reaches a reader."""
-
-
-def visible(text: str) -> str:
-    """Return text on one line in which nothing moves a cursor or turns the reading direction.
-
-    Line ends and tabs become spaces, other control characters their pictures (`␛`), and marks that
-    steer the direction, or have no width, `�`; those that join letters and emoji stay.
-    """
-    return "".join(map(_visible, text))
-
-
-def visible_lines(text: str) -> str:
-    """Return text of several lines, each of them `visible`."""
-    return "\n".join(map(visible, text.split("\n")))
 
 
 def filled(text: str) -> str:
@@ -44,16 +32,6 @@ def cut(text: str, width: int) -> str:
     if kept and text[width - 1] == FILLER:
         kept = f"{kept[:-1]} "
     return f"{kept}…"
-
-
-def _visible(character: str) -> str:
-    kind = unicodedata.category(character)
-    if character in "\t\n\r\v\f\x85" or kind in ("Zl", "Zp"):
-        return " "
-    if character < " " or character == "\x7f":
-        return chr(0x2400 + ord(character)) if character < " " else "\u2421"
-    joiner = character in "\u200c\u200d"
-    return "\ufffd" if kind in ("Cc", "Cf", "Cs") and not joiner else character
 
 
 def _filled(character: str) -> str:

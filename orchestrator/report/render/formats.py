@@ -12,13 +12,17 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from orchestrator.analysis.rows import Finding, Summary
-from orchestrator.report.render.columns import visible
+from orchestrator.analysis.evidence import Evidence
+from orchestrator.analysis.summary import Summary
 from orchestrator.report.tables.arms import Table, main_table
 from orchestrator.report.tables.effects import effects_table
 from orchestrator.report.tables.other_contrasts import other_contrasts_table
 from orchestrator.report.wording.contrasts import unit_of_difference
+from orchestrator.report.wording.findings import finding_sentence
+from orchestrator.report.wording.footnotes import published_footnotes
+from orchestrator.report.wording.notes import answers, cautions, chance_sentence, headline
 from orchestrator.report.wording.numbers import NONE
+from orchestrator.text import markdown_text, visible
 
 FORMULA = "=+-@＝＋－＠"
 """What begins a formula in a spreadsheet."""
@@ -28,8 +32,8 @@ NUMBER = re.compile(r"[+−]?\d[\d.]*(\s*±\s*[\d.]+)?[^\w\s]*$")
 
 def to_markdown(summary: Summary) -> str:
     """Return question, completeness, sentences, table and notes as GitHub's Markdown."""
-    lines = [f"**{markdown_text(summary.plan.question)}**", "", summary.headline, ""]
-    lines += [f"- {markdown_text(answer.text)}" for answer in summary.answers]
+    lines = [f"**{markdown_text(summary.plan.question)}**", "", headline(summary), ""]
+    lines += [f"- {markdown_text(answer.text)}" for answer in answers(summary)]
     more = other_contrasts_table(summary), effects_table(summary)
     tables = filter(None, (main_table(summary), *more))
     return "\n".join([*lines, "", *map(markdown_table, tables)])
@@ -134,7 +138,7 @@ def to_csv(summary: Summary) -> str:
     return stream.getvalue()
 
 
-def _finding(found: Finding, summary: Summary) -> dict[str, object]:
+def _finding(found: Evidence, summary: Summary) -> dict[str, object]:
     size = found.difference
     return {
         "n": size.n if size else 0,
@@ -151,7 +155,42 @@ def _finding(found: Finding, summary: Summary) -> dict[str, object]:
 
 def to_json(summary: Summary) -> str:
     """Return everything that the report shows, at full precision, blocks named `seed/fold`."""
-    return json.dumps(plain(summary), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return (
+        json.dumps(plain(_everything(summary)), indent=1, ensure_ascii=False, allow_nan=False)
+        + "\n"
+    )
+
+
+def _everything(summary: Summary) -> dict[str, object]:
+    """Return the numbers of a report beside what is said of them."""
+    return {
+        "plan": summary.plan,
+        "metric": summary.metric,
+        "headline": headline(summary),
+        "complete": summary.complete,
+        "answers": answers(summary),
+        "arms": summary.arms,
+        "contrasts": [
+            {**_evidence(c), "arm": c.arm, "reference": c.reference} for c in summary.contrasts
+        ],
+        "cautions": cautions(summary),
+        "footnotes": published_footnotes(summary.plan, summary.comparability),
+        "effects": [{**_evidence(effect), "record": effect.record} for effect in summary.effects],
+        "chosen_by": summary.chosen_by,
+        "chance": summary.chance,
+        "at_chance": summary.at_chance,
+        "chance_sentence": chance_sentence(summary),
+    }
+
+
+def _evidence(found: Evidence) -> dict[str, object]:
+    return {
+        "difference": found.difference,
+        "adjusted_p": found.adjusted_p,
+        "smallest_adjusted_p": found.smallest_adjusted_p,
+        "verdict": found.verdict,
+        "sentence": finding_sentence(found),
+    }
 
 
 def plain(value: Any) -> Any:
@@ -172,14 +211,6 @@ def plain(value: Any) -> Any:
 
 def _block(key: object) -> str:
     return "/".join(map(str, key)) if isinstance(key, tuple) else str(key)
-
-
-def markdown_text(text: str) -> str:
-    """Return text on one line that Markdown shows as it is: no emphasis, link, tag or cell."""
-    text = visible(text)
-    for mark in "\\|*_<>[]`&~$":
-        text = text.replace(mark, f"\\{mark}")
-    return text
 
 
 def csv_text(text: str) -> str:

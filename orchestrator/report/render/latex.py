@@ -11,12 +11,13 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 
-from orchestrator.analysis.rows import Summary
+from orchestrator.analysis.summary import Summary
 from orchestrator.report.render.latex_text import breakable, code_points, comment, escape, width_pt
 from orchestrator.report.tables.arms import Column, Table, main_table
 from orchestrator.report.tables.effects import effects_table
 from orchestrator.report.tables.other_contrasts import TITLE as OTHER_CONTRASTS
 from orchestrator.report.tables.other_contrasts import other_contrasts_table
+from orchestrator.report.wording.notes import chance_sentence, headline
 from orchestrator.report.wording.numbers import HARD_SPACE, NONE, digit_spaces
 
 ARTICLE_PT = 345.0
@@ -41,8 +42,8 @@ def to_latex(summary: Summary) -> str:
         (effects_table(summary), f"Declared effects of {sweep}.", "-effects"),
     )
     main = main_table(summary)
-    if summary.chance_sentence:
-        main = dataclasses.replace(main, notes=(summary.chance_sentence, *main.notes))
+    if low := chance_sentence(summary):
+        main = dataclasses.replace(main, notes=(low, *main.notes))
     said = [latex_table(main, summary, caption=summary.plan.question)]
     said += [
         latex_table(table, summary, caption=caption, suffix=suffix)
@@ -64,7 +65,7 @@ def latex_table(table: Table, summary: Summary, *, caption: str, suffix: str = "
         suffix: of the label, where a study has several tables.
     """
     turned = _turned(table)
-    notes = [*([] if summary.complete else [summary.headline]), *table.notes]
+    notes = [*([] if summary.complete else [headline(summary)]), *table.notes]
     shown = [
         caption,
         *notes,
@@ -79,7 +80,7 @@ def latex_table(table: Table, summary: Summary, *, caption: str, suffix: str = "
     packages = ["booktabs", "tabularx", *(["graphicx"] if turned else [])]
     lines = [
         rf"% needs \usepackage{{{','.join(packages)}}}",
-        f"% {comment(summary.headline)}",
+        f"% {comment(headline(summary))}",
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{breakable(caption)}}}",

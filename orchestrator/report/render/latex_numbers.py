@@ -17,8 +17,11 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 
-from orchestrator.analysis.rows import ArmSummary, Finding, Summary
+from orchestrator.analysis.evidence import Evidence
+from orchestrator.analysis.rows import ArmSummary
+from orchestrator.analysis.summary import Summary
 from orchestrator.report.render.latex_text import comment, escape
+from orchestrator.report.wording.notes import headline
 from orchestrator.report.wording.numbers import NONE, decimals, duration, number, p_text, quantity
 from orchestrator.stats import MeanInterval
 
@@ -49,7 +52,7 @@ def to_numbers(summary: Summary) -> str:
     What is not known has no macro, so that a text that quotes it does not compile.
     """
     sweep = words(summary.plan.sweep)
-    lines = [f"% {comment(summary.headline)}"]
+    lines = [f"% {comment(headline(summary))}"]
     for heading, numbers in _groups(summary):
         lines.append(f"% {comment(heading)}")
         lines += [rf"\newcommand{{\{sweep}{name}}}{{{_value(value)}}}" for name, value in numbers]
@@ -135,7 +138,7 @@ def _of_arm(name: str, arm: ArmSummary, summary: Summary) -> Iterator[tuple[str,
         yield from ((name + key, value) for key, value in costs.items() if value != NONE)
 
 
-def _of_finding(name: str, found: Finding, summary: Summary) -> Iterator[tuple[str, str]]:
+def _of_finding(name: str, found: Evidence, summary: Summary) -> Iterator[tuple[str, str]]:
     name += words(summary.metric.title)
     if found.difference:
         yield from _interval(name, "Difference", found.difference, signed=True)
@@ -143,7 +146,7 @@ def _of_finding(name: str, found: Finding, summary: Summary) -> Iterator[tuple[s
     yield from _p_values(name, found)
 
 
-def _p_values(name: str, found: Finding) -> Iterator[tuple[str, str]]:
+def _p_values(name: str, found: Evidence) -> Iterator[tuple[str, str]]:
     if found.difference and found.difference.p_value is not None:
         yield f"{name}P", p_text(found.difference.p_value)
     if found.adjusted_p is not None:

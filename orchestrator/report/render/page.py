@@ -10,16 +10,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from orchestrator.analysis.classes import ClassChanges, class_changes
-from orchestrator.analysis.clip_tests import single_pairs
 from orchestrator.analysis.confusion import (
     ConfusionChange,
     arm_confusions,
     confusion_change,
-    flipped_clips,
 )
 from orchestrator.analysis.forest import forest_lines
 from orchestrator.analysis.outcomes import Loader, Outcomes, no_predictions
-from orchestrator.analysis.rows import Summary
+from orchestrator.analysis.summary import Summary
 from orchestrator.figures.shelf import CLIP, Picture, read_pictures
 from orchestrator.metrics import METRICS
 from orchestrator.records import TrialRecord
@@ -32,13 +30,23 @@ from orchestrator.report.plots.forest import forest_plot
 from orchestrator.report.plots.interaction import interaction_plot
 from orchestrator.report.tables import reproducibility
 from orchestrator.report.tables.arms import CALLED_MARK, main_table, secondary_table
+from orchestrator.report.tables.clips import flipped_clips
 from orchestrator.report.tables.effects import effects_table
 from orchestrator.report.tables.other_contrasts import TITLE as OTHER_CONTRASTS
 from orchestrator.report.tables.other_contrasts import other_contrasts_table
 from orchestrator.report.tables.paper import Shaped
+from orchestrator.report.wording.clips import single_pair_sentences
 from orchestrator.report.wording.contrasts import unit_of_difference
-from orchestrator.report.wording.notes import gap_text, interval_over, paired_over
+from orchestrator.report.wording.notes import (
+    answers,
+    cautions,
+    gap_text,
+    headline,
+    interval_over,
+    paired_over,
+)
 from orchestrator.report.wording.numbers import digit_spaces, duration, quantity, tie
+from orchestrator.report.wording.trend import pattern_sentence
 from orchestrator.tracking.links import LOCAL_PAGES, needs_local_server
 
 MOST_SENTENCES = 12
@@ -93,7 +101,7 @@ def render_page(
             )
             if table is not None
         ],
-        over_clips=single_pairs(summary, predictions),
+        over_clips=single_pair_sentences(summary, predictions),
         secondary=secondary_table(summary),
         shape=shape,
         forest=Markup(
@@ -109,7 +117,10 @@ def render_page(
         interactions=any(len(e.record.factors) > 1 for e in summary.effects),
         dose=Markup(dose_plot(summary, colours)),
         interaction=Markup(interaction_plot(summary, colours)),
-        pattern=summary.pattern,
+        headline=headline(summary),
+        answers=answers(summary),
+        cautions=cautions(summary),
+        pattern=pattern_sentence(summary),
         costs=[Markup(plot) for plot in cost_plots(summary, records, colours)],
         devices=several_devices(summary, records),
         curves=[Markup(panel) for panel in curve_panels(learned, summary, metric, colours)],

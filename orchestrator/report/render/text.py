@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from orchestrator.analysis.forest import Line, forest_lines
-from orchestrator.analysis.rows import Summary
+from orchestrator.analysis.summary import Summary
 from orchestrator.records import Status
 from orchestrator.report.plots.scale import ticks
 from orchestrator.report.render.columns import FILLER, cut, filled, printed
@@ -14,8 +14,9 @@ from orchestrator.report.tables.arms import Column, Table, main_table
 from orchestrator.report.tables.effects import effects_table
 from orchestrator.report.tables.other_contrasts import other_contrasts_table
 from orchestrator.report.wording.contrasts import unit_of_difference
-from orchestrator.report.wording.notes import gap_text
+from orchestrator.report.wording.notes import answers, cautions, gap_text, headline
 from orchestrator.report.wording.numbers import HARD_SPACE, decimals, number, tie
+from orchestrator.report.wording.trend import pattern_sentence
 
 GLYPHS = {
     Status.FINISHED: "■",
@@ -37,29 +38,30 @@ def render_text(summary: Summary, width: int = 80) -> str:
     width = max(60, width)
     parts = [
         _wrap(summary.plan.question or summary.plan.sweep, width),
-        "" if summary.complete else _wrap(summary.headline, width),
+        "" if summary.complete else _wrap(headline(summary), width),
         _answers(summary, width),
-        _wrap(summary.pattern, width),
+        _wrap(pattern_sentence(summary), width),
         _completeness(summary, width),
         _table(main_table(summary), width),
         _table(other_contrasts_table(summary), width),
         _table(effects_table(summary), width),
         _forest(summary, width),
-        "\n".join(_wrap(f"! {caution}", width, hang=2) for caution in summary.cautions),
+        "\n".join(_wrap(f"! {caution}", width, hang=2) for caution in cautions(summary)),
     ]
     return printed("\n\n".join(part for part in parts if part) + "\n")
 
 
 def _answers(summary: Summary, width: int) -> str:
-    lines = [_wrap(f"• {a.text}", width, hang=2) for a in summary.answers[:MOST_SENTENCES]]
-    left = len(summary.answers) - MOST_SENTENCES
+    every = answers(summary)
+    lines = [_wrap(f"• {a.text}", width, hang=2) for a in every[:MOST_SENTENCES]]
+    left = len(every) - MOST_SENTENCES
     if left > 0:
         lines.append(f"• and {left} more contrasts: see the table.")
     return "\n".join(lines)
 
 
 def _completeness(summary: Summary, width: int) -> str:
-    lines = [summary.headline] if summary.complete else ["Trials, one square each:"]
+    lines = [headline(summary)] if summary.complete else ["Trials, one square each:"]
     longest = max((len(arm.cells) for arm in summary.arms), default=0)
     room = max(width // 3, width - longest - len(f"{longest}/{longest}") - 6)
     names = [filled(arm.name) for arm in summary.arms]

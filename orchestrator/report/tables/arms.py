@@ -6,10 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.analysis.rows import ArmSummary, ContrastSummary, Summary
+from orchestrator.analysis.evidence import ContrastEvidence
+from orchestrator.analysis.rows import ArmSummary
+from orchestrator.analysis.summary import Summary
 from orchestrator.metrics import METRICS
-from orchestrator.report.wording.chance import chance_words
+from orchestrator.metrics.chance import level_text
 from orchestrator.report.wording.contrasts import half_width, unit_of_difference
+from orchestrator.report.wording.footnotes import Footnotes, published_footnotes
 from orchestrator.report.wording.notes import (
     epoch_words,
     interval_over,
@@ -77,6 +80,7 @@ def main_table(summary: Summary) -> Table:
     measures = [arm.measures.get(metric.key) for arm in arms]
     unit = unit_of_difference(metric)
     costs = [arm.cost for arm in arms]
+    footnotes = published_footnotes(summary.plan, summary.comparability)
     cells: list[tuple[Column, list[str]]] = [
         (Column(key="arm", title="arm"), [arm.name for arm in arms]),
         (
@@ -97,7 +101,7 @@ def main_table(summary: Summary) -> Table:
         ),
         (
             Column(key="published", title="published", unit=metric.unit, keep=7),
-            align([_published(arm, summary) for arm in arms]),
+            align([_published(arm, summary, footnotes) for arm in arms]),
         ),
         (
             Column(key="params", title="params", keep=5),
@@ -126,7 +130,7 @@ def main_table(summary: Summary) -> Table:
         rows=tuple(zip(*(texts for _, texts in kept), strict=True)) if arms else (),
         baseline=_baseline(summary),
         best=_best_called(summary),
-        notes=tuple(_notes(summary)),
+        notes=tuple(_notes(summary, footnotes)),
     )
 
 
@@ -194,16 +198,15 @@ def spread(intervals: list[MeanInterval | None], *, signed: bool = False) -> lis
     ]
 
 
-def _p_cell(contrast: ContrastSummary | None) -> str:
+def _p_cell(contrast: ContrastEvidence | None) -> str:
     if contrast is None:
         return NONE
-    called = contrast.verdict in (Verdict.BETTER, Verdict.WORSE)
-    return p_text(contrast.adjusted_p) + (CALLED_MARK if called else "")
+    return p_text(contrast.adjusted_p) + (CALLED_MARK if contrast.called else "")
 
 
-def _published(arm: ArmSummary, summary: Summary) -> str:
+def _published(arm: ArmSummary, summary: Summary, footnotes: Footnotes) -> str:
     value = arm.record.published.get(summary.metric.key)
-    return NONE if value is None else f"{value:g}{summary.footnotes.marks[arm.name]}"
+    return NONE if value is None else f"{value:g}{footnotes.marks[arm.name]}"
 
 
 def _best_called(summary: Summary) -> int:
@@ -220,7 +223,7 @@ def _best_called(summary: Summary) -> int:
     return best if contrast and contrast.verdict is Verdict.BETTER else -1
 
 
-def _notes(summary: Summary) -> list[str]:
+def _notes(summary: Summary, footnotes: Footnotes) -> list[str]:
     over, notes = replicates_of(summary), []
     several = len({cell.block for cell in summary.cells}) > 1
     if several:
@@ -250,10 +253,10 @@ def _notes(summary: Summary) -> list[str]:
             f"{CALLED_MARK} at most {ALPHA:g}. {NONE}: not declared or not testable."
         )
     if summary.chance:
-        notes.append(f"Chance: {chance_words(summary.chance, summary.metric)}.")
+        notes.append(f"Chance: {level_text(summary.chance, unit=summary.metric.unit)}.")
     elif summary.metric.chance:
         notes.append("Chance is not known: neither plan nor trials recorded the classes.")
-    notes += [f"{mark} {text}" for mark, text in summary.footnotes.texts.items()]
+    notes += [f"{mark} {text}" for mark, text in footnotes.texts.items()]
     if any(arm.cost and arm.cost.macs for arm in summary.arms):
         notes.append(
             "MACs: of one clip through the whole chain, mel filters included; convolutions and "

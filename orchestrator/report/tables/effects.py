@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from orchestrator.analysis.rows import EffectSummary, Summary
+from orchestrator.analysis.evidence import EffectEvidence
+from orchestrator.analysis.summary import Summary
 from orchestrator.report.tables.arms import CALLED_MARK, Column, Table, spread
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.numbers import align, p_text
-from orchestrator.stats import Verdict
 
 
 def effects_table(summary: Summary) -> Table | None:
@@ -36,13 +36,12 @@ def effects_table(summary: Summary) -> Table | None:
     )
 
 
-def _count(effect: EffectSummary) -> str:
+def _count(effect: EffectEvidence) -> str:
     return str(effect.difference.n) if effect.difference else "0"
 
 
-def _p_cell(effect: EffectSummary) -> str:
-    called = effect.verdict in (Verdict.BETTER, Verdict.WORSE)
-    return p_text(effect.adjusted_p) + (CALLED_MARK if called else "")
+def _p_cell(effect: EffectEvidence) -> str:
+    return p_text(effect.adjusted_p) + (CALLED_MARK if effect.called else "")
 
 
 def _notes(summary: Summary) -> list[str]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from orchestrator.analysis.rows import Summary
+from orchestrator.analysis.summary import Summary
 from orchestrator.report.tables.arms import CALLED_MARK, Column, Table, spread
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.numbers import align, p_text
-from orchestrator.stats import Verdict
 
 TITLE = "Declared contrasts between other arms"
 
@@ -17,8 +16,7 @@ def other_contrasts_table(summary: Summary) -> Table | None:
     if not found:
         return None
     several = summary.plan.num_declared > 1
-    called = [c.verdict in (Verdict.BETTER, Verdict.WORSE) for c in found]
-    marks = [CALLED_MARK if one else "" for one in called]
+    marks = [CALLED_MARK if c.called else "" for c in found]
     differences = [c.difference for c in found]
     columns: list[tuple[Column, list[str]]] = [
         (

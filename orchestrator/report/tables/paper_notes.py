@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from models.zoo.published.tables import PrintedTable
 from orchestrator.analysis.datasets import known_dataset
 from orchestrator.analysis.outcomes import Loader, no_predictions
-from orchestrator.analysis.rows import Summary
+from orchestrator.analysis.summary import Summary
+from orchestrator.report.wording.footnotes import published_footnotes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,7 @@ def comparable(printed: PrintedTable, studies: Sequence[Study]) -> list[str]:
     theirs = [printed.dataset] if printed.dataset else [column.key for column in printed.columns]
     said = []
     for study in studies:
-        notes = study.summary.footnotes
+        notes = published_footnotes(study.summary.plan, study.summary.comparability)
         own = {mark: text for mark, text in notes.texts.items() if printed.source in text}
         if study.dataset not in theirs:
             here = study.dataset or "data that were not recorded"

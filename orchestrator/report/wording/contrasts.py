@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.analysis.sequential import remarks, turned
+from orchestrator.analysis.evidence import ContrastEvidence, Evidence
 from orchestrator.metrics import Metric
 from orchestrator.report.wording.numbers import decimals, number, p_text
 from orchestrator.stats import (
@@ -10,7 +10,6 @@ from orchestrator.stats import (
     Equivalence,
     MeanInterval,
     PairedDifference,
-    Sequential,
     Verdict,
     pairs_needed,
 )
@@ -41,36 +40,20 @@ def half_width(found: MeanInterval | None) -> float | None:
     return found.half_width if found.half_width > rounding else None
 
 
-def sentence(
-    arm: str,
-    reference: str,
-    difference: PairedDifference | None,
-    *,
-    metric: Metric,
-    verdict: Verdict,
-    adjusted_p: float | None,
-    smallest_adjusted_p: float,
-    num_contrasts: int = 1,
-    num_planned: int | None = None,
-    decided: Sequential | None = None,
-    at_chance: bool = False,
-) -> str:
-    """Say in a few sentences what a contrast shows.
+def contrast_sentence(found: ContrastEvidence) -> str:
+    """Say in a few sentences what a contrast shows."""
+    return comparison_sentence(found.arm, found.reference, found)
+
+
+def comparison_sentence(arm: str, reference: str, found: Evidence) -> str:
+    """Say in a few sentences what a comparison of two things shows.
 
     Args:
-        arm: name of the arm.
-        reference: name of the arm it is compared with.
-        difference: arm minus reference in the metric's unit; None where no block has both.
-        metric: what is compared.
-        verdict: from `orchestrator.stats.verdict`.
-        adjusted_p: after Holm's correction over the declared contrasts.
-        smallest_adjusted_p: the least that these numbers of pairs could have given.
-        num_contrasts: how many were declared.
-        num_planned: planned pairs, or the most of a study until decided; said where fewer are
-            there.
-        decided: how a study until decided came to its verdict; None for any other.
-        at_chance: neither arm beats chance, so nothing is ruled out.
+        arm: name of the arm, or of what several arms have in common.
+        reference: name of what it is compared with.
+        found: arm minus reference.
     """
+    difference, metric, verdict = found.difference, found.metric, found.verdict
     if difference is None:
         return f"{arm} against {reference}: no block has finished in both, so nothing can be said."
     places = decimals(half_width(difference))
@@ -81,22 +64,22 @@ def sentence(
             f"{metric.title} in the only pair; one pair has no interval and no test, so nothing "
             "can be said."
         )
-    more = remarks(decided, difference, verdict) + (AT_CHANCE if at_chance else "")
-    if decided and turned(difference, verdict, sign=metric.sign):
+    more = remarks(found, difference)
+    if found.decided and found.turned:
         return (
-            f"{arm} was called {verdict} than {reference} by block {decided.looked} "
-            f"({p_words(difference, adjusted_p, num_contrasts)}), which stays; over all "
+            f"{arm} was called {verdict} than {reference} by block {found.decided.looked} "
+            f"({p_words(found, difference)}), which stays; over all "
             f"{difference.n} blocks the mean is {mean} of {metric.title} "
             f"({interval_words(difference, places, 1)}, "
-            f"{count_words(difference, num_planned)}).{more}"
+            f"{count_words(found, difference)}).{more}"
         )
-    if verdict in (Verdict.BETTER, Verdict.WORSE):
+    if found.called:
         flip = -1 if difference.mean < 0 else 1
         verb = "helps" if verdict is Verdict.BETTER else "hurts"
         return (
             f"{arm} {verb} by {with_unit(number(abs(difference.mean), places), metric)} of "
             f"{metric.title} against {reference} "
-            f"({evidence(difference, places, adjusted_p, num_contrasts, num_planned, flip)}).{more}"
+            f"({evidence_words(found, difference, places, flip)}).{more}"
         )
     if difference.p_value is None:
         return (
@@ -104,11 +87,11 @@ def sentence(
             f"{difference.n} {difference.replicate}s; equal differences have no "
             "spread to test them against, so nothing can be said."
         )
-    shown = evidence(difference, places, adjusted_p, num_contrasts, num_planned, 1)
+    shown = evidence_words(found, difference, places, 1)
     if not any(difference.differences.values()):
-        said = f"{arm} equals {reference} in all {difference.n} pairs ({shown})"
+        text = f"{arm} equals {reference} in all {difference.n} pairs ({shown})"
         if verdict is Verdict.UNDECIDED:
-            said = (
+            text = (
                 f"{arm} is not yet decided against {reference}: equal in all {difference.n} pairs "
                 f"so far ({shown})"
             )
@@ -118,13 +101,13 @@ def sentence(
         relation = "not distinguishable from"
         if verdict is Verdict.UNDECIDED:
             relation, after = "not yet decided against", ""
-        said = f"{arm} is {relation} {reference}{after}: {mean} of {metric.title} ({shown})"
+        text = f"{arm} is {relation} {reference}{after}: {mean} of {metric.title} ({shown})"
         low, high = difference.low, difference.high
-        if not at_chance and half_width(difference) and low is not None and high is not None:
+        if not found.at_chance and half_width(difference) and low is not None and high is not None:
             bound = max(abs(low), abs(high))
-            said += "; the data rule out differences larger than "
-            said += with_unit(number(bound, places), metric)
-    return f"{said}.{too_few(difference, smallest_adjusted_p, num_contrasts)}{more}"
+            text += "; the data rule out differences larger than "
+            text += with_unit(number(bound, places), metric)
+    return f"{text}.{too_few(found, difference)}{more}"
 
 
 def equivalence_sentence(found: Equivalence, *, metric: Metric) -> str:
@@ -143,32 +126,23 @@ def equivalence_sentence(found: Equivalence, *, metric: Metric) -> str:
     )
 
 
-def evidence(
-    difference: PairedDifference,
-    places: int,
-    adjusted_p: float | None,
-    num_contrasts: int,
-    num_planned: int | None,
-    flip: int,
-) -> str:
+def evidence_words(found: Evidence, difference: PairedDifference, places: int, flip: int) -> str:
     """Return interval, p and n, as they stand in brackets.
 
     Args:
-        difference: whose.
+        found: whose.
+        difference: its own, which is there.
         places: decimals.
-        adjusted_p: after Holm's correction.
-        num_contrasts: how many were declared.
-        num_planned: replicates; said where fewer are there.
         flip: -1 where the sentence names a loss as a positive number.
     """
     return (
-        f"{interval_words(difference, places, flip)}, "
-        f"{p_words(difference, adjusted_p, num_contrasts)}, {count_words(difference, num_planned)}"
+        f"{interval_words(difference, places, flip)}, {p_words(found, difference)}, "
+        f"{count_words(found, difference)}"
     )
 
 
 def interval_words(difference: PairedDifference, places: int, flip: int) -> str:
-    """Return the interval with its bounds in order; `flip` as in `evidence`."""
+    """Return the interval with its bounds in order; `flip` as in `evidence_words`."""
     if half_width(difference) is None:
         return "equal differences have no spread to make an interval from"
     bounds = sorted(flip * b for b in (difference.low, difference.high) if b is not None)
@@ -176,29 +150,53 @@ def interval_words(difference: PairedDifference, places: int, flip: int) -> str:
     return f"{100 * difference.confidence:g} % {difference.interval_method} {low} to {high}"
 
 
-def p_words(difference: PairedDifference, adjusted_p: float | None, num_contrasts: int) -> str:
+def p_words(found: Evidence, difference: PairedDifference) -> str:
     """Return p, and the adjusted one where several were declared."""
-    adjusted = f", adjusted {p_text(adjusted_p)}" if num_contrasts > 1 else ""
+    adjusted = f", adjusted {p_text(found.adjusted_p)}" if found.num_declared > 1 else ""
     return f"p {p_text(difference.p_value)}{adjusted}"
 
 
-def count_words(difference: PairedDifference, num_planned: int | None) -> str:
+def count_words(found: Evidence, difference: PairedDifference) -> str:
     """Return n, what was planned where it is more, and what is counted where it is not blocks."""
-    short = num_planned is not None and num_planned > difference.n
-    planned = f" of {num_planned}" if short else ""
+    short = found.num_planned is not None and found.num_planned > difference.n
+    planned = f" of {found.num_planned}" if short else ""
     what = f" {difference.replicate}s" if difference.reason else ""
     return f"n {difference.n}{planned}{what}"
 
 
-def too_few(difference: PairedDifference, smallest_adjusted_p: float, num_contrasts: int) -> str:
+def too_few(found: Evidence, difference: PairedDifference) -> str:
     """Say that so few replicates could have called nothing; empty where they could."""
-    if smallest_adjusted_p <= ALPHA:
+    least, declared = found.smallest_adjusted_p, found.num_declared
+    if least <= ALPHA:
         return ""
     n = difference.n
-    family = f" and {num_contrasts} contrasts" if num_contrasts > 1 else ""
-    adjusted = f" ({p_text(smallest_adjusted_p)} adjusted)" if num_contrasts > 1 else ""
+    family = f" and {declared} contrasts" if declared > 1 else ""
+    adjusted = f" ({p_text(least)} adjusted)" if declared > 1 else ""
     return (
         f" With n {n}{family} the smallest attainable p is 2/2^{n} = "
         f"{p_text(difference.smallest_p)}{adjusted}, so nothing could be called; "
-        f"that takes {pairs_needed(num_contrasts)} {difference.replicate}s at least."
+        f"that takes {pairs_needed(declared)} {difference.replicate}s at least."
     )
+
+
+def remarks(found: Evidence, difference: PairedDifference) -> str:
+    """Say what bounds a sentence: p of other blocks or another test than its numbers, or chance."""
+    remark = ""
+    decided, low, high = found.decided, difference.low, difference.high
+    if decided and found.called and low is not None and high is not None and low <= 0 <= high:
+        remark += (
+            " The interval covers 0 beside that call: it is that of a fixed number of blocks, "
+            f"and p was reached by block {decided.looked}."
+        )
+    if decided and difference.n > decided.n:
+        remark += (
+            f" p rests on {_first_blocks(decided.n)}, since block {decided.n + 1} is not whole; "
+            f"mean, interval and n are of all {difference.n} blocks that have what is compared."
+        )
+    return remark + (AT_CHANCE if found.at_chance else "")
+
+
+def _first_blocks(count: int) -> str:
+    if not count:
+        return "no block"
+    return "the first block" if count == 1 else f"the first {count} blocks"

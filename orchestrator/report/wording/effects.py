@@ -2,75 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from orchestrator.analysis.sequential import remarks, turned
+from orchestrator.analysis.evidence import EffectEvidence
 from orchestrator.metrics import Metric
 from orchestrator.records import EffectRecord
 from orchestrator.report.wording.contrasts import (
-    AT_CHANCE,
+    comparison_sentence,
     count_words,
-    evidence,
+    evidence_words,
     half_width,
     interval_words,
     p_words,
-    sentence,
+    remarks,
     too_few,
     with_unit,
 )
 from orchestrator.report.wording.numbers import decimals, number
-from orchestrator.stats import ALPHA, PairedDifference, Sequential, Verdict
+from orchestrator.stats import ALPHA, PairedDifference, Verdict
 
 
-def effect_sentence(
-    effect: EffectRecord,
-    difference: PairedDifference | None,
-    *,
-    others: Sequence[str],
-    metric: Metric,
-    verdict: Verdict,
-    adjusted_p: float | None,
-    smallest_adjusted_p: float,
-    num_contrasts: int,
-    num_planned: int | None = None,
-    decided: Sequential | None = None,
-    at_chance: bool = False,
-) -> str:
-    """Say in a few sentences what an effect shows, and what it cannot be told from.
-
-    Args:
-        effect: as declared.
-        difference: its weighted sum within blocks; None where no block has all of its arms.
-        others: the factors of the design that it is averaged over.
-        metric: what is compared.
-        verdict: what may be said.
-        adjusted_p: after Holm's correction over all that was declared.
-        smallest_adjusted_p: the least that these numbers of blocks could have given.
-        num_contrasts: how many contrasts and effects were declared.
-        num_planned: planned replicates; said where fewer are there.
-        decided: how a study until decided came to its verdict; None for any other.
-        at_chance: none of its arms beats chance, so nothing is ruled out.
-    """
+def effect_sentence(found: EffectEvidence) -> str:
+    """Say in a few sentences what an effect shows, and what it cannot be told from."""
+    effect, difference = found.record, found.difference
+    metric, verdict = found.metric, found.verdict
     aliased = ""
     if effect.aliases:
         aliased = f" In this fraction it cannot be told from {' or '.join(effect.aliases)}."
-    mean_over = f" (mean over {' and '.join(others)})" if others else ""
+    mean_over = f" (mean over {' and '.join(found.others)})" if found.others else ""
     if len(effect.factors) == 1:
         first, second = _settings(effect)[0]
-        said = sentence(
-            second + mean_over,
-            first,
-            difference,
-            metric=metric,
-            verdict=verdict,
-            adjusted_p=adjusted_p,
-            smallest_adjusted_p=smallest_adjusted_p,
-            num_contrasts=num_contrasts,
-            num_planned=num_planned,
-            decided=decided,
-            at_chance=at_chance,
-        )
-        return said + aliased
+        return comparison_sentence(second + mean_over, first, found) + aliased
     if difference is None:
         return (
             f"{_subject(effect)}: no block has finished in all of the {len(effect.weights)} arms, "
@@ -82,41 +42,40 @@ def effect_sentence(
             f"{_subject(effect)}: {_more(effect, difference, metric)}{mean_over} in "
             f"{what}; that has no spread to test it against, so nothing can be said.{aliased}"
         )
-    more = remarks(decided, difference, verdict) + (AT_CHANCE if at_chance else "")
+    more = remarks(found, difference)
     places = decimals(half_width(difference))
-    called = verdict in (Verdict.BETTER, Verdict.WORSE)
-    # Where the size is said without its sign, the interval's bounds turn with it.
-    flip = -1 if difference.mean < 0 and (called or len(effect.factors) == 2) else 1
-    shown = evidence(difference, places, adjusted_p, num_contrasts, num_planned, flip)
-    if decided and turned(difference, verdict, sign=metric.sign):
+    # Where the size is given without its sign, the interval's bounds turn with it.
+    flip = -1 if difference.mean < 0 and (found.called or len(effect.factors) == 2) else 1
+    shown = evidence_words(found, difference, places, flip)
+    if found.decided and found.turned:
         how = "help" if verdict is Verdict.BETTER else "hinder"
         return (
             f"{_joined(effect)} were called to {how} each other by block "
-            f"{decided.looked} ({p_words(difference, adjusted_p, num_contrasts)}), "
+            f"{found.decided.looked} ({p_words(found, difference)}), "
             f"which stays; over all {difference.n} blocks the interaction is "
             f"{_amount(difference.mean, difference, metric, signed=True)} of {metric.title}"
             f"{mean_over} ({interval_words(difference, places, 1)}, "
-            f"{count_words(difference, num_planned)}).{more}{aliased}"
+            f"{count_words(found, difference)}).{more}{aliased}"
         )
-    if called:
+    if found.called:
         how = "help" if verdict is Verdict.BETTER else "hinder"
         size = _amount(abs(difference.mean), difference, metric)
-        said = f"{_joined(effect)} {how} each other by {size} of {metric.title} ({shown})"
+        text = f"{_joined(effect)} {how} each other by {size} of {metric.title} ({shown})"
         if len(effect.factors) == 2:
-            said += f": {_more(effect, difference, metric)}"
-        said += mean_over
+            text += f": {_more(effect, difference, metric)}"
+        text += mean_over
     else:
         raw = difference.p_value <= ALPHA and verdict is not Verdict.UNDECIDED
         state = "is not yet decided" if verdict is Verdict.UNDECIDED else "is not distinguishable"
-        said = (
+        text = (
             f"{_subject(effect)} {state} from none{' after correction' if raw else ''}: "
             f"{_more(effect, difference, metric)}{mean_over} ({shown})"
         )
         low, high = difference.low, difference.high
-        if not at_chance and half_width(difference) and low is not None and high is not None:
+        if not found.at_chance and half_width(difference) and low is not None and high is not None:
             bound = max(abs(low), abs(high))
-            said += f"; the data rule out more than {_amount(bound, difference, metric)}"
-    return f"{said}.{too_few(difference, smallest_adjusted_p, num_contrasts)}{more}{aliased}"
+            text += f"; the data rule out more than {_amount(bound, difference, metric)}"
+    return f"{text}.{too_few(found, difference)}{more}{aliased}"
 
 
 def _settings(effect: EffectRecord) -> list[tuple[str, str]]:

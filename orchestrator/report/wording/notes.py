@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from orchestrator.analysis.confounds import code_of, mixed_epochs
-from orchestrator.analysis.rows import Cell, ContrastSummary, EffectSummary, Finding, Summary
-from orchestrator.metrics import METRICS, Metric
-from orchestrator.records import PlanRecord, Status, TrialRecord
+from orchestrator.analysis.evidence import ContrastEvidence, EffectEvidence, Evidence
+from orchestrator.analysis.rows import Cell
+from orchestrator.analysis.summary import Summary
+from orchestrator.metrics import METRICS
+from orchestrator.metrics.chance import caution_text
+from orchestrator.records import Status
 from orchestrator.report.wording.contrasts import half_width
+from orchestrator.report.wording.findings import finding_sentence
 from orchestrator.report.wording.numbers import NONE, number
 from orchestrator.stats import EXACT_UP_TO, SEQUENTIAL_METHOD, PairedDifference, Verdict
 
@@ -18,37 +21,56 @@ NAMED = 3
 """More findings than this are counted in a caution, not named."""
 
 
-def headline(cells: Sequence[tuple[Status, bool]]) -> str:
-    """Say whether every planned trial counts.
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A sentence that answers the question, and what its numbers allow to be said."""
 
-    Args:
-        cells: status, and whether the trial has a value, per planned trial.
-    """
+    verdict: Verdict
+    text: str
+
+
+def headline(summary: Summary) -> str:
+    """Say whether every planned trial counts."""
+    cells, gaps = summary.cells, summary.gaps
     if not cells:
         return "INCOMPLETE: no trial was planned, so there is no number."
-    counted = sum(has_value for _, has_value in cells)
-    if counted == len(cells):
+    if not gaps:
         return f"Complete: all {len(cells)} planned trials finished."
-    gaps = Counter(
-        "finished without a number" if status is Status.FINISHED else str(status)
-        for status, has_value in cells
-        if not has_value
+    kinds = Counter(
+        "finished without a number" if cell.status is Status.FINISHED else str(cell.status)
+        for cell in gaps
     )
-    listed = ", ".join(f"{count} {what}" for what, count in gaps.items())
+    listed = ", ".join(f"{count} {what}" for what, count in kinds.items())
     return (
-        f"INCOMPLETE: {counted} of {len(cells)} planned trials count ({listed}); "
+        f"INCOMPLETE: {len(cells) - len(gaps)} of {len(cells)} planned trials count ({listed}); "
         "every number below rests on those alone."
     )
 
 
-def best_of(plan: PlanRecord, metric: Metric, best: tuple[str, float] | None) -> str:
-    """Say what a study whose arms were trained once can say; empty for any other study.
+def answers(summary: Summary) -> tuple[Answer, ...]:
+    """Return what a reader should take away; that arms do not beat chance comes first."""
+    low, best = chance_sentence(summary), best_of(summary)
+    first = (Answer(verdict=Verdict.NOT_TESTED, text=low),) if low else ()
+    if best:
+        return (*first, Answer(verdict=Verdict.NOT_TESTED, text=best))
+    own = (Answer(verdict=c.verdict, text=finding_sentence(c)) for c in summary.findings)
+    return (*first, *own)
 
-    Args:
-        plan: as declared.
-        metric: the metric that is shown.
-        best: the arm with the best value, and that value in the metric's unit.
-    """
+
+def chance_sentence(summary: Summary) -> str:
+    """Say which arms do not beat chance; empty where all do or it is not known."""
+    return caution_text(
+        summary.chance,
+        summary.at_chance,
+        num_arms=summary.num_measured,
+        title=summary.metric.title,
+        unit=summary.metric.unit,
+    )
+
+
+def best_of(summary: Summary) -> str:
+    """Say what a study whose arms were trained once can say; empty for any other study."""
+    plan, metric, best = summary.plan, summary.metric, summary.best
     per_arm = Counter(arm for arm, _, _ in {(t.arm, t.seed, t.fold) for t in plan.trials})
     if len(plan.arms) < 2 or max(per_arm.values(), default=0) != 1:
         return ""
@@ -62,93 +84,66 @@ def best_of(plan: PlanRecord, metric: Metric, best: tuple[str, float] | None) ->
     )
 
 
-def cautions(
-    plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metric, *, mixed: bool = False
-) -> list[str]:
-    """Return the sentences that bound what the numbers mean, those that apply only.
-
-    Args:
-        plan: as declared.
-        records: id -> record.
-        metric: the metric that is shown.
-        mixed: whether trials of different code, data or epochs were compared.
-    """
-    said = []
-    folds = {trial.fold for trial in plan.trials}
+def cautions(summary: Summary) -> tuple[str, ...]:
+    """Return the sentences that bound what the numbers mean, those that apply only."""
+    plan, metric, ran = summary.plan, summary.metric, summary.conditions
+    notes = []
     if metric.key != plan.metric:
-        said.append(
+        notes.append(
             f"{metric.key} is not the metric that was declared before the runs ({plan.metric}); "
             "read these contrasts as exploratory."
         )
-    if len(folds) > 1:
-        said.append(
-            f"The {len(folds)} folds share training clips, so a trial is no replicate: intervals "
-            "of arms, differences, classes and curves are over means, of seeds over all folds or "
-            "of folds over all seeds, the latter widened."
+    if ran.num_folds > 1:
+        notes.append(
+            f"The {ran.num_folds} folds share training clips, so a trial is no replicate: "
+            "intervals of arms, differences, classes and curves are over means, of seeds over all "
+            "folds or of folds over all seeds, the latter widened."
         )
     if plan.cap:
-        said.append(
+        notes.append(
             f"Blocks were added until every contrast was decided, {plan.cap} at most. The p values "
             "hold at whatever block it ended; the intervals are those of a fixed number of blocks, "
             "and after an early end a little optimistic."
         )
     if plan.selection == "best":
-        said.append(
+        notes.append(
             "Each trial's epoch was chosen on the clips that it is scored on, so the level of "
             f"{metric.title} is optimistic; differences between arms less so."
         )
-    others = [key for key in chosen_by(plan, records) if key != metric.key]
+    others = [key for key in summary.chosen_by if key != metric.key]
     if others:
-        said.append(
+        notes.append(
             f"The best epochs were chosen by {_titles(others)}, not by {metric.title}: another "
             f"epoch may be better by {metric.title}."
         )
-    planned = Counter((trial.arm, trial.seed, trial.fold) for trial in plan.trials)
-    if twice := sum(count > 1 for count in planned.values()):
-        said.append(
-            f"{twice} {'trials are' if twice > 1 else 'trial is'} planned more than once; each "
-            "counts once."
+    if ran.num_twice:
+        notes.append(
+            f"{ran.num_twice} {'trials are' if ran.num_twice > 1 else 'trial is'} planned more "
+            "than once; each counts once."
         )
-    idle = [arm.name for arm in plan.arms if arm.name not in {name for name, _, _ in planned}]
-    if idle and planned:
-        said.append(f"no trial of {' or '.join(idle)} was planned, so nothing can be said of it.")
-    found = [records[trial.id] for trial in plan.trials if trial.id in records]
-    compared = "; they were compared all the same, as asked" if mixed else ""
+    if ran.unplanned:
+        notes.append(
+            f"no trial of {' or '.join(ran.unplanned)} was planned, so nothing can be said of it."
+        )
+    compared = "; they were compared all the same, as asked" if ran.mixed else ""
     for what, values in (
-        ("devices", {r.cost.device for r in found if r.status is Status.FINISHED}),
-        (
-            "code versions",
-            {
-                code_of(r) or "not recorded"
-                for r in found
-                if r.status is Status.FINISHED or code_of(r)
-            },
-        ),
-        ("data fingerprints", {str(r.data.get("fingerprint", "")) for r in found} - {""}),
+        ("devices", ran.devices),
+        ("code versions", {version or "not recorded" for version in ran.code_versions}),
+        ("data fingerprints", ran.fingerprints),
     ):
         if len(values) > 1:
-            said.append(
+            notes.append(
                 f"The trials come from {len(values)} {what}: {', '.join(sorted(values))}{compared}."
             )
-    done = [t for t in plan.trials if t.id in records and records[t.id].epochs]
-    done = [trial for trial in done if records[trial.id].status is Status.FINISHED]
-    if unsigned := sum(not r.has_digest for r in {r.id: r for r in found}.values()):
-        said.append(
-            f"{unsigned} of {len({r.id for r in found})} records were written by an earlier "
+    if ran.num_unsigned:
+        notes.append(
+            f"{ran.num_unsigned} of {ran.num_records} records were written by an earlier "
             "version without a digest of their content: a number edited since is noticed only "
             "where the stored predictions contradict it."
         )
-    if epochs := mixed_epochs(plan, records, done):
-        said.append(f"Trials that were planned alike come from {epochs}{compared}.")
-    return said
-
-
-def chosen_by(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> tuple[str, ...]:
-    """Return the metrics by which finished trials' best epochs were chosen; none if not read."""
-    if plan.selection != "best":
-        return ()
-    found = [records[t.id] for t in plan.trials if t.id in records]
-    return tuple(sorted({r.chosen_by for r in found if r.status is Status.FINISHED}))
+    if ran.epochs:
+        notes.append(f"Trials that were planned alike come from {ran.epochs}{compared}.")
+    return (*notes, *reasons(summary.findings))
 
 
 def epoch_words(summary: Summary) -> str:
@@ -199,7 +194,7 @@ def tests_used(summary: Summary) -> str:
     return " or ".join(dict.fromkeys(names)) or "sign-flip test"
 
 
-def reasons(findings: Sequence[Finding]) -> list[str]:
+def reasons(findings: Sequence[Evidence]) -> list[str]:
     """Say why differences do not take each trial for a replicate, and where p is sampled."""
     found = [c.difference for c in findings if c.difference is not None]
     said = [f"Differences, {d.test_method}: {d.reason}." for d in found if d.reason]
@@ -217,12 +212,6 @@ def gap_text(cell: Cell) -> str:
     return f"{status}: {cell.arm}, seed {cell.seed}, fold {cell.fold}: {cell.reason}"
 
 
-def last_line(text: str) -> str:
-    """Return the last line of an error text that says something, without its error's module."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return re.sub(r"^(?:\w+\.)+(?=\w+:)", "", lines[-1]) if lines else ""
-
-
 def _titles(keys: Sequence[str]) -> str:
     return " or ".join(METRICS[key].title if key in METRICS else key for key in keys)
 
@@ -231,7 +220,7 @@ def _differences(summary: Summary) -> list[PairedDifference]:
     return [c.difference for c in summary.findings if c.difference is not None]
 
 
-def _disagreeing(findings: Sequence[Finding]) -> list[str]:
+def _disagreeing(findings: Sequence[Evidence]) -> list[str]:
     """Say once that an interval is not the test, where the two disagree about 0."""
     names = []
     for found in findings:
@@ -240,8 +229,7 @@ def _disagreeing(findings: Sequence[Finding]) -> list[str]:
             continue
         if found.verdict is Verdict.NOT_TESTED:
             continue
-        called = found.verdict in (Verdict.BETTER, Verdict.WORSE)
-        if called == (own.low <= 0 <= own.high):
+        if found.called == (own.low <= 0 <= own.high):
             names.append(_name(found))
     if not names:
         return []
@@ -255,7 +243,7 @@ def _disagreeing(findings: Sequence[Finding]) -> list[str]:
     ]
 
 
-def _name(found: Finding) -> str:
-    if isinstance(found, ContrastSummary):
+def _name(found: Evidence) -> str:
+    if isinstance(found, ContrastEvidence):
         return f"{found.arm} against {found.reference}"
-    return found.record.name if isinstance(found, EffectSummary) else "a comparison"
+    return found.record.name if isinstance(found, EffectEvidence) else "a comparison"

@@ -11,11 +11,7 @@ from orchestrator.analysis.rows import ArmSummary
 from orchestrator.metrics import Metric
 from orchestrator.metrics.chance import Chance, HeldOut
 from orchestrator.records import PlanRecord, TrialRecord
-from orchestrator.report.wording.numbers import number
 from orchestrator.stats import CONFIDENCE
-
-NAMED = 6
-"""More arms than this are counted, not named."""
 
 
 def held_out_of(plan: PlanRecord, record: TrialRecord | None) -> HeldOut | None:
@@ -75,35 +71,6 @@ def arms_at_chance(
         for arm in arms
         if metric.key in arm.measures
         and metric.sign * (_worst(arm, records, metric) - chance.value) <= 0
-    )
-
-
-def chance_words(chance: Chance, metric: Metric) -> str:
-    """Write a chance level with its unit and rule: `2 %, 1 of 50 classes`."""
-    places = 1 if metric.unit == "%" else 3
-    text = number(chance.value, places)
-    text = text.rstrip("0").removesuffix(".") if "." in text else text
-    return f"{f'{text} {metric.unit}'.rstrip()}, {chance.rule}"
-
-
-def chance_sentence(
-    arms: Sequence[ArmSummary], at_chance: Sequence[str], *, metric: Metric, chance: Chance | None
-) -> str:
-    """Say which arms do not beat chance; empty where all do or it is not known."""
-    if chance is None or not at_chance:
-        return ""
-    level = f"({chance_words(chance, metric)})"
-    measured = [arm for arm in arms if metric.key in arm.measures]
-    if len(at_chance) == len(measured):
-        return (
-            f"No arm beats chance {level} in {metric.title}, so nothing that follows says which "
-            "is better: train longer, or check data and labels."
-        )
-    verb = "does" if len(at_chance) == 1 else "do"
-    listed = f": {', '.join(at_chance)}" if len(at_chance) <= NAMED else ""
-    return (
-        f"{len(at_chance)} of {len(measured)} arms {verb} not beat chance {level} in "
-        f"{metric.title}{listed}."
     )
 
 

@@ -1,0 +1,175 @@
+"""What a design shows as a whole: a trend along doses, or the interaction of two factors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from orchestrator.analysis.rows import ArmSummary
+from orchestrator.analysis.values import plan_test
+from orchestrator.metrics import Metric
+from orchestrator.records import PlanRecord
+from orchestrator.stats import MeanInterval, PairedDifference, Trend, dose_trend
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dose:
+    """An arm on the dose axis; `dose` is None for an arm without the setting."""
+
+    arm: str
+    dose: float | None
+    interval: MeanInterval
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoseTrend:
+    """How the metric moves along the doses, in even steps from none to the largest.
+
+    Attributes:
+        doses: of the steps, lowest first; None for arms without the setting.
+        trend: change a step, with its interval and test.
+        by_fold: whether a block is a seed's mean over several folds.
+    """
+
+    doses: tuple[float | None, ...]
+    trend: Trend
+    by_fold: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """A full two-factor design: `arms[first level, second level]`."""
+
+    factors: tuple[str, str]
+    levels: tuple[tuple[str, ...], tuple[str, ...]]
+    arms: Mapping[tuple[str, str], ArmSummary]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interaction:
+    """How much the effects of a 2 x 2 design depend on one another.
+
+    Attributes:
+        first: levels of the first factor.
+        second: levels of the second factor.
+        difference: of the effect of the second factor, second minus first level of the first.
+    """
+
+    first: tuple[str, str]
+    second: tuple[str, str]
+    difference: PairedDifference
+
+
+def dose_series(plan: PlanRecord, arms: Sequence[ArmSummary], metric: Metric) -> tuple[Dose, ...]:
+    """Return the arms of a dose series that have numbers: those without the setting first.
+
+    Args:
+        plan: says which setting is dosed.
+        arms: of the study.
+        metric: the primary metric.
+    """
+    if not plan.dose:
+        return ()
+    found = [
+        Dose(
+            arm=arm.name,
+            dose=_dose(arm, plan),
+            interval=arm.measures[metric.key].interval,
+            values=tuple(arm.measures[metric.key].values.values()),
+        )
+        for arm in arms
+        if metric.key in arm.measures
+    ]
+    found.sort(key=lambda item: -1.0 if item.dose is None else item.dose)
+    return tuple(found) if sum(item.dose is not None for item in found) > 1 else ()
+
+
+def trend_over_doses(
+    plan: PlanRecord, arms: Sequence[ArmSummary], metric: Metric
+) -> DoseTrend | None:
+    """Test whether the metric rises or falls along the doses; its permutations take a while.
+
+    On several folds a block is a seed's mean over all of them, since folds share training clips.
+
+    Args:
+        plan: says which setting is dosed.
+        arms: of the study.
+        metric: the primary metric.
+
+    Returns:
+        None where the sweep is no series of three doses or more, or fewer than two blocks have all.
+    """
+    by_name = {arm.name: arm for arm in arms}
+    items = dose_series(plan, arms, metric)
+    values = [by_name[item.arm].measures[metric.key].values for item in items]
+    common = set.intersection(*(set(v) for v in values)) if values else set()
+    folds = {cell.fold for arm in arms for cell in arm.cells}
+    whole = [s for s in dict.fromkeys(s for s, _ in common) if all((s, f) in common for f in folds)]
+    if len(items) < 3 or len(whole) < 2:
+        return None
+    found = dose_trend(
+        [{s: fmean(own[s, f] for f in folds) for s in sorted(whole)} for own in values]
+    )
+    return DoseTrend(doses=tuple(i.dose for i in items), trend=found, by_fold=len(folds) > 1)
+
+
+def two_factor_grid(arms: Sequence[ArmSummary], metric: Metric) -> Grid | None:
+    """Return the design if it is two factors, every combination, all with numbers.
+
+    Args:
+        arms: of the study.
+        metric: the primary metric.
+    """
+    factors = list(dict.fromkeys(f for arm in arms for f in arm.record.levels))
+    if len(factors) != 2 or any(len(arm.record.levels) != 2 for arm in arms):
+        return None
+    first, second = factors
+    one = tuple(dict.fromkeys(arm.record.levels[first] for arm in arms))
+    two = tuple(dict.fromkeys(arm.record.levels[second] for arm in arms))
+    by_level = {(a.record.levels[first], a.record.levels[second]): a for a in arms}
+    full = len(by_level) == len(arms) == len(one) * len(two) and min(len(one), len(two)) > 1
+    measured = all(metric.key in arm.measures for arm in arms)
+    if not (full and measured):
+        return None
+    return Grid(factors=(first, second), levels=(one, two), arms=by_level)
+
+
+def two_by_two_interaction(
+    plan: PlanRecord, arms: Sequence[ArmSummary], metric: Metric
+) -> Interaction | None:
+    """Return the interaction of a 2 x 2 design; None for another or where no block is whole.
+
+    Args:
+        plan: says what counts as a replicate.
+        arms: of the study.
+        metric: the primary metric.
+    """
+    found = two_factor_grid(arms, metric)
+    if found is None or [len(levels) for levels in found.levels] != [2, 2]:
+        return None
+    (a, b), (c, d) = found.levels
+    values = {key: arm.measures[metric.key].values for key, arm in found.arms.items()}
+    blocks = [k for k in values[a, c] if all(k in values[pair] for pair in values)]
+    if not blocks:
+        return None
+    difference = plan_test(
+        plan,
+        {
+            at: (values[b, d][at] - values[b, c][at]) - (values[a, d][at] - values[a, c][at])
+            for at in blocks
+        },
+    )
+    return Interaction(first=(a, b), second=(c, d), difference=difference)
+
+
+def _dose(arm: ArmSummary, plan: PlanRecord) -> float | None:
+    """Return the value of the dosed setting in an arm; None where the arm does not have it."""
+    setting = arm.record.changes.get(plan.dose, plan.settings.get(plan.dose))
+    try:
+        value = float(str(setting))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

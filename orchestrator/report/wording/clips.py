@@ -1,0 +1,75 @@
+"""Sentences about single clips: what two trials show over them, and which changed sides."""
+
+from __future__ import annotations
+
+from orchestrator.analysis.clip_tests import ClipComparison, single_pairs
+from orchestrator.analysis.confusion import flips
+from orchestrator.analysis.outcomes import Loader, Outcomes, class_name
+from orchestrator.analysis.summary import Summary
+from orchestrator.metrics import METRICS
+from orchestrator.records import TrialKey
+from orchestrator.report.wording.numbers import decimals, number, p_text
+from orchestrator.stats import CAVEAT
+
+MOST_SHOWN = 6
+
+
+def clip_sentences(found: ClipComparison) -> list[str]:
+    """Say what the clips show, the caveat last."""
+    run, reference, test = found.run, found.reference, found.mcnemar
+    sentences = [
+        f"{_named(run)} against {_named(reference)}, over the same {test.num_clips} held-out "
+        f"clips: {test.only_run} are right in the first alone and {test.only_reference} in the "
+        f"second alone ({test.method}, p {p_text(test.p_value)})."
+    ]
+    for key, own in found.tests.items():
+        low, high = own.low, own.high
+        half = None if low is None or high is None else 50 * (high - low)
+        places = decimals(half)
+        ends = " to ".join(number(None if b is None else 100 * b, places) for b in (low, high))
+        sentences.append(
+            f"{METRICS[key].title}: {number(100 * own.difference, places, signed=True)} points "
+            f"({100 * own.confidence:g} % interval over clips {ends}, p {p_text(own.p_value)}, "
+            f"{own.method})."
+        )
+    if run.seed != reference.seed:
+        sentences.append("The two differ in their seed besides.")
+    return [*sentences, found.caveat]
+
+
+def single_pair_sentences(summary: Summary, load: Loader | None) -> list[str]:
+    """Say what the clips show of a study whose arms were trained once; empty for any other.
+
+    Args:
+        summary: the study.
+        load: reads predictions.
+    """
+    found = single_pairs(summary, load)
+    sentences = [sentence for pair in found for sentence in clip_sentences(pair)[:-1]]
+    return [*sentences, CAVEAT] if sentences else []
+
+
+def clips_to_show(summary: Summary, outcomes: Outcomes) -> dict[str, str]:
+    """Return the first clips of that list of the first contrast, with what is said of each.
+
+    Args:
+        summary: the study.
+        outcomes: of its trials.
+    """
+    shown = {}
+    for contrast in summary.contrasts[:1]:
+        for c in flips(contrast, outcomes)[:MOST_SHOWN]:
+            if not c.gained + c.lost:
+                continue
+            name, wrong = class_name(summary, c.label), c.mistaken.most_common(1)[0][0]
+            ways = [f"wrong → right in {c.gained}"] if c.gained else []
+            ways += [f"right → wrong in {c.lost}"] if c.lost else []
+            shown[c.clip] = (
+                f"{name}: {', '.join(ways)} of {c.pairs} pairs, from {contrast.reference} to "
+                f"{contrast.arm}; most often mistaken for {class_name(summary, wrong)}."
+            )
+    return shown
+
+
+def _named(trial: TrialKey) -> str:
+    return f"{trial.arm} (seed {trial.seed}, fold {trial.fold}, {trial.id})"
