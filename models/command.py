@@ -61,10 +61,11 @@ def run_command(
 
 def shorten_interrupts() -> None:
     """Make Ctrl-C outside of `run_command`, for example while imports last, one line as well."""
+    before = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if not issubclass(kind, KeyboardInterrupt):
-            sys.__excepthook__(kind, error, trace)
+            before(kind, error, trace)
             return
         _say("interrupted")
         os._exit(INTERRUPTED)  # Python itself would end by the signal

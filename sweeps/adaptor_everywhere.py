@@ -13,11 +13,7 @@ Expected   The paper has one of the cells beside its plain form: 70.5 to 71.5 % 
 Result     No full-size result yet.
 """
 
-from orchestrator import cli, recipes
-from orchestrator.design.designs import full_factorial
-from orchestrator.design.factors import Contrast, Factor, Level
-from orchestrator.design.plan import Plan
-from orchestrator.experiment.config import Component
+from orchestrator import Component, Contrast, Factor, Level, Plan, cli, full_factorial, recipes
 from orchestrator.recipes.families import FAMILIES
 
 INPUT = Factor(

@@ -13,10 +13,7 @@ Result     --demo on ESC-10, fold 1, 8 seeds: shuffled labels hurt by 18 points 
            p 0.023); the noise +0.5 (-0.6 to 1.6): not distinguishable. No full-size result yet.
 """
 
-from orchestrator import cli, recipes
-from orchestrator.design.factors import Arm, Contrast
-from orchestrator.design.plan import Plan
-from orchestrator.experiment.config import Component
+from orchestrator import Arm, Component, Contrast, Plan, cli, recipes
 
 BASELINE = "with deformable"
 HARM, NOTHING = "control: half of the labels shuffled", "control: noise of scale 1e-6"

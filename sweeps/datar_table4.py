@@ -12,11 +12,7 @@ Result     --demo on ESC-10, fold 1, 8 seeds: 71.9, 73.0, 73.8, 73.1, 73.0, 73.3
 """
 
 from models.zoo.published import published_results
-from orchestrator import cli, recipes
-from orchestrator.design.factors import Arm, Contrast
-from orchestrator.design.plan import Plan
-from orchestrator.design.published import beside
-from orchestrator.experiment.config import Component
+from orchestrator import Arm, Component, Contrast, Plan, beside, cli, recipes
 
 DEFORMABLE = "with deformable"
 

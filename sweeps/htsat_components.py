@@ -12,10 +12,7 @@ Result     No full-size result yet.
 """
 
 from models.zoo.published import published_results
-from orchestrator import cli, recipes
-from orchestrator.design.factors import Arm, Contrast
-from orchestrator.design.plan import Plan
-from orchestrator.design.published import beside
+from orchestrator import Arm, Contrast, Plan, beside, cli, recipes
 from orchestrator.recipes.families import HTSAT
 from orchestrator.recipes.initial_weights import pretrained, trained_first
 

@@ -14,10 +14,7 @@ Result     --demo on ESC-10, fold 1, 6 seeds: DATAR 74.2, AST 69, HTS-AT 74.2, P
 """
 
 from models.zoo.published import published_results
-from orchestrator import cli, recipes
-from orchestrator.design.factors import Arm
-from orchestrator.design.plan import Plan
-from orchestrator.design.published import beside
+from orchestrator import Arm, Plan, beside, cli, recipes
 from orchestrator.recipes.families import FAMILIES, Family
 
 FORMS = {"AST": "AST-P", "HTS-AT": "HCP"}

@@ -33,12 +33,12 @@ def mistakes_of_types(plan: Plan) -> list[str]:
         (
             isinstance(plan.base, Experiment),
             "base",
-            "an Experiment, such as baselines.datar_tiny()",
+            "an Experiment, such as recipes.datar_tiny()",
         ),
         (
             plan.demo is None or isinstance(plan.demo, Experiment),
             "demo",
-            "an Experiment, such as baselines.datar_laptop(), or None",
+            "an Experiment, such as recipes.datar_laptop(), or None",
         ),
         (several(plan.arms, Arm), "arms", "a tuple of Arm, which the functions of designs return"),
         (
