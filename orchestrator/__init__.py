@@ -83,11 +83,14 @@ _MODULES = ("cli", "recipes")
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
-    if name not in _HOMES:
+    if name not in _HOMES and name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    try:
+        module = importlib.import_module(f"{__name__}.{_HOMES.get(name, name)}")
+    except KeyboardInterrupt:  # a sweep file's first word loads for a second
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+    value = module if name in _MODULES else getattr(module, name)
     globals()[name] = value  # found without this function from now on
     return value
 

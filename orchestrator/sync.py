@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from models.command import shorten_interrupts
+
+    shorten_interrupts()  # the imports below take a second
+
 from orchestrator.tracking.__main__ import main
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import numpy as np
 
 from orchestrator.analysis.values import finished_values
 from orchestrator.design.plan import Plan
-from orchestrator.execution.foreseen import ForeseenCosts
+from orchestrator.execution.costs import ForeseenCosts
 from orchestrator.metrics import Metric, lookup
 from orchestrator.records import TrialRecord
 from orchestrator.report.wording.contrasts import unit_of_difference

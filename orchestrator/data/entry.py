@@ -28,6 +28,7 @@ from orchestrator.errors import DataError, OrchestratorError, unknown
 
 if TYPE_CHECKING:
     from orchestrator.data.pack import Pack
+    from orchestrator.experiment.config import Component
 
 
 def prepare(
@@ -201,6 +202,15 @@ def open_source(name: str, arguments: Mapping[str, Any], *, root: str | None) ->
             raise
         raise DataError(f"dataset {name!r} failed with {failure(error)}") from error
     return check_source(source, dataset=name)
+
+
+def pinned(dataset: Component) -> Component:
+    """Return a data set that needs no files with its pack's fingerprint, made or not.
+
+    For prerequisites that train on another data set than the plan.
+    """
+    source = open_source(dataset.name, dataset.arguments, root=None)
+    return dataset.replace(fingerprint=source.fingerprint)
 
 
 def _check_fingerprint(fingerprint: str) -> None:

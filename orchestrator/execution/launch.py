@@ -28,7 +28,6 @@ from orchestrator.experiment.overrides import whole_parts
 from orchestrator.records import PlanRecord, Status
 from orchestrator.report.render.columns import visible
 from orchestrator.store import Store
-from orchestrator.store.points import read_points, write_points
 from orchestrator.store.provenance import now
 from orchestrator.store.verification import verify_stored
 
@@ -48,7 +47,7 @@ def launch(ready: Ready) -> int:
     require_resources(options.runtime)
     store = Store.open(options.runtime.store)
     ready = with_pack(ready)
-    points = read_points(store, ready.plan.sweep) if ready.search else []
+    points: list[Point] = [*store.read_points(ready.plan.sweep)] if ready.search else []
     plan = ready.search.with_points(points) if ready.search else ready.plan
     _check_cap(plan, store)
     course = Course(
@@ -182,7 +181,7 @@ def _run(
     def keep(point: Point) -> None:
         assert search is not None
         points.append(point)
-        write_points(store, plan.sweep, points)
+        store.write_points(plan.sweep, points)
         publisher.declare(_declare(search.with_points(points), ready, store))
 
     with (

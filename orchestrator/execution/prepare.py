@@ -183,17 +183,6 @@ def set_apart(ready: Ready) -> str:
     )
 
 
-def pinned(dataset: Component) -> Component:
-    """Return a data set that needs no files with its pack's fingerprint, made or not.
-
-    For prerequisites that train on another data set than the plan.
-    """
-    from orchestrator.data.entry import open_source
-
-    source = open_source(dataset.name, dataset.arguments, root=None)
-    return dataset.replace(fingerprint=source.fingerprint)
-
-
 def packs_of(store: str) -> str:
     """Return where the packs of a store lie, whether the store is there yet or not."""
     place = store if "://" in store else str(Path(store).expanduser().absolute())
