@@ -1,8 +1,7 @@
 """Statistics of ablations: paired differences over few replicates, and what they allow to be said.
 
 Pure functions on numpy and `scipy.special` (`scipy.stats` takes most of a second to import).
-`python -m orchestrator.stats` simulates ablations in which nothing differs, or something does, and
-prints how often each rule errs.
+`tests/benchmarks/stats/error_rates.md` says how often each rule errs in simulated ablations.
 """
 
 from orchestrator.stats.aggregate import (

@@ -2,7 +2,7 @@
 
 The t interval is the default because it holds its level on what is called, the paired differences
 of two arms: between 94 and 97 % at n 5 to 10 for clipped, skewed and discrete metrics
-(`python -m orchestrator.stats` prints the table). The two arms' skews cancel in a difference. They
+(`tests/benchmarks/stats/error_rates.md`). The two arms' skews cancel in a difference. They
 do not in an arm's own mean: there it covers 92 to 94 % of clipped and skewed metrics, and 88 % of
 five exponential values.
 

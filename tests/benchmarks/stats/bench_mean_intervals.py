@@ -1,8 +1,8 @@
 """How often other intervals than t would cover an arm's own mean, and how wide they are.
 
-    OMP_NUM_THREADS=1 python tests/benchmarks/stats/bench_mean_intervals.py
+    OMP_NUM_THREADS=1 python -m tests.benchmarks.stats.bench_mean_intervals
 
-Prints the table of `mean_intervals.md`. The shapes are those of `python -m orchestrator.stats`.
+Prints the table of `mean_intervals.md`. The shapes are those of `simulation.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
-from orchestrator.stats.simulation import SHAPES, simulate
+from tests.benchmarks.stats.simulation import SHAPES, simulate
 
 SIZES = (5, 6, 8, 10)
 RESAMPLES = 999

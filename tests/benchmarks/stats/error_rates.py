@@ -15,10 +15,10 @@ from orchestrator.stats.family import holm
 from orchestrator.stats.folds import corrected_resampled_t
 from orchestrator.stats.intervals import bounds
 from orchestrator.stats.signflip import sign_flip_p_rows
-from orchestrator.stats.simulation import Ablations, simulate
 from orchestrator.stats.spending import anytime_p_rows, levels_for
 from orchestrator.stats.trend import dose_trend
 from orchestrator.stats.values import ALPHA
+from tests.benchmarks.stats.simulation import Ablations, simulate
 
 SIMULATIONS = 2_000
 ARMS = 5
