@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     )
     from orchestrator.design.factors import Arm, Contrast, Effect, Factor, FromBase, Level
     from orchestrator.design.plan import Plan
-    from orchestrator.design.published import beside
+    from orchestrator.design.published import with_published
     from orchestrator.design.search_space import Choice, LogUniform, Search, Uniform
     from orchestrator.execution.loading import load_model as load_model
     from orchestrator.experiment.config import Component, Experiment, File
@@ -53,7 +53,6 @@ __all__ = [
     "Uniform",
     "add_one_in",
     "aliases",
-    "beside",
     "cli",
     "dose_series",
     "effects_of",
@@ -63,6 +62,7 @@ __all__ = [
     "noise_control",
     "one_at_a_time",
     "recipes",
+    "with_published",
 ]
 __version__ = "0.1.0"
 
@@ -73,7 +73,7 @@ _NAMES = {
     ),
     "design.factors": ("Arm", "Contrast", "Effect", "Factor", "FromBase", "Level"),
     "design.plan": ("Plan",),
-    "design.published": ("beside",),
+    "design.published": ("with_published",),
     "design.search_space": ("Choice", "LogUniform", "Search", "Uniform"),
     "execution.loading": ("load_model",),
     "experiment.config": ("Component", "Experiment", "File"),

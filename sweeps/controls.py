@@ -17,7 +17,7 @@ from orchestrator import Arm, Component, Contrast, Plan, cli, recipes
 
 BASELINE = "with deformable"
 HARM, NOTHING = "control: half of the labels shuffled", "control: noise of scale 1e-6"
-VOID = "control: adaptor of strength 0"
+NULL = "control: adaptor of strength 0"
 ADAPTOR = "deformable + adaptor λ=0.005"
 
 PLAN = Plan(
@@ -29,11 +29,13 @@ PLAN = Plan(
     arms=(
         Arm(name=BASELINE),
         Arm(name=ADAPTOR, changes={"transform": Component("adaptor", strength=0.005)}),
-        Arm(name=VOID, changes={"transform": Component("adaptor", strength=0.0)}, void=True),
+        Arm(
+            name=NULL, changes={"transform": Component("adaptor", strength=0.0)}, null_control=True
+        ),
         Arm(name=NOTHING, changes={"transform": Component("gaussian", scale=1e-6)}),
         Arm(name=HARM, changes={"shuffled_labels": 0.5}),
     ),
-    contrasts=tuple(Contrast(arm, BASELINE) for arm in (HARM, NOTHING, VOID, ADAPTOR)),
+    contrasts=tuple(Contrast(arm, BASELINE) for arm in (HARM, NOTHING, NULL, ADAPTOR)),
 )
 
 if __name__ == "__main__":

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from models import registry
 from orchestrator.data import integrity, places
-from orchestrator.data.info import DamagedPack, PackInfo, foreseen, from_manifest, parse_manifest
+from orchestrator.data.info import (
+    DamagedPack,
+    PackInfo,
+    expected_info,
+    from_manifest,
+    parse_manifest,
+)
 from orchestrator.data.source import (
     RootMissing,
     Source,
@@ -115,7 +121,7 @@ def peek(
         return _pinned(name, arguments, packs)
     info = _known(source, packs)
     if info is None:
-        info = foreseen(source) if source.fingerprint else _pinned(name, arguments, packs)
+        info = expected_info(source) if source.fingerprint else _pinned(name, arguments, packs)
     if info is not None:
         _refuse_other(info.fingerprint, str(arguments.get("fingerprint") or ""), source)
     return info

@@ -99,7 +99,7 @@ def from_manifest(manifest: Mapping[str, Any]) -> PackInfo:
     )
 
 
-def foreseen(source: Source) -> PackInfo:
+def expected_info(source: Source) -> PackInfo:
     """Describe the pack that a source with a fingerprint will become."""
     labels = [clip.label for clip in source.clips]
     return PackInfo(

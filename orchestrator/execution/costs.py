@@ -89,7 +89,7 @@ def spending(
     return Spending(stops_before=0, num_blocks=len(blocks), num_trials=count, seconds=spent)
 
 
-class ForeseenCosts:
+class CostEstimate:
     """Device time of blocks, from the finished trials of the same arms.
 
     Args:

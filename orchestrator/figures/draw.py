@@ -23,7 +23,7 @@ PANEL = (3.6, 1.9)
 """Width and height of one panel in inches."""
 GROUPS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#0072b2", "#ffffff")
 """Okabe and Ito's palette, which colour-blind readers can tell apart."""
-MOST_CLASSES = 8
+MAX_CLASSES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +119,7 @@ def draw_events(events: NDArray[Any], features: NDArray[Any], shown: Shown, path
         low, high = _limits(features[row])
         _spectrogram(axes[row, 0], features[row], shown, vmin=low, vmax=high)
         axes[row, 0].set_ylabel(f"{title}\nmel bin", fontsize=7)
-        likeliest = np.argsort(-events[row].max(axis=0))[:MOST_CLASSES]
+        likeliest = np.argsort(-events[row].max(axis=0))[:MAX_CLASSES]
         panel = axes[row, 1]
         drawn = panel.imshow(
             events[row][:, likeliest].T,

@@ -32,7 +32,7 @@ from orchestrator.stats.folds import (
 from orchestrator.stats.intervals import IntervalMethod, MeanInterval, mean_interval
 from orchestrator.stats.paired import PairedDifference, Verdict, paired_difference, verdict
 from orchestrator.stats.planning import (
-    MOST_PAIRS,
+    MAX_PAIRS,
     Prospect,
     detectable_effect,
     pairs_for,
@@ -66,7 +66,7 @@ __all__ = [
     "DRAWS",
     "EXACT",
     "EXACT_UP_TO",
-    "MOST_PAIRS",
+    "MAX_PAIRS",
     "SAMPLED",
     "SEQUENTIAL_METHOD",
     "Aggregate",

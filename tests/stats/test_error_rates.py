@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.benchmarks.stats import bench_error_rates, error_rates
+from tests.benchmarks.stats import error_rates
 from tests.benchmarks.stats.bench_error_rates import main
 from tests.benchmarks.stats.simulation import SHAPES, simulate
 
