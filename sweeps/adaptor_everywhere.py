@@ -9,7 +9,7 @@ Command    python sweeps/adaptor_everywhere.py --demo
 Cost       --demo: 260 trials of 12 to 120 s on one CPU core; thirteen contrasts need ten pairs
            (13 * 2 / 2^10 is below 0.05). --arms takes a few families: two are 40 trials.
 Expected   The paper has one of the cells beside its plain form: 70.5 to 71.5 % for DATAR.
-           HTS-AT and PANNs normalise behind the adaptor, so its bias does nothing there.
+           HTS-AT and PANNs normalize behind the adaptor, so its bias does nothing there.
 Result     No full-size result yet.
 """
 

@@ -245,6 +245,8 @@ def _known(source: Source, packs: str) -> PackInfo | None:
         written = fields.pop("digest", None)
         if written not in (None, digest(fields)):
             return None
+        if "licence" in fields:  # as an earlier version spelled it
+            fields["license"] = fields.pop("licence")
         for key in ("class_names", "folds", "fold_names", "notes"):
             fields[key] = tuple(fields[key])
         info = PackInfo(**fields)
@@ -255,7 +257,7 @@ def _known(source: Source, packs: str) -> PackInfo | None:
         return None
     # The pack decides every number; what was noticed on the way there is the source's own.
     own = {"name": info.name, "notes": info.notes, "dropped": info.dropped}
-    return replace(from_manifest(manifest), **own, licence=info.licence)
+    return replace(from_manifest(manifest), **own, license=info.license)
 
 
 def _manifest(packs: str, fingerprint: str) -> dict[str, Any] | None:

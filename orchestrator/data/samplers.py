@@ -42,7 +42,7 @@ def clip_seeds(clip_indices: np.ndarray, *, seed: int, epoch: int) -> np.ndarray
         epoch: counted from 0.
 
     Returns:
-        `(batch,)` int64, 0 to 2^63 - 1. A clip's seed does not depend on its neighbours in the
+        `(batch,)` int64, 0 to 2^63 - 1. A clip's seed does not depend on its neighbors in the
         batch, nor on the rank that trains it.
 
     Raises:

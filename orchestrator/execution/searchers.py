@@ -22,7 +22,7 @@ OBJECTIVE = "objective"
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What a search maximises: the plan's metric, signed so that more is better."""
+    """What a search maximizes: the plan's metric, signed so that more is better."""
 
     metric: str
     selection: str

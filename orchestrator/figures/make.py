@@ -22,7 +22,7 @@ MAX_ARMS = 4
 CAPTIONS = {
     "input": "Before and after the input transform, in the model's units, and what it adds, on a "
     "scale of its own.",
-    "keys": "Where the deformable blocks sample their keys (points, one colour per group) and how "
+    "keys": "Where the deformable blocks sample their keys (points, one color per group) and how "
     "far each was moved (lines from the reference point); keys may leave the picture.",
     "events": "Probability of the classes that are likeliest at some time, from the frame outputs.",
 }

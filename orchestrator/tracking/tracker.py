@@ -1,7 +1,7 @@
 """Make a tracking server show what the store holds; running it twice changes nothing.
 
 Each run carries a tag with the digest of what was uploaded, written last. A run whose tag agrees
-needs nothing; a run without one was interrupted, and what is sent again is recognised by the
+needs nothing; a run without one was interrupted, and what is sent again is recognized by the
 server, for a metric's time is computed from the record and never read off a clock.
 """
 

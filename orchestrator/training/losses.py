@@ -113,7 +113,7 @@ class Triplet(nn.Module):
                 "res15_triplet, or take cross_entropy"
             )
         embedding = embedding.float()
-        # Near neighbours differ by less than bfloat16 resolves, to which autocast takes products.
+        # Near neighbors differ by less than bfloat16 resolves, to which autocast takes products.
         with torch.autocast(embedding.device.type, enabled=False):
             distance = (2 - 2 * embedding @ embedding.T).clamp_min(0)
         same = labels[:, None] == labels[None, :]

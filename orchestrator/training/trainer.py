@@ -232,7 +232,7 @@ class Trainer:
     def _step(self, indices: np.ndarray, epoch: int) -> Tensor:
         """Take one optimizer step; return this worker's share of the mean loss."""
         self.optimizer.zero_grad(set_to_none=True)
-        # Parts first and then shares: what is normalised together does not depend on the workers.
+        # Parts first and then shares: what is normalized together does not depend on the workers.
         parts = np.array_split(indices, min(self.experiment.accumulation_steps, len(indices)))
         total = torch.zeros((), device=self.device)
         for number, part in enumerate(parts):

@@ -196,8 +196,8 @@ def _fold_p_values(simulations: int, seed: int) -> tuple[list[float | None], lis
 def _centroid_accuracy(
     features: NDArray[np.float64], label: NDArray[np.int64], held_out: NDArray[np.bool_]
 ) -> float:
-    centres = [features[~held_out & (label == own)].mean(axis=0) for own in (0, 1)]
-    far = [((features[held_out] - centre) ** 2).sum(axis=1) for centre in centres]
+    centers = [features[~held_out & (label == own)].mean(axis=0) for own in (0, 1)]
+    far = [((features[held_out] - center) ** 2).sum(axis=1) for center in centers]
     return float(np.mean((far[1] < far[0]) == (label[held_out] == 1)))
 
 
