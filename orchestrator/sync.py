@@ -5,7 +5,7 @@ from __future__ import annotations
 if __name__ == "__main__":
     from models.command import shorten_interrupts
 
-    shorten_interrupts()  # the imports below take a second
+    shorten_interrupts()  # the import below takes a second
 
 from orchestrator.tracking.__main__ import main
 

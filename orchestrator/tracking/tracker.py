@@ -89,7 +89,7 @@ class Tracker:
             plan: the sweep; its name is the experiment's.
             records: trial id -> record, for those that have one.
             final: nobody is training any more.
-            summary: arm -> metric -> value, instead of what `summarize` makes of the records.
+            summary: arm -> metric -> value, instead of what `arm_numbers` makes of the records.
 
         Raises:
             TrackingError: the server does not answer; nothing is lost.
