@@ -1,6 +1,7 @@
 """Experiments and ablations for audio event recognition, distributed on Ray.
 
-`import orchestrator` loads nothing else; the names below load what they need on first use.
+The words of a sweep file are here: `from orchestrator import Arm, Plan, cli, recipes`.
+`import orchestrator` loads none of them; each name loads what it needs on first use.
 
 Importing the package lets a script end with one message and exit code 2 where it would end with
 an `OrchestratorError`: a mistake in a sweep file is found while the file is read, before its
@@ -15,22 +16,87 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.execution.loading import load_model
+    from orchestrator import cli, recipes
+    from orchestrator.design.designs import (
+        add_one_in,
+        aliases,
+        dose_series,
+        effects_of,
+        fractional_factorial,
+        full_factorial,
+        leave_one_out,
+        noise_control,
+        one_at_a_time,
+    )
+    from orchestrator.design.factors import Arm, Contrast, Effect, Factor, FromBase, Level
+    from orchestrator.design.plan import Plan
+    from orchestrator.design.published import with_published
+    from orchestrator.design.search_space import Choice, LogUniform, Search, Uniform
+    from orchestrator.execution.loading import load_model as load_model
+    from orchestrator.experiment.config import Component, Experiment, File
 
-__all__ = ["load_model"]
+# Without `load_model`, so that `from orchestrator import *` loads no torch.
+__all__ = [
+    "Arm",
+    "Choice",
+    "Component",
+    "Contrast",
+    "Effect",
+    "Experiment",
+    "Factor",
+    "File",
+    "FromBase",
+    "Level",
+    "LogUniform",
+    "Plan",
+    "Search",
+    "Uniform",
+    "add_one_in",
+    "aliases",
+    "cli",
+    "dose_series",
+    "effects_of",
+    "fractional_factorial",
+    "full_factorial",
+    "leave_one_out",
+    "noise_control",
+    "one_at_a_time",
+    "recipes",
+    "with_published",
+]
 __version__ = "0.1.0"
 
-_HOMES = {"load_model": "orchestrator.execution.loading"}
+_NAMES = {
+    "design.designs": (
+        *("add_one_in", "aliases", "dose_series", "effects_of", "fractional_factorial"),
+        *("full_factorial", "leave_one_out", "noise_control", "one_at_a_time"),
+    ),
+    "design.factors": ("Arm", "Contrast", "Effect", "Factor", "FromBase", "Level"),
+    "design.plan": ("Plan",),
+    "design.published": ("with_published",),
+    "design.search_space": ("Choice", "LogUniform", "Search", "Uniform"),
+    "execution.loading": ("load_model",),
+    "experiment.config": ("Component", "Experiment", "File"),
+}
+_HOMES = {name: module for module, names in _NAMES.items() for name in names}
+_MODULES = ("cli", "recipes")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _HOMES and name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    try:
+        module = importlib.import_module(f"{__name__}.{_HOMES.get(name, name)}")
+    except KeyboardInterrupt:  # a sweep file's first word loads for a second
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+    value = module if name in _MODULES else getattr(module, name)
+    globals()[name] = value  # found without this function from now on
+    return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__, *_HOMES})
 
 
 def _end_with_message(

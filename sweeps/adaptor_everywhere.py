@@ -9,15 +9,11 @@ Command    python sweeps/adaptor_everywhere.py --demo
 Cost       --demo: 260 trials of 12 to 120 s on one CPU core; thirteen contrasts need ten pairs
            (13 * 2 / 2^10 is below 0.05). --arms takes a few families: two are 40 trials.
 Expected   The paper has one of the cells beside its plain form: 70.5 to 71.5 % for DATAR.
-           HTS-AT and PANNs normalise behind the adaptor, so its bias does nothing there.
+           HTS-AT and PANNs normalize behind the adaptor, so its bias does nothing there.
 Result     No full-size result yet.
 """
 
-from orchestrator import cli, recipes
-from orchestrator.design.designs import full_factorial
-from orchestrator.design.factors import Contrast, Factor, Level
-from orchestrator.design.plan import Plan
-from orchestrator.experiment.config import Component
+from orchestrator import Component, Contrast, Factor, Level, Plan, cli, full_factorial, recipes
 from orchestrator.recipes.families import FAMILIES
 
 INPUT = Factor(

@@ -12,11 +12,7 @@ Result     --demo on ESC-10, fold 1, 6 seeds: 74.2 +- 3.1 % without, +0.4 +- 1.8
            (p 1): not distinguishable. No full-size result yet.
 """
 
-from orchestrator import cli, recipes
-from orchestrator.design.designs import dose_series
-from orchestrator.design.factors import Contrast, Level
-from orchestrator.design.plan import Plan
-from orchestrator.experiment.config import Component
+from orchestrator import Component, Contrast, Level, Plan, cli, dose_series, recipes
 
 STRENGTHS = (0.002, 0.005, 0.05, 0.2, 0.5)
 

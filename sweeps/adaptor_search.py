@@ -10,11 +10,7 @@ Expected   Unknown.
 Result     No full-size result yet.
 """
 
-from orchestrator import cli, recipes
-from orchestrator.design.factors import Arm
-from orchestrator.design.plan import Plan
-from orchestrator.design.search_space import Choice, LogUniform, Search
-from orchestrator.experiment.config import Component
+from orchestrator import Arm, Choice, Component, LogUniform, Plan, Search, cli, recipes
 
 PLAN = Search(
     plan=Plan(

@@ -13,14 +13,11 @@ Result     --demo on ESC-10, fold 1, 8 seeds: shuffled labels hurt by 18 points 
            p 0.023); the noise +0.5 (-0.6 to 1.6): not distinguishable. No full-size result yet.
 """
 
-from orchestrator import cli, recipes
-from orchestrator.design.factors import Arm, Contrast
-from orchestrator.design.plan import Plan
-from orchestrator.experiment.config import Component
+from orchestrator import Arm, Component, Contrast, Plan, cli, recipes
 
 BASELINE = "with deformable"
 HARM, NOTHING = "control: half of the labels shuffled", "control: noise of scale 1e-6"
-VOID = "control: adaptor of strength 0"
+NULL = "control: adaptor of strength 0"
 ADAPTOR = "deformable + adaptor λ=0.005"
 
 PLAN = Plan(
@@ -32,11 +29,13 @@ PLAN = Plan(
     arms=(
         Arm(name=BASELINE),
         Arm(name=ADAPTOR, changes={"transform": Component("adaptor", strength=0.005)}),
-        Arm(name=VOID, changes={"transform": Component("adaptor", strength=0.0)}, void=True),
+        Arm(
+            name=NULL, changes={"transform": Component("adaptor", strength=0.0)}, null_control=True
+        ),
         Arm(name=NOTHING, changes={"transform": Component("gaussian", scale=1e-6)}),
         Arm(name=HARM, changes={"shuffled_labels": 0.5}),
     ),
-    contrasts=tuple(Contrast(arm, BASELINE) for arm in (HARM, NOTHING, VOID, ADAPTOR)),
+    contrasts=tuple(Contrast(arm, BASELINE) for arm in (HARM, NOTHING, NULL, ADAPTOR)),
 )
 
 if __name__ == "__main__":

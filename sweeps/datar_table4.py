@@ -12,11 +12,7 @@ Result     --demo on ESC-10, fold 1, 8 seeds: 71.9, 73.0, 73.8, 73.1, 73.0, 73.3
 """
 
 from models.zoo.published import published_results
-from orchestrator import cli, recipes
-from orchestrator.design.factors import Arm, Contrast
-from orchestrator.design.plan import Plan
-from orchestrator.design.published import beside
-from orchestrator.experiment.config import Component
+from orchestrator import Arm, Component, Contrast, Plan, cli, recipes, with_published
 
 DEFORMABLE = "with deformable"
 
@@ -24,7 +20,9 @@ DEFORMABLE = "with deformable"
 def row(name: str, **changes: object) -> Arm:
     """Return a row of the paper's table: its name, its numbers, what it changes."""
     paths = {path.replace("__", "."): value for path, value in changes.items()}
-    return beside(Arm(name=name, changes=paths), *published_results("datar_tiny", form=name))
+    return with_published(
+        Arm(name=name, changes=paths), *published_results("datar_tiny", form=name)
+    )
 
 
 ARMS = (

@@ -13,11 +13,17 @@ Result     --demo on ESC-10, fold 1, 8 seeds: interaction +0.5 +- 1.4 points of 
            adjusted p 1 each: none is distinguishable. No full-size result yet.
 """
 
-from orchestrator import cli, recipes
-from orchestrator.design.designs import full_factorial
-from orchestrator.design.factors import Contrast, Effect, Factor, Level
-from orchestrator.design.plan import Plan
-from orchestrator.experiment.config import Component
+from orchestrator import (
+    Component,
+    Contrast,
+    Effect,
+    Factor,
+    Level,
+    Plan,
+    cli,
+    full_factorial,
+    recipes,
+)
 
 ATTENTION = Factor(
     "attention", (Level("fixed points", {"model.deformable": False}), Level("deformable"))

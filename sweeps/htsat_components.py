@@ -12,10 +12,7 @@ Result     No full-size result yet.
 """
 
 from models.zoo.published import published_results
-from orchestrator import cli, recipes
-from orchestrator.design.factors import Arm, Contrast
-from orchestrator.design.plan import Plan
-from orchestrator.design.published import beside
+from orchestrator import Arm, Contrast, Plan, cli, recipes, with_published
 from orchestrator.recipes.families import HTSAT
 from orchestrator.recipes.initial_weights import pretrained, trained_first
 
@@ -23,7 +20,7 @@ from orchestrator.recipes.initial_weights import pretrained, trained_first
 def row(form: str, **changes: object) -> Arm:
     """Return a form of the paper beside its mAP on AudioSet."""
     found = published_results("htsat_tiny", metric="val/map", form=form)
-    return beside(Arm(name=form, changes=changes), *found)
+    return with_published(Arm(name=form, changes=changes), *found)
 
 
 PLAN = Plan(

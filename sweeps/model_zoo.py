@@ -14,10 +14,7 @@ Result     --demo on ESC-10, fold 1, 6 seeds: DATAR 74.2, AST 69, HTS-AT 74.2, P
 """
 
 from models.zoo.published import published_results
-from orchestrator import cli, recipes
-from orchestrator.design.factors import Arm
-from orchestrator.design.plan import Plan
-from orchestrator.design.published import beside
+from orchestrator import Arm, Plan, cli, recipes, with_published
 from orchestrator.recipes.families import FAMILIES, Family
 
 FORMS = {"AST": "AST-P", "HTS-AT": "HCP"}
@@ -29,7 +26,7 @@ def row(family: Family) -> Arm:
     asked = {"metric": "val/top1", "dataset": "esc50", "form": FORMS.get(family.name)}
     own = published_results(family.full.name, quoted=False, **asked)
     found = own or published_results(family.full.name, **asked)
-    return beside(arm, *found) if found else arm
+    return with_published(arm, *found) if found else arm
 
 
 PLAN = Plan(

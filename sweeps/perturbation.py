@@ -10,11 +10,17 @@ Expected   The paper, on Kinetics-Sounds: 70.2 % Gaussian, 70.5 % Laplacian, 71.
 Result     No full-size result yet.
 """
 
-from orchestrator import cli, recipes
-from orchestrator.design.designs import noise_control, one_at_a_time
-from orchestrator.design.factors import Contrast, Factor, Level
-from orchestrator.design.plan import Plan
-from orchestrator.experiment.config import Component
+from orchestrator import (
+    Component,
+    Contrast,
+    Factor,
+    Level,
+    Plan,
+    cli,
+    noise_control,
+    one_at_a_time,
+    recipes,
+)
 
 
 def level(name: str, kind: str, **arguments: object) -> Level:

@@ -16,9 +16,7 @@ Expected   A gain in every family; AST's paper has 88.7 % without and 95.6 % wit
 Result     No full-size result yet.
 """
 
-from orchestrator import cli, recipes
-from orchestrator.design.factors import Arm, Contrast
-from orchestrator.design.plan import Plan
+from orchestrator import Arm, Contrast, Plan, cli, recipes
 from orchestrator.recipes.families import PRETRAINED, Family
 from orchestrator.recipes.initial_weights import pretrained, trained_first
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import orchestrator
+
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "ray", "mlflow", "timm", "optuna", "torchaudio")
 PURE = (
@@ -162,3 +164,32 @@ def test_words_know_nothing_of_how_they_are_laid_out():
 def test_ray_session_starts_a_cluster_of_its_own():
     text = (ROOT / "orchestrator" / "execution" / "ray_session.py").read_text()
     assert '"local"' in text
+
+
+def test_words_of_a_sweep_are_at_the_top_and_typed():
+    """The names that are exported, found when they are asked for, and read by a type checker."""
+    typed = {
+        alias.name
+        for node in ast.walk(ast.parse((ROOT / "orchestrator" / "__init__.py").read_text()))
+        if isinstance(node, ast.If)
+        for line in node.body
+        if isinstance(line, ast.ImportFrom)
+        for alias in line.names
+    }
+    assert {*orchestrator.__all__, "load_model"} == typed <= set(dir(orchestrator))
+    for name in typed:
+        assert getattr(orchestrator, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Arms'"):
+        orchestrator.Arms  # noqa: B018
+
+
+def test_import_of_the_words_of_a_sweep_loads_nothing_heavy():
+    code = (
+        "import sys\n"
+        "import orchestrator\n"
+        "assert not [m for m in sys.modules if m.startswith('orchestrator.')]\n"
+        "from orchestrator import *\n"
+        f"print([m for m in {HEAVY} if m in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "[]\n", done.stderr

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from models.command import run_command
-from orchestrator.stats import error_rates
-from orchestrator.stats.__main__ import main
+from tests.benchmarks.stats import error_rates
+from tests.benchmarks.stats.bench_error_rates import main
 
 ROOT = Path(__file__).resolve().parent.parent
 ARGUMENTS = {

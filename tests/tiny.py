@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import recipes
-from orchestrator.execution.prepare import packs_of, pinned
+from orchestrator.data import pinned
+from orchestrator.execution.prepare import packs_of
 from orchestrator.experiment.config import Component, Experiment, complete
 from orchestrator.experiment.overrides import override
 from orchestrator.store import Store

@@ -44,20 +44,20 @@ def main(asked: Plan | Search, argv: Sequence[str] | None = None) -> NoReturn:
 def _run(asked: Plan | Search, options: Options) -> int:
     from orchestrator.execution.prepare import prepare
 
-    ready = prepare(asked, options)
+    prepared = prepare(asked, options)
     if options.dry_run:
         from orchestrator.cli.dry_run import print_listing
 
-        print_listing(ready)
+        print_listing(prepared)
         return 0
     if options.check:
         from orchestrator.execution.launch import check
 
-        return check(ready)
+        return check(prepared)
     if options.smoke:
         from orchestrator.execution.launch import smoke
 
-        return smoke(ready)
+        return smoke(prepared)
     from orchestrator.execution.launch import launch
 
-    return launch(ready)
+    return launch(prepared)

@@ -6,10 +6,10 @@ from collections import Counter
 from pathlib import Path
 
 from models.own_source import own_source
-from orchestrator.cli.power import foresee
+from orchestrator.cli.power import power_analysis
 from orchestrator.design.plan import Plan
 from orchestrator.errors import StoreError
-from orchestrator.execution.prepare import Ready, made_up, set_apart
+from orchestrator.execution.prepare import LaunchPlan, made_up, set_apart
 from orchestrator.experiment.config import COMPONENTS
 from orchestrator.experiment.overrides import departures
 from orchestrator.metrics import lookup
@@ -18,14 +18,14 @@ from orchestrator.store.verification import verify_stored
 from orchestrator.text import visible
 
 
-def print_listing(ready: Ready) -> None:
+def print_listing(prepared: LaunchPlan) -> None:
     """Print a plan without running anything of it."""
-    plan = ready.plan
+    plan = prepared.plan
     print(f"{plan.sweep}: {visible(plan.question)}")
-    print(f"metric {plan.metric} ({lookup(plan.metric).direction.value}), {_data(ready)}")
-    if apart := set_apart(ready):
+    print(f"metric {plan.metric} ({lookup(plan.metric).direction.value}), {_data(prepared)}")
+    if apart := set_apart(prepared):
         print(apart)
-    if text := made_up(ready):
+    if text := made_up(prepared):
         print(f"a launch will be refused: {text}")
     print()
     print(f"{_count(len(plan.arms), 'arm')}:")
@@ -41,9 +41,9 @@ def print_listing(ready: Ready) -> None:
     for effect in plan.record().effects:
         mixed = f", not told from {' or '.join(effect.aliases)}" if effect.aliases else ""
         print(f"declared effect: {effect.name}{mixed}")
-    if ready.search is not None:
-        print(f"and {ready.search.num_points} points of the search, over")
-        for path, values in ready.search.space.items():
+    if prepared.search is not None:
+        print(f"and {prepared.search.num_points} points of the search, over")
+        for path, values in prepared.search.space.items():
             print(f"  {path}: {values}")
     _print_own_sources(plan)
     trials = plan.trials()
@@ -53,13 +53,13 @@ def print_listing(ready: Ready) -> None:
     most = "at most " if plan.cap else ""
     print(
         f"{most}{_count(len(trials), 'trial')} "
-        f"({_count(len(plan.arms), 'arm')} x {_blocks(ready)}), block by block:"
+        f"({_count(len(plan.arms), 'arm')} x {_blocks(prepared)}), block by block:"
     )
-    records = _stored(ready) if ready.data is not None else {}
+    records = _stored(prepared) if prepared.data is not None else {}
     for trial in trials:
         known = records.get(trial.id)
         status = known.status if known else Status.MISSING
-        identity = trial.id if ready.data is not None else "-" * 16
+        identity = trial.id if prepared.data is not None else "-" * 16
         print(
             f"  {identity}  {trial.arm:<{width}}  seed {trial.seed}  fold {trial.fold}  "
             f"{status.value}"
@@ -67,10 +67,10 @@ def print_listing(ready: Ready) -> None:
     counts = Counter(records[t.id].status if t.id in records else Status.MISSING for t in trials)
     print()
     print(", ".join(f"{count} {status.value}" for status, count in counts.items()))
-    if ready.data is None:
+    if prepared.data is None:
         print("the data set is not packed yet: trials have their ids once it is")
-    options = ready.options
-    for sentence in foresee(
+    options = prepared.options
+    for sentence in power_analysis(
         plan,
         records,
         wanted=options.detect,
@@ -97,19 +97,19 @@ def _place(module: str, file: Path) -> str:
     return str(file.relative_to(here)) if file.is_relative_to(here) else module
 
 
-def _data(ready: Ready) -> str:
-    dataset = ready.plan.base.dataset
-    if ready.data is None:
+def _data(prepared: LaunchPlan) -> str:
+    dataset = prepared.plan.base.dataset
+    if prepared.data is None:
         return f"data {dataset.name}, not packed yet"
-    data = ready.data
+    data = prepared.data
     return (
         f"data {data.name} {data.fingerprint[:12]}: {data.num_clips} clips, "
         f"{data.num_classes} classes"
     )
 
 
-def _blocks(ready: Ready) -> str:
-    seeds, folds = len(ready.plan.seeds), len(ready.plan.folds)
+def _blocks(prepared: LaunchPlan) -> str:
+    seeds, folds = len(prepared.plan.seeds), len(prepared.plan.folds)
     return _count(seeds, "seed") + (f" x {folds} folds" if folds > 1 else "")
 
 
@@ -117,14 +117,14 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" + ("" if number == 1 else "s")
 
 
-def _stored(ready: Ready) -> dict[str, TrialRecord]:
+def _stored(prepared: LaunchPlan) -> dict[str, TrialRecord]:
     from orchestrator.store import Store
 
     try:
-        store = Store.open(ready.options.runtime.store, create=False)
+        store = Store.open(prepared.options.runtime.store, create=False)
     except StoreError:
         return {}
-    plan = ready.plan
+    plan = prepared.plan
     records = store.read_records(t.id for t in (*plan.prerequisite_trials(), *plan.trials()))
     verify_stored(store, plan.record(), records, remember=False)
     return records

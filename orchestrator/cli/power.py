@@ -9,13 +9,13 @@ import numpy as np
 
 from orchestrator.analysis.values import finished_values
 from orchestrator.design.plan import Plan
-from orchestrator.execution.foreseen import ForeseenCosts
+from orchestrator.execution.costs import CostEstimate
 from orchestrator.metrics import Metric, lookup
 from orchestrator.records import TrialRecord
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.stats import (
     ALPHA,
-    MOST_PAIRS,
+    MAX_PAIRS,
     anytime_p_rows,
     levels_for,
     pairs_for,
@@ -30,7 +30,7 @@ WANTED = {"%": 1.0}
 """The difference that is planned for where none is asked for, by the metric's unit."""
 
 
-def foresee(
+def power_analysis(
     plan: Plan,
     records: Mapping[str, TrialRecord],
     *,
@@ -54,7 +54,7 @@ def foresee(
         budget_hours: device-hours of one launch; 0 sets no limit.
     """
     n, num_contrasts = _num_replicates(plan), plan.num_declared
-    costs = ForeseenCosts(plan, records, num_workers, price_per_hour)
+    costs = CostEstimate(plan, records, num_workers, price_per_hour)
     metric = lookup(plan.metric)
     asked, wanted = wanted, wanted or WANTED.get(metric.unit, 0.0)
     spread, pairs = _pilot(plan, records, metric)
@@ -173,11 +173,11 @@ def _detectable(plan: Plan, n: int, spread: float, metric: Metric) -> str:
     return f"{n} {_what(plan)} find {finds}"
 
 
-def _enough(wanted: float, spread: float, plan: Plan, metric: Metric, costs: ForeseenCosts) -> str:
+def _enough(wanted: float, spread: float, plan: Plan, metric: Metric, costs: CostEstimate) -> str:
     needed = pairs_for(wanted, spread=spread, num_contrasts=plan.num_declared)
     if needed is None:
         return (
-            f"that spread is too large to find {wanted:g}{_unit(metric)} with {MOST_PAIRS:,} "
+            f"that spread is too large to find {wanted:g}{_unit(metric)} with {MAX_PAIRS:,} "
             f"{_what(plan)}"
         )
     cost = costs.of_blocks(needed)

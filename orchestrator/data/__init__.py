@@ -1,7 +1,7 @@
 """Datasets as packs: audited once, decoded once, memory-mapped by every trial.
 
-`prepare` makes a pack, `peek` describes it, `open_pack` maps it. Nothing heavy is imported before
-it is used: a plan can name and check datasets in milliseconds.
+`prepare` makes a pack, `peek` describes it, `pinned` names it, `open_pack` maps it. Nothing heavy
+is imported before it is used: a plan can name and check datasets in milliseconds.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.data.entry import open_pack, peek, prepare
+    from orchestrator.data.entry import open_pack, peek, pinned, prepare
     from orchestrator.data.info import PackInfo
     from orchestrator.data.integrity import local_copy
     from orchestrator.data.pack import Pack
@@ -24,6 +24,7 @@ __all__ = [
     "local_copy",
     "open_pack",
     "peek",
+    "pinned",
     "prepare",
     "shard",
 ]
@@ -36,6 +37,7 @@ _HOME = {
     "local_copy": "integrity",
     "open_pack": "entry",
     "peek": "entry",
+    "pinned": "entry",
     "prepare": "entry",
     "shard": "samplers",
 }

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from models import registry
 from orchestrator.data import integrity, places
-from orchestrator.data.info import DamagedPack, PackInfo, foreseen, from_manifest, parse_manifest
+from orchestrator.data.info import (
+    DamagedPack,
+    PackInfo,
+    expected_info,
+    from_manifest,
+    parse_manifest,
+)
 from orchestrator.data.source import (
     RootMissing,
     Source,
@@ -28,6 +34,7 @@ from orchestrator.errors import DataError, OrchestratorError, unknown
 
 if TYPE_CHECKING:
     from orchestrator.data.pack import Pack
+    from orchestrator.experiment.config import Component
 
 
 def prepare(
@@ -114,7 +121,7 @@ def peek(
         return _pinned(name, arguments, packs)
     info = _known(source, packs)
     if info is None:
-        info = foreseen(source) if source.fingerprint else _pinned(name, arguments, packs)
+        info = expected_info(source) if source.fingerprint else _pinned(name, arguments, packs)
     if info is not None:
         _refuse_other(info.fingerprint, str(arguments.get("fingerprint") or ""), source)
     return info
@@ -203,6 +210,15 @@ def open_source(name: str, arguments: Mapping[str, Any], *, root: str | None) ->
     return check_source(source, dataset=name)
 
 
+def pinned(dataset: Component) -> Component:
+    """Return a data set that needs no files with its pack's fingerprint, made or not.
+
+    For prerequisites that train on another data set than the plan.
+    """
+    source = open_source(dataset.name, dataset.arguments, root=None)
+    return dataset.replace(fingerprint=source.fingerprint)
+
+
 def _check_fingerprint(fingerprint: str) -> None:
     if not is_file_name(fingerprint):
         raise DataError(
@@ -229,6 +245,8 @@ def _known(source: Source, packs: str) -> PackInfo | None:
         written = fields.pop("digest", None)
         if written not in (None, digest(fields)):
             return None
+        if "licence" in fields:  # as an earlier version spelled it
+            fields["license"] = fields.pop("licence")
         for key in ("class_names", "folds", "fold_names", "notes"):
             fields[key] = tuple(fields[key])
         info = PackInfo(**fields)
@@ -239,7 +257,7 @@ def _known(source: Source, packs: str) -> PackInfo | None:
         return None
     # The pack decides every number; what was noticed on the way there is the source's own.
     own = {"name": info.name, "notes": info.notes, "dropped": info.dropped}
-    return replace(from_manifest(manifest), **own, licence=info.licence)
+    return replace(from_manifest(manifest), **own, license=info.license)
 
 
 def _manifest(packs: str, fingerprint: str) -> dict[str, Any] | None:

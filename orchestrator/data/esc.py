@@ -116,7 +116,7 @@ def esc(
         seconds=seconds,
         on_broken=on_broken,
         root=printable(str(folder)),
-        licence=_licence(folder),
+        license=_license(folder),
         unlisted=tuple(name for name, _, _ in files if name not in listed),
         notes=_shared_recordings(clips),
     )
@@ -313,7 +313,7 @@ def _shared_recordings(clips: tuple[Clip, ...]) -> tuple[str, ...]:
     return (f"{len(shared)} recordings have clips in more than one fold: {some}",)
 
 
-def _licence(folder: Path) -> str:
+def _license(folder: Path) -> str:
     for name in ("LICENSE.txt", "LICENSE", "LICENCE", "LICENSE.md"):
         path = folder / name
         with contextlib.suppress(OSError):  # one that cannot be read is not known

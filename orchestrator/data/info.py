@@ -61,7 +61,7 @@ class PackInfo:
         dropped: clip id -> why it was left out.
         made: whether this call made the pack.
         notes: what was done to the clips, in sentences.
-        licence: as far as it is known.
+        license: as far as it is known.
     """
 
     fingerprint: str
@@ -77,7 +77,7 @@ class PackInfo:
     dropped: Mapping[str, str] = field(default_factory=dict)
     made: bool = False
     notes: tuple[str, ...] = ()
-    licence: str = ""
+    license: str = ""
 
 
 def from_manifest(manifest: Mapping[str, Any]) -> PackInfo:
@@ -95,11 +95,11 @@ def from_manifest(manifest: Mapping[str, Any]) -> PackInfo:
         counts=manifest["kept"],
         dropped=manifest["dropped"],
         notes=tuple(manifest["notes"]),
-        licence=manifest["licence"],
+        license=manifest["licence"],
     )
 
 
-def foreseen(source: Source) -> PackInfo:
+def expected_info(source: Source) -> PackInfo:
     """Describe the pack that a source with a fingerprint will become."""
     labels = [clip.label for clip in source.clips]
     return PackInfo(
@@ -113,7 +113,7 @@ def foreseen(source: Source) -> PackInfo:
         num_clips=len(source.clips),
         num_samples=round(source.seconds * source.sample_rate),
         counts={name: labels.count(label) for label, name in enumerate(source.class_names)},
-        licence=source.licence,
+        license=source.license,
     )
 
 

@@ -9,7 +9,7 @@ from orchestrator.data import sounds
 from orchestrator.data.sounds import (
     TAU,
     Sound,
-    coloured_noise,
+    colored_noise,
     harmonics,
     hits,
     log_uniform,
@@ -24,7 +24,7 @@ def snare(rng: Generator, time_s: np.ndarray) -> np.ndarray:
     onsets = regular(rng, time_s, rng.uniform(2, 7), 0.15)
     f0_hz, skin_s = log_uniform(rng, 120, 350), log_uniform(rng, 0.02, 0.08)
     rattle_s, rattle = log_uniform(rng, 0.03, 0.15), rng.uniform(0.4, 1.5)
-    noise = coloured_noise(rng, time_s, low_hz=1200)
+    noise = colored_noise(rng, time_s, low_hz=1200)
 
     def hit(since_s: np.ndarray, _: int) -> np.ndarray:
         skin = np.exp(-since_s / skin_s) * np.sin(TAU * f0_hz * since_s)
@@ -35,8 +35,8 @@ def snare(rng: Generator, time_s: np.ndarray) -> np.ndarray:
 
 def rumble(rng: Generator, time_s: np.ndarray) -> np.ndarray:
     """Thunder: very low noise that swells and rolls."""
-    noise = coloured_noise(rng, time_s, slope=1.5, high_hz=log_uniform(rng, 80, 350))
-    rolls = coloured_noise(rng, time_s, slope=2.0, high_hz=rng.uniform(2, 8))
+    noise = colored_noise(rng, time_s, slope=1.5, high_hz=log_uniform(rng, 80, 350))
+    rolls = colored_noise(rng, time_s, slope=2.0, high_hz=rng.uniform(2, 8))
     return noise * (0.3 + np.abs(rolls) / np.abs(rolls).max())
 
 
@@ -52,13 +52,13 @@ def beeps(rng: Generator, time_s: np.ndarray) -> np.ndarray:
 def steam(rng: Generator, time_s: np.ndarray) -> np.ndarray:
     """High hiss that holds."""
     low_hz = log_uniform(rng, 1500, 4500)
-    return coloured_noise(rng, time_s, low_hz=low_hz, high_hz=low_hz * rng.uniform(1.3, 2.5))
+    return colored_noise(rng, time_s, low_hz=low_hz, high_hz=low_hz * rng.uniform(1.3, 2.5))
 
 
 def footsteps(rng: Generator, time_s: np.ndarray) -> np.ndarray:
     """Dull thuds at a walking pace, each with a scrape."""
     onsets = regular(rng, time_s, rng.uniform(1.6, 4.5), 0.25)
-    noise = coloured_noise(rng, time_s, slope=1.0, high_hz=log_uniform(rng, 300, 2000))
+    noise = colored_noise(rng, time_s, slope=1.0, high_hz=log_uniform(rng, 300, 2000))
     decay_s, scrape = log_uniform(rng, 0.015, 0.06), rng.uniform(0.1, 0.5)
 
     def step(since_s: np.ndarray, _: int) -> np.ndarray:
@@ -72,7 +72,7 @@ def barks(rng: Generator, time_s: np.ndarray) -> np.ndarray:
     """Harsh harmonic bursts whose pitch rises and drops."""
     f0_hz, length_s = log_uniform(rng, 180, 600), rng.uniform(0.08, 0.22)
     onsets = regular(rng, time_s, rng.uniform(1.5, 4), 0.3)
-    noise = coloured_noise(rng, time_s, low_hz=500)
+    noise = colored_noise(rng, time_s, low_hz=500)
 
     def bark(since_s: np.ndarray, _: int) -> np.ndarray:
         part = np.minimum(since_s / length_s, 1.0)
@@ -110,7 +110,7 @@ def glass(rng: Generator, time_s: np.ndarray) -> np.ndarray:
     def splinter(since_s: np.ndarray, number: int) -> np.ndarray:
         return np.exp(-since_s / decay_s[number]) * np.sin(TAU * f0_hz[number] * since_s)
 
-    crack = coloured_noise(rng, time_s, low_hz=1500) * np.exp(-time_s / 0.03)
+    crack = colored_noise(rng, time_s, low_hz=1500) * np.exp(-time_s / 0.03)
     return crack + hits(time_s, onsets, rng.uniform(0.2, 0.8, len(onsets)), splinter)
 
 

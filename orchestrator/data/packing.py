@@ -141,7 +141,7 @@ def _manifest(
         "notes": list(notes_of(source, records)),
         "tools": tools(),
         "root_hint": source.root,
-        "licence": source.licence,
+        "licence": source.license,
     }
 
 

@@ -42,7 +42,7 @@ def clip_seeds(clip_indices: np.ndarray, *, seed: int, epoch: int) -> np.ndarray
         epoch: counted from 0.
 
     Returns:
-        `(batch,)` int64, 0 to 2^63 - 1. A clip's seed does not depend on its neighbours in the
+        `(batch,)` int64, 0 to 2^63 - 1. A clip's seed does not depend on its neighbors in the
         batch, nor on the rank that trains it.
 
     Raises:
@@ -52,26 +52,26 @@ def clip_seeds(clip_indices: np.ndarray, *, seed: int, epoch: int) -> np.ndarray
     return (_hash(clip_indices, seed=seed, epoch=epoch, stream=2) >> np.uint64(1)).astype(np.int64)
 
 
-def shard(order: np.ndarray, rank: int, world: int) -> np.ndarray:
-    """Take one rank's part of an order: every `world`-th clip from `rank` on.
+def shard(order: np.ndarray, rank: int, world_size: int) -> np.ndarray:
+    """Take one rank's part of an order: every `world_size`-th clip from `rank` on.
 
-    A global batch of `world * n` clips is thus the same set however many ranks share it. The
+    A global batch of `world_size * n` clips is thus the same set however many ranks share it. The
     parts differ in length by one at most; nothing is repeated and nothing is left out.
 
     Args:
         order: `(num_clips,)` integers.
-        rank: 0 to world - 1.
-        world: number of ranks.
+        rank: 0 to world_size - 1.
+        world_size: number of ranks.
 
     Returns:
         The rank's part of `order`, a view.
 
     Raises:
-        ValueError: the rank is not one of the world's.
+        ValueError: the rank is not below the world size.
     """
-    if not 0 <= rank < world:
-        raise ValueError(f"rank is {rank} of {world} ranks; give 0 to {world - 1}")
-    return order[rank::world]
+    if not 0 <= rank < world_size:
+        raise ValueError(f"rank is {rank} of {world_size} ranks; give 0 to {world_size - 1}")
+    return order[rank::world_size]
 
 
 def _check(**counts: int) -> None:

@@ -1,7 +1,7 @@
 """Kinds of made-up sound events, as functions of time and a random generator.
 
 Each takes `(rng, time_s)`, with `time_s` `(samples,)` in seconds from the event's start, and
-returns `(samples,)` float64 of any level. The ranges of neighbouring kinds overlap on purpose (a
+returns `(samples,)` float64 of any level. The ranges of neighboring kinds overlap on purpose (a
 sweep may be as short as a chirp, a siren as slow as a voice's vibrato), so that a classifier has
 something to learn. The order is fixed: a kind is known by its place in `more_sounds.SOUNDS`.
 """
@@ -41,7 +41,7 @@ def harmonics(f0_hz: np.ndarray, time_s: np.ndarray, *, roll_off: float, count: 
     return (audible * roll_off ** (number - 1) * np.sin(number * phase)).sum(axis=0)
 
 
-def coloured_noise(
+def colored_noise(
     rng: Generator,
     time_s: np.ndarray,
     *,
@@ -120,8 +120,8 @@ def voice(rng: Generator, time_s: np.ndarray) -> np.ndarray:
     frequency_hz = np.fft.rfftfreq(len(wave), 1 / rate_hz(time_s))
     gain = 0.05
     for low_hz, high_hz in ((300, 900), (900, 2600)):
-        centre_hz = rng.uniform(low_hz, high_hz)
-        gain = gain + np.exp(-(((frequency_hz - centre_hz) / (0.15 * centre_hz + 60)) ** 2))
+        center_hz = rng.uniform(low_hz, high_hz)
+        gain = gain + np.exp(-(((frequency_hz - center_hz) / (0.15 * center_hz + 60)) ** 2))
     return np.fft.irfft(spectrum * gain, len(wave))
 
 
@@ -136,7 +136,7 @@ def click_train(rng: Generator, time_s: np.ndarray) -> np.ndarray:
 
 def noise_burst(rng: Generator, time_s: np.ndarray) -> np.ndarray:
     """One burst of broad noise with a quick attack and a decay."""
-    noise = coloured_noise(rng, time_s, slope=rng.uniform(0, 1), low_hz=log_uniform(rng, 100, 1500))
+    noise = colored_noise(rng, time_s, slope=rng.uniform(0, 1), low_hz=log_uniform(rng, 100, 1500))
     attack_s = log_uniform(rng, 0.003, 0.06)
     decay_s = log_uniform(rng, 0.06, 0.5)
     return noise * (1 - np.exp(-time_s / attack_s)) * np.exp(-time_s / decay_s)
@@ -144,8 +144,8 @@ def noise_burst(rng: Generator, time_s: np.ndarray) -> np.ndarray:
 
 def wind(rng: Generator, time_s: np.ndarray) -> np.ndarray:
     """Low band noise in slow gusts."""
-    centre_hz = log_uniform(rng, 150, 1200)
-    noise = coloured_noise(rng, time_s, slope=1.0, low_hz=0.6 * centre_hz, high_hz=1.7 * centre_hz)
+    center_hz = log_uniform(rng, 150, 1200)
+    noise = colored_noise(rng, time_s, slope=1.0, low_hz=0.6 * center_hz, high_hz=1.7 * center_hz)
     gusts = np.sin(TAU * rng.uniform(0.3, 2.0) * time_s + rng.uniform(0, TAU))
     return noise * (0.6 + 0.4 * gusts)
 
@@ -162,9 +162,9 @@ def bouncing_ball(rng: Generator, time_s: np.ndarray) -> np.ndarray:
 
 def siren(rng: Generator, time_s: np.ndarray) -> np.ndarray:
     """A tone that wails up and down."""
-    centre_hz = log_uniform(rng, 350, 1500)
+    center_hz = log_uniform(rng, 350, 1500)
     wail = np.sin(TAU * log_uniform(rng, 0.8, 5.0) * time_s + rng.uniform(0, TAU))
-    frequency_hz = centre_hz * rng.uniform(1.15, 1.6) ** wail
+    frequency_hz = center_hz * rng.uniform(1.15, 1.6) ** wail
     return harmonics(frequency_hz, time_s, roll_off=rng.uniform(0.1, 0.5), count=4)
 
 
@@ -200,7 +200,7 @@ def rain(rng: Generator, time_s: np.ndarray) -> np.ndarray:
     kernel = np.exp(-time_s[:256] / decay_s) * np.sin(
         TAU * log_uniform(rng, 1500, 5000) * time_s[:256]
     )
-    hiss = coloured_noise(rng, time_s, low_hz=1000)
+    hiss = colored_noise(rng, time_s, low_hz=1000)
     return np.convolve(drops, kernel)[: len(time_s)] + rng.uniform(0.02, 0.1) * hiss
 
 
@@ -210,7 +210,7 @@ def engine_hum(rng: Generator, time_s: np.ndarray) -> np.ndarray:
     drift = 1 + rng.uniform(-0.15, 0.15) * time_s / time_s[-1]
     wave = harmonics(f0_hz * drift, time_s, roll_off=rng.uniform(0.75, 0.92), count=20)
     strokes = 1 + rng.uniform(0.2, 0.8) * np.sin(TAU * f0_hz / 2 * time_s)
-    return wave * strokes + rng.uniform(0.2, 1.0) * coloured_noise(rng, time_s, high_hz=900)
+    return wave * strokes + rng.uniform(0.2, 1.0) * colored_noise(rng, time_s, high_hz=900)
 
 
 def telephone(rng: Generator, time_s: np.ndarray) -> np.ndarray:

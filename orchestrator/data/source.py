@@ -96,7 +96,7 @@ class Source:
         on_broken: "stop" or "drop", see `findings.decide`.
         fingerprint: the pack's fingerprint where it is known beforehand, else "".
         root: where the dataset was found; a hint for people, never part of a fingerprint.
-        licence: the dataset's licence where it is known, else "".
+        license: the dataset's license where it is known, else "".
         unlisted: audio files that lie beside the listed ones and are not used.
         notes: what was found out while the list was read.
     """
@@ -112,7 +112,7 @@ class Source:
     on_broken: str = "stop"
     fingerprint: str = ""
     root: str = ""
-    licence: str = ""
+    license: str = ""
     unlisted: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
@@ -223,7 +223,7 @@ def _mistakes_of_fields(source: Source) -> list[str]:
         ),
         ("on_broken", source.on_broken, source.on_broken in POLICIES, " or ".join(POLICIES)),
         ("root", source.root, isinstance(source.root, str), "a text"),
-        ("licence", source.licence, isinstance(source.licence, str), "a text"),
+        ("license", source.license, isinstance(source.license, str), "a text"),
         ("unlisted", source.unlisted, _are_texts(source.unlisted), "a tuple of names"),
         ("notes", source.notes, _are_texts(source.notes), "a tuple of sentences"),
     )

@@ -132,7 +132,7 @@ def synthetic(
         signature=known,
         seconds=seconds,
         fingerprint=known,
-        licence="made by this program; no rights reserved",
+        license="made by this program; no rights reserved",
     )
 
 
@@ -160,7 +160,7 @@ def _make(
 def make_clip(
     rng: np.random.Generator, kind: int, *, num_samples: int, sample_rate: int, snr_db: float
 ) -> np.ndarray:
-    """Make one event, with random length and onset, in noise of random colour, at random level.
+    """Make one event, with random length and onset, in noise of random color, at random level.
 
     Args:
         rng: source of all randomness.
@@ -173,7 +173,7 @@ def make_clip(
         `(num_samples,)` float32 in [-1, 1].
     """
     from orchestrator.data.more_sounds import SOUNDS
-    from orchestrator.data.sounds import coloured_noise
+    from orchestrator.data.sounds import colored_noise
 
     time_s = np.arange(num_samples) / sample_rate
     length = round(num_samples * rng.uniform(0.35, 0.9))
@@ -181,7 +181,7 @@ def make_clip(
     event = SOUNDS[kind](rng, time_s[:length])
     ramp = np.minimum(time_s[:length] / _FADE_S, 1.0)
     event *= ramp * ramp[::-1]
-    noise = coloured_noise(rng, time_s, slope=rng.choice([0.0, 1.0, 2.0]))
+    noise = colored_noise(rng, time_s, slope=rng.choice([0.0, 1.0, 2.0]))
     event *= 10 ** (snr_db / 20) * _rms(noise) / max(_rms(event), 1e-12)
     noise[start : start + length] += event
     peak_dbfs = rng.uniform(*_PEAK_DBFS)

@@ -122,10 +122,10 @@ class Arm:
         levels: factor -> level.
         published: metric key -> the paper's number in the metric's unit.
         conditions: what they were measured under, as in `models.zoo.published.Conditions`; empty
-            leaves it to the plan's text. `orchestrator.design.published.beside` fills in all three.
+            leaves it to the plan's text. `with_published` fills in all three.
         source: where they are printed; empty leaves it to the plan.
-        void: a control that cannot differ from the baseline, such as a strength of 0. Before
-            launch it is proved to be equal, where other arms are proved to differ.
+        null_control: whether the arm cannot differ from the baseline, such as a strength of 0.
+            Before launch it is checked to be equal, where other arms are checked to differ.
     """
 
     name: str
@@ -134,7 +134,7 @@ class Arm:
     published: Mapping[str, float] = field(default_factory=dict)
     conditions: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
-    void: bool = False
+    null_control: bool = False
 
     def __post_init__(self) -> None:
         """Raise a `PlanError` for values of other types."""
@@ -149,7 +149,12 @@ class Arm:
             (_is_published(self.published), "published", self.published, published),
             (isinstance(self.conditions, Mapping), "conditions", self.conditions, "a mapping"),
             (isinstance(self.source, str), "source", self.source, "a string"),
-            (isinstance(self.void, bool), "void", self.void, "True or False"),
+            (
+                isinstance(self.null_control, bool),
+                "null_control",
+                self.null_control,
+                "True or False",
+            ),
         )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -17,25 +16,11 @@ from typing import Any
 
 from orchestrator.design.effects import declared_effect
 from orchestrator.design.factors import Arm, Contrast, Effect, FromBase, Trial
-from orchestrator.design.validation import (
-    MAX_TRIALS,
-    mistakes_of_arm_names,
-    mistakes_of_changes,
-    mistakes_of_contrasts,
-    mistakes_of_margin,
-    mistakes_of_size,
-    mistakes_of_types,
-)
+from orchestrator.design.validation import mistakes_of_plan, mistakes_of_types
 from orchestrator.errors import ConfigError, OrchestratorError, PlanError, unknown
 from orchestrator.experiment.config import ADDED, Experiment, canonical, complete, replicate_ids
-from orchestrator.experiment.overrides import differences, flatten, mistakes_of, override
-from orchestrator.metrics import METRICS
+from orchestrator.experiment.overrides import differences, flatten, override
 from orchestrator.records import ArmRecord, ContrastRecord, EffectRecord, PlanRecord
-from orchestrator.stats import pairs_needed
-
-MAX_PLAN_NAME = 100
-MAX_CAP = 1000
-"""Blocks of a study until decided; its rule looks back at all of them after every one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +120,7 @@ class Plan:
         Where it is read at its best epoch, the plan's metric chooses, unless the experiment says
         another.
         """
-        found = override(self.base, self._changes(arm))
+        found = override(self.base, self.changes_of(arm))
         if found.selection == "best" and found.selection_metric == ADDED["selection_metric"]:
             return dataclasses.replace(found, selection_metric=self.metric)
         return found
@@ -172,7 +157,7 @@ class Plan:
         contrasts = self.contrasts
         if contrasts is not None:
             contrasts = tuple(c for c in contrasts if {c.arm, c.reference} <= kept)
-        effects = tuple(e for e in self.effects if self._effect(e).weights.keys() <= kept)
+        effects = tuple(e for e in self.effects if self.effect_record(e).weights.keys() <= kept)
         left = dataclasses.replace(
             self,
             arms=tuple(arm for arm in self.arms if arm.name in kept),
@@ -181,7 +166,7 @@ class Plan:
             effects=effects,
         )
         try:
-            dosed = self.dose not in self._varied() or self.dose in left._varied()
+            dosed = self.dose not in self.varied_paths() or self.dose in left.varied_paths()
         except ConfigError:  # an arm is wrong, and `check` says how
             dosed = True
         return left if dosed else dataclasses.replace(left, dose="")
@@ -235,9 +220,8 @@ class Plan:
         Values of other types come first and alone: nothing else can be asked of them.
         """
         self.check_types()
-        mistakes = [*self._mistakes_of_names(), *self._mistakes_of_arms()]
-        if mistakes:
-            raise PlanError(list(dict.fromkeys(mistakes)))
+        if mistakes := mistakes_of_plan(self):
+            raise PlanError(mistakes)
 
     def check_types(self) -> None:
         """Raise a `PlanError` that names every field of another type than it must have."""
@@ -287,13 +271,15 @@ class Plan:
             dose=self.dose,
             cap=self.cap,
             margin=self.margin,
-            effects=tuple(map(self._effect, self.effects)),
+            effects=tuple(map(self.effect_record, self.effects)),
         )
 
-    def _effect(self, effect: Effect) -> EffectRecord:
+    def effect_record(self, effect: Effect) -> EffectRecord:
+        """Return the stored form of an effect; a `ConfigError` if the arms cannot show it."""
         return declared_effect(effect, {arm.name: arm.levels for arm in self.arms})
 
-    def _changes(self, arm: Arm) -> dict[str, Any]:
+    def changes_of(self, arm: Arm) -> dict[str, Any]:
+        """Return an arm's changes, with the values that depend on the base."""
         return {
             path: self._from_base(path, value) if isinstance(value, FromBase) else value
             for path, value in arm.changes.items()
@@ -309,118 +295,7 @@ class Plan:
                 f"the function of {path!r} fails: {type(error).__name__}: {error}"
             ) from error
 
-    def _mistakes_of_names(self) -> list[str]:
-        mistakes = []
-        names = [arm.name for arm in self.arms]
-        if not re.fullmatch(r"[A-Za-z0-9_]+", self.name):
-            mistakes.append(f"its name is {self.name!r}; use letters, digits and _")
-        elif len(self.name) > MAX_PLAN_NAME:
-            mistakes.append(
-                f"its name has {len(self.name):,} characters; {MAX_PLAN_NAME} are the most that "
-                "a folder of the store can be called by"
-            )
-        if len(names) < 1:
-            mistakes.append("it has no arms; give at least a baseline and one other")
-        for name in sorted({name for name in names if names.count(name) > 1}):
-            mistakes.append(f"two arms are called {name!r}; every arm needs a name of its own")
-        mistakes += mistakes_of_arm_names(names)
-        if names and self.baseline_arm not in names:
-            mistakes.append(unknown("baseline arm", self.baseline, names))
-        if self.metric not in METRICS:
-            mistakes.append(unknown("metric", self.metric, METRICS))
-        for contrast in self.contrasts or ():
-            for name in (contrast.arm, contrast.reference):
-                if name not in names:
-                    mistakes.append(unknown("arm in a contrast", name, names))
-            if contrast.arm == contrast.reference:
-                mistakes.append(f"a contrast compares {contrast.arm!r} with itself")
-        mistakes += mistakes_of_contrasts(self.contrasts or ())
-        mistakes += self._mistakes_of_effects()
-        mistakes += mistakes_of_margin(self.margin)
-        mistakes += mistakes_of_size(self)
-        needed = pairs_needed(self.num_declared)
-        if self.cap and len(self.folds) > 1:
-            mistakes.append(
-                "folds share training clips, so a study until decided cannot count them as blocks; "
-                "hold out one with --folds"
-            )
-        if self.cap > MAX_CAP:
-            mistakes.append(
-                f"a study until decided of {self.cap:,} blocks; {MAX_CAP:,} are the most that its "
-                "rule is computed for: give fewer --seeds"
-            )
-        if self.cap and not self.num_declared:
-            mistakes.append("it declares no contrast, so there is nothing to decide")
-        elif self.cap and self.cap < needed:
-            mistakes.append(
-                f"{self.cap} blocks can never call one of {self.num_declared} "
-                f"contrasts; give --seeds {needed} or more, or declare fewer contrasts"
-            )
-        for what, values in (("seeds", self.seeds), ("folds", self.folds)):
-            if not values:
-                mistakes.append(f"it has no {what}; give at least one")
-            if len(values) > MAX_TRIALS:
-                continue  # too many, as `mistakes_of_size` says; a range may be longer than memory
-            if len(set(values)) != len(values):
-                mistakes.append(f"{what} {list(values)} name one twice; replicates must differ")
-        return mistakes
-
-    def _mistakes_of_effects(self) -> list[str]:
-        mistakes = []
-        for place, effect in enumerate(self.effects):
-            try:
-                self._effect(effect)
-            except ConfigError as error:
-                mistakes.append(str(error))
-            if any(set(effect.factors) == set(e.factors) for e in self.effects[:place]):
-                mistakes.append(f"the effect {' x '.join(effect.factors)!r} is declared twice")
-        return mistakes
-
-    def _mistakes_of_arms(self) -> list[str]:
-        mistakes = [f"base: {mistake}" for mistake in mistakes_of(self.base, {})]
-        for arm in self.arms:
-            try:
-                found = mistakes_of(self.base, self._changes(arm))
-            except ConfigError as error:
-                found = [str(error)]
-            what = f"arm {arm.name!r}"
-            mistakes += [f"{what}: {m}" for m in found if f"base: {m}" not in mistakes]
-            mistakes += mistakes_of_changes(what, arm.changes)
-        if mistakes:
-            return mistakes
-        mistakes += self._mistakes_of_data()
-        seen: dict[str, str] = {}
-        for arm in self.arms:
-            key = self.experiment(arm).id
-            if key in seen:
-                mistakes.append(
-                    f"arm {arm.name!r} is equal to arm {seen[key]!r}: every setting is the same; "
-                    "change one of them or leave it out"
-                )
-            seen.setdefault(key, arm.name)
-        return mistakes + self._mistakes_of_dose()
-
-    def _mistakes_of_data(self) -> list[str]:
-        """Return the arms that name other data and would be trained on the plan's all the same."""
-        base = complete(self.base).dataset
-        own = base.arguments.get("fingerprint", "")
-        return [
-            f"arm {arm.name!r} changes the data set, and every arm is trained and scored on the "
-            "plan's; ask about other data in a sweep of its own, and set both side by side with "
-            "`python -m orchestrator.report SWEEP SWEEP --aggregate`"
-            for arm in self.arms
-            if (data := self.experiment(arm).dataset) != base
-            and data.arguments.get("fingerprint", "") in ("", own)
-        ]
-
-    def _mistakes_of_dose(self) -> list[str]:
-        paths = self._varied()
-        if not self.dose or self.dose in paths:
-            return []
-        hint = "Arms do not differ in it; leave it empty where there is no dose."
-        return [unknown("path of its dose", self.dose, paths, hint=hint)]
-
-    def _varied(self) -> set[str]:
+    def varied_paths(self) -> set[str]:
         """Return the paths at which an arm differs from the first."""
         built = [self.experiment(arm) for arm in self.arms]
         return {path for other in built[1:] for path in differences(built[0], other)}

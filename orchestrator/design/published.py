@@ -9,7 +9,7 @@ from models.zoo.published import Result
 from orchestrator.design.factors import Arm
 
 
-def beside(arm: Arm, *results: Result) -> Arm:
+def with_published(arm: Arm, *results: Result) -> Arm:
     """Return the arm with published numbers of one source beside it.
 
     Args:

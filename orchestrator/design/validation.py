@@ -1,13 +1,18 @@
-"""What is wrong with a plan's types, names, numbers and contrasts, apart from settings."""
+"""What is wrong with a plan: its types, names, numbers, arms and comparisons."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.design.factors import Arm, Contrast, Effect, is_texts, wrong
-from orchestrator.experiment.config import RANGES, Experiment
+from orchestrator.errors import ConfigError, unknown
+from orchestrator.experiment.config import RANGES, Experiment, complete
+from orchestrator.experiment.overrides import mistakes_of
+from orchestrator.metrics import METRICS
+from orchestrator.stats import pairs_needed
 
 if TYPE_CHECKING:
     from orchestrator.design.plan import Plan
@@ -15,8 +20,19 @@ if TYPE_CHECKING:
 MAX_TRIALS = 100_000
 """Trials of one plan at most; a plan of these is listed in seconds."""
 
+MAX_PLAN_NAME = 100
+"""Characters; a sweep's folder has its name, and what the command line changed behind it."""
+
+MAX_CAP = 1000
+"""Blocks of a study until decided; its rule looks back at all of them after every one."""
+
 MAX_NAME = 250
 """Characters of a name; MLflow and file systems take no more."""
+
+
+def mistakes_of_plan(plan: Plan) -> list[str]:
+    """Return every mistake of a plan whose fields have their types, each once."""
+    return list(dict.fromkeys([*_mistakes_of_names(plan), *_mistakes_of_arms(plan)]))
 
 
 def mistakes_of_types(plan: Plan) -> list[str]:
@@ -33,12 +49,12 @@ def mistakes_of_types(plan: Plan) -> list[str]:
         (
             isinstance(plan.base, Experiment),
             "base",
-            "an Experiment, such as baselines.datar_tiny()",
+            "an Experiment, such as recipes.datar_tiny()",
         ),
         (
             plan.demo is None or isinstance(plan.demo, Experiment),
             "demo",
-            "an Experiment, such as baselines.datar_laptop(), or None",
+            "an Experiment, such as recipes.datar_laptop(), or None",
         ),
         (several(plan.arms, Arm), "arms", "a tuple of Arm, which the functions of designs return"),
         (
@@ -81,7 +97,7 @@ def _are_counts(values: object, name: str) -> bool:
     )
 
 
-def mistakes_of_size(plan: Plan) -> list[str]:
+def _mistakes_of_size(plan: Plan) -> list[str]:
     """Return what makes a plan larger than any that could be trained; counts without building."""
     arms, seeds, folds = len(plan.arms), len(plan.seeds), len(plan.folds)
     num = arms * (min(plan.num_blocks, seeds * folds) or seeds * folds)
@@ -111,7 +127,7 @@ def mistakes_of_changes(what: str, changes: Mapping[str, Any]) -> list[str]:
     return mistakes
 
 
-def mistakes_of_arm_names(names: Sequence[str]) -> list[str]:
+def _mistakes_of_arm_names(names: Sequence[str]) -> list[str]:
     """Return what keeps arms' names from being told apart in a table, one sentence each."""
     mistakes = []
     for place, name in enumerate(names, start=1):
@@ -139,7 +155,7 @@ def mistakes_of_arm_names(names: Sequence[str]) -> list[str]:
     return mistakes
 
 
-def mistakes_of_contrasts(contrasts: Sequence[Contrast]) -> list[str]:
+def _mistakes_of_contrasts(contrasts: Sequence[Contrast]) -> list[str]:
     """Return the contrasts that are asked for twice: each would be paid for in the correction."""
     mistakes = []
     before: set[frozenset[str]] = set()
@@ -154,8 +170,124 @@ def mistakes_of_contrasts(contrasts: Sequence[Contrast]) -> list[str]:
     return mistakes
 
 
-def mistakes_of_margin(margin: float) -> list[str]:
+def _mistakes_of_margin(margin: float) -> list[str]:
     """Return what keeps a margin from being one."""
     if math.isfinite(margin) and margin >= 0:
         return []
     return [f"its margin is {margin}; a margin is a finite number above 0, or 0 for none"]
+
+
+def _mistakes_of_names(plan: Plan) -> list[str]:
+    mistakes = []
+    names = [arm.name for arm in plan.arms]
+    if not re.fullmatch(r"[A-Za-z0-9_]+", plan.name):
+        mistakes.append(f"its name is {plan.name!r}; use letters, digits and _")
+    elif len(plan.name) > MAX_PLAN_NAME:
+        mistakes.append(
+            f"its name has {len(plan.name):,} characters; {MAX_PLAN_NAME} are the most that "
+            "a folder of the store can be called by"
+        )
+    if len(names) < 1:
+        mistakes.append("it has no arms; give at least a baseline and one other")
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        mistakes.append(f"two arms are called {name!r}; every arm needs a name of its own")
+    mistakes += _mistakes_of_arm_names(names)
+    if names and plan.baseline_arm not in names:
+        mistakes.append(unknown("baseline arm", plan.baseline, names))
+    if plan.metric not in METRICS:
+        mistakes.append(unknown("metric", plan.metric, METRICS))
+    for contrast in plan.contrasts or ():
+        for name in (contrast.arm, contrast.reference):
+            if name not in names:
+                mistakes.append(unknown("arm in a contrast", name, names))
+        if contrast.arm == contrast.reference:
+            mistakes.append(f"a contrast compares {contrast.arm!r} with itself")
+    mistakes += _mistakes_of_contrasts(plan.contrasts or ())
+    mistakes += _mistakes_of_effects(plan)
+    mistakes += _mistakes_of_margin(plan.margin)
+    mistakes += _mistakes_of_size(plan)
+    needed = pairs_needed(plan.num_declared)
+    if plan.cap and len(plan.folds) > 1:
+        mistakes.append(
+            "folds share training clips, so a study until decided cannot count them as blocks; "
+            "hold out one with --folds"
+        )
+    if plan.cap > MAX_CAP:
+        mistakes.append(
+            f"a study until decided of {plan.cap:,} blocks; {MAX_CAP:,} are the most that its "
+            "rule is computed for: give fewer --seeds"
+        )
+    if plan.cap and not plan.num_declared:
+        mistakes.append("it declares no contrast, so there is nothing to decide")
+    elif plan.cap and plan.cap < needed:
+        mistakes.append(
+            f"{plan.cap} blocks can never call one of {plan.num_declared} "
+            f"contrasts; give --seeds {needed} or more, or declare fewer contrasts"
+        )
+    for what, values in (("seeds", plan.seeds), ("folds", plan.folds)):
+        if not values:
+            mistakes.append(f"it has no {what}; give at least one")
+        if len(values) > MAX_TRIALS:
+            continue  # too many, as `_mistakes_of_size` says; a range may be longer than memory
+        if len(set(values)) != len(values):
+            mistakes.append(f"{what} {list(values)} name one twice; replicates must differ")
+    return mistakes
+
+
+def _mistakes_of_effects(plan: Plan) -> list[str]:
+    mistakes = []
+    for place, effect in enumerate(plan.effects):
+        try:
+            plan.effect_record(effect)
+        except ConfigError as error:
+            mistakes.append(str(error))
+        if any(set(effect.factors) == set(e.factors) for e in plan.effects[:place]):
+            mistakes.append(f"the effect {' x '.join(effect.factors)!r} is declared twice")
+    return mistakes
+
+
+def _mistakes_of_arms(plan: Plan) -> list[str]:
+    mistakes = [f"base: {mistake}" for mistake in mistakes_of(plan.base, {})]
+    for arm in plan.arms:
+        try:
+            found = mistakes_of(plan.base, plan.changes_of(arm))
+        except ConfigError as error:
+            found = [str(error)]
+        what = f"arm {arm.name!r}"
+        mistakes += [f"{what}: {m}" for m in found if f"base: {m}" not in mistakes]
+        mistakes += mistakes_of_changes(what, arm.changes)
+    if mistakes:
+        return mistakes
+    mistakes += _mistakes_of_data(plan)
+    seen: dict[str, str] = {}
+    for arm in plan.arms:
+        key = plan.experiment(arm).id
+        if key in seen:
+            mistakes.append(
+                f"arm {arm.name!r} is equal to arm {seen[key]!r}: every setting is the same; "
+                "change one of them or leave it out"
+            )
+        seen.setdefault(key, arm.name)
+    return mistakes + _mistakes_of_dose(plan)
+
+
+def _mistakes_of_data(plan: Plan) -> list[str]:
+    """Return the arms that name other data and would be trained on the plan's all the same."""
+    base = complete(plan.base).dataset
+    own = base.arguments.get("fingerprint", "")
+    return [
+        f"arm {arm.name!r} changes the data set, and every arm is trained and scored on the "
+        "plan's; ask about other data in a sweep of its own, and set both side by side with "
+        "`python -m orchestrator.report SWEEP SWEEP --aggregate`"
+        for arm in plan.arms
+        if (data := plan.experiment(arm).dataset) != base
+        and data.arguments.get("fingerprint", "") in ("", own)
+    ]
+
+
+def _mistakes_of_dose(plan: Plan) -> list[str]:
+    paths = plan.varied_paths()
+    if not plan.dose or plan.dose in paths:
+        return []
+    hint = "Arms do not differ in it; leave it empty where there is no dose."
+    return [unknown("path of its dose", plan.dose, paths, hint=hint)]

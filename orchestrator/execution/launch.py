@@ -1,6 +1,6 @@
 """Run what a plan is missing, then bring MLflow and the report up to date.
 
-The order is fixed: the plan is stored before its first trial runs, every arm is proved to differ,
+The order is fixed: the plan is stored before its first trial runs, every arm is checked to differ,
 trials run block by block, and the table is made from what the store holds, whoever trained it.
 """
 
@@ -21,76 +21,75 @@ from orchestrator.design.plan import Plan
 from orchestrator.design.search_space import Point
 from orchestrator.errors import ConfigError, printable
 from orchestrator.execution.costs import unfinished
-from orchestrator.execution.prepare import Ready, made_up, packs_of, set_apart, with_data
+from orchestrator.execution.prepare import LaunchPlan, made_up, packs_of, set_apart, with_data
 from orchestrator.execution.publish import Publisher
 from orchestrator.execution.ray_session import ray_session, require_resources, terminal
-from orchestrator.execution.stages import Course, Stage
+from orchestrator.execution.stages import Stage, Stages
 from orchestrator.experiment.overrides import whole_parts
 from orchestrator.records import PlanRecord, Status
 from orchestrator.store import Store
-from orchestrator.store.points import read_points, write_points
 from orchestrator.store.provenance import now
 from orchestrator.store.verification import verify_stored
 from orchestrator.text import visible
 
 if TYPE_CHECKING:
-    from orchestrator.execution.preflight.arms import Proof
+    from orchestrator.execution.preflight.arms import ArmCheck
 
 
-def launch(ready: Ready) -> int:
+def launch(prepared: LaunchPlan) -> int:
     """Run a sweep to its report; return the exit code.
 
     Raises:
         ConfigError: it would train on made-up sounds at full size, and nobody asked for that.
     """
-    options = ready.options
-    if text := made_up(ready):
+    options = prepared.options
+    if text := made_up(prepared):
         raise ConfigError(text)
     require_resources(options.runtime)
     store = Store.open(options.runtime.store)
-    ready = with_pack(ready)
-    points = read_points(store, ready.plan.sweep) if ready.search else []
-    plan = ready.search.with_points(points) if ready.search else ready.plan
+    prepared = with_pack(prepared)
+    points: list[Point] = [*store.read_points(prepared.plan.sweep)] if prepared.search else []
+    plan = prepared.search.with_points(points) if prepared.search else prepared.plan
     _check_cap(plan, store)
-    course = Course(
+    stages = Stages(
         plan,
         store,
         budget_hours=options.budget_hours,
         num_workers=options.runtime.num_workers,
     )
-    stages = course.stages()
-    first = next(stages, None)
+    upcoming = iter(stages)
+    first = next(upcoming, None)
     asked = plan.record()
     verify_stored(store, asked, store.read_records(key.id for key in asked.trials))
-    record = _declare(course.plan, ready, store)
-    to_search = max(0, ready.search.num_points - len(points)) if ready.search else 0
+    record = _declare(stages.plan, prepared, store)
+    to_search = max(0, prepared.search.num_points - len(points)) if prepared.search else 0
     publisher = Publisher(record, store=store, tracking_uri=options.runtime.tracking_uri)
     if first is None and not to_search:
-        total = len(course.plan.trials())
+        total = len(stages.plan.trials())
         print(f"{plan.sweep}: all {total} trials are in the store {store.uri}; nothing to train")
     else:
         log = _log_path(store, plan)
         print(f"{plan.sweep}: {visible(plan.question)}")
-        missing = course.missing()
-        print(_what_is_to_do(course, missing, to_search, store))
+        missing = stages.missing()
+        print(_what_is_to_do(stages, missing, to_search, store))
         print(f"messages of Ray and of the workers: {log}", flush=True)
-        prove_arms(ready)
-        every = itertools.chain(() if first is None else (first,), stages)
+        run_preflight(prepared)
+        every = itertools.chain(() if first is None else (first,), upcoming)
         with publisher:
-            plan = _run(course, every, missing, points, ready, store, log, publisher)
-    if course.reason:
-        print(course.reason)
+            plan = _run(stages, every, missing, points, prepared, store, log, publisher)
+    if stages.reason:
+        print(stages.reason)
     publisher.finish()
-    declared = plan if ready.search else course.plan
+    declared = plan if prepared.search else stages.plan
     records = store.read_records(trial.id for trial in declared.trials())
     return 1 if unfinished(declared.trials(), records) else 0
 
 
-def with_pack(ready: Ready) -> Ready:
+def with_pack(prepared: LaunchPlan) -> LaunchPlan:
     """Make the pack if it is not there, and pin it."""
     from orchestrator.data import prepare as prepare_pack
 
-    dataset, runtime = ready.plan.base.dataset, ready.options.runtime
+    dataset, runtime = prepared.plan.base.dataset, prepared.options.runtime
     data = prepare_pack(
         dataset.name,
         dataset.arguments,
@@ -101,39 +100,39 @@ def with_pack(ready: Ready) -> Ready:
         print(printable(f"data: {note}"))
     for clip, reason in data.dropped.items():
         print(printable(f"data: dropped {clip}: {reason}"))
-    ready = with_data(ready, data)
-    if apart := set_apart(ready):
+    prepared = with_data(prepared, data)
+    if apart := set_apart(prepared):
         print(f"data: {apart}")
-    for trial in ready.plan.prerequisite_trials():
+    for trial in prepared.plan.prerequisite_trials():
         other = trial.experiment.dataset
         prepare_pack(other.name, other.arguments, root=None, packs=packs_of(runtime.store))
-    return ready
+    return prepared
 
 
-def prove_arms(ready: Ready) -> tuple[Proof, ...]:
-    """Build every arm and prove that it differs from the baseline where it says so.
+def run_preflight(prepared: LaunchPlan) -> tuple[ArmCheck, ...]:
+    """Build every arm and check that it differs from the baseline where it says so.
 
     Raises:
-        PlanError: an arm proves nothing.
+        PlanError: an arm fails its check.
     """
-    from orchestrator.execution.preflight.arms import prove
+    from orchestrator.execution.preflight.arms import check_arms
 
-    assert ready.data is not None
-    return prove(
-        ready.plan,
-        num_classes=ready.data.num_classes,
-        num_samples=ready.data.num_samples,
-        sample_rate=ready.data.sample_rate,
-        num_clips=ready.data.num_clips,
+    assert prepared.data is not None
+    return check_arms(
+        prepared.plan,
+        num_classes=prepared.data.num_classes,
+        num_samples=prepared.data.num_samples,
+        sample_rate=prepared.data.sample_rate,
+        num_clips=prepared.data.num_clips,
     )
 
 
-def _declare(plan: Plan, ready: Ready, store: Store) -> PlanRecord:
+def _declare(plan: Plan, prepared: LaunchPlan, store: Store) -> PlanRecord:
     """Store what is to be asked before anything of it runs; keep an equal earlier declaration."""
-    assert ready.data is not None
-    data = ready.data
+    assert prepared.data is not None
+    data = prepared.data
     record = plan.record(
-        command=ready.command,
+        command=prepared.command,
         declared_at=now(),
         name=data.name,
         fingerprint=data.fingerprint,
@@ -155,56 +154,56 @@ def _check_cap(plan: Plan, store: Store) -> None:
         )
 
 
-def _what_is_to_do(course: Course, missing: list[Trial], to_search: int, store: Store) -> str:
-    ids = {trial.id for trial in course.plan.trials()}
+def _what_is_to_do(stages: Stages, missing: list[Trial], to_search: int, store: Store) -> str:
+    ids = {trial.id for trial in stages.plan.trials()}
     stored = len(ids - {trial.id for trial in missing})
     points = f" and {to_search} points to search" if to_search else ""
-    more = f", then block by block up to {course.cap} blocks" if course.cap else ""
+    more = f", then block by block up to {stages.cap} blocks" if stages.cap else ""
     return f"{len(missing)} trials to train{points}{more}, {stored} are in the store {store.uri}"
 
 
 def _run(
-    course: Course,
-    stages: Iterable[Stage],
+    stages: Stages,
+    upcoming: Iterable[Stage],
     missing: list[Trial],
     points: list[Point],
-    ready: Ready,
+    prepared: LaunchPlan,
     store: Store,
     log: Path,
     publisher: Publisher,
 ) -> Plan:
     """Train what is missing; return the plan, with the new points of a search in it."""
     from orchestrator.execution.progress import SweepProgress
-    from orchestrator.execution.tune import bury, run_search, run_trials
+    from orchestrator.execution.tune import fail_stale_trials, run_search, run_trials
 
-    runtime, search = ready.options.runtime, ready.search
-    plan = declared = course.plan
+    runtime, search = prepared.options.runtime, prepared.search
+    plan = declared = stages.plan
 
     def keep(point: Point) -> None:
         assert search is not None
         points.append(point)
-        write_points(store, plan.sweep, points)
-        publisher.declare(_declare(search.with_points(points), ready, store))
+        store.write_points(plan.sweep, points)
+        publisher.declare(_declare(search.with_points(points), prepared, store))
 
     with (
         terminal(log) as console,
         SweepProgress(console, missing) as progress,
         ray_session(runtime, say=progress.say),
     ):
-        for stage in stages:
+        for stage in upcoming:
             if stage.plan != declared:
                 declared = stage.plan
-                publisher.declare(_declare(declared, ready, store))
+                publisher.declare(_declare(declared, prepared, store))
             for trial in stage.trials:
                 progress.add(trial)
             run_trials(stage.trials, runtime=runtime, store=store, progress=progress)
-            bury(stage.trials, store)
+            fail_stale_trials(stage.trials, store)
         if search is not None and len(points) < search.num_points:
             run_search(
                 search, points, runtime=runtime, store=store, progress=progress, on_point=keep
             )
             plan = search.with_points(points)
-            bury(plan.trials(), store)
+            fail_stale_trials(plan.trials(), store)
     return plan
 
 
@@ -214,28 +213,28 @@ def _log_path(store: Store, plan: Plan) -> Path:
     return folder / f"{plan.sweep}-{stamp}-{os.getpid()}.log"
 
 
-def check(ready: Ready) -> int:
+def check(prepared: LaunchPlan) -> int:
     """Build every arm and say how it differs from the baseline.
 
     Returns:
         The exit code: 2 where an arm was not seen to differ. A launch refuses such an arm only
         where nothing it changes comes with time.
     """
-    if text := made_up(ready):
+    if text := made_up(prepared):
         print(f"a launch will be refused: {text}", flush=True)
-    baseline, *arms = prove_arms(ready if ready.data is not None else with_pack(ready))
-    for proof in (baseline, *arms):
-        print(proof)
-    unseen = [proof for proof in arms if not proof.shows]
+    baseline, *arms = run_preflight(prepared if prepared.data is not None else with_pack(prepared))
+    for arm in (baseline, *arms):
+        print(arm)
+    unseen = [arm for arm in arms if not arm.shows]
     if not unseen:
         print("every arm differs from the baseline, and only where it says so")
         return 0
     seen = f"{len(arms) - len(unseen)} of {len(arms)} arms were seen to differ"
     print(f"{seen}, and only where they say so", flush=True)
-    for proof in unseen:
+    for arm in unseen:
         print(
-            f"arm {proof.arm!r} was not seen to differ: it changes "
-            f"{', '.join(whole_parts(proof.settings))}, and what that does comes with time, with "
+            f"arm {arm.arm!r} was not seen to differ: it changes "
+            f"{', '.join(whole_parts(arm.settings))}, and what that does comes with time, with "
             "other clips or with a checkpoint that is trained first, which no few steps before "
             "launch can show; the sweep itself still trains this arm",
             file=sys.stderr,
@@ -243,16 +242,18 @@ def check(ready: Ready) -> int:
     return 2
 
 
-def smoke(ready: Ready) -> int:
+def smoke(prepared: LaunchPlan) -> int:
     """Train the baseline for one epoch in this process, without Ray; return the exit code."""
     import torch
 
     from orchestrator.execution.trial import TrialRun
     from orchestrator.experiment.config import complete
 
-    store = Store.open(ready.options.runtime.store)
-    trial = next(t for t in with_pack(ready).plan.trials() if t.arm == ready.plan.baseline_arm)
-    torch.set_num_threads(ready.options.runtime.cpus_per_worker)
+    store = Store.open(prepared.options.runtime.store)
+    trial = next(
+        t for t in with_pack(prepared).plan.trials() if t.arm == prepared.plan.baseline_arm
+    )
+    torch.set_num_threads(prepared.options.runtime.cpus_per_worker)
     with store.lock(trial.id, owner="smoke"):
         record = TrialRun(
             store=store, trial_id=trial.id, experiment=complete(trial.experiment)

@@ -18,7 +18,7 @@ from orchestrator.errors import CheckpointError, ConfigError, DataError, unknown
 from orchestrator.experiment.config import Experiment
 from orchestrator.experiment.overrides import from_canonical
 from orchestrator.store import Store
-from orchestrator.training.evaluate import build, remember
+from orchestrator.training.evaluate import build, set_support
 from orchestrator.training.state import model_state, refuse_other
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _from_the_pack(chain: Chain, experiment: Experiment, record: TrialRecord, st
     chain.class_names = pack.class_names
     if remembers:
         train, _ = pack.split(experiment.fold)
-        remember(
+        set_support(
             chain,
             pack,
             train,

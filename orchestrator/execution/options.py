@@ -26,7 +26,7 @@ class Options:
         demo: the laptop-size base on the plan's demo seeds.
         smoke: one tiny trial in this process, without Ray.
         dry_run: list the trials and stop.
-        check: build every arm, prove that it differs, and stop.
+        check: build every arm, check that it differs, and stop.
         dataset: `NAME` or `NAME:argument=value,...`; empty leaves the plan's.
         arms: names or patterns of the arms to keep; empty keeps all.
         seeds: replicates by seed; None leaves the plan's.
@@ -35,7 +35,7 @@ class Options:
         until_decided: add blocks until every contrast is decided, the seeds asked for at most.
         budget_hours: device-hours after which no further block begins; 0 sets no limit.
         detect: difference in the metric's unit that `--dry-run` plans for; 0 is one point.
-        price_per_hour: of one device, for the cost that `--dry-run` foresees; 0 leaves it out.
+        price_per_hour: of one device, for the cost that `--dry-run` estimates; 0 leaves it out.
         runtime: where and how.
     """
 
@@ -104,7 +104,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
     add("--demo", action="store_true", help="laptop size, a few seeds, on the embedded data")
     add("--smoke", action="store_true", help="train one tiny trial in this process, without Ray")
     add("--dry-run", action="store_true", help="list the trials and what they can show, and stop")
-    add("--check", action="store_true", help="build every arm, prove that it differs, and stop")
+    add("--check", action="store_true", help="build every arm, check that it differs, and stop")
     add(
         "--dataset",
         default="",

@@ -34,8 +34,8 @@ MAX_WORD = 120
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ready:
-    """A plan after the command line has had its say.
+class LaunchPlan:
+    """What a command line makes of a sweep: all that a launch needs.
 
     Attributes:
         plan: over the data set asked for; its base names the pack once that is known.
@@ -52,7 +52,7 @@ class Ready:
     command: str
 
 
-def prepare(asked: Plan | Search, options: Options) -> Ready:
+def prepare(asked: Plan | Search, options: Options) -> LaunchPlan:
     """Apply the command line to a sweep, and look for its pack without making it.
 
     Raises:
@@ -84,32 +84,32 @@ def prepare(asked: Plan | Search, options: Options) -> Ready:
     dataset = plan.base.dataset
     packs = packs_of(options.runtime.store)
     data = peek(dataset.name, dataset.arguments, root=_root(options), packs=packs)
-    ready = Ready(plan=plan, search=search, options=options, data=None, command=_command())
-    return ready if data is None else with_data(ready, data)
+    prepared = LaunchPlan(plan=plan, search=search, options=options, data=None, command=_command())
+    return prepared if data is None else with_data(prepared, data)
 
 
-def made_up(ready: Ready) -> str:
+def made_up(prepared: LaunchPlan) -> str:
     """Say that a sweep at full size would train on made-up sounds that nobody asked for.
 
     Returns:
         One sentence with the way out; empty for a demo, for real data, and where the command line
         names the data set.
     """
-    options, name = ready.options, ready.plan.base.dataset.name
+    options, name = prepared.options, prepared.plan.base.dataset.name
     if options.demo or options.smoke or options.dataset or name not in MADE_UP:
         return ""
     return (
-        f"the data set of {ready.plan.sweep} at full size is {name!r}, made-up sounds: give your "
-        "own with --data-root DIR, take the laptop size with --demo, or type "
+        f"the data set of {prepared.plan.sweep} at full size is {name!r}, made-up sounds: give "
+        "your own with --data-root DIR, take the laptop size with --demo, or type "
         f"--dataset {name} to train on made-up sounds all the same"
     )
 
 
-def with_data(ready: Ready, data: PackInfo) -> Ready:
+def with_data(prepared: LaunchPlan, data: PackInfo) -> LaunchPlan:
     """Pin the pack: its fingerprint becomes part of every trial's id."""
-    plan = ready.plan
+    plan = prepared.plan
     dataset = plan.base.dataset.replace(fingerprint=data.fingerprint)
-    folds = ready.options.folds
+    folds = prepared.options.folds
     if folds == ():
         plan = dataclasses.replace(plan.replicate(folds=data.folds), num_blocks=0)
         if plan.cap:
@@ -121,10 +121,10 @@ def with_data(ready: Ready, data: PackInfo) -> Ready:
             "told apart"
         )
     plan = told_apart(
-        plan.with_base(dataset=dataset), data.fingerprint, ready.options.runtime.store
+        plan.with_base(dataset=dataset), data.fingerprint, prepared.options.runtime.store
     )
-    search = ready.search.with_plan(plan) if ready.search else None
-    return dataclasses.replace(ready, plan=plan, search=search, data=data)
+    search = prepared.search.with_plan(plan) if prepared.search else None
+    return dataclasses.replace(prepared, plan=plan, search=search, data=data)
 
 
 def told_apart(plan: Plan, fingerprint: str, place: str) -> Plan:
@@ -161,11 +161,11 @@ def told_apart(plan: Plan, fingerprint: str, place: str) -> Plan:
     return next(named for named in (plan, *longer) if pack_of(named) in (None, fingerprint))
 
 
-def set_apart(ready: Ready) -> str:
+def set_apart(prepared: LaunchPlan) -> str:
     """Say why a sweep's stored name has digits of its pack, or may get them; empty if neither."""
-    plan = ready.plan
-    if ready.data is None:
-        store = _stored(ready.options.runtime.store)
+    plan = prepared.plan
+    if prepared.data is None:
+        store = _stored(prepared.options.runtime.store)
         kept = store.read_plan(plan.sweep) if store else None
         if kept is None:
             return ""
@@ -174,24 +174,13 @@ def set_apart(ready: Ready) -> str:
             f"pack, it is stored as {plan.sweep}-{DIGITS[0] * 'X'}, by the digits of its "
             "fingerprint"
         )
-    if not plan.variant or plan.variant[-1] not in {ready.data.fingerprint[:n] for n in DIGITS}:
+    if not plan.variant or plan.variant[-1] not in {prepared.data.fingerprint[:n] for n in DIGITS}:
         return ""
     plain = "-".join([plan.name, *plan.variant[:-1]])
     return (
-        f"{plain} is kept for another pack, so that this one, {ready.data.name} "
-        f"{ready.data.fingerprint[:12]}, is stored as {plan.sweep}"
+        f"{plain} is kept for another pack, so that this one, {prepared.data.name} "
+        f"{prepared.data.fingerprint[:12]}, is stored as {plan.sweep}"
     )
-
-
-def pinned(dataset: Component) -> Component:
-    """Return a data set that needs no files with its pack's fingerprint, made or not.
-
-    For prerequisites that train on another data set than the plan.
-    """
-    from orchestrator.data.entry import open_source
-
-    source = open_source(dataset.name, dataset.arguments, root=None)
-    return dataset.replace(fingerprint=source.fingerprint)
 
 
 def packs_of(store: str) -> str:

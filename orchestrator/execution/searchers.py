@@ -22,7 +22,7 @@ OBJECTIVE = "objective"
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What a search maximises: the plan's metric, signed so that more is better."""
+    """What a search maximizes: the plan's metric, signed so that more is better."""
 
     metric: str
     selection: str
@@ -36,14 +36,14 @@ class Objective:
         return metric.sign * sum(value for value in values if value is not None) / len(values)
 
 
-class Forgetful:
+class NotPickled:
     """Pickles as nothing: Tune saves its callbacks and searchers, and nobody ever restores them."""
 
     def __reduce__(self) -> tuple[Any, tuple[()]]:
         return type(None), ()
 
 
-class QueueSearcher(Forgetful, Searcher):
+class QueueSearcher(NotPickled, Searcher):
     """Hands out trials in their order."""
 
     def __init__(self, trials: Sequence[Trial]):
@@ -66,7 +66,7 @@ class QueueSearcher(Forgetful, Searcher):
         """Forget it; the store knows."""
 
 
-class TpeSearcher(Forgetful, Searcher):
+class TpeSearcher(NotPickled, Searcher):
     """Asks Optuna for points; every point becomes trials of the plan."""
 
     def __init__(

@@ -1,7 +1,7 @@
 """In which stages a plan is run: all at once, block by block within a budget, or until decided.
 
-Everything is derived from the plan and the store, so the same command after a kill takes the same
-course from where it was.
+Everything is derived from the plan and the store, so the same command after a kill goes on
+from where it was.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ class Stage:
     trials: tuple[Trial, ...]
 
 
-class Course:
+class Stages:
     """The stages of one launch.
 
     Attributes:
         plan: what is declared by now.
-        reason: why the course ended before the plan's last block; empty while it has not.
+        reason: why the stages ended before the plan's last block; empty while it has not.
     """
 
     def __init__(
         self, plan: Plan, store: Store, *, budget_hours: float = 0.0, num_workers: int = 1
     ):
-        """Prepare a course; nothing is read yet.
+        """Prepare the stages; nothing is read yet.
 
         Args:
             plan: with a cap if it is to run until decided.
@@ -67,7 +67,7 @@ class Course:
         """Return what is declared by now and not in the store, prerequisites first."""
         return self._missing([*self.plan.prerequisite_trials(), *self.plan.trials()])
 
-    def stages(self) -> Iterator[Stage]:
+    def __iter__(self) -> Iterator[Stage]:
         """Yield what is to be trained next; the caller trains it before it asks again."""
         first = self._missing(self.plan.prerequisite_trials())
         if first:

@@ -116,11 +116,11 @@ class TrialRun:
                     self._write(record, group)
                 raise
             self._write(record, group)
-            if group.world > 1:
+            if group.world_size > 1:
                 raise  # the other workers wait for this one
             return record
         self._write(record, group)
-        trainer.seal()
+        trainer.drop_optimizer_state()
         return record
 
     def _build(self, group: Group) -> Trainer:
@@ -190,7 +190,7 @@ class TrialRun:
         cost = replace(
             record.cost,
             device=_device_name(trainer.device),
-            num_workers=trainer.group.world,
+            num_workers=trainer.group.world_size,
             set_up_s=time.perf_counter() - self._started,
             num_params=num_params(trainer.chain),
             macs=macs.layers,
@@ -223,7 +223,7 @@ class TrialRun:
     def _finish(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:
         predictions = trainer.final_predictions()
         digests: dict[str, str] = {}
-        if trainer.group.leads:
+        if trainer.group.is_main:
             for which in WHICH:
                 digests[which] = self.store.write_predictions(
                     self.trial_id, which, predictions[which]
@@ -243,7 +243,7 @@ class TrialRun:
         return replace(record, provenance={**record.provenance, "ended_at": now()})
 
     def _write(self, record: TrialRecord, group: Group) -> None:
-        if group.leads:
+        if group.is_main:
             self.store.write_record(record)
 
 

@@ -23,7 +23,7 @@ from orchestrator.execution.progress import SweepProgress
 from orchestrator.execution.ray_session import raise_if_interrupted
 from orchestrator.execution.searchers import (
     OBJECTIVE,
-    Forgetful,
+    NotPickled,
     Objective,
     QueueSearcher,
     TpeSearcher,
@@ -159,7 +159,7 @@ def _waits_for(runtime: Runtime) -> str:
     )
 
 
-class _Listener(Forgetful, tune.Callback):
+class _Listener(NotPickled, tune.Callback):
     """Passes Tune's events on to the progress of the sweep, and says why nothing happens."""
 
     def __init__(self, progress: SweepProgress, runtime: Runtime):
@@ -285,7 +285,7 @@ def error_line(record: TrialRecord) -> str:
     return lines[-1].strip() if lines else ""
 
 
-def bury(trials: Sequence[Trial], store: Store) -> None:
+def fail_stale_trials(trials: Sequence[Trial], store: Store) -> None:
     """Mark as failed what was left running by workers that died and were not restarted again.
 
     A trial that somebody else is training right now is left alone.

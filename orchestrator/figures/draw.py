@@ -22,8 +22,8 @@ DPI = 110
 PANEL = (3.6, 1.9)
 """Width and height of one panel in inches."""
 GROUPS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#0072b2", "#ffffff")
-"""Okabe and Ito's palette, which colour-blind readers can tell apart."""
-MOST_CLASSES = 8
+"""Okabe and Ito's palette, which color-blind readers can tell apart."""
+MAX_CLASSES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,11 +93,11 @@ def draw_keys(
             y0, x0 = _pixels(block.reference.numpy(), block.map_size, size, shown)
             for group, moved in enumerate(block.positions[row].numpy()):
                 y, x = _pixels(moved, block.map_size, size, shown)
-                colour = GROUPS[group % len(GROUPS)]
-                panel.plot([x0, x], [y0, y], color=colour, linewidth=0.5, alpha=0.8)
+                color = GROUPS[group % len(GROUPS)]
+                panel.plot([x0, x], [y0, y], color=color, linewidth=0.5, alpha=0.8)
                 # A dark rim, so that a point can be seen on loud parts too.
                 rim = {"markeredgecolor": "black", "markeredgewidth": 0.3}
-                panel.plot(x, y, "o", color=colour, markersize=2.4, **rim)
+                panel.plot(x, y, "o", color=color, markersize=2.4, **rim)
             panel.set_xlim(0, size[1] * shown.frame_s)
             panel.set_ylim(0, size[0])
         axes[row, 0].set_ylabel(f"{title}\nmel bin", fontsize=7)
@@ -119,7 +119,7 @@ def draw_events(events: NDArray[Any], features: NDArray[Any], shown: Shown, path
         low, high = _limits(features[row])
         _spectrogram(axes[row, 0], features[row], shown, vmin=low, vmax=high)
         axes[row, 0].set_ylabel(f"{title}\nmel bin", fontsize=7)
-        likeliest = np.argsort(-events[row].max(axis=0))[:MOST_CLASSES]
+        likeliest = np.argsort(-events[row].max(axis=0))[:MAX_CLASSES]
         panel = axes[row, 1]
         drawn = panel.imshow(
             events[row][:, likeliest].T,
@@ -165,7 +165,7 @@ def _limits(image: NDArray[Any]) -> tuple[float, float]:
 def _pixels(
     points: NDArray[Any], map_size: tuple[int, int], size: tuple[int, int], shown: Shown
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Turn (y, x) of a map of tokens into mel bins and seconds: a token's centre is its patch's."""
+    """Turn (y, x) of a map of tokens into mel bins and seconds: a token's center is its patch's."""
     token = (points + 1) / 2 * (np.array(map_size) - 1)
     y, x = ((token + 0.5) * np.array(size) / np.array(map_size)).T
     return y, x * shown.frame_s

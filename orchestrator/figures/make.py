@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from orchestrator.store import Store
 
 NUM_CLIPS = 3
-MOST_ARMS = 4
+MAX_ARMS = 4
 CAPTIONS = {
     "input": "Before and after the input transform, in the model's units, and what it adds, on a "
     "scale of its own.",
-    "keys": "Where the deformable blocks sample their keys (points, one colour per group) and how "
+    "keys": "Where the deformable blocks sample their keys (points, one color per group) and how "
     "far each was moved (lines from the reference point); keys may leave the picture.",
     "events": "Probability of the classes that are likeliest at some time, from the frame outputs.",
 }
@@ -39,7 +39,7 @@ def make_pictures(
     """Make the pictures that the sweep's trials allow, unless they are there already.
 
     Of the first block in which every chosen arm is finished: the baseline, and the arms of the
-    contrasts and effects in their order, `MOST_ARMS` in all. Shown are held-out clips, the first of
+    contrasts and effects in their order, `MAX_ARMS` in all. Shown are held-out clips, the first of
     as many classes, spread over the classes.
 
     Args:
@@ -66,7 +66,7 @@ def make_pictures(
 def _chosen(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> list[TrialKey]:
     names = [plan.baseline, *(name for c in plan.contrasts for name in (c.arm, c.reference))]
     names += [name for effect in plan.effects for name in effect.weights]
-    arms = list(dict.fromkeys(names))[:MOST_ARMS]
+    arms = list(dict.fromkeys(names))[:MAX_ARMS]
     blocks: dict[tuple[int, int], dict[str, TrialKey]] = {}
     for trial in plan.trials:
         record = records.get(trial.id)

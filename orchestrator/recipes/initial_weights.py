@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 
+from orchestrator.data import pinned
 from orchestrator.design.factors import FromBase
-from orchestrator.execution.prepare import pinned
 from orchestrator.experiment.config import Component, Experiment, File
 from orchestrator.recipes.families import PRETRAINED, Family, is_laptop
 

@@ -40,7 +40,7 @@ def kwt_1() -> Experiment:
     One second at 16 kHz, its cepstra, two masks of 25 frames and two of 7 coefficients, AdamW at
     1e-3 with decay 0.1, batch 512, label smoothing 0.1, warm-up of ten epochs and a cosine, 23,438
     steps, which are 141 epochs of the 35 words. Different here: decay on class token and positions
-    too, features normalised by the chain, and of its changes to waveforms none: shifts by 100 ms,
+    too, features normalized by the chain, and of its changes to waveforms none: shifts by 100 ms,
     resampling by 15 %, background noise.
     """
     return Experiment(
@@ -74,7 +74,7 @@ def res15() -> Experiment:
 
     One second at 16 kHz, its cepstra, SGD with momentum 0.9 and decay 1e-5 at 0.1, 0.01 and 0.001,
     batch 64, 26 epochs, float32. Different here: the rate falls after a fifth and two fifths of
-    the steps, where theirs does after 3000 and 6000 of about 15,000; features normalised by the
+    the steps, where theirs does after 3000 and 6000 of about 15,000; features normalized by the
     chain; no shifts by 100 ms and no background noise.
     """
     return Experiment(
@@ -99,7 +99,7 @@ def res15_triplet() -> Experiment:
     One second at 16 kHz, 64 log-mels of 25 ms every 10 ms, two masks of 25 frames and two of 15
     mels, margin 0.5, batches of 140, decay 0.001, rates from 1e-3 down to 8e-5 after 10 % warm-up,
     the 14,000 steps of the published encoder, which are 23 epochs of the 35 words, five
-    neighbours. Different here: AdamW in place of Novograd, a cosine in place of a polynomial,
+    neighbors. Different here: AdamW in place of Novograd, a cosine in place of a polynomial,
     batches drawn freely in place of four clips of each of 35 classes, PANNs' kind of log-mel in
     place of NeMo's, which norms every clip; and no masked rectangles, shifts by 100 ms, resampling
     or background noise.

@@ -1,8 +1,7 @@
 """Statistics of ablations: paired differences over few replicates, and what they allow to be said.
 
 Pure functions on numpy and `scipy.special` (`scipy.stats` takes most of a second to import).
-`python -m orchestrator.stats` simulates ablations in which nothing differs, or something does, and
-prints how often each rule errs.
+`tests/benchmarks/stats/error_rates.md` says how often each rule errs in simulated ablations.
 """
 
 from orchestrator.stats.aggregate import (
@@ -33,7 +32,7 @@ from orchestrator.stats.folds import (
 from orchestrator.stats.intervals import IntervalMethod, MeanInterval, mean_interval
 from orchestrator.stats.paired import PairedDifference, Verdict, paired_difference, verdict
 from orchestrator.stats.planning import (
-    MOST_PAIRS,
+    MAX_PAIRS,
     Prospect,
     detectable_effect,
     pairs_for,
@@ -67,7 +66,7 @@ __all__ = [
     "DRAWS",
     "EXACT",
     "EXACT_UP_TO",
-    "MOST_PAIRS",
+    "MAX_PAIRS",
     "SAMPLED",
     "SEQUENTIAL_METHOD",
     "Aggregate",

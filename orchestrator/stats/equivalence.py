@@ -2,7 +2,7 @@
 
 Two one-sided tests (Schuirmann 1987), each a sign-flip test of the differences moved by the margin.
 The sign-flip test rather than t, for the reason it is used for the contrasts themselves: it is
-exact at every n where the differences lie symmetrically about their centre, normal or not, and
+exact at every n where the differences lie symmetrically about their center, normal or not, and
 five pairs suffice for it (1 / 2^5 = 0.031). It asks a little more than the test of no difference:
 there, exchangeable arms give the symmetry; here an effect must shift the differences as a whole.
 

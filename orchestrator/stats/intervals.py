@@ -1,14 +1,14 @@
-"""Intervals of a mean over a few replicates: the t interval, and the studentised bootstrap.
+"""Intervals of a mean over a few replicates: the t interval, and the studentized bootstrap.
 
 The t interval is the default because it holds its level on what is called, the paired differences
 of two arms: between 94 and 97 % at n 5 to 10 for clipped, skewed and discrete metrics
-(`python -m orchestrator.stats` prints the table). The two arms' skews cancel in a difference. They
+(`tests/benchmarks/stats/error_rates.md`). The two arms' skews cancel in a difference. They
 do not in an arm's own mean: there it covers 92 to 94 % of clipped and skewed metrics, and 88 % of
 five exponential values.
 
 What else was tried on those means at n 5 to 10, with its widths, is in
 `tests/benchmarks/stats/mean_intervals.md`: t on the logit, Hall's transform of t, the wider of that
-and t, the studentised bootstrap, BCa. On differences the studentised bootstrap covers 91 to 94 % of
+and t, the studentized bootstrap, BCa. On differences the studentized bootstrap covers 91 to 94 % of
 skewed ones, and 88 % of five nearly perfect accuracies over 80 clips, which tie.
 """
 
@@ -32,7 +32,7 @@ class IntervalMethod(StrEnum):
     """How an interval is made."""
 
     T = "t interval"
-    BOOTSTRAP = "studentised bootstrap interval"
+    BOOTSTRAP = "studentized bootstrap interval"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ def bounds(
     if method is IntervalMethod.T:
         half = t_quantile(data.size - 1, confidence) * error
         return mean - half, mean + half
-    low, high = _studentised_quantiles(data, confidence, seed)
+    low, high = _studentized_quantiles(data, confidence, seed)
     return mean - high * error, mean - low * error
 
 
@@ -114,12 +114,12 @@ def t_quantile(df: int, confidence: float) -> float:
     return float(stdtrit(df, (1 + confidence) / 2))
 
 
-def _studentised_quantiles(
+def _studentized_quantiles(
     data: NDArray[np.float64], confidence: float, seed: int
 ) -> tuple[float, float]:
     """Return the lower and upper quantile of the bootstrap t (Efron 1981; Hall 1988).
 
-    Resamples whose values are all equal have no studentised value and are left out; where no
+    Resamples whose values are all equal have no studentized value and are left out; where no
     other is left, all data are equal and both quantiles are 0.
     """
     rng = np.random.default_rng(seed)

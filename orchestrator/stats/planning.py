@@ -26,8 +26,8 @@ SIMULATED_UP_TO = 12
 sign-flip test attains differs by less than 0.02 for up to 10 contrasts."""
 
 SIMULATIONS = 2_000
-MOST_PAIRS = 1_000
-MOST_EFFECT = 16.0
+MAX_PAIRS = 1_000
+MAX_EFFECT = 16.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,7 @@ def detectable_effect(
     """
     if not 0 < power < 1:
         raise ValueError(f"power must be between 0 and 1, not {power}")
-    low, high = 0.0, MOST_EFFECT
+    low, high = 0.0, MAX_EFFECT
     if power_of(high, n, num_contrasts=num_contrasts, alpha=alpha) < power:
         return None
     while high - low > 0.01:
@@ -127,7 +127,7 @@ def pairs_for(
     power: float = POWER,
     alpha: float = ALPHA,
 ) -> int | None:
-    """Return the fewest pairs that call a true difference with `power`; None beyond `MOST_PAIRS`.
+    """Return the fewest pairs that call a true difference with `power`; None beyond `MAX_PAIRS`.
 
     Args:
         difference: wanted, in the unit of the spread.
@@ -142,7 +142,7 @@ def pairs_for(
     if not (difference and math.isfinite(difference)) or not 0 < power < 1:
         raise ValueError(f"no number of pairs finds {difference} with power {power}")
     effect = abs(difference) / _spread(spread)
-    for n in range(pairs_needed(num_contrasts, alpha=alpha), MOST_PAIRS + 1):
+    for n in range(pairs_needed(num_contrasts, alpha=alpha), MAX_PAIRS + 1):
         if power_of(effect, n, num_contrasts=num_contrasts, alpha=alpha) >= power:
             return n
     return None

@@ -8,7 +8,7 @@ that has been called stays called.
 Why not a confidence sequence or an e-value (Waudby-Smith and Ramdas 2024): those allow to go on
 without a cap, and pay for it. With a cap of 12 blocks and a true difference of one spread, spending
 calls 85 % at 0.05; a mixture of bets on the signs, an e-process for symmetric differences, 48 %;
-the self-normalised one 5 %; a fixed design of 12 blocks 88 % (400 simulations).
+the self-normalized one 5 %; a fixed design of 12 blocks 88 % (400 simulations).
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ DRAWS = 100_000
 EXACT = "exact sign-flip test"
 SAMPLED = "sampled sign-flip test"
 BATCH_VALUES = 4_000_000
-"""How many numbers a vectorised step may hold at once (32 MB)."""
+"""How many numbers a vectorized step may hold at once (32 MB)."""
 
 CACHED_VALUES = 65_536
 """How many fit a core's cache (0.5 MB): simulations run through more than twice as fast."""

@@ -78,9 +78,9 @@ def dose_trend(
     values = finite(np.array([[dose[block] for dose in series] for block in blocks]))
     # What a block's values share cannot matter; without it rounding stays small.
     values = values - values.mean(axis=1, keepdims=True)
-    centred = places - places.mean()
-    p_value, p_error, method = _permutation_p(values, centred, seed)
-    slopes = values @ centred / (centred @ centred)
+    centered = places - places.mean()
+    p_value, p_error, method = _permutation_p(values, centered, seed)
+    slopes = values @ centered / (centered @ centered)
     low, high = bounds(slopes, confidence=confidence)
     return Trend(
         n=len(blocks),

@@ -2,24 +2,26 @@
 
 trials/<id>/record.json, predictions-{last,best}.arrow, lock
 trials/<id>/checkpoints/{last,best}.json, {last,best}-<digest>.safetensors
-sweeps/<sweep>/plan.json, plans.jsonl (every declaration), synced-*.json, verified.json
+sweeps/<sweep>/plan.json, plans.jsonl (every declaration), points.json (those of a search),
+    synced-*.json, verified.json
 packs/, logs/
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.errors import StoreError
-from orchestrator.records import TrialRecord
+from orchestrator.errors import StoreError, unknown
+from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.store import checkpoints, forms, locks, tables
+from orchestrator.store.files import Files
 from orchestrator.store.local import LocalFiles
 from orchestrator.store.paths import open_files
-from orchestrator.store.plans import PlanShelf
 
 if TYPE_CHECKING:
     import torch
@@ -30,13 +32,17 @@ Which = Literal["last", "best"]
 _THREADS = 16
 
 
-class Store(PlanShelf):
+class Store:
     """Records, predictions, checkpoints and plans. Safe to use from threads and to pickle.
 
     Attributes:
         files: whole files below the store's folder, by relative path.
         uri: the absolute folder, or the file-system URI, that opens this store from anywhere.
     """
+
+    def __init__(self, files: Files, uri: str):
+        self.files = files
+        self.uri = uri
 
     @classmethod
     def open(cls, uri: str | Path, *, create: bool = True) -> Store:
@@ -66,6 +72,76 @@ class Store(PlanShelf):
     def packs_uri(self) -> str:
         """Where packs lie: a folder or a URI."""
         return self.files.where("packs")
+
+    # Plans
+
+    def write_plan(self, plan: PlanRecord) -> PlanRecord:
+        """Store a declaration and add it to the sweep's history.
+
+        A plan that asks the same as the stored one leaves that one, with its time and command, as
+        it is.
+
+        Returns:
+            What the store holds now: the plan, or the equal one that was declared before.
+
+        Raises:
+            StoreError: it cannot be written, or the store keeps the name for another pack.
+        """
+        current = self.read_plan(plan.sweep)
+        if current is not None and forms.same_declaration(current, plan):
+            return current
+        if current is not None:
+            _refuse_another_pack(current, plan)
+        folder = forms.sweep_folder(plan.sweep)
+        self.files.append(f"{folder}/plans.jsonl", forms.dump(plan) + b"\n")
+        self.files.write(f"{folder}/plan.json", forms.dump(plan, indent=1))
+        return plan
+
+    def read_plan(self, sweep: str) -> PlanRecord | None:
+        """Return a sweep's latest declaration, or None where there is none.
+
+        Raises:
+            StoreError: it is damaged.
+        """
+        path = f"{forms.sweep_folder(sweep)}/plan.json"
+        data = self.files.read(path)
+        return None if data is None else forms.parse_plan(data, where=self.files.where(path))
+
+    def require_plan(self, sweep: str) -> PlanRecord:
+        """Return a sweep's latest declaration.
+
+        Raises:
+            StoreError: there is no such sweep; names those that are there.
+        """
+        plan = self.read_plan(sweep)
+        if plan is None:
+            hint = f"The store is {self.uri}; another is given with --store."
+            raise StoreError(unknown("sweep", sweep, self.sweeps(), hint=hint))
+        return plan
+
+    def read_plans(self, sweep: str) -> list[PlanRecord]:
+        """Return every declaration of a sweep, the first one first."""
+        path = f"{forms.sweep_folder(sweep)}/plans.jsonl"
+        lines = (self.files.read(path) or b"").splitlines()
+        return [forms.parse_plan(line, where=self.files.where(path)) for line in lines]
+
+    def sweeps(self) -> list[str]:
+        """Return the names of the sweeps that were declared, sorted."""
+        names = self.files.names("sweeps")
+        versions = self.files.versions([f"sweeps/{name}/plan.json" for name in names])
+        return [name for name, version in zip(names, versions, strict=True) if version]
+
+    def read_points(self, sweep: str) -> list[dict[str, Any]]:
+        """Return the points that earlier runs of a search have tried, in their order.
+
+        A point maps an override path to its value.
+        """
+        data = self.files.read(_points_path(sweep))
+        return json.loads(data) if data else []
+
+    def write_points(self, sweep: str, points: Sequence[Mapping[str, Any]]) -> None:
+        """Keep all points of a search, so that they are found again."""
+        self.files.write(_points_path(sweep), json.dumps([dict(p) for p in points]).encode())
 
     # Records
 
@@ -242,3 +318,16 @@ class Store(PlanShelf):
     def try_lock(self, trial_id: str, *, owner: str) -> AbstractContextManager[locks.Held]:
         """Hold a trial now or raise `LockHeld`."""
         return self.lock(trial_id, owner=owner, timeout_s=0.0)
+
+
+def _refuse_another_pack(current: PlanRecord, plan: PlanRecord) -> None:
+    packs = [str(one.dataset.get("fingerprint") or "") for one in (current, plan)]
+    if all(packs) and packs[0] != packs[1]:
+        raise StoreError(
+            f"sweep {plan.sweep} in the store is of {current.pack}, and this plan of {plan.pack}; "
+            "a plan is not overwritten by that of another pack: run it under another name"
+        )
+
+
+def _points_path(sweep: str) -> str:
+    return f"{forms.sweep_folder(sweep)}/points.json"

@@ -3,7 +3,7 @@
 from orchestrator.tracking.links import read_links
 from orchestrator.tracking.live import LiveSync, SweepSync
 from orchestrator.tracking.places import default_uri, is_synced, mark_synced, resolve_uri
-from orchestrator.tracking.summary import summarize
+from orchestrator.tracking.summary import arm_numbers
 from orchestrator.tracking.tracker import SyncResult, Tracker
 
 __all__ = [
@@ -11,10 +11,10 @@ __all__ = [
     "SweepSync",
     "SyncResult",
     "Tracker",
+    "arm_numbers",
     "default_uri",
     "is_synced",
     "mark_synced",
     "read_links",
     "resolve_uri",
-    "summarize",
 ]

@@ -10,7 +10,7 @@ from orchestrator.metrics import METRICS, lookup
 from orchestrator.records import PlanRecord, Status, TrialRecord
 
 
-def summarize(
+def arm_numbers(
     plan: PlanRecord, arm: str, reference: str, records: Mapping[str, TrialRecord]
 ) -> dict[str, float]:
     """Return an arm's numbers over its finished replicates.

@@ -17,7 +17,7 @@ from orchestrator.tracking.replicates import (
     replicate_view,
     started_ms,
 )
-from orchestrator.tracking.summary import summarize
+from orchestrator.tracking.summary import arm_numbers
 from orchestrator.tracking.views import (
     SWEEP,
     TAG,
@@ -71,7 +71,7 @@ def drafts(
             if given is not None:
                 numbers: Mapping[str, float] = given
             else:
-                numbers = summarize(plan, arm.name, reference, records)
+                numbers = arm_numbers(plan, arm.name, reference, records)
             return _arm(plan, arm, cells[arm.name], records, numbers, store, final)
 
         yield Draft(

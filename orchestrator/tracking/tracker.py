@@ -1,7 +1,7 @@
 """Make a tracking server show what the store holds; running it twice changes nothing.
 
 Each run carries a tag with the digest of what was uploaded, written last. A run whose tag agrees
-needs nothing; a run without one was interrupted, and what is sent again is recognised by the
+needs nothing; a run without one was interrupted, and what is sent again is recognized by the
 server, for a metric's time is computed from the record and never read off a clock.
 """
 
@@ -89,7 +89,7 @@ class Tracker:
             plan: the sweep; its name is the experiment's.
             records: trial id -> record, for those that have one.
             final: nobody is training any more.
-            summary: arm -> metric -> value, instead of what `summarize` makes of the records.
+            summary: arm -> metric -> value, instead of what `arm_numbers` makes of the records.
 
         Raises:
             TrackingError: the server does not answer; nothing is lost.

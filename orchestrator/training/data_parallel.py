@@ -22,18 +22,18 @@ class Group:
 
     Attributes:
         rank: this worker's number, from 0.
-        world: the number of workers.
+        world_size: the number of workers.
         has_clips: whether this worker has a share of what is trained on right now.
     """
 
     def __init__(self) -> None:
         self._joined = torch.distributed.is_available() and torch.distributed.is_initialized()
         self.rank = torch.distributed.get_rank() if self._joined else 0
-        self.world = torch.distributed.get_world_size() if self._joined else 1
+        self.world_size = torch.distributed.get_world_size() if self._joined else 1
         self.has_clips = True
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this worker writes for all."""
         return self.rank == 0
 

@@ -100,12 +100,12 @@ def evaluate(
         group: the data-parallel workers.
     """
     chain.eval()
-    mine = shard(indices, group.rank, group.world)
+    mine = shard(indices, group.rank, group.world_size)
     num_samples = int(clips.num_samples.max())
-    per_worker = max(1, batch_size // group.world)
+    per_worker = max(1, batch_size // group.world_size)
     # A row is its worker's and 0 elsewhere, so that the sum over the workers is every row.
     logits = torch.zeros((len(indices), clips.num_classes), device=device)
-    rows = logits[group.rank :: group.world]
+    rows = logits[group.rank :: group.world_size]
     for start in range(0, len(mine), per_worker):
         waveform = clips.batch(mine[start : start + per_worker], num_samples).to(device)
         with autocast(device, precision):
@@ -120,7 +120,7 @@ def evaluate(
 
 
 @torch.no_grad()
-def remember(
+def set_support(
     chain: Chain,
     clips: Clips,
     indices: np.ndarray,

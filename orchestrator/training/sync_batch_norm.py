@@ -55,7 +55,7 @@ class SharedBatchNorm(_BatchNorm):
         """Any number of dimensions will do."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002, torch's name
-        """Normalise (batch, channels, ...)."""
+        """Normalize (batch, channels, ...)."""
         if not self.training:
             return self.act(self.drop(super().forward(input)))
         x = input.transpose(0, 1).flatten(1).float()  # (channels, values)
@@ -63,11 +63,11 @@ class SharedBatchNorm(_BatchNorm):
         count = torch.tensor([share * x.shape[1]], device=x.device)
         torch.distributed.all_reduce(count)
         mean = _Sum.apply(share * x.sum(dim=1)) / count
-        centred = x - mean[:, None]
-        variance = _Sum.apply(share * centred.square().sum(dim=1)) / count
+        centered = x - mean[:, None]
+        variance = _Sum.apply(share * centered.square().sum(dim=1)) / count
         if self.track_running_stats:
             self._track(mean.detach(), variance.detach() * count / (count - 1).clamp_min(1))
-        y = centred * (variance + self.eps).rsqrt()[:, None]
+        y = centered * (variance + self.eps).rsqrt()[:, None]
         if self.affine:
             y = y * self.weight[:, None] + self.bias[:, None]
         y = y.view(input.shape[1], input.shape[0], *input.shape[2:]).transpose(0, 1)

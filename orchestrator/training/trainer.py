@@ -27,7 +27,7 @@ from orchestrator.metrics import keys
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import EpochRecord, best_epoch, experiment_id
 from orchestrator.training.data_parallel import Group
-from orchestrator.training.evaluate import Clips, autocast, build, evaluate, remember
+from orchestrator.training.evaluate import Clips, autocast, build, evaluate, set_support
 from orchestrator.training.losses import clip_losses
 from orchestrator.training.memory import peak_memory_mb, reset_peak_memory
 from orchestrator.training.optimizers import learning_rate
@@ -182,12 +182,12 @@ class Trainer:
             self.chain.load_state_dict(model_state(last))
         return self.predictions
 
-    def seal(self) -> None:
+    def drop_optimizer_state(self) -> None:
         """Let go of the optimizer's state, two thirds of a checkpoint, once all is recorded."""
         self._save(better=False, optimizer=None)
 
     def _evaluate(self, epoch: int) -> Predictions:
-        remember(
+        set_support(
             self.chain,
             self.clips,
             self.train_indices,
@@ -232,7 +232,7 @@ class Trainer:
     def _step(self, indices: np.ndarray, epoch: int) -> Tensor:
         """Take one optimizer step; return this worker's share of the mean loss."""
         self.optimizer.zero_grad(set_to_none=True)
-        # Parts first and then shares: what is normalised together does not depend on the workers.
+        # Parts first and then shares: what is normalized together does not depend on the workers.
         parts = np.array_split(indices, min(self.experiment.accumulation_steps, len(indices)))
         total = torch.zeros((), device=self.device)
         for number, part in enumerate(parts):
@@ -248,7 +248,7 @@ class Trainer:
 
     def _backward(self, part: np.ndarray, epoch: int, weight: float) -> Tensor:
         """Add the gradients of this worker's share of a part; return its share of the loss."""
-        indices = shard(part, self.group.rank, self.group.world)
+        indices = shard(part, self.group.rank, self.group.world_size)
         self.group.has_clips = len(indices) > 0
         if not self.group.has_clips:  # every worker must take part in every step
             indices, weight = part[:1], 0.0
@@ -260,7 +260,7 @@ class Trainer:
             losses = clip_losses(self.loss, output, labels, name=self.experiment.loss.name)
             loss = losses.sum() * weight
         # Data parallelism averages gradients; a sum over the workers is what is wanted.
-        (loss * self.group.world).backward()
+        (loss * self.group.world_size).backward()
         return loss.detach()
 
     def _measure(self) -> tuple[float, float]:
@@ -276,7 +276,7 @@ class Trainer:
         return _statistics[key]
 
     def _save(self, *, better: bool, optimizer: torch.optim.Optimizer | None) -> None:
-        if not self.group.leads:
+        if not self.group.is_main:
             return
         facts = {
             "epochs": [{"epoch": r.epoch, "metrics": dict(r.metrics)} for r in self.records],

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from orchestrator import cli, recipes
-from orchestrator.cli.power import foresee
+from orchestrator.cli.power import power_analysis
 from orchestrator.design.factors import Arm
 from orchestrator.design.plan import Plan
-from orchestrator.execution.stages import Course
+from orchestrator.execution.stages import Stages
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord
 from orchestrator.stats import decide, pilot_spread
 from orchestrator.store import Store
@@ -41,7 +41,7 @@ def records_of(plan: Plan, differences=PILOT, *, seconds=900.0):
 
 
 def test_plan_without_a_pilot_says_how_to_get_one():
-    least, spread, cost = foresee(PLAN, {})
+    least, spread, cost = power_analysis(PLAN, {})
     assert "8 paired blocks" in least and "0.0078" in least
     assert "--seeds 3" in spread
     assert "16 trials to train; what they take is known once" in cost
@@ -49,13 +49,15 @@ def test_plan_without_a_pilot_says_how_to_get_one():
 
 def test_too_few_blocks_for_the_contrasts_are_named():
     arms = (*PLAN.arms, *(Arm(name=f"c{i}", changes={"epochs": 3 + i}) for i in range(4)))
-    least, *_ = foresee(dataclasses.replace(PLAN, arms=arms, seeds=(0, 1, 2, 3, 4)), {})
+    least, *_ = power_analysis(dataclasses.replace(PLAN, arms=arms, seeds=(0, 1, 2, 3, 4)), {})
     assert "0.31 after correction for 5 contrasts; 8 are needed" in least
 
 
 def test_pilot_gives_detectable_difference_needed_blocks_and_cost():
     records = records_of(PLAN)
-    _, planned, detectable, enough, cost = foresee(PLAN, records, price_per_hour=2.0, num_workers=2)
+    _, planned, detectable, enough, cost = power_analysis(
+        PLAN, records, price_per_hour=2.0, num_workers=2
+    )
     spread = pilot_spread(100 * np.array(PILOT))
     assert f"a spread of {spread:.2g} points, the upper 80 % limit of that of 3 stored" in planned
     assert "8 blocks find a true difference of" in detectable and "80 % power" in detectable
@@ -67,33 +69,33 @@ def test_pilot_gives_detectable_difference_needed_blocks_and_cost():
 
 def test_detectable_difference_and_needed_blocks_agree():
     records = records_of(PLAN)
-    _, _, detectable, *_ = foresee(PLAN, records)
+    _, _, detectable, *_ = power_analysis(PLAN, records)
     found = float(re.search(r"difference of ([\d.]+) points", detectable)[1])
-    *_, enough, _ = foresee(PLAN, records, wanted=1.1 * found)
+    *_, enough, _ = power_analysis(PLAN, records, wanted=1.1 * found)
     assert int(re.search(r", (\d+) blocks", enough)[1]) <= 8
-    *_, enough, _ = foresee(PLAN, records, wanted=0.8 * found)
+    *_, enough, _ = power_analysis(PLAN, records, wanted=0.8 * found)
     assert int(re.search(r", (\d+) blocks", enough)[1]) > 8
 
 
 @pytest.mark.parametrize("differences", [(0.01,), (0.01, 0.01, 0.01)])
 def test_pilot_without_a_spread_is_no_pilot(differences):
-    assert "--seeds 3" in foresee(PLAN, records_of(PLAN, differences))[1]
+    assert "--seeds 3" in power_analysis(PLAN, records_of(PLAN, differences))[1]
 
 
 def test_folds_of_a_seed_are_no_pairs_of_their_own():
     folds = dataclasses.replace(PLAN, folds=(1, 2, 3))
-    least, *_ = foresee(folds, {})
+    least, *_ = power_analysis(folds, {})
     assert "8 seeds, each averaged over 3 folds: the smallest p" in least and "0.0078" in least
     few = dataclasses.replace(folds, seeds=(0, 1))
-    over, cost = foresee(few, {})
+    over, cost = power_analysis(few, {})
     assert "2 seeds on 3 folds" in over and "corrected resampled t test" in over
     assert "from 6 seeds on" in over and "12 trials to train" in cost
 
 
 def test_pilot_on_folds_takes_the_spread_of_seed_means_and_pays_for_every_fold():
-    one = foresee(PLAN, records_of(PLAN))
+    one = power_analysis(PLAN, records_of(PLAN))
     folds = dataclasses.replace(PLAN, folds=(1, 2, 3))
-    several = foresee(folds, records_of(folds))
+    several = power_analysis(folds, records_of(folds))
     spread = re.search(r"spread of [\d.]+ points", one[1])[0]
     assert spread in several[1]
     blocks = re.compile(r", (\d+) (?:blocks|seeds).*: about (.+) of device time")
@@ -102,11 +104,11 @@ def test_pilot_on_folds_takes_the_spread_of_seed_means_and_pays_for_every_fold()
     assert hours[1] == pytest.approx(3 * hours[0], abs=2)
 
 
-def test_plan_until_decided_is_foreseen_by_its_own_rule():
+def test_plan_until_decided_is_estimated_by_its_own_rule():
     arms = (*PLAN.arms, Arm(name="c", changes={"epochs": 3}))
     plan = dataclasses.replace(PLAN, arms=arms, seeds=tuple(range(20))).until_decided()
     records = records_of(plan)
-    least, _, detectable, enough, cost = foresee(plan, records)
+    least, _, detectable, enough, cost = power_analysis(plan, records)
     best = decide({"b": [1.0] * 20, "c": [1.0] * 20}, cap=20)["b"]
     assert f"the rule until decided can give is {best.p_value:.2g}, " in least
     assert f"{best.adjusted_p:.2g} after correction for 2 contrasts" in least
@@ -117,9 +119,9 @@ def test_plan_until_decided_is_foreseen_by_its_own_rule():
 
 def test_few_seeds_on_folds_answer_what_is_asked_or_say_why_not():
     few = dataclasses.replace(PLAN, folds=(1, 2, 3), seeds=(0, 1))
-    _, why, _ = foresee(few, {}, wanted=5.0)
+    _, why, _ = power_analysis(few, {}, wanted=5.0)
     assert why.startswith("how many seeds find 5 points depends on the spread of whole seeds")
-    _, planned, enough = foresee(few, records_of(few), wanted=5.0)
+    _, planned, enough = power_analysis(few, records_of(few), wanted=5.0)
     assert "2 stored pairs" in planned
     assert re.match(r"to find 5 points, \d+ seeds by the exact test, made once: about", enough)
 
@@ -131,15 +133,15 @@ def test_budget_stops_the_listed_launch_where_it_stops_the_run(tmp_path, hours, 
     records = records_of(PLAN)
     for record in records.values():
         store.write_record(record)
-    said = foresee(PLAN, records, budget_hours=hours, num_workers=num_workers)[-1]
-    course = Course(PLAN, store, budget_hours=hours, num_workers=num_workers)
+    said = power_analysis(PLAN, records, budget_hours=hours, num_workers=num_workers)[-1]
+    stages = Stages(PLAN, store, budget_hours=hours, num_workers=num_workers)
     trained = 0
-    for stage in course.stages():
+    for stage in stages:
         for trial in stage.trials:
             done = next(iter(records.values()))
             store.write_record(dataclasses.replace(done, id=trial.id))
             trained += 1
-    before = re.search(r"before block (\d+) of 8", course.reason)
+    before = re.search(r"before block (\d+) of 8", stages.reason)
     if before is None:
         assert said == f"a budget of {hours:g} device-hours is enough for what is left"
     else:
@@ -147,7 +149,7 @@ def test_budget_stops_the_listed_launch_where_it_stops_the_run(tmp_path, hours, 
 
 
 def test_budget_without_a_stored_trial_says_when_it_is_known():
-    *_, said = foresee(PLAN, {}, budget_hours=2.0)
+    *_, said = power_analysis(PLAN, {}, budget_hours=2.0)
     assert said.startswith("a budget of 2 device-hours begins no block that would not fit")
 
 

@@ -62,7 +62,7 @@ def test_write_environment_leaves_the_shells_of_people_alone(home: Path) -> None
 
 @pytest.fixture
 def pretended() -> Iterator[dict[str, subprocess.Popen[bytes]]]:
-    """Processes with the command lines of a cluster at ADDRESS and of its neighbours."""
+    """Processes with the command lines of a cluster at ADDRESS and of its neighbors."""
     lines = {
         "raylet": ["--gcs-address=198.18.255.1:6399", "--x"],
         "gcs": ["--gcs_server_port=6399", "--x", "--node-ip-address=198.18.255.1"],

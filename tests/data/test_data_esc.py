@@ -149,7 +149,7 @@ def test_esc10_list_agrees_with_its_readme(esc10):
         "chainsaw",
     )
     cells = {(clip.label, clip.fold) for clip in source.clips}
-    assert len(cells) == 50 and "CC BY 3.0" in source.licence
+    assert len(cells) == 50 and "CC BY 3.0" in source.license
 
 
 def test_esc10_some_clips_packed_equal_soxr(esc10, tmp_path, packs):

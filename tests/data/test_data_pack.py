@@ -18,6 +18,7 @@ from esc_folders import RATE_HZ, SECONDS, noise
 
 from orchestrator.data import Pack, open_pack, packing, peek, places, prepare
 from orchestrator.data.entry import open_source
+from orchestrator.data.source import digest
 from orchestrator.errors import DataError
 
 ARGUMENTS = {"seconds": SECONDS}
@@ -167,6 +168,16 @@ def test_prepare_touched_file_is_looked_at_again(folder, packs):
     os.utime(folder.path(0), ns=(1, 1))
     again = packed(folder, packs)
     assert again.made and again.fingerprint == first.fingerprint
+
+
+def test_index_of_an_earlier_version_is_read_with_its_spelling(folder, packs):
+    info = packed(folder, packs)
+    (index,) = (Path(packs) / "sources").iterdir()
+    fields = json.loads(index.read_text())
+    fields["licence"] = fields.pop("license")
+    fields["digest"] = digest({k: v for k, v in fields.items() if k != "digest"})
+    index.write_text(json.dumps(fields))
+    assert packed(folder, packs) == replace(info, made=False)
 
 
 def test_prepare_index_of_another_version_is_made_anew(folder, packs):

@@ -1,4 +1,4 @@
-"""Effects as a plan declares them: weights, aliases, mistakes, the stored form, the course."""
+"""Effects as a plan declares them: weights, aliases, mistakes, the stored form, the stages."""
 
 import dataclasses
 import itertools
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator import recipes
-from orchestrator.cli.power import foresee
+from orchestrator.cli.power import power_analysis
 from orchestrator.design.designs import (
     aliases,
     effects_of,
@@ -21,7 +21,7 @@ from orchestrator.design.effects import declared_effect
 from orchestrator.design.factors import Arm, Contrast, Effect, Factor, Level
 from orchestrator.design.plan import Plan
 from orchestrator.errors import ConfigError, PlanError
-from orchestrator.execution.stages import Course
+from orchestrator.execution.stages import Stages
 from orchestrator.experiment.config import Component
 from orchestrator.records import EpochRecord, PlanRecord, Status, TrialRecord
 from orchestrator.store import Store
@@ -166,16 +166,16 @@ def test_weights_of_different_effects_of_a_full_factorial_are_orthogonal(count):
 
 def test_until_decided_goes_on_until_effects_are_called(tmp_path):
     store = Store.open(tmp_path)
-    course = Course(plan().until_decided(), store)
+    stages = Stages(plan().until_decided(), store)
     sizes = []
-    for stage in course.stages():
+    for stage in stages:
         sizes.append(len(stage.plan.blocks))
         for trial in stage.trials:
             noise = 0.001 * (trial.seed % 3)
             gain = 0.1 * ("with a" in trial.arm) + 0.1 * (trial.arm == "with a, with b")
             finish(store, trial, 0.5 + gain + noise * (trial.arm == "with a, no b"))
     assert sizes[0] == 7 and 7 <= sizes[-1] < 12
-    assert "every declared contrast is called" in course.reason
+    assert "every declared contrast is called" in stages.reason
 
 
 def test_until_decided_with_effects_needs_blocks_for_all_of_them():
@@ -191,10 +191,10 @@ def test_dry_run_plans_with_the_spread_of_the_effect(tmp_path):
         if trial.seed in spread:
             finish(store, trial, 0.5 + spread[trial.seed] * (trial.arm == "with a, with b"))
     records = store.read_records(t.id for t in asked.trials())
-    said = " ".join(foresee(asked, records))
+    said = " ".join(power_analysis(asked, records))
     assert "planned with a spread of 3.2 points, the upper 80 % limit of that of 3 stored" in said
     assert "after correction" not in said
-    assert "0.00098 after correction for 2 contrasts" in " ".join(foresee(plan(), {}))
+    assert "0.00098 after correction for 2 contrasts" in " ".join(power_analysis(plan(), {}))
 
 
 def test_noise_control_takes_over_the_arguments_of_its_adaptor():

@@ -436,7 +436,10 @@ def test_check_names_all_fields_of_other_types_at_once():
         (lambda: Factor("f", (Level("a"),)), "it must be a tuple of two or more Level"),
         (lambda: Factor("f", ("a", "b")), "factor 'f': levels is ('a', 'b')"),
         (lambda: Arm(name="a", changes=[("epochs", 3)]), "arm 'a': changes is [('epochs', 3)]"),
-        (lambda: Arm(name="a", void="no"), "arm 'a': void is 'no'; it must be True or False"),
+        (
+            lambda: Arm(name="a", null_control="no"),
+            "arm 'a': null_control is 'no'; it must be True or False",
+        ),
         (lambda: Arm(name="a", published={"val/top1": "70"}), "a mapping from metric to a finite"),
         (lambda: Contrast("a", 1), "contrast: reference is 1; it must be the name of an arm"),
         (lambda: Effect("input"), "effect: factors is 'input'; it must be a tuple of names"),

@@ -254,12 +254,9 @@ class Shift(nn.Module):
 
 def sweep_file(path: Path, arms: str) -> Path:
     path.write_text(
-        "from orchestrator import baselines, cli\n"
-        "from orchestrator.design.factors import Arm\n"
-        "from orchestrator.experiment.config import Component\n"
-        "from orchestrator.design.plan import Plan\n"
-        "PLAN = Plan(name='mine', question='?', base=baselines.datar_laptop(),\n"
-        f"    demo=baselines.datar_laptop(), arms=({arms}))\n"
+        "from orchestrator import Arm, Component, Plan, cli, recipes\n"
+        "PLAN = Plan(name='mine', question='?', base=recipes.datar_laptop(),\n"
+        f"    demo=recipes.datar_laptop(), arms=({arms}))\n"
         "cli.main(PLAN)\n"
     )
     return path

@@ -12,7 +12,7 @@ from rich.console import Console
 from orchestrator.design.factors import Trial
 from orchestrator.execution.progress import SweepProgress
 from orchestrator.execution.ray_session import ray_session
-from orchestrator.execution.tune import bury, run_trials
+from orchestrator.execution.tune import fail_stale_trials, run_trials
 from orchestrator.experiment.config import Component, Runtime
 from orchestrator.records import Status
 from tests import tiny
@@ -61,7 +61,7 @@ def run(experiment, path, runtime, progress_of=None):
     )
     with progress:
         run_trials([trial], runtime=runtime, store=store, progress=progress)
-        bury([trial], store)
+        fail_stale_trials([trial], store)
     return store.read_record(trial.id), progress, store
 
 

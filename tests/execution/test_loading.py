@@ -20,7 +20,7 @@ from models.registry import RegistryError, create
 from orchestrator.data import open_pack
 from orchestrator.errors import CheckpointError, ConfigError, OrchestratorError, StoreError
 from orchestrator.execution.loading import load_model
-from orchestrator.execution.preflight.probe import made_up_clips, rehearse
+from orchestrator.execution.preflight.probe import made_up_clips, probe
 from orchestrator.execution.trial import TrialRun
 from orchestrator.experiment.config import Component, File
 from orchestrator.records import Status
@@ -267,7 +267,7 @@ def test_file_that_changed_after_the_plan_is_refused_everywhere(store, started):
     assert record.status is Status.FAILED
     assert f"{declared} is not the file that this experiment was declared with" in record.error
     with pytest.raises(CheckpointError, match="is not the file that this experiment"):
-        rehearse(experiment, made_up_clips(8000, 16000), num_classes=3)
+        probe(experiment, made_up_clips(8000, 16000), num_classes=3)
 
 
 def test_file_that_changes_between_the_check_and_the_loading_changes_nothing(

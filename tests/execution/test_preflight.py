@@ -7,21 +7,21 @@ from orchestrator.data.entry import open_source
 from orchestrator.design.factors import Arm
 from orchestrator.design.plan import Plan
 from orchestrator.errors import DataError, PlanError
-from orchestrator.execution.preflight.arms import prove
+from orchestrator.execution.preflight.arms import check_arms
 from orchestrator.experiment.config import Component
 from tests import tiny
 
 ADAPTOR = {"transform": Component("adaptor", strength=0.2)}
 
 
-def proofs(*arms: Arm, base=None):
+def checks(*arms: Arm, base=None):
     plan = Plan(name="p", question="?", base=base or tiny.experiment(), arms=arms, seeds=(0,))
     plan.check()
-    return prove(plan, num_classes=3, num_samples=8000, sample_rate=16000)
+    return check_arms(plan, num_classes=3, num_samples=8000, sample_rate=16000)
 
 
 def test_prove_shows_where_an_arm_differs():
-    baseline, adaptor, fixed, noise = proofs(
+    baseline, adaptor, fixed, noise = checks(
         Arm(name="plain"),
         Arm(name="adaptor", changes={"transform": Component("adaptor", strength=0.2)}),
         Arm(name="fixed", changes={"model.deformable": False}),
@@ -36,7 +36,7 @@ def test_prove_shows_where_an_arm_differs():
 
 def test_prove_refuses_an_arm_that_ablates_nothing():
     with pytest.raises(PlanError) as caught:
-        proofs(
+        checks(
             Arm(name="plain"),
             Arm(name="silent", changes={"transform": Component("gaussian", scale=0.0)}),
             Arm(name="real", changes={"transform": Component("adaptor")}),
@@ -47,18 +47,22 @@ def test_prove_refuses_an_arm_that_ablates_nothing():
 
 
 def test_void_control_is_proved_equal_and_refused_where_it_is_not():
-    void = Arm(name="void", changes={"transform": Component("adaptor", strength=0.0)}, void=True)
-    _, proof = proofs(Arm(name="plain"), void)
-    assert proof.shows and proof.new_weights == ("transform",)
-    assert (proof.output_change, proof.loss_change, proof.step_change) == (0, 0, 0)
-    assert "differs in transform and in nothing that 2 training steps compute" in str(proof)
-    with pytest.raises(PlanError, match="'alive' is declared void, but its logits differ by up to"):
-        proofs(Arm(name="plain"), dataclasses.replace(void, name="alive", changes=ADAPTOR))
+    control = Arm(
+        name="control", changes={"transform": Component("adaptor", strength=0.0)}, null_control=True
+    )
+    _, check = checks(Arm(name="plain"), control)
+    assert check.shows and check.new_weights == ("transform",)
+    assert (check.output_change, check.loss_change, check.step_change) == (0, 0, 0)
+    assert "differs in transform and in nothing that 2 training steps compute" in str(check)
+    with pytest.raises(
+        PlanError, match="'alive' is declared a null control, but its logits differ by up to"
+    ):
+        checks(Arm(name="plain"), dataclasses.replace(control, name="alive", changes=ADAPTOR))
 
 
 def test_prove_names_every_arm_that_cannot_be_built():
     with pytest.raises(PlanError) as caught:
-        proofs(
+        checks(
             Arm(name="plain"),
             Arm(name="odd", changes={"model.groups": (5, 7)}),
             Arm(name="elsewhere", changes={"transform": Component("json.tool:Nothing")}),
@@ -69,7 +73,7 @@ def test_prove_names_every_arm_that_cannot_be_built():
 
 def test_prove_takes_an_arm_that_differs_only_over_time():
     base = tiny.experiment()
-    _, longer = proofs(
+    _, longer = checks(
         Arm(name="short"), Arm(name="long", changes={"epochs": base.epochs + 1}), base=base
     )
     assert longer.settings == ("epochs",) and longer.problem == ""
@@ -77,7 +81,7 @@ def test_prove_takes_an_arm_that_differs_only_over_time():
 
 def test_prove_learning_rate_shows_after_a_step():
     base = dataclasses.replace(tiny.experiment(), schedule=Component("constant"))
-    _, faster = proofs(
+    _, faster = checks(
         Arm(name="slow"), Arm(name="fast", changes={"optimizer.learning_rate": 1e-2}), base=base
     )
     assert faster.output_change == 0 and faster.step_change > 0
@@ -105,7 +109,7 @@ SGD = tiny.experiment(optimizer=Component("sgd", learning_rate=0.01))
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_prove_shows_a_setting_of_loss_optimizer_memory_or_precision(base, path, value):
-    _, changed = proofs(Arm(name="plain"), Arm(name="changed", changes={path: value}), base=base)
+    _, changed = checks(Arm(name="plain"), Arm(name="changed", changes={path: value}), base=base)
     assert changed.shows and changed.output_change == 0
     assert changed.step_change > 0 or changed.loss_change > 0
 
@@ -115,16 +119,16 @@ def test_prove_shows_a_setting_of_loss_optimizer_memory_or_precision(base, path,
 )
 def test_prove_takes_a_setting_that_three_clips_cannot_show(path, value):
     base = dataclasses.replace(TRIPLET, clip_norm=1e5)
-    _, later = proofs(Arm(name="plain"), Arm(name="later", changes={path: value}), base=base)
+    _, later = checks(Arm(name="plain"), Arm(name="later", changes={path: value}), base=base)
     assert not later.shows and later.problem == ""
     assert f"differs in {path}, which 2 training steps cannot show" in str(later)
 
 
-def test_void_control_of_a_model_that_remembers_is_proved_equal():
+def test_null_control_of_a_model_with_a_support_set_is_found_equal():
     silent = Component("adaptor", strength=0.0)
-    void = Arm(name="void", changes={"transform": silent}, void=True)
-    _, proof = proofs(Arm(name="plain"), void, base=TRIPLET)
-    assert (proof.output_change, proof.loss_change, proof.step_change) == (0, 0, 0)
+    control = Arm(name="control", changes={"transform": silent}, null_control=True)
+    _, check = checks(Arm(name="plain"), control, base=TRIPLET)
+    assert (check.output_change, check.loss_change, check.step_change) == (0, 0, 0)
 
 
 def own(kind: str, name: str, **changes) -> Arm:
@@ -139,8 +143,8 @@ def test_prove_takes_parts_of_ones_own_that_keep_their_contracts():
         *(own("optimizer", "sgd"), own("schedule", "flat")),
     )
     base = tiny.experiment(augmentation=Component("spec_augment"), transform=Component("adaptor"))
-    shown = proofs(Arm(name="plain"), *arms, base=base)
-    assert [proof.arm for proof in shown if not proof.shows] == ["plain", "flat"]
+    shown = checks(Arm(name="plain"), *arms, base=base)
+    assert [check.arm for check in shown if not check.shows] == ["plain", "flat"]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +185,7 @@ def test_prove_takes_parts_of_ones_own_that_keep_their_contracts():
 )
 def test_prove_names_the_part_that_breaks_its_contract_and_how(kind, name, said):
     with pytest.raises(PlanError) as caught:
-        proofs(Arm(name="plain"), own(kind, name))
+        checks(Arm(name="plain"), own(kind, name))
     (mistake,) = caught.value.mistakes
     assert mistake.startswith(f"arm {name!r} cannot be ")
     assert f"{kind} 'tests.own_parts:{name}' " in mistake and said in mistake
@@ -189,7 +193,7 @@ def test_prove_names_the_part_that_breaks_its_contract_and_how(kind, name, said)
 
 def test_prove_says_what_is_not_finite_and_in_which_arm():
     with pytest.raises(PlanError) as caught:
-        proofs(
+        checks(
             Arm(name="plain"),
             Arm(name="λ", changes={"transform": Component("adaptor", strength=1e300)}),
             Arm(name="rate", changes={"optimizer": Component("sgd", learning_rate=1e30)}),
@@ -203,7 +207,7 @@ def test_prove_says_what_is_not_finite_and_in_which_arm():
 def test_prove_says_every_arm_that_fails_where_the_baseline_fails_too():
     base = dataclasses.replace(tiny.experiment(), loss=Component("tests.own_parts:Mean"))
     with pytest.raises(PlanError) as caught:
-        proofs(
+        checks(
             Arm(name="plain"), own("transform", "Flat"), Arm(name="x", changes=ADAPTOR), base=base
         )
     first, second = caught.value.mistakes

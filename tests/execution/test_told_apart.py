@@ -62,13 +62,13 @@ def asked(store: Store, *flags: object) -> list[str]:
 
 def declare(store: Store, *flags: object) -> PlanRecord:
     """Do what a launch does before it trains."""
-    ready = with_pack(prepare(PLAN, parse(asked(store, *flags), description="")))
-    return _declare(ready.plan, ready, store)
+    prepared = with_pack(prepare(PLAN, parse(asked(store, *flags), description="")))
+    return _declare(prepared.plan, prepared, store)
 
 
 def finish(store: Store, declared: PlanRecord, *flags: object) -> None:
-    ready = prepare(PLAN, parse(asked(store, *flags), description=""))
-    for i, trial in enumerate(ready.plan.trials()):
+    prepared = prepare(PLAN, parse(asked(store, *flags), description=""))
+    for i, trial in enumerate(prepared.plan.trials()):
         store.write_record(
             TrialRecord(
                 id=trial.id,

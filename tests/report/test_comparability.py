@@ -9,7 +9,7 @@ from models.zoo.published import published_results
 from orchestrator.analysis.comparability import differences_of, published_comparability
 from orchestrator.analysis.datasets import ESC10_CLASSES, ESC50_CLASSES
 from orchestrator.design.factors import Arm
-from orchestrator.design.published import beside
+from orchestrator.design.published import with_published
 from orchestrator.metrics import lookup
 from orchestrator.records import ArmRecord
 from orchestrator.report.wording.footnotes import (
@@ -27,7 +27,7 @@ def plan_of(
     *, classes=ESC50_CLASSES, settings=SAME, selection="best", folds=5, stated=None, unstated=()
 ):
     """A plan on ESC beside AST's number, whose conditions may be stated otherwise or not at all."""
-    arm = beside(Arm(name="AST"), AST)
+    arm = with_published(Arm(name="AST"), AST)
     conditions = {k: v for k, v in arm.conditions.items() if k not in unstated}
     record = ArmRecord(
         name="AST",
@@ -61,7 +61,7 @@ def said_of(plan, **recorded):
 
 
 def test_arm_carries_the_paper_number_and_its_conditions():
-    arm = beside(Arm(name="AST"), AST)
+    arm = with_published(Arm(name="AST"), AST)
     assert arm.published == {"val/top1": 95.6}
     assert arm.conditions["pretraining"] == ("imagenet_1k", "audioset")
     assert "2104.01778" in arm.source
@@ -70,9 +70,9 @@ def test_arm_carries_the_paper_number_and_its_conditions():
 def test_results_of_several_sources_are_refused():
     (other,) = published_results("htsat_tiny", metric="val/top1", dataset="esc50", form="HCP")
     with pytest.raises(ValueError, match="one source"):
-        beside(Arm(name="AST"), AST, other)
+        with_published(Arm(name="AST"), AST, other)
     with pytest.raises(ValueError, match="one source"):
-        beside(Arm(name="AST"))
+        with_published(Arm(name="AST"))
 
 
 def test_other_data_is_the_one_reason():

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from orchestrator.stats import error_rates
-from orchestrator.stats.__main__ import main
-from orchestrator.stats.simulation import SHAPES, simulate
+from tests.benchmarks.stats import error_rates
+from tests.benchmarks.stats.bench_error_rates import main
+from tests.benchmarks.stats.simulation import SHAPES, simulate
 
 
 def assert_promises(fixed, simulations, *, errors=3.0):
@@ -55,7 +55,9 @@ def test_simulated_ablations_have_the_difference_they_name(shape, effect):
 
 def test_command_prints_the_same_numbers_as_table_and_json(capsys, monkeypatch):
     monkeypatch.setattr(error_rates, "SIZES", (3,))
-    monkeypatch.setattr("orchestrator.stats.__main__.SHAPES", {"normal": SHAPES["normal"]})
+    monkeypatch.setattr(
+        "tests.benchmarks.stats.bench_error_rates.SHAPES", {"normal": SHAPES["normal"]}
+    )
     main(["--simulations", "20", "--json"])
     found = json.loads(capsys.readouterr().out)
     main(["--simulations", "20"])

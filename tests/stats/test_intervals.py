@@ -1,4 +1,4 @@
-"""The studentised bootstrap against full enumeration, and what both intervals must obey."""
+"""The studentized bootstrap against full enumeration, and what both intervals must obey."""
 
 import itertools
 import math
@@ -13,7 +13,7 @@ from orchestrator.stats import IntervalMethod, mean_interval, paired_difference
 DATA = [0.61, 0.64, 0.58, 0.66, 0.69]
 
 
-def test_studentised_bootstrap_matches_every_resample():
+def test_studentized_bootstrap_matches_every_resample():
     mean, error = np.mean(DATA), np.std(DATA, ddof=1) / math.sqrt(5)
     roots = []
     for drawn in itertools.product(DATA, repeat=5):
@@ -25,13 +25,13 @@ def test_studentised_bootstrap_matches_every_resample():
     # 9,999 of 3,125 patterns: the quantiles' sampling error is some percent of the width.
     assert found.low == pytest.approx(mean - high * error, abs=0.1 * error)
     assert found.high == pytest.approx(mean - low * error, abs=0.1 * error)
-    assert found.interval_method == "studentised bootstrap interval"
+    assert found.interval_method == "studentized bootstrap interval"
 
 
 def test_interval_method_is_named_in_a_paired_difference():
     arm, reference = dict(enumerate(DATA)), dict.fromkeys(range(5), 0.6)
     found = paired_difference(arm, reference, interval=IntervalMethod.BOOTSTRAP)
-    assert found.interval_method == "studentised bootstrap interval"
+    assert found.interval_method == "studentized bootstrap interval"
     assert found.low < found.mean < found.high
     assert paired_difference(arm, reference).interval_method == "t interval"
 

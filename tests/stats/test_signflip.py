@@ -1,4 +1,4 @@
-"""The one-sided and the vectorised sign-flip test."""
+"""The one-sided and the vectorized sign-flip test."""
 
 import numpy as np
 import pytest

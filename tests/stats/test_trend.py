@@ -31,11 +31,11 @@ def test_on_ranks_it_is_pages_test(blocks, doses):
 def test_exact_matches_enumeration_with_uneven_scores():
     values = np.array([[1.0, 2.5, 2.0], [0.5, 0.5, 3.0], [2.0, 1.0, 4.0]])
     scores = np.array([0.0, 1.0, 5.0])
-    centred = scores - scores.mean()
-    observed = abs((values @ centred).sum())
+    centered = scores - scores.mean()
+    observed = abs((values @ centered).sum())
     orders = list(itertools.permutations(range(3)))
     hits = [
-        abs(sum(row[list(o)] @ centred for row, o in zip(values, chosen, strict=True)))
+        abs(sum(row[list(o)] @ centered for row, o in zip(values, chosen, strict=True)))
         >= observed - 1e-9
         for chosen in itertools.product(orders, repeat=3)
     ]
@@ -46,11 +46,11 @@ def test_sampled_agrees_with_a_normal_approximation_of_many_blocks():
     rng = np.random.default_rng(4)
     values = rng.normal(size=(40, 5)) + 0.08 * np.arange(5)
     found = dose_trend(series(values))
-    centred = np.arange(5) - 2.0
+    centered = np.arange(5) - 2.0
     within = values - values.mean(axis=1, keepdims=True)
     # Variance of a linear contrast under a random order: closed form (Hoeffding 1951).
-    deviation = np.sqrt(((within**2).sum(axis=1) * (centred**2).sum() / 4).sum())
-    expected = 2 * scipy_stats.norm.sf(abs((values @ centred).sum()) / deviation)
+    deviation = np.sqrt(((within**2).sum(axis=1) * (centered**2).sum() / 4).sum())
+    expected = 2 * scipy_stats.norm.sf(abs((values @ centered).sum()) / deviation)
     assert found.p_error > 0
     assert "100,000 draws" in found.test_method
     assert found.p_value == pytest.approx(expected, abs=0.01)
@@ -114,8 +114,8 @@ def test_long_series_takes_fewer_draws_and_gives_their_error():
     assert long.test_method.endswith("2,000 draws")
     assert long.p_error == pytest.approx(np.sqrt(long.p_value * (1 - long.p_value) / 2000))
     # The contrast of so many exchangeable values is as good as normal, its variance exact.
-    centred = values - values.mean(axis=0)
+    centered = values - values.mean(axis=0)
     scores = np.arange(1000) - 499.5
-    spread = np.sqrt((centred**2).sum(axis=0).sum() * (scores**2).sum() / 999)
-    z = (centred.T @ scores).sum() / spread
+    spread = np.sqrt((centered**2).sum(axis=0).sum() * (scores**2).sum() / 999)
+    z = (centered.T @ scores).sum() / spread
     assert long.p_value == pytest.approx(2 * scipy_stats.norm.sf(abs(z)), abs=4 * 0.011)

@@ -1,9 +1,9 @@
-"""Prove before launch that every arm differs from the baseline, and only where it says so.
+"""Check before launch that every arm differs from the baseline, and only where it says so.
 
 Each arm is built as a trial would build it, with the same seed. Compared are the settings, the
 parameters link by link, and what a few seeded training steps make of the same clips. An arm whose
-losses and outputs are all those of the baseline is an ablation of nothing; one that is declared
-void has to be.
+losses and outputs are all those of the baseline is an ablation of nothing, which a null
+control has to be.
 
 The steps are those of `orchestrator.execution.preflight.probe`. What they cannot show is in
 `LATER`.
@@ -24,16 +24,16 @@ from orchestrator.execution.preflight.probe import (
     LINKS,
     STEPS,
     ContractError,
-    Rehearsal,
+    Probe,
     made_up_clips,
-    rehearse,
+    probe,
 )
 from orchestrator.experiment.overrides import differences, whole_parts
 
 LATER = (
     *("epochs", "schedule", "selection", "selection_metric"),  # come with time
     "clip_norm",  # a norm may be passed later, or by other clips
-    *("dataset", "fold", "shuffled_labels"),  # other clips or labels than the proof's
+    *("dataset", "fold", "shuffled_labels"),  # other clips or labels than the check's
     *("batch_size", "accumulation_steps"),  # need more clips than these
     "model.neighbours",  # beyond the number of these clips, all vote
     "initial",  # a checkpoint that is trained first
@@ -42,7 +42,7 @@ LATER = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proof:
+class ArmCheck:
     """What building an arm showed.
 
     Attributes:
@@ -54,8 +54,8 @@ class Proof:
         loss_change: largest difference of the clips' losses in the training steps.
         step_change: largest difference of the logits after the training steps; of a model that
             classifies by clips that it remembers, with and without them.
-        void: whether the arm was declared to be equal to the baseline.
-        problem: why the arm proves nothing; empty if it is sound.
+        null_control: whether the arm was declared to be equal to the baseline.
+        problem: what is wrong with the arm; empty if it is sound.
     """
 
     arm: str
@@ -65,7 +65,7 @@ class Proof:
     output_change: float
     loss_change: float
     step_change: float
-    void: bool = False
+    null_control: bool = False
     problem: str = ""
 
     @property
@@ -76,7 +76,7 @@ class Proof:
     @property
     def shows(self) -> bool:
         """Whether the steps were enough to see what the arm declares: a difference, or none."""
-        return self.void or self.differs
+        return self.null_control or self.differs
 
     @property
     def _changes(self) -> tuple[float, float, float]:
@@ -93,7 +93,7 @@ class Proof:
 
     def __str__(self) -> str:
         settings = ", ".join(whole_parts(self.settings))
-        if self.void:
+        if self.null_control:
             return (
                 f"{self.arm}: {self.num_params:,} parameters; a control that differs in {settings} "
                 f"and in nothing that {STEPS} training steps compute"
@@ -112,9 +112,9 @@ class Proof:
         )
 
 
-def prove(
+def check_arms(
     plan: Plan, *, num_classes: int, num_samples: int, sample_rate: int, num_clips: int = 64
-) -> tuple[Proof, ...]:
+) -> tuple[ArmCheck, ...]:
     """Build every arm and compare it with the baseline.
 
     Args:
@@ -129,52 +129,50 @@ def prove(
 
     Raises:
         PlanError: names every arm that cannot be built, whose parts do not keep to what is asked
-            of them, whose losses or outputs are not finite, or that proves nothing.
+            of them, whose losses or outputs are not finite, or that ablates nothing.
     """
     clips = made_up_clips(num_samples, sample_rate)
     arms = sorted(plan.arms, key=lambda arm: arm.name != plan.baseline_arm)
-    proofs: list[Proof] = []
+    checks: list[ArmCheck] = []
     problems: list[str] = []
     failed: set[str] = set()
-    reference: Rehearsal | None = None
+    reference: Probe | None = None
     for arm in arms:
         try:
-            built = rehearse(
-                plan.experiment(arm), clips, num_classes=num_classes, num_train=num_clips
-            )
+            built = probe(plan.experiment(arm), clips, num_classes=num_classes, num_train=num_clips)
         except Exception as error:  # a part of the user's may raise anything
-            said = _said(error)
-            if said not in failed:  # what ails the baseline ails most arms, and is said once
-                problems.append(f"arm {arm.name!r} {said}")
-            failed.add(said)
+            text = _failure(error)
+            if text not in failed:  # what ails the baseline ails most arms, and is said once
+                problems.append(f"arm {arm.name!r} {text}")
+            failed.add(text)
             continue
         if failed and reference is None:
             continue  # nothing to compare with
         is_baseline = reference is None
         reference = reference or built
-        proof = _compare(arm, built, reference, is_baseline=is_baseline)
-        proofs.append(proof)
-        if proof.problem:
-            problems.append(f"arm {arm.name!r} {proof.problem}")
+        check = _compare(arm, built, reference, is_baseline=is_baseline)
+        checks.append(check)
+        if check.problem:
+            problems.append(f"arm {arm.name!r} {check.problem}")
     if problems:
         raise PlanError(problems)
-    return tuple(proofs)
+    return tuple(checks)
 
 
-def _said(error: Exception) -> str:
+def _failure(error: Exception) -> str:
     if isinstance(error, ContractError | TrainingError):
         return f"cannot be trained: {error}"
     known = isinstance(error, ValueError | OrchestratorError)
     return f"cannot be built: {error if known else f'{type(error).__name__}: {error}'}"
 
 
-def _compare(arm: Arm, built: Rehearsal, reference: Rehearsal, *, is_baseline: bool) -> Proof:
+def _compare(arm: Arm, built: Probe, reference: Probe, *, is_baseline: bool) -> ArmCheck:
     settings = tuple(differences(reference.experiment, built.experiment))
     changed_links = {path.partition(".")[0] for path in settings}
     new_weights = tuple(
         link for link in LINKS if _differ(built.weights[link], reference.weights[link])
     )
-    proof = Proof(
+    check = ArmCheck(
         arm=arm.name,
         settings=settings,
         num_params=built.num_params,
@@ -182,7 +180,7 @@ def _compare(arm: Arm, built: Rehearsal, reference: Rehearsal, *, is_baseline: b
         output_change=_change(built.before, reference.before),
         loss_change=_change(built.losses, reference.losses),
         step_change=_change(built.after, reference.after),
-        void=arm.void,
+        null_control=arm.null_control,
     )
     problem = ""
     loaded = "initial" in changed_links
@@ -194,19 +192,22 @@ def _compare(arm: Arm, built: Rehearsal, reference: Rehearsal, *, is_baseline: b
         )
     elif not is_baseline and not settings:
         problem = "has the settings of the baseline"
-    elif arm.void and proof.differs:
-        problem = f"is declared void, but its {proof.summary}; leave void out, or change nothing"
+    elif arm.null_control and check.differs:
+        problem = (
+            f"is declared a null control, but its {check.summary}; leave null_control out, or "
+            "change nothing"
+        )
     elif (
         not is_baseline
-        and not arm.void
-        and not proof.differs
+        and not arm.null_control
+        and not check.differs
         and not changed_links.union(settings).intersection(LATER)
     ):
         problem = (
             f"changes {', '.join(settings)}, but its losses and outputs before and after {STEPS} "
             "training steps are those of the baseline: it ablates nothing"
         )
-    return replace(proof, problem=problem)
+    return replace(check, problem=problem)
 
 
 def _change(one: Tensor, other: Tensor) -> float:

@@ -51,7 +51,7 @@ class ContractError(OrchestratorError, TypeError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rehearsal:
+class Probe:
     """What an experiment computed.
 
     Attributes:
@@ -80,9 +80,7 @@ def made_up_clips(num_samples: int, sample_rate: int) -> Tensor:
     return noise + tone
 
 
-def rehearse(
-    experiment: Experiment, clips: Tensor, *, num_classes: int, num_train: int = 64
-) -> Rehearsal:
+def probe(experiment: Experiment, clips: Tensor, *, num_classes: int, num_train: int = 64) -> Probe:
     """Build an experiment as a trial would, and take a training step with each batch of clips.
 
     Args:
@@ -117,7 +115,7 @@ def rehearse(
     with links.named(f"after {STEPS} training steps"):
         after = _logits(chain, clips[0])
         recalled = _recalled(chain, clips[0], labels, otherwise=after)
-    return Rehearsal(
+    return Probe(
         experiment=experiment,
         weights=weights,
         before=before,
@@ -237,7 +235,7 @@ def _hold_schedule(experiment: Experiment, num_steps: int, peak: float) -> None:
     part = experiment.schedule
     schedule = create("schedule", part.name, num_steps, peak, **part.arguments)
     for step in sorted({0, num_steps // 2, num_steps - 1}):
-        with _said_of(f"schedule {part.name!r}", f"schedule({step}), of {num_steps} steps"):
+        with _failing_as(f"schedule {part.name!r}", f"schedule({step}), of {num_steps} steps"):
             learning_rate(schedule, step, name=part.name)
 
 
@@ -269,7 +267,7 @@ def _logits(chain: Chain, clips: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _recalled(chain: Chain, clips: Tensor, labels: Tensor, *, otherwise: Tensor) -> Tensor:
-    """Logits of a model that classifies by the clips it was shown (see `evaluate.remember`)."""
+    """Logits of a model that classifies by the clips it was shown (see `evaluate.set_support`)."""
     keep: Any = getattr(chain.model, "remember", None)
     if keep is None:
         return otherwise
@@ -290,12 +288,12 @@ def _train(
     chain.train()
     seen: list[Tensor] = []
     for step, batch in enumerate(clips):
-        torch.manual_seed(derive_seed(experiment.seed, f"proof/{step}"))
+        torch.manual_seed(derive_seed(experiment.seed, f"probe/{step}"))
         seeds = clip_seeds(np.arange(len(batch)), seed=experiment.seed, epoch=step + 1)
         optimizer.zero_grad(set_to_none=True)
         with autocast(batch.device, experiment.precision):
             output = chain(batch, torch.from_numpy(seeds))
-            with _said_of(f"loss {name!r}", "forward(logits, labels)"):
+            with _failing_as(f"loss {name!r}", "forward(logits, labels)"):
                 losses = clip_losses(loss, output, labels, name=name)
         if not losses.isfinite().all():
             raise ContractError(
@@ -309,7 +307,7 @@ def _train(
         losses.mean().backward()
         if experiment.clip_norm > 0:
             torch.nn.utils.clip_grad_norm_(chain.parameters(), experiment.clip_norm)
-        with _said_of(f"optimizer {experiment.optimizer.name!r}", "step(), then saved"):
+        with _failing_as(f"optimizer {experiment.optimizer.name!r}", "step(), then saved"):
             optimizer.step()
             pack_state(chain, optimizer)
         seen.append(losses.detach().float())
@@ -317,7 +315,7 @@ def _train(
 
 
 @contextlib.contextmanager
-def _said_of(part: str, how: str) -> Iterator[None]:
+def _failing_as(part: str, how: str) -> Iterator[None]:
     try:
         yield
     except OrchestratorError:

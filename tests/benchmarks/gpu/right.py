@@ -34,8 +34,7 @@ import numpy as np
 import torch
 
 from orchestrator import recipes
-from orchestrator.data import prepare
-from orchestrator.execution.prepare import pinned
+from orchestrator.data import pinned, prepare
 from orchestrator.execution.trial import TrialRun
 from orchestrator.experiment.config import Component, Experiment, complete
 from orchestrator.experiment.overrides import override

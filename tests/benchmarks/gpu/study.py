@@ -45,13 +45,13 @@ def run(
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     options = parse(argv, description="")
-    ready = with_pack(prepare(module.PLAN, options))
-    assert ready.data is not None
+    prepared = with_pack(prepare(module.PLAN, options))
+    assert prepared.data is not None
     store = Store.open(options.runtime.store)
-    data = ready.data
+    data = prepared.data
     store.write_plan(
-        ready.plan.record(
-            command=ready.command,
+        prepared.plan.record(
+            command=prepared.command,
             declared_at=now(),
             name=data.name,
             fingerprint=data.fingerprint,
@@ -61,7 +61,7 @@ def run(
             dropped=dict(data.dropped),
         )
     )
-    trials = ready.plan.trials()
+    trials = prepared.plan.trials()
     stored = store.read_records(trial.id for trial in trials)
     missing = [
         t for t in trials if t.id not in stored or stored[t.id].status is not Status.FINISHED
@@ -75,7 +75,7 @@ def run(
         for job in jobs:
             job.get()
     records = store.read_records(trial.id for trial in trials)
-    return ready.plan.sweep, [records[trial.id] for trial in trials]
+    return prepared.plan.sweep, [records[trial.id] for trial in trials]
 
 
 def train(store: str, experiment: Experiment, device: str) -> None:

@@ -1,8 +1,8 @@
 """How often other intervals than t would cover an arm's own mean, and how wide they are.
 
-    OMP_NUM_THREADS=1 python tests/benchmarks/stats/bench_mean_intervals.py
+    OMP_NUM_THREADS=1 python -m tests.benchmarks.stats.bench_mean_intervals
 
-Prints the table of `mean_intervals.md`. The shapes are those of `python -m orchestrator.stats`.
+Prints the table of `mean_intervals.md`. The shapes are those of `simulation.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
-from orchestrator.stats.simulation import SHAPES, simulate
+from tests.benchmarks.stats.simulation import SHAPES, simulate
 
 SIZES = (5, 6, 8, 10)
 RESAMPLES = 999
@@ -62,8 +62,8 @@ def logit(rows: Values) -> Ends:
     """The t interval on the logit of a percentage, its error by the delta method."""
     mean, error, quantile = _moments(rows)
     share = np.clip(mean / 100, 1e-9, 1 - 1e-9)
-    centre, half = np.log(share / (1 - share)), quantile * error / 100 / (share * (1 - share))
-    low, high = (100 / (1 + np.exp(-np.clip(centre + way * half, -700, 700))) for way in (-1, 1))
+    center, half = np.log(share / (1 - share)), quantile * error / 100 / (share * (1 - share))
+    low, high = (100 / (1 + np.exp(-np.clip(center + way * half, -700, 700))) for way in (-1, 1))
     return np.where(error > 0, low, mean), np.where(error > 0, high, mean)
 
 
@@ -88,7 +88,7 @@ def wider(rows: Values) -> Ends:
     return np.minimum(one[0], other[0]), np.maximum(one[1], other[1])
 
 
-def studentised(rows: Values) -> Ends:
+def studentized(rows: Values) -> Ends:
     """The bootstrap t, over the same draws for every row."""
     mean, error, _ = _moments(rows)
     picks = _picks(rows.shape[1])
@@ -130,7 +130,7 @@ METHODS: dict[str, Callable[[Values], Ends]] = {
     "t on the logit": logit,
     "Hall": hall,
     "wider of t and Hall": wider,
-    "bootstrap t": studentised,
+    "bootstrap t": studentized,
     "BCa": bca,
 }
 

@@ -1,4 +1,4 @@
-"""Made-up ablations whose truth is known, to count how often the rules of this package err.
+"""Made-up ablations whose truth is known, to count how often the rules of `orchestrator.stats` err.
 
 An ablation is a baseline and some arms over n blocks. Arms of a block share its effect, and all
 contrasts share the baseline, so differences are correlated as in a real study. The metrics have

@@ -15,10 +15,10 @@ from orchestrator.stats.family import holm
 from orchestrator.stats.folds import corrected_resampled_t
 from orchestrator.stats.intervals import bounds
 from orchestrator.stats.signflip import sign_flip_p_rows
-from orchestrator.stats.simulation import Ablations, simulate
 from orchestrator.stats.spending import anytime_p_rows, levels_for
 from orchestrator.stats.trend import dose_trend
 from orchestrator.stats.values import ALPHA
+from tests.benchmarks.stats.simulation import Ablations, simulate
 
 SIMULATIONS = 2_000
 ARMS = 5
@@ -196,8 +196,8 @@ def _fold_p_values(simulations: int, seed: int) -> tuple[list[float | None], lis
 def _centroid_accuracy(
     features: NDArray[np.float64], label: NDArray[np.int64], held_out: NDArray[np.bool_]
 ) -> float:
-    centres = [features[~held_out & (label == own)].mean(axis=0) for own in (0, 1)]
-    far = [((features[held_out] - centre) ** 2).sum(axis=1) for centre in centres]
+    centers = [features[~held_out & (label == own)].mean(axis=0) for own in (0, 1)]
+    far = [((features[held_out] - center) ** 2).sum(axis=1) for center in centers]
     return float(np.mean((far[1] < far[0]) == (label[held_out] == 1)))
 
 

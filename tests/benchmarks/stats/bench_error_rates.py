@@ -1,6 +1,8 @@
 """Simulate ablations and print how often each rule errs, as Markdown or JSON.
 
-python -m orchestrator.stats
+    OMP_NUM_THREADS=1 python -m tests.benchmarks.stats.bench_error_rates
+
+Prints `error_rates.md`. Run it from the root of the repository.
 """
 
 from __future__ import annotations
@@ -13,14 +15,17 @@ from collections.abc import Iterator, Sequence
 
 from models.command import run_command
 from orchestrator.errors import OrchestratorError
-from orchestrator.stats import error_rates
-from orchestrator.stats.simulation import MEANINGS, SHAPES
-from orchestrator.stats.values import ALPHA
+from orchestrator.stats import ALPHA
+from tests.benchmarks.stats import error_rates
+from tests.benchmarks.stats.simulation import MEANINGS, SHAPES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m orchestrator.stats", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.stats.bench_error_rates",
+        description="Simulate ablations and print how often each rule errs.",
+    )
     parser.add_argument(
         "--simulations",
         type=int,
@@ -75,7 +80,9 @@ def _lines(
     error = 100 * error_rates.error_of(ALPHA, simulations)
     yield "# How often the rules err"
     yield ""
-    yield f"    python -m orchestrator.stats --simulations {simulations} --seed {seed}"
+    yield "    python -m tests.benchmarks.stats.bench_error_rates " + (
+        f"--simulations {simulations} --seed {seed}"
+    )
     yield ""
     yield (
         f"Percent of {simulations:,} simulated ablations per cell (seed {seed}): a baseline and "
