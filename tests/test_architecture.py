@@ -1,6 +1,7 @@
 """The lines that the house is built on: who may import what, and what starts fast."""
 
 import ast
+import graphlib
 import json
 import subprocess
 import sys
@@ -72,6 +73,17 @@ def loaded_after() -> dict[str, list[str]]:
     return dict(json.loads(line) for line in done.stdout.splitlines())
 
 
+FLOORS = (
+    *("models", "errors", "text", "waiting", "metrics", "stats", "records"),
+    *("experiment", "design", "data", "recipes", "training", "store"),
+    *("analysis", "figures", "tracking", "report", "execution", "cli"),
+)
+"""Rooms from the ground up; what lies in a room imports from rooms below it alone."""
+
+HANDED_ON = {"orchestrator", "orchestrator.sync"}
+"""Modules that hand on what lies higher: the package itself, lazily, and a command's old name."""
+
+
 @pytest.mark.parametrize("module", PURE)
 def test_import_of_a_pure_module_loads_nothing_heavy(module, loaded_after):
     assert loaded_after[module] == []
@@ -81,9 +93,18 @@ def sources(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
-def imported(path: Path) -> set[str]:
+def imported(path: Path, *, types: bool = True) -> set[str]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    skipped = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not types
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -113,52 +134,6 @@ def test_mlflow_is_imported_by_the_tracker_alone():
 def test_models_never_import_the_orchestrator():
     for path in sources("models"):
         assert not any(name.split(".")[0] == "orchestrator" for name in imported(path)), path
-
-
-def modules_of(room: str) -> dict[str, set[str]]:
-    """Module -> what it imports, of every file of a room of the orchestrator."""
-    return {
-        ".".join(path.relative_to(ROOT).with_suffix("").parts): imported(path)
-        for path in sources(f"orchestrator/{room}")
-    }
-
-
-def importers(of: str, *, among: str) -> set[str]:
-    """The modules of a room that import from another, for type checking or late too."""
-    target = f"orchestrator.{of}"
-    return {
-        module
-        for module, names in modules_of(among).items()
-        if any(name == target or name.startswith(f"{target}.") for name in names)
-    }
-
-
-@pytest.mark.parametrize("room", ["report", "figures", "tracking", "execution", "cli"])
-def test_analysis_imports_nothing_that_shows_or_runs(room):
-    assert importers(room, among="analysis") == set()
-
-
-def test_report_is_imported_by_execution_only_to_publish():
-    assert importers("report", among="execution") == {"orchestrator.execution.publish"}
-
-
-def test_tracking_never_imports_the_report_that_reads_it():
-    assert importers("report", among="tracking") == set()
-
-
-@pytest.mark.parametrize("room", ["analysis", "report/wording", "report/tables"])
-def test_files_of_a_room_import_one_another_in_no_circle(room):
-    graph = modules_of(room)
-    left = {module: names & graph.keys() for module, names in graph.items()}
-    while free := [module for module, names in left.items() if not names & left.keys()]:
-        for module in free:
-            del left[module]
-    assert left == {}
-
-
-def test_words_know_nothing_of_how_they_are_laid_out():
-    for room in ("tables", "plots", "render"):
-        assert importers(f"report.{room}", among="report/wording") == set()
 
 
 def test_ray_session_starts_a_cluster_of_its_own():
@@ -193,3 +168,74 @@ def test_import_of_the_words_of_a_sweep_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout == "[]\n", done.stderr
+
+
+def modules() -> dict[str, Path]:
+    """Every module of both packages by its dotted name."""
+    found = {}
+    for package in ("models", "orchestrator"):
+        for path in sources(package):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def graph(*, types: bool = True) -> dict[str, set[str]]:
+    """Module -> the modules of ours that it imports, also lazily, and for types where asked."""
+    known = modules()
+    edges = {}
+    for name, path in known.items():
+        names = imported(path, types=types) & known.keys()
+        # `from package import module` names both; the package is meant only by its own names.
+        packages = {one for one in names if any(other.startswith(one + ".") for other in names)}
+        edges[name] = {one for one in names - {name} if one not in packages or own(path, one)}
+    return edges
+
+
+def own(path: Path, package: str) -> bool:
+    """Whether a file takes a name from a package that is not one of its modules."""
+    known = modules()
+    return any(
+        f"{package}.{alias.name}" not in known
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module == package
+        for alias in node.names
+    )
+
+
+def room(module: str) -> str:
+    parts = module.split(".")
+    return parts[0] if parts[0] == "models" or len(parts) == 1 else parts[1]
+
+
+def test_rooms_are_twenty_at_most_and_each_has_its_floor():
+    rooms = {room(module) for module in modules()} - {"orchestrator", "sync"}
+    assert rooms == set(FLOORS)
+    assert len(rooms) <= 20
+
+
+def test_no_room_imports_from_a_higher_floor():
+    upward = {
+        (module, target)
+        for module, targets in graph().items()
+        if module not in HANDED_ON
+        for target in targets
+        if FLOORS.index(room(module)) < FLOORS.index(room(target))
+    }
+    assert upward == set()
+
+
+def test_files_import_each_other_in_no_circle():
+    graphlib.TopologicalSorter(graph(types=False)).prepare()  # raises a CycleError that names one
+
+
+def test_execution_imports_the_report_to_publish_it_alone():
+    found = {m for m, targets in graph().items() if any(room(t) == "report" for t in targets)}
+    assert {m for m in found if room(m) == "execution"} == {"orchestrator.execution.publish"}
+
+
+def test_words_know_nothing_of_how_they_are_laid_out():
+    for module, targets in graph().items():
+        if module.startswith("orchestrator.report.wording"):
+            places = {target.split(".")[2] for target in targets if room(target) == "report"}
+            assert places <= {"wording"}, module

@@ -5,15 +5,18 @@ PyTorch's own (`torch.nn.SyncBatchNorm`) needs a GPU and counts a worker that ha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 import torch.distributed
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-if TYPE_CHECKING:
-    from orchestrator.training.data_parallel import Group
+
+class Group(Protocol):
+    """What is asked of the workers; see `orchestrator.training.data_parallel.Group`."""
+
+    has_clips: bool
 
 
 def share_batch_norms(module: nn.Module, group: Group) -> None:
