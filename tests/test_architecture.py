@@ -147,3 +147,11 @@ def test_import_of_the_words_of_a_sweep_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout == "[]\n", done.stderr
+
+
+@pytest.mark.parametrize("room", ["experiment", "design", "recipes", "data", "metrics", "stats"])
+def test_what_describes_a_study_imports_nothing_that_runs_or_reports_it(room):
+    above = ("training", "store", "execution", "analysis", "report", "figures", "tracking", "cli")
+    for path in sources(f"orchestrator/{room}"):
+        for name in imported(path):
+            assert not name.startswith(tuple(f"orchestrator.{other}" for other in above)), path
