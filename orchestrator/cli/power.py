@@ -56,31 +56,33 @@ def power_analysis(
     n, num_contrasts = _num_replicates(plan), plan.num_declared
     costs = CostEstimate(plan, records, num_workers, price_per_hour)
     metric = lookup(plan.metric)
-    asked, wanted = wanted, wanted or WANTED.get(metric.unit, 0.0)
+    given, wanted = wanted, wanted or WANTED.get(metric.unit, 0.0)
     spread, pairs = _pilot(plan, records, metric)
     over_folds = len(plan.folds) > 1 and n < pairs_needed(num_contrasts)
     if plan.cap:
-        said = [_smallest_until_decided(plan.cap, num_contrasts)]
+        sentences = [_smallest_until_decided(plan.cap, num_contrasts)]
     else:
-        said = [_over_folds(plan) if over_folds else _smallest(n, num_contrasts, _replicates(plan))]
+        sentences = [
+            _over_folds(plan) if over_folds else _smallest(n, num_contrasts, _replicates(plan))
+        ]
     if num_contrasts and spread:
-        said.append(_planned_with(spread, pairs, metric))
+        sentences.append(_planned_with(spread, pairs, metric))
         if not over_folds:
-            said.append(_detectable(plan, n, spread, metric))
+            sentences.append(_detectable(plan, n, spread, metric))
         if wanted:
-            said.append(_enough(wanted, spread, plan, metric, costs))
-    elif num_contrasts and over_folds and asked:
-        said.append(
-            f"how many seeds find {asked:g}{_unit(metric)} depends on the spread of whole seeds: "
+            sentences.append(_enough(wanted, spread, plan, metric, costs))
+    elif num_contrasts and over_folds and given:
+        sentences.append(
+            f"how many seeds find {given:g}{_unit(metric)} depends on the spread of whole seeds: "
             "train at least two on all of these folds, and list the plan again"
         )
     elif num_contrasts and not over_folds:
-        said.append(
+        sentences.append(
             "how large a difference that can show depends on its spread: train a few seeds, for "
             "example --seeds 3, and list the plan again"
         )
-    said += [costs.of_missing(), costs.of_budget(budget_hours)]
-    return [sentence for sentence in said if sentence]
+    sentences += [costs.of_missing(), costs.of_budget(budget_hours)]
+    return [sentence for sentence in sentences if sentence]
 
 
 def _num_replicates(plan: Plan) -> int:
