@@ -9,7 +9,7 @@ from statistics import fmean
 from orchestrator.analysis.chance import arms_at_chance, study_chance
 from orchestrator.analysis.confounds import mixed_code, mixed_in
 from orchestrator.analysis.datasets import known_dataset, same_data
-from orchestrator.analysis.summary import summarise_arms
+from orchestrator.analysis.summary import summarize_arms
 from orchestrator.analysis.values import finished_values
 from orchestrator.errors import ConfigError
 from orchestrator.metrics import Metric, lookup
@@ -187,7 +187,7 @@ def _scales(
             continue
         means = {arm: fmean(own[label].values()) for arm, own in scores.items()}
         best = max(means, key=lambda arm: metric.sign * means[arm])
-        arms = summarise_arms(plan, records, metric=metric)
+        arms = summarize_arms(plan, records, metric=metric)
         if best in arms_at_chance(arms, records, metric=metric, chance=chance):
             mistakes.append(
                 f"no arm beats chance on {label} ({level_text(chance, unit=metric.unit)}; "

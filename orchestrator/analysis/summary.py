@@ -129,7 +129,7 @@ class Summary:
         return next(own, None)
 
 
-def summarise(
+def summarize(
     plan: PlanRecord,
     records: Mapping[str, TrialRecord],
     *,
@@ -148,7 +148,7 @@ def summarise(
         ConfigError: no metric has that key.
     """
     chosen = lookup(metric or plan.metric)
-    arms = summarise_arms(plan, records, metric=chosen)
+    arms = summarize_arms(plan, records, metric=chosen)
     chance = study_chance(plan, records, chosen)
     at_chance = arms_at_chance(arms, records, metric=chosen, chance=chance)
     counted = Compared(plan=plan, records=records, metric=chosen, mixed=mixed, at_chance=at_chance)
@@ -168,7 +168,7 @@ def summarise(
     )
 
 
-def summarise_arms(
+def summarize_arms(
     plan: PlanRecord,
     records: Mapping[str, TrialRecord],
     *,

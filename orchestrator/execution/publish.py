@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from orchestrator.analysis.outcomes import Outcomes
-from orchestrator.analysis.summary import Summary, summarise
+from orchestrator.analysis.summary import Summary, summarize
 from orchestrator.errors import OrchestratorError, TrackingError
 from orchestrator.figures.shelf import INDEX
 from orchestrator.records import PlanRecord, TrialRecord
@@ -84,7 +84,7 @@ class Publisher:
         self._predictions = loader(store, plan, records)
         width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)
         print()
-        summary = summarise(plan, records)
+        summary = summarize(plan, records)
         print(render_text(summary, width), flush=True)
         folder = report_folder(store, plan.sweep)
         whole = self._uri and is_synced(plan, store=store, tracking_uri=self._uri)

@@ -22,7 +22,7 @@ from orchestrator.analysis.aggregate import aggregate
 from orchestrator.analysis.clip_tests import compare_clips, find_trial
 from orchestrator.analysis.confounds import refuse_mixed
 from orchestrator.analysis.outcomes import no_predictions
-from orchestrator.analysis.summary import Summary, summarise
+from orchestrator.analysis.summary import Summary, summarize
 from orchestrator.errors import ConfigError, OrchestratorError, unknown
 from orchestrator.metrics import METRICS
 from orchestrator.records import PlanRecord, Status, TrialRecord
@@ -108,7 +108,7 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
         _compare_clips(args, found, stream)
         return
     _check_metric(args.metric, plan, records)
-    summary = summarise(plan, records, metric=args.metric, mixed=args.mixed)
+    summary = summarize(plan, records, metric=args.metric, mixed=args.mixed)
     shape = _shape(args, source, found, summary)
     if args.format in ("", "all"):
         width = args.width or shutil.get_terminal_size((120, 24)).columns
@@ -161,7 +161,7 @@ def _shape(
     studies = [study]
     for name in args.beside:
         other = source.material(find_sweep(name, source.sweeps()))
-        joined = summarise(other.plan, other.records, metric=args.metric, mixed=args.mixed)
+        joined = summarize(other.plan, other.records, metric=args.metric, mixed=args.mixed)
         studies.append(Study(summary=joined, predictions=other.predictions or no_predictions))
     return shaped(args.shape, studies)
 

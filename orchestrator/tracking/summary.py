@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from orchestrator.analysis.comparisons import Compared
-from orchestrator.analysis.summary import summarise_arms
+from orchestrator.analysis.summary import summarize_arms
 from orchestrator.metrics import METRICS, lookup
 from orchestrator.records import PlanRecord, Status, TrialRecord
 
@@ -31,7 +31,7 @@ def arm_numbers(
     primary = lookup(plan.metric)
     arms = {
         own.name: own
-        for own in summarise_arms(plan, records, metric=primary, only=(arm, reference))
+        for own in summarize_arms(plan, records, metric=primary, only=(arm, reference))
     }
     own, other = arms[arm], arms.get(reference)
     numbers: dict[str, float] = {}

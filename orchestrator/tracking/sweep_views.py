@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import summarize
 from orchestrator.metrics.chance import caution_text
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
 from orchestrator.store import forms
@@ -97,7 +97,7 @@ def drafts(
 
 
 def _sweep(plan: PlanRecord, records: Records, store: str, final: bool) -> RunView:
-    found = summarise(plan, records)
+    found = summarize(plan, records)
     low = caution_text(
         found.chance,
         found.at_chance,

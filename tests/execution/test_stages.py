@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from orchestrator import recipes
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import summarize
 from orchestrator.design.factors import Arm, Trial
 from orchestrator.design.plan import Plan
 from orchestrator.errors import PlanError
@@ -101,7 +101,7 @@ def test_until_decided_ends_once_a_large_difference_is_called(store):
     assert sizes[0] == 6 and sizes == list(range(6, sizes[-1] + 1)) and sizes[-1] < 12
     assert f"decided after {sizes[-1]} of at most 12 blocks" in stages.reason
     record = stages.plan.record()
-    found = summarise(record, store.read_records(t.id for t in record.trials))
+    found = summarize(record, store.read_records(t.id for t in record.trials))
     (contrast,) = found.contrasts
     assert contrast.verdict is Verdict.BETTER and "alpha-spending" in str(contrast.difference)
     assert found.complete and "helps by" in finding_sentence(contrast)
@@ -117,7 +117,7 @@ def test_until_decided_without_a_difference_goes_to_the_cap(store):
             finish(store, trial, top1=0.5 + (0.01 * sign if trial.arm == "b" else 0))
     assert len(stages.plan.blocks) == 12 and not stages.reason
     record = stages.plan.record()
-    (contrast,) = summarise(record, store.read_records(t.id for t in record.trials)).contrasts
+    (contrast,) = summarize(record, store.read_records(t.id for t in record.trials)).contrasts
     assert contrast.verdict is Verdict.NOT_DISTINGUISHABLE
 
 
@@ -158,7 +158,7 @@ def test_report_of_a_study_on_its_way_says_undecided(store):
     stage = next(stages)
     train(store, stage, gain=0.002)
     record = stage.plan.record()
-    found = summarise(record, store.read_records(t.id for t in record.trials))
+    found = summarize(record, store.read_records(t.id for t in record.trials))
     (contrast,) = found.contrasts
     assert contrast.verdict is Verdict.UNDECIDED
     assert "b is not yet decided against a" in finding_sentence(contrast)

@@ -11,7 +11,7 @@ from report_examples import make_plan, make_record, make_records
 from scipy import stats as scipy_stats
 
 from orchestrator.analysis.chance import study_chance
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import summarize
 from orchestrator.metrics import lookup
 from orchestrator.records import ArmRecord, EffectRecord
 from orchestrator.report.render.formats import to_csv, to_json, to_markdown
@@ -56,7 +56,7 @@ SOME = "2 of 3 arms do not beat chance (2 %, 1 of 50 classes) in top-1: no adapt
 )
 def test_arms_at_chance_are_said_first_in_every_form(levels, first):
     plan, records = study(levels)
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     opening = answers(summary)[0].text
     assert opening.startswith(first) if first else "chance" not in opening
     said = chance_sentence(summary)
@@ -83,7 +83,7 @@ def test_arms_at_chance_are_said_first_in_every_form(levels, first):
 
 def test_difference_of_two_arms_at_chance_rules_nothing_out():
     plan, records = study((0.021, 0.022, 0.3), margin=5.0)
-    below, above = (finding_sentence(c) for c in summarise(plan, records).contrasts)
+    below, above = (finding_sentence(c) for c in summarize(plan, records).contrasts)
     assert "None of these arms beats chance" in below
     assert "rule out" not in below and "quivalent" not in below and "no worse" not in below
     assert "None of these arms" not in above
@@ -105,7 +105,7 @@ def test_effects_of_arms_at_chance_rule_nothing_out():
     )
     plan = make_plan(arms, seeds=8, dose="", contrasts=(), effects=effects)
     for level, at_chance in ((0.125, True), (0.6, False)):
-        for effect in summarise(plan, make_records(plan, level=level)).effects:
+        for effect in summarize(plan, make_records(plan, level=level)).effects:
             assert ("None of these arms beats chance" in finding_sentence(effect)) == at_chance
             assert ("rule out" in finding_sentence(effect)) != at_chance
 
@@ -142,22 +142,22 @@ def test_arm_trained_once_is_held_against_chance_by_its_clips(hits, beats):
     plan, records = study((hits / 400, 0.9), seeds=1, data={"num_val": 400})
     low = scipy_stats.binomtest(hits, 400).proportion_ci(0.95, method="exact").low
     assert (low > 1 / 50) == beats
-    assert ("no adaptor" not in summarise(plan, records).at_chance) == beats
+    assert ("no adaptor" not in summarize(plan, records).at_chance) == beats
 
 
 def test_loss_beats_chance_below_the_logarithm_of_the_classes():
     plan, records = study((0.3, 0.4), metric="val/loss")
-    assert summarise(plan, records).at_chance == ()
-    assert summarise(plan, records).chance.value == pytest.approx(math.log(50))
+    assert summarize(plan, records).at_chance == ()
+    assert summarize(plan, records).chance.value == pytest.approx(math.log(50))
     for record in records.values():
         record.epochs[-1].metrics["val/loss"] += 3.5
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     assert summary.at_chance == ARMS[:2]
     assert "(3.912 nats, equal shares of 50 classes)" in chance_sentence(summary)
 
 
 def test_unknown_classes_are_said_below_the_table():
     plan, records = study((0.021, 0.022), classes=())
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     assert summary.chance is None and summary.at_chance == ()
     assert "Chance is not known" in " ".join(render_text(summary, 80).split())

@@ -7,7 +7,7 @@ import sys
 import pytest
 from report_examples import make_plan, make_records, write_scored
 
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import summarize
 from orchestrator.errors import ConfigError
 from orchestrator.report.__main__ import find_sweep, main
 from orchestrator.report.files import NAMES, write_report
@@ -110,7 +110,7 @@ def test_find_sweep_takes_names_stems_and_paths():
 def test_write_report_says_where_the_files_are(tmp_path):
     plan = make_plan(seeds=6)
     records = make_records(plan)
-    paths = write_report(summarise(plan, records), records, tmp_path / "report")
+    paths = write_report(summarize(plan, records), records, tmp_path / "report")
     assert paths.html == tmp_path / "report" / "report.html"
     assert all(getattr(paths, form).stat().st_size > 0 for form in NAMES)
     assert not list((tmp_path / "report").glob(".*"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from report_examples import make_plan, make_record, make_records
 
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import summarize
 from orchestrator.records import ArmRecord
 from orchestrator.report.files import render
 from orchestrator.report.wording.findings import finding_sentence
@@ -40,12 +40,12 @@ def test_contrast_over_two_versions_of_the_code_is_refused_unless_asked_for():
     own = [k.id for k in plan.trials if k.arm == "less"]
     records = with_code(make_records(plan), [k.id for k in plan.trials], "aaa")
     records = with_code(records, own[:1], "bbb")
-    less, other = summarise(plan, records).contrasts
+    less, other = summarize(plan, records).contrasts
     assert less.verdict is Verdict.NOT_TESTED and less.difference is None
     sentence = finding_sentence(less)
     assert "2 versions of the code (aaa, bbb)" in sentence and "--mixed" in sentence
     assert other.difference is not None
-    asked = summarise(plan, records, mixed=True)
+    asked = summarize(plan, records, mixed=True)
     assert asked.contrasts[0].difference is not None
     assert any("compared all the same, as asked" in caution for caution in cautions(asked))
 
@@ -55,7 +55,7 @@ def test_arm_over_two_packs_has_no_difference_in_the_table():
     records = make_records(plan)
     first = next(k.id for k in plan.trials if k.arm == "less")
     records[first].data.update(fingerprint="another")
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     assert summary.arms[1].to_baseline is None and summary.arms[2].to_baseline is not None
 
 
@@ -69,17 +69,17 @@ def with_epochs(plan, epochs):
 def test_arms_trained_for_other_epochs_than_planned_are_not_compared_unless_asked_for():
     plan = make_plan(ARMS, dose="")
     records = with_epochs(plan, lambda key: 5 if key.arm == "less" else 20)
-    less, other = summarise(plan, records).contrasts
+    less, other = summarize(plan, records).contrasts
     assert less.difference is None and "2 numbers of epochs (5, 20)" in finding_sentence(less)
     assert other.difference is not None and "epochs" not in finding_sentence(other)
-    asked = summarise(plan, records, mixed=True)
+    asked = summarize(plan, records, mixed=True)
     assert "They differ in epochs: less 5, full 20." in finding_sentence(asked.contrasts[0])
     assert any("2 numbers of epochs (5, 20); they were compared" in c for c in cautions(asked))
 
 
 def test_arm_of_trials_of_several_epochs_is_not_compared():
     plan = make_plan(ARMS, dose="")
-    summary = summarise(plan, with_epochs(plan, lambda key: 5 if key.seed == 1 else 20))
+    summary = summarize(plan, with_epochs(plan, lambda key: 5 if key.seed == 1 else 20))
     assert all(contrast.difference is None for contrast in summary.contrasts)
     assert any("numbers of epochs (5, 20)" in caution for caution in cautions(summary))
 
@@ -87,7 +87,7 @@ def test_arm_of_trials_of_several_epochs_is_not_compared():
 def test_epochs_that_the_arms_declare_are_compared_and_said():
     arms = (ArmRecord(name="full"), ArmRecord(name="short", changes={"epochs": "5"}))
     plan = make_plan(arms, dose="")
-    summary = summarise(plan, with_epochs(plan, lambda key: 5 if key.arm == "short" else 20))
+    summary = summarize(plan, with_epochs(plan, lambda key: 5 if key.arm == "short" else 20))
     (contrast,) = summary.contrasts
     assert contrast.difference is not None
     assert "They differ in epochs, as declared: short 5, full 20." in finding_sentence(contrast)
@@ -99,10 +99,10 @@ def test_trials_without_a_version_of_the_code_are_not_compared_unless_asked_for(
     known = [k.id for k in plan.trials]
     own = [k.id for k in plan.trials if k.arm == "less"]
     records = with_code(with_code(make_records(plan), known, "aaa"), own[:3], "")
-    less, other = summarise(plan, records).contrasts
+    less, other = summarize(plan, records).contrasts
     assert less.difference is None and other.difference is not None
     assert "code whose version 3 of 16 trials did not record" in finding_sentence(less)
-    asked = summarise(plan, records, mixed=True)
+    asked = summarize(plan, records, mixed=True)
     assert asked.contrasts[0].difference is not None
     assert any("2 code versions: aaa, not recorded" in caution for caution in cautions(asked))
 
@@ -117,17 +117,17 @@ def test_trials_without_a_version_of_the_code_are_not_compared_unless_asked_for(
 )
 def test_margin_says_equivalent_no_worse_or_neither(differences, said):
     plan, records = study({"full": [0.5] * 6, "less": [0.5 + d for d in differences]}, margin=0.5)
-    (contrast,) = summarise(plan, records).contrasts
+    (contrast,) = summarize(plan, records).contrasts
     assert said in finding_sentence(contrast)
     without = dataclasses.replace(plan, margin=0.0)
-    assert said not in finding_sentence(summarise(without, records).contrasts[0])
+    assert said not in finding_sentence(summarize(without, records).contrasts[0])
 
 
 def test_margin_of_the_plans_metric_is_not_applied_to_another():
     plan = make_plan(("full", "less"), dose="", margin=50.0)
     records = make_records(plan)
-    own = summarise(plan, records)
-    other = summarise(plan, records, metric="val/loss")
+    own = summarize(plan, records)
+    other = summarize(plan, records, metric="val/loss")
     assert "Equivalent within 50 points" in finding_sentence(own.contrasts[0])
     assert "within" not in finding_sentence(other.contrasts[0])
     assert "margin of ±50" in render("html", own, records)
@@ -143,7 +143,7 @@ def test_margin_of_the_plans_metric_is_not_applied_to_another():
 )
 def test_interval_that_disagrees_with_the_test_is_said_not_to_be_the_test(differences, verdict):
     plan, records = study({"full": [0.5] * 6, "less": [0.5 + d for d in differences]})
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     (contrast,) = summary.contrasts
     assert contrast.verdict is verdict
     assert (contrast.difference.low > 0) == (verdict is Verdict.NOT_DISTINGUISHABLE)
@@ -161,7 +161,7 @@ def test_interval_is_said_not_to_be_corrected_where_only_correction_disagrees():
     values["other"][1] += 0.001
     values["third"] = [0.5, 0.51, 0.49, 0.5, 0.512, 0.488]
     plan, records = study(values)
-    last = cautions(summarise(plan, records))[-1]
+    last = cautions(summarize(plan, records))[-1]
     assert last.startswith(
         "Interval and test disagree about 0 for less against full, other against full: the test"
     )
@@ -171,13 +171,13 @@ def test_interval_is_said_not_to_be_corrected_where_only_correction_disagrees():
 def test_intervals_that_agree_with_the_test_need_no_words():
     gains = [0.01, 0.012, 0.011, 0.009, 0.01, 0.013]
     plan, records = study({"full": [0.5] * 6, "less": [0.5 + g for g in gains]})
-    assert not any("disagree" in caution for caution in cautions(summarise(plan, records)))
+    assert not any("disagree" in caution for caution in cautions(summarize(plan, records)))
 
 
 def test_some_of_the_folds_share_training_clips_as_all_of_them_do():
     plan = make_plan(("full", "less"), seeds=1, folds=(1, 2, 3), dose="")
     plan = dataclasses.replace(plan, dataset={**plan.dataset, "folds": [1, 2, 3, 4, 5]})
-    summary = summarise(plan, make_records(plan))
+    summary = summarize(plan, make_records(plan))
     (contrast,) = summary.contrasts
     assert contrast.difference is not None and contrast.difference.test_per_train == 1 / 4
 
@@ -191,7 +191,7 @@ def test_trend_of_a_dose_series_is_one_test_over_all_doses():
         k.id: make_record(k.id, top1=0.5 + rise[k.arm] + jitter[arms.index(k.arm), k.seed])
         for k in plan.trials
     }
-    said = trend_sentence(summarise(plan, records))
+    said = trend_sentence(summarize(plan, records))
     assert said.startswith("Trend over transform.strength (none < 0.001 < 0.01 < 0.1): +0.99")
     assert "permutation trend test" in said and "n 4" in said
-    assert trend_sentence(summarise(dataclasses.replace(plan, dose=""), records)) == ""
+    assert trend_sentence(summarize(dataclasses.replace(plan, dose=""), records)) == ""

@@ -15,7 +15,7 @@ from orchestrator.analysis.confusion import (
     shares,
 )
 from orchestrator.analysis.outcomes import Outcomes
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import summarize
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import Status
 from orchestrator.report.plots.confusion import confusion_plot
@@ -27,7 +27,7 @@ from orchestrator.report.wording.clips import clips_to_show
 def study(load=make_predictions, *, seeds=8, **options):
     plan = make_plan(("no adaptor", "λ=0.1"), seeds=seeds, **options)
     records = make_records(plan)
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     return summary, Outcomes(summary, load), records
 
 
@@ -119,7 +119,7 @@ def test_only_finished_pairs_count():
     summary, _, records = study(by_arm(said([0], [1]), said([0], [0])))
     first = summary.plan.trials[0].id
     records[first] = dataclasses.replace(records[first], status=Status.FAILED, error="x")
-    summary = summarise(summary.plan, records)
+    summary = summarize(summary.plan, records)
     outcomes = Outcomes(summary, by_arm(said([0], [1]), said([0], [0])))
     table = flipped_clips(summary, summary.contrasts[0], outcomes)
     assert table.rows == (("clip-0", "dog", "7", "7", "0"),)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_examples import make_plan, make_records
 
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import summarize
 from orchestrator.report.plots import svg
 from orchestrator.report.plots.cost import (
     against_macs,
@@ -37,7 +37,7 @@ def study(*, seconds=(40.0, 80.0), macs=(1e9, 3e9), spread=0.05, seeds=6, **chan
             **changes,
         )
         records[key.id] = dataclasses.replace(records[key.id], cost=cost)
-    return plan, records, summarise(plan, records)
+    return plan, records, summarize(plan, records)
 
 
 def test_arms_are_drawn_over_macs_and_over_seconds_where_both_differ():
@@ -87,7 +87,7 @@ def test_seconds_count_every_worker():
 def test_page_has_the_pattern_for_costs_alone():
     plan, records, _ = study()
     plain = dataclasses.replace(plan, dose="")
-    assert 'id="pattern"' in render_page(summarise(plain, records), records)
+    assert 'id="pattern"' in render_page(summarize(plain, records), records)
 
 
 @given(

@@ -11,7 +11,7 @@ import pytest
 from report_examples import make_plan, make_predictions, make_records
 
 from orchestrator.analysis.aggregate import aggregate
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import summarize
 from orchestrator.records import ArmRecord
 from orchestrator.report.render.aggregate import aggregate_text
 from orchestrator.report.render.formats import (
@@ -71,7 +71,7 @@ def study(name):
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_name_is_no_formula_in_csv_and_comes_back(name):
     plan, records = study(name)
-    text = to_csv(summarise(plan, records))
+    text = to_csv(summarize(plan, records))
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     shown = rows[1]["arm"]
     assert shown.strip(" ")[0] not in "=+-@\t\r\n＝＋－＠"
@@ -83,7 +83,7 @@ def test_hostile_name_is_no_formula_in_csv_and_comes_back(name):
 def test_numbers_of_csv_are_not_touched():
     plan, records = study("=x")
     plan = dataclasses.replace(plan, baseline="=x", contrasts=())
-    row = next(csv.DictReader(io.StringIO(to_csv(summarise(plan, records)))))
+    row = next(csv.DictReader(io.StringIO(to_csv(summarize(plan, records)))))
     assert row["difference"].startswith("-") and float(row["difference"]) < 0
     table = Table(
         columns=(Column(key="arm", title="=head"), Column(key="x", title="x", unit="%")),
@@ -102,7 +102,7 @@ def test_numbers_of_csv_are_not_touched():
 def test_hostile_name_never_moves_a_terminal(name):
     plan, records = study(name)
     for width in (60, 80, 120):
-        text = render_text(summarise(plan, records), width)
+        text = render_text(summarize(plan, records), width)
         assert not CONTROL.search(text)
         if name.isprintable():
             assert "".join(name.split()) in "".join(text.split())
@@ -119,7 +119,7 @@ def test_hostile_name_is_text_in_markdown_and_in_the_tracking_server(name):
     said = markdown_text(name)
     assert not any(unescaped(said, mark) for mark in "|*_<>[]`&~$") and "\n" not in said
     plan, records = study(name)
-    text = to_markdown(summarise(plan, records))
+    text = to_markdown(summarize(plan, records))
     note = next(drafts(plan, records, store="s", final=True)).build().tags["mlflow.note.content"]
     for form in (text, note):
         assert said in form and not CONTROL.search(form.replace("\n", ""))
@@ -152,7 +152,7 @@ def test_hostile_name_is_text_on_the_page(name):
     def tags(own):
         plan, records = study(own)
         parser = Tags()
-        parser.feed(render_page(summarise(plan, records), records, predictions=make_predictions))
+        parser.feed(render_page(summarize(plan, records), records, predictions=make_predictions))
         return sorted(parser.found)
 
     assert tags(name) == tags("harmless")
@@ -161,7 +161,7 @@ def test_hostile_name_is_text_on_the_page(name):
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_name_is_text_in_latex(name):
     plan, records = study(name)
-    text = to_latex(summarise(plan, records))
+    text = to_latex(summarize(plan, records))
     assert not CONTROL.search(text.replace("\n", "")) and r"\input" not in text
     body = re.sub(r"\\[{}]", "", text)
     assert body.count("{") == body.count("}")

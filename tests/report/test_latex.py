@@ -11,7 +11,7 @@ from report_examples import make_plan, make_predictions, make_records
 from test_tables import golden_study, macros
 
 from models.zoo.published.tables import PRINTED
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import summarize
 from orchestrator.records import ArmRecord
 from orchestrator.report.files import render_shape
 from orchestrator.report.render.latex import ARTICLE_PT, COLUMN_PT, latex_table, to_latex
@@ -63,12 +63,12 @@ def table4():
     """The arms of Table 4 under their own names, with made-up numbers."""
     arms = tuple(ArmRecord(name=a.name, published=a.published) for a in PLAN.arms)
     plan = make_plan(arms, sweep="datar_table4", question=PLAN.question, source="DATAR, Table 4")
-    return summarise(plan, make_records(plan, (0.01, 0.02)))
+    return summarize(plan, make_records(plan, (0.01, 0.02)))
 
 
 def of_names(*names, **options):
     plan = make_plan(tuple(ArmRecord(name=name) for name in names), **options)
-    return summarise(plan, make_records(plan, (0.05,)))
+    return summarize(plan, make_records(plan, (0.05,)))
 
 
 @needs_latex
@@ -107,7 +107,7 @@ def test_papers_tables_compile_and_fit_the_text(tmp_path, page):
 def test_many_classes_under_long_names_fit_with_upright_heads(tmp_path):
     names = [f"electric_shaver_toothbrush_{i}" for i in range(8)]
     plan = make_plan(("a", "b"), dataset={"name": "sounds", "class_names": names})
-    summary = summarise(plan, make_records(plan))
+    summary = summarize(plan, make_records(plan))
     table = shaped("htsat-3", [Study(summary=summary, predictions=make_predictions)])
     text = render_shape("latex", table, summary)
     assert text.count(r"\rotatebox{90}") == 9 and "graphicx" in text.splitlines()[0]

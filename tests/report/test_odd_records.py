@@ -6,7 +6,7 @@ import math
 import pytest
 from report_examples import make_plan, make_record, make_records
 
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import summarize
 from orchestrator.records import Status, TrialRecord
 from orchestrator.report.files import RENDERERS
 from orchestrator.report.render.page import render_page
@@ -108,7 +108,7 @@ CASES = {
 @pytest.mark.parametrize(("make", "words"), CASES.items())
 def test_odd_records_give_a_report_with_words(make, words):
     plan, records = make()
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     text = " ".join(render_text(summary, 80).split())
     assert words in text
     assert "nan" not in text.lower().replace("λ", "")
@@ -123,18 +123,18 @@ def test_odd_records_give_a_report_with_words(make, words):
 @pytest.mark.parametrize("make", CASES)
 def test_text_of_odd_records_fits_the_terminal(make, width):
     plan, records = make()
-    assert max(map(len, render_text(summarise(plan, records), width).splitlines())) <= width
+    assert max(map(len, render_text(summarize(plan, records), width).splitlines())) <= width
 
 
 def test_plan_without_trials_claims_nothing_of_them():
-    text = " ".join(render_text(summarise(*no_trials()), 80).split())
+    text = " ".join(render_text(summarize(*no_trials()), 80).split())
     assert "trained once" not in text and "Chance: 12.5 %, 1 of 8 classes" in text
 
 
 def test_trial_that_is_planned_twice_counts_once():
     plan, records = whole(seeds=3)
     twice = dataclasses.replace(plan, trials=(*plan.trials, *plan.trials))
-    one, other = (summarise(p, records) for p in (plan, twice))
+    one, other = (summarize(p, records) for p in (plan, twice))
     assert [arm.measures["val/top1"].interval for arm in one.arms] == [
         arm.measures["val/top1"].interval for arm in other.arms
     ]

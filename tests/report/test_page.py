@@ -11,7 +11,7 @@ from report_examples import make_plan, make_predictions, make_record, make_recor
 
 from orchestrator.analysis.classes import class_changes
 from orchestrator.analysis.outcomes import Outcomes
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import summarize
 from orchestrator.records import ArmRecord, ContrastRecord, Status
 from orchestrator.report.plots import svg
 from orchestrator.report.plots.curves import curve_table, curves
@@ -60,7 +60,7 @@ def study(**options):
 
 
 def page_of(plan, records, **options):
-    return render_page(summarise(plan, records), records, **options)
+    return render_page(summarize(plan, records), records, **options)
 
 
 def test_page_has_every_section_in_the_order_of_reading():
@@ -90,7 +90,7 @@ def test_every_plot_has_a_text_alternative_with_its_numbers():
 
 def test_page_says_the_same_sentences_and_numbers_as_the_summary():
     plan, records = study()
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     text = "".join(Reader(page_of(plan, records)).text)
     for contrast in summary.contrasts:
         assert finding_sentence(contrast) in text
@@ -139,20 +139,20 @@ def test_page_of_single_runs_has_no_intervals():
 @pytest.mark.parametrize("metric", ["val/loss", "val/top5", "train/loss"])
 def test_page_of_another_metric(metric):
     plan, records = study()
-    summary = summarise(plan, records, metric=metric)
+    summary = summarize(plan, records, metric=metric)
     assert "forest" in Reader(render_page(summary, records)).ids
 
 
 def test_dose_puts_arms_without_the_setting_first_and_needs_two_doses():
     plan, records = study()
-    found = summarise(plan, records).doses
+    found = summarize(plan, records).doses
     assert [(d.arm, d.dose) for d in found] == [
         ("no adaptor", None),
         ("λ=0.001", 0.001),
         ("λ=0.01", 0.01),
         ("λ=0.1", 0.1),
     ]
-    assert summarise(dataclasses.replace(plan, dose=""), records).doses == ()
+    assert summarize(dataclasses.replace(plan, dose=""), records).doses == ()
 
 
 def test_two_by_two_design_gets_its_interaction():
@@ -164,7 +164,7 @@ def test_two_by_two_design_gets_its_interaction():
     records = {
         k.id: make_record(k.id, top1=0.5 + 0.01 * (k.seed % 3) + gains[k.arm]) for k in plan.trials
     }
-    said = interaction_sentence(summarise(plan, records))
+    said = interaction_sentence(summarize(plan, records))
     assert "from off to on changes top-1 by +6.0 points more under on than under off" in said
     page = page_of(plan, records)
     assert "pattern" in Reader(page).ids and said in "".join(Reader(page).text)
@@ -172,7 +172,7 @@ def test_two_by_two_design_gets_its_interaction():
 
 def test_numbers_behind_the_curves_are_those_of_the_records():
     plan, records = study()
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     table = curve_table(curves(summary, records, summary.metric), summary.metric)
     assert [column.title for column in table.columns[1:]] == [arm.name for arm in plan.arms]
     assert [row[0] for row in table.rows] == [str(epoch) for epoch in range(1, 21)]
@@ -182,7 +182,7 @@ def test_numbers_behind_the_curves_are_those_of_the_records():
 
 def test_class_changes_are_paired_and_sorted_by_size():
     plan, records = study()
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     found = class_changes(summary, summary.contrasts[1], Outcomes(summary, make_predictions))
     assert found.num_classes == 8 and len(found.lines) == 8
     sizes = [abs(line.mean) for line in found.lines]
@@ -201,7 +201,7 @@ def test_class_changes_are_paired_and_sorted_by_size():
 
 def test_class_changes_without_predictions_are_none():
     plan, records = study()
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     nothing = Outcomes(summary, lambda trial: None)
     assert class_changes(summary, summary.contrasts[0], nothing) is None
 

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.image import imread
 
 from orchestrator.analysis.outcomes import Outcomes
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import summarize
 from orchestrator.data import open_pack
 from orchestrator.design.factors import Arm
 from orchestrator.design.plan import Plan
@@ -100,12 +100,12 @@ def test_pictures_of_an_unfinished_block_are_not_made(swept, tmp_path):
 def test_page_carries_the_pictures_in_itself(swept, drawn):
     plan, records, _ = swept
     made, folder = drawn
-    page = render_page(summarise(plan, records), records, pictures=folder)
+    page = render_page(summarize(plan, records), records, pictures=folder)
     found = re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="([^"]+)"', page)
     assert [base64.b64decode(data) for data, _ in found] == [
         (folder / picture.file).read_bytes() for picture in made
     ]
-    assert "mechanism" not in render_page(summarise(plan, records), records)
+    assert "mechanism" not in render_page(summarize(plan, records), records)
 
 
 def contrary(plan, store):
@@ -123,7 +123,7 @@ def contrary(plan, store):
 
 def test_clips_that_flipped_are_drawn_and_stand_beside_the_list(swept, tmp_path):
     plan, records, store = swept
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     clips = clips_to_show(summary, Outcomes(summary, contrary(plan, store)))
     assert len(clips) == 6
     assert all(
@@ -154,7 +154,7 @@ def test_other_clips_are_drawn_anew_and_the_same_ones_are_not(baseline_alone, tm
 
 def test_page_without_spectrograms_says_why(swept, tmp_path):
     plan, records, store = swept
-    page = render_page(summarise(plan, records), records, predictions=contrary(plan, store))
+    page = render_page(summarize(plan, records), records, predictions=contrary(plan, store))
     assert "Their spectrograms are missing here" in page
 
 

@@ -18,7 +18,7 @@ from scipy import stats as scipy_stats
 from sklearn.metrics import average_precision_score
 
 from orchestrator.analysis.clip_tests import compare_clips, find_trial
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import summarize
 from orchestrator.errors import ConfigError
 from orchestrator.records import Status
 from orchestrator.report.__main__ import main
@@ -174,13 +174,13 @@ def test_trials_of_two_versions_of_the_code_need_mixed(tmp_path, capsys):
 def test_study_of_one_seed_gets_the_section_and_others_do_not():
     plan = make_plan(("no adaptor", "λ=0.1"), seeds=1)
     records = make_records(plan)
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     said = single_pair_sentences(summary, make_predictions)
     assert "exact McNemar test" in said[0] and said[-1] == CAVEAT
     assert "Over clips" in render_page(summary, records, predictions=make_predictions)
     assert "Over clips" not in render_page(summary, records)
     several = make_plan(("no adaptor", "λ=0.1"), seeds=2)
-    assert single_pair_sentences(summarise(several, make_records(several)), make_predictions) == []
+    assert single_pair_sentences(summarize(several, make_records(several)), make_predictions) == []
 
 
 def test_equal_predictions_show_nothing():

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from report_examples import make_plan, make_record
 
 from orchestrator.analysis.forest import forest_lines
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import summarize
 from orchestrator.design.effects import declared_effect
 from orchestrator.design.factors import Effect
 from orchestrator.records import ArmRecord, ContrastRecord
@@ -71,7 +71,7 @@ def values_of(plan, records):
 
 def test_interaction_is_the_test_of_the_difference_of_differences_by_block():
     plan, records = study(effects=[("input", "attention")], both=0.012)
-    (effect,) = summarise(plan, records).effects
+    (effect,) = summarize(plan, records).effects
     values = values_of(plan, records)
     plain, adaptor, deformable, both = (values[", ".join(cell)] for cell in CELLS)
     expected = paired_difference(
@@ -91,7 +91,7 @@ def test_interaction_is_the_test_of_the_difference_of_differences_by_block():
 
 def test_harmful_interaction_hinders_and_none_is_not_distinguishable():
     plan, records = study(effects=[("input", "attention")], both=-0.03)
-    said = finding_sentence(summarise(plan, records).effects[0])
+    said = finding_sentence(summarize(plan, records).effects[0])
     size, low, high, again = re.match(
         r"adaptor and deformable hinder each other by ([\d.]+) points of top-1 \(95 % t interval "
         r"([\d.]+) to ([\d.]+), p .*\): the change of top-1 from plain to adaptor is ([\d.]+) "
@@ -100,14 +100,14 @@ def test_harmful_interaction_hinders_and_none_is_not_distinguishable():
     ).groups()
     assert float(low) < float(size) == float(again) < float(high)
     plan, records = study(effects=[("input", "attention")], gain=0.03)
-    said = finding_sentence(summarise(plan, records).effects[0])
+    said = finding_sentence(summarize(plan, records).effects[0])
     assert said.startswith("The interaction of adaptor and deformable is not distinguishable")
     assert "rule out more than" in said
 
 
 def test_interaction_in_doubt_says_size_and_interval_in_one_direction():
     plan, records = study(effects=[("input", "attention")], both=-0.003, seed=1)
-    (effect,) = summarise(plan, records).effects
+    (effect,) = summarize(plan, records).effects
     assert effect.verdict is Verdict.NOT_DISTINGUISHABLE and effect.difference.mean < 0
     low, high = re.search(
         r"is [\d.]+ points lower with deformable than with fixed points \(95 % t interval "
@@ -134,7 +134,7 @@ def test_three_factor_interaction_that_hinders_says_its_size_once():
         k.id: make_record(k.id, top1=0.6 - 0.04 * (k.arm == "a1 b1 c1") + rng.normal(0, 0.002))
         for k in plan.trials
     }
-    said = finding_sentence(summarise(plan, records).effects[0])
+    said = finding_sentence(summarize(plan, records).effects[0])
     assert re.match(
         r"a1, b1 and c1 hinder each other by [\d.]+ points of top-1 \(95 % t interval [\d.]+ to "
         r"[\d.]+, p 0.0078, n 8\)\.$",
@@ -144,13 +144,13 @@ def test_three_factor_interaction_that_hinders_says_its_size_once():
 
 def test_note_compares_an_interaction_with_the_sum_of_what_each_level_gives():
     plan, records = study(effects=[("input", "attention")], both=-0.01)
-    text = " ".join(render_text(summarise(plan, records), 120).split())
+    text = " ".join(render_text(summarize(plan, records), 120).split())
     assert "together give more than the sum of what each gives alone" in text
 
 
 def test_main_effect_is_the_mean_over_the_other_factor():
     plan, records = study(effects=[("input",)], gain=0.02)
-    (effect,) = summarise(plan, records).effects
+    (effect,) = summarize(plan, records).effects
     values = values_of(plan, records)
     plain, adaptor, deformable, both = (values[", ".join(cell)] for cell in CELLS)
     means = [np.mean(list(v.values())) for v in (plain, adaptor, deformable, both)]
@@ -167,7 +167,7 @@ def test_effects_and_contrasts_are_one_family_for_holm():
         gain=0.004,
         contrasts=(contrast,),
     )
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     assert plan.num_declared == 4
     raw = [f.difference.p_value for f in (*summary.contrasts, *summary.effects)]
     adjusted = [f.adjusted_p for f in (*summary.contrasts, *summary.effects)]
@@ -178,13 +178,13 @@ def test_effects_and_contrasts_are_one_family_for_holm():
 
 def test_effect_over_folds_takes_seed_means_and_says_so():
     plan, records = study(effects=[("input", "attention")], folds=(1, 2, 3), both=0.02)
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     found = summary.effects[0].difference
     assert (found.n, found.replicate) == (8, "seed")
     assert "n 8 seeds" in finding_sentence(summary.effects[0])
     assert any("averaged over the 3 folds" in caution for caution in cautions(summary))
     plan, records = study(effects=[("input", "attention")], folds=(1, 2, 3), seeds=2)
-    found = summarise(plan, records).effects[0].difference
+    found = summarize(plan, records).effects[0].difference
     values = values_of(plan, records)
     plain, adaptor, deformable, both = (values[", ".join(cell)] for cell in CELLS)
     expected = crossed_difference(
@@ -198,36 +198,36 @@ def test_effect_over_two_versions_of_the_code_is_refused():
     plan, records = study(effects=[("input", "attention")])
     first = records[plan.trials[0].id]
     records[first.id].provenance["code"] = "another"
-    (effect,) = summarise(plan, records).effects
+    (effect,) = summarize(plan, records).effects
     assert effect.difference is None and effect.verdict is Verdict.NOT_TESTED
     assert finding_sentence(effect).startswith("The effect of input x attention is not compared")
-    assert summarise(plan, records, mixed=True).effects[0].difference is not None
+    assert summarize(plan, records, mixed=True).effects[0].difference is not None
 
 
 def test_effect_without_a_whole_block_says_so():
     plan, records = study(effects=[("input", "attention")], seeds=2)
     lacking = {k.id for k in plan.trials if k.arm == "deformable, adaptor"}
     kept = {id_: r for id_, r in records.items() if id_ not in lacking}
-    said = finding_sentence(summarise(plan, kept).effects[0])
+    said = finding_sentence(summarize(plan, kept).effects[0])
     assert "no block has finished in all of the 4 arms" in said
 
 
 def test_one_block_of_an_effect_says_nothing():
     plan, records = study(effects=[("input", "attention"), ("input",)], seeds=1)
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     assert all("nothing can be said" in finding_sentence(effect) for effect in summary.effects)
 
 
 def test_undeclared_interaction_stays_an_uncorrected_remark():
     plan, records = study(effects=[("input",)])
-    assert "uncorrected" in pattern_sentence(summarise(plan, records))
+    assert "uncorrected" in pattern_sentence(summarize(plan, records))
     plan, records = study(effects=[("input", "attention")])
-    assert pattern_sentence(summarise(plan, records)) == ""
+    assert pattern_sentence(summarize(plan, records)) == ""
 
 
 def test_every_form_shows_the_effects():
     plan, records = study(effects=[("input", "attention"), ("input",)], both=0.03)
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     effect = summary.effects[0]
     forms = {form: render(form, summary, records) for form in NAMES}
     forms["text"] = render_text(summary, 100)
@@ -254,7 +254,7 @@ def test_every_form_shows_contrasts_between_other_arms():
         ContrastRecord(arm=first, reference=second),
     )
     plan, records = study(effects=[("input",)], gain=0.02, contrasts=contrasts)
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     contrast = summary.contrasts[1]
     table = other_contrasts_table(summary)
     (row,) = table.rows
@@ -289,7 +289,7 @@ def test_forest_names_all_its_rows_and_shades_no_interaction():
     plan, records = study(
         effects=[("input",), ("input", "attention")], contrasts=(contrast,), margin=0.5
     )
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     assert [line.margin for line in forest_lines(summary)] == [True] * 5 + [False]
     page = render_page(summary, records)
     text = " ".join(re.sub("<[^>]+>", " ", page).split())
@@ -305,7 +305,7 @@ def test_forest_names_all_its_rows_and_shades_no_interaction():
 
 def test_study_against_its_baseline_alone_has_no_table_of_other_contrasts():
     plan, records = study(effects=[("input",)])
-    assert other_contrasts_table(summarise(plan, records)) is None
+    assert other_contrasts_table(summarize(plan, records)) is None
 
 
 def test_latex_of_effects_compiles(tmp_path):
@@ -313,7 +313,7 @@ def test_latex_of_effects_compiles(tmp_path):
         pytest.skip("pdflatex is not installed")
     other = ContrastRecord(arm="deformable, adaptor", reference="deformable, plain")
     plan, records = study(effects=[("input", "attention"), ("input",)], contrasts=(other,))
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     tables, numbers = (render(form, summary, records) for form in ("latex", "numbers"))
     packages = r"\usepackage{booktabs,tabularx,graphicx}"
     source = rf"\documentclass{{article}}{packages}{numbers}\begin{{document}}{tables}"
@@ -339,7 +339,7 @@ def test_what_all_arms_of_a_block_share_never_reaches_an_effect(seed, shift):
         )
         for key in plan.trials
     }
-    one, other = summarise(plan, records).effects, summarise(plan, moved).effects
+    one, other = summarize(plan, records).effects, summarize(plan, moved).effects
     for a, b in zip(one, other, strict=True):
         assert a.difference.mean == pytest.approx(b.difference.mean, abs=1e-9)
         assert a.difference.p_value == b.difference.p_value

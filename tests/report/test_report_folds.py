@@ -15,7 +15,7 @@ from orchestrator.analysis.confusion import confusion_change
 from orchestrator.analysis.forest import forest_lines
 from orchestrator.analysis.outcomes import Outcomes
 from orchestrator.analysis.paper_cells import class_scores, runs
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import summarize
 from orchestrator.metrics import lookup
 from orchestrator.records import ArmRecord
 from orchestrator.report.plots.curves import curve_table, curves
@@ -42,7 +42,7 @@ def crossed(seeds, **overrides):
 @pytest.mark.parametrize("seeds", [1, 8])
 def test_arm_mean_counts_seeds_or_folds_and_never_trials(seeds):
     plan, records = crossed(seeds)
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     measure = summary.arms[0].measures["val/top1"]
     values = np.array([[measure.values[s, f] for f in FOLDS] for s in range(seeds)])
     if seeds == 8:
@@ -63,7 +63,7 @@ def test_arm_mean_counts_seeds_or_folds_and_never_trials(seeds):
 @pytest.mark.parametrize(("seeds", "n"), [(1, 5), (4, 5), (8, 8)])
 def test_every_form_counts_what_the_interval_counts(seeds, n):
     plan, records = crossed(seeds)
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     rows = render_text(summary, 120).splitlines()
     assert any(line.split()[:3] == ["no", "adaptor", str(n)] for line in rows)
     macros = to_numbers(summary)
@@ -80,13 +80,13 @@ def test_count_of_an_arm_that_lost_a_trial_is_of_planned_replicates():
     plan, records = crossed(8)
     lost = next(t for t in plan.trials if t.arm == "λ=0.1" and (t.seed, t.fold) == (3, 2))
     del records[lost.id]
-    rows = render_text(summarise(plan, records), 120).splitlines()
+    rows = render_text(summarize(plan, records), 120).splitlines()
     assert any(line.split()[:2] == ["λ=0.1", "7/8"] for line in rows)
 
 
 def test_curves_take_the_same_replicates():
     plan, records = crossed(8)
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     curve = curves(summary, records, lookup("val/top1"))[1]
     measure = summary.arms[1].measures["val/top1"]
     assert curve.epochs[20].half_width == pytest.approx(measure.interval.half_width)
@@ -95,7 +95,7 @@ def test_curves_take_the_same_replicates():
 @pytest.mark.parametrize(("seeds", "n"), [(1, 5), (8, 8)])
 def test_classes_and_confusions_take_the_same_replicates(seeds, n):
     plan, records = crossed(seeds)
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     outcomes = Outcomes(summary, make_predictions)
     contrast = summary.contrasts[0]
     for changes in (
@@ -108,7 +108,7 @@ def test_classes_and_confusions_take_the_same_replicates(seeds, n):
 
 def test_class_row_of_single_seed_folds_is_widened():
     plan, records = crossed(1)
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     found = class_changes(summary, summary.contrasts[0], Outcomes(summary, make_predictions))
     line = found.lines[0]
     plain = mean_interval(line.replicates)
@@ -117,7 +117,7 @@ def test_class_row_of_single_seed_folds_is_widened():
 
 def test_page_says_what_its_intervals_count():
     plan, records = crossed(8)
-    page = render_page(summarise(plan, records), records, predictions=make_predictions)
+    page = render_page(summarize(plan, records), records, predictions=make_predictions)
     assert (
         "t interval over n seed means" in page and "t interval over n seeds and folds" not in page
     )
@@ -125,13 +125,13 @@ def test_page_says_what_its_intervals_count():
 
 def test_margin_over_folds_is_held_by_the_corrected_t():
     plan, records = crossed(1, margin=30.0)
-    said = finding_sentence(summarise(plan, records).contrasts[0])
+    said = finding_sentence(summarize(plan, records).contrasts[0])
     assert "corrected resampled t test" in said and "sign-flip" not in said
 
 
 def test_trend_over_folds_takes_seed_means():
     plan, records = crossed(4)
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     values = [arm.measures["val/top1"].values for arm in summary.arms]
     means = [{s: np.mean([own[s, f] for f in FOLDS]) for s in range(4)} for own in values]
     said = trend_sentence(summary)
@@ -168,7 +168,7 @@ def test_every_part_of_a_report_has_one_mean_interval_and_n(seeds, folds, split_
         contrasts=plan.contrasts[:1],
     )
     records = make_records(plan, (0.01, 0.02, 0.05), spread=0.03)
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     arm, name = summary.arms[1], FACTORS[1].name
 
     def expected(values):
@@ -245,7 +245,7 @@ def test_rows_of_classes_widen_by_the_folds_of_the_pack(seeds):
     plan = make_plan(seeds=seeds, folds=(1, 2))
     plan = dataclasses.replace(plan, dataset={**plan.dataset, "folds": [1, 2, 3, 4, 5]})
     records = make_records(plan)
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     outcomes = Outcomes(summary, make_predictions)
     contrast = summary.contrasts[1]
     lines = [
@@ -267,7 +267,7 @@ def test_rows_of_classes_widen_by_the_folds_of_the_pack(seeds):
 def test_paper_table_has_the_mean_of_the_table_where_a_trial_is_missing():
     plan, records = crossed(3)
     del records[next(t.id for t in plan.trials if (t.seed, t.fold) == (2, 4))]
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     arm = summary.arms[0]
     found = runs(arm, "val/top1")
     assert (found.mean, found.n) == (arm.measures["val/top1"].interval.mean, 2)
@@ -286,7 +286,7 @@ def test_incomplete_seed_is_left_out_of_an_arm_mean():
     plan, records = crossed(8)
     lost = next(t for t in plan.trials if t.arm == "λ=0.1" and (t.seed, t.fold) == (3, 2))
     records[lost.id] = make_record(lost.id, top1=float("nan"))
-    measure = summarise(plan, records).arms[3].measures["val/top1"]
+    measure = summarize(plan, records).arms[3].measures["val/top1"]
     kept = [v for (seed, _), v in measure.values.items() if seed != 3]
     assert measure.interval.n == 7
     assert measure.interval.mean == pytest.approx(np.mean(kept))

@@ -3,7 +3,7 @@
 import pytest
 from report_examples import make_plan, make_record
 
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import summarize
 from orchestrator.design.effects import declared_effect
 from orchestrator.design.factors import Effect
 from orchestrator.records import ArmRecord
@@ -23,7 +23,7 @@ def study(gains, *, gaps=(), cap=12):
         gain = {"base": 0.0, "A": gains[key.seed], "B": ALTERNATING[key.seed % 2]}[key.arm]
         if (key.seed, key.arm) not in gaps:
             records[key.id] = make_record(key.id, top1=0.6 + gain)
-    return summarise(plan, records)
+    return summarize(plan, records)
 
 
 def test_call_that_later_blocks_contradict_says_its_blocks_and_the_mean_of_all():
@@ -101,7 +101,7 @@ def test_interaction_that_later_blocks_contradict_says_so():
         key.id: make_record(key.id, top1=0.6 + (TURNS[key.seed] if key.arm == "AB" else 0.0))
         for key in plan.trials
     }
-    (effect,) = summarise(plan, records).effects
+    (effect,) = summarize(plan, records).effects
     assert effect.verdict is Verdict.BETTER and effect.difference.mean < 0
     assert finding_sentence(effect).startswith("a1 and b1 were called to help each other by block ")
     assert "which stays; over all 12 blocks the interaction is −4 points of top-1" in (

@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score, f1_score
 from models.zoo.published.tables import PRINTED
 from orchestrator.analysis.datasets import ESC10_CLASSES, ESC50_CLASSES
 from orchestrator.analysis.paper_cells import ensemble_map
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import summarize
 from orchestrator.errors import ConfigError
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import ArmRecord, EpochRecord
@@ -34,7 +34,7 @@ def arms_of(source, key="val/top1"):
 
 def study(arms=("plain", "full"), *, predictions=make_predictions, **options):
     plan = make_plan(arms, **{"dataset": ESC10, **options})
-    return Study(summary=summarise(plan, make_records(plan)), predictions=predictions)
+    return Study(summary=summarize(plan, make_records(plan)), predictions=predictions)
 
 
 def column(table, key):
@@ -89,7 +89,7 @@ def test_audioset_shape_has_start_size_map_and_ensemble():
         epochs = [{**e.metrics, "val/map": 0.5 + 0.01 * (key[3] == "1")} for e in record.epochs]
         epochs = tuple(EpochRecord(epoch=i + 1, metrics=m) for i, m in enumerate(epochs))
         records[key] = dataclasses.replace(record, epochs=epochs)
-    one = Study(summary=summarise(plan, records), predictions=make_predictions)
+    one = Study(summary=summarize(plan, records), predictions=make_predictions)
     table = shaped("htsat-1", [one]).table
     assert column(table, "pretrain")["plain"] == "no"
     assert column(table, "pretrain")["full"] == "yes"
@@ -186,7 +186,7 @@ def test_several_studies_have_a_column_per_data_set_and_share_their_arms():
 
 def test_one_arm_with_two_numbers_on_one_data_set_is_refused():
     plan = make_plan(("plain", "full"), dataset=ESC10)
-    other = Study(summary=summarise(plan, make_records(plan, (0.1,), seed=1)))
+    other = Study(summary=summarize(plan, make_records(plan, (0.1,), seed=1)))
     assert (
         shaped("htsat-2", [study(), study()]).table.rows == shaped("htsat-2", [study()]).table.rows
     )
@@ -246,7 +246,7 @@ def test_without_predictions_classes_are_said_to_be_missing():
 def test_study_that_has_not_run_has_a_table():
     plan = make_plan(("plain", "full"), dataset=ESC10)
     for key in PRINTED:
-        table = shaped(key, [Study(summary=summarise(plan, {}))]).table
+        table = shaped(key, [Study(summary=summarize(plan, {}))]).table
         assert [row[0] for row in table.rows[-2:]] == ["plain", "full"]
 
 
@@ -284,7 +284,7 @@ def test_papers_table_is_written_besides_and_shown_on_the_page(store):
 def test_sweep_without_a_papers_numbers_has_no_such_files(tmp_path):
     plan = make_plan()
     records = make_records(plan)
-    paths = write_report(summarise(plan, records), records, tmp_path)
+    paths = write_report(summarize(plan, records), records, tmp_path)
     assert paths.shaped == () and not list(tmp_path.glob("paper*"))
     assert len(paths.every) == len(list(tmp_path.iterdir()))
 

@@ -7,7 +7,7 @@ import pytest
 from report_examples import make_plan, make_record, make_records
 
 from orchestrator.analysis.datasets import ESC10_CLASSES, ESC50_CLASSES
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import summarize
 from orchestrator.errors import ConfigError
 from orchestrator.records import ArmRecord, ContrastRecord, Status
 from orchestrator.report.render.text import render_text
@@ -20,7 +20,7 @@ from orchestrator.stats import Verdict
 
 def test_complete_study_counts_every_trial():
     plan = make_plan()
-    summary = summarise(plan, make_records(plan, (0.0, 0.03, 0.0)))
+    summary = summarize(plan, make_records(plan, (0.0, 0.03, 0.0)))
     assert summary.complete and headline(summary) == "Complete: all 32 planned trials finished."
     assert [arm.name for arm in summary.arms] == [arm.name for arm in plan.arms]
     assert summary.gaps == ()
@@ -29,7 +29,7 @@ def test_complete_study_counts_every_trial():
 def test_values_are_in_the_metrics_unit_and_paired_by_block():
     plan = make_plan(seeds=6)
     records = make_records(plan, (0.02, 0.0, 0.0))
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     by_cell = {(k.arm, k.seed): records[k.id].epochs[-1].metrics["val/top1"] for k in plan.trials}
     gains = [100 * (by_cell["λ=0.001", s] - by_cell["no adaptor", s]) for s in range(6)]
     found = summary.contrasts[0].difference
@@ -48,7 +48,7 @@ def test_failed_running_missing_and_numberless_trials_are_named():
     records[keys[1].id] = make_record(keys[1].id, status=Status.RUNNING, epochs=4)
     del records[keys[2].id]
     records[keys[3].id] = make_record(keys[3].id, top1=float("nan"))
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     assert not summary.complete
     assert headline(summary).startswith("INCOMPLETE: 20 of 24 planned trials count")
     for part in ("1 failed", "1 running", "1 missing", "1 finished without a number"):
@@ -66,7 +66,7 @@ def test_failed_running_missing_and_numberless_trials_are_named():
 
 def test_nothing_has_run_yet():
     plan = make_plan()
-    summary = summarise(plan, {})
+    summary = summarize(plan, {})
     assert headline(summary).startswith("INCOMPLETE: 0 of 32")
     assert all(c.verdict is Verdict.NOT_TESTED for c in summary.contrasts)
     assert all(arm.measures == {} and arm.cost is None for arm in summary.arms)
@@ -75,21 +75,21 @@ def test_nothing_has_run_yet():
 def test_records_of_other_trials_change_nothing():
     plan = make_plan()
     records = make_records(plan)
-    assert summarise(plan, {**records, "other": make_record("other")}) == summarise(plan, records)
+    assert summarize(plan, {**records, "other": make_record("other")}) == summarize(plan, records)
 
 
 def test_holm_runs_over_the_declared_contrasts_alone():
     plan = make_plan()
     records = make_records(plan, (0.05, 0.05, 0.05))
-    three = summarise(plan, records)
-    one = summarise(dataclasses.replace(plan, contrasts=plan.contrasts[:1]), records)
+    three = summarize(plan, records)
+    one = summarize(dataclasses.replace(plan, contrasts=plan.contrasts[:1]), records)
     assert three.contrasts[0].adjusted_p == pytest.approx(3 * one.contrasts[0].adjusted_p)
     assert one.arms[2].to_baseline is not None and one.against_baseline("λ=0.01") is None
 
 
 def test_contrast_between_two_arms_uses_its_own_reference():
     plan = make_plan(contrasts=(ContrastRecord(arm="λ=0.1", reference="λ=0.001"),))
-    summary = summarise(plan, make_records(plan, (0.05, 0.0, 0.10)))
+    summary = summarize(plan, make_records(plan, (0.05, 0.0, 0.10)))
     assert "λ=0.1 helps by" in finding_sentence(summary.contrasts[0])
     assert "against λ=0.001" in finding_sentence(summary.contrasts[0])
     assert summary.against_baseline("λ=0.1") is None
@@ -97,7 +97,7 @@ def test_contrast_between_two_arms_uses_its_own_reference():
 
 def test_one_seed_per_fold_is_tested_by_the_corrected_t_and_says_so():
     plan = make_plan(seeds=1, folds=(1, 2, 3, 4, 5))
-    summary = summarise(plan, make_records(plan))
+    summary = summarize(plan, make_records(plan))
     contrast = summary.contrasts[0]
     assert (contrast.difference.n, contrast.difference.replicate) == (5, "fold")
     assert contrast.difference.test_method == "corrected resampled t test"
@@ -114,20 +114,20 @@ def test_one_seed_per_fold_is_tested_by_the_corrected_t_and_says_so():
 def test_p_values_are_called_sampled_only_where_they_are():
     for seeds, folds, sampled in ((8, (1, 2, 3), False), (21, (1,), True)):
         plan = make_plan(seeds=seeds, folds=folds)
-        found = cautions(summarise(plan, make_records(plan)))
+        found = cautions(summarize(plan, make_records(plan)))
         assert any("p values are sampled" in caution for caution in found) == sampled
 
 
 def test_many_seeds_on_several_folds_are_averaged_over_the_folds():
     plan = make_plan(seeds=8, folds=(1, 2, 3))
-    contrast = summarise(plan, make_records(plan)).contrasts[0]
+    contrast = summarize(plan, make_records(plan)).contrasts[0]
     assert (contrast.difference.n, contrast.difference.replicate) == (8, "seed")
     assert "n 8 seeds" in finding_sentence(contrast)
 
 
 def test_a_study_on_one_fold_carries_no_caution():
     single = make_plan(seeds=6)
-    assert cautions(summarise(single, make_records(single))) == ()
+    assert cautions(summarize(single, make_records(single))) == ()
 
 
 def test_missing_trials_on_several_folds_are_counted_in_replicates():
@@ -136,7 +136,7 @@ def test_missing_trials_on_several_folds_are_counted_in_replicates():
     arm = plan.contrasts[0].arm
     lost = next(trial for trial in plan.trials if trial.arm == arm)
     del records[lost.id]
-    contrast = summarise(plan, records).contrasts[0]
+    contrast = summarize(plan, records).contrasts[0]
     assert contrast.difference.n == 7
     assert "n 7 of 8 seeds" in finding_sentence(contrast)
 
@@ -144,10 +144,10 @@ def test_missing_trials_on_several_folds_are_counted_in_replicates():
 def test_best_of_single_runs_is_called_optimistic():
     arms = tuple(ArmRecord(name=f"suggestion {i}") for i in range(20))
     plan = make_plan(arms, seeds=1, contrasts=())
-    summary = summarise(plan, make_records(plan, np.linspace(0, 0.1, 19)))
+    summary = summarize(plan, make_records(plan, np.linspace(0, 0.1, 19)))
     (answer,) = answers(summary)
     assert "best of 20" in answer.text and "optimistic" in answer.text
-    assert "none has finished yet" in answers(summarise(plan, {}))[0].text
+    assert "none has finished yet" in answers(summarize(plan, {}))[0].text
     assert summary.arms[0].measures["val/top1"].interval.low is None
 
 
@@ -156,12 +156,12 @@ def test_best_epoch_selection_reads_the_best_epoch_and_says_so():
     records = {
         key.id: dataclasses.replace(make_record(key.id), best_epoch=3) for key in plan.trials
     }
-    summary = summarise(plan, records)
+    summary = summarize(plan, records)
     expected = 100 * records[plan.trials[0].id].epochs[2].metrics["val/top1"]
     assert summary.arms[0].measures["val/top1"].interval.mean == pytest.approx(expected)
     assert any("optimistic" in caution for caution in cautions(summary))
     without = {k: dataclasses.replace(r, best_epoch=0) for k, r in records.items()}
-    assert "no finite val/top1 at its best epoch" in summarise(plan, without).gaps[0].reason
+    assert "no finite val/top1 at its best epoch" in summarize(plan, without).gaps[0].reason
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_metric_that_chose_the_best_epoch_is_named_where_it_is_another(chosen, m
             one.metrics["val/map"] = one.metrics["val/top1"]
         by = {"selection_metric": chosen[i % len(chosen)]}
         records[key] = dataclasses.replace(record, experiment=by)
-    summary = summarise(plan, records, metric=metric)
+    summary = summarize(plan, records, metric=metric)
     assert any(epoch in note for note in main_table(summary).notes)
     text = " ".join(cautions(summary))
     assert said in text and ("chosen by" in text) == bool(said)
@@ -194,7 +194,7 @@ def test_trials_whose_best_epochs_different_metrics_chose_are_not_compared():
         if key.arm == "λ=0.1":
             by = {"selection_metric": "val/loss"}
             records[key.id] = dataclasses.replace(records[key.id], experiment=by)
-    contrasts = summarise(plan, records).contrasts
+    contrasts = summarize(plan, records).contrasts
     assert contrasts[0].difference is not None and contrasts[2].difference is None
     refused = finding_sentence(contrasts[2])
     assert "2 metrics that chose the best epoch (val/loss, val/top1)" in refused
@@ -202,11 +202,11 @@ def test_trials_whose_best_epochs_different_metrics_chose_are_not_compared():
 
 def test_another_metric_is_marked_as_not_declared():
     plan = make_plan()
-    summary = summarise(plan, make_records(plan), metric="val/loss")
+    summary = summarize(plan, make_records(plan), metric="val/loss")
     assert summary.metric.key == "val/loss"
     assert any("not the metric that was declared" in caution for caution in cautions(summary))
     with pytest.raises(ConfigError, match="did you mean 'val/loss'"):
-        summarise(plan, {}, metric="val/los")
+        summarize(plan, {}, metric="val/los")
 
 
 def test_mixed_devices_and_data_are_pointed_out():
@@ -217,7 +217,7 @@ def test_mixed_devices_and_data_are_pointed_out():
         records[first], data={**records[first].data, "fingerprint": "sha256:other"}
     )
     records[second] = make_record(second, device="cuda NVIDIA H200")
-    said = " ".join(cautions(summarise(plan, records)))
+    said = " ".join(cautions(summarize(plan, records)))
     assert "2 devices: cpu, cuda NVIDIA H200" in said and "2 data fingerprints" in said
 
 
@@ -240,13 +240,13 @@ def test_published_numbers_carry_a_verdict(name, classes, conditions, expected):
     names = ["x"] * classes if isinstance(classes, int) else sorted(classes)
     dataset = {"name": name, "class_names": names}
     plan = make_plan(arms, source="table 4", conditions=conditions, dataset=dataset)
-    found = summarise(plan, make_records(plan)).comparability
+    found = summarize(plan, make_records(plan)).comparability
     footnote = published_footnotes(plan, found).texts["†"]
     assert expected in footnote and "table 4" in footnote
 
 
-def test_ten_thousand_records_are_summarised_in_seconds():
+def test_ten_thousand_records_are_summarized_in_seconds():
     plan = make_plan(tuple(ArmRecord(name=f"arm {i}") for i in range(1000)), seeds=10)
     record = make_record("x", epochs=1)
-    summary = summarise(plan, {key.id: record for key in plan.trials})
+    summary = summarize(plan, {key.id: record for key in plan.trials})
     assert len(summary.cells) == 10_000 and summary.complete

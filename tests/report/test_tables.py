@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_examples import make_plan, make_record, make_records
 
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summary import summarize
 from orchestrator.records import ArmRecord, Status
 from orchestrator.report.render.formats import to_csv, to_json, to_markdown
 from orchestrator.report.render.latex import escape, to_latex
@@ -82,7 +82,7 @@ def golden_study():
     bad = next(k.id for k in plan.trials if (k.arm, k.seed) == ("λ=0.1", 1))
     error = "a.b.TrainingError: loss is nan at epoch 3"
     records[bad] = make_record(bad, epochs=2, status=Status.FAILED, error=error)
-    return summarise(plan, records)
+    return summarize(plan, records)
 
 
 def test_text_at_80_columns_is_the_golden_one():
@@ -95,7 +95,7 @@ def test_text_fits_its_width(width):
         ArmRecord(name=f"λ={10**-i:g} with a rather long name, and more of it") for i in range(6)
     )
     plan = make_plan(arms, question="Why? " * 40)
-    text = render_text(summarise(plan, make_records(plan, (0.1, -0.1))), width)
+    text = render_text(summarize(plan, make_records(plan, (0.1, -0.1))), width)
     assert max(map(len, text.splitlines())) <= width
 
 
@@ -108,7 +108,7 @@ def columns_of(text):
 def test_text_is_aligned_and_fits_with_names_of_wide_characters(width):
     names = ("base", "适配器", "大适配器" * 12, "cafe\u0301")
     plan = make_plan(tuple(ArmRecord(name=name) for name in names), seeds=6)
-    text = render_text(summarise(plan, make_records(plan, (0.1,))), width)
+    text = render_text(summarize(plan, make_records(plan, (0.1,))), width)
     lines = text.splitlines()
     assert max(map(columns_of, lines)) <= width
     assert not any(unicodedata.category(c) == "Co" for c in text)
@@ -121,13 +121,13 @@ def test_text_is_aligned_and_fits_with_names_of_wide_characters(width):
 
 
 def test_text_of_a_study_that_has_not_run_has_a_table_and_no_forest():
-    text = render_text(summarise(make_plan(), {}), 80)
+    text = render_text(summarize(make_plan(), {}), 80)
     assert "0/8" in text and "Difference from the reference" not in text
 
 
 def test_text_of_single_runs_has_no_interval():
     plan = make_plan(seeds=1)
-    text = render_text(summarise(plan, make_records(plan)), 80)
+    text = render_text(summarize(plan, make_records(plan)), 80)
     assert "±" not in text and "trained once, so there is no interval" in text
 
 
@@ -137,11 +137,11 @@ def test_seeds_that_tie_have_no_interval_without_width():
     records = {
         k.id: make_record(k.id, top1=0.175 + gains.get((k.arm, k.seed), 0.0)) for k in plan.trials
     }
-    text = render_text(summarise(plan, records), 100)
+    text = render_text(summarize(plan, records), 100)
     assert "±0.0" not in text and "17.5" in text
     assert "— for ±: equal values have no spread to make an interval from." in text
     varied = make_records(plan, (0.1,))
-    assert "no spread" not in render_text(summarise(plan, varied), 100)
+    assert "no spread" not in render_text(summarize(plan, varied), 100)
 
 
 def test_markdown_is_a_table_with_as_many_cells_in_every_row():
@@ -155,13 +155,13 @@ def test_markdown_is_a_table_with_as_many_cells_in_every_row():
 
 def test_markdown_escapes_what_would_break_the_table():
     plan = make_plan((ArmRecord(name="a|b_c*"), ArmRecord(name="<i>")))
-    text = to_markdown(summarise(plan, make_records(plan)))
+    text = to_markdown(summarize(plan, make_records(plan)))
     assert r"a\|b\_c\*" in text and r"\<i" in text
 
 
 def test_line_break_in_a_name_breaks_no_row_of_markdown():
     plan = make_plan((ArmRecord(name="base"), ArmRecord(name="x\ny")))
-    text = to_markdown(summarise(plan, make_records(plan)))
+    text = to_markdown(summarize(plan, make_records(plan)))
     assert sum(line.startswith("| x y |") for line in text.splitlines()) == 1
 
 
@@ -233,7 +233,7 @@ def values_of_macros(*names):
     """Macros of a study whose arms have values that follow from their names."""
     plan = make_plan(tuple(ArmRecord(name=name) for name in ("base", *names)), seeds=6)
     return macros(
-        summarise(plan, {k.id: make_record(k.id, top1=0.3 + len(k.arm) / 50) for k in plan.trials})
+        summarize(plan, {k.id: make_record(k.id, top1=0.3 + len(k.arm) / 50) for k in plan.trials})
     )
 
 
@@ -272,7 +272,7 @@ def test_macro_of_an_arm_that_is_no_longer_alone_is_gone_and_not_anothers():
 
 def test_added_arm_renames_no_macro():
     few, many = make_plan(("a", "λ=0.1")), make_plan(("a", "λ=0.01", "λ=0.1"))
-    one, other = (macros(summarise(plan, make_records(plan))) for plan in (few, many))
+    one, other = (macros(summarize(plan, make_records(plan))) for plan in (few, many))
     assert one.keys() < other.keys()
 
 
@@ -303,20 +303,20 @@ def test_macro_words_of_any_name_are_ascii_letters(name):
 
 def test_best_mean_is_not_emphasised_unless_it_is_called():
     plan = make_plan(seeds=3)
-    text = to_latex(summarise(plan, make_records(plan, (0.1, 0.2, 0.3))))
+    text = to_latex(summarize(plan, make_records(plan, (0.1, 0.2, 0.3))))
     assert r"\textbf" not in text
 
 
 def test_digits_follow_the_interval():
     plan = make_plan(("no adaptor", "λ=0.1"), seeds=4)
     wide = {k.id: make_record(k.id, top1=0.5 + 0.1 * k.seed) for k in plan.trials}
-    assert "65 ±21" in render_text(summarise(plan, wide), 80)
+    assert "65 ±21" in render_text(summarize(plan, wide), 80)
     tight = {k.id: make_record(k.id, top1=0.5 + 0.0001 * k.seed) for k in plan.trials}
-    assert "50.015 ±0.021" in render_text(summarise(plan, tight), 80)
+    assert "50.015 ±0.021" in render_text(summarize(plan, tight), 80)
 
 
 def test_arms_with_no_published_number_leave_the_column_out():
     plan = make_plan()
-    assert "published" not in render_text(summarise(plan, make_records(plan)), 120)
+    assert "published" not in render_text(summarize(plan, make_records(plan)), 120)
     cheap = {k: dataclasses.replace(r) for k, r in make_records(plan).items()}
-    assert "MACs" in render_text(summarise(plan, cheap), 120)
+    assert "MACs" in render_text(summarize(plan, cheap), 120)
