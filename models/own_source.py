@@ -6,8 +6,9 @@ standard library, nor an installed distribution, nor this package; an editable i
 user's own project therefore counts, and so does whatever lies beside a sweep file.
 
 Imports are read from the source text, and nothing is executed. What the text does not show is
-not covered: data files that a module reads, and names of modules that are put together at run
-time. Neither are other modules of an installed distribution that a part comes from.
+not covered: data files that a module reads. A text that loads modules by names that it does not
+show (`import_module(name)`, `runpy`, `pkgutil`, a computed `__all__`) is refused. Other modules of
+an installed distribution that a part comes from are not covered either.
 """
 
 from __future__ import annotations
@@ -37,6 +38,14 @@ _STANDARD = tuple(
 _SUFFIXES = (*EXTENSION_SUFFIXES, *SOURCE_SUFFIXES, *BYTECODE_SUFFIXES)
 _LENIENT = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 """What an `except` names around an import that may be missing."""
+
+_BY_NAME = {"import_module", "__import__"}
+_LOADERS = {
+    *_BY_NAME,
+    *("run_module", "run_path", "spec_from_file_location", "exec_module"),
+    *("iter_modules", "walk_packages"),
+}
+"""What loads modules; a call of the first two with a literal name can be followed."""
 
 _Identity = tuple[str, int, int, int]
 """Path, time of change in ns, size and inode of a file."""
@@ -310,7 +319,11 @@ def _read(file: str, *_identity: int) -> _File:
         where = f" at line {line}" if line else ""
         return _File(digest, problem=f"is not Python{where}: {getattr(error, 'msg', error)}")
     return _File(
-        digest, tuple(_imports(tree.body)), tuple(_exported(tree)), frozenset(_words(tree))
+        digest,
+        tuple(_imports(tree.body)),
+        tuple(_exported(tree)),
+        frozenset(_words(tree)),
+        _hidden(tree),
     )
 
 
@@ -348,6 +361,43 @@ def _imports(
         yield from _imports(ast.iter_child_nodes(node), required=required, local=inside)
 
 
+def _hidden(tree: ast.Module) -> str:
+    """Say where a text loads modules that it does not name; empty where it does so nowhere."""
+    shown: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=(ast.Name() | ast.Attribute()) as called, args=[first, *_]):
+                if _named(called) in _BY_NAME and isinstance(first, ast.Constant):
+                    shown.add(called)
+            case (
+                ast.Assign(targets=[ast.Name(id="__all__") as target], value=value)
+                | ast.AugAssign(target=ast.Name(id="__all__") as target, value=value)
+            ):
+                items = value.elts if isinstance(value, ast.List | ast.Tuple) else [value]
+                if all(isinstance(item, ast.Constant) for item in items):
+                    shown.add(target)
+    for node in ast.walk(tree):
+        aliased = (
+            isinstance(node, ast.alias)
+            and node.asname is not None
+            and node.name.rpartition(".")[2] in _LOADERS
+        )
+        if aliased or (_named(node) in (*_LOADERS, "__all__") and node not in shown):
+            line = getattr(node, "lineno", 0)
+            return (
+                f"loads modules at line {line} that its text does not name, so that no id would "
+                "cover them; write an import statement, or import_module('name')"
+            )
+    return ""
+
+
+def _named(node: ast.AST) -> str:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
+
+
 def _expects_absence(handler: ast.ExceptHandler) -> bool:
     if handler.type is None:
         return True
@@ -359,8 +409,15 @@ def _exported(tree: ast.Module) -> Iterator[str]:
     """Yield the names of a literal `__all__`, which `from package import *` imports."""
     for node in tree.body:
         match node:
-            case ast.Assign(
-                targets=[ast.Name(id="__all__")], value=ast.List(elts=items) | ast.Tuple(elts=items)
+            case (
+                ast.Assign(
+                    targets=[ast.Name(id="__all__")],
+                    value=ast.List(elts=items) | ast.Tuple(elts=items),
+                )
+                | ast.AugAssign(
+                    target=ast.Name(id="__all__"),
+                    value=ast.List(elts=items) | ast.Tuple(elts=items),
+                )
             ):
                 for item in items:
                     if isinstance(item, ast.Constant) and isinstance(item.value, str):

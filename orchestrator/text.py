@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 
+FORMULA = "=+-@＝＋－＠"
+"""What begins a formula in a spreadsheet."""
+
 
 def visible(text: str) -> str:
     """Return text on one line in which nothing moves a cursor or turns the reading direction.
@@ -30,3 +33,15 @@ def _visible(character: str) -> str:
         return chr(0x2400 + ord(character)) if character < " " else "\u2421"
     joiner = character in "\u200c\u200d"
     return "\ufffd" if kind in ("Cc", "Cf", "Cs") and not joiner else character
+
+
+def csv_text(text: str) -> str:
+    """Return a text cell, on one line, that no spreadsheet takes for a formula.
+
+    One that begins with `=`, `+`, `-` or `@`, also in full width or behind spaces or quotes, gets a
+    single quote in front (OWASP, CSV injection). Whoever takes one quote away from before such a
+    beginning has the text again; a tab or a line end is a space, as everywhere in a report.
+    """
+    text = visible(text)
+    first = text.lstrip("' ")[:1]
+    return f"'{text}" if first and first in FORMULA else text

@@ -121,6 +121,12 @@ def compare_clips(
     sources = np.array([known[clip] for clip in ours.clip_ids]) if whole else None
     if sources is not None and len(set(sources.tolist())) == len(sources):
         sources = None  # every clip is a recording of its own
+    groups = len(labels) if sources is None else len(set(sources.tolist()))
+    if groups < 2:
+        raise ConfigError(
+            f"the {len(labels)} held-out clips are of {groups} recording, and clips of one "
+            "recording are not independent; a comparison over clips needs two recordings or more"
+        )
     tests = {}
     for key in metrics:
         if key == "val/top1":

@@ -86,7 +86,7 @@ def _audit(options: argparse.Namespace) -> int:
     try:
         source = open_source(options.dataset, arguments, root=options.data_root)
     except RootMissing:
-        pinned = packed_as(None, arguments, packs=options.packs)
+        pinned = packed_as(options.dataset, None, arguments, packs=options.packs)
         if not pinned:
             raise
         return 0 if _audit_pack(pinned, options.packs) else 1
@@ -96,7 +96,7 @@ def _audit(options: argparse.Namespace) -> int:
     print(printable(audit.table(every_clip=options.all)))
     print()
     print(printable(audit.summary()))
-    pack = packed_as(source, arguments, packs=options.packs)
+    pack = packed_as(options.dataset, source, arguments, packs=options.packs)
     whole = not pack or _audit_pack(pack, options.packs)
     return 1 if audit.broken or not whole else 0
 

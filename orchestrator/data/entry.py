@@ -14,6 +14,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from models import registry
+from models.own_source import own_source
 from orchestrator.data import integrity, places
 from orchestrator.data.info import (
     DamagedPack,
@@ -73,7 +74,7 @@ def prepare(
             path = places.local_path(places.join(packs, known.fingerprint))
             integrity.check(path, known.fingerprint)
         return known
-    info = _known(source, packs)
+    info = _known(name, source, packs)
     if info is not None and not integrity.whole_or_set_aside(packs, info.fingerprint):
         info = None
     if info is None:
@@ -85,7 +86,7 @@ def prepare(
         fields = asdict(info)
         fields["digest"] = digest(fields)
         try:
-            places.write_text(_index_address(source, packs), json.dumps(fields, indent=1))
+            places.write_text(_index_address(name, source, packs), json.dumps(fields, indent=1))
         except OSError as error:
             raise DataError(
                 f"the pack {info.fingerprint} is made, and {packs!r} cannot be written any more: "
@@ -119,7 +120,7 @@ def peek(
         source = open_source(name, arguments, root=root)
     except RootMissing:
         return _pinned(name, arguments, packs)
-    info = _known(source, packs)
+    info = _known(name, source, packs)
     if info is None:
         info = expected_info(source) if source.fingerprint else _pinned(name, arguments, packs)
     if info is not None:
@@ -127,10 +128,11 @@ def peek(
     return info
 
 
-def packed_as(source: Source | None, arguments: Mapping[str, Any], *, packs: str) -> str:
+def packed_as(name: str, source: Source | None, arguments: Mapping[str, Any], *, packs: str) -> str:
     """Return the fingerprint of the local pack that a source became, whole or not.
 
     Args:
+        name: the dataset's registered name, or `module:function`.
         source: the dataset; None where its files are not at hand.
         arguments: the dataset's own arguments, of which `fingerprint` may name the pack.
         packs: where packs are kept.
@@ -142,7 +144,7 @@ def packed_as(source: Source | None, arguments: Mapping[str, Any], *, packs: str
         return ""
     found: Any = arguments.get("fingerprint") or (source.fingerprint if source else "")
     if source is not None and not found:
-        text = places.read_text(_index_address(source, packs))
+        text = places.read_text(_index_address(name, source, packs))
         with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
             found = json.loads(text or "")["fingerprint"]
     there = is_file_name(found) and places.local_path(places.join(packs, found)).is_dir()
@@ -232,12 +234,15 @@ def _check_name(name: str) -> None:
         raise DataError(unknown("dataset", name, registry.names("dataset")))
 
 
-def _index_address(source: Source, packs: str) -> str:
-    return places.join(packs, "sources", f"{source.signature}.json")
+def _index_address(name: str, source: Source, packs: str) -> str:
+    signature = source.signature
+    if ":" in name:  # a user's own code decides what the clips are
+        signature = digest([signature, own_source(name.partition(":")[0]).digest])
+    return places.join(packs, "sources", f"{signature}.json")
 
 
-def _known(source: Source, packs: str) -> PackInfo | None:
-    text = places.read_text(_index_address(source, packs))
+def _known(name: str, source: Source, packs: str) -> PackInfo | None:
+    text = places.read_text(_index_address(name, source, packs))
     if text is None:
         return None
     try:

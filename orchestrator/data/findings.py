@@ -109,7 +109,8 @@ def decide(source: Source, records: Iterable[ClipRecord]) -> dict[str, str]:
             f"{len(dropped)} of {len(records)} clips of {source.name!r} are broken:\n"
             f"{_listing(dropped)}\n"
             "Nothing was packed. Mend the files, or leave these clips out and have the record say "
-            "so: --policy drop, in a sweep --dataset esc:on_broken=drop."
+            "so: --policy drop, in a sweep --dataset esc:on_broken=drop. Clips of other "
+            "lengths are taken with --set seconds=0, in a sweep --dataset esc:seconds=0."
         )
     kept = [record.clip for record in records if not record.broken]
     bare = [

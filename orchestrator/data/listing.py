@@ -14,6 +14,7 @@ import numpy as np
 from orchestrator.data.audit import Progress, examine
 from orchestrator.data.findings import BROKEN, ClipRecord, notes_of
 from orchestrator.data.source import Source
+from orchestrator.text import csv_text
 
 _MEASURES = (
     "rate_hz",
@@ -152,7 +153,8 @@ class Audit:
         for record in self.records:
             severity = "broken" if record.broken else "note" if record.problems else "ok"
             said = "; ".join(f"{problem.kind}: {problem.reason}" for problem in record.problems)
-            writer.writerow(self._row(record) | {"severity": severity, "problems": said})
+            row = self._row(record) | {"severity": severity, "problems": said}
+            writer.writerow({k: csv_text(v) if isinstance(v, str) else v for k, v in row.items()})
         return out.getvalue()
 
     def _row(self, record: ClipRecord) -> dict[str, Any]:

@@ -227,7 +227,8 @@ def _dataset(current: Component, asked: str) -> Component:
     name, _, settings = asked.partition(":")
     valid = registry.names("dataset")
     if name not in valid:
-        raise ConfigError(unknown("dataset", name, valid))
+        hint = "a data set of your own, module:function, belongs in the plan's base"
+        raise ConfigError(unknown("dataset", name, valid, hint=hint))
     arguments: dict[str, Any] = {}
     for setting in filter(None, settings.split(",")):
         key, _, text = setting.partition("=")

@@ -43,7 +43,7 @@ def _open_local(root: Path, *, create: bool) -> tuple[Files, str]:
             probe.touch()
             probe.unlink()
     elif not root.is_dir():
-        raise StoreError(f"there is no store at {root}; give the folder of a sweep with --store")
+        raise StoreError(f"there is no store at {root}; name one with --store")
     return LocalFiles(root), str(root)
 
 
@@ -70,5 +70,5 @@ def _open_remote(uri: str, *, create: bool) -> tuple[Files, str]:
             files.write(probe, b"")
             files.delete(probe)
         elif system.get_file_info(files.root).type == FileType.NotFound:
-            raise StoreError(f"there is no store at {uri}; give the place of a sweep with --store")
+            raise StoreError(f"there is no store at {uri}; name one with --store")
     return files, files.uri

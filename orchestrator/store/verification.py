@@ -123,7 +123,11 @@ def verify(
             made = load(trial)
         except StoreError as error:
             return [f"trial {trial}: {error}"]
-        return [] if made is None else _mistakes_of_scores(plan, records[trial], made)
+        if made is None:
+            which = "best" if plan.selection == "best" else "last"
+            lost = which in records[trial].predictions
+            return [f"trial {trial}: the predictions of its record are gone"] * lost
+        return _mistakes_of_scores(plan, records[trial], made)
 
     with ThreadPoolExecutor(_THREADS) as pool:
         for found in pool.map(check, chosen):

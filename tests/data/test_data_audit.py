@@ -204,6 +204,14 @@ def test_audit_many_broken_clips_are_counted_not_all_listed(folder, packs):
         prepare("esc", ARGUMENTS, root=str(folder.root), packs=packs)
 
 
+def test_audit_csv_gives_a_spreadsheet_no_formula(folder):
+    for row in folder.rows:
+        row["category"] = {"dog": "=1+1", "rain": "@SUM(A1)"}[str(row["category"])]
+    folder.write_list()
+    lines = list(csv.DictReader(io.StringIO(audit_of(folder).to_csv())))
+    assert {line["class"] for line in lines} == {"'=1+1", "'@SUM(A1)"}
+
+
 def test_audit_exports_hold_every_clip(folder):
     zero_bytes(folder)
     audit = audit_of(folder)

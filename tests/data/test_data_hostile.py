@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import struct
 import subprocess
@@ -445,6 +446,32 @@ def test_command_own_source_with_a_mistake_exits_2(tmp_path, dataset, wording):
         env=os.environ | {"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"},
     )
     assert done.returncode == 2 and wording in done.stderr and "Traceback" not in done.stderr
+
+
+TONES = """
+import numpy as np
+from helper_of_tones import LEVEL
+from orchestrator.data.source import Clip, Decoded, Source
+def tones(root):
+    clips = tuple(Clip(f"c{n}", n % 2, 1 + n // 2, f"r{n}") for n in range(4))
+    def read(clip):
+        wave = LEVEL * np.sin(np.arange(3200) * 0.1 * (1 + int(clip.clip_id[1:])))
+        return Decoded(wave.astype(np.float32), 16000, 1)
+    return Source("tones", 16000, ("x", "y"), {1: "1", 2: "2"}, clips, read, "always-the-same")
+"""
+
+
+def test_own_source_whose_helper_changed_is_packed_again(tmp_path, packs, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_tones.py").write_text(TONES)
+    found = []
+    for level in ("0.1", "0.1", "0.4"):
+        (tmp_path / "helper_of_tones.py").write_text(f"LEVEL = {level}\n")
+        for module in ("own_tones", "helper_of_tones"):
+            sys.modules.pop(module, None)
+        importlib.invalidate_caches()
+        found.append(prepare("own_tones:tones", {}, root=None, packs=packs).fingerprint)
+    assert found[0] == found[1] != found[2]
 
 
 @pytest.mark.parametrize("harm", ["pipe", "latin_1", "root_as_loop"])

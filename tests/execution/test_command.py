@@ -52,7 +52,7 @@ def table(output: str) -> str:
     text = found[1].rstrip()
     start, end = text.index("\narm "), text.index("\ntop-1: at the last epoch")
     rows = [line.split("  ") for line in text[start:end].splitlines()]
-    without_times = ["  ".join(row[: max(1, len(row) - 4)]) for row in rows]
+    without_times = ["  ".join(row[: max(1, len(row) - 4)]).rstrip() for row in rows]
     return text[:start] + "\n".join(without_times) + text[end:]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from models.errors import ModelError
 from models.own_source import own_source
 from orchestrator import cli
 from orchestrator.design.factors import Arm
@@ -210,3 +211,29 @@ def test_dry_run_lists_the_files_that_ids_cover(folder, monkeypatch, capsys):
     listed = capsys.readouterr().out
     assert end.value.code == 0
     assert "source of part:Shift, part of the ids: lib/deeper.py, part.py" in listed
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import importlib\nhh = importlib.import_module(name='helper')",
+        "from importlib import import_module as load\nload('helper')",
+        "import importlib\nNAME = 'helper'\nimportlib.import_module(NAME)",
+        "import importlib\nimportlib.import_module(f'helper')",
+        "import importlib\nload = importlib.import_module\nload('helper')",
+        "import runpy\nrunpy.run_module('helper')",
+        "import importlib.util\nimportlib.util.spec_from_file_location('helper', 'helper.py')",
+        "import pkgutil\nlist(pkgutil.iter_modules())",
+        "__all__ = ['one']\n__all__.extend(['helper'])",
+    ],
+)
+def test_module_that_is_loaded_by_no_name_in_the_text_is_refused(text, folder):
+    write(folder, part=text, helper="X = 1.0")
+    with pytest.raises(ModelError, match=r"part \(part.py\) loads modules at line \d"):
+        own_source("part")
+
+
+def test_names_that_a_package_adds_to_all_are_covered(folder):
+    package = "__all__ = ['one']\n__all__ += ['two']"
+    write(folder, part="from pkg import *", pkg___=package, pkg__one="", pkg__two="")
+    assert covered() == {"part", "pkg", "pkg.one", "pkg.two"}

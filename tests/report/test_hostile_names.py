@@ -16,7 +16,6 @@ from orchestrator.records import ArmRecord
 from orchestrator.report.render.aggregate import aggregate_text
 from orchestrator.report.render.formats import (
     csv_table,
-    csv_text,
     to_csv,
     to_markdown,
 )
@@ -24,7 +23,7 @@ from orchestrator.report.render.latex import to_latex
 from orchestrator.report.render.page import render_page
 from orchestrator.report.render.text import render_text
 from orchestrator.report.tables.arms import Column, Table
-from orchestrator.text import markdown_text, visible
+from orchestrator.text import csv_text, markdown_text, visible
 from orchestrator.tracking.sweep_views import drafts
 
 HOSTILE = (

@@ -95,6 +95,12 @@ def test_clips_of_one_recording_are_drawn_together():
     assert "over clips" in found.tests["val/top1"].method
 
 
+def test_clips_of_one_recording_alone_are_refused():
+    one = {f"clip-{i}": "recording" for i in range(80)}
+    with pytest.raises(ConfigError, match="80 held-out clips are of 1 recording"):
+        compare_clips(ONE, OTHER, make_predictions, recordings=lambda: one)
+
+
 def test_every_answer_ends_with_the_caveat_about_seeds():
     said = clip_sentences(compare_clips(ONE, OTHER, make_predictions))
     assert said[-1] == CAVEAT

@@ -257,6 +257,12 @@ def test_predictions_of_another_trial_are_refused(store, capsys):
     assert f"trial {ONE}" in said and "is not the file that its trial's record was written" in said
 
 
+def test_predictions_that_are_gone_are_named(store, capsys):
+    (record_file(store).parent / "predictions-last.arrow").unlink()
+    assert report(store)[0] == 2
+    assert f"trial {ONE}: the predictions of its record are gone" in capsys.readouterr().err
+
+
 def test_predictions_damaged_behind_the_same_size_and_time_are_refused_where_read(store, capsys):
     assert report(store)[0] == 0
     path = record_file(store).parent / "predictions-last.arrow"

@@ -7,11 +7,11 @@ import io
 import json
 
 from orchestrator.analysis.aggregate import Aggregated
-from orchestrator.report.render.formats import csv_text, plain
+from orchestrator.report.render.formats import plain
 from orchestrator.report.wording.aggregate import aggregate_notes
 from orchestrator.report.wording.numbers import NONE, decimals, number
 from orchestrator.stats import Aggregate
-from orchestrator.text import markdown_text, visible
+from orchestrator.text import csv_text, markdown_text, visible
 
 
 def aggregate_text(found: Aggregated, form: str = "text") -> str:

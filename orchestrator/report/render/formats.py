@@ -22,10 +22,8 @@ from orchestrator.report.wording.findings import finding_sentence
 from orchestrator.report.wording.footnotes import published_footnotes
 from orchestrator.report.wording.notes import answers, cautions, chance_sentence, headline
 from orchestrator.report.wording.numbers import NONE
-from orchestrator.text import markdown_text, visible
+from orchestrator.text import csv_text, markdown_text
 
-FORMULA = "=+-@＝＋－＠"
-"""What begins a formula in a spreadsheet."""
 NUMBER = re.compile(r"[+−]?\d[\d.]*(\s*±\s*[\d.]+)?[^\w\s]*$")
 """A cell of numbers as tables show them, an interval and marks behind it."""
 
@@ -211,15 +209,3 @@ def plain(value: Any) -> Any:
 
 def _block(key: object) -> str:
     return "/".join(map(str, key)) if isinstance(key, tuple) else str(key)
-
-
-def csv_text(text: str) -> str:
-    """Return a text cell, on one line, that no spreadsheet takes for a formula.
-
-    One that begins with `=`, `+`, `-` or `@`, also in full width or behind spaces or quotes, gets a
-    single quote in front (OWASP, CSV injection). Whoever takes one quote away from before such a
-    beginning has the text again; a tab or a line end is a space, as everywhere in a report.
-    """
-    text = visible(text)
-    first = text.lstrip("' ")[:1]
-    return f"'{text}" if first and first in FORMULA else text
