@@ -40,6 +40,25 @@ def learning_rate(schedule: Schedule, step: int, *, name: str) -> float:
     return float(rate)
 
 
+def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> None:
+    """Scale all gradients so that their norm is at most `max_norm`.
+
+    As `torch.nn.utils.clip_grad_norm_`, with the norms of the parameters added up in float64: a
+    part whose gradients are all zero must not change the rounding of the others' scale, or a
+    control that changes nothing would not be equal to its baseline.
+
+    Args:
+        parameters: those without a gradient are left out.
+        max_norm: above 0.
+    """
+    parameters = list(parameters)
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if gradients:
+        norms = [torch.linalg.vector_norm(gradient) for gradient in gradients]
+        total = torch.linalg.vector_norm(torch.stack(norms).double()).float()
+        torch.nn.utils.clip_grads_with_norm_(parameters, max_norm, total)
+
+
 @register("optimizer")
 def adam_w(
     parameters: Iterable[tuple[str, nn.Parameter]],

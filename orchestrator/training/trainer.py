@@ -30,7 +30,7 @@ from orchestrator.training.data_parallel import Group
 from orchestrator.training.evaluate import Clips, autocast, build, evaluate, set_support
 from orchestrator.training.losses import clip_losses
 from orchestrator.training.memory import peak_memory_mb, reset_peak_memory
-from orchestrator.training.optimizers import learning_rate
+from orchestrator.training.optimizers import clip_gradients, learning_rate
 from orchestrator.training.state import (
     Checkpoints,
     Initial,
@@ -242,7 +242,7 @@ class Trainer:
             else:
                 total += self._backward(part, epoch, 1 / len(indices))
         if self.experiment.clip_norm > 0:
-            torch.nn.utils.clip_grad_norm_(self.chain.parameters(), self.experiment.clip_norm)
+            clip_gradients(self.chain.parameters(), self.experiment.clip_norm)
         self.optimizer.step()
         return total
 

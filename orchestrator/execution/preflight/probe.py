@@ -30,7 +30,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.experiment.config import Component, Experiment
 from orchestrator.training.evaluate import autocast, build
 from orchestrator.training.losses import clip_losses, described
-from orchestrator.training.optimizers import learning_rate
+from orchestrator.training.optimizers import clip_gradients, learning_rate
 from orchestrator.training.state import Initial, pack_state
 
 CALLS = {
@@ -306,7 +306,7 @@ def _train(
             )
         losses.mean().backward()
         if experiment.clip_norm > 0:
-            torch.nn.utils.clip_grad_norm_(chain.parameters(), experiment.clip_norm)
+            clip_gradients(chain.parameters(), experiment.clip_norm)
         with _failing_as(f"optimizer {experiment.optimizer.name!r}", "step(), then saved"):
             optimizer.step()
             pack_state(chain, optimizer)
