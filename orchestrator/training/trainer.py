@@ -187,6 +187,8 @@ class Trainer:
         self._save(better=False, optimizer=None)
 
     def _evaluate(self, epoch: int) -> Predictions:
+        # Noise that is there at test too draws from here: the same whenever an epoch is predicted.
+        torch.manual_seed(derive_seed(self.experiment.seed, f"evaluate/{epoch}"))
         set_support(
             self.chain,
             self.clips,

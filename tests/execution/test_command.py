@@ -131,11 +131,6 @@ def test_report_command_prints_the_same_table(sweep_once):
     assert table(done.stdout) == table(output)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="seen once in five runs: the interrupted trial's record and its predictions disagree "
-    "(val/loss 2.39738 and 2.39744), and the report refuses it; the cause is not found",
-)
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
 )

@@ -245,3 +245,12 @@ def test_top_k_agrees_with_a_sort_and_constant_scores_earn_nothing():
     assert dataclasses.replace(predictions, logits=np.zeros_like(logits)).top_k(1) == 0
     expected = torch.nn.functional.cross_entropy(torch.tensor(logits), torch.tensor(labels))
     assert predictions.loss() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_noise_at_test_is_the_same_whenever_an_epoch_is_predicted(tmp_path):
+    noisy = tiny.experiment(transform=Component("matched_noise"), epochs=1)
+    run = trainer(tiny.store_with_pack(tmp_path, noisy), noisy, "noisy")
+    list(run.epochs())
+    kept = run.predictions["last"].logits
+    run.predictions.clear()
+    np.testing.assert_array_equal(run.final_predictions()["last"].logits, kept)
