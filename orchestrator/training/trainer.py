@@ -173,6 +173,8 @@ class Trainer:
         """
         if "last" not in self.predictions:
             self.predictions["last"] = self._evaluate(len(self.records))
+        if "best" not in self.predictions and self.best_epoch == len(self.records):
+            self.predictions["best"] = self.predictions["last"]
         if "best" not in self.predictions:
             found = self.checkpoints.load("best")
             assert found is not None, "a best epoch is saved before its record is"

@@ -254,3 +254,12 @@ def test_noise_at_test_is_the_same_whenever_an_epoch_is_predicted(tmp_path):
     kept = run.predictions["last"].logits
     run.predictions.clear()
     np.testing.assert_array_equal(run.final_predictions()["last"].logits, kept)
+
+
+def test_epoch_that_is_last_and_best_is_predicted_once(tmp_path):
+    only = tiny.experiment(epochs=1)
+    run = trainer(tiny.store_with_pack(tmp_path, only), only, "only")
+    list(run.epochs())
+    run.predictions.clear()
+    made = run.final_predictions()
+    assert made["best"] is made["last"]
