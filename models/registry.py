@@ -35,13 +35,12 @@ import importlib.util
 import inspect
 import math
 import re
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from models.errors import ModelError
+from models.errors import ModelError, failure
 from models.own_source import PACKAGES, own_source
 from models.schema import coerce
 
@@ -200,7 +199,7 @@ def _imported(kind: str, name: str, pinned: str) -> Any:
         imported = importlib.import_module(module)
         part = getattr(imported, attribute)
     except Exception as error:  # a module of the user's may raise anything
-        said = error if isinstance(error, ImportError | AttributeError) else _said(error)
+        said = error if isinstance(error, ImportError | AttributeError) else failure(error)
         raise RegistryError(
             f"{kind} {name!r} cannot be imported: {said}. Its module must be installed on every "
             "host"
@@ -251,14 +250,7 @@ def _create_own(kind: str, name: str, part: Any, *context: Any, **arguments: Any
     except Exception as error:
         if isinstance(error, ValueError) and type(error) is not ValueError:
             raise  # an error of ours in its own words
-        raise RegistryError(f"{kind} {name!r} cannot be built: {_said(error)}") from error
-
-
-def _said(error: Exception) -> str:
-    """Say an error of the user's code in one line, with the place that it was raised at."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {error}{'' if isinstance(error, SyntaxError) else where}"
+        raise RegistryError(f"{kind} {name!r} cannot be built: {failure(error)}") from error
 
 
 def _checked(entry: Entry, arguments: Mapping[str, Any]) -> dict[str, Any]:

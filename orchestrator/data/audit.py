@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from models.errors import failure
 from orchestrator.data.decode import to_pcm
 from orchestrator.data.findings import BROKEN, ClipRecord, Problem
-from orchestrator.data.source import Clip, ClipFault, Source, check_decoded, failure
+from orchestrator.data.source import Clip, ClipFault, Source, check_decoded
 from orchestrator.errors import DataError, unknown
 
 Progress = Callable[[int, int], None]

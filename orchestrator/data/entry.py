@@ -14,6 +14,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from models import registry
+from models.errors import ModelError, failure
 from models.own_source import own_source
 from orchestrator.data import integrity, places
 from orchestrator.data.info import (
@@ -28,7 +29,6 @@ from orchestrator.data.source import (
     Source,
     check_source,
     digest,
-    failure,
     is_file_name,
 )
 from orchestrator.errors import DataError, OrchestratorError, unknown
@@ -237,7 +237,10 @@ def _check_name(name: str) -> None:
 def _index_address(name: str, source: Source, packs: str) -> str:
     signature = source.signature
     if ":" in name:  # a user's own code decides what the clips are
-        signature = digest([signature, own_source(name.partition(":")[0]).digest])
+        try:
+            signature = digest([signature, own_source(name.partition(":")[0]).digest])
+        except ModelError as error:
+            raise DataError(f"dataset {name!r}: {error}") from error
     return places.join(packs, "sources", f"{signature}.json")
 
 

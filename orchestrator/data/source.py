@@ -10,11 +10,9 @@ import hashlib
 import json
 import math
 import re
-import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import DataError, is_control, printable
@@ -156,13 +154,6 @@ def control_in(text: str) -> str:
     if text.isprintable():
         return ""
     return next((f"U+{ord(one):04X}" for one in text if is_control(one)), "")
-
-
-def failure(error: Exception) -> str:
-    """Say in a line which exception the user's own code raised, and where."""
-    place = traceback.extract_tb(error.__traceback__)[-1:]
-    where = "".join(f" ({Path(frame.filename).name}, line {frame.lineno})" for frame in place)
-    return f"{type(error).__name__}: {error}{where}"
 
 
 def check_source(source: object, *, dataset: str) -> Source:

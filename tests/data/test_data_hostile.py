@@ -433,11 +433,15 @@ def fails(root):
         ("own_data:twice", "dataset 'own_data:twice' cannot be used:\n  - clip 1: clip_id 'a'"),
         ("own_data:fails", "cannot be built: KeyError: 'nothing' (own_data.py, line 7)"),
         ("broken_data:any", "cannot be imported: SyntaxError"),
+        ("hidden_data:whole", "dataset 'hidden_data:whole': hidden_data (hidden_data.py) loads"),
     ],
 )
 def test_command_own_source_with_a_mistake_exits_2(tmp_path, dataset, wording):
     (tmp_path / "own_data.py").write_text(OWN_MODULE)
     (tmp_path / "broken_data.py").write_text("def any(:")
+    hidden = TONES.replace("from helper_of_tones import LEVEL", "import runpy\nLEVEL = 0.1")
+    hidden = hidden.replace("def tones(root):", "def whole(root):\n    runpy.run_path")
+    (tmp_path / "hidden_data.py").write_text(hidden)
     done = subprocess.run(
         [sys.executable, "-m", "orchestrator.data", "audit", "--dataset", dataset],
         capture_output=True,
