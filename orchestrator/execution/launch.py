@@ -61,7 +61,7 @@ def launch(prepared: LaunchPlan) -> int:
     first = next(upcoming, None)
     asked = plan.record()
     verify_stored(store, asked, store.read_records(key.id for key in asked.trials))
-    record = _declare(stages.plan, prepared, store)
+    record = declare(stages.plan, prepared, store)
     to_search = max(0, prepared.search.num_points - len(points)) if prepared.search else 0
     publisher = Publisher(record, store=store, tracking_uri=options.runtime.tracking_uri)
     if first is None and not to_search:
@@ -127,7 +127,7 @@ def run_preflight(prepared: LaunchPlan) -> tuple[ArmCheck, ...]:
     )
 
 
-def _declare(plan: Plan, prepared: LaunchPlan, store: Store) -> PlanRecord:
+def declare(plan: Plan, prepared: LaunchPlan, store: Store) -> PlanRecord:
     """Store what is to be asked before anything of it runs; keep an equal earlier declaration."""
     assert prepared.data is not None
     data = prepared.data
@@ -183,7 +183,7 @@ def _run(
         assert search is not None
         points.append(point)
         store.write_points(plan.sweep, points)
-        publisher.declare(_declare(search.with_points(points), prepared, store))
+        publisher.declare(declare(search.with_points(points), prepared, store))
 
     with (
         terminal(log) as console,
@@ -193,7 +193,7 @@ def _run(
         for stage in upcoming:
             if stage.plan != declared:
                 declared = stage.plan
-                publisher.declare(_declare(declared, prepared, store))
+                publisher.declare(declare(declared, prepared, store))
             for trial in stage.trials:
                 progress.add(trial)
             run_trials(stage.trials, runtime=runtime, store=store, progress=progress)
@@ -271,5 +271,6 @@ def smoke(prepared: LaunchPlan) -> int:
 
 def _without_traceback(error: str) -> str:
     """Return the message of a mistake that this program names, and any other error whole."""
-    found = re.search(r"^(?:orchestrator|models)\.\w+\.\w+: (.*)", error, re.MULTILINE | re.DOTALL)
+    raised = error.rpartition("Traceback (most recent call last):")[2]  # what others led to
+    found = re.search(r"^(?:orchestrator|models)\.\w+\.\w+: (.*)", raised, re.MULTILINE | re.DOTALL)
     return f"error: {found[1].strip()}" if found else error
