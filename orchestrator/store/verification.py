@@ -30,7 +30,7 @@ NAMED = 10
 """More trials than this are counted in a refusal, not named."""
 
 _THREADS = 4
-_RULE = 1
+_RULE = 2
 """Raised when more is checked, so that what was remembered is checked again."""
 
 WAY_OUT = (
@@ -124,8 +124,7 @@ def verify(
         except StoreError as error:
             return [f"trial {trial}: {error}"]
         if made is None:
-            which = "best" if plan.selection == "best" else "last"
-            lost = which in records[trial].predictions
+            lost = selected(plan) in records[trial].predictions
             return [f"trial {trial}: the predictions of its record are gone"] * lost
         return _mistakes_of_scores(plan, records[trial], made)
 
