@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from orchestrator.errors import is_control
+
 FORMULA = "=+-@＝＋－＠"
 """What begins a formula in a spreadsheet."""
 
@@ -31,8 +33,7 @@ def _visible(character: str) -> str:
         return " "
     if character < " " or character == "\x7f":
         return chr(0x2400 + ord(character)) if character < " " else "\u2421"
-    joiner = character in "\u200c\u200d"
-    return "\ufffd" if kind in ("Cc", "Cf", "Cs") and not joiner else character
+    return "\ufffd" if is_control(character) else character
 
 
 def csv_text(text: str) -> str:

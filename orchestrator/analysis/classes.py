@@ -12,7 +12,7 @@ from orchestrator.analysis.outcomes import Outcomes, class_name
 from orchestrator.analysis.rows import Block
 from orchestrator.analysis.summary import Summary
 
-MOST = 8
+MAX_LINES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ def class_changes(
     if not lines:
         return None
     lines.sort(key=lambda line: -abs(line.mean or 0.0))
-    return ClassChanges(contrast=contrast, lines=tuple(lines[:MOST]), num_classes=len(lines))
+    return ClassChanges(contrast=contrast, lines=tuple(lines[:MAX_LINES]), num_classes=len(lines))
 
 
 def _recalls(arm: str, outcomes: Outcomes) -> dict[Block, dict[int, float]]:

@@ -14,7 +14,7 @@ from orchestrator.experiment.config import Runtime
 MODES = ("dry_run", "check", "smoke")
 """Flags that do something else than run the sweep."""
 
-MOST = 100_000
+MAX_COUNT = 100_000
 """Replicates, epochs or workers at most: more is a typing error."""
 
 
@@ -231,8 +231,8 @@ def _count(text: str) -> int:
 
 
 def _at_most(value: int) -> int:
-    if value > MOST:
-        raise argparse.ArgumentTypeError(f"{value} is more than {MOST}, the most there can be")
+    if value > MAX_COUNT:
+        raise argparse.ArgumentTypeError(f"{value} is more than {MAX_COUNT}, the most there can be")
     return value
 
 

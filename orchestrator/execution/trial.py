@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import CheckpointError, ConfigError, StoreError
-from orchestrator.experiment.config import Experiment, canonical, complete
+from orchestrator.experiment.config import Experiment, canonical
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord, experiment_id
 from orchestrator.store.files import is_full
 from orchestrator.store.provenance import now, provenance
@@ -145,7 +145,7 @@ class TrialRun:
         It would where a part's source, or this package, is another than where the trial was
         declared.
         """
-        here = complete(self.experiment).id
+        here = self.experiment.id
         if here != self.trial_id:
             raise ConfigError(
                 f"trial {self.trial_id} is {here} on {socket.gethostname()}: another version of "

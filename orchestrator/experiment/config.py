@@ -36,18 +36,18 @@ REVISION = 1
 SEEDS = 2**63
 """Seeds are below; random generators take no more."""
 
-MOST = 10**9
+MAX_COUNT = 10**9
 """Far above what can be meant: a typing error is not to be trained for years."""
 
 RANGES: Mapping[str, tuple[float, float, str]] = {
-    "epochs": (1, MOST, f"it must be at least 1, and at most {MOST}"),
-    "batch_size": (1, MOST, f"it must be at least 1, and at most {MOST}"),
-    "accumulation_steps": (1, MOST, f"it must be at least 1, and at most {MOST}"),
+    "epochs": (1, MAX_COUNT, f"it must be at least 1, and at most {MAX_COUNT}"),
+    "batch_size": (1, MAX_COUNT, f"it must be at least 1, and at most {MAX_COUNT}"),
+    "accumulation_steps": (1, MAX_COUNT, f"it must be at least 1, and at most {MAX_COUNT}"),
     "clip_norm": (0, 1e300, "it must be a finite norm, or 0 for no clipping"),
     "seed": (0, SEEDS - 1, "it must be at least 0, and below 2**63"),
-    "fold": (0, MOST, f"it must be at least 0, and at most {MOST}"),
+    "fold": (0, MAX_COUNT, f"it must be at least 0, and at most {MAX_COUNT}"),
     "shuffled_labels": (0, 1, "it is a share, from 0 to 1"),
-    "revision": (1, MOST, f"it must be at least 1, and at most {MOST}"),
+    "revision": (1, MAX_COUNT, f"it must be at least 1, and at most {MAX_COUNT}"),
 }
 """Number of an experiment -> lowest and highest value, and both in words."""
 

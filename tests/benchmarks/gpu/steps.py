@@ -41,7 +41,7 @@ from models import count_macs
 from models.factory import default_parts
 from models.registry import create
 from orchestrator import recipes
-from orchestrator.data.pack import SCALE
+from orchestrator.data.pack import Pack
 from orchestrator.experiment.config import Component, Experiment, complete
 from orchestrator.training.evaluate import autocast
 from orchestrator.training.losses import clip_losses
@@ -70,12 +70,11 @@ class Noise:
         everything = np.arange(len(self.labels))
         return everything[:-8], everything[-8:]
 
-    def batch(self, indices: np.ndarray, num_samples: int) -> torch.Tensor:
-        """Return (batch, time) float32, as a pack does."""
-        rows = np.zeros((len(indices), num_samples), np.float32)
-        for row, index in zip(rows, indices, strict=True):
-            np.multiply(self._waves[index], np.float32(SCALE), out=row, dtype=np.float32)
-        return torch.from_numpy(rows)
+    def waveform(self, index: int) -> np.ndarray:
+        """Return (time,) int16."""
+        return self._waves[index]
+
+    batch = Pack.batch
 
 
 class Nowhere:

@@ -20,13 +20,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from orchestrator.execution.launch import with_pack
+from orchestrator.execution.costs import unfinished
+from orchestrator.execution.launch import declare, with_pack
 from orchestrator.execution.options import parse
 from orchestrator.execution.prepare import prepare
 from orchestrator.experiment.config import Experiment, complete
 from orchestrator.records import Status, TrialRecord
 from orchestrator.store import Store
-from orchestrator.store.provenance import now
 
 
 def run(
@@ -46,26 +46,10 @@ def run(
     spec.loader.exec_module(module)
     options = parse(argv, description="")
     prepared = with_pack(prepare(module.PLAN, options))
-    assert prepared.data is not None
     store = Store.open(options.runtime.store)
-    data = prepared.data
-    store.write_plan(
-        prepared.plan.record(
-            command=prepared.command,
-            declared_at=now(),
-            name=data.name,
-            fingerprint=data.fingerprint,
-            class_names=list(data.class_names),
-            num_clips=data.num_clips,
-            folds=list(data.folds),
-            dropped=dict(data.dropped),
-        )
-    )
+    declare(prepared.plan, prepared, store)
     trials = prepared.plan.trials()
-    stored = store.read_records(trial.id for trial in trials)
-    missing = [
-        t for t in trials if t.id not in stored or stored[t.id].status is not Status.FINISHED
-    ]
+    missing = unfinished(trials, store.read_records(trial.id for trial in trials))
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes, _one_thread) as pool:
         jobs = [
