@@ -13,7 +13,7 @@ from orchestrator import cli, recipes
 from orchestrator.design.factors import Arm
 from orchestrator.design.plan import Plan
 from orchestrator.errors import StoreError
-from orchestrator.execution.launch import _declare, with_pack
+from orchestrator.execution import launch
 from orchestrator.execution.options import parse
 from orchestrator.execution.prepare import prepare, told_apart
 from orchestrator.experiment.config import canonical
@@ -62,8 +62,8 @@ def asked(store: Store, *flags: object) -> list[str]:
 
 def declare(store: Store, *flags: object) -> PlanRecord:
     """Do what a launch does before it trains."""
-    prepared = with_pack(prepare(PLAN, parse(asked(store, *flags), description="")))
-    return _declare(prepared.plan, prepared, store)
+    prepared = launch.with_pack(prepare(PLAN, parse(asked(store, *flags), description="")))
+    return launch.declare(prepared.plan, prepared, store)
 
 
 def finish(store: Store, declared: PlanRecord, *flags: object) -> None:
