@@ -12,6 +12,8 @@ from pathlib import Path
 _TOOLS = ("ip", "unshare", "sshd", "ssh", "ssh-keygen", "rsync", "uv")
 _PASSED_ON = re.compile(r"(UV_|PIP_|SSL_CERT_|REQUESTS_CA_|(HTTPS?|NO|ALL)_PROXY)", re.IGNORECASE)
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+# Where `make` installs uv on a machine that has none.
+_MADE_TOOLS = Path(__file__).resolve().parents[2] / ".tools" / "bin"
 
 
 def missing() -> str | None:
@@ -26,7 +28,7 @@ def missing() -> str | None:
 
 
 def which(tool: str) -> str | None:
-    return shutil.which(tool, path=f"{os.environ.get('PATH', '')}:{_SBIN}")
+    return shutil.which(tool, path=f"{os.environ.get('PATH', '')}:{_SBIN}:{_MADE_TOOLS}")
 
 
 def free_net() -> str:
@@ -39,8 +41,9 @@ def free_net() -> str:
 
 def login_environment() -> dict[str, str]:
     """What a host's login shell needs to install packages as this machine does."""
-    cache = subprocess.run(["uv", "cache", "dir"], capture_output=True, text=True, check=True)
-    folders = [f"{sys.base_prefix}/bin", str(Path(which("uv") or "uv").parent)]
+    uv = which("uv") or "uv"
+    cache = subprocess.run([uv, "cache", "dir"], capture_output=True, text=True, check=True)
+    folders = [f"{sys.base_prefix}/bin", str(Path(uv).parent)]
     passed_on = {name: value for name, value in os.environ.items() if _PASSED_ON.match(name)}
     return {
         **passed_on,
