@@ -117,7 +117,7 @@ def test_resumed_run_remembers_anew_and_predicts_the_same(trained):
     again = start("first")  # finished
     assert not list(again.epochs())
     predicted = again.final_predictions()["last"]
-    assert predicted.top_k(1) == again.records[-1].metrics["val/top1"]
+    assert predicted.scores()["val/top1"] == again.records[-1].metrics["val/top1"]
 
 
 def test_autocast_to_bfloat16_leaves_the_distances_in_float32():

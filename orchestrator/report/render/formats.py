@@ -194,8 +194,10 @@ def _evidence(found: Evidence) -> dict[str, object]:
 def plain(value: Any) -> Any:
     """Return the JSON form of what a report holds, without functions; null is not finite."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        held = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        return {name: plain(item) for name, item in held.items() if not callable(item)}
+        shown = [
+            f.name for f in dataclasses.fields(value) if f.repr
+        ]  # a metric's functions are not
+        return {name: plain(getattr(value, name)) for name in shown}
     if isinstance(value, StrEnum):
         return str(value)
     if isinstance(value, Mapping):
