@@ -268,7 +268,6 @@ def smoke(prepared: LaunchPlan) -> int:
     import torch
 
     from orchestrator.execution.trial import TrialRun
-    from orchestrator.experiment.config import complete
 
     store = Store.open(prepared.options.runtime.store)
     trial = next(
@@ -276,9 +275,7 @@ def smoke(prepared: LaunchPlan) -> int:
     )
     torch.set_num_threads(prepared.options.runtime.cpus_per_worker)
     with store.lock(trial.id, owner="smoke"):
-        record = TrialRun(
-            store=store, trial_id=trial.id, experiment=complete(trial.experiment)
-        ).run()
+        record = TrialRun(store=store, trial_id=trial.id, experiment=trial.experiment).run()
     if record.status is not Status.FINISHED:
         print(_without_traceback(record.error), file=sys.stderr)
         return 1

@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator import recipes
-from orchestrator.experiment.config import complete
+from orchestrator.experiment.identity import complete
 from orchestrator.recipes.families import PSLA, SLOWFAST, VGGSOUND
 
 RECIPES = {
