@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.errors import PlanError
 from orchestrator.experiment.config import Experiment
+from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.records import TrialKey
 
 _CHANGES = "a mapping from path to value, for example {'model.deformable': False}"
@@ -199,7 +200,7 @@ class Trial:
     arm: str
     seed: int
     fold: int
-    experiment: Experiment
+    experiment: CompletedExperiment
     id: str
 
     @property

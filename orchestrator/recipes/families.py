@@ -14,6 +14,7 @@ from typing import Any
 
 from orchestrator.design.factors import FromBase, Level
 from orchestrator.experiment.config import Component, Experiment
+from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.experiment.overrides import override
 
 DATAR_FBANK = Component("kaldi_fbank", sample_rate=43000, n_mels=128, num_frames=1024)
@@ -56,8 +57,8 @@ class Family:
         """Return the family as a level of a factor."""
         return Level(self.name, self.changes)
 
-    def experiment(self, base: Experiment) -> Experiment:
-        """Return the base with the family's model and front end, completed."""
+    def experiment(self, base: Experiment) -> CompletedExperiment:
+        """Return the base with the family's model and front end."""
         return override(base, {"model": self.model(base), "frontend": self.frontend(base)})
 
 

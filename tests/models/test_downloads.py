@@ -22,7 +22,8 @@ from models.errors import CheckpointError, DownloadError
 from models.zoo.weights import WEIGHTS
 from orchestrator import recipes
 from orchestrator.errors import ConfigError
-from orchestrator.experiment.config import Component, File, complete
+from orchestrator.experiment.config import Component, File
+from orchestrator.experiment.identity import complete
 
 LAYER = nn.Linear(300, 200)
 CONTENT = save(LAYER.state_dict())

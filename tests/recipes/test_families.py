@@ -9,7 +9,8 @@ import torch
 from models.factory import default_parts
 from models.registry import create
 from orchestrator import recipes
-from orchestrator.experiment.config import Component, complete
+from orchestrator.experiment.config import Component
+from orchestrator.experiment.identity import complete
 from orchestrator.experiment.overrides import departures, override
 from orchestrator.recipes.families import AST, FAMILIES, HTSAT, PRETRAINED
 from orchestrator.recipes.initial_weights import trained_first

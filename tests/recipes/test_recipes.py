@@ -5,7 +5,7 @@ import torch
 
 from models.registry import create
 from orchestrator import recipes
-from orchestrator.experiment.config import complete
+from orchestrator.experiment.identity import complete
 from orchestrator.recipes.families import PSLA, SLOWFAST, VGGSOUND
 from orchestrator.training.evaluate import build
 from orchestrator.training.losses import clip_losses

@@ -42,7 +42,8 @@ from models.factory import default_parts
 from models.registry import create
 from orchestrator import recipes
 from orchestrator.data.pack import Pack
-from orchestrator.experiment.config import Component, Experiment, complete
+from orchestrator.experiment.config import Component, Experiment
+from orchestrator.experiment.identity import complete
 from orchestrator.training.evaluate import autocast
 from orchestrator.training.losses import clip_losses
 from orchestrator.training.trainer import Trainer
