@@ -18,9 +18,8 @@ from orchestrator.report.render.latex import ARTICLE_PT, COLUMN_PT, latex_table,
 from orchestrator.report.render.latex_glyphs import ACCENTS, MATHS, SPECIAL
 from orchestrator.report.render.latex_numbers import to_numbers
 from orchestrator.report.render.latex_text import LONG_WORD, breakable, escape, width_pt
-from orchestrator.report.tables.arms import Column, Table
-from orchestrator.report.tables.paper import shaped
-from orchestrator.report.tables.paper_notes import Study
+from orchestrator.report.tables.paper import Study, shaped
+from orchestrator.report.tables.table import Column, Table
 from sweeps.datar_table4 import PLAN
 
 needs_latex = pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")

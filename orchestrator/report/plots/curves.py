@@ -15,7 +15,7 @@ from orchestrator.metrics import Metric
 from orchestrator.records import Status, TrialRecord
 from orchestrator.report.plots import svg
 from orchestrator.report.plots.scale import ticks
-from orchestrator.report.tables.arms import Column, Table, spread
+from orchestrator.report.tables.table import Column, Table, spread
 from orchestrator.stats import CONFIDENCE, CrossedInterval
 
 WIDTH, HEIGHT = 270, 170

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.summary import Summary
 from orchestrator.report.render.latex_text import breakable, code_points, comment, escape, width_pt
-from orchestrator.report.tables.arms import Column, Table, main_table
-from orchestrator.report.tables.effects import effects_table
-from orchestrator.report.tables.other_contrasts import TITLE as OTHER_CONTRASTS
-from orchestrator.report.tables.other_contrasts import other_contrasts_table
+from orchestrator.report.tables.arms import main_table
+from orchestrator.report.tables.comparisons import TITLE as OTHER_CONTRASTS
+from orchestrator.report.tables.comparisons import effects_table, other_contrasts_table
+from orchestrator.report.tables.table import Column, Table
 from orchestrator.report.wording.notes import chance_sentence, headline
 from orchestrator.report.wording.numbers import HARD_SPACE, NONE, digit_spaces
 
