@@ -18,7 +18,7 @@ from orchestrator.report.plots import svg
 from orchestrator.report.render.page import _aligned, render_page
 from orchestrator.report.tables.curves import curve_table
 from orchestrator.report.wording.findings import finding_sentence
-from orchestrator.report.wording.trend import interaction_sentence
+from orchestrator.report.wording.notes import interaction_sentence
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 

@@ -26,9 +26,8 @@ from orchestrator.report.render.text import render_text
 from orchestrator.report.tables.curves import curve_table
 from orchestrator.report.wording.contrasts import half_width
 from orchestrator.report.wording.findings import finding_sentence
-from orchestrator.report.wording.notes import cautions
+from orchestrator.report.wording.notes import cautions, interaction_sentence, trend_sentence
 from orchestrator.report.wording.numbers import decimals, number, p_text
-from orchestrator.report.wording.trend import interaction_sentence, trend_sentence
 from orchestrator.stats import corrected_resampled_t, crossed_interval, dose_trend, mean_interval
 from orchestrator.tracking.summary import arm_numbers
 

@@ -31,13 +31,13 @@ from orchestrator.report.plots.dose import dose_plot
 from orchestrator.report.plots.forest import forest_plot
 from orchestrator.report.plots.interaction import interaction_plot
 from orchestrator.report.tables import reproducibility
-from orchestrator.report.tables.arms import CALLED_MARK, main_table, secondary_table
+from orchestrator.report.tables.arms import main_table, secondary_table
 from orchestrator.report.tables.clips import flipped_clips
+from orchestrator.report.tables.comparisons import TITLE as OTHER_CONTRASTS
+from orchestrator.report.tables.comparisons import effects_table, other_contrasts_table
 from orchestrator.report.tables.curves import curve_table
-from orchestrator.report.tables.effects import effects_table
-from orchestrator.report.tables.other_contrasts import TITLE as OTHER_CONTRASTS
-from orchestrator.report.tables.other_contrasts import other_contrasts_table
 from orchestrator.report.tables.paper import Shaped
+from orchestrator.report.tables.table import CALLED_MARK
 from orchestrator.report.wording.clips import single_pair_sentences
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.notes import (
@@ -47,9 +47,9 @@ from orchestrator.report.wording.notes import (
     headline,
     interval_over,
     paired_over,
+    pattern_sentence,
 )
 from orchestrator.report.wording.numbers import digit_spaces, duration, quantity, tie
-from orchestrator.report.wording.trend import pattern_sentence
 from orchestrator.tracking.links import LOCAL_PAGES, needs_local_server
 
 MOST_SENTENCES = 12

@@ -10,13 +10,18 @@ from orchestrator.analysis.summary import Summary
 from orchestrator.records import Status
 from orchestrator.report.plots.scale import ticks
 from orchestrator.report.render.columns import FILLER, cut, filled, printed
-from orchestrator.report.tables.arms import Column, Table, main_table
-from orchestrator.report.tables.effects import effects_table
-from orchestrator.report.tables.other_contrasts import other_contrasts_table
+from orchestrator.report.tables.arms import main_table
+from orchestrator.report.tables.comparisons import effects_table, other_contrasts_table
+from orchestrator.report.tables.table import Column, Table
 from orchestrator.report.wording.contrasts import unit_of_difference
-from orchestrator.report.wording.notes import answers, cautions, gap_text, headline
+from orchestrator.report.wording.notes import (
+    answers,
+    cautions,
+    gap_text,
+    headline,
+    pattern_sentence,
+)
 from orchestrator.report.wording.numbers import HARD_SPACE, decimals, number, tie
-from orchestrator.report.wording.trend import pattern_sentence
 
 GLYPHS = {
     Status.FINISHED: "■",

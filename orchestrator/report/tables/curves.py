@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from orchestrator.analysis.curves import Curve
 from orchestrator.metrics import Metric
-from orchestrator.report.tables.arms import Column, Table, spread
+from orchestrator.report.tables.table import Column, Table, spread
 from orchestrator.stats import CONFIDENCE
 
 MOST_ROWS = 50
