@@ -12,7 +12,6 @@ import dataclasses
 import gc
 import json
 import os
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,7 +33,7 @@ from orchestrator.report.render.text import render_text
 from orchestrator.report.sources import FromMlflow, FromStore, Material, Source
 from orchestrator.report.tables.paper import Shaped, Study, own_shape, shaped
 from orchestrator.report.wording.clips import clip_sentences, single_pair_sentences
-from orchestrator.text import visible
+from orchestrator.text import grid, laid_out, terminal_width, visible
 
 AGGREGATE_FORMATS = ("", "text", "markdown", "csv", "json")
 FORMATS = ("text", *NAMES, "all")
@@ -178,11 +177,11 @@ def _run(args: argparse.Namespace, stream: TextIO) -> int:
 
 
 def _listed(source: Source) -> str:
-    """Return a line per sweep: its name, and the pack that it is of."""
+    """Return a row per sweep: its name, and the pack that it is of."""
     packs = source.packs()
-    width = max(map(len, packs), default=0)
-    lines = [visible(f"{sweep:<{width}}  {pack}".rstrip()) for sweep, pack in packs.items()]
-    return "\n".join(lines) or f"no sweep is in {source.place}"
+    if not packs:
+        return f"no sweep is in {source.place}"
+    return laid_out(grid(packs.items()), width=terminal_width()).rstrip("\n")
 
 
 def find_sweep(given: str, stored: Sequence[str]) -> str:
@@ -220,7 +219,7 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
     summary = summarize(plan, records, metric=args.metric, mixed=args.mixed)
     shape = _shape(args, source, found, summary)
     if args.format in ("", "all"):
-        width = args.width or shutil.get_terminal_size((120, 24)).columns
+        width = args.width or terminal_width()
         print(render_text(summary, min(width, 120)), file=stream)
         for sentence in single_pair_sentences(summary, found.predictions):
             print(visible(sentence), file=stream)
@@ -236,7 +235,7 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
         print(f"Page: {paths.html}", file=stream)
         return
     if args.format == "text":
-        width = args.width or shutil.get_terminal_size((120, 24)).columns
+        width = args.width or terminal_width()
         said = render_text(summary, min(width, 120) if not args.width else width)
     elif shape and args.format != "html":
         said = render_shape(args.format, shape, summary)

@@ -45,13 +45,13 @@ Trials, one square each:
   ■ finished  ▸ running  ✗ failed  · missing
   failed: λ=0.1, seed 1, fold 1: TrainingError: loss is nan at epoch 3
 
-arm             n      top-1  Δ baseline  adjusted p  published  trial time
-                           %      points                      %
-───────────────────────────────────────────────────────────────────────────
-no adaptor    7    51.3 ±1.0    —             —          95.3†       42.0 s
-───────────────────────────────────────────────────────────────────────────
-λ=0.01        7    55.7 ±0.7   +4.4 ±0.7      0.031*     95.75†      42.0 s
-λ=0.1         6/7  50.8 ±1.4   −0.3 ±1.1      0.75        —          42.0 s
+arm           n      top-1  Δ baseline  adjusted p  published  trial time
+                         %      points                      %
+─────────────────────────────────────────────────────────────────────────
+no adaptor  7    51.3 ±1.0    —             —          95.3†       42.0 s
+─────────────────────────────────────────────────────────────────────────
+λ=0.01      7    55.7 ±0.7   +4.4 ±0.7      0.031*     95.75†      42.0 s
+λ=0.1       6/7  50.8 ±1.4   −0.3 ±1.1      0.75        —          42.0 s
 ± is the half width of the 95 % t interval over n seeds; Δ is paired over the
 same seeds.
 p: two-sided paired exact sign-flip test, Holm's correction over the declared
