@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from models.zoo.published.tables import PRINTED
+from models.zoo.paper_tables import PRINTED
 from orchestrator.errors import ConfigError, unknown
 from orchestrator.metrics import METRICS
 from orchestrator.report.files import NAMES, SHAPED

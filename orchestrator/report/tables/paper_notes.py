@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.zoo.published.tables import PrintedTable
+from models.zoo.paper_tables import PrintedTable
 from orchestrator.analysis.datasets import known_dataset
 from orchestrator.analysis.outcomes import Loader, no_predictions
 from orchestrator.analysis.summary import Summary
