@@ -9,7 +9,7 @@ clusters. Equal to the authors' in values (a test holds parity vectors), and dif
 - NetVLAD behind a ResNet50, for which the authors' class does not fit;
 - NetVLAD's first assignment follows its centres; see `models.vggsound.netvlad.NetVlad`.
 
-Published weights (`models.zoo.weights`) are two of ResNet18, one for each pooling.
+Published weights (`models.vggsound.card`) are two of ResNet18, one for each pooling.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ class Arm:
         changes: override path -> value against the plan's base.
         levels: factor -> level.
         published: metric key -> the paper's number in the metric's unit.
-        conditions: what they were measured under, as in `models.zoo.published.Conditions`; empty
+        conditions: what they were measured under, as in `models.card.Conditions`; empty
             leaves it to the plan's text. `with_published` fills in all three.
         source: where they are printed; empty leaves it to the plan.
         null_control: whether the arm cannot differ from the baseline, such as a strength of 0.

@@ -20,8 +20,8 @@ from safetensors.torch import save_file
 
 import models
 from models.errors import ModelError
-from models.factory import default_parts
 from models.registry import RegistryError, lookup, names
+from models.zoo.cards import default_parts
 
 NUM_CLASSES = 5
 LAPTOP = [name for name in models.list_models() if name.endswith("_laptop")]

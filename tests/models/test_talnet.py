@@ -119,10 +119,11 @@ def test_frames_may_be_of_any_number():
 
 
 def test_counts_are_the_authors():
-    rows = {row.claim.quantity: row for row in compare("talnet")}
+    rows = {row.published.quantity: row for row in compare("talnet")}
     assert rows["params"].ours == 9_980_527
-    assert rows["params"].in_unit(rows["params"].ours) == "9.98 M" == rows["params"].claim.theirs
-    assert rows["MACs"].claim.theirs == "3.6 G"
+    params = rows["params"]
+    assert params.in_unit(params.ours) == "9.98 M" == params.published.printed
+    assert rows["MACs"].published.printed == "3.6 G"
     assert abs(rows["MACs"].difference) < 0.001
 
 

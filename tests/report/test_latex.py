@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from report_examples import make_plan, make_predictions, make_records
 from test_tables import golden_study, macros
 
-from models.zoo.published.tables import PRINTED
+from models.zoo.paper_tables import PRINTED
 from orchestrator.analysis.summary import summarize
 from orchestrator.records import ArmRecord
 from orchestrator.report.files import render_shape

@@ -10,7 +10,7 @@ from report_examples import CLASSES, make_plan, make_predictions, make_records, 
 from scipy.special import softmax
 from sklearn.metrics import average_precision_score, f1_score
 
-from models.zoo.published.tables import PRINTED
+from models.zoo.paper_tables import PRINTED
 from orchestrator.analysis.datasets import ESC10_CLASSES, ESC50_CLASSES
 from orchestrator.analysis.paper_cells import ensemble_map
 from orchestrator.analysis.summary import summarize

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from models.zoo.published.tables import PRINTED, PrintedTable
+from models.zoo.paper_tables import PRINTED, PrintedTable
 from orchestrator.analysis.datasets import known_dataset
 from orchestrator.analysis.outcomes import Loader, Outcomes, class_name, no_predictions
 from orchestrator.analysis.paper_cells import class_scores, ensemble_map, runs
@@ -48,7 +48,7 @@ class Shaped:
     """A study in the shape of a paper's table.
 
     Attributes:
-        key: of `models.zoo.published.tables.PRINTED`.
+        key: of `models.zoo.paper_tables.PRINTED`.
         caption: which paper's table it follows.
         table: ready to be laid out.
     """

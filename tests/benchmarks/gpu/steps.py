@@ -38,8 +38,8 @@ import torch
 from torch import nn
 
 from models import count_macs
-from models.factory import default_parts
 from models.registry import create
+from models.zoo.cards import default_parts
 from orchestrator import recipes
 from orchestrator.data.pack import Pack
 from orchestrator.experiment.config import Component, Experiment
