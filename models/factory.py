@@ -35,13 +35,16 @@ def create_model(
         name: one of `list_models()`.
         num_classes: size of the clip logits.
         seed: of the initial weights.
-        frontend: a name, or a pair (name, arguments), in place of the family's.
+        frontend: a name, or a pair (name, arguments), in place of the family's. With
+            ("features", {"num_channels": 3, "n_mels": 224, "num_frames": 224}) the chain takes
+            features (batch, 3, 224, 224) in place of waveforms.
         transform: a name, or a pair (name, arguments), in place of the family's.
         augmentation: a name, or a pair (name, arguments); acts in training only.
         **changes: the model's own arguments.
 
     Returns:
-        A chain, from waveform (batch, time) in [-1, 1] to `Output`. Its normalisation changes
+        A chain, from what the front end takes to `Output`: a waveform (batch, time) in [-1, 1]
+        of a front end for audio, features of `features`. Its normalisation changes
         nothing until `Chain.set_normalisation`.
 
     Raises:

@@ -223,7 +223,10 @@ def _complete_component(kind: str, component: Component, mistakes: list[str]) ->
             {n: a.default for n, a in entry.arguments.items() if not a.required} if entry else {}
         )
     if component.name not in known:
-        mistakes.append(unknown(kind, component.name, known))
+        if kind == "initial":
+            mistakes.append(unknown(kind, component.name, known))
+        else:
+            mistakes.append(registry.unknown_name(kind, component.name))
         return component
     arguments: dict[str, Any] = {}
     for name in component.arguments:
