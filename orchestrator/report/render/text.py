@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from orchestrator.analysis.forest import Line, forest_lines
 from orchestrator.analysis.summary import Summary
 from orchestrator.records import Status
-from orchestrator.report.plots.scale import ticks
+from orchestrator.report.plots.panel import ticks
 from orchestrator.report.render.columns import FILLER, cut, filled, printed
 from orchestrator.report.tables.arms import Column, Table, main_table
 from orchestrator.report.tables.effects import effects_table
