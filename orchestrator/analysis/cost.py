@@ -13,7 +13,7 @@ from orchestrator.stats import CONFIDENCE, MeanInterval, mean_interval
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spent:
+class CostPoint:
     """An arm in the plane of cost and metric.
 
     Attributes:
@@ -31,17 +31,19 @@ class Spent:
     interval: MeanInterval
 
 
-def against_macs(summary: Summary) -> list[Spent]:
+def against_macs(summary: Summary) -> list[CostPoint]:
     """Return the arms over multiply-accumulates per clip; empty where all have the same."""
     found = [
-        Spent(arm=arm.name, cost=arm.cost.macs, interval=arm.measures[summary.metric.key].interval)
+        CostPoint(
+            arm=arm.name, cost=arm.cost.macs, interval=arm.measures[summary.metric.key].interval
+        )
         for arm in _with_numbers(summary)
         if arm.cost and arm.cost.macs
     ]
     return found if len({item.cost for item in found}) > 1 else []
 
 
-def against_seconds(summary: Summary, records: Mapping[str, TrialRecord]) -> list[Spent]:
+def against_seconds(summary: Summary, records: Mapping[str, TrialRecord]) -> list[CostPoint]:
     """Return the arms over device-seconds per trial; empty where they differ by noise alone.
 
     Times are compared as logarithms. They differ by more than noise where the t intervals of two
@@ -61,7 +63,7 @@ def against_seconds(summary: Summary, records: Mapping[str, TrialRecord]) -> lis
         spread = mean_interval(logs)
         certain.append(mean_interval(logs, confidence=1 - (1 - CONFIDENCE) / len(arms)))
         found.append(
-            Spent(
+            CostPoint(
                 arm=arm.name,
                 cost=math.exp(spread.mean),
                 low=None if spread.low is None else math.exp(spread.low),

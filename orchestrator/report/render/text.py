@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.analysis.forest import Line, forest_lines
 from orchestrator.analysis.summary import Summary
 from orchestrator.records import Status
-from orchestrator.report.plots.scale import ticks
+from orchestrator.report.plots.panel import ticks
 from orchestrator.report.tables.arms import main_table
 from orchestrator.report.tables.comparisons import effects_table, other_contrasts_table
 from orchestrator.report.tables.table import Table
