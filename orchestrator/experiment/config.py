@@ -26,6 +26,7 @@ from models.errors import CheckpointError, ModelError
 from models.own_source import own_source
 from models.schema import coerce
 from orchestrator.errors import ConfigError, unknown
+from orchestrator.experiment.narrow import is_list, is_mapping
 from orchestrator.metrics import METRICS
 from orchestrator.metrics.keys import VAL_TOP1
 from orchestrator.records import ID_LENGTH, experiment_id
@@ -250,10 +251,12 @@ def canonical(value: Any) -> Any:
             return {"digest": value.digest}
         case Component():
             return {"name": value.name, "arguments": canonical(dict(value.arguments))}
-        case Mapping():
+        case _ if is_mapping(value):
             return {str(key): canonical(value[key]) for key in sorted(value)}
-        case tuple() | list():
+        case _ if is_list(value):
             return [canonical(item) for item in value]
+        case _:
+            pass
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         held = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         if isinstance(value, Experiment):
@@ -271,7 +274,8 @@ def check(experiment: Experiment) -> tuple[Experiment, list[str]]:
     values: dict[str, Any] = {}
     for name in COMPONENTS:
         part = getattr(experiment, name)
-        if isinstance(part, Component) and isinstance(part.name, str):
+        # Sweep files are not type-checked: a name may be anything.
+        if isinstance(part, Component) and isinstance(part.name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             values[name] = _complete_component(name, part, mistakes)
         else:
             values[name] = part
@@ -312,7 +316,7 @@ def replicate_ids(experiment: Experiment, blocks: Sequence[tuple[int, int]]) -> 
         for part in (names[:first], names[first + 1 : second], names[second + 1 :])
     )
     begun: dict[int, Any] = {}
-    ids = []
+    ids: list[str] = []
     for fold, seed in blocks:
         if fold not in begun:
             begun[fold] = hashlib.sha256(f'{{{before},"fold":{fold},{between},"seed":'.encode())

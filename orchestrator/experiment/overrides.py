@@ -19,6 +19,7 @@ from orchestrator.experiment.config import (
     check,
     complete,
 )
+from orchestrator.experiment.narrow import is_list, is_mapping
 
 _FEW = 3
 
@@ -114,11 +115,10 @@ def _in_short(kind: str, component: Component) -> Component:
     if len(component.arguments) <= _FEW:
         return component
     entry = registry.catalog().get(kind, {}).get(component.name)
-    known = entry.arguments if entry else {}
     stated = {
         name: value
         for name, value in component.arguments.items()
-        if name not in known or value != known[name].default
+        if not entry or name not in entry.arguments or value != entry.arguments[name].default
     }
     return Component(component.name, **stated)
 
@@ -149,8 +149,8 @@ def _override(experiment: Experiment, changes: Mapping[str, Any]) -> tuple[Exper
 
 
 def _is_file(value: Any) -> bool:
-    return isinstance(value, Mapping) and set(value) == {"digest"}
+    return is_mapping(value) and set(value) == {"digest"}
 
 
 def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+    return tuple(_tuples(item) for item in value) if is_list(value) else value
