@@ -131,10 +131,10 @@ def aggregate(studies: Sequence[Study], *, mixed: bool = False) -> Aggregated:
     chance = {dataset: scale.chance.value for dataset, scale in scales.items()}
     best = {dataset: scores[scale.best][dataset] for dataset, scale in scales.items()}
     baseline = scores[first.baseline]
-    found = []
+    arms: list[ArmAggregate] = []
     for arm, own in scores.items():
         other = arm != first.baseline
-        found.append(
+        arms.append(
             ArmAggregate(
                 arm=arm,
                 mean=normalized_score(own, best, chance=chance),
@@ -150,7 +150,7 @@ def aggregate(studies: Sequence[Study], *, mixed: bool = False) -> Aggregated:
         sweeps=dict(zip(_labels(plans), (plan.sweep for plan in plans), strict=True)),
         metric=metric,
         baseline=first.baseline,
-        arms=tuple(found),
+        arms=tuple(arms),
         scales=scales,
         left_out=left_out,
         by_fold={len({trial.fold for trial in plan.trials}) for plan in plans} != {1},
@@ -160,7 +160,7 @@ def aggregate(studies: Sequence[Study], *, mixed: bool = False) -> Aggregated:
 def _shared(scores: Mapping[str, Scores]) -> dict[str, set[Hashable]]:
     """Return data set -> the seeds that all arms have."""
     every = list(scores.values())
-    return {name: set.intersection(*(set(own[name]) for own in every)) for name in every[0]}
+    return {d: set(every[0][d]).intersection(*(own[d] for own in every)) for d in every[0]}
 
 
 def _scales(
@@ -171,7 +171,8 @@ def _scales(
     Raises:
         ConfigError: chance is not known, or no arm beats it.
     """
-    scales, mistakes = {}, []
+    scales: dict[str, Scale] = {}
+    mistakes: list[str] = []
     labels = _labels([plan for plan, _ in studies])
     for label, (plan, records) in zip(labels, studies, strict=True):
         chance = study_chance(plan, records, metric)
@@ -199,7 +200,8 @@ def _scales(
 
 def _check(studies: Sequence[Study], *, mixed: bool) -> None:
     plans = [plan for plan, _ in studies]
-    first, mistakes = plans[0], []
+    first = plans[0]
+    mistakes: list[str] = []
     if len(plans) < 2:
         mistakes.append("an aggregate is over the sweeps of two data sets or more; name them")
     told: list[PlanRecord] = []
@@ -237,17 +239,17 @@ def _check(studies: Sequence[Study], *, mixed: bool) -> None:
 
 def _mixed(studies: Sequence[Study]) -> list[str]:
     """Say what is mixed in each sweep; packs and epochs may differ between them, code may not."""
-    said = []
+    mixed: list[str] = []
     finished: list[TrialRecord] = []
     for plan, records in studies:
         done = [t for t in plan.trials if t.id in records]
         done = [t for t in done if records[t.id].status is Status.FINISHED]
         finished += [records[t.id] for t in done]
         if own := mixed_in(plan, records, done):
-            said.append(f"the trials of {plan.sweep} come from {own}")
-    code = "" if said else mixed_code(finished)
-    said += [f"the trials come from {code}"] if code else []
-    return [f"{one}; --mixed aggregates them all the same" for one in said]
+            mixed.append(f"the trials of {plan.sweep} come from {own}")
+    code = "" if mixed else mixed_code(finished)
+    mixed += [f"the trials come from {code}"] if code else []
+    return [f"{reason}; --mixed aggregates them all the same" for reason in mixed]
 
 
 def _labels(plans: Sequence[PlanRecord]) -> list[str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
+from typing import Any
 
-from scipy.special import betaincinv
+# scipy ships no types.
+from scipy.special import betaincinv  # pyright: ignore[reportMissingTypeStubs]
 
 from orchestrator.analysis.rows import ArmSummary
 from orchestrator.metrics import Metric
@@ -16,7 +18,7 @@ from orchestrator.stats import CONFIDENCE
 
 def held_out_of(plan: PlanRecord, record: TrialRecord | None) -> HeldOut | None:
     """Return what is known of a trial's held-out clips; None where the classes are not known."""
-    data = record.data if record else {}
+    data: Mapping[str, Any] = record.data if record else {}
     size = data.get("num_classes") or len(plan.dataset.get("class_names") or ())
     if not isinstance(size, int) or size < 1:
         return None

@@ -43,7 +43,7 @@ def class_changes(
     one = _recalls(contrast.arm, outcomes)
     other = _recalls(contrast.reference, outcomes)
     classes = sorted({c for recalls in one.values() for c in recalls})
-    lines = []
+    lines: list[Line] = []
     for index in classes:
         arm = {block: recalls[index] for block, recalls in one.items() if index in recalls}
         reference = {block: recalls[index] for block, recalls in other.items() if index in recalls}
@@ -59,9 +59,11 @@ def class_changes(
 
 def _recalls(arm: str, outcomes: Outcomes) -> dict[Block, dict[int, float]]:
     """Return block -> class -> recall in percent."""
-    found = {}
+    recalls: dict[Block, dict[int, float]] = {}
     for block, made in outcomes.of_arm(arm).items():
         totals = np.bincount(made.labels)
         hits = np.bincount(made.labels, weights=made.correct, minlength=len(totals))
-        found[block] = {int(c): 100.0 * float(hits[c] / totals[c]) for c in np.flatnonzero(totals)}
-    return found
+        recalls[block] = {
+            int(c): 100.0 * float(hits[c] / totals[c]) for c in np.flatnonzero(totals)
+        }
+    return recalls

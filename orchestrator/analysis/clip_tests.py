@@ -115,7 +115,7 @@ def compare_clips(
     if not np.array_equal(labels, ours.labels):
         raise ConfigError(f"{run.id} and {reference.id} do not agree on the clips' classes")
     right = top_k_correct(ours.logits, labels, k=1), top_k_correct(logits, labels, k=1)
-    known = recordings() if recordings else {}
+    known: Mapping[str, str] = recordings() if recordings else {}
     whole = all(clip in known for clip in ours.clip_ids)
     sources = np.array([known[clip] for clip in ours.clip_ids]) if whole else None
     if sources is not None and len(set(sources.tolist())) == len(sources):
@@ -126,12 +126,12 @@ def compare_clips(
             f"the {len(labels)} held-out clips are of {groups} recording, and clips of one "
             "recording are not independent; a comparison over clips needs two recordings or more"
         )
-    tests = {}
+    tests: dict[str, ClipTest] = {}
     for key in metrics:
         if key == "val/top1":
             pair = tuple(map(mean_of, right))
         else:
-            targets = labels[:, None] == np.arange(logits.shape[1])
+            targets = np.eye(logits.shape[1], dtype=bool)[labels]
             pair = tuple(
                 average_precision_of(log_softmax(own), targets) for own in (ours.logits, logits)
             )
@@ -153,12 +153,12 @@ def single_pairs(summary: Summary, load: Loader | None) -> list[ClipComparison]:
         return []
     metrics = (VAL_MAP,) if summary.metric.key == VAL_MAP else (VAL_TOP1,)
     keys = {trial.arm: trial for trial in summary.plan.trials}
-    found = []
+    comparisons: list[ClipComparison] = []
     for contrast in summary.contrasts[:MOST_PAIRS]:
         pair = keys[contrast.arm], keys[contrast.reference]
         if contrast.difference is not None and all(load(trial.id) is not None for trial in pair):
-            found.append(compare_clips(*pair, load, metrics=metrics))
-    return found
+            comparisons.append(compare_clips(*pair, load, metrics=metrics))
+    return comparisons
 
 
 def _predictions(trial: TrialKey, load: Loader | None) -> Predictions:

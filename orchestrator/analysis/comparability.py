@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.analysis.datasets import is_esc, known_dataset
+from orchestrator.experiment.narrow import is_list
 from orchestrator.metrics import Metric
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
 from orchestrator.stats import replicates_of
@@ -88,7 +89,7 @@ def published_comparability(
         records: id -> record.
         metric: the one that the table shows.
     """
-    found = {}
+    found: dict[str, Comparability] = {}
     for arm in plan.arms:
         if metric.key not in arm.published:
             continue
@@ -203,7 +204,7 @@ def _counted(name: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> bo
 
 
 def _plain(value: Any) -> str:
-    if isinstance(value, list | tuple):
+    if is_list(value):
         return ",".join(map(_plain, value))
     return re.sub(r"\.0$", "", re.sub(r"[^a-z0-9.,]", "", str(value).lower()))
 

@@ -94,7 +94,7 @@ class Compared:
         )
         adjusted = holm([d.p_value if d else None for d in found])
         smallest = [p or 0.0 for p in holm([d.smallest_p if d else 1.0 for d in found])]
-        judged = []
+        judged: list[Evidence] = []
         for name, difference, p_value, least in zip(names, found, adjusted, smallest, strict=True):
             adjusted_p, call = p_value, Verdict.NOT_TESTED
             if difference is not None and name in decided:
@@ -156,7 +156,7 @@ class Compared:
         """Test a weighted sum of arms within blocks; None where it cannot be made."""
         arms = [arm for arm, _ in weights]
         values = {arm.name: self._values(arm) for arm in arms}
-        if not set.intersection(*(set(own) for own in values.values())) or self._mixed(arms):
+        if not set[Block].intersection(*map(set, values.values())) or self._mixed(arms):
             return None
         sums = weighted_sums(values, {arm.name: weight for arm, weight in weights})
         return plan_test(self.plan, sums)
@@ -198,6 +198,6 @@ class Compared:
         """Count the planned replicates of a comparison, in what its difference counts."""
         if self.plan.cap:
             return self.plan.cap
-        blocks = set.intersection(*({cell.block for cell in arm.cells} for arm in arms))
+        blocks = set[Block].intersection(*({cell.block for cell in arm.cells} for arm in arms))
         by_fold = difference is not None and difference.replicate == "fold"
         return len({fold if by_fold else seed for seed, fold in blocks})

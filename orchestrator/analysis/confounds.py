@@ -45,7 +45,7 @@ def mixed_in(
     """
     compared = list(trials)
     own = [records[trial.id] for trial in compared]
-    chosen = {r.chosen_by for r in own} if plan.selection == "best" else set()
+    chosen = {r.chosen_by for r in own if plan.selection == "best"}
     packs = {str(record.data.get("fingerprint", "")) for record in own} - {""}
     return _joined(
         [

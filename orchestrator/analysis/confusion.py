@@ -51,7 +51,7 @@ class Flips:
     pairs: int = 0
     gained: int = 0
     lost: int = 0
-    mistaken: Counter[int] = field(default_factory=Counter)
+    mistaken: Counter[int] = field(default_factory=Counter[int])
 
 
 def confusion(outcome: Outcome, num_classes: int) -> NDArray[np.int64]:
@@ -100,7 +100,7 @@ def confusion_change(
     confused = (np.where(seen, one + other, 0.0) > 0).any(axis=0) & ~np.eye(size, dtype=bool)
     # Equal changes stay in the order of the classes, whatever the rounding.
     order = np.argsort(-np.abs(change.round(9)), axis=None, kind="stable")[:MOST_CELLS]
-    lines = []
+    lines: list[Line] = []
     for row, column in (divmod(int(cell), size) for cell in order):
         if not change[row, column]:
             continue
@@ -124,14 +124,14 @@ def arm_confusions(
         most_classes: larger matrices are not readable.
         most_arms: the first arms of the plan, so that a page stays small.
     """
-    found = {}
+    counts: dict[str, NDArray[np.int64]] = {}
     for arm in summary.arms[:most_arms]:
         mine = outcomes.of_arm(arm.name).values()
         size = _num_classes(mine)
         if not mine or size > most_classes:
             continue
-        found[arm.name] = sum((confusion(o, size) for o in mine), np.zeros((size, size), np.int64))
-    return found
+        counts[arm.name] = sum((confusion(o, size) for o in mine), np.zeros((size, size), np.int64))
+    return counts
 
 
 def flips(contrast: ContrastEvidence, outcomes: Outcomes) -> list[Flips]:

@@ -53,7 +53,8 @@ def against_seconds(summary: Summary, records: Mapping[str, TrialRecord]) -> lis
     """
     if several_devices(summary, records):
         return []
-    found, certain = [], []
+    found: list[CostPoint] = []
+    certain: list[MeanInterval] = []
     arms = _with_numbers(summary)
     for arm in arms:
         mine = [records[cell.id].cost for cell in arm.cells if _finished(records.get(cell.id))]

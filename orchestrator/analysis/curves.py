@@ -33,10 +33,10 @@ class Curve:
 
 def curves(summary: Summary, records: Mapping[str, TrialRecord], metric: Metric) -> list[Curve]:
     """Return a curve per arm that has one, in the plan's order."""
-    found = []
+    found: list[Curve] = []
     for arm in summary.arms:
         values: defaultdict[int, dict[Block, float]] = defaultdict(dict)
-        best = []
+        best: list[int] = []
         for cell in arm.cells:
             record = records.get(cell.id)
             if record is None or record.status is not Status.FINISHED:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from orchestrator.records import PlanRecord
 
-ESC10_CLASSES = frozenset(
+ESC10_CLASSES: frozenset[str] = frozenset(
     "dog rooster rain sea_waves crackling_fire crying_baby sneezing clock_tick helicopter "
     "chainsaw".split()
 )
-ESC50_CLASSES = ESC10_CLASSES | frozenset(
+ESC50_CLASSES: frozenset[str] = ESC10_CLASSES | frozenset(
     "pig cow frog cat hen insects sheep crow crickets chirping_birds water_drops wind "
     "pouring_water toilet_flush thunderstorm clapping breathing coughing footsteps laughing "
     "brushing_teeth snoring drinking_sipping door_wood_knock mouse_click keyboard_typing "
@@ -38,7 +38,7 @@ def known_dataset(plan: PlanRecord) -> str:
         return name
     for known, theirs in _ESC.items():
         full = num_clips(plan) in (None, ESC_CLIPS_PER_CLASS * len(theirs))
-        if full and len(classes) == len(theirs) and theirs == set(classes):
+        if full and len(classes) == len(theirs) and theirs == frozenset(classes):
             return known
     return f"esc layout with {len(classes)} classes"
 

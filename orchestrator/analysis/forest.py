@@ -40,7 +40,7 @@ class Line:
 
 def forest_lines(summary: Summary) -> list[Line]:
     """Return a line per arm but the baseline, per contrast between other arms, and per effect."""
-    lines = []
+    lines: list[Line] = []
     for arm in summary.arms:
         if arm.name == summary.plan.baseline:
             continue

@@ -76,7 +76,8 @@ def ensemble_map(arm: ArmSummary, load: Loader) -> Ensemble | None:
     for cell in arm.cells:
         if cell.status is Status.FINISHED:
             trials[cell.fold].append(cell.id)
-    values, counts = [], []
+    values: list[float] = []
+    counts: list[int] = []
     for ids in trials.values():
         found = [made for made in map(load, ids) if made is not None and len(made.labels)]
         if len(found) < 2 or len({made.clip_ids for made in found}) > 1:

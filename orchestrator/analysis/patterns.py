@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from orchestrator.analysis.rows import ArmSummary
+from orchestrator.analysis.rows import ArmSummary, Block
 from orchestrator.analysis.values import plan_test
 from orchestrator.metrics import Metric
 from orchestrator.records import PlanRecord
@@ -105,7 +105,7 @@ def trend_over_doses(
     by_name = {arm.name: arm for arm in arms}
     items = dose_series(plan, arms, metric)
     values = [by_name[item.arm].measures[metric.key].values for item in items]
-    common = set.intersection(*(set(v) for v in values)) if values else set()
+    common = set[Block].intersection(*map(set, values)) if values else set[Block]()
     folds = {cell.fold for arm in arms for cell in arm.cells}
     whole = [s for s in dict.fromkeys(s for s, _ in common) if all((s, f) in common for f in folds)]
     if len(items) < 3 or len(whole) < 2:

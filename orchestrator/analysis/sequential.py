@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from orchestrator.analysis.rows import Block
 from orchestrator.analysis.values import finished_values
 from orchestrator.metrics import Metric, lookup
 from orchestrator.records import PlanRecord, TrialRecord
@@ -47,7 +48,7 @@ def decisions(
     blocks = list(dict.fromkeys((trial.seed, trial.fold) for trial in plan.trials))
     arms = {name for c in plan.contrasts for name in (c.arm, c.reference)}
     arms |= {name for effect in plan.effects for name in effect.weights}
-    whole = []
+    whole: list[Block] = []
     for block in blocks:
         if any(block not in values.get(arm, {}) for arm in arms):
             break

@@ -203,7 +203,7 @@ def _arm(
     selection = plan.selection
     cells = tuple(_cell(key, records.get(key.id), selection, metric) for key in keys)
     found = [records[key.id] for key in keys if key.id in records]
-    measures = {}
+    measures: dict[str, Measure] = {}
     computed = (key for key, other in METRICS.items() if other.compute is not None)
     for key in dict.fromkeys((metric.key, *computed)):
         values = {

@@ -65,13 +65,13 @@ def _aliases(
 
     Read from the arms rather than from generators, so that it holds for any set of arms.
     """
-    shared = set.intersection(*(set(own) for own in levels.values()))
+    shared = set[str].intersection(*map(set, levels.values()))
     several = [
         factor
         for factor in dict.fromkeys(f for own in levels.values() for f in own)
         if factor in shared and len({own[factor] for own in levels.values()}) == 2
     ]
-    found = []
+    found: list[str] = []
     for size in range(1, ALIAS_ORDER + 1):
         for others in itertools.combinations(several, size):
             if set(others) == set(factors):

@@ -1,5 +1,8 @@
 """Continuous searches: a space of settings, whose points become trials like any other."""
 
+# Sweep files are not type-checked, so types are checked when they run.
+# pyright: reportUnnecessaryIsInstance=false
+
 from __future__ import annotations
 
 import dataclasses
@@ -94,8 +97,8 @@ class Search:
 
     plan: Plan
     space: Mapping[str, LogUniform | Uniform | Choice]
-    symbols: Mapping[str, str] = field(default_factory=dict)
-    shared: Mapping[str, Any] = field(default_factory=dict)
+    symbols: Mapping[str, str] = field(default_factory=dict[str, str])
+    shared: Mapping[str, Any] = field(default_factory=dict[str, Any])
     num_points: int = 30
     demo_points: int = 8
     sampler_seed: int = 0

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
+from orchestrator.stats.intervals import t_quantile
 from orchestrator.stats.values import CONFIDENCE, common_blocks, finite
 
 Scores = Mapping[str, Mapping[Hashable, float]]
@@ -128,7 +128,7 @@ def probability_of_improvement(
         float(((np.sign(sign * (own["arm"][:, None] - own["reference"])) + 1) / 2).mean())
         for own in tables.values()
     ) / len(tables)
-    quantile = float(stdtrit(sum(sizes) - len(sizes), (1 + confidence) / 2))
+    quantile = t_quantile(sum(sizes) - len(sizes), confidence)
     grid = np.linspace(0.0, 1.0, 10_001)
     variance = sum(_newcombe(grid, size) for size in sizes) / len(sizes) ** 2
     inside = grid[np.abs(grid - value) <= quantile * np.sqrt(variance) + 1e-12]
@@ -151,7 +151,9 @@ def _over_datasets(
 ) -> Aggregate:
     """Average ratios of means over data sets, each with the variance of its pseudo-values."""
     tables = _paired(arms)
-    scores, variances, degrees = [], [], []
+    scores: list[float] = []
+    variances: list[float] = []
+    degrees: list[int] = []
     for name, own in tables.items():
         span = own["best"] - chance[name]
         length = float(span.mean())
@@ -167,7 +169,7 @@ def _over_datasets(
     if total > 0:
         # Satterthwaite (Biometrics Bulletin 2, 1946).
         freedom = total**2 / sum(v**2 / d for v, d in zip(variances, degrees, strict=True))
-        half = float(stdtrit(freedom, (1 + confidence) / 2)) * math.sqrt(total) / len(scores)
+        half = t_quantile(freedom, confidence) * math.sqrt(total) / len(scores)
     return Aggregate(
         value=value,
         low=value - half,
@@ -187,15 +189,15 @@ def _paired(arms: Mapping[str, Scores]) -> dict[str, dict[str, Values]]:
     for other in others:
         if other.keys() != first.keys():
             raise ValueError(f"the data sets differ: {sorted(first)} and {sorted(other)}")
-    found = {}
+    tables: dict[str, dict[str, Values]] = {}
     for name in first:
         blocks = common_blocks(*(own[name] for own in arms.values()))
         if len(blocks) < 2:
             raise ValueError(f"{name} has one common block; an interval needs two")
-        found[name] = {
+        tables[name] = {
             arm: finite([own[name][block] for block in blocks]) for arm, own in arms.items()
         }
-    return found
+    return tables
 
 
 def _newcombe(theta: Values, size: int) -> Values:

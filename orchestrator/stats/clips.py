@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr
+
+# scipy ships no types.
+from scipy.special import bdtr  # pyright: ignore[reportMissingTypeStubs]
 
 from orchestrator.stats.signflip import BATCH_VALUES
 from orchestrator.stats.values import CONFIDENCE, finite
@@ -120,14 +122,14 @@ def clip_bootstrap(
     if groups < 2:
         raise ValueError(f"drawing clips needs at least two independent ones, not {groups}")
     rng = np.random.default_rng(seed)
-    found = []
+    differences: list[NDArray[np.float64]] = []
     step = max(1, BATCH_VALUES // (8 * num_clips))
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)
         counts = rng.multinomial(groups, np.full(groups, 1 / groups), size=rows)
         weights = counts[:, member].astype(np.float64)
-        found.append(run(weights) - reference(weights))
-    drawn = np.concatenate(found)
+        differences.append(run(weights) - reference(weights))
+    drawn = np.concatenate(differences)
     drawn = drawn[np.isfinite(drawn)]
     every = np.ones((1, num_clips))
     difference = float((run(every) - reference(every))[0])
@@ -172,7 +174,7 @@ def average_precision_of(scores: ArrayLike, targets: ArrayLike) -> Statistic:
     classes = np.nonzero(truth.any(axis=0))[0]
     if not classes.size:
         raise ValueError("no class has a positive clip")
-    prepared = []
+    prepared: list[tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.intp]]] = []
     for index in classes:
         order = np.argsort(-own[:, index], kind="stable")
         ranked = own[order, index]

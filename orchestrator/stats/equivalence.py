@@ -18,9 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr
 
-from orchestrator.stats.intervals import bounds, t_quantile
+from orchestrator.stats.intervals import bounds, t_probability, t_quantile
 from orchestrator.stats.signflip import Alternative, sign_flip
 from orchestrator.stats.values import ALPHA, finite, tolerance
 
@@ -122,8 +121,8 @@ def _corrected(
     if error > float(tolerance(data)):
         half = t_quantile(n - 1, 1 - 2 * ALPHA) * error
         low, high = mean - half, mean + half
-        p_not_worse = float(stdtr(n - 1, -(sign * mean + margin) / error))
-        p_not_better = float(stdtr(n - 1, -(margin - sign * mean) / error))
+        p_not_worse = t_probability(n - 1, -(sign * mean + margin) / error)
+        p_not_better = t_probability(n - 1, -(margin - sign * mean) / error)
     return Equivalence(
         n=n,
         margin=margin,

@@ -23,9 +23,13 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from scipy.special import stdtr
-
-from orchestrator.stats.intervals import IntervalMethod, MeanInterval, bounds, t_quantile
+from orchestrator.stats.intervals import (
+    IntervalMethod,
+    MeanInterval,
+    bounds,
+    t_probability,
+    t_quantile,
+)
 from orchestrator.stats.paired import PairedDifference, difference_of
 from orchestrator.stats.replicates import Replicates, replicates_of
 from orchestrator.stats.values import CONFIDENCE, common_blocks, finite, tolerance
@@ -69,7 +73,7 @@ def corrected_resampled_t(
         low, high = mean - half, mean + half
         # Equal differences have no spread to test against: accuracies over few clips often tie.
         if error > float(tolerance(data)):
-            p_value = float(2 * stdtr(n - 1, -abs(mean) / error))
+            p_value = 2 * t_probability(n - 1, -abs(mean) / error)
         elif not mean:
             p_value = 1.0
     return PairedDifference(

@@ -21,7 +21,9 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit  # scipy.stats takes most of a second to import
+
+# scipy.stats takes most of a second to import; scipy ships no types.
+from scipy.special import stdtr, stdtrit  # pyright: ignore[reportMissingTypeStubs]
 
 from orchestrator.stats.values import CONFIDENCE, finite
 
@@ -109,9 +111,14 @@ def bounds(
     return mean - high * error, mean - low * error
 
 
-def t_quantile(df: int, confidence: float) -> float:
+def t_quantile(df: float, confidence: float) -> float:
     """Return the two-sided quantile of Student's t."""
     return float(stdtrit(df, (1 + confidence) / 2))
+
+
+def t_probability(df: float, value: float) -> float:
+    """Return the probability that Student's t is at most a value."""
+    return float(stdtr(df, value))
 
 
 def _studentized_quantiles(

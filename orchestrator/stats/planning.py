@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtri, nctdtr, stdtrit
+
+# scipy ships no types.
+from scipy.special import chdtri, nctdtr, stdtrit  # pyright: ignore[reportMissingTypeStubs]
 
 from orchestrator.stats.family import pairs_needed
 from orchestrator.stats.signflip import sign_flip_p_rows, smallest_p

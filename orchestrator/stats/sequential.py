@@ -102,10 +102,10 @@ def decide(
         p_values.append(float(path[-1]))
         looks.append(int(path.argmin()) + 1)
         directions.append(sign * float(data[: looks[-1]].sum()))
-    found = {}
+    decisions: dict[str, Sequential] = {}
     for i, (name, adjusted) in enumerate(zip(differences, holm(p_values), strict=True)):
         own, adjusted_p = differences[name], 1.0 if adjusted is None else adjusted
-        found[name] = Sequential(
+        decisions[name] = Sequential(
             n=len(own),
             cap=cap,
             mean=float(np.mean(own)) if len(own) else None,
@@ -114,7 +114,7 @@ def decide(
             adjusted_p=adjusted_p,
             decision=_decision(adjusted_p, directions[i], at_cap=len(own) == cap),
         )
-    return found
+    return decisions
 
 
 def all_decided(contrasts: Mapping[str, Sequential]) -> bool:

@@ -116,7 +116,7 @@ def _mark(
     ends = np.ones((rows, width), dtype=bool)
     ends[:, :-1] = ranked[:, :-1] - ranked[:, 1:] > allowance[:, None]
     before = np.take_along_axis(crossed, order, axis=1)
-    after, places = before.copy(), np.arange(width)
+    after, places = before.copy(), np.arange(width, dtype=np.intp)
     reach = np.full(rows, width)
     for level in range(len(budgets) - 1, -1, -1):
         if budgets[level] * width * (1 + 1e-12) < 1:

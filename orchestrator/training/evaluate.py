@@ -21,6 +21,7 @@ class Clips(Protocol):
     """What the loop needs of a pack; see `orchestrator.data.pack.Pack`."""
 
     fingerprint: str
+    class_names: tuple[str, ...]
     labels: np.ndarray
     num_samples: np.ndarray
 

@@ -28,7 +28,7 @@ from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import EpochRecord, best_epoch, experiment_id
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.evaluate import Clips, autocast, build, evaluate, set_support
-from orchestrator.training.losses import clip_losses
+from orchestrator.training.losses import build_loss
 from orchestrator.training.memory import peak_memory_mb, reset_peak_memory
 from orchestrator.training.optimizers import clip_gradients, learning_rate
 from orchestrator.training.state import (
@@ -102,7 +102,7 @@ class Trainer:
         if found is None and initial is not None:
             self.initial = initial.load(self.chain).summary()
         self.chain.to(self.device)
-        self.loss = create("loss", experiment.loss.name, **experiment.loss.arguments)
+        self.loss = build_loss(experiment.loss)
         self.optimizer = create(
             "optimizer",
             experiment.optimizer.name,
@@ -261,8 +261,7 @@ class Trainer:
         seeds = clip_seeds(indices, seed=self.experiment.seed, epoch=epoch)
         with autocast(self.device, self.experiment.precision):
             output = self.parallel(waveform, torch.from_numpy(seeds).to(self.device))
-            losses = clip_losses(self.loss, output, labels, name=self.experiment.loss.name)
-            loss = losses.sum() * weight
+            loss = self.loss(output, labels).sum() * weight
         # Data parallelism averages gradients; a sum over the workers is what is wanted.
         (loss * self.group.world_size).backward()
         return loss.detach()
@@ -302,7 +301,7 @@ class Trainer:
             "trial": experiment_id(form),
             "experiment": form,
             "num_classes": self.clips.num_classes,
-            "class_names": list(getattr(self.clips, "class_names", ())),
+            "class_names": list(self.clips.class_names),
             "input_size": list(frontend.output_size),
             "mean": mean,
             "std": std,

@@ -30,7 +30,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.experiment.config import Component
 from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.training.evaluate import autocast, build
-from orchestrator.training.losses import clip_losses, described
+from orchestrator.training.losses import build_loss, described
 from orchestrator.training.optimizers import clip_gradients, learning_rate
 from orchestrator.training.state import Initial, pack_state
 
@@ -286,8 +286,7 @@ def _train(
     labels: Tensor,
 ) -> Tensor:
     """Take a step with each batch of clips; return (STEPS, batch) losses."""
-    name = experiment.loss.name
-    loss = create("loss", name, **experiment.loss.arguments)
+    name, loss = experiment.loss.name, build_loss(experiment.loss)
     chain.train()
     seen: list[Tensor] = []
     for step, batch in enumerate(clips):
@@ -297,7 +296,7 @@ def _train(
         with autocast(batch.device, experiment.precision):
             output = chain(batch, torch.from_numpy(seeds))
             with _failing_as(f"loss {name!r}", "forward(logits, labels)"):
-                losses = clip_losses(loss, output, labels, name=name)
+                losses = loss(output, labels)
         if not losses.isfinite().all():
             raise ContractError(
                 f"loss {name!r} returned {_not_finite(losses)}; every value must be finite"
