@@ -13,15 +13,12 @@ from enum import StrEnum
 from typing import Any
 
 from orchestrator.errors import unknown
-from orchestrator.metrics.keys import VAL_TOP1, lookup
+from orchestrator.metrics.keys import METRICS, VAL_TOP1, lookup
 
 SCHEMA = 2
 """Version of the stored forms; a reader refuses a newer one. From 2 on they carry a digest."""
 
 ID_LENGTH = 16
-
-SHARES = ("val/top1", "val/top5", "val/map")
-"""Metrics that are stored as fractions of 1."""
 
 _LARGEST = 2**63
 
@@ -414,8 +411,11 @@ def _mistakes_of_epochs(epochs: list[Any]) -> list[str]:
         for key, value in metrics.items():
             if not _is_number(value):
                 mistakes.append(f"{key} of epoch {place} is {value!r}; it must be a number")
-            elif key in SHARES and not (value != value or 0 <= value <= 1):
-                mistakes.append(f"{key} of epoch {place} is {value!r}; it is a share, from 0 to 1")
+                continue
+            low, high = METRICS[key].bounds if key in METRICS else (-math.inf, math.inf)
+            if not (value != value or low <= value <= high):
+                bounds = f"from {low:g} to {high:g}"
+                mistakes.append(f"{key} of epoch {place} is {value!r}; it must be {bounds}")
         for key in before:
             if key not in metrics:
                 mistakes.append(f"epoch {place} has no {key}, which the epoch before has")

@@ -12,9 +12,8 @@ from orchestrator.analysis.datasets import known_dataset, same_data
 from orchestrator.analysis.summary import summarize_arms
 from orchestrator.analysis.values import finished_values
 from orchestrator.errors import ConfigError
-from orchestrator.metrics import Metric, lookup
+from orchestrator.metrics import METRICS, Metric, lookup
 from orchestrator.metrics.chance import Chance, level_text
-from orchestrator.metrics.keys import VAL_MAP, VAL_TOP1, VAL_TOP5
 from orchestrator.records import PlanRecord, Status, TrialRecord
 from orchestrator.stats import (
     Aggregate,
@@ -29,9 +28,6 @@ Scores = dict[str, dict[Hashable, float]]
 
 LEAST_SEEDS = 3
 """On every data set, of every arm: two have one difference to take a spread from."""
-
-ON_A_SHARED_SCALE = (VAL_TOP1, VAL_TOP5, VAL_MAP)
-"""Fractions of 1, whose best is 1 on whatever data; a loss has no such end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,10 +224,10 @@ def _check(studies: Sequence[Study], *, mixed: bool) -> None:
                     f"{first.sweep} and {plan.sweep} differ in their {what}: {one} and {other}"
                 )
     metric = lookup(first.metric)
-    if metric.key not in ON_A_SHARED_SCALE:
+    if not metric.is_bounded:
+        bounded = ", ".join(key for key, known in METRICS.items() if known.is_bounded)
         mistakes.append(
-            f"{metric.key} has no scale that data sets share; those that have one are "
-            f"{', '.join(ON_A_SHARED_SCALE)}"
+            f"{metric.key} has no scale that data sets share; those that have one are {bounded}"
         )
     if not mixed:
         mistakes += _mixed(studies)

@@ -81,7 +81,7 @@ def _worst(arm: ArmSummary, records: Mapping[str, TrialRecord], metric: Metric) 
     if end is not None:
         return end
     clips = [records[c.id].data.get("num_val") or 0 for c in arm.cells if c.id in records]
-    if metric.unit != "%" or not clips or not min(clips):
+    if not metric.is_share or not clips or not min(clips):
         return found.mean
     total = min(clips)
     hits = round(found.mean / metric.scale * total)

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from orchestrator.analysis.outcomes import Loader
 from orchestrator.analysis.summary import Summary
 from orchestrator.errors import ConfigError, unknown
-from orchestrator.metrics.classification import top_k_correct
+from orchestrator.metrics.classification import log_softmax, top_k_correct
 from orchestrator.metrics.keys import VAL_MAP, VAL_TOP1
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
@@ -134,7 +133,7 @@ def compare_clips(
         else:
             targets = labels[:, None] == np.arange(logits.shape[1])
             pair = tuple(
-                average_precision_of(_log_softmax(own), targets) for own in (ours.logits, logits)
+                average_precision_of(log_softmax(own), targets) for own in (ours.logits, logits)
             )
         tests[key] = clip_bootstrap(*pair, num_clips=len(labels), sources=sources)
     return ClipComparison(run=run, reference=reference, mcnemar=mcnemar(*right), tests=tests)
@@ -168,10 +167,3 @@ def _predictions(trial: TrialKey, load: Loader | None) -> Predictions:
         where = "the store holds none" if load else "a tracking server holds none; use --store"
         raise ConfigError(f"no per-clip predictions of {trial.id} ({trial.arm}): {where}")
     return made
-
-
-def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return log probabilities, by which mAP ranks clips as `orchestrator.metrics` does."""
-    scores = logits.astype(np.float64)
-    scores -= scores.max(axis=1, keepdims=True)
-    return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))

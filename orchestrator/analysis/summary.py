@@ -31,8 +31,6 @@ from orchestrator.metrics import METRICS, Metric, lookup
 from orchestrator.metrics.chance import Chance
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
 
-SECONDARY = ("val/top1", "val/top5", "val/map", "val/loss")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
@@ -206,7 +204,8 @@ def _arm(
     cells = tuple(_cell(key, records.get(key.id), selection, metric) for key in keys)
     found = [records[key.id] for key in keys if key.id in records]
     measures = {}
-    for key in dict.fromkeys((metric.key, *SECONDARY)):
+    computed = (key for key, other in METRICS.items() if other.compute is not None)
+    for key in dict.fromkeys((metric.key, *computed)):
         values = {
             cell.block: METRICS[key].scale * value
             for cell in cells

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+Logits = NDArray[np.floating[Any]]
+"""(clips, classes) scores before any softmax."""
 
-def top_k_correct(
-    logits: NDArray[np.floating], labels: NDArray[np.integer], *, k: int
-) -> NDArray[np.bool_]:
+Labels = NDArray[np.integer[Any]]
+"""(clips,) class indices."""
+
+
+def top_k_correct(logits: Logits, labels: Labels, *, k: int) -> NDArray[np.bool_]:
     """Say per clip whether its label is among the k largest scores.
 
     Ties count against the clip: a label is within the top k only if fewer than k other classes
@@ -27,15 +33,26 @@ def top_k_correct(
     return (at_least < k) & np.isfinite(own[:, 0])
 
 
-def cross_entropy(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    """Return the mean cross entropy in nats of (clips, classes) logits against (clips,) labels."""
+def top_k_accuracy(logits: Logits, labels: Labels, *, k: int) -> float:
+    """Return the fraction of clips that `top_k_correct` counts."""
+    return float(top_k_correct(logits, labels, k=k).mean())
+
+
+def log_softmax(logits: Logits) -> NDArray[np.float64]:
+    """Return the log probabilities (clips, classes) of logits, in float64."""
     scores = logits.astype(np.float64)
     scores -= scores.max(axis=1, keepdims=True)
-    log_total = np.log(np.exp(scores).sum(axis=1))
-    return float((log_total - scores[np.arange(len(labels)), labels]).mean())
+    scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    return scores
 
 
-def mean_average_precision(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+def cross_entropy(logits: Logits, labels: Labels) -> float:
+    """Return the mean cross entropy in nats of (clips, classes) logits against (clips,) labels."""
+    own = log_softmax(logits)[np.arange(len(labels)), labels]
+    return float((0.0 - own).mean())  # `-own` would make a perfect loss -0.0
+
+
+def mean_average_precision(logits: Logits, labels: Labels) -> float:
     """Return the mean over classes of the average precision of their softmax probabilities.
 
     Each class ranks all clips by its probability; clips of equal probability enter together.
@@ -53,9 +70,18 @@ def mean_average_precision(logits: NDArray[np.floating], labels: NDArray[np.inte
     return float(np.mean(average_precisions(logits, labels)))
 
 
-def average_precisions(
-    logits: NDArray[np.floating], labels: NDArray[np.integer], *, shift: float = 0.0
-) -> list[float]:
+def map_range(logits: Logits, labels: Labels) -> tuple[float, float]:
+    """Return the mean average precision where rounding orders the clips worst, and best.
+
+    Clips whose probabilities agree to the last digits may change places on another processor.
+    """
+    worst, best = (
+        float(np.mean(average_precisions(logits, labels, shift=shift))) for shift in (-1e-12, 1e-12)
+    )
+    return worst, best
+
+
+def average_precisions(logits: Logits, labels: Labels, *, shift: float = 0.0) -> list[float]:
     """Return the average precision of every class that has a clip; see `mean_average_precision`.
 
     Args:
@@ -64,16 +90,14 @@ def average_precisions(
         shift: added to the log probability of each clip's own class: less than any difference that
             is not rounding, it bounds what rounding can do to the order of the clips.
     """
-    scores = logits.astype(np.float64)
-    scores -= scores.max(axis=1, keepdims=True)
-    scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    scores = log_softmax(logits)
     scores[np.arange(len(labels)), labels] += shift
     return [_average_precision(scores[:, c], labels == c) for c in set(labels)]
 
 
-def _average_precision(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
+def _average_precision(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
     order = np.argsort(-scores, kind="stable")
     last_of_ties = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
-    found = positive[order].cumsum()[last_of_ties]
-    precision = found / (last_of_ties + 1)
-    return float((np.diff(found, prepend=0) * precision).sum() / found[-1])
+    hits = positive[order].cumsum()[last_of_ties]
+    precision = hits / (last_of_ties + 1)
+    return float((np.diff(hits, prepend=0) * precision).sum() / hits[-1])

@@ -1,12 +1,28 @@
-"""The keys under which numbers are stored, and which way is better."""
+"""The metrics: what each is called, which way it is better, and how it is computed."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from orchestrator.errors import ConfigError, unknown
 from orchestrator.metrics.chance import ChanceOf, loss_chance, map_chance, top_k_chance
+from orchestrator.metrics.classification import (
+    Labels,
+    Logits,
+    cross_entropy,
+    map_range,
+    mean_average_precision,
+    top_k_accuracy,
+)
+
+Compute = Callable[[Logits, Labels], float]
+"""From logits (clips, classes) and labels (clips,) to a value as stored."""
+
+Range = Callable[[Logits, Labels], tuple[float, float]]
+"""From logits (clips, classes) and labels (clips,) to the least and the largest value."""
 
 
 class Direction(StrEnum):
@@ -26,7 +42,14 @@ class Metric:
         direction: which way is better.
         scale: a stored value times `scale` is in `unit`.
         unit: as a reader reads it.
+        bounds: least and largest value that can be stored. Only a metric that has both is on a
+            scale that several data sets share.
+        is_share: whether a value is the share of held-out clips that are right, which has a
+            binomial interval over clips.
         chance: from the held-out clips to what is reached without listening; None if undefined.
+        compute: from predictions to the value; None for what training measures by the way.
+        rounding: from predictions to the range in which rounding can move the value; None where it
+            moves the last digits alone.
     """
 
     key: str
@@ -34,30 +57,71 @@ class Metric:
     direction: Direction
     scale: float = 1.0
     unit: str = ""
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    is_share: bool = False
     chance: ChanceOf | None = field(default=None, repr=False, compare=False)
+    compute: Compute | None = field(default=None, repr=False, compare=False)
+    rounding: Range | None = field(default=None, repr=False, compare=False)
 
     @property
     def sign(self) -> int:
         """+1 where larger is better, -1 where smaller is."""
         return 1 if self.direction is Direction.MAXIMIZE else -1
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether there are a worst and a best value."""
+        return all(map(math.isfinite, self.bounds))
 
-METRICS = {
-    metric.key: metric
-    for metric in (
-        Metric("val/top1", "top-1", Direction.MAXIMIZE, 100.0, "%", top_k_chance(1)),
-        Metric("val/top5", "top-5", Direction.MAXIMIZE, 100.0, "%", top_k_chance(5)),
-        Metric("val/map", "mAP", Direction.MAXIMIZE, chance=map_chance),
-        Metric("val/loss", "validation loss", Direction.MINIMIZE, unit="nats", chance=loss_chance),
-        Metric("train/loss", "training loss", Direction.MINIMIZE, unit="nats"),
+
+def _top_k(k: int) -> Metric:
+    return Metric(
+        f"val/top{k}",
+        f"top-{k}",
+        Direction.MAXIMIZE,
+        scale=100.0,
+        unit="%",
+        bounds=(0.0, 1.0),
+        is_share=True,
+        chance=top_k_chance(k),
+        compute=lambda logits, labels: top_k_accuracy(logits, labels, k=k),
     )
-}
+
 
 TRAIN_LOSS = "train/loss"
 VAL_LOSS = "val/loss"
 VAL_TOP1 = "val/top1"
 VAL_TOP5 = "val/top5"
 VAL_MAP = "val/map"
+
+METRICS = {
+    metric.key: metric
+    for metric in (
+        _top_k(1),
+        _top_k(5),
+        Metric(
+            VAL_MAP,
+            "mAP",
+            Direction.MAXIMIZE,
+            bounds=(0.0, 1.0),
+            chance=map_chance,
+            compute=mean_average_precision,
+            rounding=map_range,
+        ),
+        Metric(
+            VAL_LOSS,
+            "validation loss",
+            Direction.MINIMIZE,
+            unit="nats",
+            bounds=(0.0, math.inf),
+            chance=loss_chance,
+            compute=cross_entropy,
+        ),
+        Metric(TRAIN_LOSS, "training loss", Direction.MINIMIZE, unit="nats"),
+    )
+}
+"""Key -> metric. What is added here is computed, stored, verified, reported and tracked."""
+
 LEARNING_RATE = "train/learning_rate"
 EPOCH_S = "time/epoch_s"
 CLIPS_PER_S = "throughput/clips_per_s"

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy
@@ -9,7 +10,12 @@ from sklearn.metrics import average_precision_score
 
 from orchestrator.metrics import lookup
 from orchestrator.metrics.chance import HeldOut, map_chance
-from orchestrator.metrics.classification import cross_entropy, mean_average_precision, top_k_correct
+from orchestrator.metrics.classification import (
+    cross_entropy,
+    mean_average_precision,
+    top_k_accuracy,
+    top_k_correct,
+)
 
 
 @given(
@@ -32,6 +38,24 @@ def test_mean_average_precision_with_ties_equals_scikit_learns(seed, num_clips, 
         [average_precision_score(labels == c, scores[:, c]) for c in np.unique(labels)]
     )
     assert np.isclose(mean_average_precision(logits, labels), expected, rtol=1e-12, atol=0)
+
+
+def test_top_k_agrees_with_a_sort_and_constant_scores_earn_nothing():
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(200, 7)).astype(np.float32)
+    labels = generator.integers(0, 7, 200)
+    for k in (1, 2, 5, 7, 9):
+        top = np.argsort(-logits, axis=1)[:, :k]
+        assert top_k_accuracy(logits, labels, k=k) == (top == labels[:, None]).any(axis=1).mean()
+    assert top_k_accuracy(np.zeros_like(logits), labels, k=1) == 0
+
+
+def test_cross_entropy_agrees_with_torch_and_of_a_sure_answer_is_zero():
+    generator = np.random.default_rng(0)
+    logits, labels = generator.normal(size=(200, 7)), generator.integers(0, 7, 200)
+    expected = torch.nn.functional.cross_entropy(torch.tensor(logits), torch.tensor(labels))
+    assert cross_entropy(logits, labels) == pytest.approx(expected.item(), rel=1e-12)
+    assert str(cross_entropy(np.array([[900.0, 0.0]]), np.array([0]))) == "0.0"
 
 
 def test_mean_average_precision_of_a_perfect_ranking_is_one():

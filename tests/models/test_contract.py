@@ -71,6 +71,8 @@ def clips(built, *, seconds=1.0, batch_size=2):
 def assert_well_formed(output, batch_size):
     assert output.clip_logits.shape == (batch_size, NUM_CLASSES)
     assert output.clip_logits.isfinite().all()
+    assert output.embedding.dim() == 2 and len(output.embedding) == batch_size
+    assert output.embedding.isfinite().all()
     if output.frame_logits is not None:
         batch, frames, classes = output.frame_logits.shape
         assert (batch, classes) == (batch_size, NUM_CLASSES)
@@ -141,8 +143,47 @@ def test_one_clip_trains_and_is_classified_as_in_a_batch(name):
     built(waveform[:1]).clip_logits.sum().backward()
     built.eval()
     with torch.no_grad():
-        single, batch = built(waveform[1:2]).clip_logits, built(waveform).clip_logits
-    torch.testing.assert_close(single, batch[1:2], atol=1e-5, rtol=1e-4)
+        single, batch = built(waveform[1:2]), built(waveform)
+    for one, several in zip(single, batch, strict=True):
+        if one is not None:
+            torch.testing.assert_close(one, several[1:2], atol=1e-5, rtol=1e-4)
+
+
+def linear_head(model):
+    """The linear map from a clip's embedding to its logits; None where steps are combined."""
+    modules = dict(model.named_children())
+    heads = modules["heads"] if "heads" in modules else [modules.get("head")]
+    return heads if all(isinstance(head, torch.nn.Linear) for head in heads) else None
+
+
+@EVERY
+def test_linear_head_maps_the_embedding_to_the_logits(name):
+    built = build(name).eval()
+    heads = linear_head(built.model)
+    with torch.no_grad():
+        output = built(clips(built))
+        if heads is None or output.frame_logits is not None:  # it combines the scores of steps
+            assert output.frame_logits is not None or name.startswith("psla")
+            return
+        logits = torch.cat([head(output.embedding) for head in heads], dim=1)
+    torch.testing.assert_close(logits, output.clip_logits, atol=1e-5, rtol=1e-4)
+
+
+def test_linear_head_of_htsat_maps_the_embedding_to_the_logits():
+    built = build("htsat_laptop", token_semantic=False).eval()
+    with torch.no_grad():
+        output = built(clips(built))
+        logits = built.model.head(output.embedding)
+    torch.testing.assert_close(logits, output.clip_logits, atol=1e-5, rtol=1e-4)
+
+
+def test_embedding_of_a_clip_in_crops_is_the_mean_of_theirs():
+    model = build("slowfast_laptop").eval().model
+    clip = torch.randn(1, 1, 64, 200, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        crops = [model(clip[..., start : start + 128]).embedding for start in (0, 72)]
+        expected = torch.stack(crops).mean(dim=0)
+        torch.testing.assert_close(model(clip).embedding, expected, atol=1e-5, rtol=1e-4)
 
 
 @EVERY

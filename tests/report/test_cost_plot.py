@@ -11,14 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_examples import make_plan, make_records
 
+from orchestrator.analysis.cost import against_macs, against_seconds, several_devices
 from orchestrator.analysis.summary import summarize
 from orchestrator.report.plots import svg
-from orchestrator.report.plots.cost import (
-    against_macs,
-    against_seconds,
-    cost_plots,
-    several_devices,
-)
+from orchestrator.report.plots.cost import cost_plots
 from orchestrator.report.plots.label_places import Box, place_labels
 from orchestrator.report.plots.scale import log_ticks
 from orchestrator.report.render.page import render_page

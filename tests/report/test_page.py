@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 from report_examples import make_plan, make_predictions, make_record, make_records
 
 from orchestrator.analysis.classes import class_changes
+from orchestrator.analysis.curves import curves
 from orchestrator.analysis.outcomes import Outcomes
 from orchestrator.analysis.summary import summarize
 from orchestrator.records import ArmRecord, ContrastRecord, Status
 from orchestrator.report.plots import svg
-from orchestrator.report.plots.curves import curve_table, curves
 from orchestrator.report.render.page import _aligned, render_page
+from orchestrator.report.tables.curves import curve_table
 from orchestrator.report.wording.findings import finding_sentence
-from orchestrator.report.wording.trend import interaction_sentence
+from orchestrator.report.wording.notes import interaction_sentence
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 

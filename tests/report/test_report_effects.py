@@ -22,11 +22,10 @@ from orchestrator.records import ArmRecord, ContrastRecord
 from orchestrator.report.files import NAMES, render
 from orchestrator.report.render.page import render_page
 from orchestrator.report.render.text import render_text
-from orchestrator.report.tables.other_contrasts import other_contrasts_table
+from orchestrator.report.tables.comparisons import other_contrasts_table
 from orchestrator.report.wording.findings import finding_sentence
-from orchestrator.report.wording.notes import cautions
+from orchestrator.report.wording.notes import cautions, pattern_sentence
 from orchestrator.report.wording.numbers import p_text
-from orchestrator.report.wording.trend import pattern_sentence
 from orchestrator.stats import Verdict, crossed_difference, holm, paired_difference
 
 FACTORS = {"attention": ("fixed points", "deformable"), "input": ("plain", "adaptor")}
@@ -264,7 +263,7 @@ def test_every_form_shows_contrasts_between_other_arms():
     assert row[2].startswith("+") and "±" in row[2]
     forms = {form: render(form, summary, records) for form in NAMES}
     for form in ("markdown", "html", "latex"):
-        said = " ".join(forms[form].replace("$-$", "−").split())
+        said = " ".join(forms[form].replace(r"\ensuremath{-}", "−").split())
         assert f"{first} − {second}" in said and p_values[0] in said, form
     assert "Declared contrasts between other arms" in forms["html"]
     assert "tab:adaptor-lambda-demo-contrasts" in forms["latex"]

@@ -19,8 +19,7 @@ from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import ArmRecord, EpochRecord
 from orchestrator.report.__main__ import main
 from orchestrator.report.files import write_report
-from orchestrator.report.tables.paper import shape_of, shaped
-from orchestrator.report.tables.paper_notes import Study
+from orchestrator.report.tables.paper import Study, shape_of, shaped
 from orchestrator.store import Store
 
 ESC10 = {"name": "esc", "class_names": sorted(ESC10_CLASSES)}

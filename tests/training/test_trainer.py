@@ -1,4 +1,3 @@
-import dataclasses
 import math
 
 import numpy as np
@@ -10,7 +9,6 @@ from orchestrator.errors import TrainingError
 from orchestrator.execution.trial import TrialCheckpoints, TrialRun
 from orchestrator.experiment.config import Component
 from orchestrator.experiment.overrides import override
-from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import Status
 from orchestrator.store import Store
 from orchestrator.training.optimizers import adam_w, cosine
@@ -141,7 +139,7 @@ def test_trial_record_says_what_a_report_needs(store):
     assert record.provenance["torch"].startswith("2.11")
     predictions = store.read_predictions(experiment.id, "last")
     assert predictions is not None
-    assert predictions.top_k(1) == record.metrics_at("last")["val/top1"]
+    assert predictions.scores()["val/top1"] == record.metrics_at("last")["val/top1"]
     tensors, _ = store.load_checkpoint(experiment.id, "last")
     assert not any(name.startswith("optimizer.") for name in tensors)
     best = max(record.epochs, key=lambda e: e.metrics["val/top1"])
@@ -175,12 +173,7 @@ def test_best_epoch_is_by_the_selection_metric_in_its_direction(store, metric):
     assert run.best_epoch == values.index(best) + 1
     predictions = run.final_predictions()["best"]
     assert predictions.epoch == run.best_epoch
-    own = {
-        "val/top1": predictions.top_k(1),
-        "val/map": predictions.mean_average_precision(),
-        "val/loss": predictions.loss(),
-    }
-    assert own[metric] == best
+    assert predictions.scores()[metric] == best
     again = trainer(store, experiment, f"best-{metric.replace('/', '-')}")
     assert again.best_epoch == run.best_epoch
     assert again.final_predictions()["best"].epoch == run.best_epoch
@@ -232,19 +225,6 @@ def test_adam_w_decays_matrices_but_no_tables_and_vectors():
     groups = adam_w(parameters, weight_decay=0.1).param_groups
     assert [len(group["params"]) for group in groups] == [1, 2]
     assert [group["weight_decay"] for group in groups] == [0.1, 0.0]
-
-
-def test_top_k_agrees_with_a_sort_and_constant_scores_earn_nothing():
-    generator = np.random.default_rng(0)
-    logits = generator.normal(size=(200, 7)).astype(np.float32)
-    labels = generator.integers(0, 7, 200)
-    predictions = Predictions(epoch=1, clip_ids=("c",) * 200, labels=labels, logits=logits)
-    for k in (1, 2, 5, 7, 9):
-        top = np.argsort(-logits, axis=1)[:, :k]
-        assert predictions.top_k(k) == (top == labels[:, None]).any(axis=1).mean()
-    assert dataclasses.replace(predictions, logits=np.zeros_like(logits)).top_k(1) == 0
-    expected = torch.nn.functional.cross_entropy(torch.tensor(logits), torch.tensor(labels))
-    assert predictions.loss() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_noise_at_test_is_the_same_whenever_an_epoch_is_predicted(tmp_path):

@@ -2,61 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import statistics
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from orchestrator.analysis.rows import Block
+from orchestrator.analysis.curves import Curve
 from orchestrator.analysis.summary import Summary
-from orchestrator.analysis.values import plan_interval
 from orchestrator.metrics import Metric
-from orchestrator.records import Status, TrialRecord
 from orchestrator.report.plots import svg
 from orchestrator.report.plots.scale import ticks
-from orchestrator.report.tables.arms import Column, Table, spread
-from orchestrator.stats import CONFIDENCE, CrossedInterval
 
 WIDTH, HEIGHT = 270, 170
-MOST_ROWS = 50
-
-
-@dataclass(frozen=True, kw_only=True)
-class Curve:
-    """An arm's curve over its finished trials.
-
-    Attributes:
-        arm: name.
-        epochs: epoch -> mean with interval, in the metric's unit.
-        best_epoch: median over the trials of the best epoch; 0 where unknown.
-    """
-
-    arm: str
-    epochs: Mapping[int, CrossedInterval]
-    best_epoch: float
-
-
-def curves(summary: Summary, records: Mapping[str, TrialRecord], metric: Metric) -> list[Curve]:
-    """Return a curve per arm that has one, in the plan's order."""
-    found = []
-    for arm in summary.arms:
-        values: defaultdict[int, dict[Block, float]] = defaultdict(dict)
-        best = []
-        for cell in arm.cells:
-            record = records.get(cell.id)
-            if record is None or record.status is not Status.FINISHED:
-                continue
-            best += [record.best_epoch] if record.best_epoch else []
-            for epoch in record.epochs:
-                value = epoch.metrics.get(metric.key)
-                if value is not None and math.isfinite(value):
-                    values[epoch.epoch][cell.block] = value * metric.scale
-        if values:
-            means = {e: plan_interval(summary.plan, values[e]) for e in sorted(values)}
-            middle = statistics.median(best) if best else 0
-            found.append(Curve(arm=arm.name, epochs=means, best_epoch=middle))
-    return found
 
 
 def curve_panels(
@@ -77,29 +31,6 @@ def curve_panels(
         _panel(curve, title, baseline, metric, colours[curve.arm], marks, x, y)
         for curve, title in zip(found, titles, strict=True)
     ]
-
-
-def curve_table(found: Sequence[Curve], metric: Metric) -> Table:
-    """Return the numbers behind the panels: epochs down, arms across."""
-    epochs = sorted({epoch for curve in found for epoch in curve.epochs})
-    stride = -(-len(epochs) // MOST_ROWS) or 1
-    chosen = sorted({*epochs[::stride], *epochs[-1:]})
-    texts = [spread([curve.epochs.get(epoch) for epoch in chosen]) for curve in found]
-    methods = dict.fromkeys(i.interval_method for curve in found for i in curve.epochs.values())
-    over = " or ".join(methods) or "t interval"
-    notes = [f"{metric.title}: mean ± half width of the {100 * CONFIDENCE:g} % {over}."]
-    if stride > 1:
-        notes.append(f"Every {stride}. epoch and the last.")
-    return Table(
-        columns=(
-            Column(key="epoch", title="epoch"),
-            *(Column(key=curve.arm, title=curve.arm, unit=metric.unit) for curve in found),
-        ),
-        rows=tuple(zip(map(str, chosen), *texts, strict=True)),
-        baseline=-1,
-        best=-1,
-        notes=tuple(notes),
-    )
 
 
 def _panel(

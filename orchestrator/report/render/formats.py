@@ -14,9 +14,9 @@ from typing import Any
 
 from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.summary import Summary
-from orchestrator.report.tables.arms import Table, main_table
-from orchestrator.report.tables.effects import effects_table
-from orchestrator.report.tables.other_contrasts import other_contrasts_table
+from orchestrator.report.tables.arms import main_table
+from orchestrator.report.tables.comparisons import effects_table, other_contrasts_table
+from orchestrator.report.tables.table import Table
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.findings import finding_sentence
 from orchestrator.report.wording.footnotes import published_footnotes
@@ -194,8 +194,10 @@ def _evidence(found: Evidence) -> dict[str, object]:
 def plain(value: Any) -> Any:
     """Return the JSON form of what a report holds, without functions; null is not finite."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        held = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        return {name: plain(item) for name, item in held.items() if not callable(item)}
+        shown = [
+            f.name for f in dataclasses.fields(value) if f.repr
+        ]  # a metric's functions are not
+        return {name: plain(getattr(value, name)) for name in shown}
     if isinstance(value, StrEnum):
         return str(value)
     if isinstance(value, Mapping):

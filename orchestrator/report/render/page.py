@@ -15,6 +15,8 @@ from orchestrator.analysis.confusion import (
     arm_confusions,
     confusion_change,
 )
+from orchestrator.analysis.cost import several_devices
+from orchestrator.analysis.curves import curves
 from orchestrator.analysis.forest import forest_lines
 from orchestrator.analysis.outcomes import Loader, Outcomes, no_predictions
 from orchestrator.analysis.summary import Summary
@@ -23,18 +25,19 @@ from orchestrator.metrics import METRICS
 from orchestrator.records import TrialRecord
 from orchestrator.report.plots import svg
 from orchestrator.report.plots.confusion import MOST_CLASSES, confusion_plot
-from orchestrator.report.plots.cost import cost_plots, several_devices
-from orchestrator.report.plots.curves import curve_panels, curve_table, curves
+from orchestrator.report.plots.cost import cost_plots
+from orchestrator.report.plots.curves import curve_panels
 from orchestrator.report.plots.dose import dose_plot
 from orchestrator.report.plots.forest import forest_plot
 from orchestrator.report.plots.interaction import interaction_plot
 from orchestrator.report.tables import reproducibility
-from orchestrator.report.tables.arms import CALLED_MARK, main_table, secondary_table
+from orchestrator.report.tables.arms import main_table, secondary_table
 from orchestrator.report.tables.clips import flipped_clips
-from orchestrator.report.tables.effects import effects_table
-from orchestrator.report.tables.other_contrasts import TITLE as OTHER_CONTRASTS
-from orchestrator.report.tables.other_contrasts import other_contrasts_table
+from orchestrator.report.tables.comparisons import TITLE as OTHER_CONTRASTS
+from orchestrator.report.tables.comparisons import effects_table, other_contrasts_table
+from orchestrator.report.tables.curves import curve_table
 from orchestrator.report.tables.paper import Shaped
+from orchestrator.report.tables.table import CALLED_MARK
 from orchestrator.report.wording.clips import single_pair_sentences
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.notes import (
@@ -44,9 +47,9 @@ from orchestrator.report.wording.notes import (
     headline,
     interval_over,
     paired_over,
+    pattern_sentence,
 )
 from orchestrator.report.wording.numbers import digit_spaces, duration, quantity, tie
-from orchestrator.report.wording.trend import pattern_sentence
 from orchestrator.tracking.links import LOCAL_PAGES, needs_local_server
 
 MOST_SENTENCES = 12

@@ -1,12 +1,54 @@
-"""The table of declared main effects and interactions, in every form."""
+"""The tables of what was declared besides the contrasts with the baseline: others, and effects."""
 
 from __future__ import annotations
 
 from orchestrator.analysis.evidence import EffectEvidence
 from orchestrator.analysis.summary import Summary
-from orchestrator.report.tables.arms import CALLED_MARK, Column, Table, spread
+from orchestrator.report.tables.table import CALLED_MARK, Column, Table, spread
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.numbers import align, p_text
+
+TITLE = "Declared contrasts between other arms"
+
+
+def other_contrasts_table(summary: Summary) -> Table | None:
+    """Return a row per such contrast; None where each is against the baseline."""
+    found = summary.other_contrasts
+    if not found:
+        return None
+    several = summary.plan.num_declared > 1
+    marks = [CALLED_MARK if c.called else "" for c in found]
+    differences = [c.difference for c in found]
+    columns: list[tuple[Column, list[str]]] = [
+        (
+            Column(key="contrast", title="contrast"),
+            [f"{c.arm} − {c.reference}" for c in found],
+        ),
+        (Column(key="n", title="n"), align([str(d.n if d else 0) for d in differences])),
+        (
+            Column(key="difference", title="difference", unit=unit_of_difference(summary.metric)),
+            spread([*differences], signed=True),
+        ),
+        (
+            Column(key="p", title="p"),
+            align([p_text(d.p_value if d else None) for d in differences]),
+        ),
+        (
+            Column(key="adjusted_p", title="adjusted p"),
+            align([p_text(c.adjusted_p) for c in found]),
+        ),
+    ]
+    # The mark belongs to the p value that decides.
+    kept = columns if several else columns[:-1]
+    last, texts = kept[-1]
+    kept[-1] = (last, align([t.strip() + m for t, m in zip(texts, marks, strict=True)]))
+    return Table(
+        columns=tuple(column for column, _ in kept),
+        rows=tuple(zip(*(texts for _, texts in kept), strict=True)),
+        baseline=-1,
+        best=-1,
+        notes=("Paired and tested as the differences from the baseline above.",),
+    )
 
 
 def effects_table(summary: Summary) -> Table | None:
@@ -32,7 +74,7 @@ def effects_table(summary: Summary) -> Table | None:
         rows=tuple(zip(*(texts for _, texts in columns), strict=True)),
         baseline=-1,
         best=-1,
-        notes=tuple(_notes(summary)),
+        notes=tuple(_effect_notes(summary)),
     )
 
 
@@ -44,7 +86,7 @@ def _p_cell(effect: EffectEvidence) -> str:
     return p_text(effect.adjusted_p) + (CALLED_MARK if effect.called else "")
 
 
-def _notes(summary: Summary) -> list[str]:
+def _effect_notes(summary: Summary) -> list[str]:
     notes = [
         "Main effect: mean of the arms at its second level minus that at its first. Interaction: "
         "the difference of differences, above 0 where the second levels together give more than "
