@@ -131,6 +131,6 @@ def _stored(prepared: LaunchPlan) -> dict[str, TrialRecord]:
     except StoreError:
         return {}
     plan = prepared.plan
-    records = store.read_records(t.id for t in (*plan.prerequisite_trials(), *plan.trials()))
+    records = store.read_records([t.id for t in (*plan.prerequisite_trials(), *plan.trials())])
     verify_stored(store, plan.record(), records, remember=False)
     return records

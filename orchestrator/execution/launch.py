@@ -59,7 +59,7 @@ def launch(prepared: LaunchPlan) -> int:
     )
     first = next(steps)
     asked = plan.record()
-    verify_stored(store, asked, store.read_records(key.id for key in asked.trials))
+    verify_stored(store, asked, store.read_records([key.id for key in asked.trials]))
     record = declare(first.plan, prepared, store)
     to_search = max(0, search.num_points - len(points)) if search else 0
     publisher = Publisher(record, store=store, tracking_uri=options.runtime.tracking_uri)

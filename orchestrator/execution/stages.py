@@ -162,7 +162,7 @@ class _Budget:
 
 
 def _records(trials: Sequence[Trial], store: Store) -> Mapping[str, TrialRecord]:
-    return store.read_records(trial.id for trial in trials)
+    return store.read_records([trial.id for trial in trials])
 
 
 def _hours(seconds: float) -> str:
