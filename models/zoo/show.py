@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 def print_list(models: Iterable[Description], console: Console) -> None:
     """Print every model in a row, under a heading for each family."""
+    models = list(models)
     for paper, members in groupby(models, key=lambda model: model.paper):
         group = list(members)
         if paper is not None:
@@ -38,12 +40,23 @@ def print_list(models: Iterable[Description], console: Console) -> None:
             )
         console.print(table)
         console.print(f"  front end {_fronts(group)}\n")
+    seconds = _by_family(models, lambda model: f"{model.seconds} s")
+    classes = _by_family(models, lambda model: str(model.num_classes))
     console.print(
-        "Counted without front end and input transform. MACs of one clip (10 s, KWT 1 s, laptop "
-        "sizes 5 s): convolutions and linear layers; all: with attention and sampling. Classes: "
-        "DATAR 309, KWT and Res-15 12, others 527, laptop sizes 10. One model in full: "
-        "python -m models NAME"
+        f"Counted without front end and input transform. MACs of one clip ({seconds}): "
+        "convolutions and linear layers; all: with attention and sampling. Classes: "
+        f"{classes}. One model in full: python -m models NAME"
     )
+
+
+def _by_family(models: Iterable[Description], value: Callable[[Description], str]) -> str:
+    """Return the value that most families have, then the others with the families they are for."""
+    families: defaultdict[str, set[str]] = defaultdict(set)
+    for model in models:
+        paper = None if model.name.endswith("laptop") else model.paper
+        families[value(model)].add(paper.name if paper else "laptop sizes")
+    (usual, _), *others = sorted(families.items(), key=lambda item: (-len(item[1]), item[0]))
+    return "; ".join([usual, *(f"{text} for {', '.join(sorted(own))}" for text, own in others)])
 
 
 def print_model(model: Description, console: Console) -> None:
