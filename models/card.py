@@ -76,7 +76,7 @@ class Paper:
         arxiv: Number of the preprint; empty where there is none.
         doi: Of the paper, where it has no preprint.
         code: The authors' repository and commit, or why there is none.
-        licence: Of the authors' code.
+        license: Of the authors' code.
         num_classes: Classes that the paper's sizes are listed with.
     """
 
@@ -85,7 +85,7 @@ class Paper:
     arxiv: str = ""
     doi: str = ""
     code: str = "none"
-    licence: str = "none"
+    license: str = "none"
     num_classes: int = 527
 
     @property
@@ -115,7 +115,7 @@ class Weights:
         filename: The authors' name of the file, and its name in the cache.
         url: What is fetched; empty where a person has to fetch it.
         page: Where a person finds it.
-        licence: Of the weights.
+        license: Of the weights.
         remark: What a user must know or do besides building and loading; empty for nothing.
         md5: 32 hex digits, or empty.
         sha256: 64 hex digits, or the first 8 or more of them, or empty.
@@ -132,7 +132,7 @@ class Weights:
     filename: str
     url: str = ""
     page: str
-    licence: str
+    license: str
     remark: str = ""
     md5: str = ""
     sha256: str = ""

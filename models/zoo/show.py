@@ -68,7 +68,7 @@ def print_model(model: Description, console: Console) -> None:
     if model.paper is not None:
         paper = model.paper
         console.print(f"paper          {paper.title}, {paper.place}")
-        console.print(f"authors' code  {paper.code} ({paper.licence})")
+        console.print(f"authors' code  {paper.code} ({paper.license})")
     console.print(f"input          {_size(model)} (mels x frames) of {model.seconds} s")
     console.print(f"front end      {_call(*model.frontend)}, input transform {model.transform}")
     console.print(f"parameters     {model.num_params:,} ({model.num_classes} classes)")
@@ -123,13 +123,13 @@ def _percent(share: float) -> str:
 
 
 def print_weights(weights: Iterable[Weights], console: Console) -> None:
-    """Print every published file in a row, those of one licence and data set together."""
+    """Print every published file in a row, those of one license and data set together."""
     entries = list(weights)
     remarks = list(dict.fromkeys(entry.remark for entry in entries if entry.remark))
     table = _table("name", "model|", "note>", "here|")
-    for (data, licence), members in groupby(entries, key=lambda e: (e.trained_on[-1], e.licence)):
+    for (data, terms), members in groupby(entries, key=lambda e: (e.trained_on[-1], e.license)):
         table.add_row("")
-        table.add_row(f"{data}, {licence}:")
+        table.add_row(f"{data}, {terms}:")
         for entry in members:
             table.add_row(
                 f"  {entry.name}",
@@ -170,7 +170,7 @@ def _print_weights(weights: Weights, console: Console) -> None:
     frontend = ""
     if weights.frontend[0]:
         frontend = f", frontend=({weights.frontend[0]!r}, {dict(weights.frontend[1])!r})"
-    console.print(f"{weights.name}: {weights.filename}, {weights.licence}, {_checked(weights)}")
+    console.print(f"{weights.name}: {weights.filename}, {weights.license}, {_checked(weights)}")
     console.print(f"  trained on {', '.join(weights.trained_on)}; {weights.page}")
     build = f'create_model("{weights.model}", num_classes={weights.num_classes}'
     console.print(f"  chain = models.{build}{frontend}{arguments})")
