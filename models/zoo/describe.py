@@ -1,7 +1,6 @@
 """What is known of every model: its counts, its input, its weights and published numbers.
 
-Models are built on the meta device, which allocates nothing; nothing here is typed in that can be
-computed.
+Models are built on the meta device, which allocates nothing; what can be computed is not typed in.
 """
 
 from __future__ import annotations

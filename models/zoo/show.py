@@ -1,4 +1,4 @@
-"""Prints the zoo: the list, one model in full, the counts beside the papers', the weights."""
+"""Prints the zoo: the list of models, one model in full, counts beside the papers', weights."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def print_model(model: Description, console: Console) -> None:
 
 
 def print_rows(rows: Iterable[Row], console: Console) -> None:
-    """Print our counts beside the papers', with what was added and why they differ."""
+    """Print our counts beside the papers', with the parts that are added and why they differ."""
     for (label, size, classes, arguments), members in groupby(rows, key=_counted_on):
         built = f", {arguments}" if arguments else ""
         console.print(f"{label}  {size}, {classes} classes{built}", style="bold")
@@ -117,13 +117,13 @@ def print_rows(rows: Iterable[Row], console: Console) -> None:
 
 
 def _percent(share: float) -> str:
-    """Write a share in percent with its sign; what rounds to nothing has none."""
+    """Format a share in percent with its sign; zero has none."""
     said = f"{100 * share:+.2f} %"
     return "0.00 %" if said in ("+0.00 %", "-0.00 %") else said
 
 
 def print_weights(weights: Iterable[Weights], console: Console) -> None:
-    """Print every published file in a row, those of one license and data set together."""
+    """Print a row per published file, grouped by data set and license."""
     entries = list(weights)
     remarks = list(dict.fromkeys(entry.remark for entry in entries if entry.remark))
     table = _table("name", "model|", "note>", "here|")
@@ -157,7 +157,7 @@ def as_data(value: Any) -> Any:
 
 
 def amount(count: float) -> str:
-    """Write a count in three digits: `28.0 M`, `5.99 G`, `561 k`."""
+    """Format a count with three digits: `28.0 M`, `5.99 G`, `561 k`."""
     for unit, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if count >= scale:
             scaled = count / scale
@@ -182,7 +182,7 @@ def _print_weights(weights: Weights, console: Console) -> None:
 
 
 def _print_results(results: Iterable[Result], console: Console) -> None:
-    """Print results under their conditions, which those of one table share."""
+    """Print results with their conditions, which the numbers of one row share."""
     for _, members in groupby(results, key=lambda r: (r.source, r.form, r.conditions, r.remark)):
         group = list(members)
         first = group[0]
