@@ -142,9 +142,18 @@ def resnet38(
 ) -> Panns:
     """ResNet38 of PANNs: 73.78 M parameters with 527 classes.
 
-    `dims` are the widths of the four rows of residual blocks, as long as `depths` says, and of
-    the last pair of convolutions; `block_dropout` is the rate inside the blocks. The other
-    arguments, shapes and errors as in `models.panns.blocks.Panns`.
+    Shapes and errors are those of `models.panns.blocks.Panns`.
+
+    Args:
+        num_channels: channels of the spectrogram.
+        input_size: (mels, frames).
+        num_classes: size of the logits.
+        dropout: rate after every stage.
+        head_dropout: rate before the linear layer.
+        block_dropout: rate inside the residual blocks.
+        dims: widths of the four rows of residual blocks and of the last pair of convolutions; the
+            first pair is as wide as the first row.
+        depths: residual blocks of every row.
     """
     if len(dims) != 5 or len(depths) != 4:
         raise ModelError(f"dims={dims} and depths={depths}: give 5 dims and 4 depths")

@@ -150,6 +150,12 @@ def test_list_is_plain_text_that_fits_and_names_every_model(
     [row] = [line for line in lines if line.startswith("  htsat_tiny")]
     assert "30.0 M" in row
     assert "64x1001" in row
+    text = " ".join(out.split())
+    assert "MACs of one clip (10 s; 1 s for KWT; 5 s for laptop sizes)" in text
+    assert (
+        "Classes: 527; 309 for Auditory SlowFast, DATAR, DATAR on DAT++, VGGSound; "
+        "12 for KWT, Res-15; 10 for laptop sizes."
+    ) in text
 
 
 @pytest.mark.parametrize(
