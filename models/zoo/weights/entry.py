@@ -8,7 +8,7 @@ from typing import Any
 
 IMAGES = (
     "of images: a start for training on sound. Statistics of the features of the training clips "
-    "go to chain.set_normalisation(mean, std)"
+    "go to chain.set_normalization(mean, std)"
 )
 """The remark on weights of ImageNet."""
 
@@ -24,7 +24,7 @@ class Weights:
         num_classes: of the file's head.
         trained_on: data sets, first to last.
         frontend: name and arguments of the features it expects; empty for weights of images.
-        statistics: mean and deviation for `Chain.set_normalisation`, where it expects them.
+        statistics: mean and deviation for `Chain.set_normalization`, where it expects them.
         filename: the authors' name of the file, and its name in the cache.
         url: what is fetched; empty where a person has to fetch it.
         page: where a person finds it.
