@@ -51,7 +51,7 @@ OF_IMAGES: Fields = dict(
     num_classes=1000,
     trained_on=("imagenet_1k",),
     remark="of images: a start for training on sound. Statistics of the features of the training "
-    "clips go to chain.set_normalisation(mean, std)",
+    "clips go to chain.set_normalization(mean, std)",
 )
 """Fields of weights that were trained on ImageNet."""
 
@@ -110,7 +110,7 @@ class Weights:
         num_classes: Number of classes of the file's head.
         trained_on: Data sets, first to last.
         frontend: Front end that the file was trained behind; an empty name for images.
-        statistics: Mean and deviation for `Chain.set_normalisation`, if the file expects them.
+        statistics: Mean and deviation for `Chain.set_normalization`, if the file expects them.
         filename: The authors' name of the file, and its name in the cache.
         url: Address that is fetched; empty if a person has to fetch the file.
         page: Web page where a person finds the file.

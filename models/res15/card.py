@@ -19,7 +19,7 @@ def _encoder(num_classes: int, sha256: str) -> Weights:
         license="MIT",
         remark="an encoder for 64 log-mels of NeMo, which no front end here makes to the bit: on "
         "other features fine-tune it. Its classifier is its nearest neighbors: until "
-        "chain.model.remember(embedding, labels) has training clips, an untrained layer answers",
+        "chain.model.set_support(embedding, labels) has training clips, an untrained layer answers",
         sha256=sha256,
         size=962_646,
     )

@@ -175,7 +175,7 @@ def _print_weights(weights: Weights, console: Console) -> None:
     build = f'create_model("{weights.model}", num_classes={weights.num_classes}'
     console.print(f"  chain = models.{build}{frontend}{arguments})")
     if weights.statistics:
-        console.print(f"  chain.set_normalisation{weights.statistics}")
+        console.print(f"  chain.set_normalization{weights.statistics}")
     console.print(f'  models.load_pretrained(chain, "{weights.name}")')
     if weights.remark:
         console.print(f"  besides: {weights.remark}")

@@ -94,7 +94,7 @@ def _of_trial(
     features = change.after[:, 0].float().numpy()
     shown = draw.Shown(
         titles=tuple(f"{pack.class_names[pack.labels[i]]} ({pack.clip_ids[i]})" for i in clips),
-        frame_s=getattr(chain.frontend, "hop_length", 0) / pack.sample_rate,
+        frame_s=chain.front.hop_length / pack.sample_rate,
         seconds=float(pack.num_samples.max()) / pack.sample_rate,
         class_names=pack.class_names,
     )
@@ -140,7 +140,7 @@ def _of_clips(
 
     pack = open_pack(str(record.data["fingerprint"]), packs=store.packs_uri)
     chain = _load(record, pack, plan.selection, store) if clips else None
-    frame_s = getattr(getattr(chain, "frontend", None), "hop_length", 0) / pack.sample_rate
+    frame_s = chain.front.hop_length / pack.sample_rate if chain else 0.0
     places = {clip: index for index, clip in enumerate(pack.clip_ids)}
     if chain is None or not frame_s or not clips.keys() <= places.keys():
         return []

@@ -60,10 +60,10 @@ def test_weights_of_a_model_are_found_and_a_laptop_size_has_none():
     ("name", "words"),
     [
         ("talnet_audioset", "chain.model.set_input_statistics(mean, std)"),
-        ("res15_speech_commands_12_triplet", "chain.model.remember(embedding, labels)"),
+        ("res15_speech_commands_12_triplet", "chain.model.set_support(embedding, labels)"),
         ("res15_speech_commands_35_triplet", "64 log-mels of NeMo"),
         ("slowfast_epic", "24000 Hz"),
-        ("dat_tiny_imagenet", "chain.set_normalisation(mean, std)"),
+        ("dat_tiny_imagenet", "chain.set_normalization(mean, std)"),
         ("cnn14_audioset", ""),
     ],
 )

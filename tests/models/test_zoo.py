@@ -179,7 +179,7 @@ def test_unknown_name_ends_with_one_message_and_the_nearest_name(capsys):
     ("name", "shown"),
     [
         ("datar_tiny", ("arXiv 2312.16228", "deformable", "93.3 G", "num_train_clips 22914")),
-        ("ast_base", ("88.13 M", "set_normalisation(-4.2677393, 4.5689974)", "quoted by DATAR")),
+        ("ast_base", ("88.13 M", "set_normalization(-4.2677393, 4.5689974)", "quoted by DATAR")),
         ("htsat_tiny", ("token_semantic", "swin_tiny_imagenet", "mAP 0.471", "28.8 M")),
         ("cnn14", ('load_pretrained(chain, "cnn14_audioset")', "CC-BY-4.0", "not stated:")),
         ("cnn6_laptop", ("Published weights: none", "Published results: none", "159 M")),
