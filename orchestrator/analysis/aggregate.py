@@ -251,7 +251,7 @@ def _mixed(studies: Sequence[Study]) -> list[str]:
             said.append(f"the trials of {plan.sweep} come from {own}")
     code = "" if said else mixed_code(finished)
     said += [f"the trials come from {code}"] if code else []
-    return [f"{one}; --mixed aggregates them all the same" for one in said]
+    return [f"{one}; --allow-mixed aggregates them all the same" for one in said]
 
 
 def _labels(plans: Sequence[PlanRecord]) -> list[str]:

@@ -263,7 +263,7 @@ def test_every_form_shows_contrasts_between_other_arms():
     assert row[2].startswith("+") and "±" in row[2]
     forms = {form: render(form, summary, records) for form in NAMES}
     for form in ("markdown", "html", "latex"):
-        said = " ".join(forms[form].replace("$-$", "−").split())
+        said = " ".join(forms[form].replace(r"\ensuremath{-}", "−").split())
         assert f"{first} − {second}" in said and p_values[0] in said, form
     assert "Declared contrasts between other arms" in forms["html"]
     assert "tab:adaptor-lambda-demo-contrasts" in forms["latex"]

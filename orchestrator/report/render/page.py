@@ -28,13 +28,11 @@ from orchestrator.report.plots.curves import curve_panels, curve_table, curves
 from orchestrator.report.plots.dose import dose_plot
 from orchestrator.report.plots.forest import forest_plot
 from orchestrator.report.plots.interaction import interaction_plot
+from orchestrator.report.sections import report_tables
 from orchestrator.report.tables import reproducibility
-from orchestrator.report.tables.arms import main_table, secondary_table
+from orchestrator.report.tables.arms import secondary_table
 from orchestrator.report.tables.clips import flipped_clips
-from orchestrator.report.tables.comparisons import TITLE as OTHER_CONTRASTS
-from orchestrator.report.tables.comparisons import effects_table, other_contrasts_table
-from orchestrator.report.tables.paper import Shaped
-from orchestrator.report.tables.table import CALLED_MARK
+from orchestrator.report.tables.table import CALLED_MARK, Table
 from orchestrator.report.wording.clips import single_pair_sentences
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.notes import (
@@ -61,7 +59,7 @@ def render_page(
     predictions: Loader | None = None,
     links: Mapping[str, str] | None = None,
     pictures: Path | None = None,
-    shape: Shaped | None = None,
+    paper: Table | None = None,
 ) -> str:
     """Return the page.
 
@@ -71,10 +69,11 @@ def render_page(
         predictions: reads a trial's predictions; without it there is no section on classes.
         links: trial id -> address of its run; only `http` and `https` addresses are linked.
         pictures: folder of `orchestrator.figures`; the page carries them in itself.
-        shape: the study as a paper's table.
+        paper: the study in a paper's table.
     """
     template = _environment().get_template("page.html.jinja")
     plan, metric = summary.plan, summary.metric
+    table, *further = report_tables(summary)
     colours = svg.colours([arm.name for arm in summary.arms], plan.baseline)
     train_loss = METRICS["train/loss"]
     drawn = _pictures(pictures)
@@ -92,18 +91,11 @@ def render_page(
         interval=interval_over(summary),
         paired_over=paired_over(summary),
         blocks=list(dict.fromkeys(cell.block for cell in summary.cells)),
-        table=main_table(summary),
-        further=[
-            (title, table)
-            for title, table in (
-                (OTHER_CONTRASTS, other_contrasts_table(summary)),
-                ("Declared effects", effects_table(summary)),
-            )
-            if table is not None
-        ],
+        table=table,
+        further=further,
         over_clips=single_pair_sentences(summary, predictions),
         secondary=secondary_table(summary),
-        shape=shape,
+        paper=paper,
         forest=Markup(
             forest_plot(
                 forest_lines(summary),

@@ -1,4 +1,4 @@
-"""The table in the paper's shape, as strings aligned on the decimal point."""
+"""The main table, with a row per arm, and that of its other metrics."""
 
 from __future__ import annotations
 
@@ -88,6 +88,7 @@ def main_table(summary: Summary) -> Table:
         baseline=_baseline(summary),
         best=_best_called(summary),
         notes=tuple(_notes(summary, footnotes)),
+        records=tuple(_record(arm, summary) for arm in arms),
     )
 
 
@@ -108,7 +109,6 @@ def secondary_table(summary: Summary) -> Table:
         columns=tuple(columns),
         rows=tuple(zip(*texts, strict=True)) if len(columns) > 1 else (),
         baseline=_baseline(summary),
-        best=-1,
         notes=("Not corrected for being several; the question was about the metric above.",),
     )
 
@@ -131,6 +131,43 @@ def declared_of(summary: Summary) -> str:
 def _baseline(summary: Summary) -> int:
     names = [arm.name for arm in summary.arms]
     return names.index(summary.plan.baseline) if summary.plan.baseline in names else -1
+
+
+def _record(arm: ArmSummary, summary: Summary) -> dict[str, object]:
+    """Return the numbers of an arm by the columns of the CSV, in the metric's unit."""
+    key, chance = summary.metric.key, summary.chance
+    measure, delta, cost = arm.measures.get(key), arm.to_baseline, arm.cost
+    n, planned = arm.counted(key)
+    record: dict[str, object] = {
+        "arm": arm.name,
+        "kind": "arm",
+        "n": n,
+        "planned": planned,
+        "metric": key,
+        "unit": summary.metric.unit,
+        "published": arm.record.published.get(key),
+        "trials": len(measure.values) if measure else 0,
+        "trials_planned": len(arm.cells),
+        "chance": chance.value if chance else None,
+    }
+    if measure:
+        mean = measure.interval
+        record |= {"mean": mean.mean, "low": mean.low, "high": mean.high}
+        record["beats_chance"] = arm.name not in summary.at_chance if chance else None
+    if delta:
+        record |= {
+            "reference": summary.plan.baseline,
+            "difference": delta.mean,
+            "difference_low": delta.low,
+            "difference_high": delta.high,
+        }
+    if contrast := summary.against_baseline(arm.name):
+        record |= {"adjusted_p": contrast.adjusted_p, "verdict": contrast.verdict}
+        record["p"] = contrast.difference.p_value if contrast.difference else None
+    if cost:
+        record |= {"params": cost.num_params, "macs": cost.macs}
+        record |= {"median_s": cost.seconds, "clips_per_s": cost.clips_per_s}
+    return record
 
 
 def _count(arm: ArmSummary, key: str) -> str:

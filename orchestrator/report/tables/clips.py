@@ -33,8 +33,6 @@ def flipped_clips(summary: Summary, contrast: ContrastEvidence, outcomes: Outcom
             (c.clip, class_name(summary, c.label), *map(str, (c.pairs, c.gained, c.lost)))
             for c in flipped[:MOST_CLIPS]
         ),
-        baseline=-1,
-        best=-1,
         notes=(
             f"{len(flipped)} of {len(every)} held-out clips flipped in at least one pair of "
             f"trials, from {contrast.reference} to {contrast.arm}; those that flipped one way in "

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from orchestrator.analysis.evidence import EffectEvidence
+from orchestrator.analysis.evidence import EffectEvidence, Evidence
 from orchestrator.analysis.summary import Summary
 from orchestrator.report.tables.table import CALLED_MARK, Column, Table, spread
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.numbers import align, p_text
 
-TITLE = "Declared contrasts between other arms"
-
 
 def other_contrasts_table(summary: Summary) -> Table | None:
     """Return a row per such contrast; None where each is against the baseline."""
-    found = summary.other_contrasts
-    if not found:
+    contrasts = summary.other_contrasts
+    if not contrasts:
         return None
     several = summary.plan.num_declared > 1
-    marks = [CALLED_MARK if c.called else "" for c in found]
-    differences = [c.difference for c in found]
+    marks = [CALLED_MARK if c.called else "" for c in contrasts]
+    differences = [c.difference for c in contrasts]
     columns: list[tuple[Column, list[str]]] = [
         (
             Column(key="contrast", title="contrast"),
-            [f"{c.arm} − {c.reference}" for c in found],
+            [f"{c.arm} − {c.reference}" for c in contrasts],
         ),
         (Column(key="n", title="n"), align([str(d.n if d else 0) for d in differences])),
         (
@@ -35,7 +33,7 @@ def other_contrasts_table(summary: Summary) -> Table | None:
         ),
         (
             Column(key="adjusted_p", title="adjusted p"),
-            align([p_text(c.adjusted_p) for c in found]),
+            align([p_text(c.adjusted_p) for c in contrasts]),
         ),
     ]
     # The mark belongs to the p value that decides.
@@ -45,9 +43,13 @@ def other_contrasts_table(summary: Summary) -> Table | None:
     return Table(
         columns=tuple(column for column, _ in kept),
         rows=tuple(zip(*(texts for _, texts in kept), strict=True)),
-        baseline=-1,
-        best=-1,
+        key="contrasts",
+        title="Declared contrasts between other arms",
         notes=("Paired and tested as the differences from the baseline above.",),
+        records=tuple(
+            {"arm": c.arm, "reference": c.reference, "kind": "contrast"} | _record(c, summary)
+            for c in contrasts
+        ),
     )
 
 
@@ -72,10 +74,30 @@ def effects_table(summary: Summary) -> Table | None:
     return Table(
         columns=tuple(column for column, _ in columns),
         rows=tuple(zip(*(texts for _, texts in columns), strict=True)),
-        baseline=-1,
-        best=-1,
+        key="effects",
+        title="Declared effects",
         notes=tuple(_effect_notes(summary)),
+        records=tuple(
+            {"arm": effect.record.name, "kind": "effect"} | _record(effect, summary)
+            for effect in effects
+        ),
     )
+
+
+def _record(evidence: Evidence, summary: Summary) -> dict[str, object]:
+    """Return the numbers of a comparison by the columns of the CSV."""
+    size = evidence.difference
+    return {
+        "n": size.n if size else 0,
+        "metric": summary.metric.key,
+        "unit": unit_of_difference(summary.metric),
+        "difference": size.mean if size else None,
+        "difference_low": size.low if size else None,
+        "difference_high": size.high if size else None,
+        "p": size.p_value if size else None,
+        "adjusted_p": evidence.adjusted_p,
+        "verdict": evidence.verdict,
+    }
 
 
 def _count(effect: EffectEvidence) -> str:
@@ -94,8 +116,8 @@ def _effect_notes(summary: Summary) -> list[str]:
     ]
     records = [effect.record for effect in summary.effects]
     levels = {factor: pair for record in records for factor, pair in record.levels.items()}
-    said = "; ".join(f"{factor}, {first} to {second}" for factor, (first, second) in levels.items())
-    notes.append(f"Levels: {said}.")
+    listed = (f"{factor}, {first} to {second}" for factor, (first, second) in levels.items())
+    notes.append(f"Levels: {'; '.join(listed)}.")
     notes += [
         f"{record.name} cannot be told from {' or '.join(record.aliases)} in this fraction."
         for record in records

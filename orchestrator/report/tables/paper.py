@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from models.zoo.published.tables import PRINTED, PrintedTable
 from orchestrator.analysis.datasets import known_dataset
@@ -43,22 +43,7 @@ class Study:
         return known_dataset(self.summary.plan)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shaped:
-    """A study in the shape of a paper's table.
-
-    Attributes:
-        key: of `models.zoo.published.tables.PRINTED`.
-        caption: which paper's table it follows.
-        table: ready to be laid out.
-    """
-
-    key: str
-    caption: str
-    table: Table
-
-
-def shape_of(plan: PlanRecord) -> str:
+def paper_table_key(plan: PlanRecord) -> str:
     """Return the key of the printed table that most of a plan's published numbers are from.
 
     Empty where they are from none.
@@ -68,13 +53,13 @@ def shape_of(plan: PlanRecord) -> str:
     return Counter(named).most_common(1)[0][0] if named else ""
 
 
-def own_shape(study: Study) -> Shaped | None:
-    """Return a study in the shape of the table that its published numbers are from, if any."""
-    key = shape_of(study.summary.plan)
-    return shaped(key, [study]) if key else None
+def own_paper_table(study: Study) -> Table | None:
+    """Return the paper's table that a study's published numbers are from, if any."""
+    key = paper_table_key(study.summary.plan)
+    return paper_table(key, [study]) if key else None
 
 
-def shaped(key: str, studies: Sequence[Study]) -> Shaped:
+def paper_table(key: str, studies: Sequence[Study]) -> Table:
     """Return a paper's table: the rows as printed, then the arms of this study.
 
     Args:
@@ -85,18 +70,16 @@ def shaped(key: str, studies: Sequence[Study]) -> Shaped:
         ConfigError: no table has that key, or it has no place for several studies.
     """
     if key not in PRINTED:
-        raise ConfigError(unknown("shape", key, PRINTED))
+        raise ConfigError(unknown("paper table", key, PRINTED))
     printed = PRINTED[key]
     if len(studies) > 1 and printed.layout != "datasets":
         raise ConfigError(
-            f"shape {key!r} shows one study, {len(studies)} were given; those with a column per "
-            f"data set are {', '.join(k for k, t in PRINTED.items() if t.layout == 'datasets')}"
+            f"paper table {key!r} shows one study, {len(studies)} were given; those with a column "
+            "per data set are "
+            f"{', '.join(k for k, t in PRINTED.items() if t.layout == 'datasets')}"
         )
-    return Shaped(
-        key=key,
-        caption=f"In the shape of {printed.paper}'s {printed.place} ({printed.caption}).",
-        table=_LAYOUTS[printed.layout](printed, studies),
-    )
+    title = f"In the shape of {printed.paper}'s {printed.place} ({printed.caption})."
+    return replace(_LAYOUTS[printed.layout](printed, studies), key=key, title=title)
 
 
 def _metrics(printed: PrintedTable, studies: Sequence[Study]) -> Table:
@@ -220,7 +203,6 @@ def _joined(
         columns=(Column(key="arm", title="model"), *columns),
         rows=tuple(zip(names, *texts, strict=True)),
         baseline=start + list(own).index(baseline) if baseline in own else -1,
-        best=-1,
         notes=tuple(said),
         headings=headings,
     )
@@ -239,8 +221,6 @@ def _turned(
             (column.title, *(align([row[i] for row in rows.values()])))
             for i, column in enumerate(columns)
         ),
-        baseline=-1,
-        best=-1,
         notes=tuple(notes),
     )
 

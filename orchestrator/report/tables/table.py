@@ -36,18 +36,24 @@ class Table:
     Attributes:
         columns: left to right; the first is the arm's name.
         rows: one list of strings per arm, in the plan's order.
+        key: tells the tables of a report apart, in labels of LaTeX; the main table has none.
+        title: over the table; the main table stands under the question and has none.
         baseline: index of the row that is set apart, or -1.
-        best: index of the row whose best value may be emphasised, or -1.
-        notes: what stands below.
+        best: index of the row whose best value may be emphasized, or -1.
+        notes: below the table.
         headings: index of a row -> what stands over it and those that follow.
+        records: the numbers of the rows at full precision, by columns of the CSV.
     """
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
-    baseline: int
-    best: int
-    notes: tuple[str, ...]
+    key: str = ""
+    title: str = ""
+    baseline: int = -1
+    best: int = -1
+    notes: tuple[str, ...] = ()
     headings: Mapping[int, str] = field(default_factory=dict)
+    records: tuple[Mapping[str, object], ...] = ()
 
 
 def spread(intervals: list[MeanInterval | None], *, signed: bool = False) -> list[str]:

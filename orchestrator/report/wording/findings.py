@@ -45,7 +45,8 @@ def finding_sentence(found: Evidence) -> str:
     if found.mixed:
         text = (
             f"{subject} is not compared: their trials come from {found.mixed}. Train them again, "
-            f"or `python -m orchestrator.report {found.sweep} --mixed` compares them all the same."
+            f"or `python -m orchestrator.report {found.sweep} --allow-mixed` compares them all the "
+            "same."
         )
     if found.epochs:
         text += _epochs(found.epochs)
