@@ -146,13 +146,13 @@ def _everything(summary: Summary) -> dict[str, object]:
     }
 
 
-def _evidence(found: Evidence) -> dict[str, object]:
+def _evidence(evidence: Evidence) -> dict[str, object]:
     return {
-        "difference": found.difference,
-        "adjusted_p": found.adjusted_p,
-        "smallest_adjusted_p": found.smallest_adjusted_p,
-        "verdict": found.verdict,
-        "sentence": finding_sentence(found),
+        "difference": evidence.difference,
+        "adjusted_p": evidence.adjusted_p,
+        "smallest_adjusted_p": evidence.smallest_adjusted_p,
+        "verdict": evidence.verdict,
+        "sentence": finding_sentence(evidence),
     }
 
 

@@ -47,9 +47,9 @@ from orchestrator.report.wording.notes import (
 from orchestrator.report.wording.numbers import digit_spaces, duration, quantity, tie
 from orchestrator.tracking.links import LOCAL_PAGES, needs_local_server
 
-MOST_SENTENCES = 12
-MOST_CLASS_CONTRASTS = 4
-MOST_PANELS = 12
+MAX_SENTENCES = 12
+MAX_CLASS_CONTRASTS = 4
+MAX_PANELS = 12
 
 
 def render_page(
@@ -86,8 +86,8 @@ def render_page(
         colours=colours,
         links=_safe_links(links or {}),
         local_pages=LOCAL_PAGES if needs_local_server(links or {}) else "",
-        most=MOST_SENTENCES,
-        most_panels=MOST_PANELS,
+        most=MAX_SENTENCES,
+        most_panels=MAX_PANELS,
         interval=interval_over(summary),
         paired_over=paired_over(summary),
         blocks=list(dict.fromkeys(cell.block for cell in summary.cells)),
@@ -168,10 +168,10 @@ def _differing(
 ) -> dict[str, object]:
     """Return what the section on classes and clips shows."""
     contrasts = summary.contrasts
-    found = (class_changes(summary, c, outcomes) for c in contrasts[:MOST_CLASS_CONTRASTS])
+    found = (class_changes(summary, c, outcomes) for c in contrasts[:MAX_CLASS_CONTRASTS])
     classes = [changes for changes in found if changes is not None]
     confused = confusion_change(summary, contrasts[0], outcomes) if contrasts else None
-    matrices = arm_confusions(summary, outcomes, most_classes=MOST_CLASSES, most_arms=MOST_PANELS)
+    matrices = arm_confusions(summary, outcomes, most_classes=MOST_CLASSES, most_arms=MAX_PANELS)
     return {
         "classes": [(changes, Markup(_class_plot(changes, colours))) for changes in classes],
         "confused": confused,

@@ -125,7 +125,7 @@ def replicates_of(summary: Summary) -> str:
 def declared_of(summary: Summary) -> str:
     """Return what was declared, in the plural."""
     kinds = (("contrasts", summary.contrasts), ("effects", summary.effects))
-    return " and ".join(name for name, found in kinds if found)
+    return " and ".join(name for name, declared in kinds if declared)
 
 
 def _baseline(summary: Summary) -> int:
@@ -217,8 +217,8 @@ def _notes(summary: Summary, footnotes: Footnotes) -> list[str]:
         and trials != {arm.counted(summary.metric.key)[1] for arm in summary.arms}
     ):
         notes[-1] += f" n counts these means, of {trials.pop()} trials planned per arm."
-    if said := without_spread(summary):
-        notes.append(said)
+    if note := without_spread(summary):
+        notes.append(note)
     if summary.findings and several:
         correction = (
             f", Holm's correction over the declared {declared_of(summary)}"
