@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from orchestrator.analysis.evidence import EffectEvidence, Evidence
+from collections.abc import Sequence
+
+from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.summary import Summary
-from orchestrator.report.tables.table import CALLED_MARK, Column, Table, spread
+from orchestrator.report.tables.table import Column, Table, p_cell, spread
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.numbers import align, p_text
 
@@ -14,35 +16,22 @@ def other_contrasts_table(summary: Summary) -> Table | None:
     contrasts = summary.other_contrasts
     if not contrasts:
         return None
-    several = summary.plan.num_declared > 1
-    marks = [CALLED_MARK if c.called else "" for c in contrasts]
     differences = [c.difference for c in contrasts]
-    columns: list[tuple[Column, list[str]]] = [
-        (
-            Column(key="contrast", title="contrast"),
-            [f"{c.arm} − {c.reference}" for c in contrasts],
+    columns = [
+        Column(
+            key="contrast",
+            title="contrast",
+            texts=[f"{c.arm} − {c.reference}" for c in contrasts],
         ),
-        (Column(key="n", title="n"), align([str(d.n if d else 0) for d in differences])),
-        (
-            Column(key="difference", title="difference", unit=unit_of_difference(summary.metric)),
-            spread([*differences], signed=True),
-        ),
-        (
-            Column(key="p", title="p"),
-            align([p_text(d.p_value if d else None) for d in differences]),
-        ),
-        (
-            Column(key="adjusted_p", title="adjusted p"),
-            align([p_text(c.adjusted_p) for c in contrasts]),
-        ),
+        _counts(contrasts),
+        _sizes(contrasts, summary, title="difference"),
+        Column(key="p", title="p", texts=align([p_text(d and d.p_value) for d in differences])),
+        _deciding(contrasts, summary),
     ]
-    # The mark belongs to the p value that decides.
-    kept = columns if several else columns[:-1]
-    last, texts = kept[-1]
-    kept[-1] = (last, align([t.strip() + m for t, m in zip(texts, marks, strict=True)]))
-    return Table(
-        columns=tuple(column for column, _ in kept),
-        rows=tuple(zip(*(texts for _, texts in kept), strict=True)),
+    if summary.plan.num_declared == 1:
+        del columns[-2]  # that of one is not corrected
+    return Table.of(
+        columns,
         key="contrasts",
         title="Declared contrasts between other arms",
         notes=("Paired and tested as the differences from the baseline above.",),
@@ -58,22 +47,13 @@ def effects_table(summary: Summary) -> Table | None:
     effects = summary.effects
     if not effects:
         return None
-    unit = unit_of_difference(summary.metric)
-    columns: list[tuple[Column, list[str]]] = [
-        (Column(key="effect", title="effect"), [effect.record.name for effect in effects]),
-        (Column(key="n", title="n"), align([_count(effect) for effect in effects])),
-        (
-            Column(key="size", title="size", unit=unit),
-            spread([effect.difference for effect in effects], signed=True),
-        ),
-        (
-            Column(key="p", title="adjusted p" if summary.plan.num_declared > 1 else "p"),
-            align([_p_cell(effect) for effect in effects]),
-        ),
-    ]
-    return Table(
-        columns=tuple(column for column, _ in columns),
-        rows=tuple(zip(*(texts for _, texts in columns), strict=True)),
+    return Table.of(
+        [
+            Column(key="effect", title="effect", texts=[e.record.name for e in effects]),
+            _counts(effects),
+            _sizes(effects, summary, title="size"),
+            _deciding(effects, summary),
+        ],
         key="effects",
         title="Declared effects",
         notes=tuple(_effect_notes(summary)),
@@ -100,12 +80,24 @@ def _record(evidence: Evidence, summary: Summary) -> dict[str, object]:
     }
 
 
-def _count(effect: EffectEvidence) -> str:
-    return str(effect.difference.n) if effect.difference else "0"
+def _counts(findings: Sequence[Evidence]) -> Column:
+    sizes = [finding.difference for finding in findings]
+    return Column(key="n", title="n", texts=align([str(d.n if d else 0) for d in sizes]))
 
 
-def _p_cell(effect: EffectEvidence) -> str:
-    return p_text(effect.adjusted_p) + (CALLED_MARK if effect.called else "")
+def _sizes(findings: Sequence[Evidence], summary: Summary, *, title: str) -> Column:
+    return Column(
+        key=title,
+        title=title,
+        unit=unit_of_difference(summary.metric),
+        texts=spread([finding.difference for finding in findings], signed=True),
+    )
+
+
+def _deciding(findings: Sequence[Evidence], summary: Summary) -> Column:
+    """Return the column of the p values that decide."""
+    title = "adjusted p" if summary.plan.num_declared > 1 else "p"
+    return Column(key="adjusted_p", title=title, texts=align([p_cell(f) for f in findings]))
 
 
 def _effect_notes(summary: Summary) -> list[str]:
