@@ -26,7 +26,7 @@ from orchestrator.stats import (
 Recordings = Callable[[], Mapping[str, str]]
 """Returns clip -> the recording it was cut from; empty where that is not known."""
 
-MOST_PAIRS = 4
+MAX_PAIRS = 4
 LISTED = 10
 
 
@@ -154,7 +154,7 @@ def single_pairs(summary: Summary, load: Loader | None) -> list[ClipComparison]:
     metrics = (VAL_MAP,) if summary.metric.key == VAL_MAP else (VAL_TOP1,)
     keys = {trial.arm: trial for trial in summary.plan.trials}
     comparisons: list[ClipComparison] = []
-    for contrast in summary.contrasts[:MOST_PAIRS]:
+    for contrast in summary.contrasts[:MAX_PAIRS]:
         pair = keys[contrast.arm], keys[contrast.reference]
         if contrast.difference is not None and all(load(trial.id) is not None for trial in pair):
             comparisons.append(compare_clips(*pair, load, metrics=metrics))

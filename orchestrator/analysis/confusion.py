@@ -15,7 +15,7 @@ from orchestrator.analysis.outcomes import Outcome, Outcomes, class_name
 from orchestrator.analysis.rows import Block
 from orchestrator.analysis.summary import Summary
 
-MOST_CELLS = 8
+MAX_CELLS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ def confusion_change(
     np.fill_diagonal(change, 0.0)
     confused = (np.where(seen, one + other, 0.0) > 0).any(axis=0) & ~np.eye(size, dtype=bool)
     # Equal changes stay in the order of the classes, whatever the rounding.
-    order = np.argsort(-np.abs(change.round(9)), axis=None, kind="stable")[:MOST_CELLS]
+    order = np.argsort(-np.abs(change.round(9)), axis=None, kind="stable")[:MAX_CELLS]
     lines: list[Line] = []
     for row, column in (divmod(int(cell), size) for cell in order):
         if not change[row, column]:

@@ -80,13 +80,13 @@ class FromStore:
 
     def packs(self) -> dict[str, str]:
         """Return for each stored sweep which pack it is of."""
-        found = {}
+        packs = {}
         for sweep in self.sweeps():
             try:
-                found[sweep] = self._store.require_plan(sweep).pack
+                packs[sweep] = self._store.require_plan(sweep).pack
             except StoreError as error:
-                found[sweep] = str(error)
-        return found
+                packs[sweep] = str(error)
+        return packs
 
     def material(self, sweep: str) -> Material:
         """Return a stored sweep.
