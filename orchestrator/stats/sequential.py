@@ -19,7 +19,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from orchestrator.stats.family import holm, pairs_needed
+from orchestrator.stats.paired import holm, pairs_needed
 from orchestrator.stats.spending import SEQUENTIAL_METHOD, anytime_p_rows, levels_for
 from orchestrator.stats.values import ALPHA, finite
 
