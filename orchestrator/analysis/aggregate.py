@@ -9,8 +9,8 @@ from statistics import fmean
 from orchestrator.analysis.chance import arms_at_chance, study_chance
 from orchestrator.analysis.confounds import mixed_code, mixed_in
 from orchestrator.analysis.datasets import known_dataset, same_data
+from orchestrator.analysis.rows import finished_values
 from orchestrator.analysis.summary import summarize_arms
-from orchestrator.analysis.values import finished_values
 from orchestrator.errors import ConfigError
 from orchestrator.metrics import METRICS, Metric, lookup
 from orchestrator.metrics.chance import Chance, level_text

@@ -1,4 +1,7 @@
-"""Which classes are taken for which, and which clips change sides, from per-clip predictions."""
+"""Which classes change, which are taken for which, and which clips change sides.
+
+All of it is made of per-clip predictions.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,23 @@ from orchestrator.analysis.outcomes import Outcome, Outcomes, class_name
 from orchestrator.analysis.rows import Block
 from orchestrator.analysis.summary import Summary
 
-MOST_CELLS = 8
+MAX_CLASSES = 8
+MAX_CELLS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassChanges:
+    """The classes that a contrast changes most, largest first.
+
+    Attributes:
+        contrast: whose classes these are.
+        lines: change of a class's recall in points, with its interval.
+        num_classes: how many were looked at to find them.
+    """
+
+    contrast: ContrastEvidence
+    lines: tuple[Line, ...]
+    num_classes: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +71,33 @@ class Flips:
     gained: int = 0
     lost: int = 0
     mistaken: Counter[int] = field(default_factory=Counter[int])
+
+
+def class_changes(
+    summary: Summary, contrast: ContrastEvidence, outcomes: Outcomes
+) -> ClassChanges | None:
+    """Compare per-class recall, paired by block; None without predictions in a common block.
+
+    Args:
+        summary: the study.
+        contrast: which two arms.
+        outcomes: of its trials.
+    """
+    one = _recalls(contrast.arm, outcomes)
+    other = _recalls(contrast.reference, outcomes)
+    classes = sorted({c for recalls in one.values() for c in recalls})
+    lines: list[Line] = []
+    for index in classes:
+        arm = {block: recalls[index] for block, recalls in one.items() if index in recalls}
+        reference = {block: recalls[index] for block, recalls in other.items() if index in recalls}
+        if not arm.keys() & reference.keys():
+            continue
+        label = class_name(summary, index)
+        lines.append(untested_line(label, contrast.arm, arm, reference, plan=summary.plan))
+    if not lines:
+        return None
+    lines.sort(key=lambda line: -abs(line.mean or 0.0))
+    return ClassChanges(contrast=contrast, lines=tuple(lines[:MAX_CLASSES]), num_classes=len(lines))
 
 
 def confusion(outcome: Outcome, num_classes: int) -> NDArray[np.int64]:
@@ -99,7 +145,7 @@ def confusion_change(
     np.fill_diagonal(change, 0.0)
     confused = (np.where(seen, one + other, 0.0) > 0).any(axis=0) & ~np.eye(size, dtype=bool)
     # Equal changes stay in the order of the classes, whatever the rounding.
-    order = np.argsort(-np.abs(change.round(9)), axis=None, kind="stable")[:MOST_CELLS]
+    order = np.argsort(-np.abs(change.round(9)), axis=None, kind="stable")[:MAX_CELLS]
     lines: list[Line] = []
     for row, column in (divmod(int(cell), size) for cell in order):
         if not change[row, column]:
@@ -180,3 +226,15 @@ def _values(
         for i, block in enumerate(blocks)
         if seen[i, row, column]
     }
+
+
+def _recalls(arm: str, outcomes: Outcomes) -> dict[Block, dict[int, float]]:
+    """Return block -> class -> recall in percent."""
+    recalls: dict[Block, dict[int, float]] = {}
+    for block, made in outcomes.of_arm(arm).items():
+        totals = np.bincount(made.labels)
+        hits = np.bincount(made.labels, weights=made.correct, minlength=len(totals))
+        recalls[block] = {
+            int(c): 100.0 * float(hits[c] / totals[c]) for c in np.flatnonzero(totals)
+        }
+    return recalls

@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrator.analysis.rows import Block
+from orchestrator.analysis.rows import Block, plan_replicates
 from orchestrator.analysis.summary import Summary
-from orchestrator.analysis.values import plan_replicates
 from orchestrator.records import PlanRecord
 from orchestrator.stats import PairedDifference, Verdict, replicate_interval
 

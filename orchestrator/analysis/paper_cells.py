@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.outcomes import Loader, Outcomes
-from orchestrator.analysis.rows import ArmSummary
-from orchestrator.analysis.values import plan_interval
+from orchestrator.analysis.rows import ArmSummary, plan_interval
 from orchestrator.metrics.classification import mean_average_precision
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import PlanRecord, Status

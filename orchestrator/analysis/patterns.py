@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from orchestrator.analysis.rows import ArmSummary, Block
-from orchestrator.analysis.values import plan_test
+from orchestrator.analysis.rows import ArmSummary, Block, plan_test
 from orchestrator.metrics import Metric
 from orchestrator.records import PlanRecord
 from orchestrator.stats import MeanInterval, PairedDifference, Trend, dose_trend

@@ -13,7 +13,7 @@ from functools import cached_property
 from orchestrator.analysis.chance import arms_at_chance, study_chance
 from orchestrator.analysis.comparability import Comparability, published_comparability
 from orchestrator.analysis.comparisons import Compared
-from orchestrator.analysis.conditions import Conditions, chosen_by, conditions
+from orchestrator.analysis.confounds import Conditions, chosen_by, conditions
 from orchestrator.analysis.evidence import ContrastEvidence, EffectEvidence, Evidence
 from orchestrator.analysis.patterns import (
     Dose,
@@ -25,8 +25,15 @@ from orchestrator.analysis.patterns import (
     two_by_two_interaction,
     two_factor_grid,
 )
-from orchestrator.analysis.rows import ArmCost, ArmSummary, Block, Cell, Measure
-from orchestrator.analysis.values import plan_interval, value_of
+from orchestrator.analysis.rows import (
+    ArmCost,
+    ArmSummary,
+    Block,
+    Cell,
+    Measure,
+    plan_interval,
+    value_of,
+)
 from orchestrator.metrics import METRICS, Metric, lookup
 from orchestrator.metrics.chance import Chance
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_examples import make_plan, make_predictions, make_record, make_records
 
-from orchestrator.analysis.classes import class_changes
+from orchestrator.analysis.confusion import class_changes
 from orchestrator.analysis.outcomes import Outcomes
 from orchestrator.analysis.summary import summarize
 from orchestrator.records import ArmRecord, ContrastRecord, Status

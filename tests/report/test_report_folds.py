@@ -10,8 +10,7 @@ import pytest
 from report_examples import make_plan, make_predictions, make_record, make_records
 from scipy import stats as scipy_stats
 
-from orchestrator.analysis.classes import class_changes
-from orchestrator.analysis.confusion import confusion_change
+from orchestrator.analysis.confusion import class_changes, confusion_change
 from orchestrator.analysis.forest import forest_lines
 from orchestrator.analysis.outcomes import Outcomes
 from orchestrator.analysis.paper_cells import class_scores, runs

@@ -9,10 +9,11 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from orchestrator.analysis.classes import ClassChanges, class_changes
 from orchestrator.analysis.confusion import (
+    ClassChanges,
     ConfusionChange,
     arm_confusions,
+    class_changes,
     confusion_change,
 )
 from orchestrator.analysis.forest import forest_lines
