@@ -75,12 +75,12 @@ def mixed_in(
         trials: those compared, each with a record.
     """
     compared = list(trials)
-    found = [records[trial.id] for trial in compared]
-    chosen = {record.chosen_by for record in found if plan.selection == "best"}
-    packs = {str(record.data.get("fingerprint", "")) for record in found} - {""}
+    recorded = [records[trial.id] for trial in compared]
+    chosen = {record.chosen_by for record in recorded if plan.selection == "best"}
+    packs = {str(record.data.get("fingerprint", "")) for record in recorded} - {""}
     return _joined(
         [
-            mixed_code(found),
+            mixed_code(recorded),
             _several("packs of the data", sorted(packs)),
             mixed_epochs(plan, records, compared),
             _several("metrics that chose the best epoch", sorted(chosen)),

@@ -83,13 +83,17 @@ def class_changes(
         contrast: which two arms.
         outcomes: of its trials.
     """
-    one = _recalls(contrast.arm, outcomes)
-    other = _recalls(contrast.reference, outcomes)
-    classes = sorted({c for recalls in one.values() for c in recalls})
+    arm_recalls = _recalls(contrast.arm, outcomes)
+    reference_recalls = _recalls(contrast.reference, outcomes)
+    classes = sorted({c for recalls in arm_recalls.values() for c in recalls})
     lines: list[Line] = []
     for index in classes:
-        arm = {block: recalls[index] for block, recalls in one.items() if index in recalls}
-        reference = {block: recalls[index] for block, recalls in other.items() if index in recalls}
+        arm = {block: recalls[index] for block, recalls in arm_recalls.items() if index in recalls}
+        reference = {
+            block: recalls[index]
+            for block, recalls in reference_recalls.items()
+            if index in recalls
+        }
         if not arm.keys() & reference.keys():
             continue
         label = class_name(summary, index)
@@ -137,13 +141,15 @@ def confusion_change(
         return None
     size = _num_classes(o for _, *both in pairs for o in both)
     blocks = [block for block, _, _ in pairs]
-    one = np.stack([shares(confusion(o, size)) for _, o, _ in pairs])
-    other = np.stack([shares(confusion(o, size)) for _, _, o in pairs])
-    seen = np.isfinite(one) & np.isfinite(other)
+    arm_shares = np.stack([shares(confusion(o, size)) for _, o, _ in pairs])
+    reference_shares = np.stack([shares(confusion(o, size)) for _, _, o in pairs])
+    seen = np.isfinite(arm_shares) & np.isfinite(reference_shares)
     count = seen.sum(axis=0)
-    change = np.where(seen, one - other, 0.0).sum(axis=0) / np.maximum(count, 1)
+    change = np.where(seen, arm_shares - reference_shares, 0.0).sum(axis=0) / np.maximum(count, 1)
     np.fill_diagonal(change, 0.0)
-    confused = (np.where(seen, one + other, 0.0) > 0).any(axis=0) & ~np.eye(size, dtype=bool)
+    confused = (np.where(seen, arm_shares + reference_shares, 0.0) > 0).any(axis=0) & ~np.eye(
+        size, dtype=bool
+    )
     # Equal changes stay in the order of the classes, whatever the rounding.
     order = np.argsort(-np.abs(change.round(9)), axis=None, kind="stable")[:MAX_CELLS]
     lines: list[Line] = []
@@ -151,32 +157,36 @@ def confusion_change(
         if not change[row, column]:
             continue
         label = f"{class_name(summary, row)} → {class_name(summary, column)}"
-        mine = _values(one, seen, blocks, row, column)
-        others = _values(other, seen, blocks, row, column)
-        lines.append(untested_line(label, contrast.arm, mine, others, plan=summary.plan))
+        arm_values = _values(arm_shares, seen, blocks, row, column)
+        reference_values = _values(reference_shares, seen, blocks, row, column)
+        lines.append(
+            untested_line(label, contrast.arm, arm_values, reference_values, plan=summary.plan)
+        )
     if not lines:
         return None
     return ConfusionChange(contrast=contrast, lines=tuple(lines), num_cells=int(confused.sum()))
 
 
 def arm_confusions(
-    summary: Summary, outcomes: Outcomes, *, most_classes: int, most_arms: int
+    summary: Summary, outcomes: Outcomes, *, max_classes: int, max_arms: int
 ) -> dict[str, NDArray[np.int64]]:
     """Return arm -> confusion counts over its finished trials; empty with too many classes.
 
     Args:
         summary: the study.
         outcomes: of its trials.
-        most_classes: larger matrices are not readable.
-        most_arms: the first arms of the plan, so that a page stays small.
+        max_classes: larger matrices are not readable.
+        max_arms: the first arms of the plan, so that a page stays small.
     """
     counts: dict[str, NDArray[np.int64]] = {}
-    for arm in summary.arms[:most_arms]:
-        mine = outcomes.of_arm(arm.name).values()
-        size = _num_classes(mine)
-        if not mine or size > most_classes:
+    for arm in summary.arms[:max_arms]:
+        of_trials = outcomes.of_arm(arm.name).values()
+        size = _num_classes(of_trials)
+        if not of_trials or size > max_classes:
             continue
-        counts[arm.name] = sum((confusion(o, size) for o in mine), np.zeros((size, size), np.int64))
+        counts[arm.name] = sum(
+            (confusion(o, size) for o in of_trials), np.zeros((size, size), np.int64)
+        )
     return counts
 
 
@@ -191,11 +201,11 @@ def flips(contrast: ContrastEvidence, outcomes: Outcomes) -> list[Flips]:
         outcomes: of their trials.
     """
     tally: dict[str, Flips] = {}
-    for _, one, other in outcomes.pairs(contrast.arm, contrast.reference):
-        sides = zip(other.correct.tolist(), other.guesses.tolist(), strict=True)
-        before = dict(zip(other.clip_ids, sides, strict=True))
-        answers = zip(one.correct.tolist(), one.guesses.tolist(), strict=True)
-        rows = zip(one.clip_ids, one.labels.tolist(), answers, strict=True)
+    for _, outcome, reference in outcomes.pairs(contrast.arm, contrast.reference):
+        sides = zip(reference.correct.tolist(), reference.guesses.tolist(), strict=True)
+        before = dict(zip(reference.clip_ids, sides, strict=True))
+        answers = zip(outcome.correct.tolist(), outcome.guesses.tolist(), strict=True)
+        rows = zip(outcome.clip_ids, outcome.labels.tolist(), answers, strict=True)
         for clip, label, (right, guess) in rows:
             if clip in before:
                 was_right, former = before[clip]

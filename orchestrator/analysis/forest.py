@@ -75,13 +75,13 @@ def untested_line(
     """
     differences = {block: value - other[block] for block, value in one.items() if block in other}
     replicates = plan_replicates(plan, differences)
-    found = replicate_interval(replicates)
+    interval = replicate_interval(replicates)
     return Line(
         label=label,
         arm=arm,
-        mean=found.mean,
-        low=found.low,
-        high=found.high,
+        mean=interval.mean,
+        low=interval.low,
+        high=interval.high,
         replicates=tuple(replicates.values.values()),
         called=False,
     )

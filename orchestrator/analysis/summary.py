@@ -130,8 +130,8 @@ class Summary:
     def against_baseline(self, arm: str) -> ContrastEvidence | None:
         """Return the declared contrast of an arm with the baseline; None where there is none."""
         baseline = self.plan.baseline
-        own = (c for c in self.contrasts if c.arm == arm and c.reference == baseline)
-        return next(own, None)
+        declared = (c for c in self.contrasts if c.arm == arm and c.reference == baseline)
+        return next(declared, None)
 
 
 def summarize(
@@ -209,7 +209,7 @@ def _arm(
 ) -> ArmSummary:
     selection = plan.selection
     cells = tuple(_cell(key, records.get(key.id), selection, metric) for key in keys)
-    found = [records[key.id] for key in keys if key.id in records]
+    recorded = [records[key.id] for key in keys if key.id in records]
     measures: dict[str, Measure] = {}
     computed = (key for key, other in METRICS.items() if other.compute is not None)
     for key in dict.fromkeys((metric.key, *computed)):
@@ -222,7 +222,7 @@ def _arm(
         if values:
             interval = plan_interval(plan, values)
             measures[key] = Measure(metric=METRICS[key], values=values, interval=interval)
-    return ArmSummary(record=arm, cells=cells, measures=measures, cost=_cost(found))
+    return ArmSummary(record=arm, cells=cells, measures=measures, cost=_cost(recorded))
 
 
 def _cell(key: TrialKey, record: TrialRecord | None, selection: str, metric: Metric) -> Cell:

@@ -61,14 +61,14 @@ def effect_weights(
         raise ValueError(f"name one or more different factors, not {list(factors)}")
     cells: dict[str, tuple[int, ...]] = {}
     first: dict[str, str] = {}
-    for arm, own in levels.items():
-        if missing := [factor for factor in factors if factor not in own]:
+    for arm, arm_levels in levels.items():
+        if missing := [factor for factor in factors if factor not in arm_levels]:
             raise ValueError(f"the arm {arm!r} has no level of {missing}")
-        first = first or {factor: own[factor] for factor in factors}
-        cells[arm] = tuple(-1 if own[factor] == first[factor] else 1 for factor in factors)
+        first = first or {factor: arm_levels[factor] for factor in factors}
+        cells[arm] = tuple(-1 if arm_levels[factor] == first[factor] else 1 for factor in factors)
     for factor in factors:
-        if len(found := {own[factor] for own in levels.values()}) != 2:
-            raise ValueError(f"{factor!r} needs two levels, not {sorted(found)}")
+        if len(factor_levels := {arm_levels[factor] for arm_levels in levels.values()}) != 2:
+            raise ValueError(f"{factor!r} needs two levels, not {sorted(factor_levels)}")
     combinations = itertools.product((-1, 1), repeat=len(factors))
     counts = {cell: list(cells.values()).count(cell) for cell in combinations}
     if len(set(counts.values())) != 1:

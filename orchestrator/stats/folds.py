@@ -59,7 +59,7 @@ class Replicates:
 
 
 def replicates_of(
-    found: Mapping[tuple[Seed, Fold], float],
+    values: Mapping[tuple[Seed, Fold], float],
     *,
     num_folds: int | None = None,
     num_contrasts: int = 1,
@@ -73,7 +73,7 @@ def replicates_of(
     mean over other folds is not comparable.
 
     Args:
-        found: (seed, fold) -> value.
+        values: (seed, fold) -> value.
         num_folds: into how many folds the clips were split; those that occur where None.
         num_contrasts: how many were declared, for what "enough seeds" means.
 
@@ -81,29 +81,29 @@ def replicates_of(
         ValueError: there is no block, a value is not finite, or more folds occur than the clips
             were split into.
     """
-    finite(found.values())
-    seeds = list(dict.fromkeys(own for own, _ in found))
-    folds = list(dict.fromkeys(fold for _, fold in found))
+    finite(values.values())
+    seeds = list(dict.fromkeys(seed for seed, _ in values))
+    folds = list(dict.fromkeys(fold for _, fold in values))
     split_into = len(folds) if num_folds is None else num_folds
     if split_into < len(folds):
         raise ValueError(f"{len(folds)} folds occur, but the clips were split into {split_into}")
     if len(folds) == 1:
-        return Replicates(values=dict(found), replicate="seed")
-    complete = [s for s in seeds if all((s, fold) in found for fold in folds)]
+        return Replicates(values=dict(values), replicate="seed")
+    complete = [s for s in seeds if all((s, fold) in values for fold in folds)]
     if len(complete) >= pairs_needed(num_contrasts):
         return Replicates(
-            values={s: math.fsum(found[s, fold] for fold in folds) / len(folds) for s in complete},
+            values={s: math.fsum(values[s, fold] for fold in folds) / len(folds) for s in complete},
             replicate="seed",
             reason=f"{_left_out(seeds, complete, 'seed')}each of the {len(complete)} seeds is "
             f"averaged over the {len(folds)} folds, which share training clips; the result holds "
             "for other seeds on these clips",
         )
-    kept_seeds, kept_folds = _largest_complete(found, seeds, folds, complete)
+    kept_seeds, kept_folds = _largest_complete(values, seeds, folds, complete)
     left_out = _left_out(seeds, kept_seeds, "seed") + _left_out(folds, kept_folds, "fold")
     averaged = f", each averaged over {len(kept_seeds)} seeds," if len(kept_seeds) > 1 else ""
     return Replicates(
         values={
-            f: math.fsum(found[s, f] for s in kept_seeds) / len(kept_seeds) for f in kept_folds
+            f: math.fsum(values[s, f] for s in kept_seeds) / len(kept_seeds) for f in kept_folds
         },
         replicate="fold",
         test_per_train=1 / (split_into - 1),
@@ -113,21 +113,21 @@ def replicates_of(
 
 
 def _largest_complete(
-    found: Mapping[tuple[Seed, Fold], float],
+    values: Mapping[tuple[Seed, Fold], float],
     seeds: Sequence[Seed],
     folds: Sequence[Fold],
     complete: Sequence[Seed],
 ) -> tuple[Sequence[Seed], Sequence[Fold]]:
     """Return seeds and folds that all have each other, of the ways to choose the fullest."""
-    whole = [fold for fold in folds if all((s, fold) in found for s in seeds)]
-    own = {s: [fold for fold in folds if (s, fold) in found] for s in seeds}
-    fullest = max(seeds, key=lambda s: len(own[s]))
-    ways = ((complete, folds), (seeds, whole), ([fullest], own[fullest]))
+    whole = [fold for fold in folds if all((s, fold) in values for s in seeds)]
+    folds_of = {s: [fold for fold in folds if (s, fold) in values] for s in seeds}
+    fullest = max(seeds, key=lambda s: len(folds_of[s]))
+    ways = ((complete, folds), (seeds, whole), ([fullest], folds_of[fullest]))
     return max(ways, key=lambda way: len(way[0]) * len(way[1]))
 
 
-def _left_out(every: Sequence[Hashable], kept: Sequence[Hashable], what: str) -> str:
-    missing = len(every) - len(kept)
+def _left_out(planned: Sequence[Hashable], kept: Sequence[Hashable], what: str) -> str:
+    missing = len(planned) - len(kept)
     return f"{missing} incomplete {what}{'s' * (missing > 1)} left out; " if missing else ""
 
 
@@ -219,35 +219,37 @@ def crossed_test(
     Raises:
         ValueError: as `replicates_of`.
     """
-    found = replicates_of(differences, num_folds=num_folds, num_contrasts=num_contrasts)
-    if found.test_per_train:
+    replicates = replicates_of(differences, num_folds=num_folds, num_contrasts=num_contrasts)
+    if replicates.test_per_train:
         return corrected_resampled_t(
-            found.values,
-            test_per_train=found.test_per_train,
+            replicates.values,
+            test_per_train=replicates.test_per_train,
             confidence=confidence,
-            reason=found.reason,
+            reason=replicates.reason,
         )
     return difference_of(
-        found.values,
+        replicates.values,
         confidence=confidence,
         seed=seed,
-        replicate=found.replicate,
-        reason=found.reason,
+        replicate=replicates.replicate,
+        reason=replicates.reason,
     )
 
 
-def replicate_interval(found: Replicates, *, confidence: float = CONFIDENCE) -> CrossedInterval:
+def replicate_interval(
+    replicates: Replicates, *, confidence: float = CONFIDENCE
+) -> CrossedInterval:
     """Return the mean of replicates with its t interval, widened where they share training clips.
 
     Args:
-        found: from `replicates_of`.
+        replicates: from `replicates_of`.
         confidence: coverage of the interval.
     """
-    data = finite(found.values.values())
+    data = finite(replicates.values.values())
     n, mean = data.size, float(data.mean())
     low, high = bounds(data, confidence=confidence)
-    if found.test_per_train and low is not None and high is not None:
-        wider = math.sqrt(1 + n * found.test_per_train)
+    if replicates.test_per_train and low is not None and high is not None:
+        wider = math.sqrt(1 + n * replicates.test_per_train)
         low, high = mean - (mean - low) * wider, mean + (high - mean) * wider
     return CrossedInterval(
         n=n,
@@ -255,7 +257,7 @@ def replicate_interval(found: Replicates, *, confidence: float = CONFIDENCE) -> 
         low=low,
         high=high,
         confidence=confidence,
-        interval_method=CORRECTED_INTERVAL if found.test_per_train else T_INTERVAL,
-        replicate=found.replicate,
-        reason=found.reason,
+        interval_method=CORRECTED_INTERVAL if replicates.test_per_train else T_INTERVAL,
+        replicate=replicates.replicate,
+        reason=replicates.reason,
     )

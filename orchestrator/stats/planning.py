@@ -91,8 +91,8 @@ def power_of(effect: float, n: int, *, num_contrasts: int = 1, alpha: float = AL
     if n < 1 or smallest_p(n) > level * (1 + 1e-12):
         return 0.0
     if n <= SIMULATED_UP_TO:
-        found = sign_flip_p_rows(_noise(n) + abs(effect))
-        return float(np.mean(found <= level * (1 + 1e-12)))
+        p_values = sign_flip_p_rows(_noise(n) + abs(effect))
+        return float(np.mean(p_values <= level * (1 + 1e-12)))
     attained = math.floor(level * 2.0 ** (n - 1) + 1e-9) / 2.0 ** (n - 1)
     critical = float(stdtrit(n - 1, 1 - attained / 2))
     shift = abs(effect) * math.sqrt(n)

@@ -180,7 +180,7 @@ def _differing(
     found = (class_changes(summary, c, outcomes) for c in contrasts[:MOST_CLASS_CONTRASTS])
     classes = [changes for changes in found if changes is not None]
     confused = confusion_change(summary, contrasts[0], outcomes) if contrasts else None
-    matrices = arm_confusions(summary, outcomes, most_classes=MOST_CLASSES, most_arms=MOST_PANELS)
+    matrices = arm_confusions(summary, outcomes, max_classes=MOST_CLASSES, max_arms=MOST_PANELS)
     return {
         "classes": [(changes, Markup(_class_plot(changes, colours))) for changes in classes],
         "confused": confused,
