@@ -1,13 +1,27 @@
-"""Text of others on one line of a terminal or of Markdown: it steers and marks up nothing."""
+"""Text of others in a terminal, in Markdown and in CSV: it steers and marks up nothing."""
 
 from __future__ import annotations
 
+import io
+import shutil
 import unicodedata
+from collections.abc import Container, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import is_control
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
 FORMULA = "=+-@＝＋－＠"
 """What begins a formula in a spreadsheet."""
+
+HARD_SPACE = "\u00a0"
+"""A space at which no line ends."""
+
+_HELD = "\ue0fe"
+"""Stands for a hard space while rich lays out; of Unicode's private use, it reaches no reader."""
 
 
 def visible(text: str) -> str:
@@ -46,3 +60,72 @@ def csv_text(text: str) -> str:
     text = visible(text)
     first = text.lstrip("' ")[:1]
     return f"'{text}" if first and first in FORMULA else text
+
+
+def terminal_width() -> int:
+    """Return the columns of the terminal; 120 where output goes elsewhere."""
+    return shutil.get_terminal_size((120, 24)).columns
+
+
+def literal(text: str) -> Text:
+    """Return text for rich to print as it is, without markup; long words fold."""
+    from rich.text import Text
+
+    shown = unicodedata.normalize("NFC", visible(text))
+    return Text(shown.replace(_HELD, " ").replace(HARD_SPACE, _HELD), overflow="fold")
+
+
+def grid(
+    rows: Iterable[Sequence[str]],
+    *,
+    heads: Sequence[str] = (),
+    right: Container[int] = (),
+    first: int | None = None,
+    indent: int = 0,
+    gap: int = 2,
+) -> RenderableType:
+    """Return rows in columns without lines, whose cells fold where the terminal is narrow.
+
+    Args:
+        rows: of literal text.
+        heads: over the columns.
+        right: indices of the columns that end alike.
+        first: columns of the terminal that the first column takes at most.
+        indent: columns of the terminal left free before them.
+        gap: between them.
+    """
+    from rich.padding import Padding
+    from rich.table import Table
+
+    rows = list(rows)
+    table = Table(box=None, show_header=bool(heads), padding=(0, gap, 0, 0), pad_edge=False)
+    for i, head in enumerate(heads or (rows[0] if rows else ())):
+        justify = "right" if i in right else "left"
+        table.add_column(literal(head), justify=justify, max_width=None if i else first)
+    for row in rows:
+        table.add_row(*map(literal, row))
+    return Padding(table, (0, 0, 0, indent), expand=False)
+
+
+def laid_out(*parts: RenderableType, width: int) -> str:
+    """Return what rich lays out as plain lines, without color whatever the terminal.
+
+    Args:
+        parts: below one another.
+        width: in columns of a terminal.
+    """
+    from rich.console import Console
+
+    stream = io.StringIO()
+    console = Console(
+        file=stream,
+        width=width,
+        color_system=None,
+        force_terminal=False,
+        force_jupyter=False,
+        legacy_windows=False,
+    )
+    for part in parts:
+        console.print(part)
+    lines = stream.getvalue().replace(_HELD, " ").split("\n")
+    return "\n".join(line.rstrip() for line in lines)

@@ -13,6 +13,7 @@ WHOLE_MACHINE = (
     "execution/test_command.py",
     "execution/test_lanes.py",
     "test_readme.py",
+    "test_way_of_a_plan.py",
 )
 # Tests that share nothing and of which some are long: either process takes the next one.
 SINGLY = ("models/test_contract.py",)

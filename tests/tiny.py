@@ -9,7 +9,8 @@ from typing import Any
 from orchestrator import recipes
 from orchestrator.data import pinned
 from orchestrator.execution.prepare import packs_of
-from orchestrator.experiment.config import Component, Experiment, complete
+from orchestrator.experiment.config import Component
+from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.experiment.overrides import override
 from orchestrator.store import Store
 
@@ -18,7 +19,7 @@ DATASET = Component(
 )
 
 
-def experiment(**changes: Any) -> Experiment:
+def experiment(**changes: Any) -> CompletedExperiment:
     """A complete experiment: 15 training clips of half a second, under a second an epoch."""
     base = dataclasses.replace(
         recipes.datar_laptop(),
@@ -35,11 +36,11 @@ def experiment(**changes: Any) -> Experiment:
     return override(base, paths)
 
 
-def store_with_pack(path: Path, wanted: Experiment) -> Store:
+def store_with_pack(path: Path, wanted: CompletedExperiment) -> Store:
     """A store that holds the pack of an experiment."""
     from orchestrator.data import prepare
 
     store = Store.open(path)
-    dataset = complete(wanted).dataset
+    dataset = wanted.dataset
     prepare(dataset.name, dataset.arguments, root=None, packs=packs_of(store.uri))
     return store

@@ -164,8 +164,8 @@ class Ast(nn.Module):
         for block in self.blocks:
             x = block(x)
         # Later layers need the two tokens alone, and a norm looks at one token at a time.
-        x = self.norm(x[:, :2]).mean(dim=1)
-        return Output(self.head(self.head_norm(x)))
+        x = self.head_norm(self.norm(x[:, :2]).mean(dim=1))
+        return Output(self.head(x), embedding=x)
 
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
         """Give a state of AST, of its Hugging Face mirror or of DeiT this model's names."""

@@ -33,7 +33,7 @@ from models.checkpoints.fitted import Fitted
 from models.checkpoints.read import is_part, read_checkpoint
 from models.errors import CheckpointError, ModelError
 from models.registry import CHAIN_PARTS
-from models.zoo.weights import WEIGHTS
+from models.zoo.cards import WEIGHTS
 
 _SHOWN = 8
 _WRAPPERS = ("module.", "_orig_mod.")
@@ -58,7 +58,7 @@ class LoadReport:
         resized: name -> the two shapes, of what was resized on the way.
         skipped: name -> reason, of what the file holds and the model did not take.
         missing: parameters of the model that the file does not set; they keep their values.
-        remark: what a published file of `models.zoo.weights` asks for besides.
+        remark: what a published file asks for besides.
         read_as: name -> in which grid positions were read, and why in that one.
         trained_as: what the checkpoint of a chain was trained as, or that it does not say so;
             empty for any other file.
@@ -115,7 +115,7 @@ def load_pretrained(
         model: a model, or a chain: a chain's checkpoint goes to the whole chain, another one to
             the chain's model.
         source: the file's path, its address (`https://...`), or a name of
-            `models.zoo.weights.WEIGHTS`.
+            `models.zoo.cards.WEIGHTS`.
         take: `backbone` leaves the rest of a chain as it is, to train on from another's weights.
         source_grid: (rows, columns) of the patches that a file of AST or DeiT holds positions of,
             where their number does not tell.

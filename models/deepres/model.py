@@ -120,7 +120,7 @@ class DeepRes(nn.Module):
         precision = torch.promote_types(logits.dtype, torch.float32)
         logits = logits.to(precision)
         clip = mean_probability_logits(logits, scores.to(precision))
-        return Output(clip, _repeated(logits, _STEP, frames))
+        return Output(clip, _repeated(logits, _STEP, frames), x.mean(dim=1))
 
 
 @register(
@@ -219,9 +219,10 @@ class PatchBaseline(nn.Module):
         patches = features[..., : max(frames, size) // size * size].unflatten(3, (-1, size))
         x = self.trunk.forward_features(patches.permute(0, 3, 1, 2, 4).flatten(0, 1))
         x = functional.relu(self.hidden(x.mean(dim=(2, 3))))
-        logits = self.head(x).unflatten(0, (len(features), -1))
+        logits, x = (y.unflatten(0, (len(features), -1)) for y in (self.head(x), x))
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        return Output(mean_probability_logits(logits, None), _repeated(logits, size, frames))
+        clip = mean_probability_logits(logits, None)
+        return Output(clip, _repeated(logits, size, frames), x.mean(dim=1))
 
 
 def _resnet(

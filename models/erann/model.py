@@ -138,7 +138,8 @@ class Erann(nn.Module):
             x = stage(x)
         x = x.flatten(2)
         x = x.mean(dim=2) + x.amax(dim=2)
-        return Output(self.head(functional.leaky_relu(self.embed(x), _SLOPE)))
+        x = functional.leaky_relu(self.embed(x), _SLOPE)
+        return Output(self.head(x), embedding=x)
 
 
 class ErannBlock(nn.Module):

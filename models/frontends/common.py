@@ -61,7 +61,14 @@ def check_clips(waveform: Tensor, *, least: int = 0, short: str = "") -> None:
         ModelError: says the shape, or the length to pad to.
     """
     if waveform.dim() != 2:
-        raise ModelError(f"a waveform is (batch, time), not {tuple(waveform.shape)}")
+        hint = (
+            "one clip is waveform[None]"
+            if waveform.dim() < 2
+            else "features (batch, channels, mels, frames) of your own go to "
+            "chain.model(chain.transform(features)), or to a chain that is built with "
+            "frontend=('features', {...}); channels of audio are averaged, waveform.mean(dim=1)"
+        )
+        raise ModelError(f"a waveform is (batch, time), not {tuple(waveform.shape)}: {hint}")
     if waveform.shape[1] < least:
         raise ModelError(
             f"the clips have {waveform.shape[1]} samples, {short}; pad them to {least} or more"

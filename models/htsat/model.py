@@ -197,8 +197,9 @@ class HtsAt(nn.Module):
             )
         starts = range(0, frames - size - 1, (frames - 1) // 4)
         outputs = [self._classify(x[..., start : start + size]) for start in starts]
-        clip, frame = zip(*outputs, strict=True)
-        return Output(_mean_log_odds(clip), _mean_log_odds(frame))
+        clip, frame, embedding = zip(*outputs, strict=True)
+        mean = torch.stack(embedding).mean(dim=0)
+        return Output(_mean_log_odds(clip), _mean_log_odds(frame), mean)
 
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
         """Give a published HTS-AT or Swin state this model's names, or None if it is neither."""
@@ -232,12 +233,13 @@ class HtsAt(nn.Module):
 
     def _classify(self, x: Tensor) -> Output:
         tokens = self._tokens(x)
+        embedding = tokens.mean(dim=(2, 3))
         if self.token_semantic:
             steps = self.token_head(tokens).flatten(2).transpose(1, 2)  # B L K
-            return Output(steps.mean(dim=1), steps)
+            return Output(steps.mean(dim=1), steps, embedding)
         # The sum over frequency is the authors'; the linear layer comes before the repetition.
         steps = self.head(tokens.sum(dim=2).transpose(1, 2))
-        return Output(self.head(tokens.mean(dim=(2, 3))), steps)
+        return Output(self.head(embedding), steps, embedding)
 
 
 def _mean_log_odds(logits: tuple[Tensor, ...]) -> Tensor:

@@ -126,7 +126,8 @@ class Kwt(nn.Module):
         x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1) + self.pos_embed
         for block in self.blocks:
             x = block(x)
-        return Output(self.head(x[:, 0]))
+        x = x[:, 0]
+        return Output(self.head(x), embedding=x)
 
 
 class PostNormBlock(nn.Module):

@@ -61,7 +61,8 @@ class Pyramid(nn.Module):
 
     def forward(self, features: Tensor) -> Output:
         """(batch, channels, mels, frames) -> `Output` with clip_logits (batch, classes)."""
-        return Output(self.head(self.forward_features(features).mean(dim=(1, 2))))
+        x = self.forward_features(features).mean(dim=(1, 2))
+        return Output(self.head(x), embedding=x)
 
 
 def drop_rates(rate: float, depths: tuple[int, ...]) -> list[float]:

@@ -132,8 +132,10 @@ class Panns(nn.Module):
             x = functional.dropout(stage(x), self.dropout, training=self.training)
         x = x.mean(dim=3)  # (B, dim, steps)
         if self.pooling == "embedding":
-            return Output(self.head(self._embed(x.max(dim=2).values + x.mean(dim=2))))
+            x = self._embed(x.max(dim=2).values + x.mean(dim=2))
+            return Output(self.head(x), embedding=x)
         x = self._embed(_smooth(x).transpose(1, 2))
+        embedding = x.mean(dim=1)
         x = functional.dropout(x, self.head_dropout, training=self.training)
         precision = torch.promote_types(x.dtype, torch.float32)
         logits = self.head(x).to(precision)
@@ -146,7 +148,7 @@ class Panns(nn.Module):
             clip = mean_probability_logits(logits, scores)
         last = logits[:, -1:].expand(-1, frames - self.step * logits.shape[1], -1)
         repeated = logits.repeat_interleave(self.step, dim=1)
-        return Output(clip, torch.cat([repeated, last], dim=1))
+        return Output(clip, torch.cat([repeated, last], dim=1), embedding)
 
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
         """Give a state of the authors' files this model's names."""

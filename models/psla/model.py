@@ -170,7 +170,7 @@ class Psla(nn.Module):
                 f"norm learns: train with more clips in a batch, or pad to {self._least(2)} frames"
             )
         steps = self.trunk.forward_features(features).mean(dim=2).transpose(1, 2)  # B T C
-        return Output(self._pool(steps))
+        return Output(self._pool(steps), embedding=steps.mean(dim=1))
 
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
         """Give a published PSLA or EfficientNet state this model's names, or None."""

@@ -102,7 +102,8 @@ class Res15(nn.Module):
         Raises:
             ModelError: the features are smaller than `pool`.
         """
-        return Output(self.head(self.embed(features)))
+        x = self.embed(features)
+        return Output(self.head(x), embedding=x)
 
     def embed(self, features: Tensor) -> Tensor:
         """Compute what the classifier gets to see: (B, dim); arguments as in `forward`."""

@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.errors import ModelError
-from models.output import EmbeddedOutput
+from models.output import Output
 from models.registry import register
 from models.res15.model import Res15
 
@@ -76,14 +76,14 @@ class Res15Triplet(Res15):
         self.register_buffer("memory", torch.zeros(0, dim), persistent=False)
         self.register_buffer("memory_labels", torch.zeros(0, dtype=torch.long), persistent=False)
 
-    def forward(self, features: Tensor) -> EmbeddedOutput:
+    def forward(self, features: Tensor) -> Output:
         """Classify a batch of features.
 
         Args:
             features: (B, num_channels, rows, frames).
 
         Returns:
-            `EmbeddedOutput` with clip_logits (B, num_classes) and embedding (B, dim).
+            `Output` with clip_logits (B, num_classes) and embedding (B, dim) of length 1.
 
         Raises:
             ModelError: the features are smaller than `pool`.
@@ -91,8 +91,8 @@ class Res15Triplet(Res15):
         x = self.embed(features)
         embedding = functional.normalize(x.to(torch.promote_types(x.dtype, torch.float32)))
         if self.training or not len(self.memory):
-            return EmbeddedOutput(self.head(embedding), None, embedding)
-        return EmbeddedOutput(self._votes(embedding), None, embedding)
+            return Output(self.head(embedding), embedding=embedding)
+        return Output(self._votes(embedding), embedding=embedding)
 
     def remember(self, embedding: Tensor, labels: Tensor) -> None:
         """Put training clips in place of those that were remembered.

@@ -200,18 +200,21 @@ class SlowFast(nn.Module):
             last = features[..., -1:].expand(-1, -1, -1, missing)
             features = torch.cat([features, last], dim=3)
         if missing >= 0:
-            return Output(self._classify(features))
+            return self._classify(features)
         if self.training:
-            return Output(self._classify(random_crops(features, self.num_frames)))
+            return self._classify(random_crops(features, self.num_frames))
         starts = [int(i * -missing / max(self.views - 1, 1)) for i in range(self.views)]
         crops = [features[..., start : start + self.num_frames] for start in starts]
-        return Output(self._mean(self._classify(torch.cat(crops))))
+        output = self._classify(torch.cat(crops))
+        assert output.embedding is not None
+        embedding = output.embedding.unflatten(0, (self.views, -1)).mean(dim=0)
+        return Output(self._mean(output.clip_logits), embedding=embedding)
 
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
         """Give a state of the authors' files this model's names, or None if it is none."""
         return rename_slowfast_state(state, num_channels=self.num_channels)
 
-    def _classify(self, features: Tensor) -> Tensor:
+    def _classify(self, features: Tensor) -> Output:
         fast = features.transpose(2, 3).contiguous()
         slow = fast.index_select(2, self.slow_frames)
         maps = [stem(x) for stem, x in zip(self.stems, (slow, fast), strict=True)]
@@ -220,8 +223,8 @@ class SlowFast(nn.Module):
             assert isinstance(streams, nn.ModuleList)
             maps = [blocks(x) for blocks, x in zip(streams, maps, strict=True)]
         x = torch.cat([x.mean(dim=(2, 3)) for x in maps], dim=1)
-        x = functional.dropout(x, self.dropout, self.training)
-        return torch.cat([head(x) for head in self.heads], dim=1)
+        y = functional.dropout(x, self.dropout, self.training)
+        return Output(torch.cat([head(y) for head in self.heads], dim=1), embedding=x)
 
     def _mean(self, logits: Tensor) -> Tensor:
         """(views * B, classes) -> (B, classes), logits whose softmax is the mean probability."""

@@ -154,12 +154,13 @@ class TalNet(nn.Module):
                 x = _halved(x, 3)
                 x = _halved(x, 2) if i < 2 * _TIME_POOLS else x
         x = functional.dropout(x.transpose(1, 2).flatten(2), self.dropout, self.training)
-        x = functional.dropout(self.recurrent(x), self.dropout, self.training)
-        logits = self.head(x)
+        x = self.recurrent(x)
+        embedding = x.mean(dim=1)
+        logits = self.head(functional.dropout(x, self.dropout, self.training))
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         place = torch.arange(frames, device=logits.device) // self.step
         repeated = logits[:, place.clamp_max(logits.shape[1] - 1)]
-        return Output(linear_softmax_logits(logits), repeated)
+        return Output(linear_softmax_logits(logits), repeated, embedding)
 
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
         """Give a state of the authors' files this model's names."""

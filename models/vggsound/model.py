@@ -9,7 +9,7 @@ clusters. Equal to the authors' in values (a test holds parity vectors), and dif
 - NetVLAD behind a ResNet50, for which the authors' class does not fit;
 - NetVLAD's first assignment follows its centres; see `models.vggsound.netvlad.NetVlad`.
 
-Published weights (`models.zoo.weights`) are two of ResNet18, one for each pooling.
+Published weights (`models.vggsound.card`) are two of ResNet18, one for each pooling.
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ class VggSoundResNet(nn.Module):
                 f" train with more clips in a batch, or pad to {_REDUCTION + 1} frames"
             )
         x = self.resnet.forward_features(features)
-        return Output(self.head(x.mean(dim=(2, 3)) if self.vlad is None else self.vlad(x)))
+        x = x.mean(dim=(2, 3)) if self.vlad is None else self.vlad(x)
+        return Output(self.head(x), embedding=x)
 
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
         """Give a state of the authors' files this model's names, or None if it is none."""

@@ -7,34 +7,33 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from models.card import Result, Weights
 from models.checkpoints.files import cache_dir
 from models.registry import REQUIRED
-from models.zoo.published import Result
-from models.zoo.weights import Weights
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from models.zoo.cards import Card
     from models.zoo.counts import Row
+    from models.zoo.describe import Description
 
 
-def print_list(cards: Iterable[Card], console: Console) -> None:
+def print_list(models: Iterable[Description], console: Console) -> None:
     """Print every model in a row, under a heading for each family."""
-    for paper, members in groupby(cards, key=lambda card: card.paper):
+    for paper, members in groupby(models, key=lambda model: model.paper):
         group = list(members)
         if paper is not None:
             console.print(f"{paper.name}  {paper.place}", style="bold")
         table = _table("  model", "params>", "MACs>", "all>", "input", "published")
-        for card in group:
-            headline = next((str(r) for r in card.results if not r.quoted), "")
+        for model in group:
+            headline = next((str(r) for r in model.results if not r.quoted), "")
             table.add_row(
-                f"  {card.name}",
-                amount(card.num_params),
-                amount(card.macs.layers),
-                amount(card.macs.total),
-                _size(card),
+                f"  {model.name}",
+                amount(model.num_params),
+                amount(model.macs.layers),
+                amount(model.macs.total),
+                _size(model),
                 headline,
             )
         console.print(table)
@@ -47,37 +46,37 @@ def print_list(cards: Iterable[Card], console: Console) -> None:
     )
 
 
-def print_card(card: Card, console: Console) -> None:
+def print_model(model: Description, console: Console) -> None:
     """Print one model in full."""
-    from models.zoo.cards import documented_arguments
     from models.zoo.counts import compare
+    from models.zoo.describe import documented_arguments
 
-    console.print(f"{card.name}: {card.summary}", style="bold")
-    if card.paper is not None:
-        paper = card.paper
+    console.print(f"{model.name}: {model.summary}", style="bold")
+    if model.paper is not None:
+        paper = model.paper
         console.print(f"paper          {paper.title}, {paper.place}")
         console.print(f"authors' code  {paper.code} ({paper.licence})")
-    console.print(f"input          {_size(card)} (mels x frames) of {card.seconds} s")
-    console.print(f"front end      {_call(*card.frontend)}, input transform {card.transform}")
-    console.print(f"parameters     {card.num_params:,} ({card.num_classes} classes)")
+    console.print(f"input          {_size(model)} (mels x frames) of {model.seconds} s")
+    console.print(f"front end      {_call(*model.frontend)}, input transform {model.transform}")
+    console.print(f"parameters     {model.num_params:,} ({model.num_classes} classes)")
     console.print(
-        f"MACs           {amount(card.macs.layers)} in layers, {amount(card.macs.total)} with "
+        f"MACs           {amount(model.macs.layers)} in layers, {amount(model.macs.total)} with "
         "attention and sampling"
     )
     console.print("\nArguments", style="bold")
     table = _table("argument", "default", "meaning")
-    for argument, said in documented_arguments(card.name):
+    for argument, said in documented_arguments(model.name):
         default = "required" if argument.default == REQUIRED else repr(argument.default)
         table.add_row(argument.name, default, said)
     console.print(table)
-    if rows := compare(card.name):
+    if rows := compare(model.name):
         console.print("\nCounts beside the papers'", style="bold")
         print_rows(rows, console)
-    console.print("\nPublished weights" + ("" if card.weights else ": none"), style="bold")
-    for weights in card.weights:
+    console.print("\nPublished weights" + ("" if model.weights else ": none"), style="bold")
+    for weights in model.weights:
         _print_weights(weights, console)
-    console.print("\nPublished results" + ("" if card.results else ": none"), style="bold")
-    _print_results(card.results, console)
+    console.print("\nPublished results" + ("" if model.results else ": none"), style="bold")
+    _print_results(model.results, console)
 
 
 def print_rows(rows: Iterable[Row], console: Console) -> None:
@@ -88,11 +87,11 @@ def print_rows(rows: Iterable[Row], console: Console) -> None:
         table = _table("  count", "ours>", "theirs>", "difference>", "theirs is|", "ours is")
         for row in members:
             table.add_row(
-                f"  {row.claim.quantity}",
+                f"  {row.published.quantity}",
                 row.in_unit(row.ours),
-                row.claim.theirs,
+                row.published.printed,
                 _percent(row.difference),
-                row.claim.whose,
+                row.published.source,
                 _made_of(row),
             )
         console.print(table)
@@ -132,7 +131,7 @@ def print_weights(weights: Iterable[Weights], console: Console) -> None:
 
 
 def as_data(value: Any) -> Any:
-    """Return a card or a row as plain values for JSON."""
+    """Return a description or a row as plain values for JSON."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         data = {f.name: as_data(getattr(value, f.name)) for f in dataclasses.fields(value)}
         for name in ("total", "ours", "difference"):
@@ -192,16 +191,16 @@ def _print_results(results: Iterable[Result], console: Console) -> None:
 
 
 def _counted_on(row: Row) -> tuple[str, str, int, str]:
-    claim = row.claim
-    size = "x".join(map(str, (claim.num_channels, *claim.input_size)))
-    arguments = ", ".join(f"{key}={value}" for key, value in claim.arguments.items())
-    return claim.label, size, claim.num_classes, arguments
+    published = row.published
+    size = "x".join(map(str, (published.num_channels, *published.input_size)))
+    arguments = ", ".join(f"{key}={value}" for key, value in published.arguments.items())
+    return published.label, size, published.num_classes, arguments
 
 
 def _made_of(row: Row) -> str:
     added = [f"{row.in_unit(count)} {extra}" for extra, count in row.added.items()]
     parts = " + ".join([f"{row.in_unit(row.model_count)} model", *added]) if added else ""
-    return "; ".join(filter(None, (parts, row.claim.note)))
+    return "; ".join(filter(None, (parts, row.published.note)))
 
 
 def _checked(weights: Weights) -> str:
@@ -214,12 +213,12 @@ def _call(name: str, arguments: Any) -> str:
     return f"{name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})"
 
 
-def _size(card: Card) -> str:
-    return f"{card.input_size[0]}x{card.input_size[1]}"
+def _size(model: Description) -> str:
+    return f"{model.input_size[0]}x{model.input_size[1]}"
 
 
-def _fronts(group: list[Card]) -> str:
-    known = dict.fromkeys(f"{_call(*card.frontend)} at {card.sample_rate} Hz" for card in group)
+def _fronts(group: list[Description]) -> str:
+    known = dict.fromkeys(f"{_call(*m.frontend)} at {m.sample_rate} Hz" for m in group)
     return "; ".join(known)
 
 

@@ -29,7 +29,7 @@ FIELDS = (
     "num_models",
     "test_views",
 )
-"""Conditions that are compared, in their order, named as in `models.zoo.published.Conditions`."""
+"""Conditions that are compared, in their order, named as in `models.card.Conditions`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +142,7 @@ def _names_dataset(plan: PlanRecord) -> bool:
 
 
 def _here(arm: ArmRecord, plan: PlanRecord, records: Mapping[str, TrialRecord]) -> dict[str, Any]:
-    """Return what this study did, in the fields of `models.zoo.published.Conditions`."""
+    """Return what this study did, in the fields of `models.card.Conditions`."""
 
     def setting(path: str) -> Any:
         return arm.changes.get(path, plan.settings.get(path))

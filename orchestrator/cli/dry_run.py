@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from models.own_source import own_source
@@ -15,7 +16,7 @@ from orchestrator.experiment.overrides import departures
 from orchestrator.metrics import lookup
 from orchestrator.records import Status, TrialRecord
 from orchestrator.store.verification import verify_stored
-from orchestrator.text import visible
+from orchestrator.text import grid, laid_out, terminal_width, visible
 
 
 def print_listing(prepared: LaunchPlan) -> None:
@@ -29,15 +30,13 @@ def print_listing(prepared: LaunchPlan) -> None:
         print(f"a launch will be refused: {text}")
     print()
     print(f"{_count(len(plan.arms), 'arm')}:")
-    width = max(len(arm.name) for arm in plan.arms)
     baseline = plan.experiment(next(a for a in plan.arms if a.name == plan.baseline_arm))
+    rows = []
     for arm in plan.arms:
-        if arm.name == plan.baseline_arm:
-            text = "the baseline"
-        else:
-            changed = departures(baseline, plan.experiment(arm))
-            text = ", ".join(f"{path}={value}" for path, value in changed.items())
-        print(f"  {arm.name:<{width}}  {text}")
+        changed = departures(baseline, plan.experiment(arm))
+        changes = ", ".join(f"{path}={value}" for path, value in changed.items())
+        rows.append((arm.name, "the baseline" if arm.name == plan.baseline_arm else changes))
+    _print_rows(rows)
     for effect in plan.record().effects:
         mixed = f", not told from {' or '.join(effect.aliases)}" if effect.aliases else ""
         print(f"declared effect: {effect.name}{mixed}")
@@ -56,15 +55,18 @@ def print_listing(prepared: LaunchPlan) -> None:
         f"({_count(len(plan.arms), 'arm')} x {_blocks(prepared)}), block by block:"
     )
     records = _stored(prepared) if prepared.data is not None else {}
-    for trial in trials:
-        known = records.get(trial.id)
-        status = known.status if known else Status.MISSING
-        identity = trial.id if prepared.data is not None else "-" * 16
-        print(
-            f"  {identity}  {trial.arm:<{width}}  seed {trial.seed}  fold {trial.fold}  "
-            f"{status.value}"
+    statuses = [records[t.id].status if t.id in records else Status.MISSING for t in trials]
+    _print_rows(
+        (
+            trial.id if prepared.data is not None else "-" * 16,
+            trial.arm,
+            f"seed {trial.seed}",
+            f"fold {trial.fold}",
+            status.value,
         )
-    counts = Counter(records[t.id].status if t.id in records else Status.MISSING for t in trials)
+        for trial, status in zip(trials, statuses, strict=True)
+    )
+    counts = Counter(statuses)
     print()
     print(", ".join(f"{count} {status.value}" for status, count in counts.items()))
     if prepared.data is None:
@@ -79,6 +81,10 @@ def print_listing(prepared: LaunchPlan) -> None:
         budget_hours=options.budget_hours,
     ):
         print(sentence)
+
+
+def _print_rows(rows: Iterable[Sequence[str]]) -> None:
+    print(laid_out(grid(rows, indent=2), width=terminal_width()), end="")
 
 
 def _print_own_sources(plan: Plan) -> None:
@@ -125,6 +131,6 @@ def _stored(prepared: LaunchPlan) -> dict[str, TrialRecord]:
     except StoreError:
         return {}
     plan = prepared.plan
-    records = store.read_records(t.id for t in (*plan.prerequisite_trials(), *plan.trials()))
+    records = store.read_records([t.id for t in (*plan.prerequisite_trials(), *plan.trials())])
     verify_stored(store, plan.record(), records, remember=False)
     return records

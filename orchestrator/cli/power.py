@@ -54,7 +54,7 @@ def power_analysis(
         budget_hours: device-hours of one launch; 0 sets no limit.
     """
     n, num_contrasts = _num_replicates(plan), plan.num_declared
-    costs = CostEstimate(plan, records, num_workers, price_per_hour)
+    costs = CostEstimate(plan, records, num_workers=num_workers, price=price_per_hour)
     metric = lookup(plan.metric)
     given, wanted = wanted, wanted or WANTED.get(metric.unit, 0.0)
     spread, pairs = _pilot(plan, records, metric)

@@ -13,6 +13,7 @@ from typing import Any
 from models.command import run_command
 from orchestrator.data.source import POLICIES
 from orchestrator.errors import DataError, OrchestratorError, printable
+from orchestrator.text import terminal_width
 
 _PACKS = "store/packs"
 _EPILOG = """\
@@ -93,7 +94,7 @@ def _audit(options: argparse.Namespace) -> int:
     with progress_bar("audit") as progress:
         audit = Audit.of(source, progress=progress)
     _export(options, audit)
-    print(printable(audit.table(every_clip=options.all)))
+    print(printable(audit.table(every_clip=options.all, width=terminal_width())))
     print()
     print(printable(audit.summary()))
     pack = packed_as(options.dataset, source, arguments, packs=options.packs)

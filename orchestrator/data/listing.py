@@ -14,7 +14,7 @@ import numpy as np
 from orchestrator.data.audit import Progress, examine
 from orchestrator.data.findings import BROKEN, ClipRecord, notes_of
 from orchestrator.data.source import Source
-from orchestrator.text import csv_text
+from orchestrator.text import csv_text, grid, laid_out
 
 _MEASURES = (
     "rate_hz",
@@ -58,10 +58,11 @@ class Audit:
         """The clips that cannot be used."""
         return tuple(record for record in self.records if record.broken)
 
-    def table(self, *, every_clip: bool = False) -> str:
+    def table(self, *, every_clip: bool = False, width: int = 120) -> str:
         """Lay out the clips as text, the broken ones first.
 
         Args:
+            width: in columns of a terminal; cells fold in it.
             every_clip: also show clips without a problem, and those whose only note is that they
                 will be resampled.
         """
@@ -73,7 +74,8 @@ class Audit:
         chosen.sort(key=lambda record: not record.broken)
         if not chosen:
             return "no clip has a problem"
-        rows = [("clip", "class", "fold", "Hz", "s", "peak", "dBFS", "tail s", "", "problems")]
+        heads = ("clip", "class", "fold", "Hz", "s", "peak", "dBFS", "tail s", "", "problems")
+        rows = []
         for record in chosen:
             clip = record.clip
             rows.append(
@@ -90,14 +92,7 @@ class Audit:
                     "; ".join(f"{problem.kind}: {problem.reason}" for problem in record.problems),
                 )
             )
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        return "\n".join(
-            "  ".join(
-                cell.rjust(width) if 2 <= column <= 7 else cell.ljust(width)
-                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
-        )
+        return laid_out(grid(rows, heads=heads, right=range(2, 8)), width=width).rstrip("\n")
 
     def summary(self) -> str:
         """Say how many clips there are of each class, fold, rate, length and problem."""

@@ -93,7 +93,7 @@ def synthetic(
     if mistakes:
         raise DataError("dataset 'synthetic': " + "; ".join(mistakes))
 
-    from orchestrator.data.more_sounds import SOUNDS
+    from orchestrator.data.sounds import SOUNDS
 
     names = [sound.__name__ for sound in SOUNDS[first_class : first_class + num_classes]]
     clips = tuple(
@@ -164,7 +164,7 @@ def make_clip(
 
     Args:
         rng: source of all randomness.
-        kind: place in `more_sounds.SOUNDS`.
+        kind: place in `sounds.SOUNDS`.
         num_samples: length of the clip.
         sample_rate: in Hz.
         snr_db: power of the event while it sounds over that of the noise.
@@ -172,8 +172,7 @@ def make_clip(
     Returns:
         `(num_samples,)` float32 in [-1, 1].
     """
-    from orchestrator.data.more_sounds import SOUNDS
-    from orchestrator.data.sounds import colored_noise
+    from orchestrator.data.sounds import SOUNDS, colored_noise
 
     time_s = np.arange(num_samples) / sample_rate
     length = round(num_samples * rng.uniform(0.35, 0.9))

@@ -12,6 +12,7 @@ from typing import Any
 
 from orchestrator.errors import PlanError
 from orchestrator.experiment.config import Experiment
+from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.experiment.narrow import is_list, is_mapping
 from orchestrator.records import TrialKey
 
@@ -125,7 +126,7 @@ class Arm:
         changes: override path -> value against the plan's base.
         levels: factor -> level.
         published: metric key -> the paper's number in the metric's unit.
-        conditions: what they were measured under, as in `models.zoo.published.Conditions`; empty
+        conditions: what they were measured under, as in `models.card.Conditions`; empty
             leaves it to the plan's text. `with_published` fills in all three.
         source: where they are printed; empty leaves it to the plan.
         null_control: whether the arm cannot differ from the baseline, such as a strength of 0.
@@ -203,7 +204,7 @@ class Trial:
     arm: str
     seed: int
     fold: int
-    experiment: Experiment
+    experiment: CompletedExperiment
     id: str
 
     @property

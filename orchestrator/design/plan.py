@@ -18,7 +18,13 @@ from orchestrator.design.effects import declared_effect
 from orchestrator.design.factors import Arm, Contrast, Effect, FromBase, Trial
 from orchestrator.design.validation import mistakes_of_plan, mistakes_of_types
 from orchestrator.errors import ConfigError, OrchestratorError, PlanError, unknown
-from orchestrator.experiment.config import ADDED, Experiment, canonical, complete, replicate_ids
+from orchestrator.experiment.config import ADDED, Experiment
+from orchestrator.experiment.identity import (
+    CompletedExperiment,
+    canonical,
+    complete,
+    replicate_ids,
+)
 from orchestrator.experiment.overrides import differences, flatten, override
 from orchestrator.records import ArmRecord, ContrastRecord, EffectRecord, PlanRecord
 
@@ -114,8 +120,8 @@ class Plan:
             self, cap=len(self.blocks), variant=(*self.variant, "until_decided")
         )
 
-    def experiment(self, arm: Arm) -> Experiment:
-        """Return an arm's completed experiment, at the base's seed and fold.
+    def experiment(self, arm: Arm) -> CompletedExperiment:
+        """Return an arm's experiment, at the base's seed and fold.
 
         Where it is read at its best epoch, the plan's metric chooses, unless the experiment says
         another.
@@ -173,7 +179,8 @@ class Plan:
 
     def with_base(self, **changes: Any) -> Plan:
         """Return the plan with some fields of its base changed; the arms follow."""
-        return dataclasses.replace(self, base=dataclasses.replace(self.base, **changes))
+        base = Experiment(**{**vars(self.base), **changes})
+        return dataclasses.replace(self, base=base)
 
     def trials(self) -> tuple[Trial, ...]:
         """Return all trials, block by block, so that a half-finished study is balanced.
@@ -195,7 +202,7 @@ class Plan:
                 arm=name,
                 seed=seed,
                 fold=fold,
-                experiment=dataclasses.replace(experiment, seed=seed, fold=fold),
+                experiment=experiment.at(fold=fold, seed=seed),
                 id=ids[column][row],
             )
             for row, (fold, seed) in enumerate(blocks)
@@ -259,7 +266,7 @@ class Plan:
             prerequisites=tuple(trial.key for trial in self.prerequisite_trials()),
             settings={
                 path: canonical(value)
-                for path, value in flatten(complete(base)).items()
+                for path, value in flatten(base).items()
                 # What was declared before this setting existed is the same declaration.
                 if path != "selection_metric" or value != ADDED[path]
             },

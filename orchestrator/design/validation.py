@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.design.factors import Arm, Contrast, Effect, is_texts, wrong
 from orchestrator.errors import ConfigError, unknown
-from orchestrator.experiment.config import RANGES, Experiment, complete
+from orchestrator.experiment.config import RANGES, Experiment
+from orchestrator.experiment.identity import complete
 from orchestrator.experiment.narrow import is_list
 from orchestrator.experiment.overrides import mistakes_of
 from orchestrator.metrics import METRICS

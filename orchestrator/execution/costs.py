@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
 from orchestrator.design.factors import Trial
 from orchestrator.design.plan import Plan
@@ -39,54 +38,23 @@ def seconds_by_arm(trials: Iterable[Trial], records: Mapping[str, TrialRecord]) 
     return {arm: statistics.median(values or every) for arm, values in found.items()}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Spending:
-    """How far a budget is expected to reach.
-
-    Attributes:
-        stops_before: number of the block, from 1, that no longer begins; 0 where all of them do.
-        num_blocks: of the plan.
-        num_trials: that are trained.
-        seconds: of a device that they take.
-    """
-
-    stops_before: int
-    num_blocks: int
-    num_trials: int
-    seconds: float
-
-
-def spending(
-    trials: Sequence[Trial],
-    records: Mapping[str, TrialRecord],
-    *,
-    budget_s: float,
-    num_workers: int = 1,
-) -> Spending:
-    """Foresee where a launch stops for its budget, by the rule of `orchestrator.execution.stages`.
-
-    A block begins if it is expected to fit into what is left; the first one always does.
-
-    Args:
-        trials: of the plan, block by block.
-        records: id -> record; at least one of these trials is finished.
-        budget_s: device-seconds of this launch.
-        num_workers: devices that a trial holds.
-    """
-    seconds = seconds_by_arm(trials, records)
+def blocks_of(trials: Iterable[Trial]) -> list[list[Trial]]:
+    """Return trials by block, a fold and a seed, in the order of the blocks' first trials."""
     blocks: dict[tuple[int, int], list[Trial]] = {}
     for trial in trials:
         blocks.setdefault((trial.fold, trial.seed), []).append(trial)
-    spent, count = 0.0, 0
-    for number, block in enumerate(blocks.values(), start=1):
-        missing = unfinished(block, records)
-        next_s = num_workers * sum(seconds[trial.arm] for trial in missing)
-        if missing and spent > 0 and spent + next_s > budget_s:
-            return Spending(
-                stops_before=number, num_blocks=len(blocks), num_trials=count, seconds=spent
-            )
-        spent, count = spent + next_s, count + len(missing)
-    return Spending(stops_before=0, num_blocks=len(blocks), num_trials=count, seconds=spent)
+    return list(blocks.values())
+
+
+def is_over_budget(spent_s: float, next_s: float, *, limit_s: float) -> bool:
+    """Whether a launch stops before a block: it would not fit, and it is not the first one.
+
+    Args:
+        spent_s: Device-seconds that this launch has taken.
+        next_s: Device-seconds that the block is expected to take.
+        limit_s: Device-seconds of this launch.
+    """
+    return spent_s > 0 and spent_s + next_s > limit_s
 
 
 class CostEstimate:
@@ -100,7 +68,7 @@ class CostEstimate:
     """
 
     def __init__(
-        self, plan: Plan, records: Mapping[str, TrialRecord], num_workers: int, price: float
+        self, plan: Plan, records: Mapping[str, TrialRecord], *, num_workers: int, price: float
     ):
         self._price = price
         self._factor = num_workers
@@ -136,18 +104,20 @@ class CostEstimate:
                 f"{budget} begins no block that would not fit; which that is is known once a "
                 "trial of this plan is in the store"
             )
-        found = spending(
-            self._trials, self._records, budget_s=3600 * hours, num_workers=self._factor
-        )
         sooner = ", if nothing is decided sooner" if self._at_most else ""
         first = f"; {_trials(len(self._first))} to train first not counted" if self._first else ""
-        if not found.stops_before:
-            return f"{budget} is enough for what is left{first}"
-        return (
-            f"{budget} stops a launch before block {found.stops_before} of {found.num_blocks}"
-            f"{sooner}: after {_trials(found.num_trials)}, about {duration(found.seconds)} of "
-            f"device time; the same command goes on from there{first}"
-        )
+        blocks, spent_s, num_trials = blocks_of(self._trials), 0.0, 0
+        for number, block in enumerate(blocks, start=1):
+            missing = unfinished(block, self._records)
+            next_s = self._factor * sum(self._of_arm[trial.arm] for trial in missing)
+            if missing and is_over_budget(spent_s, next_s, limit_s=3600 * hours):
+                return (
+                    f"{budget} stops a launch before block {number} of {len(blocks)}{sooner}: "
+                    f"after {_trials(num_trials)}, about {duration(spent_s)} of device time; the "
+                    f"same command goes on from there{first}"
+                )
+            spent_s, num_trials = spent_s + next_s, num_trials + len(missing)
+        return f"{budget} is enough for what is left{first}"
 
     def _say(self, seconds: float, of: str = "") -> str:
         device_s = self._factor * seconds

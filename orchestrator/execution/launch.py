@@ -11,7 +11,7 @@ import itertools
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,11 +20,10 @@ from orchestrator.design.factors import Trial
 from orchestrator.design.plan import Plan
 from orchestrator.design.search_space import Point
 from orchestrator.errors import ConfigError, printable
-from orchestrator.execution.costs import unfinished
 from orchestrator.execution.prepare import LaunchPlan, made_up, packs_of, set_apart, with_data
 from orchestrator.execution.publish import Publisher
 from orchestrator.execution.ray_session import ray_session, require_resources, terminal
-from orchestrator.execution.stages import Stage, Stages
+from orchestrator.execution.stages import Ended, Stage, missing_trials, stages
 from orchestrator.experiment.overrides import whole_parts
 from orchestrator.records import PlanRecord, Status
 from orchestrator.store import Store
@@ -48,41 +47,53 @@ def launch(prepared: LaunchPlan) -> int:
     require_resources(options.runtime)
     store = Store.open(options.runtime.store)
     prepared = with_pack(prepared)
-    points: list[Point] = [*store.read_points(prepared.plan.sweep)] if prepared.search else []
-    plan = prepared.search.with_points(points) if prepared.search else prepared.plan
+    search = prepared.search
+    points: list[Point] = [*store.read_points(prepared.plan.sweep)] if search else []
+    plan = search.with_points(points) if search else prepared.plan
     _check_cap(plan, store)
-    stages = Stages(
+    steps = stages(
         plan,
         store,
         budget_hours=options.budget_hours,
         num_workers=options.runtime.num_workers,
     )
-    upcoming = iter(stages)
-    first = next(upcoming, None)
+    first = next(steps)
     asked = plan.record()
-    verify_stored(store, asked, store.read_records(key.id for key in asked.trials))
-    record = declare(stages.plan, prepared, store)
-    to_search = max(0, prepared.search.num_points - len(points)) if prepared.search else 0
+    verify_stored(store, asked, store.read_records([key.id for key in asked.trials]))
+    record = declare(first.plan, prepared, store)
+    to_search = max(0, search.num_points - len(points)) if search else 0
     publisher = Publisher(record, store=store, tracking_uri=options.runtime.tracking_uri)
-    if first is None and not to_search:
-        total = len(stages.plan.trials())
+    if isinstance(first, Ended) and not to_search:
+        total = len(first.plan.trials())
         print(f"{plan.sweep}: all {total} trials are in the store {store.uri}; nothing to train")
+        end = first
     else:
         log = _log_path(store, plan)
         print(f"{plan.sweep}: {visible(plan.question)}")
-        missing = stages.missing()
-        print(_what_is_to_do(stages, missing, to_search, store))
+        trials = first.plan.trials()
+        missing = missing_trials([*first.plan.prerequisite_trials(), *trials], store)
+        num_stored = len({trial.id for trial in trials} - {trial.id for trial in missing})
+        to_come = f" and {to_search} points to search" if to_search else ""
+        if first.plan.cap:
+            to_come += f", then block by block up to {first.plan.cap} blocks"
+        print(f"{len(missing)} trials to train{to_come}, {num_stored} are in the store {store.uri}")
         print(f"messages of Ray and of the workers: {log}", flush=True)
         run_preflight(prepared)
-        every = itertools.chain(() if first is None else (first,), upcoming)
         with publisher:
-            plan = _run(stages, every, missing, points, prepared, store, log, publisher)
-    if stages.reason:
-        print(stages.reason)
+            end = _run(
+                itertools.chain((first,), steps),
+                missing=missing,
+                points=points,
+                prepared=prepared,
+                store=store,
+                log=log,
+                publisher=publisher,
+            )
+    if end.reason:
+        print(end.reason)
     publisher.finish()
-    declared = plan if prepared.search else stages.plan
-    records = store.read_records(trial.id for trial in declared.trials())
-    return 1 if unfinished(declared.trials(), records) else 0
+    trials = end.plan.trials()
+    return 1 if missing_trials(trials, store) else 0
 
 
 def with_pack(prepared: LaunchPlan) -> LaunchPlan:
@@ -154,35 +165,41 @@ def _check_cap(plan: Plan, store: Store) -> None:
         )
 
 
-def _what_is_to_do(stages: Stages, missing: list[Trial], to_search: int, store: Store) -> str:
-    ids = {trial.id for trial in stages.plan.trials()}
-    stored = len(ids - {trial.id for trial in missing})
-    points = f" and {to_search} points to search" if to_search else ""
-    more = f", then block by block up to {stages.cap} blocks" if stages.cap else ""
-    return f"{len(missing)} trials to train{points}{more}, {stored} are in the store {store.uri}"
-
-
 def _run(
-    stages: Stages,
-    upcoming: Iterable[Stage],
-    missing: list[Trial],
+    steps: Iterable[Stage | Ended],
+    *,
+    missing: Sequence[Trial],
     points: list[Point],
     prepared: LaunchPlan,
     store: Store,
     log: Path,
     publisher: Publisher,
-) -> Plan:
-    """Train what is missing; return the plan, with the new points of a search in it."""
+) -> Ended:
+    """Train stage by stage, then search.
+
+    Args:
+        steps: The stages, and how they end.
+        missing: Trials that the progress counts from the start.
+        points: Those of earlier runs of a search; new ones are added.
+        prepared: The sweep and its command line.
+        store: Where everything lands.
+        log: File for the messages of Ray.
+        publisher: Follows a plan that grows.
+
+    Returns:
+        The end of the stages; of a search, with its new points in the plan.
+    """
     from orchestrator.execution.progress import SweepProgress
     from orchestrator.execution.tune import fail_stale_trials, run_search, run_trials
 
     runtime, search = prepared.options.runtime, prepared.search
-    plan = declared = stages.plan
+    declared: Plan | None = None
+    end: Ended | None = None
 
     def keep(point: Point) -> None:
         assert search is not None
         points.append(point)
-        store.write_points(plan.sweep, points)
+        store.write_points(prepared.plan.sweep, points)
         publisher.declare(declare(search.with_points(points), prepared, store))
 
     with (
@@ -190,21 +207,25 @@ def _run(
         SweepProgress(console, missing) as progress,
         ray_session(runtime, say=progress.say),
     ):
-        for stage in upcoming:
-            if stage.plan != declared:
-                declared = stage.plan
-                publisher.declare(declare(declared, prepared, store))
-            for trial in stage.trials:
+        for step in steps:
+            if declared is not None and step.plan != declared:
+                publisher.declare(declare(step.plan, prepared, store))
+            declared = step.plan
+            if isinstance(step, Ended):
+                end = step
+                break
+            for trial in step.trials:
                 progress.add(trial)
-            run_trials(stage.trials, runtime=runtime, store=store, progress=progress)
-            fail_stale_trials(stage.trials, store)
+            run_trials(step.trials, runtime=runtime, store=store, progress=progress)
+            fail_stale_trials(step.trials, store)
+        assert end is not None, "stages end with `Ended`"
         if search is not None and len(points) < search.num_points:
             run_search(
                 search, points, runtime=runtime, store=store, progress=progress, on_point=keep
             )
-            plan = search.with_points(points)
-            fail_stale_trials(plan.trials(), store)
-    return plan
+            end = Ended(plan=search.with_points(points))
+            fail_stale_trials(end.plan.trials(), store)
+    return end
 
 
 def _log_path(store: Store, plan: Plan) -> Path:
@@ -247,7 +268,6 @@ def smoke(prepared: LaunchPlan) -> int:
     import torch
 
     from orchestrator.execution.trial import TrialRun
-    from orchestrator.experiment.config import complete
 
     store = Store.open(prepared.options.runtime.store)
     trial = next(
@@ -255,9 +275,7 @@ def smoke(prepared: LaunchPlan) -> int:
     )
     torch.set_num_threads(prepared.options.runtime.cpus_per_worker)
     with store.lock(trial.id, owner="smoke"):
-        record = TrialRun(
-            store=store, trial_id=trial.id, experiment=complete(trial.experiment)
-        ).run()
+        record = TrialRun(store=store, trial_id=trial.id, experiment=trial.experiment).run()
     if record.status is not Status.FINISHED:
         print(_without_traceback(record.error), file=sys.stderr)
         return 1

@@ -79,7 +79,7 @@ class Publisher:
             StoreError: a record or its predictions were edited or damaged; names every trial.
         """
         plan, store = self._plan, self._store
-        records = store.read_records(key.id for key in plan.trials)
+        records = store.read_records([key.id for key in plan.trials])
         verify_stored(store, plan, records)
         self._predictions = loader(store, plan, records)
         width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)

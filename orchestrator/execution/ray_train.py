@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.experiment.config import Experiment, Runtime
+from orchestrator.experiment.config import Runtime
+from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.records import EpochRecord, TrialRecord
 from orchestrator.store import Store
 
@@ -16,7 +17,12 @@ BACKENDS = "cpu:gloo,cuda:nccl"
 
 
 def run_parallel(
-    trial_id: str, experiment: Experiment, *, store: Store, runtime: Runtime, storage_path: str
+    trial_id: str,
+    experiment: CompletedExperiment,
+    *,
+    store: Store,
+    runtime: Runtime,
+    storage_path: str,
 ) -> TrialRecord:
     """Train a trial on `runtime.num_workers` data-parallel workers.
 
@@ -25,7 +31,7 @@ def run_parallel(
 
     Args:
         trial_id: the experiment's id.
-        experiment: a completed experiment.
+        experiment: what to train.
         store: where everything lands; reachable from every host.
         runtime: how many workers, with which resources each.
         storage_path: where Ray Train keeps its own bookkeeping.

@@ -89,7 +89,7 @@ class TpeSearcher(NotPickled, Searcher):
         self._asked: dict[str, Any] = {}
         for point in points:
             trials = trials_of(search, point)
-            records = store.read_records(trial.id for trial in trials)
+            records = store.read_records([trial.id for trial in trials])
             value = objective.value(records.values()) if len(records) == len(trials) else None
             if value is not None:
                 self._study.add_trial(

@@ -6,13 +6,13 @@ from where it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from orchestrator.analysis.comparisons import decisions
 from orchestrator.design.factors import Trial
 from orchestrator.design.plan import Plan
-from orchestrator.execution.costs import seconds_by_arm, unfinished
+from orchestrator.execution.costs import blocks_of, is_over_budget, seconds_by_arm, unfinished
 from orchestrator.records import TrialRecord
 from orchestrator.stats import all_decided, pairs_needed
 from orchestrator.store import Store
@@ -23,130 +23,146 @@ class Stage:
     """Trials that may run side by side.
 
     Attributes:
-        plan: what is declared by then; a study until decided grows by blocks.
-        trials: what the store does not hold of it, prerequisites in a stage of their own.
+        plan: What is declared by now; a study until decided grows by blocks.
+        trials: Those that the store does not hold; prerequisites have a stage of their own.
     """
 
     plan: Plan
     trials: tuple[Trial, ...]
 
 
-class Stages:
-    """The stages of one launch.
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """The end of a launch.
 
     Attributes:
-        plan: what is declared by now.
-        reason: why the stages ended before the plan's last block; empty while it has not.
+        plan: What was declared in the end.
+        reason: Why the launch ends before the plan's last block; empty if it does not.
     """
 
-    def __init__(
-        self, plan: Plan, store: Store, *, budget_hours: float = 0.0, num_workers: int = 1
-    ):
-        """Prepare the stages; nothing is read yet.
+    plan: Plan
+    reason: str = ""
 
-        Args:
-            plan: with a cap if it is to run until decided.
-            store: what is done already.
-            budget_hours: device-hours that this launch may take; 0 sets no limit.
-            num_workers: devices that a trial holds.
-        """
-        self.plan = plan.take(pairs_needed(plan.num_declared)) if plan.cap else plan
-        self.reason = ""
-        self._whole = plan
-        self._store = store
-        self._budget_s = 3600.0 * budget_hours
-        self._num_workers = num_workers
-        self._before: dict[str, float] = {}
 
-    @property
-    def cap(self) -> int:
-        """Blocks at most of a study until decided; 0 for another."""
-        return self._whole.cap
+def stages(
+    plan: Plan, store: Store, *, budget_hours: float = 0.0, num_workers: int = 1
+) -> Iterator[Stage | Ended]:
+    """Yield what to train next, and `Ended` last. The caller trains a stage before the next.
 
-    def missing(self) -> list[Trial]:
-        """Return what is declared by now and not in the store, prerequisites first."""
-        return self._missing([*self.plan.prerequisite_trials(), *self.plan.trials()])
-
-    def __iter__(self) -> Iterator[Stage]:
-        """Yield what is to be trained next; the caller trains it before it asks again."""
-        first = self._missing(self.plan.prerequisite_trials())
-        if first:
-            yield self._stage(first)
-        if self._whole.cap:
-            yield from self._until_decided()
-        else:
-            yield from self._within_budget(self.plan.trials())
-
-    def _until_decided(self) -> Iterator[Stage]:
-        while True:
-            before = self.reason
-            yield from self._within_budget(self.plan.trials())
-            if self.reason != before:
-                return
-            if missing := self._missing(self.plan.trials()):
-                gaps = {(trial.fold, trial.seed) for trial in missing}
-                first = next(i for i, block in enumerate(self.plan.blocks, 1) if block in gaps)
-                self.reason = (
-                    f"block {first} is not whole, so nothing from there on can be judged: see the "
-                    "failures; the same command tries again"
-                )
-                return
-            n = self.plan.num_blocks
-            found = decisions(self.plan.record(), self._records(self.plan.trials()))
-            if all_decided(found):
-                if n < self._whole.cap:
-                    self.reason = (
-                        f"decided after {n} of at most {self._whole.cap} blocks: every declared "
-                        "contrast is called"
-                    )
-                return
-            self.plan = self._whole.take(n + 1)
-
-    def _within_budget(self, trials: Sequence[Trial]) -> Iterator[Stage]:
-        """Yield block by block while the budget lasts; without one, everything at once."""
-        if not self._budget_s:
-            if missing := self._missing(trials):
-                yield self._stage(missing)
+    Args:
+        plan: With a cap if it runs until decided.
+        store: Holds what is done already.
+        budget_hours: Device-hours that this launch may take; 0 sets no limit.
+        num_workers: Devices that a trial holds.
+    """
+    declared = plan.take(pairs_needed(plan.num_declared)) if plan.cap else plan
+    budget = _Budget(store=store, limit_s=3600.0 * budget_hours, num_workers=num_workers)
+    if first := missing_trials(declared.prerequisite_trials(), store):
+        yield budget.begin(declared, first)
+    while True:
+        reason = yield from _within_budget(declared, budget)
+        if not reason and plan.cap:
+            reason = _verdict(declared, store)
+        if reason is not None:
+            yield Ended(plan=declared, reason=reason)
             return
-        blocks: dict[tuple[int, int], list[Trial]] = {}
+        declared = plan.take(declared.num_blocks + 1)
+
+
+def missing_trials(trials: Sequence[Trial], store: Store) -> list[Trial]:
+    """Return the trials that have no finished record in the store, each once."""
+    return unfinished(trials, _records(trials, store))
+
+
+def _within_budget(plan: Plan, budget: _Budget) -> Generator[Stage, None, str]:
+    """Yield block by block while the budget lasts, or all blocks at once without a budget.
+
+    Returns:
+        Why the budget stops the launch; empty if it does not.
+    """
+    trials = plan.trials()
+    if not budget.limit_s:
+        if missing := missing_trials(trials, budget.store):
+            yield budget.begin(plan, missing)
+        return ""
+    blocks = blocks_of(trials)
+    for number, block in enumerate(blocks, start=1):
+        missing = missing_trials(block, budget.store)
+        if not missing:
+            continue
+        spent_s, next_s = budget.spent_s(), budget.expected_s(missing, trials)
+        if is_over_budget(spent_s, next_s, limit_s=budget.limit_s):
+            return (
+                f"stopped before block {number} of {len(blocks)}: it would take about "
+                f"{_hours(next_s)} device-hours, and {_hours(spent_s)} of "
+                f"{_hours(budget.limit_s)} are spent; the same command goes on from here"
+            )
+        yield budget.begin(plan, missing)
+    return ""
+
+
+def _verdict(declared: Plan, store: Store) -> str | None:
+    """Judge a study until decided after its declared blocks.
+
+    Returns:
+        Why it ends here, empty at its cap; None if it needs another block.
+    """
+    trials = declared.trials()
+    records = _records(trials, store)
+    if missing := unfinished(trials, records):
+        gaps = {(trial.fold, trial.seed) for trial in missing}
+        first = next(i for i, block in enumerate(declared.blocks, 1) if block in gaps)
+        return (
+            f"block {first} is not whole, so nothing from there on can be judged: see the "
+            "failures; the same command tries again"
+        )
+    if not all_decided(decisions(declared.record(), records)):
+        return None
+    if declared.num_blocks >= declared.cap:
+        return ""
+    return (
+        f"decided after {declared.num_blocks} of at most {declared.cap} blocks: every declared "
+        "contrast is called"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Budget:
+    """Device time that this launch may take, and what the trials it began have taken.
+
+    Attributes:
+        store: Holds the trials' records.
+        limit_s: Device-seconds of this launch; 0 sets no limit.
+        num_workers: Devices that a trial holds.
+        before_s: Id of a trial that this launch began -> seconds that it took in earlier launches.
+    """
+
+    store: Store
+    limit_s: float
+    num_workers: int
+    before_s: dict[str, float] = field(default_factory=dict)
+
+    def begin(self, plan: Plan, trials: Sequence[Trial]) -> Stage:
+        """Return the trials as a stage whose time counts from now on."""
+        known = _records(trials, self.store)
         for trial in trials:
-            blocks.setdefault((trial.fold, trial.seed), []).append(trial)
-        for number, block in enumerate(blocks.values(), start=1):
-            missing = self._missing(block)
-            if not missing:
-                continue
-            spent, next_s = self._spent_s(), self._expected_s(missing, trials)
-            if spent + next_s > self._budget_s and spent > 0:
-                self.reason = (
-                    f"stopped before block {number} of {len(blocks)}: it would take about "
-                    f"{_hours(next_s)} device-hours, and {_hours(spent)} of "
-                    f"{_hours(self._budget_s)} are spent; the same command goes on from here"
-                )
-                return
-            yield self._stage(missing)
+            self.before_s[trial.id] = known[trial.id].cost.seconds if trial.id in known else 0.0
+        return Stage(plan=plan, trials=tuple(trials))
 
-    def _stage(self, trials: Sequence[Trial]) -> Stage:
-        known = self._records(trials)
-        for trial in trials:
-            earlier = known.get(trial.id)
-            self._before[trial.id] = earlier.cost.seconds if earlier else 0.0
-        return Stage(plan=self.plan, trials=tuple(trials))
+    def spent_s(self) -> float:
+        """Return the device-seconds that this launch has taken."""
+        records = self.store.read_records(self.before_s)
+        taken = (record.cost.seconds - self.before_s[id_] for id_, record in records.items())
+        return self.num_workers * sum(taken)
 
-    def _missing(self, trials: Sequence[Trial]) -> list[Trial]:
-        return unfinished(trials, self._records(trials))
-
-    def _records(self, trials: Sequence[Trial]) -> Mapping[str, TrialRecord]:
-        return self._store.read_records(trial.id for trial in trials)
-
-    def _spent_s(self) -> float:
-        records = self._store.read_records(self._before)
-        own = (r.cost.seconds - self._before[id_] for id_, r in records.items())
-        return self._num_workers * sum(own)
-
-    def _expected_s(self, block: Sequence[Trial], trials: Sequence[Trial]) -> float:
+    def expected_s(self, block: Sequence[Trial], trials: Sequence[Trial]) -> float:
         """Estimate a block from its arms' finished trials, or from any where an arm has none."""
-        seconds = seconds_by_arm(trials, self._records(trials))
-        return self._num_workers * sum(seconds.get(trial.arm, 0.0) for trial in block)
+        seconds = seconds_by_arm(trials, _records(trials, self.store))
+        return self.num_workers * sum(seconds.get(trial.arm, 0.0) for trial in block)
+
+
+def _records(trials: Sequence[Trial], store: Store) -> Mapping[str, TrialRecord]:
+    return store.read_records([trial.id for trial in trials])
 
 
 def _hours(seconds: float) -> str:

@@ -6,6 +6,7 @@ finished, a failure with its traceback, the per-clip predictions, the last and t
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
 import time
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import CheckpointError, ConfigError, StoreError
-from orchestrator.experiment.config import Experiment, canonical
+from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord, experiment_id
 from orchestrator.store.files import is_full
 from orchestrator.store.provenance import now, provenance
@@ -55,7 +56,7 @@ class TrialRun:
     Attributes:
         store: where everything lands.
         trial_id: the experiment's id.
-        experiment: a completed experiment.
+        experiment: what to train.
         device: where to train.
         cache_dir: a host's own copy of packs that lie in an object store.
         on_epoch: called after each epoch with its record, for a progress line.
@@ -63,7 +64,7 @@ class TrialRun:
 
     store: Store
     trial_id: str
-    experiment: Experiment
+    experiment: CompletedExperiment
     device: str = "cpu"
     cache_dir: str | None = None
     on_epoch: Callable[[EpochRecord], None] = field(default=lambda record: None)
@@ -145,7 +146,7 @@ class TrialRun:
         It would where a part's source, or this package, is another than where the trial was
         declared.
         """
-        here = self.experiment.id
+        here = dataclasses.replace(self.experiment).id  # with this host's sources
         if here != self.trial_id:
             raise ConfigError(
                 f"trial {self.trial_id} is {here} on {socket.gethostname()}: another version of "

@@ -28,7 +28,8 @@ from orchestrator.execution.searchers import (
     QueueSearcher,
     TpeSearcher,
 )
-from orchestrator.experiment.config import Runtime, canonical
+from orchestrator.experiment.config import Runtime
+from orchestrator.experiment.identity import canonical
 from orchestrator.records import Status, TrialRecord
 from orchestrator.store import Holder, LockHeld, Store
 from orchestrator.store.files import is_full
@@ -256,12 +257,11 @@ def _train_locked(
         found = store.read_record(trial.id)
         if found is not None and found.status is Status.FINISHED:
             return found, "trained by another run meanwhile"
-        experiment = trial.experiment  # completed by the driver; `TrialRun` holds this host to it
         if runtime.num_workers > 1:
             from orchestrator.execution.ray_train import run_parallel
 
             record = run_parallel(
-                trial.id, experiment, store=store, runtime=runtime, storage_path=storage
+                trial.id, trial.experiment, store=store, runtime=runtime, storage_path=storage
             )
         else:
             import torch
@@ -272,7 +272,7 @@ def _train_locked(
             record = TrialRun(
                 store=store,
                 trial_id=trial.id,
-                experiment=experiment,
+                experiment=trial.experiment,
                 device="cuda" if runtime.gpus_per_worker > 0 else "cpu",
                 on_epoch=lambda e: tune.report({"id": trial.id, "epoch": e.epoch, **e.metrics}),
             ).run()

@@ -1,35 +1,22 @@
 """What decides the numbers (`Experiment`) and what only decides where they are made (`Runtime`).
 
-An experiment is a frozen value. Its id is a hash of every field, never of the difference from
-defaults, so that a changed default is a changed id. Only a field that did not exist before is left
-out at the value that means "as before" (`ADDED`), so that what is stored keeps its id. Arguments
-that a component does not state are filled in from its signature before anything is hashed. Files
-enter by digest, not by path.
+An experiment is a frozen value; `orchestrator.experiment.identity` completes it and gives it an id.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import json
-import math
-import socket
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from models import registry
 from models.checkpoints.files import is_remote, weight_file
-from models.errors import CheckpointError, ModelError
-from models.own_source import own_source
-from models.schema import coerce
-from orchestrator.errors import ConfigError, unknown
-from orchestrator.experiment.narrow import is_list, is_mapping
-from orchestrator.metrics import METRICS
+from models.errors import CheckpointError
+from orchestrator.errors import ConfigError
 from orchestrator.metrics.keys import VAL_TOP1
-from orchestrator.records import ID_LENGTH, experiment_id
 
 REVISION = 1
 """Raised when a change of code alters numbers; part of every id."""
@@ -63,7 +50,7 @@ class File:
     Attributes:
         digest: `sha256:` and 64 hex digits.
         path: where the file is, on every host that trains; not part of any id. An address or a
-            name of `models.zoo.weights` is fetched by every host for itself.
+            name of `models.zoo.cards.WEIGHTS` is fetched by every host for itself.
     """
 
     digest: str
@@ -74,7 +61,7 @@ class File:
         """Digest a file, fetched first where an address or a published name is given.
 
         Args:
-            path: a path, `https://...`, or a name of `models.zoo.weights.WEIGHTS`.
+            path: a path, `https://...`, or a name of `models.zoo.cards.WEIGHTS`.
 
         Raises:
             ConfigError: the file cannot be read or fetched.
@@ -115,7 +102,7 @@ class Component:
         object.__setattr__(self, "arguments", dict(arguments))
 
     def __hash__(self) -> int:
-        return hash(json.dumps(canonical(self), sort_keys=True))
+        return hash((self.name, *sorted(self.arguments)))
 
     def __str__(self) -> str:
         inner = ", ".join(f"{key}={value!r}" for key, value in self.arguments.items())
@@ -177,11 +164,6 @@ class Experiment:
     selection_metric: str = VAL_TOP1
     revision: int = REVISION
 
-    @property
-    def id(self) -> str:
-        """The first 16 hex digits of the SHA-256 of the completed experiment's canonical JSON."""
-        return experiment_id(canonical(complete(self)))
-
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
@@ -220,185 +202,3 @@ INITIAL: Mapping[str, Mapping[str, Any]] = {
 COMPONENTS = (*registry.KINDS, "initial")
 HINTS = typing.get_type_hints(Experiment)
 SCALARS = {name: kind for name, kind in HINTS.items() if kind is not Component}
-
-
-def complete(experiment: Experiment) -> Experiment:
-    """Fill in every argument that is not stated, and check all of them.
-
-    Raises:
-        ConfigError: names all mistakes at once.
-    """
-    completed, mistakes = check(experiment)
-    if mistakes:
-        raise ConfigError("\n".join(mistakes))
-    return completed
-
-
-def canonical(value: Any) -> Any:
-    """Return the plain JSON form that is hashed and stored.
-
-    Raises:
-        ConfigError: a value has no canonical form, for example a function or a NaN.
-    """
-    match value:
-        case None | bool() | int() | str():
-            return value
-        case float():
-            if not math.isfinite(value):
-                raise ConfigError(f"{value} cannot be part of an experiment; use a finite number")
-            return value
-        case File():
-            return {"digest": value.digest}
-        case Component():
-            return {"name": value.name, "arguments": canonical(dict(value.arguments))}
-        case _ if is_mapping(value):
-            return {str(key): canonical(value[key]) for key in sorted(value)}
-        case _ if is_list(value):
-            return [canonical(item) for item in value]
-        case _:
-            pass
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        held = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        if isinstance(value, Experiment):
-            held = {n: v for n, v in held.items() if n not in ADDED or v != ADDED[n]}
-        return {name: canonical(item) for name, item in held.items()}
-    raise ConfigError(
-        f"{type(value).__name__} {value!r} cannot be part of an experiment; use numbers, strings, "
-        "tuples, Component or File"
-    )
-
-
-def check(experiment: Experiment) -> tuple[Experiment, list[str]]:
-    """Return the experiment with every argument filled in, and every mistake found in it."""
-    mistakes: list[str] = []
-    values: dict[str, Any] = {}
-    for name in COMPONENTS:
-        part = getattr(experiment, name)
-        # Sweep files are not type-checked: a name may be anything.
-        if isinstance(part, Component) and isinstance(part.name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            values[name] = _complete_component(name, part, mistakes)
-        else:
-            values[name] = part
-            mistakes.append(
-                f"{name} is {part!r}; it must be a Component, for example "
-                f"Component({_example(name)!r})"
-            )
-    for name, kind in SCALARS.items():
-        values[name], problem = coerce(getattr(experiment, name), kind)
-        if not problem and name in RANGES:
-            low, high, why = RANGES[name]
-            if not low <= values[name] <= high:  # NaN is in no range
-                problem = f"is {values[name]}; {why}"
-        if problem:
-            mistakes.append(f"{name} {problem}")
-    chooses = values["selection_metric"]
-    if isinstance(chooses, str) and chooses not in METRICS:
-        mistakes.append(unknown("selection_metric", chooses, METRICS))
-    return Experiment(**values), mistakes
-
-
-def replicate_ids(experiment: Experiment, blocks: Sequence[tuple[int, int]]) -> list[str]:
-    """Return the ids of a completed experiment at other folds and seeds, without building each.
-
-    Args:
-        experiment: a completed experiment.
-        blocks: (fold, seed) of each.
-    """
-    data = canonical(experiment)
-    texts = {
-        name: json.dumps({name: data[name]}, sort_keys=True, separators=(",", ":"))[1:-1]
-        for name in sorted(data)
-    }
-    names = list(texts)
-    first, second = names.index("fold"), names.index("seed")
-    before, between, after = (
-        ",".join([*(texts[name] for name in part)])
-        for part in (names[:first], names[first + 1 : second], names[second + 1 :])
-    )
-    begun: dict[int, Any] = {}
-    ids: list[str] = []
-    for fold, seed in blocks:
-        if fold not in begun:
-            begun[fold] = hashlib.sha256(f'{{{before},"fold":{fold},{between},"seed":'.encode())
-        digest = begun[fold].copy()
-        digest.update(f"{seed},{after}}}".encode())
-        ids.append(digest.hexdigest()[:ID_LENGTH])
-    return ids
-
-
-def _example(kind: str) -> str:
-    return "scratch" if kind == "initial" else next(iter(registry.names(kind)))
-
-
-def _with_source(kind: str, component: Component, mistakes: list[str]) -> Component:
-    """Pin a part of the user's own by the digest of its source, which decides numbers.
-
-    One that is pinned already must be the same here: so a worker refuses another source than its
-    driver's.
-    """
-    module, _, attribute = component.name.partition(":")
-    if not all(map(str.isidentifier, [*module.split("."), attribute])):
-        mistakes.append(
-            f"{kind} {component.name!r}: a part of your own is named module:attribute, for "
-            "example 'my_parts:Shift' or 'my_project.parts:Shift'"
-        )
-        return component
-    try:
-        digest = own_source(module).digest
-    except ModelError as error:
-        mistakes += [f"{kind} {component.name!r}: {line}" for line in str(error).splitlines()]
-        return component
-    pinned = component.arguments.get(registry.SOURCE, digest)
-    if pinned != digest:
-        mistakes.append(
-            f"{kind} {component.name!r} was declared with source {pinned}, and {module!r} and what "
-            f"it imports are {digest} on {socket.gethostname()}: bring the same files to every "
-            "host, or run the sweep again to declare these"
-        )
-    for name, value in component.arguments.items():
-        if problem := _not_canonical(value):
-            mistakes.append(f"{kind}.{name} {problem}")
-    return component.replace(**{registry.SOURCE: digest})
-
-
-def _not_canonical(value: Any) -> str:
-    """Say what keeps an argument from being part of an id; empty where nothing does."""
-    try:
-        canonical(value)
-    except ConfigError as error:
-        return f"is {value!r}: {error}"
-    return ""
-
-
-def _complete_component(kind: str, component: Component, mistakes: list[str]) -> Component:
-    if ":" in component.name and kind != "initial":
-        return _with_source(kind, component, mistakes)
-    if kind == "initial":
-        known: dict[str, Any] = dict(INITIAL)
-        types_of = INITIAL.get(component.name, {})
-        defaults: dict[str, Any] = {}
-    else:
-        known = dict(registry.catalog()[kind])
-        entry = known.get(component.name)
-        types_of = {name: a.type for name, a in entry.arguments.items()} if entry else {}
-        defaults = (
-            {n: a.default for n, a in entry.arguments.items() if not a.required} if entry else {}
-        )
-    if component.name not in known:
-        mistakes.append(unknown(kind, component.name, known))
-        return component
-    arguments: dict[str, Any] = {}
-    for name in component.arguments:
-        if name not in types_of:
-            mistakes.append(unknown(f"argument of {kind} {component.name!r}", name, types_of))
-    for name, wanted in types_of.items():
-        if name not in component.arguments and name not in defaults:
-            mistakes.append(f"{kind} {component.name!r} needs the argument {name!r}")
-            continue
-        value = component.arguments.get(name, defaults.get(name))
-        arguments[name], problem = coerce(value, wanted)
-        if not problem and name in component.arguments:
-            problem = _not_canonical(arguments[name])
-        if problem:
-            mistakes.append(f"{kind}.{name} {problem}")
-    return Component(component.name, **arguments)

@@ -9,45 +9,33 @@ from typing import Any
 from models import registry
 from models.schema import coerce
 from orchestrator.errors import ConfigError, unknown
-from orchestrator.experiment.config import (
-    COMPONENTS,
-    HINTS,
-    Component,
-    Experiment,
-    File,
-    canonical,
-    check,
-    complete,
-)
+from orchestrator.experiment.config import COMPONENTS, HINTS, Component, Experiment, File
+from orchestrator.experiment.identity import CompletedExperiment, canonical, complete, fill_in
 from orchestrator.experiment.narrow import is_list, is_mapping
 
 _FEW = 3
 
 
-def override(experiment: Experiment, changes: Mapping[str, Any]) -> Experiment:
+def override(experiment: Experiment, changes: Mapping[str, Any]) -> CompletedExperiment:
     """Change fields by path: `epochs`, `transform` (a whole component) or `model.deformable`.
 
     Args:
         experiment: the experiment to depart from.
         changes: path -> value.
 
-    Returns:
-        A completed experiment.
-
     Raises:
         ConfigError: a path does not exist or a value has the wrong type; names all mistakes.
     """
     changed, mistakes = _override(experiment, changes)
-    completed, more = check(changed)
-    if mistakes or more:
-        raise ConfigError("\n".join([*mistakes, *more]))
-    return completed
+    if mistakes:
+        raise ConfigError("\n".join([*mistakes, *fill_in(changed)[1]]))
+    return complete(changed)
 
 
 def mistakes_of(experiment: Experiment, changes: Mapping[str, Any]) -> list[str]:
     """Return every mistake that `override` would raise; an empty list where there is none."""
     changed, mistakes = _override(experiment, changes)
-    return [*mistakes, *check(changed)[1]]
+    return [*mistakes, *fill_in(changed)[1]]
 
 
 def whole_parts(paths: Sequence[str]) -> list[str]:
@@ -68,8 +56,8 @@ def from_canonical(data: Mapping[str, Any]) -> Experiment:
     return Experiment(**values)
 
 
-def flatten(experiment: Experiment) -> dict[str, Any]:
-    """Return path -> value of a completed experiment, with a component's name under its field."""
+def flatten(experiment: CompletedExperiment) -> dict[str, Any]:
+    """Return path -> value of an experiment, with a component's name under its field."""
     flat: dict[str, Any] = {}
     for name in [f.name for f in dataclasses.fields(experiment)]:
         value = getattr(experiment, name)
@@ -125,6 +113,7 @@ def _in_short(kind: str, component: Component) -> Component:
 
 def _override(experiment: Experiment, changes: Mapping[str, Any]) -> tuple[Experiment, list[str]]:
     mistakes: list[str] = []
+    values = dict(vars(experiment))
     # Whole components first, so that `model` and `model.depths` may stand in one level.
     for path in sorted(changes, key=lambda path: path.count(".")):
         head, _, argument = path.partition(".")
@@ -137,15 +126,12 @@ def _override(experiment: Experiment, changes: Mapping[str, Any]) -> tuple[Exper
             if problem:
                 mistakes.append(f"{path} {problem}")
             else:
-                experiment = dataclasses.replace(experiment, **{head: value})
+                values[head] = value
         elif head not in COMPONENTS:
             mistakes.append(f"{path!r}: {head} has no arguments; write {head!r} alone")
         else:
-            component = getattr(experiment, head)
-            experiment = dataclasses.replace(
-                experiment, **{head: component.replace(**{argument: value})}
-            )
-    return experiment, mistakes
+            values[head] = values[head].replace(**{argument: value})
+    return Experiment(**values), mistakes
 
 
 def _is_file(value: Any) -> bool:

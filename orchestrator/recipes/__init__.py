@@ -5,17 +5,15 @@ Every choice that a paper leaves open is stated here, once.
 
 from __future__ import annotations
 
-from orchestrator.recipes.keywords import (
-    erann_2_5,
-    kwt_1,
-    kwt_2,
-    kwt_3,
-    res15,
-    res15_triplet,
-    talnet,
-)
-from orchestrator.recipes.spectrogram_nets import psla, slowfast, vggsound_resnet
-from orchestrator.recipes.transformers import datar_laptop, datar_tiny, htsat_laptop, htsat_tiny
+from orchestrator.recipes.datar import datar_laptop, datar_tiny
+from orchestrator.recipes.erann import erann_2_5
+from orchestrator.recipes.htsat import htsat_laptop, htsat_tiny
+from orchestrator.recipes.kwt import kwt_1, kwt_2, kwt_3
+from orchestrator.recipes.psla import psla
+from orchestrator.recipes.res15 import res15, res15_triplet
+from orchestrator.recipes.slowfast import slowfast
+from orchestrator.recipes.talnet import talnet
+from orchestrator.recipes.vggsound import vggsound_resnet
 
 __all__ = [
     "datar_laptop",

@@ -8,10 +8,11 @@ import os
 from orchestrator.data import pinned
 from orchestrator.design.factors import FromBase
 from orchestrator.experiment.config import Component, Experiment, File
+from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.recipes.families import PRETRAINED, Family, is_laptop
 
 
-def other_sounds(experiment: Experiment) -> Experiment:
+def other_sounds(experiment: CompletedExperiment) -> CompletedExperiment:
     """Return the trial whose weights a laptop's arm starts from.
 
     The same experiment on kinds of sound that no sweep uses: classes 10 to 19 of the synthetic

@@ -21,8 +21,7 @@ from orchestrator.report.render.formats import (
 )
 from orchestrator.report.render.latex import latex_table, to_latex
 from orchestrator.report.render.latex_numbers import to_numbers
-from orchestrator.report.tables.paper import Shaped, own_shape
-from orchestrator.report.tables.paper_notes import Study
+from orchestrator.report.tables.paper import Shaped, Study, own_shape
 from orchestrator.store import Store
 from orchestrator.text import markdown_text
 

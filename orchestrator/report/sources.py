@@ -96,7 +96,7 @@ class FromStore:
         """
         store = self._store
         plan = store.require_plan(sweep)
-        records = store.read_records(key.id for key in plan.trials)
+        records = store.read_records([key.id for key in plan.trials])
         verify_stored(store, plan, records)
         folder = report_folder(store, sweep)
         return Material(

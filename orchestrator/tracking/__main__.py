@@ -62,7 +62,7 @@ def _sync(sweeps: Sequence[str], place: str, tracking_uri: str) -> int:
     tracker = Tracker(uri, store=store)
     failed = 0
     for plan in plans:
-        records = store.read_records(trial.id for trial in plan.all_trials)
+        records = store.read_records([trial.id for trial in plan.all_trials])
         # A running record may belong to a live sweep, which then must not be shown as killed.
         final = not any(record.status is Status.RUNNING for record in records.values())
         with waiting(f"waiting for {uri} to take what it does not show of {plan.sweep} yet"):

@@ -42,7 +42,7 @@ class SweepSync:
         """
         seen = versions(self.plan, self.store)
         changed = [trial for trial, version in seen.items() if version != self._seen.get(trial)]
-        self._records |= self.store.read_records(trial for trial in changed if seen[trial])
+        self._records |= self.store.read_records([trial for trial in changed if seen[trial]])
         for trial in changed:
             if not seen[trial]:
                 self._records.pop(trial, None)

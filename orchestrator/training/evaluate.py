@@ -48,7 +48,7 @@ def build(experiment: Experiment, *, num_classes: int) -> Chain:
     """Build an experiment's chain with the initial weights of its seed.
 
     Args:
-        experiment: a completed experiment.
+        experiment: What to build.
         num_classes: of the pack.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from models.output import EmbeddedOutput, Output
+from models.output import Output
 from models.registry import create, register
 from orchestrator.errors import TrainingError
 from orchestrator.experiment.config import Component
@@ -115,7 +115,7 @@ class Triplet(OutputLoss):
         super().__init__()
         self.margin = margin
 
-    def forward(self, output: EmbeddedOutput, labels: Tensor) -> Tensor:
+    def forward(self, output: Output, labels: Tensor) -> Tensor:
         """Return (batch,) losses whose mean is that over all triplets of the batch.
 
         Args:
@@ -123,13 +123,13 @@ class Triplet(OutputLoss):
             labels: (batch,) int64.
 
         Raises:
-            TrainingError: the model has no embedding.
+            TrainingError: the model has no embedding, or not one of length 1.
         """
         embedding = getattr(output, "embedding", None)
-        if embedding is None:
+        if embedding is None or not _of_length_1(embedding):
             raise TrainingError(
-                "the triplet loss compares embeddings, and this model returns none; train "
-                "res15_triplet, or take cross_entropy"
+                "the triplet loss compares embeddings of length 1, and this model returns none; "
+                "train res15_triplet, or take cross_entropy"
             )
         embedding = embedding.float()
         # Near neighbors differ by less than bfloat16 resolves, to which autocast takes products.
@@ -147,3 +147,9 @@ class Triplet(OutputLoss):
         negative = torch.multinomial(broken[found], 1)
         chosen = missing[found].gather(1, negative)[:, 0]
         return losses.index_add(0, anchor[found], chosen * (len(labels) / len(chosen)))
+
+
+def _of_length_1(embedding: Tensor) -> bool:
+    """Whether (batch, dim) embeddings are scaled to length 1; zeros cannot be, and pass."""
+    lengths = embedding.detach().float().norm(dim=1)
+    return bool((((lengths - 1).abs() < 1e-3) | (lengths == 0)).all())

@@ -22,7 +22,7 @@ from models.registry import TRAINED_AS, create
 from models.seeding import derive_seed
 from orchestrator.data.samplers import clip_seeds, epoch_order, shard, shuffle_labels
 from orchestrator.errors import TrainingError
-from orchestrator.experiment.config import Experiment, canonical
+from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.metrics import keys
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import EpochRecord, best_epoch, experiment_id
@@ -59,7 +59,7 @@ class Trainer:
 
     def __init__(
         self,
-        experiment: Experiment,
+        experiment: CompletedExperiment,
         *,
         clips: Clips,
         checkpoints: Checkpoints,
@@ -70,7 +70,7 @@ class Trainer:
         """Build everything, and resume from the `last` checkpoint where there is one.
 
         Args:
-            experiment: a completed experiment.
+            experiment: What to train.
             clips: the pack.
             checkpoints: of this trial alone.
             device: where to train.

@@ -10,7 +10,7 @@ from orchestrator import cli, recipes
 from orchestrator.cli.power import power_analysis
 from orchestrator.design.factors import Arm
 from orchestrator.design.plan import Plan
-from orchestrator.execution.stages import Stages
+from orchestrator.execution.stages import Ended, stages
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord
 from orchestrator.stats import decide, pilot_spread
 from orchestrator.store import Store
@@ -134,14 +134,16 @@ def test_budget_stops_the_listed_launch_where_it_stops_the_run(tmp_path, hours, 
     for record in records.values():
         store.write_record(record)
     said = power_analysis(PLAN, records, budget_hours=hours, num_workers=num_workers)[-1]
-    stages = Stages(PLAN, store, budget_hours=hours, num_workers=num_workers)
-    trained = 0
-    for stage in stages:
+    trained, reason = 0, ""
+    for stage in stages(PLAN, store, budget_hours=hours, num_workers=num_workers):
+        if isinstance(stage, Ended):
+            reason = stage.reason
+            break
         for trial in stage.trials:
             done = next(iter(records.values()))
             store.write_record(dataclasses.replace(done, id=trial.id))
             trained += 1
-    before = re.search(r"before block (\d+) of 8", stages.reason)
+    before = re.search(r"before block (\d+) of 8", reason)
     if before is None:
         assert said == f"a budget of {hours:g} device-hours is enough for what is left"
     else:

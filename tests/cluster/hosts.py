@@ -91,6 +91,7 @@ class Bed:
         self.shared = self.folder / "shared"
         self.key = self.folder / "key"
         self.laptop = self.folder / "laptop"
+        self.uv = self.folder / "bin" / "uv"
 
     def __enter__(self) -> Bed:
         try:
@@ -109,8 +110,9 @@ class Bed:
         self.close()
 
     def _start(self) -> None:
-        for folder in (self.shared, self.laptop / "tmp"):
+        for folder in (self.shared, self.laptop / "tmp", self.uv.parent):
             folder.mkdir(parents=True)
+        shutil.copy2(which("uv") or "uv", self.uv)
         for key in (self.key, self.folder / "host_key"):
             _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
         Path("/run/sshd").mkdir(exist_ok=True)
@@ -170,7 +172,8 @@ class Bed:
         (home / ".bashrc").write_text(
             "case $- in *i*) ;; *) return ;; esac\n"
             + "".join(
-                f"export {name}={shlex.quote(v)}\n" for name, v in login_environment().items()
+                f"export {name}={shlex.quote(v)}\n"
+                for name, v in login_environment(self.uv).items()
             )
         )
 

@@ -39,11 +39,14 @@ def free_net() -> str:
     return next(net for net in (f"198.18.{i}" for i in order) if f" {net}." not in taken)
 
 
-def login_environment() -> dict[str, str]:
-    """What a host's login shell needs to install packages as this machine does."""
-    uv = which("uv") or "uv"
+def login_environment(uv: Path) -> dict[str, str]:
+    """What a host's login shell needs to install packages as this machine does.
+
+    Args:
+        uv: uv where the host sees it; a checkout below /tmp is hidden by the host's own.
+    """
     cache = subprocess.run([uv, "cache", "dir"], capture_output=True, text=True, check=True)
-    folders = [f"{sys.base_prefix}/bin", str(Path(uv).parent)]
+    folders = [f"{sys.base_prefix}/bin", str(uv.parent)]
     passed_on = {name: value for name, value in os.environ.items() if _PASSED_ON.match(name)}
     return {
         **passed_on,

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.data import open_pack, peek, prepare
 from orchestrator.data.entry import open_source
-from orchestrator.data.more_sounds import SOUNDS
+from orchestrator.data.sounds import SOUNDS
 from orchestrator.data.synthetic import NUM_SOUNDS
 from orchestrator.errors import DataError
 

@@ -21,7 +21,7 @@ from orchestrator.design.effects import declared_effect
 from orchestrator.design.factors import Arm, Contrast, Effect, Factor, Level
 from orchestrator.design.plan import Plan
 from orchestrator.errors import ConfigError, PlanError
-from orchestrator.execution.stages import Stages
+from orchestrator.execution.stages import Ended, stages
 from orchestrator.experiment.config import Component
 from orchestrator.records import EpochRecord, PlanRecord, Status, TrialRecord
 from orchestrator.store import Store
@@ -166,16 +166,18 @@ def test_weights_of_different_effects_of_a_full_factorial_are_orthogonal(count):
 
 def test_until_decided_goes_on_until_effects_are_called(tmp_path):
     store = Store.open(tmp_path)
-    stages = Stages(plan().until_decided(), store)
-    sizes = []
-    for stage in stages:
+    sizes, reason = [], ""
+    for stage in stages(plan().until_decided(), store):
+        if isinstance(stage, Ended):
+            reason = stage.reason
+            break
         sizes.append(len(stage.plan.blocks))
         for trial in stage.trials:
             noise = 0.001 * (trial.seed % 3)
             gain = 0.1 * ("with a" in trial.arm) + 0.1 * (trial.arm == "with a, with b")
             finish(store, trial, 0.5 + gain + noise * (trial.arm == "with a, no b"))
     assert sizes[0] == 7 and 7 <= sizes[-1] < 12
-    assert "every declared contrast is called" in stages.reason
+    assert "every declared contrast is called" in reason
 
 
 def test_until_decided_with_effects_needs_blocks_for_all_of_them():

@@ -22,7 +22,7 @@ from orchestrator.design.factors import Arm, Contrast, Effect, Factor, FromBase,
 from orchestrator.design.plan import Plan
 from orchestrator.design.search_space import Choice, LogUniform, Search, Uniform
 from orchestrator.errors import ConfigError, PlanError
-from orchestrator.experiment import config
+from orchestrator.experiment import identity
 from orchestrator.experiment.config import Component
 from orchestrator.experiment.overrides import override
 from orchestrator.records import PlanRecord
@@ -338,7 +338,7 @@ def test_only_keeps_arms_by_name_and_pattern_with_their_contrasts():
 
 
 def test_prerequisites_that_no_arm_starts_from_are_left_out():
-    used, idle = (dataclasses.replace(BASE, seed=seed) for seed in (7, 8))
+    used, idle = (override(BASE, {"seed": seed}) for seed in (7, 8))
     some = plan(
         Arm(name="scratch"),
         Arm(name="started", changes={"initial": Component("trial", id=used.id)}),
@@ -507,7 +507,8 @@ def test_ids_of_trials_are_those_of_their_experiments():
 
 def test_plan_completes_as_few_experiments_for_many_seeds_as_for_one(monkeypatch):
     calls = []
-    monkeypatch.setattr(config, "check", lambda e, real=config.check: calls.append(1) or real(e))
+    real = identity.fill_in
+    monkeypatch.setattr(identity, "fill_in", lambda e: calls.append(1) or real(e))
     counts = []
     for seeds in (1, 2000):
         calls.clear()

@@ -16,7 +16,7 @@ from orchestrator.errors import StoreError
 from orchestrator.execution import launch
 from orchestrator.execution.options import parse
 from orchestrator.execution.prepare import prepare, told_apart
-from orchestrator.experiment.config import canonical
+from orchestrator.experiment.identity import canonical
 from orchestrator.records import EpochRecord, PlanRecord, Status, TrialRecord
 from orchestrator.report.__main__ import main
 from orchestrator.store import Store

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from models import registry
 from orchestrator import recipes
 from orchestrator.errors import ConfigError
-from orchestrator.experiment.config import Component, File, canonical, complete
+from orchestrator.experiment.config import Component, File
+from orchestrator.experiment.identity import canonical, complete, replicate_ids
 from orchestrator.experiment.overrides import (
     differences,
     flatten,
@@ -24,8 +25,8 @@ BASE = recipes.datar_laptop()
 def test_id_golden_values_are_unchanged():
     # A change here means that stored results no longer match: raise REVISION if numbers changed,
     # and say so in the changelog; never edit these to make the test pass.
-    assert recipes.datar_tiny().id == "ceca1282ee359bdc"
-    assert recipes.datar_laptop().id == "c8b42b48645a17f1"
+    assert complete(recipes.datar_tiny()).id == "ceca1282ee359bdc"
+    assert complete(recipes.datar_laptop()).id == "c8b42b48645a17f1"
 
 
 def test_id_stated_default_equals_unstated_default():
@@ -58,19 +59,19 @@ def test_id_every_field_counts(field):
     value = changed.get(field, getattr(BASE, field))
     if field not in changed:
         value += 1
-    assert override(BASE, {field: value}).id != BASE.id
+    assert override(BASE, {field: value}).id != complete(BASE).id
 
 
 def test_shuffled_labels_must_be_a_share():
     assert "shuffled_labels is 1.5; it is a share" in mistakes_of(BASE, {"shuffled_labels": 1.5})[0]
-    assert from_canonical(canonical(complete(BASE))) == complete(BASE)
+    assert vars(from_canonical(canonical(complete(BASE)))) == vars(complete(BASE))
 
 
 def test_selection_metric_must_be_a_metric():
     found = mistakes_of(BASE, {"selection_metric": "val/top2"})
     assert "unknown selection_metric 'val/top2'" in found[0] and "val/top1" in found[0]
     changed = override(BASE, {"selection_metric": "val/loss"})
-    assert from_canonical(canonical(changed)) == changed
+    assert vars(from_canonical(canonical(changed))) == vars(changed)
 
 
 @pytest.mark.parametrize(
@@ -172,14 +173,30 @@ def test_canonical_refuses_what_cannot_be_hashed():
 
 
 def test_canonical_round_trip_keeps_the_id():
-    experiment = complete(
-        override(BASE, {"initial": Component("checkpoint", file=File("sha256:0", "x"))})
-    )
-    assert from_canonical(canonical(experiment)).id == experiment.id
+    experiment = override(BASE, {"initial": Component("checkpoint", file=File("sha256:0", "x"))})
+    assert complete(from_canonical(canonical(experiment))).id == experiment.id
 
 
 def test_experiment_survives_pickling():
-    assert pickle.loads(pickle.dumps(BASE)).id == BASE.id
+    done = complete(BASE)
+    assert pickle.loads(pickle.dumps(BASE)) == BASE
+    assert pickle.loads(pickle.dumps(done)) == done
+
+
+def test_completed_experiment_cannot_hold_what_is_not_complete():
+    done = complete(BASE)
+    assert complete(done) is done
+    changed = dataclasses.replace(done, transform=Component("adaptor"))
+    assert changed.transform.arguments == {"kernel_size": 3, "strength": 0.005}
+    assert changed.id == override(BASE, {"transform": Component("adaptor")}).id
+    with pytest.raises(ConfigError, match="epochs is 0"):
+        dataclasses.replace(done, epochs=0)
+
+
+def test_completed_experiment_at_another_fold_and_seed_is_the_one_completed_there():
+    there = dataclasses.replace(BASE, fold=3, seed=7)
+    assert complete(BASE).at(fold=3, seed=7) == complete(there)
+    assert replicate_ids(complete(BASE), [(3, 7)]) == [complete(there).id]
 
 
 def test_differences_are_what_was_changed():

@@ -20,8 +20,9 @@ from safetensors.torch import save_file
 
 import models
 from models.errors import ModelError
-from models.factory import default_parts
+from models.frontends.features import Features
 from models.registry import RegistryError, lookup, names
+from models.zoo.cards import default_parts
 
 NUM_CLASSES = 5
 LAPTOP = [name for name in models.list_models() if name.endswith("_laptop")]
@@ -64,6 +65,10 @@ def build(name, *, seed=0, **changes):
 
 def clips(built, *, seconds=1.0, batch_size=2):
     generator = torch.Generator().manual_seed(0)
+    if isinstance(built.frontend, Features):
+        rows, frames = built.frontend.output_size
+        size = (batch_size, built.frontend.num_channels, rows, frames or round(100 * seconds))
+        return torch.randn(size, generator=generator)
     num_samples = int(seconds * built.frontend.sample_rate)
     return 0.1 * torch.randn(batch_size, num_samples, generator=generator)
 
@@ -71,6 +76,8 @@ def clips(built, *, seconds=1.0, batch_size=2):
 def assert_well_formed(output, batch_size):
     assert output.clip_logits.shape == (batch_size, NUM_CLASSES)
     assert output.clip_logits.isfinite().all()
+    assert output.embedding.dim() == 2 and len(output.embedding) == batch_size
+    assert output.embedding.isfinite().all()
     if output.frame_logits is not None:
         batch, frames, classes = output.frame_logits.shape
         assert (batch, classes) == (batch_size, NUM_CLASSES)
@@ -141,8 +148,47 @@ def test_one_clip_trains_and_is_classified_as_in_a_batch(name):
     built(waveform[:1]).clip_logits.sum().backward()
     built.eval()
     with torch.no_grad():
-        single, batch = built(waveform[1:2]).clip_logits, built(waveform).clip_logits
-    torch.testing.assert_close(single, batch[1:2], atol=1e-5, rtol=1e-4)
+        single, batch = built(waveform[1:2]), built(waveform)
+    for one, several in zip(single, batch, strict=True):
+        if one is not None:
+            torch.testing.assert_close(one, several[1:2], atol=1e-5, rtol=1e-4)
+
+
+def linear_head(model):
+    """The linear map from a clip's embedding to its logits; None where steps are combined."""
+    modules = dict(model.named_children())
+    heads = modules["heads"] if "heads" in modules else [modules.get("head")]
+    return heads if all(isinstance(head, torch.nn.Linear) for head in heads) else None
+
+
+@EVERY
+def test_linear_head_maps_the_embedding_to_the_logits(name):
+    built = build(name).eval()
+    heads = linear_head(built.model)
+    with torch.no_grad():
+        output = built(clips(built))
+        if heads is None or output.frame_logits is not None:  # it combines the scores of steps
+            assert output.frame_logits is not None or name.startswith("psla")
+            return
+        logits = torch.cat([head(output.embedding) for head in heads], dim=1)
+    torch.testing.assert_close(logits, output.clip_logits, atol=1e-5, rtol=1e-4)
+
+
+def test_linear_head_of_htsat_maps_the_embedding_to_the_logits():
+    built = build("htsat_laptop", token_semantic=False).eval()
+    with torch.no_grad():
+        output = built(clips(built))
+        logits = built.model.head(output.embedding)
+    torch.testing.assert_close(logits, output.clip_logits, atol=1e-5, rtol=1e-4)
+
+
+def test_embedding_of_a_clip_in_crops_is_the_mean_of_theirs():
+    model = build("slowfast_laptop").eval().model
+    clip = torch.randn(1, 1, 64, 200, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        crops = [model(clip[..., start : start + 128]).embedding for start in (0, 72)]
+        expected = torch.stack(crops).mean(dim=0)
+        torch.testing.assert_close(model(clip).embedding, expected, atol=1e-5, rtol=1e-4)
 
 
 @EVERY
@@ -174,6 +220,27 @@ def test_short_clips_are_classified_or_refused_with_the_length_to_pad_to(name):
             else:
                 assert_well_formed(output, 1)
     assert refused >= 2
+
+
+@EVERY
+def test_ready_features_of_three_channels_are_classified(name):
+    rows, frames = build(name).frontend.output_size
+    size = {"num_channels": 3, "n_mels": rows, "num_frames": frames}
+    built = build(name, frontend=("features", size))
+    output = built(clips(built, seconds=2.0))
+    assert_well_formed(output, 2)
+    output.clip_logits.square().sum().backward()
+    assert next(p for p in built.model.parameters() if p.dim() == 4 or "kwt" in name).grad.any()
+
+
+@EVERY
+def test_spectrogram_in_place_of_a_waveform_is_answered_with_what_to_call(name):
+    built = build(name)
+    for shape in ((2, 64, 100), (2, 1, 64, 100)):
+        with pytest.raises(ModelError, match=r"is \(batch, time\), not .*chain\.model\(chain\.tra"):
+            built(torch.zeros(shape))
+    with pytest.raises(ModelError, match=r"not \(16000,\): one clip is waveform\[None\]"):
+        built(torch.zeros(16000))
 
 
 @EVERY

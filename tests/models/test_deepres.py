@@ -18,7 +18,7 @@ def test_deepres_has_the_size_that_is_printed():
     [row] = compare("deepres")
     assert row.ours == 25_660_879
     assert round(row.ours / 1e6) == 26
-    assert row.claim.theirs == "26 M"
+    assert row.published.printed == "26 M"
 
 
 def test_baselines_classifier_has_the_size_that_is_printed():
@@ -32,7 +32,7 @@ def test_baselines_classifier_has_the_size_that_is_printed():
 def test_attention_with_equal_scores_is_the_mean_of_the_steps_probabilities():
     model = small("deepres")
     torch.nn.init.zeros_(model.attention.weight)
-    clip, frames = model(torch.randn(2, 1, 64, 128))
+    clip, frames, _ = model(torch.randn(2, 1, 64, 128))
     steps = frames[:, ::32].sigmoid()
     assert steps.shape[1] == 4
     torch.testing.assert_close(clip.sigmoid(), steps.mean(dim=1))
@@ -41,7 +41,7 @@ def test_attention_with_equal_scores_is_the_mean_of_the_steps_probabilities():
 def test_attention_picks_the_step_with_the_highest_score():
     model = small("deepres")
     torch.nn.init.constant_(model.attention.weight, 1e3)
-    clip, frames = model(torch.randn(2, 1, 64, 128))
+    clip, frames, _ = model(torch.randn(2, 1, 64, 128))
     # One step for all classes, whose weights are equal.
     distance = (frames[:, ::32] - clip[:, None]).abs().amax(dim=2)
     assert (distance.min(dim=1).values < 1e-4).all()
@@ -49,7 +49,7 @@ def test_attention_picks_the_step_with_the_highest_score():
 
 def test_patches_are_scored_by_themselves_and_averaged():
     model, features = small("audioset_baseline"), torch.randn(2, 1, 64, 60)
-    clip, frames = model(features)
+    clip, frames, _ = model(features)
     alone = torch.stack([model(features[..., i : i + 24])[0] for i in (0, 24)], dim=1)
     torch.testing.assert_close(frames[:, [0, 24]], alone, atol=1e-5, rtol=0)
     torch.testing.assert_close(clip.sigmoid(), alone.sigmoid().mean(dim=1))

@@ -19,10 +19,11 @@ from models import load_pretrained
 from models.checkpoints import download, files
 from models.checkpoints.files import cache_dir, weight_file
 from models.errors import CheckpointError, DownloadError
-from models.zoo.weights import WEIGHTS
+from models.zoo.cards import WEIGHTS
 from orchestrator import recipes
 from orchestrator.errors import ConfigError
-from orchestrator.experiment.config import Component, File, complete
+from orchestrator.experiment.config import Component, File
+from orchestrator.experiment.identity import complete
 
 LAYER = nn.Linear(300, 200)
 CONTENT = save(LAYER.state_dict())

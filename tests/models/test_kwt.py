@@ -62,7 +62,7 @@ def test_kwt_with_weights_by_formula_gives_the_authors_outputs():
 )
 def test_counts_are_the_authors(name, theirs, ours):
     [row] = compare(name)
-    assert (row.claim.theirs, row.ours) == (theirs, ours)
+    assert (row.published.printed, row.ours) == (theirs, ours)
     assert row.in_unit(row.ours) == theirs
 
 

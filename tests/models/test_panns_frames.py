@@ -150,6 +150,6 @@ def test_largest_probability_of_clearly_different_logits_is_theirs(offset):
 def test_clip_of_the_maximum_is_one_of_its_frames():
     torch.manual_seed(0)
     model = create("model", "cnn14_decision_level_max", 1, (64, 100), 5, **NARROW).eval()
-    clip, frames = model(torch.randn(3, 1, 64, 200))
+    clip, frames, _ = model(torch.randn(3, 1, 64, 200))
     torch.testing.assert_close(clip, frames.amax(dim=1))
     assert (clip[:, None] == frames).any(dim=1).all()

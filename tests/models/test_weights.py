@@ -6,7 +6,7 @@ import pytest
 
 from models import list_models
 from models.registry import lookup
-from models.zoo.weights import WEIGHTS, weights_of
+from models.zoo.cards import WEIGHTS, weights_of
 
 # From the records of the publishers: Zenodo 3987831, and the file names of dl.fbaipublicfiles.com.
 STATED = {

@@ -6,8 +6,11 @@ import warnings
 import pytest
 import torch
 
+from models.registry import create
+from models.zoo.cards import default_parts
 from orchestrator import recipes
-from orchestrator.experiment.config import Component, complete
+from orchestrator.experiment.config import Component
+from orchestrator.experiment.identity import complete
 from orchestrator.experiment.overrides import departures, override
 from orchestrator.recipes.families import AST, FAMILIES, HTSAT, PRETRAINED
 from orchestrator.recipes.initial_weights import trained_first
@@ -79,3 +82,30 @@ def test_laptop_trains_one_start_per_family_and_the_full_size_none():
 def test_names_are_told_apart():
     names = [family.name for family in FAMILIES]
     assert len(set(names)) == len(names)
+
+
+def at_rate(base, rate):
+    return dataclasses.replace(base, dataset=base.dataset.replace(sample_rate=rate))
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_front_end_at_its_papers_rate_is_the_models_own(family):
+    (name, arguments), _ = default_parts(family.full.name)
+    front = dataclasses.replace(recipes.datar_tiny(), frontend=Component(name, **arguments))
+    own = complete(front).frontend.arguments
+    base = at_rate(recipes.htsat_tiny(), own["sample_rate"])
+    told = complete(family.experiment(base)).frontend.arguments
+    differing = {argument for argument, value in own.items() if told[argument] != value}
+    # As long as the base's clips, where the model's own is for words; AST's ends at 8 kHz.
+    assert differing <= {"num_frames", "f_max"}
+
+
+@pytest.mark.parametrize("rate", [16000, 22050, 32000, 44100, 48000])
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_front_end_can_be_built_at_any_rate(family, rate):
+    told = family.frontend(at_rate(recipes.datar_tiny(), rate))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        front = create("frontend", told.name, **told.arguments)
+    assert front.sample_rate == rate
+    assert front(torch.zeros(1, rate)).shape[:2] == (1, 1)

@@ -10,8 +10,7 @@ from orchestrator.analysis.summary import summarize
 from orchestrator.records import ArmRecord
 from orchestrator.report.files import render
 from orchestrator.report.wording.findings import finding_sentence
-from orchestrator.report.wording.notes import cautions
-from orchestrator.report.wording.trend import trend_sentence
+from orchestrator.report.wording.notes import cautions, trend_sentence
 from orchestrator.stats import Verdict
 
 ARMS = (ArmRecord(name="full"), ArmRecord(name="less"), ArmRecord(name="other"))

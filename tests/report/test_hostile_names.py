@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 from report_examples import make_plan, make_predictions, make_records
+from rich.cells import cell_len
 
 from orchestrator.analysis.aggregate import aggregate
 from orchestrator.analysis.summary import summarize
@@ -22,7 +23,7 @@ from orchestrator.report.render.formats import (
 from orchestrator.report.render.latex import to_latex
 from orchestrator.report.render.page import render_page
 from orchestrator.report.render.text import render_text
-from orchestrator.report.tables.arms import Column, Table
+from orchestrator.report.tables.table import Column, Table
 from orchestrator.text import csv_text, markdown_text, visible
 from orchestrator.tracking.sweep_views import drafts
 
@@ -50,6 +51,8 @@ HOSTILE = (
     "c1 \x9b31m",
     "\\input{/etc/passwd} $x$ %&#_{}~^",
     "&lt;b&gt;",
+    "[red]markup[/red]",
+    "[link=http://evil.example]:boom:[/]",
     "bell \x07 null \x00",
 )
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -107,6 +110,26 @@ def test_hostile_name_never_moves_a_terminal(name):
             assert "".join(name.split()) in "".join(text.split())
     for line in text.splitlines():
         assert len(line) <= 120
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_long_name_folds_and_nothing_of_it_is_cut(width):
+    name = "[bold]" + "x" * 90 + " 基线" * 20
+    plan, records = study(name)
+    text = render_text(summarize(plan, records), width)
+    # Every line of a folded cell, without the numbers that stand beside its first.
+    kept = re.sub(r"[^x基线\[\]bold]", "", text)
+    assert kept.count("[bold]" + "x" * 90 + "基线" * 20) >= 3 and "…" not in text
+    assert max(cell_len(line) for line in text.splitlines()) <= width
+
+
+def test_text_has_no_color_whatever_the_environment(monkeypatch):
+    plan, records = study("plain text")
+    plain = render_text(summarize(plan, records), 80)
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "CLICOLOR_FORCE"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    assert render_text(summarize(plan, records), 80) == plain and "\x1b" not in plain
 
 
 def unescaped(text, mark):

@@ -15,7 +15,7 @@ from orchestrator.data import open_pack
 from orchestrator.design.factors import Arm
 from orchestrator.design.plan import Plan
 from orchestrator.execution.trial import TrialRun
-from orchestrator.experiment.config import Component, complete
+from orchestrator.experiment.config import Component
 from orchestrator.figures.make import make_pictures
 from orchestrator.figures.shelf import INDEX, read_pictures
 from orchestrator.report.render.page import render_page
@@ -44,7 +44,7 @@ PLAN = Plan(
 def swept(tmp_path_factory):
     store = tiny.store_with_pack(tmp_path_factory.mktemp("store"), PLAN.base)
     for trial in PLAN.trials()[:4]:
-        TrialRun(store=store, trial_id=trial.id, experiment=complete(trial.experiment)).run()
+        TrialRun(store=store, trial_id=trial.id, experiment=trial.experiment).run()
     plan = PLAN.record()
     return plan, store.read_records(trial.id for trial in plan.trials), store
 

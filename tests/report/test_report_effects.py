@@ -22,11 +22,10 @@ from orchestrator.records import ArmRecord, ContrastRecord
 from orchestrator.report.files import NAMES, render
 from orchestrator.report.render.page import render_page
 from orchestrator.report.render.text import render_text
-from orchestrator.report.tables.other_contrasts import other_contrasts_table
+from orchestrator.report.tables.comparisons import other_contrasts_table
 from orchestrator.report.wording.findings import finding_sentence
-from orchestrator.report.wording.notes import cautions
+from orchestrator.report.wording.notes import cautions, pattern_sentence
 from orchestrator.report.wording.numbers import p_text
-from orchestrator.report.wording.trend import pattern_sentence
 from orchestrator.stats import Verdict, crossed_test, holm, paired_difference
 
 FACTORS = {"attention": ("fixed points", "deformable"), "input": ("plain", "adaptor")}
@@ -262,7 +261,7 @@ def test_every_form_shows_contrasts_between_other_arms():
     assert row[2].startswith("+") and "±" in row[2]
     forms = {form: render(form, summary, records) for form in NAMES}
     for form in ("markdown", "html", "latex"):
-        said = " ".join(forms[form].replace("$-$", "−").split())
+        said = " ".join(forms[form].replace(r"\ensuremath{-}", "−").split())
         assert f"{first} − {second}" in said and p_values[0] in said, form
     assert "Declared contrasts between other arms" in forms["html"]
     assert "tab:adaptor-lambda-demo-contrasts" in forms["latex"]
@@ -295,9 +294,10 @@ def test_forest_names_all_its_rows_and_shades_no_interaction():
     assert "then declared contrasts between other arms, then declared effects." in text
     assert "no interaction is tested against it" in text
     wide = page[page.index('id="forest"') :].split("</svg>")[0]
-    (shaded,) = re.findall(r'<polygon points="([^"]+)" class="margin"', wide)
-    lowest = max(float(pair.split(",")[1]) for pair in shaded.split())
-    rows = [float(y) for y in re.findall(r'cy="([\d.]+)" r="5.5"', wide)]
+    shaded = re.findall(r'<polygon points="([^"]+)" class="margin"', wide)
+    lowest = max(float(pair.split(",")[1]) for piece in shaded for pair in piece.split())
+    rows = [float(y) for y in re.findall(r'cy="([\d.]+)" r="5.2"', wide)]
+    assert len(shaded) == len(rows) - 1
     assert rows[-2] < lowest < rows[-1]
 
 

@@ -11,22 +11,22 @@ from report_examples import make_plan, make_predictions, make_record, make_recor
 from scipy import stats as scipy_stats
 
 from orchestrator.analysis.confusion import class_changes, confusion_change
+from orchestrator.analysis.curves import curves
 from orchestrator.analysis.forest import forest_lines
 from orchestrator.analysis.outcomes import Outcomes
 from orchestrator.analysis.paper_cells import class_scores, runs
 from orchestrator.analysis.summary import summarize
 from orchestrator.metrics import lookup
 from orchestrator.records import ArmRecord
-from orchestrator.report.plots.curves import curve_table, curves
 from orchestrator.report.render.formats import to_csv, to_json, to_markdown
 from orchestrator.report.render.latex_numbers import to_numbers
 from orchestrator.report.render.page import render_page
 from orchestrator.report.render.text import render_text
+from orchestrator.report.tables.curves import curve_table
 from orchestrator.report.wording.contrasts import half_width
 from orchestrator.report.wording.findings import finding_sentence
-from orchestrator.report.wording.notes import cautions
+from orchestrator.report.wording.notes import cautions, interaction_sentence, trend_sentence
 from orchestrator.report.wording.numbers import decimals, number, p_text
-from orchestrator.report.wording.trend import interaction_sentence, trend_sentence
 from orchestrator.stats import (
     corrected_resampled_t,
     dose_trend,

@@ -10,7 +10,7 @@ from report_examples import CLASSES, make_plan, make_predictions, make_records, 
 from scipy.special import softmax
 from sklearn.metrics import average_precision_score, f1_score
 
-from models.zoo.published.tables import PRINTED
+from models.zoo.paper_tables import PRINTED
 from orchestrator.analysis.datasets import ESC10_CLASSES, ESC50_CLASSES
 from orchestrator.analysis.paper_cells import ensemble_map
 from orchestrator.analysis.summary import summarize
@@ -19,8 +19,7 @@ from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import ArmRecord, EpochRecord
 from orchestrator.report.__main__ import main
 from orchestrator.report.files import write_report
-from orchestrator.report.tables.paper import shape_of, shaped
-from orchestrator.report.tables.paper_notes import Study
+from orchestrator.report.tables.paper import Study, shape_of, shaped
 from orchestrator.store import Store
 
 ESC10 = {"name": "esc", "class_names": sorted(ESC10_CLASSES)}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from orchestrator import cli
 from orchestrator.design.factors import Arm
 from orchestrator.design.plan import Plan
-from orchestrator.experiment.config import canonical
+from orchestrator.experiment.identity import canonical
 from orchestrator.experiment.overrides import override
 from orchestrator.metrics import keys
 from orchestrator.metrics.classification import average_precisions

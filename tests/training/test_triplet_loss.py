@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from models.output import EmbeddedOutput, Output
+from models.output import Output
 from models.registry import create
 from orchestrator.data import open_pack
 from orchestrator.errors import TrainingError
@@ -21,7 +21,7 @@ torch.set_num_threads(1)
 def embedded(count=8, dim=3, seed=0):
     generator = torch.Generator().manual_seed(seed)
     x = torch.nn.functional.normalize(torch.randn(count, dim, generator=generator))
-    return EmbeddedOutput(torch.zeros(count, 4), None, x.requires_grad_())
+    return Output(torch.zeros(count, 4), embedding=x.requires_grad_())
 
 
 def possible_losses(x, labels, margin):
@@ -56,7 +56,7 @@ def test_mean_is_that_of_one_random_broken_triplet_per_pair():
 
 def test_gradient_pulls_a_pair_together_and_pushes_the_other_away():
     x = torch.nn.functional.normalize(torch.tensor([[1.0, 0.1], [0.8, 0.6], [1.0, 0.0]]))
-    output = EmbeddedOutput(torch.zeros(3, 2), None, x.requires_grad_())
+    output = Output(torch.zeros(3, 2), embedding=x.requires_grad_())
     create("loss", "triplet")(output, torch.tensor([0, 0, 1])).sum().backward()
     moved = x.detach() - 0.01 * x.grad
     assert (moved[0] - moved[1]).norm() < (x[0] - x[1]).norm()
@@ -71,9 +71,11 @@ def test_batch_without_triplets_has_no_loss_and_a_gradient(labels):
     assert losses.shape == (8,)
 
 
-def test_model_without_an_embedding_is_refused():
-    with pytest.raises(TrainingError, match="train res15_triplet"):
-        build_loss(Component("triplet"))(Output(torch.zeros(2, 3)), torch.tensor([0, 1]))
+@pytest.mark.parametrize("embedding", [None, 2 * torch.eye(2)], ids=["none", "of length 2"])
+def test_model_without_an_embedding_of_length_1_is_refused(embedding):
+    output = Output(torch.zeros(2, 3), embedding=embedding)
+    with pytest.raises(TrainingError, match=r"of length 1.*train res15_triplet"):
+        build_loss(Component("triplet"))(output, torch.tensor([0, 1]))
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,8 @@ from models.registry import create
 from models.seeding import derive_seed
 from orchestrator.data.samplers import clip_seeds
 from orchestrator.errors import OrchestratorError
-from orchestrator.experiment.config import Component, Experiment
+from orchestrator.experiment.config import Component
+from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.training.evaluate import autocast, build
 from orchestrator.training.losses import build_loss, described
 from orchestrator.training.optimizers import clip_gradients, learning_rate
@@ -64,7 +65,7 @@ class Probe:
         num_params: of the whole chain.
     """
 
-    experiment: Experiment
+    experiment: CompletedExperiment
     weights: Mapping[str, Mapping[str, Tensor]]
     before: Tensor
     losses: Tensor
@@ -80,11 +81,13 @@ def made_up_clips(num_samples: int, sample_rate: int) -> Tensor:
     return noise + tone
 
 
-def probe(experiment: Experiment, clips: Tensor, *, num_classes: int, num_train: int = 64) -> Probe:
+def probe(
+    experiment: CompletedExperiment, clips: Tensor, *, num_classes: int, num_train: int = 64
+) -> Probe:
     """Build an experiment as a trial would, and take a training step with each batch of clips.
 
     Args:
-        experiment: a completed experiment.
+        experiment: What to build.
         clips: those of `made_up_clips`.
         num_classes: of the data set.
         num_train: clips that a trial would train on, about, from which its steps are counted.
@@ -128,7 +131,7 @@ def probe(experiment: Experiment, clips: Tensor, *, num_classes: int, num_train:
 class _Links:
     """Watches the links of a chain: what each returns, and which of them is at work."""
 
-    def __init__(self, chain: Chain, experiment: Experiment, *, num_classes: int):
+    def __init__(self, chain: Chain, experiment: CompletedExperiment, *, num_classes: int):
         self._experiment = experiment
         self._num_classes = num_classes
         front: Any = chain.frontend
@@ -230,7 +233,7 @@ def _hold_frontend(frontend: Component) -> None:
         )
 
 
-def _hold_schedule(experiment: Experiment, num_steps: int, peak: float) -> None:
+def _hold_schedule(experiment: CompletedExperiment, num_steps: int, peak: float) -> None:
     """Raise if a schedule gives no learning rate at its first, middle or last step."""
     part = experiment.schedule
     schedule = create("schedule", part.name, num_steps, peak, **part.arguments)
@@ -239,7 +242,7 @@ def _hold_schedule(experiment: Experiment, num_steps: int, peak: float) -> None:
             learning_rate(schedule, step, name=part.name)
 
 
-def _optimizer(chain: nn.Module, experiment: Experiment) -> torch.optim.Optimizer:
+def _optimizer(chain: nn.Module, experiment: CompletedExperiment) -> torch.optim.Optimizer:
     """Build the optimizer, and raise a `ContractError` if it is none of the chain's."""
     part = experiment.optimizer
     made = create("optimizer", part.name, list(chain.named_parameters()), **part.arguments)
@@ -277,7 +280,7 @@ def _recalled(chain: Chain, clips: Tensor, labels: Tensor, *, otherwise: Tensor)
 
 def _train(
     chain: nn.Module,
-    experiment: Experiment,
+    experiment: CompletedExperiment,
     optimizer: torch.optim.Optimizer,
     clips: Tensor,
     labels: Tensor,

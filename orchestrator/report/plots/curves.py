@@ -2,148 +2,81 @@
 
 from __future__ import annotations
 
-import math
-import statistics
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from orchestrator.analysis.rows import Block, plan_interval
-from orchestrator.analysis.summary import Summary
-from orchestrator.metrics import Metric
-from orchestrator.records import Status, TrialRecord
+from orchestrator.analysis.curves import Curve, curves
+from orchestrator.metrics import METRICS, Metric
 from orchestrator.report.plots import svg
-from orchestrator.report.plots.scale import ticks
-from orchestrator.report.tables.arms import Column, Table, spread
-from orchestrator.stats import CONFIDENCE, CrossedInterval
-
-WIDTH, HEIGHT = 270, 170
-MOST_ROWS = 50
+from orchestrator.report.plots.panel import Axis, Panel, linear_axis, with_unit
+from orchestrator.report.plots.plot import Plot, PlotData
+from orchestrator.report.tables.curves import curve_table
+from orchestrator.report.wording.notes import interval_over
 
 
-@dataclass(frozen=True, kw_only=True)
-class Curve:
-    """An arm's curve over its finished trials.
-
-    Attributes:
-        arm: name.
-        epochs: epoch -> mean with interval, in the metric's unit.
-        best_epoch: median over the trials of the best epoch; 0 where unknown.
-    """
-
-    arm: str
-    epochs: Mapping[int, CrossedInterval]
-    best_epoch: float
-
-
-def curves(summary: Summary, records: Mapping[str, TrialRecord], metric: Metric) -> list[Curve]:
-    """Return a curve per arm that has one, in the plan's order."""
-    found = []
-    for arm in summary.arms:
-        values: defaultdict[int, dict[Block, float]] = defaultdict(dict)
-        best = []
-        for cell in arm.cells:
-            record = records.get(cell.id)
-            if record is None or record.status is not Status.FINISHED:
-                continue
-            best += [record.best_epoch] if record.best_epoch else []
-            for epoch in record.epochs:
-                value = epoch.metrics.get(metric.key)
-                if value is not None and math.isfinite(value):
-                    values[epoch.epoch][cell.block] = value * metric.scale
-        if values:
-            means = {e: plan_interval(summary.plan, values[e]) for e in sorted(values)}
-            middle = statistics.median(best) if best else 0
-            found.append(Curve(arm=arm.name, epochs=means, best_epoch=middle))
-    return found
-
-
-def curve_panels(
-    found: Sequence[Curve], summary: Summary, metric: Metric, colours: Mapping[str, str]
-) -> list[str]:
-    """Draw one panel per arm on one scale, the baseline's mean in grey behind each."""
-    if not found:
+def plots(data: PlotData) -> list[Plot]:
+    """Draw the study's metric by epoch, an arm a panel, and the training loss folded below."""
+    summary, loss = data.summary, METRICS["train/loss"]
+    learned, fitted = (curves(summary, data.records, key) for key in (summary.metric, loss))
+    if not learned:
         return []
-    means = [i.mean for curve in found for i in curve.epochs.values()]
-    marks = ticks(min(means), max(means), most=5)
-    last = max(epoch for curve in found for epoch in curve.epochs)
-    first = min(epoch for curve in found for epoch in curve.epochs)
-    x = svg.Axis(first, max(last, first + 1), 40, WIDTH - 10)
-    y = svg.Axis(marks[0], marks[-1], HEIGHT - 34, 28)
-    baseline = next((c for c in found if c.arm == summary.plan.baseline), None)
-    titles = svg.apart([curve.arm for curve in found], WIDTH - 8)
-    return [
-        _panel(curve, title, baseline, metric, colours[curve.arm], marks, x, y)
-        for curve, title in zip(found, titles, strict=True)
-    ]
-
-
-def curve_table(found: Sequence[Curve], metric: Metric) -> Table:
-    """Return the numbers behind the panels: epochs down, arms across."""
-    epochs = sorted({epoch for curve in found for epoch in curve.epochs})
-    stride = -(-len(epochs) // MOST_ROWS) or 1
-    chosen = sorted({*epochs[::stride], *epochs[-1:]})
-    texts = [spread([curve.epochs.get(epoch) for epoch in chosen]) for curve in found]
-    methods = dict.fromkeys(i.interval_method for curve in found for i in curve.epochs.values())
-    over = " or ".join(methods) or "t interval"
-    notes = [f"{metric.title}: mean ± half width of the {100 * CONFIDENCE:g} % {over}."]
-    if stride > 1:
-        notes.append(f"Every {stride}. epoch and the last.")
-    return Table(
-        columns=(
-            Column(key="epoch", title="epoch"),
-            *(Column(key=curve.arm, title=curve.arm, unit=metric.unit) for curve in found),
-        ),
-        rows=tuple(zip(map(str, chosen), *texts, strict=True)),
-        baseline=-1,
-        best=-1,
-        notes=tuple(notes),
+    curve_plot = Plot(
+        section="curves",
+        drawings=_panels(data, learned, summary.metric),
+        caption=f"Line, mean over finished trials; band, 95 % {interval_over(summary)}; gray "
+        f"line, {summary.plan.baseline}; tick on the axis, median best epoch. One scale for all "
+        "panels; the vertical axis starts where the data do, and a band is cut at the frame.",
+        layout="panels",
+        table=curve_table(learned, summary.metric),
     )
+    drawings = _panels(data, fitted, loss)
+    loss_plot = Plot(section="curves", drawings=drawings, folded="Training loss", layout="panels")
+    return [curve_plot, loss_plot] if fitted else [curve_plot]
+
+
+def _panels(data: PlotData, found: Sequence[Curve], metric: Metric) -> tuple[str, ...]:
+    if not found:
+        return ()
+    epochs = sorted({epoch for curve in found for epoch in curve.epochs})
+    first, last = epochs[0], epochs[-1]
+    texts = {float(epoch): str(epoch) for epoch in sorted({first, (first + last) // 2, last})}
+    # A single epoch stands in the middle.
+    edge = 0 if last > first else 1
+    x = Axis(low=first - edge, high=last + edge, ticks=texts)
+    y = linear_axis((i.mean for curve in found for i in curve.epochs.values()), max_ticks=5)
+    behind = next((c for c in found if c.arm == data.summary.plan.baseline), None)
+    return tuple(str(_panel(c, behind, metric, data.styles[c.arm], x, y)) for c in found)
 
 
 def _panel(
-    curve: Curve,
-    title: str,
-    baseline: Curve | None,
-    metric: Metric,
-    colour: str,
-    marks: list[float],
-    x: svg.Axis,
-    y: svg.Axis,
-) -> str:
-    parts = [svg.text(4, 14, title, kind="label")]
-    unit = f"{metric.title}, {metric.unit}" if metric.unit else metric.title
-    for mark in marks:
-        parts.append(svg.line(x.start, y(mark), x.end, y(mark), kind="grid"))
-        said = svg.tick_text(mark, marks[1] - marks[0])
-        parts.append(svg.text(x.start - 5, y(mark) + 4, said, anchor="end", kind="tick"))
-    for epoch in sorted({int(x.low), int((x.low + x.high) / 2), int(x.high)}):
-        parts.append(svg.text(x(epoch), HEIGHT - 18, str(epoch), anchor="middle", kind="tick"))
-    middle = (x.start + x.end) / 2
-    parts.append(svg.text(middle, HEIGHT - 4, f"{unit}, by epoch", anchor="middle", kind="tick"))
-    if baseline is not None and baseline is not curve:
-        points = [(x(e), y(i.mean)) for e, i in baseline.epochs.items()]
-        parts.append(svg.polyline(points, colour=svg.BASELINE, kind="curve thin"))
-    spread = [(e, i.low, i.high) for e, i in curve.epochs.items() if i.low is not None]
-    band = [(x(e), _inside(y, low)) for e, low, _ in spread if low is not None]
-    band += [(x(e), _inside(y, high)) for e, _, high in reversed(spread) if high is not None]
-    if band:
-        parts.append(svg.polygon(band, colour=colour))
-    points = [(x(e), y(i.mean)) for e, i in curve.epochs.items()]
-    parts.append(svg.polyline(points, colour=colour))
-    if len(points) == 1:
-        parts.append(svg.dot(*points[0], radius=3, colour=colour))
-    if curve.best_epoch:
-        at = x(curve.best_epoch)
-        parts.append(svg.line(at, y.start, at, y.start - 8, kind="zero"))
-    end = list(curve.epochs.values())[-1]
-    label = (
-        f"{curve.arm}: {unit} over {len(curve.epochs)} epochs, mean of {end.n} "
-        f"{end.replicate}{'s' * (end.n > 1)}, "
-        f"ends at {end.mean:.4g}; best epoch {curve.best_epoch:g} (median)"
+    curve: Curve, behind: Curve | None, metric: Metric, style: svg.Style, x: Axis, y: Axis
+) -> Panel:
+    *_, end = curve.epochs.values()
+    over = f"{len(curve.epochs)} epochs, mean of {end.n} {end.replicate}{'s' * (end.n > 1)}"
+    panel = Panel(
+        270,
+        108,
+        x=x,
+        y=y,
+        spoken=f"{curve.arm}: {with_unit(metric)} over {over}, ends at {end.mean:.4g}; "
+        f"best epoch {curve.best_epoch:g} (median)",
+        title=curve.arm,
+        caption=f"{with_unit(metric)}, by epoch",
+        left=44,
     )
-    return svg.figure(WIDTH, HEIGHT, parts, label=label)
+    if behind is not None and behind is not curve:
+        panel.line(_means(behind), color=svg.BASELINE.color, kind="curve thin")
+    lows = [(e, max(i.low, y.low)) for e, i in curve.epochs.items() if i.low is not None]
+    highs = [(e, min(i.high, y.high)) for e, i in curve.epochs.items() if i.high is not None]
+    if lows:
+        panel.area([*lows, *reversed(highs)], color=style.color)
+    panel.line(_means(curve), color=style.color)
+    if len(curve.epochs) == 1:
+        panel.point(*_means(curve)[0], style, title=f"{end.mean:.4g}")
+    if curve.best_epoch:
+        best = curve.best_epoch
+        panel.line(((best, y.low), (best, y.low + 0.08 * (y.high - y.low))), kind="zero")
+    return panel
 
 
-def _inside(y: svg.Axis, value: float) -> float:
-    return y(min(max(value, y.low), y.high))
+def _means(curve: Curve) -> list[tuple[float, float]]:
+    return [(epoch, interval.mean) for epoch, interval in curve.epochs.items()]

@@ -14,9 +14,9 @@ from typing import Any
 
 from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.summary import Summary
-from orchestrator.report.tables.arms import Table, main_table
-from orchestrator.report.tables.effects import effects_table
-from orchestrator.report.tables.other_contrasts import other_contrasts_table
+from orchestrator.report.tables.arms import main_table
+from orchestrator.report.tables.comparisons import effects_table, other_contrasts_table
+from orchestrator.report.tables.table import Table
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.findings import finding_sentence
 from orchestrator.report.wording.footnotes import published_footnotes

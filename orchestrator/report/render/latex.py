@@ -1,37 +1,65 @@
-r"""Tables as LaTeX: booktabs, notes below, as wide as a text at most.
+r"""Tables as LaTeX: booktabs, notes below, names as they are in UTF-8.
 
-A short table keeps its own width. A wider one is stretched to `\linewidth`, and its names wrap;
-one with too many columns for an article's text stands in panels below one another, the names
-repeated. `table*` for `table` spreads any of them over both columns of a paper that has two.
+A table that is wider than the text stands in the middle of it; `table*` for `table` spreads it over
+both columns of a paper that has two. pdflatex sets the signs and Greek letters of `SPECIAL` and the
+letters of Western languages; other letters need LuaLaTeX or XeLaTeX and a font that has them.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Iterator, Sequence
+import re
+import unicodedata
+from collections.abc import Iterator
 
 from orchestrator.analysis.summary import Summary
-from orchestrator.report.render.latex_text import breakable, code_points, comment, escape, width_pt
-from orchestrator.report.tables.arms import Column, Table, main_table
-from orchestrator.report.tables.effects import effects_table
-from orchestrator.report.tables.other_contrasts import TITLE as OTHER_CONTRASTS
-from orchestrator.report.tables.other_contrasts import other_contrasts_table
+from orchestrator.report.tables.arms import main_table
+from orchestrator.report.tables.comparisons import TITLE as OTHER_CONTRASTS
+from orchestrator.report.tables.comparisons import effects_table, other_contrasts_table
+from orchestrator.report.tables.table import Column, Table
 from orchestrator.report.wording.notes import chance_sentence, headline
-from orchestrator.report.wording.numbers import HARD_SPACE, NONE, digit_spaces
+from orchestrator.report.wording.numbers import (
+    DIGIT_SPACE,
+    HARD_SPACE,
+    NONE,
+    POINT_SPACE,
+    digit_spaces,
+)
+from orchestrator.text import visible
 
-ARTICLE_PT = 345.0
-"""`\\textwidth` of the class `article` at 10 pt."""
+LONG_NAME = 32
+"""Characters from which on the names of a table wrap in a column of a third of the text."""
 
-COLUMN_PT = 229.0
-"""`\\columnwidth` of `article` in two columns: what is no wider fits in every paper."""
+LONG_WORD = 14
+"""Characters from which on a word may be broken, for a narrow column must hold it."""
 
-NAME_PT = 100.0
-"""What is left at least to a name, which wraps in it."""
+_MATHS = r"""
+− - ± \pm × \times → \to ≤ \le ≥ \ge ≠ \neq ≈ \approx < < > >
+α \alpha β \beta γ \gamma δ \delta ε \varepsilon ζ \zeta η \eta θ \theta ι \iota κ \kappa λ \lambda
+μ \mu ν \nu ξ \xi π \pi ρ \rho σ \sigma τ \tau υ \upsilon φ \varphi χ \chi ψ \psi ω \omega
+Γ \Gamma Δ \Delta Θ \Theta Λ \Lambda Ξ \Xi Π \Pi Σ \Sigma Φ \Phi Ψ \Psi Ω \Omega
+""".split()
+SPECIAL = {character: rf"\{character}" for character in "{}$&#%_"} | {
+    "\\": r"\textbackslash{}",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "|": r"\textbar{}",
+    HARD_SPACE: "~",
+    DIGIT_SPACE: r"\phantom{0}",
+    POINT_SPACE: r"\phantom{.}",
+    **{
+        sign: rf"\ensuremath{{{command}}}"
+        for sign, command in zip(_MATHS[::2], _MATHS[1::2], strict=True)
+    },
+}
+"""What LaTeX would take for a command, and what pdflatex has a sign for in mathematics alone."""
 
-GAP_PT = 8.0
-HEAD_TURNS_PT = 28.0
-"""A head so wide is turned upright where that lets the columns stand side by side."""
+
+def escape(text: str) -> str:
+    """Return text, on one line, that LaTeX prints as it is."""
+    text = unicodedata.normalize("NFC", visible(text)).translate(str.maketrans(SPECIAL))
+    # Neighbors that TeX would join.
+    return re.sub(r"(?<=[-`'?!,])(?=[-`',])", "{}", text)
 
 
 def to_latex(summary: Summary) -> str:
@@ -44,17 +72,17 @@ def to_latex(summary: Summary) -> str:
     main = main_table(summary)
     if low := chance_sentence(summary):
         main = dataclasses.replace(main, notes=(low, *main.notes))
-    said = [latex_table(main, summary, caption=summary.plan.question)]
-    said += [
+    tables = [latex_table(main, summary, caption=summary.plan.question)]
+    tables += [
         latex_table(table, summary, caption=caption, suffix=suffix)
         for table, caption, suffix in more
         if table is not None
     ]
-    return "\n".join(said)
+    return "\n".join(tables)
 
 
 def latex_table(table: Table, summary: Summary, *, caption: str, suffix: str = "") -> str:
-    """Return a `table` environment for pdflatex or later; its first line says what it needs.
+    """Return a `table` environment; its first line says what it needs.
 
     Cells are padded by spaces as wide as digits, so that decimal points stand under one another.
 
@@ -64,125 +92,73 @@ def latex_table(table: Table, summary: Summary, *, caption: str, suffix: str = "
         caption: above the table.
         suffix: of the label, where a study has several tables.
     """
-    turned = _turned(table)
     notes = [*([] if summary.complete else [headline(summary)]), *table.notes]
-    shown = [
-        caption,
-        *notes,
-        *table.headings.values(),
-        *(cell for row in table.rows for cell in row),
-    ]
-    coded = next((found[0] for found in map(code_points, shown) if found), "")
-    if coded:
-        notes.append(f"{coded}: a character by its Unicode code point; it has no font here.")
-    panels = [_panel(table, part, turned) for part in _parts(table, turned)]
-    body = "\n\n\\medskip\n".join("\n".join(panel) for panel in panels)
-    packages = ["booktabs", "tabularx", *(["graphicx"] if turned else [])]
+    label = re.sub("[^A-Za-z0-9]", "-", summary.plan.sweep + suffix)
+    wraps = any(len(row[0]) > LONG_NAME for row in table.rows)
+    columns = (r"p{.33\linewidth}" if wraps else "l") + "r" * len(table.columns[1:])
     lines = [
-        rf"% needs \usepackage{{{','.join(packages)}}}",
-        f"% {comment(headline(summary))}",
+        r"% needs \usepackage{booktabs}",
+        f"% {visible(headline(summary))}",
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{breakable(caption)}}}",
-        rf"\label{{tab:{_label(summary.plan.sweep + suffix)}}}",
+        rf"\label{{tab:{label}}}",
         r"\smallskip",
         r"\footnotesize",
-        rf"\setlength{{\tabcolsep}}{{{GAP_PT / 2:g}pt}}",
-        body,
+        r"\setlength{\tabcolsep}{3pt}",
+        rf"\makebox[\linewidth]{{\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
+        r"\toprule",
+        *_heads(table.columns),
+        r"\midrule",
+        *_rows(table, r"\raggedright\hspace{0pt}" if wraps else "{}"),
+        r"\bottomrule",
+        r"\end{tabular}}",
         "",
         r"\smallskip",
-        r"\parbox{\linewidth}{\footnotesize\raggedright " + " ".join(map(breakable, notes)) + "}",
+        rf"\parbox{{\linewidth}}{{\raggedright {' '.join(map(breakable, notes))}}}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _parts(table: Table, turned: bool) -> Sequence[Sequence[int]]:
-    """Return which columns stand in which panel, as few and as equal as the width allows."""
-    columns = range(1, len(table.columns))
-    room = ARTICLE_PT - min(_widths(table, turned)[0], NAME_PT)
-    for count in range(1, len(columns) + 1):
-        size = math.ceil(len(columns) / count)
-        parts = [columns[i : i + size] for i in range(0, len(columns), size)]
-        if all(_wide(table, part, turned) <= room for part in parts):
-            return parts
-    return [columns[i : i + 1] for i in range(len(columns))] or [columns]
+def breakable(text: str) -> str:
+    """Return text that LaTeX prints as it is, in which long words may end at a line's end."""
+    return "".join(
+        _broken(word) if len(word) >= LONG_WORD else escape(word)
+        for word in re.split(r"(\s+)", text)
+    )
 
 
-def _turned(table: Table) -> bool:
-    """Say whether upright heads save a panel: many narrow columns under wide words."""
-    columns = range(1, len(table.columns))
-    heads = [max(width_pt(line) for line in _head(table.columns[i])) for i in columns]
-    room = ARTICLE_PT - min(_widths(table, True)[0], NAME_PT)
-    wide = sum(head > HEAD_TURNS_PT for head in heads) > len(heads) / 2
-    return wide and _wide(table, columns, True) <= room < _wide(table, columns, False)
+def _broken(word: str) -> str:
+    """Return a word that may break behind `_`, `/` and `=`, and with a hyphen in long parts."""
+    first, *others = re.findall("[^_/=]{1,12}[_/=]*|[_/=]+", word)
+    text, last = escape(first), first[-1]
+    for part in others:
+        text += (r"\allowbreak{}" if last in "_/=" else r"\-") + escape(part)
+        last = part[-1]
+    return text
 
 
-def _wide(table: Table, columns: Sequence[int], turned: bool) -> float:
-    widths = _widths(table, turned)
-    return sum(widths[i] + GAP_PT for i in columns)
+def _heads(columns: tuple[Column, ...]) -> Iterator[str]:
+    """Yield titles above units; a title of two words stands above itself."""
+    heads = [(c.title, "", c.unit) if c.unit else c.title.partition(" ") for c in columns]
+    yield " & ".join(escape(first) for first, _, _ in heads) + r" \\"
+    if any(second for _, _, second in heads):
+        yield " & ".join(escape(second) for _, _, second in heads) + r" \\"
 
 
-def _widths(table: Table, turned: bool) -> list[float]:
-    """Return how wide every column is, its head included unless that is turned."""
-    cells = [max((width_pt(row[i]) for row in table.rows), default=0.0) for i in _indices(table)]
-    heads = [max(width_pt(line) for line in _head(column)) for column in table.columns]
-    if turned:
-        heads = [heads[0], *(10.0 for _ in heads[1:])]
-    return [max(pair) for pair in zip(cells, heads, strict=True)]
-
-
-def _panel(table: Table, part: Sequence[int], turned: bool) -> list[str]:
-    """Return one tabular with the names and some of the columns."""
-    columns = [0, *part]
-    own = _widths(table, turned)[0] + _wide(table, part, turned)
-    if own <= COLUMN_PT and not table.headings:
-        begin, end = rf"\begin{{tabular}}{{@{{}}l{'r' * len(part)}@{{}}}}", r"\end{tabular}"
-    else:
-        name = r">{\hangindent=1em\raggedright\arraybackslash}X"
-        begin = rf"\begin{{tabularx}}{{\linewidth}}{{@{{}}{name}{'r' * len(part)}@{{}}}}"
-        end = r"\end{tabularx}"
-    return [
-        begin,
-        r"\toprule",
-        *_heads([table.columns[i] for i in columns], turned),
-        r"\midrule",
-        *_rows(table, columns),
-        r"\bottomrule",
-        end,
-    ]
-
-
-def _heads(columns: Sequence[Column], turned: bool) -> list[str]:
-    """Return two lines of heads, or one of upright ones."""
-    if turned:
-        said = [" ".join(filter(None, _head(column))) for column in columns]
-        upright = (rf"\rotatebox{{90}}{{{escape(text)}}}" for text in said[1:])
-        return [" & ".join([escape(said[0]), *upright]) + r" \\"]
-    lines = list(zip(*map(_head, columns), strict=True))
-    kept = lines if any(lines[1]) else lines[:1]
-    return [" & ".join(map(escape, line)) + r" \\" for line in kept]
-
-
-def _head(column: Column) -> tuple[str, str]:
-    """Return title above unit, or a title of two words above itself."""
-    first, _, second = column.title.partition(" ")
-    return (column.title, column.unit) if column.unit else (first, second)
-
-
-def _rows(table: Table, columns: Sequence[int]) -> Iterator[str]:
+def _rows(table: Table, before: str) -> Iterator[str]:
+    r"""Yield the rows; what stands before a name keeps `\\` from reading its `*` or `[`."""
     for i, row in enumerate(table.rows):
         if i in table.headings:
             if i:
                 yield r"\midrule"
-            said = rf"\emph{{{breakable(table.headings[i])}}}"
-            over = rf"{{@{{}}p{{\linewidth}}@{{}}}}{{\raggedright {said}}}"
-            yield rf"\multicolumn{{{len(columns)}}}{over} \\"
-        cells = [breakable(row[0])]
-        for j in columns[1:]:
-            cell = _cell(row[j])
-            bold = i == table.best and table.columns[j].key == "mean"
-            cells.append(rf"\textbf{{{cell}}}" if bold else cell)
+            heading = rf"\emph{{{escape(table.headings[i])}}}"
+            yield rf"\multicolumn{{{len(table.columns)}}}{{@{{}}l@{{}}}}{{{heading}}} \\"
+        cells = [before + breakable(row[0])]
+        for column, text in zip(table.columns[1:], row[1:], strict=True):
+            bold = i == table.best and column.key == "mean"
+            cells.append(rf"\textbf{{{_cell(text)}}}" if bold else _cell(text))
         yield " & ".join(cells) + r" \\"
         if i == table.baseline and i == 0 and len(table.rows) > 1:
             yield r"\midrule"
@@ -192,11 +168,3 @@ def _cell(text: str) -> str:
     """Keep the padding of a plain number; one with a unit of its own needs none."""
     plain = not any(character.isalpha() for character in text) and text.strip() != NONE
     return escape(digit_spaces(text) if plain else HARD_SPACE.join(text.split()))
-
-
-def _indices(table: Table) -> range:
-    return range(len(table.columns))
-
-
-def _label(text: str) -> str:
-    return "".join(c if c.isalnum() and c.isascii() else "-" for c in text)

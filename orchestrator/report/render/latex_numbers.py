@@ -20,27 +20,19 @@ from collections.abc import Iterator
 from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.rows import ArmSummary
 from orchestrator.analysis.summary import Summary
-from orchestrator.report.render.latex_text import comment, escape
+from orchestrator.report.render.latex import escape
 from orchestrator.report.wording.notes import headline
 from orchestrator.report.wording.numbers import NONE, decimals, duration, number, p_text, quantity
 from orchestrator.stats import MeanInterval
+from orchestrator.text import visible
 
 DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 SIGNS = {
     **{"+": "Plus", "%": "Percent", "×": "Times", "<": "Less", ">": "Greater", "&": "And"},
     **{"−": "Minus", "±": "Plus Minus", "≠": "Not Equal", "≈": "About", "≤": "At Most"},
     **{"≥": "At Least", "∞": "Infinity", "√": "Root", "→": "To", "°": "Degrees", "⁄": "Over"},
-    **{
-        "ß": "ss",
-        "æ": "ae",
-        "Æ": "AE",
-        "ø": "o",
-        "Ø": "O",
-        "œ": "oe",
-        "Œ": "OE",
-        "ł": "l",
-        "Ł": "L",
-    },
+    **{"ß": "ss", "æ": "ae", "Æ": "AE", "ø": "o", "Ø": "O", "œ": "oe", "Œ": "OE"},
+    **{"ł": "l", "Ł": "L"},
 }
 SEPARATORS = "–—·…‐‑“”‘’"
 """Beyond ASCII, what a name may lose without becoming another's."""
@@ -52,9 +44,9 @@ def to_numbers(summary: Summary) -> str:
     What is not known has no macro, so that a text that quotes it does not compile.
     """
     sweep = words(summary.plan.sweep)
-    lines = [f"% {comment(headline(summary))}"]
+    lines = [f"% {visible(headline(summary))}"]
     for heading, numbers in _groups(summary):
-        lines.append(f"% {comment(heading)}")
+        lines.append(f"% {visible(heading)}")
         lines += [rf"\newcommand{{\{sweep}{name}}}{{{_value(value)}}}" for name, value in numbers]
     return "\n".join(lines) + "\n"
 
@@ -171,9 +163,7 @@ def _interval(
 
 def _value(text: str) -> str:
     """Write a value that compiles in a sentence and in a formula alike."""
-    text = re.sub(r"\$(.+?)\$", r"\\ensuremath{\1}", escape(text))
-    text = text.replace(r"\textless{}", r"\ensuremath{<}")
-    return re.sub(r"(?<=\d) (?=[A-Za-z])(.*)", r"~\\textrm{\1}", text)
+    return re.sub(r"(?<=\d) (?=[A-Za-z])(.*)", r"~\\textrm{\1}", escape(text))
 
 
 def _letters(character: str) -> str:

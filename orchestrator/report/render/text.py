@@ -1,22 +1,31 @@
-"""The report in a terminal: answers, completeness, table and forest, in that order."""
+"""The report in a terminal: answers, completeness, tables and forest, in that order."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from orchestrator.analysis.forest import Line, forest_lines
 from orchestrator.analysis.summary import Summary
 from orchestrator.records import Status
-from orchestrator.report.plots.scale import ticks
-from orchestrator.report.render.columns import FILLER, cut, filled, printed
-from orchestrator.report.tables.arms import Column, Table, main_table
-from orchestrator.report.tables.effects import effects_table
-from orchestrator.report.tables.other_contrasts import other_contrasts_table
+from orchestrator.report.plots.panel import ticks
+from orchestrator.report.tables.arms import main_table
+from orchestrator.report.tables.comparisons import effects_table, other_contrasts_table
+from orchestrator.report.tables.table import Table
 from orchestrator.report.wording.contrasts import unit_of_difference
-from orchestrator.report.wording.notes import answers, cautions, gap_text, headline
-from orchestrator.report.wording.numbers import HARD_SPACE, decimals, number, tie
-from orchestrator.report.wording.trend import pattern_sentence
+from orchestrator.report.wording.notes import (
+    answers,
+    cautions,
+    gap_text,
+    headline,
+    pattern_sentence,
+)
+from orchestrator.report.wording.numbers import decimals, number, tie
+from orchestrator.text import HARD_SPACE, grid, laid_out, literal
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
 
 GLYPHS = {
     Status.FINISHED: "■",
@@ -24,8 +33,10 @@ GLYPHS = {
     Status.FAILED: "✗",
     Status.MISSING: "·",
 }
-MOST_SENTENCES = 12
-MOST_GAPS = 12
+MAX_SENTENCES = 12
+MAX_GAPS = 12
+MAX_NAME = 32
+"""Columns of the terminal that a table leaves to longer names at least."""
 
 
 def render_text(summary: Summary, width: int = 80) -> str:
@@ -36,94 +47,118 @@ def render_text(summary: Summary, width: int = 80) -> str:
         width: columns of the terminal; below 60 it is treated as 60.
     """
     width = max(60, width)
+    tables = (main_table(summary), other_contrasts_table(summary), effects_table(summary))
     parts = [
-        _wrap(summary.plan.question or summary.plan.sweep, width),
-        "" if summary.complete else _wrap(headline(summary), width),
-        _answers(summary, width),
-        _wrap(pattern_sentence(summary), width),
+        [_sentence(summary.plan.question or summary.plan.sweep)],
+        [] if summary.complete else [_sentence(headline(summary))],
+        _answers(summary),
+        [_sentence(text) for text in (pattern_sentence(summary),) if text],
         _completeness(summary, width),
-        _table(main_table(summary), width),
-        _table(other_contrasts_table(summary), width),
-        _table(effects_table(summary), width),
+        *(list(table_parts(table, width)) for table in tables if table and table.rows),
         _forest(summary, width),
-        "\n".join(_wrap(f"! {caution}", width, hang=2) for caution in cautions(summary)),
+        [_points("!", cautions(summary))] if cautions(summary) else [],
     ]
-    return printed("\n\n".join(part for part in parts if part) + "\n")
+    return "\n".join(laid_out(*part, width=width) for part in parts if part)
 
 
-def _answers(summary: Summary, width: int) -> str:
-    every = answers(summary)
-    lines = [_wrap(f"• {a.text}", width, hang=2) for a in every[:MOST_SENTENCES]]
-    left = len(every) - MOST_SENTENCES
-    if left > 0:
-        lines.append(f"• and {left} more contrasts: see the table.")
-    return "\n".join(lines)
+def table_parts(table: Table, width: int) -> Iterator[RenderableType]:
+    """Yield a table and the notes below it.
 
+    Columns that the terminal has no room for are left out, those that matter least first, and
+    named; arms' names fold.
 
-def _completeness(summary: Summary, width: int) -> str:
-    lines = [headline(summary)] if summary.complete else ["Trials, one square each:"]
-    longest = max((len(arm.cells) for arm in summary.arms), default=0)
-    room = max(width // 3, width - longest - len(f"{longest}/{longest}") - 6)
-    names = [filled(arm.name) for arm in summary.arms]
-    label = min(_widest(names), room)
-    for arm, name in zip(summary.arms, names, strict=True):
-        counted = sum(cell.value is not None for cell in arm.cells)
-        total = f"{counted}/{len(arm.cells)}"
-        squares = "".join(GLYPHS[cell.status] for cell in arm.cells)
-        if label + len(squares) + len(total) + 6 > width:
-            squares = ""
-        lines.append(f"  {cut(name, label).ljust(label)}  {squares}  {total}".rstrip())
-    if any(cell.status is not Status.FINISHED for cell in summary.cells):
-        lines.append("  " + "  ".join(f"{glyph} {status}" for status, glyph in GLYPHS.items()))
-    gaps = summary.gaps
-    lines += [_wrap(f"  {gap_text(cell)}", width, hang=4) for cell in gaps[:MOST_GAPS]]
-    if len(gaps) > MOST_GAPS:
-        lines.append(f"  and {len(gaps) - MOST_GAPS} more")
-    return "\n".join(lines)
+    Args:
+        table: what to lay out.
+        width: columns of the terminal.
+    """
+    from rich import box
+    from rich.cells import cell_len
+    from rich.table import Table as Grid
+    from rich.text import Text
 
-
-def _table(table: Table | None, width: int) -> str:
-    if table is None or not table.rows:
-        return ""
-    names = [filled(row[0]) for row in table.rows]
-    rest = list(zip(table.columns, zip(*table.rows, strict=True), strict=True))[1:]
-    least = max(12, min(_widest(names), 32))
-    dropped: list[str] = []
-    while sum(_column_width(c, texts) + 2 for c, texts in rest) + least > width:
-        spare = [c for c, _ in rest if c.keep]
-        if not spare:
-            break
-        worst = min(spare, key=lambda column: column.keep)
+    columns, texts = list(table.columns), list(zip(*table.rows, strict=True))
+    widths = {
+        column.key: 2 + max(map(cell_len, (column.title, column.unit, *cells)))
+        for column, cells in zip(columns, texts, strict=True)
+    }
+    name = max(12, min(widths.pop(columns[0].key) - 2, MAX_NAME))
+    dropped = []
+    while name + sum(widths.values()) > width and any(c.keep for c in columns):
+        worst = min((c for c in columns if c.keep), key=lambda column: column.keep)
+        columns.remove(worst)
+        del widths[worst.key]
         dropped.append(worst.title)
-        rest = [(c, texts) for c, texts in rest if c is not worst]
-    room = width - sum(_column_width(c, texts) + 2 for c, texts in rest)
-    label = max(12, min(_widest(names), room))
-    heads, units = table.columns[0].title.ljust(label), " " * label
-    for column, texts in rest:
-        wide = _column_width(column, texts)
-        heads += "  " + column.title.rjust(wide)
-        units += "  " + column.unit.rjust(wide)
-    body = [heads.rstrip(), *([units.rstrip()] if units.strip() else []), "─" * len(heads)]
-    for i, name in enumerate(names):
-        lines = textwrap.wrap(name, label - (FILLER in name), subsequent_indent="  ") or [""]
-        if any(line.lstrip().startswith(FILLER) for line in lines[1:2]):
-            lines[0] += FILLER
-        cells = "".join("  " + texts[i].rjust(_column_width(c, texts)) for c, texts in rest)
-        body += [(lines[0].ljust(label) + cells).rstrip(), *lines[1:]]
-        if i == table.baseline and i == 0:
-            body.append("─" * len(heads))
-    body += [_wrap(note, width) for note in table.notes]
+    fits = name + sum(widths.values()) <= width
+    shown = Grid(box=box.HORIZONTALS, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    # Padding keeps decimal points under one another, so that it must not be taken off.
+    cell = _held if fits else literal
+    units = any(column.unit for column in columns)
+    for i, column in enumerate(columns):
+        lines = (column.title, column.unit) if units else (column.title,)
+        shown.add_column(
+            Text("\n").join(map(cell, lines)),
+            justify="right" if i else "left",
+            no_wrap=bool(i) and fits,
+        )
+    for i, row in enumerate(table.rows):
+        kept = [text for c, text in zip(table.columns, row, strict=True) if c in columns]
+        shown.add_row(literal(kept[0]), *map(cell, kept[1:]), end_section=i == table.baseline == 0)
+    yield shown
+    yield from map(_sentence, table.notes)
     if dropped:
-        body.append(_wrap(f"Left out at {width} columns: {', '.join(dropped)}.", width))
-    return "\n".join(body)
+        yield _sentence(f"Left out at {width} columns: {', '.join(dropped)}.")
 
 
-def _forest(summary: Summary, width: int) -> str:
+def _held(text: str) -> Text:
+    """Return text whose line ends nowhere."""
+    return literal(text.replace(" ", HARD_SPACE))
+
+
+def _sentence(text: str) -> RenderableType:
+    return literal(tie(text))
+
+
+def _points(mark: str, texts: Sequence[str]) -> RenderableType:
+    return grid(((mark, tie(text)) for text in texts), gap=1)
+
+
+def _answers(summary: Summary) -> list[RenderableType]:
+    texts = [answer.text for answer in answers(summary)]
+    left = len(texts) - MAX_SENTENCES
+    if left > 0:
+        texts[MAX_SENTENCES:] = [f"and {left} more contrasts: see the table."]
+    return [_points("•", texts)] if texts else []
+
+
+def _completeness(summary: Summary, width: int) -> list[RenderableType]:
+    longest = max((len(arm.cells) for arm in summary.arms), default=0)
+    rows = []
+    for arm in summary.arms:
+        counted = sum(cell.value is not None for cell in arm.cells)
+        squares = "".join(GLYPHS[cell.status] for cell in arm.cells)
+        # Squares that leave no room for a name say less than the count.
+        shown = (squares,) if longest + width // 3 + 12 <= width else ()
+        rows.append((arm.name, *shown, f"{counted}/{len(arm.cells)}"))
+    parts: list[RenderableType] = [
+        literal(headline(summary) if summary.complete else "Trials, one square each:"),
+        grid(rows, indent=2, first=max(width // 3, width - longest - 12)),
+    ]
+    if any(cell.status is not Status.FINISHED for cell in summary.cells):
+        parts.append(grid([[f"{glyph} {status}" for status, glyph in GLYPHS.items()]], indent=2))
+    gaps = [gap_text(cell) for cell in summary.gaps]
+    left = len(gaps) - MAX_GAPS
+    if left > 0:
+        gaps[MAX_GAPS:] = [f"and {left} more"]
+    return [*parts, grid(([gap] for gap in gaps), indent=2)] if gaps else parts
+
+
+def _forest(summary: Summary, width: int) -> list[RenderableType]:
+    from rich.cells import cell_len
+
     lines = [line for line in forest_lines(summary) if line.mean is not None]
     if not lines:
-        return ""
-    names = [filled(line.label) for line in lines]
-    label = min(_widest(names), 2 * width // 5)
+        return []
+    label = min(max(cell_len(line.label) for line in lines), 2 * width // 5)
     room = width - label - 4
     values = [v for line in lines for v in (line.low, line.mean, line.high) if v is not None]
     marks = ticks(min(0.0, *values), max(0.0, *values), most=max(3, room // 9))
@@ -133,22 +168,22 @@ def _forest(summary: Summary, width: int) -> str:
         return round((value - low) / ((high - low) or 1.0) * (room - 1))
 
     places = decimals(marks[1] - marks[0]) if len(marks) > 1 else 1
-    axis = [" "] * (room + 8)
+    axis = [" "] * room
     for mark in marks:
         text = number(mark, places, signed=True)
         start = min(max(0, column(mark) - len(text) // 2), room - len(text))
         axis[start : start + len(text)] = text
     unit = unit_of_difference(summary.metric)
     way = "right" if summary.metric.sign > 0 else "left"
-    head = f"Difference from the reference{f' in {unit}' if unit else ''}; {way} is better"
-    body = [head, (" " * (label + 2) + "".join(axis)).rstrip()]
-    for line, name in zip(lines, names, strict=True):
-        drawn = _draw(line, room, column(0.0), column)
-        body.append(f"{cut(name, label).ljust(label)}  {drawn}".rstrip())
-    return "\n".join(body)
+    rows = [("", "".join(axis))]
+    rows += [(line.label, _draw(line, room, column(0.0), column)) for line in lines]
+    return [
+        literal(f"Difference from the reference{f' in {unit}' if unit else ''}; {way} is better"),
+        grid(((name, drawn.replace(" ", HARD_SPACE)) for name, drawn in rows), first=label),
+    ]
 
 
-def _draw(line: Line, room: int, zero: int, column) -> str:
+def _draw(line: Line, room: int, zero: int, column: Callable[[float], int]) -> str:
     cells = [" "] * room
     cells[zero] = "│"
     if line.low is not None and line.high is not None:
@@ -157,21 +192,6 @@ def _draw(line: Line, room: int, zero: int, column) -> str:
         if first <= zero <= last:
             cells[zero] = "┼"
         cells[first], cells[last] = "├", "┤"
-    cells[column(line.mean)] = "●" if line.called else "○"
+    if line.mean is not None:
+        cells[column(line.mean)] = "●" if line.called else "○"
     return "".join(cells)
-
-
-def _column_width(column: Column, texts: Sequence[str]) -> int:
-    return max(len(column.title), len(column.unit), _widest(texts))
-
-
-def _wrap(text: str, width: int, *, hang: int = 0) -> str:
-    said = filled(tie(text))
-    # A break may fall between a wide character and its filler.
-    room = width - (FILLER in said)
-    broken = textwrap.fill(said, room, subsequent_indent=" " * hang, break_on_hyphens=False)
-    return broken.replace(HARD_SPACE, " ")
-
-
-def _widest(texts: Sequence[str]) -> int:
-    return max(map(len, texts), default=0)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from orchestrator.analysis.evidence import ContrastEvidence
 from orchestrator.analysis.rows import ArmSummary
 from orchestrator.analysis.summary import Summary
 from orchestrator.metrics import METRICS
 from orchestrator.metrics.chance import level_text
-from orchestrator.report.wording.contrasts import half_width, unit_of_difference
+from orchestrator.report.tables.table import CALLED_MARK, Column, Table, spread
+from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.footnotes import Footnotes, published_footnotes
 from orchestrator.report.wording.notes import (
     epoch_words,
@@ -23,53 +22,11 @@ from orchestrator.report.wording.notes import (
 from orchestrator.report.wording.numbers import (
     NONE,
     align,
-    decimals,
     duration,
-    number,
     p_text,
     quantity,
 )
-from orchestrator.stats import ALPHA, CONFIDENCE, MeanInterval, Verdict
-
-CALLED_MARK = "*"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """A column of the table.
-
-    Attributes:
-        key: stable name.
-        title: head, short.
-        unit: what its numbers are in, empty where they carry it or have none.
-        keep: columns with a small number go first where the page is narrow; 0 always stays.
-    """
-
-    key: str
-    title: str
-    unit: str = ""
-    keep: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """Strings, aligned on the decimal point, ready to be laid out.
-
-    Attributes:
-        columns: left to right; the first is the arm's name.
-        rows: one list of strings per arm, in the plan's order.
-        baseline: index of the row that is set apart, or -1.
-        best: index of the row whose best value may be emphasised, or -1.
-        notes: what stands below.
-        headings: index of a row -> what stands over it and those that follow.
-    """
-
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[str, ...], ...]
-    baseline: int
-    best: int
-    notes: tuple[str, ...]
-    headings: Mapping[int, str] = field(default_factory=dict)
+from orchestrator.stats import ALPHA, CONFIDENCE, Verdict
 
 
 def main_table(summary: Summary) -> Table:
@@ -179,23 +136,6 @@ def _baseline(summary: Summary) -> int:
 def _count(arm: ArmSummary, key: str) -> str:
     n, planned = arm.counted(key)
     return str(n) if n == planned else f"{n}/{planned}"
-
-
-def spread(intervals: list[MeanInterval | None], *, signed: bool = False) -> list[str]:
-    """Write `mean ±half width` with both decimal points aligned; a dash where there is none."""
-    widths = [half_width(i) for i in intervals]
-    places = [decimals(width) for width in widths]
-    means = align(
-        [
-            number(i.mean if i else None, p, signed=signed)
-            for i, p in zip(intervals, places, strict=True)
-        ]
-    )
-    halves = align([number(width, p) for width, p in zip(widths, places, strict=True)])
-    return [
-        f"{mean} {' ' if width is None else '±'}{half if i else ' ' * len(half)}"
-        for i, width, mean, half in zip(intervals, widths, means, halves, strict=True)
-    ]
 
 
 def _p_cell(contrast: ContrastEvidence | None) -> str:

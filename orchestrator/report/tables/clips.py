@@ -6,7 +6,7 @@ from orchestrator.analysis.confusion import flips
 from orchestrator.analysis.evidence import ContrastEvidence
 from orchestrator.analysis.outcomes import Outcomes, class_name
 from orchestrator.analysis.summary import Summary
-from orchestrator.report.tables.arms import Column, Table
+from orchestrator.report.tables.table import Column, Table
 
 MOST_CLIPS = 10
 

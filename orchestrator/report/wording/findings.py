@@ -8,8 +8,23 @@ from orchestrator.analysis.evidence import (
     Evidence,
     TrainedEpochs,
 )
-from orchestrator.report.wording.contrasts import contrast_sentence, equivalence_sentence
-from orchestrator.report.wording.effects import effect_sentence
+from orchestrator.metrics import Metric
+from orchestrator.records import EffectRecord
+from orchestrator.report.wording.contrasts import (
+    comparison_sentence,
+    contrast_sentence,
+    count_words,
+    equivalence_sentence,
+    evidence_words,
+    half_width,
+    interval_words,
+    p_words,
+    remarks,
+    too_few,
+    with_unit,
+)
+from orchestrator.report.wording.numbers import decimals, number
+from orchestrator.stats import ALPHA, PairedDifference, Verdict
 
 
 def finding_sentence(found: Evidence) -> str:
@@ -44,3 +59,104 @@ def _epochs(trained: TrainedEpochs) -> str:
         f"{arm} {' and '.join(map(str, own))}" for arm, own in trained.by_arm.items()
     )
     return f" They differ in epochs{', as declared' if trained.declared else ''}: {listed}."
+
+
+def effect_sentence(found: EffectEvidence) -> str:
+    """Say in a few sentences what an effect shows, and what it cannot be told from."""
+    effect, difference = found.record, found.difference
+    metric, verdict = found.metric, found.verdict
+    aliased = ""
+    if effect.aliases:
+        aliased = f" In this fraction it cannot be told from {' or '.join(effect.aliases)}."
+    mean_over = f" (mean over {' and '.join(found.others)})" if found.others else ""
+    if len(effect.factors) == 1:
+        first, second = _settings(effect)[0]
+        return comparison_sentence(second + mean_over, first, found) + aliased
+    if difference is None:
+        return (
+            f"{_subject(effect)}: no block has finished in all of the {len(effect.weights)} arms, "
+            f"so nothing can be said.{aliased}"
+        )
+    if difference.n == 1 or difference.p_value is None:
+        what = "the only block" if difference.n == 1 else f"each of {difference.n} blocks"
+        return (
+            f"{_subject(effect)}: {_more(effect, difference, metric)}{mean_over} in "
+            f"{what}; that has no spread to test it against, so nothing can be said.{aliased}"
+        )
+    more = remarks(found, difference)
+    places = decimals(half_width(difference))
+    # Where the size is given without its sign, the interval's bounds turn with it.
+    flip = -1 if difference.mean < 0 and (found.called or len(effect.factors) == 2) else 1
+    shown = evidence_words(found, difference, places, flip)
+    if found.decided and found.turned:
+        how = "help" if verdict is Verdict.BETTER else "hinder"
+        return (
+            f"{_joined(effect)} were called to {how} each other by block "
+            f"{found.decided.looked} ({p_words(found, difference)}), "
+            f"which stays; over all {difference.n} blocks the interaction is "
+            f"{_amount(difference.mean, difference, metric, signed=True)} of {metric.title}"
+            f"{mean_over} ({interval_words(difference, places, 1)}, "
+            f"{count_words(found, difference)}).{more}{aliased}"
+        )
+    if found.called:
+        how = "help" if verdict is Verdict.BETTER else "hinder"
+        size = _amount(abs(difference.mean), difference, metric)
+        text = f"{_joined(effect)} {how} each other by {size} of {metric.title} ({shown})"
+        if len(effect.factors) == 2:
+            text += f": {_more(effect, difference, metric)}"
+        text += mean_over
+    else:
+        raw = difference.p_value <= ALPHA and verdict is not Verdict.UNDECIDED
+        state = "is not yet decided" if verdict is Verdict.UNDECIDED else "is not distinguishable"
+        text = (
+            f"{_subject(effect)} {state} from none{' after correction' if raw else ''}: "
+            f"{_more(effect, difference, metric)}{mean_over} ({shown})"
+        )
+        low, high = difference.low, difference.high
+        if not found.at_chance and half_width(difference) and low is not None and high is not None:
+            bound = max(abs(low), abs(high))
+            text += f"; the data rule out more than {_amount(bound, difference, metric)}"
+    return f"{text}.{too_few(found, difference)}{more}{aliased}"
+
+
+def _settings(effect: EffectRecord) -> list[tuple[str, str]]:
+    """Return first and second level per factor, with the factor's name where a level needs it."""
+    every = [level for pair in effect.levels.values() for level in pair]
+
+    def named(factor: str, level: str) -> str:
+        clear = every.count(level) == 1 and any(c.isalpha() for c in level)
+        return level if clear else f"{factor} {level}"
+
+    return [
+        (named(factor, pair[0]), named(factor, pair[1])) for factor, pair in effect.levels.items()
+    ]
+
+
+def _joined(effect: EffectRecord) -> str:
+    seconds = [second for _, second in _settings(effect)]
+    return f"{', '.join(seconds[:-1])} and {seconds[-1]}"
+
+
+def _subject(effect: EffectRecord) -> str:
+    return f"The interaction of {_joined(effect)}"
+
+
+def _more(effect: EffectRecord, difference: PairedDifference, metric: Metric) -> str:
+    """Say what the weighted sum is, for two factors as the difference of differences."""
+    settings = _settings(effect)
+    if len(settings) > 2:
+        return f"{_amount(difference.mean, difference, metric, signed=True)} of {metric.title}"
+    (without, with_), (first, second) = settings
+    size = _amount(abs(difference.mean), difference, metric)
+    # Of a change, which may itself be a fall, only higher and lower are clear.
+    return (
+        f"the change of {metric.title} from {without} to {with_} is {size} "
+        f"{'lower' if difference.mean < 0 else 'higher'} with {second} than with {first}"
+    )
+
+
+def _amount(
+    value: float, difference: PairedDifference, metric: Metric, *, signed: bool = False
+) -> str:
+    places = decimals(half_width(difference))
+    return with_unit(number(value, places, signed=signed), metric)

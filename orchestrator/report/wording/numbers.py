@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 
 from orchestrator.stats import ALPHA
+from orchestrator.text import HARD_SPACE
 
 MINUS = "−"
 NONE = "—"
-HARD_SPACE = "\u00a0"
 POINT_SPACE, DIGIT_SPACE = "\u2008", "\u2007"
 """Spaces as wide as a decimal point and as a digit."""
 

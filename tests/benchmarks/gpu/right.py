@@ -36,7 +36,8 @@ import torch
 from orchestrator import recipes
 from orchestrator.data import pinned, prepare
 from orchestrator.execution.trial import TrialRun
-from orchestrator.experiment.config import Component, Experiment, complete
+from orchestrator.experiment.config import Component, Experiment
+from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.experiment.overrides import override
 from orchestrator.records import Status, TrialRecord
 from orchestrator.store import Store
@@ -44,7 +45,7 @@ from orchestrator.store import Store
 LOSSES = ("train/loss", "val/loss", "val/top1")
 
 
-def cases(*, laptop: bool) -> dict[str, Experiment]:
+def cases(*, laptop: bool) -> dict[str, CompletedExperiment]:
     """Return name -> experiment: a few epochs on made-up sounds."""
     few = {"epochs": 4, "schedule": Component("constant")}
     small = Component("synthetic", clips_per_class=10, num_folds=2, seconds=2.0)
@@ -75,11 +76,11 @@ def cases(*, laptop: bool) -> dict[str, Experiment]:
     return found
 
 
-def _on(base: Experiment, dataset: Component, changes: dict[str, Any]) -> Experiment:
+def _on(base: Experiment, dataset: Component, changes: dict[str, Any]) -> CompletedExperiment:
     return override(dataclasses.replace(base, dataset=pinned(dataset)), changes)
 
 
-def measure(experiment: Experiment, folder: Path, device: str) -> dict[str, Any]:
+def measure(experiment: CompletedExperiment, folder: Path, device: str) -> dict[str, Any]:
     """Train an experiment in every way and compare."""
     free, again = (_train(experiment, folder / way, device) for way in ("free", "again"))
     calm = _train(experiment, folder / "calm", device, deterministic=True)
@@ -98,7 +99,7 @@ def measure(experiment: Experiment, folder: Path, device: str) -> dict[str, Any]
 
 
 def _train(
-    experiment: Experiment, folder: Path, device: str, **ways: Any
+    experiment: CompletedExperiment, folder: Path, device: str, **ways: Any
 ) -> tuple[TrialRecord, np.ndarray]:
     """Train in a fresh process, again if it was killed; return the record and the logits."""
     folder.mkdir(parents=True)
@@ -187,7 +188,7 @@ def main() -> None:
         for number, (name, experiment) in enumerate(cases(laptop=arguments.laptop).items()):
             if arguments.only not in name:
                 continue
-            dataset = complete(experiment).dataset
+            dataset = experiment.dataset
             prepare(dataset.name, dataset.arguments, root=None, packs=f"{scratch}/packs")
             row = measure(experiment, Path(scratch) / str(number), arguments.device)
             rows.append({"case": name, **row})

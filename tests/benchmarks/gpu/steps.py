@@ -37,10 +37,11 @@ import numpy as np
 import torch
 
 from models import count_macs
-from models.factory import default_parts
+from models.zoo.cards import default_parts
 from orchestrator import recipes
 from orchestrator.data.pack import Pack
-from orchestrator.experiment.config import Component, Experiment, complete
+from orchestrator.experiment.config import Component, Experiment
+from orchestrator.experiment.identity import complete
 from orchestrator.training.evaluate import autocast
 from orchestrator.training.losses import build_loss
 from orchestrator.training.trainer import Trainer

@@ -24,7 +24,7 @@ from orchestrator.execution.costs import unfinished
 from orchestrator.execution.launch import declare, with_pack
 from orchestrator.execution.options import parse
 from orchestrator.execution.prepare import prepare
-from orchestrator.experiment.config import Experiment, complete
+from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.records import Status, TrialRecord
 from orchestrator.store import Store
 
@@ -52,17 +52,14 @@ def run(
     missing = unfinished(trials, store.read_records(trial.id for trial in trials))
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes, _one_thread) as pool:
-        jobs = [
-            pool.apply_async(train, (store.uri, complete(trial.experiment), device))
-            for trial in missing
-        ]
+        jobs = [pool.apply_async(train, (store.uri, trial.experiment, device)) for trial in missing]
         for job in jobs:
             job.get()
     records = store.read_records(trial.id for trial in trials)
     return prepared.plan.sweep, [records[trial.id] for trial in trials]
 
 
-def train(store: str, experiment: Experiment, device: str) -> None:
+def train(store: str, experiment: CompletedExperiment, device: str) -> None:
     """Train one trial in this process.
 
     Raises:

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator import recipes
-from orchestrator.experiment.config import canonical, complete
+from orchestrator.experiment.identity import canonical, complete
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import (
     ArmRecord,

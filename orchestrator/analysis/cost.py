@@ -1,0 +1,92 @@
+"""What the arms of a study paid for their metric, where they differ in it by more than noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.analysis.rows import ArmSummary
+from orchestrator.analysis.summary import Summary
+from orchestrator.records import Status, TrialRecord
+from orchestrator.stats import CONFIDENCE, MeanInterval, mean_interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostPoint:
+    """An arm in the plane of cost and metric.
+
+    Attributes:
+        arm: name.
+        cost: geometric mean over its finished trials, in the plot's unit.
+        low: lower end of the cost's 95 % interval; None where it is exact or there is none.
+        high: upper end likewise.
+        interval: of the metric, in its unit.
+    """
+
+    arm: str
+    cost: float
+    low: float | None = None
+    high: float | None = None
+    interval: MeanInterval
+
+
+def against_macs(summary: Summary) -> list[CostPoint]:
+    """Return the arms over multiply-accumulates per clip; empty where all have the same."""
+    found = [
+        CostPoint(
+            arm=arm.name, cost=arm.cost.macs, interval=arm.measures[summary.metric.key].interval
+        )
+        for arm in _with_numbers(summary)
+        if arm.cost and arm.cost.macs
+    ]
+    return found if len({item.cost for item in found}) > 1 else []
+
+
+def against_seconds(summary: Summary, records: Mapping[str, TrialRecord]) -> list[CostPoint]:
+    """Return the arms over device-seconds per trial; empty where they differ by noise alone.
+
+    Times are compared as logarithms. They differ by more than noise where the t intervals of two
+    arms are apart, at 95 % for all arms together (Bonferroni), which needs two finished trials in
+    each. Seconds on several kinds of device are not comparable, so the result is then empty too;
+    `several_devices` says so.
+    """
+    if several_devices(summary, records):
+        return []
+    found: list[CostPoint] = []
+    certain: list[MeanInterval] = []
+    arms = _with_numbers(summary)
+    for arm in arms:
+        mine = [records[cell.id].cost for cell in arm.cells if _finished(records.get(cell.id))]
+        logs = [math.log(c.seconds * c.num_workers) for c in mine if c.seconds > 0]
+        if not logs:
+            continue
+        spread = mean_interval(logs)
+        certain.append(mean_interval(logs, confidence=1 - (1 - CONFIDENCE) / len(arms)))
+        found.append(
+            CostPoint(
+                arm=arm.name,
+                cost=math.exp(spread.mean),
+                low=None if spread.low is None else math.exp(spread.low),
+                high=None if spread.high is None else math.exp(spread.high),
+                interval=arm.measures[summary.metric.key].interval,
+            )
+        )
+    lowest = min((item.high for item in certain if item.high is not None), default=math.inf)
+    highest = max((item.low for item in certain if item.low is not None), default=-math.inf)
+    return found if lowest < highest else []
+
+
+def several_devices(summary: Summary, records: Mapping[str, TrialRecord]) -> list[str]:
+    """Return the kinds of device of the finished trials where there are several; else nothing."""
+    cells = (cell for arm in _with_numbers(summary) for cell in arm.cells)
+    devices = {records[c.id].cost.device for c in cells if _finished(records.get(c.id))}
+    return sorted(devices) if len(devices) > 1 else []
+
+
+def _with_numbers(summary: Summary) -> list[ArmSummary]:
+    return [arm for arm in summary.arms if summary.metric.key in arm.measures]
+
+
+def _finished(record: TrialRecord | None) -> bool:
+    return record is not None and record.status is Status.FINISHED

@@ -1,0 +1,52 @@
+"""Learning curves: a metric over the epochs, the mean over replicates with its interval."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.analysis.rows import Block, plan_interval
+from orchestrator.analysis.summary import Summary
+from orchestrator.metrics import Metric
+from orchestrator.records import Status, TrialRecord
+from orchestrator.stats import CrossedInterval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """An arm's curve over its finished trials.
+
+    Attributes:
+        arm: name.
+        epochs: epoch -> mean with interval, in the metric's unit.
+        best_epoch: median over the trials of the best epoch; 0 where unknown.
+    """
+
+    arm: str
+    epochs: Mapping[int, CrossedInterval]
+    best_epoch: float
+
+
+def curves(summary: Summary, records: Mapping[str, TrialRecord], metric: Metric) -> list[Curve]:
+    """Return a curve per arm that has one, in the plan's order."""
+    found: list[Curve] = []
+    for arm in summary.arms:
+        values: defaultdict[int, dict[Block, float]] = defaultdict(dict)
+        best: list[int] = []
+        for cell in arm.cells:
+            record = records.get(cell.id)
+            if record is None or record.status is not Status.FINISHED:
+                continue
+            best += [record.best_epoch] if record.best_epoch else []
+            for epoch in record.epochs:
+                value = epoch.metrics.get(metric.key)
+                if value is not None and math.isfinite(value):
+                    values[epoch.epoch][cell.block] = value * metric.scale
+        if values:
+            means = {e: plan_interval(summary.plan, values[e]) for e in sorted(values)}
+            middle = statistics.median(best) if best else 0
+            found.append(Curve(arm=arm.name, epochs=means, best_epoch=middle))
+    return found
