@@ -9,8 +9,8 @@ from statistics import fmean
 from orchestrator.analysis.chance import arms_at_chance, study_chance
 from orchestrator.analysis.confounds import mixed_code, mixed_in
 from orchestrator.analysis.datasets import known_dataset, same_data
+from orchestrator.analysis.rows import finished_values
 from orchestrator.analysis.summary import summarize_arms
-from orchestrator.analysis.values import finished_values
 from orchestrator.errors import ConfigError
 from orchestrator.metrics import METRICS, Metric, lookup
 from orchestrator.metrics.chance import Chance, level_text
@@ -106,8 +106,8 @@ def aggregate(studies: Sequence[Study], *, mixed: bool = False) -> Aggregated:
     scores = {arm.name: _scores(arm.name, studies, metric) for arm in first.arms}
     lacking = [
         f"arm {arm!r} has {len(seeds)} complete seeds on {dataset}; an interval needs {LEAST_SEEDS}"
-        for arm, own in scores.items()
-        for dataset, seeds in own.items()
+        for arm, values in scores.items()
+        for dataset, seeds in values.items()
         if len(seeds) < LEAST_SEEDS
     ]
     shared = _shared(scores)
@@ -121,28 +121,28 @@ def aggregate(studies: Sequence[Study], *, mixed: bool = False) -> Aggregated:
     left_out = {
         dataset: len(lacking)
         for dataset, seeds in shared.items()
-        if (lacking := {s for own in scores.values() for s in own[dataset]} - seeds)
+        if (lacking := {s for values in scores.values() for s in values[dataset]} - seeds)
     }
     scores = {
-        arm: {d: {s: v for s, v in seeds.items() if s in shared[d]} for d, seeds in own.items()}
-        for arm, own in scores.items()
+        arm: {d: {s: v for s, v in seeds.items() if s in shared[d]} for d, seeds in values.items()}
+        for arm, values in scores.items()
     }
     scales = _scales(studies, scores, metric)
     chance = {dataset: scale.chance.value for dataset, scale in scales.items()}
     best = {dataset: scores[scale.best][dataset] for dataset, scale in scales.items()}
     baseline = scores[first.baseline]
     arms: list[ArmAggregate] = []
-    for arm, own in scores.items():
-        other = arm != first.baseline
+    for arm, values in scores.items():
+        compared = arm != first.baseline
         arms.append(
             ArmAggregate(
                 arm=arm,
-                mean=normalized_score(own, best, chance=chance),
-                difference=normalized_difference(own, baseline, best, chance=chance)
-                if other
+                mean=normalized_score(values, best, chance=chance),
+                difference=normalized_difference(values, baseline, best, chance=chance)
+                if compared
                 else None,
-                improvement=probability_of_improvement(own, baseline, sign=metric.sign)
-                if other
+                improvement=probability_of_improvement(values, baseline, sign=metric.sign)
+                if compared
                 else None,
             )
         )
@@ -159,8 +159,8 @@ def aggregate(studies: Sequence[Study], *, mixed: bool = False) -> Aggregated:
 
 def _shared(scores: Mapping[str, Scores]) -> dict[str, set[Hashable]]:
     """Return data set -> the seeds that all arms have."""
-    every = list(scores.values())
-    return {d: set(every[0][d]).intersection(*(own[d] for own in every)) for d in every[0]}
+    arms = list(scores.values())
+    return {d: set(arms[0][d]).intersection(*(values[d] for values in arms)) for d in arms[0]}
 
 
 def _scales(
@@ -182,7 +182,7 @@ def _scales(
                 "classes, so its numbers have no scale; leave it out"
             )
             continue
-        means = {arm: fmean(own[label].values()) for arm, own in scores.items()}
+        means = {arm: fmean(values[label].values()) for arm, values in scores.items()}
         best = max(means, key=lambda arm: metric.sign * means[arm])
         arms = summarize_arms(plan, records, metric=metric)
         if best in arms_at_chance(arms, records, metric=metric, chance=chance):
@@ -204,26 +204,26 @@ def _check(studies: Sequence[Study], *, mixed: bool) -> None:
     mistakes: list[str] = []
     if len(plans) < 2:
         mistakes.append("an aggregate is over the sweeps of two data sets or more; name them")
-    told: list[PlanRecord] = []
+    named: list[PlanRecord] = []
     for plan in plans:
-        own = [other for other in plans if same_data(plan, other)]
-        if len(own) > 1 and plan not in told:
-            told += own
-            sweeps, name = ", ".join(p.sweep for p in own), known_dataset(plan) or "unnamed"
+        alike = [other for other in plans if same_data(plan, other)]
+        if len(alike) > 1 and plan not in named:
+            named += alike
+            sweeps, name = ", ".join(p.sweep for p in alike), known_dataset(plan) or "unnamed"
             mistakes.append(
                 f"{sweeps} are of one data set, {name}: its runs would count twice; give one"
             )
     arms = {arm.name for arm in first.arms}
     for plan in plans[1:]:
-        theirs = {arm.name for arm in plan.arms}
-        if theirs != arms:
-            odd = ", ".join(sorted(theirs ^ arms))
+        names = {arm.name for arm in plan.arms}
+        if names != arms:
+            odd = ", ".join(sorted(names ^ arms))
             mistakes.append(f"{first.sweep} and {plan.sweep} differ in their arms: {odd}")
         for what in ("baseline", "metric", "selection"):
-            one, other = getattr(first, what), getattr(plan, what)
-            if one != other:
+            expected, given = getattr(first, what), getattr(plan, what)
+            if expected != given:
                 mistakes.append(
-                    f"{first.sweep} and {plan.sweep} differ in their {what}: {one} and {other}"
+                    f"{first.sweep} and {plan.sweep} differ in their {what}: {expected} and {given}"
                 )
     metric = lookup(first.metric)
     if not metric.is_bounded:
@@ -245,8 +245,8 @@ def _mixed(studies: Sequence[Study]) -> list[str]:
         done = [t for t in plan.trials if t.id in records]
         done = [t for t in done if records[t.id].status is Status.FINISHED]
         finished += [records[t.id] for t in done]
-        if own := mixed_in(plan, records, done):
-            mixed.append(f"the trials of {plan.sweep} come from {own}")
+        if reasons := mixed_in(plan, records, done):
+            mixed.append(f"the trials of {plan.sweep} come from {reasons}")
     code = "" if mixed else mixed_code(finished)
     mixed += [f"the trials come from {code}"] if code else []
     return [f"{reason}; --allow-mixed aggregates them all the same" for reason in mixed]
@@ -262,15 +262,15 @@ def _labels(plans: Sequence[PlanRecord]) -> list[str]:
 
 
 def _scores(arm: str, studies: Sequence[Study], metric: Metric) -> Scores:
-    found: Scores = {}
+    scores: Scores = {}
     labels = _labels([plan for plan, _ in studies])
     for label, (plan, records) in zip(labels, studies, strict=True):
         values = finished_values(plan, records, metric).get(arm, {})
         folds = sorted({trial.fold for trial in plan.trials})
         seeds = dict.fromkeys(seed for seed, _ in values)
-        found[label] = {
+        scores[label] = {
             seed: fmean(values[seed, fold] for fold in folds)
             for seed in seeds
             if all((seed, fold) in values for fold in folds)
         }
-    return found
+    return scores

@@ -89,16 +89,16 @@ def published_comparability(
         records: id -> record.
         metric: the one that the table shows.
     """
-    found: dict[str, Comparability] = {}
+    by_arm: dict[str, Comparability] = {}
     for arm in plan.arms:
         if metric.key not in arm.published:
             continue
         if arm.conditions:
             differ, unstated = differences_of(arm, plan, records)
-            found[arm.name] = Comparability(by_field=True, differ=differ, unstated=unstated)
+            by_arm[arm.name] = Comparability(by_field=True, differ=differ, unstated=unstated)
         else:
-            found[arm.name] = Comparability(by_field=False, names_dataset=_names_dataset(plan))
-    return found
+            by_arm[arm.name] = Comparability(by_field=False, names_dataset=_names_dataset(plan))
+    return by_arm
 
 
 def differences_of(
@@ -172,8 +172,8 @@ def _here(arm: ArmRecord, plan: PlanRecord, records: Mapping[str, TrialRecord]) 
     if is_esc(plan):  # the one layout whose folds are known to be the official ones
         here["protocol"] = None if num_folds is None else "folds" if num_folds > 1 else "one_fold"
         here["training_subset"] = "full"
-    for ours, theirs in (("num_train", "num_train_clips"), ("num_val", "num_test_clips")):
-        here[theirs] = _one_or_all([record.data.get(ours) for _, record in finished])
+    for recorded, published in (("num_train", "num_train_clips"), ("num_val", "num_test_clips")):
+        here[published] = _one_or_all([record.data.get(recorded) for _, record in finished])
     here["epochs"] = _one_or_all([r.epochs[-1].epoch if r.epochs else None for _, r in finished])
     return {name: value for name, value in here.items() if value is not None}
 
@@ -185,8 +185,12 @@ def _folds_averaged(
     if not finished:
         return None
     blocks = {(trial.seed, trial.fold): 0.0 for trial, _ in finished}
-    found = replicates_of(blocks, num_contrasts=plan.num_declared)
-    return len(found.values) if found.replicate == "fold" else len({fold for _, fold in blocks})
+    replicates = replicates_of(blocks, num_contrasts=plan.num_declared)
+    return (
+        len(replicates.values)
+        if replicates.replicate == "fold"
+        else len({fold for _, fold in blocks})
+    )
 
 
 def _one_or_all(values: Sequence[int | None]) -> int | list[int] | None:
@@ -199,8 +203,8 @@ def _one_or_all(values: Sequence[int | None]) -> int | list[int] | None:
 
 def _counted(name: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
     """Say whether the number of folds has said already that one fold is no cross-validation."""
-    asked = (there.get("protocol"), here.get("protocol")) == ("folds", "one_fold")
-    return name == "protocol" and asked and "num_folds" in there
+    one_of_several = (there.get("protocol"), here.get("protocol")) == ("folds", "one_fold")
+    return name == "protocol" and one_of_several and "num_folds" in there
 
 
 def _plain(value: Any) -> str:

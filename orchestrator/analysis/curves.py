@@ -8,9 +8,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrator.analysis.rows import Block
+from orchestrator.analysis.rows import Block, plan_interval
 from orchestrator.analysis.summary import Summary
-from orchestrator.analysis.values import plan_interval
 from orchestrator.metrics import Metric
 from orchestrator.records import Status, TrialRecord
 from orchestrator.stats import CrossedInterval

@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrator.analysis.rows import Block
+from orchestrator.analysis.rows import Block, plan_replicates
 from orchestrator.analysis.summary import Summary
-from orchestrator.analysis.values import plan_replicates
 from orchestrator.records import PlanRecord
 from orchestrator.stats import PairedDifference, Verdict, replicate_interval
 
@@ -76,13 +75,13 @@ def untested_line(
     """
     differences = {block: value - other[block] for block, value in one.items() if block in other}
     replicates = plan_replicates(plan, differences)
-    found = replicate_interval(replicates)
+    interval = replicate_interval(replicates)
     return Line(
         label=label,
         arm=arm,
-        mean=found.mean,
-        low=found.low,
-        high=found.high,
+        mean=interval.mean,
+        low=interval.low,
+        high=interval.high,
         replicates=tuple(replicates.values.values()),
         called=False,
     )

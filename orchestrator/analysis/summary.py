@@ -13,7 +13,7 @@ from functools import cached_property
 from orchestrator.analysis.chance import arms_at_chance, study_chance
 from orchestrator.analysis.comparability import Comparability, published_comparability
 from orchestrator.analysis.comparisons import Compared
-from orchestrator.analysis.conditions import Conditions, chosen_by, conditions
+from orchestrator.analysis.confounds import Conditions, chosen_by, conditions
 from orchestrator.analysis.evidence import ContrastEvidence, EffectEvidence, Evidence
 from orchestrator.analysis.patterns import (
     Dose,
@@ -25,8 +25,15 @@ from orchestrator.analysis.patterns import (
     two_by_two_interaction,
     two_factor_grid,
 )
-from orchestrator.analysis.rows import ArmCost, ArmSummary, Block, Cell, Measure
-from orchestrator.analysis.values import plan_interval, value_of
+from orchestrator.analysis.rows import (
+    ArmCost,
+    ArmSummary,
+    Block,
+    Cell,
+    Measure,
+    plan_interval,
+    value_of,
+)
 from orchestrator.metrics import METRICS, Metric, lookup
 from orchestrator.metrics.chance import Chance
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
@@ -123,8 +130,8 @@ class Summary:
     def against_baseline(self, arm: str) -> ContrastEvidence | None:
         """Return the declared contrast of an arm with the baseline; None where there is none."""
         baseline = self.plan.baseline
-        own = (c for c in self.contrasts if c.arm == arm and c.reference == baseline)
-        return next(own, None)
+        declared = (c for c in self.contrasts if c.arm == arm and c.reference == baseline)
+        return next(declared, None)
 
 
 def summarize(
@@ -202,7 +209,7 @@ def _arm(
 ) -> ArmSummary:
     selection = plan.selection
     cells = tuple(_cell(key, records.get(key.id), selection, metric) for key in keys)
-    found = [records[key.id] for key in keys if key.id in records]
+    recorded = [records[key.id] for key in keys if key.id in records]
     measures: dict[str, Measure] = {}
     computed = (key for key, other in METRICS.items() if other.compute is not None)
     for key in dict.fromkeys((metric.key, *computed)):
@@ -215,7 +222,7 @@ def _arm(
         if values:
             interval = plan_interval(plan, values)
             measures[key] = Measure(metric=METRICS[key], values=values, interval=interval)
-    return ArmSummary(record=arm, cells=cells, measures=measures, cost=_cost(found))
+    return ArmSummary(record=arm, cells=cells, measures=measures, cost=_cost(recorded))
 
 
 def _cell(key: TrialKey, record: TrialRecord | None, selection: str, metric: Metric) -> Cell:

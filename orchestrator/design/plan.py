@@ -126,10 +126,10 @@ class Plan:
         Where it is read at its best epoch, the plan's metric chooses, unless the experiment says
         another.
         """
-        found = override(self.base, self.changes_of(arm))
-        if found.selection == "best" and found.selection_metric == ADDED["selection_metric"]:
-            return dataclasses.replace(found, selection_metric=self.metric)
-        return found
+        changed = override(self.base, self.changes_of(arm))
+        if changed.selection == "best" and changed.selection_metric == ADDED["selection_metric"]:
+            return dataclasses.replace(changed, selection_metric=self.metric)
+        return changed
 
     def replicate(
         self, *, seeds: Sequence[int] | None = None, folds: Sequence[int] | None = None

@@ -149,10 +149,10 @@ def _mistakes_of_arm_names(names: Sequence[str]) -> list[str]:
     alike: dict[str, list[str]] = {}
     for name in dict.fromkeys(name for name in names if name.strip()):
         alike.setdefault("".join(name.split()).casefold(), []).append(name)
-    for found in alike.values():
-        if len(found) > 1:
+    for group in alike.values():
+        if len(group) > 1:
             mistakes.append(
-                f"arms {' and '.join(map(repr, found))} differ by case or white space alone; give "
+                f"arms {' and '.join(map(repr, group))} differ by case or white space alone; give "
                 "them names that a reader can tell apart"
             )
     return mistakes
@@ -253,11 +253,11 @@ def _mistakes_of_arms(plan: Plan) -> list[str]:
     mistakes = [f"base: {mistake}" for mistake in mistakes_of(plan.base, {})]
     for arm in plan.arms:
         try:
-            found = mistakes_of(plan.base, plan.changes_of(arm))
+            arm_mistakes = mistakes_of(plan.base, plan.changes_of(arm))
         except ConfigError as error:
-            found = [str(error)]
+            arm_mistakes = [str(error)]
         what = f"arm {arm.name!r}"
-        mistakes += [f"{what}: {m}" for m in found if f"base: {m}" not in mistakes]
+        mistakes += [f"{what}: {m}" for m in arm_mistakes if f"base: {m}" not in mistakes]
         mistakes += mistakes_of_changes(what, arm.changes)
     if mistakes:
         return mistakes
@@ -277,14 +277,14 @@ def _mistakes_of_arms(plan: Plan) -> list[str]:
 def _mistakes_of_data(plan: Plan) -> list[str]:
     """Return the arms that name other data and would be trained on the plan's all the same."""
     base = complete(plan.base).dataset
-    own = base.arguments.get("fingerprint", "")
+    fingerprint = base.arguments.get("fingerprint", "")
     return [
         f"arm {arm.name!r} changes the data set, and every arm is trained and scored on the "
         "plan's; ask about other data in a sweep of its own, and set both side by side with "
         "`python -m orchestrator.report SWEEP SWEEP --aggregate`"
         for arm in plan.arms
         if (data := plan.experiment(arm).dataset) != base
-        and data.arguments.get("fingerprint", "") in ("", own)
+        and data.arguments.get("fingerprint", "") in ("", fingerprint)
     ]
 
 

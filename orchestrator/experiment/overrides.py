@@ -89,14 +89,14 @@ def departures(one: Experiment, other: Experiment) -> dict[str, str]:
     """
     other = complete(other)
     changed = differences(one, other)
-    said: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for path in whole_parts(list(changed)):
         new = changed[path][1]
         if path in COMPONENTS:
-            said[path] = str(_in_short(path, getattr(other, path)))
+            texts[path] = str(_in_short(path, getattr(other, path)))
         elif new is not None:
-            said[path] = repr(new)
-    return said
+            texts[path] = repr(new)
+    return texts
 
 
 def _in_short(kind: str, component: Component) -> Component:

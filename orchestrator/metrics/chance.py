@@ -79,8 +79,8 @@ def map_chance(held_out: HeldOut) -> Chance:
         return Chance(value=1 / size, rule=f"the prevalence of one of {size} classes")
     harmonic = float((1 / np.arange(1, total + 1)).sum())
     expected = [
-        ((own - 1) / (total - 1) * (total - harmonic) + harmonic) / total
-        for own in counts or [max(1.0, total / size)]
+        ((size_of_class - 1) / (total - 1) * (total - harmonic) + harmonic) / total
+        for size_of_class in counts or [max(1.0, total / size)]
     ]
     return Chance(value=math.fsum(expected) / len(expected), rule="clips in random order")
 

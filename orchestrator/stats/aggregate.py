@@ -69,7 +69,7 @@ def normalized_score(
             finite, or the best mean of a data set is chance.
     """
     return _over_datasets(
-        {"arm": arm, "best": best}, chance, lambda own, level: own["arm"] - level, confidence
+        {"arm": arm, "best": best}, chance, lambda values, level: values["arm"] - level, confidence
     )
 
 
@@ -96,7 +96,7 @@ def normalized_difference(
     return _over_datasets(
         {"arm": arm, "reference": reference, "best": best},
         chance,
-        lambda own, level: own["arm"] - own["reference"],
+        lambda values, level: values["arm"] - values["reference"],
         confidence,
     )
 
@@ -123,10 +123,10 @@ def probability_of_improvement(
             finite.
     """
     tables = _paired({"arm": arm, "reference": reference})
-    sizes = [own["arm"].size for own in tables.values()]
+    sizes = [values["arm"].size for values in tables.values()]
     value = math.fsum(
-        float(((np.sign(sign * (own["arm"][:, None] - own["reference"])) + 1) / 2).mean())
-        for own in tables.values()
+        float(((np.sign(sign * (values["arm"][:, None] - values["reference"])) + 1) / 2).mean())
+        for values in tables.values()
     ) / len(tables)
     quantile = t_quantile(sum(sizes) - len(sizes), confidence)
     grid = np.linspace(0.0, 1.0, 10_001)
@@ -154,12 +154,12 @@ def _over_datasets(
     scores: list[float] = []
     variances: list[float] = []
     degrees: list[int] = []
-    for name, own in tables.items():
-        span = own["best"] - chance[name]
+    for name, values in tables.items():
+        span = values["best"] - chance[name]
         length = float(span.mean())
         if not length:
             raise ValueError(f"the best mean of {name} is chance, so its scale has no length")
-        top = numerator(own, chance[name])
+        top = numerator(values, chance[name])
         score = float(top.mean()) / length
         scores.append(score)
         variances.append(float(((top - score * span) / length).var(ddof=1)) / top.size)
@@ -191,11 +191,11 @@ def _paired(arms: Mapping[str, Scores]) -> dict[str, dict[str, Values]]:
             raise ValueError(f"the data sets differ: {sorted(first)} and {sorted(other)}")
     tables: dict[str, dict[str, Values]] = {}
     for name in first:
-        blocks = common_blocks(*(own[name] for own in arms.values()))
+        blocks = common_blocks(*(scores[name] for scores in arms.values()))
         if len(blocks) < 2:
             raise ValueError(f"{name} has one common block; an interval needs two")
         tables[name] = {
-            arm: finite([own[name][block] for block in blocks]) for arm, own in arms.items()
+            arm: finite([scores[name][block] for block in blocks]) for arm, scores in arms.items()
         }
     return tables
 

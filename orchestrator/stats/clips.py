@@ -68,14 +68,19 @@ def mcnemar(run: ArrayLike, reference: ArrayLike) -> ClipTest:
     Raises:
         ValueError: the arrays are empty, or differ in shape.
     """
-    ours, theirs = np.asarray(run, dtype=bool), np.asarray(reference, dtype=bool)
-    if ours.shape != theirs.shape or ours.ndim != 1 or not ours.size:
-        raise ValueError(f"both need the same clips, not shapes {ours.shape} and {theirs.shape}")
-    gained, lost = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+    run_right, reference_right = np.asarray(run, dtype=bool), np.asarray(reference, dtype=bool)
+    if run_right.shape != reference_right.shape or run_right.ndim != 1 or not run_right.size:
+        raise ValueError(
+            f"both need the same clips, not shapes {run_right.shape} and {reference_right.shape}"
+        )
+    gained, lost = (
+        int((run_right & ~reference_right).sum()),
+        int((reference_right & ~run_right).sum()),
+    )
     p_value = min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5)))
     return ClipTest(
-        num_clips=ours.size,
-        difference=(gained - lost) / ours.size,
+        num_clips=run_right.size,
+        difference=(gained - lost) / run_right.size,
         p_value=p_value,
         method="exact McNemar test",
         only_run=gained,
@@ -131,8 +136,8 @@ def clip_bootstrap(
         differences.append(run(weights) - reference(weights))
     drawn = np.concatenate(differences)
     drawn = drawn[np.isfinite(drawn)]
-    every = np.ones((1, num_clips))
-    difference = float((run(every) - reference(every))[0])
+    all_clips = np.ones((1, num_clips))
+    difference = float((run(all_clips) - reference(all_clips))[0])
     low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
     least = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
     unit = "clips" if sources is None else f"{groups} sources"
@@ -149,8 +154,8 @@ def clip_bootstrap(
 
 def mean_of(values: ArrayLike) -> Statistic:
     """Return the mean of (clips,) values as a function of how often each clip is drawn."""
-    own = finite(np.asarray(values, dtype=np.float64))
-    return lambda weights: (weights @ own) / weights.sum(axis=1)
+    data = finite(np.asarray(values, dtype=np.float64))
+    return lambda weights: (weights @ data) / weights.sum(axis=1)
 
 
 def average_precision_of(scores: ArrayLike, targets: ArrayLike) -> Statistic:
@@ -167,17 +172,17 @@ def average_precision_of(scores: ArrayLike, targets: ArrayLike) -> Statistic:
     Raises:
         ValueError: the shapes differ, a score is not finite, or no class has a positive clip.
     """
-    own, truth = np.asarray(scores, dtype=np.float64), np.asarray(targets, dtype=bool)
-    if own.shape != truth.shape or own.ndim != 2:
-        raise ValueError(f"scores and targets differ in shape: {own.shape} and {truth.shape}")
-    finite(own)
+    values, truth = np.asarray(scores, dtype=np.float64), np.asarray(targets, dtype=bool)
+    if values.shape != truth.shape or values.ndim != 2:
+        raise ValueError(f"scores and targets differ in shape: {values.shape} and {truth.shape}")
+    finite(values)
     classes = np.nonzero(truth.any(axis=0))[0]
     if not classes.size:
         raise ValueError("no class has a positive clip")
     prepared: list[tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.intp]]] = []
     for index in classes:
-        order = np.argsort(-own[:, index], kind="stable")
-        ranked = own[order, index]
+        order = np.argsort(-values[:, index], kind="stable")
+        ranked = values[order, index]
         ends = np.append(np.nonzero(np.diff(ranked))[0], len(ranked) - 1)
         prepared.append((order, truth[order, index], ends))
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 # scipy ships no types.
 from scipy.special import chdtri, nctdtr, stdtrit  # pyright: ignore[reportMissingTypeStubs]
 
-from orchestrator.stats.family import pairs_needed
+from orchestrator.stats.paired import pairs_needed
 from orchestrator.stats.signflip import sign_flip_p_rows, smallest_p
 from orchestrator.stats.values import ALPHA, finite
 
@@ -61,7 +61,7 @@ def prospect(
 
     Args:
         n: pairs.
-        spread: standard deviation of a paired difference (`pilot_spread`, `unpaired_spread`).
+        spread: standard deviation of a paired difference (`pilot_spread`).
         num_contrasts: how many are declared.
         power: wanted probability of calling a true difference.
         alpha: family-wise level.
@@ -91,8 +91,8 @@ def power_of(effect: float, n: int, *, num_contrasts: int = 1, alpha: float = AL
     if n < 1 or smallest_p(n) > level * (1 + 1e-12):
         return 0.0
     if n <= SIMULATED_UP_TO:
-        found = sign_flip_p_rows(_noise(n) + abs(effect))
-        return float(np.mean(found <= level * (1 + 1e-12)))
+        p_values = sign_flip_p_rows(_noise(n) + abs(effect))
+        return float(np.mean(p_values <= level * (1 + 1e-12)))
     attained = math.floor(level * 2.0 ** (n - 1) + 1e-9) / 2.0 ** (n - 1)
     critical = float(stdtrit(n - 1, 1 - attained / 2))
     shift = abs(effect) * math.sqrt(n)
@@ -168,19 +168,6 @@ def pilot_spread(differences: Iterable[float], *, confidence: float = 0.8) -> fl
         raise ValueError("a spread needs at least two differences")
     df = data.size - 1
     return float(data.std(ddof=1)) * math.sqrt(df / float(chdtri(df, confidence)))
-
-
-def unpaired_spread(deviation: float, *, correlation: float = 0.0) -> float:
-    """Return the spread of a paired difference from that of one arm over its replicates.
-
-    Args:
-        deviation: standard deviation of an arm's values.
-        correlation: of two arms' values within blocks; 0 is the careful choice, since pairing by
-            seed makes it positive if anything.
-    """
-    if not -1 <= correlation < 1:
-        raise ValueError(f"the correlation must be at least -1 and below 1, not {correlation}")
-    return _spread(deviation) * math.sqrt(2 * (1 - correlation))
 
 
 def _spread(value: float) -> float:

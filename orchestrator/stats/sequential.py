@@ -19,7 +19,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from orchestrator.stats.family import holm, pairs_needed
+from orchestrator.stats.paired import holm, pairs_needed
 from orchestrator.stats.spending import SEQUENTIAL_METHOD, anytime_p_rows, levels_for
 from orchestrator.stats.values import ALPHA, finite
 
@@ -90,13 +90,13 @@ def decide(
     p_values: list[float] = []
     directions: list[float] = []
     looks: list[int] = []
-    for own in differences.values():
-        if not len(own):
+    for blocks in differences.values():
+        if not len(blocks):
             p_values.append(1.0)
             directions.append(0.0)
             looks.append(0)
             continue
-        data = finite(own)
+        data = finite(blocks)
         path = anytime_p_rows(data[None], cap=cap, levels=levels, seed=seed)[0]
         # The direction is that of the look which the p rests on, so it never turns afterwards.
         p_values.append(float(path[-1]))
@@ -104,15 +104,15 @@ def decide(
         directions.append(sign * float(data[: looks[-1]].sum()))
     decisions: dict[str, Sequential] = {}
     for i, (name, adjusted) in enumerate(zip(differences, holm(p_values), strict=True)):
-        own, adjusted_p = differences[name], 1.0 if adjusted is None else adjusted
+        blocks, adjusted_p = differences[name], 1.0 if adjusted is None else adjusted
         decisions[name] = Sequential(
-            n=len(own),
+            n=len(blocks),
             cap=cap,
-            mean=float(np.mean(own)) if len(own) else None,
+            mean=float(np.mean(blocks)) if len(blocks) else None,
             looked=looks[i],
             p_value=p_values[i],
             adjusted_p=adjusted_p,
-            decision=_decision(adjusted_p, directions[i], at_cap=len(own) == cap),
+            decision=_decision(adjusted_p, directions[i], at_cap=len(blocks) == cap),
         )
     return decisions
 

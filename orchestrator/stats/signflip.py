@@ -106,7 +106,7 @@ def sign_flip_p_rows(differences: NDArray[np.floating]) -> NDArray[np.float64]:
     rows, pairs = data.shape
     if not 1 <= pairs <= EXACT_UP_TO:
         raise ValueError(f"the exact test takes 1 to {EXACT_UP_TO} pairs, not {pairs}")
-    found = np.empty(rows)
+    p_values = np.empty(rows)
     step = max(1, CACHED_VALUES >> (pairs - 1))
     for start in range(0, rows, step):
         part = data[start : start + step]
@@ -115,8 +115,8 @@ def sign_flip_p_rows(differences: NDArray[np.floating]) -> NDArray[np.float64]:
             value = part[:, column, None]
             sums = np.concatenate([sums + value, sums - value], axis=1)
         threshold = np.abs(part.sum(axis=1)) - tolerance(part)
-        found[start : start + step] = (np.abs(sums) >= threshold[:, None]).mean(axis=1)
-    return found
+        p_values[start : start + step] = (np.abs(sums) >= threshold[:, None]).mean(axis=1)
+    return p_values
 
 
 def smallest_p(n: int) -> float:

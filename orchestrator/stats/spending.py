@@ -77,7 +77,7 @@ def anytime_p_rows(
     # Per pattern, the place of the lowest level at which it has crossed.
     crossed = np.full((rows, width), len(levels), dtype=np.int16)
     names = np.append(np.asarray(levels), 1.0)
-    found = np.ones((rows, blocks))
+    p_values = np.ones((rows, blocks))
     for look in range(blocks):
         step = data[:, look, None]
         if drawn is not None:
@@ -92,8 +92,8 @@ def anytime_p_rows(
         spent = ((look + 1) / cap) ** SPENDING_POWER
         _mark(crossed, np.abs(sums), allowance, [level * spent for level in levels])
         # The observed pattern stands first.
-        found[:, look] = names[crossed[:, 0]]
-    return found
+        p_values[:, look] = names[crossed[:, 0]]
+    return p_values
 
 
 def _mark(

@@ -105,8 +105,8 @@ def _permutation_p(
     if math.factorial(num_doses) ** num_blocks <= EXACT_ORDERS:
         orders = np.array(list(itertools.permutations(scores)))
         sums = np.zeros(1)
-        for own in values @ orders.T:
-            sums = (sums[:, None] + own).ravel()
+        for block_sums in values @ orders.T:
+            sums = (sums[:, None] + block_sums).ravel()
         return float(np.mean(np.abs(sums) >= threshold)), 0.0, "exact permutation trend test"
     rng = np.random.default_rng(seed)
     draws = min(DRAWS, max(LEAST_DRAWS, DRAWN_VALUES // values.size))

@@ -101,14 +101,14 @@ def evaluate(
         group: the data-parallel workers.
     """
     chain.eval()
-    mine = shard(indices, group.rank, group.world_size)
+    own_share = shard(indices, group.rank, group.world_size)
     num_samples = int(clips.num_samples.max())
     per_worker = max(1, batch_size // group.world_size)
     # A row is its worker's and 0 elsewhere, so that the sum over the workers is every row.
     logits = torch.zeros((len(indices), clips.num_classes), device=device)
     rows = logits[group.rank :: group.world_size]
-    for start in range(0, len(mine), per_worker):
-        waveform = clips.batch(mine[start : start + per_worker], num_samples).to(device)
+    for start in range(0, len(own_share), per_worker):
+        waveform = clips.batch(own_share[start : start + per_worker], num_samples).to(device)
         with autocast(device, precision):
             rows[start : start + per_worker] = chain(waveform).clip_logits.float()
     logits = group.total(logits)

@@ -98,8 +98,8 @@ class Trainer:
         self.predictions: dict[str, Predictions] = {}
         self.best_epoch = 0
         self.initial = ""
-        found = checkpoints.load("last")
-        if found is None and initial is not None:
+        saved = checkpoints.load("last")
+        if saved is None and initial is not None:
             self.initial = initial.load(self.chain).summary()
         self.chain.to(self.device)
         self.loss = build_loss(experiment.loss)
@@ -118,8 +118,8 @@ class Trainer:
             peak,
             **experiment.schedule.arguments,
         )
-        if found is not None:
-            self._resume(*found)
+        if saved is not None:
+            self._resume(*saved)
         self.parallel = self.group.wrap(self.chain, self.device)
 
     def epochs(self) -> Iterator[EpochRecord]:
@@ -176,10 +176,10 @@ class Trainer:
         if "best" not in self.predictions and self.best_epoch == len(self.records):
             self.predictions["best"] = self.predictions["last"]
         if "best" not in self.predictions:
-            found = self.checkpoints.load("best")
-            assert found is not None, "a best epoch is saved before its record is"
+            saved = self.checkpoints.load("best")
+            assert saved is not None, "a best epoch is saved before its record is"
             last = pack_state(self.chain, None)
-            self.chain.load_state_dict(model_state(found[0]))
+            self.chain.load_state_dict(model_state(saved[0]))
             self.predictions["best"] = self._evaluate(self.best_epoch)
             self.chain.load_state_dict(model_state(last))
         return self.predictions
@@ -308,9 +308,11 @@ class Trainer:
         }
 
     def _resume(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-        said = facts.get(TRAINED_AS)  # none in what an earlier version wrote
-        if said is not None:
-            refuse_other(said["experiment"], canonical(self.experiment), where="in the experiment")
+        trained_as = facts.get(TRAINED_AS)  # none in what an earlier version wrote
+        if trained_as is not None:
+            refuse_other(
+                trained_as["experiment"], canonical(self.experiment), where="in the experiment"
+            )
         unpack_state(tensors, self.chain, self.optimizer)
         self.records = [EpochRecord(**record) for record in facts["epochs"]]
         self.best_epoch = facts["best_epoch"]

@@ -139,7 +139,7 @@ def test_predictions_are_read_once_per_trial():
 
 def test_matrix_adds_up_the_trials_and_says_its_diagonal():
     summary, outcomes, _ = study(by_arm(said([0, 1], [0, 0]), said([0, 1], [0, 1])))
-    counts = arm_confusions(summary, outcomes, most_classes=30, most_arms=12)
+    counts = arm_confusions(summary, outcomes, max_classes=30, max_arms=12)
     assert counts["no adaptor"].tolist() == [[8, 0, 0], [8, 0, 0], [0, 0, 0]]
     plot = str(confusion_panel(data_of(summary, outcomes), "no adaptor", counts["no adaptor"]))
     assert "50.0 % on the diagonal" in plot
@@ -148,8 +148,8 @@ def test_matrix_adds_up_the_trials_and_says_its_diagonal():
 
 def test_matrices_with_too_many_classes_are_left_out():
     summary, outcomes, _ = study()
-    assert arm_confusions(summary, outcomes, most_classes=7, most_arms=12) == {}
-    assert list(arm_confusions(summary, outcomes, most_classes=8, most_arms=1)) == ["no adaptor"]
+    assert arm_confusions(summary, outcomes, max_classes=7, max_arms=12) == {}
+    assert list(arm_confusions(summary, outcomes, max_classes=8, max_arms=1)) == ["no adaptor"]
 
 
 def test_page_shows_confusions_clips_and_matrices():

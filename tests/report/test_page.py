@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_examples import make_plan, make_predictions, make_record, make_records
 
-from orchestrator.analysis.classes import class_changes
+from orchestrator.analysis.confusion import class_changes
 from orchestrator.analysis.curves import curves
 from orchestrator.analysis.outcomes import Outcomes
 from orchestrator.analysis.summary import summarize

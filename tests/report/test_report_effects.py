@@ -26,7 +26,7 @@ from orchestrator.report.tables.comparisons import other_contrasts_table
 from orchestrator.report.wording.findings import finding_sentence
 from orchestrator.report.wording.notes import cautions, pattern_sentence
 from orchestrator.report.wording.numbers import p_text
-from orchestrator.stats import Verdict, crossed_difference, holm, paired_difference
+from orchestrator.stats import Verdict, crossed_test, holm, paired_difference
 
 FACTORS = {"attention": ("fixed points", "deformable"), "input": ("plain", "adaptor")}
 CELLS = list(itertools.product(*FACTORS.values()))
@@ -186,9 +186,7 @@ def test_effect_over_folds_takes_seed_means_and_says_so():
     found = summarize(plan, records).effects[0].difference
     values = values_of(plan, records)
     plain, adaptor, deformable, both = (values[", ".join(cell)] for cell in CELLS)
-    expected = crossed_difference(
-        {b: both[b] - deformable[b] for b in both}, {b: adaptor[b] - plain[b] for b in plain}
-    )
+    expected = crossed_test({b: (both[b] - deformable[b]) - (adaptor[b] - plain[b]) for b in both})
     assert (found.replicate, found.n) == ("fold", 3)
     assert found.p_value == pytest.approx(expected.p_value)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.analysis.classes import class_changes
-from orchestrator.analysis.confusion import confusion_change
+from orchestrator.analysis.confusion import class_changes, confusion_change
 from orchestrator.report.plots.forest import forest
 from orchestrator.report.plots.plot import Plot, PlotData
 from orchestrator.report.wording.notes import interval_over

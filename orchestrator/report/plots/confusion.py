@@ -26,7 +26,7 @@ def plots(data: PlotData) -> Iterator[Plot]:
     summary, outcomes = data.summary, data.outcomes
     if not any(outcomes.pairs(c.arm, c.reference) for c in summary.contrasts):
         return
-    found = arm_confusions(summary, outcomes, most_classes=MAX_CLASSES, most_arms=MAX_ARMS)
+    found = arm_confusions(summary, outcomes, max_classes=MAX_CLASSES, max_arms=MAX_ARMS)
     if not found:
         return
     which = "every arm" if len(found) == len(summary.arms) else f"the first {len(found)} arms"
