@@ -29,7 +29,7 @@ from orchestrator.report.wording.findings import finding_sentence
 from orchestrator.report.wording.notes import cautions, interaction_sentence, trend_sentence
 from orchestrator.report.wording.numbers import decimals, number, p_text
 from orchestrator.stats import corrected_resampled_t, crossed_interval, dose_trend, mean_interval
-from orchestrator.tracking.summary import arm_numbers
+from orchestrator.tracking.sweep_views import arm_numbers
 
 FOLDS = (1, 2, 3, 4, 5)
 
