@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 from models.cache import cache_folder
 from models.registry import TRAINED_AS
 from orchestrator.errors import CheckpointError
-from orchestrator.store.files import TEMPORARY, Files, blame
-from orchestrator.store.local import LocalFiles
+from orchestrator.store.files import TEMPORARY, Files, LocalFiles, blame
 
 if TYPE_CHECKING:
     import torch
