@@ -132,6 +132,12 @@ class TrialRecord:
         """The key of the metric by which the best epoch was chosen."""
         return str(self.experiment.get("selection_metric", VAL_TOP1))
 
+    @property
+    def error_line(self) -> str:
+        """The last line of the error that says something: it names the exception."""
+        lines = [line.strip() for line in self.error.splitlines() if line.strip()]
+        return lines[-1] if lines else ""
+
     def metrics_at(self, selection: str) -> Mapping[str, float]:
         """Return the metrics of the `last` or the `best` epoch; empty where there is none."""
         if not self.epochs:

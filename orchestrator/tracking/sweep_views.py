@@ -246,7 +246,7 @@ def replicate_view(
                 TAG + "fold": trial.fold,
                 TAG + "status": record.status.value,
                 TAG + "device": record.cost.device,
-                TAG + "error": error.splitlines()[-1] if error else "",
+                TAG + "error": record.error_line,
                 "mlflow.source.git.commit": record.provenance.get("git_commit", ""),
                 "mlflow.source.name": plan.command,
                 **{f"provenance.{key}": text for key, text in record.provenance.items()},
