@@ -16,7 +16,7 @@ from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.report.files import PICTURES, report_folder
 from orchestrator.store import Store
 from orchestrator.store.verification import loader, verify, verify_stored
-from orchestrator.tracking import read_links
+from orchestrator.tracking.links import read_links
 
 
 @dataclass(frozen=True, kw_only=True)

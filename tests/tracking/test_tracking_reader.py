@@ -15,10 +15,11 @@ from orchestrator.records import Status
 from orchestrator.report.__main__ import main
 from orchestrator.report.files import NAMES
 from orchestrator.store import Store
-from orchestrator.tracking import SweepSync, Tracker, default_uri
+from orchestrator.tracking.live import SweepSync
+from orchestrator.tracking.places import default_uri
 from orchestrator.tracking.reader import Reader
-from orchestrator.tracking.replicates import RECORD
-from orchestrator.tracking.sweep_views import PLAN
+from orchestrator.tracking.sweep_views import PLAN, RECORD
+from orchestrator.tracking.tracker import Tracker
 from orchestrator.tracking.uploads import PREDICTIONS, STATE_TAG
 
 TABLES = [*(form for form in NAMES if form != "html"), "text"]
