@@ -30,6 +30,7 @@ from orchestrator.records import PlanRecord, Status, TrialRecord
 from orchestrator.report.files import (
     NAMES,
     PAPER_NAMES,
+    PageParts,
     render,
     render_aggregate,
     render_paper_table,
@@ -241,7 +242,7 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
     _check_metric(args.metric, plan, records)
     summary = summarize(plan, records, metric=args.metric, mixed=args.allow_mixed)
     paper = _paper_table(args, source, material, summary)
-    shown = {
+    parts: PageParts = {
         "predictions": material.predictions,
         "links": material.links,
         "pictures": material.pictures,
@@ -253,7 +254,7 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
         for sentence in single_pair_sentences(summary, material.predictions):
             print(visible(sentence), file=stream)
         folder = Path(args.out) if args.out else material.folder
-        paths = write_report(summary, records, folder, **shown)
+        paths = write_report(summary, records, folder, **parts)
         print(f"Page: {paths.html}", file=stream)
         return
     if args.format == "text":
@@ -261,7 +262,7 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
     elif paper and args.format != "html":
         text = render_paper_table(args.format, paper, summary)
     else:
-        text = render(args.format, summary, records, **shown)
+        text = render(args.format, summary, records, **parts)
     path = Path(args.out)
     if args.out and (path.is_dir() or not path.suffix):
         path = path / NAMES.get(args.format, "report.txt")

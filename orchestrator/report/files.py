@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from orchestrator.analysis.aggregate import Aggregated
 from orchestrator.analysis.outcomes import Loader, no_predictions
@@ -69,6 +70,22 @@ class Paths:
         return (*(getattr(self, form) for form in NAMES), *self.paper)
 
 
+class PageParts(TypedDict, total=False):
+    """What the page shows besides a study's numbers.
+
+    Attributes:
+        predictions: reads a trial's predictions at the plan's epoch.
+        links: trial id -> address of its run in the tracking server.
+        pictures: folder of `orchestrator.figures`.
+        paper: the study in a paper's table.
+    """
+
+    predictions: Loader | None
+    links: Mapping[str, str] | None
+    pictures: Path | None
+    paper: Table | None
+
+
 def report_folder(store: Store, sweep: str) -> Path:
     """Return where a sweep's report lies: beside its plan, or here if the store is remote."""
     root = store.local_path
@@ -79,11 +96,7 @@ def write_report(
     summary: Summary,
     records: Mapping[str, TrialRecord],
     out_dir: str | Path,
-    *,
-    predictions: Loader | None = None,
-    links: Mapping[str, str] | None = None,
-    pictures: Path | None = None,
-    paper: Table | None = None,
+    **parts: Unpack[PageParts],
 ) -> Paths:
     """Write a sweep's report, each file whole or not at all.
 
@@ -91,57 +104,37 @@ def write_report(
         summary: of the plan and its records.
         records: id -> record of the plan's trials that have one.
         out_dir: made if it is not there.
-        predictions: reads a trial's predictions at the plan's epoch.
-        links: trial id -> address of its run in the tracking server.
-        pictures: folder of `orchestrator.figures`, for the page.
-        paper: the study in a paper's table; None is that of its published numbers, if any.
+        parts: of the page; without a paper's table that of the published numbers, if any.
 
     Raises:
         StoreError: a file cannot be written.
     """
     folder = Path(out_dir)
-    if paper is None:
-        study = Study(summary=summary, predictions=predictions or no_predictions)
-        paper = own_paper_table(study)
-    paths = Paths(
-        **{form: folder / name for form, name in NAMES.items()},
-        paper=tuple(folder / name for name in PAPER_NAMES.values()) if paper else (),
-    )
-    for form in NAMES:
-        text = render(
-            form,
-            summary,
-            records,
-            predictions=predictions,
-            links=links,
-            pictures=pictures,
-            paper=paper,
-        )
-        write(getattr(paths, form), text)
+    study = Study(summary=summary, predictions=parts.get("predictions") or no_predictions)
+    paper = parts["paper"] = parts.get("paper") or own_paper_table(study)
+    for form, name in NAMES.items():
+        write(folder / name, render(form, summary, records, **parts))
     if paper:
         for form, name in PAPER_NAMES.items():
             write(folder / name, render_paper_table(form, paper, summary))
-    return paths
+    return Paths(
+        **{form: folder / name for form, name in NAMES.items()},
+        paper=tuple(folder / name for name in PAPER_NAMES.values()) if paper else (),
+    )
 
 
 def render(
     form: str,
     summary: Summary,
     records: Mapping[str, TrialRecord],
-    *,
-    predictions: Loader | None = None,
-    links: Mapping[str, str] | None = None,
-    pictures: Path | None = None,
-    paper: Table | None = None,
+    **parts: Unpack[PageParts],
 ) -> str:
-    """Return the report in one of the forms of `NAMES`; only the page shows a paper's table."""
+    """Return the report in one of the forms of `NAMES`; only the page shows its parts."""
     if form != "html":
         return RENDERERS[form](summary)
     from orchestrator.report.render.page import render_page  # jinja2 is not needed for a table
 
-    return render_page(
-        summary, records, predictions=predictions, links=links, pictures=pictures, paper=paper
-    )
+    return render_page(summary, records, **parts)
 
 
 def render_paper_table(form: str, table: Table, summary: Summary) -> str:

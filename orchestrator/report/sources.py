@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
 
 from orchestrator.analysis.clip_tests import Recordings
 from orchestrator.analysis.outcomes import Loader
@@ -40,24 +39,6 @@ class Material:
     pictures: Path | None = None
     links: Mapping[str, str] | None = None
     recordings: Recordings | None = None
-
-
-class Source(Protocol):
-    """Sweeps that can be reported."""
-
-    place: str
-
-    def sweeps(self) -> list[str]:
-        """Return their names."""
-        ...
-
-    def packs(self) -> Mapping[str, str]:
-        """Return for each of them which pack it is of; empty where that is not known."""
-        ...
-
-    def material(self, sweep: str) -> Material:
-        """Return what is known of one of them."""
-        ...
 
 
 class FromStore:
@@ -164,3 +145,7 @@ class FromMlflow:
             pictures=Path(self._pictures.name),
             links=study.links,
         )
+
+
+Source = FromStore | FromMlflow
+"""Where sweeps come from that can be reported."""

@@ -113,20 +113,12 @@ def aggregate_json(aggregated: Aggregated) -> str:
         "notes": aggregate_notes(aggregated),
         "scales": aggregated.scales,
     }
-    return json.dumps(plain(shown), indent=1, ensure_ascii=False) + "\n"
+    return _json(shown)
 
 
 def to_json(summary: Summary) -> str:
     """Return everything that the report shows, at full precision, blocks named `seed/fold`."""
-    return (
-        json.dumps(plain(_everything(summary)), indent=1, ensure_ascii=False, allow_nan=False)
-        + "\n"
-    )
-
-
-def _everything(summary: Summary) -> dict[str, object]:
-    """Return the numbers of a report beside what is said of them."""
-    return {
+    shown = {
         "plan": summary.plan,
         "metric": summary.metric,
         "headline": headline(summary),
@@ -144,6 +136,11 @@ def _everything(summary: Summary) -> dict[str, object]:
         "at_chance": summary.at_chance,
         "chance_sentence": chance_sentence(summary),
     }
+    return _json(shown)
+
+
+def _json(shown: Mapping[str, object]) -> str:
+    return json.dumps(_plain(shown), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _evidence(evidence: Evidence) -> dict[str, object]:
@@ -156,19 +153,18 @@ def _evidence(evidence: Evidence) -> dict[str, object]:
     }
 
 
-def plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """Return the JSON form of what a report holds, without functions; null is not finite."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        shown = [
-            f.name for f in dataclasses.fields(value) if f.repr
-        ]  # a metric's functions are not
-        return {name: plain(getattr(value, name)) for name in shown}
+        # A metric's functions are not shown.
+        shown = [f.name for f in dataclasses.fields(value) if f.repr]
+        return {name: _plain(getattr(value, name)) for name in shown}
     if isinstance(value, StrEnum):
         return str(value)
     if isinstance(value, Mapping):
-        return {_block(key): plain(item) for key, item in value.items()}
+        return {_block(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

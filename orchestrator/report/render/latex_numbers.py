@@ -152,13 +152,11 @@ def _interval(
     places = decimals(interval.half_width)
     ends = "" if middle == "Mean" else middle
     yield f"{name}{middle}", number(interval.mean, places, signed=signed)
-    for end, value in (
-        ("HalfWidth", interval.half_width),
-        ("Low", interval.low),
-        ("High", interval.high),
-    ):
+    if interval.half_width is not None:
+        yield f"{name}{ends}HalfWidth", number(interval.half_width, places)
+    for end, value in (("Low", interval.low), ("High", interval.high)):
         if value is not None:
-            yield f"{name}{ends}{end}", number(value, places, signed=signed and end != "HalfWidth")
+            yield f"{name}{ends}{end}", number(value, places, signed=signed)
 
 
 def _value(text: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.analysis.rows import Cell
 from orchestrator.analysis.summary import Summary
 from orchestrator.records import Status, TrialRecord
 
@@ -24,17 +25,6 @@ class Fact:
     name: str
     value: str
     mixed: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """A failed trial with its whole error text."""
-
-    arm: str
-    seed: int
-    fold: int
-    id: str
-    error: str
 
 
 def data_facts(summary: Summary, records: Mapping[str, TrialRecord]) -> list[Fact]:
@@ -75,18 +65,11 @@ def plan_facts(summary: Summary) -> list[Fact]:
     return [Fact(name=name, value=value) for name, value in values.items() if value]
 
 
-def failures(summary: Summary, records: Mapping[str, TrialRecord]) -> list[Failure]:
-    """Return every failed trial, arm by arm."""
+def failures(summary: Summary, records: Mapping[str, TrialRecord]) -> list[tuple[Cell, str]]:
+    """Return every failed trial with its whole error text, arm by arm."""
+    failed = [cell for cell in summary.cells if cell.status is Status.FAILED]
     return [
-        Failure(
-            arm=cell.arm,
-            seed=cell.seed,
-            fold=cell.fold,
-            id=cell.id,
-            error=records[cell.id].error.strip() or "no error text was recorded",
-        )
-        for cell in summary.cells
-        if cell.status is Status.FAILED
+        (cell, records[cell.id].error.strip() or "no error text was recorded") for cell in failed
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.analysis.evidence import ContrastEvidence, Evidence
+from orchestrator.analysis.evidence import Evidence
 from orchestrator.metrics import Metric
 from orchestrator.report.wording.numbers import decimals, number, p_text
 from orchestrator.stats import (
@@ -40,11 +40,6 @@ def half_width(interval: MeanInterval | None) -> float | None:
         return None
     rounding = 1e-9 * max(abs(interval.low), abs(interval.high))
     return interval.half_width if interval.half_width > rounding else None
-
-
-def contrast_sentence(evidence: ContrastEvidence) -> str:
-    """Say in a few sentences what a contrast shows."""
-    return comparison_sentence(evidence.arm, evidence.reference, evidence)
 
 
 def comparison_sentence(arm: str, reference: str, evidence: Evidence) -> str:
@@ -104,13 +99,17 @@ def comparison_sentence(arm: str, reference: str, evidence: Evidence) -> str:
         if verdict is Verdict.UNDECIDED:
             relation, after = "not yet decided against", ""
         text = f"{arm} is {relation} {reference}{after}: {mean} of {metric.title} ({shown})"
-        low, high = difference.low, difference.high
-        bounded = not evidence.at_chance and half_width(difference)
-        if bounded and low is not None and high is not None:
-            bound = max(abs(low), abs(high))
-            text += "; the data rule out differences larger than "
-            text += with_unit(number(bound, places), metric)
+        if bound := ruled_out(evidence, difference):
+            text += f"; the data rule out differences larger than {bound}"
     return f"{text}.{too_few(evidence, difference)}{more}"
+
+
+def ruled_out(evidence: Evidence, difference: PairedDifference) -> str:
+    """Return the size beyond which the interval rules differences out; empty where it has none."""
+    low, high, half = difference.low, difference.high, half_width(difference)
+    if evidence.at_chance or half is None or low is None or high is None:
+        return ""
+    return with_unit(number(max(abs(low), abs(high)), decimals(half)), evidence.metric)
 
 
 def equivalence_sentence(equivalence: Equivalence, *, metric: Metric) -> str:

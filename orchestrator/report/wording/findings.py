@@ -12,7 +12,6 @@ from orchestrator.metrics import Metric
 from orchestrator.records import EffectRecord
 from orchestrator.report.wording.contrasts import (
     comparison_sentence,
-    contrast_sentence,
     count_words,
     equivalence_sentence,
     evidence_words,
@@ -20,6 +19,7 @@ from orchestrator.report.wording.contrasts import (
     interval_words,
     p_words,
     remarks,
+    ruled_out,
     too_few,
     with_unit,
 )
@@ -37,7 +37,8 @@ def finding_sentence(evidence: Evidence) -> str:
         TypeError: it is evidence of neither.
     """
     if isinstance(evidence, ContrastEvidence):
-        subject, text = f"{evidence.arm} against {evidence.reference}", contrast_sentence(evidence)
+        subject = f"{evidence.arm} against {evidence.reference}"
+        text = comparison_sentence(evidence.arm, evidence.reference, evidence)
     elif isinstance(evidence, EffectEvidence):
         subject, text = f"The effect of {evidence.record.name}", effect_sentence(evidence)
     else:
@@ -113,11 +114,8 @@ def effect_sentence(evidence: EffectEvidence) -> str:
             f"{_subject(effect)} {state} from none{' after correction' if raw else ''}: "
             f"{_more(effect, difference, metric)}{mean_over} ({shown})"
         )
-        low, high = difference.low, difference.high
-        bounded = not evidence.at_chance and half_width(difference)
-        if bounded and low is not None and high is not None:
-            bound = max(abs(low), abs(high))
-            text += f"; the data rule out more than {_amount(bound, difference, metric)}"
+        if bound := ruled_out(evidence, difference):
+            text += f"; the data rule out more than {bound}"
     return f"{text}.{too_few(evidence, difference)}{more}{aliased}"
 
 
