@@ -49,8 +49,7 @@ def figure(width: float, height: float, body: Iterable[str], *, label: str) -> s
     """Return an SVG with a text alternative."""
     return (
         f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" '
-        f'role="img" aria-label="{escape(label)}"><title>{escape(label)}</title>'
-        f"{''.join(body)}</svg>"
+        f'role="img" aria-label="{escape(label)}">{"".join(body)}</svg>'
     )
 
 

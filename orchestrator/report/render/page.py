@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,19 +17,14 @@ from orchestrator.report.plots import all_plots
 from orchestrator.report.plots.plot import PlotData
 from orchestrator.report.plots.svg import styles
 from orchestrator.report.tables import reproducibility
-from orchestrator.report.tables.arms import CALLED_MARK, Table, main_table, secondary_table
+from orchestrator.report.tables.arms import CALLED_MARK, main_table, secondary_table
 from orchestrator.report.tables.clips import flipped_clips
 from orchestrator.report.tables.effects import effects_table
 from orchestrator.report.tables.other_contrasts import TITLE as OTHER_CONTRASTS
 from orchestrator.report.tables.other_contrasts import other_contrasts_table
 from orchestrator.report.tables.paper import Shaped
 from orchestrator.report.wording.clips import single_pair_sentences
-from orchestrator.report.wording.notes import (
-    answers,
-    cautions,
-    gap_text,
-    headline,
-)
+from orchestrator.report.wording.notes import answers, cautions, gap_text, headline
 from orchestrator.report.wording.numbers import digit_spaces, duration, quantity, tie
 from orchestrator.report.wording.trend import pattern_sentence
 from orchestrator.tracking.links import LOCAL_PAGES, needs_local_server
@@ -66,17 +60,14 @@ def render_page(
         outcomes=Outcomes(summary, predictions or no_predictions),
         styles=styles([arm.name for arm in summary.arms], plan.baseline),
     )
-    plots = defaultdict(list)
-    for plot in all_plots(data):
-        plots[plot.section].append(plot)
     drawn = _pictures(pictures)
     return template.render(
         summary=summary,
         plan=plan,
         metric=metric,
         styles=data.styles,
-        plots=plots,
-        flipped=_flipped(data),
+        plots=all_plots(data),
+        flipped=next((flipped_clips(summary, c, data.outcomes) for c in summary.contrasts), None),
         links=_safe_links(links or {}),
         local_pages=LOCAL_PAGES if needs_local_server(links or {}) else "",
         most=MOST_SENTENCES,
@@ -132,12 +123,6 @@ def _aligned(text: str) -> Markup:
 def _safe_links(links: Mapping[str, str]) -> dict[str, str]:
     allowed = ("http://", "https://")
     return {trial: link for trial, link in links.items() if link.startswith(allowed)}
-
-
-def _flipped(data: PlotData) -> Table | None:
-    """Return the clips that the first contrast turned from wrong to right or back."""
-    contrasts = data.summary.contrasts
-    return flipped_clips(data.summary, contrasts[0], data.outcomes) if contrasts else None
 
 
 def _pictures(folder: Path | None) -> list[tuple[Picture, str]]:
