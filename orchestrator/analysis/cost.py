@@ -1,4 +1,4 @@
-"""What the arms of a study paid for their metric, where they differ in it by more than noise."""
+"""Costs of the arms of a study, where they differ by more than noise."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class CostPoint:
     """An arm in the plane of cost and metric.
 
     Attributes:
-        arm: name.
-        cost: geometric mean over its finished trials, in the plot's unit.
-        low: lower end of the cost's 95 % interval; None where it is exact or there is none.
-        high: upper end likewise.
-        interval: of the metric, in its unit.
+        arm: Name of the arm.
+        cost: Geometric mean over its finished trials, in MACs or seconds.
+        low: Lower end of the cost's 95 % interval; None if the cost is exact or has no interval.
+        high: Upper end of the same interval.
+        interval: Mean of the metric with its interval, in its unit.
     """
 
     arm: str
@@ -32,7 +32,7 @@ class CostPoint:
 
 
 def against_macs(summary: Summary) -> list[CostPoint]:
-    """Return the arms over multiply-accumulates per clip; empty where all have the same."""
+    """Return the arms with multiply-accumulates per clip; empty if all have the same."""
     found = [
         CostPoint(
             arm=arm.name, cost=arm.cost.macs, interval=arm.measures[summary.metric.key].interval
@@ -44,12 +44,12 @@ def against_macs(summary: Summary) -> list[CostPoint]:
 
 
 def against_seconds(summary: Summary, records: Mapping[str, TrialRecord]) -> list[CostPoint]:
-    """Return the arms over device-seconds per trial; empty where they differ by noise alone.
+    """Return the arms with device-seconds per trial; empty if they differ by noise alone.
 
-    Times are compared as logarithms. They differ by more than noise where the t intervals of two
-    arms are apart, at 95 % for all arms together (Bonferroni), which needs two finished trials in
-    each. Seconds on several kinds of device are not comparable, so the result is then empty too;
-    `several_devices` says so.
+    Times are compared as logarithms. They differ by more than noise if the t intervals of two arms
+    do not overlap, at 95 % for all arms together (Bonferroni), which needs two finished trials in
+    each. Seconds on several kinds of device are not comparable, and the result is empty;
+    `several_devices` names them.
     """
     if several_devices(summary, records):
         return []
@@ -78,7 +78,7 @@ def against_seconds(summary: Summary, records: Mapping[str, TrialRecord]) -> lis
 
 
 def several_devices(summary: Summary, records: Mapping[str, TrialRecord]) -> list[str]:
-    """Return the kinds of device of the finished trials where there are several; else nothing."""
+    """Return the kinds of device of the finished trials if there are several; else nothing."""
     cells = (cell for arm in _with_numbers(summary) for cell in arm.cells)
     devices = {records[c.id].cost.device for c in cells if _finished(records.get(c.id))}
     return sorted(devices) if len(devices) > 1 else []

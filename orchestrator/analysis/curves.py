@@ -20,9 +20,9 @@ class Curve:
     """An arm's curve over its finished trials.
 
     Attributes:
-        arm: name.
-        epochs: epoch -> mean with interval, in the metric's unit.
-        best_epoch: median over the trials of the best epoch; 0 where unknown.
+        arm: Name of the arm.
+        epochs: Epoch -> mean with interval, in the metric's unit.
+        best_epoch: Median of the trials' best epochs; 0 if unknown.
     """
 
     arm: str

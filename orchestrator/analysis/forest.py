@@ -18,7 +18,7 @@ class Line:
 
     Attributes:
         label: arm, `arm − reference` where the reference is not the baseline, or an effect.
-        arm: whose colour it has; empty for an effect, which is of several.
+        arm: whose color it has; empty for an effect, which is of several.
         mean: paired difference in the metric's unit; None where there is none.
         low: of its interval; None where there is none.
         high: likewise.
@@ -68,7 +68,7 @@ def untested_line(
 
     Args:
         label: of the row.
-        arm: whose colour it has.
+        arm: whose color it has.
         one: block -> value of the arm.
         other: block -> value of the reference; at least one block is in both.
         plan: of the study.

@@ -36,21 +36,21 @@ def make_pictures(
     *,
     clips: Mapping[str, str] | None = None,
 ) -> tuple[Picture, ...]:
-    """Make the pictures that the sweep's trials allow, unless they are there already.
+    """Make the pictures that the sweep's trials allow, unless the folder holds them already.
 
-    Of the first block in which every chosen arm is finished: the baseline, and the arms of the
-    contrasts and effects in their order, `MAX_ARMS` in all. Shown are held-out clips, the first of
-    as many classes, spread over the classes.
+    They show the first block in which every chosen arm is finished: the baseline and the arms of
+    the contrasts and effects, in this order, at most `MAX_ARMS`. The clips are held out: the first
+    of each of `NUM_CLIPS` classes, which are spread over all classes.
 
     Args:
-        plan: as declared.
-        records: id -> record.
-        store: with the checkpoints and the pack.
-        folder: where the pictures and their list go.
-        clips: ids of clips to draw by themselves -> what is said of each.
+        plan: Plan of the sweep.
+        records: Trial id -> record.
+        store: Store that holds the checkpoints and the pack.
+        folder: Folder for the pictures and their list.
+        clips: Clips to draw one by one: id -> caption.
 
     Returns:
-        All pictures in the folder's list; none where no trial is finished.
+        All pictures in the folder's list; none if no trial is finished.
     """
     from orchestrator.data import open_pack
 

@@ -17,9 +17,9 @@ from orchestrator.analysis.outcomes import Outcomes
 from orchestrator.analysis.summary import summarize
 from orchestrator.records import ArmRecord, ContrastRecord, Status
 from orchestrator.report.plots import PLOTS, panel, svg
+from orchestrator.report.plots.curves import curve_table
 from orchestrator.report.plots.plot import Plot
 from orchestrator.report.render.page import _aligned, render_page
-from orchestrator.report.tables.curves import curve_table
 from orchestrator.report.wording.findings import finding_sentence
 from orchestrator.report.wording.notes import interaction_sentence
 

@@ -18,11 +18,11 @@ from orchestrator.analysis.paper_cells import class_scores, runs
 from orchestrator.analysis.summary import summarize
 from orchestrator.metrics import lookup
 from orchestrator.records import ArmRecord
+from orchestrator.report.plots.curves import curve_table
 from orchestrator.report.render.formats import to_csv, to_json, to_markdown
 from orchestrator.report.render.latex_numbers import to_numbers
 from orchestrator.report.render.page import render_page
 from orchestrator.report.render.text import render_text
-from orchestrator.report.tables.curves import curve_table
 from orchestrator.report.wording.contrasts import half_width
 from orchestrator.report.wording.findings import finding_sentence
 from orchestrator.report.wording.notes import cautions, interaction_sentence, trend_sentence

@@ -15,14 +15,14 @@ from orchestrator.report.plots.plot import Plot, PlotData
 
 MAX_CLASSES, MAX_ARMS = 30, 12
 MAX_LETTERED = 12
-"""With at most that many classes the cells are wide enough for their numbers."""
+"""Number of classes up to which the cells are wide enough for their numbers."""
 
 FULLEST = 0.65
 """Opacity of a full cell: its number stays readable on it in light and dark."""
 
 
 def plots(data: PlotData) -> Iterator[Plot]:
-    """Draw the matrix of every arm, where any two arms can be compared by clips."""
+    """Draw the matrix of every arm, if any two arms can be compared by clips."""
     summary, outcomes = data.summary, data.outcomes
     if not any(outcomes.pairs(c.arm, c.reference) for c in summary.contrasts):
         return
@@ -44,9 +44,9 @@ def confusion_panel(data: PlotData, arm: str, counts: NDArray[np.int64]) -> Pane
     """Draw which classes (rows) are taken for which (columns), in percent of the row.
 
     Args:
-        data: of the study, for names and colors.
-        arm: whose matrix it is.
-        counts: (classes, classes) clips, over all of its trials.
+        data: Numbers of the study, for names and colors.
+        arm: Arm whose matrix it is.
+        counts: (classes, classes) number of clips, over all of its trials.
     """
     percent, size = np.nan_to_num(shares(counts)), len(counts)
     names = [class_name(data.summary, index) for index in range(size)]

@@ -21,7 +21,7 @@ from orchestrator.report.wording.numbers import duration, quantity
 
 
 def plots(data: PlotData) -> Iterator[Plot]:
-    """Draw the metric against MACs and against device time, each where arms differ in it."""
+    """Draw the metric against MACs and against device time, each if arms differ in it."""
     summary, metric = data.summary, data.summary.metric
     by_macs, timed = against_macs(summary), against_seconds(summary, data.records)
     unit, seconds = _time_unit([item.cost for item in timed])
@@ -82,7 +82,7 @@ def _drawing(
 
 
 def _time_unit(costs: list[float]) -> tuple[str, float]:
-    """Return the unit of time that most of the costs are read best in, and its seconds."""
+    """Return the unit that suits most of the times, and its seconds."""
     middle = statistics.median(costs) if costs else 1.0
     units = (("days", 86_400.0), ("hours", 3_600.0), ("min", 60.0))
     return next((unit for unit in units if middle >= 2 * unit[1]), ("s", 1.0))

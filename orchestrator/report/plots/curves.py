@@ -9,8 +9,11 @@ from orchestrator.metrics import METRICS, Metric
 from orchestrator.report.plots import svg
 from orchestrator.report.plots.panel import Axis, Panel, linear_axis, with_unit
 from orchestrator.report.plots.plot import Plot, PlotData
-from orchestrator.report.tables.curves import curve_table
+from orchestrator.report.tables.table import Column, Table, spread
 from orchestrator.report.wording.notes import interval_over
+from orchestrator.stats import CONFIDENCE
+
+MAX_ROWS = 50
 
 
 def plots(data: PlotData) -> Iterator[Plot]:
@@ -71,3 +74,26 @@ def _drawings(data: PlotData, found: Sequence[Curve], metric: Metric) -> tuple[s
             panel.line(((best, y.low), (best, y.low + 0.08 * (y.high - y.low))), kind="zero")
         drawings.append(str(panel))
     return tuple(drawings)
+
+
+def curve_table(found: Sequence[Curve], metric: Metric) -> Table:
+    """Return the numbers behind the panels: epochs down, arms across."""
+    epochs = sorted({epoch for curve in found for epoch in curve.epochs})
+    stride = -(-len(epochs) // MAX_ROWS) or 1
+    chosen = sorted({*epochs[::stride], *epochs[-1:]})
+    texts = [spread([curve.epochs.get(epoch) for epoch in chosen]) for curve in found]
+    methods = dict.fromkeys(i.interval_method for curve in found for i in curve.epochs.values())
+    over = " or ".join(methods) or "t interval"
+    notes = [f"{metric.title}: mean ± half width of the {100 * CONFIDENCE:g} % {over}."]
+    if stride > 1:
+        notes.append(f"Every {stride}. epoch and the last.")
+    return Table(
+        columns=(
+            Column(key="epoch", title="epoch"),
+            *(Column(key=curve.arm, title=curve.arm, unit=metric.unit) for curve in found),
+        ),
+        rows=tuple(zip(map(str, chosen), *texts, strict=True)),
+        baseline=-1,
+        best=-1,
+        notes=tuple(notes),
+    )

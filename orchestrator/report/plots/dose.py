@@ -23,7 +23,7 @@ CAPTION = (
 
 
 def plots(data: PlotData) -> Iterator[Plot]:
-    """Draw the dose curve, where the sweep is a dose series."""
+    """Draw the dose curve, if the sweep is a dose series."""
     items, interval = data.summary.doses, interval_over(data.summary)
     if not items:
         return

@@ -53,15 +53,15 @@ def forest(
     sign: int,
     margin: float = 0.0,
 ) -> str:
-    """Draw differences, one row each, from top to bottom; empty without any difference.
+    """Draw differences, one row each; empty if there is none.
 
     Args:
-        lines: rows.
-        styles: arm -> color and shape.
-        title: what is different from what, for the axis and for screen readers.
-        unit: of the differences.
-        sign: +1 where larger is better.
-        margin: the difference declared not to matter, shaded on either side of zero; 0 is none.
+        lines: Rows, from top to bottom.
+        styles: Arm -> color and shape.
+        title: Name of the differences, for the axis and for screen readers.
+        unit: Unit of the differences.
+        sign: +1 if larger is better, -1 if smaller is.
+        margin: Difference declared not to matter, shaded on either side of zero; 0 for none.
     """
     if not any(row.mean is not None for row in lines):
         return ""
@@ -102,7 +102,7 @@ def forest(
 
 
 def _label(row: Line) -> str:
-    """Write label and numbers; break one before a minus or behind an arrow first, then anywhere."""
+    """Write label and numbers; break a long label before a minus or after an arrow if it can."""
     room = WIDTH - 8
     whole = f"{row.label}  {_numbers(row)}"
     if len(whole) * svg.CHARACTER <= room:

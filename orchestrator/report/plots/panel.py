@@ -26,15 +26,15 @@ Ends = tuple[float | None, float | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """A scale and what is written along it.
+    """A scale and the texts along it.
 
     Attributes:
-        low: value at the left or at the bottom.
-        high: value at the right or at the top.
-        ticks: value -> text, which may have several lines.
-        log: whether equal ratios are equally far apart.
-        grid: whether every tick has a line across the panel.
-        turned: whether the texts read upward.
+        low: Value at the left or at the bottom.
+        high: Value at the right or at the top.
+        ticks: Value -> text, of one line or more.
+        log: Whether the scale is logarithmic.
+        grid: Whether every tick has a line across the panel.
+        turned: Whether the texts read upward.
     """
 
     low: float
@@ -53,7 +53,7 @@ class Axis:
 def linear_axis(
     values: Iterable[float | None], *, max_ticks: int = 6, signed: bool = False
 ) -> Axis:
-    """Return an axis with a grid of round values that encloses all values there are."""
+    """Return an axis with a grid of round values that encloses all values but None."""
     known = [value for value in values if value is not None]
     marks = ticks(min(known), max(known), most=max_ticks)
     places = max(0, -math.floor(math.log10(marks[1] - marks[0]) + 1e-9))
@@ -62,7 +62,7 @@ def linear_axis(
 
 
 def name_axis(names: Sequence[str], room: float) -> Axis:
-    """Return an axis of names at 0, 1, ...; they are turned where `room` pixels are too few."""
+    """Return an axis of names at 0, 1, ...; they read upward if `room` pixels are too few."""
     longest = max(len(word) for name in names for word in name.split() or [""])
     turned = longest * svg.CHARACTER > room - 4
     texts = (svg.clip(n, MAX_NAME) if turned else "\n".join(svg.wrap(n, room - 4)) for n in names)
@@ -70,18 +70,18 @@ def name_axis(names: Sequence[str], room: float) -> Axis:
 
 
 class Panel:
-    """A plot under way: axes first, then points, lines, areas and texts, each over the last.
+    """A drawing with two axes; later calls draw over earlier ones, and `str` gives the SVG.
 
     Args:
-        height: of the space between the axes, in pixels.
-        x: horizontal axis; its texts stand below.
-        y: vertical axis; its texts stand at the left.
-        spoken: what the plot is, for screen readers; the titles of its points follow.
-        title: above, at the left.
-        caption: below the horizontal axis.
-        width: of the whole, in pixels.
-        left: margin for the texts of `y`, in pixels.
-        right: margin, in pixels.
+        height: Height between the axes, in pixels.
+        x: Horizontal axis, with its texts below.
+        y: Vertical axis, with its texts on the left.
+        spoken: Text for screen readers, which the titles of the points follow.
+        title: Text at the top left.
+        caption: Text below the horizontal axis.
+        width: Width of the whole drawing, in pixels.
+        left: Left margin, for the texts of `y`, in pixels.
+        right: Right margin, in pixels.
     """
 
     def __init__(
@@ -162,14 +162,14 @@ class Panel:
         """Draw a point with its intervals.
 
         Args:
-            x: across.
-            y: upward.
-            style: color and shape.
-            title: tooltip, and what is spoken.
-            x_ends: of the interval across.
-            y_ends: of the interval upward.
-            faint: places of the single values behind it.
-            hollow: whether only its rim is drawn.
+            x: Value on the horizontal axis.
+            y: Value on the vertical axis.
+            style: Color and shape.
+            title: Tooltip, and text for screen readers.
+            x_ends: Ends of the horizontal interval.
+            y_ends: Ends of the vertical interval.
+            faint: Places of the single values behind the point.
+            hollow: Whether only the rim is drawn.
         """
         body = [svg.marker(*self.at(*p), style, radius=2.8, kind="faint") for p in faint]
         for bar in ([(end, y) for end in x_ends], [(x, end) for end in y_ends]):
@@ -193,7 +193,7 @@ class Panel:
             self._write(self._left - 6, at, words, anchor="end", kind="tick")
 
     def _mark_x(self) -> float:
-        """Draw the ticks, leaving out a text that would meet the one before; return their end."""
+        """Draw the ticks, without texts that overlap the one before; return where they end."""
         free, depth = -math.inf, 0.0
         for value, words in sorted(self._x.ticks.items()):
             at = self.at(value, self._y.low)[0]
@@ -234,9 +234,9 @@ def ticks(low: float, high: float, *, most: int = 6) -> list[float]:
     """Return round values 1, 2 or 5 times a power of ten apart that enclose `low` to `high`.
 
     Args:
-        low: least value to enclose.
-        high: largest value to enclose; where it equals `low`, both are moved by a half.
-        most: about how many values to return; at least 3 are.
+        low: Least value to enclose.
+        high: Largest value to enclose; if it equals `low`, both are moved by a half.
+        most: About how many values to return, and at least 3.
     """
     if not high > low:
         low, high = low - 0.5, low + 0.5
@@ -251,9 +251,9 @@ def log_ticks(low: float, high: float, *, most: int = 5) -> list[float]:
     """Return round values between `low` and `high` for a log axis; at least 2 where there are.
 
     Args:
-        low: above zero.
-        high: above `low`.
-        most: about how many values to return at most.
+        low: Lower end, above zero.
+        high: Upper end, above `low`.
+        most: About how many values to return at most.
     """
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     found: list[float] = []

@@ -1,4 +1,4 @@
-"""A plot with its words, as the page lays it out, and the numbers that plots are made from."""
+"""A plot with its texts, as the page lays it out, and the numbers that plots are made from."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class PlotData:
     """The numbers of a study.
 
     Attributes:
-        summary: plan joined with records.
-        records: id -> record.
-        outcomes: what became of each held-out clip.
-        styles: arm -> color and shape, the same everywhere on the page.
+        summary: Plan joined with records.
+        records: Trial id -> record.
+        outcomes: Outcome of each held-out clip.
+        styles: Arm -> color and shape, the same everywhere on the page.
     """
 
     summary: Summary
@@ -35,14 +35,14 @@ class Plot:
     """A figure of the page.
 
     Attributes:
-        section: id of the section in which it stands.
-        drawings: SVG; none for a note alone.
-        caption: below them.
-        title: heading above; empty for none.
-        folded: what the reader clicks on to see it; empty where it is open.
-        layout: how large the drawings are; matrices have a size of their own.
-        legend: name -> color and shape.
-        table: the numbers behind it.
+        section: Id of the section to which it belongs.
+        drawings: Its SVGs; empty for a note alone.
+        caption: Text below them.
+        title: Heading above them.
+        folded: Text that unfolds it; empty if it is open from the start.
+        layout: Size of the drawings; matrices have a size of their own.
+        legend: Name -> color and shape.
+        table: Table of the numbers behind it.
     """
 
     section: Literal["forest", "pattern", "curves", "classes"]

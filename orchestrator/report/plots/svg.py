@@ -49,8 +49,7 @@ def figure(width: float, height: float, body: Iterable[str], *, label: str) -> s
     """Return an SVG with a text alternative."""
     return (
         f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" '
-        f'role="img" aria-label="{escape(label)}"><title>{escape(label)}</title>'
-        f"{''.join(body)}</svg>"
+        f'role="img" aria-label="{escape(label)}">{"".join(body)}</svg>'
     )
 
 
@@ -76,7 +75,7 @@ def line(
     opacity: float | None = None,
     closed: bool = False,
 ) -> str:
-    """Return a line through points, or the polygon that it encloses; the kind's style fills it."""
+    """Return a line through points, or a polygon; the style sheet colors it by its kind."""
     styled = [f"--color:{color}"] if color else []
     styled += [f"opacity:{opacity:.3g}"] if opacity is not None else []
     style = f' style="{";".join(styled)}"' if styled else ""
@@ -100,7 +99,7 @@ def wrap(words: str, width: float) -> list[str]:
 
 
 def clip(words: str, width: float) -> str:
-    """Shorten text to a width in pixels, in its middle: names differ at their ends."""
+    """Shorten text to a width in pixels, in the middle, because names differ at their ends."""
     room = max(3, int(width / CHARACTER))
     half = room // 2
     return words if len(words) <= room else f"{words[: room - half - 1]}…{words[-half:]}"

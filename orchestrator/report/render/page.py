@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -64,9 +63,6 @@ def render_page(
         outcomes=Outcomes(summary, predictions or no_predictions),
         styles=styles([arm.name for arm in summary.arms], plan.baseline),
     )
-    plots = defaultdict(list)
-    for plot in all_plots(data):
-        plots[plot.section].append(plot)
     table, *further = report_tables(summary)
     drawn = _pictures(pictures)
     return template.render(
@@ -74,8 +70,8 @@ def render_page(
         plan=plan,
         metric=metric,
         styles=data.styles,
-        plots=plots,
-        flipped=_flipped(data),
+        plots=all_plots(data),
+        flipped=next((flipped_clips(summary, c, data.outcomes) for c in summary.contrasts), None),
         links=_safe_links(links or {}),
         local_pages=LOCAL_PAGES if needs_local_server(links or {}) else "",
         most=MAX_SENTENCES,
@@ -124,12 +120,6 @@ def _aligned(text: str) -> Markup:
 def _safe_links(links: Mapping[str, str]) -> dict[str, str]:
     allowed = ("http://", "https://")
     return {trial: link for trial, link in links.items() if link.startswith(allowed)}
-
-
-def _flipped(data: PlotData) -> Table | None:
-    """Return the clips that the first contrast turned from wrong to right or back."""
-    contrasts = data.summary.contrasts
-    return flipped_clips(data.summary, contrasts[0], data.outcomes) if contrasts else None
 
 
 def _pictures(folder: Path | None) -> list[tuple[Picture, str]]:
