@@ -36,8 +36,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
+from models.layers.steps import mean_probability_logits
 from models.output import Output
-from models.panns.blocks import mean_probability_logits
 from models.registry import register
 
 _STEP = 32
