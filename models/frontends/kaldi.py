@@ -96,7 +96,12 @@ def kaldi_mel_filters(
 
     Returns:
         (n_fft / 2, n_mels) float32; the Nyquist bin is left out.
+
+    Raises:
+        ModelError: there are fewer than 4.
     """
+    if n_mels < 4:
+        raise ModelError(f"n_mels={n_mels}: Kaldi's filters are 4 or more")
     banks, _ = get_mel_banks(
         n_mels,
         n_fft,

@@ -110,17 +110,13 @@ class Panns(nn.Module):
         self.embed = nn.Linear(dim, dim)
         self.head = nn.Linear(dim, num_classes)
         self.attention = nn.Linear(dim, num_classes) if pooling == "att" else None
+        heads = ("head",) if self.attention is None else ("head", "attention")
+        self.head_parameters = tuple(f"{h}.{kind}" for h in heads for kind in ("weight", "bias"))
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-
-    @property
-    def head_parameters(self) -> tuple[str, ...]:
-        """What depends on the number of classes."""
-        heads = ("head",) if self.attention is None else ("head", "attention")
-        return tuple(f"{head}.{kind}" for head in heads for kind in ("weight", "bias"))
 
     def forward(self, features: Tensor) -> Output:
         """Classify a batch of spectrograms.
