@@ -89,7 +89,7 @@ class Chain(nn.Module):
         Args:
             mean: mean of the front end's output on the training clips.
             std: standard deviation of the same; see
-                `models.frontends.statistics.feature_statistics`.
+                `models.frontends.base.feature_statistics`.
 
         Raises:
             ModelError: the deviation is not positive.

@@ -7,7 +7,7 @@ attributes that are read, with what they are taken for where a part does not hav
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -63,22 +63,6 @@ class FitParameter(Protocol):
             state: the published state with its own names.
             source_grid: (rows, columns) of its patches, where the user knows them.
         """
-        ...
-
-
-class SetSupport(Protocol):
-    """Gives a model the clips that it classifies by."""
-
-    def __call__(self, embedding: Tensor, labels: Tensor, /) -> None:
-        """Take (clips, dim) embeddings of the model and (clips,) int64 labels."""
-        ...
-
-
-class CheckSupport(Protocol):
-    """Refuses a support set that the model cannot have."""
-
-    def __call__(self, *values: Tensor | None) -> object:
-        """Raise a `ModelError` where the values of `support_buffers` do not fit."""
         ...
 
 
@@ -156,8 +140,10 @@ class Backbone:
         grid_parameters: parameters that are fitted in any case, because equal shapes may be other
             grids.
         support_buffers: names, in the state dict, of the clips that the model classifies by.
-        set_support: takes those clips; None for a model that classifies without.
-        check_support: refuses clips that cannot be the model's.
+        set_support: takes those clips, (clips, dim) embeddings of the model and (clips,) int64
+            labels; None for a model that classifies without.
+        check_support: takes the values of `support_buffers`, None where one is missing, and raises
+            a `ModelError` where they cannot be the model's.
     """
 
     normalizes_input: bool = False
@@ -170,8 +156,8 @@ class Backbone:
     unused_published: Mapping[str, str] = field(default_factory=dict)
     grid_parameters: tuple[str, ...] = ()
     support_buffers: tuple[str, ...] = ()
-    set_support: SetSupport | None = None
-    check_support: CheckSupport | None = None
+    set_support: Callable[[Tensor, Tensor], None] | None = None
+    check_support: Callable[..., object] | None = None
 
     @classmethod
     def of(cls, part: Any) -> Self:

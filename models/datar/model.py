@@ -6,7 +6,7 @@ DATAR itself is public. Equal to DAT in values (a test holds parity vectors), an
 
 - input of any channels and any size in steps of 32, taken as it is (128 mels x 1024 frames), or
   resized; DAT takes square images;
-- windows that do not divide the map are padded, see `models.layers.windows`;
+- windows that do not divide the map are padded, see `models.datar.windows`;
 - `deformable=False` samples at the reference points and keeps the bias table. The authors' own
   switch for it does not run.
 
@@ -27,10 +27,10 @@ from torch import Tensor, nn
 
 from models.datar.checkpoint import fit_dat_parameter, rename_dat_state
 from models.datar.deformable import DeformableAttention
+from models.datar.windows import WindowAttention
 from models.errors import ModelError
 from models.layers.blocks import Block, DownConv, Mlp
 from models.layers.pyramid import Pyramid, drop_rates
-from models.layers.windows import WindowAttention
 from models.protocols import Fitted
 from models.registry import register
 

@@ -22,11 +22,11 @@ import torch
 from torch import Tensor, nn
 
 from models.datar.checkpoint import fit_dat_parameter
+from models.datar_pp.blocks import ConvMlp, ConvStem, HalvingConv, LocalBlock
 from models.datar_pp.checkpoint import rename_dat_pp_state
 from models.datar_pp.deformable import DeformableAttentionPp
 from models.datar_pp.neighborhood import NeighborhoodAttention
 from models.errors import ModelError
-from models.layers.local import ConvMlp, ConvStem, HalvingConv, LocalBlock
 from models.layers.pyramid import Pyramid, drop_rates
 from models.protocols import Fitted
 from models.registry import register

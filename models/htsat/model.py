@@ -133,6 +133,8 @@ class HtsAt(nn.Module):
             window_size=window_size,
             drop_path_rate=drop_path_rate,
         )
+        name = "token_head" if token_semantic else "head"
+        self.head_parameters = (f"{name}.weight", f"{name}.bias")
         dim = self.swin.num_features
         if token_semantic:
             self.token_head = nn.Conv2d(dim, num_classes, (mels // shrink, 3), padding=(0, 1))
@@ -140,12 +142,6 @@ class HtsAt(nn.Module):
             self.head = nn.Linear(dim, num_classes)
             nn.init.trunc_normal_(self.head.weight, std=0.02)
             nn.init.zeros_(self.head.bias)
-
-    @property
-    def head_parameters(self) -> tuple[str, ...]:
-        """The parameters whose size is the number of classes."""
-        name = "token_head" if self.token_semantic else "head"
-        return f"{name}.weight", f"{name}.bias"
 
     def forward_features(self, features: Tensor) -> Tensor:
         """Compute the normalized tokens of the last stage, in the order of frequency and time.

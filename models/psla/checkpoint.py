@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
+from models.checkpoints.rename import share_channels
+
 UNUSED = {
     "imagenet_stem.": "the stem is for colors; the authors too draw one for spectrograms anew",
     "_fc.": "a head for images",
@@ -48,8 +50,7 @@ def rename_psla_state(
 
     Args:
         state: what a published file holds, without `module.`.
-        num_channels: input channels of the model to be. For more than one, the stem of a PSLA file
-            is shared out equally, so that several equal channels count as one.
+        num_channels: input channels of the model to be, see `share_channels`.
         depths: blocks of the trunk's stages.
 
     Returns:
@@ -74,9 +75,8 @@ def rename_psla_state(
     stem = renamed[_STEM]
     if stem.shape[1] != num_channels and images:
         renamed["imagenet_stem.weight"] = renamed.pop(_STEM)
-    elif stem.shape[1] != num_channels:
-        summed = stem.sum(dim=1, keepdim=True) / num_channels
-        renamed[_STEM] = summed.repeat(1, num_channels, 1, 1)
+    else:
+        renamed[_STEM] = share_channels(stem, num_channels)
     return renamed
 
 

@@ -127,23 +127,18 @@ class Psla(nn.Module):
         heads = max(num_heads, 1)
         self.attention = nn.ModuleList(nn.Linear(dim, num_classes) for _ in range(num_heads))
         self.classify = nn.ModuleList(nn.Linear(dim, num_classes) for _ in range(heads))
+        self.head_parameters = tuple(
+            f"{name}.{i}.{kind}"
+            for name, number in (("attention", num_heads), ("classify", heads))
+            for i in range(number)
+            for kind in ("weight", "bias")
+        )
         # The authors draw a single head's weights wider than torch's rule, which several keep.
         for layer in (*self.attention, *self.classify) if num_heads < 2 else ():
             assert isinstance(layer, nn.Linear)
             nn.init.kaiming_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
         self.head_weight = nn.Parameter(torch.full((heads,), 1 / heads)) if heads > 1 else None
-
-    @property
-    def head_parameters(self) -> tuple[str, ...]:
-        """What depends on the number of classes."""
-        groups = (("attention", self.attention), ("classify", self.classify))
-        return tuple(
-            f"{name}.{i}.{kind}"
-            for name, layers in groups
-            for i in range(len(layers))
-            for kind in ("weight", "bias")
-        )
 
     def forward(self, features: Tensor) -> Output:
         """Classify a batch of spectrograms.

@@ -162,6 +162,8 @@ class SlowFast(nn.Module):
                 )
             )
         self.heads = nn.ModuleList(nn.Linear(sum(dims), head) for head in self.heads_split)
+        count = range(len(self.heads))
+        self.head_parameters = tuple(f"heads.{i}.{k}" for i in count for k in ("weight", "bias"))
         for part in self.modules():
             if isinstance(part, nn.Conv2d):
                 nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
@@ -172,12 +174,6 @@ class SlowFast(nn.Module):
         self.register_buffer("slow_frames", frames, persistent=False)
 
     slow_frames: Tensor
-
-    @property
-    def head_parameters(self) -> tuple[str, ...]:
-        """What depends on the number of classes."""
-        count = range(len(self.heads))
-        return tuple(f"heads.{i}.{kind}" for i in count for kind in ("weight", "bias"))
 
     def forward(self, features: Tensor) -> Output:
         """Classify a batch of spectrograms.

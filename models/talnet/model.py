@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
+from models.layers.steps import repeat_steps
 from models.output import Output
 from models.registry import register
 from models.talnet.checkpoint import rename_talnet_state
@@ -158,8 +159,7 @@ class TalNet(nn.Module):
         embedding = x.mean(dim=1)
         logits = self.head(functional.dropout(x, self.dropout, self.training))
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        place = torch.arange(frames, device=logits.device) // self.step
-        repeated = logits[:, place.clamp_max(logits.shape[1] - 1)]
+        repeated = repeat_steps(logits, self.step, frames)
         return Output(linear_softmax_logits(logits), repeated, embedding)
 
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:

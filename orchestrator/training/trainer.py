@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.frontends.statistics import feature_statistics
+from models.frontends.base import feature_statistics
 from models.registry import TRAINED_AS, create
 from models.seeding import derive_seed
 from orchestrator.data.samplers import clip_seeds, epoch_order, shard, shuffle_labels

@@ -8,9 +8,9 @@ from torch.nn import functional
 from torchaudio.compliance import kaldi
 
 from models.errors import ModelError
+from models.frontends.base import feature_statistics
 from models.frontends.features import Features
 from models.frontends.kaldi import KaldiFbank
-from models.frontends.statistics import feature_statistics
 
 ROOT = Path(os.environ.get("ESC10_ROOT", Path(__file__).parents[3] / "shared/data/esc10"))
 

@@ -8,8 +8,8 @@ from torchaudio.functional import melscale_fbanks
 
 from models.chain import build_chain
 from models.errors import ModelError
+from models.frontends.base import feature_statistics
 from models.frontends.log_mel import LogMel, slaney_mel_filters
-from models.frontends.statistics import feature_statistics
 
 SMALL = dict(n_fft=256, win_length=200, hop_length=100, n_mels=32, f_min=0.0, f_max=7000.0)
 

@@ -6,8 +6,7 @@ import scipy.fft
 import torch
 
 from models.errors import ModelError
-from models.frontends.cepstra import cosine_transform
-from models.frontends.mfcc import HonkMfcc, Mfcc
+from models.frontends.mfcc import HonkMfcc, Mfcc, cosine_transform
 
 
 def chirp(num_samples=16000, noise=0.003):
