@@ -125,7 +125,7 @@ class Triplet(OutputLoss):
         Raises:
             TrainingError: the model has no embedding, or not one of length 1.
         """
-        embedding = getattr(output, "embedding", None)
+        embedding = output.embedding
         if embedding is None or not _of_length_1(embedding):
             raise TrainingError(
                 "the triplet loss compares embeddings of length 1, and this model returns none; "
