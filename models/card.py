@@ -1,7 +1,7 @@
-"""The card of a family of models: its paper, its front ends, its weights and published numbers.
+"""What the card of a family of models consists of: paper, front ends, weights, published numbers.
 
-A family's card is the `CARD` of `models/<family>/card.py`; `models.zoo.cards` finds it there. Cards
-are data, so nothing heavy is imported here or there: sweeps, plans and reports read them.
+A family's card is the `CARD` of `models/<family>/card.py`, where `models.zoo.cards` finds it.
+Sweeps, plans and reports read cards, so neither cards nor this module import anything heavy.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ Part = tuple[str, dict[str, Any]]
 """Registered name and arguments of a front end or a transform."""
 
 Fields = dict[str, Any]
-"""Fields that several records of a card share."""
+"""Field -> value, of records that share them."""
 
 LAPTOP_FBANK: Part = (
     "kaldi_fbank",
     {"n_mels": 64, "num_frames": 128, "frame_length_ms": 50.0, "frame_shift_ms": 40.0},
 )
-"""Kaldi's filterbank as laptop sizes take it: five seconds in 128 frames."""
+"""Kaldi's filterbank of laptop sizes: five seconds in 128 frames."""
 
 CODE = "authors' code"
 """The source of a count that was measured by running the authors' code."""
 
-# What papers mean by a data set where they do not say otherwise.
+# Conditions of a data set's usual protocol.
 AUDIOSET: Fields = dict(
     dataset="audioset", training_subset="full", num_classes=527, protocol="official_split"
 )
@@ -45,15 +45,15 @@ SPEECH_COMMANDS: Fields = dict(
     protocol="official_split",
 )
 SINGLE: Fields = dict(averaged_checkpoints=1, num_models=1, test_views=1)
-"""Conditions of one model, its weights as they are, and one prediction a clip."""
+"""Conditions of a single model with the weights of one epoch and one prediction per clip."""
 
 OF_IMAGES: Fields = dict(
     num_classes=1000,
     trained_on=("imagenet_1k",),
     remark="of images: a start for training on sound. Statistics of the features of the training "
-    "clips go to chain.set_normalisation(mean, std)",
+    "clips go to chain.set_normalization(mean, std)",
 )
-"""Fields of weights of ImageNet."""
+"""Fields of weights that were trained on ImageNet."""
 
 Protocol = Literal["official_split", "own_split", "folds", "zero_shot"]
 Selection = Literal["last", "best_on_validation", "best_on_test"]
@@ -71,13 +71,13 @@ class Paper:
     """The paper that a family of models is from.
 
     Attributes:
-        name: Of the family, as the paper calls it.
-        title: Of the paper.
-        arxiv: Number of the preprint; empty where there is none.
-        doi: Of the paper, where it has no preprint.
+        name: The family's name in the paper.
+        title: The paper's title.
+        arxiv: Number of the preprint; empty if there is none.
+        doi: The paper's DOI if it has no preprint.
         code: The authors' repository and commit, or why there is none.
-        licence: Of the authors' code.
-        num_classes: Classes that the paper's sizes are listed with.
+        license: License of the authors' code.
+        num_classes: Number of classes that the paper's sizes are listed with.
     """
 
     name: str
@@ -85,12 +85,12 @@ class Paper:
     arxiv: str = ""
     doi: str = ""
     code: str = "none"
-    licence: str = "none"
+    license: str = "none"
     num_classes: int = 527
 
     @property
     def place(self) -> str:
-        """Where it is found: the preprint, or the DOI."""
+        """Where the paper is found: the preprint or the DOI."""
         return f"arXiv {self.arxiv}" if self.arxiv else f"doi {self.doi}"
 
 
@@ -98,28 +98,27 @@ class Paper:
 class Weights:
     """One published file.
 
-    Checksums are those that the publisher states (Zenodo's md5), that the file's name carries (the
-    first digits of the sha256, PyTorch's convention), or the sha256 of a file with the stated md5.
-    A file without one is checked by its length and by being readable. The tensors of the files
-    themselves were not at hand when the cards were written: names and shapes are from the authors'
-    code.
+    A checksum is the one that the publisher states (Zenodo's md5) or that the file's name carries
+    (the first digits of the sha256, PyTorch's convention), or the sha256 of a file with the stated
+    md5. A file without one is checked by its length and by being readable. The files themselves
+    were not available when the cards were written: names and shapes are from the authors' code.
 
     Attributes:
-        name: What `load_pretrained` is called with.
-        model: The registered model that it fits.
-        arguments: What the model is built with, where it differs from the defaults.
-        num_classes: Classes of the file's head.
+        name: Name that `load_pretrained` takes.
+        model: Registered name of the model that the file fits.
+        arguments: Arguments of the model that differ from the defaults.
+        num_classes: Number of classes of the file's head.
         trained_on: Data sets, first to last.
-        frontend: Name and arguments of the features it expects; empty for weights of images.
-        statistics: Mean and deviation for `Chain.set_normalisation`, where it expects them.
+        frontend: Front end that the file was trained behind; an empty name for images.
+        statistics: Mean and deviation for `Chain.set_normalization`, if the file expects them.
         filename: The authors' name of the file, and its name in the cache.
-        url: What is fetched; empty where a person has to fetch it.
-        page: Where a person finds it.
-        licence: Of the weights.
-        remark: What a user must know or do besides building and loading; empty for nothing.
+        url: Address that is fetched; empty if a person has to fetch the file.
+        page: Web page where a person finds the file.
+        license: License of the weights.
+        remark: What a user must know or do besides building and loading; may be empty.
         md5: 32 hex digits, or empty.
-        sha256: 64 hex digits, or the first 8 or more of them, or empty.
-        size: Bytes, or 0 where it is not known.
+        sha256: 64 hex digits, the first 8 or more of them, or empty.
+        size: Size in bytes, or 0 if it is not known.
     """
 
     name: str
@@ -132,7 +131,7 @@ class Weights:
     filename: str
     url: str = ""
     page: str
-    licence: str
+    license: str
     remark: str = ""
     md5: str = ""
     sha256: str = ""
@@ -143,28 +142,29 @@ class Weights:
 class Conditions:
     """What a published number was measured under.
 
-    None is "not stated": the paper and its code are silent, or the paper rounds ("2M clips"). So it
-    can be compared field by field with what a trial recorded, and "not stated" is never taken for
-    "the same".
+    None means "not stated": the paper and its code are silent, or the paper rounds ("2M clips").
+    Conditions are compared field by field with what a trial recorded, and "not stated" is never
+    taken for "the same".
 
     Attributes:
         dataset: Lower case with underscores, for example `speech_commands_v2`.
-        training_subset: The part of it that was trained on, where there are several.
-        num_classes: Classes that were told apart.
-        num_train_clips: Clips trained on; of one fold where there are folds.
-        num_test_clips: Clips scored; of one fold where there are folds.
+        training_subset: The part of the data set that was trained on, if it has several.
+        num_classes: Number of classes.
+        num_train_clips: Number of training clips, per fold if there are folds.
+        num_test_clips: Number of test clips, per fold if there are folds.
         protocol: The official split, a split of the authors' own (what could still be
             downloaded), cross-validation over official folds, or no training on this set at all.
-        num_folds: Folds that the number is the mean of.
-        sample_rate_hz: Rate that the audio was read at.
-        pretraining: Data sets of the initial weights, first to last; empty is from scratch.
+        num_folds: Number of folds that the value is the mean of.
+        sample_rate_hz: Sample rate of the audio.
+        pretraining: Data sets of the initial weights, first to last; empty for training from
+            scratch.
         epochs: Passes over the training clips.
-        selection: Which epoch is scored, and chosen on what.
-        averaged_checkpoints: Checkpoints whose weights were averaged; 1 is none.
-        num_models: Models whose predictions were averaged; 1 is a single one.
-        test_views: Predictions of one model averaged for a clip; 1 is no augmentation.
-        num_runs: Runs with different seeds that the number is the mean of.
-        spread: What stands behind the ±, in the metric's unit.
+        selection: Which epoch is scored, and what it was chosen on.
+        averaged_checkpoints: Number of checkpoints whose weights were averaged; 1 for none.
+        num_models: Number of models whose predictions were averaged; 1 for a single model.
+        test_views: Number of one model's predictions averaged per clip; 1 for no augmentation.
+        num_runs: Number of runs with different seeds that the value is the mean of.
+        spread: The number after ±, in the metric's unit.
         spread_kind: What the ± is.
     """
 
@@ -211,17 +211,17 @@ class Result:
 
     Attributes:
         model: Registered name.
-        form: What the paper calls it, where it has several of one model.
-        changes: Override paths -> values by which this form differs from the model behind its
-            family's front end and transform; a part is a pair (name, arguments).
+        form: The paper's name for this form of the model, if it has several.
+        changes: Override path -> value, where this form differs from the model behind its family's
+            front end and transform; a part is a pair (name, arguments).
         metric: Key as trials store it, `val/...` for the clips held out.
-        class_name: The class that the number is of; empty for all.
+        class_name: Class that the number is for; empty for all classes.
         value: As printed, in `unit`.
         unit: `%`, or empty for a fraction or a plain number.
-        conditions: What it was measured under.
-        source: Where it is printed.
-        quoted: The source repeats a number of another paper, or does not say how it got it.
-        remark: What no field holds; for readers, never compared.
+        conditions: What the number was measured under.
+        source: Where the number is printed.
+        quoted: Whether the source repeats another paper's number or does not say how it got it.
+        remark: What no field holds; shown to readers and never compared.
     """
 
     model: str
@@ -237,7 +237,7 @@ class Result:
     remark: str = ""
 
     def short(self) -> str:
-        """Say metric and number, for example `mAP 0.471`."""
+        """Return metric and number as text, for example `mAP 0.471`."""
         kind = self.metric.removeprefix("val/")
         kind = {"map": "mAP", "top1": "top-1", "top5": "top-5", "auc": "AUC"}.get(kind, kind)
         what = f"{kind} of {self.class_name}" if self.class_name else kind
@@ -252,8 +252,8 @@ def results(values: Mapping[str, float], *shared: Fields, **own: Any) -> tuple[R
 
     Args:
         values: Metric -> number, for example `{"top1": 71.5, "top5": 90.5}`.
-        *shared: What rows have in common: fields of `Result`, of its `Conditions` and its `Source`.
-        **own: Such fields of this row; they go before the shared ones.
+        *shared: Fields of `Result`, `Conditions` and `Source` that several rows share.
+        **own: Fields of this row, which override the shared ones.
     """
     fields = _merged(*shared, own)
     conditions = Conditions(**_taken(fields, Conditions))
@@ -272,7 +272,7 @@ def _merged(*dicts: Fields) -> Fields:
 
 
 def _taken(values: Fields, record: type) -> Fields:
-    """Take the fields of a record out of others."""
+    """Remove the fields of a record type from a dict and return them."""
     names = [own.name for own in dataclasses.fields(record)]
     return {name: values.pop(name) for name in names if name in values}
 
@@ -283,18 +283,18 @@ class PublishedCount:
 
     Attributes:
         model: Registered name.
-        label: What the paper calls it.
-        quantity: Parameters; MACs of convolutions and linear layers; those and the products of
-            attention; or twice the MACs.
-        printed: As printed, for example `28.32 M`.
-        source: The paper, or the authors' code where the number was measured on it.
+        label: The paper's name for the model.
+        quantity: Parameters; MACs of convolutions and linear layers; these MACs and those of the
+            products of attention; or twice the MACs.
+        printed: The count as printed, for example `28.32 M`.
+        source: The paper, or the authors' code if the count was measured by running it.
         input_size: (mels, frames), or (height, width) of an image.
-        num_channels: Channels of the input.
-        num_classes: Classes of the head.
-        arguments: Arguments of the model, where they differ from the defaults.
-        frontend: Arguments of `log_mel`, for what the front end adds.
-        extras: Parts that the other side counts and the model here is without.
-        note: Why the numbers differ, where they do by more than `models.zoo.counts.TOLERANCE`.
+        num_channels: Number of channels of the input.
+        num_classes: Number of classes of the head.
+        arguments: Arguments of the model that differ from the defaults.
+        frontend: Arguments of `log_mel`, to count what the front end adds.
+        extras: Parts that are counted there and that the model here does not have.
+        note: Why the counts differ, if they do by more than `models.zoo.counts.TOLERANCE`.
     """
 
     model: str
@@ -312,7 +312,7 @@ class PublishedCount:
 
     @property
     def value(self) -> float:
-        """The number itself."""
+        """The count as a number."""
         number, unit = self.printed.split()
         return float(number) * SCALE[unit]
 
@@ -324,8 +324,9 @@ def counts(
 
     Args:
         values: Quantity -> the count as printed.
-        *shared: Other fields of `PublishedCount`; the source is the authors' code if none is given.
-        **own: Fields of these counts; they go before the shared ones.
+        *shared: Fields of `PublishedCount` that several calls share.
+        **own: Fields of these counts, which override the shared ones. Without a `source` it is the
+            authors' code.
     """
     fields = _merged({"source": CODE}, *shared, own)
     return tuple(
@@ -339,11 +340,11 @@ class Card:
     """What is known of a family of models besides its code.
 
     Attributes:
-        rank: Place of the family where all are listed; those without one come last, by name.
-        paper: That the family is from.
-        papers: Registered name -> paper, of the models that are from another one.
+        rank: Place of the family in lists of all of them; families without one come last, by name.
+        paper: Paper that the family is from.
+        papers: Registered name -> paper, for the models that are from another paper.
         frontend: Front end that `models.create_model` puts before the family's models.
-        frontends: Registered name -> front end, of the models that take another one.
+        frontends: Registered name -> front end, for the models that take another one.
         transform: Input transform that `models.create_model` puts before the family's models.
         weights: Published files.
         counts: Published counts of parameters and MACs.

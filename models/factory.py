@@ -44,8 +44,8 @@ def create_model(
 
     Returns:
         A chain, from what the front end takes to `Output`: a waveform (batch, time) in [-1, 1]
-        of a front end for audio, features of `features`. Its normalisation changes
-        nothing until `Chain.set_normalisation`.
+        of a front end for audio, features of `features`. Its normalization changes
+        nothing until `Chain.set_normalization`.
 
     Raises:
         RegistryError: a name or an argument is unknown.

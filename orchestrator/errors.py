@@ -91,3 +91,9 @@ def printable(text: str) -> str:
         else character
         for character in text
     )
+
+
+def shown(value: object) -> str:
+    """Return a value's repr for a message: 80 characters at most, and none that controls."""
+    text = printable(repr(value))
+    return text if len(text) <= 80 else f"{text[:77]}..."

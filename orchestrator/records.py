@@ -6,13 +6,12 @@ import dataclasses
 import hashlib
 import json
 import math
-import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from orchestrator.errors import unknown
+from orchestrator.errors import shown, unknown
 from orchestrator.metrics.keys import METRICS, VAL_TOP1, lookup
 
 SCHEMA = 2
@@ -131,6 +130,12 @@ class TrialRecord:
     def chosen_by(self) -> str:
         """The key of the metric by which the best epoch was chosen."""
         return str(self.experiment.get("selection_metric", VAL_TOP1))
+
+    @property
+    def error_line(self) -> str:
+        """The last line of the error that says something: it names the exception."""
+        lines = [line.strip() for line in self.error.splitlines() if line.strip()]
+        return lines[-1] if lines else ""
 
     def metrics_at(self, selection: str) -> Mapping[str, float]:
         """Return the metrics of the `last` or the `best` epoch; empty where there is none."""
@@ -494,7 +499,7 @@ def _mistakes_of_plan(values: Mapping[str, Any]) -> list[str]:
 def _of_other_types(values: Mapping[str, Any], kinds: Mapping[str, type]) -> list[str]:
     words = {str: "text", Mapping: "a mapping", list: "a list", int: "a whole number"}
     return [
-        f"{name} is {reprlib.repr(values[name])}; it must be {words[kind]}"
+        f"{name} is {shown(values[name])}; it must be {words[kind]}"
         for name, kind in kinds.items()
         if name in values and not _is_of(values[name], kind)
     ]

@@ -27,7 +27,7 @@ def _deit(name: str, size: str, resolution: int, sha256: str) -> Weights:
         filename=filename,
         url=f"https://dl.fbaipublicfiles.com/deit/{filename}",
         page="https://github.com/facebookresearch/deit/blob/main/README_deit.md",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         sha256=sha256,
         **OF_IMAGES,
     )
@@ -55,7 +55,7 @@ def _weights(name: str, filename: str, key: str, stride: int = 10, **rest: Any) 
         filename=filename,
         url=f"https://www.dropbox.com/s/{key}/{filename}?dl=1",
         page="https://github.com/YuanGongND/ast#pretrained-models",
-        licence="BSD-3-Clause",
+        license="BSD-3-Clause",
         **rest or _ON_AUDIOSET,
     )
 
@@ -68,7 +68,7 @@ def _hugging_face(name: str, repository: str, commit: str, **rest: Any) -> Weigh
         filename=f"ast-finetuned-{repository}.safetensors",
         url=f"{page}/resolve/{commit}/model.safetensors",
         page=page,
-        licence="BSD-3-Clause",
+        license="BSD-3-Clause",
         **rest,
     )
 
@@ -106,7 +106,7 @@ CARD = Card(
         title="AST: Audio Spectrogram Transformer",
         arxiv="2104.01778",
         code="YuanGongND/ast 31088be",
-        licence="BSD-3-Clause",
+        license="BSD-3-Clause",
     ),
     frontend=("kaldi_fbank", {}),
     frontends={"ast_laptop": LAPTOP_FBANK},

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.checkpoints.fitted import Fitted
 from models.errors import CheckpointError
+from models.protocols import Fitted
 
 UNUSED = {
     "v.head": "one of DeiT's ImageNet heads, which AST does not use",

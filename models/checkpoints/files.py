@@ -20,6 +20,7 @@ from pathlib import Path
 from models.cache import cache_folder
 from models.card import Weights
 from models.checkpoints.download import discard, download, length
+from models.digests import file_digest
 from models.errors import CheckpointError, DownloadError
 from models.zoo.cards import WEIGHTS
 
@@ -131,8 +132,7 @@ def _verify(path: Path, checks: dict[str, str], size: int, way_out: str) -> None
             f"{path} has {length(path)} bytes, the published file {size}: {way_out}"
         )
     for kind, digits in checks.items():
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, kind).hexdigest()
+        found = file_digest(path, kind)
         if not found.startswith(digits):
             raise DownloadError(
                 f"{path} has the {kind} {found}, the published file {digits}: {way_out}"

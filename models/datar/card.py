@@ -11,7 +11,7 @@ def _weights(size: str, drive_id: str) -> Weights:
         filename=f"dat_{size}_in1k_224.pth",
         url=f"https://drive.usercontent.google.com/download?id={drive_id}&export=download&confirm=t",
         page=f"https://drive.google.com/file/d/{drive_id}/view",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         **OF_IMAGES,
     )
 
@@ -71,7 +71,7 @@ CARD = Card(
         title="DATAR: Deformable Audio Transformer for Audio Event Recognition",
         arxiv="2312.16228",
         code="none of DATAR; its backbone is LeapLabTHU/DAT 797f187 (arXiv 2201.00520)",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         num_classes=309,
     ),
     frontend=("kaldi_fbank", {"sample_rate": 43000}),

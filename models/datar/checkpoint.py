@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.checkpoints.fitted import Fitted
 from models.errors import CheckpointError
+from models.protocols import Fitted
 
 # A name matches one pattern; layer norms are numbered through the two of every block.
 _SHARED = (

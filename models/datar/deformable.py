@@ -80,7 +80,7 @@ class DeformableAttention(nn.Module):
             offset_range_factor: how many half cells of the key grid a key may move; 0 leaves the
                 offsets unbounded, and a negative factor bounds the position itself by tanh.
             deformable: whether keys move; otherwise they are sampled at the reference points.
-            relative_position_bias: whether scores get a learnt bias by relative position.
+            relative_position_bias: whether scores get a learned bias by relative position.
             table_map_size: of the map that the bias table is made for; None is `map_size`.
         """
         super().__init__()
@@ -153,6 +153,6 @@ class DeformableAttention(nn.Module):
 
 
 def _half_pixel_grid(size: tuple[int, int]) -> Tensor:
-    """Centres of the cells of a grid over [-1, 1]: (height, width, 2) in (y, x)."""
+    """Centers of the cells of a grid over [-1, 1]: (height, width, 2) in (y, x)."""
     y, x = ((torch.arange(n) + 0.5) / n * 2 - 1 for n in size)
     return torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1)

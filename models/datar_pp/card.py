@@ -14,7 +14,7 @@ CARD = Card(
         title="DAT++: Spatially Dynamic Vision Transformer with Deformable Attention",
         arxiv="2309.01430",
         code="LeapLabTHU/DAT 32173fc",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         num_classes=309,
     ),
     frontend=("kaldi_fbank", {"sample_rate": 43000}),

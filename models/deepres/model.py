@@ -100,7 +100,7 @@ class DeepRes(nn.Module):
         """Score a batch of spectrograms.
 
         Args:
-            features: (B, num_channels, mels, frames), normalised.
+            features: (B, num_channels, mels, frames), normalized.
 
         Returns:
             `Output` with clip_logits (B, num_classes) and frame_logits (B, frames, num_classes),
@@ -199,7 +199,7 @@ class PatchBaseline(nn.Module):
         """Score a batch of spectrograms.
 
         Args:
-            features: (B, num_channels, mels, frames), normalised.
+            features: (B, num_channels, mels, frames), normalized.
 
         Returns:
             `Output` with clip_logits (B, num_classes) and frame_logits (B, frames, num_classes),

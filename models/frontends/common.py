@@ -75,7 +75,7 @@ def check_clips(waveform: Tensor, *, least: int = 0, short: str = "") -> None:
         )
 
 
-def centred_hann(n_fft: int, win_length: int) -> Tensor:
+def centered_hann(n_fft: int, win_length: int) -> Tensor:
     """Return a periodic Hann window in the middle of `n_fft` samples, zeros around: float32."""
     before = (n_fft - win_length) // 2
     window = torch.hann_window(win_length, dtype=torch.float64)

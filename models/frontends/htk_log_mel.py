@@ -10,7 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
-from models.frontends.common import centred_hann, check_band, check_clips, check_sizes, clip_by_clip
+from models.frontends.common import (
+    centered_hann,
+    check_band,
+    check_clips,
+    check_sizes,
+    clip_by_clip,
+)
 from models.frontends.log_mel import triangles
 from models.precision import full_precision
 from models.registry import register
@@ -81,7 +87,7 @@ class HtkLogMel(nn.Module):
         self.hop_length = hop_length
         self.n_mels = n_mels
         self.num_frames = num_frames
-        window = centred_hann(n_fft, win_length)
+        window = centered_hann(n_fft, win_length)
         self.register_buffer("window", window, persistent=False)
         low, high = (2595 * math.log10(1 + f / 700) for f in (f_min, f_max))
         mel = torch.linspace(low, high, n_mels + 2, dtype=torch.float64)

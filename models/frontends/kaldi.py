@@ -20,7 +20,7 @@ class KaldiFbank(nn.Module):
 
     Equal to `torchaudio.compliance.kaldi.fbank(htk_compat=True, use_energy=False,
     window_type="hanning", dither=0.0)` on the clip minus its mean, with zero rows appended or the
-    tail cut to `num_frames`. A padding row is 0 before normalisation, not the log of silence.
+    tail cut to `num_frames`. A padding row is 0 before normalization, not the log of silence.
 
     Source: YuanGongND/ast 31088be (`src/dataloader.py`); torchaudio 2.11 `compliance/kaldi.py`.
     Always float32, inside autocast too.
@@ -140,10 +140,10 @@ def kaldi_mel_filters(
     step = (high - low) / (n_mels + 1)
     index = torch.arange(n_mels).unsqueeze(1)
     left = low + index * step
-    centre = low + (index + 1.0) * step
+    center = low + (index + 1.0) * step
     right = low + (index + 2.0) * step
     hertz = (sample_rate / n_fft) * torch.arange(n_fft / 2)
     mel = (1127.0 * (1.0 + hertz / 700.0).log()).unsqueeze(0)
-    rising = (mel - left) / (centre - left)
-    falling = (right - mel) / (right - centre)
+    rising = (mel - left) / (center - left)
+    falling = (right - mel) / (right - center)
     return torch.minimum(rising, falling).clamp_min(0).T.contiguous()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
-from models.frontends.common import centred_hann, check_clips, check_sizes, clip_by_clip
+from models.frontends.common import centered_hann, check_clips, check_sizes, clip_by_clip
 from models.precision import full_precision
 from models.registry import register
 
@@ -34,7 +34,7 @@ class LogMel(nn.Module):
     papers' code uses it (RetroCirce/HTS-Audio-Transformer 2e29471, qiuqiangkong/
     audioset_tagging_cnn d2f4b8c). Theirs is a convolution with the Fourier matrix, this a fast
     transform: equal up to rounding. Always float32, inside autocast too. A model of these
-    families normalises for itself (`normalises_input`, see `models.chain.Chain`).
+    families normalizes for itself (`normalizes_input`, see `models.chain.Chain`).
     """
 
     num_channels = 1
@@ -93,7 +93,7 @@ class LogMel(nn.Module):
         self.hop_length = hop_length
         self.n_mels = n_mels
         self.num_frames = num_frames
-        window = centred_hann(n_fft, win_length)
+        window = centered_hann(n_fft, win_length)
         self.register_buffer("window", window, persistent=False)
         filters = slaney_mel_filters(
             n_mels=n_mels, n_fft=n_fft, sample_rate=sample_rate, f_min=f_min, f_max=f_max
@@ -177,9 +177,9 @@ def triangles(corners: Tensor, *, n_fft: int, sample_rate: int) -> Tensor:
         (n_fft // 2 + 1, filters) float64.
     """
     hertz = torch.arange(n_fft // 2 + 1, dtype=torch.float64)[:, None] * sample_rate / n_fft
-    left, centre, right = corners[:-2], corners[1:-1], corners[2:]
-    rising = (hertz - left) / (centre - left)
-    falling = (right - hertz) / (right - centre)
+    left, center, right = corners[:-2], corners[1:-1], corners[2:]
+    rising = (hertz - left) / (center - left)
+    falling = (right - hertz) / (right - center)
     return torch.minimum(rising, falling).clamp_min(0)
 
 

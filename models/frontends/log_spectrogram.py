@@ -17,7 +17,7 @@ _LEAST_DEVIATION = 1e-9
 
 @register("frontend")
 class LogSpectrogram(nn.Module):
-    """Natural logarithm of the power spectral density, normalised clip by clip.
+    """Natural logarithm of the power spectral density, normalized clip by clip.
 
     A short clip is repeated until `seconds` are full and a long one cut, samples are limited to
     [-1, 1]. Equal to `scipy.signal.spectrogram(x, sample_rate, nperseg=n_fft, noverlap=n_fft -

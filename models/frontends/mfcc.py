@@ -21,7 +21,7 @@ class Mfcc(Cepstra):
     """Cepstra of magnitudes as the Keyword Transformer takes them.
 
     Frames without padding, periodic Hann window, a Fourier transform of the next power of two,
-    magnitudes, triangles linear in HTK's mel without normalisation, log(max(x, 1e-12)), and
+    magnitudes, triangles linear in HTK's mel without normalization, log(max(x, 1e-12)), and
     sqrt(2 / n_mels) sum x cos(...), the first coefficient by the same factor. One second gives 98
     frames.
 

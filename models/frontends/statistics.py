@@ -1,4 +1,4 @@
-"""Mean and deviation of a front end's output, by which the chain normalises it."""
+"""Mean and deviation of a front end's output, by which the chain normalizes it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from models.errors import ModelError
 
 @torch.no_grad()
 def feature_statistics(frontend: nn.Module, waveforms: Iterable[Tensor]) -> tuple[float, float]:
-    """Mean and standard deviation of a front end's output, for `Chain.set_normalisation`.
+    """Mean and standard deviation of a front end's output, for `Chain.set_normalization`.
 
     Taken over every element of the padded features, as the model sees them and as AST measures
     its own (there with augmentation, here without): a data set of short clips has a mean nearer

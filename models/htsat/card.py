@@ -47,7 +47,7 @@ CARD = Card(
         "and Detection",
         arxiv="2202.00874",
         code="RetroCirce/HTS-Audio-Transformer 2e29471",
-        licence="MIT",
+        license="MIT",
     ),
     frontend=("log_mel", {}),
     frontends={"htsat_laptop": ("log_mel", {"hop_length": 640})},
@@ -58,7 +58,7 @@ CARD = Card(
             filename=_SWIN,
             url=f"https://github.com/SwinTransformer/storage/releases/download/v1.0.5/{_SWIN}",
             page="https://github.com/microsoft/Swin-Transformer#main-results-on-imagenet-with-pretrained-models",
-            licence="MIT",
+            license="MIT",
             **OF_IMAGES,
         ),
         Weights(
@@ -70,7 +70,7 @@ CARD = Card(
             filename="htsat_audioset_pretrain.ckpt",
             url=f"https://drive.usercontent.google.com/download?id={_FILE_ID}&export=download&confirm=t",
             page="https://drive.google.com/drive/folders/1f5VYMk0uos_YnuBshgmaTVioXbs7Kmz6",
-            licence="MIT",
+            license="MIT",
         ),
     ),
     counts=(

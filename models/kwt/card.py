@@ -26,7 +26,7 @@ CARD = Card(
         title="Keyword Transformer: A Self-Attention Model for Keyword Spotting",
         arxiv="2104.00769",
         code="ARM-software/keyword-transformer 237e409",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         num_classes=12,
     ),
     frontend=("mfcc", {}),

@@ -4,7 +4,7 @@ The usual form is `grid_sample`. Its backward pass on CUDA adds in no fixed orde
 refuses it under `torch.use_deterministic_algorithms(True)`. There the dense form takes over,
 which writes the interpolation as matrix products.
 
-B batch, g groups, h heads, (H, W) map, N points. Coordinates are (y, x); -1 and 1 are the centres
+B batch, g groups, h heads, (H, W) map, N points. Coordinates are (y, x); -1 and 1 are the centers
 of the outermost cells, and what lies outside counts as 0.
 """
 

@@ -16,7 +16,7 @@ _FORBIDDEN = -100.0
 
 
 class WindowAttention(nn.Module):
-    """Self-attention within square windows, with a learnt bias by relative position.
+    """Self-attention within square windows, with a learned bias by relative position.
 
     A map that the window does not divide is padded with zeros at the bottom and the right before
     the projections, and cut afterwards; padded keys take part. The shifted form pads first, then

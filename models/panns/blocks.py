@@ -29,7 +29,7 @@ class Panns(nn.Module):
     frames too.
     """
 
-    normalises_input = True
+    normalizes_input = True
     unused_published = UNUSED
 
     def __init__(
@@ -186,9 +186,9 @@ def _largest_probability(logits: Tensor) -> Tensor:
 
 
 def _smooth(x: Tensor) -> Tensor:
-    """Maximum plus mean of three neighbours in time, zeros counted: (B, C, steps), 0 or more."""
+    """Maximum plus mean of three neighbors in time, zeros counted: (B, C, steps), 0 or more."""
     steps = x.shape[2]
-    # Not by max pooling, whose gradient has no fixed order on CUDA. Equal neighbours do occur, and
+    # Not by max pooling, whose gradient has no fixed order on CUDA. Equal neighbors do occur, and
     # the first of them gets the whole gradient, as pooling does it; no value is less than the
     # zeros at the edges.
     before, after = functional.pad(x, (1, 1))[..., :steps], functional.pad(x, (0, 1))[..., 1:]

@@ -29,7 +29,7 @@ def _weights(name: str, filename: str, md5: str, **rest: Any) -> Weights:
         filename=filename,
         url=f"https://zenodo.org/record/3987831/files/{filename.replace('=', '%3D')}?download=1",
         page="https://zenodo.org/records/3987831",
-        licence="CC-BY-4.0",
+        license="CC-BY-4.0",
         md5=md5,
         **rest,
     )
@@ -61,7 +61,7 @@ CARD = Card(
         title="PANNs: Large-Scale Pretrained Audio Neural Networks for Audio Pattern Recognition",
         arxiv="1912.10211",
         code="qiuqiangkong/audioset_tagging_cnn d2f4b8c",
-        licence="MIT",
+        license="MIT",
     ),
     frontend=("log_mel", {}),
     frontends={"cnn6_laptop": ("log_mel", {"hop_length": 640})},

@@ -1,7 +1,7 @@
 """PANNs: pretrained audio neural networks, arXiv 1912.10211 (TASLP 2020).
 
 The authors' code is qiuqiangkong/audioset_tagging_cnn d2f4b8c (MIT); weights are Zenodo record
-3987831, under the licence stated there. Equal to the authors' models in values (a test holds
+3987831, under the license stated there. Equal to the authors' models in values (a test holds
 parity vectors), and different in:
 
 - the spectrogram is the input, (batch, 1, mels, frames); front end and masking are links of the
@@ -18,9 +18,9 @@ steps: `clip_logits` are the logits of the combined probability, so that the sig
 is what the authors' models return. The attention model's unused norm is not built.
 
 Published weights expect log-mel features in decibel, 10 log10(max(power, 1e-10)), of audio at
-32 kHz: a centred, reflected periodic Hann window, `n_fft` and `win_length` 1024, `hop_length` 320,
+32 kHz: a centered, reflected periodic Hann window, `n_fft` and `win_length` 1024, `hop_length` 320,
 64 Slaney mels (area 1) from 50 to 14000 Hz, thus 1001 frames for ten seconds. The norm over mels
-stands for the normalisation, so the chain hands them the front end's output as it is.
+stands for the normalization, so the chain hands them the front end's output as it is.
 """
 
 from __future__ import annotations
@@ -142,9 +142,18 @@ def resnet38(
 ) -> Panns:
     """ResNet38 of PANNs: 73.78 M parameters with 527 classes.
 
-    `dims` are the widths of the four rows of residual blocks, as long as `depths` says, and of
-    the last pair of convolutions; `block_dropout` is the rate inside the blocks. The other
-    arguments, shapes and errors as in `models.panns.blocks.Panns`.
+    Shapes and errors are those of `models.panns.blocks.Panns`.
+
+    Args:
+        num_channels: channels of the spectrogram.
+        input_size: (mels, frames).
+        num_classes: size of the logits.
+        dropout: rate after every stage.
+        head_dropout: rate before the linear layer.
+        block_dropout: rate inside the residual blocks.
+        dims: widths of the four rows of residual blocks and of the last pair of convolutions; the
+            first pair is as wide as the first row.
+        depths: residual blocks of every row.
     """
     if len(dims) != 5 or len(depths) != 4:
         raise ModelError(f"dims={dims} and depths={depths}: give 5 dims and 4 depths")

@@ -23,7 +23,7 @@ def _efficientnet(size: str, sha256: str) -> Weights:
         filename=filename,
         url=f"{_EFFICIENTNET}/download/1.0/{filename}",
         page=f"{_EFFICIENTNET}/tag/1.0",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         sha256=sha256,
         **OF_IMAGES,
     )
@@ -44,7 +44,7 @@ def _weights(name: str, filename: str, key: str) -> Weights:
         filename=filename,
         url=f"https://www.dropbox.com/s/{key}/{filename}?dl=1",
         page="https://github.com/YuanGongND/psla#pretrained-models",
-        licence="BSD-3-Clause",
+        license="BSD-3-Clause",
     )
 
 
@@ -75,7 +75,7 @@ CARD = Card(
         title="PSLA: Improving Audio Tagging with Pretraining, Sampling, Labeling, and Aggregation",
         arxiv="2102.01243",
         code="YuanGongND/psla 76aedd1",
-        licence="BSD-3-Clause",
+        license="BSD-3-Clause",
     ),
     frontend=("kaldi_fbank", {"num_frames": 1056}),
     frontends={"psla_laptop": LAPTOP_FBANK},

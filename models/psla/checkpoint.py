@@ -3,7 +3,7 @@
 PSLA (YuanGongND/psla 76aedd1): a state dict under `module.`, with the trunk as `effnet.` in the
 names of efficientnet_pytorch 0.7.1 and the heads as 1x1 convolutions. EfficientNet's files for
 ImageNet are the trunk alone. The authors put a new stem for one channel in place of the one for
-three colours, and so does this.
+three colors, and so does this.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 UNUSED = {
-    "imagenet_stem.": "the stem is for colours; the authors too draw one for spectrograms anew",
+    "imagenet_stem.": "the stem is for colors; the authors too draw one for spectrograms anew",
     "_fc.": "a head for images",
     "effnet._fc.": "a head for images",
 }

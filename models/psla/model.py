@@ -1,6 +1,6 @@
 """PSLA: pretraining, sampling, labeling and aggregation, arXiv 2102.01243 (TASLP 2021).
 
-The authors' code is YuanGongND/psla 76aedd1 (BSD-3-Clause), weights under the same licence. The
+The authors' code is YuanGongND/psla 76aedd1 (BSD-3-Clause), weights under the same license. The
 model, an EfficientNet with attention pooling, is equal to theirs in values (a test holds parity
 vectors), and different in:
 
@@ -12,7 +12,7 @@ vectors), and different in:
 - sampling, mixup, label enhancement and weight averaging belong to the recipe and not to the model.
 
 Published weights expect AST's filterbank (`models.frontends.kaldi.KaldiFbank`) with 1056 frames of
-audio at 16 kHz, normalised by its deviation and not twice that: `Chain.set_normalisation(-4.6476,
+audio at 16 kHz, normalized by its deviation and not twice that: `Chain.set_normalization(-4.6476,
 2.28495)`. The trunk's strided convolutions are padded for an image of 260 x 260 (B0: 224), which on
 a spectrogram is another network than timm's `tf_efficientnet_b2`.
 
@@ -149,7 +149,7 @@ class Psla(nn.Module):
         """Classify a batch of spectrograms.
 
         Args:
-            features: (B, num_channels, mels, frames), normalised.
+            features: (B, num_channels, mels, frames), normalized.
 
         Returns:
             `Output` with clip_logits (B, num_classes): log-odds of the authors' probabilities.

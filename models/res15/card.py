@@ -16,10 +16,10 @@ def _encoder(num_classes: int, sha256: str) -> Weights:
         filename=f"res15_{num_classes}_Res15-STEP-14000.pt",
         url=f"{_FILES}/{_COMMIT}/runs/res15_{num_classes}/checkpoints/Res15-STEP-14000.pt",
         page="https://github.com/roman-vygon/triplet_loss_kws",
-        licence="MIT",
+        license="MIT",
         remark="an encoder for 64 log-mels of NeMo, which no front end here makes to the bit: on "
-        "other features fine-tune it. Its classifier is its nearest neighbours: until "
-        "chain.model.remember(embedding, labels) has training clips, an untrained layer answers",
+        "other features fine-tune it. Its classifier is its nearest neighbors: until "
+        "chain.model.set_support(embedding, labels) has training clips, an untrained layer answers",
         sha256=sha256,
         size=962_646,
     )
@@ -39,7 +39,7 @@ CARD = Card(
         title="Deep Residual Learning for Small-Footprint Keyword Spotting",
         arxiv="1710.10361",
         code="castorini/honk c3aae75; by triplet loss roman-vygon/triplet_loss_kws 0d92edd",
-        licence="MIT",
+        license="MIT",
         num_classes=12,
     ),
     frontend=("honk_mfcc", {}),

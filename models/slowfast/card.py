@@ -12,7 +12,7 @@ def _weights(filename: str, key: str, **rest: Any) -> Weights:
         filename=filename,
         url=f"https://www.dropbox.com/s/{key}/{filename}?dl=1",
         page="https://github.com/ekazakos/auditory-slow-fast#pretrained-models",
-        licence="CC-BY-NC-SA-4.0",
+        license="CC-BY-NC-SA-4.0",
         **rest,
     )
 
@@ -29,7 +29,7 @@ CARD = Card(
         title="Slow-Fast Auditory Streams for Audio Recognition",
         arxiv="2103.03516",
         code="ekazakos/auditory-slow-fast 6af3fd7",
-        licence="CC-BY-NC-SA-4.0",
+        license="CC-BY-NC-SA-4.0",
         num_classes=309,
     ),
     frontend=("htk_log_mel", {}),

@@ -10,7 +10,7 @@ CARD = Card(
         "Detection with Weak Labeling",
         arxiv="1810.09050",
         code="MaigoAkisame/cmu-thesis 7578dda",
-        licence="MIT",
+        license="MIT",
     ),
     frontend=("talnet_fbank", {}),
     frontends={"talnet_laptop": ("talnet_fbank", {"n_fft": 1024, "hop_length": 800, "n_mels": 32})},
@@ -24,7 +24,7 @@ CARD = Card(
             filename="TALNet.pt",
             url="http://islpc21.is.cs.cmu.edu/yunwang/git/cmu-thesis/model/TALNet.pt",
             page="https://github.com/MaigoAkisame/cmu-thesis#workspace",
-            licence="MIT",
+            license="MIT",
             remark="the file lacks the statistics of the input: give mean and deviation of the "
             "authors' normalizer.pkl, or of the front end's output over your clips, as tensors "
             "(mels,) to chain.model.set_input_statistics(mean, std)",

@@ -14,7 +14,7 @@ def _weights(name: str, letter: str, **arguments: str) -> Weights:
         filename=f"{letter}.pth.tar",
         url=f"https://www.robots.ox.ac.uk/~vgg/data/vggsound/models/{letter}.pth.tar",
         page="https://github.com/hche11/VGGSound#pretrained-model-and-evaluation",
-        licence="CC-BY-4.0",
+        license="CC-BY-4.0",
     )
 
 
@@ -44,7 +44,7 @@ CARD = Card(
         title="VGGSound: A Large-Scale Audio-Visual Dataset",
         arxiv="2004.14368",
         code="hche11/VGGSound 9bbc749",
-        licence="CC-BY-4.0",
+        license="CC-BY-4.0",
         num_classes=309,
     ),
     frontend=("log_spectrogram", {}),

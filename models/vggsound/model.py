@@ -1,13 +1,13 @@
 """VGGSound's classifiers: VGGSound, a large-scale audio-visual dataset, arXiv 2004.14368.
 
-The authors' code is hche11/VGGSound 9bbc749 (the repository's licence is CC-BY-4.0), which tests
+The authors' code is hche11/VGGSound 9bbc749 (the repository's license is CC-BY-4.0), which tests
 and does not train. ResNets on a log spectrogram
 (`models.frontends.log_spectrogram.LogSpectrogram`), pooled on average or by NetVLAD with 16
 clusters. Equal to the authors' in values (a test holds parity vectors), and different in:
 
 - a spectrogram of any size, where theirs is 257 x 1004 (ten seconds at 16 kHz);
 - NetVLAD behind a ResNet50, for which the authors' class does not fit;
-- NetVLAD's first assignment follows its centres; see `models.vggsound.netvlad.NetVlad`.
+- NetVLAD's first assignment follows its centers; see `models.vggsound.netvlad.NetVlad`.
 
 Published weights (`models.vggsound.card`) are two of ResNet18, one for each pooling.
 """
@@ -50,8 +50,9 @@ class VggSoundResNet(nn.Module):
             size.
     """
 
-    # Its front end normalises every clip, and behind another the first batch norm does.
-    normalises_input = True
+    # Its front end normalizes every clip, and behind another the first batch norm does.
+    normalizes_input = True
+    head_parameters = ("head.weight", "head.bias")
     head_arguments = ("pooling", "num_clusters")
 
     def __init__(
@@ -102,11 +103,6 @@ class VggSoundResNet(nn.Module):
         dim = channels[-1] * (4 if bottleneck else 1)
         self.vlad = NetVlad(dim, num_clusters) if pooling == "netvlad" else None
         self.head = nn.Linear(dim * (num_clusters if self.vlad else 1), num_classes)
-
-    @property
-    def head_parameters(self) -> tuple[str, ...]:
-        """What depends on the number of classes."""
-        return "head.weight", "head.bias"
 
     def forward(self, features: Tensor) -> Output:
         """Classify a batch of spectrograms.

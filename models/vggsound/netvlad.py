@@ -1,4 +1,4 @@
-"""NetVLAD pooling (arXiv 1511.07247): residuals of descriptors to learned centres.
+"""NetVLAD pooling (arXiv 1511.07247): residuals of descriptors to learned centers.
 
 B batch, D descriptor, N places, K clusters.
 """
@@ -15,10 +15,10 @@ _SHARPNESS = 100.0
 
 
 class NetVlad(nn.Module):
-    """Assigns every place softly to clusters and sums its differences from their centres."""
+    """Assigns every place softly to clusters and sums its differences from their centers."""
 
     def __init__(self, dim: int, num_clusters: int) -> None:
-        """Draw the centres, and the assignment that belongs to them.
+        """Draw the centers, and the assignment that belongs to them.
 
         The authors of VGGSound draw the assignment's weights anew afterwards, by the rule for all
         convolutions of their network, which this does not.

@@ -1,6 +1,6 @@
 """The cards of all families, found by walking the folders of `models`, and what they list.
 
-A family is a folder with a `card.py`; nothing else names it. Nothing heavy is imported here.
+A family is a folder with a `card.py`; nothing else names it. This module imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ COUNTS: tuple[PublishedCount, ...] = tuple(c for card in CARDS.values() for c in
 
 
 def card_of(model: str) -> Card | None:
-    """Return the card of a registered model's family; None where its folder has none."""
+    """Return the card of a model's family; None for a model whose folder has none."""
     entry = catalog()["model"].get(model)
     return CARDS.get(entry.module.removeprefix("models.").partition(".")[0]) if entry else None
 
 
 def paper_of(model: str) -> Paper | None:
-    """Return the paper of a registered model; None for one without a card."""
+    """Return the paper that a model is from; None for a model without a card."""
     card = card_of(model)
     return card.papers.get(model, card.paper) if card else None
 
@@ -49,7 +49,7 @@ def paper_of(model: str) -> Paper | None:
 def default_parts(model: str) -> tuple[Part, Part]:
     """Return the front end and the input transform that `models.create_model` puts before a model.
 
-    Those of a model without a card are Kaldi's filterbank and none.
+    A model without a card gets Kaldi's filterbank and no transform.
     """
     card = card_of(model)
     if card is None:
@@ -70,14 +70,14 @@ def published_results(
     form: str | None = None,
     quoted: bool | None = None,
 ) -> tuple[Result, ...]:
-    """Return the published numbers that fit, family by family in the order of the papers' tables.
+    """Return the published numbers that match, by family in the order of the papers' tables.
 
     Args:
         model: Registered name.
         metric: Key, for example `val/top1`.
         dataset: As in `Conditions`.
-        form: The paper's name of the form.
-        quoted: False leaves out numbers that a paper took from another, True takes them alone.
+        form: The paper's name for the form.
+        quoted: False leaves out numbers that a paper quotes from another; True returns only these.
     """
     wanted = {"model": model, "metric": metric, "form": form, "quoted": quoted}
     return tuple(

@@ -1,10 +1,10 @@
-"""Our parameters and MACs beside the papers', by the papers' own accounting.
+"""Our parameters and MACs beside the published ones, counted as the authors count.
 
-A row says what is counted on which input, and what the other side counts that this project's
-models leave out: front ends that are layers of frozen weights there, and heads that are built and
-never run. Those parts are computed from the models here, not copied.
+A row says what is counted on which input, and which parts the authors count that our models do not
+have: front ends that are layers of frozen weights there, and heads that are built and never run.
+These parts are computed from our models, not copied.
 
-A published count is a number printed in a paper, or one measured by running the authors' code.
+A published count is printed in a paper or was measured by running the authors' code.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from models.macs import Macs
 
 TOLERANCE = 0.005
-"""Differences above this share are explained in a note and in the model's docstring."""
+"""A larger relative difference is explained in a note and in the model's docstring."""
 
 _IMAGENET_CLASSES = 1000
 
@@ -34,8 +34,8 @@ class Row:
 
     Attributes:
         published: The published count.
-        model_count: Count of the model here alone.
-        added: Extra -> count, of what is added to compare like with like.
+        model_count: Count of our model alone.
+        added: Extra -> count, of the parts that are added to compare like with like.
     """
 
     published: PublishedCount
@@ -44,7 +44,7 @@ class Row:
 
     @property
     def ours(self) -> int:
-        """What is compared."""
+        """Our count with the parts that are added."""
         return self.model_count + sum(self.added.values())
 
     @property
@@ -53,17 +53,17 @@ class Row:
         return self.ours / self.published.value - 1
 
     def in_unit(self, count: float) -> str:
-        """Write a count as the published one is, with two decimals or more."""
+        """Format a count in the unit of the published one, with two decimals or more."""
         number, unit = self.published.printed.split()
         decimals = max(len(number.partition(".")[2]), 2)
         return f"{count / SCALE[unit]:.{decimals}f} {unit}"
 
 
 def compare(model: str | None = None) -> tuple[Row, ...]:
-    """Count everything that has a published count; nothing is allocated (the meta device).
+    """Count everything that has a published count, on the meta device, which allocates nothing.
 
     Args:
-        model: A registered name; None is all.
+        model: Registered name; None for all models.
     """
     return tuple(_row(count) for count in COUNTS if model in (None, count.model))
 
@@ -116,7 +116,7 @@ def _count(
     return _Counted(model, num_params(model), macs)
 
 
-# Each returns the parameters and the MACs of a part that the model here is without.
+# Each returns the parameters and the MACs of a part that our model does not have.
 
 
 def _front_end(_: Any, published: PublishedCount) -> tuple[int, int]:
@@ -130,7 +130,7 @@ def _front_end(_: Any, published: PublishedCount) -> tuple[int, int]:
 
 
 def _imagenet_heads(model: Any, _: PublishedCount) -> tuple[int, int]:
-    """DeiT's heads on the class and the distillation token, of which AST runs neither."""
+    """DeiT's heads on the class and the distillation token; AST runs neither."""
     return 2 * (model.pos_embed.shape[2] + 1) * _IMAGENET_CLASSES, 0
 
 
@@ -145,7 +145,7 @@ def _unused_norm(_: Any, published: PublishedCount) -> tuple[int, int]:
 
 
 def _repeated_frames(model: Any, published: PublishedCount) -> tuple[int, int]:
-    """HTS-AT's linear head runs on every frame, here once on each step that they repeat."""
+    """HTS-AT's linear head runs on every frame; ours runs once per step and repeats the result."""
     steps = model.num_frames // model.frames_per_step
     return 0, (model.num_frames - steps) * model.head.in_features * published.num_classes
 

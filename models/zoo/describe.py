@@ -1,12 +1,11 @@
 """What is known of every model: its counts, its input, its weights and published numbers.
 
-Models are built on the meta device, which allocates nothing; nothing here is typed in that can be
-computed.
+Models are built on the meta device, which allocates nothing; what can be computed is not typed in.
 """
 
 from __future__ import annotations
 
-import re
+import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,20 +26,20 @@ class Description:
     """One model of the zoo.
 
     Attributes:
-        name: registered name.
-        summary: the first line of its documentation.
-        paper: None for a model of another distribution.
-        frontend: name and arguments of the front end that `models.create_model` gives it.
-        transform: name of its input transform.
-        sample_rate: that the front end is made for, in Hz.
-        seconds: what the model sees of a clip: all that is counted on, or as much as fits into the
-            frames that the front end makes.
+        name: Registered name.
+        summary: The first line of its documentation.
+        paper: None for a model without a card.
+        frontend: Name and arguments of the front end that `models.create_model` gives it.
+        transform: Name of its input transform.
+        sample_rate: Rate that the front end is made for, in Hz.
+        seconds: Seconds of a clip that the model sees: all that it is counted on, or as many as fit
+            into the frames that the front end makes.
         input_size: (mels, frames) that the front end makes of it.
-        num_classes: of the head that is counted.
-        num_params: of the model without front end and transform.
-        macs: of the same, for one clip.
-        results: published numbers.
-        weights: published files.
+        num_classes: Classes of the head that is counted.
+        num_params: Parameters of the model, without front end and transform.
+        macs: MACs of the model for one clip, without front end and transform.
+        results: Published numbers.
+        weights: Published files.
     """
 
     name: str
@@ -68,7 +67,7 @@ def describe(name: str) -> Description:
     """Describe one model.
 
     Raises:
-        RegistryError: there is no such model; names the nearest.
+        RegistryError: There is no such model; names the nearest.
     """
     entry = lookup("model", name)
     import torch
@@ -111,28 +110,9 @@ def describe(name: str) -> Description:
 
 
 def documented_arguments(name: str) -> tuple[tuple[Argument, str], ...]:
-    """Return the arguments of a model, each with what its documentation says of it.
-
-    A class documents its arguments itself. A function may name the class that documents them ("as
-    in `models.panns...`") and explain the others in sentences of its own.
-    """
-    import importlib
-
+    """Return the arguments of a model, each with what the section "Args" says of it."""
     entry = lookup("model", name)
     part = getattr(importlib.import_module(entry.module), entry.attribute)
-    own = (part.__init__ if isinstance(part, type) else part).__doc__ or ""
-    said = docstring_section(own, "Args")
-    for dotted in re.findall(r"as in `(models(?:\.\w+)+)`", " ".join(own.split())):
-        module, _, attribute = dotted.rpartition(".")
-        documented = getattr(importlib.import_module(module), attribute)
-        said = docstring_section(documented.__init__.__doc__ or "", "Args") | said
-    return tuple(
-        (argument, said.get(argument.name) or _sentence(own, argument.name))
-        for argument in entry.arguments.values()
-    )
-
-
-def _sentence(text: str, argument: str) -> str:
-    flat = " ".join(text.split())
-    sentences = [part for part in re.split(r"(?<=[.;]) ", flat) if f"`{argument}`" in part]
-    return sentences[0].strip(" ;") if sentences else ""
+    text = (part.__init__ if isinstance(part, type) else part).__doc__ or ""
+    lines = docstring_section(text, "Args")
+    return tuple((argument, lines.get(argument.name, "")) for argument in entry.arguments.values())

@@ -22,8 +22,8 @@ class PrintedColumn:
     Attributes:
         key: A metric as trials store it, `pretrain`, `params` or `ensemble/map`; a data set's or
             a class's name where these are the columns.
-        title: Of the head.
-        unit: Of its numbers, empty where they have none.
+        title: Title in the table's head.
+        unit: Unit of the numbers; empty if they have none.
     """
 
     key: str
@@ -38,13 +38,13 @@ class PrintedTable:
     Attributes:
         paper: Short name.
         arxiv: Number of the preprint.
-        place: Which table.
-        caption: What it compares.
-        dataset: Data set of its numbers, as in `Conditions`; empty where the columns are data sets.
+        place: Number of the table, for example `Table 1`.
+        caption: What the table compares.
+        dataset: Data set of the numbers, as in `Conditions`; empty if the columns are data sets.
         layout: Whether the columns are metrics, data sets or classes.
-        columns: After the model's name.
-        rows: Model and its cells as printed, an empty one where the paper has none.
-        note: What the numbers are, where the heads do not say it.
+        columns: The columns after the model's name.
+        rows: Models and their cells as printed; a cell is empty where the paper has none.
+        note: What the numbers are, if the heads do not say it.
     """
 
     paper: str
@@ -59,7 +59,7 @@ class PrintedTable:
 
     @property
     def source(self) -> str:
-        """Where it is, as text."""
+        """Paper, preprint and table as text."""
         return str(Source(paper=self.paper, arxiv=self.arxiv, place=self.place))
 
     def results(
@@ -70,9 +70,9 @@ class PrintedTable:
         Args:
             row: The model, as printed.
             *shared: As of `models.card.results`.
-            ensemble: Whether to read the columns of ensembles, where there are some.
-            **own: As of `models.card.results`. Where the columns are data sets, `dataset` says
-                which one to read.
+            ensemble: Whether to read the columns of ensembles instead of those of single models.
+            **own: As of `models.card.results`. If the columns are data sets, `dataset` chooses the
+                one to read.
         """
         own = dict(paper=self.paper, arxiv=self.arxiv, place=self.place) | own
         own.setdefault("dataset", self.dataset)
@@ -93,7 +93,7 @@ class PrintedTable:
 
 
 def _rows(*lines: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Read rows that are written as in a paper, with `|` between the cells."""
+    """Split rows of text into cells, which `|` separates."""
     split = [[cell.strip() for cell in line.split("|")] for line in lines]
     return tuple((model, tuple(cells)) for model, *cells in split)
 

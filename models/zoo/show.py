@@ -1,9 +1,10 @@
-"""Prints the zoo: the list, one model in full, the counts beside the papers', the weights."""
+"""Prints the zoo: the list of models, one model in full, counts beside the papers', weights."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 def print_list(models: Iterable[Description], console: Console) -> None:
     """Print every model in a row, under a heading for each family."""
+    models = list(models)
     for paper, members in groupby(models, key=lambda model: model.paper):
         group = list(members)
         if paper is not None:
@@ -38,12 +40,23 @@ def print_list(models: Iterable[Description], console: Console) -> None:
             )
         console.print(table)
         console.print(f"  front end {_fronts(group)}\n")
+    seconds = _by_family(models, lambda model: f"{model.seconds} s")
+    classes = _by_family(models, lambda model: str(model.num_classes))
     console.print(
-        "Counted without front end and input transform. MACs of one clip (10 s, KWT 1 s, laptop "
-        "sizes 5 s): convolutions and linear layers; all: with attention and sampling. Classes: "
-        "DATAR 309, KWT and Res-15 12, others 527, laptop sizes 10. One model in full: "
-        "python -m models NAME"
+        f"Counted without front end and input transform. MACs of one clip ({seconds}): "
+        "convolutions and linear layers; all: with attention and sampling. Classes: "
+        f"{classes}. One model in full: python -m models NAME"
     )
+
+
+def _by_family(models: Iterable[Description], value: Callable[[Description], str]) -> str:
+    """Return the value that most families have, then the others with the families they are for."""
+    families: defaultdict[str, set[str]] = defaultdict(set)
+    for model in models:
+        paper = None if model.name.endswith("laptop") else model.paper
+        families[value(model)].add(paper.name if paper else "laptop sizes")
+    (usual, _), *others = sorted(families.items(), key=lambda item: (-len(item[1]), item[0]))
+    return "; ".join([usual, *(f"{text} for {', '.join(sorted(own))}" for text, own in others)])
 
 
 def print_model(model: Description, console: Console) -> None:
@@ -55,7 +68,7 @@ def print_model(model: Description, console: Console) -> None:
     if model.paper is not None:
         paper = model.paper
         console.print(f"paper          {paper.title}, {paper.place}")
-        console.print(f"authors' code  {paper.code} ({paper.licence})")
+        console.print(f"authors' code  {paper.code} ({paper.license})")
     console.print(f"input          {_size(model)} (mels x frames) of {model.seconds} s")
     console.print(f"front end      {_call(*model.frontend)}, input transform {model.transform}")
     console.print(f"parameters     {model.num_params:,} ({model.num_classes} classes)")
@@ -80,7 +93,7 @@ def print_model(model: Description, console: Console) -> None:
 
 
 def print_rows(rows: Iterable[Row], console: Console) -> None:
-    """Print our counts beside the papers', with what was added and why they differ."""
+    """Print our counts beside the papers', with the parts that are added and why they differ."""
     for (label, size, classes, arguments), members in groupby(rows, key=_counted_on):
         built = f", {arguments}" if arguments else ""
         console.print(f"{label}  {size}, {classes} classes{built}", style="bold")
@@ -104,19 +117,19 @@ def print_rows(rows: Iterable[Row], console: Console) -> None:
 
 
 def _percent(share: float) -> str:
-    """Write a share in percent with its sign; what rounds to nothing has none."""
+    """Format a share in percent with its sign; zero has none."""
     said = f"{100 * share:+.2f} %"
     return "0.00 %" if said in ("+0.00 %", "-0.00 %") else said
 
 
 def print_weights(weights: Iterable[Weights], console: Console) -> None:
-    """Print every published file in a row, those of one licence and data set together."""
+    """Print a row per published file, grouped by data set and license."""
     entries = list(weights)
     remarks = list(dict.fromkeys(entry.remark for entry in entries if entry.remark))
     table = _table("name", "model|", "note>", "here|")
-    for (data, licence), members in groupby(entries, key=lambda e: (e.trained_on[-1], e.licence)):
+    for (data, terms), members in groupby(entries, key=lambda e: (e.trained_on[-1], e.license)):
         table.add_row("")
-        table.add_row(f"{data}, {licence}:")
+        table.add_row(f"{data}, {terms}:")
         for entry in members:
             table.add_row(
                 f"  {entry.name}",
@@ -144,7 +157,7 @@ def as_data(value: Any) -> Any:
 
 
 def amount(count: float) -> str:
-    """Write a count in three digits: `28.0 M`, `5.99 G`, `561 k`."""
+    """Format a count with three digits: `28.0 M`, `5.99 G`, `561 k`."""
     for unit, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if count >= scale:
             scaled = count / scale
@@ -157,19 +170,19 @@ def _print_weights(weights: Weights, console: Console) -> None:
     frontend = ""
     if weights.frontend[0]:
         frontend = f", frontend=({weights.frontend[0]!r}, {dict(weights.frontend[1])!r})"
-    console.print(f"{weights.name}: {weights.filename}, {weights.licence}, {_checked(weights)}")
+    console.print(f"{weights.name}: {weights.filename}, {weights.license}, {_checked(weights)}")
     console.print(f"  trained on {', '.join(weights.trained_on)}; {weights.page}")
     build = f'create_model("{weights.model}", num_classes={weights.num_classes}'
     console.print(f"  chain = models.{build}{frontend}{arguments})")
     if weights.statistics:
-        console.print(f"  chain.set_normalisation{weights.statistics}")
+        console.print(f"  chain.set_normalization{weights.statistics}")
     console.print(f'  models.load_pretrained(chain, "{weights.name}")')
     if weights.remark:
         console.print(f"  besides: {weights.remark}")
 
 
 def _print_results(results: Iterable[Result], console: Console) -> None:
-    """Print results under their conditions, which those of one table share."""
+    """Print results with their conditions, which the numbers of one row share."""
     for _, members in groupby(results, key=lambda r: (r.source, r.form, r.conditions, r.remark)):
         group = list(members)
         first = group[0]

@@ -248,7 +248,7 @@ def _mixed(studies: Sequence[Study]) -> list[str]:
             mixed.append(f"the trials of {plan.sweep} come from {reasons}")
     code = "" if mixed else mixed_code(finished)
     mixed += [f"the trials come from {code}"] if code else []
-    return [f"{reason}; --mixed aggregates them all the same" for reason in mixed]
+    return [f"{reason}; --allow-mixed aggregates them all the same" for reason in mixed]
 
 
 def _labels(plans: Sequence[PlanRecord]) -> list[str]:

@@ -114,7 +114,7 @@ def refuse_mixed(
         ConfigError: they are mixed.
     """
     if mixed := mixed_in(plan, records, trials):
-        raise ConfigError(f"the trials come from {mixed}; --mixed compares them all the same")
+        raise ConfigError(f"the trials come from {mixed}; --allow-mixed compares them all the same")
 
 
 def trained_epochs(

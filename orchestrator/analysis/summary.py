@@ -233,7 +233,7 @@ def _cell(key: TrialKey, record: TrialRecord | None, selection: str, metric: Met
     elif status is Status.RUNNING:
         reason = f"running, {len(record.epochs)} epochs done"
     elif status is Status.FAILED:
-        reason = _last_line(record.error) or "no error text"
+        reason = _without_module(record.error_line) or "no error text"
     else:
         value = value_of(record, selection, metric.key)
         reason = "" if value is not None else f"no finite {metric.key} at its {selection} epoch"
@@ -263,7 +263,5 @@ def _cost(records: list[TrialRecord]) -> ArmCost | None:
     )
 
 
-def _last_line(text: str) -> str:
-    """Return the last line of an error text that says something, without its error's module."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return re.sub(r"^(?:\w+\.)+(?=\w+:)", "", lines[-1]) if lines else ""
+def _without_module(error_line: str) -> str:
+    return re.sub(r"^(?:\w+\.)+(?=\w+:)", "", error_line)

@@ -31,9 +31,8 @@ from orchestrator.data.source import (
     check_arguments,
     control_in,
     digest,
-    shown,
 )
-from orchestrator.errors import DataError, printable
+from orchestrator.errors import DataError, printable, shown
 
 COLUMNS = ("filename", "fold", "target", "category")
 _LAYOUT = (

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import itertools
 import json
 import shutil
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -23,10 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from models.cache import cache_folder
+from models.digests import file_digest
 from orchestrator.data import places
 from orchestrator.data.info import DamagedPack, parse_manifest, read_manifest
 from orchestrator.data.source import digest
 from orchestrator.errors import DataError, printable
+from orchestrator.waiting import waiting
 
 SETTLED_NS = 1_000_000_000
 """Age of the newest change below which a check is not remembered: within a file system's clock tick
@@ -61,7 +61,8 @@ def check(path: Path, fingerprint: str, *, trust_memory: bool = True) -> None:
         if trust_memory and _remembered(path) == seen:
             return
         manifest = read_manifest(path)
-        with _saying(f"checking pack {fingerprint} ({manifest['num_bytes'] / 1e9:.1f} GB) ..."):
+        size = f"{manifest['num_bytes'] / 1e9:.1f} GB"
+        with waiting(f"checking pack {fingerprint}, {size}", say=say, after_s=SAY_AFTER_S):
             damage = _damage(path, manifest)
         if damage:
             raise DamagedPack(path, damage)
@@ -136,12 +137,6 @@ def identity(path: Path) -> Identity:
     return files
 
 
-def digest_of_file(path: Path) -> str:
-    """Return the sha256 of a file's bytes, 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def say(text: str) -> None:
     """Write a line to standard error."""
     print(printable(text), file=sys.stderr, flush=True)
@@ -153,7 +148,7 @@ def _damage(path: Path, manifest: dict[str, Any]) -> str:
     if written is None:
         return _damage_of_older(path)
     try:
-        found = digest_of_file(path / places.CLIPS)
+        found = file_digest(path / places.CLIPS)
     except OSError as error:
         return f"{places.CLIPS} cannot be read ({error.strerror})"
     if found != written:
@@ -237,17 +232,6 @@ def _alone(path: Path) -> Iterator[None]:
             file = stack.enter_context((path / places.CLIPS).open("rb"))
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-@contextlib.contextmanager
-def _saying(text: str) -> Iterator[None]:
-    timer = threading.Timer(SAY_AFTER_S, say, [text])
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def local_copy(pack_uri: str, cache_dir: str | None = None) -> Path:

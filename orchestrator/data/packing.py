@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models.digests import file_digest
 from orchestrator.data import fingerprints, integrity
 from orchestrator.data.audit import Examined, Progress, examine
 from orchestrator.data.decode import tools
@@ -71,7 +72,7 @@ def make_pack(source: Source, *, packs: str, progress: Progress | None = None) -
             dropped = decide(source, records)
             manifest = _manifest(source, records, dropped, writer.content.digest())
             manifest["num_bytes"] = (making / CLIPS).stat().st_size
-            manifest["file_digest"] = integrity.digest_of_file(making / CLIPS)
+            manifest["file_digest"] = file_digest(making / CLIPS)
             manifest["manifest_digest"] = manifest_digest(manifest)
             text = json.dumps(manifest, indent=1, ensure_ascii=False)
             (making / MANIFEST).write_text(text + "\n", encoding="utf-8")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import DataError, is_control, printable
+from orchestrator.errors import DataError, is_control, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,12 +141,6 @@ def check_arguments(dataset: str, *, sample_rate: int, on_broken: str = "stop") 
         raise DataError(
             f"dataset {dataset!r}: on_broken is {on_broken!r} (valid: {', '.join(POLICIES)})"
         )
-
-
-def shown(value: object) -> str:
-    """Return a value's repr for a message: 60 characters at most, and none that controls."""
-    text = printable(repr(value))
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def control_in(text: str) -> str:

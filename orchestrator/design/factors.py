@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.errors import PlanError
+from orchestrator.errors import PlanError, shown
 from orchestrator.experiment.config import Experiment
 from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.experiment.narrow import is_list, is_mapping
@@ -21,9 +21,7 @@ _CHANGES = "a mapping from path to value, for example {'model.deformable': False
 
 def wrong(what: str, name: str, value: object, wanted: str) -> str:
     """Say that a field of a sweep's value is of another type than it must be."""
-    text = repr(value)
-    shown = text if len(text) <= 80 else f"{text[:77]}..."
-    return f"{what}: {name} is {shown}; it must be {wanted}"
+    return f"{what}: {name} is {shown(value)}; it must be {wanted}"
 
 
 def is_texts(value: object) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 
 from orchestrator.design.factors import Trial
 from orchestrator.design.plan import Plan
-from orchestrator.execution.progress import duration
 from orchestrator.records import Status, TrialRecord
 
 
@@ -127,3 +126,13 @@ class CostEstimate:
 
 def _trials(count: int) -> str:
     return f"{count} trial{'s' if count > 1 else ''}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as `45 s`, `3 min 05 s` or `2 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from orchestrator.design.factors import Trial
+from orchestrator.execution.costs import duration
 from orchestrator.metrics import keys
 from orchestrator.records import Status
 
@@ -122,13 +123,3 @@ class SweepProgress:
 def name_of(trial: Trial) -> str:
     """Return how a person calls a trial: arm, seed, fold."""
     return f"{trial.arm} · seed {trial.seed} · fold {trial.fold}"
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as `45 s`, `3 min 05 s` or `2 h 05 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

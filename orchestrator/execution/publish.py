@@ -21,7 +21,10 @@ from orchestrator.report.render.text import render_text
 from orchestrator.report.wording.clips import clips_to_show
 from orchestrator.store import Store
 from orchestrator.store.verification import loader, verify_stored
-from orchestrator.tracking import LiveSync, SweepSync, Tracker, is_synced, read_links, resolve_uri
+from orchestrator.tracking.links import read_links
+from orchestrator.tracking.live import LiveSync, SweepSync
+from orchestrator.tracking.places import is_synced, resolve_uri
+from orchestrator.tracking.tracker import Tracker
 from orchestrator.waiting import waiting
 
 WIDEST = 120

@@ -276,13 +276,7 @@ def _train_locked(
                 device="cuda" if runtime.gpus_per_worker > 0 else "cpu",
                 on_epoch=lambda e: tune.report({"id": trial.id, "epoch": e.epoch, **e.metrics}),
             ).run()
-    return record, error_line(record)
-
-
-def error_line(record: TrialRecord) -> str:
-    """Return the last line of a failed record's error, which names the exception."""
-    lines = [line for line in record.error.strip().splitlines() if line.strip()]
-    return lines[-1].strip() if lines else ""
+    return record, record.error_line
 
 
 def fail_stale_trials(trials: Sequence[Trial], store: Store) -> None:

@@ -5,7 +5,6 @@ An experiment is a frozen value; `orchestrator.experiment.identity` completes it
 
 from __future__ import annotations
 
-import hashlib
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any, Literal
 
 from models import registry
 from models.checkpoints.files import is_remote, weight_file
+from models.digests import file_digest
 from models.errors import CheckpointError
 from orchestrator.errors import ConfigError
 from orchestrator.metrics.keys import VAL_TOP1
@@ -68,8 +68,7 @@ class File:
         """
         try:
             local = weight_file(path)
-            with open(local, "rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            digest = file_digest(local)
         except CheckpointError as error:
             raise ConfigError(str(error)) from None
         except OSError as error:

@@ -16,7 +16,7 @@ from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.report.files import PICTURES, report_folder
 from orchestrator.store import Store
 from orchestrator.store.verification import loader, verify, verify_stored
-from orchestrator.tracking import read_links
+from orchestrator.tracking.links import read_links
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +80,13 @@ class FromStore:
 
     def packs(self) -> dict[str, str]:
         """Return for each stored sweep which pack it is of."""
-        found = {}
+        packs = {}
         for sweep in self.sweeps():
             try:
-                found[sweep] = self._store.require_plan(sweep).pack
+                packs[sweep] = self._store.require_plan(sweep).pack
             except StoreError as error:
-                found[sweep] = str(error)
-        return found
+                packs[sweep] = str(error)
+        return packs
 
     def material(self, sweep: str) -> Material:
         """Return a stored sweep.

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.cache import cache_folder
+from models.digests import file_digest
 from models.registry import TRAINED_AS
 from orchestrator.errors import CheckpointError
-from orchestrator.store.files import TEMPORARY, Files, blame
-from orchestrator.store.local import LocalFiles
+from orchestrator.store.files import TEMPORARY, Files, LocalFiles, blame
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +37,7 @@ def save(
     try:
         with blame("write", files.where(folder)):
             _write(_separate(tensors), scratch, metadata=_metadata(meta))
-        digest = _digest(scratch)
+        digest = file_digest(scratch)
         name = f"{which}-{digest[:16]}.safetensors"
         files.adopt(scratch, f"{folder}/{name}")
     finally:
@@ -96,7 +96,7 @@ def local_path(files: Files, folder: str, which: str) -> Path | None:
                 os.close(descriptor)
                 try:
                     if files.fetch(f"{folder}/{pointer['file']}", Path(scratch)):
-                        _check(_digest(Path(scratch)), files, folder, pointer)
+                        _check(file_digest(Path(scratch)), files, folder, pointer)
                         os.replace(scratch, path)
                 finally:
                     Path(scratch).unlink(missing_ok=True)
@@ -198,11 +198,6 @@ def _missing(files: Files, folder: str, pointer: Mapping[str, Any] | None) -> Ch
         f"{files.where(folder)}/{name} is missing although the JSON beside it names it; delete "
         "the folder and train the trial again"
     )
-
-
-def _digest(path: Path) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _cache() -> Path:

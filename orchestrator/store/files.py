@@ -1,17 +1,24 @@
-"""What the store needs of a file system: whole files, written atomically."""
+"""What the store needs of a file system: whole files, written atomically, wherever it lies."""
+
+# The methods of both kinds of files are documented where `Files` declares them.
+# ruff: noqa: D102
 
 from __future__ import annotations
 
 import errno
 import os
+import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from orchestrator.errors import StoreError
 
 TEMPORARY = ".tmp"
+_CHUNK_BYTES = 8 << 20
 
 
 class Files(Protocol):
@@ -83,3 +90,241 @@ def blame(doing: str, where: str) -> Iterator[None]:
             else "give a place that can be read and written with --store"
         )
         raise StoreError(f"cannot {doing} {where} ({reason}); {way_out}") from error
+
+
+class LocalFiles:
+    """Files under a local folder.
+
+    A file is written beside its name, flushed to the disk and renamed, so that a reader sees the
+    old or the new content and never a part.
+    """
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def where(self, path: str) -> str:
+        return str(self.root / path)
+
+    def read(self, path: str) -> bytes | None:
+        with blame("read", self.where(path)):
+            try:
+                return (self.root / path).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def write(self, path: str, data: bytes) -> None:
+        with blame("write", self.where(path)):
+            temporary = self.scratch(path)
+            try:
+                with open(temporary, "wb") as stream:
+                    stream.write(data)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                os.replace(temporary, self.root / path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+
+    def append(self, path: str, data: bytes) -> None:
+        with blame("write", self.where(path)):
+            target = self.root / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with open(target, "ab") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+
+    def scratch(self, path: str) -> Path:
+        target = self.root / path
+        with blame("write", self.where(path)):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        return target.with_name(f".{target.name}.{secrets.token_hex(4)}{TEMPORARY}")
+
+    def adopt(self, source: Path, path: str) -> None:
+        with blame("write", self.where(path)):
+            target = self.root / path
+            _sync(source)
+            os.replace(source, target)
+            _sync(target.parent)
+
+    def fetch(self, path: str, target: Path) -> bool:
+        with blame("read", self.where(path)):
+            try:
+                shutil.copyfile(self.root / path, target)
+            except FileNotFoundError:
+                return False
+        return True
+
+    def names(self, folder: str) -> list[str]:
+        with blame("list", self.where(folder)):
+            try:
+                return sorted(os.listdir(self.root / folder))
+            except FileNotFoundError:
+                return []
+
+    def delete(self, path: str) -> None:
+        with blame("delete", self.where(path)):
+            (self.root / path).unlink(missing_ok=True)
+
+    def versions(self, paths: Sequence[str]) -> list[str]:
+        found = []
+        for path in paths:
+            try:
+                stat = os.stat(self.root / path)
+            except FileNotFoundError:
+                found.append("")
+            else:
+                found.append(f"{stat.st_mtime_ns}-{stat.st_size}-{stat.st_ino}")
+        return found
+
+
+class RemoteFiles:
+    """Files under a folder of a `pyarrow.fs.FileSystem`, for example a bucket.
+
+    An object store's put is atomic by itself. On a network file system that is reached through
+    pyarrow rather than mounted, a reader may meet half a file; mount it and give its path instead.
+    """
+
+    def __init__(self, system: Any, root: str, uri: str):
+        self.system = system
+        self.root = root.rstrip("/")
+        self.uri = uri.rstrip("/")
+
+    def where(self, path: str) -> str:
+        return f"{self.uri}/{path}"
+
+    def read(self, path: str) -> bytes | None:
+        with blame("read", self.where(path)):
+            try:
+                with self.system.open_input_stream(self._at(path), compression=None) as stream:
+                    return stream.read()
+            except FileNotFoundError:
+                return None
+
+    def write(self, path: str, data: bytes) -> None:
+        with blame("write", self.where(path)), self._output(path) as stream:
+            stream.write(data)
+
+    def append(self, path: str, data: bytes) -> None:
+        self.write(path, (self.read(path) or b"") + data)
+
+    def scratch(self, path: str) -> Path:
+        return Path(tempfile.gettempdir()) / f"{secrets.token_hex(8)}{TEMPORARY}"
+
+    def adopt(self, source: Path, path: str) -> None:
+        with blame("write", self.where(path)):
+            with open(source, "rb") as data, self._output(path) as stream:
+                while chunk := data.read(_CHUNK_BYTES):
+                    stream.write(chunk)
+            source.unlink()
+
+    def fetch(self, path: str, target: Path) -> bool:
+        with blame("read", self.where(path)):
+            try:
+                source = self.system.open_input_stream(self._at(path), compression=None)
+            except FileNotFoundError:
+                return False
+            with source, open(target, "wb") as stream:
+                while chunk := source.read(_CHUNK_BYTES):
+                    stream.write(chunk)
+        return True
+
+    def names(self, folder: str) -> list[str]:
+        from pyarrow.fs import FileSelector
+
+        with blame("list", self.where(folder)):
+            found = self.system.get_file_info(FileSelector(self._at(folder), allow_not_found=True))
+        return sorted(info.base_name for info in found)
+
+    def delete(self, path: str) -> None:
+        with blame("delete", self.where(path)):
+            try:
+                self.system.delete_file(self._at(path))
+            except FileNotFoundError:
+                pass
+
+    def versions(self, paths: Sequence[str]) -> list[str]:
+        with blame("read", self.uri):
+            found = self.system.get_file_info([self._at(path) for path in paths])
+        return [f"{info.mtime_ns}-{info.size}" if info.is_file else "" for info in found]
+
+    def _at(self, path: str) -> str:
+        return f"{self.root}/{path}" if self.root else path
+
+    def _output(self, path: str) -> Any:
+        target = self._at(path)
+        try:
+            return self.system.open_output_stream(target, compression=None)
+        except FileNotFoundError:
+            self.system.create_dir(target.rpartition("/")[0], recursive=True)
+            return self.system.open_output_stream(target, compression=None)
+
+
+def open_files(uri: str | Path, *, create: bool) -> tuple[Files, str]:
+    """Open a folder or a file-system URI.
+
+    Args:
+        uri: a path, `file:///...`, or any URI that pyarrow or fsspec knows (`s3://`, `gs://`).
+        create: make the place if it is not there, and check that it can be written.
+
+    Returns:
+        The files, and the absolute address that opens the same place from another process.
+
+    Raises:
+        StoreError: the place cannot be made, read or written.
+    """
+    text = os.fspath(uri)
+    if not text:
+        raise StoreError("the store has no place; give a folder or a URI with --store")
+    if text.startswith("file://"):
+        text = text.removeprefix("file://")
+    if "://" not in text:
+        return _open_local(Path(text).expanduser().absolute(), create=create)
+    return _open_remote(text, create=create)
+
+
+def _open_local(root: Path, *, create: bool) -> tuple[Files, str]:
+    if create:
+        with blame("make a store at", str(root)):
+            root.mkdir(parents=True, exist_ok=True)
+            probe = root / f".probe-{secrets.token_hex(4)}.tmp"
+            probe.touch()
+            probe.unlink()
+    elif not root.is_dir():
+        raise StoreError(f"there is no store at {root}; name one with --store")
+    return LocalFiles(root), str(root)
+
+
+def _open_remote(uri: str, *, create: bool) -> tuple[Files, str]:
+    from pyarrow.fs import FileSystem, FileType, FSSpecHandler, PyFileSystem
+
+    with blame("open the store", uri):
+        try:
+            system, root = FileSystem.from_uri(uri)
+        except ValueError as unknown_scheme:
+            try:
+                import fsspec
+
+                inner, root = fsspec.core.url_to_fs(uri)
+            except (ValueError, ImportError):
+                raise StoreError(
+                    f"cannot open the store {uri!r} ({unknown_scheme}); give a folder or a URI "
+                    "such as s3://bucket/folder with --store"
+                ) from unknown_scheme
+            system = PyFileSystem(FSSpecHandler(inner))
+        files = RemoteFiles(system, root, uri)
+        if create:
+            probe = f"logs/.probe-{secrets.token_hex(4)}"
+            files.write(probe, b"")
+            files.delete(probe)
+        elif system.get_file_info(files.root).type == FileType.NotFound:
+            raise StoreError(f"there is no store at {uri}; name one with --store")
+    return files, files.uri
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

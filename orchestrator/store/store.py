@@ -19,9 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from orchestrator.errors import StoreError, unknown
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.store import checkpoints, forms, locks, tables
-from orchestrator.store.files import Files
-from orchestrator.store.local import LocalFiles
-from orchestrator.store.paths import open_files
+from orchestrator.store.files import Files, LocalFiles, open_files
 
 if TYPE_CHECKING:
     import torch

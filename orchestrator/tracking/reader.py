@@ -17,8 +17,7 @@ from orchestrator.store import forms, tables
 from orchestrator.tracking.links import run_address
 from orchestrator.tracking.mlflow_server import FoundRun, Server
 from orchestrator.tracking.places import SQLITE, checked_uri
-from orchestrator.tracking.replicates import RECORD
-from orchestrator.tracking.sweep_views import PLAN
+from orchestrator.tracking.sweep_views import PLAN, RECORD
 from orchestrator.tracking.uploads import PREDICTIONS, PREDICTIONS_TAG, REPORT_TAG, key_of, state_of
 from orchestrator.tracking.views import SWEEP, TAG, Key
 

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 
-from orchestrator.analysis.summary import summarize
+from orchestrator.analysis.comparisons import Compared
+from orchestrator.analysis.summary import summarize, summarize_arms
+from orchestrator.metrics import METRICS, keys, lookup
 from orchestrator.metrics.chance import caution_text
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
 from orchestrator.store import forms
 from orchestrator.text import markdown_text
-from orchestrator.tracking.replicates import (
-    ended_ms,
-    own_tags,
-    parent_of,
-    replicate_view,
-    started_ms,
-)
-from orchestrator.tracking.summary import arm_numbers
 from orchestrator.tracking.views import (
+    MAX_DATASET_DIGEST,
     SWEEP,
     TAG,
+    Dataset,
     Draft,
+    Key,
     Point,
     RunView,
     as_key,
     as_params,
     as_tags,
+    as_text,
     earliest,
+    flat_params,
     latest,
     to_ms,
 )
@@ -35,68 +36,57 @@ from orchestrator.tracking.views import (
 PLAN = "plan.json"
 """The artifact that holds all of a sweep's plan."""
 
+RECORD = "record.json"
+"""The artifact that holds all of a trial's record."""
+
+_STATUS = {
+    Status.RUNNING: "RUNNING",
+    Status.FINISHED: "FINISHED",
+    Status.FAILED: "FAILED",
+}
+
 Records = Mapping[str, TrialRecord]
-Summary = Mapping[str, Mapping[str, float]]
 
 
-def drafts(
-    plan: PlanRecord, records: Records, *, store: str, final: bool, summary: Summary | None = None
-) -> Iterator[Draft]:
+def drafts(plan: PlanRecord, records: Records, *, store: str, final: bool) -> Iterator[Draft]:
     """Yield every run of a sweep, parents first. A trial without a record has no run yet.
 
     Args:
-        plan: what was declared.
-        records: trial id -> record.
-        store: its address, shown as a tag.
-        final: nobody is training any more, so what is not finished is shown as killed.
-        summary: arm -> metric -> value; made here from the records where it is not given.
+        plan: What was declared.
+        records: Trial id -> record.
+        store: Its address, shown as a tag.
+        final: Whether nobody trains any more, so that what is not finished is shown as killed.
     """
-    all_records = [records.get(trial.id) for trial in plan.trials]
+    cells: dict[str, list[TrialRecord | None]] = {arm.name: [] for arm in plan.arms}
+    for trial in plan.trials:
+        cells.setdefault(trial.arm, []).append(records.get(trial.id))
     yield Draft(
         key=SWEEP,
-        inputs=(plan, final, *all_records),
-        build=lambda: _sweep(plan, records, store, final),
+        inputs=(plan, final, *(record for of_arm in cells.values() for record in of_arm)),
+        build=lambda: _sweep(plan, records, store=store, final=final),
     )
-    cells: dict[str, list[TrialKey]] = {arm.name: [] for arm in plan.arms}
-    for trial in plan.trials:
-        cells.setdefault(trial.arm, []).append(trial)
     references = {contrast.arm: contrast.reference for contrast in reversed(plan.contrasts)}
     for arm in plan.arms:
         reference = references.get(arm.name, plan.baseline)
-        of_arm = [records.get(cell.id) for cell in cells[arm.name]]
-        of_reference = [records.get(cell.id) for cell in cells.get(reference, ())]
-        given = summary.get(arm.name) if summary else None
-
-        def build(arm: ArmRecord = arm, reference: str = reference, given=given) -> RunView:
-            if given is not None:
-                numbers: Mapping[str, float] = given
-            else:
-                numbers = arm_numbers(plan, arm.name, reference, records)
-            return _arm(plan, arm, cells[arm.name], records, numbers, store, final)
-
         yield Draft(
             key=("arm", arm.name),
             parent=SWEEP,
-            inputs=(plan, final, given, *of_arm, *of_reference),
-            build=build,
+            inputs=(plan, final, *cells[arm.name], *cells.get(reference, ())),
+            build=partial(_arm, plan, arm, reference, records, store=store, final=final),
         )
     for trial in plan.all_trials:
         record = records.get(trial.id)
         if record is not None:
             over = final or record.status is not Status.RUNNING
-
-            def shown(trial=trial, record=record, over=over) -> RunView:
-                return replicate_view(plan, trial, record, store, over=over)
-
             yield Draft(
                 key=("replicate", trial.arm, trial.id),
                 parent=parent_of(plan, trial),
                 inputs=(plan, record, over),
-                build=shown,
+                build=partial(replicate_view, plan, trial, record, store, over=over),
             )
 
 
-def _sweep(plan: PlanRecord, records: Records, store: str, final: bool) -> RunView:
+def _sweep(plan: PlanRecord, records: Records, *, store: str, final: bool) -> RunView:
     found = summarize(plan, records)
     low = caution_text(
         found.chance,
@@ -109,10 +99,8 @@ def _sweep(plan: PlanRecord, records: Records, store: str, final: bool) -> RunVi
         markdown_text(plan.question),
         *([markdown_text(low)] if low else []),
         f"Metric: `{plan.metric}` at the {plan.selection} epoch.",
-    ]
-    note += [
         f"Baseline: {markdown_text(plan.baseline)}; {len(plan.arms)} arms, "
-        f"{len(plan.trials)} trials."
+        f"{len(plan.trials)} trials.",
     ]
     if plan.source:
         note.append(f"Published numbers: {markdown_text(plan.source)}")
@@ -134,18 +122,19 @@ def _sweep(plan: PlanRecord, records: Records, store: str, final: bool) -> RunVi
         ),
         texts={PLAN: forms.copy(plan, indent=1).decode()},
     )
-    return _with_progress(view, [records.get(trial.id) for trial in plan.trials], {}, final)
+    return _with_progress(view, [records.get(t.id) for t in plan.trials], {}, final=final)
 
 
 def _arm(
     plan: PlanRecord,
     arm: ArmRecord,
-    cells: Sequence[TrialKey],
+    reference: str,
     records: Records,
-    numbers: Mapping[str, float],
+    *,
     store: str,
     final: bool,
 ) -> RunView:
+    numbers = arm_numbers(plan, arm.name, reference, records)
     settings = {**plan.settings, **arm.changes}
     for name in ("seed", "fold"):  # an arm spans all of them
         settings.pop(name, None)
@@ -168,13 +157,15 @@ def _arm(
         ),
         params=as_params({**levels, **settings}),
     )
-    return _with_progress(view, [records.get(cell.id) for cell in cells], numbers, final)
+    cells = [records.get(trial.id) for trial in plan.trials if trial.arm == arm.name]
+    return _with_progress(view, cells, numbers, final=final)
 
 
 def _with_progress(
     view: RunView,
     records: Sequence[TrialRecord | None],
     numbers: Mapping[str, float],
+    *,
     final: bool,
 ) -> RunView:
     """Add how far the trials below a run are."""
@@ -206,3 +197,169 @@ def _with_progress(
         ended_ms=None if status == "RUNNING" else ended,
         summary=tuple(points),
     )
+
+
+def parent_of(plan: PlanRecord, trial: TrialKey) -> Key:
+    """Return the run that a trial nests in: its arm, or the sweep for a prerequisite."""
+    return SWEEP if trial in plan.prerequisites else ("arm", trial.arm)
+
+
+def replicate_view(
+    plan: PlanRecord, trial: TrialKey, record: TrialRecord, store: str, *, over: bool
+) -> RunView:
+    """Show one trial as a replicate of one arm.
+
+    Args:
+        plan: the sweep.
+        trial: which of its cells.
+        record: what came out.
+        store: its address, shown as a tag.
+        over: nobody trains it now, so the record is uploaded too: a report needs nothing else.
+    """
+    started = started_ms(record)
+    ended = ended_ms(record) if record.status is not Status.RUNNING else None
+    epochs = _epochs(record, started or 0)
+    last = epochs[-1][0].timestamp_ms if epochs and epochs[-1] else started or 0
+    costs = {key: value for key, value in asdict(record.cost).items() if key != "device"}
+    finals: dict[str, float] = {}
+    if record.status is not Status.RUNNING:
+        finals |= {f"cost/{key}": value for key, value in costs.items()}
+    if record.status is Status.FINISHED:
+        at_selection = record.metrics_at(plan.selection)
+        finals |= {f"final/{k}": v for k, v in at_selection.items() if k.startswith("val/")}
+        finals["final/epoch"] = record.best_epoch if plan.selection == "best" else len(epochs)
+    error = record.error.strip()
+    attempt = record.cost.attempts
+    return RunView(
+        key=("replicate", trial.arm, trial.id),
+        name=f"{trial.arm} · seed {trial.seed} · fold {trial.fold}",
+        parent=parent_of(plan, trial),
+        status=_STATUS[record.status],
+        started_ms=started,
+        ended_ms=ended,
+        tags=as_tags(
+            {
+                **own_tags("replicate", plan, store),
+                TAG + "trial_id": trial.id,
+                TAG + "arm": trial.arm,
+                TAG + "seed": trial.seed,
+                TAG + "fold": trial.fold,
+                TAG + "status": record.status.value,
+                TAG + "device": record.cost.device,
+                TAG + "error": record.error_line,
+                "mlflow.source.git.commit": record.provenance.get("git_commit", ""),
+                "mlflow.source.name": plan.command,
+                **{f"provenance.{key}": text for key, text in record.provenance.items()},
+            }
+        ),
+        params=flat_params(record.experiment),
+        epochs=epochs,
+        summary=tuple(
+            Point(key=as_key(key), value=float(value), step=attempt, timestamp_ms=ended or last)
+            for key, value in finals.items()
+        ),
+        dataset=_dataset(record),
+        texts={
+            **({f"error-attempt-{attempt}.txt": record.error} if error else {}),
+            **({RECORD: forms.copy(record).decode()} if over else {}),
+        },
+    )
+
+
+def _epochs(record: TrialRecord, started_ms: int) -> tuple[tuple[Point, ...], ...]:
+    """Date each epoch by adding up their durations, so that the date is the same every time."""
+    elapsed_s = 0.0
+    epochs = []
+    for epoch in record.epochs:
+        elapsed_s += max(0.0, epoch.metrics.get(keys.EPOCH_S, 0.0))
+        at = started_ms + round(elapsed_s * 1000)
+        points = [
+            Point(key=as_key(key), value=float(value), step=epoch.epoch, timestamp_ms=at)
+            for key, value in epoch.metrics.items()
+        ]
+        epochs.append(tuple(points))
+    return tuple(epochs)
+
+
+def _dataset(record: TrialRecord) -> Dataset | None:
+    if "name" not in record.data:
+        return None
+    fingerprint = as_text(record.data.get("fingerprint", "unknown"))
+    facts = {key: value for key, value in record.data.items() if key != "initial"}
+    return Dataset(
+        name=as_text(record.data["name"])[:500],
+        digest=fingerprint.removeprefix("sha256:")[:MAX_DATASET_DIGEST],
+        source=fingerprint,
+        profile=json.dumps(facts, default=str),
+    )
+
+
+def own_tags(kind: str, plan: PlanRecord, store: str) -> dict[str, str]:
+    """Return the tags that every run of a sweep carries."""
+    return {
+        TAG + "kind": kind,
+        TAG + "sweep": plan.sweep,
+        TAG + "store": store,
+        TAG + "in_plan": "yes",
+        "mlflow.source.type": "LOCAL",
+    }
+
+
+def started_ms(record: TrialRecord) -> int | None:
+    """Return when the first attempt began, in milliseconds since 1970."""
+    return to_ms(record.provenance.get("started_at"))
+
+
+def ended_ms(record: TrialRecord) -> int | None:
+    """Return when the last attempt ended, in milliseconds since 1970."""
+    return to_ms(record.provenance.get("ended_at"))
+
+
+def arm_numbers(
+    plan: PlanRecord, arm: str, reference: str, records: Mapping[str, TrialRecord]
+) -> dict[str, float]:
+    """Return an arm's numbers over its finished replicates.
+
+    Args:
+        plan: gives the metric and the epoch that is read.
+        arm: its name.
+        reference: the arm it is compared with; may be the same arm.
+        records: trial id -> record.
+
+    Returns:
+        For each validation metric `/mean`, `/n` and, from two replicates on, `/low` and `/high`
+        (95 % interval); for each but the reference itself `/difference`, arm minus reference over
+        the blocks that both have, with its interval, where the report compares them. All are the
+        report's numbers in the unit in which trials store them; n counts what the interval counts.
+        And what a replicate cost.
+    """
+    primary = lookup(plan.metric)
+    arms = {
+        own.name: own
+        for own in summarize_arms(plan, records, metric=primary, only=(arm, reference))
+    }
+    own, other = arms[arm], arms.get(reference)
+    numbers: dict[str, float] = {}
+    # The primary metric's mean comes first: the comparison page plots the first that it finds.
+    for key, measure in own.measures.items():
+        scale, found = measure.metric.scale, measure.interval
+        numbers |= {f"{key}/mean": found.mean / scale, f"{key}/n": found.n}
+        if found.low is not None and found.high is not None:
+            numbers |= {f"{key}/low": found.low / scale, f"{key}/high": found.high / scale}
+        if other is None or other is own:
+            continue
+        compared = Compared(plan=plan, records=records, metric=METRICS[key], mixed=False)
+        gap = compared.difference(own, other)
+        if gap is None:
+            continue
+        numbers[f"{key}/difference"] = gap.mean / scale
+        if gap.low is not None and gap.high is not None:
+            numbers |= {
+                f"{key}/difference_low": gap.low / scale,
+                f"{key}/difference_high": gap.high / scale,
+            }
+    if own.cost and any(cell.status is Status.FINISHED for cell in own.cells):
+        numbers["cost/seconds"] = own.cost.seconds
+        numbers["cost/num_params"] = own.cost.num_params
+        numbers["cost/macs"] = own.cost.macs
+    return numbers

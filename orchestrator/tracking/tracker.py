@@ -23,7 +23,7 @@ from orchestrator.store import Store, forms
 from orchestrator.store.locks import LockHeld, flock
 from orchestrator.tracking.links import run_address
 from orchestrator.tracking.places import artifact_root
-from orchestrator.tracking.sweep_views import Summary, drafts
+from orchestrator.tracking.sweep_views import drafts
 from orchestrator.tracking.uploads import (
     IN_PLAN_TAG,
     PREDICTIONS,
@@ -74,12 +74,7 @@ class Tracker:
         self._shown: dict[str, Shown] = {}
 
     def reconcile(
-        self,
-        plan: PlanRecord,
-        records: Mapping[str, TrialRecord],
-        *,
-        final: bool,
-        summary: Summary | None = None,
+        self, plan: PlanRecord, records: Mapping[str, TrialRecord], *, final: bool
     ) -> SyncResult:
         """Upload what the server does not show yet.
 
@@ -89,12 +84,11 @@ class Tracker:
             plan: the sweep; its name is the experiment's.
             records: trial id -> record, for those that have one.
             final: nobody is training any more.
-            summary: arm -> metric -> value, instead of what `arm_numbers` makes of the records.
 
         Raises:
             TrackingError: the server does not answer; nothing is lost.
         """
-        planned = list(drafts(plan, records, store=self.store.uri, final=final, summary=summary))
+        planned = list(drafts(plan, records, store=self.store.uri, final=final))
         uploaded = unchanged = 0
         refusals: list[str] = []
         try:

@@ -66,7 +66,7 @@ def build(experiment: Experiment, *, num_classes: int) -> Chain:
         num_classes=num_classes,
         seed=experiment.seed,
     )
-    heads = getattr(chain.model, "heads_split", ())
+    heads = chain.backbone.heads_split
     if len(heads) > 1:
         raise ConfigError(
             f"model {experiment.model.name!r} has {len(heads)} heads, of {heads} classes; an "
@@ -133,7 +133,7 @@ def set_support(
 ) -> None:
     """Show the training clips to a model that classifies by them; nothing for any other.
 
-    Such a model has `remember(embedding, labels)` and returns an embedding. Every worker shows
+    Such a model has `set_support(embedding, labels)` and returns an embedding. Every worker shows
     all of them, without augmentation.
 
     Args:
@@ -145,8 +145,7 @@ def set_support(
         device: device that holds the chain.
         precision: `fp32` or `bf16`.
     """
-    keep: Any = getattr(chain.model, "remember", None)
-    if keep is None:
+    if chain.backbone.set_support is None:
         return
     chain.eval()
     num_samples = int(clips.num_samples.max())
@@ -155,7 +154,7 @@ def set_support(
         waveform = clips.batch(indices[start : start + batch_size], num_samples).to(device)
         with autocast(device, precision):
             parts.append(chain(waveform).embedding.float())
-    keep(torch.cat(parts), torch.from_numpy(labels[indices]).long())
+    chain.backbone.set_support(torch.cat(parts), torch.from_numpy(labels[indices]).long())
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

@@ -125,13 +125,12 @@ class Triplet(OutputLoss):
         Raises:
             TrainingError: the model has no embedding, or not one of length 1.
         """
-        embedding = output.embedding
-        if embedding is None or not _of_length_1(embedding):
+        if output.embedding is None or not _of_length_1(output.embedding):
             raise TrainingError(
                 "the triplet loss compares embeddings of length 1, and this model returns none; "
                 "train res15_triplet, or take cross_entropy"
             )
-        embedding = embedding.float()
+        embedding = output.embedding.float()
         # Near neighbors differ by less than bfloat16 resolves, to which autocast takes products.
         with torch.autocast(embedding.device.type, enabled=False):
             distance = (2 - 2 * embedding @ embedding.T).clamp_min(0)

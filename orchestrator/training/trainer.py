@@ -96,7 +96,7 @@ class Trainer:
         )
         self.chain = build(experiment, num_classes=clips.num_classes)
         self.statistics = self._measure()
-        self.chain.set_normalisation(*self.statistics)
+        self.chain.set_normalization(*self.statistics)
         self.records: list[EpochRecord] = []
         self.predictions: dict[str, Predictions] = {}
         self.best_epoch = 0

@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -241,8 +242,8 @@ def test_check_is_remembered_until_a_file_changes(folder, packs, cache, monkeypa
     fingerprint = packed(folder, packs).fingerprint
     monkeypatch.setattr(integrity, "SETTLED_NS", 0)
     reads = []
-    real = integrity.digest_of_file
-    monkeypatch.setattr(integrity, "digest_of_file", lambda p: reads.append(p) or real(p))
+    real = integrity.file_digest
+    monkeypatch.setattr(integrity, "file_digest", lambda p: reads.append(p) or real(p))
     path = path_of(fingerprint, packs)
     for _ in range(3):
         integrity.check(path, fingerprint)
@@ -303,7 +304,7 @@ def test_check_says_so_only_when_it_takes_long(folder, packs, capsys, monkeypatc
     fingerprint = packed(folder, packs).fingerprint
     open_pack(fingerprint, packs=packs)
     assert capsys.readouterr().err == ""
-    said = integrity.threading.Event()
+    said = threading.Event()
     monkeypatch.setattr(integrity, "SAY_AFTER_S", 0.0)
     monkeypatch.setattr(integrity, "say", lambda text: said.set())
     monkeypatch.setattr(integrity, "_damage", lambda *_: "" if said.wait(30) else "nothing said")
@@ -315,8 +316,8 @@ def test_check_by_several_at_once_reads_once(folder, packs, monkeypatch):
     fingerprint = packed(folder, packs).fingerprint
     monkeypatch.setattr(integrity, "SETTLED_NS", 0)
     reads = []
-    real = integrity.digest_of_file
-    monkeypatch.setattr(integrity, "digest_of_file", lambda p: reads.append(p) or real(p))
+    real = integrity.file_digest
+    monkeypatch.setattr(integrity, "file_digest", lambda p: reads.append(p) or real(p))
     with ThreadPoolExecutor(4) as pool:
         opened = list(pool.map(lambda _: open_pack(fingerprint, packs=packs), range(4)))
     assert len(opened) == 4 and len(reads) == 1

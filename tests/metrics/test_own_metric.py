@@ -15,7 +15,7 @@ from orchestrator.metrics.chance import Chance
 from orchestrator.records import TrialRecord
 from orchestrator.report.__main__ import main
 from orchestrator.store.verification import verify_stored
-from orchestrator.tracking.summary import arm_numbers
+from orchestrator.tracking.sweep_views import arm_numbers
 from tests import tiny
 
 KEY = "val/balanced_error"

@@ -10,7 +10,7 @@ import pytest
 
 from models.card import Conditions, Source, counts, results
 from models.registry import catalog, lookup
-from models.zoo.cards import CARDS, card_of, default_parts, paper_of
+from models.zoo.cards import CARDS, WEIGHTS, card_of, default_parts, paper_of
 from models.zoo.paper_tables import PRINTED
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
@@ -73,6 +73,11 @@ def test_card_names_models_and_parts_that_exist(family):
     for name, arguments in (card.frontend, *card.frontends.values()):
         assert set(arguments) <= set(lookup("frontend", name).arguments)
     assert set(card.transform[1]) <= set(lookup("transform", card.transform[0]).arguments)
+
+
+def test_names_of_weights_are_given_once():
+    names = [weights.name for card in CARDS.values() for weights in card.weights]
+    assert sorted(names) == sorted(WEIGHTS)
 
 
 def test_every_registered_model_has_a_card_and_a_model_of_elsewhere_has_none():

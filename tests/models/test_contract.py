@@ -56,7 +56,7 @@ def few_frames(name):
 def build(name, *, seed=0, **changes):
     changes = few_frames(name) | changes
     built = models.create_model(name, num_classes=NUM_CLASSES, seed=seed, **changes)
-    built.set_normalisation(-4.0, 4.0)
+    built.set_normalization(-4.0, 4.0)
     for path, parameter in built.named_parameters():
         if path.endswith("weight") and not parameter.any():
             torch.nn.init.ones_(parameter)  # gains that start at 0 hide what is behind them

@@ -74,7 +74,7 @@ def test_kaldi_fbank_with_other_settings_equals_torchaudio():
         torch.testing.assert_close(row[0], expected, atol=1e-4, rtol=0)
 
 
-def test_ten_seconds_at_44100_hz_labelled_43000_fill_1024_frames_exactly():
+def test_ten_seconds_at_44100_hz_labeled_43000_fill_1024_frames_exactly():
     clip = 0.1 * torch.randn(1, 441000, generator=torch.Generator().manual_seed(0))
     features = KaldiFbank(sample_rate=43000)(clip)
     expected = reference(clip[0], sample_rate=43000, num_frames=1024)

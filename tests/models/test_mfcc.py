@@ -31,8 +31,8 @@ def tensorflow_filters(n_mels=80, bins=257, low=20.0, high=7600.0):
 
     places = mel(np.linspace(0, 8000, bins))[:, None]
     corners = np.linspace(mel(low), mel(high), n_mels + 2)
-    left, centre, right = corners[:-2], corners[1:-1], corners[2:]
-    rising, falling = (places - left) / (centre - left), (right - places) / (right - centre)
+    left, center, right = corners[:-2], corners[1:-1], corners[2:]
+    rising, falling = (places - left) / (center - left), (right - places) / (right - center)
     filters = np.maximum(0, np.minimum(rising, falling))
     filters[0] = 0
     return filters

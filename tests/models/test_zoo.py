@@ -150,6 +150,12 @@ def test_list_is_plain_text_that_fits_and_names_every_model(
     [row] = [line for line in lines if line.startswith("  htsat_tiny")]
     assert "30.0 M" in row
     assert "64x1001" in row
+    text = " ".join(out.split())
+    assert "MACs of one clip (10 s; 1 s for KWT; 5 s for laptop sizes)" in text
+    assert (
+        "Classes: 527; 309 for Auditory SlowFast, DATAR, DATAR on DAT++, VGGSound; "
+        "12 for KWT, Res-15; 10 for laptop sizes."
+    ) in text
 
 
 @pytest.mark.parametrize(
@@ -173,7 +179,7 @@ def test_unknown_name_ends_with_one_message_and_the_nearest_name(capsys):
     ("name", "shown"),
     [
         ("datar_tiny", ("arXiv 2312.16228", "deformable", "93.3 G", "num_train_clips 22914")),
-        ("ast_base", ("88.13 M", "set_normalisation(-4.2677393, 4.5689974)", "quoted by DATAR")),
+        ("ast_base", ("88.13 M", "set_normalization(-4.2677393, 4.5689974)", "quoted by DATAR")),
         ("htsat_tiny", ("token_semantic", "swin_tiny_imagenet", "mAP 0.471", "28.8 M")),
         ("cnn14", ('load_pretrained(chain, "cnn14_audioset")', "CC-BY-4.0", "not stated:")),
         ("cnn6_laptop", ("Published weights: none", "Published results: none", "159 M")),

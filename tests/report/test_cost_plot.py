@@ -56,7 +56,7 @@ def test_arms_are_drawn_over_macs_and_over_seconds_where_both_differ():
 
 def test_arms_of_equal_macs_and_equal_time_are_not_drawn():
     _, records, summary = study(seconds=(40.0, 40.0), macs=(1e9, 1e9))
-    assert cost.plots(data_of(summary, records=records)) == []
+    assert list(cost.plots(data_of(summary, records=records))) == []
 
 
 def test_seconds_of_single_trials_or_several_devices_are_not_compared():
@@ -97,6 +97,5 @@ def test_log_ticks_are_within_round_and_not_too_many(low, ratio):
 def test_ticks_of_nearly_equal_costs_are_told_apart():
     _, records, summary = study(macs=(14.18e6, 14.26e6))
     (plot,) = cost.plots(data_of(summary, records=records))
-    wide = plot.drawings[0].split("</svg>")[0]
-    said = re.findall(r'class="tick">(14\.[^<]+ M)</text>', wide)
+    said = re.findall(r'class="tick">(14\.[^<]+ M)</text>', plot.drawings[0])
     assert len(said) > 2 and len(set(said)) == len(said)

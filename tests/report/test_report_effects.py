@@ -293,10 +293,10 @@ def test_forest_names_all_its_rows_and_shades_no_interaction():
     assert "from fixed points, plain; below, declared contrasts and effects" in page
     assert "then declared contrasts between other arms, then declared effects." in text
     assert "no interaction is tested against it" in text
-    wide = page[page.index('id="forest"') :].split("</svg>")[0]
-    shaded = re.findall(r'<polygon points="([^"]+)" class="margin"', wide)
+    forest = page[page.index('id="forest"') :].split("</svg>")[0]
+    shaded = re.findall(r'<polygon points="([^"]+)" class="margin"', forest)
     lowest = max(float(pair.split(",")[1]) for piece in shaded for pair in piece.split())
-    rows = [float(y) for y in re.findall(r'cy="([\d.]+)" r="5.2"', wide)]
+    rows = [float(y) for y in re.findall(r'cy="([\d.]+)" r="5.2"', forest)]
     assert len(shaded) == len(rows) - 1
     assert rows[-2] < lowest < rows[-1]
 

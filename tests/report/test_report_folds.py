@@ -34,7 +34,7 @@ from orchestrator.stats import (
     replicate_interval,
     replicates_of,
 )
-from orchestrator.tracking.summary import arm_numbers
+from orchestrator.tracking.sweep_views import arm_numbers
 
 FOLDS = (1, 2, 3, 4, 5)
 

@@ -4,7 +4,7 @@ import pytest
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from orchestrator.store import Store
-from orchestrator.store.remote import RemoteFiles
+from orchestrator.store.files import RemoteFiles
 
 
 @pytest.fixture(params=["local", "memory", "subtree"])

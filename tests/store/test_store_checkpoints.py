@@ -15,7 +15,7 @@ FORKS = """
 # One import of torch, then one child per line of input; each says how far it came, and is killed.
 import os, signal, sys, torch
 from orchestrator.store import Store
-from orchestrator.store.local import LocalFiles
+from orchestrator.store.files import LocalFiles
 store = Store.open(sys.argv[1])
 
 def save(step):

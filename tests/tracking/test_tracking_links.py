@@ -11,9 +11,9 @@ from tracking_cases import make_plan, write_all
 from orchestrator.execution.publish import Publisher
 from orchestrator.report.__main__ import main
 from orchestrator.store import Store
-from orchestrator.tracking import Tracker, default_uri, is_synced, mark_synced, read_links
-from orchestrator.tracking.links import LOCAL_PAGES, write_links
-from orchestrator.tracking.places import versions
+from orchestrator.tracking.links import LOCAL_PAGES, read_links, write_links
+from orchestrator.tracking.places import default_uri, is_synced, mark_synced, versions
+from orchestrator.tracking.tracker import Tracker
 
 
 @pytest.fixture

@@ -12,7 +12,9 @@ from tracking_cases import make_plan, make_record, of_kind, snapshot, write_all
 from orchestrator.errors import ConfigError, TrackingError
 from orchestrator.records import Status
 from orchestrator.store import Store
-from orchestrator.tracking import LiveSync, Tracker, default_uri, is_synced, resolve_uri
+from orchestrator.tracking.live import LiveSync
+from orchestrator.tracking.places import default_uri, is_synced, resolve_uri
+from orchestrator.tracking.tracker import Tracker
 
 
 def wait_for(condition, timeout_s: float = 30.0) -> None:
@@ -51,7 +53,7 @@ def test_second_identical_launch_does_not_import_mlflow(store):
     code = (
         "import sys\n"
         "from orchestrator.store import Store\n"
-        "from orchestrator.tracking import LiveSync\n"
+        "from orchestrator.tracking.live import LiveSync\n"
         "store = Store.open(sys.argv[1])\n"
         "plan = store.read_plan('lambda')\n"
         "live = LiveSync(plan, store=store, tracking_uri=sys.argv[2], every_s=0.05).start()\n"

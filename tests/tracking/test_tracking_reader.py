@@ -15,10 +15,11 @@ from orchestrator.records import Status
 from orchestrator.report.__main__ import main
 from orchestrator.report.files import NAMES
 from orchestrator.store import Store
-from orchestrator.tracking import SweepSync, Tracker, default_uri
+from orchestrator.tracking.live import SweepSync
+from orchestrator.tracking.places import default_uri
 from orchestrator.tracking.reader import Reader
-from orchestrator.tracking.replicates import RECORD
-from orchestrator.tracking.sweep_views import PLAN
+from orchestrator.tracking.sweep_views import PLAN, RECORD
+from orchestrator.tracking.tracker import Tracker
 from orchestrator.tracking.uploads import PREDICTIONS, STATE_TAG
 
 TABLES = [*(form for form in NAMES if form != "html"), "text"]
@@ -108,8 +109,8 @@ def test_page_and_papers_table_from_mlflow_alone_are_those_of_the_store(tmp_path
     tracker = Tracker(elsewhere, store=store)
     SweepSync(plan=plan, store=store, tracker=tracker).once(final=True)
     tracker.log_report(plan, [*pictures.iterdir()])
-    asked = [("--format", "html"), ("--shape", "htsat-3", "--format", "csv")]
-    asked.append(("--shape", "htsat-1", "--format", "latex"))
+    asked = [("--format", "html"), ("--paper-table", "htsat-3", "--format", "csv")]
+    asked.append(("--paper-table", "htsat-1", "--format", "latex"))
     wanted = [command("lambda", "--store", store.uri, *more) for more in asked]
     assert 'id="classes"' in wanted[0][1] and "Clips that changed sides" in wanted[0][1]
     assert "data:image/png;base64" in wanted[0][1]

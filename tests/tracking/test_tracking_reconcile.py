@@ -16,8 +16,9 @@ from tracking_cases import (
 from orchestrator.errors import TrackingError
 from orchestrator.records import EpochRecord, Status
 from orchestrator.stats import mean_interval
-from orchestrator.tracking import Tracker, default_uri
 from orchestrator.tracking.mlflow_server import Server
+from orchestrator.tracking.places import default_uri
+from orchestrator.tracking.tracker import Tracker
 
 
 def test_reconcile_nests_sweep_arms_and_replicates(store):

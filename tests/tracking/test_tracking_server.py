@@ -12,7 +12,9 @@ from tracking_cases import make_plan, make_record, of_kind, snapshot, write_all
 from orchestrator import sync
 from orchestrator.errors import TrackingError
 from orchestrator.records import Status
-from orchestrator.tracking import LiveSync, Tracker, default_uri, is_synced
+from orchestrator.tracking.live import LiveSync
+from orchestrator.tracking.places import default_uri, is_synced
+from orchestrator.tracking.tracker import Tracker
 
 SETTINGS = ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT")
 

@@ -104,7 +104,7 @@ def probe(
         Initial.read(experiment.initial.arguments["file"]).load(chain)
     with links.named():
         features = chain.eval().frontend(clips[0]).double()
-    chain.set_normalisation(features.mean().item(), max(features.std().item(), 1e-3))
+    chain.set_normalization(features.mean().item(), max(features.std().item(), 1e-3))
     weights = {
         link: {n: p.detach().clone() for n, p in chain.get_submodule(link).named_parameters()}
         for link in LINKS
@@ -271,10 +271,9 @@ def _logits(chain: Chain, clips: Tensor) -> Tensor:
 @torch.no_grad()
 def _recalled(chain: Chain, clips: Tensor, labels: Tensor, *, otherwise: Tensor) -> Tensor:
     """Logits of a model that classifies by the clips it was shown (see `evaluate.set_support`)."""
-    keep: Any = getattr(chain.model, "remember", None)
-    if keep is None:
+    if chain.backbone.set_support is None:
         return otherwise
-    keep(chain.eval()(clips).embedding.float(), labels)
+    chain.backbone.set_support(chain.eval()(clips).embedding.float(), labels)
     return _logits(chain, clips)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from orchestrator.analysis.confusion import class_changes, confusion_change
 from orchestrator.report.plots.forest import forest
 from orchestrator.report.plots.plot import Plot, PlotData
@@ -10,31 +12,32 @@ from orchestrator.report.wording.notes import interval_over
 MAX_CONTRASTS = 4
 
 
-def plots(data: PlotData) -> list[Plot]:
+def plots(data: PlotData) -> Iterator[Plot]:
     """Draw the recalls that the first contrasts change most, and the confusions of the first."""
-    found: list[Plot] = []
-    bars = f"bars, 95 % {interval_over(data.summary)}"
-    contrasts = data.summary.contrasts
-    for contrast in contrasts[:MAX_CONTRASTS]:
-        changes = class_changes(data.summary, contrast, data.outcomes)
+    summary, folded = data.summary, False
+    bars = f"bars, 95 % {interval_over(summary)}"
+    for contrast in summary.contrasts[:MAX_CONTRASTS]:
+        changes = class_changes(summary, contrast, data.outcomes)
         if changes is None:
             continue
         minus = f"{contrast.arm} minus {contrast.reference}"
         title = f"change of recall, {minus}"
-        plot = Plot(
+        yield Plot(
             section="classes",
             drawings=(forest(changes.lines, data.styles, title, "points", sign=1),),
             caption=f"The {len(changes.lines)} classes with the largest change of recall among "
             f"{changes.num_classes}, {minus}; {bars}. They were chosen by looking, so the "
             "intervals are not corrected: take them as a hint where to look.",
-            folded=f"{contrast.arm} against {contrast.reference}" if found else "",
+            folded=f"{contrast.arm} against {contrast.reference}" if folded else "",
         )
-        found.append(plot)
-    changes = confusion_change(data.summary, contrasts[0], data.outcomes) if contrasts else None
-    if changes:
-        minus = f"{changes.contrast.arm} minus {changes.contrast.reference}"
+        folded = True
+    for contrast in summary.contrasts[:1]:
+        changes = confusion_change(summary, contrast, data.outcomes)
+        if changes is None:
+            continue
+        minus = f"{contrast.arm} minus {contrast.reference}"
         title = f"change of the share of a class's clips taken for another, {minus}"
-        plot = Plot(
+        yield Plot(
             section="classes",
             title="Which class is taken for which",
             drawings=(forest(changes.lines, data.styles, title, "points", sign=-1),),
@@ -42,5 +45,3 @@ def plots(data: PlotData) -> list[Plot]:
             f"{changes.num_cells} pairs of classes that either arm confuses, {minus}, in points "
             f"of the true class's clips; {bars}, not corrected: chosen by looking.",
         )
-        found.append(plot)
-    return found

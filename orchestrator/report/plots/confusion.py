@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,14 +21,16 @@ FULLEST = 0.65
 """Opacity of a full cell: its number stays readable on it in light and dark."""
 
 
-def plots(data: PlotData) -> list[Plot]:
+def plots(data: PlotData) -> Iterator[Plot]:
     """Draw the matrix of every arm, where any two arms can be compared by clips."""
     summary, outcomes = data.summary, data.outcomes
     if not any(outcomes.pairs(c.arm, c.reference) for c in summary.contrasts):
-        return []
+        return
     found = arm_confusions(summary, outcomes, max_classes=MAX_CLASSES, max_arms=MAX_ARMS)
+    if not found:
+        return
     which = "every arm" if len(found) == len(summary.arms) else f"the first {len(found)} arms"
-    plot = Plot(
+    yield Plot(
         section="classes",
         drawings=tuple(str(confusion_panel(data, arm, found[arm])) for arm in found),
         caption="Rows, true classes; columns, what they are taken for; percent of the row over "
@@ -34,7 +38,6 @@ def plots(data: PlotData) -> list[Plot]:
         folded=f"Confusion matrix of {which}",
         layout="matrices",
     )
-    return [plot] if found else []
 
 
 def confusion_panel(data: PlotData, arm: str, counts: NDArray[np.int64]) -> Panel:
@@ -53,13 +56,13 @@ def confusion_panel(data: PlotData, arm: str, counts: NDArray[np.int64]) -> Pane
     right = float(np.trace(counts) / max(1, counts.sum()) * 100)
     rows = {float(i): svg.clip(name, MAX_NAME) for i, name in enumerate(names)}
     panel = Panel(
-        left + size * step + 4,
         size * step,
         x=name_axis(names, room=0),
         y=Axis(low=size - 0.5, high=-0.5, ticks=rows),
         spoken=f"Confusion matrix of {arm}: {size} classes, {counts.sum()} clips over its trials, "
         f"{right:.1f} % on the diagonal",
         title=arm,
+        width=left + size * step + 4,
         left=left,
         right=4,
     )

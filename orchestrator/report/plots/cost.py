@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from orchestrator.analysis.cost import CostPoint, against_macs, against_seconds, several_devices
 from orchestrator.report.plots.panel import (
-    NARROW,
     Axis,
     Panel,
-    both,
     linear_axis,
     log_ticks,
     mean_text,
@@ -22,7 +20,7 @@ from orchestrator.report.wording.notes import interval_over
 from orchestrator.report.wording.numbers import duration, quantity
 
 
-def plots(data: PlotData) -> list[Plot]:
+def plots(data: PlotData) -> Iterator[Plot]:
     """Draw the metric against MACs and against device time, each where arms differ in it."""
     summary, metric = data.summary, data.summary.metric
     by_macs, timed = against_macs(summary), against_seconds(summary, data.records)
@@ -31,43 +29,40 @@ def plots(data: PlotData) -> list[Plot]:
         (by_macs, "multiply-accumulates per clip (MACs)", 1.0, quantity),
         (timed, f"device time per trial, {unit}", seconds, duration),
     )
-    arms_in_plot = {item.arm for item in (*by_macs, *timed)}
-    plot = Plot(
-        section="pattern",
-        drawings=tuple(both(lambda w, k=kind: _panel(data, *k, w)) for kind in kinds if kind[0]),
-        caption=f"Point, an arm's mean; bars, each a 95 % {interval_over(summary)} (MACs are "
-        "exact; of times, over n trials). An arm "
-        f"{'up' if metric.sign > 0 else 'down'} and to the left of another is better for less. "
-        "Shown only for costs in which arms differ by more than noise; both axes start where the "
-        "data do.",
-        legend={arm: style for arm, style in data.styles.items() if arm in arms_in_plot},
-    )
-    devices = several_devices(summary, data.records)
-    note = (
-        f"{metric.title} is not drawn against device time: the trials ran on {len(devices)} kinds "
-        f"of device ({', '.join(devices)}), whose seconds cannot be compared. The table's trial "
-        "times mix them too."
-    )
-    noted = [Plot(section="pattern", caption=note)] if devices else []
-    return ([plot] if plot.drawings else []) + noted
+    drawn = {item.arm for item in (*by_macs, *timed)}
+    if drawn:
+        yield Plot(
+            section="pattern",
+            drawings=tuple(_drawing(data, *kind) for kind in kinds if kind[0]),
+            caption=f"Point, an arm's mean; bars, each a 95 % {interval_over(summary)} (MACs are "
+            f"exact; of times, over n trials). An arm {'up' if metric.sign > 0 else 'down'} and "
+            "to the left of another is better for less. Shown only for costs in which arms "
+            "differ by more than noise; both axes start where the data do.",
+            legend={arm: style for arm, style in data.styles.items() if arm in drawn},
+        )
+    if devices := several_devices(summary, data.records):
+        yield Plot(
+            section="pattern",
+            caption=f"{metric.title} is not drawn against device time: the trials ran on "
+            f"{len(devices)} kinds of device ({', '.join(devices)}), whose seconds cannot be "
+            "compared. The table's trial times mix them too.",
+        )
 
 
-def _panel(
+def _drawing(
     data: PlotData,
     items: list[CostPoint],
     title: str,
     unit: float,
     words: Callable[[float], str],
-    width: int,
-) -> Panel:
+) -> str:
     costs = [v for i in items for v in (i.low, i.cost, i.high) if v is not None]
     edge = (max(costs) / min(costs)) ** 0.08
     low, high = min(costs) / edge, max(costs) * edge
-    marks = log_ticks(low / unit, high / unit, most=5 if width == NARROW else 9)
+    marks = log_ticks(low / unit, high / unit)
     metric, means = data.summary.metric, [item.interval for item in items]
     panel = Panel(
-        width,
-        250,
+        240,
         x=Axis(low=low, high=high, ticks={mark * unit: _short(mark) for mark in marks}, log=True),
         y=linear_axis([v for mean in means for v in (mean.low, mean.mean, mean.high)]),
         spoken=f"{metric.title} over {title}",
@@ -83,7 +78,7 @@ def _panel(
             x_ends=(item.low, item.high),
             y_ends=(mean.low, mean.high),
         )
-    return panel
+    return str(panel)
 
 
 def _time_unit(costs: list[float]) -> tuple[str, float]:

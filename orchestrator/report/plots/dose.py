@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from orchestrator.report.plots.panel import (
-    NARROW,
+    WIDTH,
     Axis,
     Panel,
-    both,
     linear_axis,
     mean_text,
     with_unit,
@@ -22,40 +22,35 @@ CAPTION = (
 )
 
 
-def plots(data: PlotData) -> list[Plot]:
+def plots(data: PlotData) -> Iterator[Plot]:
     """Draw the dose curve, where the sweep is a dose series."""
     items, interval = data.summary.doses, interval_over(data.summary)
     if not items:
-        return []
-    plot = Plot(
+        return
+    yield Plot(
         section="pattern",
-        drawings=(both(lambda width: _panel(data, width)),),
+        drawings=(_drawing(data),),
         caption=f"Point, mean; bar, its 95 % {interval}; faint dots, single trials. {CAPTION}",
         legend={item.arm: data.styles[item.arm] for item in items},
     )
-    return [plot]
 
 
-def _panel(data: PlotData, width: int) -> Panel:
+def _drawing(data: PlotData) -> str:
     items = data.summary.doses
     apart = [item for item in items if not item.dose or item.dose < 0]
     logs = {item.arm: math.log10(item.dose) for item in items if item.dose and item.dose > 0}
     low, high = min(logs.values(), default=0.0), max(logs.values(), default=1.0)
     # In pixels: a slot for each arm apart, then the doses by their logarithm.
-    slot, room = 48 if width == NARROW else 84, width - 66.0
-    start = slot * len(apart) + (36 if apart else 10)
+    slot, room = 48, WIDTH - 66
+    start = slot * len(apart) + (40 if apart else 10)
     places = {item.arm: slot * (i + 0.5) for i, item in enumerate(apart)}
     stretch = (room - 24 - start) / ((high - low) or 1)
     places |= {arm: start + stretch * (log - low) for arm, log in logs.items()}
-    texts = {
-        places[item.arm]: f"{item.dose:g}" if item.dose is not None else "none" for item in apart
-    }
-    texts |= {start - 28: "//"} if apart and logs else {}
-    texts |= {places[item.arm]: f"{item.dose:.3g}" for item in items if item.arm in logs}
+    texts = {places[i.arm]: "none" if i.dose is None else f"{i.dose:.3g}" for i in items}
+    texts |= {start - 32: "//"} if apart and logs else {}
     caption = f"{data.summary.plan.dose} (log axis{'; none and zero apart' if apart else ''})"
     metric = data.summary.metric
     panel = Panel(
-        width,
         240,
         x=Axis(low=0, high=room, ticks=texts),
         y=linear_axis([v for i in items for v in (*i.values, i.interval.low, i.interval.high)]),
@@ -75,4 +70,4 @@ def _panel(data: PlotData, width: int) -> Panel:
             y_ends=(mean.low, mean.high),
             faint=[(x, value) for value in item.values],
         )
-    return panel
+    return str(panel)

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from orchestrator.analysis.forest import Line, forest_lines
 from orchestrator.report.plots import svg
-from orchestrator.report.plots.panel import LINE, NARROW, Axis, Panel, both, linear_axis
+from orchestrator.report.plots.panel import LINE, WIDTH, Axis, Panel, linear_axis
 from orchestrator.report.plots.plot import Plot, PlotData
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.notes import interval_over, paired_over
 from orchestrator.report.wording.numbers import decimals, number
 
 
-def plots(data: PlotData) -> list[Plot]:
+def plots(data: PlotData) -> Iterator[Plot]:
     """Draw every arm against the baseline, then declared contrasts and effects."""
     summary, plan, metric = data.summary, data.summary.plan, data.summary.metric
     unit, margin = unit_of_difference(metric), plan.margin_of(metric.key)
-    title, rows = f"difference in {metric.title} from {plan.baseline}", ["s: arms"]
-    others = [("contrasts", summary.other_contrasts), ("effects", summary.effects)]
-    kinds = [kind for kind, found in others if found]
+    title, rows = f"difference in {metric.title} from {plan.baseline}", ""
+    kinds = ["contrasts"] * bool(summary.other_contrasts) + ["effects"] * bool(summary.effects)
     if kinds:
         title += f"; below, declared {' and '.join(kinds)}"
-    between = {"contrasts": "contrasts between other arms"}
-    rows += [f"declared {between.get(kind, kind)}" for kind in kinds]
+        rows = f"s: arms, then declared {', then declared '.join(kinds)}"
+        rows = rows.replace("contrasts", "contrasts between other arms")
     paired = paired_over(summary)
     shaded = (
         f"; shaded, the margin of ±{margin:g} {unit} within which a difference was declared not "
@@ -37,11 +36,12 @@ def plots(data: PlotData) -> list[Plot]:
         "Paired differences: large point, mean (filled where the adjusted test calls it); bar, "
         f"95 % {f'interval over {paired}' if paired else interval_over(summary)}; faint dots, "
         f"single {'means' if paired else 'pairs'}{shaded if margin else ''}. Rows as in the table"
-        f"{', then '.join(rows) if kinds else ''}."
+        f"{rows}."
     )
     lines = forest_lines(summary)
     drawing = forest(lines, data.styles, title, unit, sign=metric.sign, margin=margin)
-    return [Plot(section="forest", drawings=(drawing,), caption=caption)] if drawing else []
+    if drawing:
+        yield Plot(section="forest", drawings=(drawing,), caption=caption)
 
 
 def forest(
@@ -63,76 +63,58 @@ def forest(
         sign: +1 where larger is better.
         margin: the difference declared not to matter, shaded on either side of zero; 0 is none.
     """
+    if not any(row.mean is not None for row in lines):
+        return ""
     caption = f"{title}{f', {unit}' if unit else ''} ({'right' if sign > 0 else 'left'} is better)"
     shaded = margin if any(row.margin for row in lines) else 0.0
     within = f"margin of ±{margin:g} {unit}".rstrip()
+    labels = [_label(row) for row in lines]
+    edges = [0.0, *itertools.accumulate(LINE * (x.count("\n") + 1) + 28 for x in labels)]
     values = [v for row in lines for v in (row.low, row.mean, row.high, *row.replicates)]
-
-    def draw(width: int) -> Panel:
-        # A narrow panel has label and numbers above the row, a wide one on either side of it.
-        narrow = width == NARROW
-        longest = max(len(row.label) for row in lines) * svg.CHARACTER
-        room = width - 8 if narrow else min(longest, width * 0.33)
-        labels = [_label(row, room, numbers=narrow) for row in lines]
-        tall = [LINE * (label.count("\n") + 1) for label in labels]
-        edges = [0.0, *itertools.accumulate(h + (34 if narrow else 18) for h in tall)]
-        panel = Panel(
-            width,
-            edges[-1],
-            x=linear_axis([-shaded, 0, shaded, *values], max_ticks=7 if narrow else 9, signed=True),
-            y=Axis(low=edges[-1], high=0.0, ticks={}),
-            spoken=f"{caption}{f'; shaded, the {within}' if shaded else ''}",
-            caption=caption,
-            left=20 if narrow else room + 30,
-            right=20 if narrow else 190,
+    panel = Panel(
+        edges[-1],
+        x=linear_axis([-shaded, 0.0, shaded, *values], max_ticks=7, signed=True),
+        y=Axis(low=edges[-1], high=0.0, ticks={}),
+        spoken=f"{caption}{f'; shaded, the {within}' if shaded else ''}",
+        caption=caption,
+        left=20,
+        right=20,
+    )
+    for row, top, bottom in zip(lines, edges, edges[1:], strict=False):
+        if margin and row.margin:
+            ends, color = ((-margin, top), (margin, bottom)), svg.BASELINE.color
+            panel.box(*ends, kind="margin", color=color, title=within)
+    panel.line(((0, 0), (0, edges[-1])), kind="zero")
+    for row, label, top, bottom in zip(lines, labels, edges, edges[1:], strict=False):
+        panel.label((top + bottom - 24) / 2, label)
+        if row.mean is None:
+            continue
+        panel.point(
+            row.mean,
+            bottom - 17,
+            styles.get(row.arm, svg.BASELINE),
+            title=f"{row.label} {_numbers(row)}, n {len(row.replicates)}",
+            x_ends=(row.low, row.high),
+            faint=[(v, bottom - 8) for v in row.replicates] if len(row.replicates) > 1 else (),
+            hollow=not row.called,
         )
-        for row, top, bottom in zip(lines, edges, edges[1:], strict=False):
-            if margin and row.margin:
-                color = svg.BASELINE.color
-                panel.box(
-                    (-margin, top), (margin, bottom), kind="margin", color=color, title=within
-                )
-        panel.line(((0, 0), (0, edges[-1])), kind="zero")
-        for row, label, height, top, bottom in zip(
-            lines, labels, tall, edges, edges[1:], strict=False
-        ):
-            y = bottom - 19 if narrow else (top + bottom) / 2 - 2
-            if narrow:
-                panel.text(4, top + 4 + height / 2, label, kind="label halo")
-            else:
-                panel.text(room + 10, y, label, anchor="end")
-                panel.text(width - 4, y, _numbers(row), anchor="end", kind="tick")
-            if row.mean is None:
-                panel.text(panel.at(0, y)[0] + 8, y, "nothing to compare yet", kind="tick")
-                continue
-            panel.point(
-                row.mean,
-                y,
-                styles.get(row.arm, svg.BASELINE),
-                title=f"{row.label} {_numbers(row)}, n {len(row.replicates)}",
-                x_ends=(row.low, row.high),
-                faint=[(v, y + 9) for v in row.replicates] if len(row.replicates) > 1 else (),
-                hollow=not row.called,
-            )
-        return panel
-
-    return both(draw) if any(row.mean is not None for row in lines) else ""
+    return str(panel)
 
 
-def _label(row: Line, room: float, *, numbers: bool) -> str:
-    """Break a label that is too long: before a minus or behind an arrow first, then anywhere."""
-    whole = f"{row.label}  {_numbers(row)}" if numbers else row.label
+def _label(row: Line) -> str:
+    """Write label and numbers; break one before a minus or behind an arrow first, then anywhere."""
+    room = WIDTH - 8
+    whole = f"{row.label}  {_numbers(row)}"
     if len(whole) * svg.CHARACTER <= room:
         return whole
     fits = len(row.label) * svg.CHARACTER <= room
     parts = [row.label] if fits else re.split(r" (?=− )|(?<= →) ", row.label)
-    lines = [line for part in parts for line in svg.wrap(part, room)]
-    return "\n".join([*lines, _numbers(row)] if numbers else lines)
+    return "\n".join([*(line for part in parts for line in svg.wrap(part, room)), _numbers(row)])
 
 
 def _numbers(row: Line) -> str:
     if row.mean is None:
-        return "—"
+        return "nothing to compare yet"
     if row.low is None or row.high is None:
         return f"{number(row.mean, 1, signed=True)}, no interval"
     places = decimals((row.high - row.low) / 2)

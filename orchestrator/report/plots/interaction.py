@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from orchestrator.analysis.patterns import Grid
 from orchestrator.report.plots import svg
 from orchestrator.report.plots.dose import CAPTION
 from orchestrator.report.plots.panel import (
+    WIDTH,
     Panel,
-    both,
     linear_axis,
     mean_text,
     name_axis,
@@ -17,28 +19,26 @@ from orchestrator.report.plots.plot import Plot, PlotData
 from orchestrator.report.wording.notes import interval_over
 
 
-def plots(data: PlotData) -> list[Plot]:
+def plots(data: PlotData) -> Iterator[Plot]:
     """Draw the levels of the first factor across; a dose series is drawn as such."""
     grid, interval = data.summary.grid, interval_over(data.summary)
     if grid is None or data.summary.doses:
-        return []
+        return
     levels = svg.styles(grid.levels[1], grid.levels[1][0])
-    plot = Plot(
+    yield Plot(
         section="pattern",
-        drawings=(both(lambda width: _panel(data, grid, levels, min(width, 560))),),
+        drawings=(_drawing(data, grid, levels),),
         caption=f"Point, mean; bar, its 95 % {interval}; lines, levels of {grid.factors[1]}. "
         f"{CAPTION}",
         legend=levels,
     )
-    return [plot]
 
 
-def _panel(data: PlotData, grid: Grid, levels: dict[str, svg.Style], width: int) -> Panel:
+def _drawing(data: PlotData, grid: Grid, levels: dict[str, svg.Style]) -> str:
     metric, (one, two) = data.summary.metric, grid.levels
-    room = (width - 66) / len(one)
+    room = (WIDTH - 66) / len(one)
     means = {pair: arm.measures[metric.key].interval for pair, arm in grid.arms.items()}
     panel = Panel(
-        width,
         240,
         x=name_axis(one, room),
         y=linear_axis([v for i in means.values() for v in (i.low, i.mean, i.high)]),
@@ -55,4 +55,4 @@ def _panel(data: PlotData, grid: Grid, levels: dict[str, svg.Style], width: int)
             title = f"{first}, {second}: {mean_text(mean, metric)}, n {mean.n}"
             ends = mean.low, mean.high
             panel.point(x, mean.mean, levels[second], title=title, y_ends=ends)
-    return panel
+    return str(panel)

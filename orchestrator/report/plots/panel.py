@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.metrics import Metric
 from orchestrator.report.plots import svg
-from orchestrator.report.wording.numbers import MINUS
+from orchestrator.report.wording.numbers import number
 from orchestrator.stats import MeanInterval
 
-WIDE, NARROW = 860, 350
-"""Every plot is drawn for a desk and for a hand; the style sheet shows one of them."""
+WIDTH = 400.0
+"""Of a plot, in pixels: small enough for a phone; the style sheet lets it grow on a desk."""
 
 LINE = 16.0
 """Height of a line of text, in pixels."""
 
 MAX_NAME = 140.0
-"""Width of a name of a row or of a turned name, in pixels; its point has a tooltip."""
+"""Room for a turned name, in pixels."""
 
 Ends = tuple[float | None, float | None]
 """Ends of an interval; None where there is none."""
@@ -56,7 +56,8 @@ def linear_axis(
     """Return an axis with a grid of round values that encloses all values there are."""
     known = [value for value in values if value is not None]
     marks = ticks(min(known), max(known), most=max_ticks)
-    texts = {mark: tick_text(mark, marks[1] - marks[0], signed=signed) for mark in marks}
+    places = max(0, -math.floor(math.log10(marks[1] - marks[0]) + 1e-9))
+    texts = {mark: number(mark, places, signed=signed) for mark in marks}
     return Axis(low=marks[0], high=marks[-1], ticks=texts, grid=True)
 
 
@@ -72,20 +73,19 @@ class Panel:
     """A plot under way: axes first, then points, lines, areas and texts, each over the last.
 
     Args:
-        width: of the whole, in pixels.
         height: of the space between the axes, in pixels.
         x: horizontal axis; its texts stand below.
         y: vertical axis; its texts stand at the left.
         spoken: what the plot is, for screen readers; the titles of its points follow.
         title: above, at the left.
         caption: below the horizontal axis.
+        width: of the whole, in pixels.
         left: margin for the texts of `y`, in pixels.
         right: margin, in pixels.
     """
 
     def __init__(
         self,
-        width: float,
         height: float,
         *,
         x: Axis,
@@ -93,6 +93,7 @@ class Panel:
         spoken: str,
         title: str = "",
         caption: str = "",
+        width: float = WIDTH,
         left: float = 52,
         right: float = 14,
     ):
@@ -120,12 +121,8 @@ class Panel:
         )
 
     def line(self, points: svg.Points, *, kind: str = "curve", color: str = "") -> None:
-        """Draw a line through places."""
+        """Draw a line through places; the kind `band` fills what it encloses instead."""
         self._parts.append(svg.line((self.at(*p) for p in points), kind=kind, color=color))
-
-    def area(self, points: svg.Points, *, color: str) -> None:
-        """Fill what places enclose."""
-        self._parts.append(svg.area((self.at(*p) for p in points), kind="band", color=color))
 
     def box(
         self,
@@ -141,16 +138,14 @@ class Panel:
         """Fill the rectangle between two opposite corners, with words in its middle."""
         (x1, y1), (x2, y2) = self.at(*one), self.at(*other)
         corners = ((x1, y1), (x2, y1), (x2, y2), (x1, y2))
-        body = [svg.area(corners, kind=kind, color=color, opacity=opacity)]
+        body = [svg.line(corners, kind=kind, color=color, opacity=opacity, closed=True)]
         if words:
             body.append(svg.text((x1 + x2) / 2, (y1 + y2) / 2 + 4, words, anchor="middle"))
         self._parts.append(svg.group(body, title=title))
 
-    def text(
-        self, x_px: float, y: float, words: str, *, anchor: str = "start", kind: str = "label"
-    ) -> None:
-        """Write lines around a value of the vertical axis, at a pixel across."""
-        self._write(x_px, self.at(self._x.low, y)[1], words, anchor=anchor, kind=kind)
+    def label(self, y: float, words: str) -> None:
+        """Write lines at the left edge, around a value of the vertical axis."""
+        self._write(4, self.at(self._x.low, y)[1], words, kind="label halo")
 
     def point(
         self,
@@ -200,7 +195,7 @@ class Panel:
     def _mark_x(self) -> float:
         """Draw the ticks, leaving out a text that would meet the one before; return their end."""
         free, depth = -math.inf, 0.0
-        for value, words in self._x.ticks.items():
+        for value, words in sorted(self._x.ticks.items()):
             at = self.at(value, self._y.low)[0]
             start = self._top if self._x.grid else self._bottom
             self._parts.append(svg.line(((at, start), (at, self._bottom + 5)), kind="grid"))
@@ -212,7 +207,7 @@ class Panel:
                 depth = max(depth, wide)
             elif at - wide / 2 >= free:
                 self._write(at, self._bottom + 6 + tall / 2, words, anchor="middle", kind="tick")
-                depth, free = max(depth, tall), at + wide / 2
+                depth, free = max(depth, tall), at + wide / 2 + 4
         return self._bottom + 8 + depth
 
     def _write(
@@ -235,11 +230,6 @@ def with_unit(metric: Metric) -> str:
     return f"{metric.title}, {metric.unit}" if metric.unit else metric.title
 
 
-def both(draw: Callable[[int], Panel]) -> str:
-    """Return a plot drawn wide and narrow, of which the style sheet shows the one that fits."""
-    return f'<div class="wide">{draw(WIDE)}</div><div class="narrow">{draw(NARROW)}</div>'
-
-
 def ticks(low: float, high: float, *, most: int = 6) -> list[float]:
     """Return round values 1, 2 or 5 times a power of ten apart that enclose `low` to `high`.
 
@@ -257,7 +247,7 @@ def ticks(low: float, high: float, *, most: int = 6) -> list[float]:
     return [index * step for index in range(first, last + 1)]
 
 
-def log_ticks(low: float, high: float, *, most: int = 6) -> list[float]:
+def log_ticks(low: float, high: float, *, most: int = 5) -> list[float]:
     """Return round values between `low` and `high` for a log axis; at least 2 where there are.
 
     Args:
@@ -266,20 +256,11 @@ def log_ticks(low: float, high: float, *, most: int = 6) -> list[float]:
         most: about how many values to return at most.
     """
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    found: list[float] = []
     for digits in ((1, 2, 5), (1, 3), (1,)):
         found = [m * 10.0**p for p in powers for m in digits if low <= m * 10.0**p <= high]
         if len(found) <= most:
             break
-    else:
-        found = found[:: -(-len(found) // most)]
     # Within one step of 1, 2, 5 the axis is as good as linear.
-    return found if len(found) > 1 else [v for v in ticks(low, high) if low <= v <= high]
-
-
-def tick_text(value: float, step: float, *, signed: bool = False) -> str:
-    """Write an axis value with the decimals that its step needs."""
-    places = max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 0
-    digits = f"{abs(value):.{places}f}"
-    if float(digits) == 0:
-        return "0"
-    return (MINUS if value < 0 else "+" if signed else "") + digits
+    linear = [v for v in ticks(low, high) if low <= v <= high]
+    return found[:: -(-len(found) // most)] if len(found) > 1 else linear

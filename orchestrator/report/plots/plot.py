@@ -40,7 +40,7 @@ class Plot:
         caption: below them.
         title: heading above; empty for none.
         folded: what the reader clicks on to see it; empty where it is open.
-        layout: class of the style sheet for several drawings side by side.
+        layout: how large the drawings are; matrices have a size of their own.
         legend: name -> color and shape.
         table: the numbers behind it.
     """
@@ -50,6 +50,6 @@ class Plot:
     caption: str = ""
     title: str = ""
     folded: str = ""
-    layout: Literal["", "panels", "matrices"] = ""
+    layout: Literal["large", "small", "matrices"] = "large"
     legend: Mapping[str, Style] = field(default_factory=dict)
     table: Table | None = None

@@ -68,15 +68,20 @@ def text(
     return f'<text {place} class="{kind}">{escape(words)}</text>'
 
 
-def line(points: Points, *, kind: str, color: str = "") -> str:
-    """Return a line through points."""
-    return _shape("polyline", points, kind, f"--color:{color}" if color else "")
-
-
-def area(points: Points, *, kind: str, color: str, opacity: float | None = None) -> str:
-    """Return a filled polygon; without an opacity it has its kind's."""
-    dim = "" if opacity is None else f";opacity:{opacity:.3g}"
-    return _shape("polygon", points, kind, f"--color:{color}{dim}")
+def line(
+    points: Points,
+    *,
+    kind: str,
+    color: str = "",
+    opacity: float | None = None,
+    closed: bool = False,
+) -> str:
+    """Return a line through points, or the polygon that it encloses; the kind's style fills it."""
+    styled = [f"--color:{color}"] if color else []
+    styled += [f"opacity:{opacity:.3g}"] if opacity is not None else []
+    style = f' style="{";".join(styled)}"' if styled else ""
+    joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return f'<{"polygon" if closed else "polyline"} points="{joined}" class="{kind}"{style}/>'
 
 
 def marker(x: float, y: float, style: Style, *, radius: float, kind: str = "point") -> str:
@@ -84,7 +89,7 @@ def marker(x: float, y: float, style: Style, *, radius: float, kind: str = "poin
     corners = SHAPES[style.shape]
     if corners:
         at = [(x + radius * across, y + radius * down) for across, down in corners]
-        return _shape("polygon", at, kind, f"--color:{style.color}")
+        return line(at, kind=kind, color=style.color, closed=True)
     place = f'cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}"'
     return f'<circle {place} class="{kind}" style="--color:{style.color}"/>'
 
@@ -99,9 +104,3 @@ def clip(words: str, width: float) -> str:
     room = max(3, int(width / CHARACTER))
     half = room // 2
     return words if len(words) <= room else f"{words[: room - half - 1]}…{words[-half:]}"
-
-
-def _shape(tag: str, points: Points, kind: str, style: str) -> str:
-    joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    styled = f' style="{style}"' if style else ""
-    return f'<{tag} points="{joined}" class="{kind}"{styled}/>'

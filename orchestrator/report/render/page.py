@@ -17,12 +17,10 @@ from orchestrator.records import TrialRecord
 from orchestrator.report.plots import all_plots
 from orchestrator.report.plots.plot import PlotData
 from orchestrator.report.plots.svg import styles
+from orchestrator.report.sections import report_tables
 from orchestrator.report.tables import reproducibility
-from orchestrator.report.tables.arms import main_table, secondary_table
+from orchestrator.report.tables.arms import secondary_table
 from orchestrator.report.tables.clips import flipped_clips
-from orchestrator.report.tables.comparisons import TITLE as OTHER_CONTRASTS
-from orchestrator.report.tables.comparisons import effects_table, other_contrasts_table
-from orchestrator.report.tables.paper import Shaped
 from orchestrator.report.tables.table import CALLED_MARK, Table
 from orchestrator.report.wording.clips import single_pair_sentences
 from orchestrator.report.wording.notes import (
@@ -35,8 +33,8 @@ from orchestrator.report.wording.notes import (
 from orchestrator.report.wording.numbers import digit_spaces, duration, quantity, tie
 from orchestrator.tracking.links import LOCAL_PAGES, needs_local_server
 
-MOST_SENTENCES = 12
-MOST_PANELS = 12
+MAX_SENTENCES = 12
+MAX_PANELS = 12
 
 
 def render_page(
@@ -46,7 +44,7 @@ def render_page(
     predictions: Loader | None = None,
     links: Mapping[str, str] | None = None,
     pictures: Path | None = None,
-    shape: Shaped | None = None,
+    paper: Table | None = None,
 ) -> str:
     """Return the page.
 
@@ -56,7 +54,7 @@ def render_page(
         predictions: reads a trial's predictions; without it there is no section on classes.
         links: trial id -> address of its run; only `http` and `https` addresses are linked.
         pictures: folder of `orchestrator.figures`; the page carries them in itself.
-        shape: the study as a paper's table.
+        paper: the study in a paper's table.
     """
     template = _environment().get_template("page.html.jinja")
     plan, metric = summary.plan, summary.metric
@@ -69,6 +67,7 @@ def render_page(
     plots = defaultdict(list)
     for plot in all_plots(data):
         plots[plot.section].append(plot)
+    table, *further = report_tables(summary)
     drawn = _pictures(pictures)
     return template.render(
         summary=summary,
@@ -79,21 +78,14 @@ def render_page(
         flipped=_flipped(data),
         links=_safe_links(links or {}),
         local_pages=LOCAL_PAGES if needs_local_server(links or {}) else "",
-        most=MOST_SENTENCES,
-        most_panels=MOST_PANELS,
+        most=MAX_SENTENCES,
+        most_panels=MAX_PANELS,
         blocks=list(dict.fromkeys(cell.block for cell in summary.cells)),
-        table=main_table(summary),
-        further=[
-            (title, table)
-            for title, table in (
-                (OTHER_CONTRASTS, other_contrasts_table(summary)),
-                ("Declared effects", effects_table(summary)),
-            )
-            if table is not None
-        ],
+        table=table,
+        further=further,
         over_clips=single_pair_sentences(summary, predictions),
         secondary=secondary_table(summary),
-        shape=shape,
+        paper=paper,
         headline=headline(summary),
         answers=answers(summary),
         cautions=cautions(summary),

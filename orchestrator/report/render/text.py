@@ -9,8 +9,7 @@ from orchestrator.analysis.forest import Line, forest_lines
 from orchestrator.analysis.summary import Summary
 from orchestrator.records import Status
 from orchestrator.report.plots.panel import ticks
-from orchestrator.report.tables.arms import main_table
-from orchestrator.report.tables.comparisons import effects_table, other_contrasts_table
+from orchestrator.report.sections import report_tables
 from orchestrator.report.tables.table import Table
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.notes import (
@@ -47,18 +46,23 @@ def render_text(summary: Summary, width: int = 80) -> str:
         width: columns of the terminal; below 60 it is treated as 60.
     """
     width = max(60, width)
-    tables = (main_table(summary), other_contrasts_table(summary), effects_table(summary))
     parts = [
         [_sentence(summary.plan.question or summary.plan.sweep)],
         [] if summary.complete else [_sentence(headline(summary))],
         _answers(summary),
         [_sentence(text) for text in (pattern_sentence(summary),) if text],
         _completeness(summary, width),
-        *(list(table_parts(table, width)) for table in tables if table and table.rows),
+        *(list(table_parts(table, width)) for table in report_tables(summary) if table.rows),
         _forest(summary, width),
         [_points("!", cautions(summary))] if cautions(summary) else [],
     ]
     return "\n".join(laid_out(*part, width=width) for part in parts if part)
+
+
+def table_text(table: Table, width: int) -> str:
+    """Return a table under its title and over its notes, as text of at most that width."""
+    title = laid_out(_sentence(table.title), width=width)
+    return "\n".join((title, laid_out(*table_parts(table, width), width=width)))
 
 
 def table_parts(table: Table, width: int) -> Iterator[RenderableType]:

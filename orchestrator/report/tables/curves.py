@@ -9,13 +9,13 @@ from orchestrator.metrics import Metric
 from orchestrator.report.tables.table import Column, Table, spread
 from orchestrator.stats import CONFIDENCE
 
-MOST_ROWS = 50
+MAX_ROWS = 50
 
 
 def curve_table(found: Sequence[Curve], metric: Metric) -> Table:
     """Return the numbers behind the panels: epochs down, arms across."""
     epochs = sorted({epoch for curve in found for epoch in curve.epochs})
-    stride = -(-len(epochs) // MOST_ROWS) or 1
+    stride = -(-len(epochs) // MAX_ROWS) or 1
     chosen = sorted({*epochs[::stride], *epochs[-1:]})
     texts = [spread([curve.epochs.get(epoch) for epoch in chosen]) for curve in found]
     methods = dict.fromkeys(i.interval_method for curve in found for i in curve.epochs.values())

@@ -1,4 +1,4 @@
-"""A study in the shape of a paper's table: which one, whose rows, which numbers."""
+"""A study in a paper's table: which one, whose rows, which numbers."""
 
 import csv
 import dataclasses
@@ -19,7 +19,7 @@ from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import ArmRecord, EpochRecord
 from orchestrator.report.__main__ import main
 from orchestrator.report.files import write_report
-from orchestrator.report.tables.paper import Study, shape_of, shaped
+from orchestrator.report.tables.paper import Study, paper_table, paper_table_key
 from orchestrator.store import Store
 
 ESC10 = {"name": "esc", "class_names": sorted(ESC10_CLASSES)}
@@ -41,18 +41,18 @@ def column(table, key):
     return {row[0]: row[place].strip() for row in table.rows}
 
 
-def test_shape_is_that_of_the_published_numbers():
-    assert shape_of(make_plan(arms_of(HTSAT_1))) == "htsat-1"
-    assert shape_of(make_plan(arms_of(""), source=PRINTED["datar-4"].source)) == "datar-4"
-    assert shape_of(make_plan(arms_of("AST, arXiv 2104.01778, Section 3.2"))) == ""
-    assert shape_of(make_plan()) == ""
+def test_paper_table_is_that_of_the_published_numbers():
+    assert paper_table_key(make_plan(arms_of(HTSAT_1))) == "htsat-1"
+    assert paper_table_key(make_plan(arms_of(""), source=PRINTED["datar-4"].source)) == "datar-4"
+    assert paper_table_key(make_plan(arms_of("AST, arXiv 2104.01778, Section 3.2"))) == ""
+    assert paper_table_key(make_plan()) == ""
     mixed = (*arms_of(HTSAT_1), ArmRecord(name="x", published={"val/map": 1}, source="elsewhere"))
-    assert shape_of(make_plan(mixed)) == "htsat-1"
+    assert paper_table_key(make_plan(mixed)) == "htsat-1"
 
 
 @pytest.mark.parametrize("key", PRINTED)
-def test_every_shape_has_printed_rows_and_ours_each_under_its_heading(key):
-    table = shaped(key, [study()]).table
+def test_every_paper_table_has_printed_rows_and_ours_each_under_its_heading(key):
+    table = paper_table(key, [study()])
     names = [row[0] for row in table.rows]
     assert names[-2:] == ["plain", "full"] and table.baseline == len(names) - 2
     assert table.headings[len(names) - 2] == "This study: esc10, 8 seeds"
@@ -65,19 +65,19 @@ def test_every_shape_has_printed_rows_and_ours_each_under_its_heading(key):
 
 def test_accuracies_are_those_of_the_measures():
     one = study()
-    found = column(shaped("datar-4", [one]).table, "val/top5")
+    found = column(paper_table("datar-4", [one]), "val/top5")
     mean = one.summary.arms[1].measures["val/top5"].interval
     assert float(found["full"].split("±")[0]) == pytest.approx(mean.mean, abs=mean.half_width)
     assert found["with deformable"] == "89.9"
 
 
 def test_metrics_that_trials_do_not_have_are_named():
-    table = shaped("datar-3", [study()]).table
+    table = paper_table("datar-3", [study()])
     assert set(column(table, "val/noun_top1").values()) == {"22.4", "21.5", "22.8", "22.9", "—"}
     assert "Not recorded by these trials: verb, noun, action." in table.notes
 
 
-def test_audioset_shape_has_start_size_map_and_ensemble():
+def test_audioset_table_has_start_size_map_and_ensemble():
     arms = (
         ArmRecord(name="plain"),
         ArmRecord(name="full", changes={"initial": "checkpoint"}),
@@ -89,7 +89,7 @@ def test_audioset_shape_has_start_size_map_and_ensemble():
         epochs = tuple(EpochRecord(epoch=i + 1, metrics=m) for i, m in enumerate(epochs))
         records[key] = dataclasses.replace(record, epochs=epochs)
     one = Study(summary=summarize(plan, records), predictions=make_predictions)
-    table = shaped("htsat-1", [one]).table
+    table = paper_table("htsat-1", [one])
     assert column(table, "pretrain")["plain"] == "no"
     assert column(table, "pretrain")["full"] == "yes"
     assert column(table, "params")["full"] == "2.24 M"
@@ -134,7 +134,7 @@ def test_ensemble_of_other_clips_is_none():
 def test_accuracy_over_runs_is_the_mean_over_folds_with_the_deviation_over_seeds():
     esc50 = {"name": "esc", "class_names": sorted(ESC50_CLASSES)}
     one = study(seeds=3, folds=(1, 2, 3, 4, 5), dataset=esc50)
-    table = shaped("htsat-2", [one]).table
+    table = paper_table("htsat-2", [one])
     values = one.summary.arms[1].measures["val/top1"].values
     means = [np.mean([values[seed, fold] for fold in range(1, 6)]) for seed in range(3)]
     mean, std = map(float, column(table, "esc50")["full"].split(" ±"))
@@ -153,7 +153,7 @@ def test_accuracy_over_runs_is_the_mean_over_folds_with_the_deviation_over_seeds
 )
 def test_folder_of_fifty_classes_that_is_not_esc50_has_a_column_of_its_own(names, clips):
     mine = {"name": "esc", "class_names": names, "num_clips": clips}
-    table = shaped("htsat-2", [study(dataset=mine)]).table
+    table = paper_table("htsat-2", [study(dataset=mine)])
     assert column(table, "esc50")["full"] == "—"
     assert "±" in column(table, "esc layout with 50 classes")["full"]
     assert any("esc layout with 50 classes here" in note for note in table.notes)
@@ -167,35 +167,33 @@ def test_seed_without_one_of_its_folds_is_no_run():
     less = {**arm.measures, "val/top1": dataclasses.replace(measure, values=some)}
     arms = (dataclasses.replace(arm, measures=less), one.summary.arms[1])
     one = dataclasses.replace(one, summary=dataclasses.replace(one.summary, arms=arms))
-    table = shaped("htsat-2", [one]).table
+    table = paper_table("htsat-2", [one])
     assert any("over 2 runs" in note for note in table.notes)
     assert any("over 3 runs" in note for note in table.notes)
 
 
 def test_several_studies_have_a_column_per_data_set_and_share_their_arms():
     speech = {"name": "speech_commands_v2", "class_names": [f"w{i}" for i in range(35)]}
-    table = shaped("htsat-2", [study(), study(("full", "third"), dataset=speech)]).table
+    table = paper_table("htsat-2", [study(), study(("full", "third"), dataset=speech)])
     assert [c.key for c in table.columns[1:]] == ["esc50", "speech_commands_v2", "esc10"]
     assert [row[0] for row in table.rows[-3:]] == ["plain", "full", "third"]
     full = table.rows[-2]
     assert full[1].strip() == "—" and "±" in full[2] and "±" in full[3]
     with pytest.raises(ConfigError, match=r"shows one study, 2 were given.*htsat-2"):
-        shaped("htsat-1", [study(), study()])
+        paper_table("htsat-1", [study(), study()])
 
 
 def test_one_arm_with_two_numbers_on_one_data_set_is_refused():
     plan = make_plan(("plain", "full"), dataset=ESC10)
     other = Study(summary=summarize(plan, make_records(plan, (0.1,), seed=1)))
-    assert (
-        shaped("htsat-2", [study(), study()]).table.rows == shaped("htsat-2", [study()]).table.rows
-    )
+    assert paper_table("htsat-2", [study(), study()]).rows == paper_table("htsat-2", [study()]).rows
     with pytest.raises(ConfigError, match="'plain' is in two sweeps of esc10"):
-        shaped("htsat-2", [study(), other])
+        paper_table("htsat-2", [study(), other])
 
 
 def test_f1_by_class_is_scikit_learns_and_says_what_is_not_recorded():
     one = study(dataset={"name": "sounds", "class_names": CLASSES})
-    table = shaped("htsat-3", [one]).table
+    table = paper_table("htsat-3", [one])
     assert [c.key for c in table.columns] == ["arm", *CLASSES, ""]
     ids = [key.id for key in one.summary.plan.trials if key.arm == "full"]
     made = [make_predictions(trial) for trial in ids]
@@ -217,7 +215,7 @@ def test_classes_of_desed_stand_below_the_printed_ones():
         return Predictions(epoch=1, clip_ids=("a",) * 40, labels=labels, logits=logits)
 
     one = study(dataset={"name": "desed", "class_names": names}, predictions=load)
-    table = shaped("htsat-3", [one]).table
+    table = paper_table("htsat-3", [one])
     assert [c.title for c in table.columns[1:4]] == ["Alarm", "Blender", "Cat"]
     assert column(table, "speech")["PANN"] == "69.7"
     assert column(table, "speech")["full"] == "100.0"
@@ -232,20 +230,20 @@ def test_many_classes_stand_below_one_another():
         logits = np.eye(20, dtype=np.float32)[labels]
         return Predictions(epoch=1, clip_ids=("a",) * 40, labels=labels, logits=logits)
 
-    table = shaped("htsat-3", [study(dataset=many, predictions=load)]).table
+    table = paper_table("htsat-3", [study(dataset=many, predictions=load)])
     assert [c.title for c in table.columns] == ["class", "plain", "full"]
     assert [row[0] for row in table.rows] == [*many["class_names"], "average"]
 
 
 def test_without_predictions_classes_are_said_to_be_missing():
-    table = shaped("htsat-3", [study(predictions=lambda trial: None)]).table
+    table = paper_table("htsat-3", [study(predictions=lambda trial: None)])
     assert "No predictions are at hand, so that no class can be scored." in table.notes
 
 
 def test_study_that_has_not_run_has_a_table():
     plan = make_plan(("plain", "full"), dataset=ESC10)
     for key in PRINTED:
-        table = shaped(key, [Study(summary=summarize(plan, {}))]).table
+        table = paper_table(key, [Study(summary=summarize(plan, {}))])
         assert [row[0] for row in table.rows[-2:]] == ["plain", "full"]
 
 
@@ -284,15 +282,15 @@ def test_sweep_without_a_papers_numbers_has_no_such_files(tmp_path):
     plan = make_plan()
     records = make_records(plan)
     paths = write_report(summarize(plan, records), records, tmp_path)
-    assert paths.shaped == () and not list(tmp_path.glob("paper*"))
+    assert paths.paper == () and not list(tmp_path.glob("paper*"))
     assert len(paths.every) == len(list(tmp_path.iterdir()))
 
 
-def test_shape_is_chosen_on_the_command_line(store):
-    code, said = run("zoo", "--store", store, "--shape", "htsat-2", "--format", "markdown")
+def test_paper_table_is_chosen_on_the_command_line(store):
+    code, said = run("zoo", "--store", store, "--paper-table", "htsat-2", "--format", "markdown")
     assert code == 0 and "| ERANN | 96.1 | — | — |" in said
     both = run(
-        "zoo", "--store", store, "--shape", "htsat-2", "--beside", "words", "--format", "csv"
+        "zoo", "--store", store, "--paper-table", "htsat-2", "--beside", "words", "--format", "csv"
     )
     assert "This study: esc10, 8 seeds; speech_commands_v2, 8 seeds" in both[1]
 
@@ -300,12 +298,15 @@ def test_shape_is_chosen_on_the_command_line(store):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--shape", "htsat-4"], "unknown shape 'htsat-4'; did you mean 'htsat-"),
-        (["--shape", "htsat-1", "--format", "json"], "has no form 'json'; --shape goes with"),
-        (["--beside", "words"], "say which by --shape"),
-        (["--shape", "htsat-1", "--beside", "words"], "shows one study, 2 were given"),
+        (["--paper-table", "htsat-4"], "unknown paper table 'htsat-4'; did you mean 'htsat-"),
+        (
+            ["--paper-table", "htsat-1", "--format", "json"],
+            "has no form 'json'; --paper-table goes with",
+        ),
+        (["--beside", "words"], "say which by --paper-table"),
+        (["--paper-table", "htsat-1", "--beside", "words"], "shows one study, 2 were given"),
     ],
 )
-def test_mistaken_shape_is_one_message(store, capsys, arguments, said):
+def test_mistaken_paper_table_is_one_message(store, capsys, arguments, said):
     assert run("zoo", "--store", store, *arguments) == (2, "")
     assert said in capsys.readouterr().err
