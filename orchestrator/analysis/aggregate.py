@@ -9,12 +9,12 @@ from statistics import fmean
 from orchestrator.analysis.chance import arms_at_chance, study_chance
 from orchestrator.analysis.confounds import mixed_code, mixed_in
 from orchestrator.analysis.datasets import known_dataset, same_data
-from orchestrator.analysis.rows import finished_values
+from orchestrator.analysis.rows import finished_trials, finished_values
 from orchestrator.analysis.summary import summarize_arms
 from orchestrator.errors import ConfigError
 from orchestrator.metrics import METRICS, Metric, lookup
 from orchestrator.metrics.chance import Chance, level_text
-from orchestrator.records import PlanRecord, Status, TrialRecord
+from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.stats import (
     Aggregate,
     normalized_difference,
@@ -26,7 +26,7 @@ Study = tuple[PlanRecord, Mapping[str, TrialRecord]]
 Scores = dict[str, dict[Hashable, float]]
 """Data set -> seed -> value."""
 
-LEAST_SEEDS = 3
+MIN_SEEDS = 3
 """On every data set, of every arm: two have one difference to take a spread from."""
 
 
@@ -52,10 +52,10 @@ class Scale:
     """What a score is of on a data set, in the metric's unit.
 
     Attributes:
-        chance: what 0 is.
+        chance: level that scores 0.
         best: the arm whose mean is 1.
-        mean: that mean.
-        num_seeds: that every arm has there.
+        mean: its mean.
+        num_seeds: seeds that every arm has there.
     """
 
     chance: Chance
@@ -71,8 +71,8 @@ class Aggregated:
     Attributes:
         sweeps: data set -> sweep.
         metric: the declared one of all of them.
-        baseline: likewise.
-        arms: in the order of the first sweep.
+        baseline: the declared one of all of them.
+        arms: aggregates, in the order of the first sweep.
         scales: data set -> what its scores are of.
         left_out: data set -> seeds that some arms have and others lack, where there are any.
         by_fold: whether a run is a seed's mean over several folds.
@@ -105,16 +105,16 @@ def aggregate(studies: Sequence[Study], *, mixed: bool = False) -> Aggregated:
     first, metric = plans[0], lookup(plans[0].metric)
     scores = {arm.name: _scores(arm.name, studies, metric) for arm in first.arms}
     lacking = [
-        f"arm {arm!r} has {len(seeds)} complete seeds on {dataset}; an interval needs {LEAST_SEEDS}"
+        f"arm {arm!r} has {len(seeds)} complete seeds on {dataset}; an interval needs {MIN_SEEDS}"
         for arm, values in scores.items()
         for dataset, seeds in values.items()
-        if len(seeds) < LEAST_SEEDS
+        if len(seeds) < MIN_SEEDS
     ]
     shared = _shared(scores)
     lacking = lacking or [
-        f"the arms have {len(seeds)} seeds in common on {dataset}; an interval needs {LEAST_SEEDS}"
+        f"the arms have {len(seeds)} seeds in common on {dataset}; an interval needs {MIN_SEEDS}"
         for dataset, seeds in shared.items()
-        if len(seeds) < LEAST_SEEDS
+        if len(seeds) < MIN_SEEDS
     ]
     if lacking:
         raise ConfigError("\n".join(lacking))
@@ -242,10 +242,9 @@ def _mixed(studies: Sequence[Study]) -> list[str]:
     mixed: list[str] = []
     finished: list[TrialRecord] = []
     for plan, records in studies:
-        done = [t for t in plan.trials if t.id in records]
-        done = [t for t in done if records[t.id].status is Status.FINISHED]
-        finished += [records[t.id] for t in done]
-        if reasons := mixed_in(plan, records, done):
+        done = finished_trials(plan, records)
+        finished += [record for _, record in done]
+        if reasons := mixed_in(plan, records, [trial for trial, _ in done]):
             mixed.append(f"the trials of {plan.sweep} come from {reasons}")
     code = "" if mixed else mixed_code(finished)
     mixed += [f"the trials come from {code}"] if code else []

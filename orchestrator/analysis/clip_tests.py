@@ -37,9 +37,9 @@ class ClipComparison:
     Attributes:
         run: the trial.
         reference: the trial it is held against.
-        mcnemar: of top-1, by which clips each has right.
+        mcnemar: test of top-1, by the clips that each has right.
         tests: metric key -> paired bootstrap over clips.
-        caveat: what this cannot show.
+        caveat: sentence on what the result cannot show.
     """
 
     run: TrialKey
@@ -53,8 +53,8 @@ def find_trial(given: str, plan: PlanRecord, records: Mapping[str, TrialRecord])
     """Find the finished trial that an id, its beginning, or the name of a one-trial arm means.
 
     Args:
-        given: what the user wrote.
-        plan: whose trials are meant.
+        given: text that the user wrote.
+        plan: the study that has the trial.
         records: id -> record.
 
     Raises:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.analysis.datasets import is_esc, known_dataset
+from orchestrator.analysis.rows import finished_trials
 from orchestrator.experiment.narrow import is_list
 from orchestrator.metrics import Metric
-from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
+from orchestrator.records import ArmRecord, PlanRecord, TrialKey, TrialRecord
 from orchestrator.stats import replicates_of
 
 FIELDS = (
@@ -37,9 +38,9 @@ class Difference:
     """A condition in which the published numbers and a study differ.
 
     Attributes:
-        name: of `FIELDS`.
-        there: as published.
-        here: in the study.
+        name: a name of `FIELDS`.
+        there: published value.
+        here: the study's value.
     """
 
     name: str
@@ -52,9 +53,9 @@ class Unstated:
     """A condition that is not known of the published numbers or of a study.
 
     Attributes:
-        name: of `FIELDS`.
+        name: a name of `FIELDS`.
         published: whether it was published, and is not known here.
-        there: as published.
+        there: published value.
     """
 
     name: str
@@ -85,7 +86,7 @@ def published_comparability(
     """Return arm -> comparability, of the arms with a published number of a metric.
 
     Args:
-        plan: as declared.
+        plan: the study as declared.
         records: id -> record.
         metric: the one that the table shows.
     """
@@ -107,8 +108,8 @@ def differences_of(
     """Compare the conditions of an arm's published numbers with those of its trials.
 
     Args:
-        arm: with conditions.
-        plan: as declared.
+        arm: an arm whose published numbers have conditions.
+        plan: the study as declared.
         records: id -> record; folds, epochs and clip counts are those of the arm's finished trials.
 
     Returns:
@@ -147,13 +148,7 @@ def _here(arm: ArmRecord, plan: PlanRecord, records: Mapping[str, TrialRecord]) 
     def setting(path: str) -> Any:
         return arm.changes.get(path, plan.settings.get(path))
 
-    finished = [
-        (trial, records[trial.id])
-        for trial in plan.trials
-        if trial.arm == arm.name
-        and trial.id in records
-        and records[trial.id].status is Status.FINISHED
-    ]
+    finished = [(t, record) for t, record in finished_trials(plan, records) if t.arm == arm.name]
     classes = plan.dataset.get("class_names") or ()
     num_folds = _folds_averaged(plan, finished)
     here: dict[str, Any] = {

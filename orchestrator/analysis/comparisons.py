@@ -33,9 +33,9 @@ class Compared:
     """Compares arms of a plan by a metric.
 
     Attributes:
-        plan: as declared.
+        plan: the study as declared.
         records: id -> record.
-        metric: what is compared.
+        metric: metric to compare by.
         mixed: whether trials of different code, data or epochs may stand in one comparison.
         at_chance: arms that do not beat chance; what two of them differ by says nothing.
     """
@@ -206,9 +206,9 @@ def decisions(
     Blocks count in their declared order up to the first in which an arm has no value.
 
     Args:
-        plan: with a cap.
+        plan: a study with a cap.
         records: id -> record.
-        metric: None takes the declared one.
+        metric: metric to decide by; the declared one where None.
 
     Returns:
         Name of the contrast (`arm − reference`) or effect -> decision, in the plan's order;

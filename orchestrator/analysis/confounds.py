@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.analysis.evidence import TrainedEpochs
-from orchestrator.analysis.rows import ArmSummary, Cell
+from orchestrator.analysis.rows import ArmSummary, Cell, finished_trials
 from orchestrator.errors import ConfigError
 from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
 
@@ -20,12 +20,12 @@ class Conditions:
     """What trials have in common and what not.
 
     Attributes:
-        num_folds: over which trials were planned.
+        num_folds: folds that trials were planned on.
         num_twice: trials that were planned more than once.
         unplanned: arms without a planned trial, where others have some.
-        devices: of the finished trials.
-        code_versions: that trials ran; an empty one was not recorded.
-        fingerprints: of the data that trials saw.
+        devices: devices of the finished trials.
+        code_versions: versions of the code that trials ran; an empty one was not recorded.
+        fingerprints: fingerprints of the data that trials saw.
         num_records: trials with a record.
         num_unsigned: those whose record has no digest of its content.
         epochs: numbers of epochs of trials that were planned alike; empty where there is one.
@@ -70,7 +70,7 @@ def mixed_in(
     an arm may not.
 
     Args:
-        plan: as declared.
+        plan: the study as declared.
         records: id -> record.
         trials: those compared, each with a record.
     """
@@ -123,7 +123,7 @@ def trained_epochs(
     """Return the epochs that arms were trained for; None where it is the same number.
 
     Args:
-        plan: as declared.
+        plan: the study as declared.
         records: id -> record.
         arms: those compared.
     """
@@ -147,32 +147,26 @@ def conditions(
     """Return the conditions of a study's trials.
 
     Args:
-        plan: as declared.
+        plan: the study as declared.
         records: id -> record.
         mixed: whether trials of different code, data or epochs were compared.
     """
     planned = Counter((trial.arm, trial.seed, trial.fold) for trial in plan.trials)
     with_trials = {arm for arm, _, _ in planned}
-    recorded = [trial for trial in plan.trials if trial.id in records]
-    by_id = {trial.id: records[trial.id] for trial in recorded}
-    finished = [record for record in by_id.values() if record.status is Status.FINISHED]
-    trained = [
-        trial
-        for trial in recorded
-        if by_id[trial.id].epochs and by_id[trial.id].status is Status.FINISHED
-    ]
+    by_id = {trial.id: records[trial.id] for trial in plan.trials if trial.id in records}
+    finished = finished_trials(plan, records)
     return Conditions(
         num_folds=len({trial.fold for trial in plan.trials}),
         num_twice=sum(count > 1 for count in planned.values()),
         unplanned=tuple(a.name for a in plan.arms if planned and a.name not in with_trials),
-        devices=frozenset(record.cost.device for record in finished),
+        devices=frozenset(record.cost.device for _, record in finished),
         code_versions=frozenset(
             code_of(r) for r in by_id.values() if r.status is Status.FINISHED or code_of(r)
         ),
         fingerprints=frozenset(str(r.data.get("fingerprint", "")) for r in by_id.values()) - {""},
         num_records=len(by_id),
         num_unsigned=sum(not record.has_digest for record in by_id.values()),
-        epochs=mixed_epochs(plan, records, trained),
+        epochs=mixed_epochs(plan, records, [t for t, record in finished if record.epochs]),
         mixed=mixed,
     )
 
@@ -181,8 +175,7 @@ def chosen_by(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> tuple[str
     """Return the metrics by which finished trials' best epochs were chosen; none if not read."""
     if plan.selection != "best":
         return ()
-    planned = [records[t.id] for t in plan.trials if t.id in records]
-    return tuple(sorted({r.chosen_by for r in planned if r.status is Status.FINISHED}))
+    return tuple(sorted({record.chosen_by for _, record in finished_trials(plan, records)}))
 
 
 def epochs_of(record: TrialRecord) -> int:

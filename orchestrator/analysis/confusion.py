@@ -27,9 +27,9 @@ class ClassChanges:
     """The classes that a contrast changes most, largest first.
 
     Attributes:
-        contrast: whose classes these are.
+        contrast: the two arms that were compared.
         lines: change of a class's recall in points, with its interval.
-        num_classes: how many were looked at to find them.
+        num_classes: number of classes that were looked at.
     """
 
     contrast: ContrastEvidence
@@ -42,9 +42,9 @@ class ConfusionChange:
     """The confusions that a contrast changes most, largest first.
 
     Attributes:
-        contrast: whose confusions these are.
+        contrast: the two arms that were compared.
         lines: change of the share of a class's clips that are taken for another, in points.
-        num_cells: how many pairs of classes were confused at all by either arm.
+        num_cells: number of pairs of classes that either arm confused.
     """
 
     contrast: ContrastEvidence
@@ -59,7 +59,7 @@ class Flips:
     Attributes:
         clip: its id.
         label: its class.
-        pairs: of trials that both held it out.
+        pairs: pairs of trials that both held it out.
         gained: times that it went from wrong to right.
         lost: times that it went from right to wrong.
         mistaken: the wrong guesses of either arm in the pairs that flipped.
@@ -80,8 +80,8 @@ def class_changes(
 
     Args:
         summary: the study.
-        contrast: which two arms.
-        outcomes: of its trials.
+        contrast: the two arms to compare.
+        outcomes: outcomes of its trials.
     """
     arm_recalls = _recalls(contrast.arm, outcomes)
     reference_recalls = _recalls(contrast.reference, outcomes)
@@ -108,7 +108,7 @@ def confusion(outcome: Outcome, num_classes: int) -> NDArray[np.int64]:
     """Return how many clips of a class (rows) are taken for a class (columns).
 
     Args:
-        outcome: of one trial.
+        outcome: outcome of one trial.
         num_classes: rows and columns.
     """
     cells = outcome.labels * num_classes + outcome.guesses
@@ -125,12 +125,12 @@ def shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 def confusion_change(
     summary: Summary, contrast: ContrastEvidence, outcomes: Outcomes
 ) -> ConfusionChange | None:
-    """Compare row-normalised confusion matrices, paired by block.
+    """Compare row-normalized confusion matrices, paired by block.
 
     Args:
         summary: the study.
-        contrast: which two arms.
-        outcomes: of its trials.
+        contrast: the two arms to compare.
+        outcomes: outcomes of its trials.
 
     Returns:
         The off-diagonal cells with the largest mean change; None where nothing is confused or no
@@ -174,7 +174,7 @@ def arm_confusions(
 
     Args:
         summary: the study.
-        outcomes: of its trials.
+        outcomes: outcomes of its trials.
         max_classes: larger matrices are not readable.
         max_arms: the first arms of the plan, so that a page stays small.
     """
@@ -197,8 +197,8 @@ def flips(contrast: ContrastEvidence, outcomes: Outcomes) -> list[Flips]:
     flips as often forth as back tells of the seeds and not of the arm.
 
     Args:
-        contrast: which two arms.
-        outcomes: of their trials.
+        contrast: the two arms to compare.
+        outcomes: outcomes of their trials.
     """
     tally: dict[str, Flips] = {}
     for _, outcome, reference in outcomes.pairs(contrast.arm, contrast.reference):

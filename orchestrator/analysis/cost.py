@@ -33,14 +33,14 @@ class CostPoint:
 
 def against_macs(summary: Summary) -> list[CostPoint]:
     """Return the arms with multiply-accumulates per clip; empty if all have the same."""
-    found = [
+    points = [
         CostPoint(
             arm=arm.name, cost=arm.cost.macs, interval=arm.measures[summary.metric.key].interval
         )
         for arm in _with_numbers(summary)
         if arm.cost and arm.cost.macs
     ]
-    return found if len({item.cost for item in found}) > 1 else []
+    return points if len({item.cost for item in points}) > 1 else []
 
 
 def against_seconds(summary: Summary, records: Mapping[str, TrialRecord]) -> list[CostPoint]:
@@ -53,17 +53,17 @@ def against_seconds(summary: Summary, records: Mapping[str, TrialRecord]) -> lis
     """
     if several_devices(summary, records):
         return []
-    found: list[CostPoint] = []
+    points: list[CostPoint] = []
     certain: list[MeanInterval] = []
     arms = _with_numbers(summary)
     for arm in arms:
-        mine = [records[cell.id].cost for cell in arm.cells if _finished(records.get(cell.id))]
-        logs = [math.log(c.seconds * c.num_workers) for c in mine if c.seconds > 0]
+        costs = [records[cell.id].cost for cell in arm.cells if cell.status is Status.FINISHED]
+        logs = [math.log(c.seconds * c.num_workers) for c in costs if c.seconds > 0]
         if not logs:
             continue
         spread = mean_interval(logs)
         certain.append(mean_interval(logs, confidence=1 - (1 - CONFIDENCE) / len(arms)))
-        found.append(
+        points.append(
             CostPoint(
                 arm=arm.name,
                 cost=math.exp(spread.mean),
@@ -74,19 +74,15 @@ def against_seconds(summary: Summary, records: Mapping[str, TrialRecord]) -> lis
         )
     lowest = min((item.high for item in certain if item.high is not None), default=math.inf)
     highest = max((item.low for item in certain if item.low is not None), default=-math.inf)
-    return found if lowest < highest else []
+    return points if lowest < highest else []
 
 
 def several_devices(summary: Summary, records: Mapping[str, TrialRecord]) -> list[str]:
     """Return the kinds of device of the finished trials if there are several; else nothing."""
     cells = (cell for arm in _with_numbers(summary) for cell in arm.cells)
-    devices = {records[c.id].cost.device for c in cells if _finished(records.get(c.id))}
+    devices = {records[c.id].cost.device for c in cells if c.status is Status.FINISHED}
     return sorted(devices) if len(devices) > 1 else []
 
 
 def _with_numbers(summary: Summary) -> list[ArmSummary]:
     return [arm for arm in summary.arms if summary.metric.key in arm.measures]
-
-
-def _finished(record: TrialRecord | None) -> bool:
-    return record is not None and record.status is Status.FINISHED

@@ -32,14 +32,14 @@ class Curve:
 
 def curves(summary: Summary, records: Mapping[str, TrialRecord], metric: Metric) -> list[Curve]:
     """Return a curve per arm that has one, in the plan's order."""
-    found: list[Curve] = []
+    drawn: list[Curve] = []
     for arm in summary.arms:
         values: defaultdict[int, dict[Block, float]] = defaultdict(dict)
         best: list[int] = []
         for cell in arm.cells:
-            record = records.get(cell.id)
-            if record is None or record.status is not Status.FINISHED:
+            if cell.status is not Status.FINISHED:
                 continue
+            record = records[cell.id]
             best += [record.best_epoch] if record.best_epoch else []
             for epoch in record.epochs:
                 value = epoch.metrics.get(metric.key)
@@ -48,5 +48,5 @@ def curves(summary: Summary, records: Mapping[str, TrialRecord], metric: Metric)
         if values:
             means = {e: plan_interval(summary.plan, values[e]) for e in sorted(values)}
             middle = statistics.median(best) if best else 0
-            found.append(Curve(arm=arm.name, epochs=means, best_epoch=middle))
-    return found
+            drawn.append(Curve(arm=arm.name, epochs=means, best_epoch=middle))
+    return drawn

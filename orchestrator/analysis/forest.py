@@ -18,10 +18,10 @@ class Line:
 
     Attributes:
         label: arm, `arm − reference` where the reference is not the baseline, or an effect.
-        arm: whose color it has; empty for an effect, which is of several.
+        arm: arm whose color it takes; empty for an effect, which is of several.
         mean: paired difference in the metric's unit; None where there is none.
-        low: of its interval; None where there is none.
-        high: likewise.
+        low: lower end of its interval; None where there is none.
+        high: upper end.
         replicates: single paired differences.
         called: whether the adjusted test calls it.
         margin: whether the study's margin is one for it; an interaction has none.
@@ -67,11 +67,11 @@ def untested_line(
     Seeds and folds count as in the tests of the study: folds are no replicates of their own.
 
     Args:
-        label: of the row.
-        arm: whose color it has.
+        label: label of the row.
+        arm: arm whose color it takes.
         one: block -> value of the arm.
         other: block -> value of the reference; at least one block is in both.
-        plan: of the study.
+        plan: the study as declared.
     """
     differences = {block: value - other[block] for block, value in one.items() if block in other}
     replicates = plan_replicates(plan, differences)

@@ -23,7 +23,7 @@ class Outcome:
         labels: (clips,) class indices.
         guesses: (clips,) the class with the largest logit, the first of equals.
         correct: (clips,) whether top-1 counts the clip; a tie does not.
-        num_classes: of the logits.
+        num_classes: number of classes that the logits have.
     """
 
     clip_ids: tuple[str, ...]

@@ -39,7 +39,7 @@ class Runs:
         mean: the arm's mean as the main table has it.
         std: sample standard deviation over the runs; None for one run.
         n: runs.
-        num_folds: that each is the mean of.
+        num_folds: folds that each run is the mean of.
     """
 
     mean: float
@@ -54,7 +54,7 @@ class ClassScores:
 
     Attributes:
         by_class: class index -> mean over the trials that hold out clips of it.
-        average: over the classes, with its interval over seeds or folds.
+        average: mean over the classes, with its interval over seeds or folds.
     """
 
     by_class: dict[int, float]
@@ -96,7 +96,7 @@ def runs(arm: ArmSummary, key: str) -> Runs | None:
 
     Args:
         arm: a row.
-        key: of the metric.
+        key: key of the metric.
     """
     if key not in arm.measures:
         return None
@@ -122,8 +122,8 @@ def class_scores(arm: ArmSummary, outcomes: Outcomes, *, plan: PlanRecord) -> Cl
 
     Args:
         arm: a row.
-        outcomes: of its trials.
-        plan: of the study.
+        outcomes: outcomes of its trials.
+        plan: the study as declared.
 
     Returns:
         None where no trial has predictions.

@@ -28,7 +28,7 @@ class DoseTrend:
     """How the metric moves along the doses, in even steps from none to the largest.
 
     Attributes:
-        doses: of the steps, lowest first; None for arms without the setting.
+        doses: doses of the steps, lowest first; None for arms without the setting.
         trend: change a step, with its interval and test.
         by_fold: whether a block is a seed's mean over several folds.
     """
@@ -54,7 +54,8 @@ class Interaction:
     Attributes:
         first: levels of the first factor.
         second: levels of the second factor.
-        difference: of the effect of the second factor, second minus first level of the first.
+        difference: effect of the second factor at the second level of the first, minus that at the
+            first level.
     """
 
     first: tuple[str, str]
@@ -67,7 +68,7 @@ def dose_series(plan: PlanRecord, arms: Sequence[ArmSummary], metric: Metric) ->
 
     Args:
         plan: says which setting is dosed.
-        arms: of the study.
+        arms: rows of the study.
         metric: the primary metric.
     """
     if not plan.dose:
@@ -95,7 +96,7 @@ def trend_over_doses(
 
     Args:
         plan: says which setting is dosed.
-        arms: of the study.
+        arms: rows of the study.
         metric: the primary metric.
 
     Returns:
@@ -119,7 +120,7 @@ def two_factor_grid(arms: Sequence[ArmSummary], metric: Metric) -> Grid | None:
     """Return the design if it is two factors, every combination, all with numbers.
 
     Args:
-        arms: of the study.
+        arms: rows of the study.
         metric: the primary metric.
     """
     factors = list(dict.fromkeys(f for arm in arms for f in arm.record.levels))
@@ -146,7 +147,7 @@ def two_by_two_interaction(
 
     Args:
         plan: says what counts as a replicate.
-        arms: of the study.
+        arms: rows of the study.
         metric: the primary metric.
     """
     grid = two_factor_grid(arms, metric)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from orchestrator.analysis.datasets import num_folds
 from orchestrator.metrics import Metric
-from orchestrator.records import ArmRecord, PlanRecord, Status, TrialRecord
+from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
 from orchestrator.stats import (
     CrossedInterval,
     PairedDifference,
@@ -30,10 +30,10 @@ class Cell:
     """One planned trial.
 
     Attributes:
-        id: of the experiment.
+        id: id of the experiment.
         arm: the row it stands in.
-        seed: of the block.
-        fold: of the block.
+        seed: seed of the block.
+        fold: fold of the block.
         status: missing where no record exists.
         reason: why it has no value; empty where it has one.
         value: the primary metric in its unit; None where the trial cannot be counted.
@@ -58,9 +58,9 @@ class Measure:
     """A metric over an arm's finished trials, in the metric's unit.
 
     Attributes:
-        metric: which.
-        values: of the single trials.
-        interval: of their mean, over what counts as a replicate.
+        metric: the metric.
+        values: values of the single trials.
+        interval: their mean with its interval, over what counts as a replicate.
     """
 
     metric: Metric
@@ -123,15 +123,20 @@ def value_of(record: TrialRecord, selection: str, key: str) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
+def finished_trials(
+    plan: PlanRecord, records: Mapping[str, TrialRecord]
+) -> list[tuple[TrialKey, TrialRecord]]:
+    """Return the planned trials that have finished, each with its record."""
+    recorded = ((trial, records[trial.id]) for trial in plan.trials if trial.id in records)
+    return [(trial, record) for trial, record in recorded if record.status is Status.FINISHED]
+
+
 def finished_values(
     plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metric
 ) -> dict[str, dict[Block, float]]:
     """Return arm -> block -> value in the metric's unit, of the finished trials that have one."""
     values: dict[str, dict[Block, float]] = {}
-    for trial in plan.trials:
-        record = records.get(trial.id)
-        if record is None or record.status is not Status.FINISHED:
-            continue
+    for trial, record in finished_trials(plan, records):
         value = value_of(record, plan.selection, metric.key)
         if value is not None:
             values.setdefault(trial.arm, {})[trial.seed, trial.fold] = metric.scale * value
@@ -143,7 +148,7 @@ def plan_replicates(plan: PlanRecord, values: Mapping[Block, float]) -> Replicat
 
     Args:
         plan: says into how many folds the clips were split and how much was declared.
-        values: of an arm, or differences of two.
+        values: values of an arm, or differences of two.
     """
     return replicates_of(values, num_folds=num_folds(plan), num_contrasts=plan.num_declared)
 

@@ -44,15 +44,15 @@ class Summary:
     """All numbers of a study; `orchestrator.report.wording` says them.
 
     Attributes:
-        plan: as declared.
+        plan: the study as declared.
         metric: the primary metric.
-        arms: in the plan's order.
-        contrasts: in the plan's order.
-        effects: in the plan's order.
-        conditions: of its trials.
+        arms: rows, in the plan's order.
+        contrasts: evidence of each contrast, in the plan's order.
+        effects: evidence of each effect, in the plan's order.
+        conditions: conditions of its trials.
         comparability: arm -> whether its published number may stand beside its own.
         chosen_by: the metrics by which best epochs were chosen; none where the last are read.
-        chance: what the metric gives without listening, in its unit; None where unknown.
+        chance: level that the metric reaches without listening, in its unit; None where unknown.
         at_chance: the arms that do not beat it.
     """
 
@@ -144,7 +144,7 @@ def summarize(
     """Join a plan with the records of its trials.
 
     Args:
-        plan: as declared before its first trial ran.
+        plan: the study as declared before its first trial ran.
         records: id -> record; a planned trial that is not there counts as missing.
         metric: another key than the plan's.
         mixed: compare trials of different code, data or epochs all the same.
@@ -183,7 +183,7 @@ def summarize_arms(
     """Return the rows of a plan, not yet compared: the one source of an arm's mean, interval and n.
 
     Args:
-        plan: as declared.
+        plan: the study as declared.
         records: id -> record.
         metric: the primary metric.
         only: names of the arms that are wanted; None is all.

@@ -152,7 +152,7 @@ def aliases(
     Args:
         factors: all of them.
         generators: as in `fractional_factorial`.
-        order: interactions of up to so many factors are listed.
+        order: number of factors up to which interactions are listed.
     """
     words = [frozenset({name, *parents}) for name, parents in generators.items()]
     defining = {frozenset[str]()}

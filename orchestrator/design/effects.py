@@ -14,7 +14,7 @@ Levels = Mapping[str, Mapping[str, str]]
 """Arm -> factor -> level."""
 
 ALIAS_ORDER = 2
-"""Aliases are named among main effects and interactions of so many factors; larger ones are rare
+"""Aliases are named among main effects and interactions of this many factors; larger ones are rare
 enough to be neglected, which is what a fraction rests on (Box, Hunter and Hunter 2005)."""
 
 

@@ -54,7 +54,7 @@ class Level:
     """One setting of a factor.
 
     Attributes:
-        name: as a table says it.
+        name: name in a table.
         changes: override path -> value; empty leaves the baseline as it is.
     """
 
@@ -75,8 +75,8 @@ class Factor:
     """Something that is varied. The first level is the baseline's.
 
     Attributes:
-        name: as a table says it.
-        levels: at least two.
+        name: name in a table.
+        levels: two levels or more.
     """
 
     name: str

@@ -35,7 +35,7 @@ class Plan:
 
     Attributes:
         name: of the sweep: letters, digits and `_`.
-        question: what a reader wants to know, one sentence.
+        question: question that the sweep answers, one sentence.
         base: the experiment that every arm departs from.
         arms: rows of the table in order.
         demo: the laptop-size base that `--demo` puts in place of `base`.

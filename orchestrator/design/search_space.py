@@ -92,7 +92,7 @@ class Search:
         shared: changes that every point needs besides, for example the component itself.
         num_points: points in all, those of earlier runs included.
         demo_points: the same with `--demo`.
-        sampler_seed: of the search itself.
+        sampler_seed: seed of the search's own draws.
     """
 
     plan: Plan

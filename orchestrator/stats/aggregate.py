@@ -35,13 +35,13 @@ class Aggregate:
     """A number over data sets with its interval.
 
     Attributes:
-        value: as its function says.
-        low: of the interval.
-        high: likewise.
+        value: the aggregate, as its function defines it.
+        low: lower end of the interval.
+        high: upper end.
         confidence: nominal coverage.
-        num_datasets: that it rests on.
-        num_runs: per arm.
-        method: how the interval was made.
+        num_datasets: number of data sets.
+        num_runs: runs of each arm.
+        method: name of the kind of interval.
     """
 
     value: float
@@ -85,13 +85,13 @@ def normalized_difference(
 
     Args:
         arm: its values.
-        reference: of the same data sets.
-        best: as in `normalized_score`.
-        chance: likewise.
-        confidence: likewise.
+        reference: the reference's values on the same data sets.
+        best: values of the best arm; see `normalized_score`.
+        chance: data set -> the value of chance.
+        confidence: coverage of the interval.
 
     Raises:
-        ValueError: as `normalized_score`.
+        ValueError: see `normalized_score`.
     """
     return _over_datasets(
         {"arm": arm, "reference": reference, "best": best},
@@ -114,7 +114,7 @@ def probability_of_improvement(
 
     Args:
         arm: its values.
-        reference: of the same data sets.
+        reference: the reference's values on the same data sets.
         confidence: coverage of the interval.
         sign: +1 where larger is better, -1 where smaller is.
 

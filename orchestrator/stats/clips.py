@@ -34,16 +34,16 @@ class ClipTest:
     """A difference of two runs over the same clips.
 
     Attributes:
-        num_clips: that both were scored on.
+        num_clips: clips that both were scored on.
         difference: run minus reference, in the unit of the metric.
-        low: of the interval over clips; None where the method gives none.
-        high: likewise.
+        low: lower end of the interval over clips; None where the method gives none.
+        high: upper end.
         confidence: nominal coverage of the interval.
         p_value: two-sided.
-        method: how the p, and the interval, were made.
+        method: name of the test, and of the interval that goes with it.
         only_run: clips that the run alone has right; None where clips are not right or wrong.
-        only_reference: likewise.
-        caveat: what this cannot show.
+        only_reference: clips that the reference alone has right; None as before.
+        caveat: sentence on what the result cannot show.
     """
 
     num_clips: int
@@ -63,7 +63,7 @@ def mcnemar(run: ArrayLike, reference: ArrayLike) -> ClipTest:
 
     Args:
         run: (clips,) booleans, right or wrong.
-        reference: likewise, of the same clips in the same order.
+        reference: (clips,) booleans of the same clips in the same order.
 
     Raises:
         ValueError: the arrays are empty, or differ in shape.
@@ -107,13 +107,13 @@ def clip_bootstrap(
     Args:
         run: its metric as a function of how often each clip is drawn: `mean_of` or
             `average_precision_of`, or one's own.
-        reference: likewise.
-        num_clips: how many test clips there are.
+        reference: the metric of the reference as such a function.
+        num_clips: number of test clips.
         sources: (clips,) the recording each clip was cut from; clips of one recording are drawn
             together, since they are not independent. Each clip on its own where None.
-        resamples: how often clips are drawn.
+        resamples: number of draws.
         confidence: coverage of the interval.
-        seed: of the draws.
+        seed: seed of the draws.
 
     Raises:
         ValueError: there are fewer than two clips or sources, or as many sources as clips are not

@@ -51,7 +51,7 @@ def effect_weights(
 
     Args:
         levels: arm -> factor -> level; a factor's first level is that of the first arm.
-        factors: which factors' effect, one or more.
+        factors: one or more factors, whose effect is wanted.
 
     Raises:
         ValueError: an arm lacks a factor, a factor has other than two levels, or the arms do not

@@ -49,7 +49,7 @@ class Replicates:
         replicate: `seed` or `fold`.
         test_per_train: test clips over training clips where replicates are folds, which share
             training clips; 0 where they are independent.
-        reason: why blocks were not taken as they come; empty where they were.
+        reason: why blocks were averaged or left out; empty where they were not.
     """
 
     values: Mapping[Any, float]
@@ -75,7 +75,7 @@ def replicates_of(
     Args:
         values: (seed, fold) -> value.
         num_folds: into how many folds the clips were split; those that occur where None.
-        num_contrasts: how many were declared, for what "enough seeds" means.
+        num_contrasts: number of declared contrasts, which decides how many seeds are enough.
 
     Raises:
         ValueError: there is no block, a value is not finite, or more folds occur than the clips
@@ -147,7 +147,7 @@ def corrected_resampled_t(
         differences: split -> arm minus reference.
         test_per_train: test clips over training clips of a split; 1 / (k - 1) for k folds.
         confidence: coverage of the interval.
-        reason: why this test, for the result.
+        reason: why this test was taken, for the result.
 
     Raises:
         ValueError: `test_per_train` is not above 0, or a difference is not finite.
@@ -190,7 +190,7 @@ class CrossedInterval(MeanInterval):
 
     Attributes:
         replicate: `seed` or `fold`: what n counts.
-        reason: why blocks were not taken as they come; empty where they were.
+        reason: why blocks were averaged or left out; empty where they were not.
     """
 
     replicate: str
@@ -212,12 +212,12 @@ def crossed_test(
     Args:
         differences: (seed, fold) -> what is 0 on average if nothing differs.
         num_folds: into how many folds the clips were split; those that occur where None.
-        num_contrasts: how many were declared, for what "enough seeds" means.
+        num_contrasts: number of declared contrasts, which decides how many seeds are enough.
         confidence: coverage of the interval.
         seed: seed of the sampled test.
 
     Raises:
-        ValueError: as `replicates_of`.
+        ValueError: see `replicates_of`.
     """
     replicates = replicates_of(differences, num_folds=num_folds, num_contrasts=num_contrasts)
     if replicates.test_per_train:

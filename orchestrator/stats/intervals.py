@@ -34,11 +34,11 @@ class MeanInterval:
 
     Attributes:
         n: replicates.
-        mean: of the replicates.
+        mean: mean of the replicates.
         low: lower end of the interval.
         high: upper end of the interval.
         confidence: nominal coverage.
-        interval_method: how `low` and `high` were made.
+        interval_method: name of the kind of interval.
     """
 
     n: int

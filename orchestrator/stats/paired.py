@@ -19,16 +19,16 @@ class PairedDifference(MeanInterval):
 
     Attributes:
         n: replicates: the blocks that both have, or what `replicate` says they were averaged to.
-        mean: of the paired differences.
-        low: of the interval of the mean difference.
-        high: likewise.
+        mean: mean of the paired differences.
+        low: lower end of the interval of the mean difference.
+        high: upper end.
         p_value: two-sided; None where n is 1, since one pair can show nothing.
         smallest_p: the smallest p that n pairs can attain: 2 / 2^n, or 0 after a t test.
         p_error: standard error of a sampled p; 0 where the test is exact.
         differences: replicate -> arm minus reference, in the blocks' order in the arm.
-        test_method: how `p_value` was made.
-        replicate: what counts as one of the n.
-        reason: why, where blocks were not taken as they come; empty otherwise.
+        test_method: name of the test.
+        replicate: unit that n counts: `block`, `seed` or `fold`.
+        reason: why blocks were averaged or left out; empty where they were not.
         test_per_train: test clips over training clips of folds that share the latter; 0 where
             replicates are independent.
     """
@@ -68,7 +68,7 @@ def paired_difference(
         arm: block -> value.
         reference: block -> value.
         confidence: coverage of the interval.
-        seed: of the sampled test, beyond `EXACT_UP_TO` pairs.
+        seed: seed of the test, which is sampled beyond `EXACT_UP_TO` pairs.
 
     Raises:
         ValueError: no block is in both, or a value is not finite.

@@ -39,9 +39,9 @@ class Prospect:
     Attributes:
         n: pairs.
         num_contrasts: declared.
-        smallest_p: that one contrast can attain.
+        smallest_p: smallest p that one contrast can attain.
         smallest_adjusted_p: the same times the number of contrasts, at most 1.
-        power: at which `detectable` holds.
+        power: power at which `detectable` holds.
         detectable: the smallest true difference found with that power, in the unit of the spread;
             None where no difference can be.
     """
@@ -62,7 +62,7 @@ def prospect(
     Args:
         n: pairs.
         spread: standard deviation of a paired difference (`pilot_spread`).
-        num_contrasts: how many are declared.
+        num_contrasts: number of declared contrasts.
         power: wanted probability of calling a true difference.
         alpha: family-wise level.
     """
@@ -84,7 +84,7 @@ def power_of(effect: float, n: int, *, num_contrasts: int = 1, alpha: float = AL
     Args:
         effect: true mean difference over the standard deviation of a difference.
         n: pairs.
-        num_contrasts: how many are declared.
+        num_contrasts: number of declared contrasts.
         alpha: family-wise level.
     """
     level = alpha / max(1, num_contrasts)
@@ -134,7 +134,7 @@ def pairs_for(
     Args:
         difference: wanted, in the unit of the spread.
         spread: standard deviation of a paired difference.
-        num_contrasts: how many are declared.
+        num_contrasts: number of declared contrasts.
         power: wanted probability of calling it.
         alpha: family-wise level.
 
@@ -158,7 +158,8 @@ def pilot_spread(differences: Iterable[float], *, confidence: float = 0.8) -> fl
 
     Args:
         differences: arm minus reference, at least two.
-        confidence: that the limit is not below the true spread; 0.5 is about the plain estimate.
+        confidence: probability that the limit is not below the true spread; 0.5 is about the plain
+            estimate.
 
     Raises:
         ValueError: fewer than two differences, or one is not finite.

@@ -40,12 +40,12 @@ class Sequential:
     Attributes:
         n: blocks so far.
         cap: blocks at most.
-        mean: of the differences so far.
+        mean: mean of the differences so far.
         looked: blocks of the look that the p rests on, so of a call; 0 before the first block.
         p_value: the anytime p, not adjusted; it never rises.
         adjusted_p: the same after Holm's correction over the declared contrasts.
-        decision: at `ALPHA`.
-        method: how the p was made.
+        decision: decision at the level `ALPHA`.
+        method: name of the test.
     """
 
     n: int
@@ -71,7 +71,7 @@ def decide(
             without a gap; every declared contrast must be there, with or without blocks.
         cap: blocks at most.
         sign: +1 where larger is better, -1 where smaller is.
-        seed: of the patterns that are drawn where the cap is large; the same at every look.
+        seed: seed of the patterns drawn for a large cap; the same at every look.
 
     Returns:
         contrast -> decision, in the order given.

@@ -41,9 +41,9 @@ class SignFlip:
     """The result of a sign-flip test.
 
     Attributes:
-        p_value: of the alternative asked for.
+        p_value: p of the chosen alternative.
         p_error: standard error of a sampled p; 0 where the test is exact.
-        method: which of the two it was, with the number of draws.
+        method: name of the test, with the number of draws where it is sampled.
     """
 
     p_value: float
@@ -61,8 +61,8 @@ def sign_flip(
 
     Args:
         differences: (pairs,) finite numbers.
-        alternative: what counts as extreme.
-        seed: of the sampled test.
+        alternative: side on which a sum counts as extreme.
+        seed: seed of the sampled test.
     """
     data = finite(differences)
     if data.size <= EXACT_UP_TO:
@@ -84,7 +84,7 @@ def sign_flip_p(
 
     Args:
         differences: (pairs,) finite numbers, at most `EXACT_UP_TO` of them.
-        alternative: what counts as extreme.
+        alternative: side on which a sum counts as extreme.
     """
     data = np.asarray(differences, dtype=np.float64)
     if not 1 <= data.size <= EXACT_UP_TO:

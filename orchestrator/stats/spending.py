@@ -57,7 +57,7 @@ def anytime_p_rows(
         differences: (contrasts, blocks) in the order in which the blocks were run.
         cap: blocks at most, declared before the first look.
         levels: rising, above 0 and at most 1.
-        seed: of the drawn patterns; the same for every look of a study.
+        seed: seed of the drawn patterns; the same for every look of a study.
 
     Returns:
         (contrasts, blocks); falls or stays along a row.

@@ -49,7 +49,7 @@ def build(experiment: Experiment, *, num_classes: int) -> Chain:
 
     Args:
         experiment: What to build.
-        num_classes: of the pack.
+        num_classes: number of classes in the pack.
 
     Raises:
         ConfigError: the model has several heads.
@@ -96,7 +96,7 @@ def evaluate(
         indices: (clips,) which of its clips.
         batch_size: clips per forward pass over all workers.
         epoch: the epoch that the weights are of.
-        device: where the chain is.
+        device: device that holds the chain.
         precision: `fp32` or `bf16`.
         group: the data-parallel workers.
     """
@@ -142,7 +142,7 @@ def set_support(
         indices: (clips,) of those that were trained on.
         labels: (all clips,) as they were trained with.
         batch_size: clips per forward pass.
-        device: where the chain is.
+        device: device that holds the chain.
         precision: `fp32` or `bf16`.
     """
     if chain.backbone.set_support is None:

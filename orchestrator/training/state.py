@@ -36,7 +36,7 @@ class Initial:
 
     Attributes:
         state: name -> tensor.
-        source: where they are from.
+        source: origin of the weights, for messages.
         trained_as: what they were trained as, where that is known; see `models.checkpoints.load`.
     """
 
@@ -113,7 +113,7 @@ def refuse_other(stored: Mapping[str, Any], wanted: Mapping[str, Any], *, where:
     Args:
         stored: the canonical experiment in the checkpoint.
         wanted: the one that it has to be.
-        where: where that one stands, for the message.
+        where: where the wanted experiment stands, for the message.
 
     Raises:
         CheckpointError: names every difference.

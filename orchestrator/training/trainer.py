@@ -7,10 +7,14 @@ numbers on one device type, and several workers see the clips of one.
 
 from __future__ import annotations
 
+import contextlib
 import math
+import re
+import resource
 import statistics
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +33,6 @@ from orchestrator.records import EpochRecord, best_epoch, experiment_id
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.evaluate import Clips, autocast, build, evaluate, set_support
 from orchestrator.training.losses import build_loss
-from orchestrator.training.memory import peak_memory_mb, reset_peak_memory
 from orchestrator.training.optimizers import clip_gradients, learning_rate
 from orchestrator.training.state import (
     Checkpoints,
@@ -49,7 +52,7 @@ class Trainer:
 
     Attributes:
         chain: the whole model, from waveform to logits.
-        records: of the epochs finished so far, those before a resume included.
+        records: records of the epochs finished so far, those before a resume included.
         predictions: `last` and `best` on the held-out clips, as far as there are any.
         best_epoch: earliest epoch that is best by the experiment's `selection_metric`; 0 before the
             first.
@@ -72,16 +75,16 @@ class Trainer:
         Args:
             experiment: What to train.
             clips: the pack.
-            checkpoints: of this trial alone.
-            device: where to train.
+            checkpoints: checkpoints of this trial alone.
+            device: device to train on.
             group: the data-parallel workers; alone if not given.
-            initial: what a fresh start loads its weights from.
+            initial: weights that a fresh start loads.
         """
         self.experiment = experiment
         self.clips = clips
         self.checkpoints = checkpoints
         self.device = torch.device(device)
-        reset_peak_memory(self.device)
+        _reset_peak_memory(self.device)
         self.group = group or Group()
         self.num_samples = int(clips.num_samples.max())
         self.train_indices, self.val_indices = clips.split(experiment.fold)
@@ -143,7 +146,7 @@ class Trainer:
                     keys.LEARNING_RATE: rate,
                     keys.EPOCH_S: time.perf_counter() - started,
                     keys.CLIPS_PER_S: len(self.train_indices) / trained_s,
-                    keys.PEAK_MEMORY_MB: peak_memory_mb(self.device),
+                    keys.PEAK_MEMORY_MB: _peak_memory_mb(self.device),
                 },
             )
             self.records.append(record)
@@ -319,3 +322,22 @@ class Trainer:
         self.initial = facts["initial"]
         mean, std = facts["statistics"]
         self.statistics = (mean, std)
+
+
+def _reset_peak_memory(device: torch.device) -> None:
+    """Forget the peak so far, as far as the system lets us."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    with contextlib.suppress(OSError):  # Linux only: 5 sets the high-water mark to what is used now
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak_memory_mb(device: torch.device) -> float:
+    """Return the peak memory in MB: of the device on CUDA, of this process on the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    with contextlib.suppress(OSError):
+        peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        if peak:
+            return int(peak[1]) * 1024 / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
