@@ -83,19 +83,19 @@ def differences(one: Experiment, other: Experiment) -> dict[str, tuple[Any, Any]
 def departures(one: Experiment, other: Experiment) -> dict[str, str]:
     """Return path -> value in `other` as text wherever it differs from `one`, for a listing.
 
-    A component that is swapped is said in one piece: with all its arguments where they are few,
-    else with those that are not its defaults.
+    A component that is swapped is written with all its arguments if they are few, otherwise with
+    those that are not its defaults.
     """
     other = complete(other)
     changed = differences(one, other)
-    said: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for path in whole_parts(list(changed)):
         new = changed[path][1]
         if path in COMPONENTS:
-            said[path] = str(_in_short(path, getattr(other, path)))
+            texts[path] = str(_in_short(path, getattr(other, path)))
         elif new is not None:
-            said[path] = repr(new)
-    return said
+            texts[path] = repr(new)
+    return texts
 
 
 def _in_short(kind: str, component: Component) -> Component:

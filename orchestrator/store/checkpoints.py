@@ -71,8 +71,8 @@ def load(
             continue  # A newer checkpoint replaced it between the two reads.
         _check(hashlib.sha256(data).hexdigest(), files, folder, pointer)
         tensors = load_bytes(data)
-        said = trained_as_in(data, source=files.where(f"{folder}/{pointer['file']}"))
-        if said is not None and said != pointer["meta"].get(TRAINED_AS):
+        trained_as = trained_as_in(data, source=files.where(f"{folder}/{pointer['file']}"))
+        if trained_as is not None and trained_as != pointer["meta"].get(TRAINED_AS):
             raise CheckpointError(
                 f"{files.where(folder)}/{pointer['file']} says that it was trained as something "
                 f"else than {which}.json beside it does; delete both and train the trial again"
@@ -140,8 +140,8 @@ def read_pointer(files: Files, folder: str, which: str) -> dict[str, Any] | None
 
 def _metadata(meta: Mapping[str, Any]) -> dict[str, str] | None:
     """The safetensors metadata: one entry, because the order of several is not fixed."""
-    said = meta.get(TRAINED_AS)
-    return None if said is None else {TRAINED_AS: json.dumps(said, sort_keys=True)}
+    trained_as = meta.get(TRAINED_AS)
+    return None if trained_as is None else {TRAINED_AS: json.dumps(trained_as, sort_keys=True)}
 
 
 def _digest_of(pointer: Mapping[str, Any]) -> str:
@@ -164,10 +164,10 @@ def _write(
     try:
         save_file(tensors, path, metadata=metadata)
     except SafetensorError as error:
-        found = re.search(r"\(os error (\d+)\)", str(error))
-        if found is None:
+        match = re.search(r"\(os error (\d+)\)", str(error))
+        if match is None:
             raise
-        raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from error
+        raise OSError(int(match[1]), os.strerror(int(match[1])), str(path)) from error
 
 
 def _separate(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -184,11 +184,11 @@ def _separate(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return separate
 
 
-def _check(found: str, files: Files, folder: str, pointer: Mapping[str, Any]) -> None:
-    if found != pointer["sha256"]:
+def _check(digest: str, files: Files, folder: str, pointer: Mapping[str, Any]) -> None:
+    if digest != pointer["sha256"]:
         raise CheckpointError(
-            f"{files.where(folder)}/{pointer['file']} is damaged (sha256 {found[:16]}..., expected "
-            f"{pointer['sha256'][:16]}...); delete it and train the trial again"
+            f"{files.where(folder)}/{pointer['file']} is damaged (sha256 {digest[:16]}..., "
+            f"expected {pointer['sha256'][:16]}...); delete it and train the trial again"
         )
 
 

@@ -167,15 +167,15 @@ class LocalFiles:
             (self.root / path).unlink(missing_ok=True)
 
     def versions(self, paths: Sequence[str]) -> list[str]:
-        found = []
+        texts = []
         for path in paths:
             try:
                 stat = os.stat(self.root / path)
             except FileNotFoundError:
-                found.append("")
+                texts.append("")
             else:
-                found.append(f"{stat.st_mtime_ns}-{stat.st_size}-{stat.st_ino}")
-        return found
+                texts.append(f"{stat.st_mtime_ns}-{stat.st_size}-{stat.st_ino}")
+        return texts
 
 
 class RemoteFiles:
@@ -233,8 +233,8 @@ class RemoteFiles:
         from pyarrow.fs import FileSelector
 
         with blame("list", self.where(folder)):
-            found = self.system.get_file_info(FileSelector(self._at(folder), allow_not_found=True))
-        return sorted(info.base_name for info in found)
+            infos = self.system.get_file_info(FileSelector(self._at(folder), allow_not_found=True))
+        return sorted(info.base_name for info in infos)
 
     def delete(self, path: str) -> None:
         with blame("delete", self.where(path)):
@@ -245,8 +245,8 @@ class RemoteFiles:
 
     def versions(self, paths: Sequence[str]) -> list[str]:
         with blame("read", self.uri):
-            found = self.system.get_file_info([self._at(path) for path in paths])
-        return [f"{info.mtime_ns}-{info.size}" if info.is_file else "" for info in found]
+            infos = self.system.get_file_info([self._at(path) for path in paths])
+        return [f"{info.mtime_ns}-{info.size}" if info.is_file else "" for info in infos]
 
     def _at(self, path: str) -> str:
         return f"{self.root}/{path}" if self.root else path
