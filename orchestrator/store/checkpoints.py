@@ -12,16 +12,14 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.cache import cache_folder
 from models.digests import file_digest
 from models.registry import TRAINED_AS
 from orchestrator.errors import CheckpointError
-from orchestrator.store.files import TEMPORARY, Files, LocalFiles, blame
+from orchestrator.store.files import TEMPORARY, Files, blame
 
 if TYPE_CHECKING:
     import torch
@@ -79,38 +77,6 @@ def load(
             )
         return tensors, pointer["meta"]
     raise _missing(files, folder, pointer)
-
-
-def local_path(files: Files, folder: str, which: str) -> Path | None:
-    """Return a local path of the tensors' file, copied into a cache if it lies elsewhere."""
-    for _ in range(_ATTEMPTS):
-        pointer = read_pointer(files, folder, which)
-        if pointer is None:
-            return None
-        if isinstance(files, LocalFiles):
-            path = files.root / folder / pointer["file"]
-        else:
-            path = _cache() / f"{pointer['sha256']}.safetensors"
-            if not path.exists():
-                descriptor, scratch = tempfile.mkstemp(TEMPORARY, dir=path.parent)
-                os.close(descriptor)
-                try:
-                    if files.fetch(f"{folder}/{pointer['file']}", Path(scratch)):
-                        _check(file_digest(Path(scratch)), files, folder, pointer)
-                        os.replace(scratch, path)
-                finally:
-                    Path(scratch).unlink(missing_ok=True)
-        if path.exists():
-            return path
-    raise _missing(files, folder, pointer)
-
-
-def delete(files: Files, folder: str, which: str) -> None:
-    """Delete a checkpoint: first the pointer, so that no half of it can be loaded."""
-    files.delete(f"{folder}/{which}.json")
-    for name in files.names(folder):
-        if _belongs(name, which):
-            files.delete(f"{folder}/{name}")
 
 
 def read_pointer(files: Files, folder: str, which: str) -> dict[str, Any] | None:
@@ -198,9 +164,3 @@ def _missing(files: Files, folder: str, pointer: Mapping[str, Any] | None) -> Ch
         f"{files.where(folder)}/{name} is missing although the JSON beside it names it; delete "
         "the folder and train the trial again"
     )
-
-
-def _cache() -> Path:
-    folder = cache_folder("checkpoints")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

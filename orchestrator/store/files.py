@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -46,10 +45,6 @@ class Files(Protocol):
 
     def adopt(self, source: Path, path: str) -> None:
         """Put a finished local file in place atomically; the source is gone afterwards."""
-        ...
-
-    def fetch(self, path: str, target: Path) -> bool:
-        """Copy a file to a local path; False where there is no such file."""
         ...
 
     def names(self, folder: str) -> list[str]:
@@ -147,14 +142,6 @@ class LocalFiles:
             os.replace(source, target)
             _sync(target.parent)
 
-    def fetch(self, path: str, target: Path) -> bool:
-        with blame("read", self.where(path)):
-            try:
-                shutil.copyfile(self.root / path, target)
-            except FileNotFoundError:
-                return False
-        return True
-
     def names(self, folder: str) -> list[str]:
         with blame("list", self.where(folder)):
             try:
@@ -217,17 +204,6 @@ class RemoteFiles:
                 while chunk := data.read(_CHUNK_BYTES):
                     stream.write(chunk)
             source.unlink()
-
-    def fetch(self, path: str, target: Path) -> bool:
-        with blame("read", self.where(path)):
-            try:
-                source = self.system.open_input_stream(self._at(path), compression=None)
-            except FileNotFoundError:
-                return False
-            with source, open(target, "wb") as stream:
-                while chunk := source.read(_CHUNK_BYTES):
-                    stream.write(chunk)
-        return True
 
     def names(self, folder: str) -> list[str]:
         from pyarrow.fs import FileSelector
