@@ -3,8 +3,9 @@
 Followed are the calls of the process that runs the command, by `sys.setprofile`. A call leads from
 the nearest caller of ours, for frames of PyTorch or Ray in between are nobody's room, into the room
 of the function that is called. A climb is a call into a room on a higher floor than its caller's: a
-function that was handed down and is called back. Without climbs, a room is left for a higher one
-by returning alone, and whoever called it goes on. The few climbs that there are have a reason here.
+function that was handed down and is called back; a generator expression is none, for it belongs to
+the call that it is an argument of. Without climbs, a room is left for a higher one by returning
+alone, and whoever called it goes on. The few climbs that there are have a reason here.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ CLIMBS = {
     ("models.registry", "data"): "a part is made by its registered name",
     ("models.registry", "training"): "a part is made by its registered name",
     ("models.chain", "execution"): "the check before launch watches what each part returns",
-    ("models.frontends.statistics", "training"): "clips are read as their statistics take them",
     ("orchestrator.training.trainer", "execution"): "a trial says where its checkpoints lie",
 }
+NO_CALLS = ("<module>", "<genexpr>")
 SOMETIMES = {("orchestrator.waiting", "execution"): "a wait of seconds is told above the bars"}
 DEMO = dataclasses.replace(tiny.experiment(epochs=1), seed=0)
 PLAN = Plan(
@@ -82,7 +83,7 @@ class Way:
     def _hear(self, frame: FrameType, event: str, argument: Any) -> None:
         code = frame.f_code
         module = self._module_of.get(code.co_filename)
-        if event != "call" or module is None or code.co_name == "<module>":
+        if event != "call" or module is None or code.co_name in NO_CALLS:
             return
         caller = frame.f_back
         while caller is not None and caller.f_code.co_filename not in self._module_of:

@@ -44,3 +44,11 @@ def store_with_pack(path: Path, wanted: CompletedExperiment) -> Store:
     dataset = wanted.dataset
     prepare(dataset.name, dataset.arguments, root=None, packs=packs_of(store.uri))
     return store
+
+
+def checkpoint_file(store: Store, trial_id: str, which: str) -> Path:
+    """The file with the tensors of a checkpoint in a store on this disk."""
+    assert store.local_path is not None
+    folder = store.local_path / "trials" / trial_id / "checkpoints"
+    (path,) = folder.glob(f"{which}-*.safetensors")
+    return path

@@ -22,11 +22,11 @@ if hasattr(sys.modules["__main__"], "__file__"):  # a sweep file, whose own impo
     shorten_interrupts()
 
 
-def main(plan: Plan | Search, argv: Sequence[str] | None = None) -> NoReturn:
+def main(sweep: Plan | Search, argv: Sequence[str] | None = None) -> NoReturn:
     """Run a sweep file's plan or search as its command line says, and exit.
 
     Args:
-        plan: the sweep's PLAN.
+        sweep: the sweep's PLAN.
         argv: without the program's name; None reads the process's own.
     """
     from orchestrator.execution.options import parse
@@ -34,17 +34,17 @@ def main(plan: Plan | Search, argv: Sequence[str] | None = None) -> NoReturn:
     doc = getattr(sys.modules.get("__main__"), "__doc__", None) or ""
     sys.exit(
         run_command(
-            lambda: _run(plan, parse(argv, description=doc)),
+            lambda: _run(sweep, parse(argv, description=doc)),
             mistakes=OrchestratorError,
             interrupted="interrupted; the same command goes on from here",
         )
     )
 
 
-def _run(plan: Plan | Search, options: Options) -> int:
+def _run(sweep: Plan | Search, options: Options) -> int:
     from orchestrator.execution.prepare import prepare
 
-    prepared = prepare(plan, options)
+    prepared = prepare(sweep, options)
     if options.dry_run:
         from orchestrator.cli.dry_run import print_listing
 

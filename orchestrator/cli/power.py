@@ -107,25 +107,25 @@ def _over_folds(plan: Plan) -> str:
 def _smallest(n: int, num_contrasts: int, what: str) -> str:
     least = min(1.0, max(1, num_contrasts) * smallest_p(n))
     smallest = f"{smallest_p(n):.2g}" if smallest_p(n) else "below 1e-300"
-    text = f"{n} {what}: the smallest p that the exact test can give is {smallest}"
+    sentence = f"{n} {what}: the smallest p that the exact test can give is {smallest}"
     if num_contrasts > 1:
-        text += f", {least:.2g} after correction for {num_contrasts} contrasts"
+        sentence += f", {least:.2g} after correction for {num_contrasts} contrasts"
     if least > ALPHA:
-        text += f"; {pairs_needed(num_contrasts)} are needed for one below {ALPHA:g}"
-    return text
+        sentence += f"; {pairs_needed(num_contrasts)} are needed for one below {ALPHA:g}"
+    return sentence
 
 
 def _smallest_until_decided(cap: int, num_contrasts: int) -> str:
     """Say how small a p the rule can reach: that of blocks which all agree, at the cap."""
     levels = levels_for(num_contrasts)
     least = float(anytime_p_rows(np.ones((1, cap)), cap=cap, levels=levels)[0, -1])
-    text = (
+    sentence = (
         f"{cap} blocks at most: the smallest p that the rule until decided can give is {least:.2g}"
     )
     if num_contrasts > 1:
         adjusted = min(1.0, num_contrasts * least)
-        text += f", {adjusted:.2g} after correction for {num_contrasts} contrasts"
-    return text
+        sentence += f", {adjusted:.2g} after correction for {num_contrasts} contrasts"
+    return sentence
 
 
 def _pilot(plan: Plan, records: Mapping[str, TrialRecord], metric: Metric) -> tuple[float, int]:
@@ -183,10 +183,10 @@ def _enough(wanted: float, spread: float, plan: Plan, metric: Metric, costs: Cos
             f"{_what(plan)}"
         )
     cost = costs.of_blocks(needed)
-    text = f"to find {wanted:g}{_unit(metric)}, {needed} {_what(plan)}"
+    sentence = f"to find {wanted:g}{_unit(metric)}, {needed} {_what(plan)}"
     if plan.cap or len(plan.folds) > 1:
-        text += " by the exact test, made once"
-    return text + (f": {cost}" if cost else "")
+        sentence += " by the exact test, made once"
+    return sentence + (f": {cost}" if cost else "")
 
 
 def _what(plan: Plan) -> str:

@@ -25,16 +25,16 @@ def seconds_by_arm(trials: Iterable[Trial], records: Mapping[str, TrialRecord]) 
 
     An arm without any is given that of all arms; empty where no trial is finished.
     """
-    found: dict[str, list[float]] = {}
+    by_arm: dict[str, list[float]] = {}
     for trial in trials:
         record = records.get(trial.id)
-        own = found.setdefault(trial.arm, [])
+        seconds = by_arm.setdefault(trial.arm, [])
         if record is not None and record.status is Status.FINISHED:
-            own.append(record.cost.seconds)
-    every = [value for values in found.values() for value in values]
+            seconds.append(record.cost.seconds)
+    every = [value for values in by_arm.values() for value in values]
     if not every:
         return {}
-    return {arm: statistics.median(values or every) for arm, values in found.items()}
+    return {arm: statistics.median(values or every) for arm, values in by_arm.items()}
 
 
 def blocks_of(trials: Iterable[Trial]) -> list[list[Trial]]:

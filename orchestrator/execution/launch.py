@@ -58,8 +58,8 @@ def launch(prepared: LaunchPlan) -> int:
         num_workers=options.runtime.num_workers,
     )
     first = next(steps)
-    asked = plan.record()
-    verify_stored(store, asked, store.read_records([key.id for key in asked.trials]))
+    planned = plan.record()
+    verify_stored(store, planned, store.read_records([key.id for key in planned.trials]))
     record = declare(first.plan, prepared, store)
     to_search = max(0, search.num_points - len(points)) if search else 0
     publisher = Publisher(record, store=store, tracking_uri=options.runtime.tracking_uri)
@@ -290,5 +290,5 @@ def smoke(prepared: LaunchPlan) -> int:
 def _without_traceback(error: str) -> str:
     """Return the message of a mistake that this program names, and any other error whole."""
     raised = error.rpartition("Traceback (most recent call last):")[2]  # what others led to
-    found = re.search(r"^(?:orchestrator|models)\.\w+\.\w+: (.*)", raised, re.MULTILINE | re.DOTALL)
-    return f"error: {found[1].strip()}" if found else error
+    match = re.search(r"^(?:orchestrator|models)\.\w+\.\w+: (.*)", raised, re.MULTILINE | re.DOTALL)
+    return f"error: {match[1].strip()}" if match else error

@@ -60,18 +60,18 @@ def load_model(
         raise CheckpointError(
             f"trial {trial_id} has no record in {store.uri}; run the sweep that trains it"
         )
-    found = store.load_checkpoint(trial_id, which)
-    if found is None:
+    checkpoint = store.load_checkpoint(trial_id, which)
+    if checkpoint is None:
         raise CheckpointError(
             f"trial {trial_id} ({record.status}) has no {which!r} checkpoint in {store.uri}; run "
             "the sweep that trains it, after deleting its record where it is finished"
         )
-    tensors, facts = found
-    said = facts.get(TRAINED_AS)  # none in what an earlier version wrote
-    if said is not None:
-        refuse_other(said["experiment"], record.experiment, where="in the record")
+    tensors, facts = checkpoint
+    trained_as = facts.get(TRAINED_AS)  # none in what an earlier version wrote
+    if trained_as is not None:
+        refuse_other(trained_as["experiment"], record.experiment, where="in the record")
     experiment = from_canonical(record.experiment)
-    num_classes = said["num_classes"] if said else int(record.data["num_classes"])
+    num_classes = trained_as["num_classes"] if trained_as else int(record.data["num_classes"])
     try:
         chain = build(experiment, num_classes=num_classes)
         chain.load_state_dict(model_state(tensors))
@@ -80,8 +80,8 @@ def load_model(
             f"trial {trial_id} cannot be built as it was ({error}); take the version of the code "
             f"that trained it: {record.provenance.get('code', 'not recorded')}"
         ) from error
-    if said is not None:
-        chain.class_names = tuple(said["class_names"])
+    if trained_as is not None:
+        chain.class_names = tuple(trained_as["class_names"])
     else:
         _from_the_pack(chain, experiment, record, store)
     return chain.eval()

@@ -52,7 +52,7 @@ class LaunchPlan:
     command: str
 
 
-def prepare(asked: Plan | Search, options: Options) -> LaunchPlan:
+def prepare(sweep: Plan | Search, options: Options) -> LaunchPlan:
     """Apply the command line to a sweep, and look for its pack without making it.
 
     Raises:
@@ -60,13 +60,13 @@ def prepare(asked: Plan | Search, options: Options) -> LaunchPlan:
         ConfigError: the command line asks for what is not there.
         DataError: the data set's folder cannot be read.
     """
-    if not isinstance(asked, Plan | Search):
+    if not isinstance(sweep, Plan | Search):
         raise ConfigError(
-            f"cli.main was given a {type(asked).__name__}; give it the sweep's Plan or Search"
+            f"cli.main was given a {type(sweep).__name__}; give it the sweep's Plan or Search"
         )
-    asked.check_types()
-    search = asked if isinstance(asked, Search) else None
-    plan = asked.plan if isinstance(asked, Search) else asked
+    sweep.check_types()
+    search = sweep if isinstance(sweep, Search) else None
+    plan = sweep.plan if isinstance(sweep, Search) else sweep
     plan = _apply(plan, options)
     if search is not None:
         if options.until_decided or options.budget_hours:
@@ -222,9 +222,9 @@ def _apply(plan: Plan, options: Options) -> Plan:
     return plan.until_decided() if options.until_decided else plan
 
 
-def _dataset(current: Component, asked: str) -> Component:
+def _dataset(current: Component, argument: str) -> Component:
     """Return the data set of `NAME` or `NAME:argument=value,...`, at the rate of the current."""
-    name, _, settings = asked.partition(":")
+    name, _, settings = argument.partition(":")
     valid = registry.names("dataset")
     if name not in valid:
         hint = "a data set of your own, module:function, belongs in the plan's base"

@@ -95,7 +95,7 @@ class Publisher:
             print(f"report: {folder / 'report.html'}")
             print(self._how_to_look())
             return
-        said = self._sync()
+        problem = self._sync()
         pictures = self._pictures(records, summary, folder / PICTURES)
         paths = write_report(
             summary,
@@ -107,7 +107,7 @@ class Publisher:
         )
         print(f"report: {paths.html}")
         files = [*paths.every, *pictures]
-        print(said or self._upload(files))
+        print(problem or self._upload(files))
 
     def _watch(self) -> None:
         if self._uri:
@@ -157,8 +157,10 @@ class Publisher:
 
         try:
             clips = clips_to_show(summary, Outcomes(summary, self._predictions))
-            made = make_pictures(self._plan, records, self._store, folder, clips=clips)
+            pictures = make_pictures(self._plan, records, self._store, folder, clips=clips)
         except (OrchestratorError, OSError, RuntimeError, ValueError) as error:
             print(f"pictures: none, {str(error).strip().splitlines()[0]}")
             return []
-        return [folder / picture.file for picture in made] + ([folder / INDEX] if made else [])
+        return [folder / picture.file for picture in pictures] + (
+            [folder / INDEX] if pictures else []
+        )

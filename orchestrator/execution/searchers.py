@@ -107,9 +107,9 @@ class TpeSearcher(NotPickled, Searcher):
         if self._left <= 0:
             return Searcher.FINISHED
         self._left -= 1
-        asked = self._study.ask(self._space)
-        point = {path: self._search.space[path].round(v) for path, v in asked.params.items()}
-        self._asked[trial_id] = asked
+        suggestion = self._study.ask(self._space)
+        point = {path: self._search.space[path].round(v) for path, v in suggestion.params.items()}
+        self._asked[trial_id] = suggestion
         self._on_point(point)
         trials = trials_of(self._search, point)
         for trial in trials:
@@ -120,12 +120,12 @@ class TpeSearcher(NotPickled, Searcher):
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Tell the sampler what came of a point."""
-        asked = self._asked.pop(trial_id, None)
+        suggestion = self._asked.pop(trial_id, None)
         value = (result or {}).get(OBJECTIVE)
-        if asked is not None:
+        if suggestion is not None:
             failed = error or value is None
             state = optuna.trial.TrialState.FAIL if failed else None
-            self._study.tell(asked, None if failed else value, state=state)
+            self._study.tell(suggestion, None if failed else value, state=state)
 
 
 def trials_of(search: Search, point: Point) -> tuple[Trial, ...]:

@@ -163,21 +163,21 @@ class TrialRun:
             from orchestrator.training.state import model_state
 
             trial_id = initial.arguments["id"]
-            found = self.store.load_checkpoint(trial_id, "last")
-            if found is None:
+            checkpoint = self.store.load_checkpoint(trial_id, "last")
+            if checkpoint is None:
                 raise CheckpointError(
                     f"trial {trial_id} has no checkpoint in {self.store.uri}; run the sweep that "
                     "trains it, it is the prerequisite of this one"
                 )
-            tensors, facts = found
-            said = facts.get(TRAINED_AS)
-            if said is not None and experiment_id(said["experiment"]) != trial_id:
+            tensors, facts = checkpoint
+            trained_as = facts.get(TRAINED_AS)
+            if trained_as is not None and experiment_id(trained_as["experiment"]) != trial_id:
                 raise CheckpointError(
                     f"the checkpoint of trial {trial_id} in {self.store.uri} is of trial "
-                    f"{experiment_id(said['experiment'])}; delete it and run the sweep that trains "
-                    "it"
+                    f"{experiment_id(trained_as['experiment'])}; delete it and run the sweep that "
+                    "trains it"
                 )
-            return Initial(model_state(tensors), f"trial {trial_id}", said)
+            return Initial(model_state(tensors), f"trial {trial_id}", trained_as)
         if initial.name == "checkpoint":
             return Initial.read(initial.arguments["file"])
         return None

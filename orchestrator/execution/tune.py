@@ -144,16 +144,19 @@ def _waits_for(runtime: Runtime) -> str:
     """Say what one trial asks for, and what of it the cluster has and has free."""
     import ray
 
-    asked = {"CPU": runtime.cpus_per_worker, "GPU": runtime.gpus_per_worker}
-    asked = {kind: number for kind, number in asked.items() if number > 0}
+    wanted = {"CPU": runtime.cpus_per_worker, "GPU": runtime.gpus_per_worker}
+    wanted = {kind: number for kind, number in wanted.items() if number > 0}
     total, free = ray.cluster_resources(), ray.available_resources()
     workers = f"{runtime.num_workers} workers of " if runtime.num_workers > 1 else ""
     each = " each" if runtime.num_workers > 1 else ""
     has = " and ".join(
-        f"{total.get(kind, 0):g} {kind}s, of which {free.get(kind, 0):g} are free" for kind in asked
+        f"{total.get(kind, 0):g} {kind}s, of which {free.get(kind, 0):g} are free"
+        for kind in wanted
     )
-    needs = " and ".join(f"{number:g} {kind}" for kind, number in asked.items())
-    short = any(total.get(kind, 0) < runtime.num_workers * number for kind, number in asked.items())
+    needs = " and ".join(f"{number:g} {kind}" for kind, number in wanted.items())
+    short = any(
+        total.get(kind, 0) < runtime.num_workers * number for kind, number in wanted.items()
+    )
     way_out = "; it must grow, or ask for less" if short else ""
     return (
         f"waiting for the cluster: a trial asks for {workers}{needs}{each}; it has {has}{way_out}"
@@ -254,9 +257,9 @@ def _train_locked(
         tune.report({"id": trial.id, "waits_for": str(holder)})
 
     with store.lock(trial.id, owner="another launch", on_wait=wait):
-        found = store.read_record(trial.id)
-        if found is not None and found.status is Status.FINISHED:
-            return found, "trained by another run meanwhile"
+        earlier = store.read_record(trial.id)
+        if earlier is not None and earlier.status is Status.FINISHED:
+            return earlier, "trained by another run meanwhile"
         if runtime.num_workers > 1:
             from orchestrator.execution.ray_train import run_parallel
 

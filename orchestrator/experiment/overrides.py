@@ -84,8 +84,8 @@ def differences(one: Experiment, other: Experiment) -> dict[str, tuple[Any, Any]
 def departures(one: Experiment, other: Experiment) -> dict[str, str]:
     """Return path -> value in `other` as text wherever it differs from `one`, for a listing.
 
-    A component that is swapped is said in one piece: with all its arguments where they are few,
-    else with those that are not its defaults.
+    A component that is swapped is written with all its arguments if they are few, otherwise with
+    those that are not its defaults.
     """
     other = complete(other)
     changed = differences(one, other)

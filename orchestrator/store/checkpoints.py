@@ -12,16 +12,14 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.cache import cache_folder
 from models.digests import file_digest
 from models.registry import TRAINED_AS
 from orchestrator.errors import CheckpointError
-from orchestrator.store.files import TEMPORARY, Files, LocalFiles, blame
+from orchestrator.store.files import TEMPORARY, Files, blame
 
 if TYPE_CHECKING:
     import torch
@@ -71,46 +69,14 @@ def load(
             continue  # A newer checkpoint replaced it between the two reads.
         _check(hashlib.sha256(data).hexdigest(), files, folder, pointer)
         tensors = load_bytes(data)
-        said = trained_as_in(data, source=files.where(f"{folder}/{pointer['file']}"))
-        if said is not None and said != pointer["meta"].get(TRAINED_AS):
+        trained_as = trained_as_in(data, source=files.where(f"{folder}/{pointer['file']}"))
+        if trained_as is not None and trained_as != pointer["meta"].get(TRAINED_AS):
             raise CheckpointError(
                 f"{files.where(folder)}/{pointer['file']} says that it was trained as something "
                 f"else than {which}.json beside it does; delete both and train the trial again"
             )
         return tensors, pointer["meta"]
     raise _missing(files, folder, pointer)
-
-
-def local_path(files: Files, folder: str, which: str) -> Path | None:
-    """Return a local path of the tensors' file, copied into a cache if it lies elsewhere."""
-    for _ in range(_ATTEMPTS):
-        pointer = read_pointer(files, folder, which)
-        if pointer is None:
-            return None
-        if isinstance(files, LocalFiles):
-            path = files.root / folder / pointer["file"]
-        else:
-            path = _cache() / f"{pointer['sha256']}.safetensors"
-            if not path.exists():
-                descriptor, scratch = tempfile.mkstemp(TEMPORARY, dir=path.parent)
-                os.close(descriptor)
-                try:
-                    if files.fetch(f"{folder}/{pointer['file']}", Path(scratch)):
-                        _check(file_digest(Path(scratch)), files, folder, pointer)
-                        os.replace(scratch, path)
-                finally:
-                    Path(scratch).unlink(missing_ok=True)
-        if path.exists():
-            return path
-    raise _missing(files, folder, pointer)
-
-
-def delete(files: Files, folder: str, which: str) -> None:
-    """Delete a checkpoint: first the pointer, so that no half of it can be loaded."""
-    files.delete(f"{folder}/{which}.json")
-    for name in files.names(folder):
-        if _belongs(name, which):
-            files.delete(f"{folder}/{name}")
 
 
 def read_pointer(files: Files, folder: str, which: str) -> dict[str, Any] | None:
@@ -140,8 +106,8 @@ def read_pointer(files: Files, folder: str, which: str) -> dict[str, Any] | None
 
 def _metadata(meta: Mapping[str, Any]) -> dict[str, str] | None:
     """The safetensors metadata: one entry, because the order of several is not fixed."""
-    said = meta.get(TRAINED_AS)
-    return None if said is None else {TRAINED_AS: json.dumps(said, sort_keys=True)}
+    trained_as = meta.get(TRAINED_AS)
+    return None if trained_as is None else {TRAINED_AS: json.dumps(trained_as, sort_keys=True)}
 
 
 def _digest_of(pointer: Mapping[str, Any]) -> str:
@@ -164,10 +130,10 @@ def _write(
     try:
         save_file(tensors, path, metadata=metadata)
     except SafetensorError as error:
-        found = re.search(r"\(os error (\d+)\)", str(error))
-        if found is None:
+        match = re.search(r"\(os error (\d+)\)", str(error))
+        if match is None:
             raise
-        raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from error
+        raise OSError(int(match[1]), os.strerror(int(match[1])), str(path)) from error
 
 
 def _separate(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -184,11 +150,11 @@ def _separate(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return separate
 
 
-def _check(found: str, files: Files, folder: str, pointer: Mapping[str, Any]) -> None:
-    if found != pointer["sha256"]:
+def _check(digest: str, files: Files, folder: str, pointer: Mapping[str, Any]) -> None:
+    if digest != pointer["sha256"]:
         raise CheckpointError(
-            f"{files.where(folder)}/{pointer['file']} is damaged (sha256 {found[:16]}..., expected "
-            f"{pointer['sha256'][:16]}...); delete it and train the trial again"
+            f"{files.where(folder)}/{pointer['file']} is damaged (sha256 {digest[:16]}..., "
+            f"expected {pointer['sha256'][:16]}...); delete it and train the trial again"
         )
 
 
@@ -198,9 +164,3 @@ def _missing(files: Files, folder: str, pointer: Mapping[str, Any] | None) -> Ch
         f"{files.where(folder)}/{name} is missing although the JSON beside it names it; delete "
         "the folder and train the trial again"
     )
-
-
-def _cache() -> Path:
-    folder = cache_folder("checkpoints")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

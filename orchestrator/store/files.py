@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -46,10 +45,6 @@ class Files(Protocol):
 
     def adopt(self, source: Path, path: str) -> None:
         """Put a finished local file in place atomically; the source is gone afterwards."""
-        ...
-
-    def fetch(self, path: str, target: Path) -> bool:
-        """Copy a file to a local path; False where there is no such file."""
         ...
 
     def names(self, folder: str) -> list[str]:
@@ -147,14 +142,6 @@ class LocalFiles:
             os.replace(source, target)
             _sync(target.parent)
 
-    def fetch(self, path: str, target: Path) -> bool:
-        with blame("read", self.where(path)):
-            try:
-                shutil.copyfile(self.root / path, target)
-            except FileNotFoundError:
-                return False
-        return True
-
     def names(self, folder: str) -> list[str]:
         with blame("list", self.where(folder)):
             try:
@@ -167,15 +154,15 @@ class LocalFiles:
             (self.root / path).unlink(missing_ok=True)
 
     def versions(self, paths: Sequence[str]) -> list[str]:
-        found = []
+        texts = []
         for path in paths:
             try:
                 stat = os.stat(self.root / path)
             except FileNotFoundError:
-                found.append("")
+                texts.append("")
             else:
-                found.append(f"{stat.st_mtime_ns}-{stat.st_size}-{stat.st_ino}")
-        return found
+                texts.append(f"{stat.st_mtime_ns}-{stat.st_size}-{stat.st_ino}")
+        return texts
 
 
 class RemoteFiles:
@@ -218,23 +205,12 @@ class RemoteFiles:
                     stream.write(chunk)
             source.unlink()
 
-    def fetch(self, path: str, target: Path) -> bool:
-        with blame("read", self.where(path)):
-            try:
-                source = self.system.open_input_stream(self._at(path), compression=None)
-            except FileNotFoundError:
-                return False
-            with source, open(target, "wb") as stream:
-                while chunk := source.read(_CHUNK_BYTES):
-                    stream.write(chunk)
-        return True
-
     def names(self, folder: str) -> list[str]:
         from pyarrow.fs import FileSelector
 
         with blame("list", self.where(folder)):
-            found = self.system.get_file_info(FileSelector(self._at(folder), allow_not_found=True))
-        return sorted(info.base_name for info in found)
+            infos = self.system.get_file_info(FileSelector(self._at(folder), allow_not_found=True))
+        return sorted(info.base_name for info in infos)
 
     def delete(self, path: str) -> None:
         with blame("delete", self.where(path)):
@@ -245,8 +221,8 @@ class RemoteFiles:
 
     def versions(self, paths: Sequence[str]) -> list[str]:
         with blame("read", self.uri):
-            found = self.system.get_file_info([self._at(path) for path in paths])
-        return [f"{info.mtime_ns}-{info.size}" if info.is_file else "" for info in found]
+            infos = self.system.get_file_info([self._at(path) for path in paths])
+        return [f"{info.mtime_ns}-{info.size}" if info.is_file else "" for info in infos]
 
     def _at(self, path: str) -> str:
         return f"{self.root}/{path}" if self.root else path

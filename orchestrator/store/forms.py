@@ -88,9 +88,9 @@ def parse_record(trial_id: str, data: bytes, *, where: str) -> TrialRecord:
     if record.id != trial_id:
         raise _damaged(where, f"it is of trial {record.id}")
     if _ID.fullmatch(trial_id) and (record.experiment or not record.has_digest):
-        found = experiment_id(record.experiment)
-        if found != trial_id:
-            raise _damaged(where, f"its experiment is that of trial {found}, not of {trial_id}")
+        id_ = experiment_id(record.experiment)
+        if id_ != trial_id:
+            raise _damaged(where, f"its experiment is that of trial {id_}, not of {trial_id}")
     return record
 
 
@@ -132,11 +132,11 @@ def _checked(data: bytes, of: str) -> tuple[dict[str, Any], bool]:
     if "digest" not in form:
         return form, False
     stated = form.pop("digest")
-    found = digest_of(_compact(form))
-    if stated != found:
+    computed = digest_of(_compact(form))
+    if stated != computed:
         raise ValueError(
             f"{of} was edited or damaged after it was written: its content has the digest "
-            f"{found[:12]}..., and it says {str(stated)[:12]}..."
+            f"{computed[:12]}..., and it says {str(stated)[:12]}..."
         )
     return form, True
 

@@ -117,12 +117,6 @@ class Store:
             raise StoreError(unknown("sweep", sweep, self.sweeps(), hint=hint))
         return plan
 
-    def read_plans(self, sweep: str) -> list[PlanRecord]:
-        """Return every declaration of a sweep, the first one first."""
-        path = f"{forms.sweep_folder(sweep)}/plans.jsonl"
-        lines = (self.files.read(path) or b"").splitlines()
-        return [forms.parse_plan(line, where=self.files.where(path)) for line in lines]
-
     def sweeps(self) -> list[str]:
         """Return the names of the sweeps that were declared, sorted."""
         names = self.files.names("sweeps")
@@ -268,17 +262,6 @@ class Store:
             CheckpointError: the digest does not match.
         """
         return checkpoints.load(self.files, forms.checkpoint_folder(trial_id), which)
-
-    def checkpoint_path(self, trial_id: str, which: Which) -> Path | None:
-        """Return a local path of the safetensors file, or None where there is no checkpoint.
-
-        The next `save_checkpoint` deletes it. From a remote store it is copied into a cache.
-        """
-        return checkpoints.local_path(self.files, forms.checkpoint_folder(trial_id), which)
-
-    def delete_checkpoint(self, trial_id: str, which: Which) -> None:
-        """Delete a checkpoint if there is one."""
-        checkpoints.delete(self.files, forms.checkpoint_folder(trial_id), which)
 
     # Locks
 

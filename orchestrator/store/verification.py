@@ -76,11 +76,11 @@ def verify_stored(
     which, path = selected(plan), f"{forms.sweep_folder(plan.sweep)}/verified.json"
     paths = [forms.record_path(trial) for trial in finished]
     paths += [forms.predictions_path(trial, which) for trial in finished]
-    found = store.files.versions(paths)
+    texts = store.files.versions(paths)
     versions = {
         trial: f"{which} {record} {predictions}"
         for trial, record, predictions in zip(
-            finished, found[: len(finished)], found[len(finished) :], strict=True
+            finished, texts[: len(finished)], texts[len(finished) :], strict=True
         )
     }
     known = _remembered(store.files.read(path))
@@ -117,17 +117,17 @@ def verify(
 
     def check(trial: str) -> list[str]:
         try:
-            made = load(trial)
+            predictions = load(trial)
         except StoreError as error:
             return [f"trial {trial}: {error}"]
-        if made is None:
+        if predictions is None:
             lost = selected(plan) in records[trial].predictions
             return [f"trial {trial}: the predictions of its record are gone"] * lost
-        return _mistakes_of_scores(plan, records[trial], made)
+        return _mistakes_of_scores(plan, records[trial], predictions)
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        for found in pool.map(check, chosen):
-            mistakes += found
+        for of_trial in pool.map(check, chosen):
+            mistakes += of_trial
     if mistakes:
         more = [f"and {len(mistakes) - NAMED} more"] if len(mistakes) > NAMED else []
         listed = "\n".join(f"  - {mistake}" for mistake in mistakes[:NAMED] + more)
@@ -152,28 +152,32 @@ def _mistakes_of_cells(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> 
     ]
 
 
-def _mistakes_of_scores(plan: PlanRecord, record: TrialRecord, made: Predictions) -> list[str]:
+def _mistakes_of_scores(
+    plan: PlanRecord, record: TrialRecord, predictions: Predictions
+) -> list[str]:
     """Say which stored metrics are not those of the stored predictions."""
-    if not len(made.labels) or not record.epochs:
+    if not len(predictions.labels) or not record.epochs:
         return []
     if not record.has_digest and record.cost.attempts > 1 and record.cost.device != "cpu":
         return []  # schema 1 kept the numbers of before a resume beside predictions from after it
     which = selected(plan)
     epoch = record.best_epoch if which == "best" else record.epochs[-1].epoch
     who = f"trial {record.id} ({_arm_of(plan, record.id)})"
-    if made.epoch != epoch:
-        return [f"{who}: its {which} epoch is {epoch}, and its predictions are of {made.epoch}"]
+    if predictions.epoch != epoch:
+        return [
+            f"{who}: its {which} epoch is {epoch}, and its predictions are of {predictions.epoch}"
+        ]
     stored = record.metrics_at(which)
     return [
         f"{who}: {key} of epoch {epoch} is stored as {stored.get(key, 'nothing')!r}, and its "
         f"predictions give {value!r}"
-        for key, value in made.scores().items()
+        for key, value in predictions.scores().items()
         if not (key not in stored and record.has_digest)  # a metric of a later version
-        and not _same(key, stored.get(key), value, made)
+        and not _same(key, stored.get(key), value, predictions)
     ]
 
 
-def _same(key: str, stored: float | None, value: float, made: Predictions) -> bool:
+def _same(key: str, stored: float | None, value: float, predictions: Predictions) -> bool:
     if stored is None:
         return False
     near = TOLERANCE * max(1.0, abs(value))
@@ -182,7 +186,7 @@ def _same(key: str, stored: float | None, value: float, made: Predictions) -> bo
     rounding = METRICS[key].rounding
     if rounding is None or math.isnan(value):
         return False
-    lowest, highest = rounding(made.logits, made.labels)
+    lowest, highest = rounding(predictions.logits, predictions.labels)
     return lowest - near <= stored <= highest + near
 
 

@@ -101,25 +101,25 @@ class Server:
     def experiment(self, name: str) -> str:
         """Return the id of an experiment; makes it, or brings it back if it was deleted."""
         with self._speaking(retries=0):
-            found = self._client.get_experiment_by_name(name)
-            if found is None:
+            experiment = self._client.get_experiment_by_name(name)
+            if experiment is None:
                 return self._client.create_experiment(
                     name, artifact_location=self.artifact_root, tags={KIND_TAG: KIND}
                 )
-            if found.lifecycle_stage == "deleted":
-                self._client.restore_experiment(found.experiment_id)
-            return found.experiment_id
+            if experiment.lifecycle_stage == "deleted":
+                self._client.restore_experiment(experiment.experiment_id)
+            return experiment.experiment_id
 
     def runs(self, experiment_id: str) -> list[FoundRun]:
         """Return every run of an experiment that is not deleted."""
-        found: list[FoundRun] = []
+        runs: list[FoundRun] = []
         token = None
         while True:
             with self._speaking():
                 page = self._client.search_runs(
                     [experiment_id], max_results=_RUNS_PER_PAGE, page_token=token
                 )
-            found += [
+            runs += [
                 FoundRun(
                     id=run.info.run_id,
                     status=run.info.status,
@@ -132,7 +132,7 @@ class Server:
             ]
             token = page.token
             if not token:
-                return found
+                return runs
 
     def create_run(
         self, experiment_id: str, *, name: str, started_ms: int | None, tags: Mapping[str, str]

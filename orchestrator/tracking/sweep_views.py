@@ -87,13 +87,13 @@ def drafts(plan: PlanRecord, records: Records, *, store: str, final: bool) -> It
 
 
 def _sweep(plan: PlanRecord, records: Records, *, store: str, final: bool) -> RunView:
-    found = summarize(plan, records)
+    summary = summarize(plan, records)
     low = caution_text(
-        found.chance,
-        found.at_chance,
-        num_arms=found.num_measured,
-        title=found.metric.title,
-        unit=found.metric.unit,
+        summary.chance,
+        summary.at_chance,
+        num_arms=summary.num_measured,
+        title=summary.metric.title,
+        unit=summary.metric.unit,
     )
     note = [
         markdown_text(plan.question),
@@ -335,21 +335,21 @@ def arm_numbers(
     """
     primary = lookup(plan.metric)
     arms = {
-        own.name: own
-        for own in summarize_arms(plan, records, metric=primary, only=(arm, reference))
+        summary.name: summary
+        for summary in summarize_arms(plan, records, metric=primary, only=(arm, reference))
     }
-    own, other = arms[arm], arms.get(reference)
+    summary, other = arms[arm], arms.get(reference)
     numbers: dict[str, float] = {}
     # The primary metric's mean comes first: the comparison page plots the first that it finds.
-    for key, measure in own.measures.items():
-        scale, found = measure.metric.scale, measure.interval
-        numbers |= {f"{key}/mean": found.mean / scale, f"{key}/n": found.n}
-        if found.low is not None and found.high is not None:
-            numbers |= {f"{key}/low": found.low / scale, f"{key}/high": found.high / scale}
-        if other is None or other is own:
+    for key, measure in summary.measures.items():
+        scale, interval = measure.metric.scale, measure.interval
+        numbers |= {f"{key}/mean": interval.mean / scale, f"{key}/n": interval.n}
+        if interval.low is not None and interval.high is not None:
+            numbers |= {f"{key}/low": interval.low / scale, f"{key}/high": interval.high / scale}
+        if other is None or other is summary:
             continue
         compared = Compared(plan=plan, records=records, metric=METRICS[key], mixed=False)
-        gap = compared.difference(own, other)
+        gap = compared.difference(summary, other)
         if gap is None:
             continue
         numbers[f"{key}/difference"] = gap.mean / scale
@@ -358,8 +358,8 @@ def arm_numbers(
                 f"{key}/difference_low": gap.low / scale,
                 f"{key}/difference_high": gap.high / scale,
             }
-    if own.cost and any(cell.status is Status.FINISHED for cell in own.cells):
-        numbers["cost/seconds"] = own.cost.seconds
-        numbers["cost/num_params"] = own.cost.num_params
-        numbers["cost/macs"] = own.cost.macs
+    if summary.cost and any(cell.status is Status.FINISHED for cell in summary.cells):
+        numbers["cost/seconds"] = summary.cost.seconds
+        numbers["cost/num_params"] = summary.cost.num_params
+        numbers["cost/macs"] = summary.cost.macs
     return numbers

@@ -145,14 +145,14 @@ class Tracker:
             if run is None:
                 raise TrackingError(f"sweep {plan.sweep} is not on {self.tracking_uri} yet")
             known = json.loads(run.tags.get(REPORT_TAG, "{}"))
-            found = {
+            digests = {
                 path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:12] for path in files
             }
-            changed = [path for path in files if known.get(path.name) != found[path.name]]
+            changed = [path for path in files if known.get(path.name) != digests[path.name]]
             for path in changed:
                 self._connect().log_file(run, path, "report")
             if changed:
-                text = json.dumps({**known, **found})
+                text = json.dumps({**known, **digests})
                 self._connect().log(run, points=(), params={}, tags={REPORT_TAG: text})
         return len(changed)
 

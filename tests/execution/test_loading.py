@@ -153,7 +153,7 @@ def test_what_is_not_there_is_refused_by_name(store, tmp_path):
         load_model(tmp_path / "nowhere", ADAPTED.id)
     with pytest.raises(ConfigError, match="unknown weights 'lst'; did you mean 'last'"):
         load_model(store, ADAPTED.id, which="lst")
-    store.delete_checkpoint(ADAPTED.id, "best")
+    (store.local_path / "trials" / ADAPTED.id / "checkpoints" / "best.json").unlink()
     with pytest.raises(CheckpointError, match=r"\(finished\) has no 'best' checkpoint"):
         load_model(store, ADAPTED.id, which="best")
     (store.local_path / "trials" / ADAPTED.id / "record.json").unlink()
@@ -184,7 +184,7 @@ def test_checkpoint_of_another_trial_is_refused_with_the_differences(store):
 
 
 def test_file_of_a_trial_goes_into_no_other_chain(trained):
-    path = trained.checkpoint_path(ADAPTED.id, "last")
+    path = tiny.checkpoint_file(trained, ADAPTED.id, "last")
     frontend = (ADAPTED.frontend.name, dict(ADAPTED.frontend.arguments))
     augmentation = (ADAPTED.augmentation.name, dict(ADAPTED.augmentation.arguments))
 
@@ -233,7 +233,7 @@ STARTS = {
 @pytest.mark.parametrize("case", STARTS)
 def test_start_takes_the_backbone_of_the_same_model_alone(case, kind, store):
     changes, refusal = STARTS[case]
-    path = store.checkpoint_path(ADAPTED.id, "last")
+    path = tiny.checkpoint_file(store, ADAPTED.id, "last")
     start = {"id": ADAPTED.id} if kind == "trial" else {"file": File.read(path)}
     experiment = tiny.experiment(**changes, initial=Component(kind, **start), epochs=1)
     record = run(store, experiment, cache_dir="")
@@ -252,7 +252,7 @@ def test_start_takes_the_backbone_of_the_same_model_alone(case, kind, store):
 @pytest.fixture
 def started(store, tmp_path):
     """A file of weights, another one, and an experiment that starts from the first."""
-    shutil.copyfile(store.checkpoint_path(ADAPTED.id, "last"), tmp_path / "declared")
+    shutil.copyfile(tiny.checkpoint_file(store, ADAPTED.id, "last"), tmp_path / "declared")
     tensors, _ = store.load_checkpoint(ADAPTED.id, "last")
     torch.save({name: value + 1 for name, value in tensors.items()}, tmp_path / "other")
     declared = tmp_path / "declared"

@@ -23,7 +23,7 @@ from orchestrator.records import (
     TrialRecord,
     experiment_id,
 )
-from orchestrator.store import Store
+from orchestrator.store import Store, forms
 
 NUMBERS = st.floats(allow_nan=False)
 TEXT = st.text(max_size=12)
@@ -162,10 +162,9 @@ def test_plan_declared_again_keeps_the_first_time_and_every_change(any_store):
     changed = replace(PLAN, question="Does it still?", declared_at="2026-03-03T00:00:00+00:00")
     any_store.write_plan(changed)
     assert any_store.read_plan(PLAN.sweep).question == "Does it still?"
-    assert [plan.declared_at[:7] for plan in any_store.read_plans(PLAN.sweep)] == [
-        "2026-01",
-        "2026-03",
-    ]
+    lines = any_store.files.read(f"sweeps/{PLAN.sweep}/plans.jsonl").splitlines()
+    history = [forms.parse_plan(line, where="plans.jsonl") for line in lines]
+    assert [plan.declared_at[:7] for plan in history] == ["2026-01", "2026-03"]
     assert any_store.sweeps() == [PLAN.sweep]
 
 

@@ -245,22 +245,24 @@ def _hold_schedule(experiment: CompletedExperiment, num_steps: int, peak: float)
 def _optimizer(chain: nn.Module, experiment: CompletedExperiment) -> torch.optim.Optimizer:
     """Build the optimizer, and raise a `ContractError` if it is none of the chain's."""
     part = experiment.optimizer
-    made = create("optimizer", part.name, list(chain.named_parameters()), **part.arguments)
-    if not isinstance(made, torch.optim.Optimizer):
+    optimizer = create("optimizer", part.name, list(chain.named_parameters()), **part.arguments)
+    if not isinstance(optimizer, torch.optim.Optimizer):
         raise ContractError(
-            f"optimizer {part.name!r} returned a {type(made).__name__}; a torch.optim.Optimizer is "
-            "needed"
+            f"optimizer {part.name!r} returned a {type(optimizer).__name__}; a "
+            "torch.optim.Optimizer is needed"
         )
-    own = {id(parameter) for parameter in chain.parameters()}
-    if not any(id(held) in own for group in made.param_groups for held in group["params"]):
+    parameters = {id(parameter) for parameter in chain.parameters()}
+    if not any(
+        id(held) in parameters for group in optimizer.param_groups for held in group["params"]
+    ):
         raise ContractError(f"optimizer {part.name!r} holds no parameter of the model's chain")
-    rate = made.param_groups[0].get("lr")
+    rate = optimizer.param_groups[0].get("lr")
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not math.isfinite(rate):
         raise ContractError(
             f"optimizer {part.name!r} has learning rate {rate!r} in its first group; a finite "
             "number, from which the schedule starts, is needed"
         )
-    return made
+    return optimizer
 
 
 @torch.no_grad()
