@@ -31,14 +31,14 @@ class Chain(nn.Module):
     is what such a norm turns into 0. Before other models masks take the value of padding
     (`padding_value` of the front end, in its units).
 
-    What the front end and the model say of themselves is read when they are put into the chain
-    (`models.protocols`).
+    The declarations of the front end and the model (`models.protocols`) are read when they are
+    assigned.
 
     Attributes:
-        num_classes: size of the clip logits; 0 where a chain was not built by name.
-        class_names: of the logits, in their order; empty where they are not known.
-        front: what the front end says of itself.
-        backbone: what the model says of itself.
+        num_classes: Size of the clip logits; 0 for a chain that was not built by name.
+        class_names: Names of the classes, in the order of the logits; empty if unknown.
+        front: Declarations of the front end.
+        backbone: Declarations of the model.
     """
 
     mean: Tensor
@@ -54,7 +54,7 @@ class Chain(nn.Module):
         transform: nn.Module,
         model: nn.Module,
     ) -> None:
-        """Put built links together; `build_chain` builds them by name."""
+        """Connect links that are already built; `build_chain` builds them by name."""
         super().__init__()
         self.frontend = frontend
         self.augmentation = augmentation
@@ -65,7 +65,7 @@ class Chain(nn.Module):
         self.register_buffer("std", torch.tensor(0.5))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; of a new front end or model, read what it says of itself."""
+        """Set an attribute, and read the declarations of a new front end or model."""
         super().__setattr__(name, value)
         if name == "frontend":
             self.front = Frontend.of(value)
@@ -168,7 +168,7 @@ def build_chain(
 
     Each link draws its weights under its own seed, derived from the seed and the kind of link:
     two arms that share a link share its initial weights, whatever their other links are. The
-    global generators are left as they were.
+    global generators stay unchanged.
 
     Args:
         frontend: a pair (name, arguments).

@@ -37,15 +37,15 @@ def create_model(
         seed: of the initial weights.
         frontend: a name, or a pair (name, arguments), in place of the family's. With
             ("features", {"num_channels": 3, "n_mels": 224, "num_frames": 224}) the chain takes
-            features (batch, 3, 224, 224) in place of waveforms.
+            features (batch, 3, 224, 224) instead of waveforms.
         transform: a name, or a pair (name, arguments), in place of the family's.
         augmentation: a name, or a pair (name, arguments); acts in training only.
         **changes: the model's own arguments.
 
     Returns:
-        A chain, from what the front end takes to `Output`: a waveform (batch, time) in [-1, 1]
-        of a front end for audio, features of `features`. Its normalization changes
-        nothing until `Chain.set_normalization`.
+        A chain that maps waveforms (batch, time) in [-1, 1], or features for the front end
+        `features`, to `Output`. Its normalization has no effect until
+        `Chain.set_normalization`.
 
     Raises:
         RegistryError: a name or an argument is unknown.

@@ -1,8 +1,8 @@
-"""What the parts of a chain say of themselves.
+"""What front ends and models declare about themselves.
 
-A front end or a model may be any `nn.Module`, also one that knows nothing of this project. What it
-says is read once, where a chain is put together or weights are loaded; the fields below are the
-attributes that are read, with what they are taken for where a part does not have them.
+A front end or a model can be any `nn.Module`, including one that knows nothing of this project. Its
+declarations are read once, when a chain is put together or weights are loaded. The fields of the
+records below are the attributes that are read, with the defaults of those that a part lacks.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class Fitted(NamedTuple):
     """A published parameter in a model's shape.
 
     Attributes:
-        value: the very tensor that was given where nothing had to change.
-        how: how its places were read, for the load report; empty where the shapes say it.
+        value: The given tensor itself if nothing had to change.
+        how: How its grid was read, for the load report; empty if the shapes tell.
     """
 
     value: Tensor
@@ -30,13 +30,13 @@ class Fitted(NamedTuple):
 
 
 class RenamePublished(Protocol):
-    """Gives a published state a model's own names."""
+    """Renames a published state to the names of a model."""
 
     def __call__(self, state: Mapping[str, Tensor], /) -> Mapping[str, Tensor] | None:
-        """Return name -> tensor, or None if the state is none of the family's.
+        """Return name -> tensor, or None if the state does not belong to the family.
 
         Raises:
-            CheckpointError: it is of another model, which the message names.
+            CheckpointError: The state belongs to another model, which the message names.
         """
         ...
 
@@ -54,14 +54,14 @@ class FitParameter(Protocol):
         state: Mapping[str, Tensor],
         source_grid: tuple[int, int] | None,
     ) -> Fitted | None:
-        """Return the parameter in a shape, or None where no rule applies.
+        """Return the parameter in another shape, or None if no rule applies.
 
         Args:
-            name: the parameter's name in the model.
-            value: as it was published.
-            shape: the shape to reach.
-            state: the published state with its own names.
-            source_grid: (rows, columns) of its patches, where the user knows them.
+            name: Name of the parameter in the model.
+            value: Published value.
+            shape: Shape to return.
+            state: Published state under its original names.
+            source_grid: (rows, columns) of the published patches, if the user states them.
         """
         ...
 
@@ -75,28 +75,27 @@ def _fit_nothing(name: str, value: Tensor, shape: torch.Size, /, **_: object) ->
 
 
 def built_as(part: Any) -> Mapping[str, Any] | None:
-    """Return the `name` and complete `arguments` that a part was built by; None if by hand."""
+    """Return the `name` and complete `arguments` of a part that was built by name, or None."""
     return getattr(part, "built_as", None)
 
 
 def _stated(kind: type[Any], part: Any) -> dict[str, Any]:
-    """Read those of a record's fields that a part has as attributes."""
+    """Return the fields of a record that a part has as attributes."""
     names = [one.name for one in fields(kind)]
     return {name: getattr(part, name) for name in names if hasattr(part, name)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Frontend:
-    """What a front end says of itself.
+    """What a front end declares; channels and size are required.
 
     Attributes:
-        num_channels: of its output; a front end must say it.
-        output_size: (rows, frames) of its output, frames 0 where they depend on the clip; a front
-            end must say it.
-        padding_value: of the rows that it appends to a short clip, in its units.
-        hop_length: samples between two frames; 0 where they have no known place.
-        rows_arguments: arguments that set the rows, for messages.
-        frames_arguments: arguments that set the frames, for messages.
+        num_channels: Channels of the output.
+        output_size: (rows, frames) of the output; 0 frames if they depend on the clip.
+        padding_value: Value of the frames that pad a short clip, in the units of the output.
+        hop_length: Samples between two frames; 0 if unknown.
+        rows_arguments: Arguments that set the rows, for error messages.
+        frames_arguments: Arguments that set the frames, for error messages.
     """
 
     num_channels: int
@@ -108,42 +107,42 @@ class Frontend:
 
     @classmethod
     def of(cls, part: Any) -> Self:
-        """Read what a front end says of itself.
+        """Read the declarations of a front end.
 
         Raises:
-            ModelError: it does not say its channels or its size.
+            ModelError: It does not declare its channels or its size.
         """
         stated = _stated(cls, part)
         match stated:
             case {"num_channels": _, "output_size": (_, _)}:
                 return cls(**stated)
         raise ModelError(
-            f"front end {type(part).__name__} does not say what it makes: num_channels, and "
-            "output_size, (rows, frames), frames 0 where they depend on the clip"
+            f"front end {type(part).__name__} must declare its output: num_channels, and "
+            "output_size, (rows, frames), with 0 frames if they depend on the clip"
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backbone:
-    """What a model says of itself.
+    """What a model declares; nothing is required.
 
     Attributes:
-        normalizes_input: whether a batch norm stands in front, so that the front end's output goes
-            in as it is.
-        head_parameters: names of the parameters whose size is the number of classes.
-        head_arguments: arguments of the head alone; weights of the rest mean the same with others.
-        heads_split: classes of each head, where there are several.
-        input_size: (rows, frames) that it was built for.
-        rename_published: gives a published state the model's own names.
-        fit_parameter: resizes a parameter of a published state.
-        unused_published: beginnings of published names that are skipped -> why.
-        grid_parameters: parameters that are fitted in any case, because equal shapes may be other
+        normalizes_input: Whether the model starts with a batch norm and takes the front end's
+            output without normalization.
+        head_parameters: Names of the parameters whose size is the number of classes.
+        head_arguments: Arguments that change the head alone, not the rest of the model.
+        heads_split: Classes of each head, if there are several.
+        input_size: (rows, frames) that the model was built for.
+        rename_published: Renames a published state to the model's names.
+        fit_parameter: Resizes a parameter of a published state.
+        unused_published: Prefix of published names to skip -> reason.
+        grid_parameters: Parameters that are always fitted, because equal shapes can be different
             grids.
-        support_buffers: names, in the state dict, of the clips that the model classifies by.
-        set_support: takes those clips, (clips, dim) embeddings of the model and (clips,) int64
-            labels; None for a model that classifies without.
-        check_support: takes the values of `support_buffers`, None where one is missing, and raises
-            a `ModelError` where they cannot be the model's.
+        support_buffers: Names, in the state dict, of the clips that the model classifies by.
+        set_support: Stores those clips, given (clips, dim) embeddings and (clips,) int64 labels;
+            None for a model that does not classify by clips.
+        check_support: Takes the values of `support_buffers`, None for a missing one, and raises a
+            `ModelError` if they do not fit the model.
     """
 
     normalizes_input: bool = False
@@ -161,5 +160,5 @@ class Backbone:
 
     @classmethod
     def of(cls, part: Any) -> Self:
-        """Read what a model says of itself."""
+        """Read the declarations of a model."""
         return cls(**_stated(cls, part))

@@ -1,7 +1,7 @@
 """Checkpoints: one function for every family, which says what it took and what it left.
 
-A model family joins by what its models say of themselves, `models.protocols.Backbone`; one that
-says nothing loads its own checkpoints only.
+A model family joins by its declarations, `models.protocols.Backbone`; a model without any loads
+only its own checkpoints.
 
 A checkpoint of a trial says what it was trained as: its safetensors file has under `TRAINED_AS` in
 its metadata a JSON object with `trial` (its id), `experiment` (which has the links of the chain,
@@ -316,7 +316,7 @@ def _set_weights(
 
 
 def _backbones(target: nn.Module) -> dict[str, Backbone]:
-    """Read what a model, or the model inside of it, says of itself: prefix of its names -> that."""
+    """Read the declarations of a model and of a model inside it: prefix of its names -> these."""
     inside = {f"{name}.": part for name, part in target.named_children() if name == "model"}
     return {prefix: Backbone.of(part) for prefix, part in ({"": target} | inside).items()}
 

@@ -1,4 +1,4 @@
-"""What every front end for audio is: frames of a waveform, and features of each frame."""
+"""The base class of front ends for audio: frames of a waveform, then features of each frame."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from models.precision import full_precision
 class AudioFrontend(nn.Module):
     """Cuts waveforms into frames and computes the features of each frame.
 
-    A subclass says where the first frame starts (`_placed`) and what the features of a clip are
+    A subclass defines where the first frame starts (`_placed`) and how features are computed
     (`_features`). Always float32, inside autocast too.
     """
 
@@ -26,8 +26,8 @@ class AudioFrontend(nn.Module):
     frames_arguments: tuple[str, ...] = ("num_frames",)
     padding_value: float = 0.0
     clip_by_clip = True
-    """On a CPU one clip is computed after the other: its frames stay in the cache, by which Kaldi's
-    filterbank takes half the time."""
+    """Whether a CPU computes one clip at a time. The frames of a clip then stay in the cache, which
+    halves the time of Kaldi's filterbank."""
     window: Tensor
     filters: Tensor
 
@@ -45,22 +45,22 @@ class AudioFrontend(nn.Module):
         least: int,
         short: str,
     ) -> None:
-        """Check the sizes, and precompute window and filters.
+        """Check the sizes and precompute window and filters.
 
         Args:
-            sample_rate: in Hz.
-            n_fft: size of the Fourier transform in samples.
-            win_length: length of the window in samples.
-            hop_length: samples between two frames.
-            n_mels: rows of the output.
-            num_frames: frames of the output; 0 gives as many as the clip has.
-            window: makes what a frame is multiplied with, as long as a frame.
-            filters: makes (bins, n_mels) weights.
-            least: samples that a clip has at least.
-            short: what fewer are, for the message.
+            sample_rate: Sample rate of the clips in Hz.
+            n_fft: Size of the Fourier transform in samples.
+            win_length: Length of the window in samples.
+            hop_length: Samples between two frames.
+            n_mels: Rows of the output.
+            num_frames: Frames of the output; 0 gives as many as the clip has.
+            window: Returns the window, as long as a frame.
+            filters: Returns the (bins, n_mels) filters.
+            least: Smallest number of samples of a clip.
+            short: Describes a shorter clip in the error message.
 
         Raises:
-            ModelError: no spectrogram has these sizes; names all of them and their bounds.
+            ModelError: No spectrogram has these sizes; names all of them and their bounds.
         """
         super().__init__()
         if not 2 <= win_length <= n_fft or hop_length < 1 or n_mels < 1 or num_frames < 0:
@@ -107,7 +107,7 @@ class AudioFrontend(nn.Module):
         return features.contiguous()
 
     def _placed(self, waveform: Tensor) -> Tensor:
-        """Put (batch, time) where the first frame starts."""
+        """Pad or cut (batch, time) so that it starts with the first frame."""
         return waveform
 
     def _features(self, waveform: Tensor) -> Tensor:
@@ -159,13 +159,13 @@ def check_band(
     """Refuse a band that is empty or reaches above half the sample rate.
 
     Args:
-        f_min: lower edge in Hz.
-        f_max: upper edge in Hz, as it was given.
-        sample_rate: in Hz.
-        highest: what `f_max` stands for in Hz, where that is another number.
+        f_min: Lower edge in Hz.
+        f_max: Upper edge in Hz, as given by the user.
+        sample_rate: Sample rate in Hz.
+        highest: Upper edge in Hz that `f_max` stands for, if it is another number.
 
     Raises:
-        ModelError: names the edges and their bounds.
+        ModelError: The band is not valid; names its edges and their bounds.
     """
     nyquist = sample_rate / 2
     if not 0 <= f_min < (f_max if highest is None else highest) <= nyquist:

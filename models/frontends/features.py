@@ -1,4 +1,4 @@
-"""A front end for features that are there already: images, or spectrograms of your own."""
+"""A front end for ready-made features: images, or spectrograms of your own."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from models.registry import register
 
 @register("frontend")
 class Features(nn.Module):
-    """Hands ready features to the rest of the chain, which is then called with them.
+    """Passes ready-made features on to the rest of the chain.
 
-    With the sizes of an image model, weights from ImageNet fit as they are: three channels of
+    Weights from ImageNet fit unchanged at the sizes of their image model: three channels of
     224 x 224 for DAT.
     """
 
@@ -21,12 +21,12 @@ class Features(nn.Module):
     frames_arguments = ("num_frames",)
 
     def __init__(self, *, num_channels: int = 1, n_mels: int = 128, num_frames: int = 0) -> None:
-        """State the size of the features.
+        """Declare the size of the features.
 
         Args:
-            num_channels: channels, 3 for color images.
-            n_mels: rows: mel bins of a spectrogram, height of an image.
-            num_frames: columns: frames, width of an image; 0 takes any number.
+            num_channels: channels of the features, 3 for color images.
+            n_mels: rows, which are mel bins of a spectrogram or the height of an image.
+            num_frames: columns, which are frames or the width of an image; 0 takes any number.
 
         Raises:
             ModelError: a size is not positive.

@@ -1,4 +1,4 @@
-"""Parts of somebody's own, which inherit nothing and say as much as they like."""
+"""Parts written by a user, which inherit nothing and declare what they like."""
 
 import copy
 import pickle
@@ -66,7 +66,7 @@ def test_plain_parts_are_taken_for_the_defaults():
     assert (output.frame_logits, output.embedding) == (None, None)
 
 
-def test_what_a_plain_model_says_is_read():
+def test_declarations_of_a_plain_model_are_read():
     built = chain(StatingModel())
     built.set_normalization(5.0, 2.0)
     waveform = torch.randn(2, 40)
@@ -75,7 +75,7 @@ def test_what_a_plain_model_says_is_read():
     assert built.model.shown is not None
 
 
-def test_copies_speak_for_themselves():
+def test_support_set_of_a_copy_is_its_own():
     built = chain(StatingModel())
     for other in (copy.deepcopy(built), pickle.loads(pickle.dumps(built))):
         other.backbone.set_support(torch.zeros(1, 2), torch.zeros(1))
@@ -96,8 +96,8 @@ def test_plain_parts_are_built_by_module_and_attribute():
     assert built.parts["model"]["name"] == f"{__name__}:PlainModel"
 
 
-def test_front_end_that_does_not_say_its_size_is_refused():
-    with pytest.raises(ModelError, match="Unspecified does not say what it makes: num_channels"):
+def test_front_end_without_its_size_is_refused():
+    with pytest.raises(ModelError, match="Unspecified must declare its output: num_channels"):
         Frontend.of(Unspecified())
 
 
