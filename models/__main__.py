@@ -32,7 +32,7 @@ def _print(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from models.zoo import show
-    from models.zoo.weights import WEIGHTS, weights_of
+    from models.zoo.cards import WEIGHTS, weights_of
 
     class Plain(Console):
         def on_broken_pipe(self) -> None:
@@ -52,14 +52,14 @@ def _print(options: argparse.Namespace) -> int:
             rows = compare(name)
         data, draw = list(rows), lambda: show.print_rows(rows, console)
     else:
-        from models.zoo.cards import card, cards
+        from models.zoo.describe import describe, describe_all
 
         with _working():
-            found = (card(name),) if name else cards()
+            found = (describe(name),) if name else describe_all()
         data = list(found)
 
         def draw() -> None:
-            show.print_card(found[0], console) if name else show.print_list(found, console)
+            show.print_model(found[0], console) if name else show.print_list(found, console)
 
     if options.json:
         print(json.dumps(show.as_data(data), indent=2, ensure_ascii=False))

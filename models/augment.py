@@ -1,7 +1,7 @@
-"""Augmentations of normalised features, used in training only.
+"""Augmentations of normalized features, used in training only.
 
 An augmentation is a module `forward(features, *, clip_seeds, padding)`: features (batch, channels,
-mels, frames), one seed per clip, and the value that a padding row has after normalisation.
+mels, frames), one seed per clip, and the value that a padding row has after normalization.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class SpecAugment(nn.Module):
     """One frequency mask and one time mask per clip, as AST applies them.
 
     The width is U * mask and the start U * (size - width), U uniform in [0, 1), both cut to whole
-    bins. AST masks before normalisation with 0, which is also the value of its padding; here the
-    mask comes after normalisation and takes the value that padding has there, which is the same.
+    bins. AST masks before normalization with 0, which is also the value of its padding; here the
+    mask comes after normalization and takes the value that padding has there, which is the same.
 
     Source: Park et al., arXiv 1904.08779; YuanGongND/ast 31088be (`src/dataloader.py`);
     torchaudio 2.11 `functional.mask_along_axis`.
@@ -63,7 +63,7 @@ class SpecAugment(nn.Module):
         """Mask a batch.
 
         Args:
-            features: (batch, channels, mels, frames), normalised.
+            features: (batch, channels, mels, frames), normalized.
             clip_seeds: (batch,) int64; a clip's masks depend on its seed alone.
             padding: the value to write, a scalar tensor.
 

@@ -1,4 +1,4 @@
-"""The chain: waveform -> front end -> normalisation -> augmentation -> transform -> model."""
+"""The chain: waveform -> front end -> normalization -> augmentation -> transform -> model."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from models.errors import ModelError
 from models.output import Output
 from models.precision import full_precision
+from models.protocols import Backbone, Frontend, built_as
 from models.registry import CHAIN_PARTS, create, stated
 from models.seeding import derive_seed, draw_clip_seeds
 
@@ -24,15 +25,20 @@ class Chain(nn.Module):
     Everything before the model runs in float32, inside autocast too: the adaptor's share of the
     features (0.005) is below the resolution of bfloat16.
 
-    A model with `normalises_input = True` has a batch norm in front (HTS-AT, PANNs) and gets the
+    A model with `normalizes_input = True` has a batch norm in front (HTS-AT, PANNs) and gets the
     front end's output as it is, so that published weights keep their meaning; any front end can
     stand before any model. The statistics then only give the value of masks: their mean, which
     is what such a norm turns into 0. Before other models masks take the value of padding
     (`padding_value` of the front end, in its units).
 
+    What the front end and the model say of themselves is read when they are put into the chain
+    (`models.protocols`).
+
     Attributes:
         num_classes: size of the clip logits; 0 where a chain was not built by name.
         class_names: of the logits, in their order; empty where they are not known.
+        front: what the front end says of itself.
+        backbone: what the model says of itself.
     """
 
     mean: Tensor
@@ -54,9 +60,17 @@ class Chain(nn.Module):
         self.augmentation = augmentation
         self.transform = transform
         self.model = model
-        # With these, normalisation changes nothing.
+        # With these, normalization changes nothing.
         self.register_buffer("mean", torch.tensor(0.0))
         self.register_buffer("std", torch.tensor(0.5))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; of a new front end or model, read what it says of itself."""
+        super().__setattr__(name, value)
+        if name == "frontend":
+            self.front = Frontend.of(value)
+        elif name == "model":
+            self.backbone = Backbone.of(value)
 
     @property
     def parts(self) -> dict[str, Any]:
@@ -65,17 +79,17 @@ class Chain(nn.Module):
         The arguments are complete, as in an experiment's canonical form. A link that was not
         built by name is None.
         """
-        return {kind: getattr(self.get_submodule(kind), "built_as", None) for kind in CHAIN_PARTS}
+        return {kind: built_as(self.get_submodule(kind)) for kind in CHAIN_PARTS}
 
-    def set_normalisation(self, mean: float, std: float) -> None:
+    def set_normalization(self, mean: float, std: float) -> None:
         """Set the statistics of (features - mean) / (2 std), the AST rule.
 
-        Before a model that normalises its input they change nothing in evaluation.
+        Before a model that normalizes its input they change nothing in evaluation.
 
         Args:
             mean: mean of the front end's output on the training clips.
             std: standard deviation of the same; see
-                `models.frontends.statistics.feature_statistics`.
+                `models.frontends.base.feature_statistics`.
 
         Raises:
             ModelError: the deviation is not positive.
@@ -98,12 +112,12 @@ class Chain(nn.Module):
         if self.training and clip_seeds is None:
             clip_seeds = draw_clip_seeds(len(waveform), waveform.device)
         with full_precision(waveform):
-            features, padding = self.normalised(waveform)
+            features, padding = self.normalized(waveform)
             if self.training:
                 features = self.augmentation(features, clip_seeds=clip_seeds, padding=padding)
             return self.transform(features, clip_seeds=clip_seeds)
 
-    def normalised(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+    def normalized(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
         """Compute what the augmentation and the transform start from.
 
         Args:
@@ -118,10 +132,9 @@ class Chain(nn.Module):
             )
         with full_precision(waveform):
             features = self.frontend(waveform)
-            if getattr(self.model, "normalises_input", False):
+            if self.backbone.normalizes_input:
                 return features, self.mean
-            padding_value = getattr(self.frontend, "padding_value", 0.0)
-            padding = (padding_value - self.mean) / (2 * self.std)
+            padding = (self.front.padding_value - self.mean) / (2 * self.std)
             return (features - self.mean) / (2 * self.std), padding
 
     def forward(self, waveform: Tensor, clip_seeds: Tensor | None = None) -> Output:
@@ -139,7 +152,7 @@ class Chain(nn.Module):
         Raises:
             ModelError: there are no clips, or they are too short for the front end.
         """
-        return self.model(self.features(waveform, clip_seeds))
+        return Output.of(self.model(self.features(waveform, clip_seeds)))
 
 
 def build_chain(
@@ -166,8 +179,8 @@ def build_chain(
         seed: of the initial weights.
 
     Returns:
-        The chain on the CPU in training mode, with a normalisation that changes nothing until
-        `Chain.set_normalisation`.
+        The chain on the CPU in training mode, with a normalization that changes nothing until
+        `Chain.set_normalization`.
 
     Raises:
         RegistryError: a name or an argument is unknown.
@@ -187,13 +200,16 @@ def build_chain(
         made.built_as = {"name": name, "arguments": stated(kind, name, arguments)}
         return made
 
-    front: Any = build("frontend", frontend)
+    made = build("frontend", frontend)
+    front = Frontend.of(made)
     channels, size = front.num_channels, front.output_size
     chain = Chain(
-        frontend=front,
+        frontend=made,
         augmentation=build("augmentation", augmentation),
         transform=build("transform", transform, channels),
-        model=_fitting(lambda: build("model", model, channels, size, num_classes), front, frontend),
+        model=_fitting(
+            lambda: build("model", model, channels, size, num_classes), front, frontend[0]
+        ),
     )
     chain.num_classes = int(num_classes)
     return chain
@@ -208,17 +224,16 @@ def _checked_link(kind: str, link: Any) -> Link:
     )
 
 
-def _fitting(build: Callable[[], nn.Module], front: Any, frontend: Link) -> nn.Module:
+def _fitting(build: Callable[[], nn.Module], front: Frontend, name: str) -> nn.Module:
     """Build the model; where it does not fit, say which arguments change the front end's size."""
     try:
         return build()
     except ModelError as error:
-        rows = " and ".join(getattr(front, "rows_arguments", ()))
-        frames = " and ".join(getattr(front, "frames_arguments", ()))
+        rows, frames = map(" and ".join, (front.rows_arguments, front.frames_arguments))
         if "front end" not in str(error) or not (rows and frames):
             raise
         raise ModelError(
-            f"{error} ({frontend[0]} makes {tuple(front.output_size)}: its rows are set by {rows}, "
+            f"{error} ({name} makes {tuple(front.output_size)}: its rows are set by {rows}, "
             f"its frames by {frames})"
         ) from error
 

@@ -22,7 +22,7 @@ class InputChange:
     """What the input transform makes of clips (DATAR, arXiv 2312.16228, Figure 1).
 
     Attributes:
-        before: (batch, channels, mels, frames) as the front end and the normalisation leave it.
+        before: (batch, channels, mels, frames) as the front end and the normalization leave it.
         after: the same as the model sees it.
     """
 
@@ -34,7 +34,7 @@ class InputChange:
 class MovedKeys:
     """Where one deformable block samples its keys (DATAR, Figure 3; DAT, arXiv 2201.00520).
 
-    Coordinates are (y, x); -1 and 1 are the centres of the outermost tokens of the block's map.
+    Coordinates are (y, x); -1 and 1 are the centers of the outermost tokens of the block's map.
 
     Attributes:
         name: of the block in the model.
@@ -58,7 +58,7 @@ def input_change(chain: Chain, waveform: Tensor) -> InputChange:
         waveform: (batch, time) in [-1, 1].
     """
     with _evaluating(chain):
-        before, _ = chain.normalised(waveform)
+        before, _ = chain.normalized(waveform)
         return InputChange(before, chain.features(waveform))
 
 

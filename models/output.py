@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -45,3 +45,11 @@ class Output(NamedTuple):
     clip_logits: Tensor
     frame_logits: Tensor | None = None
     embedding: Tensor | None = None
+
+    @classmethod
+    def of(cls, given: Any) -> Output:
+        """Read what a model returned; one of your own may return anything with `clip_logits`."""
+        if isinstance(given, cls):
+            return given
+        rest = (getattr(given, name, None) for name in cls._fields[1:])
+        return cls(given.clip_logits, *rest)

@@ -64,6 +64,9 @@ SOURCE = "module_digest"
 TRAINED_AS = "trained_as"
 """The metadata of a checkpoint under which it says what it was trained as."""
 
+_FEW, _SHOWN = 10, 5  # names that a message lists in full; those that it shows of more
+_LISTS = {"model": "python -m models"}  # kind -> the command that lists its names
+
 _T = TypeVar("_T", bound=Callable[..., Any])
 _registered: dict[tuple[str, str], tuple[Callable[..., Any], Mapping[str, Any]]] = {}
 _sources: dict[str, tuple[Any, str]] = {}  # module -> its spec and digest when it was imported
@@ -268,12 +271,20 @@ def _checked(entry: Entry, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def lookup(kind: str, name: str) -> Entry:
     """Find a part's entry, or raise a `RegistryError` that names the nearest one."""
-    entries = catalog()[kind]
-    if name not in entries:
-        raise RegistryError(
-            f"unknown {kind} {_nearest(name, entries)} (valid: {', '.join(sorted(entries))})"
-        )
-    return entries[name]
+    if name not in catalog()[kind]:
+        raise RegistryError(unknown_name(kind, name))
+    return catalog()[kind][name]
+
+
+def unknown_name(kind: str, name: str) -> str:
+    """Say that a name is not registered, and which are: all, or the nearest few of many."""
+    valid = sorted(catalog()[kind])
+    listed = f"valid: {', '.join(valid)}"
+    if len(valid) > _FEW:
+        near = difflib.get_close_matches(name.lower(), valid, n=_SHOWN, cutoff=0.5)
+        listed = f"nearest: {', '.join(near)}; " if near else ""
+        listed += f"all {len(valid)}: {_LISTS.get(kind, f'models.registry.names({kind!r})')}"
+    return f"unknown {kind} {_nearest(name, valid)} ({listed})"
 
 
 def names(kind: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 The random numbers of a clip come from a counter-based generator (SplitMix64, Steele et al.,
 "Fast splittable pseudorandom number generators", OOPSLA 2014) written in tensor operations.
-A clip's numbers depend on its own seed alone, not on its neighbours in the batch, the rank or
+A clip's numbers depend on its own seed alone, not on its neighbors in the batch, the rank or
 the device, and a whole batch is drawn at once.
 """
 
@@ -55,8 +55,8 @@ def clip_normal(clip_seeds: Tensor, *, stream: int, count: int) -> Tensor:
 
 def clip_laplace(clip_seeds: Tensor, *, stream: int, count: int) -> Tensor:
     """Draw Laplace numbers of scale 1 for every clip: (batch, count) float32."""
-    centred = 2 * clip_uniform(clip_seeds, stream=stream, count=count) - 1
-    return -torch.sign(centred) * torch.log1p(-centred.abs())
+    centered = 2 * clip_uniform(clip_seeds, stream=stream, count=count) - 1
+    return -torch.sign(centered) * torch.log1p(-centered.abs())
 
 
 def _mix(z: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Input transforms: what stands between the normalised features and the model.
+"""Input transforms: what stands between the normalized features and the model.
 
 A transform is a module `forward(features, *, clip_seeds)`; it works in training and in evaluation
 and keeps the shape (batch, channels, mels, frames).
@@ -36,8 +36,8 @@ class Identity(nn.Module):
 class Adaptor(nn.Module):
     """DATAR's learnable adaptor: x + strength * (bias + W * x), a convolution over the features.
 
-    Source: arXiv 2312.16228, equation 5. Kernel size, padding and initialisation are not given
-    there: size-preserving zero padding and PyTorch's default initialisation are used.
+    Source: arXiv 2312.16228, equation 5. Kernel size, padding and initialization are not given
+    there: size-preserving zero padding and PyTorch's default initialization are used.
     """
 
     def __init__(self, num_channels: int, *, kernel_size: int = 3, strength: float = 0.005) -> None:
@@ -46,7 +46,7 @@ class Adaptor(nn.Module):
         Args:
             num_channels: channels in and out.
             kernel_size: odd, in mel bins and frames.
-            strength: the fixed factor of the learnt part (lambda in the paper).
+            strength: the fixed factor of the learned part (lambda in the paper).
 
         Raises:
             ModelError: the kernel size is not odd.
@@ -60,7 +60,7 @@ class Adaptor(nn.Module):
         self.conv = nn.Conv2d(num_channels, num_channels, kernel_size, padding="same")
 
     def forward(self, features: Tensor, *, clip_seeds: Tensor | None = None) -> Tensor:
-        """Add the learnt part to (batch, channels, mels, frames)."""
+        """Add the learned part to (batch, channels, mels, frames)."""
         return features + self.strength * self.conv(features)
 
 
@@ -82,7 +82,7 @@ class _Noise(nn.Module):
         """Add noise to (batch, channels, mels, frames).
 
         Args:
-            features: the normalised features.
+            features: the normalized features.
             clip_seeds: (batch,) int64, one seed per clip; None draws them globally.
         """
         if not (self.training or self.at_test):
@@ -105,7 +105,7 @@ class Gaussian(_Noise):
 
         Args:
             num_channels: taken as every transform does; the noise does not depend on it.
-            scale: standard deviation in units of the normalised features.
+            scale: standard deviation in units of the normalized features.
             at_test: also add noise in evaluation.
 
         Raises:
@@ -130,7 +130,7 @@ class Laplacian(_Noise):
 
         Args:
             num_channels: taken as every transform does; the noise does not depend on it.
-            scale: b in exp(-|x| / b) / 2b, in units of the normalised features.
+            scale: b in exp(-|x| / b) / 2b, in units of the normalized features.
             at_test: also add noise in evaluation.
 
         Raises:
@@ -147,13 +147,13 @@ class Laplacian(_Noise):
 class MatchedNoise(nn.Module):
     """Gaussian noise with the variance of what an untrained adaptor adds to each clip.
 
-    A control for `Adaptor`: as strong a perturbation of the same clip, with nothing learnt in it.
+    A control for `Adaptor`: as strong a perturbation of the same clip, with nothing learned in it.
     The convolution is drawn as the adaptor's is, so in a trial of the same seed it has the very
     weights that the adaptor starts from; it stays fixed, and only the variance of its output over
-    mel bins and frames is used, per clip and channel. The noise is standardised, so the variances
+    mel bins and frames is used, per clip and channel. The noise is standardized, so the variances
     agree to rounding and not on average alone.
 
-    Matched before launch: the variance at initialisation, for every clip and strength. Not
+    Matched before launch: the variance at initialization, for every clip and strength. Not
     matched: what training does to the adaptor's weights afterwards; the constant that the adaptor
     adds to a whole clip, which is no noise; and its smoothness, since the noise is white.
 
@@ -195,15 +195,15 @@ class MatchedNoise(nn.Module):
         """Add noise to (batch, channels, mels, frames).
 
         Args:
-            features: the normalised features.
+            features: the normalized features.
             clip_seeds: (batch,) int64, one seed per clip; None draws them globally.
         """
         if not (self.training or self.at_test):
             return features
         if clip_seeds is None:
             clip_seeds = draw_clip_seeds(len(features), features.device)
-        learnt = nn.functional.conv2d(features, self.weight, self.bias, padding="same")
-        deviation = self.strength * learnt.float().std(dim=(2, 3), correction=0, keepdim=True)
+        learned = nn.functional.conv2d(features, self.weight, self.bias, padding="same")
+        deviation = self.strength * learned.float().std(dim=(2, 3), correction=0, keepdim=True)
         drawn = clip_normal(clip_seeds, stream=_MATCHED, count=math.prod(features.shape[1:]))
         drawn = drawn.view_as(features)
         drawn = drawn - drawn.mean(dim=(2, 3), keepdim=True)

@@ -11,7 +11,7 @@ Result     --demo on ESC-10, fold 1, 8 seeds: 71.9, 73.0, 73.8, 73.1, 73.0, 73.3
            order of the arms; no declared contrast is distinguishable. No full-size result yet.
 """
 
-from models.zoo.published import published_results
+from models.zoo.cards import published_results
 from orchestrator import Arm, Component, Contrast, Plan, cli, recipes, with_published
 
 DEFORMABLE = "with deformable"

@@ -11,7 +11,7 @@ Expected   The paper's Table 1, mAP on AudioSet: H 0.440, HC 0.453, HCP 0.471.
 Result     No full-size result yet.
 """
 
-from models.zoo.published import published_results
+from models.zoo.cards import published_results
 from orchestrator import Arm, Contrast, Plan, cli, recipes, with_published
 from orchestrator.recipes.families import HTSAT
 from orchestrator.recipes.initial_weights import pretrained, trained_first

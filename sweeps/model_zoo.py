@@ -13,7 +13,7 @@ Result     --demo on ESC-10, fold 1, 6 seeds: DATAR 74.2, AST 69, HTS-AT 74.2, P
            difference is distinguishable. No full-size result yet.
 """
 
-from models.zoo.published import published_results
+from models.zoo.cards import published_results
 from orchestrator import Arm, Plan, cli, recipes, with_published
 from orchestrator.recipes.families import FAMILIES, Family
 

@@ -34,11 +34,11 @@ PURE = (
     "orchestrator.report.tables.arms",
     "models",
     "models.registry",
-    "models.zoo.claims",
+    "models.card",
     "models.zoo.cards",
+    "models.zoo.describe",
+    "models.zoo.paper_tables",
     "models.zoo.show",
-    "models.zoo.published.results",
-    "models.zoo.weights",
     "models.checkpoints.files",
 )
 ONLY = {

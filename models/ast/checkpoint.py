@@ -23,8 +23,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.checkpoints.fitted import Fitted
+from models.checkpoints.rename import rename_by_patterns, share_channels
 from models.errors import CheckpointError
+from models.protocols import Fitted
 
 UNUSED = {
     "v.head": "one of DeiT's ImageNet heads, which AST does not use",
@@ -77,9 +78,7 @@ def rename_ast_state(
 
     Args:
         state: of one of the three formats, without the prefix `module.`.
-        num_channels: input channels of the model to be. For another number the weights of the
-            patches are summed over the file's channels and shared out equally: AST's rule for
-            one channel, and such that several equal channels count as one.
+        num_channels: input channels of the model to be, see `share_channels`.
         num_classes: of the model to be. A head for another number is left out whole, with its
             norm, as the authors start it anew.
 
@@ -100,12 +99,9 @@ def rename_ast_state(
     renamed = {}
     for name, value in state.items():
         kept = name.startswith("mlp_head.0.") and other_head
-        renamed[name if kept else _rename(name, _NAMES)] = value
-    patches = renamed["patch_embed.weight"]
-    if patches.shape[1] != num_channels:
-        summed = patches.sum(dim=1, keepdim=True) / num_channels
-        renamed["patch_embed.weight"] = summed.repeat(1, num_channels, 1, 1)
-    return renamed
+        renamed[name if kept else rename_by_patterns(name, _NAMES)] = value
+    stem = "patch_embed.weight"
+    return renamed | {stem: share_channels(renamed[stem], num_channels)}
 
 
 def fit_ast_parameter(
@@ -212,12 +208,5 @@ def _from_hugging_face(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
                 joined = torch.cat([part for part in parts if part is not None])
                 renamed[f"v.blocks.{found[1]}.attn.qkv.{found[2]}"] = joined
         elif not _KEY_OR_VALUE.fullmatch(name):
-            renamed[_rename(name, _HUGGING_FACE)] = value
+            renamed[rename_by_patterns(name, _HUGGING_FACE)] = value
     return renamed
-
-
-def _rename(name: str, patterns: tuple[tuple[str, str], ...]) -> str:
-    for pattern, ours in patterns:
-        if re.fullmatch(pattern, name):
-            return re.sub(pattern, ours, name)
-    return name

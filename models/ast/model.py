@@ -1,6 +1,6 @@
 """AST: Audio Spectrogram Transformer, arXiv 2104.01778 (Interspeech 2021).
 
-The authors' code is YuanGongND/ast 31088be (BSD-3-Clause), weights under the same licence; the
+The authors' code is YuanGongND/ast 31088be (BSD-3-Clause), weights under the same license; the
 ImageNet start is distilled DeiT (facebookresearch/deit, Apache-2.0). Equal to the authors'
 `ASTModel` in values (a test holds parity vectors), and different in:
 
@@ -14,7 +14,7 @@ ImageNet start is distilled DeiT (facebookresearch/deit, Apache-2.0). Equal to t
 
 The features are those of `models.frontends.kaldi.KaldiFbank` with its defaults, 16 kHz and 128
 mels; `num_frames` is 1024 for AudioSet (10 s), 512 for ESC-50 and 128 for Speech Commands.
-Published weights expect the normalisation they were trained with, `Chain.set_normalisation(mean,
+Published weights expect the normalization they were trained with, `Chain.set_normalization(mean,
 std)`: -4.2677393, 4.5689974 for AudioSet; -6.845978, 5.5654526 for Speech Commands.
 
 B batch, F rows of patches (mel), T columns of patches (time), C width of a token. The blocks are
@@ -32,9 +32,9 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from models.ast.checkpoint import UNUSED, fit_ast_parameter, rename_ast_state
-from models.checkpoints.fitted import Fitted
 from models.errors import ModelError
 from models.output import Output
+from models.protocols import Fitted
 from models.registry import register
 
 
@@ -137,7 +137,7 @@ class Ast(nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
-        # As the patches, with PyTorch's own initialisation.
+        # As the patches, with PyTorch's own initialization.
         self.head_norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, num_classes)
 
@@ -145,7 +145,7 @@ class Ast(nn.Module):
         """Classify a batch of spectrograms.
 
         Args:
-            features: (B, num_channels, mels, frames), normalised by (x - mean) / (2 std).
+            features: (B, num_channels, mels, frames), normalized by (x - mean) / (2 std).
 
         Returns:
             `Output` with clip_logits (B, num_classes).

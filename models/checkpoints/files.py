@@ -18,10 +18,11 @@ from os import PathLike
 from pathlib import Path
 
 from models.cache import cache_folder
+from models.card import Weights
 from models.checkpoints.download import discard, download, length
 from models.digests import file_digest
 from models.errors import CheckpointError, DownloadError
-from models.zoo.weights import WEIGHTS, Weights
+from models.zoo.cards import WEIGHTS
 
 _SCHEMES = ("https://", "http://")
 
@@ -45,7 +46,7 @@ def weight_file(source: str | PathLike[str]) -> Path:
     checked like a fetched one.
 
     Args:
-        source: a path; a name of `models.zoo.weights.WEIGHTS`, which goes before a file of that
+        source: a path; a name of `models.zoo.cards.WEIGHTS`, which goes before a file of that
             name (`./name` is the file); or an address, `https://` or `http://`, which may end with
             `#sha256=` or `#md5=` and hex digits that the file must have.
 

@@ -1,14 +1,7 @@
 """Checkpoints: one function for every family, which says what it took and what it left.
 
-A model family joins by three members: `rename_published(state)` gives a published state the
-model's own names, returns None if the state is none of the family's, or raises a
-`CheckpointError` that says for which model it is; `fit_parameter(name, value, shape, state=...,
-source_grid=...)` resizes a parameter of the published `state`, or returns None; `head_parameters`
-names what depends on the number of classes. More may be given: `unused_published` says why names
-that begin so are skipped; `grid_parameters` are fitted in any case, because equal shapes may be
-other grids; `head_arguments` are the arguments of the head alone; `remembered` names what a model
-keeps of its training clips, in any number (its `check_remembered` refuses what it cannot be). A
-family without them loads its own checkpoints only.
+A model family joins by what its models say of themselves, `models.protocols.Backbone`; one that
+says nothing loads its own checkpoints only.
 
 A checkpoint of a trial says what it was trained as: its safetensors file has under `TRAINED_AS` in
 its metadata a JSON object with `trial` (its id), `experiment` (which has the links of the chain,
@@ -27,15 +20,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.checkpoints.checks import check_coverage, check_tensors
+from models.chain import Chain
 from models.checkpoints.files import weight_file
-from models.checkpoints.fitted import Fitted
-from models.checkpoints.read import is_part, read_checkpoint
+from models.checkpoints.read import check_tensors, is_part, read_checkpoint
 from models.errors import CheckpointError, ModelError
+from models.protocols import Backbone, FitParameter, Fitted, built_as
 from models.registry import CHAIN_PARTS
-from models.zoo.weights import WEIGHTS
+from models.zoo.cards import WEIGHTS
 
 _SHOWN = 8
+# Of a model's body that a file must set, and of a file that a model must know. Variants of one
+# model differ in less: DATAR without its offset networks in a tenth.
+_LEAST_SHARE = 0.8
 _WRAPPERS = ("module.", "_orig_mod.")
 _HOLDERS = ("model.", "backbone.")
 _COMPILED = "_orig_mod."
@@ -58,7 +54,7 @@ class LoadReport:
         resized: name -> the two shapes, of what was resized on the way.
         skipped: name -> reason, of what the file holds and the model did not take.
         missing: parameters of the model that the file does not set; they keep their values.
-        remark: what a published file of `models.zoo.weights` asks for besides.
+        remark: what a published file asks for besides.
         read_as: name -> in which grid positions were read, and why in that one.
         trained_as: what the checkpoint of a chain was trained as, or that it does not say so;
             empty for any other file.
@@ -115,7 +111,7 @@ def load_pretrained(
         model: a model, or a chain: a chain's checkpoint goes to the whole chain, another one to
             the chain's model.
         source: the file's path, its address (`https://...`), or a name of
-            `models.zoo.weights.WEIGHTS`.
+            `models.zoo.cards.WEIGHTS`.
         take: `backbone` leaves the rest of a chain as it is, to train on from another's weights.
         source_grid: (rows, columns) of the patches that a file of AST or DeiT holds positions of,
             where their number does not tell.
@@ -216,19 +212,22 @@ def _set_weights(
     """Set weights from tensors that have been checked."""
     if take not in get_args(Take):
         raise CheckpointError(f"take={take!r}: one of {', '.join(map(repr, get_args(Take)))}")
+    children = dict(model.named_children())
+    if children.keys() == {"_orig_mod"}:  # compiled
+        model = children["_orig_mod"]
     state = _unwrapped(state, model, _WRAPPERS, source)
     target, outside = _aim(model, state, take)
     state = {name: value for name, value in state.items() if name not in outside}
     if outside:
         state = {name.removeprefix("model."): value for name, value in state.items()}
     state = _unwrapped(state, target, (*_WRAPPERS, *_HOLDERS), source)
-    whole = target is model and hasattr(model, "frontend")
+    whole = isinstance(target, Chain)
+    backbone = Backbone.of(target)
     of_chain = whole or bool(outside)
     if trained_as is not None:
-        _check_trained_as(target, trained_as, source=source, whole=whole)
-    rename = getattr(target, "rename_published", None)
+        _check_trained_as(target, trained_as, source=source)
     try:
-        renamed = None if rename is None else rename(state)
+        renamed = backbone.rename_published(state)
     except CheckpointError as error:
         raise CheckpointError(f"{source} does not belong to this model: {error}") from error
     except _MISSHAPEN as error:
@@ -236,26 +235,28 @@ def _set_weights(
     published, original = renamed is not None, state
     if renamed is not None:
         state = renamed
-    fit = getattr(target, "fit_parameter", None) if published else None
-    grids = getattr(target, "grid_parameters", ()) if published else ()
+    adapter = backbone if published else Backbone()
+    grids = adapter.grid_parameters
     if source_grid is not None and not grids:
         raise CheckpointError(
             f"source_grid={tuple(source_grid)} is for published files of AST and DeiT; {source} is "
             f"none, or this {type(target).__name__} is not made of patches: leave it out"
         )
-    heads, remembered = (_names(target, kind) for kind in ("head_parameters", "remembered"))
+    parts = _backbones(target)
+    heads = {prefix + name for prefix, part in parts.items() for name in part.head_parameters}
+    support = {prefix + name for prefix, part in parts.items() for name in part.support_buffers}
     own = target.state_dict()
     chosen: dict[str, Tensor] = {}
     resized: dict[str, str] = {}
     read_as: dict[str, str] = {}
     skipped = dict(outside)
-    unused = getattr(target, "unused_published", {}) if published else {}
     unfit = []
     for name, value in state.items():
-        if name in remembered:
+        if name in support:
             chosen[name] = value
         elif name not in own:
-            why = (reason for start, reason in unused.items() if name.startswith(start))
+            unused = adapter.unused_published.items()
+            why = (reason for start, reason in unused if name.startswith(start))
             skipped[name] = next(why, _UNKNOWN)
         elif value.shape == own[name].shape and name not in grids:
             chosen[name] = value
@@ -263,7 +264,7 @@ def _set_weights(
             skipped[name] = f"for {value.shape[0]} classes, the model has {own[name].shape[0]}"
         elif (
             fitted := _fitted(
-                fit,
+                adapter.fit_parameter,
                 name,
                 value,
                 own[name].shape,
@@ -280,12 +281,12 @@ def _set_weights(
                 read_as[name] = fitted.how
         else:
             unfit.append(f"{name} {_arrow(value, own[name])}")
-    if remembered & chosen.keys():
-        _leave_foreign_clips(target, chosen, skipped, remembered, kept=take == "all")
-        _check_clips(target, chosen, source)
-    body = own.keys() - heads - remembered
+    if support & chosen.keys():
+        _leave_foreign_clips(chosen, skipped, support, heads=heads, kept=take == "all")
+        _check_clips(parts, chosen, source)
+    body = own.keys() - heads - support
     fitting = body & chosen.keys()
-    reason = check_coverage(
+    reason = _mismatch(
         fitting=len(fitting),
         body=len(body),
         unknown=sum(why == _UNKNOWN for why in skipped.values()),
@@ -308,46 +309,62 @@ def _set_weights(
         taken=tuple(sorted(chosen)),
         resized=resized,
         skipped=skipped,
-        missing=tuple(name for name in own if name not in chosen and name not in remembered),
+        missing=tuple(name for name in own if name not in chosen and name not in support),
         read_as=read_as,
         trained_as=_origin(target, trained_as) if of_chain or trained_as else "",
     )
 
 
-def _names(target: nn.Module, kind: str) -> set[str]:
-    """Names of parameters that a model, or the model of a chain, gives under an attribute."""
-    return {
-        prefix + name
-        for prefix, module in (("", target), ("model.", getattr(target, "model", None)))
-        for name in getattr(module, kind, ())
-    }
+def _backbones(target: nn.Module) -> dict[str, Backbone]:
+    """Read what a model, or the model inside of it, says of itself: prefix of its names -> that."""
+    inside = {f"{name}.": part for name, part in target.named_children() if name == "model"}
+    return {prefix: Backbone.of(part) for prefix, part in ({"": target} | inside).items()}
 
 
 def _leave_foreign_clips(
-    target: nn.Module,
     chosen: dict[str, Tensor],
     skipped: dict[str, str],
-    remembered: set[str],
+    support: set[str],
     *,
+    heads: set[str],
     kept: bool,
 ) -> None:
-    """Leave out remembered clips where they are of another training or of other classes."""
-    other_classes = _names(target, "head_parameters") & skipped.keys()
-    for name in remembered & chosen.keys() if other_classes or not kept else ():
+    """Leave out a support set of another training or of other classes."""
+    other_classes = heads & skipped.keys()
+    for name in support & chosen.keys() if other_classes or not kept else ():
         del chosen[name]
         why = "of other classes" if other_classes else "of the training that is started from"
-        skipped[name] = f"remembered clips {why}"
+        skipped[name] = f"support set {why}"
 
 
-def _check_clips(target: nn.Module, chosen: Mapping[str, Tensor], source: str) -> None:
-    whole = hasattr(target, "frontend")
-    model: Any = target.get_submodule("model") if whole else target
-    values = [chosen.get(("model." if whole else "") + name) for name in model.remembered]
-    if any(value is not None for value in values):
-        try:
-            model.check_remembered(*values)
-        except ModelError as error:
-            raise CheckpointError(f"{source} does not belong to this model: {error}") from error
+def _check_clips(
+    backbones: Mapping[str, Backbone], chosen: Mapping[str, Tensor], source: str
+) -> None:
+    for prefix, backbone in backbones.items():
+        values = [chosen.get(prefix + name) for name in backbone.support_buffers]
+        if backbone.check_support and any(value is not None for value in values):
+            try:
+                backbone.check_support(*values)
+            except ModelError as error:
+                raise CheckpointError(f"{source} does not belong to this model: {error}") from error
+
+
+def _mismatch(*, fitting: int, body: int, unknown: int, held: int) -> str:
+    """Say why a file is of another model although its shapes fit; empty if it is not.
+
+    Families share some names, and sizes of one family many.
+
+    Args:
+        fitting: parameters of the model's body that the file sets.
+        body: parameters of the body.
+        unknown: entries of the file that the model does not know.
+        held: entries of the file.
+    """
+    if fitting < _LEAST_SHARE * body:
+        return f"it sets {fitting} of {body} parameters"
+    if unknown > (1 - _LEAST_SHARE) * held:
+        return f"the model knows {held - unknown} of its {held} parameters"
+    return ""
 
 
 def _unwrapped(
@@ -373,17 +390,14 @@ def _unwrapped(
     return {names[name]: value for name, value in state.items()}
 
 
-def _check_trained_as(
-    target: nn.Module, trained_as: Mapping[str, Any], *, source: str, whole: bool
-) -> None:
+def _check_trained_as(target: nn.Module, trained_as: Mapping[str, Any], *, source: str) -> None:
     """Refuse a chain, or a backbone, that the file was not trained as."""
     theirs = trained_as["experiment"]
-    if whole:
-        built: Any = target
-        ours = {**built.parts, "num_classes": built.num_classes}
+    if isinstance(target, Chain):
+        ours: dict[str, Any] = {**target.parts, "num_classes": target.num_classes}
         found = {part: theirs[part] for part in CHAIN_PARTS}
         found["num_classes"] = trained_as["num_classes"]
-        held = {"mean": built.mean.item(), "std": built.std.item()}
+        held = {"mean": target.mean.item(), "std": target.std.item()}
         if held != _UNSET:
             # As the file's tensors have them.
             rounded = {key: float(np.float32(trained_as[key])) for key in held}
@@ -394,15 +408,15 @@ def _check_trained_as(
             "or take its backbone alone to train on, with take='backbone'"
         )
     else:
-        part = getattr(target, "built_as", None)
+        backbone, part = Backbone.of(target), built_as(target)
         if part is None:
             return  # built by hand: the report says what the file is
         ours, found = {"model": part}, {"model": theirs["model"]}
-        free = (*_TRAINING_ONLY, *getattr(target, "head_arguments", ()))
+        free = (*_TRAINING_ONLY, *backbone.head_arguments)
         if part["name"] == theirs["model"]["name"]:
             ours, found = ({"model": _without(side["model"], free)} for side in (ours, found))
-        if getattr(target, "grid_parameters", ()):
-            ours["input_size"] = list(target.input_size)  # type: ignore[arg-type]
+        if backbone.grid_parameters:
+            ours["input_size"] = list(backbone.input_size)
             found["input_size"] = trained_as.get("input_size", ours["input_size"])
         what = "model"
         way_out = "build the model as the file says, its head aside"
@@ -429,16 +443,16 @@ def _origin(target: nn.Module, trained_as: Mapping[str, Any] | None) -> str:
             "compare the chain with the record of its trial"
         )
     model = _text(trained_as["experiment"]["model"])
-    unchecked = hasattr(target, "frontend") or getattr(target, "built_as", None) is not None
-    hint = "" if unchecked else "; this model does not say how it was built: compare them"
+    checked = isinstance(target, Chain) or built_as(target) is not None
+    hint = "" if checked else "; this model does not say how it was built: compare them"
     return f"trial {trained_as['trial']}, {model}{hint}"
 
 
 def _fitted(
-    fit: Any, name: str, value: Tensor, shape: torch.Size, *, source: str, **rest: Any
+    fit: FitParameter, name: str, value: Tensor, shape: torch.Size, *, source: str, **rest: Any
 ) -> Fitted | None:
     try:
-        return None if fit is None else fit(name, value, shape, **rest)
+        return fit(name, value, shape, **rest)
     except CheckpointError as error:
         raise CheckpointError(f"{source}: {error}") from error
     except _MISSHAPEN as error:
@@ -458,11 +472,11 @@ def _aim(
 ) -> tuple[nn.Module, dict[str, str]]:
     """Choose between a chain and its model; also what in the file lies outside the choice."""
     of_chain = {"mean", "std"} <= state.keys()
-    is_chain = hasattr(model, "frontend")
+    is_chain = isinstance(model, Chain)
     if is_chain and of_chain and take == "all":
         return model, {}
     outside = [name for name in state if not name.startswith("model.")] if of_chain else []
-    target = model.get_submodule("model") if is_chain else model
+    target = model.model if is_chain else model
     return target, dict.fromkeys(outside, "belongs to the chain around the model")
 
 

@@ -21,10 +21,16 @@ from numpy._core import multiarray
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
-from models.checkpoints.checks import check_tensors
 from models.errors import CheckpointError
 from models.registry import CHAIN_PARTS, TRAINED_AS
 
+_SHOWN = 8
+_NUMBERS = frozenset(
+    {
+        *(torch.float64, torch.float32, torch.float16, torch.bfloat16),
+        *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
+    }
+)
 _STATES = ("model", "state_dict", "model_state", "model_state_dict")
 # Authors save their sampler beside the weights (PANNs at 16 kHz): arrays and numbers of NumPy,
 # under the names of either NumPy, are plain data.
@@ -108,6 +114,33 @@ def read_checkpoint(path: Path) -> Checkpoint:
         ) from error
     state = _state_in(content, path)
     return Checkpoint(state, trained_as, hashlib.sha256(data).hexdigest())
+
+
+def check_tensors(state: Mapping[Any, Any], *, source: str) -> None:
+    """Refuse what is no state dict of plain, finite tensors in memory.
+
+    Raises:
+        CheckpointError: names what is in the way.
+    """
+    if not all(isinstance(name, str) for name in state):
+        raise CheckpointError(f"{source} holds no state dict: not all of its keys are names")
+    if not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError(
+            f"{source} holds no state dict: not all of {list(state)[:_SHOWN]} are tensors"
+        )
+    for name, value in state.items():
+        plain = value.layout is torch.strided and value.device.type != "meta"
+        if not plain or value.dtype not in _NUMBERS:
+            kind = str(value.dtype if plain else f"{value.layout} on {value.device}")
+            raise CheckpointError(
+                f"{source}: {name} is {kind.replace('torch.', '')}, which is no plain tensor of "
+                "numbers; save the weights as float32"
+            )
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise CheckpointError(
+                f"{source}: {name} holds numbers that are not finite; its training failed, take "
+                "another checkpoint"
+            )
 
 
 def trained_as_in(data: bytes, *, source: str) -> dict[str, Any] | None:

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.checkpoints.fitted import Fitted
+from models.checkpoints.rename import rename_by_patterns, share_channels
 from models.errors import CheckpointError
+from models.protocols import Fitted
 
 # A name matches one pattern; layer norms are numbered through the two of every block.
 _SHARED = (
@@ -52,6 +53,7 @@ _NAMES = (
         r"stages.\1.\2.attention.bias_table",
     ),
 )
+_COLORS = 3
 _LAYER_NORM = re.compile(r"stages\.(\d)\.layer_norms\.(\d+)\.norm\.(\w+)")
 _KEY = re.compile(r"stages\.(\d)\.attns\.(\d+)\.proj_k\.(\w+)")
 _COMPUTED = re.compile(r".*\.(relative_position_index|attn_mask)")
@@ -102,9 +104,7 @@ def rename_stages(
         state: the value of `model` in a published file.
         names: pairs (pattern, replacement) of one form alone.
         stem: this project's name of the first convolution's weight.
-        num_channels: input channels of the model to be. For another number than 3 the stem's
-            weights are summed over RGB and shared out equally, so that one channel counts as if
-            it were repeated three times (AST's rule).
+        num_channels: input channels of the model to be, see `share_channels`.
 
     Returns:
         name -> tensor, without the buffers that every model computes for itself; names that are
@@ -123,10 +123,9 @@ def rename_stages(
         else:
             if value.shape[2:] == (1, 1):
                 value = value.flatten(1)  # a 1x1 convolution is a linear layer here
-            renamed[_rename(name, (*_SHARED, *names))] = value
-    if renamed[stem].shape[1] == 3 != num_channels:
-        summed = renamed[stem].sum(dim=1, keepdim=True) / num_channels
-        renamed[stem] = summed.repeat(1, num_channels, 1, 1)
+            renamed[rename_by_patterns(name, (*_SHARED, *names))] = value
+    if renamed[stem].shape[1] == _COLORS:
+        renamed[stem] = share_channels(renamed[stem], num_channels)
     return renamed
 
 
@@ -150,10 +149,3 @@ def fit_dat_parameter(name: str, value: Tensor, shape: torch.Size) -> Fitted | N
             fitted = functional.interpolate(square, (new, new), mode="bicubic")[0].flatten(1).T
             return Fitted(fitted, f"a window of {old // 2 + 1}, fitted to {new // 2 + 1}")
     return None
-
-
-def _rename(name: str, patterns: tuple[tuple[str, str], ...]) -> str:
-    for pattern, ours in patterns:
-        if re.fullmatch(pattern, name):
-            return re.sub(pattern, ours, name)
-    return name

@@ -1,12 +1,12 @@
 """DATAR: audio event recognition with a deformable attention transformer, arXiv 2312.16228.
 
 Its backbone is DAT in the version of the conference paper (CVPR 2022, arXiv 2201.00520); the
-authors' code is LeapLabTHU/DAT 797f187 (Apache-2.0), weights under the same licence. No code of
+authors' code is LeapLabTHU/DAT 797f187 (Apache-2.0), weights under the same license. No code of
 DATAR itself is public. Equal to DAT in values (a test holds parity vectors), and different in:
 
 - input of any channels and any size in steps of 32, taken as it is (128 mels x 1024 frames), or
   resized; DAT takes square images;
-- windows that do not divide the map are padded, see `models.layers.windows`;
+- windows that do not divide the map are padded, see `models.datar.windows`;
 - `deformable=False` samples at the reference points and keeps the bias table. The authors' own
   switch for it does not run.
 
@@ -25,13 +25,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from models.checkpoints.fitted import Fitted
 from models.datar.checkpoint import fit_dat_parameter, rename_dat_state
 from models.datar.deformable import DeformableAttention
+from models.datar.windows import WindowAttention
 from models.errors import ModelError
 from models.layers.blocks import Block, DownConv, Mlp
 from models.layers.pyramid import Pyramid, drop_rates
-from models.layers.windows import WindowAttention
+from models.protocols import Fitted
 from models.registry import register
 
 _OFFSET_KERNELS = (9, 7, 5, 3)

@@ -2,7 +2,7 @@
 
 Format (LeapLabTHU/DAT 32173fc): a dict with `model`, a state dict of the names below and those
 that `models.datar.checkpoint` shares with DAT's. Bias tables are taken as they are or resized, as
-the model's `table_size` says; those of a neighbourhood of another size are resized (bicubic).
+the model's `table_size` says; those of a neighborhood of another size are resized (bicubic).
 """
 
 from __future__ import annotations

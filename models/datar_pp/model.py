@@ -2,14 +2,14 @@
 
 DATAR's paper builds on the conference version of DAT (`models.datar.model`). DAT++ is its
 extension, arXiv 2309.01430; the authors' code is LeapLabTHU/DAT 32173fc (Apache-2.0), weights under
-the same licence, ImageNet-1K top-1 83.9 (tiny), 84.6 (small), 84.9 (base). Nobody has published
-DATAR on it. Against DAT it has deformable attention in all stages, neighbourhood attention in place
+the same license, ImageNet-1K top-1 83.9 (tiny), 84.6 (small), 84.9 (base). Nobody has published
+DATAR on it. Against DAT it has deformable attention in all stages, neighborhood attention in place
 of windows, overlapping convolutions between the stages, and depthwise convolutions before and in
 every block. Equal to it in values (a test holds parity vectors), and different in:
 
 - input of any channels and any size from 33 x 33 up, taken as it is (128 mels x 1024 frames), or
   resized; bias tables of the input's own shape, or of the published one (`table_size`);
-- neighbourhood attention needs no extension (the authors run NATTEN), see
+- neighborhood attention needs no extension (the authors run NATTEN), see
   `models.datar_pp.neighborhood`; for that, 0.39 G MACs of attention in place of 0.17 G (tiny, 224);
 - `deformable=False` samples at the reference points and keeps the bias table, see `DatPp`.
 """
@@ -21,14 +21,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from models.checkpoints.fitted import Fitted
 from models.datar.checkpoint import fit_dat_parameter
+from models.datar_pp.blocks import ConvMlp, ConvStem, HalvingConv, LocalBlock
 from models.datar_pp.checkpoint import rename_dat_pp_state
 from models.datar_pp.deformable import DeformableAttentionPp
-from models.datar_pp.neighborhood import NeighbourhoodAttention
+from models.datar_pp.neighborhood import NeighborhoodAttention
 from models.errors import ModelError
-from models.layers.local import ConvMlp, ConvStem, HalvingConv, LocalBlock
 from models.layers.pyramid import Pyramid, drop_rates
+from models.protocols import Fitted
 from models.registry import register
 
 _OFFSET_KERNELS = (9, 7, 5, 3)
@@ -60,7 +60,7 @@ _PATCH = 4
     },
 )
 class DatPp(Pyramid):
-    """Four stages of neighbourhood and deformable attention, average pool, linear head.
+    """Four stages of neighborhood and deformable attention, average pool, linear head.
 
     Variants:
         datar_pp_tiny: DATAR on DAT-T++: 23.96 M parameters with 3 channels, 1000 classes, 224 x
@@ -105,7 +105,7 @@ class DatPp(Pyramid):
                 both axes in every stage: with the published strides, from 33 up.
             num_classes: size of the clip logits.
             dims: channels of the four stages.
-            depths: blocks of the four stages. In the first three, neighbourhood and deformable
+            depths: blocks of the four stages. In the first three, neighborhood and deformable
                 attention alternate, and the latter comes last; the fourth has only the latter.
             head_dim: channels of an attention head.
             groups: offset groups of the four stages.
@@ -117,7 +117,7 @@ class DatPp(Pyramid):
             relative_position_bias: whether deformable attention has its bias tables.
             offset_range_factor: how many half cells of the key grid a key may move; a negative
                 factor leaves the offsets unbounded and clamps the positions to the map.
-            neighbourhood_size: side of a neighbourhood in tokens, odd.
+            neighbourhood_size: side of a neighborhood in tokens, odd.
             drop_path_rate: of the last block; it rises linearly from 0 at the first.
             table_size: (mels, frames) of the input for whose maps the bias tables are made. They
                 are stretched to another input: with (224, 224) the published ones are taken as
@@ -156,7 +156,7 @@ class DatPp(Pyramid):
                         relative_position_bias=relative_position_bias,
                     )
                 else:
-                    attention = NeighbourhoodAttention(
+                    attention = NeighborhoodAttention(
                         dim,
                         map_size=_map_size(size, i),
                         num_heads=dim // head_dim,

@@ -1,4 +1,4 @@
-"""Neighbourhood attention: every token attends to the k x k tokens around it.
+"""Neighborhood attention: every token attends to the k x k tokens around it.
 
 B batch, H height, W width, C channels, h heads, D channels of a head; an axis is cut into T tiles
 of t queries, each of which gets the K >= t keys that any of its queries needs.
@@ -16,8 +16,8 @@ from torch.nn import functional
 _TILE = 8
 
 
-class NeighbourhoodAttention(nn.Module):
-    """Self-attention to the neighbours, with a learnt bias by relative position.
+class NeighborhoodAttention(nn.Module):
+    """Self-attention to the neighbors, with a learned bias by relative position.
 
     At a border the window stays k wide and is pushed inside, so that its tokens share the
     outermost window. A map smaller than k is padded with zeros at the bottom and the right before
@@ -88,7 +88,7 @@ class NeighbourhoodAttention(nn.Module):
 
     def _bias(self) -> Tensor:
         """What to add to the scores of each tile: (1, Ty Tx h, ty tx, Ky Kx)."""
-        # The last row and column stand for keys outside the neighbourhood.
+        # The last row and column stand for keys outside the neighborhood.
         table = functional.pad(self.bias_table, (0, 1, 0, 1), value=-math.inf)
         bias = table.index_select(1, self.row_distances.flatten())
         bias = bias.index_select(2, self.column_distances.flatten())
@@ -100,7 +100,7 @@ def _tiles(length: int, size: int) -> tuple[Tensor, Tensor]:
     """Cut an axis into tiles: places of their keys (T, K), and their distances (T, t, K).
 
     A distance is key - query + size - 1, a row of the bias table, or the row after its last one
-    for a key outside the query's neighbourhood.
+    for a key outside the query's neighborhood.
     """
     half = size // 2
     num_tiles = math.ceil(length / _TILE)

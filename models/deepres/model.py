@@ -36,8 +36,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
+from models.layers.steps import mean_probability_logits, repeat_steps
 from models.output import Output
-from models.panns.blocks import mean_probability_logits
 from models.registry import register
 
 _STEP = 32
@@ -100,7 +100,7 @@ class DeepRes(nn.Module):
         """Score a batch of spectrograms.
 
         Args:
-            features: (B, num_channels, mels, frames), normalised.
+            features: (B, num_channels, mels, frames), normalized.
 
         Returns:
             `Output` with clip_logits (B, num_classes) and frame_logits (B, frames, num_classes),
@@ -120,7 +120,7 @@ class DeepRes(nn.Module):
         precision = torch.promote_types(logits.dtype, torch.float32)
         logits = logits.to(precision)
         clip = mean_probability_logits(logits, scores.to(precision))
-        return Output(clip, _repeated(logits, _STEP, frames), x.mean(dim=1))
+        return Output(clip, repeat_steps(logits, _STEP, frames), x.mean(dim=1))
 
 
 @register(
@@ -199,7 +199,7 @@ class PatchBaseline(nn.Module):
         """Score a batch of spectrograms.
 
         Args:
-            features: (B, num_channels, mels, frames), normalised.
+            features: (B, num_channels, mels, frames), normalized.
 
         Returns:
             `Output` with clip_logits (B, num_classes) and frame_logits (B, frames, num_classes),
@@ -222,7 +222,7 @@ class PatchBaseline(nn.Module):
         logits, x = (y.unflatten(0, (len(features), -1)) for y in (self.head(x), x))
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         clip = mean_probability_logits(logits, None)
-        return Output(clip, _repeated(logits, size, frames), x.mean(dim=1))
+        return Output(clip, repeat_steps(logits, size, frames), x.mean(dim=1))
 
 
 def _resnet(
@@ -243,9 +243,3 @@ def _resnet(
 
 def _width(dims: Sequence[int], *, bottleneck: bool) -> int:
     return dims[-1] * (Bottleneck.expansion if bottleneck else BasicBlock.expansion)
-
-
-def _repeated(logits: Tensor, step: int, frames: int) -> Tensor:
-    """(B, steps, classes) -> (B, frames, classes), the last step lasting to the end."""
-    place = torch.arange(frames, device=logits.device) // step
-    return logits[:, place.clamp_max(logits.shape[1] - 1)]

@@ -8,7 +8,7 @@ open, and how it is here:
 
 - the spectrogram: 128 mels and windows of 31 ms every 8 ms are repeated by third parties
   (fabuloudy/audio_survey 4c684d1); here 1380 and 345 samples at 44.1 kHz, 128 frames a second,
-  Slaney's mels of power from 50 Hz to half the rate, in decibels, normalised by the chain. A batch
+  Slaney's mels of power from 50 Hz to half the rate, in decibels, normalized by the chain. A batch
   norm in front, of which the port speaks and which it has not, is not here either: the first block
   begins with one;
 - the port pools by the mean alone and names the mean plus the maximum as the paper's, as here;
@@ -119,7 +119,7 @@ class Erann(nn.Module):
         """Classify a batch of spectrograms.
 
         Args:
-            features: (B, num_channels, mels, frames), normalised.
+            features: (B, num_channels, mels, frames), normalized.
 
         Returns:
             `Output` with clip_logits (B, num_classes).

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from models.errors import ModelError
-from models.frontends.common import centred_hann, check_band, check_clips, check_sizes, clip_by_clip
+from models.frontends.base import AudioFrontend, check_band, hann
 from models.frontends.log_mel import triangles
-from models.precision import full_precision
 from models.registry import register
 
 _FLOOR = 1e-6
 
 
 @register("frontend")
-class HtkLogMel(nn.Module):
+class HtkLogMel(AudioFrontend):
     """Log-mel spectrogram of magnitudes with HTK's mel scale, as Auditory SlowFast takes it.
 
     Half a Fourier transform of zeros on both sides, a periodic Hann window in the middle of
@@ -28,16 +25,10 @@ class HtkLogMel(nn.Module):
 
     Equal to `librosa.stft(pad_mode="constant")` and `librosa.filters.mel(htk=True, norm=None)` in
     ekazakos/auditory-slow-fast 6af3fd7 (`slowfast/datasets/audio_loader_vggsound.py`; for
-    EPIC-KITCHENS 24000 Hz, win_length 240, hop_length 120, f_max 12000). Always float32, inside
-    autocast too.
+    EPIC-KITCHENS 24000 Hz, win_length 240, hop_length 120, f_max 12000).
     """
 
-    num_channels = 1
-    rows_arguments = ("n_mels",)
-    frames_arguments = ("num_frames",)
     padding_value = math.log(_FLOOR)
-    window: Tensor
-    filters: Tensor
 
     def __init__(
         self,
@@ -67,67 +58,43 @@ class HtkLogMel(nn.Module):
         Raises:
             ModelError: sizes or frequencies that make no filterbank.
         """
-        super().__init__()
-        check_sizes(
+        check_band(f_min=f_min, f_max=f_max, sample_rate=sample_rate)
+        super().__init__(
+            sample_rate=sample_rate,
             n_fft=n_fft,
             win_length=win_length,
             hop_length=hop_length,
             n_mels=n_mels,
             num_frames=num_frames,
+            window=lambda: hann(win_length, n_fft),
+            filters=lambda: htk_mel_filters(
+                n_mels=n_mels, n_fft=n_fft, sample_rate=sample_rate, f_min=f_min, f_max=f_max
+            ),
+            least=1,
+            short="too few for a frame",
         )
-        check_band(f_min=f_min, f_max=f_max, sample_rate=sample_rate)
-        self.sample_rate = sample_rate
-        self.n_fft = n_fft
-        self.hop_length = hop_length
-        self.n_mels = n_mels
-        self.num_frames = num_frames
-        window = centred_hann(n_fft, win_length)
-        self.register_buffer("window", window, persistent=False)
-        low, high = (2595 * math.log10(1 + f / 700) for f in (f_min, f_max))
-        mel = torch.linspace(low, high, n_mels + 2, dtype=torch.float64)
-        corners = 700 * (10 ** (mel / 2595) - 1)
-        filters = triangles(corners, n_fft=n_fft, sample_rate=sample_rate).float()
-        self.register_buffer("filters", filters, persistent=False)
-        if empty := int((filters == 0).all(dim=0).sum()):
-            warnings.warn(
-                f"{empty} of {n_mels} mel filters are empty, their rows are constant: lower n_mels "
-                "or raise n_fft",
-                stacklevel=2,
-            )
+        self._warn_of_empty_filters("lower n_mels or raise n_fft")
 
-    @property
-    def output_size(self) -> tuple[int, int]:
-        """Size of the output: (n_mels, num_frames); 0 frames stand for any number."""
-        return self.n_mels, self.num_frames
+    def _placed(self, waveform: Tensor) -> Tensor:
+        return functional.pad(waveform, (self.n_fft // 2, self.n_fft // 2))
 
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Compute the features of a batch of clips of equal length.
-
-        Args:
-            waveform: (batch, time) in [-1, 1].
-
-        Returns:
-            (batch, 1, n_mels, frames) float32, natural logarithm of the filters' magnitude.
-
-        Raises:
-            ModelError: the shape is another, or the clips are empty.
-        """
-        check_clips(waveform)
-        if waveform.shape[1] < 1:
-            raise ModelError("the clips have no samples; pad them to 1 or more")
-        with full_precision(waveform):
-            waveform = waveform.float()
-            features = clip_by_clip(self._features, waveform)
-        features = features.transpose(1, 2).unsqueeze(1)
-        missing = self.num_frames - features.shape[3]
-        if self.num_frames and missing > 0:
-            features = functional.pad(features, (0, missing, 0, 0), mode="replicate")
-        return features.contiguous()
+    def _lengthened(self, features: Tensor, missing: int) -> Tensor:
+        return functional.pad(features, (0, missing, 0, 0), mode="replicate")
 
     def _features(self, waveform: Tensor) -> Tensor:
-        half = self.n_fft // 2
-        frames = functional.pad(waveform, (half, half)).unfold(1, self.n_fft, self.hop_length)
-        if self.num_frames:
-            frames = frames[:, : self.num_frames]
-        magnitude = torch.fft.rfft(frames * self.window).abs()
+        magnitude = torch.fft.rfft(self._frames(waveform) * self.window).abs()
         return (magnitude @ self.filters + _FLOOR).log()
+
+
+def htk_mel_filters(
+    *, n_mels: int, n_fft: int, sample_rate: int, f_min: float, f_max: float
+) -> Tensor:
+    """Triangles of height 1 over frequency, corners equally spaced in 2595 log10(1 + f / 700).
+
+    Returns:
+        (n_fft // 2 + 1, n_mels) float32.
+    """
+    low, high = (2595 * math.log10(1 + f / 700) for f in (f_min, f_max))
+    mel = torch.linspace(low, high, n_mels + 2, dtype=torch.float64)
+    corners = 700 * (10 ** (mel / 2595) - 1)
+    return triangles(corners, n_fft=n_fft, sample_rate=sample_rate).float()

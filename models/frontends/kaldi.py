@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
+from torchaudio.compliance.kaldi import get_mel_banks
 
 from models.errors import ModelError
-from models.frontends.common import check_band, check_clips, clip_by_clip
-from models.precision import full_precision
+from models.frontends.base import AudioFrontend, check_band
 from models.registry import register
 
 
 @register("frontend")
-class KaldiFbank(nn.Module):
+class KaldiFbank(AudioFrontend):
     """Kaldi log-mel filterbank with the settings of AST, which DATAR takes over.
 
     Equal to `torchaudio.compliance.kaldi.fbank(htk_compat=True, use_energy=False,
     window_type="hanning", dither=0.0)` on the clip minus its mean, with zero rows appended or the
-    tail cut to `num_frames`. A padding row is 0 before normalisation, not the log of silence.
+    tail cut to `num_frames`. A padding row is 0 before normalization, not the log of silence.
 
     Source: YuanGongND/ast 31088be (`src/dataloader.py`); torchaudio 2.11 `compliance/kaldi.py`.
-    Always float32, inside autocast too.
     """
-
-    num_channels = 1
-    rows_arguments = ("n_mels",)
-    frames_arguments = ("num_frames",)
-    padding_value = 0.0
-    window: Tensor
-    filters: Tensor
 
     def __init__(
         self,
@@ -61,66 +50,41 @@ class KaldiFbank(nn.Module):
         Raises:
             ModelError: sizes or frequencies that make no filterbank.
         """
-        super().__init__()
-        self.sample_rate = sample_rate
-        self.n_mels = n_mels
-        self.num_frames = num_frames
-        self.preemphasis = preemphasis
         # The same float arithmetic and truncation as in torchaudio.
-        self.win_length = int(sample_rate * frame_length_ms * 0.001)
-        self.hop_length = int(sample_rate * frame_shift_ms * 0.001)
-        if self.win_length < 2 or self.hop_length < 1 or num_frames < 1 or n_mels < 4:
+        win_length = int(sample_rate * frame_length_ms * 0.001)
+        hop_length = int(sample_rate * frame_shift_ms * 0.001)
+        if win_length < 2 or hop_length < 1 or num_frames < 1 or n_mels < 4:
             raise ModelError(
                 f"no filterbank has frame_length_ms={frame_length_ms}, "
                 f"frame_shift_ms={frame_shift_ms}, num_frames={num_frames}, n_mels={n_mels} at "
                 f"{sample_rate} Hz; a window takes 2 samples or more, a shift 1, and there are at "
                 "least 1 frame and 4 filters"
             )
-        self.n_fft = 1 << (self.win_length - 1).bit_length()
+        n_fft = 1 << (win_length - 1).bit_length()
         high = f_max if f_max > 0 else f_max + 0.5 * sample_rate
         check_band(f_min=f_min, f_max=f_max, sample_rate=sample_rate, highest=high)
-        window = torch.hann_window(self.win_length, periodic=False)
-        self.register_buffer("window", window, persistent=False)
-        filters = kaldi_mel_filters(
-            n_mels=n_mels, n_fft=self.n_fft, sample_rate=sample_rate, f_min=f_min, f_max=high
+        super().__init__(
+            sample_rate=sample_rate,
+            n_fft=n_fft,
+            win_length=win_length,
+            hop_length=hop_length,
+            n_mels=n_mels,
+            num_frames=num_frames,
+            window=lambda: torch.hann_window(win_length, periodic=False),
+            filters=lambda: kaldi_mel_filters(
+                n_mels=n_mels, n_fft=n_fft, sample_rate=sample_rate, f_min=f_min, f_max=high
+            ),
+            least=win_length,
+            short=f"fewer than one window of {win_length}",
         )
-        self.register_buffer("filters", filters, persistent=False)
-
-    @property
-    def output_size(self) -> tuple[int, int]:
-        """Size of the output: (n_mels, num_frames)."""
-        return self.n_mels, self.num_frames
-
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Compute the features of a batch of clips of equal length.
-
-        Args:
-            waveform: (batch, time) in [-1, 1].
-
-        Returns:
-            (batch, 1, n_mels, num_frames) float32, natural logarithm of the filters' power.
-
-        Raises:
-            ModelError: the shape is another, or the clips are shorter than one window.
-        """
-        short = f"fewer than one window of {self.win_length}"
-        check_clips(waveform, least=self.win_length, short=short)
-        with full_precision(waveform):
-            waveform = waveform.float()
-            features = clip_by_clip(self._features, waveform)
-        missing = self.num_frames - features.shape[1]
-        if missing > 0:
-            features = functional.pad(features, (0, 0, 0, missing))
-        return features.transpose(1, 2).unsqueeze(1).contiguous()
+        self.preemphasis = preemphasis
 
     def _features(self, waveform: Tensor) -> Tensor:
         waveform = waveform - waveform.mean(dim=1, keepdim=True)
-        frames = waveform.unfold(1, self.win_length, self.hop_length)[:, : self.num_frames]
+        frames = self._frames(waveform)
         frames = frames - frames.mean(dim=2, keepdim=True)
         previous = torch.cat([frames[..., :1], frames[..., :-1]], dim=2)
-        frames = (frames - self.preemphasis * previous) * self.window
-        spectrum = torch.view_as_real(torch.fft.rfft(frames, n=self.n_fft))
-        power = spectrum.square().sum(dim=3)
+        power = self._power(frames - self.preemphasis * previous)
         energy = power[..., :-1] @ self.filters
         return energy.clamp_min(torch.finfo(torch.float32).eps).log()
 
@@ -130,20 +94,22 @@ def kaldi_mel_filters(
 ) -> Tensor:
     """Triangles that are linear in mel (1127 ln(1 + f / 700)), as Kaldi builds them.
 
-    The arithmetic is float32 in torchaudio's order: where a filter touches one bin with its foot,
-    a rounding error in the weight would show in the logarithm.
-
     Returns:
         (n_fft / 2, n_mels) float32; the Nyquist bin is left out.
+
+    Raises:
+        ModelError: there are fewer than 4.
     """
-    low, high = (1127.0 * math.log(1.0 + f / 700.0) for f in (f_min, f_max))
-    step = (high - low) / (n_mels + 1)
-    index = torch.arange(n_mels).unsqueeze(1)
-    left = low + index * step
-    centre = low + (index + 1.0) * step
-    right = low + (index + 2.0) * step
-    hertz = (sample_rate / n_fft) * torch.arange(n_fft / 2)
-    mel = (1127.0 * (1.0 + hertz / 700.0).log()).unsqueeze(0)
-    rising = (mel - left) / (centre - left)
-    falling = (right - mel) / (right - centre)
-    return torch.minimum(rising, falling).clamp_min(0).T.contiguous()
+    if n_mels < 4:
+        raise ModelError(f"n_mels={n_mels}: Kaldi's filters are 4 or more")
+    banks, _ = get_mel_banks(
+        n_mels,
+        n_fft,
+        float(sample_rate),
+        f_min,
+        f_max,
+        vtln_low=100.0,
+        vtln_high=-500.0,
+        vtln_warp_factor=1.0,
+    )
+    return banks.T.contiguous()

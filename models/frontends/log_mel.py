@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from models.errors import ModelError
-from models.frontends.common import centred_hann, check_clips, check_sizes, clip_by_clip
-from models.precision import full_precision
+from models.frontends.base import AudioFrontend, hann
 from models.registry import register
 
 _FLOOR = 1e-10
@@ -23,7 +21,7 @@ _LOG_STEP = math.log(6.4) / 27
 
 
 @register("frontend")
-class LogMel(nn.Module):
+class LogMel(AudioFrontend):
     """Log-mel spectrogram in decibels with the settings of PANNs and HTS-AT.
 
     Reflect padding of half an FFT on both sides, periodic Hann window, power, Slaney's mel filters
@@ -33,16 +31,11 @@ class LogMel(nn.Module):
     Source: torchlibrosa 0.1.0 (`Spectrogram`, `LogmelFilterBank` with top_db=None), as both
     papers' code uses it (RetroCirce/HTS-Audio-Transformer 2e29471, qiuqiangkong/
     audioset_tagging_cnn d2f4b8c). Theirs is a convolution with the Fourier matrix, this a fast
-    transform: equal up to rounding. Always float32, inside autocast too. A model of these
-    families normalises for itself (`normalises_input`, see `models.chain.Chain`).
+    transform: equal up to rounding. A model of these families normalizes for itself
+    (`normalizes_input`, see `models.chain.Chain`).
     """
 
-    num_channels = 1
-    rows_arguments = ("n_mels",)
-    frames_arguments = ("num_frames",)
     padding_value = 10 * math.log10(_FLOOR)
-    window: Tensor
-    filters: Tensor
 
     def __init__(
         self,
@@ -74,73 +67,38 @@ class LogMel(nn.Module):
         Raises:
             ModelError: sizes or frequencies that make no filterbank.
         """
-        super().__init__()
-        check_sizes(
-            n_fft=n_fft,
-            win_length=win_length,
-            hop_length=hop_length,
-            n_mels=n_mels,
-            num_frames=num_frames,
-        )
         nyquist = sample_rate / 2
         if not 0 <= f_min < min(f_max, nyquist):
             raise ModelError(
                 f"f_min={f_min} and f_max={f_max} Hz do not fit: 0 <= f_min < f_max, and f_min is "
                 f"below {nyquist:g} (half the sample rate)"
             )
-        self.sample_rate = sample_rate
-        self.n_fft = n_fft
-        self.hop_length = hop_length
-        self.n_mels = n_mels
-        self.num_frames = num_frames
-        window = centred_hann(n_fft, win_length)
-        self.register_buffer("window", window, persistent=False)
-        filters = slaney_mel_filters(
-            n_mels=n_mels, n_fft=n_fft, sample_rate=sample_rate, f_min=f_min, f_max=f_max
+        half = n_fft // 2
+        super().__init__(
+            sample_rate=sample_rate,
+            n_fft=n_fft,
+            win_length=win_length,
+            hop_length=hop_length,
+            n_mels=n_mels,
+            num_frames=num_frames,
+            window=lambda: hann(win_length, n_fft),
+            filters=lambda: slaney_mel_filters(
+                n_mels=n_mels, n_fft=n_fft, sample_rate=sample_rate, f_min=f_min, f_max=f_max
+            ),
+            least=half + 1,
+            short=f"too few to be reflected by {half}",
         )
-        self.register_buffer("filters", filters, persistent=False)
-        if empty := int((filters == 0).all(dim=0).sum()):
-            warnings.warn(
-                f"{empty} of {n_mels} mel filters are empty, their rows are constant: lower f_max "
-                f"({f_max:g} Hz, half the sample rate is {nyquist:g}) or n_mels, or raise n_fft",
-                stacklevel=2,
-            )
+        self._warn_of_empty_filters(
+            f"lower f_max ({f_max:g} Hz, half the sample rate is {nyquist:g}) or n_mels, or raise "
+            "n_fft"
+        )
 
-    @property
-    def output_size(self) -> tuple[int, int]:
-        """Size of the output: (n_mels, num_frames); 0 frames stand for any number."""
-        return self.n_mels, self.num_frames
-
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Compute the features of a batch of clips of equal length.
-
-        Args:
-            waveform: (batch, time) in [-1, 1].
-
-        Returns:
-            (batch, 1, n_mels, frames) float32 in decibels.
-
-        Raises:
-            ModelError: the shape is another, or the clips are too short to be reflected.
-        """
+    def _placed(self, waveform: Tensor) -> Tensor:
         half = self.n_fft // 2
-        check_clips(waveform, least=half + 1, short=f"too few to be reflected by {half}")
-        with full_precision(waveform):
-            waveform = waveform.float()
-            features = clip_by_clip(self._features, waveform)
-        missing = self.num_frames - features.shape[1]
-        if self.num_frames and missing > 0:
-            features = functional.pad(features, (0, 0, 0, missing), value=self.padding_value)
-        return features.transpose(1, 2).unsqueeze(1).contiguous()
+        return functional.pad(waveform[:, None], (half, half), mode="reflect")[:, 0]
 
     def _features(self, waveform: Tensor) -> Tensor:
-        half = self.n_fft // 2
-        padded = functional.pad(waveform[:, None], (half, half), mode="reflect")[:, 0]
-        frames = padded.unfold(1, self.n_fft, self.hop_length)
-        if self.num_frames:
-            frames = frames[:, : self.num_frames]
-        spectrum = torch.view_as_real(torch.fft.rfft(frames * self.window))
-        power = spectrum.square().sum(dim=3) @ self.filters
+        power = self._power(self._frames(waveform)) @ self.filters
         return 10 * power.clamp_min(_FLOOR).log10()
 
 
@@ -177,9 +135,9 @@ def triangles(corners: Tensor, *, n_fft: int, sample_rate: int) -> Tensor:
         (n_fft // 2 + 1, filters) float64.
     """
     hertz = torch.arange(n_fft // 2 + 1, dtype=torch.float64)[:, None] * sample_rate / n_fft
-    left, centre, right = corners[:-2], corners[1:-1], corners[2:]
-    rising = (hertz - left) / (centre - left)
-    falling = (right - hertz) / (right - centre)
+    left, center, right = corners[:-2], corners[1:-1], corners[2:]
+    rising = (hertz - left) / (center - left)
+    falling = (right - hertz) / (right - center)
     return torch.minimum(rising, falling).clamp_min(0)
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import torch
 from scipy.signal import get_window
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.errors import ModelError
-from models.frontends.common import check_clips, clip_by_clip
-from models.precision import full_precision
+from models.frontends.base import AudioFrontend
 from models.registry import register
 
 _FLOOR = 1e-7
@@ -16,8 +15,8 @@ _LEAST_DEVIATION = 1e-9
 
 
 @register("frontend")
-class LogSpectrogram(nn.Module):
-    """Natural logarithm of the power spectral density, normalised clip by clip.
+class LogSpectrogram(AudioFrontend):
+    """Natural logarithm of the power spectral density, normalized clip by clip.
 
     A short clip is repeated until `seconds` are full and a long one cut, samples are limited to
     [-1, 1]. Equal to `scipy.signal.spectrogram(x, sample_rate, nperseg=n_fft, noverlap=n_fft -
@@ -27,15 +26,11 @@ class LogSpectrogram(nn.Module):
 
     Source: hche11/VGGSound 9bbc749 (`datasets/dataloader.py`). There a clip is repeated ten times
     at most, which leaves clips shorter than a second shorter than others; here all become equal.
-    Silence becomes 0 throughout. Always float32, inside autocast too.
+    Silence becomes 0 throughout.
     """
 
-    num_channels = 1
     rows_arguments = ("n_fft", "f_max")
     frames_arguments = ("seconds", "hop_length")
-    padding_value = 0.0
-    window: Tensor
-    scale: Tensor
 
     def __init__(
         self,
@@ -58,64 +53,45 @@ class LogSpectrogram(nn.Module):
         Raises:
             ModelError: sizes that make no spectrogram.
         """
-        super().__init__()
         bins = min(int(f_max * n_fft / sample_rate), n_fft // 2) + 1 if sample_rate > 0 else 0
-        self.num_samples = round(seconds * sample_rate)
-        if n_fft < 4 or hop_length < 1 or bins < 2 or 0 < self.num_samples < n_fft or seconds < 0:
+        num_samples = round(seconds * sample_rate)
+        if n_fft < 4 or hop_length < 1 or bins < 2 or 0 < num_samples < n_fft or seconds < 0:
             raise ModelError(
                 f"no spectrogram has sample_rate={sample_rate}, seconds={seconds}, n_fft={n_fft}, "
                 f"hop_length={hop_length}, f_max={f_max}: a frame takes 4 samples or more, a hop "
                 "1, f_max keeps 2 bins or more, and seconds are 0 or hold a frame"
             )
-        self.sample_rate = sample_rate
-        self.n_fft = n_fft
-        self.hop_length = hop_length
-        self.num_bins = bins
-        self.num_frames = max(self.num_samples - n_fft, -1) // hop_length + 1
         window = torch.from_numpy(get_window(("tukey", 0.25), n_fft))
         sides = torch.full((n_fft // 2 + 1,), 2.0, dtype=torch.float64)
         sides[0] = 1.0
         if n_fft % 2 == 0:
             sides[-1] = 1.0  # the Nyquist bin has no mirror image, as the constant has none
         scale = sides / (sample_rate * window.square().sum())
-        self.register_buffer("window", window.float(), persistent=False)
-        self.register_buffer("scale", scale[:bins].float(), persistent=False)
+        super().__init__(
+            sample_rate=sample_rate,
+            n_fft=n_fft,
+            win_length=n_fft,
+            hop_length=hop_length,
+            n_mels=bins,
+            num_frames=max(num_samples - n_fft, -1) // hop_length + 1,
+            window=window.float,
+            filters=scale[:bins].float,
+            least=1 if num_samples else n_fft,
+            short="too few for a frame",
+        )
+        self.num_samples = num_samples
 
-    @property
-    def output_size(self) -> tuple[int, int]:
-        """Size of the output: (bins, frames); 0 frames stand for any number."""
-        return self.num_bins, self.num_frames
-
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Compute the features of a batch of clips of equal length.
-
-        Args:
-            waveform: (batch, time) in [-1, 1].
-
-        Returns:
-            (batch, 1, bins, frames) float32; mean 0 and deviation 1 in every clip.
-
-        Raises:
-            ModelError: the shape is another, or the clips are shorter than one frame.
-        """
-        least = 1 if self.num_samples else self.n_fft
-        check_clips(waveform, least=least, short="too few for a frame")
-        with full_precision(waveform):
-            waveform = self._fitted(waveform.float().clamp(-1, 1))
-            features = clip_by_clip(self._features, waveform)
-        return features.transpose(1, 2).unsqueeze(1).contiguous()
-
-    def _fitted(self, waveform: Tensor) -> Tensor:
+    def _placed(self, waveform: Tensor) -> Tensor:
+        waveform = waveform.clamp(-1, 1)
         if not self.num_samples:
             return waveform
         times = -(-self.num_samples // waveform.shape[1])
         return waveform.repeat(1, times)[:, : self.num_samples]
 
     def _features(self, waveform: Tensor) -> Tensor:
-        frames = waveform.unfold(1, self.n_fft, self.hop_length)
-        frames = (frames - frames.mean(dim=2, keepdim=True)) * self.window
-        spectrum = torch.view_as_real(torch.fft.rfft(frames)[..., : self.num_bins])
-        x = (spectrum.square().sum(dim=3) * self.scale + _FLOOR).log()
+        frames = self._frames(waveform)
+        power = self._power(frames - frames.mean(dim=2, keepdim=True))[..., : self.n_mels]
+        x = (power * self.filters + _FLOOR).log()
         # From one of its own values, so that a constant is exactly 0 and not rounding noise.
         x = x - x[:, :1, :1]
         x = x - x.mean(dim=(1, 2), keepdim=True)

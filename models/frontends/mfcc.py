@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.frontends.cepstra import Cepstra, cosine_transform, fit_length
+from models.errors import ModelError
+from models.frontends.base import AudioFrontend, check_band, hann
 from models.frontends.kaldi import kaldi_mel_filters
 from models.frontends.log_mel import slaney_mel_filters
 from models.registry import register
@@ -16,12 +18,74 @@ from models.registry import register
 _TF_FLOOR = 1e-12
 
 
+class Cepstra(AudioFrontend):
+    """Frames -> spectrum -> mel filters -> logarithm -> cosine transform.
+
+    A subclass says how power becomes the logarithm of mel energies.
+    """
+
+    rows_arguments = ("n_mfcc",)
+    clip_by_clip = False
+    cosines: Tensor
+
+    def __init__(
+        self,
+        *,
+        sample_rate: int,
+        n_fft: int,
+        win_length: int,
+        hop_length: int,
+        n_mels: int,
+        n_mfcc: int,
+        num_frames: int,
+        f_min: float,
+        f_max: float,
+        mel_filters: Callable[..., Tensor],
+        scale_first: float,
+    ) -> None:
+        """Check the sizes; precompute window, filters and cosines."""
+        if not 1 <= n_mfcc <= n_mels:
+            raise ModelError(f"n_mfcc={n_mfcc}, n_mels={n_mels}: 1 <= n_mfcc <= n_mels")
+        check_band(f_min=f_min, f_max=f_max, sample_rate=sample_rate)
+        super().__init__(
+            sample_rate=sample_rate,
+            n_fft=n_fft,
+            win_length=win_length,
+            hop_length=hop_length,
+            n_mels=n_mels,
+            num_frames=num_frames,
+            window=lambda: hann(win_length),
+            filters=lambda: mel_filters(
+                n_mels=n_mels, n_fft=n_fft, sample_rate=sample_rate, f_min=f_min, f_max=f_max
+            ),
+            least=win_length,
+            short=f"fewer than one window of {win_length}",
+        )
+        self.output_size = (n_mfcc, num_frames)
+        cosines = cosine_transform(n_mels, n_mfcc, scale_first=scale_first)
+        self.register_buffer("cosines", cosines, persistent=False)
+
+    def _logarithm(self, power: Tensor) -> Tensor:
+        """(batch, frames, bins) -> (batch, frames, n_mels)."""
+        raise NotImplementedError
+
+    def _features(self, waveform: Tensor) -> Tensor:
+        return self._logarithm(self._power(self._frames(waveform))) @ self.cosines
+
+    def _filled(self, waveform: Tensor) -> Tensor:
+        """Fill (batch, time) up with silence, or cut it, to what `num_frames` reach."""
+        if not self.num_frames:
+            return waveform
+        length = (self.num_frames - 1) * self.hop_length + self.win_length
+        return functional.pad(waveform, (0, length - waveform.shape[1]))
+
+
 @register("frontend")
 class Mfcc(Cepstra):
     """Cepstra of magnitudes as the Keyword Transformer takes them.
 
     Frames without padding, periodic Hann window, a Fourier transform of the next power of two,
-    magnitudes, triangles linear in HTK's mel without normalisation, log(max(x, 1e-12)), and
+    magnitudes, triangles linear in HTK's mel without normalization, log(max(x, 1e-12)), and
     sqrt(2 / n_mels) sum x cos(...), the first coefficient by the same factor. One second gives 98
     frames.
 
@@ -59,6 +123,7 @@ class Mfcc(Cepstra):
         """
         super().__init__(
             sample_rate=sample_rate,
+            n_fft=1 << (win_length - 1).bit_length(),
             win_length=win_length,
             hop_length=hop_length,
             n_mels=n_mels,
@@ -66,27 +131,15 @@ class Mfcc(Cepstra):
             num_frames=num_frames,
             f_min=f_min,
             f_max=f_max,
+            mel_filters=kaldi_mel_filters,
+            scale_first=1.0,
         )
-        filters = kaldi_mel_filters(
-            n_mels=n_mels, n_fft=self.n_fft, sample_rate=sample_rate, f_min=f_min, f_max=f_max
-        )
-        self.register_buffer("filters", filters, persistent=False)
-        cosines = cosine_transform(n_mels, n_mfcc, scale_first=1.0)
-        self.register_buffer("cosines", cosines, persistent=False)
-
-    @property
-    def n_fft(self) -> int:
-        """Size of the Fourier transform in samples."""
-        return 1 << (self.win_length - 1).bit_length()
 
     def _placed(self, waveform: Tensor) -> Tensor:
-        if not self.num_frames:
-            return waveform
-        return fit_length(waveform, (self.num_frames - 1) * self.hop_length + self.win_length)
+        return self._filled(waveform)
 
-    def _logarithm(self, spectrum: Tensor) -> Tensor:
-        magnitude = spectrum[..., :-1, :].square().sum(dim=-1).sqrt()
-        return (magnitude @ self.filters).clamp_min(_TF_FLOOR).log()
+    def _logarithm(self, power: Tensor) -> Tensor:
+        return (power[..., :-1].sqrt() @ self.filters).clamp_min(_TF_FLOOR).log()
 
 
 @register("frontend")
@@ -132,6 +185,7 @@ class HonkMfcc(Cepstra):
         """
         super().__init__(
             sample_rate=sample_rate,
+            n_fft=win_length,
             win_length=win_length,
             hop_length=hop_length,
             n_mels=n_mels,
@@ -139,22 +193,30 @@ class HonkMfcc(Cepstra):
             num_frames=num_frames,
             f_min=f_min,
             f_max=f_max,
+            mel_filters=slaney_mel_filters,
+            scale_first=math.sqrt(0.5),
         )
-        filters = slaney_mel_filters(
-            n_mels=n_mels, n_fft=win_length, sample_rate=sample_rate, f_min=f_min, f_max=f_max
-        )
-        self.register_buffer("filters", filters, persistent=False)
-        cosines = cosine_transform(n_mels, n_mfcc, scale_first=math.sqrt(0.5))
-        self.register_buffer("cosines", cosines, persistent=False)
 
     def _placed(self, waveform: Tensor) -> Tensor:
         half = self.win_length // 2
-        padded = functional.pad(waveform[:, None], (half, half), mode="reflect")[:, 0]
-        if not self.num_frames:
-            return padded
         # Silence follows the reflection: the clip's own frames do not depend on `num_frames`.
-        return fit_length(padded, (self.num_frames - 1) * self.hop_length + self.win_length)
+        return self._filled(functional.pad(waveform[:, None], (half, half), mode="reflect")[:, 0])
 
-    def _logarithm(self, spectrum: Tensor) -> Tensor:
-        energy = spectrum.square().sum(dim=-1) @ self.filters
+    def _logarithm(self, power: Tensor) -> Tensor:
+        energy = power @ self.filters
         return torch.where(energy > 0, energy, 1.0).log()
+
+
+def cosine_transform(size: int, count: int, *, scale_first: float) -> Tensor:
+    """Cosines of a type-II transform: (size, count) float32.
+
+    Args:
+        size: values that are transformed.
+        count: coefficients that are kept.
+        scale_first: further factor of the first coefficient; sqrt(1 / 2) makes it orthonormal.
+    """
+    place = (2 * torch.arange(size, dtype=torch.float64) + 1)[:, None]
+    cosines = torch.cos(math.pi * place * torch.arange(count, dtype=torch.float64) / (2 * size))
+    cosines *= math.sqrt(2 / size)
+    cosines[:, 0] *= scale_first
+    return cosines.float()

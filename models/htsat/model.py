@@ -1,7 +1,7 @@
 """HTS-AT: a hierarchical token-semantic audio transformer, arXiv 2202.00874.
 
 The authors' code is RetroCirce/HTS-Audio-Transformer 2e29471 (MIT), weights under the same
-licence. Equal to it in values (a test holds parity vectors), and different in:
+license. Equal to it in values (a test holds parity vectors), and different in:
 
 - the front end is a component of its own (`models.frontends.log_mel.LogMel`), and so is masking
   (`models.augment.Stripes`): theirs masks after the batch norm, inside the model;
@@ -71,7 +71,7 @@ class HtsAt(nn.Module):
             `models.create_model`.
     """
 
-    normalises_input = True
+    normalizes_input = True
     unused_published = UNUSED
     head_arguments = ("token_semantic",)
 
@@ -96,7 +96,7 @@ class HtsAt(nn.Module):
             input_size: (mels, frames) of the input. Any number of frames up to
                 2 * `num_frames` + 2 will do; 0 stands for as many as a clip has.
             num_classes: size of the logits.
-            token_semantic: classify by a convolution over the tokens of neighbouring times (HC,
+            token_semantic: classify by a convolution over the tokens of neighboring times (HC,
                 HCP in the paper), or by a linear layer on the mean token (H).
             drop_path_rate: of the last block; it rises linearly from 0 at the first.
             image_size: side of the square image; image_size / mels chunks of as many frames are
@@ -133,6 +133,8 @@ class HtsAt(nn.Module):
             window_size=window_size,
             drop_path_rate=drop_path_rate,
         )
+        name = "token_head" if token_semantic else "head"
+        self.head_parameters = (f"{name}.weight", f"{name}.bias")
         dim = self.swin.num_features
         if token_semantic:
             self.token_head = nn.Conv2d(dim, num_classes, (mels // shrink, 3), padding=(0, 1))
@@ -141,14 +143,8 @@ class HtsAt(nn.Module):
             nn.init.trunc_normal_(self.head.weight, std=0.02)
             nn.init.zeros_(self.head.bias)
 
-    @property
-    def head_parameters(self) -> tuple[str, ...]:
-        """The parameters whose size is the number of classes."""
-        name = "token_head" if self.token_semantic else "head"
-        return f"{name}.weight", f"{name}.bias"
-
     def forward_features(self, features: Tensor) -> Tensor:
-        """Compute the normalised tokens of the last stage, in the order of frequency and time.
+        """Compute the normalized tokens of the last stage, in the order of frequency and time.
 
         Args:
             features: (batch, channels, mels, frames), at most `num_frames` frames; fewer are
@@ -161,7 +157,7 @@ class HtsAt(nn.Module):
         Raises:
             ModelError: another number of mels, or fewer than 2 frames.
         """
-        return self._tokens(self._normalise(features))
+        return self._tokens(self._normalize(features))
 
     def forward(self, features: Tensor) -> Output:
         """Classify a batch of spectrograms.
@@ -183,7 +179,7 @@ class HtsAt(nn.Module):
             ModelError: another number of mels, fewer than 2 frames, or more than evaluation can
                 crop.
         """
-        x = self._normalise(features)
+        x = self._normalize(features)
         frames = x.shape[3]
         if frames <= self.num_frames:
             return self._classify(x)
@@ -207,7 +203,7 @@ class HtsAt(nn.Module):
             state, num_channels=self.num_channels, token_semantic=self.token_semantic
         )
 
-    def _normalise(self, features: Tensor) -> Tensor:
+    def _normalize(self, features: Tensor) -> Tensor:
         mels, frames = features.shape[2:]
         if mels != self.num_mels:
             raise ModelError(

@@ -3,8 +3,8 @@
 The authors' code is ARM-software/keyword-transformer 237e409 (Apache-2.0, TensorFlow). Equal to
 its models in values (a test holds parity vectors), and different in:
 
-- the features, as all of this project, are normalised by the chain; theirs are not. Weights of
-  theirs want `chain.set_normalisation(0.0, 0.5)`, which changes nothing;
+- the features, as all of this project, are normalized by the chain; theirs are not. Weights of
+  theirs want `chain.set_normalization(0.0, 0.5)`, which changes nothing;
 - of their domains of attention the paper's best is here, time. No distillation from a teacher;
 - their weights are TensorFlow checkpoints, which are not read here.
 

@@ -33,7 +33,7 @@ class Mlp(nn.Module):
     """Two linear layers with the exact GELU between them."""
 
     def __init__(self, dim: int, hidden_dim: int) -> None:
-        """Draw the layers with PyTorch's default initialisation."""
+        """Draw the layers with PyTorch's default initialization."""
         super().__init__()
         self.up = nn.Linear(dim, hidden_dim)
         self.down = nn.Linear(hidden_dim, dim)

@@ -33,7 +33,7 @@ class Pyramid(nn.Module):
         self.resize = tuple(resize)
 
     def forward_features(self, features: Tensor) -> Tensor:
-        """Compute the normalised token map of the last stage.
+        """Compute the normalized token map of the last stage.
 
         Args:
             features: (batch, channels, mels, frames) of the size the model was built for.

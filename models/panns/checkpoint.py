@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from models.checkpoints.rename import share_channels
+
 UNUSED = {
     "spectrogram_extractor.": "the front end is a link of its own",
     "logmel_extractor.": "the front end is a link of its own",
@@ -45,8 +47,7 @@ def rename_panns_state(
 
     Args:
         state: the value of `model` in a published file.
-        num_channels: input channels of the model to be. For more than one, the first weights are
-            shared out equally, so that several equal channels count as one.
+        num_channels: input channels of the model to be, see `share_channels`.
 
     Returns:
         name -> tensor; names that are not known stay as they are. None if this is no such state.
@@ -60,10 +61,7 @@ def rename_panns_state(
             value = value.squeeze(2)  # a convolution of width 1 is a linear layer here
         renamed[ours] = value
     first = "stages.0.convs.0.weight"
-    if renamed[first].shape[1] != num_channels:
-        summed = renamed[first].sum(dim=1, keepdim=True) / num_channels
-        renamed[first] = summed.repeat(1, num_channels, 1, 1)
-    return renamed
+    return renamed | {first: share_channels(renamed[first], num_channels)}
 
 
 def _rename(name: str) -> str:

@@ -3,7 +3,7 @@
 PSLA (YuanGongND/psla 76aedd1): a state dict under `module.`, with the trunk as `effnet.` in the
 names of efficientnet_pytorch 0.7.1 and the heads as 1x1 convolutions. EfficientNet's files for
 ImageNet are the trunk alone. The authors put a new stem for one channel in place of the one for
-three colours, and so does this.
+three colors, and so does this.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
+from models.checkpoints.rename import share_channels
+
 UNUSED = {
-    "imagenet_stem.": "the stem is for colours; the authors too draw one for spectrograms anew",
+    "imagenet_stem.": "the stem is for colors; the authors too draw one for spectrograms anew",
     "_fc.": "a head for images",
     "effnet._fc.": "a head for images",
 }
@@ -48,8 +50,7 @@ def rename_psla_state(
 
     Args:
         state: what a published file holds, without `module.`.
-        num_channels: input channels of the model to be. For more than one, the stem of a PSLA file
-            is shared out equally, so that several equal channels count as one.
+        num_channels: input channels of the model to be, see `share_channels`.
         depths: blocks of the trunk's stages.
 
     Returns:
@@ -74,9 +75,8 @@ def rename_psla_state(
     stem = renamed[_STEM]
     if stem.shape[1] != num_channels and images:
         renamed["imagenet_stem.weight"] = renamed.pop(_STEM)
-    elif stem.shape[1] != num_channels:
-        summed = stem.sum(dim=1, keepdim=True) / num_channels
-        renamed[_STEM] = summed.repeat(1, num_channels, 1, 1)
+    else:
+        renamed[_STEM] = share_channels(stem, num_channels)
     return renamed
 
 

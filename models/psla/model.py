@@ -1,6 +1,6 @@
 """PSLA: pretraining, sampling, labeling and aggregation, arXiv 2102.01243 (TASLP 2021).
 
-The authors' code is YuanGongND/psla 76aedd1 (BSD-3-Clause), weights under the same licence. The
+The authors' code is YuanGongND/psla 76aedd1 (BSD-3-Clause), weights under the same license. The
 model, an EfficientNet with attention pooling, is equal to theirs in values (a test holds parity
 vectors), and different in:
 
@@ -12,7 +12,7 @@ vectors), and different in:
 - sampling, mixup, label enhancement and weight averaging belong to the recipe and not to the model.
 
 Published weights expect AST's filterbank (`models.frontends.kaldi.KaldiFbank`) with 1056 frames of
-audio at 16 kHz, normalised by its deviation and not twice that: `Chain.set_normalisation(-4.6476,
+audio at 16 kHz, normalized by its deviation and not twice that: `Chain.set_normalization(-4.6476,
 2.28495)`. The trunk's strided convolutions are padded for an image of 260 x 260 (B0: 224), which on
 a spectrogram is another network than timm's `tf_efficientnet_b2`.
 
@@ -127,6 +127,12 @@ class Psla(nn.Module):
         heads = max(num_heads, 1)
         self.attention = nn.ModuleList(nn.Linear(dim, num_classes) for _ in range(num_heads))
         self.classify = nn.ModuleList(nn.Linear(dim, num_classes) for _ in range(heads))
+        self.head_parameters = tuple(
+            f"{name}.{i}.{kind}"
+            for name, number in (("attention", num_heads), ("classify", heads))
+            for i in range(number)
+            for kind in ("weight", "bias")
+        )
         # The authors draw a single head's weights wider than torch's rule, which several keep.
         for layer in (*self.attention, *self.classify) if num_heads < 2 else ():
             assert isinstance(layer, nn.Linear)
@@ -134,22 +140,11 @@ class Psla(nn.Module):
             nn.init.zeros_(layer.bias)
         self.head_weight = nn.Parameter(torch.full((heads,), 1 / heads)) if heads > 1 else None
 
-    @property
-    def head_parameters(self) -> tuple[str, ...]:
-        """What depends on the number of classes."""
-        groups = (("attention", self.attention), ("classify", self.classify))
-        return tuple(
-            f"{name}.{i}.{kind}"
-            for name, layers in groups
-            for i in range(len(layers))
-            for kind in ("weight", "bias")
-        )
-
     def forward(self, features: Tensor) -> Output:
         """Classify a batch of spectrograms.
 
         Args:
-            features: (B, num_channels, mels, frames), normalised.
+            features: (B, num_channels, mels, frames), normalized.
 
         Returns:
             `Output` with clip_logits (B, num_classes): log-odds of the authors' probabilities.

@@ -4,8 +4,8 @@ The authors' code is castorini/honk c3aae75 (MIT). Equal to its model in values 
 vectors), and different in:
 
 - maps are (coefficients, frames), theirs the other way round;
-- the features, as all of this project, are normalised by the chain; theirs are not. Weights of
-  theirs want `chain.set_normalisation(0.0, 0.5)`, which changes nothing;
+- the features, as all of this project, are normalized by the chain; theirs are not. Weights of
+  theirs want `chain.set_normalization(0.0, 0.5)`, which changes nothing;
 - clips of any length. The input is `models.frontends.mfcc.HonkMfcc`: one second at 16 kHz makes 101
   frames of 40 coefficients.
 

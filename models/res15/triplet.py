@@ -1,16 +1,16 @@
-"""Res-15 trained by a triplet loss, with nearest neighbours as its classifier, arXiv 2101.04792.
+"""Res-15 trained by a triplet loss, with nearest neighbors as its classifier, arXiv 2101.04792.
 
 The authors' code is roman-vygon/triplet_loss_kws 0d92edd (MIT). The network is
 `models.res15.model`, its embedding of a clip is scaled to length 1, and a clip is of the class that
 most of its nearest training clips have. Trained by the loss `triplet`. Different from theirs:
 
-- before any training clip is remembered, and while it is trained, the logits are those of a linear
-  layer on the embedding, which a loss on logits could train. Theirs is only ever used with
-  remembered clips, or with a classifier that is trained after the encoder;
+- before it has a support set, and while it is trained, the logits are those of a linear layer on
+  the embedding, which a loss on logits could train. Theirs is only ever used with training clips,
+  or with a classifier that is trained after the encoder;
 - votes become logits, log((votes + 1 / classes) / (neighbours + 1)), so that there are
   probabilities of all classes; the largest is theirs, the first class of equal ones;
-- what is remembered is part of the state dict once there is any, and other weights forget it.
-  Training remembers before every evaluation; elsewhere call `remember`, or the linear layer
+- the support set is part of the state dict once there is one, and other weights remove it.
+  Training sets it before every evaluation; elsewhere call `set_support`, or the linear layer
   answers.
 
 The authors' features are 64 log-mels of NeMo, which no front end here makes to the bit.
@@ -32,14 +32,14 @@ from models.res15.model import Res15
 
 @register("model")
 class Res15Triplet(Res15):
-    """Res-15 as an encoder with a classifier of nearest neighbours: 0.237 M parameters.
+    """Res-15 as an encoder with a classifier of nearest neighbors: 0.237 M parameters.
 
-    It compares clips by their embeddings with those that it remembers.
+    It compares clips by their embeddings with those of a support set.
     """
 
     memory: Tensor
     memory_labels: Tensor
-    remembered = ("memory", "memory_labels")
+    support_buffers = ("memory", "memory_labels")
     head_arguments = ("neighbours",)
 
     def __init__(
@@ -53,19 +53,19 @@ class Res15Triplet(Res15):
         depth: int = 13,
         pool: tuple[int, ...] = (),
     ) -> None:
-        """Draw PyTorch's initial weights; nothing is remembered yet.
+        """Draw PyTorch's initial weights; there is no support set yet.
 
         Args:
             num_channels: channels of the features.
             input_size: (rows, frames), mels or coefficients; any will do.
             num_classes: size of the logits.
-            neighbours: how many of the nearest remembered clips vote.
+            neighbours: how many of the nearest clips of the support set vote.
             dim: width of all convolutions, and of the embedding.
             depth: convolutions after the first; number i, from 0, is dilated by 2^(i // 3).
             pool: (rows, frames) that are averaged after the first convolution; empty for none.
 
         Raises:
-            ModelError: sizes that make no network, or no neighbours.
+            ModelError: sizes that make no network, or no neighbors.
         """
         super().__init__(num_channels, input_size, num_classes, dim=dim, depth=depth, pool=pool)
         if neighbours < 1:
@@ -94,8 +94,8 @@ class Res15Triplet(Res15):
             return Output(self.head(embedding), embedding=embedding)
         return Output(self._votes(embedding), embedding=embedding)
 
-    def remember(self, embedding: Tensor, labels: Tensor) -> None:
-        """Put training clips in place of those that were remembered.
+    def set_support(self, embedding: Tensor, labels: Tensor, /) -> None:
+        """Classify by these clips from now on.
 
         Args:
             embedding: (clips, dim), of length 1.
@@ -107,7 +107,8 @@ class Res15Triplet(Res15):
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
         if len(self.memory):
-            destination.update({prefix + name: getattr(self, name) for name in self.remembered})
+            destination[f"{prefix}memory"] = self.memory
+            destination[f"{prefix}memory_labels"] = self.memory_labels
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
         memory = state_dict.pop(f"{prefix}memory", None)
@@ -116,15 +117,15 @@ class Res15Triplet(Res15):
         if memory is None and labels is None:
             memory, labels = self.memory[:0], self.memory_labels[:0]
         try:
-            memory, labels = self.check_remembered(memory, labels)
-            self.remember(memory.clone(), labels.clone())
+            memory, labels = self.check_support(memory, labels)
+            self.set_support(memory.clone(), labels.clone())
         except ModelError as error:
             rest[-1].append(str(error))
 
-    def check_remembered(
-        self, memory: Tensor | None, labels: Tensor | None
+    def check_support(
+        self, memory: Tensor | None, labels: Tensor | None, /
     ) -> tuple[Tensor, Tensor]:
-        """Return remembered clips, or refuse what a model like this one cannot have remembered.
+        """Return a support set, or refuse what a model like this one cannot have.
 
         Args:
             memory: (clips, dim).
@@ -142,7 +143,7 @@ class Res15Triplet(Res15):
         ):
             shapes = [None if t is None else tuple(t.shape) for t in (memory, labels)]
             raise ModelError(
-                f"remembered clips of shape {shapes[0]} with labels of shape {shapes[1]} do not "
+                f"a support set of shape {shapes[0]} with labels of shape {shapes[1]} does not "
                 f"fit embeddings of {self.memory.shape[1]} and {self.num_classes} classes"
             )
         return memory, labels

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from models.checkpoints.rename import share_channels
 from models.errors import CheckpointError
 
 _STEM = re.compile(r"s1\.pathway(\d)_stem\.(conv|bn)\.(\w+)")
@@ -37,8 +38,7 @@ def rename_slowfast_state(
 
     Args:
         state: the value of `model_state` in a published file.
-        num_channels: input channels of the model to be. For more than one, the first weights are
-            shared out equally, so that several equal channels count as one.
+        num_channels: input channels of the model to be, see `share_channels`.
 
     Returns:
         name -> tensor; names that are not known stay as they are. None if this is no such state.
@@ -53,9 +53,8 @@ def rename_slowfast_state(
     renamed: dict[str, Tensor] = {}
     for name, value in state.items():
         ours = _rename(name)
-        if ours.startswith("stems.") and value.dim() == 4 and value.shape[1] != num_channels:
-            value = value.sum(dim=1, keepdim=True).repeat(1, num_channels, 1, 1) / num_channels
-        renamed[ours] = value
+        stem = ours.startswith("stems.") and value.dim() == 4
+        renamed[ours] = share_channels(value, num_channels) if stem else value
     return renamed
 
 

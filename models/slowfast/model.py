@@ -5,7 +5,7 @@ of it is here, only its facts. Equal to it in values (a test holds parity vector
 in:
 
 - the whole clip comes in, and the model crops and lengthens what the authors' loader cuts out of
-  the waveform: the edges of a crop see their neighbours where theirs see zeros;
+  the waveform: the edges of a crop see their neighbors where theirs see zeros;
 - logits instead of probabilities, for clips of any length on the scale of the layer's output. With
   several heads (verbs and nouns), one tensor holds the logits of all, head after head;
 - several heads can be built, loaded and run (`models.create_model`), not trained or scored: packs
@@ -68,7 +68,7 @@ class SlowFast(nn.Module):
     """
 
     # The authors' features go in as they are, and a batch norm follows the first convolution.
-    normalises_input = True
+    normalizes_input = True
     head_arguments = ("heads",)
 
     def __init__(
@@ -162,6 +162,8 @@ class SlowFast(nn.Module):
                 )
             )
         self.heads = nn.ModuleList(nn.Linear(sum(dims), head) for head in self.heads_split)
+        count = range(len(self.heads))
+        self.head_parameters = tuple(f"heads.{i}.{k}" for i in count for k in ("weight", "bias"))
         for part in self.modules():
             if isinstance(part, nn.Conv2d):
                 nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
@@ -173,12 +175,6 @@ class SlowFast(nn.Module):
 
     slow_frames: Tensor
 
-    @property
-    def head_parameters(self) -> tuple[str, ...]:
-        """What depends on the number of classes."""
-        count = range(len(self.heads))
-        return tuple(f"heads.{i}.{kind}" for i in count for kind in ("weight", "bias"))
-
     def forward(self, features: Tensor) -> Output:
         """Classify a batch of spectrograms.
 
@@ -186,7 +182,7 @@ class SlowFast(nn.Module):
         training sees a crop at a random place (of the global generator, as dropout), and
         evaluation `views` crops from its beginning to its end: their probabilities, the softmax
         of each head, are averaged, and come back as logits: their logarithms plus the crops' mean
-        log-normaliser. So equal crops give the logits of one, and all clips have one scale.
+        log-normalizer. So equal crops give the logits of one, and all clips have one scale.
 
         Args:
             features: (B, num_channels, mels, frames).

@@ -1,7 +1,7 @@
 """The published TALNet checkpoint in this project's names.
 
 Format (MaigoAkisame/cmu-thesis 7578dda, `code/audioset/train.py`): a dict with `model`, a state
-dict of the names below, and the optimizer's state. The normalisation of the features is in another
+dict of the names below, and the optimizer's state. The normalization of the features is in another
 file, see `models.talnet.model.TalNet.set_input_statistics`.
 """
 

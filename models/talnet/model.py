@@ -1,15 +1,15 @@
-"""TALNet: tagging and localisation of sound events, arXiv 1810.09050 (ICASSP 2019).
+"""TALNet: tagging and localization of sound events, arXiv 1810.09050 (ICASSP 2019).
 
 The authors' code is MaigoAkisame/cmu-thesis 7578dda (MIT, Python 2); the weights lie on a host of
-the university, whose licence is the repository's. Equal to the authors' model in values (a test
+the university, whose license is the repository's. Equal to the authors' model in values (a test
 holds parity vectors), and different in:
 
-- the input is normalised by a norm over mels without weights, whose running statistics stand for
+- the input is normalized by a norm over mels without weights, whose running statistics stand for
   those that the authors store beside their features, which are in an archive of 341 GB. Whoever
   has `normalizer.pkl` sets them by `set_input_statistics`;
 - logits come out, not probabilities; theirs are cut at 1e-7 and 1 - 1e-7;
 - of their poolings over frames the one of the published model is here, linear softmax;
-- max pooling shares the gradient of equal neighbours.
+- max pooling shares the gradient of equal neighbors.
 
 Published weights expect `models.frontends.talnet.TalnetFbank` at 16 kHz: ten seconds are 400
 frames. A step of scores stands for four of them, 100 ms.
@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
+from models.layers.steps import repeat_steps
 from models.output import Output
 from models.registry import register
 from models.talnet.checkpoint import rename_talnet_state
@@ -54,7 +55,7 @@ class TalNet(nn.Module):
             published size.
     """
 
-    normalises_input = True
+    normalizes_input = True
     head_parameters = ("head.weight", "head.bias")
 
     def __init__(
@@ -112,7 +113,7 @@ class TalNet(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def set_input_statistics(self, mean: Tensor, std: Tensor) -> None:
-        """Take over the normalisation that published weights were trained with.
+        """Take over the normalization that published weights were trained with.
 
         The authors keep it beside their features, in `normalizer.pkl`: (mean, deviation).
 
@@ -158,8 +159,7 @@ class TalNet(nn.Module):
         embedding = x.mean(dim=1)
         logits = self.head(functional.dropout(x, self.dropout, self.training))
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        place = torch.arange(frames, device=logits.device) // self.step
-        repeated = logits[:, place.clamp_max(logits.shape[1] - 1)]
+        repeated = repeat_steps(logits, self.step, frames)
         return Output(linear_softmax_logits(logits), repeated, embedding)
 
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
@@ -215,9 +215,9 @@ def linear_softmax_logits(logits: Tensor) -> Tensor:
 
 
 def _halved(x: Tensor, dim: int) -> Tensor:
-    """Maximum of neighbours, a last odd one dropped.
+    """Maximum of neighbors, a last odd one dropped.
 
-    Not by max pooling, whose gradient has no fixed order on CUDA. Of equal neighbours each gets
+    Not by max pooling, whose gradient has no fixed order on CUDA. Of equal neighbors each gets
     half of it; those are mostly zeros, whose gradient ends in the ReLU.
     """
     pairs = x.narrow(dim, 0, x.shape[dim] // 2 * 2).unflatten(dim, (-1, 2))

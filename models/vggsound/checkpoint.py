@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from models.checkpoints.rename import share_channels
 from models.errors import CheckpointError
 
 _PREFIX = "audnet."
@@ -29,8 +30,7 @@ def rename_vggsound_state(
 
     Args:
         state: the value of `model_state_dict` in a published file.
-        num_channels: input channels of the model to be. For more than one, the first weights are
-            shared out equally, so that several equal channels count as one.
+        num_channels: input channels of the model to be, see `share_channels`.
         netvlad: which pooling the model has.
 
     Returns:
@@ -51,7 +51,4 @@ def rename_vggsound_state(
         layer, _, kind = name.removeprefix(_PREFIX).rpartition(".")
         ours = f"{_OTHERS.get(layer, f'resnet.{layer}')}.{kind}"
         renamed[ours if name.startswith(_PREFIX) else name] = value
-    if renamed[_STEM].shape[1] != num_channels:
-        summed = renamed[_STEM].sum(dim=1, keepdim=True) / num_channels
-        renamed[_STEM] = summed.repeat(1, num_channels, 1, 1)
-    return renamed
+    return renamed | {_STEM: share_channels(renamed[_STEM], num_channels)}

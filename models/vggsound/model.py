@@ -1,15 +1,15 @@
 """VGGSound's classifiers: VGGSound, a large-scale audio-visual dataset, arXiv 2004.14368.
 
-The authors' code is hche11/VGGSound 9bbc749 (the repository's licence is CC-BY-4.0), which tests
+The authors' code is hche11/VGGSound 9bbc749 (the repository's license is CC-BY-4.0), which tests
 and does not train. ResNets on a log spectrogram
 (`models.frontends.log_spectrogram.LogSpectrogram`), pooled on average or by NetVLAD with 16
 clusters. Equal to the authors' in values (a test holds parity vectors), and different in:
 
 - a spectrogram of any size, where theirs is 257 x 1004 (ten seconds at 16 kHz);
 - NetVLAD behind a ResNet50, for which the authors' class does not fit;
-- NetVLAD's first assignment follows its centres; see `models.vggsound.netvlad.NetVlad`.
+- NetVLAD's first assignment follows its centers; see `NetVlad`.
 
-Published weights (`models.zoo.weights`) are two of ResNet18, one for each pooling.
+Published weights (`models.vggsound.card`) are two of ResNet18, one for each pooling.
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+import torch
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.errors import ModelError
 from models.output import Output
+from models.precision import full_precision
 from models.registry import register
 from models.vggsound.checkpoint import rename_vggsound_state
-from models.vggsound.netvlad import NetVlad
 
 _REDUCTION = 32
+_SHARPNESS = 100.0
 
 
 @register(
@@ -50,8 +53,9 @@ class VggSoundResNet(nn.Module):
             size.
     """
 
-    # Its front end normalises every clip, and behind another the first batch norm does.
-    normalises_input = True
+    # Its front end normalizes every clip, and behind another the first batch norm does.
+    normalizes_input = True
+    head_parameters = ("head.weight", "head.bias")
     head_arguments = ("pooling", "num_clusters")
 
     def __init__(
@@ -103,11 +107,6 @@ class VggSoundResNet(nn.Module):
         self.vlad = NetVlad(dim, num_clusters) if pooling == "netvlad" else None
         self.head = nn.Linear(dim * (num_clusters if self.vlad else 1), num_classes)
 
-    @property
-    def head_parameters(self) -> tuple[str, ...]:
-        """What depends on the number of classes."""
-        return "head.weight", "head.bias"
-
     def forward(self, features: Tensor) -> Output:
         """Classify a batch of spectrograms.
 
@@ -135,3 +134,37 @@ class VggSoundResNet(nn.Module):
         return rename_vggsound_state(
             state, num_channels=self.num_channels, netvlad=self.vlad is not None
         )
+
+
+class NetVlad(nn.Module):
+    """Assigns every place softly to clusters and sums its differences from their centers.
+
+    NetVLAD, arXiv 1511.07247. B batch, D descriptor, N places, K clusters.
+    """
+
+    def __init__(self, dim: int, num_clusters: int) -> None:
+        """Draw the centers, and the assignment that belongs to them.
+
+        The authors of VGGSound draw the assignment's weights anew afterwards, by the rule for all
+        convolutions of their network, which this does not.
+
+        Args:
+            dim: of a descriptor (D).
+            num_clusters: K.
+        """
+        super().__init__()
+        self.centroids = nn.Parameter(torch.rand(num_clusters, dim))
+        self.assign = nn.Conv2d(dim, num_clusters, 1)
+        with torch.no_grad():
+            self.assign.weight.copy_(2 * _SHARPNESS * self.centroids[..., None, None])
+            self.assign.bias.copy_(-_SHARPNESS * self.centroids.norm(dim=1))  # type: ignore[union-attr]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, D, height, width) -> (B, K * D), of length 1."""
+        with full_precision(x):
+            x = functional.normalize(x.float(), dim=1)
+            shares = self.assign(x).flatten(2).softmax(dim=1)  # B K N
+            sums = shares @ x.flatten(2).transpose(1, 2)  # B K D
+            residuals = sums - shares.sum(dim=2, keepdim=True) * self.centroids
+            clusters = functional.normalize(residuals, dim=2)
+            return functional.normalize(clusters.flatten(1), dim=1)

@@ -1,141 +1,88 @@
-"""What the zoo holds: every model with its counts, its input, its weights and published numbers.
+"""The cards of all families, found by walking the folders of `models`, and what they list.
 
-Models are built on the meta device, which allocates nothing; nothing here is typed in that can be
-computed.
+A family is a folder with a `card.py`; nothing else names it. This module imports nothing heavy.
 """
 
 from __future__ import annotations
 
-import re
+import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
-from models.factory import default_parts, list_models
-from models.registry import Argument, docstring_section, lookup
-from models.zoo.paper_tables import Paper, paper_of
-from models.zoo.published import Result, published_results
-from models.zoo.weights import Weights, weights_of
-
-if TYPE_CHECKING:
-    from models.macs import Macs
-
-_LAPTOP_CLASSES = 10
-_LAPTOP_SECONDS = 5
-_SECONDS = 10
+from models.card import Card, Paper, Part, PublishedCount, Result, Weights
+from models.registry import catalog
 
 
-@dataclass(frozen=True, kw_only=True)
-class Card:
-    """One model of the zoo.
+def _walk() -> Mapping[str, Card]:
+    folders = sorted(path.parent.name for path in Path(__file__).parents[1].glob("*/card.py"))
+    cards = {name: importlib.import_module(f"models.{name}.card").CARD for name in folders}
+    return dict(sorted(cards.items(), key=lambda item: item[1].rank))
 
-    Attributes:
-        name: registered name.
-        summary: the first line of its documentation.
-        paper: None for a model of another distribution.
-        frontend: name and arguments of the front end that `models.create_model` gives it.
-        transform: name of its input transform.
-        sample_rate: that the front end is made for, in Hz.
-        seconds: what the model sees of a clip: all that is counted on, or as much as fits into the
-            frames that the front end makes.
-        input_size: (mels, frames) that the front end makes of it.
-        num_classes: of the head that is counted.
-        num_params: of the model without front end and transform.
-        macs: of the same, for one clip.
-        results: published numbers.
-        weights: published files.
+
+CARDS: Mapping[str, Card] = _walk()
+"""Folder of the family -> its card, in the order in which families are listed."""
+
+WEIGHTS: Mapping[str, Weights] = {
+    weights.name: weights for card in CARDS.values() for weights in card.weights
+}
+"""Every published file by name."""
+
+RESULTS: tuple[Result, ...] = tuple(r for card in CARDS.values() for r in card.results)
+"""Every published number."""
+
+COUNTS: tuple[PublishedCount, ...] = tuple(c for card in CARDS.values() for c in card.counts)
+"""Every published count."""
+
+
+def card_of(model: str) -> Card | None:
+    """Return the card of a model's family; None for a model whose folder has none."""
+    entry = catalog()["model"].get(model)
+    return CARDS.get(entry.module.removeprefix("models.").partition(".")[0]) if entry else None
+
+
+def paper_of(model: str) -> Paper | None:
+    """Return the paper that a model is from; None for a model without a card."""
+    card = card_of(model)
+    return card.papers.get(model, card.paper) if card else None
+
+
+def default_parts(model: str) -> tuple[Part, Part]:
+    """Return the front end and the input transform that `models.create_model` puts before a model.
+
+    A model without a card gets Kaldi's filterbank and no transform.
     """
-
-    name: str
-    summary: str
-    paper: Paper | None
-    frontend: tuple[str, Mapping[str, Any]]
-    transform: str
-    sample_rate: int
-    seconds: int
-    input_size: tuple[int, int]
-    num_classes: int
-    num_params: int
-    macs: Macs
-    results: tuple[Result, ...]
-    weights: tuple[Weights, ...]
+    card = card_of(model)
+    if card is None:
+        return ("kaldi_fbank", {}), ("identity", {})
+    return card.frontends.get(model, card.frontend), card.transform
 
 
-def cards() -> tuple[Card, ...]:
-    """Describe every model, family by family."""
-    described = [card(name) for name in list_models()]
-    return tuple(sorted(described, key=lambda c: c.paper.name if c.paper else "~"))
+def weights_of(model: str) -> tuple[Weights, ...]:
+    """Return the published files that fit a registered model; empty for most laptop sizes."""
+    return tuple(weights for weights in WEIGHTS.values() if weights.model == model)
 
 
-def card(name: str) -> Card:
-    """Describe one model.
+def published_results(
+    model: str | None = None,
+    *,
+    metric: str | None = None,
+    dataset: str | None = None,
+    form: str | None = None,
+    quoted: bool | None = None,
+) -> tuple[Result, ...]:
+    """Return the published numbers that match, by family in the order of the papers' tables.
 
-    Raises:
-        RegistryError: there is no such model; names the nearest.
+    Args:
+        model: Registered name.
+        metric: Key, for example `val/top1`.
+        dataset: As in `Conditions`.
+        form: The paper's name for the form.
+        quoted: False leaves out numbers that a paper quotes from another; True returns only these.
     """
-    entry = lookup("model", name)
-    import torch
-
-    from models.macs import count_macs, num_params
-    from models.registry import create
-
-    paper = paper_of(name)
-    laptop = name.endswith("laptop") or paper is None
-    seconds = _LAPTOP_SECONDS if laptop else _SECONDS
-    num_classes = _LAPTOP_CLASSES if laptop or paper is None else paper.num_classes
-    (front_name, arguments), transform = default_parts(name)
-    front = create("frontend", front_name, **arguments)
-    # As long as the front end makes it: a few milliseconds, and right by construction.
-    mels, frames = front(torch.zeros(1, seconds * front.sample_rate)).shape[2:]
-    if front.output_size[1]:
-        # A clip for each second, silent but for that one: what changes nothing is not seen.
-        tone = torch.sin(torch.arange(front.sample_rate))
-        probes = torch.eye(seconds)[:, :, None] * tone
-        features = front(torch.cat([torch.zeros(1, seconds, len(tone)), probes]).flatten(1))
-        seconds = int((features[1:] != features[:1]).flatten(1).any(dim=1).sum())
-    with torch.device("meta"):
-        model = create("model", name, front.num_channels, front.output_size, num_classes)
-        macs = count_macs(model, torch.zeros(1, front.num_channels, mels, frames))
-    return Card(
-        name=name,
-        summary=entry.summary,
-        paper=paper,
-        frontend=(front_name, arguments),
-        transform=transform[0],
-        sample_rate=front.sample_rate,
-        seconds=seconds,
-        input_size=(mels, frames),
-        num_classes=num_classes,
-        num_params=num_params(model),
-        macs=macs,
-        results=published_results(name),
-        weights=weights_of(name),
-    )
-
-
-def documented_arguments(name: str) -> tuple[tuple[Argument, str], ...]:
-    """Return the arguments of a model, each with what its documentation says of it.
-
-    A class documents its arguments itself. A function may name the class that documents them ("as
-    in `models.panns...`") and explain the others in sentences of its own.
-    """
-    import importlib
-
-    entry = lookup("model", name)
-    part = getattr(importlib.import_module(entry.module), entry.attribute)
-    own = (part.__init__ if isinstance(part, type) else part).__doc__ or ""
-    said = docstring_section(own, "Args")
-    for dotted in re.findall(r"as in `(models(?:\.\w+)+)`", " ".join(own.split())):
-        module, _, attribute = dotted.rpartition(".")
-        documented = getattr(importlib.import_module(module), attribute)
-        said = docstring_section(documented.__init__.__doc__ or "", "Args") | said
+    wanted = {"model": model, "metric": metric, "form": form, "quoted": quoted}
     return tuple(
-        (argument, said.get(argument.name) or _sentence(own, argument.name))
-        for argument in entry.arguments.values()
+        result
+        for result in RESULTS
+        if all(want is None or getattr(result, name) == want for name, want in wanted.items())
+        and (dataset is None or result.conditions.dataset == dataset)
     )
-
-
-def _sentence(text: str, argument: str) -> str:
-    flat = " ".join(text.split())
-    sentences = [part for part in re.split(r"(?<=[.;]) ", flat) if f"`{argument}`" in part]
-    return sentences[0].strip(" ;") if sentences else ""

@@ -1,10 +1,10 @@
-"""Our parameters and MACs beside the papers', by the papers' own accounting.
+"""Our parameters and MACs beside the published ones, counted as the authors count.
 
-A row says what is counted on which input, and what the other side counts that this project's
-models leave out: front ends that are layers of frozen weights there, and heads that are built and
-never run. Those parts are computed from the models here, not copied.
+A row says what is counted on which input, and which parts the authors count that our models do not
+have: front ends that are layers of frozen weights there, and heads that are built and never run.
+These parts are computed from our models, not copied.
 
-"theirs" is a number printed in a paper, or one measured by running the authors' code.
+A published count is printed in a paper or was measured by running the authors' code.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from models.zoo.claims import CLAIMS
-from models.zoo.claims.claim import SCALE, Claim
+from models.card import SCALE, Extra, PublishedCount
+from models.zoo.cards import COUNTS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,69 +23,71 @@ if TYPE_CHECKING:
     from models.macs import Macs
 
 TOLERANCE = 0.005
-"""Differences above this share are explained in a note and in the model's docstring."""
+"""A larger relative difference is explained in a note and in the model's docstring."""
 
 _IMAGENET_CLASSES = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A claim beside our count.
+    """A published count beside ours.
 
     Attributes:
-        claim: theirs.
-        model_count: of the model here alone.
-        added: extra -> count, of what is added to compare like with like.
+        published: The published count.
+        model_count: Count of our model alone.
+        added: Extra -> count, of the parts that are added to compare like with like.
     """
 
-    claim: Claim
+    published: PublishedCount
     model_count: int
     added: Mapping[str, int]
 
     @property
     def ours(self) -> int:
-        """What is compared."""
+        """Our count with the parts that are added."""
         return self.model_count + sum(self.added.values())
 
     @property
     def difference(self) -> float:
-        """(ours - theirs) / theirs."""
-        return self.ours / self.claim.value - 1
+        """(ours - published) / published."""
+        return self.ours / self.published.value - 1
 
     def in_unit(self, count: float) -> str:
-        """Write a count with the digits and the unit of the claim, one digit more."""
-        number, unit = self.claim.theirs.split()
+        """Format a count in the unit of the published one, with two decimals or more."""
+        number, unit = self.published.printed.split()
         decimals = max(len(number.partition(".")[2]), 2)
         return f"{count / SCALE[unit]:.{decimals}f} {unit}"
 
 
 def compare(model: str | None = None) -> tuple[Row, ...]:
-    """Count everything that has a published count; nothing is allocated (the meta device).
+    """Count everything that has a published count, on the meta device, which allocates nothing.
 
     Args:
-        model: a registered name; None is all.
+        model: Registered name; None for all models.
     """
-    return tuple(_row(claim) for claim in CLAIMS if model in (None, claim.model))
+    return tuple(_row(count) for count in COUNTS if model in (None, count.model))
 
 
-def _row(claim: Claim) -> Row:
+def _row(published: PublishedCount) -> Row:
     counted = _count(
-        claim.model,
-        claim.num_channels,
-        claim.input_size,
-        claim.num_classes,
-        tuple(sorted(claim.arguments.items())),
+        published.model,
+        published.num_channels,
+        published.input_size,
+        published.num_classes,
+        tuple(sorted(published.arguments.items())),
     )
-    factor = 2 if claim.quantity == "multiply-adds" else 1
+    factor = 2 if published.quantity == "multiply-adds" else 1
     count = {
         "params": counted.num_params,
         "MACs": counted.macs.layers,
         "MACs + attention": counted.macs.layers + counted.macs.attention,
         "multiply-adds": 2 * counted.macs.layers,
-    }[claim.quantity]
-    kind = 0 if claim.quantity == "params" else 1
-    added = {extra: factor * _EXTRAS[extra](counted.model, claim)[kind] for extra in claim.extras}
-    return Row(claim=claim, model_count=count, added=added)
+    }[published.quantity]
+    kind = 0 if published.quantity == "params" else 1
+    added = {
+        extra: factor * _EXTRAS[extra](counted.model, published)[kind] for extra in published.extras
+    }
+    return Row(published=published, model_count=count, added=added)
 
 
 @dataclass(frozen=True)
@@ -114,41 +116,41 @@ def _count(
     return _Counted(model, num_params(model), macs)
 
 
-# Each returns the parameters and the MACs of a part that the model here is without.
+# Each returns the parameters and the MACs of a part that our model does not have.
 
 
-def _front_end(_: Any, claim: Claim) -> tuple[int, int]:
+def _front_end(_: Any, published: PublishedCount) -> tuple[int, int]:
     """The Fourier matrix (real and imaginary part) and the mel filters, as layers."""
     from models.frontends.log_mel import LogMel
 
-    front = LogMel(**claim.frontend)
+    front = LogMel(**published.frontend)
     bins = front.n_fft // 2 + 1
     weights = 2 * bins * front.n_fft + bins * front.n_mels
-    return weights, weights * claim.input_size[1]
+    return weights, weights * published.input_size[1]
 
 
-def _imagenet_heads(model: Any, _: Claim) -> tuple[int, int]:
-    """DeiT's heads on the class and the distillation token, of which AST runs neither."""
+def _imagenet_heads(model: Any, _: PublishedCount) -> tuple[int, int]:
+    """DeiT's heads on the class and the distillation token; AST runs neither."""
     return 2 * (model.pos_embed.shape[2] + 1) * _IMAGENET_CLASSES, 0
 
 
-def _unused_head(_: Any, claim: Claim) -> tuple[int, int]:
+def _unused_head(_: Any, published: PublishedCount) -> tuple[int, int]:
     """HTS-AT's linear head beside the token-semantic one, classes x classes."""
-    return claim.num_classes * (claim.num_classes + 1), 0
+    return published.num_classes * (published.num_classes + 1), 0
 
 
-def _unused_norm(_: Any, claim: Claim) -> tuple[int, int]:
+def _unused_norm(_: Any, published: PublishedCount) -> tuple[int, int]:
     """The batch norm over classes in the attention of PANNs, which is not run."""
-    return 2 * claim.num_classes, 0
+    return 2 * published.num_classes, 0
 
 
-def _repeated_frames(model: Any, claim: Claim) -> tuple[int, int]:
-    """HTS-AT's linear head runs on every frame, here once on each step that they repeat."""
+def _repeated_frames(model: Any, published: PublishedCount) -> tuple[int, int]:
+    """HTS-AT's linear head runs on every frame; ours runs once per step and repeats the result."""
     steps = model.num_frames // model.frames_per_step
-    return 0, (model.num_frames - steps) * model.head.in_features * claim.num_classes
+    return 0, (model.num_frames - steps) * model.head.in_features * published.num_classes
 
 
-_EXTRAS: Mapping[str, Callable[[Any, Claim], tuple[int, int]]] = {
+_EXTRAS: Mapping[Extra, Callable[[Any, PublishedCount], tuple[int, int]]] = {
     "front end": _front_end,
     "ImageNet heads": _imagenet_heads,
     "unused head": _unused_head,

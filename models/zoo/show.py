@@ -1,98 +1,110 @@
-"""Prints the zoo: the list, one model in full, the counts beside the papers', the weights."""
+"""Prints the zoo: the list of models, one model in full, counts beside the papers', weights."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from models.card import Result, Weights
 from models.checkpoints.files import cache_dir
 from models.registry import REQUIRED
-from models.zoo.published import Result
-from models.zoo.weights import Weights
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from models.zoo.cards import Card
     from models.zoo.counts import Row
+    from models.zoo.describe import Description
 
 
-def print_list(cards: Iterable[Card], console: Console) -> None:
+def print_list(models: Iterable[Description], console: Console) -> None:
     """Print every model in a row, under a heading for each family."""
-    for paper, members in groupby(cards, key=lambda card: card.paper):
+    models = list(models)
+    for paper, members in groupby(models, key=lambda model: model.paper):
         group = list(members)
         if paper is not None:
             console.print(f"{paper.name}  {paper.place}", style="bold")
         table = _table("  model", "params>", "MACs>", "all>", "input", "published")
-        for card in group:
-            headline = next((str(r) for r in card.results if not r.quoted), "")
+        for model in group:
+            headline = next((str(r) for r in model.results if not r.quoted), "")
             table.add_row(
-                f"  {card.name}",
-                amount(card.num_params),
-                amount(card.macs.layers),
-                amount(card.macs.total),
-                _size(card),
+                f"  {model.name}",
+                amount(model.num_params),
+                amount(model.macs.layers),
+                amount(model.macs.total),
+                _size(model),
                 headline,
             )
         console.print(table)
         console.print(f"  front end {_fronts(group)}\n")
+    seconds = _by_family(models, lambda model: f"{model.seconds} s")
+    classes = _by_family(models, lambda model: str(model.num_classes))
     console.print(
-        "Counted without front end and input transform. MACs of one clip (10 s, KWT 1 s, laptop "
-        "sizes 5 s): convolutions and linear layers; all: with attention and sampling. Classes: "
-        "DATAR 309, KWT and Res-15 12, others 527, laptop sizes 10. One model in full: "
-        "python -m models NAME"
+        f"Counted without front end and input transform. MACs of one clip ({seconds}): "
+        "convolutions and linear layers; all: with attention and sampling. Classes: "
+        f"{classes}. One model in full: python -m models NAME"
     )
 
 
-def print_card(card: Card, console: Console) -> None:
-    """Print one model in full."""
-    from models.zoo.cards import documented_arguments
-    from models.zoo.counts import compare
+def _by_family(models: Iterable[Description], value: Callable[[Description], str]) -> str:
+    """Return the value that most families have, then the others with the families they are for."""
+    families: defaultdict[str, set[str]] = defaultdict(set)
+    for model in models:
+        paper = None if model.name.endswith("laptop") else model.paper
+        families[value(model)].add(paper.name if paper else "laptop sizes")
+    (usual, _), *others = sorted(families.items(), key=lambda item: (-len(item[1]), item[0]))
+    return "; ".join([usual, *(f"{text} for {', '.join(sorted(own))}" for text, own in others)])
 
-    console.print(f"{card.name}: {card.summary}", style="bold")
-    if card.paper is not None:
-        paper = card.paper
+
+def print_model(model: Description, console: Console) -> None:
+    """Print one model in full."""
+    from models.zoo.counts import compare
+    from models.zoo.describe import documented_arguments
+
+    console.print(f"{model.name}: {model.summary}", style="bold")
+    if model.paper is not None:
+        paper = model.paper
         console.print(f"paper          {paper.title}, {paper.place}")
-        console.print(f"authors' code  {paper.code} ({paper.licence})")
-    console.print(f"input          {_size(card)} (mels x frames) of {card.seconds} s")
-    console.print(f"front end      {_call(*card.frontend)}, input transform {card.transform}")
-    console.print(f"parameters     {card.num_params:,} ({card.num_classes} classes)")
+        console.print(f"authors' code  {paper.code} ({paper.license})")
+    console.print(f"input          {_size(model)} (mels x frames) of {model.seconds} s")
+    console.print(f"front end      {_call(*model.frontend)}, input transform {model.transform}")
+    console.print(f"parameters     {model.num_params:,} ({model.num_classes} classes)")
     console.print(
-        f"MACs           {amount(card.macs.layers)} in layers, {amount(card.macs.total)} with "
+        f"MACs           {amount(model.macs.layers)} in layers, {amount(model.macs.total)} with "
         "attention and sampling"
     )
     console.print("\nArguments", style="bold")
     table = _table("argument", "default", "meaning")
-    for argument, said in documented_arguments(card.name):
+    for argument, said in documented_arguments(model.name):
         default = "required" if argument.default == REQUIRED else repr(argument.default)
         table.add_row(argument.name, default, said)
     console.print(table)
-    if rows := compare(card.name):
+    if rows := compare(model.name):
         console.print("\nCounts beside the papers'", style="bold")
         print_rows(rows, console)
-    console.print("\nPublished weights" + ("" if card.weights else ": none"), style="bold")
-    for weights in card.weights:
+    console.print("\nPublished weights" + ("" if model.weights else ": none"), style="bold")
+    for weights in model.weights:
         _print_weights(weights, console)
-    console.print("\nPublished results" + ("" if card.results else ": none"), style="bold")
-    _print_results(card.results, console)
+    console.print("\nPublished results" + ("" if model.results else ": none"), style="bold")
+    _print_results(model.results, console)
 
 
 def print_rows(rows: Iterable[Row], console: Console) -> None:
-    """Print our counts beside the papers', with what was added and why they differ."""
+    """Print our counts beside the papers', with the parts that are added and why they differ."""
     for (label, size, classes, arguments), members in groupby(rows, key=_counted_on):
         built = f", {arguments}" if arguments else ""
         console.print(f"{label}  {size}, {classes} classes{built}", style="bold")
         table = _table("  count", "ours>", "theirs>", "difference>", "theirs is|", "ours is")
         for row in members:
             table.add_row(
-                f"  {row.claim.quantity}",
+                f"  {row.published.quantity}",
                 row.in_unit(row.ours),
-                row.claim.theirs,
+                row.published.printed,
                 _percent(row.difference),
-                row.claim.whose,
+                row.published.source,
                 _made_of(row),
             )
         console.print(table)
@@ -105,19 +117,19 @@ def print_rows(rows: Iterable[Row], console: Console) -> None:
 
 
 def _percent(share: float) -> str:
-    """Write a share in percent with its sign; what rounds to nothing has none."""
+    """Format a share in percent with its sign; zero has none."""
     said = f"{100 * share:+.2f} %"
     return "0.00 %" if said in ("+0.00 %", "-0.00 %") else said
 
 
 def print_weights(weights: Iterable[Weights], console: Console) -> None:
-    """Print every published file in a row, those of one licence and data set together."""
+    """Print a row per published file, grouped by data set and license."""
     entries = list(weights)
     remarks = list(dict.fromkeys(entry.remark for entry in entries if entry.remark))
     table = _table("name", "model|", "note>", "here|")
-    for (data, licence), members in groupby(entries, key=lambda e: (e.trained_on[-1], e.licence)):
+    for (data, terms), members in groupby(entries, key=lambda e: (e.trained_on[-1], e.license)):
         table.add_row("")
-        table.add_row(f"{data}, {licence}:")
+        table.add_row(f"{data}, {terms}:")
         for entry in members:
             table.add_row(
                 f"  {entry.name}",
@@ -132,7 +144,7 @@ def print_weights(weights: Iterable[Weights], console: Console) -> None:
 
 
 def as_data(value: Any) -> Any:
-    """Return a card or a row as plain values for JSON."""
+    """Return a description or a row as plain values for JSON."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         data = {f.name: as_data(getattr(value, f.name)) for f in dataclasses.fields(value)}
         for name in ("total", "ours", "difference"):
@@ -145,7 +157,7 @@ def as_data(value: Any) -> Any:
 
 
 def amount(count: float) -> str:
-    """Write a count in three digits: `28.0 M`, `5.99 G`, `561 k`."""
+    """Format a count with three digits: `28.0 M`, `5.99 G`, `561 k`."""
     for unit, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if count >= scale:
             scaled = count / scale
@@ -158,19 +170,19 @@ def _print_weights(weights: Weights, console: Console) -> None:
     frontend = ""
     if weights.frontend[0]:
         frontend = f", frontend=({weights.frontend[0]!r}, {dict(weights.frontend[1])!r})"
-    console.print(f"{weights.name}: {weights.filename}, {weights.licence}, {_checked(weights)}")
+    console.print(f"{weights.name}: {weights.filename}, {weights.license}, {_checked(weights)}")
     console.print(f"  trained on {', '.join(weights.trained_on)}; {weights.page}")
     build = f'create_model("{weights.model}", num_classes={weights.num_classes}'
     console.print(f"  chain = models.{build}{frontend}{arguments})")
     if weights.statistics:
-        console.print(f"  chain.set_normalisation{weights.statistics}")
+        console.print(f"  chain.set_normalization{weights.statistics}")
     console.print(f'  models.load_pretrained(chain, "{weights.name}")')
     if weights.remark:
         console.print(f"  besides: {weights.remark}")
 
 
 def _print_results(results: Iterable[Result], console: Console) -> None:
-    """Print results under their conditions, which those of one table share."""
+    """Print results with their conditions, which the numbers of one row share."""
     for _, members in groupby(results, key=lambda r: (r.source, r.form, r.conditions, r.remark)):
         group = list(members)
         first = group[0]
@@ -192,16 +204,16 @@ def _print_results(results: Iterable[Result], console: Console) -> None:
 
 
 def _counted_on(row: Row) -> tuple[str, str, int, str]:
-    claim = row.claim
-    size = "x".join(map(str, (claim.num_channels, *claim.input_size)))
-    arguments = ", ".join(f"{key}={value}" for key, value in claim.arguments.items())
-    return claim.label, size, claim.num_classes, arguments
+    published = row.published
+    size = "x".join(map(str, (published.num_channels, *published.input_size)))
+    arguments = ", ".join(f"{key}={value}" for key, value in published.arguments.items())
+    return published.label, size, published.num_classes, arguments
 
 
 def _made_of(row: Row) -> str:
     added = [f"{row.in_unit(count)} {extra}" for extra, count in row.added.items()]
     parts = " + ".join([f"{row.in_unit(row.model_count)} model", *added]) if added else ""
-    return "; ".join(filter(None, (parts, row.claim.note)))
+    return "; ".join(filter(None, (parts, row.published.note)))
 
 
 def _checked(weights: Weights) -> str:
@@ -214,12 +226,12 @@ def _call(name: str, arguments: Any) -> str:
     return f"{name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})"
 
 
-def _size(card: Card) -> str:
-    return f"{card.input_size[0]}x{card.input_size[1]}"
+def _size(model: Description) -> str:
+    return f"{model.input_size[0]}x{model.input_size[1]}"
 
 
-def _fronts(group: list[Card]) -> str:
-    known = dict.fromkeys(f"{_call(*card.frontend)} at {card.sample_rate} Hz" for card in group)
+def _fronts(group: list[Description]) -> str:
+    known = dict.fromkeys(f"{_call(*m.frontend)} at {m.sample_rate} Hz" for m in group)
     return "; ".join(known)
 
 

@@ -9,12 +9,12 @@ from statistics import fmean
 from orchestrator.analysis.chance import arms_at_chance, study_chance
 from orchestrator.analysis.confounds import mixed_code, mixed_in
 from orchestrator.analysis.datasets import known_dataset, same_data
+from orchestrator.analysis.rows import finished_trials, finished_values
 from orchestrator.analysis.summary import summarize_arms
-from orchestrator.analysis.values import finished_values
 from orchestrator.errors import ConfigError
 from orchestrator.metrics import METRICS, Metric, lookup
 from orchestrator.metrics.chance import Chance, level_text
-from orchestrator.records import PlanRecord, Status, TrialRecord
+from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.stats import (
     Aggregate,
     normalized_difference,
@@ -26,7 +26,7 @@ Study = tuple[PlanRecord, Mapping[str, TrialRecord]]
 Scores = dict[str, dict[Hashable, float]]
 """Data set -> seed -> value."""
 
-LEAST_SEEDS = 3
+MIN_SEEDS = 3
 """On every data set, of every arm: two have one difference to take a spread from."""
 
 
@@ -52,10 +52,10 @@ class Scale:
     """What a score is of on a data set, in the metric's unit.
 
     Attributes:
-        chance: what 0 is.
+        chance: level that scores 0.
         best: the arm whose mean is 1.
-        mean: that mean.
-        num_seeds: that every arm has there.
+        mean: its mean.
+        num_seeds: seeds that every arm has there.
     """
 
     chance: Chance
@@ -71,8 +71,8 @@ class Aggregated:
     Attributes:
         sweeps: data set -> sweep.
         metric: the declared one of all of them.
-        baseline: likewise.
-        arms: in the order of the first sweep.
+        baseline: the declared one of all of them.
+        arms: aggregates, in the order of the first sweep.
         scales: data set -> what its scores are of.
         left_out: data set -> seeds that some arms have and others lack, where there are any.
         by_fold: whether a run is a seed's mean over several folds.
@@ -105,44 +105,44 @@ def aggregate(studies: Sequence[Study], *, mixed: bool = False) -> Aggregated:
     first, metric = plans[0], lookup(plans[0].metric)
     scores = {arm.name: _scores(arm.name, studies, metric) for arm in first.arms}
     lacking = [
-        f"arm {arm!r} has {len(seeds)} complete seeds on {dataset}; an interval needs {LEAST_SEEDS}"
-        for arm, own in scores.items()
-        for dataset, seeds in own.items()
-        if len(seeds) < LEAST_SEEDS
+        f"arm {arm!r} has {len(seeds)} complete seeds on {dataset}; an interval needs {MIN_SEEDS}"
+        for arm, values in scores.items()
+        for dataset, seeds in values.items()
+        if len(seeds) < MIN_SEEDS
     ]
     shared = _shared(scores)
     lacking = lacking or [
-        f"the arms have {len(seeds)} seeds in common on {dataset}; an interval needs {LEAST_SEEDS}"
+        f"the arms have {len(seeds)} seeds in common on {dataset}; an interval needs {MIN_SEEDS}"
         for dataset, seeds in shared.items()
-        if len(seeds) < LEAST_SEEDS
+        if len(seeds) < MIN_SEEDS
     ]
     if lacking:
         raise ConfigError("\n".join(lacking))
     left_out = {
         dataset: len(lacking)
         for dataset, seeds in shared.items()
-        if (lacking := {s for own in scores.values() for s in own[dataset]} - seeds)
+        if (lacking := {s for values in scores.values() for s in values[dataset]} - seeds)
     }
     scores = {
-        arm: {d: {s: v for s, v in seeds.items() if s in shared[d]} for d, seeds in own.items()}
-        for arm, own in scores.items()
+        arm: {d: {s: v for s, v in seeds.items() if s in shared[d]} for d, seeds in values.items()}
+        for arm, values in scores.items()
     }
     scales = _scales(studies, scores, metric)
     chance = {dataset: scale.chance.value for dataset, scale in scales.items()}
     best = {dataset: scores[scale.best][dataset] for dataset, scale in scales.items()}
     baseline = scores[first.baseline]
-    found = []
-    for arm, own in scores.items():
-        other = arm != first.baseline
-        found.append(
+    arms: list[ArmAggregate] = []
+    for arm, values in scores.items():
+        compared = arm != first.baseline
+        arms.append(
             ArmAggregate(
                 arm=arm,
-                mean=normalized_score(own, best, chance=chance),
-                difference=normalized_difference(own, baseline, best, chance=chance)
-                if other
+                mean=normalized_score(values, best, chance=chance),
+                difference=normalized_difference(values, baseline, best, chance=chance)
+                if compared
                 else None,
-                improvement=probability_of_improvement(own, baseline, sign=metric.sign)
-                if other
+                improvement=probability_of_improvement(values, baseline, sign=metric.sign)
+                if compared
                 else None,
             )
         )
@@ -150,7 +150,7 @@ def aggregate(studies: Sequence[Study], *, mixed: bool = False) -> Aggregated:
         sweeps=dict(zip(_labels(plans), (plan.sweep for plan in plans), strict=True)),
         metric=metric,
         baseline=first.baseline,
-        arms=tuple(found),
+        arms=tuple(arms),
         scales=scales,
         left_out=left_out,
         by_fold={len({trial.fold for trial in plan.trials}) for plan in plans} != {1},
@@ -159,8 +159,8 @@ def aggregate(studies: Sequence[Study], *, mixed: bool = False) -> Aggregated:
 
 def _shared(scores: Mapping[str, Scores]) -> dict[str, set[Hashable]]:
     """Return data set -> the seeds that all arms have."""
-    every = list(scores.values())
-    return {name: set.intersection(*(set(own[name]) for own in every)) for name in every[0]}
+    arms = list(scores.values())
+    return {d: set(arms[0][d]).intersection(*(values[d] for values in arms)) for d in arms[0]}
 
 
 def _scales(
@@ -171,7 +171,8 @@ def _scales(
     Raises:
         ConfigError: chance is not known, or no arm beats it.
     """
-    scales, mistakes = {}, []
+    scales: dict[str, Scale] = {}
+    mistakes: list[str] = []
     labels = _labels([plan for plan, _ in studies])
     for label, (plan, records) in zip(labels, studies, strict=True):
         chance = study_chance(plan, records, metric)
@@ -181,7 +182,7 @@ def _scales(
                 "classes, so its numbers have no scale; leave it out"
             )
             continue
-        means = {arm: fmean(own[label].values()) for arm, own in scores.items()}
+        means = {arm: fmean(values[label].values()) for arm, values in scores.items()}
         best = max(means, key=lambda arm: metric.sign * means[arm])
         arms = summarize_arms(plan, records, metric=metric)
         if best in arms_at_chance(arms, records, metric=metric, chance=chance):
@@ -199,29 +200,30 @@ def _scales(
 
 def _check(studies: Sequence[Study], *, mixed: bool) -> None:
     plans = [plan for plan, _ in studies]
-    first, mistakes = plans[0], []
+    first = plans[0]
+    mistakes: list[str] = []
     if len(plans) < 2:
         mistakes.append("an aggregate is over the sweeps of two data sets or more; name them")
-    told: list[PlanRecord] = []
+    named: list[PlanRecord] = []
     for plan in plans:
-        own = [other for other in plans if same_data(plan, other)]
-        if len(own) > 1 and plan not in told:
-            told += own
-            sweeps, name = ", ".join(p.sweep for p in own), known_dataset(plan) or "unnamed"
+        alike = [other for other in plans if same_data(plan, other)]
+        if len(alike) > 1 and plan not in named:
+            named += alike
+            sweeps, name = ", ".join(p.sweep for p in alike), known_dataset(plan) or "unnamed"
             mistakes.append(
                 f"{sweeps} are of one data set, {name}: its runs would count twice; give one"
             )
     arms = {arm.name for arm in first.arms}
     for plan in plans[1:]:
-        theirs = {arm.name for arm in plan.arms}
-        if theirs != arms:
-            odd = ", ".join(sorted(theirs ^ arms))
+        names = {arm.name for arm in plan.arms}
+        if names != arms:
+            odd = ", ".join(sorted(names ^ arms))
             mistakes.append(f"{first.sweep} and {plan.sweep} differ in their arms: {odd}")
         for what in ("baseline", "metric", "selection"):
-            one, other = getattr(first, what), getattr(plan, what)
-            if one != other:
+            expected, given = getattr(first, what), getattr(plan, what)
+            if expected != given:
                 mistakes.append(
-                    f"{first.sweep} and {plan.sweep} differ in their {what}: {one} and {other}"
+                    f"{first.sweep} and {plan.sweep} differ in their {what}: {expected} and {given}"
                 )
     metric = lookup(first.metric)
     if not metric.is_bounded:
@@ -237,17 +239,16 @@ def _check(studies: Sequence[Study], *, mixed: bool) -> None:
 
 def _mixed(studies: Sequence[Study]) -> list[str]:
     """Say what is mixed in each sweep; packs and epochs may differ between them, code may not."""
-    said = []
+    mixed: list[str] = []
     finished: list[TrialRecord] = []
     for plan, records in studies:
-        done = [t for t in plan.trials if t.id in records]
-        done = [t for t in done if records[t.id].status is Status.FINISHED]
-        finished += [records[t.id] for t in done]
-        if own := mixed_in(plan, records, done):
-            said.append(f"the trials of {plan.sweep} come from {own}")
-    code = "" if said else mixed_code(finished)
-    said += [f"the trials come from {code}"] if code else []
-    return [f"{one}; --mixed aggregates them all the same" for one in said]
+        done = finished_trials(plan, records)
+        finished += [record for _, record in done]
+        if reasons := mixed_in(plan, records, [trial for trial, _ in done]):
+            mixed.append(f"the trials of {plan.sweep} come from {reasons}")
+    code = "" if mixed else mixed_code(finished)
+    mixed += [f"the trials come from {code}"] if code else []
+    return [f"{reason}; --allow-mixed aggregates them all the same" for reason in mixed]
 
 
 def _labels(plans: Sequence[PlanRecord]) -> list[str]:
@@ -260,15 +261,15 @@ def _labels(plans: Sequence[PlanRecord]) -> list[str]:
 
 
 def _scores(arm: str, studies: Sequence[Study], metric: Metric) -> Scores:
-    found: Scores = {}
+    scores: Scores = {}
     labels = _labels([plan for plan, _ in studies])
     for label, (plan, records) in zip(labels, studies, strict=True):
         values = finished_values(plan, records, metric).get(arm, {})
         folds = sorted({trial.fold for trial in plan.trials})
         seeds = dict.fromkeys(seed for seed, _ in values)
-        found[label] = {
+        scores[label] = {
             seed: fmean(values[seed, fold] for fold in folds)
             for seed in seeds
             if all((seed, fold) in values for fold in folds)
         }
-    return found
+    return scores

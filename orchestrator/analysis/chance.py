@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
+from typing import Any
 
-from scipy.special import betaincinv
+# scipy ships no types.
+from scipy.special import betaincinv  # pyright: ignore[reportMissingTypeStubs]
 
 from orchestrator.analysis.rows import ArmSummary
 from orchestrator.metrics import Metric
@@ -16,7 +18,7 @@ from orchestrator.stats import CONFIDENCE
 
 def held_out_of(plan: PlanRecord, record: TrialRecord | None) -> HeldOut | None:
     """Return what is known of a trial's held-out clips; None where the classes are not known."""
-    data = record.data if record else {}
+    data: Mapping[str, Any] = record.data if record else {}
     size = data.get("num_classes") or len(plan.dataset.get("class_names") or ())
     if not isinstance(size, int) or size < 1:
         return None
@@ -37,17 +39,17 @@ def study_chance(
         held_out = held_out_of(plan, records.get(trial.id))
         if metric.chance is None or held_out is None:
             continue
-        found = metric.chance(held_out)
-        known = by_fold.get(trial.fold)
-        if known is None or metric.sign * found.value > metric.sign * known.value:
-            by_fold[trial.fold] = found
+        chance = metric.chance(held_out)
+        hardest = by_fold.get(trial.fold)
+        if hardest is None or metric.sign * chance.value > metric.sign * hardest.value:
+            by_fold[trial.fold] = chance
     if not by_fold:
         held_out = held_out_of(plan, None)
         if metric.chance is None or held_out is None:
             return None
         by_fold[0] = metric.chance(held_out)
-    rules = dict.fromkeys(found.rule for found in by_fold.values())
-    value = metric.scale * fmean(found.value for found in by_fold.values())
+    rules = dict.fromkeys(chance.rule for chance in by_fold.values())
+    value = metric.scale * fmean(chance.value for chance in by_fold.values())
     return Chance(value=value, rule=" or ".join(rules))
 
 
@@ -76,14 +78,14 @@ def arms_at_chance(
 
 def _worst(arm: ArmSummary, records: Mapping[str, TrialRecord], metric: Metric) -> float:
     """Return the worse end of an arm's interval, in the metric's unit."""
-    found = arm.measures[metric.key].interval
-    end = found.low if metric.sign > 0 else found.high
+    interval = arm.measures[metric.key].interval
+    end = interval.low if metric.sign > 0 else interval.high
     if end is not None:
         return end
     clips = [records[c.id].data.get("num_val") or 0 for c in arm.cells if c.id in records]
     if not metric.is_share or not clips or not min(clips):
-        return found.mean
+        return interval.mean
     total = min(clips)
-    hits = round(found.mean / metric.scale * total)
+    hits = round(interval.mean / metric.scale * total)
     low = float(betaincinv(hits, total - hits + 1, (1 - CONFIDENCE) / 2)) if hits else 0.0
     return metric.scale * low

@@ -26,7 +26,7 @@ from orchestrator.stats import (
 Recordings = Callable[[], Mapping[str, str]]
 """Returns clip -> the recording it was cut from; empty where that is not known."""
 
-MOST_PAIRS = 4
+MAX_PAIRS = 4
 LISTED = 10
 
 
@@ -37,9 +37,9 @@ class ClipComparison:
     Attributes:
         run: the trial.
         reference: the trial it is held against.
-        mcnemar: of top-1, by which clips each has right.
+        mcnemar: test of top-1, by the clips that each has right.
         tests: metric key -> paired bootstrap over clips.
-        caveat: what this cannot show.
+        caveat: sentence on what the result cannot show.
     """
 
     run: TrialKey
@@ -53,25 +53,25 @@ def find_trial(given: str, plan: PlanRecord, records: Mapping[str, TrialRecord])
     """Find the finished trial that an id, its beginning, or the name of a one-trial arm means.
 
     Args:
-        given: what the user wrote.
-        plan: whose trials are meant.
+        given: text that the user wrote.
+        plan: the study that has the trial.
         records: id -> record.
 
     Raises:
         ConfigError: none or several match, or it has not finished; names what there is.
     """
-    found = [trial for trial in plan.trials if trial.arm == given]
-    if not found:
-        found = [trial for trial in plan.trials if given and trial.id.startswith(given)]
-    if not found:
+    matching = [trial for trial in plan.trials if trial.arm == given]
+    if not matching:
+        matching = [trial for trial in plan.trials if given and trial.id.startswith(given)]
+    if not matching:
         arms = list(dict.fromkeys(trial.arm for trial in plan.trials))
         hint = f"Or give a trial's id, for example {plan.trials[0].id}." if plan.trials else ""
         raise ConfigError(unknown("arm or trial", given, arms, hint=hint))
-    if len(found) > 1:
-        listed = ", ".join(f"{t.id} (seed {t.seed}, fold {t.fold})" for t in found[:LISTED])
-        more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
-        raise ConfigError(f"{given!r} means {len(found)} trials; give one id: {listed}{more}")
-    (trial,) = found
+    if len(matching) > 1:
+        listed = ", ".join(f"{t.id} (seed {t.seed}, fold {t.fold})" for t in matching[:LISTED])
+        more = f" and {len(matching) - LISTED} more" if len(matching) > LISTED else ""
+        raise ConfigError(f"{given!r} means {len(matching)} trials; give one id: {listed}{more}")
+    (trial,) = matching
     record = records.get(trial.id)
     status = record.status if record else Status.MISSING
     if status is not Status.FINISHED:
@@ -101,23 +101,23 @@ def compare_clips(
     """
     if run.id == reference.id:
         raise ConfigError(f"{run.id} is compared with itself; give two different trials")
-    ours, theirs = _predictions(run, load), _predictions(reference, load)
-    if set(ours.clip_ids) != set(theirs.clip_ids):
-        shared = len(set(ours.clip_ids) & set(theirs.clip_ids))
+    scored, other = _predictions(run, load), _predictions(reference, load)
+    if set(scored.clip_ids) != set(other.clip_ids):
+        shared = len(set(scored.clip_ids) & set(other.clip_ids))
         raise ConfigError(
             f"{run.id} (fold {run.fold}) and {reference.id} (fold {reference.fold}) were scored on "
-            f"other clips: {len(ours.clip_ids)} and {len(theirs.clip_ids)}, {shared} in common; "
+            f"other clips: {len(scored.clip_ids)} and {len(other.clip_ids)}, {shared} in common; "
             "choose two trials of the same fold and data set"
         )
-    place = {clip: i for i, clip in enumerate(theirs.clip_ids)}
-    order = np.array([place[clip] for clip in ours.clip_ids])
-    logits, labels = theirs.logits[order], theirs.labels[order]
-    if not np.array_equal(labels, ours.labels):
+    place = {clip: i for i, clip in enumerate(other.clip_ids)}
+    order = np.array([place[clip] for clip in scored.clip_ids])
+    logits, labels = other.logits[order], other.labels[order]
+    if not np.array_equal(labels, scored.labels):
         raise ConfigError(f"{run.id} and {reference.id} do not agree on the clips' classes")
-    right = top_k_correct(ours.logits, labels, k=1), top_k_correct(logits, labels, k=1)
-    known = recordings() if recordings else {}
-    whole = all(clip in known for clip in ours.clip_ids)
-    sources = np.array([known[clip] for clip in ours.clip_ids]) if whole else None
+    right = top_k_correct(scored.logits, labels, k=1), top_k_correct(logits, labels, k=1)
+    recording_of: Mapping[str, str] = recordings() if recordings else {}
+    whole = all(clip in recording_of for clip in scored.clip_ids)
+    sources = np.array([recording_of[clip] for clip in scored.clip_ids]) if whole else None
     if sources is not None and len(set(sources.tolist())) == len(sources):
         sources = None  # every clip is a recording of its own
     groups = len(labels) if sources is None else len(set(sources.tolist()))
@@ -126,14 +126,15 @@ def compare_clips(
             f"the {len(labels)} held-out clips are of {groups} recording, and clips of one "
             "recording are not independent; a comparison over clips needs two recordings or more"
         )
-    tests = {}
+    tests: dict[str, ClipTest] = {}
     for key in metrics:
         if key == "val/top1":
             pair = tuple(map(mean_of, right))
         else:
-            targets = labels[:, None] == np.arange(logits.shape[1])
+            targets = np.eye(logits.shape[1], dtype=bool)[labels]
             pair = tuple(
-                average_precision_of(log_softmax(own), targets) for own in (ours.logits, logits)
+                average_precision_of(log_softmax(scores), targets)
+                for scores in (scored.logits, logits)
             )
         tests[key] = clip_bootstrap(*pair, num_clips=len(labels), sources=sources)
     return ClipComparison(run=run, reference=reference, mcnemar=mcnemar(*right), tests=tests)
@@ -153,12 +154,12 @@ def single_pairs(summary: Summary, load: Loader | None) -> list[ClipComparison]:
         return []
     metrics = (VAL_MAP,) if summary.metric.key == VAL_MAP else (VAL_TOP1,)
     keys = {trial.arm: trial for trial in summary.plan.trials}
-    found = []
-    for contrast in summary.contrasts[:MOST_PAIRS]:
+    comparisons: list[ClipComparison] = []
+    for contrast in summary.contrasts[:MAX_PAIRS]:
         pair = keys[contrast.arm], keys[contrast.reference]
         if contrast.difference is not None and all(load(trial.id) is not None for trial in pair):
-            found.append(compare_clips(*pair, load, metrics=metrics))
-    return found
+            comparisons.append(compare_clips(*pair, load, metrics=metrics))
+    return comparisons
 
 
 def _predictions(trial: TrialKey, load: Loader | None) -> Predictions:

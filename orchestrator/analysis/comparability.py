@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.analysis.datasets import is_esc, known_dataset
+from orchestrator.analysis.rows import finished_trials
+from orchestrator.experiment.narrow import is_list
 from orchestrator.metrics import Metric
-from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
+from orchestrator.records import ArmRecord, PlanRecord, TrialKey, TrialRecord
 from orchestrator.stats import replicates_of
 
 FIELDS = (
@@ -28,7 +30,7 @@ FIELDS = (
     "num_models",
     "test_views",
 )
-"""Conditions that are compared, in their order, named as in `models.zoo.published.Conditions`."""
+"""Conditions that are compared, in their order, named as in `models.card.Conditions`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +38,9 @@ class Difference:
     """A condition in which the published numbers and a study differ.
 
     Attributes:
-        name: of `FIELDS`.
-        there: as published.
-        here: in the study.
+        name: a name of `FIELDS`.
+        there: published value.
+        here: the study's value.
     """
 
     name: str
@@ -51,9 +53,9 @@ class Unstated:
     """A condition that is not known of the published numbers or of a study.
 
     Attributes:
-        name: of `FIELDS`.
+        name: a name of `FIELDS`.
         published: whether it was published, and is not known here.
-        there: as published.
+        there: published value.
     """
 
     name: str
@@ -84,20 +86,20 @@ def published_comparability(
     """Return arm -> comparability, of the arms with a published number of a metric.
 
     Args:
-        plan: as declared.
+        plan: the study as declared.
         records: id -> record.
         metric: the one that the table shows.
     """
-    found = {}
+    by_arm: dict[str, Comparability] = {}
     for arm in plan.arms:
         if metric.key not in arm.published:
             continue
         if arm.conditions:
             differ, unstated = differences_of(arm, plan, records)
-            found[arm.name] = Comparability(by_field=True, differ=differ, unstated=unstated)
+            by_arm[arm.name] = Comparability(by_field=True, differ=differ, unstated=unstated)
         else:
-            found[arm.name] = Comparability(by_field=False, names_dataset=_names_dataset(plan))
-    return found
+            by_arm[arm.name] = Comparability(by_field=False, names_dataset=_names_dataset(plan))
+    return by_arm
 
 
 def differences_of(
@@ -106,8 +108,8 @@ def differences_of(
     """Compare the conditions of an arm's published numbers with those of its trials.
 
     Args:
-        arm: with conditions.
-        plan: as declared.
+        arm: an arm whose published numbers have conditions.
+        plan: the study as declared.
         records: id -> record; folds, epochs and clip counts are those of the arm's finished trials.
 
     Returns:
@@ -141,18 +143,12 @@ def _names_dataset(plan: PlanRecord) -> bool:
 
 
 def _here(arm: ArmRecord, plan: PlanRecord, records: Mapping[str, TrialRecord]) -> dict[str, Any]:
-    """Return what this study did, in the fields of `models.zoo.published.Conditions`."""
+    """Return what this study did, in the fields of `models.card.Conditions`."""
 
     def setting(path: str) -> Any:
         return arm.changes.get(path, plan.settings.get(path))
 
-    finished = [
-        (trial, records[trial.id])
-        for trial in plan.trials
-        if trial.arm == arm.name
-        and trial.id in records
-        and records[trial.id].status is Status.FINISHED
-    ]
+    finished = [(t, record) for t, record in finished_trials(plan, records) if t.arm == arm.name]
     classes = plan.dataset.get("class_names") or ()
     num_folds = _folds_averaged(plan, finished)
     here: dict[str, Any] = {
@@ -171,8 +167,8 @@ def _here(arm: ArmRecord, plan: PlanRecord, records: Mapping[str, TrialRecord]) 
     if is_esc(plan):  # the one layout whose folds are known to be the official ones
         here["protocol"] = None if num_folds is None else "folds" if num_folds > 1 else "one_fold"
         here["training_subset"] = "full"
-    for ours, theirs in (("num_train", "num_train_clips"), ("num_val", "num_test_clips")):
-        here[theirs] = _one_or_all([record.data.get(ours) for _, record in finished])
+    for recorded, published in (("num_train", "num_train_clips"), ("num_val", "num_test_clips")):
+        here[published] = _one_or_all([record.data.get(recorded) for _, record in finished])
     here["epochs"] = _one_or_all([r.epochs[-1].epoch if r.epochs else None for _, r in finished])
     return {name: value for name, value in here.items() if value is not None}
 
@@ -184,8 +180,12 @@ def _folds_averaged(
     if not finished:
         return None
     blocks = {(trial.seed, trial.fold): 0.0 for trial, _ in finished}
-    found = replicates_of(blocks, num_contrasts=plan.num_declared)
-    return len(found.values) if found.replicate == "fold" else len({fold for _, fold in blocks})
+    replicates = replicates_of(blocks, num_contrasts=plan.num_declared)
+    return (
+        len(replicates.values)
+        if replicates.replicate == "fold"
+        else len({fold for _, fold in blocks})
+    )
 
 
 def _one_or_all(values: Sequence[int | None]) -> int | list[int] | None:
@@ -198,12 +198,12 @@ def _one_or_all(values: Sequence[int | None]) -> int | list[int] | None:
 
 def _counted(name: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
     """Say whether the number of folds has said already that one fold is no cross-validation."""
-    asked = (there.get("protocol"), here.get("protocol")) == ("folds", "one_fold")
-    return name == "protocol" and asked and "num_folds" in there
+    one_of_several = (there.get("protocol"), here.get("protocol")) == ("folds", "one_fold")
+    return name == "protocol" and one_of_several and "num_folds" in there
 
 
 def _plain(value: Any) -> str:
-    if isinstance(value, list | tuple):
+    if is_list(value):
         return ",".join(map(_plain, value))
     return re.sub(r"\.0$", "", re.sub(r"[^a-z0-9.,]", "", str(value).lower()))
 

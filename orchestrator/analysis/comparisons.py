@@ -1,4 +1,7 @@
-"""The comparisons of a study: every arm with the baseline, declared contrasts and effects."""
+"""The comparisons of a study: every arm with the baseline, declared contrasts and effects.
+
+Those of a study until decided are judged by its rule, all others by Holm.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.analysis import sequential
 from orchestrator.analysis.confounds import mixed_in, trained_epochs
-from orchestrator.analysis.evidence import ContrastEvidence, EffectEvidence, Evidence
-from orchestrator.analysis.rows import ArmSummary, Block
-from orchestrator.analysis.values import plan_test
-from orchestrator.metrics import Metric
-from orchestrator.records import EffectRecord, PlanRecord, TrialRecord
+from orchestrator.analysis.evidence import ContrastEvidence, EffectEvidence
+from orchestrator.analysis.rows import ArmSummary, Block, finished_values, plan_test
+from orchestrator.metrics import Metric, lookup
+from orchestrator.records import ContrastRecord, EffectRecord, PlanRecord, TrialRecord
 from orchestrator.stats import (
     Equivalence,
     PairedDifference,
     Sequential,
     Verdict,
+    decide,
     equivalence,
     holm,
     verdict,
@@ -31,9 +33,9 @@ class Compared:
     """Compares arms of a plan by a metric.
 
     Attributes:
-        plan: as declared.
+        plan: the study as declared.
         records: id -> record.
-        metric: what is compared.
+        metric: metric to compare by.
         mixed: whether trials of different code, data or epochs may stand in one comparison.
         at_chance: arms that do not beat chance; what two of them differ by says nothing.
     """
@@ -60,79 +62,72 @@ class Compared:
         """Return the declared contrasts and effects, tested and corrected together."""
         by_name = {arm.name: arm for arm in arms}
         contrasts, effects = self.plan.contrasts, self.plan.effects
-        names = [sequential.name_of(c.arm, c.reference) for c in contrasts]
-        found = [self._of_contrast(by_name[c.arm], by_name[c.reference]) for c in contrasts]
-        names += [effect.name for effect in effects]
-        found += [self._sum([(by_name[a], w) for a, w in e.weights.items()]) for e in effects]
         compared = [[by_name[c.arm], by_name[c.reference]] for c in contrasts]
+        differences = [self._of_contrast(*pair) for pair in compared]
         compared += [[by_name[arm] for arm in effect.weights] for effect in effects]
-        judged = [
-            self._evidence(own, of)
-            for own, of in zip(self._judged(names, found), compared, strict=True)
-        ]
+        differences += [self._sum([(by_name[a], w) for a, w in e.weights.items()]) for e in effects]
+        names = [*map(_name_of, contrasts), *(effect.name for effect in effects)]
+        judged = self._judged(names, compared, differences)
         return (
             tuple(
-                ContrastEvidence(**own, arm=c.arm, reference=c.reference)
-                for c, own in zip(contrasts, judged, strict=False)
+                ContrastEvidence(**evidence, arm=c.arm, reference=c.reference)
+                for c, evidence in zip(contrasts, judged, strict=False)
             ),
             tuple(
-                self._effect(effect, of, own)
-                for effect, of, own in zip(
+                self._effect(effect, of, evidence)
+                for effect, of, evidence in zip(
                     effects, compared[len(contrasts) :], judged[len(contrasts) :], strict=True
                 )
             ),
         )
 
     def _judged(
-        self, names: Sequence[str], found: Sequence[PairedDifference | None]
-    ) -> list[Evidence]:
-        """Correct for the whole family, by Holm or by the rule of a study until decided."""
+        self,
+        names: Sequence[str],
+        compared: Sequence[Sequence[ArmSummary]],
+        differences: Sequence[PairedDifference | None],
+    ) -> list[dict[str, Any]]:
+        """Return the fields of `Evidence` per comparison, corrected for the whole family."""
         decided: Mapping[str, Sequential] = (
-            sequential.decisions(self.plan, self.records, metric=self.metric)
-            if self.plan.cap
-            else {}
+            decisions(self.plan, self.records, metric=self.metric) if self.plan.cap else {}
         )
-        adjusted = holm([d.p_value if d else None for d in found])
-        smallest = [p or 0.0 for p in holm([d.smallest_p if d else 1.0 for d in found])]
-        judged = []
-        for name, difference, p_value, least in zip(names, found, adjusted, smallest, strict=True):
-            adjusted_p, call = p_value, Verdict.NOT_TESTED
+        adjusted = holm([d.p_value if d else None for d in differences])
+        smallest = [p or 0.0 for p in holm([d.smallest_p if d else 1.0 for d in differences])]
+        judged: list[dict[str, Any]] = []
+        for name, arms, difference, adjusted_p, least in zip(
+            names, compared, differences, adjusted, smallest, strict=True
+        ):
+            call = Verdict.NOT_TESTED
             if difference is not None and name in decided:
-                own = decided[name]
+                decision = decided[name]
                 difference = dataclasses.replace(
-                    difference, p_value=own.p_value, test_method=own.method
+                    difference, p_value=decision.p_value, test_method=decision.method
                 )
-                adjusted_p, call, least = own.adjusted_p, sequential.VERDICTS[own.decision], 0.0
+                adjusted_p, least = decision.adjusted_p, 0.0
+                call = Verdict[decision.decision.name]
             elif difference is not None:
                 call = verdict(difference, adjusted_p, sign=self.metric.sign)
             judged.append(
-                Evidence(
-                    sweep=self.plan.sweep,
-                    metric=self.metric,
-                    difference=difference,
-                    adjusted_p=adjusted_p,
-                    smallest_adjusted_p=least,
-                    verdict=call,
-                    num_declared=self.plan.num_declared,
-                    decided=decided.get(name),
-                )
+                {
+                    "sweep": self.plan.sweep,
+                    "metric": self.metric,
+                    "difference": difference,
+                    "adjusted_p": adjusted_p,
+                    "smallest_adjusted_p": least,
+                    "verdict": call,
+                    "num_declared": self.plan.num_declared,
+                    "decided": decided.get(name),
+                    "num_planned": self._num_planned(arms, difference),
+                    "at_chance": self._at_chance(arms),
+                    "mixed": self._mixed(arms),
+                    "epochs": trained_epochs(self.plan, self.records, arms) if difference else None,
+                    "equivalence": self._equivalence(arms, difference),
+                }
             )
         return judged
 
-    def _evidence(self, judged: Evidence, arms: Sequence[ArmSummary]) -> dict[str, Any]:
-        """Return the fields of a judged comparison, with all that bounds what it says."""
-        difference = judged.difference
-        known = {field.name: getattr(judged, field.name) for field in dataclasses.fields(Evidence)}
-        return known | {
-            "num_planned": self._num_planned(arms, difference),
-            "at_chance": self._at_chance(arms),
-            "mixed": self._mixed(arms),
-            "epochs": trained_epochs(self.plan, self.records, arms) if difference else None,
-            "equivalence": self._equivalence(arms, difference),
-        }
-
     def _effect(
-        self, declared: EffectRecord, arms: Sequence[ArmSummary], own: dict[str, Any]
+        self, declared: EffectRecord, arms: Sequence[ArmSummary], evidence: dict[str, Any]
     ) -> EffectEvidence:
         levels = [arm.record.levels for arm in arms]
         others = tuple(
@@ -141,12 +136,12 @@ class Compared:
             if factor not in declared.factors and len({at.get(factor) for at in levels}) > 1
         )
         if len(declared.factors) > 1:  # the margin is of a difference of two levels
-            own = own | {"equivalence": None}
-        return EffectEvidence(**own, record=declared, others=others)
+            evidence = evidence | {"equivalence": None}
+        return EffectEvidence(**evidence, record=declared, others=others)
 
     def _of_contrast(self, arm: ArmSummary, reference: ArmSummary) -> PairedDifference | None:
-        known = reference.name == self.plan.baseline
-        return arm.to_baseline if known else self.difference(arm, reference)
+        is_baseline = reference.name == self.plan.baseline
+        return arm.to_baseline if is_baseline else self.difference(arm, reference)
 
     def difference(self, arm: ArmSummary, reference: ArmSummary) -> PairedDifference | None:
         """Return arm minus reference; None where no block has both or they are not compared."""
@@ -156,7 +151,7 @@ class Compared:
         """Test a weighted sum of arms within blocks; None where it cannot be made."""
         arms = [arm for arm, _ in weights]
         values = {arm.name: self._values(arm) for arm in arms}
-        if not set.intersection(*(set(own) for own in values.values())) or self._mixed(arms):
+        if not set[Block].intersection(*map(set, values.values())) or self._mixed(arms):
             return None
         sums = weighted_sums(values, {arm.name: weight for arm, weight in weights})
         return plan_test(self.plan, sums)
@@ -198,6 +193,46 @@ class Compared:
         """Count the planned replicates of a comparison, in what its difference counts."""
         if self.plan.cap:
             return self.plan.cap
-        blocks = set.intersection(*({cell.block for cell in arm.cells} for arm in arms))
+        blocks = set[Block].intersection(*({cell.block for cell in arm.cells} for arm in arms))
         by_fold = difference is not None and difference.replicate == "fold"
         return len({fold if by_fold else seed for seed, fold in blocks})
+
+
+def decisions(
+    plan: PlanRecord, records: Mapping[str, TrialRecord], *, metric: Metric | None = None
+) -> dict[str, Sequential]:
+    """Decide the declared contrasts and effects of a plan with a cap.
+
+    Blocks count in their declared order up to the first in which an arm has no value.
+
+    Args:
+        plan: a study with a cap.
+        records: id -> record.
+        metric: metric to decide by; the declared one where None.
+
+    Returns:
+        Name of the contrast (`arm − reference`) or effect -> decision, in the plan's order;
+        differences are in the metric's unit.
+    """
+    metric = metric or lookup(plan.metric)
+    values = finished_values(plan, records, metric)
+    blocks = list(dict.fromkeys((trial.seed, trial.fold) for trial in plan.trials))
+    arms = {name for c in plan.contrasts for name in (c.arm, c.reference)}
+    arms |= {name for effect in plan.effects for name in effect.weights}
+    whole: list[Block] = []
+    for block in blocks:
+        if any(block not in values.get(arm, {}) for arm in arms):
+            break
+        whole.append(block)
+    differences = {
+        _name_of(c): [values[c.arm][b] - values[c.reference][b] for b in whole]
+        for c in plan.contrasts
+    }
+    for effect in plan.effects:
+        sums = weighted_sums(values, effect.weights) if whole else {}
+        differences[effect.name] = [sums[block] for block in whole]
+    return decide(differences, cap=plan.cap, sign=metric.sign)
+
+
+def _name_of(contrast: ContrastRecord) -> str:
+    return f"{contrast.arm} \N{MINUS SIGN} {contrast.reference}"

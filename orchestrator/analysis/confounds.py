@@ -1,16 +1,47 @@
-"""Trials that do not belong in one comparison: of other code, other data or other epochs."""
+"""The conditions under which trials ran: which bound a result, and which forbid a comparison."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from orchestrator.analysis.evidence import TrainedEpochs
-from orchestrator.analysis.rows import ArmSummary, Cell
+from orchestrator.analysis.rows import ArmSummary, Cell, finished_trials
 from orchestrator.errors import ConfigError
-from orchestrator.records import PlanRecord, TrialKey, TrialRecord
+from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
 
 CODE = ("code", "code_version")
 """Where the provenance of a trial says which code it ran."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """What trials have in common and what not.
+
+    Attributes:
+        num_folds: folds that trials were planned on.
+        num_twice: trials that were planned more than once.
+        unplanned: arms without a planned trial, where others have some.
+        devices: devices of the finished trials.
+        code_versions: versions of the code that trials ran; an empty one was not recorded.
+        fingerprints: fingerprints of the data that trials saw.
+        num_records: trials with a record.
+        num_unsigned: those whose record has no digest of its content.
+        epochs: numbers of epochs of trials that were planned alike; empty where there is one.
+        mixed: whether trials of different code, data or epochs were compared.
+    """
+
+    num_folds: int
+    num_twice: int
+    unplanned: tuple[str, ...]
+    devices: frozenset[str]
+    code_versions: frozenset[str]
+    fingerprints: frozenset[str]
+    num_records: int
+    num_unsigned: int
+    epochs: str
+    mixed: bool
 
 
 def code_of(record: TrialRecord) -> str:
@@ -20,12 +51,12 @@ def code_of(record: TrialRecord) -> str:
 
 def mixed_code(records: Iterable[TrialRecord]) -> str:
     """Say over how many versions of the code trials are, or how many do not say; or nothing."""
-    found = [code_of(record) for record in records]
-    unknown = found.count("")
-    said = [_several("versions of the code", sorted(set(found) - {""}))]
+    versions = [code_of(record) for record in records]
+    unknown = versions.count("")
+    mixed = [_several("versions of the code", sorted(set(versions) - {""}))]
     if unknown:
-        said.append(f"code whose version {unknown} of {len(found)} trials did not record")
-    return _joined(said)
+        mixed.append(f"code whose version {unknown} of {len(versions)} trials did not record")
+    return _joined(mixed)
 
 
 def mixed_in(
@@ -39,17 +70,17 @@ def mixed_in(
     an arm may not.
 
     Args:
-        plan: as declared.
+        plan: the study as declared.
         records: id -> record.
         trials: those compared, each with a record.
     """
     compared = list(trials)
-    own = [records[trial.id] for trial in compared]
-    chosen = {r.chosen_by for r in own} if plan.selection == "best" else set()
-    packs = {str(record.data.get("fingerprint", "")) for record in own} - {""}
+    recorded = [records[trial.id] for trial in compared]
+    chosen = {record.chosen_by for record in recorded if plan.selection == "best"}
+    packs = {str(record.data.get("fingerprint", "")) for record in recorded} - {""}
     return _joined(
         [
-            mixed_code(own),
+            mixed_code(recorded),
             _several("packs of the data", sorted(packs)),
             mixed_epochs(plan, records, compared),
             _several("metrics that chose the best epoch", sorted(chosen)),
@@ -64,13 +95,13 @@ def mixed_epochs(
     trained = [(trial.arm, epochs_of(records[trial.id])) for trial in trials]
     if len({epochs for _, epochs in trained}) < 2:
         return ""
-    asked = _declared_epochs(plan)
+    epochs_of_arm = _declared_epochs(plan)
     return _joined(
         _several(
             "numbers of epochs",
-            map(str, sorted({epochs for arm, epochs in trained if asked[arm] == declared})),
+            map(str, sorted({epochs for arm, epochs in trained if epochs_of_arm[arm] == declared})),
         )
-        for declared in dict.fromkeys(asked[arm] for arm, _ in trained)
+        for declared in dict.fromkeys(epochs_of_arm[arm] for arm, _ in trained)
     )
 
 
@@ -83,7 +114,7 @@ def refuse_mixed(
         ConfigError: they are mixed.
     """
     if mixed := mixed_in(plan, records, trials):
-        raise ConfigError(f"the trials come from {mixed}; --mixed compares them all the same")
+        raise ConfigError(f"the trials come from {mixed}; --allow-mixed compares them all the same")
 
 
 def trained_epochs(
@@ -92,7 +123,7 @@ def trained_epochs(
     """Return the epochs that arms were trained for; None where it is the same number.
 
     Args:
-        plan: as declared.
+        plan: the study as declared.
         records: id -> record.
         arms: those compared.
     """
@@ -102,10 +133,49 @@ def trained_epochs(
         )
         for arm in arms
     }
-    if len({n for own in trained.values() for n in own}) < 2:
+    if len({n for epochs in trained.values() for n in epochs}) < 2:
         return None
-    asked = _declared_epochs(plan)
-    return TrainedEpochs(by_arm=trained, declared=len({asked[arm.name] for arm in arms}) > 1)
+    epochs_of_arm = _declared_epochs(plan)
+    return TrainedEpochs(
+        by_arm=trained, declared=len({epochs_of_arm[arm.name] for arm in arms}) > 1
+    )
+
+
+def conditions(
+    plan: PlanRecord, records: Mapping[str, TrialRecord], *, mixed: bool = False
+) -> Conditions:
+    """Return the conditions of a study's trials.
+
+    Args:
+        plan: the study as declared.
+        records: id -> record.
+        mixed: whether trials of different code, data or epochs were compared.
+    """
+    planned = Counter((trial.arm, trial.seed, trial.fold) for trial in plan.trials)
+    with_trials = {arm for arm, _, _ in planned}
+    by_id = {trial.id: records[trial.id] for trial in plan.trials if trial.id in records}
+    finished = finished_trials(plan, records)
+    return Conditions(
+        num_folds=len({trial.fold for trial in plan.trials}),
+        num_twice=sum(count > 1 for count in planned.values()),
+        unplanned=tuple(a.name for a in plan.arms if planned and a.name not in with_trials),
+        devices=frozenset(record.cost.device for _, record in finished),
+        code_versions=frozenset(
+            code_of(r) for r in by_id.values() if r.status is Status.FINISHED or code_of(r)
+        ),
+        fingerprints=frozenset(str(r.data.get("fingerprint", "")) for r in by_id.values()) - {""},
+        num_records=len(by_id),
+        num_unsigned=sum(not record.has_digest for record in by_id.values()),
+        epochs=mixed_epochs(plan, records, [t for t, record in finished if record.epochs]),
+        mixed=mixed,
+    )
+
+
+def chosen_by(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> tuple[str, ...]:
+    """Return the metrics by which finished trials' best epochs were chosen; none if not read."""
+    if plan.selection != "best":
+        return ()
+    return tuple(sorted({record.chosen_by for _, record in finished_trials(plan, records)}))
 
 
 def epochs_of(record: TrialRecord) -> int:
@@ -124,5 +194,5 @@ def _several(what: str, values: Iterable[str]) -> str:
     return f"{len(listed)} {what} ({', '.join(listed)})" if len(listed) > 1 else ""
 
 
-def _joined(said: Iterable[str]) -> str:
-    return " and ".join(dict.fromkeys(part for part in said if part))
+def _joined(parts: Iterable[str]) -> str:
+    return " and ".join(dict.fromkeys(part for part in parts if part))

@@ -1,4 +1,7 @@
-"""Which classes are taken for which, and which clips change sides, from per-clip predictions."""
+"""Which classes change, which are taken for which, and which clips change sides.
+
+All of it is made of per-clip predictions.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,23 @@ from orchestrator.analysis.outcomes import Outcome, Outcomes, class_name
 from orchestrator.analysis.rows import Block
 from orchestrator.analysis.summary import Summary
 
-MOST_CELLS = 8
+MAX_CLASSES = 8
+MAX_CELLS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassChanges:
+    """The classes that a contrast changes most, largest first.
+
+    Attributes:
+        contrast: the two arms that were compared.
+        lines: change of a class's recall in points, with its interval.
+        num_classes: number of classes that were looked at.
+    """
+
+    contrast: ContrastEvidence
+    lines: tuple[Line, ...]
+    num_classes: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +42,9 @@ class ConfusionChange:
     """The confusions that a contrast changes most, largest first.
 
     Attributes:
-        contrast: whose confusions these are.
+        contrast: the two arms that were compared.
         lines: change of the share of a class's clips that are taken for another, in points.
-        num_cells: how many pairs of classes were confused at all by either arm.
+        num_cells: number of pairs of classes that either arm confused.
     """
 
     contrast: ContrastEvidence
@@ -40,7 +59,7 @@ class Flips:
     Attributes:
         clip: its id.
         label: its class.
-        pairs: of trials that both held it out.
+        pairs: pairs of trials that both held it out.
         gained: times that it went from wrong to right.
         lost: times that it went from right to wrong.
         mistaken: the wrong guesses of either arm in the pairs that flipped.
@@ -51,14 +70,45 @@ class Flips:
     pairs: int = 0
     gained: int = 0
     lost: int = 0
-    mistaken: Counter[int] = field(default_factory=Counter)
+    mistaken: Counter[int] = field(default_factory=Counter[int])
+
+
+def class_changes(
+    summary: Summary, contrast: ContrastEvidence, outcomes: Outcomes
+) -> ClassChanges | None:
+    """Compare per-class recall, paired by block; None without predictions in a common block.
+
+    Args:
+        summary: the study.
+        contrast: the two arms to compare.
+        outcomes: outcomes of its trials.
+    """
+    arm_recalls = _recalls(contrast.arm, outcomes)
+    reference_recalls = _recalls(contrast.reference, outcomes)
+    classes = sorted({c for recalls in arm_recalls.values() for c in recalls})
+    lines: list[Line] = []
+    for index in classes:
+        arm = {block: recalls[index] for block, recalls in arm_recalls.items() if index in recalls}
+        reference = {
+            block: recalls[index]
+            for block, recalls in reference_recalls.items()
+            if index in recalls
+        }
+        if not arm.keys() & reference.keys():
+            continue
+        label = class_name(summary, index)
+        lines.append(untested_line(label, contrast.arm, arm, reference, plan=summary.plan))
+    if not lines:
+        return None
+    lines.sort(key=lambda line: -abs(line.mean or 0.0))
+    return ClassChanges(contrast=contrast, lines=tuple(lines[:MAX_CLASSES]), num_classes=len(lines))
 
 
 def confusion(outcome: Outcome, num_classes: int) -> NDArray[np.int64]:
     """Return how many clips of a class (rows) are taken for a class (columns).
 
     Args:
-        outcome: of one trial.
+        outcome: outcome of one trial.
         num_classes: rows and columns.
     """
     cells = outcome.labels * num_classes + outcome.guesses
@@ -75,12 +125,12 @@ def shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 def confusion_change(
     summary: Summary, contrast: ContrastEvidence, outcomes: Outcomes
 ) -> ConfusionChange | None:
-    """Compare row-normalised confusion matrices, paired by block.
+    """Compare row-normalized confusion matrices, paired by block.
 
     Args:
         summary: the study.
-        contrast: which two arms.
-        outcomes: of its trials.
+        contrast: the two arms to compare.
+        outcomes: outcomes of its trials.
 
     Returns:
         The off-diagonal cells with the largest mean change; None where nothing is confused or no
@@ -91,47 +141,53 @@ def confusion_change(
         return None
     size = _num_classes(o for _, *both in pairs for o in both)
     blocks = [block for block, _, _ in pairs]
-    one = np.stack([shares(confusion(o, size)) for _, o, _ in pairs])
-    other = np.stack([shares(confusion(o, size)) for _, _, o in pairs])
-    seen = np.isfinite(one) & np.isfinite(other)
+    arm_shares = np.stack([shares(confusion(o, size)) for _, o, _ in pairs])
+    reference_shares = np.stack([shares(confusion(o, size)) for _, _, o in pairs])
+    seen = np.isfinite(arm_shares) & np.isfinite(reference_shares)
     count = seen.sum(axis=0)
-    change = np.where(seen, one - other, 0.0).sum(axis=0) / np.maximum(count, 1)
+    change = np.where(seen, arm_shares - reference_shares, 0.0).sum(axis=0) / np.maximum(count, 1)
     np.fill_diagonal(change, 0.0)
-    confused = (np.where(seen, one + other, 0.0) > 0).any(axis=0) & ~np.eye(size, dtype=bool)
+    confused = (np.where(seen, arm_shares + reference_shares, 0.0) > 0).any(axis=0) & ~np.eye(
+        size, dtype=bool
+    )
     # Equal changes stay in the order of the classes, whatever the rounding.
-    order = np.argsort(-np.abs(change.round(9)), axis=None, kind="stable")[:MOST_CELLS]
-    lines = []
+    order = np.argsort(-np.abs(change.round(9)), axis=None, kind="stable")[:MAX_CELLS]
+    lines: list[Line] = []
     for row, column in (divmod(int(cell), size) for cell in order):
         if not change[row, column]:
             continue
         label = f"{class_name(summary, row)} → {class_name(summary, column)}"
-        mine = _values(one, seen, blocks, row, column)
-        others = _values(other, seen, blocks, row, column)
-        lines.append(untested_line(label, contrast.arm, mine, others, plan=summary.plan))
+        arm_values = _values(arm_shares, seen, blocks, row, column)
+        reference_values = _values(reference_shares, seen, blocks, row, column)
+        lines.append(
+            untested_line(label, contrast.arm, arm_values, reference_values, plan=summary.plan)
+        )
     if not lines:
         return None
     return ConfusionChange(contrast=contrast, lines=tuple(lines), num_cells=int(confused.sum()))
 
 
 def arm_confusions(
-    summary: Summary, outcomes: Outcomes, *, most_classes: int, most_arms: int
+    summary: Summary, outcomes: Outcomes, *, max_classes: int, max_arms: int
 ) -> dict[str, NDArray[np.int64]]:
     """Return arm -> confusion counts over its finished trials; empty with too many classes.
 
     Args:
         summary: the study.
-        outcomes: of its trials.
-        most_classes: larger matrices are not readable.
-        most_arms: the first arms of the plan, so that a page stays small.
+        outcomes: outcomes of its trials.
+        max_classes: larger matrices are not readable.
+        max_arms: the first arms of the plan, so that a page stays small.
     """
-    found = {}
-    for arm in summary.arms[:most_arms]:
-        mine = outcomes.of_arm(arm.name).values()
-        size = _num_classes(mine)
-        if not mine or size > most_classes:
+    counts: dict[str, NDArray[np.int64]] = {}
+    for arm in summary.arms[:max_arms]:
+        of_trials = outcomes.of_arm(arm.name).values()
+        size = _num_classes(of_trials)
+        if not of_trials or size > max_classes:
             continue
-        found[arm.name] = sum((confusion(o, size) for o in mine), np.zeros((size, size), np.int64))
-    return found
+        counts[arm.name] = sum(
+            (confusion(o, size) for o in of_trials), np.zeros((size, size), np.int64)
+        )
+    return counts
 
 
 def flips(contrast: ContrastEvidence, outcomes: Outcomes) -> list[Flips]:
@@ -141,15 +197,15 @@ def flips(contrast: ContrastEvidence, outcomes: Outcomes) -> list[Flips]:
     flips as often forth as back tells of the seeds and not of the arm.
 
     Args:
-        contrast: which two arms.
-        outcomes: of their trials.
+        contrast: the two arms to compare.
+        outcomes: outcomes of their trials.
     """
     tally: dict[str, Flips] = {}
-    for _, one, other in outcomes.pairs(contrast.arm, contrast.reference):
-        sides = zip(other.correct.tolist(), other.guesses.tolist(), strict=True)
-        before = dict(zip(other.clip_ids, sides, strict=True))
-        answers = zip(one.correct.tolist(), one.guesses.tolist(), strict=True)
-        rows = zip(one.clip_ids, one.labels.tolist(), answers, strict=True)
+    for _, outcome, reference in outcomes.pairs(contrast.arm, contrast.reference):
+        sides = zip(reference.correct.tolist(), reference.guesses.tolist(), strict=True)
+        before = dict(zip(reference.clip_ids, sides, strict=True))
+        answers = zip(outcome.correct.tolist(), outcome.guesses.tolist(), strict=True)
+        rows = zip(outcome.clip_ids, outcome.labels.tolist(), answers, strict=True)
         for clip, label, (right, guess) in rows:
             if clip in before:
                 was_right, former = before[clip]
@@ -180,3 +236,15 @@ def _values(
         for i, block in enumerate(blocks)
         if seen[i, row, column]
     }
+
+
+def _recalls(arm: str, outcomes: Outcomes) -> dict[Block, dict[int, float]]:
+    """Return block -> class -> recall in percent."""
+    recalls: dict[Block, dict[int, float]] = {}
+    for block, made in outcomes.of_arm(arm).items():
+        totals = np.bincount(made.labels)
+        hits = np.bincount(made.labels, weights=made.correct, minlength=len(totals))
+        recalls[block] = {
+            int(c): 100.0 * float(hits[c] / totals[c]) for c in np.flatnonzero(totals)
+        }
+    return recalls

@@ -8,9 +8,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrator.analysis.rows import Block
+from orchestrator.analysis.rows import Block, plan_interval
 from orchestrator.analysis.summary import Summary
-from orchestrator.analysis.values import plan_interval
 from orchestrator.metrics import Metric
 from orchestrator.records import Status, TrialRecord
 from orchestrator.stats import CrossedInterval
@@ -21,9 +20,9 @@ class Curve:
     """An arm's curve over its finished trials.
 
     Attributes:
-        arm: name.
-        epochs: epoch -> mean with interval, in the metric's unit.
-        best_epoch: median over the trials of the best epoch; 0 where unknown.
+        arm: Name of the arm.
+        epochs: Epoch -> mean with interval, in the metric's unit.
+        best_epoch: Median of the trials' best epochs; 0 if unknown.
     """
 
     arm: str
@@ -33,14 +32,14 @@ class Curve:
 
 def curves(summary: Summary, records: Mapping[str, TrialRecord], metric: Metric) -> list[Curve]:
     """Return a curve per arm that has one, in the plan's order."""
-    found = []
+    drawn: list[Curve] = []
     for arm in summary.arms:
         values: defaultdict[int, dict[Block, float]] = defaultdict(dict)
-        best = []
+        best: list[int] = []
         for cell in arm.cells:
-            record = records.get(cell.id)
-            if record is None or record.status is not Status.FINISHED:
+            if cell.status is not Status.FINISHED:
                 continue
+            record = records[cell.id]
             best += [record.best_epoch] if record.best_epoch else []
             for epoch in record.epochs:
                 value = epoch.metrics.get(metric.key)
@@ -49,5 +48,5 @@ def curves(summary: Summary, records: Mapping[str, TrialRecord], metric: Metric)
         if values:
             means = {e: plan_interval(summary.plan, values[e]) for e in sorted(values)}
             middle = statistics.median(best) if best else 0
-            found.append(Curve(arm=arm.name, epochs=means, best_epoch=middle))
-    return found
+            drawn.append(Curve(arm=arm.name, epochs=means, best_epoch=middle))
+    return drawn

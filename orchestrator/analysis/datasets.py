@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from orchestrator.records import PlanRecord
 
-ESC10_CLASSES = frozenset(
+ESC10_CLASSES: frozenset[str] = frozenset(
     "dog rooster rain sea_waves crackling_fire crying_baby sneezing clock_tick helicopter "
     "chainsaw".split()
 )
-ESC50_CLASSES = ESC10_CLASSES | frozenset(
+ESC50_CLASSES: frozenset[str] = ESC10_CLASSES | frozenset(
     "pig cow frog cat hen insects sheep crow crickets chirping_birds water_drops wind "
     "pouring_water toilet_flush thunderstorm clapping breathing coughing footsteps laughing "
     "brushing_teeth snoring drinking_sipping door_wood_knock mouse_click keyboard_typing "
@@ -36,9 +36,9 @@ def known_dataset(plan: PlanRecord) -> str:
     name, classes = dataset_name(plan), _classes(plan)
     if name != "esc" or not classes:
         return name
-    for known, theirs in _ESC.items():
-        full = num_clips(plan) in (None, ESC_CLIPS_PER_CLASS * len(theirs))
-        if full and len(classes) == len(theirs) and theirs == set(classes):
+    for known, published in _ESC.items():
+        full = num_clips(plan) in (None, ESC_CLIPS_PER_CLASS * len(published))
+        if full and len(classes) == len(published) and published == frozenset(classes):
             return known
     return f"esc layout with {len(classes)} classes"
 
@@ -71,11 +71,11 @@ def same_data(one: PlanRecord, other: PlanRecord) -> bool:
     packs = [str(plan.dataset.get("fingerprint") or "") for plan in (one, other)]
     if packs[0] and packs[0] == packs[1]:
         return True
-    made = [_arguments(plan) for plan in (one, other)]
-    if all(packs) and made[0] and made[0] == made[1]:
+    arguments = [_arguments(plan) for plan in (one, other)]
+    if all(packs) and arguments[0] and arguments[0] == arguments[1]:
         return False
-    told = ((dataset_name(p), sorted(_classes(p)), num_clips(p)) for p in (one, other))
-    return all(not a or not b or a == b for a, b in zip(*told, strict=True))
+    contents = ((dataset_name(p), sorted(_classes(p)), num_clips(p)) for p in (one, other))
+    return all(not a or not b or a == b for a, b in zip(*contents, strict=True))
 
 
 def _classes(plan: PlanRecord) -> tuple[str, ...]:
@@ -85,6 +85,6 @@ def _classes(plan: PlanRecord) -> tuple[str, ...]:
 def _arguments(plan: PlanRecord) -> dict[str, object]:
     """Return how a plan's pack was made, apart from its fingerprint; empty if not recorded."""
     head = "dataset."
-    found = {key: value for key, value in plan.settings.items() if key.startswith(head)}
-    found.pop(f"{head}fingerprint", None)
-    return found
+    arguments = {key: value for key, value in plan.settings.items() if key.startswith(head)}
+    arguments.pop(f"{head}fingerprint", None)
+    return arguments

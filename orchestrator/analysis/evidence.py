@@ -29,19 +29,19 @@ class Evidence:
 
     Attributes:
         sweep: name of the study.
-        metric: what is compared.
+        metric: metric to compare by.
         difference: per block, its mean, interval and test; None where nothing can be compared.
         adjusted_p: after correction over all that was declared, by Holm or by the rule of a study
             until decided.
         smallest_adjusted_p: the least that these numbers of blocks could have given.
-        verdict: what the numbers allow to be said.
+        verdict: what the numbers allow one to say.
         num_declared: contrasts and effects that were declared.
         num_planned: planned replicates, or the most of a study until decided.
-        decided: how a study until decided came to its verdict; None for any other.
+        decided: decision of a study until decided; None for any other.
         at_chance: whether none of the arms beats chance, so that nothing is ruled out.
         mixed: the codes, packs or epochs that keep the trials out of one comparison; empty where
             they are compared.
-        epochs: of the arms, where they are compared and differ in them.
+        epochs: epochs of the arms, where they are compared and differ in them.
         equivalence: against the declared margin; None where there is none or it does not apply.
     """
 
@@ -86,7 +86,7 @@ class EffectEvidence(Evidence):
     """A declared main effect or interaction of a factorial design.
 
     Attributes:
-        record: as declared.
+        record: the effect as declared.
         others: the factors of the design that it is averaged over.
     """
 

@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrator.analysis.rows import Block
+from orchestrator.analysis.rows import Block, plan_replicates
 from orchestrator.analysis.summary import Summary
-from orchestrator.analysis.values import plan_replicates
 from orchestrator.records import PlanRecord
 from orchestrator.stats import PairedDifference, Verdict, replicate_interval
 
@@ -19,10 +18,10 @@ class Line:
 
     Attributes:
         label: arm, `arm − reference` where the reference is not the baseline, or an effect.
-        arm: whose colour it has; empty for an effect, which is of several.
+        arm: arm whose color it takes; empty for an effect, which is of several.
         mean: paired difference in the metric's unit; None where there is none.
-        low: of its interval; None where there is none.
-        high: likewise.
+        low: lower end of its interval; None where there is none.
+        high: upper end.
         replicates: single paired differences.
         called: whether the adjusted test calls it.
         margin: whether the study's margin is one for it; an interaction has none.
@@ -40,7 +39,7 @@ class Line:
 
 def forest_lines(summary: Summary) -> list[Line]:
     """Return a line per arm but the baseline, per contrast between other arms, and per effect."""
-    lines = []
+    lines: list[Line] = []
     for arm in summary.arms:
         if arm.name == summary.plan.baseline:
             continue
@@ -68,21 +67,21 @@ def untested_line(
     Seeds and folds count as in the tests of the study: folds are no replicates of their own.
 
     Args:
-        label: of the row.
-        arm: whose colour it has.
+        label: label of the row.
+        arm: arm whose color it takes.
         one: block -> value of the arm.
         other: block -> value of the reference; at least one block is in both.
-        plan: of the study.
+        plan: the study as declared.
     """
     differences = {block: value - other[block] for block, value in one.items() if block in other}
     replicates = plan_replicates(plan, differences)
-    found = replicate_interval(replicates)
+    interval = replicate_interval(replicates)
     return Line(
         label=label,
         arm=arm,
-        mean=found.mean,
-        low=found.low,
-        high=found.high,
+        mean=interval.mean,
+        low=interval.low,
+        high=interval.high,
         replicates=tuple(replicates.values.values()),
         called=False,
     )

@@ -23,7 +23,7 @@ class Outcome:
         labels: (clips,) class indices.
         guesses: (clips,) the class with the largest logit, the first of equals.
         correct: (clips,) whether top-1 counts the clip; a tie does not.
-        num_classes: of the logits.
+        num_classes: number of classes that the logits have.
     """
 
     clip_ids: tuple[str, ...]
@@ -52,17 +52,17 @@ class Outcomes:
 
     def of_arm(self, arm: str) -> dict[Block, Outcome]:
         """Return block -> outcome of an arm's finished trials that have predictions."""
-        found = {
+        outcomes = {
             cell.block: self._of(cell.id)
             for cell in self._cells.get(arm, ())
             if cell.status is Status.FINISHED
         }
-        return {block: outcome for block, outcome in found.items() if outcome is not None}
+        return {block: outcome for block, outcome in outcomes.items() if outcome is not None}
 
     def pairs(self, arm: str, reference: str) -> list[tuple[Block, Outcome, Outcome]]:
         """Return the blocks that two arms have in common, with the outcomes of both."""
-        one, other = self.of_arm(arm), self.of_arm(reference)
-        return [(block, one[block], other[block]) for block in one if block in other]
+        arms, references = self.of_arm(arm), self.of_arm(reference)
+        return [(block, arms[block], references[block]) for block in arms if block in references]
 
     def _of(self, trial_id: str) -> Outcome | None:
         if trial_id not in self._known:

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.outcomes import Loader, Outcomes
-from orchestrator.analysis.rows import ArmSummary
-from orchestrator.analysis.values import plan_interval
+from orchestrator.analysis.rows import ArmSummary, plan_interval
 from orchestrator.metrics.classification import mean_average_precision
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import PlanRecord, Status
@@ -40,7 +39,7 @@ class Runs:
         mean: the arm's mean as the main table has it.
         std: sample standard deviation over the runs; None for one run.
         n: runs.
-        num_folds: that each is the mean of.
+        num_folds: folds that each run is the mean of.
     """
 
     mean: float
@@ -55,7 +54,7 @@ class ClassScores:
 
     Attributes:
         by_class: class index -> mean over the trials that hold out clips of it.
-        average: over the classes, with its interval over seeds or folds.
+        average: mean over the classes, with its interval over seeds or folds.
     """
 
     by_class: dict[int, float]
@@ -76,16 +75,17 @@ def ensemble_map(arm: ArmSummary, load: Loader) -> Ensemble | None:
     for cell in arm.cells:
         if cell.status is Status.FINISHED:
             trials[cell.fold].append(cell.id)
-    values, counts = [], []
+    values: list[float] = []
+    counts: list[int] = []
     for ids in trials.values():
-        found = [made for made in map(load, ids) if made is not None and len(made.labels)]
-        if len(found) < 2 or len({made.clip_ids for made in found}) > 1:
+        models = [made for made in map(load, ids) if made is not None and len(made.labels)]
+        if len(models) < 2 or len({made.clip_ids for made in models}) > 1:
             return None
-        mean = np.mean([_probabilities(made) for made in found], axis=0)
+        mean = np.mean([_probabilities(made) for made in models], axis=0)
         # Its logarithm is what the softmax inside turns back into the mean.
         logits = np.log(np.maximum(mean, np.finfo(np.float64).tiny))
-        values.append(mean_average_precision(logits, found[0].labels))
-        counts.append(len(found))
+        values.append(mean_average_precision(logits, models[0].labels))
+        counts.append(len(models))
     if not values or not all(map(math.isfinite, values)):
         return None
     return Ensemble(value=statistics.fmean(values), num_models=min(counts))
@@ -96,7 +96,7 @@ def runs(arm: ArmSummary, key: str) -> Runs | None:
 
     Args:
         arm: a row.
-        key: of the metric.
+        key: key of the metric.
     """
     if key not in arm.measures:
         return None
@@ -122,8 +122,8 @@ def class_scores(arm: ArmSummary, outcomes: Outcomes, *, plan: PlanRecord) -> Cl
 
     Args:
         arm: a row.
-        outcomes: of its trials.
-        plan: of the study.
+        outcomes: outcomes of its trials.
+        plan: the study as declared.
 
     Returns:
         None where no trial has predictions.
@@ -142,7 +142,7 @@ def class_scores(arm: ArmSummary, outcomes: Outcomes, *, plan: PlanRecord) -> Cl
             values[index].append(score)
     if not averages:
         return None
-    by_class = {index: statistics.fmean(found) for index, found in sorted(values.items())}
+    by_class = {index: statistics.fmean(of_class) for index, of_class in sorted(values.items())}
     return ClassScores(by_class=by_class, average=plan_interval(plan, averages))
 
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from orchestrator.analysis.rows import ArmSummary
-from orchestrator.analysis.values import plan_test
+from orchestrator.analysis.rows import ArmSummary, Block, plan_test
 from orchestrator.metrics import Metric
 from orchestrator.records import PlanRecord
 from orchestrator.stats import MeanInterval, PairedDifference, Trend, dose_trend
@@ -29,7 +28,7 @@ class DoseTrend:
     """How the metric moves along the doses, in even steps from none to the largest.
 
     Attributes:
-        doses: of the steps, lowest first; None for arms without the setting.
+        doses: doses of the steps, lowest first; None for arms without the setting.
         trend: change a step, with its interval and test.
         by_fold: whether a block is a seed's mean over several folds.
     """
@@ -55,7 +54,8 @@ class Interaction:
     Attributes:
         first: levels of the first factor.
         second: levels of the second factor.
-        difference: of the effect of the second factor, second minus first level of the first.
+        difference: effect of the second factor at the second level of the first, minus that at the
+            first level.
     """
 
     first: tuple[str, str]
@@ -68,12 +68,12 @@ def dose_series(plan: PlanRecord, arms: Sequence[ArmSummary], metric: Metric) ->
 
     Args:
         plan: says which setting is dosed.
-        arms: of the study.
+        arms: rows of the study.
         metric: the primary metric.
     """
     if not plan.dose:
         return ()
-    found = [
+    doses = [
         Dose(
             arm=arm.name,
             dose=_dose(arm, plan),
@@ -83,8 +83,8 @@ def dose_series(plan: PlanRecord, arms: Sequence[ArmSummary], metric: Metric) ->
         for arm in arms
         if metric.key in arm.measures
     ]
-    found.sort(key=lambda item: -1.0 if item.dose is None else item.dose)
-    return tuple(found) if sum(item.dose is not None for item in found) > 1 else ()
+    doses.sort(key=lambda item: -1.0 if item.dose is None else item.dose)
+    return tuple(doses) if sum(item.dose is not None for item in doses) > 1 else ()
 
 
 def trend_over_doses(
@@ -96,7 +96,7 @@ def trend_over_doses(
 
     Args:
         plan: says which setting is dosed.
-        arms: of the study.
+        arms: rows of the study.
         metric: the primary metric.
 
     Returns:
@@ -105,36 +105,39 @@ def trend_over_doses(
     by_name = {arm.name: arm for arm in arms}
     items = dose_series(plan, arms, metric)
     values = [by_name[item.arm].measures[metric.key].values for item in items]
-    common = set.intersection(*(set(v) for v in values)) if values else set()
+    common = set[Block].intersection(*map(set, values)) if values else set[Block]()
     folds = {cell.fold for arm in arms for cell in arm.cells}
     whole = [s for s in dict.fromkeys(s for s, _ in common) if all((s, f) in common for f in folds)]
     if len(items) < 3 or len(whole) < 2:
         return None
-    found = dose_trend(
-        [{s: fmean(own[s, f] for f in folds) for s in sorted(whole)} for own in values]
+    trend = dose_trend(
+        [{s: fmean(by_block[s, f] for f in folds) for s in sorted(whole)} for by_block in values]
     )
-    return DoseTrend(doses=tuple(i.dose for i in items), trend=found, by_fold=len(folds) > 1)
+    return DoseTrend(doses=tuple(i.dose for i in items), trend=trend, by_fold=len(folds) > 1)
 
 
 def two_factor_grid(arms: Sequence[ArmSummary], metric: Metric) -> Grid | None:
     """Return the design if it is two factors, every combination, all with numbers.
 
     Args:
-        arms: of the study.
+        arms: rows of the study.
         metric: the primary metric.
     """
     factors = list(dict.fromkeys(f for arm in arms for f in arm.record.levels))
     if len(factors) != 2 or any(len(arm.record.levels) != 2 for arm in arms):
         return None
     first, second = factors
-    one = tuple(dict.fromkeys(arm.record.levels[first] for arm in arms))
-    two = tuple(dict.fromkeys(arm.record.levels[second] for arm in arms))
+    first_levels = tuple(dict.fromkeys(arm.record.levels[first] for arm in arms))
+    second_levels = tuple(dict.fromkeys(arm.record.levels[second] for arm in arms))
     by_level = {(a.record.levels[first], a.record.levels[second]): a for a in arms}
-    full = len(by_level) == len(arms) == len(one) * len(two) and min(len(one), len(two)) > 1
+    full = (
+        len(by_level) == len(arms) == len(first_levels) * len(second_levels)
+        and min(len(first_levels), len(second_levels)) > 1
+    )
     measured = all(metric.key in arm.measures for arm in arms)
     if not (full and measured):
         return None
-    return Grid(factors=(first, second), levels=(one, two), arms=by_level)
+    return Grid(factors=(first, second), levels=(first_levels, second_levels), arms=by_level)
 
 
 def two_by_two_interaction(
@@ -144,14 +147,14 @@ def two_by_two_interaction(
 
     Args:
         plan: says what counts as a replicate.
-        arms: of the study.
+        arms: rows of the study.
         metric: the primary metric.
     """
-    found = two_factor_grid(arms, metric)
-    if found is None or [len(levels) for levels in found.levels] != [2, 2]:
+    grid = two_factor_grid(arms, metric)
+    if grid is None or [len(levels) for levels in grid.levels] != [2, 2]:
         return None
-    (a, b), (c, d) = found.levels
-    values = {key: arm.measures[metric.key].values for key, arm in found.arms.items()}
+    (a, b), (c, d) = grid.levels
+    values = {key: arm.measures[metric.key].values for key, arm in grid.arms.items()}
     blocks = [k for k in values[a, c] if all(k in values[pair] for pair in values)]
     if not blocks:
         return None

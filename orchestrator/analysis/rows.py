@@ -1,13 +1,25 @@
-"""What a study is made of: cells and rows. Numbers are in the metric's unit."""
+"""What a study is made of: cells and rows, and the number that a trial counts with.
+
+Numbers are in the metric's unit.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from orchestrator.analysis.datasets import num_folds
 from orchestrator.metrics import Metric
-from orchestrator.records import ArmRecord, Status
-from orchestrator.stats import CrossedInterval, PairedDifference
+from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
+from orchestrator.stats import (
+    CrossedInterval,
+    PairedDifference,
+    Replicates,
+    crossed_test,
+    replicate_interval,
+    replicates_of,
+)
 
 Block = tuple[int, int]
 """A block: (seed, fold)."""
@@ -18,10 +30,10 @@ class Cell:
     """One planned trial.
 
     Attributes:
-        id: of the experiment.
+        id: id of the experiment.
         arm: the row it stands in.
-        seed: of the block.
-        fold: of the block.
+        seed: seed of the block.
+        fold: fold of the block.
         status: missing where no record exists.
         reason: why it has no value; empty where it has one.
         value: the primary metric in its unit; None where the trial cannot be counted.
@@ -46,9 +58,9 @@ class Measure:
     """A metric over an arm's finished trials, in the metric's unit.
 
     Attributes:
-        metric: which.
-        values: of the single trials.
-        interval: of their mean, over what counts as a replicate.
+        metric: the metric.
+        values: values of the single trials.
+        interval: their mean with its interval, over what counts as a replicate.
     """
 
     metric: Metric
@@ -103,3 +115,49 @@ class ArmSummary:
             return len(measure.values) if measure else 0, len(self.cells)
         by_seed = measure.interval.replicate == "seed"
         return measure.interval.n, len({c.seed if by_seed else c.fold for c in self.cells})
+
+
+def value_of(record: TrialRecord, selection: str, key: str) -> float | None:
+    """Return a stored metric at the selected epoch, as stored; None where it is not finite."""
+    value = record.metrics_at(selection).get(key)
+    return value if value is not None and math.isfinite(value) else None
+
+
+def finished_trials(
+    plan: PlanRecord, records: Mapping[str, TrialRecord]
+) -> list[tuple[TrialKey, TrialRecord]]:
+    """Return the planned trials that have finished, each with its record."""
+    recorded = ((trial, records[trial.id]) for trial in plan.trials if trial.id in records)
+    return [(trial, record) for trial, record in recorded if record.status is Status.FINISHED]
+
+
+def finished_values(
+    plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metric
+) -> dict[str, dict[Block, float]]:
+    """Return arm -> block -> value in the metric's unit, of the finished trials that have one."""
+    values: dict[str, dict[Block, float]] = {}
+    for trial, record in finished_trials(plan, records):
+        value = value_of(record, plan.selection, metric.key)
+        if value is not None:
+            values.setdefault(trial.arm, {})[trial.seed, trial.fold] = metric.scale * value
+    return values
+
+
+def plan_replicates(plan: PlanRecord, values: Mapping[Block, float]) -> Replicates:
+    """Return what counts as a replicate of values by block: the one rule of a whole report.
+
+    Args:
+        plan: says into how many folds the clips were split and how much was declared.
+        values: values of an arm, or differences of two.
+    """
+    return replicates_of(values, num_folds=num_folds(plan), num_contrasts=plan.num_declared)
+
+
+def plan_interval(plan: PlanRecord, values: Mapping[Block, float]) -> CrossedInterval:
+    """Return the mean of values by block with its interval and n; see `plan_replicates`."""
+    return replicate_interval(plan_replicates(plan, values))
+
+
+def plan_test(plan: PlanRecord, differences: Mapping[Block, float]) -> PairedDifference:
+    """Test differences by block over the replicates of `plan_replicates`."""
+    return crossed_test(differences, num_folds=num_folds(plan), num_contrasts=plan.num_declared)

@@ -13,7 +13,7 @@ from functools import cached_property
 from orchestrator.analysis.chance import arms_at_chance, study_chance
 from orchestrator.analysis.comparability import Comparability, published_comparability
 from orchestrator.analysis.comparisons import Compared
-from orchestrator.analysis.conditions import Conditions, chosen_by, conditions
+from orchestrator.analysis.confounds import Conditions, chosen_by, conditions
 from orchestrator.analysis.evidence import ContrastEvidence, EffectEvidence, Evidence
 from orchestrator.analysis.patterns import (
     Dose,
@@ -25,8 +25,15 @@ from orchestrator.analysis.patterns import (
     two_by_two_interaction,
     two_factor_grid,
 )
-from orchestrator.analysis.rows import ArmCost, ArmSummary, Block, Cell, Measure
-from orchestrator.analysis.values import plan_interval, value_of
+from orchestrator.analysis.rows import (
+    ArmCost,
+    ArmSummary,
+    Block,
+    Cell,
+    Measure,
+    plan_interval,
+    value_of,
+)
 from orchestrator.metrics import METRICS, Metric, lookup
 from orchestrator.metrics.chance import Chance
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
@@ -37,15 +44,15 @@ class Summary:
     """All numbers of a study; `orchestrator.report.wording` says them.
 
     Attributes:
-        plan: as declared.
+        plan: the study as declared.
         metric: the primary metric.
-        arms: in the plan's order.
-        contrasts: in the plan's order.
-        effects: in the plan's order.
-        conditions: of its trials.
+        arms: rows, in the plan's order.
+        contrasts: evidence of each contrast, in the plan's order.
+        effects: evidence of each effect, in the plan's order.
+        conditions: conditions of its trials.
         comparability: arm -> whether its published number may stand beside its own.
         chosen_by: the metrics by which best epochs were chosen; none where the last are read.
-        chance: what the metric gives without listening, in its unit; None where unknown.
+        chance: level that the metric reaches without listening, in its unit; None where unknown.
         at_chance: the arms that do not beat it.
     """
 
@@ -123,8 +130,8 @@ class Summary:
     def against_baseline(self, arm: str) -> ContrastEvidence | None:
         """Return the declared contrast of an arm with the baseline; None where there is none."""
         baseline = self.plan.baseline
-        own = (c for c in self.contrasts if c.arm == arm and c.reference == baseline)
-        return next(own, None)
+        declared = (c for c in self.contrasts if c.arm == arm and c.reference == baseline)
+        return next(declared, None)
 
 
 def summarize(
@@ -137,7 +144,7 @@ def summarize(
     """Join a plan with the records of its trials.
 
     Args:
-        plan: as declared before its first trial ran.
+        plan: the study as declared before its first trial ran.
         records: id -> record; a planned trial that is not there counts as missing.
         metric: another key than the plan's.
         mixed: compare trials of different code, data or epochs all the same.
@@ -176,7 +183,7 @@ def summarize_arms(
     """Return the rows of a plan, not yet compared: the one source of an arm's mean, interval and n.
 
     Args:
-        plan: as declared.
+        plan: the study as declared.
         records: id -> record.
         metric: the primary metric.
         only: names of the arms that are wanted; None is all.
@@ -202,8 +209,8 @@ def _arm(
 ) -> ArmSummary:
     selection = plan.selection
     cells = tuple(_cell(key, records.get(key.id), selection, metric) for key in keys)
-    found = [records[key.id] for key in keys if key.id in records]
-    measures = {}
+    recorded = [records[key.id] for key in keys if key.id in records]
+    measures: dict[str, Measure] = {}
     computed = (key for key, other in METRICS.items() if other.compute is not None)
     for key in dict.fromkeys((metric.key, *computed)):
         values = {
@@ -215,7 +222,7 @@ def _arm(
         if values:
             interval = plan_interval(plan, values)
             measures[key] = Measure(metric=METRICS[key], values=values, interval=interval)
-    return ArmSummary(record=arm, cells=cells, measures=measures, cost=_cost(found))
+    return ArmSummary(record=arm, cells=cells, measures=measures, cost=_cost(recorded))
 
 
 def _cell(key: TrialKey, record: TrialRecord | None, selection: str, metric: Metric) -> Cell:

@@ -7,7 +7,7 @@ from statistics import fmean
 
 import numpy as np
 
-from orchestrator.analysis.values import finished_values
+from orchestrator.analysis.rows import finished_values
 from orchestrator.design.plan import Plan
 from orchestrator.execution.costs import CostEstimate
 from orchestrator.metrics import Metric, lookup

@@ -5,6 +5,9 @@ the base; where two factors change the same path, the plan's check reports it as
 mistake, never silently.
 """
 
+# Sweep files are not type-checked, so types are checked when they run.
+# pyright: reportUnnecessaryIsInstance=false
+
 from __future__ import annotations
 
 import itertools
@@ -14,6 +17,7 @@ from typing import Any
 from orchestrator.design.factors import Arm, Effect, Factor, Level, hold_types, is_texts, wrong
 from orchestrator.errors import ConfigError, PlanError, unknown
 from orchestrator.experiment.config import Component
+from orchestrator.experiment.narrow import is_mapping
 
 
 def one_at_a_time(*factors: Factor, baseline: str = "baseline") -> tuple[Arm, ...]:
@@ -82,7 +86,7 @@ def full_factorial(*factors: Factor) -> tuple[Arm, ...]:
         PlanError: an argument is no factor, or two factors have one name.
     """
     _check_factors("full_factorial", factors)
-    arms = []
+    arms: list[Arm] = []
     for combination in itertools.product(*(factor.levels for factor in factors)):
         levels = {f.name: level for f, level in zip(factors, combination, strict=True)}
         arms.append(_arm(", ".join(level.name for level in combination), factors, levels))
@@ -106,13 +110,13 @@ def fractional_factorial(
         PlanError: an argument is no factor, or two factors have one name.
     """
     _check_factors("fractional_factorial", factors)
-    if not isinstance(generators, Mapping) or not all(map(is_texts, generators.values())):
+    if not is_mapping(generators) or not all(map(is_texts, generators.values())):
         example = "a mapping from factor to a tuple of factors, for example {'d': ('a', 'b', 'c')}"
         raise PlanError([wrong("fractional_factorial", "generators", generators, example)])
     by_name = {factor.name: factor for factor in factors}
     _check_generators(factors, generators)
     free = [factor for factor in factors if factor.name not in generators]
-    arms = []
+    arms: list[Arm] = []
     for choice in itertools.product((0, 1), repeat=len(free)):
         places: dict[str, int] = dict(zip((f.name for f in free), choice, strict=True))
         for name, parents in generators.items():
@@ -148,7 +152,7 @@ def aliases(
     Args:
         factors: all of them.
         generators: as in `fractional_factorial`.
-        order: interactions of up to so many factors are listed.
+        order: number of factors up to which interactions are listed.
     """
     words = [frozenset({name, *parents}) for name, parents in generators.items()]
     defining = {frozenset[str]()}
@@ -186,7 +190,7 @@ def _check_factors(design: str, factors: Sequence[Factor]) -> None:
 
 
 def _check_components(design: str, components: object) -> None:
-    fits = isinstance(components, Mapping) and all(
+    fits = is_mapping(components) and all(
         isinstance(name, str) and isinstance(changes, Mapping)
         for name, changes in components.items()
     )

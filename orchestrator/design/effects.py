@@ -14,7 +14,7 @@ Levels = Mapping[str, Mapping[str, str]]
 """Arm -> factor -> level."""
 
 ALIAS_ORDER = 2
-"""Aliases are named among main effects and interactions of so many factors; larger ones are rare
+"""Aliases are named among main effects and interactions of this many factors; larger ones are rare
 enough to be neglected, which is what a fraction rests on (Box, Hunter and Hunter 2005)."""
 
 
@@ -29,7 +29,7 @@ def declared_effect(effect: Effect, levels: Levels) -> EffectRecord:
         ConfigError: a factor is in no arm, or the arms do not make the effect.
     """
     name = " x ".join(effect.factors)
-    known = list(dict.fromkeys(factor for own in levels.values() for factor in own))
+    known = list(dict.fromkeys(factor for arm_levels in levels.values() for factor in arm_levels))
     mistakes = [
         unknown(f"factor of the effect {name!r}", factor, known)
         for factor in effect.factors
@@ -37,9 +37,9 @@ def declared_effect(effect: Effect, levels: Levels) -> EffectRecord:
     ]
     if mistakes:
         raise ConfigError("\n".join(mistakes))
-    own = {arm: at for arm, at in levels.items() if set(effect.factors) <= at.keys()}
+    taking_part = {arm: at for arm, at in levels.items() if set(effect.factors) <= at.keys()}
     try:
-        weights = effect_weights(own, effect.factors)
+        weights = effect_weights(taking_part, effect.factors)
     except ValueError as error:
         raise ConfigError(
             f"the effect {name!r} cannot be declared: {error}; make the arms by full_factorial or "
@@ -47,14 +47,14 @@ def declared_effect(effect: Effect, levels: Levels) -> EffectRecord:
         ) from None
     return EffectRecord(
         factors=effect.factors,
-        levels={factor: _pair(own, factor) for factor in effect.factors},
+        levels={factor: _pair(taking_part, factor) for factor in effect.factors},
         weights=weights,
-        aliases=_aliases(effect.factors, own, weights),
+        aliases=_aliases(effect.factors, taking_part, weights),
     )
 
 
 def _pair(levels: Levels, factor: str) -> tuple[str, str]:
-    first, second = dict.fromkeys(own[factor] for own in levels.values())
+    first, second = dict.fromkeys(arm_levels[factor] for arm_levels in levels.values())
     return first, second
 
 
@@ -65,21 +65,21 @@ def _aliases(
 
     Read from the arms rather than from generators, so that it holds for any set of arms.
     """
-    shared = set.intersection(*(set(own) for own in levels.values()))
+    shared = set[str].intersection(*map(set, levels.values()))
     several = [
         factor
-        for factor in dict.fromkeys(f for own in levels.values() for f in own)
-        if factor in shared and len({own[factor] for own in levels.values()}) == 2
+        for factor in dict.fromkeys(f for arm_levels in levels.values() for f in arm_levels)
+        if factor in shared and len({arm_levels[factor] for arm_levels in levels.values()}) == 2
     ]
-    found = []
+    aliases: list[str] = []
     for size in range(1, ALIAS_ORDER + 1):
         for others in itertools.combinations(several, size):
             if set(others) == set(factors):
                 continue
             signs = {_sign(levels, others, arm) * weights[arm] > 0 for arm in levels}
             if len(signs) == 1:
-                found.append(" x ".join(others))
-    return tuple(found)
+                aliases.append(" x ".join(others))
+    return tuple(aliases)
 
 
 def _sign(levels: Levels, factors: Sequence[str], arm: str) -> int:

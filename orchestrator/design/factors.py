@@ -1,5 +1,8 @@
 """The words of an ablation: factors and levels, arms, contrasts and trials."""
 
+# Sweep files are not type-checked, so types are checked when they run.
+# pyright: reportUnnecessaryIsInstance=false
+
 from __future__ import annotations
 
 import math
@@ -10,6 +13,7 @@ from typing import Any
 from orchestrator.errors import PlanError, shown
 from orchestrator.experiment.config import Experiment
 from orchestrator.experiment.identity import CompletedExperiment
+from orchestrator.experiment.narrow import is_list, is_mapping
 from orchestrator.records import TrialKey
 
 _CHANGES = "a mapping from path to value, for example {'model.deformable': False}"
@@ -22,17 +26,17 @@ def wrong(what: str, name: str, value: object, wanted: str) -> str:
 
 def is_texts(value: object) -> bool:
     """Whether a value is a tuple or list of strings."""
-    return isinstance(value, tuple | list) and all(isinstance(one, str) for one in value)
+    return is_list(value) and all(isinstance(one, str) for one in value)
 
 
 def _is_changes(value: object) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(path, str) for path in value)
+    return is_mapping(value) and all(isinstance(path, str) for path in value)
 
 
-def _is_published(value: object) -> bool:
+def _is_published(value: Mapping[str, float]) -> bool:
     return _is_changes(value) and all(
         isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
-        for number in value.values()  # type: ignore[union-attr]
+        for number in value.values()
     )
 
 
@@ -50,12 +54,12 @@ class Level:
     """One setting of a factor.
 
     Attributes:
-        name: as a table says it.
+        name: name in a table.
         changes: override path -> value; empty leaves the baseline as it is.
     """
 
     name: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
         """Raise a `PlanError` for values of other types."""
@@ -71,8 +75,8 @@ class Factor:
     """Something that is varied. The first level is the baseline's.
 
     Attributes:
-        name: as a table says it.
-        levels: at least two.
+        name: name in a table.
+        levels: two levels or more.
     """
 
     name: str
@@ -81,7 +85,7 @@ class Factor:
     def __post_init__(self) -> None:
         """Raise a `PlanError` for values of other types, or fewer than two levels."""
         levels = self.levels
-        several = isinstance(levels, tuple | list) and all(isinstance(x, Level) for x in levels)
+        several = is_list(levels) and all(isinstance(x, Level) for x in levels)
         hold_types(
             f"factor {self.name!r}",
             (isinstance(self.name, str), "its name", self.name, "a string"),
@@ -120,7 +124,7 @@ class Arm:
         changes: override path -> value against the plan's base.
         levels: factor -> level.
         published: metric key -> the paper's number in the metric's unit.
-        conditions: what they were measured under, as in `models.zoo.published.Conditions`; empty
+        conditions: what they were measured under, as in `models.card.Conditions`; empty
             leaves it to the plan's text. `with_published` fills in all three.
         source: where they are printed; empty leaves it to the plan.
         null_control: whether the arm cannot differ from the baseline, such as a strength of 0.
@@ -128,10 +132,10 @@ class Arm:
     """
 
     name: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    levels: Mapping[str, str] = field(default_factory=dict)
-    published: Mapping[str, float] = field(default_factory=dict)
-    conditions: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    levels: Mapping[str, str] = field(default_factory=dict[str, str])
+    published: Mapping[str, float] = field(default_factory=dict[str, float])
+    conditions: Mapping[str, Any] = field(default_factory=dict[str, Any])
     source: str = ""
     null_control: bool = False
 

@@ -35,7 +35,7 @@ class Plan:
 
     Attributes:
         name: of the sweep: letters, digits and `_`.
-        question: what a reader wants to know, one sentence.
+        question: question that the sweep answers, one sentence.
         base: the experiment that every arm departs from.
         arms: rows of the table in order.
         demo: the laptop-size base that `--demo` puts in place of `base`.
@@ -126,10 +126,10 @@ class Plan:
         Where it is read at its best epoch, the plan's metric chooses, unless the experiment says
         another.
         """
-        found = override(self.base, self.changes_of(arm))
-        if found.selection == "best" and found.selection_metric == ADDED["selection_metric"]:
-            return dataclasses.replace(found, selection_metric=self.metric)
-        return found
+        changed = override(self.base, self.changes_of(arm))
+        if changed.selection == "best" and changed.selection_metric == ADDED["selection_metric"]:
+            return dataclasses.replace(changed, selection_metric=self.metric)
+        return changed
 
     def replicate(
         self, *, seeds: Sequence[int] | None = None, folds: Sequence[int] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from models.zoo.published import Result
+from models.card import Result
 from orchestrator.design.factors import Arm
 
 
@@ -14,7 +14,7 @@ def with_published(arm: Arm, *results: Result) -> Arm:
 
     Args:
         arm: a row of a sweep.
-        *results: of `models.zoo.published.results`, one per metric and all under the same
+        *results: of `models.zoo.cards.published_results`, one per metric and all under the same
         conditions.
 
     Raises:

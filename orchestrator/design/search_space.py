@@ -1,5 +1,8 @@
 """Continuous searches: a space of settings, whose points become trials like any other."""
 
+# Sweep files are not type-checked, so types are checked when they run.
+# pyright: reportUnnecessaryIsInstance=false
+
 from __future__ import annotations
 
 import dataclasses
@@ -89,13 +92,13 @@ class Search:
         shared: changes that every point needs besides, for example the component itself.
         num_points: points in all, those of earlier runs included.
         demo_points: the same with `--demo`.
-        sampler_seed: of the search itself.
+        sampler_seed: seed of the search's own draws.
     """
 
     plan: Plan
     space: Mapping[str, LogUniform | Uniform | Choice]
-    symbols: Mapping[str, str] = field(default_factory=dict)
-    shared: Mapping[str, Any] = field(default_factory=dict)
+    symbols: Mapping[str, str] = field(default_factory=dict[str, str])
+    shared: Mapping[str, Any] = field(default_factory=dict[str, Any])
     num_points: int = 30
     demo_points: int = 8
     sampler_seed: int = 0

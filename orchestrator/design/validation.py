@@ -1,5 +1,8 @@
 """What is wrong with a plan: its types, names, numbers, arms and comparisons."""
 
+# Sweep files are not type-checked, so types are checked when they run.
+# pyright: reportUnnecessaryIsInstance=false
+
 from __future__ import annotations
 
 import math
@@ -11,6 +14,7 @@ from orchestrator.design.factors import Arm, Contrast, Effect, is_texts, wrong
 from orchestrator.errors import ConfigError, unknown
 from orchestrator.experiment.config import RANGES, Experiment
 from orchestrator.experiment.identity import complete
+from orchestrator.experiment.narrow import is_list
 from orchestrator.experiment.overrides import mistakes_of
 from orchestrator.metrics import METRICS
 from orchestrator.stats import pairs_needed
@@ -40,7 +44,7 @@ def mistakes_of_types(plan: Plan) -> list[str]:
     """Return the fields of a plan that hold values of other types than they must."""
 
     def several(value: Any, kind: type) -> bool:
-        return isinstance(value, tuple | list) and all(isinstance(one, kind) for one in value)
+        return is_list(value) and all(isinstance(one, kind) for one in value)
 
     numbers = "a tuple of whole numbers of at least 0"
     count = "a whole number of at least 0"
@@ -93,9 +97,7 @@ def _are_counts(values: object, name: str) -> bool:
     highest = RANGES["fold" if name == "folds" else "seed"][1]
     if isinstance(values, range):
         return not values or all(0 <= end <= highest for end in (values[0], values[-1]))
-    return isinstance(values, tuple | list) and all(
-        _is_count(value) and value <= highest for value in values
-    )
+    return is_list(values) and all(_is_count(value) and value <= highest for value in values)
 
 
 def _mistakes_of_size(plan: Plan) -> list[str]:
@@ -112,7 +114,7 @@ def _mistakes_of_size(plan: Plan) -> list[str]:
 
 def mistakes_of_changes(what: str, changes: Mapping[str, Any]) -> list[str]:
     """Return the settings of a block or of the code, which an arm or a search may not change."""
-    mistakes = []
+    mistakes: list[str] = []
     for path in changes:
         head = path.partition(".")[0]
         if head in ("seed", "fold"):
@@ -130,7 +132,7 @@ def mistakes_of_changes(what: str, changes: Mapping[str, Any]) -> list[str]:
 
 def _mistakes_of_arm_names(names: Sequence[str]) -> list[str]:
     """Return what keeps arms' names from being told apart in a table, one sentence each."""
-    mistakes = []
+    mistakes: list[str] = []
     for place, name in enumerate(names, start=1):
         if not name.strip():
             mistakes.append(f"arm {place} is called {name!r}; give it a name that a table can show")
@@ -147,10 +149,10 @@ def _mistakes_of_arm_names(names: Sequence[str]) -> list[str]:
     alike: dict[str, list[str]] = {}
     for name in dict.fromkeys(name for name in names if name.strip()):
         alike.setdefault("".join(name.split()).casefold(), []).append(name)
-    for found in alike.values():
-        if len(found) > 1:
+    for group in alike.values():
+        if len(group) > 1:
             mistakes.append(
-                f"arms {' and '.join(map(repr, found))} differ by case or white space alone; give "
+                f"arms {' and '.join(map(repr, group))} differ by case or white space alone; give "
                 "them names that a reader can tell apart"
             )
     return mistakes
@@ -158,7 +160,7 @@ def _mistakes_of_arm_names(names: Sequence[str]) -> list[str]:
 
 def _mistakes_of_contrasts(contrasts: Sequence[Contrast]) -> list[str]:
     """Return the contrasts that are asked for twice: each would be paid for in the correction."""
-    mistakes = []
+    mistakes: list[str] = []
     before: set[frozenset[str]] = set()
     for contrast in contrasts:
         pair = frozenset((contrast.arm, contrast.reference))
@@ -179,7 +181,7 @@ def _mistakes_of_margin(margin: float) -> list[str]:
 
 
 def _mistakes_of_names(plan: Plan) -> list[str]:
-    mistakes = []
+    mistakes: list[str] = []
     names = [arm.name for arm in plan.arms]
     if not re.fullmatch(r"[A-Za-z0-9_]+", plan.name):
         mistakes.append(f"its name is {plan.name!r}; use letters, digits and _")
@@ -236,7 +238,7 @@ def _mistakes_of_names(plan: Plan) -> list[str]:
 
 
 def _mistakes_of_effects(plan: Plan) -> list[str]:
-    mistakes = []
+    mistakes: list[str] = []
     for place, effect in enumerate(plan.effects):
         try:
             plan.effect_record(effect)
@@ -251,11 +253,11 @@ def _mistakes_of_arms(plan: Plan) -> list[str]:
     mistakes = [f"base: {mistake}" for mistake in mistakes_of(plan.base, {})]
     for arm in plan.arms:
         try:
-            found = mistakes_of(plan.base, plan.changes_of(arm))
+            arm_mistakes = mistakes_of(plan.base, plan.changes_of(arm))
         except ConfigError as error:
-            found = [str(error)]
+            arm_mistakes = [str(error)]
         what = f"arm {arm.name!r}"
-        mistakes += [f"{what}: {m}" for m in found if f"base: {m}" not in mistakes]
+        mistakes += [f"{what}: {m}" for m in arm_mistakes if f"base: {m}" not in mistakes]
         mistakes += mistakes_of_changes(what, arm.changes)
     if mistakes:
         return mistakes
@@ -275,14 +277,14 @@ def _mistakes_of_arms(plan: Plan) -> list[str]:
 def _mistakes_of_data(plan: Plan) -> list[str]:
     """Return the arms that name other data and would be trained on the plan's all the same."""
     base = complete(plan.base).dataset
-    own = base.arguments.get("fingerprint", "")
+    fingerprint = base.arguments.get("fingerprint", "")
     return [
         f"arm {arm.name!r} changes the data set, and every arm is trained and scored on the "
         "plan's; ask about other data in a sweep of its own, and set both side by side with "
         "`python -m orchestrator.report SWEEP SWEEP --aggregate`"
         for arm in plan.arms
         if (data := plan.experiment(arm).dataset) != base
-        and data.arguments.get("fingerprint", "") in ("", own)
+        and data.arguments.get("fingerprint", "") in ("", fingerprint)
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -115,7 +115,7 @@ def _few(ids: list[str]) -> str:
 
 def _from_the_pack(chain: Chain, experiment: Experiment, record: TrialRecord, store: Store) -> None:
     """Give a chain what a checkpoint of an earlier version is without."""
-    remembers: Any = getattr(chain.model, "remembered", ())
+    remembers = chain.backbone.support_buffers
     try:
         pack = open_pack(str(record.data["fingerprint"]), packs=store.packs_uri)
     except DataError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.analysis.sequential import decisions
+from orchestrator.analysis.comparisons import decisions
 from orchestrator.design.factors import Trial
 from orchestrator.design.plan import Plan
 from orchestrator.execution.costs import blocks_of, is_over_budget, seconds_by_arm, unfinished

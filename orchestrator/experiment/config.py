@@ -50,7 +50,7 @@ class File:
     Attributes:
         digest: `sha256:` and 64 hex digits.
         path: where the file is, on every host that trains; not part of any id. An address or a
-            name of `models.zoo.weights` is fetched by every host for itself.
+            name of `models.zoo.cards.WEIGHTS` is fetched by every host for itself.
     """
 
     digest: str
@@ -61,7 +61,7 @@ class File:
         """Digest a file, fetched first where an address or a published name is given.
 
         Args:
-            path: a path, `https://...`, or a name of `models.zoo.weights.WEIGHTS`.
+            path: a path, `https://...`, or a name of `models.zoo.cards.WEIGHTS`.
 
         Raises:
             ConfigError: the file cannot be read or fetched.

@@ -14,7 +14,7 @@ import hashlib
 import json
 import math
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,7 @@ from orchestrator.experiment.config import (
     Experiment,
     File,
 )
+from orchestrator.experiment.narrow import is_list, is_mapping
 from orchestrator.metrics import METRICS
 from orchestrator.records import ID_LENGTH, experiment_id
 
@@ -92,10 +93,12 @@ def canonical(value: Any) -> Any:
             return {"digest": value.digest}
         case Component():
             return {"name": value.name, "arguments": canonical(dict(value.arguments))}
-        case Mapping():
+        case _ if is_mapping(value):
             return {str(key): canonical(value[key]) for key in sorted(value)}
-        case tuple() | list():
+        case _ if is_list(value):
             return [canonical(item) for item in value]
+        case _:
+            pass
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         held = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         if isinstance(value, Experiment):
@@ -113,7 +116,8 @@ def fill_in(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
     values: dict[str, Any] = {}
     for name in COMPONENTS:
         part = getattr(experiment, name)
-        if isinstance(part, Component) and isinstance(part.name, str):
+        # Sweep files are not type-checked: a name may be anything.
+        if isinstance(part, Component) and isinstance(part.name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             values[name] = _complete_component(name, part, mistakes)
         else:
             values[name] = part
@@ -154,7 +158,7 @@ def replicate_ids(experiment: CompletedExperiment, blocks: Sequence[tuple[int, i
         for part in (names[:first], names[first + 1 : second], names[second + 1 :])
     )
     begun: dict[int, Any] = {}
-    ids = []
+    ids: list[str] = []
     for fold, seed in blocks:
         if fold not in begun:
             begun[fold] = hashlib.sha256(f'{{{before},"fold":{fold},{between},"seed":'.encode())
@@ -223,7 +227,10 @@ def _complete_component(kind: str, component: Component, mistakes: list[str]) ->
             {n: a.default for n, a in entry.arguments.items() if not a.required} if entry else {}
         )
     if component.name not in known:
-        mistakes.append(unknown(kind, component.name, known))
+        if kind == "initial":
+            mistakes.append(unknown(kind, component.name, known))
+        else:
+            mistakes.append(registry.unknown_name(kind, component.name))
         return component
     arguments: dict[str, Any] = {}
     for name in component.arguments:

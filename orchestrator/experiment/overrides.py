@@ -11,6 +11,7 @@ from models.schema import coerce
 from orchestrator.errors import ConfigError, unknown
 from orchestrator.experiment.config import COMPONENTS, HINTS, Component, Experiment, File
 from orchestrator.experiment.identity import CompletedExperiment, canonical, complete, fill_in
+from orchestrator.experiment.narrow import is_list, is_mapping
 
 _FEW = 3
 
@@ -102,11 +103,10 @@ def _in_short(kind: str, component: Component) -> Component:
     if len(component.arguments) <= _FEW:
         return component
     entry = registry.catalog().get(kind, {}).get(component.name)
-    known = entry.arguments if entry else {}
     stated = {
         name: value
         for name, value in component.arguments.items()
-        if name not in known or value != known[name].default
+        if not entry or name not in entry.arguments or value != entry.arguments[name].default
     }
     return Component(component.name, **stated)
 
@@ -135,8 +135,8 @@ def _override(experiment: Experiment, changes: Mapping[str, Any]) -> tuple[Exper
 
 
 def _is_file(value: Any) -> bool:
-    return isinstance(value, Mapping) and set(value) == {"digest"}
+    return is_mapping(value) and set(value) == {"digest"}
 
 
 def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+    return tuple(_tuples(item) for item in value) if is_list(value) else value

@@ -1,4 +1,4 @@
-"""The drawings: spectrograms with what a model makes of them. Matplotlib without a display."""
+"""Draw spectrograms and what a model makes of them, with Matplotlib and without a display."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DPI = 110
 PANEL = (3.6, 1.9)
 """Width and height of one panel in inches."""
 GROUPS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#0072b2", "#ffffff")
-"""Okabe and Ito's palette, which color-blind readers can tell apart."""
+"""Palette of Okabe and Ito, which color-blind readers can tell apart."""
 MAX_CLASSES = 8
 
 
@@ -31,10 +31,10 @@ class Shown:
     """The clips of a picture.
 
     Attributes:
-        titles: one per clip: its class and its name.
-        frame_s: seconds from one frame to the next.
-        seconds: length of the longest clip; what lies behind it is padding.
-        class_names: one per label.
+        titles: Class and name of each clip.
+        frame_s: Seconds from one frame to the next.
+        seconds: Length of the longest clip; everything after it is padding.
+        class_names: Name of each label.
     """
 
     titles: tuple[str, ...]
@@ -61,7 +61,7 @@ def draw_input(change: InputChange, shown: Shown, path: Path) -> None:
 
 
 def draw_clip(features: NDArray[Any], shown: Shown, path: Path) -> None:
-    """Draw one clip's (mels, frames) spectrogram; what it is stands beside the picture."""
+    """Draw one clip's (mels, frames) spectrogram; its caption stands beside the picture."""
     figure, axes = _grid(1, 1, [""])
     low, high = _limits(features)
     length_s = features.shape[1] * shown.frame_s
@@ -75,13 +75,13 @@ def draw_clip(features: NDArray[Any], shown: Shown, path: Path) -> None:
 def draw_keys(
     blocks: Sequence[MovedKeys], features: NDArray[Any], shown: Shown, path: Path
 ) -> None:
-    """Draw where the keys of deformable blocks lie over the spectrogram, and where they came from.
+    """Draw the keys of deformable blocks over the spectrogram, with lines from where they started.
 
     Args:
-        blocks: the columns.
-        features: (batch, mels, frames), what the model saw.
-        shown: the clips.
-        path: the PNG.
+        blocks: Deformable blocks, one per column.
+        features: (batch, mels, frames) input of the model.
+        shown: Clips of the picture.
+        path: Path of the PNG.
     """
     figure, axes = _grid(len(shown.titles), len(blocks), [block.name for block in blocks])
     size = features.shape[1:]
@@ -108,10 +108,10 @@ def draw_events(events: NDArray[Any], features: NDArray[Any], shown: Shown, path
     """Draw the probability of the likeliest classes over time under each clip's spectrogram.
 
     Args:
-        events: (batch, frames, classes) probabilities; their frames share the features' length.
-        features: (batch, mels, frames).
-        shown: the clips.
-        path: the PNG.
+        events: (batch, frames, classes) probabilities, over the same length as the features.
+        features: (batch, mels, frames) input of the model.
+        shown: Clips of the picture.
+        path: Path of the PNG.
     """
     figure, axes = _grid(len(shown.titles), 2, ["spectrogram", "event map"])
     length_s = features.shape[2] * shown.frame_s
@@ -157,7 +157,7 @@ def _spectrogram(axis: Axes, image: NDArray[Any], shown: Shown, **style: Any) ->
 
 
 def _limits(image: NDArray[Any]) -> tuple[float, float]:
-    """Leave out the lowest percent, which is silence, so that the rest can be told apart."""
+    """Return the color limits without the lowest percent, which is silence."""
     low, high = np.percentile(image, (1, 100))
     return float(low), float(high)
 
@@ -165,7 +165,7 @@ def _limits(image: NDArray[Any]) -> tuple[float, float]:
 def _pixels(
     points: NDArray[Any], map_size: tuple[int, int], size: tuple[int, int], shown: Shown
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Turn (y, x) of a map of tokens into mel bins and seconds: a token's center is its patch's."""
+    """Turn (y, x) of tokens, at the centers of their patches, into mel bins and seconds."""
     token = (points + 1) / 2 * (np.array(map_size) - 1)
     y, x = ((token + 0.5) * np.array(size) / np.array(map_size)).T
     return y, x * shown.frame_s

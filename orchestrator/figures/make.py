@@ -36,29 +36,42 @@ def make_pictures(
     *,
     clips: Mapping[str, str] | None = None,
 ) -> tuple[Picture, ...]:
-    """Make the pictures that the sweep's trials allow, unless they are there already.
+    """Make the pictures that the sweep's trials allow, unless the folder holds them already.
 
-    Of the first block in which every chosen arm is finished: the baseline, and the arms of the
-    contrasts and effects in their order, `MAX_ARMS` in all. Shown are held-out clips, the first of
-    as many classes, spread over the classes.
+    They show the first block in which every chosen arm is finished: the baseline and the arms of
+    the contrasts and effects, in this order, at most `MAX_ARMS`. The clips are held out: the first
+    of each of `NUM_CLIPS` classes, which are spread over all classes.
 
     Args:
-        plan: as declared.
-        records: id -> record.
-        store: with the checkpoints and the pack.
-        folder: where the pictures and their list go.
-        clips: ids of clips to draw by themselves -> what is said of each.
+        plan: Plan of the sweep.
+        records: Trial id -> record.
+        store: Store that holds the checkpoints and the pack.
+        folder: Folder for the pictures and their list.
+        clips: Clips to draw one by one: id -> caption.
 
     Returns:
-        All pictures in the folder's list; none where no trial is finished.
+        All pictures in the folder's list; none if no trial is finished.
     """
+    from orchestrator.data import open_pack
+
     trials = _chosen(plan, records)
     ids = [trial.id for trial in trials]
     if not trials or are_there(folder, ids, clips or {}):
         return read_pictures(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    made = [p for trial in trials for p in _of_trial(trial, plan, records[trial.id], store, folder)]
-    made += _of_clips(trials[0], plan, records[trials[0].id], store, folder, clips or {})
+    made: list[Picture] = []
+    alone: list[Picture] = []
+    for trial in trials:
+        record = records[trial.id]
+        pack = open_pack(str(record.data["fingerprint"]), packs=store.packs_uri)
+        chain = _load(record, pack, plan.selection, store)
+        # Frames of a front end of somebody's own have no known place in time.
+        frame_s = chain.front.hop_length / pack.sample_rate if chain else 0.0
+        if chain is not None and frame_s:
+            made += _of_trial(trial, chain, pack, frame_s, folder)
+            if trial is trials[0]:
+                alone = _of_clips(trial, chain, pack, frame_s, folder, clips or {})
+    made += alone
     write_index(folder, ids, clips or {}, made)
     return tuple(made)
 
@@ -78,23 +91,18 @@ def _chosen(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> list[TrialK
 
 
 def _of_trial(
-    trial: TrialKey, plan: PlanRecord, record: TrialRecord, store: Store, folder: Path
+    trial: TrialKey, chain: Chain, pack: Pack, frame_s: float, folder: Path
 ) -> list[Picture]:
     from models.introspection import event_map, input_change, moved_keys
-    from orchestrator.data import open_pack
     from orchestrator.figures import draw
 
-    pack = open_pack(str(record.data["fingerprint"]), packs=store.packs_uri)
-    chain = _load(record, pack, plan.selection, store)
-    if chain is None:
-        return []
     clips = _clips(pack, trial.fold)
     waveform = pack.batch(clips, int(pack.num_samples.max()))
     change = input_change(chain, waveform)
     features = change.after[:, 0].float().numpy()
     shown = draw.Shown(
         titles=tuple(f"{pack.class_names[pack.labels[i]]} ({pack.clip_ids[i]})" for i in clips),
-        frame_s=getattr(chain.frontend, "hop_length", 0) / pack.sample_rate,
+        frame_s=frame_s,
         seconds=float(pack.num_samples.max()) / pack.sample_rate,
         class_names=pack.class_names,
     )
@@ -114,8 +122,6 @@ def _of_trial(
         )
         return folder / name
 
-    if not shown.frame_s:  # a front end of somebody's own, whose frames have no known place
-        return []
     if bool((change.after != change.before).any()):
         draw.draw_input(change, shown, add("input"))
     if blocks := moved_keys(chain, waveform):
@@ -127,22 +133,18 @@ def _of_trial(
 
 def _of_clips(
     trial: TrialKey,
-    plan: PlanRecord,
-    record: TrialRecord,
-    store: Store,
+    chain: Chain,
+    pack: Pack,
+    frame_s: float,
     folder: Path,
     clips: Mapping[str, str],
 ) -> list[Picture]:
     """Draw clips one by one, as a trial's front end shows them to its model."""
     from models.introspection import input_change
-    from orchestrator.data import open_pack
     from orchestrator.figures import draw
 
-    pack = open_pack(str(record.data["fingerprint"]), packs=store.packs_uri)
-    chain = _load(record, pack, plan.selection, store) if clips else None
-    frame_s = getattr(getattr(chain, "frontend", None), "hop_length", 0) / pack.sample_rate
     places = {clip: index for index, clip in enumerate(pack.clip_ids)}
-    if chain is None or not frame_s or not clips.keys() <= places.keys():
+    if not clips.keys() <= places.keys():
         return []
     made = []
     for number, (clip, caption) in enumerate(clips.items()):

@@ -11,7 +11,7 @@ from typing import Any
 
 INDEX = "pictures.json"
 CLIP = "clip"
-"""The kind of a picture that shows one clip alone, about which its caption says something."""
+"""Kind of a picture that shows one clip alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,12 +19,12 @@ class Picture:
     """One picture.
 
     Attributes:
-        kind: `input`, `keys` or `events` of a model; `clip` of a clip alone.
-        arm: the row that it is of, or whose front end drew it.
-        trial: the trial's id.
-        clips: ids of the clips in it, top to bottom.
-        caption: what is to be seen, with units.
-        file: PNG beside the list.
+        kind: `input`, `keys` or `events` of a model, or `clip` for a clip alone.
+        arm: Arm that it shows, or whose front end drew it.
+        trial: Id of the trial.
+        clips: Ids of its clips, top to bottom.
+        caption: What it shows, with units.
+        file: Name of the PNG beside the list.
     """
 
     kind: str
@@ -36,17 +36,17 @@ class Picture:
 
 
 def read_pictures(folder: Path) -> tuple[Picture, ...]:
-    """Return the pictures listed in a folder; those whose file is gone are left out."""
+    """Return the pictures listed in a folder, without those whose file is gone."""
     return tuple(p for p in _read(folder)[1] if (folder / p.file).is_file())
 
 
 def listed_files(folder: Path) -> tuple[str, ...]:
-    """Return the names of the listed files, there or not; none that leads out of the folder."""
+    """Return the names of the listed files, existing or not, without any outside the folder."""
     return tuple(p.file for p in _read(folder)[1] if Path(p.file).name == p.file)
 
 
 def are_there(folder: Path, trials: Sequence[str], clips: Mapping[str, str]) -> bool:
-    """Whether a folder holds what was made of exactly these trials and clips."""
+    """Return whether a folder holds the pictures of exactly these trials and clips."""
     asked, pictures = _read(folder)
     return asked == _asked(trials, clips) and all((folder / p.file).is_file() for p in pictures)
 
@@ -54,7 +54,7 @@ def are_there(folder: Path, trials: Sequence[str], clips: Mapping[str, str]) -> 
 def write_index(
     folder: Path, trials: Sequence[str], clips: Mapping[str, str], pictures: Sequence[Picture]
 ) -> None:
-    """Write the list: what was asked for, and the pictures that it gave."""
+    """Write the list: the trials and clips that were asked for, and their pictures."""
     listed = {
         **_asked(trials, clips),
         "pictures": [dataclasses.asdict(picture) for picture in pictures],
@@ -67,7 +67,7 @@ def _asked(trials: Sequence[str], clips: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], tuple[Picture, ...]]:
-    """Return what was asked for, and the pictures; nothing where the list cannot be read."""
+    """Return what was asked for and the pictures; nothing if the list cannot be read."""
     try:
         listed = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         pictures = [Picture(**{**p, "clips": tuple(p["clips"])}) for p in listed["pictures"]]

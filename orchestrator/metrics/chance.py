@@ -29,8 +29,8 @@ class Chance:
     """A chance level and how it is reached.
 
     Attributes:
-        value: as the metric is stored.
-        rule: what reaches it, as it stands in brackets.
+        value: level, as the metric is stored.
+        rule: what reaches it, as a text in brackets says it.
     """
 
     value: float
@@ -79,8 +79,8 @@ def map_chance(held_out: HeldOut) -> Chance:
         return Chance(value=1 / size, rule=f"the prevalence of one of {size} classes")
     harmonic = float((1 / np.arange(1, total + 1)).sum())
     expected = [
-        ((own - 1) / (total - 1) * (total - harmonic) + harmonic) / total
-        for own in counts or [max(1.0, total / size)]
+        ((size_of_class - 1) / (total - 1) * (total - harmonic) + harmonic) / total
+        for size_of_class in counts or [max(1.0, total / size)]
     ]
     return Chance(value=math.fsum(expected) / len(expected), rule="clips in random order")
 
@@ -105,7 +105,7 @@ def level_text(chance: Chance, *, unit: str) -> str:
 
     Args:
         chance: its value in the unit.
-        unit: of the metric.
+        unit: unit of the metric.
     """
     text = f"{chance.value:.{1 if unit == '%' else 3}f}"
     text = text.rstrip("0").removesuffix(".") if "." in text else text
@@ -118,11 +118,11 @@ def caution_text(
     """Say which arms do not beat chance, as tracker and report do; empty where all do.
 
     Args:
-        chance: in the metric's unit; None where it is not known.
+        chance: chance level in the metric's unit; None where it is not known.
         at_chance: the arms that do not beat it.
-        num_arms: how many have a number.
-        title: of the metric.
-        unit: of the metric.
+        num_arms: number of arms that have a number.
+        title: title of the metric.
+        unit: unit of the metric.
     """
     if chance is None or not at_chance:
         return ""

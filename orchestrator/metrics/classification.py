@@ -28,9 +28,9 @@ def top_k_correct(logits: Logits, labels: Labels, *, k: int) -> NDArray[np.bool_
     Returns:
         (clips,) booleans.
     """
-    own = np.take_along_axis(logits, labels[:, None], axis=1)
-    at_least = (logits >= own).sum(axis=1) - 1
-    return (at_least < k) & np.isfinite(own[:, 0])
+    true_scores = np.take_along_axis(logits, labels[:, None], axis=1)
+    at_least = (logits >= true_scores).sum(axis=1) - 1
+    return (at_least < k) & np.isfinite(true_scores[:, 0])
 
 
 def top_k_accuracy(logits: Logits, labels: Labels, *, k: int) -> float:

@@ -38,10 +38,10 @@ class Metric:
 
     Attributes:
         key: `split/name`, as stored and logged.
-        title: as a table's head says it.
+        title: title in a table's head.
         direction: which way is better.
         scale: a stored value times `scale` is in `unit`.
-        unit: as a reader reads it.
+        unit: unit that a reader sees.
         bounds: least and largest value that can be stored. Only a metric that has both is on a
             scale that several data sets share.
         is_share: whether a value is the share of held-out clips that are right, which has a

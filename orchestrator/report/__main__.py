@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TextIO
 
 from models.command import run_command
-from models.zoo.published.tables import PRINTED
+from models.zoo.paper_tables import PRINTED
 from orchestrator.analysis.aggregate import aggregate
 from orchestrator.analysis.clip_tests import compare_clips, find_trial
 from orchestrator.analysis.confounds import refuse_mixed
@@ -27,16 +27,27 @@ from orchestrator.analysis.summary import Summary, summarize
 from orchestrator.errors import ConfigError, OrchestratorError, unknown
 from orchestrator.metrics import METRICS
 from orchestrator.records import PlanRecord, Status, TrialRecord
-from orchestrator.report.files import NAMES, SHAPED, render, render_shape, write, write_report
-from orchestrator.report.render.aggregate import aggregate_text
+from orchestrator.report.files import (
+    NAMES,
+    PAPER_NAMES,
+    PageParts,
+    render,
+    render_aggregate,
+    render_paper_table,
+    write,
+    write_report,
+)
 from orchestrator.report.render.text import render_text
 from orchestrator.report.sources import FromMlflow, FromStore, Material, Source
-from orchestrator.report.tables.paper import Shaped, Study, own_shape, shaped
+from orchestrator.report.tables.paper import Study, own_paper_table, paper_table
+from orchestrator.report.tables.table import Table
 from orchestrator.report.wording.clips import clip_sentences, single_pair_sentences
 from orchestrator.text import grid, laid_out, terminal_width, visible
 
 AGGREGATE_FORMATS = ("", "text", "markdown", "csv", "json")
 FORMATS = ("text", *NAMES, "all")
+RENAMED = {"--shape": ("--paper-table", 1), "--mixed": ("--allow-mixed", 0)}
+"""Options that were called otherwise -> their name of today, and how many values they took."""
 
 
 def main(argv: Sequence[str] | None = None, *, out: TextIO | None = None) -> int:
@@ -58,6 +69,14 @@ def main(argv: Sequence[str] | None = None, *, out: TextIO | None = None) -> int
     )
 
 
+class _Renamed(argparse.Action):
+    """Remembers an option that was called otherwise, for one message with other mistakes."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Note the old name and the new one."""
+        namespace.renamed = [*namespace.renamed, (option_string, self.const)]
+
+
 def _parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m orchestrator.report`."""
     options = argparse.ArgumentParser(
@@ -65,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Print a stored sweep's report and write it as a page, tables and numbers.",
     )
     add = options.add_argument
+    options.set_defaults(renamed=[])
     add("sweeps", nargs="*", metavar="SWEEP", help="stored name, or a sweep file's path")
     add(
         "--store",
@@ -87,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         "(default: print text, write all)",
     )
     add(
-        "--shape",
+        "--paper-table",
         default="",
         metavar="NAME",
         help=f"as a paper's table, printed rows first: one of {', '.join(PRINTED)} (default: on "
@@ -98,16 +118,18 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="SWEEP",
-        help="with --shape, another sweep whose data set gets a column; may be repeated",
+        help="with --paper-table, another sweep whose data set gets a column; may be repeated",
     )
     add("--out", default="", metavar="PATH", help="file or folder (default: beside the plan)")
     add("--metric", default="", metavar="KEY", help="another metric than the declared one")
     add("--width", type=int, default=0, metavar="N", help="columns of the text (default: terminal)")
     add(
-        "--mixed",
+        "--allow-mixed",
         action="store_true",
         help="compare trials of different code or data all the same, and say so",
     )
+    for old, (new, nargs) in RENAMED.items():
+        add(old, action=_Renamed, nargs=nargs, const=new, dest="renamed", help=argparse.SUPPRESS)
     add(
         "--clips",
         nargs=2,
@@ -131,18 +153,20 @@ def _check(args: argparse.Namespace) -> None:
     Raises:
         ConfigError: names each mistake with what is valid.
     """
-    mistakes = []
+    mistakes = [f"{old} is called {new} now" for old, new in args.renamed]
     if args.format and args.format not in FORMATS:
         mistakes.append(unknown("format", args.format, FORMATS))
-    if args.shape and args.shape not in PRINTED:
-        mistakes.append(unknown("shape", args.shape, PRINTED))
-    if args.shape and args.format not in ("", "all", "html", *SHAPED):
+    if args.paper_table and args.paper_table not in PRINTED:
+        mistakes.append(unknown("paper table", args.paper_table, PRINTED))
+    if args.paper_table and args.format not in ("", "all", "html", *PAPER_NAMES):
         mistakes.append(
-            f"a paper's table has no form {args.format!r}; --shape goes with --format "
-            f"{', '.join((*SHAPED, 'html'))}, or with all"
+            f"a paper's table has no form {args.format!r}; --paper-table goes with --format "
+            f"{', '.join((*PAPER_NAMES, 'html'))}, or with all"
         )
-    if args.beside and not args.shape:
-        mistakes.append("--beside puts another sweep into a paper's table; say which by --shape")
+    if args.beside and not args.paper_table:
+        mistakes.append(
+            "--beside puts another sweep into a paper's table; say which by --paper-table"
+        )
     if args.clips and args.format not in ("", "text", "json"):
         mistakes.append(f"--clips is written as text or json, not {args.format!r}")
     if args.metric and args.metric not in METRICS:
@@ -210,97 +234,85 @@ def find_sweep(given: str, stored: Sequence[str]) -> str:
 
 
 def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
-    found = source.material(find_sweep(args.sweeps[0], source.sweeps()))
-    plan, records = found.plan, found.records
+    material = source.material(find_sweep(args.sweeps[0], source.sweeps()))
+    plan, records = material.plan, material.records
     if args.clips:
-        _compare_clips(args, found, stream)
+        _compare_clips(args, material, stream)
         return
     _check_metric(args.metric, plan, records)
-    summary = summarize(plan, records, metric=args.metric, mixed=args.mixed)
-    shape = _shape(args, source, found, summary)
+    summary = summarize(plan, records, metric=args.metric, mixed=args.allow_mixed)
+    paper = _paper_table(args, source, material, summary)
+    parts: PageParts = {
+        "predictions": material.predictions,
+        "links": material.links,
+        "pictures": material.pictures,
+        "paper": paper,
+    }
+    width = args.width or min(terminal_width(), 120)
     if args.format in ("", "all"):
-        width = args.width or terminal_width()
-        print(render_text(summary, min(width, 120)), file=stream)
-        for sentence in single_pair_sentences(summary, found.predictions):
+        print(render_text(summary, width), file=stream)
+        for sentence in single_pair_sentences(summary, material.predictions):
             print(visible(sentence), file=stream)
-        paths = write_report(
-            summary,
-            records,
-            Path(args.out) if args.out else found.folder,
-            predictions=found.predictions,
-            links=found.links,
-            pictures=found.pictures,
-            shape=shape,
-        )
+        folder = Path(args.out) if args.out else material.folder
+        paths = write_report(summary, records, folder, **parts)
         print(f"Page: {paths.html}", file=stream)
         return
     if args.format == "text":
-        width = args.width or terminal_width()
-        said = render_text(summary, min(width, 120) if not args.width else width)
-    elif shape and args.format != "html":
-        said = render_shape(args.format, shape, summary)
+        text = render_text(summary, width)
+    elif paper and args.format != "html":
+        text = render_paper_table(args.format, paper, summary)
     else:
-        said = render(
-            args.format,
-            summary,
-            records,
-            predictions=found.predictions,
-            links=found.links,
-            pictures=found.pictures,
-            shape=shape,
-        )
-    if args.out:
-        path = Path(args.out)
-        if path.is_dir() or not path.suffix:
-            path = path / NAMES.get(args.format, "report.txt")
-        write(path, said)
-        print(f"Wrote {path}", file=stream)
-    else:
-        stream.write(said)
+        text = render(args.format, summary, records, **parts)
+    path = Path(args.out)
+    if args.out and (path.is_dir() or not path.suffix):
+        path = path / NAMES.get(args.format, "report.txt")
+    _put(text, str(path) if args.out else "", stream)
 
 
-def _shape(
-    args: argparse.Namespace, source: Source, found: Material, summary: Summary
-) -> Shaped | None:
+def _paper_table(
+    args: argparse.Namespace, source: Source, material: Material, summary: Summary
+) -> Table | None:
     """Return the paper's table that was asked for; for the page that of the published numbers."""
-    study = Study(summary=summary, predictions=found.predictions or no_predictions)
-    if not args.shape:
-        return own_shape(study) if args.format == "html" else None
+    study = Study(summary=summary, predictions=material.predictions or no_predictions)
+    if not args.paper_table:
+        return own_paper_table(study) if args.format == "html" else None
     studies = [study]
     for name in args.beside:
         other = source.material(find_sweep(name, source.sweeps()))
-        joined = summarize(other.plan, other.records, metric=args.metric, mixed=args.mixed)
+        joined = summarize(other.plan, other.records, metric=args.metric, mixed=args.allow_mixed)
         studies.append(Study(summary=joined, predictions=other.predictions or no_predictions))
-    return shaped(args.shape, studies)
+    return paper_table(args.paper_table, studies)
 
 
-def _compare_clips(args: argparse.Namespace, found: Material, stream: TextIO) -> None:
+def _compare_clips(args: argparse.Namespace, material: Material, stream: TextIO) -> None:
     """Print what two trials show over their clips."""
-    one, other = (find_trial(given, found.plan, found.records) for given in args.clips)
-    if not args.mixed:
-        refuse_mixed(found.plan, found.records, (one, other))
-    compared = compare_clips(one, other, found.predictions, recordings=found.recordings)
+    plan, records = material.plan, material.records
+    one, other = (find_trial(given, plan, records) for given in args.clips)
+    if not args.allow_mixed:
+        refuse_mixed(plan, records, (one, other))
+    comparison = compare_clips(one, other, material.predictions, recordings=material.recordings)
     if args.format == "json":
-        said = json.dumps(dataclasses.asdict(compared), indent=1) + "\n"
+        text = json.dumps(dataclasses.asdict(comparison), indent=1) + "\n"
     else:
-        said = "\n".join(map(visible, clip_sentences(compared))) + "\n"
-    _put(said, args.out, stream)
+        text = "\n".join(map(visible, clip_sentences(comparison))) + "\n"
+    _put(text, args.out, stream)
 
 
 def _aggregate(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
     """Print what several sweeps show together."""
     stored = source.sweeps()
-    found = [source.material(find_sweep(given, stored)) for given in args.sweeps]
-    made = aggregate([(own.plan, own.records) for own in found], mixed=args.mixed)
-    _put(aggregate_text(made, args.format or "text"), args.out, stream)
+    materials = [source.material(find_sweep(given, stored)) for given in args.sweeps]
+    aggregated = aggregate([(m.plan, m.records) for m in materials], mixed=args.allow_mixed)
+    width = args.width or min(terminal_width(), 120)
+    _put(render_aggregate(aggregated, args.format or "text", width=width), args.out, stream)
 
 
-def _put(said: str, out: str, stream: TextIO) -> None:
+def _put(text: str, out: str, stream: TextIO) -> None:
     if out:
-        write(Path(out), said)
+        write(Path(out), text)
         print(f"Wrote {out}", file=stream)
     else:
-        stream.write(said)
+        stream.write(text)
 
 
 def _check_metric(metric: str, plan: PlanRecord, records: Mapping[str, TrialRecord]) -> None:

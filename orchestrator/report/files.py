@@ -7,12 +7,16 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict, Unpack
 
+from orchestrator.analysis.aggregate import Aggregated
 from orchestrator.analysis.outcomes import Loader, no_predictions
 from orchestrator.analysis.summary import Summary
 from orchestrator.errors import StoreError
 from orchestrator.records import TrialRecord
 from orchestrator.report.render.formats import (
+    aggregate_json,
+    csv_records,
     csv_table,
     markdown_table,
     to_csv,
@@ -21,7 +25,10 @@ from orchestrator.report.render.formats import (
 )
 from orchestrator.report.render.latex import latex_table, to_latex
 from orchestrator.report.render.latex_numbers import to_numbers
-from orchestrator.report.tables.paper import Shaped, Study, own_shape
+from orchestrator.report.render.text import table_text
+from orchestrator.report.tables.aggregate import FIELDS, aggregate_table
+from orchestrator.report.tables.paper import Study, own_paper_table
+from orchestrator.report.tables.table import Table
 from orchestrator.store import Store
 from orchestrator.text import markdown_text
 
@@ -41,13 +48,13 @@ RENDERERS: Mapping[str, Callable[[Summary], str]] = {
     "csv": to_csv,
     "json": to_json,
 }
-SHAPED = {"latex": "paper.tex", "markdown": "paper.md", "csv": "paper.csv"}
-"""What is written besides where a study has the shape of a paper's table."""
+PAPER_NAMES = {"latex": "paper.tex", "markdown": "paper.md", "csv": "paper.csv"}
+"""What is written besides where a study has a paper's table."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Paths:
-    """Where a report's files are; `shaped` are those of a paper's table, where there is one."""
+    """Where a report's files are; `paper` are those of a paper's table, where there is one."""
 
     html: Path
     markdown: Path
@@ -55,12 +62,28 @@ class Paths:
     numbers: Path
     csv: Path
     json: Path
-    shaped: tuple[Path, ...] = ()
+    paper: tuple[Path, ...] = ()
 
     @property
     def every(self) -> tuple[Path, ...]:
         """All of them."""
-        return (*(getattr(self, form) for form in NAMES), *self.shaped)
+        return (*(getattr(self, form) for form in NAMES), *self.paper)
+
+
+class PageParts(TypedDict, total=False):
+    """What the page shows besides a study's numbers.
+
+    Attributes:
+        predictions: reads a trial's predictions at the plan's epoch.
+        links: trial id -> address of its run in the tracking server.
+        pictures: folder of `orchestrator.figures`.
+        paper: the study in a paper's table.
+    """
+
+    predictions: Loader | None
+    links: Mapping[str, str] | None
+    pictures: Path | None
+    paper: Table | None
 
 
 def report_folder(store: Store, sweep: str) -> Path:
@@ -73,11 +96,7 @@ def write_report(
     summary: Summary,
     records: Mapping[str, TrialRecord],
     out_dir: str | Path,
-    *,
-    predictions: Loader | None = None,
-    links: Mapping[str, str] | None = None,
-    pictures: Path | None = None,
-    shape: Shaped | None = None,
+    **parts: Unpack[PageParts],
 ) -> Paths:
     """Write a sweep's report, each file whole or not at all.
 
@@ -85,69 +104,67 @@ def write_report(
         summary: of the plan and its records.
         records: id -> record of the plan's trials that have one.
         out_dir: made if it is not there.
-        predictions: reads a trial's predictions at the plan's epoch.
-        links: trial id -> address of its run in the tracking server.
-        pictures: folder of `orchestrator.figures`, for the page.
-        shape: the study as a paper's table; None is that of its published numbers, if any.
+        parts: of the page; without a paper's table that of the published numbers, if any.
 
     Raises:
         StoreError: a file cannot be written.
     """
     folder = Path(out_dir)
-    if shape is None:
-        study = Study(summary=summary, predictions=predictions or no_predictions)
-        shape = own_shape(study)
-    paths = Paths(
+    study = Study(summary=summary, predictions=parts.get("predictions") or no_predictions)
+    paper = parts["paper"] = parts.get("paper") or own_paper_table(study)
+    for form, name in NAMES.items():
+        write(folder / name, render(form, summary, records, **parts))
+    if paper:
+        for form, name in PAPER_NAMES.items():
+            write(folder / name, render_paper_table(form, paper, summary))
+    return Paths(
         **{form: folder / name for form, name in NAMES.items()},
-        shaped=tuple(folder / name for name in SHAPED.values()) if shape else (),
+        paper=tuple(folder / name for name in PAPER_NAMES.values()) if paper else (),
     )
-    for form in NAMES:
-        said = render(
-            form,
-            summary,
-            records,
-            predictions=predictions,
-            links=links,
-            pictures=pictures,
-            shape=shape,
-        )
-        write(getattr(paths, form), said)
-    if shape:
-        for form, name in SHAPED.items():
-            write(folder / name, render_shape(form, shape, summary))
-    return paths
 
 
 def render(
     form: str,
     summary: Summary,
     records: Mapping[str, TrialRecord],
-    *,
-    predictions: Loader | None = None,
-    links: Mapping[str, str] | None = None,
-    pictures: Path | None = None,
-    shape: Shaped | None = None,
+    **parts: Unpack[PageParts],
 ) -> str:
-    """Return the report in one of the forms of `NAMES`; only the page shows a paper's table."""
+    """Return the report in one of the forms of `NAMES`; only the page shows its parts."""
     if form != "html":
         return RENDERERS[form](summary)
     from orchestrator.report.render.page import render_page  # jinja2 is not needed for a table
 
-    return render_page(
-        summary, records, predictions=predictions, links=links, pictures=pictures, shape=shape
-    )
+    return render_page(summary, records, **parts)
 
 
-def render_shape(form: str, shape: Shaped, summary: Summary) -> str:
-    """Return a paper's table in one of the forms of `SHAPED`."""
+def render_paper_table(form: str, table: Table, summary: Summary) -> str:
+    """Return a paper's table in one of the forms of `PAPER_NAMES`."""
     if form == "latex":
-        return latex_table(shape.table, summary, caption=shape.caption, suffix=f"-{shape.key}")
+        return latex_table(table, summary, caption=table.title)
     if form == "csv":
-        return csv_table(shape.table)
-    return f"**{markdown_text(shape.caption)}**\n\n{markdown_table(shape.table)}"
+        return csv_table(table)
+    return f"**{markdown_text(table.title)}**\n\n{markdown_table(table)}"
 
 
-def write(path: Path, said: str) -> None:
+def render_aggregate(aggregated: Aggregated, form: str = "text", *, width: int = 120) -> str:
+    """Return what several sweeps show together.
+
+    Args:
+        aggregated: the numbers.
+        form: `text`, `markdown`, `csv` or `json`.
+        width: of the text, in columns of a terminal.
+    """
+    if form == "json":
+        return aggregate_json(aggregated)
+    table = aggregate_table(aggregated)
+    if form == "csv":
+        return csv_records(table.records, FIELDS)
+    if form == "markdown":
+        return f"{markdown_text(table.title)}\n\n{markdown_table(table)}"
+    return table_text(table, width)
+
+
+def write(path: Path, text: str) -> None:
     """Write a text file whole or not at all.
 
     Raises:
@@ -156,7 +173,7 @@ def write(path: Path, said: str) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(said, encoding="utf-8")
+        beside.write_text(text, encoding="utf-8")
         beside.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):

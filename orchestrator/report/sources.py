@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
 
 from orchestrator.analysis.clip_tests import Recordings
 from orchestrator.analysis.outcomes import Loader
@@ -42,24 +41,6 @@ class Material:
     recordings: Recordings | None = None
 
 
-class Source(Protocol):
-    """Sweeps that can be reported."""
-
-    place: str
-
-    def sweeps(self) -> list[str]:
-        """Return their names."""
-        ...
-
-    def packs(self) -> Mapping[str, str]:
-        """Return for each of them which pack it is of; empty where that is not known."""
-        ...
-
-    def material(self, sweep: str) -> Material:
-        """Return what is known of one of them."""
-        ...
-
-
 class FromStore:
     """A store, with predictions, pictures and the links that its last upload left.
 
@@ -80,13 +61,13 @@ class FromStore:
 
     def packs(self) -> dict[str, str]:
         """Return for each stored sweep which pack it is of."""
-        found = {}
+        packs = {}
         for sweep in self.sweeps():
             try:
-                found[sweep] = self._store.require_plan(sweep).pack
+                packs[sweep] = self._store.require_plan(sweep).pack
             except StoreError as error:
-                found[sweep] = str(error)
-        return found
+                packs[sweep] = str(error)
+        return packs
 
     def material(self, sweep: str) -> Material:
         """Return a stored sweep.
@@ -164,3 +145,7 @@ class FromMlflow:
             pictures=Path(self._pictures.name),
             links=study.links,
         )
+
+
+Source = FromStore | FromMlflow
+"""Where sweeps come from that can be reported."""

@@ -19,18 +19,24 @@ from orchestrator.stats.clips import (
     mean_of,
 )
 from orchestrator.stats.equivalence import Equivalence, equivalence
-from orchestrator.stats.factorial import effect_weights, weighted_contrast, weighted_sums
-from orchestrator.stats.family import holm, pairs_needed
+from orchestrator.stats.factorial import effect_weights, weighted_sums
 from orchestrator.stats.folds import (
     CrossedInterval,
+    Replicates,
     corrected_resampled_t,
-    crossed_difference,
-    crossed_interval,
     crossed_test,
     replicate_interval,
+    replicates_of,
 )
-from orchestrator.stats.intervals import IntervalMethod, MeanInterval, mean_interval
-from orchestrator.stats.paired import PairedDifference, Verdict, paired_difference, verdict
+from orchestrator.stats.intervals import MeanInterval, mean_interval
+from orchestrator.stats.paired import (
+    PairedDifference,
+    Verdict,
+    holm,
+    paired_difference,
+    pairs_needed,
+    verdict,
+)
 from orchestrator.stats.planning import (
     MAX_PAIRS,
     Prospect,
@@ -39,17 +45,10 @@ from orchestrator.stats.planning import (
     pilot_spread,
     power_of,
     prospect,
-    unpaired_spread,
 )
-from orchestrator.stats.replicates import Replicates, replicates_of
 from orchestrator.stats.sequential import Decision, Sequential, all_decided, decide
 from orchestrator.stats.signflip import (
-    DRAWS,
-    EXACT,
     EXACT_UP_TO,
-    SAMPLED,
-    Alternative,
-    SignFlip,
     sign_flip,
     sign_flip_p,
     sign_flip_p_rows,
@@ -63,25 +62,19 @@ __all__ = [
     "ALPHA",
     "CAVEAT",
     "CONFIDENCE",
-    "DRAWS",
-    "EXACT",
     "EXACT_UP_TO",
     "MAX_PAIRS",
-    "SAMPLED",
     "SEQUENTIAL_METHOD",
     "Aggregate",
-    "Alternative",
     "ClipTest",
     "CrossedInterval",
     "Decision",
     "Equivalence",
-    "IntervalMethod",
     "MeanInterval",
     "PairedDifference",
     "Prospect",
     "Replicates",
     "Sequential",
-    "SignFlip",
     "Trend",
     "Verdict",
     "all_decided",
@@ -89,8 +82,6 @@ __all__ = [
     "average_precision_of",
     "clip_bootstrap",
     "corrected_resampled_t",
-    "crossed_difference",
-    "crossed_interval",
     "crossed_test",
     "decide",
     "detectable_effect",
@@ -117,8 +108,6 @@ __all__ = [
     "sign_flip_p",
     "sign_flip_p_rows",
     "smallest_p",
-    "unpaired_spread",
     "verdict",
-    "weighted_contrast",
     "weighted_sums",
 ]

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
+from orchestrator.stats.intervals import t_quantile
 from orchestrator.stats.values import CONFIDENCE, common_blocks, finite
 
 Scores = Mapping[str, Mapping[Hashable, float]]
@@ -35,13 +35,13 @@ class Aggregate:
     """A number over data sets with its interval.
 
     Attributes:
-        value: as its function says.
-        low: of the interval.
-        high: likewise.
+        value: the aggregate, as its function defines it.
+        low: lower end of the interval.
+        high: upper end.
         confidence: nominal coverage.
-        num_datasets: that it rests on.
-        num_runs: per arm.
-        method: how the interval was made.
+        num_datasets: number of data sets.
+        num_runs: runs of each arm.
+        method: name of the kind of interval.
     """
 
     value: float
@@ -69,7 +69,7 @@ def normalized_score(
             finite, or the best mean of a data set is chance.
     """
     return _over_datasets(
-        {"arm": arm, "best": best}, chance, lambda own, level: own["arm"] - level, confidence
+        {"arm": arm, "best": best}, chance, lambda values, level: values["arm"] - level, confidence
     )
 
 
@@ -85,18 +85,18 @@ def normalized_difference(
 
     Args:
         arm: its values.
-        reference: of the same data sets.
-        best: as in `normalized_score`.
-        chance: likewise.
-        confidence: likewise.
+        reference: the reference's values on the same data sets.
+        best: values of the best arm; see `normalized_score`.
+        chance: data set -> the value of chance.
+        confidence: coverage of the interval.
 
     Raises:
-        ValueError: as `normalized_score`.
+        ValueError: see `normalized_score`.
     """
     return _over_datasets(
         {"arm": arm, "reference": reference, "best": best},
         chance,
-        lambda own, level: own["arm"] - own["reference"],
+        lambda values, level: values["arm"] - values["reference"],
         confidence,
     )
 
@@ -114,7 +114,7 @@ def probability_of_improvement(
 
     Args:
         arm: its values.
-        reference: of the same data sets.
+        reference: the reference's values on the same data sets.
         confidence: coverage of the interval.
         sign: +1 where larger is better, -1 where smaller is.
 
@@ -123,12 +123,12 @@ def probability_of_improvement(
             finite.
     """
     tables = _paired({"arm": arm, "reference": reference})
-    sizes = [own["arm"].size for own in tables.values()]
+    sizes = [values["arm"].size for values in tables.values()]
     value = math.fsum(
-        float(((np.sign(sign * (own["arm"][:, None] - own["reference"])) + 1) / 2).mean())
-        for own in tables.values()
+        float(((np.sign(sign * (values["arm"][:, None] - values["reference"])) + 1) / 2).mean())
+        for values in tables.values()
     ) / len(tables)
-    quantile = float(stdtrit(sum(sizes) - len(sizes), (1 + confidence) / 2))
+    quantile = t_quantile(sum(sizes) - len(sizes), confidence)
     grid = np.linspace(0.0, 1.0, 10_001)
     variance = sum(_newcombe(grid, size) for size in sizes) / len(sizes) ** 2
     inside = grid[np.abs(grid - value) <= quantile * np.sqrt(variance) + 1e-12]
@@ -151,13 +151,15 @@ def _over_datasets(
 ) -> Aggregate:
     """Average ratios of means over data sets, each with the variance of its pseudo-values."""
     tables = _paired(arms)
-    scores, variances, degrees = [], [], []
-    for name, own in tables.items():
-        span = own["best"] - chance[name]
+    scores: list[float] = []
+    variances: list[float] = []
+    degrees: list[int] = []
+    for name, values in tables.items():
+        span = values["best"] - chance[name]
         length = float(span.mean())
         if not length:
             raise ValueError(f"the best mean of {name} is chance, so its scale has no length")
-        top = numerator(own, chance[name])
+        top = numerator(values, chance[name])
         score = float(top.mean()) / length
         scores.append(score)
         variances.append(float(((top - score * span) / length).var(ddof=1)) / top.size)
@@ -167,7 +169,7 @@ def _over_datasets(
     if total > 0:
         # Satterthwaite (Biometrics Bulletin 2, 1946).
         freedom = total**2 / sum(v**2 / d for v, d in zip(variances, degrees, strict=True))
-        half = float(stdtrit(freedom, (1 + confidence) / 2)) * math.sqrt(total) / len(scores)
+        half = t_quantile(freedom, confidence) * math.sqrt(total) / len(scores)
     return Aggregate(
         value=value,
         low=value - half,
@@ -187,15 +189,15 @@ def _paired(arms: Mapping[str, Scores]) -> dict[str, dict[str, Values]]:
     for other in others:
         if other.keys() != first.keys():
             raise ValueError(f"the data sets differ: {sorted(first)} and {sorted(other)}")
-    found = {}
+    tables: dict[str, dict[str, Values]] = {}
     for name in first:
-        blocks = common_blocks(*(own[name] for own in arms.values()))
+        blocks = common_blocks(*(scores[name] for scores in arms.values()))
         if len(blocks) < 2:
             raise ValueError(f"{name} has one common block; an interval needs two")
-        found[name] = {
-            arm: finite([own[name][block] for block in blocks]) for arm, own in arms.items()
+        tables[name] = {
+            arm: finite([scores[name][block] for block in blocks]) for arm, scores in arms.items()
         }
-    return found
+    return tables
 
 
 def _newcombe(theta: Values, size: int) -> Values:

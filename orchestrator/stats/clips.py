@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr
+
+# scipy ships no types.
+from scipy.special import bdtr  # pyright: ignore[reportMissingTypeStubs]
 
 from orchestrator.stats.signflip import BATCH_VALUES
 from orchestrator.stats.values import CONFIDENCE, finite
@@ -32,16 +34,16 @@ class ClipTest:
     """A difference of two runs over the same clips.
 
     Attributes:
-        num_clips: that both were scored on.
+        num_clips: clips that both were scored on.
         difference: run minus reference, in the unit of the metric.
-        low: of the interval over clips; None where the method gives none.
-        high: likewise.
+        low: lower end of the interval over clips; None where the method gives none.
+        high: upper end.
         confidence: nominal coverage of the interval.
         p_value: two-sided.
-        method: how the p, and the interval, were made.
+        method: name of the test, and of the interval that goes with it.
         only_run: clips that the run alone has right; None where clips are not right or wrong.
-        only_reference: likewise.
-        caveat: what this cannot show.
+        only_reference: clips that the reference alone has right; None as before.
+        caveat: sentence on what the result cannot show.
     """
 
     num_clips: int
@@ -61,19 +63,24 @@ def mcnemar(run: ArrayLike, reference: ArrayLike) -> ClipTest:
 
     Args:
         run: (clips,) booleans, right or wrong.
-        reference: likewise, of the same clips in the same order.
+        reference: (clips,) booleans of the same clips in the same order.
 
     Raises:
         ValueError: the arrays are empty, or differ in shape.
     """
-    ours, theirs = np.asarray(run, dtype=bool), np.asarray(reference, dtype=bool)
-    if ours.shape != theirs.shape or ours.ndim != 1 or not ours.size:
-        raise ValueError(f"both need the same clips, not shapes {ours.shape} and {theirs.shape}")
-    gained, lost = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+    run_right, reference_right = np.asarray(run, dtype=bool), np.asarray(reference, dtype=bool)
+    if run_right.shape != reference_right.shape or run_right.ndim != 1 or not run_right.size:
+        raise ValueError(
+            f"both need the same clips, not shapes {run_right.shape} and {reference_right.shape}"
+        )
+    gained, lost = (
+        int((run_right & ~reference_right).sum()),
+        int((reference_right & ~run_right).sum()),
+    )
     p_value = min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5)))
     return ClipTest(
-        num_clips=ours.size,
-        difference=(gained - lost) / ours.size,
+        num_clips=run_right.size,
+        difference=(gained - lost) / run_right.size,
         p_value=p_value,
         method="exact McNemar test",
         only_run=gained,
@@ -100,13 +107,13 @@ def clip_bootstrap(
     Args:
         run: its metric as a function of how often each clip is drawn: `mean_of` or
             `average_precision_of`, or one's own.
-        reference: likewise.
-        num_clips: how many test clips there are.
+        reference: the metric of the reference as such a function.
+        num_clips: number of test clips.
         sources: (clips,) the recording each clip was cut from; clips of one recording are drawn
             together, since they are not independent. Each clip on its own where None.
-        resamples: how often clips are drawn.
+        resamples: number of draws.
         confidence: coverage of the interval.
-        seed: of the draws.
+        seed: seed of the draws.
 
     Raises:
         ValueError: there are fewer than two clips or sources, or as many sources as clips are not
@@ -120,17 +127,17 @@ def clip_bootstrap(
     if groups < 2:
         raise ValueError(f"drawing clips needs at least two independent ones, not {groups}")
     rng = np.random.default_rng(seed)
-    found = []
+    differences: list[NDArray[np.float64]] = []
     step = max(1, BATCH_VALUES // (8 * num_clips))
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)
         counts = rng.multinomial(groups, np.full(groups, 1 / groups), size=rows)
         weights = counts[:, member].astype(np.float64)
-        found.append(run(weights) - reference(weights))
-    drawn = np.concatenate(found)
+        differences.append(run(weights) - reference(weights))
+    drawn = np.concatenate(differences)
     drawn = drawn[np.isfinite(drawn)]
-    every = np.ones((1, num_clips))
-    difference = float((run(every) - reference(every))[0])
+    all_clips = np.ones((1, num_clips))
+    difference = float((run(all_clips) - reference(all_clips))[0])
     low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
     least = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
     unit = "clips" if sources is None else f"{groups} sources"
@@ -147,8 +154,8 @@ def clip_bootstrap(
 
 def mean_of(values: ArrayLike) -> Statistic:
     """Return the mean of (clips,) values as a function of how often each clip is drawn."""
-    own = finite(np.asarray(values, dtype=np.float64))
-    return lambda weights: (weights @ own) / weights.sum(axis=1)
+    data = finite(np.asarray(values, dtype=np.float64))
+    return lambda weights: (weights @ data) / weights.sum(axis=1)
 
 
 def average_precision_of(scores: ArrayLike, targets: ArrayLike) -> Statistic:
@@ -165,17 +172,17 @@ def average_precision_of(scores: ArrayLike, targets: ArrayLike) -> Statistic:
     Raises:
         ValueError: the shapes differ, a score is not finite, or no class has a positive clip.
     """
-    own, truth = np.asarray(scores, dtype=np.float64), np.asarray(targets, dtype=bool)
-    if own.shape != truth.shape or own.ndim != 2:
-        raise ValueError(f"scores and targets differ in shape: {own.shape} and {truth.shape}")
-    finite(own)
+    values, truth = np.asarray(scores, dtype=np.float64), np.asarray(targets, dtype=bool)
+    if values.shape != truth.shape or values.ndim != 2:
+        raise ValueError(f"scores and targets differ in shape: {values.shape} and {truth.shape}")
+    finite(values)
     classes = np.nonzero(truth.any(axis=0))[0]
     if not classes.size:
         raise ValueError("no class has a positive clip")
-    prepared = []
+    prepared: list[tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.intp]]] = []
     for index in classes:
-        order = np.argsort(-own[:, index], kind="stable")
-        ranked = own[order, index]
+        order = np.argsort(-values[:, index], kind="stable")
+        ranked = values[order, index]
         ends = np.append(np.nonzero(np.diff(ranked))[0], len(ranked) - 1)
         prepared.append((order, truth[order, index], ends))
 

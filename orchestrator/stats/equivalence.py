@@ -16,11 +16,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.special import stdtr
-
-from orchestrator.stats.intervals import bounds, t_quantile
+from orchestrator.stats.intervals import bounds, t_probability, t_quantile
 from orchestrator.stats.signflip import Alternative, sign_flip
 from orchestrator.stats.values import ALPHA, finite, tolerance
 
@@ -31,14 +27,14 @@ class Equivalence:
 
     Attributes:
         n: pairs.
-        margin: in the unit of the differences.
-        mean: of the differences, as given.
-        low: of the t interval whose two bounds each hold at `1 - ALPHA`, so 90 % in all.
-        high: likewise.
+        margin: declared margin, in the unit of the differences.
+        mean: mean of the differences.
+        low: lower end of the t interval whose two ends each hold at `1 - ALPHA`, so 90 % in all.
+        high: upper end of it.
         p_not_worse: one-sided, against "worse by the margin or more".
         p_not_better: one-sided, against "better by the margin or more".
         p_error: the larger standard error, where the tests are sampled; 0 where they are exact.
-        test_method: how the p values were made.
+        test_method: name of the two tests.
     """
 
     n: int
@@ -81,7 +77,7 @@ def equivalence(
         differences: arm minus reference, one per replicate.
         margin: above 0, in the unit of the differences.
         sign: +1 where larger is better, -1 where smaller is.
-        seed: of the tests beyond `EXACT_UP_TO` pairs.
+        seed: seed of the tests, which are sampled beyond `EXACT_UP_TO` pairs.
         test_per_train: test clips over training clips where the replicates are folds, as in
             `corrected_resampled_t`; 0 where they are independent.
 
@@ -91,39 +87,25 @@ def equivalence(
     if not (margin > 0 and math.isfinite(margin)):
         raise ValueError(f"the margin must be above 0, not {margin}")
     data = finite(differences)
-    if test_per_train:
-        return _corrected(data, margin, sign, test_per_train)
-    low, high = bounds(data, confidence=1 - 2 * ALPHA)
-    not_worse = sign_flip(sign * data + margin, alternative=Alternative.GREATER, seed=seed)
-    not_better = sign_flip(margin - sign * data, alternative=Alternative.GREATER, seed=seed)
-    return Equivalence(
-        n=data.size,
-        margin=margin,
-        mean=float(data.mean()),
-        low=low,
-        high=high,
-        p_not_worse=not_worse.p_value,
-        p_not_better=not_better.p_value,
-        p_error=max(not_worse.p_error, not_better.p_error),
-        test_method=f"two one-sided tests, each an {not_worse.method}"
-        if not_worse.p_error == 0
-        else f"two one-sided tests, each a {not_worse.method}",
-    )
-
-
-def _corrected(
-    data: NDArray[np.float64], margin: float, sign: int, test_per_train: float
-) -> Equivalence:
     n, mean = data.size, float(data.mean())
     low = high = None
-    p_not_worse = p_not_better = 1.0
-    error = float(data.std(ddof=1)) * math.sqrt(1 / n + test_per_train) if n > 1 else 0.0
-    # Folds that agree have no spread to hold the margin against, so nothing is ruled out.
-    if error > float(tolerance(data)):
-        half = t_quantile(n - 1, 1 - 2 * ALPHA) * error
-        low, high = mean - half, mean + half
-        p_not_worse = float(stdtr(n - 1, -(sign * mean + margin) / error))
-        p_not_better = float(stdtr(n - 1, -(margin - sign * mean) / error))
+    p_not_worse, p_not_better, p_error = 1.0, 1.0, 0.0
+    method = "a corrected resampled t test"
+    if not test_per_train:
+        low, high = bounds(data, confidence=1 - 2 * ALPHA)
+        not_worse = sign_flip(sign * data + margin, alternative=Alternative.GREATER, seed=seed)
+        not_better = sign_flip(margin - sign * data, alternative=Alternative.GREATER, seed=seed)
+        p_not_worse, p_not_better = not_worse.p_value, not_better.p_value
+        p_error = max(not_worse.p_error, not_better.p_error)
+        method = f"a{'' if not_worse.p_error else 'n'} {not_worse.method}"
+    elif n > 1:
+        error = float(data.std(ddof=1)) * math.sqrt(1 / n + test_per_train)
+        # Folds that agree have no spread to hold the margin against, so nothing is ruled out.
+        if error > float(tolerance(data)):
+            half = t_quantile(n - 1, 1 - 2 * ALPHA) * error
+            low, high = mean - half, mean + half
+            p_not_worse = t_probability(n - 1, -(sign * mean + margin) / error)
+            p_not_better = t_probability(n - 1, -(margin - sign * mean) / error)
     return Equivalence(
         n=n,
         margin=margin,
@@ -132,6 +114,6 @@ def _corrected(
         high=high,
         p_not_worse=p_not_worse,
         p_not_better=p_not_better,
-        p_error=0.0,
-        test_method="two one-sided tests, each a corrected resampled t test",
+        p_error=p_error,
+        test_method=f"two one-sided tests, each {method}",
     )

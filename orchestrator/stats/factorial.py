@@ -10,34 +10,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from orchestrator.stats.paired import PairedDifference, difference_of
-from orchestrator.stats.values import CONFIDENCE, common_blocks
+from orchestrator.stats.values import common_blocks
 
 Block = TypeVar("Block", bound=Hashable)
-
-
-def weighted_contrast(
-    arms: Mapping[str, Mapping[Any, float]],
-    weights: Mapping[str, float],
-    *,
-    confidence: float = CONFIDENCE,
-    seed: int = 0,
-) -> PairedDifference:
-    """Test a weighted sum of arms over the blocks that all arms with a weight have.
-
-    Args:
-        arms: arm -> block -> value.
-        weights: arm -> weight; they must sum to 0, so that what all arms of a block share cancels.
-        confidence: coverage of the interval.
-        seed: of the sampled test.
-
-    Raises:
-        ValueError: the weights do not sum to 0 or are all 0, an arm is unknown, or no block is in
-            all arms.
-    """
-    return difference_of(weighted_sums(arms, weights), confidence=confidence, seed=seed)
 
 
 def weighted_sums(
@@ -47,10 +24,11 @@ def weighted_sums(
 
     Args:
         arms: arm -> block -> value.
-        weights: arm -> weight; they must sum to 0.
+        weights: arm -> weight; they must sum to 0, so that what all arms of a block share cancels.
 
     Raises:
-        ValueError: as `weighted_contrast`.
+        ValueError: the weights do not sum to 0 or are all 0, an arm is unknown, or no block is in
+            all arms.
     """
     used = {arm: weight for arm, weight in weights.items() if weight}
     if unknown := sorted(used.keys() - arms.keys()):
@@ -73,7 +51,7 @@ def effect_weights(
 
     Args:
         levels: arm -> factor -> level; a factor's first level is that of the first arm.
-        factors: which factors' effect, one or more.
+        factors: one or more factors, whose effect is wanted.
 
     Raises:
         ValueError: an arm lacks a factor, a factor has other than two levels, or the arms do not
@@ -83,14 +61,14 @@ def effect_weights(
         raise ValueError(f"name one or more different factors, not {list(factors)}")
     cells: dict[str, tuple[int, ...]] = {}
     first: dict[str, str] = {}
-    for arm, own in levels.items():
-        if missing := [factor for factor in factors if factor not in own]:
+    for arm, arm_levels in levels.items():
+        if missing := [factor for factor in factors if factor not in arm_levels]:
             raise ValueError(f"the arm {arm!r} has no level of {missing}")
-        first = first or {factor: own[factor] for factor in factors}
-        cells[arm] = tuple(-1 if own[factor] == first[factor] else 1 for factor in factors)
+        first = first or {factor: arm_levels[factor] for factor in factors}
+        cells[arm] = tuple(-1 if arm_levels[factor] == first[factor] else 1 for factor in factors)
     for factor in factors:
-        if len(found := {own[factor] for own in levels.values()}) != 2:
-            raise ValueError(f"{factor!r} needs two levels, not {sorted(found)}")
+        if len(factor_levels := {arm_levels[factor] for arm_levels in levels.values()}) != 2:
+            raise ValueError(f"{factor!r} needs two levels, not {sorted(factor_levels)}")
     combinations = itertools.product((-1, 1), repeat=len(factors))
     counts = {cell: list(cells.values()).count(cell) for cell in combinations}
     if len(set(counts.values())) != 1:

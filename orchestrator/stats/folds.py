@@ -19,22 +19,116 @@ on these very clips; five folds cannot reach 0.05 with it anyway. So it is not u
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from scipy.special import stdtr
-
-from orchestrator.stats.intervals import IntervalMethod, MeanInterval, bounds, t_quantile
-from orchestrator.stats.paired import PairedDifference, difference_of
-from orchestrator.stats.replicates import Replicates, replicates_of
-from orchestrator.stats.values import CONFIDENCE, common_blocks, finite, tolerance
+from orchestrator.stats.intervals import (
+    T_INTERVAL,
+    MeanInterval,
+    bounds,
+    t_probability,
+    t_quantile,
+)
+from orchestrator.stats.paired import PairedDifference, difference_of, pairs_needed
+from orchestrator.stats.values import CONFIDENCE, finite, tolerance
 
 CORRECTED_T = "corrected resampled t test"
 CORRECTED_INTERVAL = "corrected resampled t interval"
 
 Seed = TypeVar("Seed", bound=Hashable)
 Fold = TypeVar("Fold", bound=Hashable)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replicates:
+    """What counts as one of the n, after blocks of seeds and folds were averaged.
+
+    Attributes:
+        values: replicate -> mean over what it holds.
+        replicate: `seed` or `fold`.
+        test_per_train: test clips over training clips where replicates are folds, which share
+            training clips; 0 where they are independent.
+        reason: why blocks were averaged or left out; empty where they were not.
+    """
+
+    values: Mapping[Any, float]
+    replicate: str
+    test_per_train: float = 0.0
+    reason: str = ""
+
+
+def replicates_of(
+    values: Mapping[tuple[Seed, Fold], float],
+    *,
+    num_folds: int | None = None,
+    num_contrasts: int = 1,
+) -> Replicates:
+    """Average blocks of (seed, fold) to what may count as a replicate.
+
+    One fold: seeds are the replicates. Several folds: seed means over the folds, if there are
+    enough complete seeds for the sign-flip test to call one of the contrasts; otherwise fold means
+    over the seeds, which share training clips. The choice looks at counts and never at values.
+    Only seeds and folds that are complete are averaged, as many blocks as that can keep, since a
+    mean over other folds is not comparable.
+
+    Args:
+        values: (seed, fold) -> value.
+        num_folds: into how many folds the clips were split; those that occur where None.
+        num_contrasts: number of declared contrasts, which decides how many seeds are enough.
+
+    Raises:
+        ValueError: there is no block, a value is not finite, or more folds occur than the clips
+            were split into.
+    """
+    finite(values.values())
+    seeds = list(dict.fromkeys(seed for seed, _ in values))
+    folds = list(dict.fromkeys(fold for _, fold in values))
+    split_into = len(folds) if num_folds is None else num_folds
+    if split_into < len(folds):
+        raise ValueError(f"{len(folds)} folds occur, but the clips were split into {split_into}")
+    if len(folds) == 1:
+        return Replicates(values=dict(values), replicate="seed")
+    complete = [s for s in seeds if all((s, fold) in values for fold in folds)]
+    if len(complete) >= pairs_needed(num_contrasts):
+        return Replicates(
+            values={s: math.fsum(values[s, fold] for fold in folds) / len(folds) for s in complete},
+            replicate="seed",
+            reason=f"{_left_out(seeds, complete, 'seed')}each of the {len(complete)} seeds is "
+            f"averaged over the {len(folds)} folds, which share training clips; the result holds "
+            "for other seeds on these clips",
+        )
+    kept_seeds, kept_folds = _largest_complete(values, seeds, folds, complete)
+    left_out = _left_out(seeds, kept_seeds, "seed") + _left_out(folds, kept_folds, "fold")
+    averaged = f", each averaged over {len(kept_seeds)} seeds," if len(kept_seeds) > 1 else ""
+    return Replicates(
+        values={
+            f: math.fsum(values[s, f] for s in kept_seeds) / len(kept_seeds) for f in kept_folds
+        },
+        replicate="fold",
+        test_per_train=1 / (split_into - 1),
+        reason=f"{left_out}the {len(kept_folds)} folds{averaged} share training clips, so their "
+        "variance is widened (Nadeau and Bengio 2003)",
+    )
+
+
+def _largest_complete(
+    values: Mapping[tuple[Seed, Fold], float],
+    seeds: Sequence[Seed],
+    folds: Sequence[Fold],
+    complete: Sequence[Seed],
+) -> tuple[Sequence[Seed], Sequence[Fold]]:
+    """Return seeds and folds that all have each other, of the ways to choose the fullest."""
+    whole = [fold for fold in folds if all((s, fold) in values for s in seeds)]
+    folds_of = {s: [fold for fold in folds if (s, fold) in values] for s in seeds}
+    fullest = max(seeds, key=lambda s: len(folds_of[s]))
+    ways = ((complete, folds), (seeds, whole), ([fullest], folds_of[fullest]))
+    return max(ways, key=lambda way: len(way[0]) * len(way[1]))
+
+
+def _left_out(planned: Sequence[Hashable], kept: Sequence[Hashable], what: str) -> str:
+    missing = len(planned) - len(kept)
+    return f"{missing} incomplete {what}{'s' * (missing > 1)} left out; " if missing else ""
 
 
 def corrected_resampled_t(
@@ -53,7 +147,7 @@ def corrected_resampled_t(
         differences: split -> arm minus reference.
         test_per_train: test clips over training clips of a split; 1 / (k - 1) for k folds.
         confidence: coverage of the interval.
-        reason: why this test, for the result.
+        reason: why this test was taken, for the result.
 
     Raises:
         ValueError: `test_per_train` is not above 0, or a difference is not finite.
@@ -69,7 +163,7 @@ def corrected_resampled_t(
         low, high = mean - half, mean + half
         # Equal differences have no spread to test against: accuracies over few clips often tie.
         if error > float(tolerance(data)):
-            p_value = float(2 * stdtr(n - 1, -abs(mean) / error))
+            p_value = 2 * t_probability(n - 1, -abs(mean) / error)
         elif not mean:
             p_value = 1.0
     return PairedDifference(
@@ -96,43 +190,11 @@ class CrossedInterval(MeanInterval):
 
     Attributes:
         replicate: `seed` or `fold`: what n counts.
-        reason: why blocks were not taken as they come; empty where they were.
+        reason: why blocks were averaged or left out; empty where they were not.
     """
 
     replicate: str
     reason: str
-
-
-def crossed_difference(
-    arm: Mapping[tuple[Seed, Fold], float],
-    reference: Mapping[tuple[Seed, Fold], float],
-    *,
-    num_folds: int | None = None,
-    num_contrasts: int = 1,
-    confidence: float = CONFIDENCE,
-    seed: int = 0,
-) -> PairedDifference:
-    """Compare an arm with a reference over blocks of (seed, fold), each used for what it is.
-
-    Args:
-        arm: (seed, fold) -> value.
-        reference: likewise.
-        num_folds: into how many folds the clips were split; those that occur where None.
-        num_contrasts: how many were declared, for what "enough seeds" means.
-        confidence: coverage of the interval.
-        seed: of the sampled test.
-
-    Raises:
-        ValueError: no block is in both, a value is not finite, or more folds occur than the clips
-            were split into.
-    """
-    return crossed_test(
-        {b: arm[b] - reference[b] for b in common_blocks(arm, reference)},
-        num_folds=num_folds,
-        num_contrasts=num_contrasts,
-        confidence=confidence,
-        seed=seed,
-    )
 
 
 def crossed_test(
@@ -149,67 +211,45 @@ def crossed_test(
 
     Args:
         differences: (seed, fold) -> what is 0 on average if nothing differs.
-        num_folds: as in `crossed_difference`.
-        num_contrasts: likewise.
-        confidence: likewise.
-        seed: likewise.
+        num_folds: into how many folds the clips were split; those that occur where None.
+        num_contrasts: number of declared contrasts, which decides how many seeds are enough.
+        confidence: coverage of the interval.
+        seed: seed of the sampled test.
 
     Raises:
-        ValueError: as `crossed_difference`.
+        ValueError: see `replicates_of`.
     """
-    found = replicates_of(differences, num_folds=num_folds, num_contrasts=num_contrasts)
-    if found.test_per_train:
+    replicates = replicates_of(differences, num_folds=num_folds, num_contrasts=num_contrasts)
+    if replicates.test_per_train:
         return corrected_resampled_t(
-            found.values,
-            test_per_train=found.test_per_train,
+            replicates.values,
+            test_per_train=replicates.test_per_train,
             confidence=confidence,
-            reason=found.reason,
+            reason=replicates.reason,
         )
     return difference_of(
-        found.values,
+        replicates.values,
         confidence=confidence,
         seed=seed,
-        replicate=found.replicate,
-        reason=found.reason,
+        replicate=replicates.replicate,
+        reason=replicates.reason,
     )
 
 
-def crossed_interval(
-    values: Mapping[tuple[Seed, Fold], float],
-    *,
-    num_folds: int | None = None,
-    num_contrasts: int = 1,
-    confidence: float = CONFIDENCE,
+def replicate_interval(
+    replicates: Replicates, *, confidence: float = CONFIDENCE
 ) -> CrossedInterval:
-    """Return the mean over blocks of (seed, fold) with its interval over replicates, untested.
-
-    Replicates are those of the test of the same blocks, so a study counts in one way throughout.
-
-    Args:
-        values: (seed, fold) -> value.
-        num_folds: as in `crossed_difference`.
-        num_contrasts: likewise.
-        confidence: coverage of the interval.
-
-    Raises:
-        ValueError: as `crossed_difference`.
-    """
-    found = replicates_of(values, num_folds=num_folds, num_contrasts=num_contrasts)
-    return replicate_interval(found, confidence=confidence)
-
-
-def replicate_interval(found: Replicates, *, confidence: float = CONFIDENCE) -> CrossedInterval:
     """Return the mean of replicates with its t interval, widened where they share training clips.
 
     Args:
-        found: from `replicates_of`.
+        replicates: from `replicates_of`.
         confidence: coverage of the interval.
     """
-    data = finite(found.values.values())
+    data = finite(replicates.values.values())
     n, mean = data.size, float(data.mean())
     low, high = bounds(data, confidence=confidence)
-    if found.test_per_train and low is not None and high is not None:
-        wider = math.sqrt(1 + n * found.test_per_train)
+    if replicates.test_per_train and low is not None and high is not None:
+        wider = math.sqrt(1 + n * replicates.test_per_train)
         low, high = mean - (mean - low) * wider, mean + (high - mean) * wider
     return CrossedInterval(
         n=n,
@@ -217,7 +257,7 @@ def replicate_interval(found: Replicates, *, confidence: float = CONFIDENCE) -> 
         low=low,
         high=high,
         confidence=confidence,
-        interval_method=CORRECTED_INTERVAL if found.test_per_train else IntervalMethod.T,
-        replicate=found.replicate,
-        reason=found.reason,
+        interval_method=CORRECTED_INTERVAL if replicates.test_per_train else T_INTERVAL,
+        replicate=replicates.replicate,
+        reason=replicates.reason,
     )

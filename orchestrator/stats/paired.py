@@ -1,15 +1,14 @@
-"""An arm against its reference, paired by block, and what may be said of it."""
+"""An arm against its reference, paired by block, and what may be said of it and its family."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import numpy as np
-
-from orchestrator.stats.intervals import IntervalMethod, MeanInterval, bounds
+from orchestrator.stats.intervals import MeanInterval, bounds
 from orchestrator.stats.signflip import EXACT, sign_flip, smallest_p
 from orchestrator.stats.values import ALPHA, CONFIDENCE, common_blocks, finite
 
@@ -20,16 +19,16 @@ class PairedDifference(MeanInterval):
 
     Attributes:
         n: replicates: the blocks that both have, or what `replicate` says they were averaged to.
-        mean: of the paired differences.
-        low: of the interval of the mean difference.
-        high: likewise.
+        mean: mean of the paired differences.
+        low: lower end of the interval of the mean difference.
+        high: upper end.
         p_value: two-sided; None where n is 1, since one pair can show nothing.
         smallest_p: the smallest p that n pairs can attain: 2 / 2^n, or 0 after a t test.
         p_error: standard error of a sampled p; 0 where the test is exact.
         differences: replicate -> arm minus reference, in the blocks' order in the arm.
-        test_method: how `p_value` was made.
-        replicate: what counts as one of the n.
-        reason: why, where blocks were not taken as they come; empty otherwise.
+        test_method: name of the test.
+        replicate: unit that n counts: `block`, `seed` or `fold`.
+        reason: why blocks were averaged or left out; empty where they were not.
         test_per_train: test clips over training clips of folds that share the latter; 0 where
             replicates are independent.
     """
@@ -42,14 +41,6 @@ class PairedDifference(MeanInterval):
     replicate: str = "block"
     reason: str = ""
     test_per_train: float = 0.0
-
-    @property
-    def effect_size(self) -> float | None:
-        """Cohen's d_z, the mean difference over its standard deviation; None where undefined."""
-        if self.n < 2:
-            return None
-        deviation = float(np.std(list(self.differences.values()), ddof=1))
-        return self.mean / deviation if deviation > 0 else None
 
 
 class Verdict(StrEnum):
@@ -67,19 +58,17 @@ def paired_difference(
     reference: Mapping[Any, float],
     *,
     confidence: float = CONFIDENCE,
-    interval: IntervalMethod = IntervalMethod.T,
     seed: int = 0,
 ) -> PairedDifference:
     """Compare an arm with a reference over the blocks that both have.
 
-    The blocks must be independent replicates; several folds are not (`crossed_difference`).
+    The blocks must be independent replicates; several folds are not (`crossed_test`).
 
     Args:
         arm: block -> value.
         reference: block -> value.
         confidence: coverage of the interval.
-        interval: how it is made.
-        seed: of what is sampled: the test beyond `EXACT_UP_TO` pairs, and a bootstrap.
+        seed: seed of the test, which is sampled beyond `EXACT_UP_TO` pairs.
 
     Raises:
         ValueError: no block is in both, or a value is not finite.
@@ -88,7 +77,6 @@ def paired_difference(
     return difference_of(
         {block: arm[block] - reference[block] for block in blocks},
         confidence=confidence,
-        interval=interval,
         seed=seed,
     )
 
@@ -97,14 +85,13 @@ def difference_of(
     differences: Mapping[Any, float],
     *,
     confidence: float = CONFIDENCE,
-    interval: IntervalMethod = IntervalMethod.T,
     seed: int = 0,
     replicate: str = "block",
     reason: str = "",
 ) -> PairedDifference:
     """Describe and test differences that are independent replicates: see `paired_difference`."""
     data = finite(differences.values())
-    low, high = bounds(data, confidence=confidence, method=interval, seed=seed)
+    low, high = bounds(data, confidence=confidence)
     test = sign_flip(data, seed=seed)
     return PairedDifference(
         n=data.size,
@@ -112,7 +99,6 @@ def difference_of(
         low=low,
         high=high,
         confidence=confidence,
-        interval_method=interval,
         p_value=test.p_value if data.size > 1 else None,
         smallest_p=smallest_p(data.size),
         p_error=test.p_error,
@@ -121,6 +107,30 @@ def difference_of(
         replicate=replicate,
         reason=reason,
     )
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Adjust p values for being several (Holm, Scandinavian Journal of Statistics 6, 1979).
+
+    A contrast that has no p yet (None) stays None and counts in the family all the same, so that
+    filling in a missing trial never makes the other contrasts harder to call.
+    """
+    order = sorted(range(len(p_values)), key=lambda i: _or_one(p_values[i]))
+    adjusted: list[float | None] = [None] * len(p_values)
+    running = 0.0
+    for rank, i in enumerate(order):
+        running = max(running, min(1.0, (len(p_values) - rank) * _or_one(p_values[i])))
+        adjusted[i] = None if p_values[i] is None else running
+    return adjusted
+
+
+def pairs_needed(num_contrasts: int, *, alpha: float = ALPHA) -> int:
+    """Return the fewest pairs at which one of several contrasts can be called at all."""
+    return math.ceil(1 + math.log2(max(1, num_contrasts) / alpha) - 1e-12)
+
+
+def _or_one(p_value: float | None) -> float:
+    return 1.0 if p_value is None else p_value
 
 
 def verdict(difference: PairedDifference, adjusted_p: float | None, *, sign: int) -> Verdict:

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtri, nctdtr, stdtrit
 
-from orchestrator.stats.family import pairs_needed
+# scipy ships no types.
+from scipy.special import chdtri, nctdtr, stdtrit  # pyright: ignore[reportMissingTypeStubs]
+
+from orchestrator.stats.paired import pairs_needed
 from orchestrator.stats.signflip import sign_flip_p_rows, smallest_p
 from orchestrator.stats.values import ALPHA, finite
 
@@ -37,9 +39,9 @@ class Prospect:
     Attributes:
         n: pairs.
         num_contrasts: declared.
-        smallest_p: that one contrast can attain.
+        smallest_p: smallest p that one contrast can attain.
         smallest_adjusted_p: the same times the number of contrasts, at most 1.
-        power: at which `detectable` holds.
+        power: power at which `detectable` holds.
         detectable: the smallest true difference found with that power, in the unit of the spread;
             None where no difference can be.
     """
@@ -59,8 +61,8 @@ def prospect(
 
     Args:
         n: pairs.
-        spread: standard deviation of a paired difference (`pilot_spread`, `unpaired_spread`).
-        num_contrasts: how many are declared.
+        spread: standard deviation of a paired difference (`pilot_spread`).
+        num_contrasts: number of declared contrasts.
         power: wanted probability of calling a true difference.
         alpha: family-wise level.
     """
@@ -82,15 +84,15 @@ def power_of(effect: float, n: int, *, num_contrasts: int = 1, alpha: float = AL
     Args:
         effect: true mean difference over the standard deviation of a difference.
         n: pairs.
-        num_contrasts: how many are declared.
+        num_contrasts: number of declared contrasts.
         alpha: family-wise level.
     """
     level = alpha / max(1, num_contrasts)
     if n < 1 or smallest_p(n) > level * (1 + 1e-12):
         return 0.0
     if n <= SIMULATED_UP_TO:
-        found = sign_flip_p_rows(_noise(n) + abs(effect))
-        return float(np.mean(found <= level * (1 + 1e-12)))
+        p_values = sign_flip_p_rows(_noise(n) + abs(effect))
+        return float(np.mean(p_values <= level * (1 + 1e-12)))
     attained = math.floor(level * 2.0 ** (n - 1) + 1e-9) / 2.0 ** (n - 1)
     critical = float(stdtrit(n - 1, 1 - attained / 2))
     shift = abs(effect) * math.sqrt(n)
@@ -132,7 +134,7 @@ def pairs_for(
     Args:
         difference: wanted, in the unit of the spread.
         spread: standard deviation of a paired difference.
-        num_contrasts: how many are declared.
+        num_contrasts: number of declared contrasts.
         power: wanted probability of calling it.
         alpha: family-wise level.
 
@@ -156,7 +158,8 @@ def pilot_spread(differences: Iterable[float], *, confidence: float = 0.8) -> fl
 
     Args:
         differences: arm minus reference, at least two.
-        confidence: that the limit is not below the true spread; 0.5 is about the plain estimate.
+        confidence: probability that the limit is not below the true spread; 0.5 is about the plain
+            estimate.
 
     Raises:
         ValueError: fewer than two differences, or one is not finite.
@@ -166,19 +169,6 @@ def pilot_spread(differences: Iterable[float], *, confidence: float = 0.8) -> fl
         raise ValueError("a spread needs at least two differences")
     df = data.size - 1
     return float(data.std(ddof=1)) * math.sqrt(df / float(chdtri(df, confidence)))
-
-
-def unpaired_spread(deviation: float, *, correlation: float = 0.0) -> float:
-    """Return the spread of a paired difference from that of one arm over its replicates.
-
-    Args:
-        deviation: standard deviation of an arm's values.
-        correlation: of two arms' values within blocks; 0 is the careful choice, since pairing by
-            seed makes it positive if anything.
-    """
-    if not -1 <= correlation < 1:
-        raise ValueError(f"the correlation must be at least -1 and below 1, not {correlation}")
-    return _spread(deviation) * math.sqrt(2 * (1 - correlation))
 
 
 def _spread(value: float) -> float:

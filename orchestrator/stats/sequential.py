@@ -19,7 +19,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from orchestrator.stats.family import holm, pairs_needed
+from orchestrator.stats.paired import holm, pairs_needed
 from orchestrator.stats.spending import SEQUENTIAL_METHOD, anytime_p_rows, levels_for
 from orchestrator.stats.values import ALPHA, finite
 
@@ -40,12 +40,12 @@ class Sequential:
     Attributes:
         n: blocks so far.
         cap: blocks at most.
-        mean: of the differences so far.
+        mean: mean of the differences so far.
         looked: blocks of the look that the p rests on, so of a call; 0 before the first block.
         p_value: the anytime p, not adjusted; it never rises.
         adjusted_p: the same after Holm's correction over the declared contrasts.
-        decision: at `ALPHA`.
-        method: how the p was made.
+        decision: decision at the level `ALPHA`.
+        method: name of the test.
     """
 
     n: int
@@ -71,7 +71,7 @@ def decide(
             without a gap; every declared contrast must be there, with or without blocks.
         cap: blocks at most.
         sign: +1 where larger is better, -1 where smaller is.
-        seed: of the patterns that are drawn where the cap is large; the same at every look.
+        seed: seed of the patterns drawn for a large cap; the same at every look.
 
     Returns:
         contrast -> decision, in the order given.
@@ -90,31 +90,31 @@ def decide(
     p_values: list[float] = []
     directions: list[float] = []
     looks: list[int] = []
-    for own in differences.values():
-        if not len(own):
+    for blocks in differences.values():
+        if not len(blocks):
             p_values.append(1.0)
             directions.append(0.0)
             looks.append(0)
             continue
-        data = finite(own)
+        data = finite(blocks)
         path = anytime_p_rows(data[None], cap=cap, levels=levels, seed=seed)[0]
         # The direction is that of the look which the p rests on, so it never turns afterwards.
         p_values.append(float(path[-1]))
         looks.append(int(path.argmin()) + 1)
         directions.append(sign * float(data[: looks[-1]].sum()))
-    found = {}
+    decisions: dict[str, Sequential] = {}
     for i, (name, adjusted) in enumerate(zip(differences, holm(p_values), strict=True)):
-        own, adjusted_p = differences[name], 1.0 if adjusted is None else adjusted
-        found[name] = Sequential(
-            n=len(own),
+        blocks, adjusted_p = differences[name], 1.0 if adjusted is None else adjusted
+        decisions[name] = Sequential(
+            n=len(blocks),
             cap=cap,
-            mean=float(np.mean(own)) if len(own) else None,
+            mean=float(np.mean(blocks)) if len(blocks) else None,
             looked=looks[i],
             p_value=p_values[i],
             adjusted_p=adjusted_p,
-            decision=_decision(adjusted_p, directions[i], at_cap=len(own) == cap),
+            decision=_decision(adjusted_p, directions[i], at_cap=len(blocks) == cap),
         )
-    return found
+    return decisions
 
 
 def all_decided(contrasts: Mapping[str, Sequential]) -> bool:

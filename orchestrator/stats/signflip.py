@@ -41,9 +41,9 @@ class SignFlip:
     """The result of a sign-flip test.
 
     Attributes:
-        p_value: of the alternative asked for.
+        p_value: p of the chosen alternative.
         p_error: standard error of a sampled p; 0 where the test is exact.
-        method: which of the two it was, with the number of draws.
+        method: name of the test, with the number of draws where it is sampled.
     """
 
     p_value: float
@@ -61,8 +61,8 @@ def sign_flip(
 
     Args:
         differences: (pairs,) finite numbers.
-        alternative: what counts as extreme.
-        seed: of the sampled test.
+        alternative: side on which a sum counts as extreme.
+        seed: seed of the sampled test.
     """
     data = finite(differences)
     if data.size <= EXACT_UP_TO:
@@ -84,7 +84,7 @@ def sign_flip_p(
 
     Args:
         differences: (pairs,) finite numbers, at most `EXACT_UP_TO` of them.
-        alternative: what counts as extreme.
+        alternative: side on which a sum counts as extreme.
     """
     data = np.asarray(differences, dtype=np.float64)
     if not 1 <= data.size <= EXACT_UP_TO:
@@ -106,7 +106,7 @@ def sign_flip_p_rows(differences: NDArray[np.floating]) -> NDArray[np.float64]:
     rows, pairs = data.shape
     if not 1 <= pairs <= EXACT_UP_TO:
         raise ValueError(f"the exact test takes 1 to {EXACT_UP_TO} pairs, not {pairs}")
-    found = np.empty(rows)
+    p_values = np.empty(rows)
     step = max(1, CACHED_VALUES >> (pairs - 1))
     for start in range(0, rows, step):
         part = data[start : start + step]
@@ -115,8 +115,8 @@ def sign_flip_p_rows(differences: NDArray[np.floating]) -> NDArray[np.float64]:
             value = part[:, column, None]
             sums = np.concatenate([sums + value, sums - value], axis=1)
         threshold = np.abs(part.sum(axis=1)) - tolerance(part)
-        found[start : start + step] = (np.abs(sums) >= threshold[:, None]).mean(axis=1)
-    return found
+        p_values[start : start + step] = (np.abs(sums) >= threshold[:, None]).mean(axis=1)
+    return p_values
 
 
 def smallest_p(n: int) -> float:

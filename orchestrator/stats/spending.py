@@ -57,7 +57,7 @@ def anytime_p_rows(
         differences: (contrasts, blocks) in the order in which the blocks were run.
         cap: blocks at most, declared before the first look.
         levels: rising, above 0 and at most 1.
-        seed: of the drawn patterns; the same for every look of a study.
+        seed: seed of the drawn patterns; the same for every look of a study.
 
     Returns:
         (contrasts, blocks); falls or stays along a row.
@@ -77,7 +77,7 @@ def anytime_p_rows(
     # Per pattern, the place of the lowest level at which it has crossed.
     crossed = np.full((rows, width), len(levels), dtype=np.int16)
     names = np.append(np.asarray(levels), 1.0)
-    found = np.ones((rows, blocks))
+    p_values = np.ones((rows, blocks))
     for look in range(blocks):
         step = data[:, look, None]
         if drawn is not None:
@@ -92,8 +92,8 @@ def anytime_p_rows(
         spent = ((look + 1) / cap) ** SPENDING_POWER
         _mark(crossed, np.abs(sums), allowance, [level * spent for level in levels])
         # The observed pattern stands first.
-        found[:, look] = names[crossed[:, 0]]
-    return found
+        p_values[:, look] = names[crossed[:, 0]]
+    return p_values
 
 
 def _mark(
@@ -116,7 +116,7 @@ def _mark(
     ends = np.ones((rows, width), dtype=bool)
     ends[:, :-1] = ranked[:, :-1] - ranked[:, 1:] > allowance[:, None]
     before = np.take_along_axis(crossed, order, axis=1)
-    after, places = before.copy(), np.arange(width)
+    after, places = before.copy(), np.arange(width, dtype=np.intp)
     reach = np.full(rows, width)
     for level in range(len(budgets) - 1, -1, -1):
         if budgets[level] * width * (1 + 1e-12) < 1:

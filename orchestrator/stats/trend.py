@@ -22,12 +22,12 @@ from orchestrator.stats.signflip import BATCH_VALUES, DRAWS
 from orchestrator.stats.values import CONFIDENCE, common_blocks, finite, tolerance
 
 EXACT_ORDERS = 1_000_000
-"""Up to so many orders the test is exact."""
+"""Orders up to which the test is exact."""
 
 DRAWN_VALUES = 20_000_000
-LEAST_DRAWS = 2_000
-"""A sampled test reorders about so many values, so that a thousand doses take half a second and not
-half a minute; with as few draws as this its standard error is at most 0.011, and is given."""
+MIN_DRAWS = 2_000
+"""A sampled test reorders about `DRAWN_VALUES` values, so that a thousand doses take half a second
+and not half a minute; with `MIN_DRAWS` draws its standard error is at most 0.011, and is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,8 @@ class Trend(MeanInterval):
     Attributes:
         p_value: two-sided.
         p_error: standard error of a sampled p; 0 where the test is exact.
-        test_method: how `p_value` was made.
-        scores: of the doses, in their order.
+        test_method: name of the test.
+        scores: scores of the doses, in their order.
         slopes: block -> its own slope.
     """
 
@@ -63,7 +63,7 @@ def dose_trend(
         scores: where each dose stands on the axis on which the trend is straight; evenly spaced
             where None, as for doses on a log axis with zero in front.
         confidence: coverage of the slope's t interval over blocks.
-        seed: of the sampled test.
+        seed: seed of the sampled test.
 
     Raises:
         ValueError: fewer than 3 doses, scores that do not rise or do not match, no block that all
@@ -105,11 +105,11 @@ def _permutation_p(
     if math.factorial(num_doses) ** num_blocks <= EXACT_ORDERS:
         orders = np.array(list(itertools.permutations(scores)))
         sums = np.zeros(1)
-        for own in values @ orders.T:
-            sums = (sums[:, None] + own).ravel()
+        for block_sums in values @ orders.T:
+            sums = (sums[:, None] + block_sums).ravel()
         return float(np.mean(np.abs(sums) >= threshold)), 0.0, "exact permutation trend test"
     rng = np.random.default_rng(seed)
-    draws = min(DRAWS, max(LEAST_DRAWS, DRAWN_VALUES // values.size))
+    draws = min(DRAWS, max(MIN_DRAWS, DRAWN_VALUES // values.size))
     hits, chunk = 0, max(1, BATCH_VALUES // values.size)
     for start in range(0, draws, chunk):
         rows = min(chunk, draws - start)

@@ -21,6 +21,7 @@ class Clips(Protocol):
     """What the loop needs of a pack; see `orchestrator.data.pack.Pack`."""
 
     fingerprint: str
+    class_names: tuple[str, ...]
     labels: np.ndarray
     num_samples: np.ndarray
 
@@ -48,7 +49,7 @@ def build(experiment: Experiment, *, num_classes: int) -> Chain:
 
     Args:
         experiment: What to build.
-        num_classes: of the pack.
+        num_classes: number of classes in the pack.
 
     Raises:
         ConfigError: the model has several heads.
@@ -65,7 +66,7 @@ def build(experiment: Experiment, *, num_classes: int) -> Chain:
         num_classes=num_classes,
         seed=experiment.seed,
     )
-    heads = getattr(chain.model, "heads_split", ())
+    heads = chain.backbone.heads_split
     if len(heads) > 1:
         raise ConfigError(
             f"model {experiment.model.name!r} has {len(heads)} heads, of {heads} classes; an "
@@ -95,19 +96,19 @@ def evaluate(
         indices: (clips,) which of its clips.
         batch_size: clips per forward pass over all workers.
         epoch: the epoch that the weights are of.
-        device: where the chain is.
+        device: device that holds the chain.
         precision: `fp32` or `bf16`.
         group: the data-parallel workers.
     """
     chain.eval()
-    mine = shard(indices, group.rank, group.world_size)
+    own_share = shard(indices, group.rank, group.world_size)
     num_samples = int(clips.num_samples.max())
     per_worker = max(1, batch_size // group.world_size)
     # A row is its worker's and 0 elsewhere, so that the sum over the workers is every row.
     logits = torch.zeros((len(indices), clips.num_classes), device=device)
     rows = logits[group.rank :: group.world_size]
-    for start in range(0, len(mine), per_worker):
-        waveform = clips.batch(mine[start : start + per_worker], num_samples).to(device)
+    for start in range(0, len(own_share), per_worker):
+        waveform = clips.batch(own_share[start : start + per_worker], num_samples).to(device)
         with autocast(device, precision):
             rows[start : start + per_worker] = chain(waveform).clip_logits.float()
     logits = group.total(logits)
@@ -132,7 +133,7 @@ def set_support(
 ) -> None:
     """Show the training clips to a model that classifies by them; nothing for any other.
 
-    Such a model has `remember(embedding, labels)` and returns an embedding. Every worker shows
+    Such a model has `set_support(embedding, labels)` and returns an embedding. Every worker shows
     all of them, without augmentation.
 
     Args:
@@ -141,11 +142,10 @@ def set_support(
         indices: (clips,) of those that were trained on.
         labels: (all clips,) as they were trained with.
         batch_size: clips per forward pass.
-        device: where the chain is.
+        device: device that holds the chain.
         precision: `fp32` or `bf16`.
     """
-    keep: Any = getattr(chain.model, "remember", None)
-    if keep is None:
+    if chain.backbone.set_support is None:
         return
     chain.eval()
     num_samples = int(clips.num_samples.max())
@@ -154,7 +154,7 @@ def set_support(
         waveform = clips.batch(indices[start : start + batch_size], num_samples).to(device)
         with autocast(device, precision):
             parts.append(chain(waveform).embedding.float())
-    keep(torch.cat(parts), torch.from_numpy(labels[indices]).long())
+    chain.backbone.set_support(torch.cat(parts), torch.from_numpy(labels[indices]).long())
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

@@ -2,36 +2,59 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 
 from models.output import Output
-from models.registry import register
+from models.registry import create, register
 from orchestrator.errors import TrainingError
+from orchestrator.experiment.config import Component
 
 
-def clip_losses(loss: nn.Module, output: Output, labels: Tensor, *, name: str = "") -> Tensor:
-    """Return (batch,) losses: of the clip logits, or of all of it where `loss.takes_output`.
+class Loss(Protocol):
+    """A loss as training calls it, whichever part of the output it reads."""
+
+    def __call__(self, output: Output, labels: Tensor) -> Tensor:
+        """Return (batch,) losses of a model's output and (batch,) int64 labels."""
+        ...
+
+
+class OutputLoss(nn.Module):
+    """Base class of the losses that read more of a model's output than its clip logits.
+
+    Their `forward` takes (output, labels); that of any other loss takes (logits, labels).
+    """
+
+
+def build_loss(component: Component) -> Loss:
+    """Build a loss by name, held to its contract whenever it is called.
+
+    The callable raises a `TrainingError` where the loss does not return one number per clip. A mean
+    over the batch would train at a fraction of its scale, without any other sign.
 
     Args:
-        loss: of the clips of a batch.
-        output: of the model, with (batch, classes) logits.
-        labels: (batch,) int64.
-        name: of the loss in the experiment, for the message; its class's where none is given.
+        component: the loss of an experiment.
 
     Raises:
-        TrainingError: the loss does not return one number per clip. A mean over the batch would
-            train at a fraction of its scale, without any other sign.
+        RegistryError: the name or an argument is unknown, or a value is not of its declared type.
     """
-    losses = loss(output if getattr(loss, "takes_output", False) else output.clip_logits, labels)
-    wanted = (len(labels),)
-    if not isinstance(losses, Tensor) or losses.shape != wanted or not losses.is_floating_point():
-        raise TrainingError(
-            f"loss {(name or type(loss).__name__)!r} returned {described(losses)} for "
-            f"{len(labels)} clips; one loss per clip, {wanted}, is needed: do not reduce over the "
-            "batch"
-        )
-    return losses
+    part = create("loss", component.name, **component.arguments)
+    takes_output = isinstance(part, OutputLoss)
+
+    def loss(output: Output, labels: Tensor) -> Tensor:
+        losses = part(output if takes_output else output.clip_logits, labels)
+        wanted = (len(labels),)
+        fits = isinstance(losses, Tensor) and losses.shape == wanted
+        if not fits or not losses.is_floating_point():
+            raise TrainingError(
+                f"loss {component.name!r} returned {described(losses)} for {len(labels)} clips; "
+                f"one loss per clip, {wanted}, is needed: do not reduce over the batch"
+            )
+        return losses
+
+    return loss
 
 
 def described(value: object) -> str:
@@ -75,7 +98,7 @@ class BinaryCrossEntropy(nn.Module):
 
 
 @register("loss")
-class Triplet(nn.Module):
+class Triplet(OutputLoss):
     """Triplet loss on the pairs of a batch, each with a random negative that breaks the margin.
 
     A triplet is two clips of a class and one of another whose squared distance to the first is
@@ -86,8 +109,6 @@ class Triplet(nn.Module):
     Source: arXiv 2101.04792; roman-vygon/triplet_loss_kws 0d92edd (`loss/triplet.py`,
     `loss/utils.py`).
     """
-
-    takes_output = True
 
     def __init__(self, *, margin: float = 0.5):
         """Set by how much farther others shall be, in squared distance."""
@@ -104,13 +125,12 @@ class Triplet(nn.Module):
         Raises:
             TrainingError: the model has no embedding, or not one of length 1.
         """
-        embedding = getattr(output, "embedding", None)
-        if embedding is None or not _of_length_1(embedding):
+        if output.embedding is None or not _of_length_1(output.embedding):
             raise TrainingError(
                 "the triplet loss compares embeddings of length 1, and this model returns none; "
                 "train res15_triplet, or take cross_entropy"
             )
-        embedding = embedding.float()
+        embedding = output.embedding.float()
         # Near neighbors differ by less than bfloat16 resolves, to which autocast takes products.
         with torch.autocast(embedding.device.type, enabled=False):
             distance = (2 - 2 * embedding @ embedding.T).clamp_min(0)

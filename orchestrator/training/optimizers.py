@@ -19,9 +19,9 @@ def learning_rate(schedule: Schedule, step: int, *, name: str) -> float:
     """Return the learning rate of a step.
 
     Args:
-        schedule: of the training.
+        schedule: schedule of the training.
         step: from 0.
-        name: of the schedule in the experiment, for the message.
+        name: name of the schedule in the experiment, for the message.
 
     Raises:
         TrainingError: it is not a finite number of at least 0.
@@ -133,8 +133,8 @@ def cosine(
     Args:
         num_steps: optimizer steps of the whole training.
         peak: the optimizer's learning rate.
-        warmup_fraction: of all steps, at least one step where it is above zero.
-        final_learning_rate: at the last step; not above the peak.
+        warmup_fraction: share of all steps, at least one step where it is above zero.
+        final_learning_rate: learning rate at the last step; not above the peak.
     """
     warmup = max(1, round(num_steps * warmup_fraction)) if warmup_fraction > 0 else 0
     floor = min(final_learning_rate, peak)
@@ -168,7 +168,7 @@ def steps(
         num_steps: optimizer steps of the whole training.
         peak: the optimizer's learning rate, that of the first steps.
         fractions: the points, as shares of all steps.
-        factor: of the learning rate at each.
+        factor: factor of the learning rate at each step down.
     """
     points = [round(fraction * num_steps) for fraction in fractions]
     return lambda step: peak * factor ** sum(step >= point for point in points)

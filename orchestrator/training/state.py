@@ -36,7 +36,7 @@ class Initial:
 
     Attributes:
         state: name -> tensor.
-        source: where they are from.
+        source: origin of the weights, for messages.
         trained_as: what they were trained as, where that is known; see `models.checkpoints.load`.
     """
 
@@ -107,24 +107,24 @@ def model_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value for name, value in tensors.items() if not name.startswith(OPTIMIZER)}
 
 
-def refuse_other(said: Mapping[str, Any], wanted: Mapping[str, Any], *, where: str) -> None:
+def refuse_other(stored: Mapping[str, Any], wanted: Mapping[str, Any], *, where: str) -> None:
     """Refuse a checkpoint that says it was trained as another experiment.
 
     Args:
-        said: the canonical experiment in the checkpoint.
+        stored: the canonical experiment in the checkpoint.
         wanted: the one that it has to be.
-        where: where that one stands, for the message.
+        where: where the wanted experiment stands, for the message.
 
     Raises:
         CheckpointError: names every difference.
     """
-    changed = differences(said, wanted)
+    changed = differences(stored, wanted)
     if changed:
         listed = "; ".join(
             f"{path}: {a} in the checkpoint, {b} {where}" for path, (a, b) in changed.items()
         )
         raise CheckpointError(
-            f"the checkpoint is of trial {experiment_id(said)} and not of {experiment_id(wanted)}: "
-            f"{listed}. "
+            f"the checkpoint is of trial {experiment_id(stored)} and not of "
+            f"{experiment_id(wanted)}: {listed}. "
             "Delete it and train the trial again, or put its own back"
         )

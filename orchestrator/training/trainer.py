@@ -7,17 +7,21 @@ numbers on one device type, and several workers see the clips of one.
 
 from __future__ import annotations
 
+import contextlib
 import math
+import re
+import resource
 import statistics
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.frontends.statistics import feature_statistics
+from models.frontends.base import feature_statistics
 from models.registry import TRAINED_AS, create
 from models.seeding import derive_seed
 from orchestrator.data.samplers import clip_seeds, epoch_order, shard, shuffle_labels
@@ -28,8 +32,7 @@ from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import EpochRecord, best_epoch, experiment_id
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.evaluate import Clips, autocast, build, evaluate, set_support
-from orchestrator.training.losses import clip_losses
-from orchestrator.training.memory import peak_memory_mb, reset_peak_memory
+from orchestrator.training.losses import build_loss
 from orchestrator.training.optimizers import clip_gradients, learning_rate
 from orchestrator.training.state import (
     Checkpoints,
@@ -49,7 +52,7 @@ class Trainer:
 
     Attributes:
         chain: the whole model, from waveform to logits.
-        records: of the epochs finished so far, those before a resume included.
+        records: records of the epochs finished so far, those before a resume included.
         predictions: `last` and `best` on the held-out clips, as far as there are any.
         best_epoch: earliest epoch that is best by the experiment's `selection_metric`; 0 before the
             first.
@@ -72,16 +75,16 @@ class Trainer:
         Args:
             experiment: What to train.
             clips: the pack.
-            checkpoints: of this trial alone.
-            device: where to train.
+            checkpoints: checkpoints of this trial alone.
+            device: device to train on.
             group: the data-parallel workers; alone if not given.
-            initial: what a fresh start loads its weights from.
+            initial: weights that a fresh start loads.
         """
         self.experiment = experiment
         self.clips = clips
         self.checkpoints = checkpoints
         self.device = torch.device(device)
-        reset_peak_memory(self.device)
+        _reset_peak_memory(self.device)
         self.group = group or Group()
         self.num_samples = int(clips.num_samples.max())
         self.train_indices, self.val_indices = clips.split(experiment.fold)
@@ -93,16 +96,16 @@ class Trainer:
         )
         self.chain = build(experiment, num_classes=clips.num_classes)
         self.statistics = self._measure()
-        self.chain.set_normalisation(*self.statistics)
+        self.chain.set_normalization(*self.statistics)
         self.records: list[EpochRecord] = []
         self.predictions: dict[str, Predictions] = {}
         self.best_epoch = 0
         self.initial = ""
-        found = checkpoints.load("last")
-        if found is None and initial is not None:
+        saved = checkpoints.load("last")
+        if saved is None and initial is not None:
             self.initial = initial.load(self.chain).summary()
         self.chain.to(self.device)
-        self.loss = create("loss", experiment.loss.name, **experiment.loss.arguments)
+        self.loss = build_loss(experiment.loss)
         self.optimizer = create(
             "optimizer",
             experiment.optimizer.name,
@@ -118,8 +121,8 @@ class Trainer:
             peak,
             **experiment.schedule.arguments,
         )
-        if found is not None:
-            self._resume(*found)
+        if saved is not None:
+            self._resume(*saved)
         self.parallel = self.group.wrap(self.chain, self.device)
 
     def epochs(self) -> Iterator[EpochRecord]:
@@ -143,7 +146,7 @@ class Trainer:
                     keys.LEARNING_RATE: rate,
                     keys.EPOCH_S: time.perf_counter() - started,
                     keys.CLIPS_PER_S: len(self.train_indices) / trained_s,
-                    keys.PEAK_MEMORY_MB: peak_memory_mb(self.device),
+                    keys.PEAK_MEMORY_MB: _peak_memory_mb(self.device),
                 },
             )
             self.records.append(record)
@@ -176,10 +179,10 @@ class Trainer:
         if "best" not in self.predictions and self.best_epoch == len(self.records):
             self.predictions["best"] = self.predictions["last"]
         if "best" not in self.predictions:
-            found = self.checkpoints.load("best")
-            assert found is not None, "a best epoch is saved before its record is"
+            saved = self.checkpoints.load("best")
+            assert saved is not None, "a best epoch is saved before its record is"
             last = pack_state(self.chain, None)
-            self.chain.load_state_dict(model_state(found[0]))
+            self.chain.load_state_dict(model_state(saved[0]))
             self.predictions["best"] = self._evaluate(self.best_epoch)
             self.chain.load_state_dict(model_state(last))
         return self.predictions
@@ -261,8 +264,7 @@ class Trainer:
         seeds = clip_seeds(indices, seed=self.experiment.seed, epoch=epoch)
         with autocast(self.device, self.experiment.precision):
             output = self.parallel(waveform, torch.from_numpy(seeds).to(self.device))
-            losses = clip_losses(self.loss, output, labels, name=self.experiment.loss.name)
-            loss = losses.sum() * weight
+            loss = self.loss(output, labels).sum() * weight
         # Data parallelism averages gradients; a sum over the workers is what is wanted.
         (loss * self.group.world_size).backward()
         return loss.detach()
@@ -302,19 +304,40 @@ class Trainer:
             "trial": experiment_id(form),
             "experiment": form,
             "num_classes": self.clips.num_classes,
-            "class_names": list(getattr(self.clips, "class_names", ())),
+            "class_names": list(self.clips.class_names),
             "input_size": list(frontend.output_size),
             "mean": mean,
             "std": std,
         }
 
     def _resume(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-        said = facts.get(TRAINED_AS)  # none in what an earlier version wrote
-        if said is not None:
-            refuse_other(said["experiment"], canonical(self.experiment), where="in the experiment")
+        trained_as = facts.get(TRAINED_AS)  # none in what an earlier version wrote
+        if trained_as is not None:
+            refuse_other(
+                trained_as["experiment"], canonical(self.experiment), where="in the experiment"
+            )
         unpack_state(tensors, self.chain, self.optimizer)
         self.records = [EpochRecord(**record) for record in facts["epochs"]]
         self.best_epoch = facts["best_epoch"]
         self.initial = facts["initial"]
         mean, std = facts["statistics"]
         self.statistics = (mean, std)
+
+
+def _reset_peak_memory(device: torch.device) -> None:
+    """Forget the peak so far, as far as the system lets us."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    with contextlib.suppress(OSError):  # Linux only: 5 sets the high-water mark to what is used now
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak_memory_mb(device: torch.device) -> float:
+    """Return the peak memory in MB: of the device on CUDA, of this process on the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    with contextlib.suppress(OSError):
+        peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        if peak:
+            return int(peak[1]) * 1024 / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

@@ -83,6 +83,17 @@ def test_long_choice_of_arms_makes_a_name_that_a_folder_can_have(capsys):
     assert len(names) == 2 and max(map(len, names)) < 120
 
 
+@pytest.mark.parametrize("columns", [80, 120])
+def test_listing_fits_the_terminal_and_cuts_no_name(columns, monkeypatch, capsys):
+    name = f"[red]{'x' * 150}[/red]"
+    long = dataclasses.replace(PLAN, arms=(*PLAN.arms, Arm(name=name, changes={"epochs": 2})))
+    monkeypatch.setenv("COLUMNS", str(columns))
+    _, out, _ = answer(long, "--dry-run", "--demo", "--seeds", "1", capsys=capsys)
+    rows = [line for line in out.splitlines() if line.startswith("  ")]
+    assert max(map(len, rows)) <= columns
+    assert "".join(rows).count("x") >= 300 and "…" not in out and "[red]xx" in out
+
+
 LINE = "from orchestrator import *\n"
 
 

@@ -222,3 +222,6 @@ def test_audit_exports_hold_every_clip(folder):
     assert told["clips"][0]["problems"] == [{"kind": "empty", "reason": "the file has 0 bytes"}]
     assert "8 clips listed, 1 broken" in audit.summary()
     assert len(audit.table(every_clip=True).splitlines()) == 9
+    narrow = audit.table(every_clip=True, width=80)
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert "…" not in narrow and "empty" in narrow

@@ -72,19 +72,19 @@ def test_build_chain_leaves_the_global_generator_as_it_was():
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_normalisation_is_that_of_ast():
+def test_normalization_is_that_of_ast():
     built = chain().eval()
     raw = built.frontend(clips())
     torch.testing.assert_close(built.features(clips()), raw)
-    built.set_normalisation(-4.2677393, 4.5689974)
+    built.set_normalization(-4.2677393, 4.5689974)
     torch.testing.assert_close(built.features(clips()), (raw + 4.2677393) / (2 * 4.5689974))
     with pytest.raises(ModelError, match="std=0"):
-        built.set_normalisation(0.0, 0.0)
+        built.set_normalization(0.0, 0.0)
 
 
-def test_masks_take_the_normalised_value_of_padding():
+def test_masks_take_the_normalized_value_of_padding():
     built = chain(augmentation=MASKED)
-    built.set_normalisation(-4.0, 2.0)
+    built.set_normalization(-4.0, 2.0)
     features = built.features(clips(), torch.arange(3))
     changed = features != built.eval().features(clips())
     assert changed.any()

@@ -20,8 +20,9 @@ from safetensors.torch import save_file
 
 import models
 from models.errors import ModelError
-from models.factory import default_parts
+from models.frontends.features import Features
 from models.registry import RegistryError, lookup, names
+from models.zoo.cards import default_parts
 
 NUM_CLASSES = 5
 LAPTOP = [name for name in models.list_models() if name.endswith("_laptop")]
@@ -55,7 +56,7 @@ def few_frames(name):
 def build(name, *, seed=0, **changes):
     changes = few_frames(name) | changes
     built = models.create_model(name, num_classes=NUM_CLASSES, seed=seed, **changes)
-    built.set_normalisation(-4.0, 4.0)
+    built.set_normalization(-4.0, 4.0)
     for path, parameter in built.named_parameters():
         if path.endswith("weight") and not parameter.any():
             torch.nn.init.ones_(parameter)  # gains that start at 0 hide what is behind them
@@ -64,6 +65,10 @@ def build(name, *, seed=0, **changes):
 
 def clips(built, *, seconds=1.0, batch_size=2):
     generator = torch.Generator().manual_seed(0)
+    if isinstance(built.frontend, Features):
+        rows, frames = built.frontend.output_size
+        size = (batch_size, built.frontend.num_channels, rows, frames or round(100 * seconds))
+        return torch.randn(size, generator=generator)
     num_samples = int(seconds * built.frontend.sample_rate)
     return 0.1 * torch.randn(batch_size, num_samples, generator=generator)
 
@@ -215,6 +220,27 @@ def test_short_clips_are_classified_or_refused_with_the_length_to_pad_to(name):
             else:
                 assert_well_formed(output, 1)
     assert refused >= 2
+
+
+@EVERY
+def test_ready_features_of_three_channels_are_classified(name):
+    rows, frames = build(name).frontend.output_size
+    size = {"num_channels": 3, "n_mels": rows, "num_frames": frames}
+    built = build(name, frontend=("features", size))
+    output = built(clips(built, seconds=2.0))
+    assert_well_formed(output, 2)
+    output.clip_logits.square().sum().backward()
+    assert next(p for p in built.model.parameters() if p.dim() == 4 or "kwt" in name).grad.any()
+
+
+@EVERY
+def test_spectrogram_in_place_of_a_waveform_is_answered_with_what_to_call(name):
+    built = build(name)
+    for shape in ((2, 64, 100), (2, 1, 64, 100)):
+        with pytest.raises(ModelError, match=r"is \(batch, time\), not .*chain\.model\(chain\.tra"):
+            built(torch.zeros(shape))
+    with pytest.raises(ModelError, match=r"not \(16000,\): one clip is waveform\[None\]"):
+        built(torch.zeros(16000))
 
 
 @EVERY

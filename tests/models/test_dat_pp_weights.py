@@ -56,7 +56,7 @@ def test_published_tables_are_taken_as_they_are_at_their_own_size(published):
     assert torch.equal(table, state["stages.0.attns.1.rpe_table"])
 
 
-def test_published_tables_of_a_neighbourhood_are_stretched_to_another(published):
+def test_published_tables_of_a_neighborhood_are_stretched_to_another(published):
     path, state = published
     target = model(neighbourhood_size=5, table_size=(96, 96))
     report = load_pretrained(target, path)

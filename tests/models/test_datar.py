@@ -4,11 +4,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.datar.deformable import DeformableAttention
+from models.datar.deformable import DeformableAttention, look_up_bias, sample_map
+from models.datar.windows import WindowAttention
 from models.errors import ModelError
 from models.layers.blocks import DropPath
-from models.layers.sampling import look_up_bias, sample_map
-from models.layers.windows import WindowAttention
 from models.macs import count_macs, num_params
 from models.registry import create
 

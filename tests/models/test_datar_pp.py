@@ -6,7 +6,7 @@ from torch.nn import functional
 
 import models
 from models.datar_pp.deformable import DeformableAttentionPp
-from models.datar_pp.neighborhood import NeighbourhoodAttention
+from models.datar_pp.neighborhood import NeighborhoodAttention
 from models.errors import ModelError
 from models.macs import count_macs, num_params
 from models.registry import create
@@ -209,10 +209,10 @@ def test_bias_table_of_another_map_is_stretched():
 
 
 @pytest.mark.parametrize(("height", "width"), [(3, 4), (5, 17), (19, 8)])
-def test_neighbourhood_attention_equals_pairs_written_out(height, width):
+def test_neighborhood_attention_equals_pairs_written_out(height, width):
     torch.manual_seed(2)
     size = 5
-    attention = NeighbourhoodAttention(
+    attention = NeighborhoodAttention(
         8, map_size=(height, width), num_heads=2, neighbourhood_size=size
     )
     torch.nn.init.normal_(attention.bias_table)

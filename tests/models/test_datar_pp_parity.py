@@ -2,7 +2,7 @@
 
 The numbers were made by running LeapLabTHU/DAT 32173fc (`models/dat.py`, torch 2.11, CPU) as
 published, with img_size=64 for inputs of every size, on the weights and images that
-`dat_pp_files.py` and `conftest.py` compute by formula, loaded with strict=True. Its neighbourhood
+`dat_pp_files.py` and `conftest.py` compute by formula, loaded with strict=True. Its neighborhood
 attention ran on NATTEN 0.14.6, the release that its README names, whose CPU kernels were built from
 source (without AVX, which does not compile against this torch). The gradients are of the sum over
 the batch of logits times (1, -2, 3, -4, 5).

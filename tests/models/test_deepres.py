@@ -18,7 +18,7 @@ def test_deepres_has_the_size_that_is_printed():
     [row] = compare("deepres")
     assert row.ours == 25_660_879
     assert round(row.ours / 1e6) == 26
-    assert row.claim.theirs == "26 M"
+    assert row.published.printed == "26 M"
 
 
 def test_baselines_classifier_has_the_size_that_is_printed():

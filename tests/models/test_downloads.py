@@ -19,7 +19,7 @@ from models import load_pretrained
 from models.checkpoints import download, files
 from models.checkpoints.files import cache_dir, weight_file
 from models.errors import CheckpointError, DownloadError
-from models.zoo.weights import WEIGHTS
+from models.zoo.cards import WEIGHTS
 from orchestrator import recipes
 from orchestrator.errors import ConfigError
 from orchestrator.experiment.config import Component, File

@@ -8,8 +8,9 @@ from torch.nn import functional
 from torchaudio.compliance import kaldi
 
 from models.errors import ModelError
+from models.frontends.base import feature_statistics
+from models.frontends.features import Features
 from models.frontends.kaldi import KaldiFbank
-from models.frontends.statistics import feature_statistics
 
 ROOT = Path(os.environ.get("ESC10_ROOT", Path(__file__).parents[3] / "shared/data/esc10"))
 
@@ -73,7 +74,7 @@ def test_kaldi_fbank_with_other_settings_equals_torchaudio():
         torch.testing.assert_close(row[0], expected, atol=1e-4, rtol=0)
 
 
-def test_ten_seconds_at_44100_hz_labelled_43000_fill_1024_frames_exactly():
+def test_ten_seconds_at_44100_hz_labeled_43000_fill_1024_frames_exactly():
     clip = 0.1 * torch.randn(1, 441000, generator=torch.Generator().manual_seed(0))
     features = KaldiFbank(sample_rate=43000)(clip)
     expected = reference(clip[0], sample_rate=43000, num_frames=1024)
@@ -162,6 +163,34 @@ def test_feature_statistics_are_those_of_all_elements_in_any_batching():
     assert feature_statistics(frontend, [clips]) == pytest.approx(expected, abs=5.1e-5)
     assert feature_statistics(frontend, clips.split(2)) == feature_statistics(frontend, [clips])
     assert feature_statistics(frontend, [clips.flip(0)]) == feature_statistics(frontend, [clips])
+
+
+def test_ready_features_pass_as_they_are():
+    x = torch.randn(2, 3, 8, 10)
+    front = Features(num_channels=3, n_mels=8)
+    assert torch.equal(front(x), x)
+    assert front(x.half()).dtype == torch.float32
+    assert (front.output_size, front.state_dict()) == ((8, 0), {})
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (torch.zeros(2, 16000), r"takes \(batch, 3, 8, 10\), not \(2, 16000\); a waveform"),
+        (torch.zeros(2, 3, 8, 11), r"not \(2, 3, 8, 11\)"),
+        (torch.zeros(2, 1, 8, 10), r"not \(2, 1, 8, 10\)"),
+        (torch.zeros(2, 3, 8, 10, dtype=torch.uint8), "uint8 are no floating-point numbers"),
+    ],
+)
+def test_ready_features_of_another_size_or_type_are_refused(given, words):
+    with pytest.raises(ModelError, match=words):
+        Features(num_channels=3, n_mels=8, num_frames=10)(given)
+
+
+@pytest.mark.parametrize("changes", [{"num_channels": 0}, {"n_mels": 0}, {"num_frames": -1}])
+def test_ready_features_of_no_size_are_refused(changes):
+    with pytest.raises(ModelError, match="1 or more"):
+        Features(**changes)
 
 
 def test_feature_statistics_of_nothing_are_refused():

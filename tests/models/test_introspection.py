@@ -12,7 +12,7 @@ def waveform():
 
 def test_input_change_of_the_adaptor_is_its_residual(waveform):
     chain = create_model("datar_laptop", num_classes=3)
-    chain.set_normalisation(-5.0, 3.0)
+    chain.set_normalization(-5.0, 3.0)
     change = input_change(chain, waveform)
     learned = chain.transform(change.before) - change.before
     assert change.before.shape == (2, 1, 64, 128)

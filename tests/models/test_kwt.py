@@ -62,15 +62,15 @@ def test_kwt_with_weights_by_formula_gives_the_authors_outputs():
 )
 def test_counts_are_the_authors(name, theirs, ours):
     [row] = compare(name)
-    assert (row.claim.theirs, row.ours) == (theirs, ours)
+    assert (row.published.printed, row.ours) == (theirs, ours)
     assert row.in_unit(row.ours) == theirs
 
 
-def test_one_second_is_98_frames_and_as_it_is_without_normalisation():
+def test_one_second_is_98_frames_and_as_it_is_without_normalization():
     built = models.create_model("kwt_1", num_classes=12).eval()
     wave = 0.1 * torch.randn(1, 16_000)
     assert built.frontend(wave).shape == (1, 1, 40, 98)
-    built.set_normalisation(0.0, 0.5)
+    built.set_normalization(0.0, 0.5)
     assert torch.equal(built.features(wave), built.frontend(wave))
 
 

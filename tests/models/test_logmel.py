@@ -1,3 +1,4 @@
+import dataclasses
 import warnings
 
 import numpy as np
@@ -7,8 +8,8 @@ from torchaudio.functional import melscale_fbanks
 
 from models.chain import build_chain
 from models.errors import ModelError
+from models.frontends.base import feature_statistics
 from models.frontends.log_mel import LogMel, slaney_mel_filters
-from models.frontends.statistics import feature_statistics
 
 SMALL = dict(n_fft=256, win_length=200, hop_length=100, n_mels=32, f_min=0.0, f_max=7000.0)
 
@@ -148,7 +149,7 @@ def test_compiled_log_mel_equals_eager():
     torch.testing.assert_close(compiled, frontend(clips), atol=1e-3, rtol=0)
 
 
-def chain(*, normalises_input, augmentation=("none", {})):
+def chain(*, normalizes_input, augmentation=("none", {})):
     built = build_chain(
         frontend=("log_mel", {"num_frames": 64}),
         augmentation=augmentation,
@@ -157,25 +158,25 @@ def chain(*, normalises_input, augmentation=("none", {})):
         num_classes=2,
         seed=0,
     )
-    built.model.normalises_input = normalises_input
+    built.backbone = dataclasses.replace(built.backbone, normalizes_input=normalizes_input)
     return built
 
 
-def test_features_reach_a_model_that_normalises_them_as_they_are():
+def test_features_reach_a_model_that_normalizes_them_as_they_are():
     clips = noise(20000)
     raw = LogMel(num_frames=64)(clips)
     mean, std = feature_statistics(LogMel(num_frames=64), [clips])
-    for normalises_input, expected in ((True, raw), (False, (raw - mean) / (2 * std))):
-        built = chain(normalises_input=normalises_input).eval()
-        built.set_normalisation(mean, std)
+    for normalizes_input, expected in ((True, raw), (False, (raw - mean) / (2 * std))):
+        built = chain(normalizes_input=normalizes_input).eval()
+        built.set_normalization(mean, std)
         torch.testing.assert_close(built.features(clips), expected)
 
 
-@pytest.mark.parametrize(("normalises_input", "expected"), [(True, -30.0), (False, -3.5)])
-def test_masks_take_the_mean_or_the_value_of_padding(normalises_input, expected):
+@pytest.mark.parametrize(("normalizes_input", "expected"), [(True, -30.0), (False, -3.5)])
+def test_masks_take_the_mean_or_the_value_of_padding(normalizes_input, expected):
     masked = ("spec_augment", {"freq_mask": 32, "time_mask": 32})
-    built = chain(normalises_input=normalises_input, augmentation=masked)
-    built.set_normalisation(-30.0, 10.0)
+    built = chain(normalizes_input=normalizes_input, augmentation=masked)
+    built.set_normalization(-30.0, 10.0)
     features = built.features(noise(20000), torch.arange(2))
     hidden = features[features != built.eval().features(noise(20000))]
     assert len(hidden) > 0

@@ -6,8 +6,7 @@ import scipy.fft
 import torch
 
 from models.errors import ModelError
-from models.frontends.cepstra import cosine_transform
-from models.frontends.mfcc import HonkMfcc, Mfcc
+from models.frontends.mfcc import HonkMfcc, Mfcc, cosine_transform
 
 
 def chirp(num_samples=16000, noise=0.003):
@@ -31,8 +30,8 @@ def tensorflow_filters(n_mels=80, bins=257, low=20.0, high=7600.0):
 
     places = mel(np.linspace(0, 8000, bins))[:, None]
     corners = np.linspace(mel(low), mel(high), n_mels + 2)
-    left, centre, right = corners[:-2], corners[1:-1], corners[2:]
-    rising, falling = (places - left) / (centre - left), (right - places) / (right - centre)
+    left, center, right = corners[:-2], corners[1:-1], corners[2:]
+    rising, falling = (places - left) / (center - left), (right - places) / (right - center)
     filters = np.maximum(0, np.minimum(rising, falling))
     filters[0] = 0
     return filters

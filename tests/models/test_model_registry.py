@@ -101,6 +101,21 @@ def test_unknown_name_names_the_nearest():
         registry.lookup("model", "dater_tiny")
 
 
+def test_unknown_name_of_many_is_answered_with_the_nearest_few_and_the_command_that_lists_all():
+    with pytest.raises(registry.RegistryError) as caught:
+        registry.lookup("model", "dater_tiny")
+    count = len(registry.names("model"))
+    assert f"all {count}: python -m models)" in str(caught.value)
+    assert sum(name in str(caught.value).split("nearest")[1] for name in ("ast_base", "kwt_3")) == 0
+    with pytest.raises(registry.RegistryError, match=r"unknown model 'xyzw' \(all \d+: python -m"):
+        registry.lookup("model", "xyzw")
+
+
+def test_unknown_name_of_few_is_answered_with_all():
+    with pytest.raises(registry.RegistryError, match=r"valid: none, spec_augment, stripes\)"):
+        registry.lookup("augmentation", "stripe")
+
+
 def test_name_in_another_case_is_answered_with_the_nearest():
     with pytest.raises(registry.RegistryError, match="did you mean 'htsat_tiny'"):
         create_model("HTSAT_TINY", num_classes=5)

@@ -22,7 +22,7 @@ def clips(built):
 def pair(request):
     """The same model on the CPU and on the device, and clips for it."""
     built = models.create_model(request.param, num_classes=10).eval()
-    built.set_normalisation(-4.0, 4.0)
+    built.set_normalization(-4.0, 4.0)
     for name, parameter in built.named_parameters():
         if name.endswith("weight") and not parameter.any():
             torch.nn.init.ones_(parameter)  # gains that start at 0 hide what is behind them

@@ -38,7 +38,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.panns.blocks import _largest_probability, _smooth, mean_probability_logits
+from models.layers.steps import mean_probability_logits
+from models.panns.model import _largest_probability, _smooth
 from models.registry import create
 
 NARROW = {"dims": (4, 8, 16, 32, 64, 128)}

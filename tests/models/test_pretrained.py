@@ -116,7 +116,7 @@ def test_published_file_of_another_size_is_refused_and_changes_nothing(published
 @pytest.mark.parametrize("form", ["safetensors", "torch", "wrapped"])
 def test_own_checkpoint_of_a_chain_is_restored_whole(form, tmp_path):
     one, other, path = chain(), chain(), tmp_path / "checkpoint"
-    one.set_normalisation(-3.0, 2.0)
+    one.set_normalization(-3.0, 2.0)
     nn.init.ones_(one.transform.conv.weight)
     if form == "safetensors":
         save_file(one.state_dict(), path)
@@ -169,7 +169,7 @@ def test_prefixes_of_wrappers_are_taken_off_a_model(wrapper, tmp_path):
 @pytest.mark.parametrize("wrapper", OF_CHAIN)
 def test_prefixes_of_wrappers_are_taken_off_a_chain(wrapper):
     one, target = chain(), chain()
-    one.set_normalisation(-3.0, 2.0)
+    one.set_normalization(-3.0, 2.0)
     report = load_state(target, WRAPPERS[wrapper](one), source="a wrapper")
     assert (report.missing, report.skipped, target.mean.item()) == ((), {}, -3.0)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from models.zoo.published import published_results
-from models.zoo.published.tables import PRINTED
+from models.zoo.cards import published_results
+from models.zoo.paper_tables import PRINTED
 
 FORMS = {
     "HTS-AT (H)": "H",

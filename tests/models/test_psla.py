@@ -91,8 +91,8 @@ def test_psla_with_the_authors_weights_gives_the_authors_outputs(case, tmp_path)
     ("model", "params", "macs"), [("psla_b0", "9.41 M", "1.19 G"), ("psla_b2", "13.64 M", "1.95 G")]
 )
 def test_counts_are_the_authors(model, params, macs):
-    rows = [row for row in compare(model) if row.claim.whose == "authors' code"]
-    assert [row.claim.theirs for row in rows] == [params, macs]
+    rows = [row for row in compare(model) if row.published.source == "authors' code"]
+    assert [row.published.printed for row in rows] == [params, macs]
     assert [row.in_unit(row.ours) for row in rows] == [params, macs]
 
 

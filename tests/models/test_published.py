@@ -6,9 +6,9 @@ import typing
 import pytest
 
 from models import list_models
+from models.card import Conditions, Result
 from models.registry import lookup
-from models.zoo.published import Conditions, Result, published_results
-from models.zoo.published.results import RESULTS
+from models.zoo.cards import RESULTS, published_results
 
 PERCENT = ("top1", "top5", "verb_top1", "noun_top1", "action_top1", "intersection_f1")
 

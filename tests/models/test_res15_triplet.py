@@ -25,19 +25,19 @@ def clips(count, seed=0):
     return torch.randn(count, 1, 12, 20, generator=torch.Generator().manual_seed(seed))
 
 
-def test_embedding_has_length_one_and_the_classifier_answers_before_anything_is_remembered():
+def test_embedding_has_length_one_and_the_classifier_answers_before_it_has_a_support_set():
     model = small()
     output = model(clips(3))
     torch.testing.assert_close(output.embedding.norm(dim=1), torch.ones(3))
     torch.testing.assert_close(output.clip_logits, model.head(output.embedding))
 
 
-def test_remembered_clips_vote_by_nearness():
+def test_support_sets_vote_by_nearness():
     model, labels = small(), torch.randint(0, 4, (40,), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         memory = model(clips(40, seed=2)).embedding
         queries = model(clips(9, seed=3)).embedding
-        model.remember(memory, labels)
+        model.set_support(memory, labels)
         logits = model(clips(9, seed=3)).clip_logits
     distance = torch.cdist(queries.double(), memory.double()).numpy()
     for query, row in zip(logits.numpy(), distance, strict=True):
@@ -51,7 +51,7 @@ def test_remembered_clips_vote_by_nearness():
 def test_training_does_not_look_at_the_memory():
     model = small()
     before = model(clips(2)).clip_logits
-    model.remember(torch.eye(6)[:2], torch.tensor([0, 1]))
+    model.set_support(torch.eye(6)[:2], torch.tensor([0, 1]))
     assert not torch.equal(model(clips(2)).clip_logits, before)
     trained = model.train()(clips(2))
     torch.testing.assert_close(trained.clip_logits, model.head(trained.embedding))
@@ -59,7 +59,7 @@ def test_training_does_not_look_at_the_memory():
 
 def test_fewer_clips_than_neighbours_all_vote():
     model = small(neighbours=5)
-    model.remember(torch.eye(6)[:2], torch.tensor([3, 3]))
+    model.set_support(torch.eye(6)[:2], torch.tensor([3, 3]))
     votes = model(clips(1)).clip_logits.exp()
     torch.testing.assert_close(votes, torch.tensor([[0.25, 0.25, 0.25, 2.25]]) / 3)
 

@@ -90,7 +90,7 @@ def test_slowfast_with_the_authors_weights_gives_the_authors_outputs(case, tmp_p
 def test_counts_are_the_authors():
     rows = compare("slowfast_r50")
     counts = ["26.68 M", "5.52 G", "26.88 M"]
-    assert [row.claim.theirs for row in rows] == counts
+    assert [row.published.printed for row in rows] == counts
     assert [row.in_unit(row.ours) for row in rows] == counts
 
 

@@ -77,7 +77,7 @@ def test_stripes_of_impossible_numbers_are_refused(changes):
 
 
 @pytest.mark.parametrize("name", ["cnn6_laptop", "htsat_laptop"])
-def test_stripes_before_a_model_that_normalises_take_the_mean(name):
+def test_stripes_before_a_model_that_normalizes_take_the_mean(name):
     built = build_chain(
         frontend=("log_mel", {"hop_length": 640}),
         augmentation=("stripes", {}),
@@ -88,7 +88,7 @@ def test_stripes_before_a_model_that_normalises_take_the_mean(name):
     )
     waveform, seeds = 0.1 * torch.randn(4, 160000), torch.arange(4)
     raw = built.frontend(waveform)
-    built.set_normalisation(raw.mean().item(), raw.std().item())
+    built.set_normalization(raw.mean().item(), raw.std().item())
     masked = built.features(waveform, seeds)
     hidden = masked != raw
     assert 0 < hidden.sum() < hidden.numel() / 2

@@ -1,7 +1,7 @@
 """TALNet's outputs against the author's code, its checkpoint, its front end.
 
 The numbers were made by running MaigoAkisame/cmu-thesis 7578dda (`code/audioset/Net.py`, its
-integer divisions and initialisers written for Python 3, torch 2.11, CPU, float64, evaluation
+integer divisions and initializers written for Python 3, torch 2.11, CPU, float64, evaluation
 mode) on weights and spectrograms that are computed by formula, loaded with strict=True, with
 `embedding_size` 64 in place of 1024. Logits are those of its probabilities; gradients are of the
 sum over the batch of the first five clip logits times (1, -2, 3, -4, 5).
@@ -82,7 +82,7 @@ def test_head_for_other_classes_keeps_its_initial_weights(tmp_path):
     assert torch.equal(model.head.weight, head)
 
 
-def test_input_statistics_normalise_every_mel():
+def test_input_statistics_normalize_every_mel():
     mean, std = torch.linspace(-60, -20, 64), torch.linspace(5, 15, 64)
     one, other = narrow(), narrow()
     one.set_input_statistics(torch.zeros(64), torch.ones(64))
@@ -119,10 +119,11 @@ def test_frames_may_be_of_any_number():
 
 
 def test_counts_are_the_authors():
-    rows = {row.claim.quantity: row for row in compare("talnet")}
+    rows = {row.published.quantity: row for row in compare("talnet")}
     assert rows["params"].ours == 9_980_527
-    assert rows["params"].in_unit(rows["params"].ours) == "9.98 M" == rows["params"].claim.theirs
-    assert rows["MACs"].claim.theirs == "3.6 G"
+    params = rows["params"]
+    assert params.in_unit(params.ours) == "9.98 M" == params.published.printed
+    assert rows["MACs"].published.printed == "3.6 G"
     assert abs(rows["MACs"].difference) < 0.001
 
 

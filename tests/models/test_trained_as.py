@@ -77,7 +77,7 @@ def chain(*, num_classes=3, seed=1, **changes):
 @pytest.fixture
 def trained():
     built = chain(seed=0)
-    built.set_normalisation(-3.0, 2.0)
+    built.set_normalization(-3.0, 2.0)
     torch.nn.init.normal_(built.transform.conv.weight, generator=torch.Generator().manual_seed(0))
     return built.eval()
 
@@ -148,9 +148,9 @@ def test_chain_that_differs_anywhere_is_refused_with_all_differences(case, path)
 
 def test_normalization_that_was_set_to_other_statistics_is_refused(path):
     target = chain()
-    target.set_normalisation(-4.0, 2.0)
+    target.set_normalization(-4.0, 2.0)
     assert "mean: -3.0 in the file, -4.0 in the chain" in refused(target, path)
-    target.set_normalisation(-3.0, 2.0)
+    target.set_normalization(-3.0, 2.0)
     load_pretrained(target, path)
 
 
@@ -166,7 +166,7 @@ def test_backbone_alone_leaves_the_rest_of_the_chain(trained, path):
         transform=("adaptor", {"strength": 0.2}),
         model=("datar_laptop", MODEL | {"drop_path_rate": 0.0}),
     )
-    target.set_normalisation(-4.0, 1.0)
+    target.set_normalization(-4.0, 1.0)
     before = target.transform.conv.weight.clone()
     report = load_pretrained(target, path, take="backbone")
     assert set(report.missing) == {"head.weight", "head.bias"}
@@ -224,11 +224,11 @@ def triplet(num_classes=4):
     return create("model", "res15_triplet", 1, (12, 0), num_classes, **arguments).eval()
 
 
-def test_model_that_remembers_clips_is_restored_whole(tmp_path):
+def test_model_that_has_a_support_set_is_restored_whole(tmp_path):
     one, other, features = triplet(), triplet(), torch.randn(5, 1, 12, 20)
     labels = torch.tensor([0, 1, 2, 3, 0])
     with torch.no_grad():
-        one.remember(one(features).embedding, labels)
+        one.set_support(one(features).embedding, labels)
         save_file(one.state_dict(), tmp_path / "whole")
         report = load_pretrained(other, tmp_path / "whole")
         assert (report.missing, report.skipped) == ((), {})
@@ -236,17 +236,17 @@ def test_model_that_remembers_clips_is_restored_whole(tmp_path):
         assert torch.equal(other(features).clip_logits, one(features).clip_logits)
 
 
-def test_other_weights_forget_what_was_remembered(tmp_path):
+def test_other_weights_forget_the_support_set(tmp_path):
     one, other = triplet(), triplet()
-    other.remember(torch.eye(6)[:2], torch.tensor([0, 1]))
+    other.set_support(torch.eye(6)[:2], torch.tensor([0, 1]))
     save_file(one.state_dict(), tmp_path / "unasked")
     load_pretrained(other, tmp_path / "unasked")
     assert len(other.memory) == len(other.memory_labels) == 0
 
 
-def test_remembered_clips_of_other_classes_or_trainings_are_left_out():
+def test_support_sets_of_other_classes_or_trainings_are_left_out():
     one = triplet()
-    one.remember(torch.eye(6)[:2], torch.tensor([0, 3]))
+    one.set_support(torch.eye(6)[:2], torch.tensor([0, 3]))
     for target, take in ((triplet(2), "all"), (triplet(), "backbone")):
         report = load_state(target, one.state_dict(), source="x", take=take)
         assert report.skipped.keys() >= {"memory", "memory_labels"}
@@ -263,10 +263,10 @@ def test_remembered_clips_of_other_classes_or_trainings_are_left_out():
     ],
     ids=str,
 )
-def test_remembered_clips_that_fit_no_model_are_refused_and_change_nothing(damage):
+def test_support_sets_that_fit_no_model_are_refused_and_change_nothing(damage):
     one, target = triplet(), triplet()
-    one.remember(torch.eye(6)[:2], torch.tensor([0, 3]))
+    one.set_support(torch.eye(6)[:2], torch.tensor([0, 3]))
     before = target.stem.weight.clone()
-    with pytest.raises(CheckpointError, match="remembered clips of shape"):
+    with pytest.raises(CheckpointError, match="support set of shape"):
         load_state(target, {**one.state_dict(), **damage}, source="x")
     assert torch.equal(target.stem.weight, before)

@@ -93,7 +93,7 @@ def test_draws_of_clips_follow_their_distribution(draw, expected):
     values = draw(torch.arange(40), stream=7, count=500)
     assert values.isfinite().all()
     assert stats.kstest(values.flatten().numpy(), expected.cdf).pvalue > 0.01
-    # Neighbouring seeds and neighbouring places are as good as independent.
+    # Neighboring seeds and neighboring places are as good as independent.
     assert abs(stats.pearsonr(values[:-1].flatten(), values[1:].flatten()).statistic) < 0.03
     assert abs(stats.pearsonr(values[:, :-1].flatten(), values[:, 1:].flatten()).statistic) < 0.03
 
@@ -195,12 +195,12 @@ def test_matched_noise_has_the_variance_of_the_untrained_adaptor_clip_by_clip(
     adaptor = Adaptor(2, kernel_size=kernel_size, strength=strength)
     torch.manual_seed(11)
     noise = MatchedNoise(2, kernel_size=kernel_size, strength=strength)
-    # Clips of other loudness and colour, so that one variance for all would not do.
+    # Clips of other loudness and color, so that one variance for all would not do.
     scales = torch.tensor([0.1, 1.0, 4.0, 0.5]).view(4, 1, 1, 1)
     features = (scales * torch.randn(4, 2, 32, 48)).cumsum(dim=3) / 4
-    learnt = (adaptor(features) - features).double()
+    learned = (adaptor(features) - features).double()
     added = (noise(features, clip_seeds=SEEDS) - features).double()
-    expected = learnt.var(dim=(2, 3), correction=0)
+    expected = learned.var(dim=(2, 3), correction=0)
     torch.testing.assert_close(added.var(dim=(2, 3), correction=0), expected, rtol=1e-3, atol=0)
     assert expected.max() > 100 * expected.min()
     # White where the adaptor's addition follows the features, and without its constant.

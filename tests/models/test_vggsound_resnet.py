@@ -87,10 +87,10 @@ def test_resnet_with_the_authors_weights_gives_the_authors_outputs(case, tmp_pat
 )
 def test_counts_are_the_authors(depth, counts):
     rows = compare(f"vggsound_resnet{depth}")
-    assert [row.claim.theirs for row in rows] == counts
+    assert [row.published.printed for row in rows] == counts
     for row in rows:
-        decimals = len(row.claim.theirs.split()[0].partition(".")[2])
-        assert f"{float(row.in_unit(row.ours).split()[0]):.{decimals}f}" in row.claim.theirs
+        decimals = len(row.published.printed.split()[0].partition(".")[2])
+        assert f"{float(row.in_unit(row.ours).split()[0]):.{decimals}f}" in row.published.printed
 
 
 def test_every_parameter_of_netvlad_learns_from_its_first_weights():

@@ -6,7 +6,7 @@ import pytest
 
 from models import list_models
 from models.registry import lookup
-from models.zoo.weights import WEIGHTS, weights_of
+from models.zoo.cards import WEIGHTS, weights_of
 
 # From the records of the publishers: Zenodo 3987831, and the file names of dl.fbaipublicfiles.com.
 STATED = {
@@ -19,7 +19,7 @@ STATED = {
     "resnet38_audioset": "bf12f36a",
     "deit_base384_imagenet": "d0272ac0",
 }
-PLAIN_LICENCES = ("Apache-2.0", "BSD-3-Clause", "MIT", "CC-BY-4.0")
+PLAIN_LICENSES = ("Apache-2.0", "BSD-3-Clause", "MIT", "CC-BY-4.0")
 
 
 @pytest.mark.parametrize("name", WEIGHTS)
@@ -30,7 +30,7 @@ def test_entry_is_whole_and_names_what_exists(name):
     assert set(weights.arguments) <= set(lookup("model", weights.model).arguments)
     assert weights.url.startswith(("https://", "http://"))
     assert weights.page.startswith("https://")
-    assert weights.licence in {*PLAIN_LICENCES, "CC-BY-NC-SA-4.0"}
+    assert weights.license in {*PLAIN_LICENSES, "CC-BY-NC-SA-4.0"}
     assert re.fullmatch(r"([0-9a-f]{32})?", weights.md5)
     assert re.fullmatch(r"([0-9a-f]{8,64})?", weights.sha256)
     if weights.frontend[0]:
@@ -60,10 +60,10 @@ def test_weights_of_a_model_are_found_and_a_laptop_size_has_none():
     ("name", "words"),
     [
         ("talnet_audioset", "chain.model.set_input_statistics(mean, std)"),
-        ("res15_speech_commands_12_triplet", "chain.model.remember(embedding, labels)"),
+        ("res15_speech_commands_12_triplet", "chain.model.set_support(embedding, labels)"),
         ("res15_speech_commands_35_triplet", "64 log-mels of NeMo"),
         ("slowfast_epic", "24000 Hz"),
-        ("dat_tiny_imagenet", "chain.set_normalisation(mean, std)"),
+        ("dat_tiny_imagenet", "chain.set_normalization(mean, std)"),
         ("cnn14_audioset", ""),
     ],
 )

@@ -11,11 +11,10 @@ import pytest
 from models import create_model, list_models
 from models.__main__ import main
 from models.registry import lookup
-from models.zoo import cards
-from models.zoo.cards import documented_arguments
-from models.zoo.claims import CLAIMS
+from models.zoo import describe
+from models.zoo.cards import COUNTS, WEIGHTS, weights_of
 from models.zoo.counts import TOLERANCE, Row, compare
-from models.zoo.weights import WEIGHTS, weights_of
+from models.zoo.describe import documented_arguments
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -55,7 +54,7 @@ ASKED_ROUNDED = {
     ("ResNet38", "MACs", "authors' code"): "24.5 G",
     ("DATAR, resized", "MACs", "DATAR paper"): "93.3 G",
 }
-KEYS = [(claim.label, claim.quantity, claim.whose) for claim in CLAIMS]
+KEYS = [(count.label, count.quantity, count.source) for count in COUNTS]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +65,7 @@ def rows() -> dict[tuple[str, str, str], Row]:
 @pytest.mark.parametrize(("key", "theirs"), ASKED.items())
 def test_count_is_the_authors_to_the_last_digit(key, theirs, rows):
     row = rows[key]
-    assert row.claim.theirs == theirs
+    assert row.published.printed == theirs
     assert row.in_unit(row.ours) == theirs
     assert abs(row.difference) < 0.001
 
@@ -74,7 +73,7 @@ def test_count_is_the_authors_to_the_last_digit(key, theirs, rows):
 @pytest.mark.parametrize(("key", "theirs"), ASKED_ROUNDED.items())
 def test_count_agrees_with_a_rounded_one(key, theirs, rows):
     row = rows[key]
-    assert row.claim.theirs == theirs
+    assert row.published.printed == theirs
     assert abs(row.difference) < 0.002
 
 
@@ -82,15 +81,17 @@ def test_count_agrees_with_a_rounded_one(key, theirs, rows):
 def test_difference_is_small_or_explained_in_the_table_and_the_docstring(key, rows):
     row = rows[key]
     if abs(row.difference) > TOLERANCE:
-        assert row.claim.note
-        docstring = importlib.import_module(lookup("model", row.claim.model).module).__doc__ or ""
-        assert row.claim.theirs.split()[0] in docstring
+        assert row.published.note
+        docstring = (
+            importlib.import_module(lookup("model", row.published.model).module).__doc__ or ""
+        )
+        assert row.published.printed.split()[0] in docstring
 
 
 def test_baseline_of_audioset_says_what_its_count_leaves_out(rows):
     row = rows["AudioSet baseline", "params", "HTS-AT paper"]
-    assert row.claim.theirs == "2.6 M"
-    assert "classifier on given embeddings alone" in row.claim.note
+    assert row.published.printed == "2.6 M"
+    assert "classifier on given embeddings alone" in row.published.note
     classifier = 2048 * 1024 + 1024 + 1024 * 527 + 527
     assert row.in_unit(classifier) == "2.64 M"
     assert row.ours > 9 * classifier
@@ -117,8 +118,8 @@ def test_every_argument_is_documented(name):
 
 
 @pytest.fixture(scope="module")
-def every_card() -> tuple[cards.Card, ...]:
-    return cards.cards()
+def every_model() -> tuple[describe.Description, ...]:
+    return describe.describe_all()
 
 
 def test_module_is_a_command():
@@ -130,9 +131,9 @@ def test_module_is_a_command():
 
 @pytest.mark.parametrize("columns", [80, None])
 def test_list_is_plain_text_that_fits_and_names_every_model(
-    columns, every_card, capsys, monkeypatch
+    columns, every_model, capsys, monkeypatch
 ):
-    monkeypatch.setattr(cards, "cards", lambda: every_card)
+    monkeypatch.setattr(describe, "describe_all", lambda: every_model)
     if columns is None:
         monkeypatch.delenv("COLUMNS", raising=False)
     else:
@@ -149,6 +150,12 @@ def test_list_is_plain_text_that_fits_and_names_every_model(
     [row] = [line for line in lines if line.startswith("  htsat_tiny")]
     assert "30.0 M" in row
     assert "64x1001" in row
+    text = " ".join(out.split())
+    assert "MACs of one clip (10 s; 1 s for KWT; 5 s for laptop sizes)" in text
+    assert (
+        "Classes: 527; 309 for Auditory SlowFast, DATAR, DATAR on DAT++, VGGSound; "
+        "12 for KWT, Res-15; 10 for laptop sizes."
+    ) in text
 
 
 @pytest.mark.parametrize(
@@ -172,7 +179,7 @@ def test_unknown_name_ends_with_one_message_and_the_nearest_name(capsys):
     ("name", "shown"),
     [
         ("datar_tiny", ("arXiv 2312.16228", "deformable", "93.3 G", "num_train_clips 22914")),
-        ("ast_base", ("88.13 M", "set_normalisation(-4.2677393, 4.5689974)", "quoted by DATAR")),
+        ("ast_base", ("88.13 M", "set_normalization(-4.2677393, 4.5689974)", "quoted by DATAR")),
         ("htsat_tiny", ("token_semantic", "swin_tiny_imagenet", "mAP 0.471", "28.8 M")),
         ("cnn14", ('load_pretrained(chain, "cnn14_audioset")', "CC-BY-4.0", "not stated:")),
         ("cnn6_laptop", ("Published weights: none", "Published results: none", "159 M")),
@@ -202,7 +209,7 @@ def test_machines_read_the_same_as_json(capsys):
     assert card["input_size"] == [64, 128]
     assert main(["cnn14", "--compare", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert {row["claim"]["theirs"] for row in rows} >= {"81.84 M", "21.1 G"}
+    assert {row["published"]["printed"] for row in rows} >= {"81.84 M", "21.1 G"}
     assert all(row["ours"] and abs(row["difference"]) < TOLERANCE for row in rows)
 
 

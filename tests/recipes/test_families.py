@@ -6,8 +6,8 @@ import warnings
 import pytest
 import torch
 
-from models.factory import default_parts
 from models.registry import create
+from models.zoo.cards import default_parts
 from orchestrator import recipes
 from orchestrator.experiment.config import Component
 from orchestrator.experiment.identity import complete

@@ -8,7 +8,7 @@ from orchestrator import recipes
 from orchestrator.experiment.identity import complete
 from orchestrator.recipes.families import PSLA, SLOWFAST, VGGSOUND
 from orchestrator.training.evaluate import build
-from orchestrator.training.losses import clip_losses
+from orchestrator.training.losses import build_loss
 
 RECIPES = recipes.__all__
 MODELS = {"psla": "psla_b2", "slowfast": "slowfast_r50", "vggsound_resnet": "vggsound_resnet18"}
@@ -29,7 +29,6 @@ def test_recipe_is_complete_and_named_after_its_model(name):
 def test_recipe_takes_a_step(name):
     recipe = complete(getattr(recipes, name)())
     chain = build(recipe, num_classes=4)
-    loss = create("loss", recipe.loss.name, **recipe.loss.arguments)
     optimizer = create(
         "optimizer",
         recipe.optimizer.name,
@@ -38,7 +37,7 @@ def test_recipe_takes_a_step(name):
     )
     before = [parameter.clone() for parameter in chain.parameters()]
     output, labels = chain(0.1 * torch.randn(3, 16000)), torch.tensor([0, 3, 0])
-    clip_losses(loss, output, labels).sum().backward()
+    build_loss(recipe.loss)(output, labels).sum().backward()
     optimizer.step()
     after = list(chain.parameters())
     assert any(not torch.equal(one, two) for one, two in zip(before, after, strict=True))

@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 
+from orchestrator.analysis.outcomes import Outcomes, no_predictions
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import (
     ArmRecord,
@@ -16,6 +17,8 @@ from orchestrator.records import (
     TrialKey,
     TrialRecord,
 )
+from orchestrator.report.plots.plot import PlotData
+from orchestrator.report.plots.svg import styles
 
 CLASSES = ("dog", "rooster", "rain", "sea waves", "crackling fire", "siren", "clock tick", "cat")
 
@@ -145,3 +148,13 @@ def make_predictions(trial_id, *, clips=80):
     logits[np.arange(clips), labels] += gain.astype(np.float32)
     names = tuple(f"clip-{i}" for i in range(clips))
     return Predictions(epoch=20, clip_ids=names, labels=labels.astype(np.int64), logits=logits)
+
+
+def data_of(summary, outcomes=None, records=()):
+    """What the plots of a study are made from."""
+    return PlotData(
+        summary=summary,
+        records=dict(records),
+        outcomes=outcomes or Outcomes(summary, no_predictions),
+        styles=styles([arm.name for arm in summary.arms], summary.plan.baseline),
+    )

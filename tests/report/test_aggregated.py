@@ -15,8 +15,8 @@ from orchestrator.analysis.datasets import ESC10_CLASSES, ESC50_CLASSES
 from orchestrator.errors import ConfigError
 from orchestrator.records import ArmRecord
 from orchestrator.report.__main__ import main
-from orchestrator.report.render.aggregate import aggregate_text
-from orchestrator.report.wording.aggregate import aggregate_notes
+from orchestrator.report.files import render_aggregate
+from orchestrator.report.tables.aggregate import aggregate_notes
 from orchestrator.store import Store
 
 ARMS = ("plain", "adaptor", "noise")
@@ -76,7 +76,7 @@ def test_aggregate_scores_between_chance_and_best_and_counts_data_sets_alike():
     assert baseline.difference is None and baseline.improvement is None
     scale = found.scales["esc50"]
     assert (scale.best, scale.num_seeds) == ("adaptor", 4)
-    said = aggregate_text(found)
+    said = " ".join(render_aggregate(found).split())
     assert f"esc50: 0 is 12.5 %, 1 of 8 classes, 1 is {scale.mean:.1f} % (adaptor), 4 seeds" in said
 
 
@@ -173,7 +173,7 @@ def test_map_is_scored_between_its_own_chance_and_best():
     found = aggregate(studies)
     scale = found.scales["esc50"]
     assert scale.mean == pytest.approx(0.53, abs=0.02) and scale.chance.value == 1 / 8
-    assert "mAP score" in aggregate_text(found) and "()" not in aggregate_text(found)
+    assert "mAP score" in render_aggregate(found) and "()" not in render_aggregate(found)
 
 
 def test_one_sweep_is_no_aggregate():
@@ -202,13 +202,13 @@ def test_arms_of_other_epochs_or_packs_within_a_sweep_need_mixed():
 def test_every_form_has_the_same_numbers():
     found = aggregate([study("esc50"), study("speech")])
     adaptor = found.arms[1]
-    rows = list(csv.DictReader(io.StringIO(aggregate_text(found, "csv"))))
+    rows = list(csv.DictReader(io.StringIO(render_aggregate(found, "csv"))))
     assert float(rows[1]["improvement_low"]) == adaptor.improvement.low
     assert rows[0]["difference"] == ""
-    data = json.loads(aggregate_text(found, "json"))
+    data = json.loads(render_aggregate(found, "json"))
     assert data["arms"][1]["mean"]["value"] == adaptor.mean.value
     for form in ("text", "markdown"):
-        said = aggregate_text(found, form)
+        said = " ".join(render_aggregate(found, form).split())
         assert f"{100 * adaptor.improvement.value:.0f}" in said and "not of other data" in said
 
 
@@ -225,7 +225,8 @@ def test_command_aggregates_stored_sweeps(tmp_path, capsys):
             store.write_record(type(record)(**{**vars(record), "id": renamed[record.id]}))
     out = io.StringIO()
     both = ["sweep_esc50", "sweep_speech", "--store", str(tmp_path)]
-    assert main([*both, "--aggregate"], out=out) == 0
+    assert main([*both, "--aggregate", "--width", "80"], out=out) == 0
+    assert max(map(len, out.getvalue().splitlines())) <= 80
     assert "2 data sets: esc50 (sweep_esc50), speech (sweep_speech)" in out.getvalue()
     assert main(both, out=out) == 2
     assert "--aggregate makes one table" in capsys.readouterr().err

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from report_examples import make_plan, make_record
 
-from models.zoo.published import published_results
+from models.zoo.cards import published_results
 from orchestrator.analysis.comparability import differences_of, published_comparability
 from orchestrator.analysis.datasets import ESC10_CLASSES, ESC50_CLASSES
 from orchestrator.design.factors import Arm

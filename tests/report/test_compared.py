@@ -42,7 +42,7 @@ def test_contrast_over_two_versions_of_the_code_is_refused_unless_asked_for():
     less, other = summarize(plan, records).contrasts
     assert less.verdict is Verdict.NOT_TESTED and less.difference is None
     sentence = finding_sentence(less)
-    assert "2 versions of the code (aaa, bbb)" in sentence and "--mixed" in sentence
+    assert "2 versions of the code (aaa, bbb)" in sentence and "--allow-mixed" in sentence
     assert other.difference is not None
     asked = summarize(plan, records, mixed=True)
     assert asked.contrasts[0].difference is not None

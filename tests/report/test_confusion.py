@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
-from report_examples import CLASSES, make_plan, make_predictions, make_records
+from report_examples import CLASSES, data_of, make_plan, make_predictions, make_records
 from sklearn.metrics import confusion_matrix
 
 from orchestrator.analysis.confusion import (
@@ -18,7 +18,7 @@ from orchestrator.analysis.outcomes import Outcomes
 from orchestrator.analysis.summary import summarize
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import Status
-from orchestrator.report.plots.confusion import confusion_plot
+from orchestrator.report.plots.confusion import confusion_panel
 from orchestrator.report.render.page import render_page
 from orchestrator.report.tables.clips import flipped_clips
 from orchestrator.report.wording.clips import clips_to_show
@@ -139,17 +139,17 @@ def test_predictions_are_read_once_per_trial():
 
 def test_matrix_adds_up_the_trials_and_says_its_diagonal():
     summary, outcomes, _ = study(by_arm(said([0, 1], [0, 0]), said([0, 1], [0, 1])))
-    counts = arm_confusions(summary, outcomes, most_classes=30, most_arms=12)
+    counts = arm_confusions(summary, outcomes, max_classes=30, max_arms=12)
     assert counts["no adaptor"].tolist() == [[8, 0, 0], [8, 0, 0], [0, 0, 0]]
-    plot = confusion_plot(summary, "no adaptor", counts["no adaptor"], colour="var(--baseline)")
+    plot = str(confusion_panel(data_of(summary, outcomes), "no adaptor", counts["no adaptor"]))
     assert "50.0 % on the diagonal" in plot
     assert "rooster taken for dog: 100 %" in plot
 
 
 def test_matrices_with_too_many_classes_are_left_out():
     summary, outcomes, _ = study()
-    assert arm_confusions(summary, outcomes, most_classes=7, most_arms=12) == {}
-    assert list(arm_confusions(summary, outcomes, most_classes=8, most_arms=1)) == ["no adaptor"]
+    assert arm_confusions(summary, outcomes, max_classes=7, max_arms=12) == {}
+    assert list(arm_confusions(summary, outcomes, max_classes=8, max_arms=1)) == ["no adaptor"]
 
 
 def test_page_shows_confusions_clips_and_matrices():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.report.plots.scale import ticks
+from orchestrator.report.plots.panel import ticks
 from orchestrator.report.wording.numbers import (
     POINT_SPACE,
     align,

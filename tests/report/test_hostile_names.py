@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from orchestrator.analysis.aggregate import aggregate
 from orchestrator.analysis.summary import summarize
 from orchestrator.records import ArmRecord
-from orchestrator.report.render.aggregate import aggregate_text
+from orchestrator.report.files import render_aggregate
 from orchestrator.report.render.formats import (
     csv_table,
     to_csv,
@@ -202,11 +202,11 @@ def test_hostile_name_is_text_in_aggregates(name):
         other[1],
     )
     found = aggregate([one, other], mixed=True)
-    assert not CONTROL.search(aggregate_text(found, "text").replace("\n", ""))
-    assert markdown_text(name) in aggregate_text(found, "markdown")
-    row = list(csv.DictReader(io.StringIO(aggregate_text(found, "csv"), newline="")))[1]
+    assert not CONTROL.search(render_aggregate(found, "text").replace("\n", ""))
+    assert markdown_text(name) in render_aggregate(found, "markdown")
+    row = list(csv.DictReader(io.StringIO(render_aggregate(found, "csv"), newline="")))[1]
     assert row["arm"] == csv_text(name)
-    assert json.loads(aggregate_text(found, "json"))["arms"][1]["arm"] == name
+    assert json.loads(render_aggregate(found, "json"))["arms"][1]["arm"] == name
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from report_examples import make_plan, make_predictions, make_records
 from test_tables import golden_study, macros
 
-from models.zoo.published.tables import PRINTED
+from models.zoo.paper_tables import PRINTED
 from orchestrator.analysis.summary import summarize
 from orchestrator.records import ArmRecord
-from orchestrator.report.files import render_shape
+from orchestrator.report.files import render_paper_table
 from orchestrator.report.render.latex import (
     LONG_NAME,
     LONG_WORD,
@@ -25,7 +25,7 @@ from orchestrator.report.render.latex import (
     to_latex,
 )
 from orchestrator.report.render.latex_numbers import to_numbers
-from orchestrator.report.tables.paper import Study, shaped
+from orchestrator.report.tables.paper import Study, paper_table
 from orchestrator.report.tables.table import Column, Table
 from sweeps.datar_table4 import PLAN
 
@@ -105,7 +105,7 @@ def test_tables_and_macros_compile_and_fit_the_text(tmp_path, page):
 def test_papers_tables_compile_and_fit_the_text(tmp_path, page):
     summary = table4()
     study = Study(summary=summary, predictions=make_predictions)
-    tables = [render_shape("latex", shaped(key, [study]), summary) for key in PRINTED]
+    tables = [render_paper_table("latex", paper_table(key, [study]), summary) for key in PRINTED]
     assert faults(compiled(tmp_path, *tables, page=page)) == []
 
 

@@ -3,20 +3,23 @@
 import dataclasses
 import html.parser
 import re
+import sys
+import types
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from report_examples import make_plan, make_predictions, make_record, make_records
 
-from orchestrator.analysis.classes import class_changes
+from orchestrator.analysis.confusion import class_changes
 from orchestrator.analysis.curves import curves
 from orchestrator.analysis.outcomes import Outcomes
 from orchestrator.analysis.summary import summarize
 from orchestrator.records import ArmRecord, ContrastRecord, Status
-from orchestrator.report.plots import svg
+from orchestrator.report.plots import PLOTS, panel, svg
+from orchestrator.report.plots.curves import curve_table
+from orchestrator.report.plots.plot import Plot
 from orchestrator.report.render.page import _aligned, render_page
-from orchestrator.report.tables.curves import curve_table
 from orchestrator.report.wording.findings import finding_sentence
 from orchestrator.report.wording.notes import interaction_sentence
 
@@ -211,10 +214,10 @@ def test_declared_margin_is_shaded_and_explained_and_no_other_is():
     plan, records = study(margin=0.5)
     page = page_of(plan, records)
     shaded = re.findall(r'<polygon points="([^"]+)" class="margin"', page)
-    assert len(shaded) == 2  # wide and narrow
-    zero = [float(x) for x in re.findall(r'<line x1="([\d.]+)"[^>]*class="zero"', page)[:1]]
+    assert len(shaded) == 3  # a piece per row
+    zero = float(re.search(r'<polyline points="([\d.]+),[^"]*" class="zero"', page)[1])
     ends = sorted({float(point.split(",")[0]) for point in shaded[0].split()})
-    assert sum(ends) / 2 == pytest.approx(zero[0], abs=0.1)
+    assert sum(ends) / 2 == pytest.approx(zero, abs=0.1)
     text = "".join(Reader(page).text)
     assert "the margin of ±0.5 points within which a difference was declared not to matter" in text
     plain = page_of(*study())
@@ -225,25 +228,59 @@ def test_margin_wider_than_every_difference_is_inside_the_axes():
     plan, records = study(margin=40.0)
     points = re.search(r'<polygon points="([^"]+)" class="margin"', page_of(plan, records))[1]
     ends = sorted({float(point.split(",")[0]) for point in points.split()})
-    assert 0 < ends[0] < ends[1] < 860
+    assert 0 < ends[0] < ends[1] < panel.WIDTH
 
 
 LONG = ("deformable + N(0, 0.005)", "deformable + L(0, 0.005)", "plain", "deformable + N(0, 0.005)")
 
 
-def test_labels_that_shortening_makes_alike_lose_their_beginnings():
+def test_names_are_cut_in_their_middle_where_there_is_no_room_for_lines():
     width = 13 * svg.CHARACTER
-    assert svg.apart(LONG, width) == ["…N(0, 0.005)", "…L(0, 0.005)", "plain", "…N(0, 0.005)"]
-    assert svg.apart(LONG, 40 * svg.CHARACTER) == list(LONG)
-    assert svg.apart(["a lonely long label"], width) == ["a lonely lon…"]
+    assert svg.clip("deformable + N(0, 0.005)", width) == "deform…0.005)"
+    assert svg.clip("plain", width) == "plain"
 
 
-@given(st.lists(st.text("ab λ=0.", max_size=30), max_size=8), st.integers(30, 300))
-def test_shortened_labels_fit_and_equal_ones_stay_equal(labels, width):
-    found = svg.apart(labels, width)
-    assert all(len(said) <= max(3, width // svg.CHARACTER) for said in found)
-    assert len(dict(zip(labels, found, strict=True))) == len(set(labels))
-    assert all(found[i] == found[labels.index(label)] for i, label in enumerate(labels))
+@given(st.text("ab λ=0.", max_size=30), st.integers(30, 300))
+def test_cut_names_and_lines_fit(name, width):
+    room = max(3, width // svg.CHARACTER)
+    assert all(len(text) <= room for text in (svg.clip(name, width), *svg.wrap(name, width)))
+    assert "".join(svg.wrap(name, width)).replace(" ", "") == name.replace(" ", "")
+
+
+def test_arms_beyond_the_colors_differ_in_shape_in_plots_legends_and_tables():
+    names = [f"arm {i}" for i in range(31)]
+    found = svg.styles(names, "arm 0")
+    assert len(set(found.values())) == len(names)
+    plan = make_plan(tuple(names), seeds=4, dose="")
+    page = page_of(plan, make_records(plan))
+    for name in ("arm 1", "arm 7", "arm 30"):
+        key = f'<span class="key {found[name].shape}" style="--color:{found[name].color}"></span>'
+        assert f'<th scope="row">{key}{name}</th>' in page
+        assert f"<span>{key}{name}</span>" in page
+    css = page[: page.index("</style>")]
+    assert all(
+        f".key.{shape} " in css or f".key.{shape}," in css
+        for shape in svg.SHAPES
+        if shape != "square"
+    )
+
+
+def test_another_plot_is_a_module_and_its_line_in_the_list(monkeypatch):
+    module = types.ModuleType("orchestrator.report.plots.loudness")
+
+    def plots(data):
+        axis = panel.linear_axis([0, 1])
+        drawing = panel.Panel(100, x=axis, y=axis, spoken="loudness of every arm")
+        drawing.point(0.5, 0.5, data.styles["λ=0.1"], title="λ=0.1 is loud")
+        return [Plot(section="pattern", drawings=(str(drawing),), caption="Louder is not better.")]
+
+    module.plots = plots
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr("orchestrator.report.plots.PLOTS", [*PLOTS, "loudness"])
+    page = page_of(*study())
+    pattern = page[page.index('id="pattern"') : page.index('id="curves"')]
+    assert 'aria-label="loudness of every arm: λ=0.1 is loud"' in pattern
+    assert "<figcaption>Louder is not better.</figcaption>" in pattern
 
 
 def test_contrasts_between_long_arms_stay_told_apart_in_the_forest():
@@ -251,30 +288,27 @@ def test_contrasts_between_long_arms_stay_told_apart_in_the_forest():
     contrasts = tuple(ContrastRecord(arm=LONG[0], reference=name) for name in (LONG[1], "plain"))
     plan = make_plan(arms, contrasts=contrasts)
     page = page_of(plan, make_records(plan))
-    wide, narrow = re.findall(r'<svg viewBox="0 0 (?:860|350) .*?</svg>', page, re.DOTALL)[:2]
-    for plot in (wide, narrow):
-        texts = re.findall(r'<text x="[\d.-]+" y="[\d.-]+"[^>]*>([^<]*)</text>', plot)
-        for reference in LONG[1:3]:
-            assert any(text.endswith(f"− {reference}") for text in texts) or any(
-                f"− {reference}  " in text for text in texts
-            )
-        assert not any("…" in text for text in texts)
-        # A row's lines stand inside the plot.
-        height = float(re.search(r'height="([\d.]+)"', plot)[1])
-        assert all(
-            0 < float(y) < height for y in re.findall(r'<text x="[\d.-]+" y="([\d.-]+)"', plot)
+    plot = re.search(r"<svg .*?</svg>", page, re.DOTALL)[0]
+    texts = re.findall(r'<text x="[\d.-]+" y="[\d.-]+"[^>]*>([^<]*)</text>', plot)
+    for reference in LONG[1:3]:
+        assert any(text.endswith(f"− {reference}") for text in texts) or any(
+            f"− {reference}  " in text for text in texts
         )
+    assert not any("…" in text for text in texts)
+    # A row's lines stand inside the plot.
+    height = float(re.search(r'height="([\d.]+)"', plot)[1])
+    assert all(0 < float(y) < height for y in re.findall(r'<text x="[\d.-]+" y="([\d.-]+)"', plot))
 
 
 def test_long_arm_and_class_names_break_in_the_forest_before_they_are_cut():
     arms = ("no adaptor", "an arm whose name goes on about what was changed in it and why")
-    names = [f"a long name of class {i}" for i in range(8)]
+    names = [f"a really quite long name of class {i}" for i in range(8)]
     plan = make_plan(arms, dataset={"name": "sounds", "class_names": names})
     page = page_of(plan, make_records(plan), predictions=make_predictions)
-    texts = re.findall(r'class="label">([^<]*)</text>', page)
-    assert "an arm whose name goes on about what" in texts
-    assert any(text.startswith("a long name of class") and text.endswith(" →") for text in texts)
-    assert not any("…" in text for text in texts if "class" in text)
+    texts = re.findall(r'class="label halo">([^<]*)</text>', page)
+    assert texts[:2] == ["an arm whose name goes on about what was changed in", "it and why"]
+    assert any(text.startswith("a really quite long") and text.endswith(" →") for text in texts)
+    assert not any("…" in text for text in texts)
 
 
 def test_words_in_a_cell_keep_their_spaces_and_numbers_get_digit_spaces():

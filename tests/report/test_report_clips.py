@@ -174,7 +174,7 @@ def test_trials_of_two_versions_of_the_code_need_mixed(tmp_path, capsys):
     arguments = ("two", "--store", tmp_path, "--clips", ONE.id, OTHER.id)
     assert run(*arguments)[0] == 2
     assert "2 versions of the code" in capsys.readouterr().err
-    assert run(*arguments, "--mixed")[0] == 0
+    assert run(*arguments, "--allow-mixed")[0] == 0
 
 
 def test_study_of_one_seed_gets_the_section_and_others_do_not():

@@ -74,6 +74,9 @@ def test_list_names_the_stored_sweeps(store):
         (["factorial", "--metric", "val/top"], ["unknown metric", "did you mean 'val/top"]),
         (["factorial", "--format", "htm"], ["unknown format 'htm'", "did you mean 'html'"]),
         ([], ["no sweep was named", "--list"]),
+        (["factorial", "--mixed"], ["--mixed is called --allow-mixed now"]),
+        (["factorial", "--shape", "htsat-1"], ["--shape is called --paper-table now"]),
+        (["--shape", "x", "factorial", "--mixed"], ["--paper-table now\n--mixed is called"]),
         (["factorial", "--format", "x", "--metric", "y"], ["unknown format", "unknown metric"]),
     ],
 )

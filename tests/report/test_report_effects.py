@@ -26,7 +26,7 @@ from orchestrator.report.tables.comparisons import other_contrasts_table
 from orchestrator.report.wording.findings import finding_sentence
 from orchestrator.report.wording.notes import cautions, pattern_sentence
 from orchestrator.report.wording.numbers import p_text
-from orchestrator.stats import Verdict, crossed_difference, holm, paired_difference
+from orchestrator.stats import Verdict, crossed_test, holm, paired_difference
 
 FACTORS = {"attention": ("fixed points", "deformable"), "input": ("plain", "adaptor")}
 CELLS = list(itertools.product(*FACTORS.values()))
@@ -186,9 +186,7 @@ def test_effect_over_folds_takes_seed_means_and_says_so():
     found = summarize(plan, records).effects[0].difference
     values = values_of(plan, records)
     plain, adaptor, deformable, both = (values[", ".join(cell)] for cell in CELLS)
-    expected = crossed_difference(
-        {b: both[b] - deformable[b] for b in both}, {b: adaptor[b] - plain[b] for b in plain}
-    )
+    expected = crossed_test({b: (both[b] - deformable[b]) - (adaptor[b] - plain[b]) for b in both})
     assert (found.replicate, found.n) == ("fold", 3)
     assert found.p_value == pytest.approx(expected.p_value)
 
@@ -295,10 +293,11 @@ def test_forest_names_all_its_rows_and_shades_no_interaction():
     assert "from fixed points, plain; below, declared contrasts and effects" in page
     assert "then declared contrasts between other arms, then declared effects." in text
     assert "no interaction is tested against it" in text
-    wide = page[page.index('id="forest"') :].split("</svg>")[0]
-    (shaded,) = re.findall(r'<polygon points="([^"]+)" class="margin"', wide)
-    lowest = max(float(pair.split(",")[1]) for pair in shaded.split())
-    rows = [float(y) for y in re.findall(r'cy="([\d.]+)" r="5.5"', wide)]
+    forest = page[page.index('id="forest"') :].split("</svg>")[0]
+    shaded = re.findall(r'<polygon points="([^"]+)" class="margin"', forest)
+    lowest = max(float(pair.split(",")[1]) for piece in shaded for pair in piece.split())
+    rows = [float(y) for y in re.findall(r'cy="([\d.]+)" r="5.2"', forest)]
+    assert len(shaded) == len(rows) - 1
     assert rows[-2] < lowest < rows[-1]
 
 

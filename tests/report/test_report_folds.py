@@ -10,8 +10,7 @@ import pytest
 from report_examples import make_plan, make_predictions, make_record, make_records
 from scipy import stats as scipy_stats
 
-from orchestrator.analysis.classes import class_changes
-from orchestrator.analysis.confusion import confusion_change
+from orchestrator.analysis.confusion import class_changes, confusion_change
 from orchestrator.analysis.curves import curves
 from orchestrator.analysis.forest import forest_lines
 from orchestrator.analysis.outcomes import Outcomes
@@ -19,16 +18,22 @@ from orchestrator.analysis.paper_cells import class_scores, runs
 from orchestrator.analysis.summary import summarize
 from orchestrator.metrics import lookup
 from orchestrator.records import ArmRecord
+from orchestrator.report.plots.curves import curve_table
 from orchestrator.report.render.formats import to_csv, to_json, to_markdown
 from orchestrator.report.render.latex_numbers import to_numbers
 from orchestrator.report.render.page import render_page
 from orchestrator.report.render.text import render_text
-from orchestrator.report.tables.curves import curve_table
 from orchestrator.report.wording.contrasts import half_width
 from orchestrator.report.wording.findings import finding_sentence
 from orchestrator.report.wording.notes import cautions, interaction_sentence, trend_sentence
 from orchestrator.report.wording.numbers import decimals, number, p_text
-from orchestrator.stats import corrected_resampled_t, crossed_interval, dose_trend, mean_interval
+from orchestrator.stats import (
+    corrected_resampled_t,
+    dose_trend,
+    mean_interval,
+    replicate_interval,
+    replicates_of,
+)
 from orchestrator.tracking.sweep_views import arm_numbers
 
 FOLDS = (1, 2, 3, 4, 5)
@@ -144,7 +149,7 @@ def test_tracking_server_shows_the_interval_of_the_report():
     arm = [t for t in plan.trials if t.arm == "λ=0.1"]
     numbers = arm_numbers(plan, "λ=0.1", "no adaptor", records)
     values = {(t.seed, t.fold): records[t.id].metrics_at("last")["val/top1"] for t in arm}
-    expected = crossed_interval(values, num_contrasts=plan.num_declared)
+    expected = replicate_interval(replicates_of(values, num_contrasts=plan.num_declared))
     assert numbers["val/top1/low"] == pytest.approx(expected.low)
     assert numbers["val/top1/n"] == 8
 

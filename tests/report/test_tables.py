@@ -14,11 +14,14 @@ from report_examples import make_plan, make_record, make_records
 
 from orchestrator.analysis.summary import summarize
 from orchestrator.records import ArmRecord, Status
+from orchestrator.report import sections
+from orchestrator.report.files import render
 from orchestrator.report.render.formats import to_csv, to_json, to_markdown
 from orchestrator.report.render.latex import escape, to_latex
 from orchestrator.report.render.latex_numbers import to_numbers, words
 from orchestrator.report.render.text import render_text
 from orchestrator.report.tables.arms import main_table
+from orchestrator.report.tables.table import Column, Table
 from orchestrator.report.wording.numbers import p_text
 
 TOP1 = {
@@ -118,6 +121,31 @@ def test_text_is_aligned_and_fits_with_names_of_wide_characters(width):
     rows = [line for line in lines if re.search(r" 6  +[\d.]+ +±", line)]
     assert len(rows) == 4
     assert len({columns_of(line.partition("±")[0]) for line in rows}) == 1
+
+
+def test_added_table_is_in_every_form(monkeypatch):
+    def extra(summary):
+        columns = Column(key="arm", title="arm"), Column(key="x", title="depth", unit="blocks")
+        return Table(
+            columns=columns,
+            rows=(("new row", "12.5"),),
+            key="depth",
+            title="Depth of every arm",
+            notes=("Counted twice.",),
+            records=({"arm": "new row", "kind": "depth", "mean": 12.5},),
+        )
+
+    monkeypatch.setattr(sections, "TABLES", (*sections.TABLES, extra))
+    plan = make_plan(seeds=3)
+    records = make_records(plan)
+    summary = summarize(plan, records)
+    forms = {form: render(form, summary, records) for form in ("html", "markdown", "latex")}
+    for form, text in {**forms, "text": render_text(summary, 80)}.items():
+        for part in ("new row", "12.5", "depth", "blocks", "Counted twice."):
+            assert part in text, (form, part)
+    assert r"\label{tab:adaptor-lambda-demo-depth}" in forms["latex"]
+    last = list(csv.DictReader(io.StringIO(to_csv(summary))))[-1]
+    assert (last["arm"], last["kind"], last["mean"], last["p"]) == ("new row", "depth", "12.5", "")
 
 
 def test_text_of_a_study_that_has_not_run_has_a_table_and_no_forest():

@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from orchestrator.stats import effect_weights, paired_difference, weighted_contrast
+from orchestrator.stats import effect_weights, paired_difference, weighted_sums
+from orchestrator.stats.paired import difference_of
 
 LEVELS = {
     "neither": {"a": "off", "b": "off"},
@@ -18,6 +19,10 @@ LEVELS = {
 def values(seed=0, n=6):
     rng = np.random.default_rng(seed)
     return {arm: dict(enumerate(rng.normal(size=n).tolist())) for arm in LEVELS}
+
+
+def weighted_contrast(arms, weights):
+    return difference_of(weighted_sums(arms, weights))
 
 
 def test_interaction_is_the_difference_of_differences():
@@ -76,7 +81,7 @@ def test_what_a_block_shares_cancels():
 )
 def test_weights_that_make_no_contrast_are_refused(weights, message):
     with pytest.raises(ValueError, match=message):
-        weighted_contrast(values(), weights)
+        weighted_sums(values(), weights)
 
 
 def test_a_design_that_mixes_the_effect_is_refused():

@@ -8,10 +8,11 @@ from scipy import stats as scipy_stats
 
 from orchestrator.stats import (
     corrected_resampled_t,
-    crossed_difference,
-    crossed_interval,
+    crossed_test,
     mean_interval,
     paired_difference,
+    replicate_interval,
+    replicates_of,
 )
 
 
@@ -21,6 +22,14 @@ def crossed(seeds, folds, *, shift=0.5, seed=0):
     reference = dict(zip(blocks, rng.normal(size=len(blocks)).tolist(), strict=True))
     arm = {block: value + shift + rng.normal() for block, value in reference.items()}
     return arm, reference
+
+
+def crossed_difference(arm, reference, **options):
+    return crossed_test({b: arm[b] - reference[b] for b in arm if b in reference}, **options)
+
+
+def crossed_interval(values):
+    return replicate_interval(replicates_of(values))
 
 
 @pytest.mark.parametrize("k", [2, 5, 10])
@@ -103,7 +112,7 @@ def test_more_folds_than_the_clips_were_split_into_is_refused():
     arm, reference = crossed(1, 5)
     with pytest.raises(ValueError, match="5 folds occur"):
         crossed_difference(arm, reference, num_folds=4)
-    with pytest.raises(ValueError, match="no block in common"):
+    with pytest.raises(ValueError, match="there are no values"):
         crossed_difference({(0, 0): 1.0}, {(0, 1): 1.0})
 
 

@@ -16,7 +16,6 @@ from orchestrator.stats import (
     power_of,
     prospect,
     sign_flip_p,
-    unpaired_spread,
 )
 
 
@@ -103,11 +102,6 @@ def test_pilot_spread_is_an_upper_limit_of_the_stated_confidence():
     assert pilot_spread(data) == pytest.approx(expected)
 
 
-def test_unpaired_spread_of_independent_arms_is_root_two():
-    assert unpaired_spread(1.5) == pytest.approx(1.5 * np.sqrt(2))
-    assert unpaired_spread(1.0, correlation=0.5) == pytest.approx(1.0)
-
-
 @pytest.mark.parametrize(
     "call",
     [
@@ -115,12 +109,11 @@ def test_unpaired_spread_of_independent_arms_is_root_two():
         lambda: pairs_for(1.0, spread=0.0),
         lambda: pairs_for(1.0, spread=1.0, power=1.0),
         lambda: pilot_spread([1.0]),
-        lambda: unpaired_spread(1.0, correlation=1.0),
         lambda: detectable_effect(8, power=0.0),
     ],
 )
 def test_what_cannot_be_planned_is_refused(call):
-    with pytest.raises(ValueError, match=r"spread|power|correlation"):
+    with pytest.raises(ValueError, match=r"spread|power"):
         call()
 
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from orchestrator.stats import Alternative, sign_flip, sign_flip_p, sign_flip_p_rows
+from orchestrator.stats import sign_flip, sign_flip_p, sign_flip_p_rows
+from orchestrator.stats.signflip import Alternative
 
 NUMBERS = st.integers(-10_000, 10_000).map(lambda i: i / 100)
 

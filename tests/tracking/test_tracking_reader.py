@@ -109,8 +109,8 @@ def test_page_and_papers_table_from_mlflow_alone_are_those_of_the_store(tmp_path
     tracker = Tracker(elsewhere, store=store)
     SweepSync(plan=plan, store=store, tracker=tracker).once(final=True)
     tracker.log_report(plan, [*pictures.iterdir()])
-    asked = [("--format", "html"), ("--shape", "htsat-3", "--format", "csv")]
-    asked.append(("--shape", "htsat-1", "--format", "latex"))
+    asked = [("--format", "html"), ("--paper-table", "htsat-3", "--format", "csv")]
+    asked.append(("--paper-table", "htsat-1", "--format", "latex"))
     wanted = [command("lambda", "--store", store.uri, *more) for more in asked]
     assert 'id="classes"' in wanted[0][1] and "Clips that changed sides" in wanted[0][1]
     assert "data:image/png;base64" in wanted[0][1]

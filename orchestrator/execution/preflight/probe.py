@@ -30,7 +30,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.experiment.config import Component
 from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.training.evaluate import autocast, build
-from orchestrator.training.losses import clip_losses, described
+from orchestrator.training.losses import build_loss, described
 from orchestrator.training.optimizers import clip_gradients, learning_rate
 from orchestrator.training.state import Initial, pack_state
 
@@ -104,7 +104,7 @@ def probe(
         Initial.read(experiment.initial.arguments["file"]).load(chain)
     with links.named():
         features = chain.eval().frontend(clips[0]).double()
-    chain.set_normalisation(features.mean().item(), max(features.std().item(), 1e-3))
+    chain.set_normalization(features.mean().item(), max(features.std().item(), 1e-3))
     weights = {
         link: {n: p.detach().clone() for n, p in chain.get_submodule(link).named_parameters()}
         for link in LINKS
@@ -273,10 +273,9 @@ def _logits(chain: Chain, clips: Tensor) -> Tensor:
 @torch.no_grad()
 def _recalled(chain: Chain, clips: Tensor, labels: Tensor, *, otherwise: Tensor) -> Tensor:
     """Logits of a model that classifies by the clips it was shown (see `evaluate.set_support`)."""
-    keep: Any = getattr(chain.model, "remember", None)
-    if keep is None:
+    if chain.backbone.set_support is None:
         return otherwise
-    keep(chain.eval()(clips).embedding.float(), labels)
+    chain.backbone.set_support(chain.eval()(clips).embedding.float(), labels)
     return _logits(chain, clips)
 
 
@@ -288,8 +287,7 @@ def _train(
     labels: Tensor,
 ) -> Tensor:
     """Take a step with each batch of clips; return (STEPS, batch) losses."""
-    name = experiment.loss.name
-    loss = create("loss", name, **experiment.loss.arguments)
+    name, loss = experiment.loss.name, build_loss(experiment.loss)
     chain.train()
     seen: list[Tensor] = []
     for step, batch in enumerate(clips):
@@ -299,7 +297,7 @@ def _train(
         with autocast(batch.device, experiment.precision):
             output = chain(batch, torch.from_numpy(seeds))
             with _failing_as(f"loss {name!r}", "forward(logits, labels)"):
-                losses = clip_losses(loss, output, labels, name=name)
+                losses = loss(output, labels)
         if not losses.isfinite().all():
             raise ContractError(
                 f"loss {name!r} returned {_not_finite(losses)}; every value must be finite"

@@ -1,1 +1,18 @@
-"""The plots of a report, as SVG."""
+"""The plots of a report's page, as SVG, each in a module of its own."""
+
+from collections import defaultdict
+from importlib import import_module
+
+from orchestrator.report.plots.plot import Plot, PlotData
+
+PLOTS = ["forest", "dose", "interaction", "cost", "curves", "classes", "confusion"]
+"""Modules with a function `plots(data)`, in the order in which the page shows what they return."""
+
+
+def all_plots(data: PlotData) -> defaultdict[str, list[Plot]]:
+    """Return section of the page -> the plots that a study has the numbers for."""
+    found = defaultdict[str, list[Plot]](list)
+    for name in PLOTS:
+        for plot in import_module(f"{__name__}.{name}").plots(data):
+            found[plot.section].append(plot)
+    return found

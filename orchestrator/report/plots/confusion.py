@@ -1,69 +1,82 @@
-"""A confusion matrix as a heat map."""
+"""A confusion matrix as a heat map, one per arm."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.confusion import shares
+from orchestrator.analysis.confusion import arm_confusions, shares
 from orchestrator.analysis.outcomes import class_name
-from orchestrator.analysis.summary import Summary
 from orchestrator.report.plots import svg
+from orchestrator.report.plots.panel import MAX_NAME, Axis, Panel, name_axis
+from orchestrator.report.plots.plot import Plot, PlotData
 
-MOST_CLASSES = 30
-LABEL_WIDTH = 120.0
-LETTERED = 12
-"""With at most so many classes the cells are wide enough for their numbers."""
+MAX_CLASSES, MAX_ARMS = 30, 12
+MAX_LETTERED = 12
+"""Number of classes up to which the cells are wide enough for their numbers."""
 
 FULLEST = 0.65
 """Opacity of a full cell: its number stays readable on it in light and dark."""
 
 
-def confusion_plot(summary: Summary, arm: str, counts: NDArray[np.int64], *, colour: str) -> str:
+def plots(data: PlotData) -> Iterator[Plot]:
+    """Draw the matrix of every arm, if any two arms can be compared by clips."""
+    summary, outcomes = data.summary, data.outcomes
+    if not any(outcomes.pairs(c.arm, c.reference) for c in summary.contrasts):
+        return
+    found = arm_confusions(summary, outcomes, max_classes=MAX_CLASSES, max_arms=MAX_ARMS)
+    if not found:
+        return
+    which = "every arm" if len(found) == len(summary.arms) else f"the first {len(found)} arms"
+    yield Plot(
+        section="classes",
+        drawings=tuple(str(confusion_panel(data, arm, found[arm])) for arm in found),
+        caption="Rows, true classes; columns, what they are taken for; percent of the row over "
+        "all finished trials of the arm.",
+        folded=f"Confusion matrix of {which}",
+        layout="matrices",
+    )
+
+
+def confusion_panel(data: PlotData, arm: str, counts: NDArray[np.int64]) -> Panel:
     """Draw which classes (rows) are taken for which (columns), in percent of the row.
 
     Args:
-        summary: the study, for the names.
-        arm: whose matrix it is.
-        counts: (classes, classes) clips, over all of its trials.
-        colour: of a full cell.
+        data: Numbers of the study, for names and colors.
+        arm: Arm whose matrix it is.
+        counts: (classes, classes) number of clips, over all of its trials.
     """
-    percent = np.nan_to_num(shares(counts))
-    size = len(counts)
-    names = [class_name(summary, index) for index in range(size)]
-    lettered = size <= LETTERED
-    step = 32.0 if lettered else 17.0
-    left = min(LABEL_WIDTH, max(map(len, names)) * svg.CHARACTER) + 8
-    top = left + 18
-    parts = [svg.text(4, 14, svg.clip(arm, left + size * step), kind="label")]
-    for i, name in enumerate(names):
-        said = svg.clip(name, LABEL_WIDTH)
-        middle = step * (i + 0.5)
-        parts.append(svg.text(left - 6, top + middle + 4, said, anchor="end", kind="tick"))
-        at = f"translate({left + middle + 4:.1f} {top - 6:.1f}) rotate(-90)"
-        parts.append(f'<g transform="{at}">{svg.text(0, 0, said, kind="tick")}</g>')
-    for row in range(size):
-        for column in np.flatnonzero(counts[row]):
-            share = float(percent[row, column])
-            x, y = left + step * column, top + step * row
-            cell = [svg.cell(x, y, step - 1, colour=colour, opacity=FULLEST * share / 100)]
-            if lettered:
-                said = f"{share:.0f}" if share >= 0.5 else "<1"
-                place = x + (step - 1) / 2, y + step / 2 + 4
-                cell.append(svg.text(*place, said, anchor="middle"))
-            title = f"{names[row]} taken for {names[column]}: {share:.3g} %"
-            parts.append(svg.group(cell, title=title))
-    edge = step * size
-    for x1, y1, x2, y2 in (
-        (left, top, left + edge, top),
-        (left, top, left, top + edge),
-        (left + edge, top, left + edge, top + edge),
-        (left, top + edge, left + edge, top + edge),
-    ):
-        parts.append(svg.line(x1 - 0.5, y1 - 0.5, x2 - 0.5, y2 - 0.5, kind="grid"))
+    percent, size = np.nan_to_num(shares(counts)), len(counts)
+    names = [class_name(data.summary, index) for index in range(size)]
+    lettered = size <= MAX_LETTERED
+    step = 32 if lettered else 17
+    left = min(MAX_NAME, max(map(len, names)) * svg.CHARACTER) + 8
     right = float(np.trace(counts) / max(1, counts.sum()) * 100)
-    label = (
-        f"Confusion matrix of {arm}: {size} classes, {counts.sum()} clips over its trials, "
-        f"{right:.1f} % on the diagonal"
+    rows = {float(i): svg.clip(name, MAX_NAME) for i, name in enumerate(names)}
+    panel = Panel(
+        size * step,
+        x=name_axis(names, room=0),
+        y=Axis(low=size - 0.5, high=-0.5, ticks=rows),
+        spoken=f"Confusion matrix of {arm}: {size} classes, {counts.sum()} clips over its trials, "
+        f"{right:.1f} % on the diagonal",
+        title=arm,
+        width=left + size * step + 4,
+        left=left,
+        right=4,
     )
-    return svg.figure(left + edge + 4, top + edge + 4, parts, label=label)
+    low, high = -0.5, size - 0.5
+    panel.line(((low, low), (high, low), (high, high), (low, high), (low, low)), kind="grid")
+    for row, column in np.argwhere(counts).tolist():
+        share = float(percent[row, column])
+        panel.box(
+            (column - 0.48, row - 0.48),
+            (column + 0.48, row + 0.48),
+            kind="cell",
+            color=data.styles[arm].color,
+            opacity=FULLEST * share / 100,
+            title=f"{names[row]} taken for {names[column]}: {share:.3g} %",
+            words=(f"{share:.0f}" if share >= 0.5 else "<1") if lettered else "",
+        )
+    return panel

@@ -2,152 +2,93 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import re
 import statistics
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
-from orchestrator.analysis.cost import Spent, against_macs, against_seconds
-from orchestrator.analysis.summary import Summary
-from orchestrator.records import TrialRecord
-from orchestrator.report.plots import svg
-from orchestrator.report.plots.label_places import Box, place_labels
-from orchestrator.report.plots.scale import log_ticks, ticks
+from orchestrator.analysis.cost import CostPoint, against_macs, against_seconds, several_devices
+from orchestrator.report.plots.panel import (
+    Axis,
+    Panel,
+    linear_axis,
+    log_ticks,
+    mean_text,
+    with_unit,
+)
+from orchestrator.report.plots.plot import Plot, PlotData
+from orchestrator.report.wording.notes import interval_over
 from orchestrator.report.wording.numbers import duration, quantity
 
-MOST_LABELS = 30
-"""More do not fit beside their points; every point has a tooltip and is in the spoken text."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Kind:
-    """What is paid.
-
-    Attributes:
-        title: of the axis, with the unit of its ticks.
-        tick: writes a value on the axis.
-        said: writes a cost elsewhere, with its unit.
-        scale: a tick's unit in the unit of the costs.
-    """
-
-    title: str
-    tick: Callable[[float], str]
-    said: Callable[[float], str]
-    scale: float = 1.0
-
-
-def cost_plots(
-    summary: Summary, records: Mapping[str, TrialRecord], colours: Mapping[str, str]
-) -> list[str]:
-    """Draw the metric against MACs and against device-seconds, each where arms differ in it."""
-    spent = against_seconds(summary, records)
-    unit, seconds = _time_unit([item.cost for item in spent])
-    macs = Kind(title="multiply-accumulates per clip (MACs)", tick=quantity, said=quantity)
-    time = Kind(
-        title=f"device time per trial, {unit}",
-        tick=lambda value: f"{value:g}",
-        said=duration,
-        scale=seconds,
+def plots(data: PlotData) -> Iterator[Plot]:
+    """Draw the metric against MACs and against device time, each if arms differ in it."""
+    summary, metric = data.summary, data.summary.metric
+    by_macs, timed = against_macs(summary), against_seconds(summary, data.records)
+    unit, seconds = _time_unit([item.cost for item in timed])
+    kinds = (
+        (by_macs, "multiply-accumulates per clip (MACs)", 1.0, quantity),
+        (timed, f"device time per trial, {unit}", seconds, duration),
     )
-    asked = [(against_macs(summary), macs), (spent, time)]
-    return [
-        svg.both(lambda width, a=asked: _draw(*a, summary, colours, width))
-        for asked in asked
-        if asked[0]
-    ]
+    drawn = {item.arm for item in (*by_macs, *timed)}
+    if drawn:
+        yield Plot(
+            section="pattern",
+            drawings=tuple(_drawing(data, *kind) for kind in kinds if kind[0]),
+            caption=f"Point, an arm's mean; bars, each a 95 % {interval_over(summary)} (MACs are "
+            f"exact; of times, over n trials). An arm {'up' if metric.sign > 0 else 'down'} and "
+            "to the left of another is better for less. Shown only for costs in which arms "
+            "differ by more than noise; both axes start where the data do.",
+            legend={arm: style for arm, style in data.styles.items() if arm in drawn},
+        )
+    if devices := several_devices(summary, data.records):
+        yield Plot(
+            section="pattern",
+            caption=f"{metric.title} is not drawn against device time: the trials ran on "
+            f"{len(devices)} kinds of device ({', '.join(devices)}), whose seconds cannot be "
+            "compared. The table's trial times mix them too.",
+        )
 
 
-def _draw(
-    items: list[Spent],
-    kind: Kind,
-    summary: Summary,
-    colours: Mapping[str, str],
-    width: int,
+def _drawing(
+    data: PlotData,
+    items: list[CostPoint],
+    title: str,
+    unit: float,
+    words: Callable[[float], str],
 ) -> str:
-    height, top, bottom, left = 340, 22, 276, 52
-    metric = summary.metric
-    values = [i.interval.mean for i in items]
-    values += [v for i in items for v in (i.interval.low, i.interval.high) if v is not None]
-    marks = ticks(min(values), max(values))
-    y = svg.Axis(marks[0], marks[-1], bottom, top)
     costs = [v for i in items for v in (i.low, i.cost, i.high) if v is not None]
-    edge = 0.08 * math.log10(max(costs) / min(costs))
-    low, high = math.log10(min(costs)) - edge, math.log10(max(costs)) + edge
-    x = svg.Axis(low, high, left, width - 14)
-    parts = []
-    for mark in marks:
-        parts.append(svg.line(left, y(mark), width - 6, y(mark), kind="grid"))
-        said = svg.tick_text(mark, marks[1] - marks[0])
-        parts.append(svg.text(left - 6, y(mark) + 4, said, anchor="end", kind="tick"))
-    most, unit = (5 if width == svg.NARROW else 9), kind.scale
-    found = log_ticks(10**low / unit, 10**high / unit, most=most)
-    for mark, said in zip(found, _tick_texts(found, kind), strict=True):
-        at = x(math.log10(mark * unit))
-        parts.append(svg.line(at, bottom, at, bottom + 5, kind="zero"))
-        parts.append(svg.text(at, bottom + 19, said, anchor="middle", kind="tick"))
-    caption = f"{kind.title}, log axis (left is cheaper)"
-    for i, part in enumerate(svg.wrap(caption, width)):
-        at = height - 22 + 16 * i
-        parts.append(svg.text(width / 2, at, part, anchor="middle", kind="axis"))
-    said = f"{metric.title}, {metric.unit}" if metric.unit else metric.title
-    parts.append(svg.text(4, 12, said, kind="axis halo"))
-    taken: list[Box] = []
-    for item in items:
-        parts.append(_point(item, x, y, colours[item.arm], kind, metric.unit))
-        at, to = x(math.log10(item.cost)), y(item.interval.mean)
-        taken.append(Box(at - 6, to - 6, at + 6, to + 6))
-        if item.interval.low is not None and item.interval.high is not None:
-            taken.append(Box(at - 2, y(item.interval.high), at + 2, y(item.interval.low)))
-        if item.low is not None and item.high is not None:
-            ends = x(math.log10(item.low)), x(math.log10(item.high))
-            taken.append(Box(ends[0], to - 2, ends[1], to + 2))
-    anchors = [(i.arm, x(math.log10(i.cost)), y(i.interval.mean)) for i in items]
-    frame = Box(left + 2, 16, width - 4, bottom - 2)
-    for label in place_labels(anchors[:MOST_LABELS], taken, frame):
-        if label.leader:
-            parts.append(svg.line(*label.leader, kind="grid"))
-        parts.append(svg.text(label.x, label.y, label.text, kind="label halo"))
-    spoken = "; ".join(
-        f"{i.arm} {i.interval.mean:.4g} {metric.unit} at {kind.said(i.cost)}" for i in items
+    edge = (max(costs) / min(costs)) ** 0.08
+    low, high = min(costs) / edge, max(costs) * edge
+    marks = log_ticks(low / unit, high / unit)
+    metric, means = data.summary.metric, [item.interval for item in items]
+    panel = Panel(
+        240,
+        x=Axis(low=low, high=high, ticks={mark * unit: _short(mark) for mark in marks}, log=True),
+        y=linear_axis([v for mean in means for v in (mean.low, mean.mean, mean.high)]),
+        spoken=f"{metric.title} over {title}",
+        title=with_unit(metric),
+        caption=f"{title}, log axis (left is cheaper)",
     )
-    return svg.figure(width, height, parts, label=f"{metric.title} over {kind.title}: {spoken}")
-
-
-def _point(item: Spent, x: svg.Axis, y: svg.Axis, colour: str, kind: Kind, unit: str) -> str:
-    at, to = x(math.log10(item.cost)), y(item.interval.mean)
-    body = []
-    if item.interval.low is not None and item.interval.high is not None:
-        ends = y(item.interval.low), y(item.interval.high)
-        body.append(svg.line(at, ends[0], at, ends[1], kind="interval", colour=colour))
-    if item.low is not None and item.high is not None:
-        ends = x(math.log10(item.low)), x(math.log10(item.high))
-        body.append(svg.line(ends[0], to, ends[1], to, kind="interval", colour=colour))
-    body.append(svg.dot(at, to, radius=5, colour=colour))
-    said = f"{item.arm}: {item.interval.mean:.4g} {unit} at {kind.said(item.cost)}"
-    return svg.group(body, title=f"{said}, n {item.interval.n}")
+    for item, mean in zip(items, means, strict=True):
+        panel.point(
+            item.cost,
+            mean.mean,
+            data.styles[item.arm],
+            title=f"{item.arm}: {mean_text(mean, metric)} at {words(item.cost)}, n {mean.n}",
+            x_ends=(item.low, item.high),
+            y_ends=(mean.low, mean.high),
+        )
+    return str(panel)
 
 
 def _time_unit(costs: list[float]) -> tuple[str, float]:
-    """Return the unit of time that most of the costs are read best in, and its seconds."""
+    """Return the unit that suits most of the times, and its seconds."""
     middle = statistics.median(costs) if costs else 1.0
     units = (("days", 86_400.0), ("hours", 3_600.0), ("min", 60.0))
     return next((unit for unit in units if middle >= 2 * unit[1]), ("s", 1.0))
 
 
-def _tick_texts(marks: list[float], kind: Kind) -> list[str]:
-    """Write the ticks, with as many digits as it takes to tell them apart."""
-    said = [_short(kind.tick(mark)) for mark in marks]
-    if len(set(said)) == len(said):
-        return said
-    suffix = re.search(r"[^\d.]*$", said[-1])
-    scale = 10.0 ** {"k": 3, "M": 6, "G": 9, "T": 12}.get(suffix[0].strip() if suffix else "", 0)
-    step = min(two - one for one, two in itertools.pairwise(marks)) / scale
-    shown = suffix[0] if suffix else ""
-    return [f"{svg.tick_text(mark / scale, step)}{shown}" for mark in marks]
-
-
-def _short(text: str) -> str:
-    """Take the zeros off a round number: `20.0 M` is `20 M`."""
-    return re.sub(r"\.0+(?= |$)|(?<=\.[1-9])0(?= |$)", "", text)
+def _short(value: float) -> str:
+    """Write a round value with k, M, G or T and no more digits than it has."""
+    power = min(4, max(0, math.floor(math.log10(value) / 3 + 1e-9)))
+    return f"{value / 1000**power:.6g} {('', 'k', 'M', 'G', 'T')[power]}".strip()

@@ -2,80 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from orchestrator.analysis.curves import Curve
-from orchestrator.analysis.summary import Summary
-from orchestrator.metrics import Metric
+from orchestrator.analysis.curves import Curve, curves
+from orchestrator.metrics import METRICS, Metric
 from orchestrator.report.plots import svg
-from orchestrator.report.plots.scale import ticks
+from orchestrator.report.plots.panel import Axis, Panel, linear_axis, with_unit
+from orchestrator.report.plots.plot import Plot, PlotData
+from orchestrator.report.tables.table import Column, Table, spread
+from orchestrator.report.wording.notes import interval_over
+from orchestrator.stats import CONFIDENCE
 
-WIDTH, HEIGHT = 270, 170
-
-
-def curve_panels(
-    found: Sequence[Curve], summary: Summary, metric: Metric, colours: Mapping[str, str]
-) -> list[str]:
-    """Draw one panel per arm on one scale, the baseline's mean in grey behind each."""
-    if not found:
-        return []
-    means = [i.mean for curve in found for i in curve.epochs.values()]
-    marks = ticks(min(means), max(means), most=5)
-    last = max(epoch for curve in found for epoch in curve.epochs)
-    first = min(epoch for curve in found for epoch in curve.epochs)
-    x = svg.Axis(first, max(last, first + 1), 40, WIDTH - 10)
-    y = svg.Axis(marks[0], marks[-1], HEIGHT - 34, 28)
-    baseline = next((c for c in found if c.arm == summary.plan.baseline), None)
-    titles = svg.apart([curve.arm for curve in found], WIDTH - 8)
-    return [
-        _panel(curve, title, baseline, metric, colours[curve.arm], marks, x, y)
-        for curve, title in zip(found, titles, strict=True)
-    ]
+MAX_ROWS = 50
 
 
-def _panel(
-    curve: Curve,
-    title: str,
-    baseline: Curve | None,
-    metric: Metric,
-    colour: str,
-    marks: list[float],
-    x: svg.Axis,
-    y: svg.Axis,
-) -> str:
-    parts = [svg.text(4, 14, title, kind="label")]
-    unit = f"{metric.title}, {metric.unit}" if metric.unit else metric.title
-    for mark in marks:
-        parts.append(svg.line(x.start, y(mark), x.end, y(mark), kind="grid"))
-        said = svg.tick_text(mark, marks[1] - marks[0])
-        parts.append(svg.text(x.start - 5, y(mark) + 4, said, anchor="end", kind="tick"))
-    for epoch in sorted({int(x.low), int((x.low + x.high) / 2), int(x.high)}):
-        parts.append(svg.text(x(epoch), HEIGHT - 18, str(epoch), anchor="middle", kind="tick"))
-    middle = (x.start + x.end) / 2
-    parts.append(svg.text(middle, HEIGHT - 4, f"{unit}, by epoch", anchor="middle", kind="tick"))
-    if baseline is not None and baseline is not curve:
-        points = [(x(e), y(i.mean)) for e, i in baseline.epochs.items()]
-        parts.append(svg.polyline(points, colour=svg.BASELINE, kind="curve thin"))
-    spread = [(e, i.low, i.high) for e, i in curve.epochs.items() if i.low is not None]
-    band = [(x(e), _inside(y, low)) for e, low, _ in spread if low is not None]
-    band += [(x(e), _inside(y, high)) for e, _, high in reversed(spread) if high is not None]
-    if band:
-        parts.append(svg.polygon(band, colour=colour))
-    points = [(x(e), y(i.mean)) for e, i in curve.epochs.items()]
-    parts.append(svg.polyline(points, colour=colour))
-    if len(points) == 1:
-        parts.append(svg.dot(*points[0], radius=3, colour=colour))
-    if curve.best_epoch:
-        at = x(curve.best_epoch)
-        parts.append(svg.line(at, y.start, at, y.start - 8, kind="zero"))
-    end = list(curve.epochs.values())[-1]
-    label = (
-        f"{curve.arm}: {unit} over {len(curve.epochs)} epochs, mean of {end.n} "
-        f"{end.replicate}{'s' * (end.n > 1)}, "
-        f"ends at {end.mean:.4g}; best epoch {curve.best_epoch:g} (median)"
+def plots(data: PlotData) -> Iterator[Plot]:
+    """Draw the study's metric by epoch, an arm a panel, and the training loss folded below."""
+    summary, loss = data.summary, METRICS["train/loss"]
+    learned, fitted = (curves(summary, data.records, key) for key in (summary.metric, loss))
+    if learned:
+        yield Plot(
+            section="curves",
+            drawings=_drawings(data, learned, summary.metric),
+            caption=f"Line, mean over finished trials; band, 95 % {interval_over(summary)}; gray "
+            f"line, {summary.plan.baseline}; tick on the axis, median best epoch. One scale for "
+            "all panels; the vertical axis starts where the data do, and a band is cut at the "
+            "frame.",
+            layout="small",
+            table=curve_table(learned, summary.metric),
+        )
+    if learned and fitted:
+        drawings = _drawings(data, fitted, loss)
+        yield Plot(section="curves", drawings=drawings, folded="Training loss", layout="small")
+
+
+def _drawings(data: PlotData, found: Sequence[Curve], metric: Metric) -> tuple[str, ...]:
+    epochs = sorted({epoch for curve in found for epoch in curve.epochs})
+    first, last = epochs[0], epochs[-1]
+    texts = {float(epoch): str(epoch) for epoch in (first, (first + last) // 2, last)}
+    # A single epoch stands in the middle.
+    edge = 0 if last > first else 1
+    x = Axis(low=first - edge, high=last + edge, ticks=texts)
+    y = linear_axis((i.mean for curve in found for i in curve.epochs.values()), max_ticks=5)
+    means = {c.arm: [(epoch, i.mean) for epoch, i in c.epochs.items()] for c in found}
+    baseline, drawings = data.summary.plan.baseline, list[str]()
+    for curve in found:
+        *_, end = curve.epochs.values()
+        best, color = curve.best_epoch, data.styles[curve.arm].color
+        panel = Panel(
+            108,
+            x=x,
+            y=y,
+            spoken=f"{curve.arm}: {with_unit(metric)} over {len(curve.epochs)} epochs, mean of "
+            f"{end.n} {end.replicate}{'s' * (end.n > 1)}, ends at {end.mean:.4g}; best epoch "
+            f"{best:g} (median)",
+            title=curve.arm,
+            caption=f"{with_unit(metric)}, by epoch",
+            width=270,
+            left=44,
+        )
+        if curve.arm != baseline:
+            panel.line(means.get(baseline, ()), color=svg.BASELINE.color, kind="curve thin")
+        ends = {e: i for e, i in curve.epochs.items() if i.low is not None}
+        band = [(e, max(i.low or 0.0, y.low)) for e, i in ends.items()]
+        band += [(e, min(i.high or 0.0, y.high)) for e, i in reversed(ends.items())]
+        panel.line(band, kind="band", color=color)
+        panel.line(means[curve.arm], color=color)
+        if len(curve.epochs) == 1:
+            panel.point(first, end.mean, data.styles[curve.arm], title=f"{end.mean:.4g}")
+        if best:
+            panel.line(((best, y.low), (best, y.low + 0.08 * (y.high - y.low))), kind="zero")
+        drawings.append(str(panel))
+    return tuple(drawings)
+
+
+def curve_table(found: Sequence[Curve], metric: Metric) -> Table:
+    """Return the numbers behind the panels: epochs down, arms across."""
+    epochs = sorted({epoch for curve in found for epoch in curve.epochs})
+    stride = -(-len(epochs) // MAX_ROWS) or 1
+    chosen = sorted({*epochs[::stride], *epochs[-1:]})
+    texts = [spread([curve.epochs.get(epoch) for epoch in chosen]) for curve in found]
+    methods = dict.fromkeys(i.interval_method for curve in found for i in curve.epochs.values())
+    over = " or ".join(methods) or "t interval"
+    notes = [f"{metric.title}: mean ± half width of the {100 * CONFIDENCE:g} % {over}."]
+    if stride > 1:
+        notes.append(f"Every {stride}. epoch and the last.")
+    return Table(
+        columns=(
+            Column(key="epoch", title="epoch"),
+            *(Column(key=curve.arm, title=curve.arm, unit=metric.unit) for curve in found),
+        ),
+        rows=tuple(zip(map(str, chosen), *texts, strict=True)),
+        baseline=-1,
+        best=-1,
+        notes=tuple(notes),
     )
-    return svg.figure(WIDTH, HEIGHT, parts, label=label)
-
-
-def _inside(y: svg.Axis, value: float) -> float:
-    return y(min(max(value, y.low), y.high))

@@ -13,9 +13,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from orchestrator.analysis.summary import Summary
-from orchestrator.report.tables.arms import main_table
-from orchestrator.report.tables.comparisons import TITLE as OTHER_CONTRASTS
-from orchestrator.report.tables.comparisons import effects_table, other_contrasts_table
+from orchestrator.report.sections import report_tables
 from orchestrator.report.tables.table import Column, Table
 from orchestrator.report.wording.notes import chance_sentence, headline
 from orchestrator.report.wording.numbers import (
@@ -63,25 +61,17 @@ def escape(text: str) -> str:
 
 
 def to_latex(summary: Summary) -> str:
-    """Return the main table, and those of other contrasts and of effects, as `table`s."""
-    sweep = summary.plan.sweep
-    more = (
-        (other_contrasts_table(summary), f"{OTHER_CONTRASTS} of {sweep}.", "-contrasts"),
-        (effects_table(summary), f"Declared effects of {sweep}.", "-effects"),
-    )
-    main = main_table(summary)
+    """Return every table of the report as a `table`; the main one has the question above it."""
+    main, *others = report_tables(summary)
     if low := chance_sentence(summary):
         main = dataclasses.replace(main, notes=(low, *main.notes))
     tables = [latex_table(main, summary, caption=summary.plan.question)]
-    tables += [
-        latex_table(table, summary, caption=caption, suffix=suffix)
-        for table, caption, suffix in more
-        if table is not None
-    ]
+    sweep = summary.plan.sweep
+    tables += [latex_table(t, summary, caption=f"{t.title} of {sweep}.") for t in others]
     return "\n".join(tables)
 
 
-def latex_table(table: Table, summary: Summary, *, caption: str, suffix: str = "") -> str:
+def latex_table(table: Table, summary: Summary, *, caption: str) -> str:
     """Return a `table` environment; its first line says what it needs.
 
     Cells are padded by spaces as wide as digits, so that decimal points stand under one another.
@@ -90,10 +80,9 @@ def latex_table(table: Table, summary: Summary, *, caption: str, suffix: str = "
         table: what to lay out.
         summary: the study, for label and completeness.
         caption: above the table.
-        suffix: of the label, where a study has several tables.
     """
     notes = [*([] if summary.complete else [headline(summary)]), *table.notes]
-    label = re.sub("[^A-Za-z0-9]", "-", summary.plan.sweep + suffix)
+    label = re.sub("[^A-Za-z0-9]", "-", "-".join(filter(None, (summary.plan.sweep, table.key))))
     wraps = any(len(row[0]) > LONG_NAME for row in table.rows)
     columns = (r"p{.33\linewidth}" if wraps else "l") + "r" * len(table.columns[1:])
     lines = [

@@ -59,7 +59,7 @@ def words(text: str) -> str:
     """
     text = re.sub(r"(?<=\d)[.,](?=\d)", " point ", text)
     text = re.sub(r"(?<![\w)])[-−](?=\d)|(?<=\d[eE])[-−](?=\d)", " minus ", text)
-    text = re.sub("[⁰¹²³⁴-⁹⁺⁻]+", lambda found: f" to the {found[0]}", text)
+    text = re.sub("[⁰¹²³⁴-⁹⁺⁻]+", lambda match: f" to the {match[0]}", text)
     text = "".join(_letters(character) for character in text)
     return "".join(word[0].upper() + word[1:] for word in text.split())
 
@@ -81,9 +81,9 @@ def _groups(summary: Summary) -> Iterator[tuple[str, list[tuple[str, str]]]]:
 
 def _names(texts: list[str]) -> dict[str, str]:
     """Return the words of each text, and letters of its own behind those that do not tell it."""
-    found = Counter(map(words, dict.fromkeys(texts)))
+    counts = Counter(map(words, dict.fromkeys(texts)))
     return {
-        text: words(text) + (_own(text) if found[words(text)] > 1 or not _told(text) else "")
+        text: words(text) + (_own(text) if counts[words(text)] > 1 or not _told(text) else "")
         for text in texts
     }
 
@@ -130,19 +130,19 @@ def _of_arm(name: str, arm: ArmSummary, summary: Summary) -> Iterator[tuple[str,
         yield from ((name + key, value) for key, value in costs.items() if value != NONE)
 
 
-def _of_finding(name: str, found: Evidence, summary: Summary) -> Iterator[tuple[str, str]]:
+def _of_finding(name: str, evidence: Evidence, summary: Summary) -> Iterator[tuple[str, str]]:
     name += words(summary.metric.title)
-    if found.difference:
-        yield from _interval(name, "Difference", found.difference, signed=True)
-        yield f"{name}DifferenceN", str(found.difference.n)
-    yield from _p_values(name, found)
+    if evidence.difference:
+        yield from _interval(name, "Difference", evidence.difference, signed=True)
+        yield f"{name}DifferenceN", str(evidence.difference.n)
+    yield from _p_values(name, evidence)
 
 
-def _p_values(name: str, found: Evidence) -> Iterator[tuple[str, str]]:
-    if found.difference and found.difference.p_value is not None:
-        yield f"{name}P", p_text(found.difference.p_value)
-    if found.adjusted_p is not None:
-        yield f"{name}AdjustedP", p_text(found.adjusted_p)
+def _p_values(name: str, evidence: Evidence) -> Iterator[tuple[str, str]]:
+    if evidence.difference and evidence.difference.p_value is not None:
+        yield f"{name}P", p_text(evidence.difference.p_value)
+    if evidence.adjusted_p is not None:
+        yield f"{name}AdjustedP", p_text(evidence.adjusted_p)
 
 
 def _interval(
@@ -152,13 +152,11 @@ def _interval(
     places = decimals(interval.half_width)
     ends = "" if middle == "Mean" else middle
     yield f"{name}{middle}", number(interval.mean, places, signed=signed)
-    for end, value in (
-        ("HalfWidth", interval.half_width),
-        ("Low", interval.low),
-        ("High", interval.high),
-    ):
+    if interval.half_width is not None:
+        yield f"{name}{ends}HalfWidth", number(interval.half_width, places)
+    for end, value in (("Low", interval.low), ("High", interval.high)):
         if value is not None:
-            yield f"{name}{ends}{end}", number(value, places, signed=signed and end != "HalfWidth")
+            yield f"{name}{ends}{end}", number(value, places, signed=signed)
 
 
 def _value(text: str) -> str:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from orchestrator.analysis.forest import Line, forest_lines
 from orchestrator.analysis.summary import Summary
 from orchestrator.records import Status
-from orchestrator.report.plots.scale import ticks
-from orchestrator.report.tables.arms import main_table
-from orchestrator.report.tables.comparisons import effects_table, other_contrasts_table
+from orchestrator.report.plots.panel import ticks
+from orchestrator.report.sections import report_tables
 from orchestrator.report.tables.table import Table
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.notes import (
@@ -47,18 +46,23 @@ def render_text(summary: Summary, width: int = 80) -> str:
         width: columns of the terminal; below 60 it is treated as 60.
     """
     width = max(60, width)
-    tables = (main_table(summary), other_contrasts_table(summary), effects_table(summary))
     parts = [
         [_sentence(summary.plan.question or summary.plan.sweep)],
         [] if summary.complete else [_sentence(headline(summary))],
         _answers(summary),
-        [_sentence(text) for text in (pattern_sentence(summary),) if text],
+        [_sentence(pattern)] if (pattern := pattern_sentence(summary)) else [],
         _completeness(summary, width),
-        *(list(table_parts(table, width)) for table in tables if table and table.rows),
+        *(list(table_parts(table, width)) for table in report_tables(summary) if table.rows),
         _forest(summary, width),
         [_points("!", cautions(summary))] if cautions(summary) else [],
     ]
     return "\n".join(laid_out(*part, width=width) for part in parts if part)
+
+
+def table_text(table: Table, width: int) -> str:
+    """Return a table under its title and over its notes, as text of at most that width."""
+    title = laid_out(_sentence(table.title), width=width)
+    return "\n".join((title, laid_out(*table_parts(table, width), width=width)))
 
 
 def table_parts(table: Table, width: int) -> Iterator[RenderableType]:
@@ -76,11 +80,9 @@ def table_parts(table: Table, width: int) -> Iterator[RenderableType]:
     from rich.table import Table as Grid
     from rich.text import Text
 
-    columns, texts = list(table.columns), list(zip(*table.rows, strict=True))
-    widths = {
-        column.key: 2 + max(map(cell_len, (column.title, column.unit, *cells)))
-        for column, cells in zip(columns, texts, strict=True)
-    }
+    columns = list(table.columns)
+    texts = dict(zip((c.key for c in columns), zip(*table.rows, strict=True), strict=True))
+    widths = {c.key: 2 + max(map(cell_len, (c.title, c.unit, *texts[c.key]))) for c in columns}
     name = max(12, min(widths.pop(columns[0].key) - 2, MAX_NAME))
     dropped = []
     while name + sum(widths.values()) > width and any(c.keep for c in columns):
@@ -100,9 +102,8 @@ def table_parts(table: Table, width: int) -> Iterator[RenderableType]:
             justify="right" if i else "left",
             no_wrap=bool(i) and fits,
         )
-    for i, row in enumerate(table.rows):
-        kept = [text for c, text in zip(table.columns, row, strict=True) if c in columns]
-        shown.add_row(literal(kept[0]), *map(cell, kept[1:]), end_section=i == table.baseline == 0)
+    for i, (arm, *cells) in enumerate(zip(*(texts[c.key] for c in columns), strict=True)):
+        shown.add_row(literal(arm), *map(cell, cells), end_section=i == table.baseline == 0)
     yield shown
     yield from map(_sentence, table.notes)
     if dropped:

@@ -1,15 +1,15 @@
-"""The table in the paper's shape, as strings aligned on the decimal point."""
+"""The main table, with a row per arm, and that of its other metrics."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from orchestrator.analysis.evidence import ContrastEvidence
 from orchestrator.analysis.rows import ArmSummary
 from orchestrator.analysis.summary import Summary
-from orchestrator.metrics import METRICS
+from orchestrator.metrics import METRICS, Metric
 from orchestrator.metrics.chance import level_text
-from orchestrator.report.tables.table import CALLED_MARK, Column, Table, spread
+from orchestrator.report.tables.table import CALLED_MARK, Column, Table, p_cell, spread
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.footnotes import Footnotes, published_footnotes
 from orchestrator.report.wording.notes import (
@@ -23,7 +23,6 @@ from orchestrator.report.wording.numbers import (
     NONE,
     align,
     duration,
-    p_text,
     quantity,
 )
 from orchestrator.stats import ALPHA, CONFIDENCE, Verdict
@@ -31,89 +30,74 @@ from orchestrator.stats import ALPHA, CONFIDENCE, Verdict
 
 def main_table(summary: Summary) -> Table:
     """Return the main table; columns that would be empty throughout are left out."""
-    metric = summary.metric
-    arms = summary.arms
+    metric, arms = summary.metric, summary.arms
     contrasts = [summary.against_baseline(arm.name) for arm in arms]
-    measures = [arm.measures.get(metric.key) for arm in arms]
-    unit = unit_of_difference(metric)
-    costs = [arm.cost for arm in arms]
     footnotes = published_footnotes(summary.plan, summary.comparability)
-    cells: list[tuple[Column, list[str]]] = [
-        (Column(key="arm", title="arm"), [arm.name for arm in arms]),
-        (
-            Column(key="n", title="n"),
-            align([_count(arm, metric.key) for arm in arms]),
+    columns = [
+        Column(key="arm", title="arm", texts=[arm.name for arm in arms]),
+        Column(key="n", title="n", texts=align([_count(arm, metric.key) for arm in arms])),
+        _measured(metric, arms, key="mean"),
+        Column(
+            key="difference",
+            title="Δ baseline",
+            unit=unit_of_difference(metric),
+            texts=spread([arm.to_baseline for arm in arms], signed=True),
         ),
-        (
-            Column(key="mean", title=metric.title, unit=metric.unit),
-            spread([m.interval if m else None for m in measures]),
+        Column(
+            key="p",
+            title="adjusted p" if summary.plan.num_declared > 1 else "p",
+            keep=9,
+            texts=align([p_cell(contrast) for contrast in contrasts]),
         ),
-        (
-            Column(key="difference", title="Δ baseline", unit=unit),
-            spread([arm.to_baseline for arm in arms], signed=True),
-        ),
-        (
-            Column(key="p", title="adjusted p" if summary.plan.num_declared > 1 else "p", keep=9),
-            align([_p_cell(contrast) for contrast in contrasts]),
-        ),
-        (
-            Column(key="published", title="published", unit=metric.unit, keep=7),
-            align([_published(arm, summary, footnotes) for arm in arms]),
-        ),
-        (
-            Column(key="params", title="params", keep=5),
-            align([quantity(c.num_params if c else None) for c in costs]),
-        ),
-        (
-            Column(key="macs", title="MACs", keep=4),
-            align([quantity(c.macs if c else None) for c in costs]),
-        ),
-        (
-            Column(key="seconds", title="trial time", keep=6),
-            align([duration(c.seconds if c else None) for c in costs]),
-        ),
-        (
-            Column(key="clips_per_s", title="clips/s", keep=3),
-            align([quantity(c.clips_per_s if c else None) for c in costs]),
+        Column(
+            key="published",
+            title="published",
+            unit=metric.unit,
+            keep=7,
+            texts=align([_published(arm, summary, footnotes) for arm in arms]),
         ),
     ]
-    kept = [
-        (column, texts)
-        for column, texts in cells
-        if column.keep == 0 or any(text.strip(f" {NONE}") for text in texts)
-    ]
-    return Table(
-        columns=tuple(column for column, _ in kept),
-        rows=tuple(zip(*(texts for _, texts in kept), strict=True)) if arms else (),
+    for key, title, keep, write in (
+        ("num_params", "params", 5, quantity),
+        ("macs", "MACs", 4, quantity),
+        ("seconds", "trial time", 6, duration),
+        ("clips_per_s", "clips/s", 3, quantity),
+    ):
+        texts = align([write(getattr(arm.cost, key) if arm.cost else None) for arm in arms])
+        columns.append(Column(key=key, title=title, keep=keep, texts=texts))
+    return Table.of(
+        [c for c in columns if c.keep == 0 or any(text.strip(f" {NONE}") for text in c.texts)],
         baseline=_baseline(summary),
         best=_best_called(summary),
         notes=tuple(_notes(summary, footnotes)),
+        records=tuple(_record(arm, summary) for arm in arms),
     )
 
 
 def secondary_table(summary: Summary) -> Table:
     """Return every other metric that the trials have, mean and interval per arm."""
-    keys = dict.fromkeys(key for arm in summary.arms for key in arm.measures)
-    columns = [Column(key="arm", title="arm")]
-    texts = [[arm.name for arm in summary.arms]]
-    for key in keys:
-        if key == summary.metric.key:
-            continue
-        metric = METRICS[key]
-        columns.append(Column(key=key, title=metric.title, unit=metric.unit))
-        texts.append(
-            spread([a.measures[key].interval if key in a.measures else None for a in summary.arms])
-        )
-    return Table(
-        columns=tuple(columns),
-        rows=tuple(zip(*texts, strict=True)) if len(columns) > 1 else (),
+    arms = summary.arms
+    keys = dict.fromkeys(key for arm in arms for key in arm.measures if key != summary.metric.key)
+    names = Column(key="arm", title="arm", texts=[arm.name for arm in arms] if keys else ())
+    return Table.of(
+        [names, *(_measured(METRICS[key], arms) for key in keys)],
         baseline=_baseline(summary),
-        best=-1,
         notes=("Not corrected for being several; the question was about the metric above.",),
     )
 
 
-def replicates_of(summary: Summary) -> str:
+def _measured(metric: Metric, arms: Sequence[ArmSummary], key: str = "") -> Column:
+    """Return the column of a metric's means and intervals."""
+    measures = [arm.measures.get(metric.key) for arm in arms]
+    return Column(
+        key=key or metric.key,
+        title=metric.title,
+        unit=metric.unit,
+        texts=spread([measure.interval if measure else None for measure in measures]),
+    )
+
+
+def _replicates(summary: Summary) -> str:
     """Return what the replicates are, in the plural."""
     several_folds = len({cell.fold for cell in summary.cells}) > 1
     several_seeds = len({cell.seed for cell in summary.cells}) > 1
@@ -122,10 +106,10 @@ def replicates_of(summary: Summary) -> str:
     return "seeds"
 
 
-def declared_of(summary: Summary) -> str:
+def _declared(summary: Summary) -> str:
     """Return what was declared, in the plural."""
     kinds = (("contrasts", summary.contrasts), ("effects", summary.effects))
-    return " and ".join(name for name, found in kinds if found)
+    return " and ".join(name for name, declared in kinds if declared)
 
 
 def _baseline(summary: Summary) -> int:
@@ -133,15 +117,46 @@ def _baseline(summary: Summary) -> int:
     return names.index(summary.plan.baseline) if summary.plan.baseline in names else -1
 
 
+def _record(arm: ArmSummary, summary: Summary) -> dict[str, object]:
+    """Return the numbers of an arm by the columns of the CSV, in the metric's unit."""
+    key, chance = summary.metric.key, summary.chance
+    measure, delta, cost = arm.measures.get(key), arm.to_baseline, arm.cost
+    n, planned = arm.counted(key)
+    record: dict[str, object] = {
+        "arm": arm.name,
+        "kind": "arm",
+        "n": n,
+        "planned": planned,
+        "metric": key,
+        "unit": summary.metric.unit,
+        "published": arm.record.published.get(key),
+        "trials": len(measure.values) if measure else 0,
+        "trials_planned": len(arm.cells),
+        "chance": chance.value if chance else None,
+    }
+    if measure:
+        mean = measure.interval
+        record |= {"mean": mean.mean, "low": mean.low, "high": mean.high}
+        record["beats_chance"] = arm.name not in summary.at_chance if chance else None
+    if delta:
+        record |= {
+            "reference": summary.plan.baseline,
+            "difference": delta.mean,
+            "difference_low": delta.low,
+            "difference_high": delta.high,
+        }
+    if contrast := summary.against_baseline(arm.name):
+        record |= {"adjusted_p": contrast.adjusted_p, "verdict": contrast.verdict}
+        record["p"] = contrast.difference.p_value if contrast.difference else None
+    if cost:
+        record |= {"params": cost.num_params, "macs": cost.macs}
+        record |= {"median_s": cost.seconds, "clips_per_s": cost.clips_per_s}
+    return record
+
+
 def _count(arm: ArmSummary, key: str) -> str:
     n, planned = arm.counted(key)
     return str(n) if n == planned else f"{n}/{planned}"
-
-
-def _p_cell(contrast: ContrastEvidence | None) -> str:
-    if contrast is None:
-        return NONE
-    return p_text(contrast.adjusted_p) + (CALLED_MARK if contrast.called else "")
 
 
 def _published(arm: ArmSummary, summary: Summary, footnotes: Footnotes) -> str:
@@ -164,7 +179,7 @@ def _best_called(summary: Summary) -> int:
 
 
 def _notes(summary: Summary, footnotes: Footnotes) -> list[str]:
-    over, notes = replicates_of(summary), []
+    over, notes = _replicates(summary), []
     several = len({cell.block for cell in summary.cells}) > 1
     if several:
         notes.append(
@@ -174,20 +189,15 @@ def _notes(summary: Summary, footnotes: Footnotes) -> list[str]:
     elif summary.cells:
         notes.append("Every arm was trained once, so there is no interval.")
     trials = {len(arm.cells) for arm in summary.arms}
-    if (
-        notes
-        and len(trials) == 1
-        and trials != {arm.counted(summary.metric.key)[1] for arm in summary.arms}
-    ):
+    planned = {arm.counted(summary.metric.key)[1] for arm in summary.arms}
+    if notes and len(trials) == 1 and trials != planned:
         notes[-1] += f" n counts these means, of {trials.pop()} trials planned per arm."
-    if said := without_spread(summary):
-        notes.append(said)
+    if note := without_spread(summary):
+        notes.append(note)
     if summary.findings and several:
-        correction = (
-            f", Holm's correction over the declared {declared_of(summary)}"
-            if summary.plan.num_declared > 1
-            else ""
-        )
+        correction = f", Holm's correction over the declared {_declared(summary)}"
+        if summary.plan.num_declared == 1:
+            correction = ""
         notes.append(
             f"p: two-sided paired {tests_used(summary)}{correction}; "
             f"{CALLED_MARK} at most {ALPHA:g}. {NONE}: not declared or not testable."

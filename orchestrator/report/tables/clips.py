@@ -8,7 +8,7 @@ from orchestrator.analysis.outcomes import Outcomes, class_name
 from orchestrator.analysis.summary import Summary
 from orchestrator.report.tables.table import Column, Table
 
-MOST_CLIPS = 10
+MAX_CLIPS = 10
 
 
 def flipped_clips(summary: Summary, contrast: ContrastEvidence, outcomes: Outcomes) -> Table | None:
@@ -31,10 +31,8 @@ def flipped_clips(summary: Summary, contrast: ContrastEvidence, outcomes: Outcom
         columns=tuple(Column(key=title, title=title) for title in columns),
         rows=tuple(
             (c.clip, class_name(summary, c.label), *map(str, (c.pairs, c.gained, c.lost)))
-            for c in flipped[:MOST_CLIPS]
+            for c in flipped[:MAX_CLIPS]
         ),
-        baseline=-1,
-        best=-1,
         notes=(
             f"{len(flipped)} of {len(every)} held-out clips flipped in at least one pair of "
             f"trials, from {contrast.reference} to {contrast.arm}; those that flipped one way in "

@@ -2,52 +2,43 @@
 
 from __future__ import annotations
 
-from orchestrator.analysis.evidence import EffectEvidence
+from collections.abc import Sequence
+
+from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.summary import Summary
-from orchestrator.report.tables.table import CALLED_MARK, Column, Table, spread
+from orchestrator.report.tables.table import Column, Table, p_cell, spread
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.numbers import align, p_text
-
-TITLE = "Declared contrasts between other arms"
 
 
 def other_contrasts_table(summary: Summary) -> Table | None:
     """Return a row per such contrast; None where each is against the baseline."""
-    found = summary.other_contrasts
-    if not found:
+    contrasts = summary.other_contrasts
+    if not contrasts:
         return None
-    several = summary.plan.num_declared > 1
-    marks = [CALLED_MARK if c.called else "" for c in found]
-    differences = [c.difference for c in found]
-    columns: list[tuple[Column, list[str]]] = [
-        (
-            Column(key="contrast", title="contrast"),
-            [f"{c.arm} − {c.reference}" for c in found],
+    differences = [c.difference for c in contrasts]
+    columns = [
+        Column(
+            key="contrast",
+            title="contrast",
+            texts=[f"{c.arm} − {c.reference}" for c in contrasts],
         ),
-        (Column(key="n", title="n"), align([str(d.n if d else 0) for d in differences])),
-        (
-            Column(key="difference", title="difference", unit=unit_of_difference(summary.metric)),
-            spread([*differences], signed=True),
-        ),
-        (
-            Column(key="p", title="p"),
-            align([p_text(d.p_value if d else None) for d in differences]),
-        ),
-        (
-            Column(key="adjusted_p", title="adjusted p"),
-            align([p_text(c.adjusted_p) for c in found]),
-        ),
+        _counts(contrasts),
+        _sizes(contrasts, summary, title="difference"),
+        Column(key="p", title="p", texts=align([p_text(d and d.p_value) for d in differences])),
+        _deciding(contrasts, summary),
     ]
-    # The mark belongs to the p value that decides.
-    kept = columns if several else columns[:-1]
-    last, texts = kept[-1]
-    kept[-1] = (last, align([t.strip() + m for t, m in zip(texts, marks, strict=True)]))
-    return Table(
-        columns=tuple(column for column, _ in kept),
-        rows=tuple(zip(*(texts for _, texts in kept), strict=True)),
-        baseline=-1,
-        best=-1,
+    if summary.plan.num_declared == 1:
+        del columns[-2]  # that of one is not corrected
+    return Table.of(
+        columns,
+        key="contrasts",
+        title="Declared contrasts between other arms",
         notes=("Paired and tested as the differences from the baseline above.",),
+        records=tuple(
+            {"arm": c.arm, "reference": c.reference, "kind": "contrast"} | _record(c, summary)
+            for c in contrasts
+        ),
     )
 
 
@@ -56,34 +47,57 @@ def effects_table(summary: Summary) -> Table | None:
     effects = summary.effects
     if not effects:
         return None
-    unit = unit_of_difference(summary.metric)
-    columns: list[tuple[Column, list[str]]] = [
-        (Column(key="effect", title="effect"), [effect.record.name for effect in effects]),
-        (Column(key="n", title="n"), align([_count(effect) for effect in effects])),
-        (
-            Column(key="size", title="size", unit=unit),
-            spread([effect.difference for effect in effects], signed=True),
-        ),
-        (
-            Column(key="p", title="adjusted p" if summary.plan.num_declared > 1 else "p"),
-            align([_p_cell(effect) for effect in effects]),
-        ),
-    ]
-    return Table(
-        columns=tuple(column for column, _ in columns),
-        rows=tuple(zip(*(texts for _, texts in columns), strict=True)),
-        baseline=-1,
-        best=-1,
+    return Table.of(
+        [
+            Column(key="effect", title="effect", texts=[e.record.name for e in effects]),
+            _counts(effects),
+            _sizes(effects, summary, title="size"),
+            _deciding(effects, summary),
+        ],
+        key="effects",
+        title="Declared effects",
         notes=tuple(_effect_notes(summary)),
+        records=tuple(
+            {"arm": effect.record.name, "kind": "effect"} | _record(effect, summary)
+            for effect in effects
+        ),
     )
 
 
-def _count(effect: EffectEvidence) -> str:
-    return str(effect.difference.n) if effect.difference else "0"
+def _record(evidence: Evidence, summary: Summary) -> dict[str, object]:
+    """Return the numbers of a comparison by the columns of the CSV."""
+    size = evidence.difference
+    return {
+        "n": size.n if size else 0,
+        "metric": summary.metric.key,
+        "unit": unit_of_difference(summary.metric),
+        "difference": size.mean if size else None,
+        "difference_low": size.low if size else None,
+        "difference_high": size.high if size else None,
+        "p": size.p_value if size else None,
+        "adjusted_p": evidence.adjusted_p,
+        "verdict": evidence.verdict,
+    }
 
 
-def _p_cell(effect: EffectEvidence) -> str:
-    return p_text(effect.adjusted_p) + (CALLED_MARK if effect.called else "")
+def _counts(findings: Sequence[Evidence]) -> Column:
+    sizes = [finding.difference for finding in findings]
+    return Column(key="n", title="n", texts=align([str(d.n if d else 0) for d in sizes]))
+
+
+def _sizes(findings: Sequence[Evidence], summary: Summary, *, title: str) -> Column:
+    return Column(
+        key=title,
+        title=title,
+        unit=unit_of_difference(summary.metric),
+        texts=spread([finding.difference for finding in findings], signed=True),
+    )
+
+
+def _deciding(findings: Sequence[Evidence], summary: Summary) -> Column:
+    """Return the column of the p values that decide."""
+    title = "adjusted p" if summary.plan.num_declared > 1 else "p"
+    return Column(key="adjusted_p", title=title, texts=align([p_cell(f) for f in findings]))
 
 
 def _effect_notes(summary: Summary) -> list[str]:
@@ -94,8 +108,8 @@ def _effect_notes(summary: Summary) -> list[str]:
     ]
     records = [effect.record for effect in summary.effects]
     levels = {factor: pair for record in records for factor, pair in record.levels.items()}
-    said = "; ".join(f"{factor}, {first} to {second}" for factor, (first, second) in levels.items())
-    notes.append(f"Levels: {said}.")
+    listed = (f"{factor}, {first} to {second}" for factor, (first, second) in levels.items())
+    notes.append(f"Levels: {'; '.join(listed)}.")
     notes += [
         f"{record.name} cannot be told from {' or '.join(record.aliases)} in this fraction."
         for record in records

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from models.zoo.published.tables import PRINTED, PrintedTable
+from models.zoo.paper_tables import PRINTED, PrintedTable
 from orchestrator.analysis.datasets import known_dataset
 from orchestrator.analysis.outcomes import Loader, Outcomes, class_name, no_predictions
 from orchestrator.analysis.paper_cells import class_scores, ensemble_map, runs
@@ -21,7 +21,7 @@ from orchestrator.report.wording.notes import interval_over
 from orchestrator.report.wording.numbers import NONE, align, decimals, number, quantity
 from orchestrator.stats import CONFIDENCE
 
-MOST_CLASS_COLUMNS = 12
+MAX_CLASS_COLUMNS = 12
 """With more classes they stand below one another, and the arms across."""
 
 
@@ -43,22 +43,7 @@ class Study:
         return known_dataset(self.summary.plan)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shaped:
-    """A study in the shape of a paper's table.
-
-    Attributes:
-        key: of `models.zoo.published.tables.PRINTED`.
-        caption: which paper's table it follows.
-        table: ready to be laid out.
-    """
-
-    key: str
-    caption: str
-    table: Table
-
-
-def shape_of(plan: PlanRecord) -> str:
+def paper_table_key(plan: PlanRecord) -> str:
     """Return the key of the printed table that most of a plan's published numbers are from.
 
     Empty where they are from none.
@@ -68,13 +53,13 @@ def shape_of(plan: PlanRecord) -> str:
     return Counter(named).most_common(1)[0][0] if named else ""
 
 
-def own_shape(study: Study) -> Shaped | None:
-    """Return a study in the shape of the table that its published numbers are from, if any."""
-    key = shape_of(study.summary.plan)
-    return shaped(key, [study]) if key else None
+def own_paper_table(study: Study) -> Table | None:
+    """Return the paper's table that a study's published numbers are from, if any."""
+    key = paper_table_key(study.summary.plan)
+    return paper_table(key, [study]) if key else None
 
 
-def shaped(key: str, studies: Sequence[Study]) -> Shaped:
+def paper_table(key: str, studies: Sequence[Study]) -> Table:
     """Return a paper's table: the rows as printed, then the arms of this study.
 
     Args:
@@ -85,34 +70,32 @@ def shaped(key: str, studies: Sequence[Study]) -> Shaped:
         ConfigError: no table has that key, or it has no place for several studies.
     """
     if key not in PRINTED:
-        raise ConfigError(unknown("shape", key, PRINTED))
+        raise ConfigError(unknown("paper table", key, PRINTED))
     printed = PRINTED[key]
     if len(studies) > 1 and printed.layout != "datasets":
         raise ConfigError(
-            f"shape {key!r} shows one study, {len(studies)} were given; those with a column per "
-            f"data set are {', '.join(k for k, t in PRINTED.items() if t.layout == 'datasets')}"
+            f"paper table {key!r} shows one study, {len(studies)} were given; those with a column "
+            "per data set are "
+            f"{', '.join(k for k, t in PRINTED.items() if t.layout == 'datasets')}"
         )
-    return Shaped(
-        key=key,
-        caption=f"In the shape of {printed.paper}'s {printed.place} ({printed.caption}).",
-        table=_LAYOUTS[printed.layout](printed, studies),
-    )
+    title = f"In the shape of {printed.paper}'s {printed.place} ({printed.caption})."
+    return replace(_LAYOUTS[printed.layout](printed, studies), key=key, title=title)
 
 
 def _metrics(printed: PrintedTable, studies: Sequence[Study]) -> Table:
     study = studies[0]
     summary = study.summary
     columns = [Column(key=c.key, title=c.title, unit=c.unit) for c in printed.columns]
-    own = {c.key: _column(c.key, study) for c in printed.columns}
+    cells = {c.key: _column(c.key, study) for c in printed.columns}
     notes = []
-    if any("±" in text for texts in own.values() for text in texts):
+    if any("±" in text for texts in cells.values() for text in texts):
         notes.append(f"± is the half width of the {100 * CONFIDENCE:g} % {interval_over(summary)}.")
-    if "ensemble/map" in own:
+    if "ensemble/map" in cells:
         notes.append(ensemble_note(study))
-    missing = [c.title for c in columns if all(t.strip() == NONE for t in own[c.key])]
+    missing = [c.title for c in columns if all(t.strip() == NONE for t in cells[c.key])]
     if missing and summary.arms:
         notes.append(f"Not recorded by these trials: {', '.join(missing)}.")
-    rows = {arm.name: [own[c.key][i] for c in columns] for i, arm in enumerate(summary.arms)}
+    rows = {arm.name: [cells[c.key][i] for c in columns] for i, arm in enumerate(summary.arms)}
     return _joined(printed, columns, rows, studies, notes)
 
 
@@ -127,17 +110,17 @@ def _datasets(printed: PrintedTable, studies: Sequence[Study]) -> Table:
     for study in studies:
         place = [column.key for column in columns].index(study.dataset)
         for arm in study.summary.arms:
-            if found := runs(arm, "val/top1"):
-                counts.add((found.n, found.num_folds))
-                places = decimals(found.std)
-                said = number(found.mean, places)
-                said += "" if found.std is None else f" ±{number(found.std, places)}"
-                if rows[arm.name][place] not in (NONE, said):
+            if result := runs(arm, "val/top1"):
+                counts.add((result.n, result.num_folds))
+                places = decimals(result.std)
+                text = number(result.mean, places)
+                text += "" if result.std is None else f" ±{number(result.std, places)}"
+                if rows[arm.name][place] not in (NONE, text):
                     raise ConfigError(
                         f"arm {arm.name!r} is in two sweeps of {study.dataset}, with "
-                        f"{rows[arm.name][place]} and {said}; leave one of them out"
+                        f"{rows[arm.name][place]} and {text}; leave one of them out"
                     )
-                rows[arm.name][place] = said
+                rows[arm.name][place] = text
     notes = [
         f"± of this study is the standard deviation over {n} run{'s' if n > 1 else ''} (seeds)"
         + (f", each the mean over {folds} folds" if folds > 1 else ", of one fold")
@@ -151,20 +134,20 @@ def _classes(printed: PrintedTable, studies: Sequence[Study]) -> Table:
     study = studies[0]
     summary = study.summary
     outcomes = Outcomes(summary, study.predictions)
-    found = {arm.name: class_scores(arm, outcomes, plan=summary.plan) for arm in summary.arms}
-    indices = sorted({i for scores in found.values() if scores for i in scores.by_class})
+    by_arm = {arm.name: class_scores(arm, outcomes, plan=summary.plan) for arm in summary.arms}
+    indices = sorted({i for scores in by_arm.values() if scores for i in scores.by_class})
     names = [class_name(summary, i) for i in indices]
     titles = {column.key: column.title for column in printed.columns}
     same = [*names, ""] == list(titles)
     columns = [Column(key=n, title=titles[n] if same else n) for n in names]
     columns.append(Column(key="", title="average"))
-    averages = spread([scores.average if scores else None for scores in found.values()])
+    averages = spread([scores.average if scores else None for scores in by_arm.values()])
     rows = {
         name: [
             *(number(scores.by_class.get(i) if scores else None, 1) for i in indices),
             averages[place],
         ]
-        for place, (name, scores) in enumerate(found.items())
+        for place, (name, scores) in enumerate(by_arm.items())
     }
     notes = [
         "F1 of this study, in percent, is of clips, a clip's likeliest class being its guess; the "
@@ -174,7 +157,7 @@ def _classes(printed: PrintedTable, studies: Sequence[Study]) -> Table:
     ]
     if not indices:
         notes.append("No predictions are at hand, so that no class can be scored.")
-    elif len(columns) > MOST_CLASS_COLUMNS + 1:
+    elif len(columns) > MAX_CLASS_COLUMNS + 1:
         return _turned(columns, rows, notes)
     return _joined(printed, columns, rows, studies, notes)
 
@@ -189,7 +172,7 @@ _LAYOUTS: Mapping[str, Callable[[PrintedTable, Sequence[Study]], Table]] = {
 def _joined(
     printed: PrintedTable,
     columns: Sequence[Column],
-    own: Mapping[str, Sequence[str]],
+    arm_rows: Mapping[str, Sequence[str]],
     studies: Sequence[Study],
     notes: Sequence[str],
 ) -> Table:
@@ -197,31 +180,34 @@ def _joined(
     keys = [column.key for column in printed.columns]
     here = [column.key for column in columns]
     fits = printed.layout != "classes" or keys == here
-    theirs = [(name, dict(zip(keys, cells, strict=True))) for name, cells in printed.rows]
+    printed_rows = [(name, dict(zip(keys, cells, strict=True))) for name, cells in printed.rows]
     texts = []
     for i, key in enumerate(here):
         cells = [
-            *(row.get(key) or NONE for _, row in theirs if fits),
-            *(c[i] for c in own.values()),
+            *(row.get(key) or NONE for _, row in printed_rows if fits),
+            *(c[i] for c in arm_rows.values()),
         ]
         # Words, and sizes in units of their own, have no decimal point in common.
         texts.append(cells if key in ("pretrain", "params") else align(cells))
-    names = [*(name for name, _ in theirs if fits), *own]
-    start = len(names) - len(own)
+    names = [*(name for name, _ in printed_rows if fits), *arm_rows]
+    start = len(names) - len(arm_rows)
     of = f" ({printed.dataset})" if printed.dataset else ""
     headings = {0: f"As printed in {printed.source}{of}"} if fits else {}
     headings[start] = f"This study: {'; '.join(dict.fromkeys(map(content_of, studies)))}"
     baseline = studies[0].summary.plan.baseline
     if fits:
-        said = [*notes, *([printed.note] if printed.note else ()), *comparable(printed, studies)]
+        shown_notes = [
+            *notes,
+            *([printed.note] if printed.note else ()),
+            *comparable(printed, studies),
+        ]
     else:
-        said = [*notes, f"The rows of {printed.source} are of other classes and left out."]
+        shown_notes = [*notes, f"The rows of {printed.source} are of other classes and left out."]
     return Table(
         columns=(Column(key="arm", title="model"), *columns),
         rows=tuple(zip(names, *texts, strict=True)),
-        baseline=start + list(own).index(baseline) if baseline in own else -1,
-        best=-1,
-        notes=tuple(said),
+        baseline=start + list(arm_rows).index(baseline) if baseline in arm_rows else -1,
+        notes=tuple(shown_notes),
         headings=headings,
     )
 
@@ -239,8 +225,6 @@ def _turned(
             (column.title, *(align([row[i] for row in rows.values()])))
             for i, column in enumerate(columns)
         ),
-        baseline=-1,
-        best=-1,
         notes=tuple(notes),
     )
 
@@ -252,8 +236,8 @@ def _column(key: str, study: Study) -> list[str]:
     if key == "pretrain":
         return [_pretrained(arm, study.summary.plan) for arm in arms]
     if key == "ensemble/map":
-        found = [ensemble_map(arm, study.predictions) for arm in arms]
-        return [number(made.value if made else None, 3) for made in found]
+        ensembles = [ensemble_map(arm, study.predictions) for arm in arms]
+        return [number(made.value if made else None, 3) for made in ensembles]
     if key not in METRICS:
         return [NONE] * len(arms)
     return spread([arm.measures[key].interval if key in arm.measures else None for arm in arms])
@@ -293,19 +277,19 @@ def content_of(study: Study) -> str:
 
 def comparable(printed: PrintedTable, studies: Sequence[Study]) -> list[str]:
     """Say whether the printed rows may stand beside a study; arms are named where that differs."""
-    theirs = [printed.dataset] if printed.dataset else [column.key for column in printed.columns]
-    said = []
+    datasets = [printed.dataset] if printed.dataset else [column.key for column in printed.columns]
+    sentences = []
     for study in studies:
         notes = published_footnotes(study.summary.plan, study.summary.comparability)
-        own = {mark: text for mark, text in notes.texts.items() if printed.source in text}
-        if study.dataset not in theirs:
+        texts = {mark: text for mark, text in notes.texts.items() if printed.source in text}
+        if study.dataset not in datasets:
             here = study.dataset or "data that were not recorded"
-            said.append(
-                f"Printed rows are not comparable: {' or '.join(theirs)} there, {here} here."
+            sentences.append(
+                f"Printed rows are not comparable: {' or '.join(datasets)} there, {here} here."
             )
-        for mark, text in own.items() if study.dataset in theirs else ():
+        for mark, text in texts.items() if study.dataset in datasets else ():
             arms = ", ".join(arm for arm, other in notes.marks.items() if other == mark)
-            said.append(f"{arms}: {text}" if len(own) > 1 else text)
-        if study.dataset in theirs and not own:
-            said.append("The data set is the same by name; other conditions were not checked.")
-    return list(dict.fromkeys(said))
+            sentences.append(f"{arms}: {text}" if len(texts) > 1 else text)
+        if study.dataset in datasets and not texts:
+            sentences.append("The data set is the same by name; other conditions were not checked.")
+    return list(dict.fromkeys(sentences))

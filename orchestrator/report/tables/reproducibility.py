@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.analysis.rows import Cell
 from orchestrator.analysis.summary import Summary
 from orchestrator.records import Status, TrialRecord
 
 PER_RUN = ("host", "started_at", "ended_at", "finished_at")
 """Provenance that differs between trials by its nature."""
 
-MOST_VALUES = 4
+MAX_VALUES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,17 +25,6 @@ class Fact:
     name: str
     value: str
     mixed: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """A failed trial with its whole error text."""
-
-    arm: str
-    seed: int
-    fold: int
-    id: str
-    error: str
 
 
 def data_facts(summary: Summary, records: Mapping[str, TrialRecord]) -> list[Fact]:
@@ -52,8 +42,8 @@ def environment_facts(summary: Summary, records: Mapping[str, TrialRecord]) -> l
     facts += _common({"device": r.cost.device, "workers": r.cost.num_workers} for r in mine)
     hosts = Counter(r.provenance["host"] for r in mine if "host" in r.provenance)
     if hosts:
-        said = ", ".join(f"{host} ({count} trials)" for host, count in sorted(hosts.items()))
-        facts.append(Fact(name="hosts", value=said))
+        listed = ", ".join(f"{host} ({count} trials)" for host, count in sorted(hosts.items()))
+        facts.append(Fact(name="hosts", value=listed))
     starts = sorted(r.provenance["started_at"] for r in mine if "started_at" in r.provenance)
     if starts:
         facts.append(Fact(name="first and last start", value=f"{starts[0]} and {starts[-1]}"))
@@ -75,18 +65,11 @@ def plan_facts(summary: Summary) -> list[Fact]:
     return [Fact(name=name, value=value) for name, value in values.items() if value]
 
 
-def failures(summary: Summary, records: Mapping[str, TrialRecord]) -> list[Failure]:
-    """Return every failed trial, arm by arm."""
+def failures(summary: Summary, records: Mapping[str, TrialRecord]) -> list[tuple[Cell, str]]:
+    """Return every failed trial with its whole error text, arm by arm."""
+    failed = [cell for cell in summary.cells if cell.status is Status.FAILED]
     return [
-        Failure(
-            arm=cell.arm,
-            seed=cell.seed,
-            fold=cell.fold,
-            id=cell.id,
-            error=records[cell.id].error.strip() or "no error text was recorded",
-        )
-        for cell in summary.cells
-        if cell.status is Status.FAILED
+        (cell, records[cell.id].error.strip() or "no error text was recorded") for cell in failed
     ]
 
 
@@ -94,10 +77,10 @@ def _mine(summary: Summary, records: Mapping[str, TrialRecord]) -> list[TrialRec
     return [records[cell.id] for cell in summary.cells if cell.id in records]
 
 
-def _common(found: Iterable[Mapping[str, Any]], ignore: Iterable[str] = ()) -> list[Fact]:
+def _common(mappings: Iterable[Mapping[str, Any]], ignore: Iterable[str] = ()) -> list[Fact]:
     """Return every key with its value, or with the most frequent of its several values."""
     values: dict[str, Counter[str]] = {}
-    for mapping in found:
+    for mapping in mappings:
         for key, value in mapping.items():
             if key not in ignore and value not in ("", None):
                 values.setdefault(key, Counter())[_short(value)] += 1
@@ -106,8 +89,8 @@ def _common(found: Iterable[Mapping[str, Any]], ignore: Iterable[str] = ()) -> l
         if len(counts) == 1:
             facts.append(Fact(name=key, value=next(iter(counts))))
             continue
-        listed = [f"{value} ({count} trials)" for value, count in counts.most_common(MOST_VALUES)]
-        more = f", and {len(counts) - MOST_VALUES} more" if len(counts) > MOST_VALUES else ""
+        listed = [f"{value} ({count} trials)" for value, count in counts.most_common(MAX_VALUES)]
+        more = f", and {len(counts) - MAX_VALUES} more" if len(counts) > MAX_VALUES else ""
         facts.append(Fact(name=key, value=", ".join(listed) + more, mixed=True))
     return facts
 
@@ -118,11 +101,11 @@ def _short(value: Any) -> str:
         if not value:
             return "none"
         items = [f"{key}: {_short(item)}" for key, item in value.items()]
-        shown = ", ".join(items[:MOST_VALUES])
-        return f"{len(items)} ({shown}{', …' if len(items) > MOST_VALUES else ''})"
+        shown = ", ".join(items[:MAX_VALUES])
+        return f"{len(items)} ({shown}{', …' if len(items) > MAX_VALUES else ''})"
     if isinstance(value, list | tuple):
-        shown = ", ".join(map(_short, value[:MOST_VALUES]))
-        return f"{len(value)} ({shown}, …)" if len(value) > MOST_VALUES else shown or "none"
+        shown = ", ".join(map(_short, value[:MAX_VALUES]))
+        return f"{len(value)} ({shown}, …)" if len(value) > MAX_VALUES else shown or "none"
     if isinstance(value, float):
         return f"{value:.6g}"
     return value if isinstance(value, str) else json.dumps(value, default=str)

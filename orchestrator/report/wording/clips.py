@@ -11,30 +11,30 @@ from orchestrator.records import TrialKey
 from orchestrator.report.wording.numbers import decimals, number, p_text
 from orchestrator.stats import CAVEAT
 
-MOST_SHOWN = 6
+MAX_SHOWN = 6
 
 
-def clip_sentences(found: ClipComparison) -> list[str]:
+def clip_sentences(comparison: ClipComparison) -> list[str]:
     """Say what the clips show, the caveat last."""
-    run, reference, test = found.run, found.reference, found.mcnemar
+    run, reference, test = comparison.run, comparison.reference, comparison.mcnemar
     sentences = [
         f"{_named(run)} against {_named(reference)}, over the same {test.num_clips} held-out "
         f"clips: {test.only_run} are right in the first alone and {test.only_reference} in the "
         f"second alone ({test.method}, p {p_text(test.p_value)})."
     ]
-    for key, own in found.tests.items():
-        low, high = own.low, own.high
+    for key, result in comparison.tests.items():
+        low, high = result.low, result.high
         half = None if low is None or high is None else 50 * (high - low)
         places = decimals(half)
         ends = " to ".join(number(None if b is None else 100 * b, places) for b in (low, high))
         sentences.append(
-            f"{METRICS[key].title}: {number(100 * own.difference, places, signed=True)} points "
-            f"({100 * own.confidence:g} % interval over clips {ends}, p {p_text(own.p_value)}, "
-            f"{own.method})."
+            f"{METRICS[key].title}: {number(100 * result.difference, places, signed=True)} points "
+            f"({100 * result.confidence:g} % interval over clips {ends}, "
+            f"p {p_text(result.p_value)}, {result.method})."
         )
     if run.seed != reference.seed:
         sentences.append("The two differ in their seed besides.")
-    return [*sentences, found.caveat]
+    return [*sentences, comparison.caveat]
 
 
 def single_pair_sentences(summary: Summary, load: Loader | None) -> list[str]:
@@ -44,8 +44,8 @@ def single_pair_sentences(summary: Summary, load: Loader | None) -> list[str]:
         summary: the study.
         load: reads predictions.
     """
-    found = single_pairs(summary, load)
-    sentences = [sentence for pair in found for sentence in clip_sentences(pair)[:-1]]
+    pairs = single_pairs(summary, load)
+    sentences = [sentence for pair in pairs for sentence in clip_sentences(pair)[:-1]]
     return [*sentences, CAVEAT] if sentences else []
 
 
@@ -58,7 +58,7 @@ def clips_to_show(summary: Summary, outcomes: Outcomes) -> dict[str, str]:
     """
     shown = {}
     for contrast in summary.contrasts[:1]:
-        for c in flips(contrast, outcomes)[:MOST_SHOWN]:
+        for c in flips(contrast, outcomes)[:MAX_SHOWN]:
             if not c.gained + c.lost:
                 continue
             name, wrong = class_name(summary, c.label), c.mistaken.most_common(1)[0][0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.analysis.evidence import ContrastEvidence, Evidence
+from orchestrator.analysis.evidence import Evidence
 from orchestrator.metrics import Metric
 from orchestrator.report.wording.numbers import decimals, number, p_text
 from orchestrator.stats import (
@@ -29,31 +29,28 @@ def with_unit(text: str, metric: Metric) -> str:
     return f"{text} {unit.removesuffix('s') if one else unit}".rstrip()
 
 
-def half_width(found: MeanInterval | None) -> float | None:
+def half_width(interval: MeanInterval | None) -> float | None:
     """Return half of an interval's width; None where equal values have no spread to make one.
 
     A few replicates that tie, as accuracies over few clips do, say nothing of how others vary.
     """
-    if found is None or found.low is None or found.high is None or found.half_width is None:
+    if interval is None or interval.low is None or interval.high is None:
         return None
-    rounding = 1e-9 * max(abs(found.low), abs(found.high))
-    return found.half_width if found.half_width > rounding else None
+    if interval.half_width is None:
+        return None
+    rounding = 1e-9 * max(abs(interval.low), abs(interval.high))
+    return interval.half_width if interval.half_width > rounding else None
 
 
-def contrast_sentence(found: ContrastEvidence) -> str:
-    """Say in a few sentences what a contrast shows."""
-    return comparison_sentence(found.arm, found.reference, found)
-
-
-def comparison_sentence(arm: str, reference: str, found: Evidence) -> str:
+def comparison_sentence(arm: str, reference: str, evidence: Evidence) -> str:
     """Say in a few sentences what a comparison of two things shows.
 
     Args:
         arm: name of the arm, or of what several arms have in common.
         reference: name of what it is compared with.
-        found: arm minus reference.
+        evidence: arm minus reference.
     """
-    difference, metric, verdict = found.difference, found.metric, found.verdict
+    difference, metric, verdict = evidence.difference, evidence.metric, evidence.verdict
     if difference is None:
         return f"{arm} against {reference}: no block has finished in both, so nothing can be said."
     places = decimals(half_width(difference))
@@ -64,22 +61,22 @@ def comparison_sentence(arm: str, reference: str, found: Evidence) -> str:
             f"{metric.title} in the only pair; one pair has no interval and no test, so nothing "
             "can be said."
         )
-    more = remarks(found, difference)
-    if found.decided and found.turned:
+    more = remarks(evidence, difference)
+    if evidence.decided and evidence.turned:
         return (
-            f"{arm} was called {verdict} than {reference} by block {found.decided.looked} "
-            f"({p_words(found, difference)}), which stays; over all "
+            f"{arm} was called {verdict} than {reference} by block {evidence.decided.looked} "
+            f"({p_words(evidence, difference)}), which stays; over all "
             f"{difference.n} blocks the mean is {mean} of {metric.title} "
             f"({interval_words(difference, places, 1)}, "
-            f"{count_words(found, difference)}).{more}"
+            f"{count_words(evidence, difference)}).{more}"
         )
-    if found.called:
+    if evidence.called:
         flip = -1 if difference.mean < 0 else 1
         verb = "helps" if verdict is Verdict.BETTER else "hurts"
         return (
             f"{arm} {verb} by {with_unit(number(abs(difference.mean), places), metric)} of "
             f"{metric.title} against {reference} "
-            f"({evidence_words(found, difference, places, flip)}).{more}"
+            f"({evidence_words(evidence, difference, places, flip)}).{more}"
         )
     if difference.p_value is None:
         return (
@@ -87,7 +84,7 @@ def comparison_sentence(arm: str, reference: str, found: Evidence) -> str:
             f"{difference.n} {difference.replicate}s; equal differences have no "
             "spread to test them against, so nothing can be said."
         )
-    shown = evidence_words(found, difference, places, 1)
+    shown = evidence_words(evidence, difference, places, 1)
     if not any(difference.differences.values()):
         text = f"{arm} equals {reference} in all {difference.n} pairs ({shown})"
         if verdict is Verdict.UNDECIDED:
@@ -102,42 +99,47 @@ def comparison_sentence(arm: str, reference: str, found: Evidence) -> str:
         if verdict is Verdict.UNDECIDED:
             relation, after = "not yet decided against", ""
         text = f"{arm} is {relation} {reference}{after}: {mean} of {metric.title} ({shown})"
-        low, high = difference.low, difference.high
-        if not found.at_chance and half_width(difference) and low is not None and high is not None:
-            bound = max(abs(low), abs(high))
-            text += "; the data rule out differences larger than "
-            text += with_unit(number(bound, places), metric)
-    return f"{text}.{too_few(found, difference)}{more}"
+        if bound := ruled_out(evidence, difference):
+            text += f"; the data rule out differences larger than {bound}"
+    return f"{text}.{too_few(evidence, difference)}{more}"
 
 
-def equivalence_sentence(found: Equivalence, *, metric: Metric) -> str:
+def ruled_out(evidence: Evidence, difference: PairedDifference) -> str:
+    """Return the size beyond which the interval rules differences out; empty where it has none."""
+    low, high, half = difference.low, difference.high, half_width(difference)
+    if evidence.at_chance or half is None or low is None or high is None:
+        return ""
+    return with_unit(number(max(abs(low), abs(high)), decimals(half)), evidence.metric)
+
+
+def equivalence_sentence(equivalence: Equivalence, *, metric: Metric) -> str:
     """Say what the differences show against a margin that was declared beforehand."""
-    within = with_unit(f"{found.margin:g}", metric)
-    test = "corrected resampled t" if "corrected" in found.test_method else "sign-flip"
-    if found.equivalent:
+    within = with_unit(f"{equivalence.margin:g}", metric)
+    test = "corrected resampled t" if "corrected" in equivalence.test_method else "sign-flip"
+    if equivalence.equivalent:
         return (
             f"Equivalent within {within} (two one-sided {test} tests, p "
-            f"{p_text(found.p_equivalent)} uncorrected)."
+            f"{p_text(equivalence.p_equivalent)} uncorrected)."
         )
-    said = "It is" if found.not_worse else "Not shown to be"
+    claim = "It is" if equivalence.not_worse else "Not shown to be"
     return (
-        f"{said} no worse by more than {within} (one-sided {test} test, p "
-        f"{p_text(found.p_not_worse)} uncorrected)."
+        f"{claim} no worse by more than {within} (one-sided {test} test, p "
+        f"{p_text(equivalence.p_not_worse)} uncorrected)."
     )
 
 
-def evidence_words(found: Evidence, difference: PairedDifference, places: int, flip: int) -> str:
+def evidence_words(evidence: Evidence, difference: PairedDifference, places: int, flip: int) -> str:
     """Return interval, p and n, as they stand in brackets.
 
     Args:
-        found: whose.
+        evidence: whose.
         difference: its own, which is there.
         places: decimals.
         flip: -1 where the sentence names a loss as a positive number.
     """
     return (
-        f"{interval_words(difference, places, flip)}, {p_words(found, difference)}, "
-        f"{count_words(found, difference)}"
+        f"{interval_words(difference, places, flip)}, {p_words(evidence, difference)}, "
+        f"{count_words(evidence, difference)}"
     )
 
 
@@ -150,23 +152,23 @@ def interval_words(difference: PairedDifference, places: int, flip: int) -> str:
     return f"{100 * difference.confidence:g} % {difference.interval_method} {low} to {high}"
 
 
-def p_words(found: Evidence, difference: PairedDifference) -> str:
+def p_words(evidence: Evidence, difference: PairedDifference) -> str:
     """Return p, and the adjusted one where several were declared."""
-    adjusted = f", adjusted {p_text(found.adjusted_p)}" if found.num_declared > 1 else ""
+    adjusted = f", adjusted {p_text(evidence.adjusted_p)}" if evidence.num_declared > 1 else ""
     return f"p {p_text(difference.p_value)}{adjusted}"
 
 
-def count_words(found: Evidence, difference: PairedDifference) -> str:
+def count_words(evidence: Evidence, difference: PairedDifference) -> str:
     """Return n, what was planned where it is more, and what is counted where it is not blocks."""
-    short = found.num_planned is not None and found.num_planned > difference.n
-    planned = f" of {found.num_planned}" if short else ""
+    short = evidence.num_planned is not None and evidence.num_planned > difference.n
+    planned = f" of {evidence.num_planned}" if short else ""
     what = f" {difference.replicate}s" if difference.reason else ""
     return f"n {difference.n}{planned}{what}"
 
 
-def too_few(found: Evidence, difference: PairedDifference) -> str:
+def too_few(evidence: Evidence, difference: PairedDifference) -> str:
     """Say that so few replicates could have called nothing; empty where they could."""
-    least, declared = found.smallest_adjusted_p, found.num_declared
+    least, declared = evidence.smallest_adjusted_p, evidence.num_declared
     if least <= ALPHA:
         return ""
     n = difference.n
@@ -179,11 +181,11 @@ def too_few(found: Evidence, difference: PairedDifference) -> str:
     )
 
 
-def remarks(found: Evidence, difference: PairedDifference) -> str:
+def remarks(evidence: Evidence, difference: PairedDifference) -> str:
     """Say what bounds a sentence: p of other blocks or another test than its numbers, or chance."""
     remark = ""
-    decided, low, high = found.decided, difference.low, difference.high
-    if decided and found.called and low is not None and high is not None and low <= 0 <= high:
+    decided, low, high = evidence.decided, difference.low, difference.high
+    if decided and evidence.called and low is not None and high is not None and low <= 0 <= high:
         remark += (
             " The interval covers 0 beside that call: it is that of a fixed number of blocks, "
             f"and p was reached by block {decided.looked}."
@@ -193,7 +195,7 @@ def remarks(found: Evidence, difference: PairedDifference) -> str:
             f" p rests on {_first_blocks(decided.n)}, since block {decided.n + 1} is not whole; "
             f"mean, interval and n are of all {difference.n} blocks that have what is compared."
         )
-    return remark + (AT_CHANCE if found.at_chance else "")
+    return remark + (AT_CHANCE if evidence.at_chance else "")
 
 
 def _first_blocks(count: int) -> str:

@@ -12,7 +12,6 @@ from orchestrator.metrics import Metric
 from orchestrator.records import EffectRecord
 from orchestrator.report.wording.contrasts import (
     comparison_sentence,
-    contrast_sentence,
     count_words,
     equivalence_sentence,
     evidence_words,
@@ -20,6 +19,7 @@ from orchestrator.report.wording.contrasts import (
     interval_words,
     p_words,
     remarks,
+    ruled_out,
     too_few,
     with_unit,
 )
@@ -27,51 +27,53 @@ from orchestrator.report.wording.numbers import decimals, number
 from orchestrator.stats import ALPHA, PairedDifference, Verdict
 
 
-def finding_sentence(found: Evidence) -> str:
+def finding_sentence(evidence: Evidence) -> str:
     """Say in a few sentences what a contrast, a main effect or an interaction shows.
 
     Args:
-        found: a `ContrastEvidence` or an `EffectEvidence`.
+        evidence: a `ContrastEvidence` or an `EffectEvidence`.
 
     Raises:
         TypeError: it is evidence of neither.
     """
-    if isinstance(found, ContrastEvidence):
-        subject, text = f"{found.arm} against {found.reference}", contrast_sentence(found)
-    elif isinstance(found, EffectEvidence):
-        subject, text = f"The effect of {found.record.name}", effect_sentence(found)
+    if isinstance(evidence, ContrastEvidence):
+        subject = f"{evidence.arm} against {evidence.reference}"
+        text = comparison_sentence(evidence.arm, evidence.reference, evidence)
+    elif isinstance(evidence, EffectEvidence):
+        subject, text = f"The effect of {evidence.record.name}", effect_sentence(evidence)
     else:
-        raise TypeError(f"evidence of a contrast or an effect has words, not {type(found)}")
-    if found.mixed:
+        raise TypeError(f"evidence of a contrast or an effect has words, not {type(evidence)}")
+    if evidence.mixed:
         text = (
-            f"{subject} is not compared: their trials come from {found.mixed}. Train them again, "
-            f"or `python -m orchestrator.report {found.sweep} --mixed` compares them all the same."
+            f"{subject} is not compared: their trials come from {evidence.mixed}. Train them "
+            f"again, or `python -m orchestrator.report {evidence.sweep} --allow-mixed` compares "
+            "them all the same."
         )
-    if found.epochs:
-        text += _epochs(found.epochs)
-    if found.equivalence:
-        text += f" {equivalence_sentence(found.equivalence, metric=found.metric)}"
+    if evidence.epochs:
+        text += _epochs(evidence.epochs)
+    if evidence.equivalence:
+        text += f" {equivalence_sentence(evidence.equivalence, metric=evidence.metric)}"
     return text
 
 
 def _epochs(trained: TrainedEpochs) -> str:
     listed = ", ".join(
-        f"{arm} {' and '.join(map(str, own))}" for arm, own in trained.by_arm.items()
+        f"{arm} {' and '.join(map(str, epochs))}" for arm, epochs in trained.by_arm.items()
     )
     return f" They differ in epochs{', as declared' if trained.declared else ''}: {listed}."
 
 
-def effect_sentence(found: EffectEvidence) -> str:
+def effect_sentence(evidence: EffectEvidence) -> str:
     """Say in a few sentences what an effect shows, and what it cannot be told from."""
-    effect, difference = found.record, found.difference
-    metric, verdict = found.metric, found.verdict
+    effect, difference = evidence.record, evidence.difference
+    metric, verdict = evidence.metric, evidence.verdict
     aliased = ""
     if effect.aliases:
         aliased = f" In this fraction it cannot be told from {' or '.join(effect.aliases)}."
-    mean_over = f" (mean over {' and '.join(found.others)})" if found.others else ""
+    mean_over = f" (mean over {' and '.join(evidence.others)})" if evidence.others else ""
     if len(effect.factors) == 1:
         first, second = _settings(effect)[0]
-        return comparison_sentence(second + mean_over, first, found) + aliased
+        return comparison_sentence(second + mean_over, first, evidence) + aliased
     if difference is None:
         return (
             f"{_subject(effect)}: no block has finished in all of the {len(effect.weights)} arms, "
@@ -83,22 +85,22 @@ def effect_sentence(found: EffectEvidence) -> str:
             f"{_subject(effect)}: {_more(effect, difference, metric)}{mean_over} in "
             f"{what}; that has no spread to test it against, so nothing can be said.{aliased}"
         )
-    more = remarks(found, difference)
+    more = remarks(evidence, difference)
     places = decimals(half_width(difference))
     # Where the size is given without its sign, the interval's bounds turn with it.
-    flip = -1 if difference.mean < 0 and (found.called or len(effect.factors) == 2) else 1
-    shown = evidence_words(found, difference, places, flip)
-    if found.decided and found.turned:
+    flip = -1 if difference.mean < 0 and (evidence.called or len(effect.factors) == 2) else 1
+    shown = evidence_words(evidence, difference, places, flip)
+    if evidence.decided and evidence.turned:
         how = "help" if verdict is Verdict.BETTER else "hinder"
         return (
             f"{_joined(effect)} were called to {how} each other by block "
-            f"{found.decided.looked} ({p_words(found, difference)}), "
+            f"{evidence.decided.looked} ({p_words(evidence, difference)}), "
             f"which stays; over all {difference.n} blocks the interaction is "
             f"{_amount(difference.mean, difference, metric, signed=True)} of {metric.title}"
             f"{mean_over} ({interval_words(difference, places, 1)}, "
-            f"{count_words(found, difference)}).{more}{aliased}"
+            f"{count_words(evidence, difference)}).{more}{aliased}"
         )
-    if found.called:
+    if evidence.called:
         how = "help" if verdict is Verdict.BETTER else "hinder"
         size = _amount(abs(difference.mean), difference, metric)
         text = f"{_joined(effect)} {how} each other by {size} of {metric.title} ({shown})"
@@ -112,11 +114,9 @@ def effect_sentence(found: EffectEvidence) -> str:
             f"{_subject(effect)} {state} from none{' after correction' if raw else ''}: "
             f"{_more(effect, difference, metric)}{mean_over} ({shown})"
         )
-        low, high = difference.low, difference.high
-        if not found.at_chance and half_width(difference) and low is not None and high is not None:
-            bound = max(abs(low), abs(high))
-            text += f"; the data rule out more than {_amount(bound, difference, metric)}"
-    return f"{text}.{too_few(found, difference)}{more}{aliased}"
+        if bound := ruled_out(evidence, difference):
+            text += f"; the data rule out more than {bound}"
+    return f"{text}.{too_few(evidence, difference)}{more}{aliased}"
 
 
 def _settings(effect: EffectRecord) -> list[tuple[str, str]]:

@@ -53,62 +53,64 @@ class Footnotes:
     marks: Mapping[str, str] = field(default_factory=dict)
 
 
-def published_footnotes(plan: PlanRecord, found: Mapping[str, Comparability]) -> Footnotes:
+def published_footnotes(plan: PlanRecord, comparability: Mapping[str, Comparability]) -> Footnotes:
     """Return a footnote for every published number that is shown; equal ones share a mark.
 
     Args:
         plan: as declared.
-        found: arm -> whether its published number compares.
+        comparability: arm -> whether its published number compares.
     """
     texts: dict[str, str] = {}
     marks: dict[str, str] = {}
     for arm in plan.arms:
-        if arm.name not in found:
+        if arm.name not in comparability:
             continue
-        own = _footnote(arm, plan, found[arm.name])
-        mark = next((m for m, text in texts.items() if text == own), _mark(len(texts)))
-        texts[mark] = own
+        footnote = _footnote(arm, plan, comparability[arm.name])
+        mark = next((m for m, text in texts.items() if text == footnote), _mark(len(texts)))
+        texts[mark] = footnote
         marks[arm.name] = mark
     return Footnotes(texts=texts, marks=marks)
 
 
-def difference_words(found: Difference) -> str:
+def difference_words(difference: Difference) -> str:
     """Return a difference as `... there, ... here`."""
-    return f"{_TITLES[found.name]} {_say(found.there)} there, {_say(found.here)} here"
+    return (
+        f"{_TITLES[difference.name]} {_say(difference.there)} there, {_say(difference.here)} here"
+    )
 
 
-def unstated_words(found: Unstated) -> str:
+def unstated_words(unstated: Unstated) -> str:
     """Name what is not known, with what was published where it is not known here."""
-    title = _TITLES[found.name]
-    if not found.published:
+    title = _TITLES[unstated.name]
+    if not unstated.published:
         return title
-    return f"{_UNKNOWN_HERE.get(found.name, f'{title} here')} (theirs: {_say(found.there)})"
+    return f"{_UNKNOWN_HERE.get(unstated.name, f'{title} here')} (theirs: {_say(unstated.there)})"
 
 
-def _footnote(arm: ArmRecord, plan: PlanRecord, found: Comparability) -> str:
+def _footnote(arm: ArmRecord, plan: PlanRecord, comparability: Comparability) -> str:
     source = arm.source or plan.source
     text = f"Published: {source}." if source else "Published; no source was stated."
-    if not found.by_field:
+    if not comparability.by_field:
         measured = f" Measured on {plan.conditions}." if plan.conditions else ""
         dataset = known_dataset(plan)
         here = f" Here: {dataset}." if dataset else ""
-        return f"{text}{measured}{here} {_by_name(plan, found)}"
-    if found.differ:
-        return f"{text} Not comparable: {'; '.join(map(difference_words, found.differ))}."
-    if found.unstated:
-        listed = ", ".join(map(unstated_words, found.unstated))
+        return f"{text}{measured}{here} {_by_name(plan, comparability)}"
+    if comparability.differ:
+        return f"{text} Not comparable: {'; '.join(map(difference_words, comparability.differ))}."
+    if comparability.unstated:
+        listed = ", ".join(map(unstated_words, comparability.unstated))
         return f"{text} Comparable as far as it is stated; not stated: {listed}."
     return f"{text} Comparable: {', '.join(_TITLES.values())} agree."
 
 
-def _by_name(plan: PlanRecord, found: Comparability) -> str:
+def _by_name(plan: PlanRecord, comparability: Comparability) -> str:
     """Say what can be said where the conditions are text alone."""
     dataset = known_dataset(plan)
     if not plan.conditions:
         return "Not comparable: the conditions of the published numbers were not stated."
     if not dataset:
         return "Not comparable: the data set used here is not recorded."
-    if not found.names_dataset:
+    if not comparability.names_dataset:
         num_classes = len(plan.dataset.get("class_names") or ())
         named = dataset != dataset_name(plan)  # by its classes already
         classes = f", {num_classes} classes," if num_classes and not named else ""

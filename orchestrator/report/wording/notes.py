@@ -53,8 +53,8 @@ def answers(summary: Summary) -> tuple[Answer, ...]:
     first = (Answer(verdict=Verdict.NOT_TESTED, text=low),) if low else ()
     if best:
         return (*first, Answer(verdict=Verdict.NOT_TESTED, text=best))
-    own = (Answer(verdict=c.verdict, text=finding_sentence(c)) for c in summary.findings)
-    return (*first, *own)
+    others = (Answer(verdict=c.verdict, text=finding_sentence(c)) for c in summary.findings)
+    return (*first, *others)
 
 
 def chance_sentence(summary: Summary) -> str:
@@ -155,18 +155,18 @@ def epoch_words(summary: Summary) -> str:
 
 def interval_over(summary: Summary) -> str:
     """Name the interval of an arm's own mean, and what its n counts."""
-    found = [
+    intervals = [
         arm.measures[summary.metric.key].interval
         for arm in summary.arms
         if summary.metric.key in arm.measures
     ]
-    said = (
+    names = (
         f"{i.interval_method} over n {i.replicate} means"
         if i.reason
         else f"{i.interval_method} over n {i.replicate}s"
-        for i in found
+        for i in intervals
     )
-    return " or ".join(dict.fromkeys(said)) or "t interval"
+    return " or ".join(dict.fromkeys(names)) or "t interval"
 
 
 def without_spread(summary: Summary) -> str:
@@ -174,7 +174,7 @@ def without_spread(summary: Summary) -> str:
     key = summary.metric.key
     shown = [arm.measures[key].interval for arm in summary.arms if key in arm.measures]
     shown += [arm.to_baseline for arm in summary.arms if arm.to_baseline]
-    if any(found.n > 1 and half_width(found) is None for found in shown):
+    if any(interval.n > 1 and half_width(interval) is None for interval in shown):
         return f"{NONE} for ±: equal values have no spread to make an interval from."
     return ""
 
@@ -182,8 +182,8 @@ def without_spread(summary: Summary) -> str:
 def paired_over(summary: Summary) -> str:
     """Name what differences count and their interval, where that is not each trial; or nothing."""
     shown = [arm.to_baseline for arm in summary.arms if arm.to_baseline] + _differences(summary)
-    said = (f"{d.replicate} means, with its {d.interval_method}" for d in shown if d.reason)
-    return " or ".join(dict.fromkeys(said))
+    names = (f"{d.replicate} means, with its {d.interval_method}" for d in shown if d.reason)
+    return " or ".join(dict.fromkeys(names))
 
 
 def tests_used(summary: Summary) -> str:
@@ -196,14 +196,14 @@ def tests_used(summary: Summary) -> str:
 
 def reasons(findings: Sequence[Evidence]) -> list[str]:
     """Say why differences do not take each trial for a replicate, and where p is sampled."""
-    found = [c.difference for c in findings if c.difference is not None]
-    said = [f"Differences, {d.test_method}: {d.reason}." for d in found if d.reason]
-    if any(d.p_error for d in found):
-        said.append(
+    differences = [c.difference for c in findings if c.difference is not None]
+    sentences = [f"Differences, {d.test_method}: {d.reason}." for d in differences if d.reason]
+    if any(d.p_error for d in differences):
+        sentences.append(
             f"Beyond {EXACT_UP_TO} pairs p values are sampled; their standard error is at most "
             "0.002."
         )
-    return list(dict.fromkeys([*said, *_disagreeing(findings)]))
+    return list(dict.fromkeys([*sentences, *_disagreeing(findings)]))
 
 
 def gap_text(cell: Cell) -> str:
@@ -223,14 +223,16 @@ def _differences(summary: Summary) -> list[PairedDifference]:
 def _disagreeing(findings: Sequence[Evidence]) -> list[str]:
     """Say once that an interval is not the test, where the two disagree about 0."""
     names = []
-    for found in findings:
-        own = found.difference
-        if own is None or own.low is None or own.high is None or half_width(own) is None:
+    for evidence in findings:
+        difference = evidence.difference
+        if difference is None or difference.low is None or difference.high is None:
             continue
-        if found.verdict is Verdict.NOT_TESTED:
+        if half_width(difference) is None:
             continue
-        if found.called == (own.low <= 0 <= own.high):
-            names.append(_name(found))
+        if evidence.verdict is Verdict.NOT_TESTED:
+            continue
+        if evidence.called == (difference.low <= 0 <= difference.high):
+            names.append(_name(evidence))
     if not names:
         return []
     listed = ", ".join(names)
@@ -243,10 +245,10 @@ def _disagreeing(findings: Sequence[Evidence]) -> list[str]:
     ]
 
 
-def _name(found: Evidence) -> str:
-    if isinstance(found, ContrastEvidence):
-        return f"{found.arm} against {found.reference}"
-    return found.record.name if isinstance(found, EffectEvidence) else "a comparison"
+def _name(evidence: Evidence) -> str:
+    if isinstance(evidence, ContrastEvidence):
+        return f"{evidence.arm} against {evidence.reference}"
+    return evidence.record.name if isinstance(evidence, EffectEvidence) else "a comparison"
 
 
 def pattern_sentence(summary: Summary) -> str:
@@ -263,15 +265,15 @@ def trend_sentence(summary: Summary) -> str:
     shown = summary.trend
     if shown is None:
         return ""
-    found = shown.trend
-    places, unit = decimals(found.half_width), unit_of_difference(summary.metric)
-    low, high = number(found.low, places), number(found.high, places)
+    trend = shown.trend
+    places, unit = decimals(trend.half_width), unit_of_difference(summary.metric)
+    low, high = number(trend.low, places), number(trend.high, places)
     steps = " < ".join("none" if dose is None else f"{dose:g}" for dose in shown.doses)
     return (
-        f"Trend over {summary.plan.dose} ({steps}): {number(found.mean, places, signed=True)} "
+        f"Trend over {summary.plan.dose} ({steps}): {number(trend.mean, places, signed=True)} "
         f"{unit} of {summary.metric.title} a step (95 % t interval {low} to {high}, "
-        f"{found.test_method.partition(',')[0]}, p {p_text(found.p_value)} uncorrected, "
-        f"n {found.n}{' seed means' if shown.by_fold else ''})."
+        f"{trend.test_method.partition(',')[0]}, p {p_text(trend.p_value)} uncorrected, "
+        f"n {trend.n}{' seed means' if shown.by_fold else ''})."
     )
 
 

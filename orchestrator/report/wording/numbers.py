@@ -98,12 +98,12 @@ def digit_spaces(text: str) -> str:
     """
     text = re.sub(
         r"(?<![.\d])(\d+[^\w\s.%]*)( {2,})(?= ±|$)",
-        lambda found: found[1] + POINT_SPACE + DIGIT_SPACE * (len(found[2]) - 1),
+        lambda match: match[1] + POINT_SPACE + DIGIT_SPACE * (len(match[2]) - 1),
         text,
     )
     # A number without the interval that others of its column have.
     text = re.sub(
-        r"(?<=\d)( {4,})$", lambda found: POINT_SPACE + DIGIT_SPACE * (len(found[1]) - 1), text
+        r"(?<=\d)( {4,})$", lambda match: POINT_SPACE + DIGIT_SPACE * (len(match[1]) - 1), text
     )
     text = re.sub(r"(?<=\d) (?=[A-Za-z±])| (?=±)", HARD_SPACE, text)
     return text.replace(" ", DIGIT_SPACE)

@@ -35,17 +35,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import machine
 import numpy as np
 import torch
-from torch import nn
 
 from models import count_macs
-from models.factory import default_parts
-from models.registry import create
+from models.zoo.cards import default_parts
 from orchestrator import recipes
 from orchestrator.data.pack import Pack
 from orchestrator.experiment.config import Component, Experiment
 from orchestrator.experiment.identity import complete
 from orchestrator.training.evaluate import autocast
-from orchestrator.training.losses import clip_losses
+from orchestrator.training.losses import build_loss
 from orchestrator.training.trainer import Trainer
 
 STEPS, EPOCHS, CLASSES = 6, 4, 10
@@ -197,12 +195,12 @@ def measure_compiled(
 def _stepper(
     trainer: Trainer, forward: Callable[[], Any], labels: torch.Tensor
 ) -> Callable[[], None]:
-    loss: nn.Module = create("loss", "cross_entropy")
+    loss = build_loss(Component("cross_entropy"))
 
     def step() -> None:
         trainer.optimizer.zero_grad(set_to_none=True)
         with autocast(trainer.device, trainer.experiment.precision):
-            losses = clip_losses(loss, forward(), labels)
+            losses = loss(forward(), labels)
         losses.mean().backward()
         torch.nn.utils.clip_grad_norm_(trainer.chain.parameters(), 5.0)
         trainer.optimizer.step()

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.stats.equivalence import equivalence
-from orchestrator.stats.factorial import effect_weights, weighted_contrast
-from orchestrator.stats.family import holm
+from orchestrator.stats.factorial import effect_weights, weighted_sums
 from orchestrator.stats.folds import corrected_resampled_t
 from orchestrator.stats.intervals import bounds
+from orchestrator.stats.paired import difference_of, holm
 from orchestrator.stats.signflip import sign_flip_p_rows
 from orchestrator.stats.spending import anytime_p_rows, levels_for
 from orchestrator.stats.trend import dose_trend
@@ -158,7 +158,7 @@ def other_rates(*, simulations: int = SIMULATIONS, seed: int = 0) -> dict[str, f
         arms = [dict(enumerate(skewed.arms[i, k].tolist())) for k in range(3)]
         arms.append(dict(enumerate(skewed.baseline[i].tolist())))
         trend.append(dose_trend(arms[:3]).p_value)
-        found = weighted_contrast(dict(zip(levels, arms, strict=True)), weights)
+        found = difference_of(weighted_sums(dict(zip(levels, arms, strict=True)), weights))
         interaction.append(found.p_value)
         worse.append(equivalence(skewed.differences[i, 0] - 1.0, margin=1.0).p_not_worse)
     plain, corrected = _fold_p_values(simulations, seed + 20)
