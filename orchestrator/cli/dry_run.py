@@ -9,8 +9,7 @@ from pathlib import Path
 from models.own_source import own_source
 from orchestrator.cli.power import power_analysis
 from orchestrator.design.plan import Plan
-from orchestrator.errors import StoreError
-from orchestrator.execution.prepare import LaunchPlan, made_up, set_apart
+from orchestrator.execution.prepare import LaunchPlan, existing_store, made_up, set_apart
 from orchestrator.experiment.config import COMPONENTS
 from orchestrator.experiment.overrides import departures
 from orchestrator.metrics import lookup
@@ -124,11 +123,8 @@ def _count(number: int, what: str) -> str:
 
 
 def _stored(prepared: LaunchPlan) -> dict[str, TrialRecord]:
-    from orchestrator.store import Store
-
-    try:
-        store = Store.open(prepared.options.runtime.store, create=False)
-    except StoreError:
+    store = existing_store(prepared.options.runtime.store)
+    if store is None:
         return {}
     plan = prepared.plan
     records = store.read_records([t.id for t in (*plan.prerequisite_trials(), *plan.trials())])

@@ -80,7 +80,7 @@ class CostEstimate:
         self._of_arm = seconds_by_arm(self._trials, records)
 
     def of_blocks(self, count: int) -> str:
-        """Say what so many seeds take on all folds; empty where no trial is stored."""
+        """Say what a number of seeds costs on all folds; empty if no trial is stored."""
         of_seed = self._folds * sum(self._of_arm.values())
         return self._say(count * of_seed, " in all") if self._of_arm else ""
 

@@ -39,7 +39,7 @@ def launch(prepared: LaunchPlan) -> int:
     """Run a sweep to its report; return the exit code.
 
     Raises:
-        ConfigError: it would train on made-up sounds at full size, and nobody asked for that.
+        ConfigError: It would train on made-up sounds at full size without being asked to.
     """
     options = prepared.options
     if text := made_up(prepared):

@@ -6,7 +6,7 @@ import argparse
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from orchestrator.errors import ConfigError
 from orchestrator.experiment.config import Runtime
@@ -69,31 +69,11 @@ def parse(argv: Sequence[str] | None, *, description: str) -> Options:
     args = parser.parse_args(argv)
     if problem := _contradiction(args):
         parser.error(problem)
-    runtime = Runtime(
-        store=args.store,
-        tracking_uri=args.tracking_uri,
-        address=args.address,
-        num_workers=args.num_workers,
-        gpus_per_worker=args.gpus_per_worker,
-        max_concurrent=args.max_concurrent,
-        data_root=args.data_root,
-    )
-    return Options(
-        demo=args.demo,
-        smoke=args.smoke,
-        dry_run=args.dry_run,
-        check=args.check,
-        dataset=args.dataset or ("esc" if args.data_root else ""),
-        arms=tuple(args.arms),
-        seeds=args.seeds,
-        folds=args.folds,
-        epochs=args.epochs,
-        until_decided=args.until_decided,
-        budget_hours=args.budget_hours,
-        detect=args.detect,
-        price_per_hour=args.price_per_hour,
-        runtime=runtime,
-    )
+    values = vars(args)
+    runtime = {f.name: values.pop(f.name) for f in fields(Runtime) if f.name in values}
+    values["dataset"] = args.dataset or ("esc" if runtime["data_root"] else "")
+    values["arms"] = tuple(args.arms)
+    return Options(**values, runtime=Runtime(**runtime))
 
 
 def _parser(description: str) -> argparse.ArgumentParser:

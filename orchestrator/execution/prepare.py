@@ -83,7 +83,9 @@ def prepare(sweep: Plan | Search, options: Options) -> LaunchPlan:
 
     dataset = plan.base.dataset
     packs = packs_of(options.runtime.store)
-    data = peek(dataset.name, dataset.arguments, root=_root(options), packs=packs)
+    data = peek(
+        dataset.name, dataset.arguments, root=options.runtime.data_root or None, packs=packs
+    )
     prepared = LaunchPlan(plan=plan, search=search, options=options, data=None, command=_command())
     return prepared if data is None else with_data(prepared, data)
 
@@ -143,7 +145,7 @@ def told_apart(plan: Plan, fingerprint: str, place: str) -> Plan:
     Raises:
         StoreError: a plan of one of these names is damaged.
     """
-    store = _stored(place)
+    store = existing_store(place)
     if store is None:
         return plan
 
@@ -165,7 +167,7 @@ def set_apart(prepared: LaunchPlan) -> str:
     """Say why a sweep's stored name has digits of its pack, or may get them; empty if neither."""
     plan = prepared.plan
     if prepared.data is None:
-        store = _stored(prepared.options.runtime.store)
+        store = existing_store(prepared.options.runtime.store)
         kept = store.read_plan(plan.sweep) if store else None
         if kept is None:
             return ""
@@ -189,7 +191,8 @@ def packs_of(store: str) -> str:
     return f"{place.rstrip('/')}/packs"
 
 
-def _stored(place: str) -> Store | None:
+def existing_store(place: str) -> Store | None:
+    """Open the store of a folder or URI; None if there is none."""
     from orchestrator.store import Store
 
     try:
@@ -240,10 +243,6 @@ def _dataset(current: Component, argument: str) -> Component:
         return current.replace(**arguments)
     rate = current.arguments.get("sample_rate")
     return Component(name, **({} if rate is None else {"sample_rate": rate}), **arguments)
-
-
-def _root(options: Options) -> str | None:
-    return options.runtime.data_root or None
 
 
 def _word(text: str) -> str:

@@ -19,7 +19,7 @@ from orchestrator.records import Status
 
 
 class SweepProgress:
-    """Hears of epochs and ends of trials, and shows them."""
+    """Shows the epochs and the ends of trials."""
 
     def __init__(self, console: Console, trials: Sequence[Trial]):
         """Show the progress of these trials.
@@ -73,7 +73,7 @@ class SweepProgress:
             )
 
     def waits(self, trial_id: str, holder: str) -> None:
-        """Say that somebody else trains a trial, whose result will be taken."""
+        """Say that another process trains a trial, whose result will be taken."""
         self.say(f"{name_of(self.trials[trial_id])}: waits for {holder}, which trains it")
 
     def epoch(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:

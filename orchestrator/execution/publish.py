@@ -34,8 +34,8 @@ STOP_S = 120.0
 class Publisher:
     """Keeps a sweep's views fresh while it runs, and makes them whole at its end.
 
-    Nothing that goes wrong with the tracking server reaches the sweep: it is said at the end,
-    with the command that catches up.
+    A failure of the tracking server never stops the sweep: it is printed at the end, with the
+    command that uploads the rest.
     """
 
     def __init__(self, plan: PlanRecord, *, store: Store, tracking_uri: str):
@@ -47,7 +47,7 @@ class Publisher:
             tracking_uri: of the command line; empty leaves it to the environment and the store.
 
         Raises:
-            ConfigError: the address is none that MLflow could use.
+            ConfigError: MLflow cannot use the address.
         """
         self._plan = plan
         self._store = store

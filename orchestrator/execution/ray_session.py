@@ -45,7 +45,7 @@ QUIET = {
 
 
 def require_resources(runtime: Runtime) -> None:
-    """Raise a `ConfigError` at once for what would otherwise be waited for, perhaps for ever.
+    """Raise a `ConfigError` at once for what a launch would otherwise wait for, perhaps forever.
 
     An address must be one, and a Ray cluster must answer there. Without an address, this machine
     must have the CPUs and GPUs that one trial asks for; a cluster may grow.
@@ -70,7 +70,10 @@ def require_resources(runtime: Runtime) -> None:
         with waiting(f"waiting for an answer of {address}"):
             _greet(host, port)
     except (OSError, UnicodeError) as error:
-        raise _no_cluster(address, error) from None
+        raise ConfigError(
+            f"no Ray cluster answers at {address!r} ({error}); start one with `ray up`, or leave "
+            "--address out to use this machine alone"
+        ) from None
 
 
 def _host_and_port(address: str) -> tuple[str, int]:
@@ -105,7 +108,7 @@ def _cluster_here() -> str:
 def _greet(host: str, port: int) -> None:
     """Raise an `OSError` unless an HTTP/2 server, as every port of Ray's is, says hello.
 
-    Ray itself would ask for a minute and more, in vain where nobody or somebody else listens.
+    Ray itself tries for more than a minute if nothing listens there, or something else does.
     """
     with socket.create_connection((host, port), CONNECT_S) as connection:
         if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
@@ -133,13 +136,6 @@ def _require_here(runtime: Runtime) -> None:
                 f"one trial asks for {wanted:g} {kind} and this machine has {here}; lower "
                 f"{flags}, or name a cluster with --address"
             )
-
-
-def _no_cluster(address: str, error: Exception) -> ConfigError:
-    return ConfigError(
-        f"no Ray cluster answers at {address!r} ({error}); start one with `ray up`, or leave "
-        "--address out to use this machine alone"
-    )
 
 
 @contextlib.contextmanager
@@ -196,7 +192,7 @@ def ray_session(runtime: Runtime, *, say: Callable[[str], None] = to_terminal) -
 
 
 def raise_if_interrupted() -> None:
-    """Raise the interrupt that was asked for, if somebody's code swallowed it on its way.
+    """Raise an interrupt that other code swallowed.
 
     Ray's callbacks from C++ ignore what is raised in them, an interrupt among it.
     """

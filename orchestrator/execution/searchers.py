@@ -37,22 +37,24 @@ class Objective:
 
 
 class NotPickled:
-    """Pickles as nothing: Tune saves its callbacks and searchers, and nobody ever restores them."""
+    """Pickles as nothing: Tune saves its callbacks and searchers, which are never restored."""
 
     def __reduce__(self) -> tuple[Any, tuple[()]]:
         return type(None), ()
 
 
-class QueueSearcher(NotPickled, Searcher):
+class _Driven(NotPickled, Searcher):
+    def set_search_properties(self, *args: Any, **spec: Any) -> bool:
+        """Take part in Tune's handshake; there is nothing to set."""
+        return True
+
+
+class QueueSearcher(_Driven):
     """Hands out trials in their order."""
 
     def __init__(self, trials: Sequence[Trial]):
         super().__init__()
         self._waiting = deque(trials)
-
-    def set_search_properties(self, *args: Any, **spec: Any) -> bool:
-        """Take part in Tune's handshake; there is nothing to set."""
-        return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next trial, or say that there is none."""
@@ -66,13 +68,14 @@ class QueueSearcher(NotPickled, Searcher):
         """Forget it; the store knows."""
 
 
-class TpeSearcher(NotPickled, Searcher):
+class TpeSearcher(_Driven):
     """Asks Optuna for points; every point becomes trials of the plan."""
 
     def __init__(
         self,
         search: Search,
         points: Sequence[Point],
+        *,
         objective: Objective,
         store: Store,
         progress: SweepProgress,
@@ -83,7 +86,7 @@ class TpeSearcher(NotPickled, Searcher):
         self._search, self._progress, self._on_point = search, progress, on_point
         self._left = search.num_points - len(points)
         self._space = {path: _distribution(values) for path, values in search.space.items()}
-        # Points of earlier runs move the stream on, so that none is suggested twice for that.
+        # The seed counts the points of earlier runs, so that a new run repeats none of them.
         sampler = optuna.samplers.TPESampler(seed=search.sampler_seed + len(points))
         self._study = optuna.create_study(direction="maximize", sampler=sampler)
         self._asked: dict[str, Any] = {}
@@ -97,10 +100,6 @@ class TpeSearcher(NotPickled, Searcher):
                         params=dict(point), distributions=self._space, value=value
                     )
                 )
-
-    def set_search_properties(self, *args: Any, **spec: Any) -> bool:
-        """Take part in Tune's handshake; there is nothing to set."""
-        return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Ask the sampler for a point and return its trials, one per block."""

@@ -51,7 +51,7 @@ class TrialCheckpoints:
 
 @dataclass(kw_only=True)
 class TrialRun:
-    """How a trial is run: the store it writes to and who hears of its epochs.
+    """One run of a trial: the store that it writes to and the callback for its epochs.
 
     Attributes:
         store: where everything lands.
@@ -59,7 +59,7 @@ class TrialRun:
         experiment: what to train.
         device: where to train.
         cache_dir: a host's own copy of packs that lie in an object store.
-        on_epoch: called after each epoch with its record, for a progress line.
+        on_epoch: Called with the record of each epoch.
     """
 
     store: Store

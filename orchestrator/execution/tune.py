@@ -47,7 +47,7 @@ def run_trials(
         trials: what is missing from the store.
         runtime: where and how.
         store: where everything lands.
-        progress: hears of epochs and ends.
+        progress: Shows the epochs and the ends of trials.
     """
     queue = QueueSearcher(trials)
     _fit(queue, len(trials), objective=None, runtime=runtime, store=store, progress=progress)
@@ -71,12 +71,14 @@ def run_search(
         points: those of earlier runs; the sampler learns from them.
         runtime: where and how.
         store: where everything lands.
-        progress: hears of epochs and ends.
+        progress: Shows the epochs and the ends of trials.
         on_point: called with each new point before its trials start.
     """
     objective = Objective(metric=search.plan.metric, selection=search.plan.base.selection)
     wanted = search.num_points - len(points)
-    searcher = TpeSearcher(search, points, objective, store, progress, on_point)
+    searcher = TpeSearcher(
+        search, points, objective=objective, store=store, progress=progress, on_point=on_point
+    )
     _fit(searcher, wanted, objective=objective, runtime=runtime, store=store, progress=progress)
 
 
@@ -176,7 +178,7 @@ class _Listener(NotPickled, tune.Callback):
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Say which resources are waited for while no trial has them; Tune asks many a second.
 
-        On this machine alone nobody else takes them.
+        Without a cluster no other launch holds them.
         """
         self.raise_if_full()
         now = time.monotonic()
@@ -285,7 +287,7 @@ def _train_locked(
 def fail_stale_trials(trials: Sequence[Trial], store: Store) -> None:
     """Mark as failed what was left running by workers that died and were not restarted again.
 
-    A trial that somebody else is training right now is left alone.
+    A trial that another process is training is left alone.
     """
     for trial in trials:
         record = store.read_record(trial.id)

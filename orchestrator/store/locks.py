@@ -59,7 +59,7 @@ class LockHeld(StoreError):
         self.what = what
         self.holder = holder
         super().__init__(
-            f"{what} is in the hands of {holder}; wait for it, or end that process and run the "
+            f"{what} is held by {holder}; wait for it, or end that process and run the "
             "command again"
         )
 
@@ -68,14 +68,14 @@ class LockHeld(StoreError):
 
 
 class Held:
-    """A lock in this process's hands."""
+    """A lock that this process holds."""
 
     def __init__(self) -> None:
         self._lost = threading.Event()
 
     @property
     def lost(self) -> bool:
-        """Whether somebody else took the lock over; only a lease can be lost."""
+        """Whether another process took the lock over; only a lease can be lost."""
         return self._lost.is_set()
 
 
@@ -89,7 +89,7 @@ def patiently(
 
     Args:
         attempt: raises `LockHeld` while the lock is taken.
-        timeout_s: 0 tries once, None waits for ever.
+        timeout_s: 0 tries once, None waits forever.
         on_wait: called when the waiting begins, when the holder changes, and once a minute.
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
@@ -160,10 +160,10 @@ def lease(
         path: of the lease.
         what: it guards, for messages.
         owner: what this process calls itself.
-        timeout_s: 0 tries once, None waits for ever.
+        timeout_s: 0 tries once, None waits forever.
         on_wait: called with the holder while waiting.
         lease_s: how long a lease lasts when it is not renewed.
-        settle_s: how long to look whether somebody else wrote the lease at the same time.
+        settle_s: Pause before looking whether another process wrote the lease at the same time.
     """
     token = secrets.token_hex(8)
     me = Holder.here(owner)

@@ -281,7 +281,7 @@ class Store:
         Args:
             trial_id: the trial.
             owner: what this process calls itself in other processes' messages.
-            timeout_s: how long to wait; 0 tries once, None waits for ever.
+            timeout_s: how long to wait; 0 tries once, None waits forever.
             on_wait: called with the holder when waiting begins and once a minute.
 
         Raises:

@@ -98,7 +98,7 @@ class LiveSync:
         """Reconcile once more and end.
 
         Args:
-            final: nobody is training any more.
+            final: Whether training is over.
             timeout_s: how long to wait; the upload goes on in the background until the process
                 ends, and `python -m orchestrator.sync` finishes it.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -26,7 +26,7 @@ RETRIES = 2
 _DATABASE_ATTEMPTS = 3
 _METRICS_PER_BATCH = 800  # MLflow takes 1,000 entities a request, of which 200 params and tags
 _KEYS_PER_BATCH = 100
-_RUNS_PER_PAGE = 500
+_PER_PAGE = 500
 _RETRIES_SETTING = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _GATE = threading.RLock()
 
@@ -112,27 +112,17 @@ class Server:
 
     def runs(self, experiment_id: str) -> list[FoundRun]:
         """Return every run of an experiment that is not deleted."""
-        runs: list[FoundRun] = []
-        token = None
-        while True:
-            with self._speaking():
-                page = self._client.search_runs(
-                    [experiment_id], max_results=_RUNS_PER_PAGE, page_token=token
-                )
-            runs += [
-                FoundRun(
-                    id=run.info.run_id,
-                    status=run.info.status,
-                    started_ms=run.info.start_time,
-                    ended_ms=run.info.end_time,
-                    tags=dict(run.data.tags),
-                    params=dict(run.data.params),
-                )
-                for run in page
-            ]
-            token = page.token
-            if not token:
-                return runs
+        return [
+            FoundRun(
+                id=run.info.run_id,
+                status=run.info.status,
+                started_ms=run.info.start_time,
+                ended_ms=run.info.end_time,
+                tags=dict(run.data.tags),
+                params=dict(run.data.params),
+            )
+            for run in self._pages(self._client.search_runs, [experiment_id])
+        ]
 
     def create_run(
         self, experiment_id: str, *, name: str, started_ms: int | None, tags: Mapping[str, str]
@@ -226,6 +216,18 @@ class Server:
         """Upload a file into a folder of the run's artifacts; an empty one is their root."""
         with self._speaking():
             self._client.log_artifact(run.id, str(path), folder or None)
+
+    def _pages(self, search: Callable[..., Any], *what: Any, **options: Any) -> list[Any]:
+        """Return all that a search of the client finds, page by page."""
+        found: list[Any] = []
+        token = None
+        while True:
+            with self._speaking():
+                page = search(*what, max_results=_PER_PAGE, page_token=token, **options)
+            found += page
+            token = page.token
+            if not token:
+                return found
 
     @contextmanager
     def _speaking(

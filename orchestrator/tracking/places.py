@@ -44,7 +44,7 @@ def resolve_uri(flag: str, environment: Mapping[str, str], store: Store) -> str:
 
 
 def checked_uri(uri: str) -> str:
-    """Return a tracking address as it was given; an empty one is none.
+    """Return a tracking address as it was given, also an empty one.
 
     Raises:
         ConfigError: it is no address that MLflow could use.

@@ -21,8 +21,6 @@ from orchestrator.tracking.sweep_views import PLAN, RECORD
 from orchestrator.tracking.uploads import PREDICTIONS, PREDICTIONS_TAG, REPORT_TAG, key_of, state_of
 from orchestrator.tracking.views import SWEEP, TAG, Key
 
-_PER_PAGE = 1000
-
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
@@ -65,29 +63,15 @@ class Reader(Server):
 
     def sweeps(self) -> dict[str, str]:
         """Return the sweeps that have been shown, sorted: name -> the pack that it is of."""
-        with self._speaking():
-            experiments = self._client.search_experiments(max_results=_PER_PAGE)
-            found = list(experiments)
-            while experiments.token:
-                experiments = self._client.search_experiments(
-                    max_results=_PER_PAGE, page_token=experiments.token
-                )
-                found += experiments
-            packs: dict[str, str] = {}
-            token = None
-            while True:
-                page = self._client.search_runs(
-                    [experiment.experiment_id for experiment in found],
-                    filter_string=f"tags.`{TAG}kind` = 'sweep'",
-                    max_results=_PER_PAGE,
-                    page_token=token,
-                )
-                for run in page:
-                    if name := run.data.tags.get(f"{TAG}sweep"):
-                        packs[name] = run.data.tags.get(f"{TAG}pack", "")
-                token = page.token
-                if not token:
-                    return dict(sorted(packs.items()))
+        experiments = self._pages(self._client.search_experiments)
+        runs = self._pages(
+            self._client.search_runs,
+            [experiment.experiment_id for experiment in experiments],
+            filter_string=f"tags.`{TAG}kind` = 'sweep'",
+        )
+        tags = [run.data.tags for run in runs if run.data.tags.get(f"{TAG}sweep")]
+        packs = {of[f"{TAG}sweep"]: of.get(f"{TAG}pack", "") for of in tags}
+        return dict(sorted(packs.items()))
 
     def study(self, sweep: str) -> Study:
         """Return what was shown of a sweep.

@@ -55,7 +55,7 @@ def drafts(plan: PlanRecord, records: Records, *, store: str, final: bool) -> It
         plan: What was declared.
         records: Trial id -> record.
         store: Its address, shown as a tag.
-        final: Whether nobody trains any more, so that what is not finished is shown as killed.
+        final: Whether training is over, so that what is not finished is shown as killed.
     """
     cells: dict[str, list[TrialRecord | None]] = {arm.name: [] for arm in plan.arms}
     for trial in plan.trials:
@@ -214,7 +214,7 @@ def replicate_view(
         trial: which of its cells.
         record: what came out.
         store: its address, shown as a tag.
-        over: nobody trains it now, so the record is uploaded too: a report needs nothing else.
+        over: Whether its training is over, so that its record is uploaded for reports.
     """
     started = started_ms(record)
     ended = ended_ms(record) if record.status is not Status.RUNNING else None

@@ -83,7 +83,7 @@ class Tracker:
         Args:
             plan: the sweep; its name is the experiment's.
             records: trial id -> record, for those that have one.
-            final: nobody is training any more.
+            final: Whether training is over.
 
         Raises:
             TrackingError: the server does not answer; nothing is lost.

@@ -54,12 +54,12 @@ class RunView:
     """One run as it should be shown.
 
     Attributes:
-        key: which run it is, for ever.
+        key: Identity of the run; never changes.
         name: as the list of runs shows it.
         parent: the run it nests in.
         status: MLflow's: RUNNING, FINISHED, FAILED or KILLED.
         started_ms: since 1970, UTC; None where it is not known yet.
-        ended_ms: likewise.
+        ended_ms: Since 1970, UTC; None while it runs.
         tags: without MLflow's parent tag.
         params: may never change for one run.
         epochs: one tuple of points per epoch; grows only.
