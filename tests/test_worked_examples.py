@@ -51,7 +51,7 @@ def test_every_kind_of_part_has_an_example_of_one_file_and_a_line_at_most():
     kinds = re.findall(r"^An? \*\*([\w ]+)\*\*", TEXT.split("## Worked examples")[1], re.MULTILINE)
     assert kinds == [
         *("data set", "front end", "model family", "loss", "metric"),
-        *("plot", "factor"),
+        *("plot", "table", "factor"),
     ]
     appended = {path: m["code"] for path, m in FOUND.items() if m["how"] == "end of"}
     lines = {path: code.strip().count("\n") + 1 for path, code in appended.items()}
@@ -80,5 +80,6 @@ def test_study_of_the_examples_trains_and_reports(house):
     text = run(house, "sweeps/focus.py", "--store", "store")
     assert "Complete: all 4 planned trials finished." in text
     assert "balanced accuracy" in " ".join(text.split())
+    assert "Extremes" in text and "highest" in text
     page = (house / "store/sweeps/focus/report/report.html").read_text()
     assert "Every trial" in page and "balanced accuracy of every trial" in page

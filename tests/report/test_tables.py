@@ -5,6 +5,8 @@ import dataclasses
 import io
 import json
 import re
+import sys
+import types
 import unicodedata
 
 import pytest
@@ -14,7 +16,7 @@ from report_examples import make_plan, make_record, make_records
 
 from orchestrator.analysis.summary import summarize
 from orchestrator.records import ArmRecord, Status
-from orchestrator.report import sections
+from orchestrator.report import tables
 from orchestrator.report.files import render
 from orchestrator.report.render.formats import to_csv, to_json, to_markdown
 from orchestrator.report.render.latex import escape, to_latex
@@ -126,7 +128,7 @@ def test_text_is_aligned_and_fits_with_names_of_wide_characters(width):
 def test_added_table_is_in_every_form(monkeypatch):
     def extra(summary):
         columns = Column(key="arm", title="arm"), Column(key="x", title="depth", unit="blocks")
-        return Table(
+        table = Table(
             columns=columns,
             rows=(("new row", "12.5"),),
             key="depth",
@@ -134,8 +136,11 @@ def test_added_table_is_in_every_form(monkeypatch):
             notes=("Counted twice.",),
             records=({"arm": "new row", "kind": "depth", "mean": 12.5},),
         )
+        return [table]
 
-    monkeypatch.setattr(sections, "TABLES", (*sections.TABLES, extra))
+    module = types.SimpleNamespace(tables=extra)
+    monkeypatch.setitem(sys.modules, "orchestrator.report.tables.depth", module)
+    monkeypatch.setattr(tables, "TABLES", [*tables.TABLES, "depth"])
     plan = make_plan(seeds=3)
     records = make_records(plan)
     summary = summarize(plan, records)

@@ -15,7 +15,7 @@ from typing import Any
 from orchestrator.analysis.aggregate import Aggregated
 from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.summary import Summary
-from orchestrator.report.sections import report_tables
+from orchestrator.report.tables import all_tables
 from orchestrator.report.tables.aggregate import aggregate_notes
 from orchestrator.report.tables.table import Table
 from orchestrator.report.wording.findings import finding_sentence
@@ -39,7 +39,7 @@ def to_markdown(summary: Summary) -> str:
     """Return question, completeness, sentences, table and notes as GitHub's Markdown."""
     lines = [f"**{markdown_text(summary.plan.question)}**", "", headline(summary), ""]
     lines += [f"- {markdown_text(answer.text)}" for answer in answers(summary)]
-    return "\n".join([*lines, "", *map(markdown_table, report_tables(summary))])
+    return "\n".join([*lines, "", *map(markdown_table, all_tables(summary))])
 
 
 def markdown_table(table: Table) -> str:
@@ -87,7 +87,7 @@ def to_csv(summary: Summary) -> str:
     n counts what the interval counts. Contrasts with another reference than the baseline follow as
     rows of the kind `contrast`, declared effects as `effect`, their size as the difference.
     """
-    tables = report_tables(summary)
+    tables = all_tables(summary)
     return csv_records([record for table in tables for record in table.records], CSV_FIELDS)
 
 

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from orchestrator.analysis.summary import Summary
-from orchestrator.report.sections import report_tables
+from orchestrator.report.tables import all_tables
 from orchestrator.report.tables.table import Column, Table
 from orchestrator.report.wording.notes import chance_sentence, headline
 from orchestrator.report.wording.numbers import (
@@ -62,7 +62,7 @@ def escape(text: str) -> str:
 
 def to_latex(summary: Summary) -> str:
     """Return every table of the report as a `table`; the main one has the question above it."""
-    main, *others = report_tables(summary)
+    main, *others = all_tables(summary)
     if low := chance_sentence(summary):
         main = dataclasses.replace(main, notes=(low, *main.notes))
     tables = [latex_table(main, summary, caption=summary.plan.question)]

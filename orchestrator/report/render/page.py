@@ -16,8 +16,7 @@ from orchestrator.records import TrialRecord
 from orchestrator.report.plots import all_plots
 from orchestrator.report.plots.plot import PlotData
 from orchestrator.report.plots.svg import styles
-from orchestrator.report.sections import report_tables
-from orchestrator.report.tables import reproducibility
+from orchestrator.report.tables import all_tables, reproducibility
 from orchestrator.report.tables.arms import secondary_table
 from orchestrator.report.tables.clips import flipped_clips
 from orchestrator.report.tables.table import CALLED_MARK, Table
@@ -63,7 +62,7 @@ def render_page(
         outcomes=Outcomes(summary, predictions or no_predictions),
         styles=styles([arm.name for arm in summary.arms], plan.baseline),
     )
-    table, *further = report_tables(summary)
+    table, *further = all_tables(summary)
     drawn = _pictures(pictures)
     return template.render(
         summary=summary,

@@ -9,7 +9,7 @@ from orchestrator.analysis.forest import Line, forest_lines
 from orchestrator.analysis.summary import Summary
 from orchestrator.records import Status
 from orchestrator.report.plots.panel import ticks
-from orchestrator.report.sections import report_tables
+from orchestrator.report.tables import all_tables
 from orchestrator.report.tables.table import Table
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.notes import (
@@ -52,7 +52,7 @@ def render_text(summary: Summary, width: int = 80) -> str:
         _answers(summary),
         [_sentence(pattern)] if (pattern := pattern_sentence(summary)) else [],
         _completeness(summary, width),
-        *(list(table_parts(table, width)) for table in report_tables(summary) if table.rows),
+        *(list(table_parts(table, width)) for table in all_tables(summary) if table.rows),
         _forest(summary, width),
         [_points("!", cautions(summary))] if cautions(summary) else [],
     ]

@@ -28,6 +28,11 @@ from orchestrator.report.wording.numbers import (
 from orchestrator.stats import ALPHA, CONFIDENCE, Verdict
 
 
+def tables(summary: Summary) -> list[Table]:
+    """Return the main table alone; the page shows the secondary one folded."""
+    return [main_table(summary)]
+
+
 def main_table(summary: Summary) -> Table:
     """Return the main table; columns that would be empty throughout are left out."""
     metric, arms = summary.metric, summary.arms

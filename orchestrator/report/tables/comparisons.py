@@ -11,6 +11,11 @@ from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.numbers import align, p_text
 
 
+def tables(summary: Summary) -> list[Table]:
+    """Return those of the two tables that have a row."""
+    return [table for make in (other_contrasts_table, effects_table) if (table := make(summary))]
+
+
 def other_contrasts_table(summary: Summary) -> Table | None:
     """Return a row per such contrast; None where each is against the baseline."""
     contrasts = summary.other_contrasts
