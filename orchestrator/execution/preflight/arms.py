@@ -1,7 +1,7 @@
 """Check before launch that every arm differs from the baseline, and only where it says so.
 
 Each arm is built as a trial would build it, with the same seed. Compared are the settings, the
-parameters link by link, and what a few seeded training steps make of the same clips. An arm whose
+parameters part by part, and what a few seeded training steps make of the same clips. An arm whose
 losses and outputs are all those of the baseline is an ablation of nothing, which a null
 control has to be.
 
@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from models.registry import CHAIN_PARTS
 from orchestrator.design.factors import Arm
 from orchestrator.design.plan import Plan
 from orchestrator.errors import OrchestratorError, PlanError, TrainingError
 from orchestrator.execution.preflight.probe import (
-    LINKS,
     STEPS,
     ContractError,
     Probe,
@@ -49,7 +49,7 @@ class ArmCheck:
         arm: its name.
         settings: every path in which it departs from the baseline.
         num_params: of the whole chain.
-        new_weights: links whose parameters differ in name, shape or initial value.
+        new_weights: parts of the chain whose parameters differ in name, shape or initial value.
         output_change: largest difference of the logits before training.
         loss_change: largest difference of the clips' losses in the training steps.
         step_change: largest difference of the logits after the training steps; of a model that
@@ -168,9 +168,9 @@ def _failure(error: Exception) -> str:
 
 def _compare(arm: Arm, built: Probe, reference: Probe, *, is_baseline: bool) -> ArmCheck:
     settings = tuple(differences(reference.experiment, built.experiment))
-    changed_links = {path.partition(".")[0] for path in settings}
+    changed_parts = {path.partition(".")[0] for path in settings}
     new_weights = tuple(
-        link for link in LINKS if _differ(built.weights[link], reference.weights[link])
+        part for part in CHAIN_PARTS if _differ(built.weights[part], reference.weights[part])
     )
     check = ArmCheck(
         arm=arm.name,
@@ -183,11 +183,11 @@ def _compare(arm: Arm, built: Probe, reference: Probe, *, is_baseline: bool) -> 
         null_control=arm.null_control,
     )
     problem = ""
-    loaded = "initial" in changed_links
-    strays = [link for link in new_weights if link not in changed_links and not loaded]
+    loaded = "initial" in changed_parts
+    strays = [part for part in new_weights if part not in changed_parts and not loaded]
     if strays:
         problem = (
-            f"changes the initial weights of {', '.join(strays)}, which it does not name; links "
+            f"changes the initial weights of {', '.join(strays)}, which it does not name; parts "
             "that an arm does not change must start alike"
         )
     elif not is_baseline and not settings:
@@ -201,7 +201,7 @@ def _compare(arm: Arm, built: Probe, reference: Probe, *, is_baseline: bool) -> 
         not is_baseline
         and not arm.null_control
         and not check.differs
-        and not changed_links.union(settings).intersection(LATER)
+        and not changed_parts.union(settings).intersection(LATER)
     ):
         problem = (
             f"changes {', '.join(settings)}, but its losses and outputs before and after {STEPS} "

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from models.chain import Chain
 from models.errors import ModelError
-from models.registry import create
+from models.registry import CHAIN_PARTS, create
 from models.seeding import derive_seed
 from orchestrator.data.samplers import clip_seeds
 from orchestrator.errors import OrchestratorError
@@ -40,9 +40,8 @@ CALLS = {
     "transform": "forward(features, *, clip_seeds)",
     "model": "forward(features)",
 }
-"""Link of the chain, in its order -> how the chain calls it."""
+"""Part of the chain -> how the chain calls it."""
 
-LINKS = tuple(CALLS)
 STEPS = 2
 CLASSES = (0, 0, 1)
 
@@ -57,7 +56,7 @@ class Probe:
 
     Attributes:
         experiment: which.
-        weights: link -> name -> initial value.
+        weights: Part of the chain -> name -> initial value.
         before: (clips, classes) logits of the first batch before training.
         losses: (STEPS, clips) of the training steps.
         after: (2 * clips, classes) logits after them, without and with remembered clips; the same
@@ -99,23 +98,23 @@ def probe(
     labels = torch.tensor(CLASSES) % num_classes
     _hold_frontend(experiment.frontend)
     chain = build(experiment, num_classes=num_classes)
-    links = _Links(chain, experiment, num_classes=num_classes)
+    watch = _Watch(chain, experiment, num_classes=num_classes)
     if experiment.initial.name == "checkpoint":
         Initial.read(experiment.initial.arguments["file"]).load(chain)
-    with links.named():
+    with watch.named():
         features = chain.eval().frontend(clips[0]).double()
     chain.set_normalization(features.mean().item(), max(features.std().item(), 1e-3))
     weights = {
-        link: {n: p.detach().clone() for n, p in chain.get_submodule(link).named_parameters()}
-        for link in LINKS
+        kind: {n: p.detach().clone() for n, p in chain.get_submodule(kind).named_parameters()}
+        for kind in CHAIN_PARTS
     }
     optimizer = _optimizer(chain, experiment)
     num_steps = experiment.epochs * math.ceil(num_train / experiment.batch_size)
     _hold_schedule(experiment, num_steps, optimizer.param_groups[0]["lr"])
-    with links.named():
+    with watch.named():
         before = _logits(chain, clips[0])
         losses = _train(chain, experiment, optimizer, clips, labels)
-    with links.named(f"after {STEPS} training steps"):
+    with watch.named(f"after {STEPS} training steps"):
         after = _logits(chain, clips[0])
         recalled = _recalled(chain, clips[0], labels, otherwise=after)
     return Probe(
@@ -128,8 +127,8 @@ def probe(
     )
 
 
-class _Links:
-    """Watches the links of a chain: what each returns, and which of them is at work."""
+class _Watch:
+    """Watches the parts of a chain: what each returns, and which of them is at work."""
 
     def __init__(self, chain: Chain, experiment: CompletedExperiment, *, num_classes: int):
         self._experiment = experiment
@@ -138,18 +137,18 @@ class _Links:
         self._channels, self._rows = front.num_channels, front.output_size[0]
         self._at_work = ""
         self._when = ""
-        for link in LINKS:
-            part = getattr(chain, link)
+        for kind in CHAIN_PARTS:
+            part = getattr(chain, kind)
             if not isinstance(part, nn.Module):
                 raise ContractError(
-                    f"{self._called(link)} is a {type(part).__name__}; a torch.nn.Module is needed"
+                    f"{self._called(kind)} is a {type(part).__name__}; a torch.nn.Module is needed"
                 )
-            part.register_forward_pre_hook(functools.partial(self._before, link))
-            part.register_forward_hook(functools.partial(self._after, link), with_kwargs=True)
+            part.register_forward_pre_hook(functools.partial(self._before, kind))
+            part.register_forward_hook(functools.partial(self._after, kind), with_kwargs=True)
 
     @contextlib.contextmanager
     def named(self, when: str = "") -> Iterator[None]:
-        """Say which link was at work when something was raised, and when that was."""
+        """Name the part that was at work when something was raised, and when that was."""
         self._when = f"{when}, " if when else ""
         try:
             yield
@@ -163,17 +162,17 @@ class _Links:
                 f"{CALLS[self._at_work]}: {type(error).__name__}: {error}"
             ) from error
 
-    def _called(self, link: str) -> str:
-        return f"{link} {getattr(self._experiment, link).name!r}"
+    def _called(self, kind: str) -> str:
+        return f"{kind} {getattr(self._experiment, kind).name!r}"
 
-    def _before(self, link: str, part: nn.Module, given: tuple[Any, ...]) -> None:
-        self._at_work = link
+    def _before(self, kind: str, part: nn.Module, given: tuple[Any, ...]) -> None:
+        self._at_work = kind
 
     def _after(
-        self, link: str, part: nn.Module, given: tuple[Any, ...], options: Any, out: Any
+        self, kind: str, part: nn.Module, given: tuple[Any, ...], options: Any, out: Any
     ) -> None:
-        called = f"{self._when}{self._called(link)}"
-        if link == "model":
+        called = f"{self._when}{self._called(kind)}"
+        if kind == "model":
             if not hasattr(out, "clip_logits"):
                 raise ContractError(
                     f"{called} returned {described(out)}; an output with clip_logits, such as "
@@ -181,7 +180,7 @@ class _Links:
                 )
             out = out.clip_logits
             _hold(f"{called} returned clip_logits of", out, (len(given[0]), self._num_classes))
-        elif link == "frontend":
+        elif kind == "frontend":
             wanted = (len(given[0]), self._channels, self._rows, None)
             _hold(f"{called} returned", out, wanted, dtype=torch.float32)
         else:
@@ -216,7 +215,7 @@ def _not_finite(values: Tensor) -> str:
 
 
 def _hold_frontend(frontend: Component) -> None:
-    """Raise a `ContractError` if a front end does not say what the other links are built for."""
+    """Raise a `ContractError` if a front end does not say what the other parts are built for."""
     if ":" not in frontend.name:
         return
     part = create("frontend", frontend.name, **frontend.arguments)
