@@ -81,6 +81,7 @@ def test_report_shows_an_added_metric_in_its_unit_and_direction(study):
     assert "balanced error: at the best epoch, smaller is better." in text
     assert "Chance: 66.7 %, any constant guess." in text and "left is better" in text
     # The arm that learns nothing has the larger number, and is said not to beat chance.
+    text = " ".join(text.split())
     assert "chance (66.7 %, any constant guess) in balanced error" in text and "slow" in text
     _, page = report(store, "--format", "html")
     assert "balanced error" in page

@@ -9,7 +9,7 @@ from orchestrator.data.places import default_cache_dir
 from orchestrator.design.plan import Arm, Plan
 from orchestrator.execution.launch import _log_path
 from orchestrator.recipes import datar_laptop
-from orchestrator.store import Store, checkpoints
+from orchestrator.store import Store
 
 
 @pytest.mark.parametrize(
@@ -30,5 +30,4 @@ def test_cache_of_every_kind_lies_where_the_user_says(given, expected, tmp_path,
     store = Store.open("memory://cache/store")
     assert cache_dir() == folder / "weights"
     assert Path(default_cache_dir()) == folder / "packs"
-    assert checkpoints._cache() == folder / "checkpoints"
     assert _log_path(store, plan).parent == folder / "logs"
