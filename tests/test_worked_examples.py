@@ -69,6 +69,7 @@ def test_examples_are_what_a_reviewer_would_merge(house):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_model_family_is_listed_and_described_from_its_folder(house):
     assert "A worked example" in run(house, "-m", "models", "meanpool")
     assert "meanpool_wide" in run(house, "-m", "models")

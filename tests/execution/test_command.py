@@ -131,6 +131,7 @@ def test_report_command_prints_the_same_table(sweep_once):
     assert table(done.stdout) == table(output)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
 )
@@ -171,6 +172,7 @@ def test_interrupt_leaves_no_process_and_the_next_run_finishes(number, sweep_onc
     assert table(rest) == table(calm)
 
 
+@pytest.mark.slow
 def test_search_suggestions_are_stored_and_found_again(tmp_path):
     first = run("adaptor_search", *QUICK, cwd=tmp_path)
     assert "1 trials to train and 8 points to search" in first
@@ -180,6 +182,7 @@ def test_search_suggestions_are_stored_and_found_again(tmp_path):
     assert table(again) == table(first)
 
 
+@pytest.mark.slow
 def test_pretrain_demo_trains_its_own_checkpoint_first(tmp_path):
     output = run(
         "pretrain",

@@ -72,7 +72,9 @@ NORMED = {"frontend": SPECTROGRAM, "model": Component("vggsound_resnet_laptop")}
 @pytest.mark.parametrize(
     "changes",
     [
-        {"model__drop_path_rate": 0.0, "batch_size": 6},
+        pytest.param(
+            {"model__drop_path_rate": 0.0, "batch_size": 6}, id="plain", marks=pytest.mark.slow
+        ),
         # One clip in the last step: the second worker has none, and must not count.
         pytest.param({**NORMED, "batch_size": 7, "accumulation_steps": 2}, id="batch norms"),
     ],
