@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from orchestrator.errors import shown, unknown
-from orchestrator.metrics.keys import METRICS, VAL_TOP1, lookup
+from orchestrator.metrics.catalog import METRICS, VAL_TOP1, lookup
 
 SCHEMA = 2
 """Version of the stored forms; a reader refuses a newer one. From 2 on they carry a digest."""
@@ -37,7 +37,7 @@ class EpochRecord:
 
     Attributes:
         epoch: from 1; the number of finished passes over the training clips.
-        metrics: key -> value, keys as in `orchestrator.metrics.keys`.
+        metrics: key -> value, keys as in `orchestrator.metrics.catalog`.
     """
 
     epoch: int

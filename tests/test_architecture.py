@@ -74,7 +74,7 @@ def loaded_after() -> dict[str, list[str]]:
 
 
 FLOORS = (
-    *("models", "errors", "text", "waiting", "metrics", "stats", "records"),
+    *("models", "errors", "terminal", "waiting", "metrics", "stats", "records"),
     *("experiment", "design", "data", "recipes", "training", "store"),
     *("analysis", "figures", "tracking", "report", "execution", "cli"),
 )

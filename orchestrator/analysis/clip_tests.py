@@ -10,8 +10,8 @@ import numpy as np
 from orchestrator.analysis.outcomes import Loader
 from orchestrator.analysis.summary import Summary
 from orchestrator.errors import ConfigError, unknown
+from orchestrator.metrics.catalog import VAL_MAP, VAL_TOP1
 from orchestrator.metrics.classification import log_softmax, top_k_correct
-from orchestrator.metrics.keys import VAL_MAP, VAL_TOP1
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
 from orchestrator.stats import (

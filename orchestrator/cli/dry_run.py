@@ -15,7 +15,7 @@ from orchestrator.experiment.overrides import departures
 from orchestrator.metrics import lookup
 from orchestrator.records import Status, TrialRecord
 from orchestrator.store.verification import verify_stored
-from orchestrator.text import grid, laid_out, terminal_width, visible
+from orchestrator.terminal import grid, laid_out, terminal_width, visible
 
 
 def print_listing(prepared: LaunchPlan) -> None:

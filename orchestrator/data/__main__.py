@@ -13,7 +13,7 @@ from typing import Any
 from models.command import run_command
 from orchestrator.data.source import POLICIES
 from orchestrator.errors import DataError, OrchestratorError, printable
-from orchestrator.text import terminal_width
+from orchestrator.terminal import terminal_width
 
 _PACKS = "store/packs"
 _EPILOG = """\
@@ -104,10 +104,10 @@ def _audit(options: argparse.Namespace) -> int:
 
 def _audit_pack(fingerprint: str, packs: str) -> bool:
     """Read a pack's bytes whatever earlier checks found; say and return whether it is whole."""
-    from orchestrator.data import integrity, places
+    from orchestrator.data import addresses, integrity
     from orchestrator.data.info import DamagedPack
 
-    path = places.local_path(places.join(packs, fingerprint))
+    path = addresses.local_path(addresses.join(packs, fingerprint))
     try:
         integrity.check(path, fingerprint, trust_memory=False)
     except DamagedPack as damaged:

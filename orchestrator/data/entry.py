@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from models import registry
 from models.errors import ModelError, failure
 from models.own_source import own_source
-from orchestrator.data import integrity, places
+from orchestrator.data import addresses, integrity
 from orchestrator.data.info import (
     DamagedPack,
     PackInfo,
@@ -70,8 +70,8 @@ def prepare(
         known = _pinned(name, arguments, packs)
         if known is None:
             raise
-        if places.is_local(packs):
-            path = places.local_path(places.join(packs, known.fingerprint))
+        if addresses.is_local(packs):
+            path = addresses.local_path(addresses.join(packs, known.fingerprint))
             integrity.check(path, known.fingerprint)
         return known
     info = _known(name, source, packs)
@@ -86,7 +86,7 @@ def prepare(
         fields = asdict(info)
         fields["digest"] = digest(fields)
         try:
-            places.write_text(_index_address(name, source, packs), json.dumps(fields, indent=1))
+            addresses.write_text(_index_address(name, source, packs), json.dumps(fields, indent=1))
         except OSError as error:
             raise DataError(
                 f"the pack {info.fingerprint} is made, and {packs!r} cannot be written any more: "
@@ -140,14 +140,14 @@ def packed_as(name: str, source: Source | None, arguments: Mapping[str, Any], *,
     Returns:
         "" where there is no such pack, or where packs lie in an object store.
     """
-    if not places.is_local(packs):
+    if not addresses.is_local(packs):
         return ""
     found: Any = arguments.get("fingerprint") or (source.fingerprint if source else "")
     if source is not None and not found:
-        text = places.read_text(_index_address(name, source, packs))
+        text = addresses.read_text(_index_address(name, source, packs))
         with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
             found = json.loads(text or "")["fingerprint"]
-    there = is_file_name(found) and places.local_path(places.join(packs, found)).is_dir()
+    there = is_file_name(found) and addresses.local_path(addresses.join(packs, found)).is_dir()
     return found if there else ""
 
 
@@ -172,12 +172,12 @@ def open_pack(fingerprint: str, *, packs: str, cache_dir: str | None = None) -> 
     if not fingerprint:
         raise DataError("no fingerprint given: prepare the dataset first, it returns one")
     _check_fingerprint(fingerprint)
-    address = places.join(packs, fingerprint)
+    address = addresses.join(packs, fingerprint)
     path = integrity.local_copy(address, cache_dir)
     try:
         integrity.check(path, fingerprint)
     except DamagedPack:
-        if places.is_local(address):
+        if addresses.is_local(address):
             raise
         integrity.whole_or_set_aside(str(path.parent), fingerprint)
         path = integrity.local_copy(address, cache_dir)
@@ -241,11 +241,11 @@ def _index_address(name: str, source: Source, packs: str) -> str:
             signature = digest([signature, own_source(name.partition(":")[0]).digest])
         except ModelError as error:
             raise DataError(f"dataset {name!r}: {error}") from error
-    return places.join(packs, "sources", f"{signature}.json")
+    return addresses.join(packs, "sources", f"{signature}.json")
 
 
 def _known(name: str, source: Source, packs: str) -> PackInfo | None:
-    text = places.read_text(_index_address(name, source, packs))
+    text = addresses.read_text(_index_address(name, source, packs))
     if text is None:
         return None
     try:
@@ -274,8 +274,8 @@ def _manifest(packs: str, fingerprint: str) -> dict[str, Any] | None:
     Raises:
         DamagedPack: it is not what was written.
     """
-    address = places.join(packs, fingerprint)
-    text = places.read_text(places.join(address, places.MANIFEST))
+    address = addresses.join(packs, fingerprint)
+    text = addresses.read_text(addresses.join(address, addresses.MANIFEST))
     return None if text is None else parse_manifest(text, address)
 
 

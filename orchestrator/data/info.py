@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.data.places import CLIPS, MANIFEST
+from orchestrator.data.addresses import CLIPS, MANIFEST
 from orchestrator.data.source import Source, digest
 from orchestrator.errors import DataError, printable
 

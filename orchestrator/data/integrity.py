@@ -22,7 +22,7 @@ from typing import Any
 
 from models.cache import cache_folder
 from models.digests import file_digest
-from orchestrator.data import places
+from orchestrator.data import addresses
 from orchestrator.data.info import DamagedPack, parse_manifest, read_manifest
 from orchestrator.data.source import digest
 from orchestrator.errors import DataError, printable
@@ -85,9 +85,9 @@ def whole_or_set_aside(packs: str, fingerprint: str) -> bool:
     Raises:
         DataError: the pack is damaged and cannot be renamed.
     """
-    address = places.join(packs, fingerprint)
-    if not places.is_local(packs):
-        text = places.read_text(places.join(address, places.MANIFEST))
+    address = addresses.join(packs, fingerprint)
+    if not addresses.is_local(packs):
+        text = addresses.read_text(addresses.join(address, addresses.MANIFEST))
         if text is None:
             return False
         try:
@@ -96,7 +96,7 @@ def whole_or_set_aside(packs: str, fingerprint: str) -> bool:
             _set_aside(address, damaged)
             return False
         return True
-    path = places.local_path(address)
+    path = addresses.local_path(address)
     while path.is_dir():
         seen = identity(path)
         try:
@@ -126,7 +126,7 @@ def _set_aside(address: str, damaged: DamagedPack) -> None:
 def identity(path: Path) -> Identity:
     """Return device, inode, size and the times of both files of a pack; zeros for a missing one."""
     files: Identity = []
-    for name in (places.CLIPS, places.MANIFEST):
+    for name in (addresses.CLIPS, addresses.MANIFEST):
         try:
             stat = (path / name).stat()
         except OSError:
@@ -148,12 +148,12 @@ def _damage(path: Path, manifest: dict[str, Any]) -> str:
     if written is None:
         return _damage_of_older(path)
     try:
-        found = file_digest(path / places.CLIPS)
+        found = file_digest(path / addresses.CLIPS)
     except OSError as error:
-        return f"{places.CLIPS} cannot be read ({error.strerror})"
+        return f"{addresses.CLIPS} cannot be read ({error.strerror})"
     if found != written:
         return (
-            f"{places.CLIPS} was changed since it was written (sha256 {found[:16]}..., "
+            f"{addresses.CLIPS} was changed since it was written (sha256 {found[:16]}..., "
             f"written with {written[:16]}...)"
         )
     return ""
@@ -182,14 +182,14 @@ def _damage_of_older(path: Path) -> str:
 def _rename(address: str) -> str:
     for number in itertools.count(1):
         aside = f"{address}.damaged-{number}"
-        if not places.is_local(address):
-            filesystem, path = places.resolve(address)
-            _, target = places.resolve(aside)
-            if places.read_text(places.join(aside, places.MANIFEST)) is not None:
+        if not addresses.is_local(address):
+            filesystem, path = addresses.resolve(address)
+            _, target = addresses.resolve(aside)
+            if addresses.read_text(addresses.join(aside, addresses.MANIFEST)) is not None:
                 continue
             filesystem.create_dir(target, recursive=True)
             # A store without renames copies; pack.json is last there and first to go from here.
-            for name in (places.CLIPS, places.MANIFEST):
+            for name in (addresses.CLIPS, addresses.MANIFEST):
                 with contextlib.suppress(FileNotFoundError):
                     filesystem.move(f"{path}/{name}", f"{target}/{name}")
             return aside
@@ -217,7 +217,7 @@ def _remember(path: Path, seen: Identity, started_ns: int) -> None:
         return
     with contextlib.suppress(OSError, RuntimeError):
         note = _note_of(path)
-        places.write_text(str(note), json.dumps({"pack": str(path.resolve()), "files": seen}))
+        addresses.write_text(str(note), json.dumps({"pack": str(path.resolve()), "files": seen}))
         for other in note.parent.glob("*.json"):
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 if not Path(json.loads(other.read_text(encoding="utf-8"))["pack"]).exists():
@@ -229,7 +229,7 @@ def _alone(path: Path) -> Iterator[None]:
     """Let one process at a time check a pack, where the file system knows locks."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
-            file = stack.enter_context((path / places.CLIPS).open("rb"))
+            file = stack.enter_context((path / addresses.CLIPS).open("rb"))
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -249,22 +249,22 @@ def local_copy(pack_uri: str, cache_dir: str | None = None) -> Path:
         DataError: there is no finished pack at that address.
         DamagedPack: what was copied is not what was written.
     """
-    if places.is_local(pack_uri):
-        return places.local_path(pack_uri)
-    cache = Path(cache_dir or places.default_cache_dir()).expanduser()
+    if addresses.is_local(pack_uri):
+        return addresses.local_path(pack_uri)
+    cache = Path(cache_dir or addresses.default_cache_dir()).expanduser()
     fingerprint = pack_uri.rstrip("/").rpartition("/")[2]
     final = cache / fingerprint
-    if (final / places.MANIFEST).is_file():
+    if (final / addresses.MANIFEST).is_file():
         return final
     cache.mkdir(parents=True, exist_ok=True)
     # The kernel lets go of the lock when its holder dies, so nobody waits for the dead.
     with (cache / f".{fingerprint}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if (final / places.MANIFEST).is_file():
+        if (final / addresses.MANIFEST).is_file():
             return final
-        filesystem, path = places.resolve(pack_uri)
-        with places.workshop(str(cache)) as making:
-            for name in (places.MANIFEST, places.CLIPS):
+        filesystem, path = addresses.resolve(pack_uri)
+        with addresses.workshop(str(cache)) as making:
+            for name in (addresses.MANIFEST, addresses.CLIPS):
                 try:
                     with (
                         filesystem.open_input_stream(f"{path}/{name}") as stream,
@@ -274,7 +274,7 @@ def local_copy(pack_uri: str, cache_dir: str | None = None) -> Path:
                 except FileNotFoundError as error:
                     raise DataError(f"no pack at {pack_uri}: {name} is not there") from error
             _check_copy(making, pack_uri, fingerprint)
-            places.publish(making, str(cache), fingerprint)
+            addresses.publish(making, str(cache), fingerprint)
     return final
 
 

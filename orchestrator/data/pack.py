@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from orchestrator.data import fingerprints
+from orchestrator.data.addresses import CLIPS
 from orchestrator.data.info import DamagedPack, read_manifest
-from orchestrator.data.places import CLIPS
 from orchestrator.errors import DataError, unknown
 
 if TYPE_CHECKING:

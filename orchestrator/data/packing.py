@@ -15,11 +15,11 @@ import numpy as np
 
 from models.digests import file_digest
 from orchestrator.data import fingerprints, integrity
+from orchestrator.data.addresses import CLIPS, MANIFEST, is_local, local_path, publish, workshop
 from orchestrator.data.audit import Examined, Progress, examine
 from orchestrator.data.decode import tools
 from orchestrator.data.findings import ClipRecord, decide, notes_of
 from orchestrator.data.info import PACK_FORMAT, manifest_digest
-from orchestrator.data.places import CLIPS, MANIFEST, is_local, local_path, publish, workshop
 from orchestrator.data.source import Clip, Source
 from orchestrator.errors import DataError
 

@@ -29,7 +29,7 @@ from orchestrator.records import PlanRecord, Status
 from orchestrator.store import Store
 from orchestrator.store.provenance import now
 from orchestrator.store.verification import verify_stored
-from orchestrator.text import visible
+from orchestrator.terminal import visible
 
 if TYPE_CHECKING:
     from orchestrator.execution.preflight.arms import ArmCheck

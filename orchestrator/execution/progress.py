@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from orchestrator.design.factors import Trial
 from orchestrator.execution.costs import duration
-from orchestrator.metrics import keys
+from orchestrator.metrics import catalog
 from orchestrator.records import Status
 
 
@@ -82,8 +82,8 @@ class SweepProgress:
         self._epochs[trial_id] = epoch
         if trial_id in self._tasks:
             note = (
-                f"epochs  loss {metrics[keys.TRAIN_LOSS]:.3f}  "
-                f"top-1 {100 * metrics[keys.VAL_TOP1]:.1f} %"
+                f"epochs  loss {metrics[catalog.TRAIN_LOSS]:.3f}  "
+                f"top-1 {100 * metrics[catalog.VAL_TOP1]:.1f} %"
             )
             self._bar.update(self._tasks[trial_id], completed=epoch, note=note)
         self._bar.update(self._sweep, note=self._left())

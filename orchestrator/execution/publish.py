@@ -17,17 +17,17 @@ from orchestrator.errors import OrchestratorError, TrackingError
 from orchestrator.figures.shelf import INDEX
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.report.files import PICTURES, report_folder, write_report
-from orchestrator.report.render.text import render_text
+from orchestrator.report.render.text import WIDEST, render_text
 from orchestrator.report.wording.clips import clips_to_show
 from orchestrator.store import Store
 from orchestrator.store.verification import loader, verify_stored
+from orchestrator.terminal import terminal_width
 from orchestrator.tracking.links import read_links
 from orchestrator.tracking.live import LiveSync, SweepSync
 from orchestrator.tracking.places import is_synced, resolve_uri
 from orchestrator.tracking.tracker import Tracker
 from orchestrator.waiting import waiting
 
-WIDEST = 120
 STOP_S = 120.0
 
 
@@ -85,7 +85,7 @@ class Publisher:
         records = store.read_records([key.id for key in plan.trials])
         verify_stored(store, plan, records)
         self._predictions = loader(store, plan, records)
-        width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)
+        width = terminal_width(widest=WIDEST)
         print()
         summary = summarize(plan, records)
         print(render_text(summary, width), flush=True)

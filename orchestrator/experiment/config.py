@@ -16,7 +16,7 @@ from models.checkpoints.files import is_remote, weight_file
 from models.digests import file_digest
 from models.errors import CheckpointError
 from orchestrator.errors import ConfigError
-from orchestrator.metrics.keys import VAL_TOP1
+from orchestrator.metrics.catalog import VAL_TOP1
 
 REVISION = 1
 """Raised when a change of code alters numbers; part of every id."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.metrics.keys import METRICS
+from orchestrator.metrics.catalog import METRICS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,12 +37,12 @@ from orchestrator.report.files import (
     write,
     write_report,
 )
-from orchestrator.report.render.text import render_text
+from orchestrator.report.render.text import WIDEST, render_text
 from orchestrator.report.sources import FromMlflow, FromStore, Material, Source
 from orchestrator.report.tables.paper import Study, own_paper_table, paper_table
 from orchestrator.report.tables.table import Table
 from orchestrator.report.wording.clips import clip_sentences, single_pair_sentences
-from orchestrator.text import grid, laid_out, terminal_width, visible
+from orchestrator.terminal import grid, laid_out, terminal_width, visible
 
 AGGREGATE_FORMATS = ("", "text", "markdown", "csv", "json")
 FORMATS = ("text", *NAMES, "all")
@@ -248,7 +248,7 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
         "pictures": material.pictures,
         "paper": paper,
     }
-    width = args.width or min(terminal_width(), 120)
+    width = args.width or terminal_width(widest=WIDEST)
     if args.format in ("", "all"):
         print(render_text(summary, width), file=stream)
         for sentence in single_pair_sentences(summary, material.predictions):
@@ -303,7 +303,7 @@ def _aggregate(args: argparse.Namespace, source: Source, stream: TextIO) -> None
     stored = source.sweeps()
     materials = [source.material(find_sweep(given, stored)) for given in args.sweeps]
     aggregated = aggregate([(m.plan, m.records) for m in materials], mixed=args.allow_mixed)
-    width = args.width or min(terminal_width(), 120)
+    width = args.width or terminal_width(widest=WIDEST)
     _put(render_aggregate(aggregated, args.format or "text", width=width), args.out, stream)
 
 

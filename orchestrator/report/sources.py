@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from orchestrator.analysis.clip_tests import Recordings
 from orchestrator.analysis.outcomes import Loader
-from orchestrator.data.places import MANIFEST
+from orchestrator.data.addresses import MANIFEST
 from orchestrator.errors import StoreError
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.report.files import PICTURES, report_folder

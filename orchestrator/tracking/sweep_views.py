@@ -9,11 +9,11 @@ from functools import partial
 
 from orchestrator.analysis.comparisons import Compared
 from orchestrator.analysis.summary import summarize, summarize_arms
-from orchestrator.metrics import METRICS, keys, lookup
+from orchestrator.metrics import METRICS, catalog, lookup
 from orchestrator.metrics.chance import caution_text
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
 from orchestrator.store import forms
-from orchestrator.text import markdown_text
+from orchestrator.terminal import markdown_text
 from orchestrator.tracking.views import (
     MAX_DATASET_DIGEST,
     SWEEP,
@@ -271,7 +271,7 @@ def _epochs(record: TrialRecord, started_ms: int) -> tuple[tuple[Point, ...], ..
     elapsed_s = 0.0
     epochs = []
     for epoch in record.epochs:
-        elapsed_s += max(0.0, epoch.metrics.get(keys.EPOCH_S, 0.0))
+        elapsed_s += max(0.0, epoch.metrics.get(catalog.EPOCH_S, 0.0))
         at = started_ms + round(elapsed_s * 1000)
         points = [
             Point(key=as_key(key), value=float(value), step=epoch.epoch, timestamp_ms=at)

@@ -27,7 +27,7 @@ from models.seeding import derive_seed
 from orchestrator.data.samplers import clip_seeds, epoch_order, shard, shuffle_labels
 from orchestrator.errors import TrainingError
 from orchestrator.experiment.identity import CompletedExperiment, canonical
-from orchestrator.metrics import keys
+from orchestrator.metrics import catalog
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import EpochRecord, best_epoch, experiment_id
 from orchestrator.training.data_parallel import Group
@@ -141,12 +141,12 @@ class Trainer:
             record = EpochRecord(
                 epoch=epoch,
                 metrics={
-                    keys.TRAIN_LOSS: train_loss,
+                    catalog.TRAIN_LOSS: train_loss,
                     **scores,
-                    keys.LEARNING_RATE: rate,
-                    keys.EPOCH_S: time.perf_counter() - started,
-                    keys.CLIPS_PER_S: len(self.train_indices) / trained_s,
-                    keys.PEAK_MEMORY_MB: _peak_memory_mb(self.device),
+                    catalog.LEARNING_RATE: rate,
+                    catalog.EPOCH_S: time.perf_counter() - started,
+                    catalog.CLIPS_PER_S: len(self.train_indices) / trained_s,
+                    catalog.PEAK_MEMORY_MB: _peak_memory_mb(self.device),
                 },
             )
             self.records.append(record)
@@ -166,7 +166,7 @@ class Trainer:
     @property
     def clips_per_s(self) -> float:
         """Training throughput in clips per second, median over epochs."""
-        rates = [record.metrics[keys.CLIPS_PER_S] for record in self.records]
+        rates = [record.metrics[catalog.CLIPS_PER_S] for record in self.records]
         return statistics.median(rates) if rates else 0.0
 
     def final_predictions(self) -> dict[str, Predictions]:

@@ -17,7 +17,7 @@ import pytest
 import soundfile
 from esc_folders import RATE_HZ, SECONDS, EscFolder, noise
 
-from orchestrator.data import open_pack, packing, places, prepare
+from orchestrator.data import addresses, open_pack, packing, prepare
 from orchestrator.data.audit import examine
 from orchestrator.data.entry import open_source
 from orchestrator.data.listing import Audit
@@ -548,5 +548,5 @@ def test_make_pack_on_a_full_disk_says_what_is_needed_and_leaves_nothing(
 def test_write_text_on_a_full_disk_leaves_nothing(small_disk):
     (small_disk / "filling").write_bytes(b"x" * 1_000_000)
     with pytest.raises(OSError, match="No space left"):
-        places.write_text(str(small_disk / "note"), "x" * 100_000)
+        addresses.write_text(str(small_disk / "note"), "x" * 100_000)
     assert [path.name for path in small_disk.iterdir()] == ["filling"]

@@ -17,7 +17,7 @@ import pytest
 from esc_folders import SECONDS, EscFolder
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
-from orchestrator.data import Pack, integrity, open_pack, packing, peek, places, prepare
+from orchestrator.data import Pack, addresses, integrity, open_pack, packing, peek, prepare
 from orchestrator.data.entry import open_source
 from orchestrator.data.info import DamagedPack, read_manifest
 from orchestrator.errors import DataError
@@ -35,7 +35,7 @@ def path_of(fingerprint: str, packs: str) -> Path:
 
 def rewrite(path: Path, change) -> None:
     """Write a pack's clips again with a change of one column; the file keeps its length."""
-    clips = path / places.CLIPS
+    clips = path / addresses.CLIPS
     size = clips.stat().st_size
     with pa.ipc.open_file(clips.read_bytes()) as reader:
         table = reader.read_all()
@@ -48,7 +48,7 @@ def rewrite(path: Path, change) -> None:
 
 
 def one_byte(path):
-    clips = path / places.CLIPS
+    clips = path / addresses.CLIPS
     content = bytearray(clips.read_bytes())
     content[len(content) // 2] ^= 1
     clips.write_bytes(content)
@@ -71,47 +71,47 @@ def one_source_id(path):
 
 
 def cut(path):
-    os.truncate(path / places.CLIPS, 1000)
+    os.truncate(path / addresses.CLIPS, 1000)
 
 
 def no_clips(path):
-    (path / places.CLIPS).unlink()
+    (path / addresses.CLIPS).unlink()
 
 
 def no_manifest(path):
-    (path / places.MANIFEST).unlink()
+    (path / addresses.MANIFEST).unlink()
 
 
 def clips_are_a_folder(path):
-    (path / places.CLIPS).unlink()
-    (path / places.CLIPS).mkdir()
+    (path / addresses.CLIPS).unlink()
+    (path / addresses.CLIPS).mkdir()
 
 
 def clips_are_a_pipe(path):
-    (path / places.CLIPS).unlink()
-    os.mkfifo(path / places.CLIPS)
+    (path / addresses.CLIPS).unlink()
+    os.mkfifo(path / addresses.CLIPS)
 
 
 def manifest_is(value):
     def harm(path):
-        (path / places.MANIFEST).write_text(json.dumps(value))
+        (path / addresses.MANIFEST).write_text(json.dumps(value))
 
     harm.__name__ = f"manifest_is_{type(value).__name__}"
     return harm
 
 
 def manifest_not_utf8(path):
-    (path / places.MANIFEST).write_bytes(b'{"name": "\xe9"}')
+    (path / addresses.MANIFEST).write_bytes(b'{"name": "\xe9"}')
 
 
 def manifest_nested(path):
-    (path / places.MANIFEST).write_text("[" * 100_000)
+    (path / addresses.MANIFEST).write_text("[" * 100_000)
 
 
 def with_field(**fields):
     def harm(path):
-        manifest = json.loads((path / places.MANIFEST).read_text())
-        (path / places.MANIFEST).write_text(json.dumps(manifest | fields))
+        manifest = json.loads((path / addresses.MANIFEST).read_text())
+        (path / addresses.MANIFEST).write_text(json.dumps(manifest | fields))
 
     harm.__name__ = "with_" + "_".join(f"{k}_{v}" for k, v in fields.items())
     return harm
@@ -188,18 +188,18 @@ def test_prepare_damaged_synthetic_pack_is_made_again_with_the_same_bytes(packs)
     arguments = {"num_classes": 2, "clips_per_class": 2, "num_folds": 2, "seconds": 0.25}
     made = prepare("synthetic", arguments, root=None, packs=packs)
     path = path_of(made.fingerprint, packs)
-    before = (path / places.CLIPS).read_bytes()
+    before = (path / addresses.CLIPS).read_bytes()
     one_byte(path)
     assert prepare("synthetic", arguments, root=None, packs=packs).made
-    assert (path / places.CLIPS).read_bytes() == before
+    assert (path / addresses.CLIPS).read_bytes() == before
 
 
 def older(path: Path) -> None:
     """Turn a pack into one of a version that recorded no digest of its files."""
-    manifest = json.loads((path / places.MANIFEST).read_text())
+    manifest = json.loads((path / addresses.MANIFEST).read_text())
     for name in ("file_digest", "manifest_digest"):
         del manifest[name]
-    (path / places.MANIFEST).write_text(json.dumps(manifest))
+    (path / addresses.MANIFEST).write_text(json.dumps(manifest))
 
 
 def test_open_pack_of_an_older_version_is_read_and_checked_by_content(folder, packs):
@@ -250,12 +250,12 @@ def test_check_is_remembered_until_a_file_changes(folder, packs, cache, monkeypa
     assert len(reads) == 1 and len(list((cache / "checked").iterdir())) == 1
     integrity.check(path, fingerprint, trust_memory=False)
     assert len(reads) == 2
-    os.utime(path / places.CLIPS, ns=(1, 1))
+    os.utime(path / addresses.CLIPS, ns=(1, 1))
     integrity.check(path, fingerprint)
     assert len(reads) == 3
-    before = (path / places.CLIPS).stat()
+    before = (path / addresses.CLIPS).stat()
     one_byte(path)
-    os.utime(path / places.CLIPS, ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.utime(path / addresses.CLIPS, ns=(before.st_atime_ns, before.st_mtime_ns))
     with pytest.raises(DamagedPack):
         integrity.check(path, fingerprint)
 
@@ -263,7 +263,7 @@ def test_check_is_remembered_until_a_file_changes(folder, packs, cache, monkeypa
 def test_check_of_a_file_that_has_just_changed_is_not_remembered(folder, packs, cache):
     """A clock tick later the file could change again and keep its time."""
     fingerprint = packed(folder, packs).fingerprint
-    (path_of(fingerprint, packs) / places.CLIPS).touch()
+    (path_of(fingerprint, packs) / addresses.CLIPS).touch()
     integrity.check(path_of(fingerprint, packs), fingerprint)
     assert not (cache / "checked").exists()
 
@@ -402,7 +402,7 @@ def far(tmp_path, monkeypatch) -> Path:
     (tmp_path / "bucket").mkdir()
     filesystem = SubTreeFileSystem(str(tmp_path / "bucket"), LocalFileSystem())
     monkeypatch.setattr(
-        places, "resolve", lambda address: (filesystem, address.removeprefix("far://"))
+        addresses, "resolve", lambda address: (filesystem, address.removeprefix("far://"))
     )
     return tmp_path / "bucket"
 
@@ -432,19 +432,19 @@ def test_remote_pack_with_a_changed_manifest_is_set_aside_and_made_again(folder,
     assert packed(folder, "far://packs") == first  # made
     assert read_manifest(path)["class_names"] == ["dog", "rain"]
     aside = far / "packs" / f"{first.fingerprint}.damaged-1"
-    assert sorted(one.name for one in aside.iterdir()) == [places.CLIPS, places.MANIFEST]
+    assert sorted(one.name for one in aside.iterdir()) == [addresses.CLIPS, addresses.MANIFEST]
 
 
 def test_pack_offsets_out_of_the_file_are_refused(folder, packs):
     fingerprint = packed(folder, packs).fingerprint
     path = path_of(fingerprint, packs)
-    content = (path / places.CLIPS).read_bytes()
+    content = (path / addresses.CLIPS).read_bytes()
     ids = [clip.clip_id for clip in open_source("esc", ARGUMENTS, root=str(folder.root)).clips]
     start = content.index("".join(ids).encode())
     offsets = content.rindex((len(ids[0])).to_bytes(4, "little"), 0, start)
     harmed = bytearray(content)
     harmed[offsets : offsets + 4] = (2**30).to_bytes(4, "little")
-    (path / places.CLIPS).write_bytes(harmed)
+    (path / addresses.CLIPS).write_bytes(harmed)
     with pytest.raises(DamagedPack, match="cannot be read"):
         Pack(path)
 

@@ -16,7 +16,7 @@ import soundfile
 import torch
 from esc_folders import RATE_HZ, SECONDS, noise
 
-from orchestrator.data import Pack, open_pack, packing, peek, places, prepare
+from orchestrator.data import Pack, addresses, open_pack, packing, peek, prepare
 from orchestrator.data.entry import open_source
 from orchestrator.data.source import digest
 from orchestrator.errors import DataError
@@ -51,7 +51,7 @@ def test_pack_waveform_is_a_view_of_the_mapped_file(folder, packs):
     for line in Path("/proc/self/maps").read_text().splitlines():
         low, high = (int(part, 16) for part in line.split()[0].split("-"))
         if low <= address < high:
-            assert line.endswith(places.CLIPS)
+            assert line.endswith(addresses.CLIPS)
             return
     pytest.fail("the samples are in no mapping")
 
@@ -246,6 +246,6 @@ def test_open_pack_missing_or_harmed_says_what_to_do(folder, packs):
     with pytest.raises(DataError, match=r"no pack at .*orchestrator\.data pack"):
         open_pack("0123", packs=packs)
     pack = opened(folder, packs)
-    os.truncate(pack.path / places.CLIPS, 1000)
+    os.truncate(pack.path / addresses.CLIPS, 1000)
     with pytest.raises(DataError, match="has 1000 bytes and was written with"):
         open_pack(pack.fingerprint, packs=packs)

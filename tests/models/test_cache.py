@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from models.checkpoints.files import cache_dir
-from orchestrator.data.places import default_cache_dir
+from orchestrator.data.addresses import default_cache_dir
 from orchestrator.design.plan import Arm, Plan
 from orchestrator.execution.launch import _log_path
 from orchestrator.recipes import datar_laptop

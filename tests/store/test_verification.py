@@ -17,7 +17,7 @@ from orchestrator.design.factors import Arm
 from orchestrator.design.plan import Plan
 from orchestrator.experiment.identity import canonical
 from orchestrator.experiment.overrides import override
-from orchestrator.metrics import keys
+from orchestrator.metrics import catalog
 from orchestrator.metrics.classification import average_precisions
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import (
@@ -63,10 +63,10 @@ def finish(store: Store, arm: str, seed: int) -> TrialRecord:
     trial = IDS[arm, seed]
     made = [predictions(trial, epoch) for epoch in range(1, EPOCHS + 1)]
     epochs = tuple(
-        EpochRecord(epoch=p.epoch, metrics={keys.TRAIN_LOSS: 1.0 / p.epoch, **p.scores()})
+        EpochRecord(epoch=p.epoch, metrics={catalog.TRAIN_LOSS: 1.0 / p.epoch, **p.scores()})
         for p in made
     )
-    best = max(epochs, key=lambda epoch: (epoch.metrics[keys.VAL_TOP1], -epoch.epoch)).epoch
+    best = max(epochs, key=lambda epoch: (epoch.metrics[catalog.VAL_TOP1], -epoch.epoch)).epoch
     record = TrialRecord(
         id=trial,
         status=Status.FINISHED,
@@ -193,7 +193,9 @@ def test_record_edited_after_it_was_written_is_refused_by_its_digest(store, name
     assert f"the record of trial {ONE} was edited or damaged after it was written" in said
 
 
-@pytest.mark.parametrize("key", [keys.VAL_TOP1, keys.VAL_TOP5, keys.VAL_MAP, keys.VAL_LOSS])
+@pytest.mark.parametrize(
+    "key", [catalog.VAL_TOP1, catalog.VAL_TOP5, catalog.VAL_MAP, catalog.VAL_LOSS]
+)
 @pytest.mark.parametrize("selection", ["last", "best"])
 def test_metric_that_predictions_contradict_is_refused_with_both_values(
     tmp_path, key, selection, capsys

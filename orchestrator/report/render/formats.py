@@ -22,7 +22,7 @@ from orchestrator.report.wording.findings import finding_sentence
 from orchestrator.report.wording.footnotes import published_footnotes
 from orchestrator.report.wording.notes import answers, cautions, chance_sentence, headline
 from orchestrator.report.wording.numbers import NONE
-from orchestrator.text import csv_text, markdown_text
+from orchestrator.terminal import csv_text, markdown_text
 
 NUMBER = re.compile(r"[+−]?\d[\d.]*(\s*±\s*[\d.]+)?[^\w\s]*$")
 """A cell of numbers as tables show them, an interval and marks behind it."""

@@ -23,7 +23,7 @@ from orchestrator.report.wording.numbers import (
     POINT_SPACE,
     digit_spaces,
 )
-from orchestrator.text import visible
+from orchestrator.terminal import visible
 
 LONG_NAME = 32
 """Characters from which on the names of a table wrap in a column of a third of the text."""

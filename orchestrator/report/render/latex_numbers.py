@@ -24,7 +24,7 @@ from orchestrator.report.render.latex import escape
 from orchestrator.report.wording.notes import headline
 from orchestrator.report.wording.numbers import NONE, decimals, duration, number, p_text, quantity
 from orchestrator.stats import MeanInterval
-from orchestrator.text import visible
+from orchestrator.terminal import visible
 
 DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 SIGNS = {

@@ -20,7 +20,7 @@ from orchestrator.report.wording.notes import (
     pattern_sentence,
 )
 from orchestrator.report.wording.numbers import decimals, number, tie
-from orchestrator.text import HARD_SPACE, grid, laid_out, literal
+from orchestrator.terminal import HARD_SPACE, grid, laid_out, literal
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -32,6 +32,9 @@ GLYPHS = {
     Status.FAILED: "✗",
     Status.MISSING: "·",
 }
+WIDEST = 120
+"""Columns of a report at most, unless the user asks for more: longer lines are hard to read."""
+
 MAX_SENTENCES = 12
 MAX_GAPS = 12
 MAX_NAME = 32

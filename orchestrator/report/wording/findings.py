@@ -1,4 +1,4 @@
-"""Evidence in words: the one place that says what a declared comparison shows."""
+"""Evidence in words: what a contrast, a main effect or an interaction shows."""
 
 from __future__ import annotations
 

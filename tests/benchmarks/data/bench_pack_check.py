@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow
 
-from orchestrator.data import Pack, integrity, places
+from orchestrator.data import Pack, addresses, integrity
 from orchestrator.data.packing import make_pack
 from orchestrator.data.source import Clip, Decoded, Source
 
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def _row(path: Path, state: str, repeats: int) -> str:
-    clips, name = path / places.CLIPS, path.name
+    clips, name = path / addresses.CLIPS, path.name
     times: dict[str, list[float]] = {}
     cpu_s: dict[str, list[float]] = {}
     shares = []

@@ -62,9 +62,9 @@ def csv_text(text: str) -> str:
     return f"'{text}" if first and first in FORMULA else text
 
 
-def terminal_width() -> int:
-    """Return the columns of the terminal; 120 where output goes elsewhere."""
-    return shutil.get_terminal_size((120, 24)).columns
+def terminal_width(*, widest: int = 10_000) -> int:
+    """Return the columns of the terminal, `widest` at most; 120 where there is none."""
+    return min(shutil.get_terminal_size((120, 24)).columns, widest)
 
 
 def literal(text: str) -> Text:

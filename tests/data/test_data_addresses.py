@@ -11,7 +11,7 @@ import pytest
 from esc_folders import SECONDS, EscFolder
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
-from orchestrator.data import local_copy, open_pack, peek, places, prepare
+from orchestrator.data import addresses, local_copy, open_pack, peek, prepare
 from orchestrator.errors import DataError
 
 ARGUMENTS = {"seconds": SECONDS}
@@ -27,7 +27,7 @@ def far(tmp_path, monkeypatch) -> Path:
     (tmp_path / "bucket").mkdir()
     filesystem = SubTreeFileSystem(str(tmp_path / "bucket"), LocalFileSystem())
     monkeypatch.setattr(
-        places, "resolve", lambda address: (filesystem, address.removeprefix("far://"))
+        addresses, "resolve", lambda address: (filesystem, address.removeprefix("far://"))
     )
     return tmp_path / "bucket"
 
@@ -51,7 +51,7 @@ def test_remote_pack_is_copied_once_then_mapped(folder: EscFolder, far, tmp_path
 
 def test_remote_pack_without_manifest_does_not_exist(folder, far, tmp_path):
     info = packed(folder, "far://packs")
-    (far / "packs" / info.fingerprint / places.MANIFEST).unlink()
+    (far / "packs" / info.fingerprint / addresses.MANIFEST).unlink()
     with pytest.raises(DataError, match="no pack at far://packs/"):
         local_copy(f"far://packs/{info.fingerprint}", str(tmp_path / "cache"))
     assert peek("esc", ARGUMENTS, root=str(folder.root), packs="far://packs") is None

@@ -1,4 +1,4 @@
-"""Where packs lie: a local directory, or any address that pyarrow can open.
+"""Reading and writing at an address: a local directory, or any that pyarrow can open.
 
 A local pack is written beside its final place and renamed, so it is there whole or not at all. An
 object store cannot rename: there `pack.json` is uploaded last, and a pack without it does not
