@@ -1,7 +1,7 @@
 """Datasets as packs: audited once, decoded once, memory-mapped by every trial.
 
-`prepare` makes a pack, `peek` describes it, `pinned` names it, `open_pack` maps it. Nothing heavy
-is imported before it is used: a plan can name and check datasets in milliseconds.
+`prepare` makes a pack, `peek` describes it, `pinned` names it, `open_pack` maps it. Heavy imports
+wait until first use, so a plan can name and check datasets in milliseconds.
 """
 
 from __future__ import annotations

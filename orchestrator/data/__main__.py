@@ -103,7 +103,7 @@ def _audit(options: argparse.Namespace) -> int:
 
 
 def _audit_pack(fingerprint: str, packs: str) -> bool:
-    """Read a pack's bytes whatever earlier checks found; say and return whether it is whole."""
+    """Read all bytes of a pack, print whether it is whole, and return that."""
     from orchestrator.data import addresses, integrity
     from orchestrator.data.info import DamagedPack
 
@@ -191,13 +191,10 @@ def _export(options: argparse.Namespace, audit: Any) -> None:
 
 @contextlib.contextmanager
 def progress_bar(title: str) -> Iterator[Any]:
-    """Show a bar on standard error if that is a terminal.
+    """Yield a function of (done, total) that draws a bar on standard error; None off a terminal.
 
     Args:
-        title: what is going on.
-
-    Yields:
-        A function of (done, total), or None where there is no terminal.
+        title: Text in front of the bar.
     """
     if not sys.stderr.isatty():
         yield None

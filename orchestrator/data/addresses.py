@@ -1,6 +1,6 @@
-"""Reading and writing at an address: a local directory, or any that pyarrow can open.
+"""Reading and writing at an address: a local directory, or anything that pyarrow can open.
 
-A local pack is written beside its final place and renamed, so it is there whole or not at all. An
+A local pack is written beside its final place and renamed, so it appears whole or not at all. An
 object store cannot rename: there `pack.json` is uploaded last, and a pack without it does not
 exist. A remote pack is copied once per host and then memory-mapped like a local one.
 """
@@ -29,7 +29,7 @@ _STALE_AFTER_S = 24 * 3600
 
 
 def is_local(address: str) -> bool:
-    """Whether an address names a directory of this host."""
+    """Whether an address names a directory on this host."""
     return "://" not in address or address.startswith("file://")
 
 
@@ -49,7 +49,7 @@ def resolve(address: str) -> tuple[FileSystem, str]:
     """Open a remote address.
 
     Raises:
-        DataError: pyarrow does not know the scheme, or cannot reach the place.
+        DataError: Pyarrow does not know the scheme, or cannot reach the place.
     """
     from pyarrow.fs import FileSystem
 
@@ -63,17 +63,17 @@ def resolve(address: str) -> tuple[FileSystem, str]:
 
 
 def read_text(address: str) -> str | None:
-    """Read a small file, or return None where there is none.
+    """Read a small file; None if it does not exist.
 
-    Text that is not UTF-8 comes with replacement characters, for the reader to find damaged.
+    Bytes that are not UTF-8 become replacement characters, which the caller reports as damage.
 
     Raises:
-        DataError: it cannot be read, or is not a file.
+        DataError: It cannot be read, or is not a regular file.
     """
     try:
         if is_local(address):
             path = local_path(address)
-            if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for without end
+            if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would block forever
                 raise DataError(f"{path} is not a file; remove it and run the command again")
             return path.read_text(encoding="utf-8", errors="replace")
         filesystem, path = resolve(address)
@@ -86,7 +86,7 @@ def read_text(address: str) -> str | None:
 
 
 def write_text(address: str, text: str) -> None:
-    """Write a small file so that a reader sees the old one or the new one, never a part."""
+    """Write a small file atomically: a reader sees the old one or the new one."""
     if is_local(address):
         path = local_path(address)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def write_text(address: str, text: str) -> None:
         try:
             with file:
                 file.write(text)
-            # The temporary file is private to its owner; what replaces the old one is for everyone.
+            # mkstemp makes files private; everyone may read what this one replaces.
             os.chmod(file.name, 0o644)
             os.replace(file.name, path)
         except BaseException:
@@ -111,10 +111,9 @@ def write_text(address: str, text: str) -> None:
 
 @contextlib.contextmanager
 def workshop(packs: str) -> Iterator[Path]:
-    """Give a directory to make a pack in, on the file system that `publish` renames within.
+    """Yield a directory to make a pack in, on the file system that `publish` renames within.
 
-    It is removed afterwards whatever happens; one that a killed process left behind is removed
-    after a day.
+    It is always removed afterwards; what a killed process left behind is removed after a day.
     """
     parent = local_path(packs) if is_local(packs) else Path(tempfile.gettempdir())
     try:
@@ -131,10 +130,10 @@ def workshop(packs: str) -> Iterator[Path]:
 
 
 def publish(making: Path, packs: str, fingerprint: str) -> None:
-    """Move a finished pack to its place; one that is there already stays as it is."""
+    """Move a finished pack to its place; a pack that is already there stays."""
     if is_local(packs):
         final = local_path(packs) / fingerprint
-        # mkdtemp made it private to its owner; a pack is for everyone on the host.
+        # mkdtemp makes it private; everyone on the host may read a pack.
         making.chmod(0o755)
         try:
             making.rename(final)
@@ -153,7 +152,7 @@ def publish(making: Path, packs: str, fingerprint: str) -> None:
 
 
 def default_cache_dir() -> str:
-    """Return where copies of remote packs go if nobody says otherwise."""
+    """Return the default directory for copies of remote packs."""
     return str(cache_folder("packs"))
 
 

@@ -1,4 +1,4 @@
-"""Open every clip before anything is trained on it, and measure it; see `findings`."""
+"""Open and measure every clip before anything is trained on it; see `findings`."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Examined:
-    """A clip's record, with its samples where they were asked for and can be used.
+    """A clip's record, with its samples if they were requested and are usable.
 
     Attributes:
-        record: what was seen.
+        record: The clip's measures and problems.
         pcm: `(time,)` int16 at the source's sample rate, or None.
     """
 
@@ -41,19 +41,19 @@ def examine(
     progress: Progress | None = None,
     num_threads: int | None = None,
 ) -> Iterator[Examined]:
-    """Open every clip of a source, in the list's order, on several threads.
+    """Open every clip of a source, in list order, on several threads.
 
     Args:
-        source: the dataset.
-        resample: also make the pack's samples; False measures only, which is quicker.
-        progress: called with (clips done, clips in all) after every clip.
-        num_threads: decoding threads; the host's cores, eight at most, by default.
+        source: The dataset.
+        resample: Also make the pack's samples; False only measures, which is faster.
+        progress: Called with (clips done, clips in total) after every clip.
+        num_threads: Decoding threads; by default the host's cores, at most eight.
 
     Yields:
         One `Examined` per clip. Only a few clips are in memory at a time.
 
     Raises:
-        DataError: the source's `read` fails, or returns what is no `Decoded`.
+        DataError: The source's `read` fails, or does not return a `Decoded`.
     """
     workers = num_threads or min(8, os.cpu_count() or 1)
     first_with: dict[str, Clip] = {}
@@ -139,7 +139,7 @@ def _examine_one(source: Source, clip: Clip, resample: bool) -> Examined:
 
 
 def _compare(seen: Examined, first_with: dict[str, Clip]) -> Examined:
-    """Look whether an earlier clip had the same samples; the earlier one is kept."""
+    """Mark a clip as a duplicate if an earlier one, which is kept, had the same samples."""
     record = seen.record
     if record.sha256 is None or record.broken:
         return seen

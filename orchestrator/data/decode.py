@@ -1,10 +1,10 @@
-"""Audio files to samples, once, with named tools and no silent loss.
+"""Decode audio files to samples, with recorded tools and no silent loss.
 
-soundfile (libsndfile) decodes. It notices a FLAC or CAF that was cut, and says nothing about a
-WAV, AIFF, AU, W64, RF64, Ogg or MP3 that was (measured), so the length is compared with what the
-file itself declares: its chunk sizes, the Ogg end-of-stream mark, the frame count of the header.
-Mono is the mean of the channels. soxr at quality VHQ resamples, once, when a pack is made. Samples
-are rounded to 16 bit without dither; what exceeds full scale is clipped and counted.
+soundfile (libsndfile) decodes. It notices a truncated FLAC or CAF but not a truncated WAV, AIFF,
+AU, W64, RF64, Ogg or MP3 (measured), so the length is compared with what the file itself declares:
+its chunk sizes, the Ogg end-of-stream mark, the frame count of the header. Mono is the mean of the
+channels. soxr at quality VHQ resamples once, when a pack is made. Samples are rounded to 16 bit
+without dither; samples beyond full scale are clipped and counted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _UNKNOWN_SIZE = 0xFFFFFFFF
 
 
 def tools() -> dict[str, str]:
-    """Return the decoder and the resampler with their versions, for the record."""
+    """Return the versions of the decoder and the resampler, for the record."""
     import soundfile
     import soxr
 
@@ -42,15 +42,15 @@ def decode(path: str | Path, *, seconds: float = 0.0) -> Decoded:
     """Decode one audio file completely.
 
     Args:
-        path: the file; anything that libsndfile reads.
-        seconds: the length that the clip must have, or 0.0 where any will do. Longer is let
-            through (and noted by `audit`), shorter is a fault.
+        path: The file, in any format that libsndfile reads.
+        seconds: Required length, or 0.0 for any. A longer clip passes (`audit` notes it), a shorter
+            one is a fault.
 
     Returns:
         `Decoded`: samples `(time,)` float32 mono at the file's own rate.
 
     Raises:
-        ClipFault: missing, empty, unreadable, truncated, short or non_finite.
+        ClipFault: The clip is missing, empty, unreadable, truncated, short or not finite.
     """
     import soundfile
 
@@ -62,7 +62,7 @@ def decode(path: str | Path, *, seconds: float = 0.0) -> Decoded:
         raise ClipFault("missing", f"{path} does not exist") from error
     except (OSError, ValueError) as error:
         raise ClipFault("unreadable", str(error).replace(str(path), path.name)) from error
-    # Opening a pipe would wait for a writer without end.
+    # Opening a pipe would block until someone writes to it.
     if not stat.S_ISREG(found.st_mode):
         raise ClipFault("unreadable", "not a file (a folder, a pipe or a device)")
     size = found.st_size
@@ -101,15 +101,15 @@ def to_pcm(decoded: Decoded, *, sample_rate: int) -> tuple[np.ndarray, int]:
     """Resample to the pack's rate and round to 16 bit.
 
     Args:
-        decoded: samples `(time,)` in [-1, 1].
-        sample_rate: the pack's rate in Hz.
+        decoded: Samples `(time,)` in [-1, 1].
+        sample_rate: The pack's rate in Hz.
 
     Returns:
         int16 samples `(time,)`, and how many were beyond full scale and clipped.
 
     Raises:
-        ClipFault: the clip cannot be resampled, is too short for one sample at this rate, or the
-            resampler returned another length than it should.
+        ClipFault: The clip cannot be resampled or is too short for one sample at this rate, or the
+            resampler returned the wrong length.
     """
     samples = decoded.samples
     if decoded.rate_hz != sample_rate:
@@ -131,7 +131,7 @@ def to_pcm(decoded: Decoded, *, sample_rate: int) -> tuple[np.ndarray, int]:
 
 
 def _cut_short(path: Path, size: int) -> str:
-    """Say how a file falls short of what it declares, or ""; only for what libsndfile lets pass."""
+    """Describe how a file is truncated, or return ""; covers only what libsndfile misses."""
     with path.open("rb") as file:
         head = file.read(64)
         if head[:4] == b"OggS":
@@ -147,7 +147,7 @@ def _cut_short(path: Path, size: int) -> str:
 
 
 def _wav_end(file: BinaryIO, size: int) -> int:
-    """Return where a WAV's samples should end, 0 if it does not say."""
+    """Return where a WAV's samples should end; 0 if it does not declare that."""
     position = 12
     while position < size:
         file.seek(position)

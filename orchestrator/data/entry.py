@@ -1,7 +1,7 @@
-"""From a dataset's name and arguments to a pack: made once, found again at once.
+"""Find or make the pack of a dataset, given its name and arguments.
 
-`<packs>/sources/<signature>.json` remembers which pack a source became. The signature covers the
-list, the names, sizes and times of the audio files and the arguments, so a second call decodes
+`<packs>/sources/<signature>.json` records which pack a source became. The signature covers the
+list, the arguments, and the names, sizes and times of the audio files, so a second call decodes
 nothing. One small file per source needs no lock, on a disk or in an object store.
 """
 
@@ -46,22 +46,22 @@ def prepare(
     packs: str,
     progress: Any = None,
 ) -> PackInfo:
-    """Make a dataset's pack if it is not there yet.
+    """Make a dataset's pack if it does not exist yet.
 
     Args:
-        name: a registered dataset.
-        arguments: the dataset's own arguments. With a `fingerprint`, any other pack is refused.
-        root: where the dataset's files are; None or "" for one that needs none. A dataset of
-            files may do without where its pack exists and `fingerprint` names it.
-        packs: directory, or address that pyarrow opens, where packs are kept.
-        progress: called with (clips done, clips in all) while a pack is made.
+        name: Name of a registered dataset.
+        arguments: The dataset's own arguments. A `fingerprint` among them refuses any other pack.
+        root: Folder of the dataset's files; None or "" if it needs none, or if its pack exists and
+            `fingerprint` names it.
+        packs: Directory, or address that pyarrow opens, where packs are kept.
+        progress: Called with (clips done, clips in total) while a pack is made.
 
     Returns:
-        What the pack holds, and whether it was made now.
+        What the pack holds, and whether this call made it.
 
     Raises:
-        DataError: the dataset, an argument, the files or the place for packs is wrong; or the
-            pack is not the one that `fingerprint` names.
+        DataError: The dataset, an argument, the files or `packs` is wrong, or the pack does not
+            match `fingerprint`.
     """
     pinned = str(arguments.get("fingerprint") or "")
     try:
@@ -100,21 +100,21 @@ def prepare(
 def peek(
     name: str, arguments: Mapping[str, Any], *, root: str | None, packs: str
 ) -> PackInfo | None:
-    """Say what `prepare` would return, without decoding anything.
+    """Return what `prepare` would return, without decoding anything.
 
     Args:
-        name: a registered dataset.
-        arguments: the dataset's own arguments.
-        root: where the dataset's files are.
-        packs: where packs are kept.
+        name: Name of a registered dataset.
+        arguments: The dataset's own arguments.
+        root: Folder of the dataset's files.
+        packs: Where packs are kept.
 
     Returns:
         The pack's description; for a synthetic dataset always, made or not. None for a dataset of
         files that is not packed yet, or whose root is not given.
 
     Raises:
-        DataError: the dataset, an argument or the files are wrong, or the pack is not the one
-            that `fingerprint` names.
+        DataError: The dataset, an argument or the files are wrong, or the pack does not match
+            `fingerprint`.
     """
     try:
         source = open_source(name, arguments, root=root)
@@ -129,16 +129,16 @@ def peek(
 
 
 def packed_as(name: str, source: Source | None, arguments: Mapping[str, Any], *, packs: str) -> str:
-    """Return the fingerprint of the local pack that a source became, whole or not.
+    """Return the fingerprint of the local pack that a source became, whole or damaged.
 
     Args:
-        name: the dataset's registered name, or `module:function`.
-        source: the dataset; None where its files are not at hand.
-        arguments: the dataset's own arguments, of which `fingerprint` may name the pack.
-        packs: where packs are kept.
+        name: The dataset's registered name, or `module:function`.
+        source: The dataset; None if its files are unavailable.
+        arguments: The dataset's own arguments; their `fingerprint` may name the pack.
+        packs: Where packs are kept.
 
     Returns:
-        "" where there is no such pack, or where packs lie in an object store.
+        "" if there is no such pack, or if packs are kept in an object store.
     """
     if not addresses.is_local(packs):
         return ""
@@ -152,20 +152,17 @@ def packed_as(name: str, source: Source | None, arguments: Mapping[str, Any], *,
 
 
 def open_pack(fingerprint: str, *, packs: str, cache_dir: str | None = None) -> Pack:
-    """Map a pack, after copying it to this host where it is remote.
+    """Map a pack; a remote one is first copied to this host.
 
     Args:
-        fingerprint: the pack's name.
-        packs: where packs are kept.
-        cache_dir: where copies of remote packs go.
-
-    Returns:
-        A `Pack`.
+        fingerprint: The pack's name.
+        packs: Where packs are kept.
+        cache_dir: Directory for copies of remote packs.
 
     Raises:
-        DataError: there is no such pack.
-        DamagedPack: it is not what was written. A damaged copy of a remote pack is set aside and
-            copied again first.
+        DataError: There is no such pack.
+        DamagedPack: Its contents changed. A damaged copy of a remote pack is first set aside and
+            copied again.
     """
     from orchestrator.data.pack import Pack
 
@@ -189,16 +186,16 @@ def open_source(name: str, arguments: Mapping[str, Any], *, root: str | None) ->
     """Read a dataset's list by its registered name.
 
     Args:
-        name: a registered dataset, or `module:function`.
-        arguments: the dataset's own arguments.
-        root: where its files are.
+        name: A registered dataset, or `module:function`.
+        arguments: The dataset's own arguments.
+        root: Folder of its files.
 
     Returns:
         The source; no audio has been opened.
 
     Raises:
-        DataError: the name, an argument or the files are wrong, the dataset's function fails, or
-            what it returns cannot be a dataset; see `source.check_source`.
+        DataError: The name, an argument or the files are wrong, the dataset's function fails, or
+            its result is not a valid dataset; see `source.check_source`.
     """
     _check_name(name)
     try:
@@ -213,9 +210,9 @@ def open_source(name: str, arguments: Mapping[str, Any], *, root: str | None) ->
 
 
 def pinned(dataset: Component) -> Component:
-    """Return a data set that needs no files with its pack's fingerprint, made or not.
+    """Return a dataset that needs no files with its pack's fingerprint, made or not.
 
-    For prerequisites that train on another data set than the plan.
+    For prerequisites that train on another dataset than the plan's.
     """
     source = open_source(dataset.name, dataset.arguments, root=None)
     return dataset.replace(fingerprint=source.fingerprint)
@@ -236,7 +233,7 @@ def _check_name(name: str) -> None:
 
 def _index_address(name: str, source: Source, packs: str) -> str:
     signature = source.signature
-    if ":" in name:  # a user's own code decides what the clips are
+    if ":" in name:  # the user's own code decides what the clips are
         try:
             signature = digest([signature, own_source(name.partition(":")[0]).digest])
         except ModelError as error:
@@ -253,26 +250,26 @@ def _known(name: str, source: Source, packs: str) -> PackInfo | None:
         written = fields.pop("digest", None)
         if written not in (None, digest(fields)):
             return None
-        if "licence" in fields:  # as an earlier version spelled it
+        if "licence" in fields:  # spelling of an earlier version
             fields["license"] = fields.pop("licence")
         for key in ("class_names", "folds", "fold_names", "notes"):
             fields[key] = tuple(fields[key])
         info = PackInfo(**fields)
         manifest = _manifest(packs, info.fingerprint) if is_file_name(info.fingerprint) else None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None  # damaged, or of another version: the pack is made again and remembered anew
+        return None  # damaged, or of another version: the pack is made and recorded again
     if manifest is None:
         return None
-    # The pack decides every number; what was noticed on the way there is the source's own.
+    # The pack decides every number; the notes on how it was made belong to the source.
     own = {"name": info.name, "notes": info.notes, "dropped": info.dropped}
     return replace(from_manifest(manifest), **own, license=info.license)
 
 
 def _manifest(packs: str, fingerprint: str) -> dict[str, Any] | None:
-    """Read a pack's `pack.json`, checked; None where there is no pack.
+    """Read and check a pack's `pack.json`; None if there is no pack.
 
     Raises:
-        DamagedPack: it is not what was written.
+        DamagedPack: Its contents changed.
     """
     address = addresses.join(packs, fingerprint)
     text = addresses.read_text(addresses.join(address, addresses.MANIFEST))
@@ -280,7 +277,7 @@ def _manifest(packs: str, fingerprint: str) -> dict[str, Any] | None:
 
 
 def _pinned(name: str, arguments: Mapping[str, Any], packs: str) -> PackInfo | None:
-    """Find the pack that the arguments name, where its source cannot be looked at."""
+    """Find the pack that the arguments name, for a source whose files are unavailable."""
     pinned = str(arguments.get("fingerprint") or "")
     if not pinned:
         return None

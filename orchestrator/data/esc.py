@@ -1,8 +1,8 @@
 """Datasets laid out like ESC-50: one csv of clips, folds and classes, and a folder of audio.
 
 Piczak, "ESC: Dataset for Environmental Sound Classification", ACM Multimedia 2015. ESC-50 has
-2,000 clips of 5 s, 50 classes, 5 folds; ESC-10 is its subset of 10 classes. A fold of ESC-50 is
-said to share no recording with another; four recordings do (131943, 134049, 209698, 234879), which
+2,000 clips of 5 s, 50 classes, 5 folds; ESC-10 is its subset of 10 classes. The folds of ESC-50
+are meant to share no recording; four recordings (131943, 134049, 209698, 234879) cross folds. That
 is noted, and left as the protocol has it.
 """
 
@@ -41,7 +41,7 @@ _LAYOUT = (
     + " and the files in <root>/audio"
 )
 _MAX_LIST_BYTES = 1 << 28
-# Raised when a change of this file changes what a pack holds.
+# Increment when a change of this file changes what a pack holds.
 _REVISION = 1
 
 
@@ -58,19 +58,19 @@ def esc(
     """Read the list of a dataset in the layout of ESC-50 or ESC-10.
 
     Args:
-        root: the folder with `meta` and `audio`.
-        sample_rate: rate of the pack in Hz; files of any other rate are resampled once.
+        root: Folder with `meta` and `audio`.
+        sample_rate: Rate of the pack in Hz; files of any other rate are resampled once.
         on_broken: "stop" refuses broken clips, "drop" leaves them out and records it.
-        seconds: the length of every clip; a shorter one is broken. 0 takes clips of any length.
-        meta: the csv to read, where `<root>/meta` has several that fit.
-        fingerprint: the pack that an experiment was made with; another one is refused.
+        seconds: Required length of every clip; a shorter one is broken; 0 accepts any length.
+        meta: The csv to read, if several in `<root>/meta` fit.
+        fingerprint: Pack that an experiment was made with; any other is refused.
 
     Returns:
         The source; labels are 0 to n - 1 in the order of the csv's targets, folds keep their
         numbers.
 
     Raises:
-        DataError: the folder is not what it should be; the message names what and the way out.
+        DataError: The folder has another layout; the message says what is wrong and how to fix it.
     """
     check_arguments("esc", sample_rate=sample_rate, on_broken=on_broken)
     if seconds < 0:
@@ -133,12 +133,12 @@ def _folder(root: str) -> Path:
 
 
 def _files(audio: Path) -> list[tuple[str, int, int]]:
-    """Return name, size and time of every file, sorted; what is no file is left to the audit."""
+    """Return name, size and time of every file, sorted; the audit reports what is not a file."""
     found = []
     try:
         with os.scandir(audio) as entries:
             for entry in entries:
-                with contextlib.suppress(OSError):  # a link to nowhere or to itself
+                with contextlib.suppress(OSError):  # a dangling or circular link
                     if entry.is_file() and not entry.name.startswith("."):
                         of = entry.stat()
                         found.append((entry.name, of.st_size, of.st_mtime_ns))
@@ -179,9 +179,9 @@ def _find_listing(folder: Path, meta: str) -> Path:
 
 
 def _unfit(path: Path) -> str:
-    """Say why a csv cannot be the list of clips, from its first line alone; "" if it can."""
+    """Return why a csv cannot be the list of clips, judged by its first line; "" if it can."""
     try:
-        # Opening a pipe would wait for a writer without end.
+        # Opening a pipe would block until someone writes to it.
         if not stat.S_ISREG(path.stat().st_mode):
             return "is not a file (a folder, a pipe or a device)"
         with path.open("rb") as file:
@@ -207,7 +207,7 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _read_rows(path: Path, content: bytes) -> list[tuple[str, int, int, str, str]]:
-    """Return (filename, fold, target, category, source id) per row, checked."""
+    """Return checked (filename, fold, target, category, source id) per row."""
     mistakes: list[str] = []
     rows: list[tuple[str, int, int, str, str]] = []
     category_of: dict[int, str] = {}
@@ -255,7 +255,7 @@ def _read_rows(path: Path, content: bytes) -> list[tuple[str, int, int, str, str
 
 
 def _table(content: bytes, mistakes: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield line number and fields by column, as long as the text is a csv in UTF-8."""
+    """Yield line number and fields by column while the text is valid UTF-8 csv."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -296,7 +296,7 @@ def _integer(text: str, *, low: int) -> int | None:
 
 
 def _recording(filename: str) -> str:
-    """ESC names a file `{fold}-{recording}-{take}-{target}`; any other name stands for itself."""
+    """Return the recording from a name `{fold}-{recording}-{take}-{target}`, else the name."""
     parts = Path(filename).stem.split("-")
     return parts[1] if len(parts) == 4 else Path(filename).stem
 
@@ -315,7 +315,7 @@ def _shared_recordings(clips: tuple[Clip, ...]) -> tuple[str, ...]:
 def _license(folder: Path) -> str:
     for name in ("LICENSE.txt", "LICENSE", "LICENCE", "LICENSE.md"):
         path = folder / name
-        with contextlib.suppress(OSError):  # one that cannot be read is not known
+        with contextlib.suppress(OSError):  # an unreadable file names no license
             if path.is_file():
                 lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
                 found = (line.strip() for line in lines if re.match(r"\s*licen[cs]e\b", line, re.I))

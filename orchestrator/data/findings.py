@@ -1,8 +1,8 @@
-"""What an audit found: one frozen record per clip, and what follows from it.
+"""Findings of an audit: one frozen record per clip, and what follows from it.
 
-A problem is `broken` (the clip cannot be trusted: the run stops, or the clip is dropped by an
-explicit policy and the record says so) or a `note` (the clip is used, and what was done to it is
-said). No clip is ever replaced by silence or padded to the length that it should have had.
+A problem is either `broken` (the clip cannot be trusted: the run stops, or an explicit policy
+drops the clip and records it) or a `note` (the clip is used, and what was done to it is recorded).
+No clip is ever replaced by silence or padded to its expected length.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LONG_TAIL_S = 0.5
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is odd about a clip: a key of `BROKEN` or `NOTES`, and the particulars."""
+    """One problem of a clip: a key of `BROKEN` or `NOTES`, and the particulars."""
 
     kind: str
     reason: str
@@ -49,19 +49,19 @@ class Problem:
 
 @dataclass(frozen=True)
 class ClipRecord:
-    """What was seen of one clip; the measures are None where it could not be decoded.
+    """Measures and problems of one clip; the measures are None if it could not be decoded.
 
     Attributes:
-        clip: the listed clip.
-        rate_hz: the file's own rate.
-        channels: the file's channels.
-        frames: samples per channel.
-        seconds: frames / rate_hz.
-        peak: largest absolute sample of the mono signal, 1.0 is full scale.
-        rms_dbfs: level of the mono signal in dB below full scale; None for digital silence.
-        zero_tail_s: seconds of exact zeros at the end.
-        sha256: of rate and decoded mono samples; independent of the file format.
-        problems: what is odd, worst first.
+        clip: The listed clip.
+        rate_hz: The file's own rate.
+        channels: The file's channels.
+        frames: Samples per channel.
+        seconds: Duration, frames / rate_hz.
+        peak: Largest absolute sample of the mono signal; 1.0 is full scale.
+        rms_dbfs: Level of the mono signal in dB relative to full scale; None for digital silence.
+        zero_tail_s: Seconds of exact zeros at the end.
+        sha256: Digest of rate and decoded mono samples; independent of the file format.
+        problems: Problems, worst first.
     """
 
     clip: Clip
@@ -88,19 +88,19 @@ class ClipRecord:
 
 
 def decide(source: Source, records: Iterable[ClipRecord]) -> dict[str, str]:
-    """Apply the source's policy to what was found.
+    """Apply the source's policy to the findings.
 
     Args:
-        source: says the policy: "stop" refuses a dataset with a broken clip, "drop" leaves the
-            broken clips out.
-        records: one per clip.
+        source: Its policy "stop" refuses a dataset with a broken clip, "drop" leaves the broken
+            clips out.
+        records: One per clip.
 
     Returns:
-        clip id -> reason, of every clip that is dropped.
+        Clip id -> reason, for every dropped clip.
 
     Raises:
-        DataError: the policy is "stop" and clips are broken, or dropping would leave a class or
-            a fold without clips.
+        DataError: The policy is "stop" and clips are broken, or dropping would leave a class or
+            fold without clips.
     """
     records = list(records)
     dropped = {record.clip.clip_id: record.reason for record in records if record.broken}
@@ -131,7 +131,7 @@ def decide(source: Source, records: Iterable[ClipRecord]) -> dict[str, str]:
 
 
 def notes_of(source: Source, records: Iterable[ClipRecord]) -> tuple[str, ...]:
-    """Say in sentences what was done to the clips that are used."""
+    """Describe in sentences what was done to the clips that are used."""
     records = list(records)
     kept = [record for record in records if not record.broken]
     counts = Counter(problem.kind for record in kept for problem in record.problems)

@@ -1,4 +1,4 @@
-"""The digest of a pack's contents: everything in it that decides a number, and nothing else."""
+"""The digest of a pack's contents: everything that decides a number, and nothing else."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _FORMAT = 1
 class Content:
     """A running sha256 over clips in order: ids, labels, folds, rate, samples, class names.
 
-    Where the files lie, who read them and what was dropped is not part of it: the same clips give
-    the same digest everywhere.
+    It excludes file locations, tools and dropped clips: the same clips give the same digest
+    everywhere.
     """
 
     def __init__(self, sample_rate: int, class_names: Sequence[str], fold_names: Mapping[int, str]):
@@ -25,12 +25,12 @@ class Content:
         self._say([_FORMAT, sample_rate, list(class_names), folds])
 
     def add(self, clip_id: str, label: int, fold: int, pcm: np.ndarray) -> None:
-        """Take in one clip; `pcm` is `(time,)` int16."""
+        """Add one clip; `pcm` is `(time,)` int16."""
         self._say([clip_id, label, fold, len(pcm)])
         self._hash.update(np.ascontiguousarray(pcm, dtype="<i2").data)
 
     def digest(self) -> str:
-        """Return 64 hexadecimal digits."""
+        """Return the digest as 64 hexadecimal digits."""
         return self._hash.hexdigest()
 
     def _say(self, value: list[object]) -> None:

@@ -1,4 +1,4 @@
-"""What a plan needs to know of a pack, without opening it: its `pack.json`, checked."""
+"""What a plan needs to know about a pack without opening it: its checked `pack.json`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _HEX = frozenset("0123456789abcdef")
 
 
 class DamagedPack(DataError):
-    """A pack that is not what was written.
+    """A pack whose contents changed since it was written.
 
     Attributes:
-        where: the pack's directory or address.
-        damage: what is wrong with it.
+        where: The pack's directory or address.
+        damage: What is wrong with it.
     """
 
     def __init__(self, where: str | Path, damage: str):
@@ -32,7 +32,7 @@ class DamagedPack(DataError):
 
     @property
     def damage_of(self) -> str:
-        """The pack and its damage, without the way out."""
+        """The pack and its damage, without the advice."""
         return f"pack {self.where} is damaged: {self.damage}"
 
     def __str__(self) -> str:
@@ -45,23 +45,23 @@ class DamagedPack(DataError):
 
 @dataclass(frozen=True)
 class PackInfo:
-    """What a plan needs to know of a pack.
+    """What a plan needs to know about a pack.
 
     Attributes:
-        fingerprint: the pack's name.
-        name: the dataset's registered name.
-        num_classes: number of classes.
-        class_names: one per label.
-        sample_rate: in Hz.
-        folds: fold numbers.
-        fold_names: one per fold; "train" marks an official split.
-        num_clips: clips kept.
-        num_samples: length of the longest clip, in samples at `sample_rate`.
-        counts: class name -> clips kept.
-        dropped: clip id -> why it was left out.
-        made: whether this call made the pack.
-        notes: what was done to the clips, in sentences.
-        license: as far as it is known.
+        fingerprint: The pack's name.
+        name: The dataset's registered name.
+        num_classes: Number of classes.
+        class_names: One per label.
+        sample_rate: Rate in Hz.
+        folds: Fold numbers.
+        fold_names: One per fold; "train" marks an official split.
+        num_clips: Number of clips kept.
+        num_samples: Length of the longest clip, in samples at `sample_rate`.
+        counts: Class name -> clips kept.
+        dropped: Clip id -> why it was left out.
+        made: Whether this call made the pack.
+        notes: What was done to the clips, in sentences.
+        license: The dataset's license, if known.
     """
 
     fingerprint: str
@@ -100,7 +100,7 @@ def from_manifest(manifest: Mapping[str, Any]) -> PackInfo:
 
 
 def expected_info(source: Source) -> PackInfo:
-    """Describe the pack that a source with a fingerprint will become."""
+    """Describe the pack that a source with a known fingerprint will become."""
     labels = [clip.label for clip in source.clips]
     return PackInfo(
         fingerprint=source.fingerprint,
@@ -121,9 +121,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """Read and check a pack's `pack.json`.
 
     Raises:
-        DataError: there is no pack, or it cannot be read.
-        DamagedPack: `pack.json` or the file of clips is missing, no file, not what was written or
-            not as long.
+        DataError: There is no pack, or it cannot be read.
+        DamagedPack: `pack.json` or the file of clips is missing, not a file, changed or of another
+            length.
     """
     if not path.is_dir():
         raise DataError(f"no pack at {path}; make it with python -m orchestrator.data pack")
@@ -157,13 +157,13 @@ def parse_manifest(text: str, where: str | Path) -> dict[str, Any]:
     """Read and check the text of a `pack.json`.
 
     Args:
-        text: what the file holds.
-        where: the pack's directory or address, for the message.
+        text: The file's content.
+        where: The pack's directory or address, for the message.
 
     Raises:
-        DamagedPack: it is no JSON, a field is missing or cannot be, or it was changed since it was
-            written; all mistakes are named.
-        DataError: a later version of this program wrote it.
+        DamagedPack: The text is not JSON, a field is missing or invalid, or it changed since it was
+            written; names every mistake.
+        DataError: A later version of this program wrote it.
     """
     try:
         manifest = json.loads(text)
@@ -191,7 +191,7 @@ def parse_manifest(text: str, where: str | Path) -> dict[str, Any]:
 
 
 def manifest_digest(manifest: Mapping[str, Any]) -> str:
-    """Return the digest that a `pack.json` records of all its other fields."""
+    """Return the digest of all other fields, which a `pack.json` records."""
     return digest({name: manifest[name] for name in manifest if name != "manifest_digest"})
 
 
@@ -229,7 +229,7 @@ def _hex(value: Any) -> bool:
     return isinstance(value, str) and len(value) == 64 and set(value) <= _HEX
 
 
-# What this program reads of pack.json, what each field must be, and the test for it.
+# The fields of pack.json that this program reads: what each must be, and the test for it.
 _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "format": (f"{PACK_FORMAT}", lambda value: type(value) is int and value == PACK_FORMAT),
     "name": ("a name", lambda value: isinstance(value, str) and bool(value)),

@@ -1,9 +1,9 @@
-"""Whether a pack still holds what was written, checked before its first use on a host.
+"""Check that a pack still holds what was written, before its first use on a host.
 
-A trial trusts a pack by its fingerprint, so the bytes behind it are read once and compared with the
-digest that `pack.json` recorded when they were written. What was found whole is remembered in this
-host's cache folder by the files' identity (device, inode, size and times) and read again only when
-one of them changes. A damaged pack is renamed, never deleted.
+A trial trusts a pack by its fingerprint, so its bytes are read once and compared with the digest
+that `pack.json` recorded when they were written. This host's cache remembers whole packs by the
+identity of their files (device, inode, size and times) and they are read again only if one of them
+changes. A damaged pack is renamed, never deleted.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ Identity = list[list[int]]
 def check(path: Path, fingerprint: str, *, trust_memory: bool = True) -> None:
     """Check that a local pack holds what was written.
 
-    `pack.json` is checked every time, the samples unless an earlier check of the same files is
-    remembered. Processes that ask at the same time read them once.
+    `pack.json` is checked every time, the samples only if no earlier check of the same files is
+    remembered. Concurrent processes read them once.
 
     Args:
-        path: the pack's directory.
-        fingerprint: the name that the pack must have.
-        trust_memory: False reads the samples in any case.
+        path: The pack's directory.
+        fingerprint: Required name of the pack.
+        trust_memory: False always reads the samples.
 
     Raises:
-        DamagedPack: something was changed since it was written.
-        DataError: there is no pack.
+        DamagedPack: Something changed since it was written.
+        DataError: There is no pack.
     """
     manifest = read_manifest(path)
     if manifest["fingerprint"] != fingerprint:
@@ -71,19 +71,19 @@ def check(path: Path, fingerprint: str, *, trust_memory: bool = True) -> None:
 
 
 def whole_or_set_aside(packs: str, fingerprint: str) -> bool:
-    """Check a pack, and rename it if it is damaged, so that it can be made again in its place.
+    """Check a pack and rename it if it is damaged, so that it can be made again in its place.
 
-    Of a pack in an object store only `pack.json` is checked; hosts check their copies.
+    For a pack in an object store only `pack.json` is checked; hosts check their copies.
 
     Args:
-        packs: where packs are kept.
-        fingerprint: the pack's name.
+        packs: Where packs are kept.
+        fingerprint: The pack's name.
 
     Returns:
-        Whether a whole pack is there. What was set aside is said on standard error.
+        Whether a whole pack is there. A pack set aside is reported on standard error.
 
     Raises:
-        DataError: the pack is damaged and cannot be renamed.
+        DataError: The pack is damaged and cannot be renamed.
     """
     address = addresses.join(packs, fingerprint)
     if not addresses.is_local(packs):
@@ -108,7 +108,7 @@ def whole_or_set_aside(packs: str, fingerprint: str) -> bool:
         except DataError:
             if path.is_dir():
                 raise
-        # Otherwise another process has set it aside or put another one there meanwhile.
+        # Otherwise another process has set it aside or replaced it meanwhile.
     return False
 
 
@@ -124,7 +124,7 @@ def _set_aside(address: str, damaged: DamagedPack) -> None:
 
 
 def identity(path: Path) -> Identity:
-    """Return device, inode, size and the times of both files of a pack; zeros for a missing one."""
+    """Return device, inode, size and times of both files of a pack; zeros for a missing file."""
     files: Identity = []
     for name in (addresses.CLIPS, addresses.MANIFEST):
         try:
@@ -143,7 +143,7 @@ def say(text: str) -> None:
 
 
 def _damage(path: Path, manifest: dict[str, Any]) -> str:
-    """Read all bytes; return what is not as it was written, or ""."""
+    """Read all bytes; describe what changed since they were written, or return ""."""
     written = manifest.get("file_digest")
     if written is None:
         return _damage_of_older(path)
@@ -160,7 +160,7 @@ def _damage(path: Path, manifest: dict[str, Any]) -> str:
 
 
 def _damage_of_older(path: Path) -> str:
-    """Check a pack whose `pack.json` records no digest of bytes: by its contents, clip by clip."""
+    """Check a pack whose `pack.json` records no digest of bytes, by its contents, clip by clip."""
     from orchestrator.data.pack import Pack
 
     try:
@@ -171,7 +171,7 @@ def _damage_of_older(path: Path) -> str:
     labels = Counter(pack.labels.tolist())
     counts = {name: labels.pop(label, 0) for label, name in enumerate(pack.class_names)}
     longest = int(pack.num_samples.max())
-    # The recorded length is a rounded one, which the resampler may miss by a sample.
+    # The recorded length is rounded; the resampler may miss it by a sample.
     if labels or counts != manifest["kept"] or abs(longest - manifest["num_samples"]) > 1:
         return "pack.json counts other clips or lengths than clips.arrow holds"
     if pack.content_digest() != manifest["content_digest"]:
@@ -188,7 +188,7 @@ def _rename(address: str) -> str:
             if addresses.read_text(addresses.join(aside, addresses.MANIFEST)) is not None:
                 continue
             filesystem.create_dir(target, recursive=True)
-            # A store without renames copies; pack.json is last there and first to go from here.
+            # A store without renames copies. pack.json was written last, so it goes first here.
             for name in (addresses.CLIPS, addresses.MANIFEST):
                 with contextlib.suppress(FileNotFoundError):
                     filesystem.move(f"{path}/{name}", f"{target}/{name}")
@@ -212,7 +212,7 @@ def _remembered(path: Path) -> Identity | None:
 
 
 def _remember(path: Path, seen: Identity, started_ns: int) -> None:
-    """Write down which files were found whole; without a cache, the next check reads them again."""
+    """Record which files are whole; without a cache, the next check reads them again."""
     if started_ns - max(times for file in seen for times in file[3:]) < SETTLED_NS:
         return
     with contextlib.suppress(OSError, RuntimeError):
@@ -226,7 +226,7 @@ def _remember(path: Path, seen: Identity, started_ns: int) -> None:
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Let one process at a time check a pack, where the file system knows locks."""
+    """Let one process at a time check a pack, if the file system supports locks."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
             file = stack.enter_context((path / addresses.CLIPS).open("rb"))
@@ -235,19 +235,19 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def local_copy(pack_uri: str, cache_dir: str | None = None) -> Path:
-    """Bring a pack onto this host, once, however many processes ask.
+    """Copy a pack to this host once, however many processes ask.
 
     Args:
-        pack_uri: a pack's directory: `<packs>/<fingerprint>`, local or remote.
-        cache_dir: where copies are kept; a per-user cache directory by default. Not used for a
-            local pack, which is mapped where it lies.
+        pack_uri: A pack's directory `<packs>/<fingerprint>`, local or remote.
+        cache_dir: Directory for copies, by default a per-user cache. Not used for a local pack,
+            which is mapped in place.
 
     Returns:
         A local directory with `clips.arrow` and `pack.json`.
 
     Raises:
-        DataError: there is no finished pack at that address.
-        DamagedPack: what was copied is not what was written.
+        DataError: There is no finished pack at that address.
+        DamagedPack: The copy does not hold what was written.
     """
     if addresses.is_local(pack_uri):
         return addresses.local_path(pack_uri)
@@ -257,7 +257,7 @@ def local_copy(pack_uri: str, cache_dir: str | None = None) -> Path:
     if (final / addresses.MANIFEST).is_file():
         return final
     cache.mkdir(parents=True, exist_ok=True)
-    # The kernel lets go of the lock when its holder dies, so nobody waits for the dead.
+    # The kernel releases the lock when its holder dies, so nobody waits forever.
     with (cache / f".{fingerprint}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if (final / addresses.MANIFEST).is_file():
@@ -279,7 +279,7 @@ def local_copy(pack_uri: str, cache_dir: str | None = None) -> Path:
 
 
 def _check_copy(copy: Path, pack_uri: str, fingerprint: str) -> None:
-    """Check a copy before it takes its place; the message names where it came from."""
+    """Check a copy before it takes its place; the message names its origin."""
     try:
         check(copy, fingerprint)
     except DamagedPack as damaged:

@@ -1,4 +1,4 @@
-"""An audit as a whole: a table to read, a summary, and files for other programs."""
+"""An audit as a table, a summary, and files for other programs."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _MEASURES = (
     "zero_tail_s",
     "sha256",
 )
-# Every clip of a dataset at another rate has this note, which would hide the rest.
+# Every clip of a resampled dataset has this note; listing it would hide the rest.
 _COMMON = ("wrong_rate",)
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found in a dataset.
+    """What an audit found in a dataset.
 
     Attributes:
-        source: the dataset.
-        records: one per listed clip, in the list's order.
+        source: The dataset.
+        records: One per listed clip, in list order.
     """
 
     source: Source
@@ -44,11 +44,11 @@ class Audit:
 
     @classmethod
     def of(cls, source: Source, *, progress: Progress | None = None) -> Audit:
-        """Open every clip of a source; nothing is written and nothing is dropped.
+        """Open every clip of a source; writes and drops nothing.
 
         Args:
-            source: the dataset.
-            progress: called with (clips done, clips in all).
+            source: The dataset.
+            progress: Called with (clips done, clips in total).
         """
         seen = examine(source, resample=False, progress=progress)
         return cls(source, tuple(one.record for one in seen))
@@ -59,12 +59,11 @@ class Audit:
         return tuple(record for record in self.records if record.broken)
 
     def table(self, *, every_clip: bool = False, width: int = 120) -> str:
-        """Lay out the clips as text, the broken ones first.
+        """Lay out the clips as text, broken ones first.
 
         Args:
-            width: in columns of a terminal; cells fold in it.
-            every_clip: also show clips without a problem, and those whose only note is that they
-                will be resampled.
+            width: Width in terminal columns; cells fold to fit.
+            every_clip: Also show clips without a problem, and those that will only be resampled.
         """
         chosen = [
             record
@@ -95,7 +94,7 @@ class Audit:
         return laid_out(grid(rows, heads=heads, right=range(2, 8)), width=width).rstrip("\n")
 
     def summary(self) -> str:
-        """Say how many clips there are of each class, fold, rate, length and problem."""
+        """Count the clips by class, fold, rate, length and problem, as text."""
         usable = [record for record in self.records if not record.broken]
         source = self.source
         lines = [
@@ -124,7 +123,7 @@ class Audit:
         return "\n".join(lines)
 
     def to_json(self) -> str:
-        """Write every record as JSON."""
+        """Return every record as JSON."""
         return json.dumps(
             {
                 "dataset": self.source.name,
@@ -140,7 +139,7 @@ class Audit:
         )
 
     def to_csv(self) -> str:
-        """Write every record as a line of csv, with a header."""
+        """Return every record as a line of csv, with a header."""
         out = io.StringIO()
         columns = ["clip_id", "path", "class", "fold", "source_id", *_MEASURES]
         writer = csv.DictWriter(out, [*columns, "severity", "problems"], lineterminator="\n")

@@ -1,4 +1,4 @@
-"""A pack: a dataset made ready to train on, in one directory named after its fingerprint.
+"""A pack: a dataset ready to train on, in one directory named after its fingerprint.
 
 `clips.arrow` holds int16 samples at one rate and is memory-mapped, so every process of a host
 shares one copy; `pack.json` says what they are and where they come from.
@@ -26,32 +26,32 @@ COLUMNS = ("clip_id", "label", "fold", "source_id", "num_samples", "waveform")
 
 
 class Pack:
-    """A memory-mapped pack. Pickles as its path, so that it is cheap to send to a worker.
+    """A memory-mapped pack. Pickles as its path, so it is cheap to send to a worker.
 
     Attributes:
-        path: the pack's local directory.
-        manifest: what `pack.json` says.
-        fingerprint: covers everything in the pack that decides a number.
-        sample_rate: in Hz.
-        class_names: one per label.
-        clip_ids: `(clips,)` one name per clip.
-        source_ids: `(clips,)` the recording that each clip was cut from.
+        path: The pack's local directory.
+        manifest: Content of `pack.json`.
+        fingerprint: Digest of everything in the pack that decides a number.
+        sample_rate: Rate in Hz.
+        class_names: One per label.
+        clip_ids: `(clips,)` unique names.
+        source_ids: `(clips,)` recording that each clip was cut from.
         labels: `(clips,)` int64.
-        folds: `(clips,)` int64, fold numbers as `fold_names` lists them.
+        folds: `(clips,)` int64 fold numbers, keys of `fold_names`.
         num_samples: `(clips,)` int64, length of each clip.
-        fold_names: fold number -> name.
+        fold_names: Fold number -> name.
     """
 
     def __init__(self, path: str | Path):
         """Map a pack.
 
         Args:
-            path: the directory with `clips.arrow` and `pack.json`.
+            path: Directory with `clips.arrow` and `pack.json`.
 
         Raises:
-            DataError: there is no pack.
-            DamagedPack: `pack.json` was changed, or the clips are not as many as were written.
-                Samples are not compared with what was written: `open_pack` does that.
+            DataError: There is no pack.
+            DamagedPack: `pack.json` or the number of clips changed. `open_pack` also compares the
+                samples.
         """
         import pyarrow as pa
 
@@ -66,7 +66,7 @@ class Pack:
         try:
             with pa.memory_map(str(self.path / CLIPS)) as mapped:
                 table = pa.ipc.open_file(mapped).read_all()
-            # Offsets that lead out of the file would be read without a look.
+            # Offsets beyond the end of the file would otherwise be read unchecked.
             table.validate(full=True)
             columns = [table[name] for name in COLUMNS]
         except (OSError, pa.ArrowException, KeyError) as error:
@@ -105,16 +105,10 @@ class Pack:
         return len(self.class_names)
 
     def waveform(self, index: int) -> np.ndarray:
-        """Return a clip's samples without copying them.
-
-        Args:
-            index: 0 to len - 1.
-
-        Returns:
-            `(time,)` int16, a read-only view of the mapped file.
+        """Return a clip's samples, `(time,)` int16, as a read-only view of the mapped file.
 
         Raises:
-            IndexError: there is no such clip.
+            IndexError: There is no such clip.
         """
         if not 0 <= index < len(self):
             raise IndexError(f"clip {index} of a pack with {len(self)} clips")
@@ -122,18 +116,15 @@ class Pack:
         return self._values[self._chunk[index]][start : start + self.num_samples[index]]
 
     def batch(self, indices: Sequence[int] | np.ndarray, num_samples: int) -> torch.Tensor:
-        """Gather clips for a model.
+        """Gather clips as `(batch, time)` float32 in [-1, 1].
 
         Args:
-            indices: `(batch,)` places in the pack.
-            num_samples: length of every row. A longer clip is cut at the end, a shorter one is
-                followed by zeros: a model's input length, not a way to mend a clip.
-
-        Returns:
-            `(batch, time)` float32 in [-1, 1].
+            indices: `(batch,)` positions in the pack.
+            num_samples: Length of every row. A longer clip is cut at the end, a shorter one is
+                zero-padded: this is a model's input length, not a repair of broken clips.
 
         Raises:
-            IndexError: there is no such clip.
+            IndexError: There is no such clip.
         """
         import torch
 
@@ -147,14 +138,14 @@ class Pack:
         """Divide the clips into those to train on and those to validate on.
 
         Args:
-            fold: number or name of the fold to validate on.
+            fold: Number or name of the fold to validate on.
 
         Returns:
-            `(train,)` and `(val,)` int64 places in the pack. Training takes all other folds, or
-            only the one named "train" where the dataset has an official split.
+            `(train,)` and `(val,)` int64 positions in the pack. Training takes all other folds, or
+            only the one named "train" if the dataset has an official split.
 
         Raises:
-            DataError: there is no such fold, or it is the whole of the dataset.
+            DataError: There is no such fold, or it is the whole dataset.
         """
         number = self._fold_number(fold)
         val = self.folds == number
@@ -172,7 +163,7 @@ class Pack:
         return np.flatnonzero(train), np.flatnonzero(val)
 
     def summary(self) -> str:
-        """Say in one line what the pack holds."""
+        """Describe in one line what the pack holds."""
         seconds = int(self.num_samples.sum()) / self.sample_rate
         dropped = len(self.manifest["dropped"])
         return (
@@ -182,7 +173,7 @@ class Pack:
         )
 
     def content_digest(self) -> str:
-        """Hash the contents again; equal to `manifest["content_digest"]` if nothing was harmed."""
+        """Hash the contents again; equal to `manifest["content_digest"]` unless damaged."""
         content = fingerprints.Content(self.sample_rate, self.class_names, self.fold_names)
         for index, clip_id in enumerate(self.clip_ids):
             content.add(

@@ -34,9 +34,9 @@ class Made:
     """A pack that has just been written.
 
     Attributes:
-        fingerprint: the pack's name.
-        manifest: what its `pack.json` says.
-        records: the audit, one record per listed clip.
+        fingerprint: The pack's name.
+        manifest: Content of its `pack.json`.
+        records: The audit, one record per listed clip.
     """
 
     fingerprint: str
@@ -47,18 +47,16 @@ class Made:
 def make_pack(source: Source, *, packs: str, progress: Progress | None = None) -> Made:
     """Decode, audit, resample and write every clip of a source.
 
-    Args:
-        source: the dataset.
-        packs: directory or address to write below.
-        progress: called with (clips done, clips in all).
+    An existing pack with the same contents stays as it is; a damaged one is set aside.
 
-    Returns:
-        What was made. A pack that was there already with the same contents is left as it is; a
-        damaged one is set aside.
+    Args:
+        source: The dataset.
+        packs: Directory or address to write below.
+        progress: Called with (clips done, clips in total).
 
     Raises:
-        DataError: see `findings.decide`; or `packs` cannot be written, or has too little space,
-            and then the message says how much is needed.
+        DataError: See `findings.decide`; or `packs` cannot be written, or lacks space (the
+            message says how much is needed).
     """
     _require_space(source, packs)
     with workshop(packs) as making:
@@ -86,12 +84,12 @@ def make_pack(source: Source, *, packs: str, progress: Progress | None = None) -
 
 
 def _size(source: Source) -> int:
-    """Return the bytes of the samples of all clips, 0 where their lengths are not known."""
+    """Return the bytes of the samples of all clips; 0 if their lengths are unknown."""
     return len(source.clips) * round(source.seconds * source.sample_rate) * 2
 
 
 def _require_space(source: Source, packs: str) -> None:
-    """Refuse what cannot fit before it is decoded; dropped clips would make it smaller."""
+    """Refuse a dataset that cannot fit, before decoding it; dropped clips are not deducted."""
     if source.on_broken != "stop" or not is_local(packs):
         return
     place = local_path(packs).absolute()
@@ -151,7 +149,7 @@ def _pack_length(record: ClipRecord, source: Source) -> int:
 
 
 class _Writer:
-    """Writes the usable clips in batches, so that memory does not grow with the dataset."""
+    """Writes the usable clips in batches, so memory does not grow with the dataset."""
 
     def __init__(self, path: Path, source: Source):
         import pyarrow as pa
@@ -181,7 +179,7 @@ class _Writer:
             self._flush()
             self._writer.close()
             return
-        # What is half written is removed; a full disk refuses the end of the file too.
+        # Remove a partial file; a full disk refuses even the end of the file.
         with contextlib.suppress(OSError):
             self._writer.close()
 

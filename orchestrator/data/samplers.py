@@ -1,4 +1,4 @@
-"""Which clip comes when, and with which random numbers: pure functions of seed, epoch and clip.
+"""The order of clips and their random seeds, as pure functions of seed, epoch and clip.
 
 Nothing here has state, so a run that resumes at an epoch boundary sees the same clips with the
 same augmentation, and neither batch size nor the number of workers changes what a clip looks like.
@@ -17,19 +17,19 @@ def epoch_order(num_clips: int, *, seed: int, epoch: int) -> np.ndarray:
     """Shuffle the clips of one epoch.
 
     Args:
-        num_clips: how many clips there are.
-        seed: the experiment's seed.
-        epoch: counted from 0.
+        num_clips: Number of clips.
+        seed: The experiment's seed.
+        epoch: Epoch, counted from 0.
 
     Returns:
         `(num_clips,)` int64, a permutation of 0 to num_clips - 1.
 
     Raises:
-        ValueError: an argument is negative.
+        ValueError: An argument is negative.
     """
     _check(num_clips=num_clips, epoch=epoch)
     keys = _hash(np.arange(num_clips), seed=seed, epoch=epoch, stream=1)
-    # Equal keys are next to impossible, and a stable sort keeps even them reproducible.
+    # Equal keys are next to impossible; a stable sort keeps even them reproducible.
     return np.argsort(keys, kind="stable").astype(np.int64)
 
 
@@ -37,13 +37,13 @@ def clip_seeds(clip_indices: np.ndarray, *, seed: int, epoch: int) -> np.ndarray
     """Give every clip its own random seed for an epoch, by splitmix64.
 
     Args:
-        clip_indices: `(batch,)` integers, places in the pack.
-        seed: the experiment's seed.
-        epoch: counted from 0.
+        clip_indices: `(batch,)` integers, positions in the pack.
+        seed: The experiment's seed.
+        epoch: Epoch, counted from 0.
 
     Returns:
-        `(batch,)` int64, 0 to 2^63 - 1. A clip's seed does not depend on its neighbors in the
-        batch, nor on the rank that trains it.
+        `(batch,)` int64, 0 to 2^63 - 1. A clip's seed depends neither on the rest of the batch nor
+        on the rank that trains it.
 
     Raises:
         ValueError: `epoch` is negative.
@@ -53,21 +53,18 @@ def clip_seeds(clip_indices: np.ndarray, *, seed: int, epoch: int) -> np.ndarray
 
 
 def shard(order: np.ndarray, rank: int, world_size: int) -> np.ndarray:
-    """Take one rank's part of an order: every `world_size`-th clip from `rank` on.
+    """Return one rank's part of an order, a view: every `world_size`-th clip from `rank` on.
 
-    A global batch of `world_size * n` clips is thus the same set however many ranks share it. The
-    parts differ in length by one at most; nothing is repeated and nothing is left out.
+    A global batch of `world_size * n` clips is thus the same set for any number of ranks. The parts
+    differ in length by at most one; no clip is repeated or left out.
 
     Args:
         order: `(num_clips,)` integers.
-        rank: 0 to world_size - 1.
-        world_size: number of ranks.
-
-    Returns:
-        The rank's part of `order`, a view.
+        rank: Rank, 0 to world_size - 1.
+        world_size: Number of ranks.
 
     Raises:
-        ValueError: the rank is not below the world size.
+        ValueError: The rank is not below the world size.
     """
     if not 0 <= rank < world_size:
         raise ValueError(f"rank is {rank} of {world_size} ranks; give 0 to {world_size - 1}")
@@ -99,13 +96,13 @@ def _hash(indices: np.ndarray, *, seed: int, epoch: int, stream: int) -> np.ndar
 def shuffle_labels(
     labels: np.ndarray, indices: np.ndarray, *, share: float, seed: int
 ) -> np.ndarray:
-    """Return labels of which a share is dealt out anew, so that the counts per class stay.
+    """Return labels with a share of them permuted, which keeps the counts per class.
 
     Args:
-        labels: (clips,) of the pack; stays as it is.
-        indices: (training clips,) which of them may change.
-        share: of these, rounded; some get their own label back by chance.
-        seed: decides which, and who gets what.
+        labels: `(clips,)` labels of the pack; not modified.
+        indices: `(training clips,)` positions that may change.
+        share: Share of these, rounded; some get their own label back by chance.
+        seed: Seed of the selection and the permutation.
     """
     if not share:
         return labels

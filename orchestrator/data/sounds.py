@@ -1,9 +1,9 @@
-"""Kinds of made-up sound events, as functions of time and a random generator.
+"""Kinds of synthetic sound events, as functions of time and a random generator.
 
 Each takes `(rng, time_s)`, with `time_s` `(samples,)` in seconds from the event's start, and
 returns `(samples,)` float64 of any level. The ranges of neighboring kinds overlap on purpose (a
 sweep may be as short as a chirp, a siren as slow as a voice's vibrato), so that a classifier has
-something to learn. The order is fixed: a kind is known by its place in `SOUNDS`.
+something to learn. The order is fixed: a kind is identified by its position in `SOUNDS`.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def hits(
     levels: np.ndarray,
     hit: Callable[[np.ndarray, int], np.ndarray],
 ) -> np.ndarray:
-    """Lay `hit(time since its onset, its number)` at every onset."""
+    """Sum `hit(time since its onset, its number)` over all onsets."""
     out = np.zeros_like(time_s)
     for number, (onset_s, level) in enumerate(zip(onsets_s, levels, strict=True)):
         start = int(np.searchsorted(time_s, onset_s))
@@ -75,7 +75,7 @@ def hits(
 
 
 def regular(rng: Generator, time_s: np.ndarray, per_second: float, jitter: float) -> np.ndarray:
-    """Onsets at a steady pace; `jitter` is the deviation as a part of the period."""
+    """Onsets at a steady pace; `jitter` is the deviation as a fraction of the period."""
     count = max(2, int(time_s[-1] * per_second))
     onsets = np.arange(count) + jitter * rng.uniform(-0.5, 0.5, count)
     return np.maximum(onsets / per_second, 0.0)
@@ -84,7 +84,7 @@ def regular(rng: Generator, time_s: np.ndarray, per_second: float, jitter: float
 def modes(
     rng: Generator, time_s: np.ndarray, ratios: np.ndarray, f0_hz: float, decay_s: float
 ) -> np.ndarray:
-    """Decaying partials of a struck body; higher ones die sooner."""
+    """Decaying partials of a struck body; higher ones decay faster."""
     ratios = ratios[ratios * f0_hz < 0.45 * rate_hz(time_s)]
     levels = rng.uniform(0.3, 1.0, len(ratios))[:, None]
     decays = np.exp(-time_s * ratios[:, None] ** 0.7 / decay_s)
@@ -135,7 +135,7 @@ def click_train(rng: Generator, time_s: np.ndarray) -> np.ndarray:
 
 
 def noise_burst(rng: Generator, time_s: np.ndarray) -> np.ndarray:
-    """One burst of broad noise with a quick attack and a decay."""
+    """One burst of broadband noise with a quick attack and a decay."""
     noise = colored_noise(rng, time_s, slope=rng.uniform(0, 1), low_hz=log_uniform(rng, 100, 1500))
     attack_s = log_uniform(rng, 0.003, 0.06)
     decay_s = log_uniform(rng, 0.06, 0.5)
@@ -143,7 +143,7 @@ def noise_burst(rng: Generator, time_s: np.ndarray) -> np.ndarray:
 
 
 def wind(rng: Generator, time_s: np.ndarray) -> np.ndarray:
-    """Low band noise in slow gusts."""
+    """Low-frequency noise in slow gusts."""
     center_hz = log_uniform(rng, 150, 1200)
     noise = colored_noise(rng, time_s, slope=1.0, low_hz=0.6 * center_hz, high_hz=1.7 * center_hz)
     gusts = np.sin(TAU * rng.uniform(0.3, 2.0) * time_s + rng.uniform(0, TAU))
@@ -169,7 +169,7 @@ def siren(rng: Generator, time_s: np.ndarray) -> np.ndarray:
 
 
 def bell(rng: Generator, time_s: np.ndarray) -> np.ndarray:
-    """Frequency modulation with an index that dies away (Chowning, 1973)."""
+    """Frequency modulation with a decaying index (Chowning, 1973)."""
     carrier_hz = log_uniform(rng, 250, 1500)
     ratio = rng.choice([1.4, 1.41, 2.4, 3.5]) * rng.uniform(0.98, 1.02)
     decay_s = log_uniform(rng, 0.15, 0.9)
@@ -214,7 +214,7 @@ def engine_hum(rng: Generator, time_s: np.ndarray) -> np.ndarray:
 
 
 def telephone(rng: Generator, time_s: np.ndarray) -> np.ndarray:
-    """Dialled digits, two tones each (ITU-T Q.23)."""
+    """Dialed digits, two tones each (ITU-T Q.23)."""
     length_s = rng.uniform(0.05, 0.16)
     onsets = regular(rng, time_s, rng.uniform(3, 6.5), 0.1)
     low_hz = rng.choice([697, 770, 852, 941], len(onsets))
@@ -277,7 +277,7 @@ def beeps(rng: Generator, time_s: np.ndarray) -> np.ndarray:
 
 
 def steam(rng: Generator, time_s: np.ndarray) -> np.ndarray:
-    """High hiss that holds."""
+    """A sustained high hiss."""
     low_hz = log_uniform(rng, 1500, 4500)
     return colored_noise(rng, time_s, low_hz=low_hz, high_hz=low_hz * rng.uniform(1.3, 2.5))
 

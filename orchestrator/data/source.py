@@ -1,7 +1,7 @@
-"""What a dataset is before it becomes a pack: its clips, and how one of them is read.
+"""What a dataset is before it becomes a pack: its clips, and how to read one.
 
 A dataset is one file with one registered function that returns a `Source`. The function may look
-at lists and at file sizes, never at the audio: that is left to `audit` and `packing`.
+at lists and file sizes but never at the audio, which `audit` and `packing` read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_INT = 2**31 - 1
 """The largest label or fold number: a pack keeps both in 32 bits."""
 _FILE_NAME_IS = "up to 128 letters, digits, '.', '_' and '-', for it names a file"
 _RATES_HZ = range(1_000, 768_001)
-# 40 dB over full scale: integers that were not divided, which clipping would turn into squares.
+# 40 dB over full scale: unscaled integers, which clipping would turn into square waves.
 _MAX_PEAK = 100.0
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -35,12 +35,11 @@ class Clip:
     """One row of a dataset's list.
 
     Attributes:
-        clip_id: unique within the dataset; names the clip in predictions.
-        label: 0 to num_classes - 1.
-        fold: the number of the fold that the clip is validated in.
-        source_id: the recording that the clip was cut from; clips of one recording belong
-            together.
-        path: the audio file, or "" for a clip that is made up.
+        clip_id: Name of the clip in predictions, unique within the dataset.
+        label: Label, 0 to num_classes - 1.
+        fold: Number of the fold in which the clip is validated.
+        source_id: Recording that the clip was cut from; clips of one recording belong together.
+        path: The audio file, or "" for a synthetic clip.
     """
 
     clip_id: str
@@ -52,12 +51,12 @@ class Clip:
 
 @dataclass(frozen=True)
 class Decoded:
-    """One clip as it came out of the decoder.
+    """One clip as the decoder returned it.
 
     Attributes:
         samples: `(time,)` float32 at `rate_hz`, mono: the mean of the file's channels.
-        rate_hz: the rate that the decoder returned.
-        channels: channels of the file, before they were averaged.
+        rate_hz: Rate that the decoder returned.
+        channels: Channels of the file, before averaging.
     """
 
     samples: np.ndarray
@@ -66,7 +65,7 @@ class Decoded:
 
 
 class RootMissing(DataError):
-    """A dataset of files was asked for without saying where they are."""
+    """A dataset of files was requested without its root."""
 
 
 class ClipFault(DataError):
@@ -83,20 +82,20 @@ class Source:
     """A dataset that can be audited and packed.
 
     Attributes:
-        name: the dataset's registered name.
-        sample_rate: rate in Hz that the pack will have.
-        class_names: one per label, in order.
-        fold_names: fold number -> name; "train" marks an official split.
-        clips: every listed clip, in the list's order.
-        read: decodes one clip, or raises `ClipFault`.
-        signature: changes whenever the list, a file or an argument changes; cheap.
-        seconds: the length that every clip has, or 0.0 where lengths vary.
+        name: The dataset's registered name.
+        sample_rate: Rate of the pack in Hz.
+        class_names: One per label, in order.
+        fold_names: Fold number -> name; "train" marks an official split.
+        clips: Every listed clip, in list order.
+        read: Decodes one clip, or raises `ClipFault`.
+        signature: Changes whenever the list, a file or an argument changes; cheap.
+        seconds: Length of every clip, or 0.0 if lengths vary.
         on_broken: "stop" or "drop", see `findings.decide`.
-        fingerprint: the pack's fingerprint where it is known beforehand, else "".
-        root: where the dataset was found; a hint for people, never part of a fingerprint.
-        license: the dataset's license where it is known, else "".
-        unlisted: audio files that lie beside the listed ones and are not used.
-        notes: what was found out while the list was read.
+        fingerprint: The pack's fingerprint if it is known beforehand, else "".
+        root: Where the dataset was found; a hint for people, never part of a fingerprint.
+        license: The dataset's license if known, else "".
+        unlisted: Audio files beside the listed ones that are not used.
+        notes: Remarks from reading the list.
     """
 
     name: str
@@ -116,18 +115,18 @@ class Source:
 
 
 def digest(value: Any) -> str:
-    """Hash a JSON value; 32 hexadecimal digits that depend on nothing but the value."""
+    """Hash a JSON value to 32 hexadecimal digits that depend only on the value."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def is_file_name(text: object) -> bool:
-    """Whether a fingerprint or signature can name a file below the place for packs."""
+    """Whether a fingerprint or signature is safe as a file name below the packs' directory."""
     return isinstance(text, str) and bool(_FILE_NAME.fullmatch(text))
 
 
 def check_arguments(dataset: str, *, sample_rate: int, on_broken: str = "stop") -> None:
-    """Refuse a sample rate or a policy that cannot be.
+    """Refuse an impossible sample rate or an unknown policy.
 
     Raises:
         DataError: `sample_rate` is not 1,000 to 768,000 Hz, or the policy is unknown.
@@ -144,24 +143,21 @@ def check_arguments(dataset: str, *, sample_rate: int, on_broken: str = "stop") 
 
 
 def control_in(text: str) -> str:
-    """Return the code point of the first control character of a text, "" if it has none."""
+    """Return the code point of the first control character of a text; "" if it has none."""
     if text.isprintable():
         return ""
     return next((f"U+{ord(one):04X}" for one in text if is_control(one)), "")
 
 
 def check_source(source: object, *, dataset: str) -> Source:
-    """Check every field of what a dataset's function returned.
+    """Check every field of what a dataset's function returned, and return it unchanged.
 
     Args:
-        source: what it returned.
-        dataset: the name that the dataset was asked for by, for the message.
-
-    Returns:
-        The source, as it was given.
+        source: Result of the dataset's function.
+        dataset: Name under which the dataset was requested, for the message.
 
     Raises:
-        DataError: names every mistake, of clips the first of each kind with its place.
+        DataError: Names every mistake; for clips, the first of each kind with its position.
     """
     if not isinstance(source, Source):
         raise DataError(
@@ -298,15 +294,11 @@ def _are_texts(value: object) -> bool:
 
 
 def check_decoded(decoded: object) -> Decoded:
-    """Check what a source's `read` returned for a clip.
-
-    Returns:
-        The same, in which all samples are finite.
+    """Check what a source's `read` returned for a clip; return it with only finite samples.
 
     Raises:
-        ClipFault: the clip is empty, has NaN or infinite samples, or a rate or level that no
-            audio has.
-        DataError: it is not what `Decoded` says; all mistakes are named.
+        ClipFault: The clip is empty, has NaN or infinite samples, or an implausible rate or level.
+        DataError: It is not a valid `Decoded`; names every mistake.
     """
     import numpy as np
 

@@ -1,9 +1,9 @@
-"""The embedded dataset: made-up sound events in background noise, for a first run without files.
+"""The embedded dataset: synthetic sound events in background noise, for a first run without files.
 
-A clip is a function of (seed, kind of sound, index) and of the settings, never of the other
-clips, so a larger set contains the smaller one. The pack's fingerprint is a hash of the arguments
-and of `GENERATOR_REVISION`, known before a sample is made; `content_digest` in `pack.json` is that
-of the samples themselves, which may differ in the last bit between processors.
+A clip is a function of (seed, kind of sound, index) and the settings, never of the other clips, so
+a larger set contains the smaller one. The pack's fingerprint is a hash of the arguments and
+`GENERATOR_REVISION`, known before a sample is made. `content_digest` in `pack.json` hashes the
+samples themselves, which may differ in the last bit between processors.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from models.registry import register
 from orchestrator.data.source import Clip, Decoded, Source, check_arguments, digest
 from orchestrator.errors import DataError
 
-# Raised when a change of the generators changes a sample: it makes other packs, other trials.
+# Increment when a change of the generators changes a sample: it makes other packs, other trials.
 GENERATOR_REVISION = 1
 NUM_SOUNDS = 25
 _PEAK_DBFS = (-24.0, -3.0)
@@ -41,25 +41,23 @@ def synthetic(
     """Describe a set of made-up sound events; nothing is made before it is packed.
 
     Args:
-        root: not used, there are no files.
-        num_classes: how many of the 25 kinds of sound there are to tell apart.
-        first_class: the first kind used; a set to pretrain on takes kinds that the sweep does
-            not.
-        clips_per_class: clips of each kind; dealt to the folds in turn.
-        num_folds: folds, numbered from 1.
-        seconds: length of a clip.
-        sample_rate: rate in Hz; 16,000 or more, for the sounds reach 7.5 kHz.
-        min_snr_db: lowest level of the event above the background noise, in dB.
-        max_snr_db: highest level of the event above the background noise, in dB. Each clip draws
-            between the two; lower is harder.
-        seed: another seed is another dataset of the same kind.
-        fingerprint: the pack that an experiment was made with; another one is refused.
+        root: Not used, since there are no files.
+        num_classes: Number of the 25 kinds of sound to tell apart.
+        first_class: First kind used; a set to pretrain on takes kinds that the sweep does not.
+        clips_per_class: Clips of each kind, dealt to the folds in turn.
+        num_folds: Number of folds, numbered from 1.
+        seconds: Length of a clip.
+        sample_rate: Rate in Hz; at least 16,000, since the sounds reach 7.5 kHz.
+        min_snr_db: Lowest level of the event above the background noise, in dB.
+        max_snr_db: Highest such level in dB; each clip draws between the two, and lower is harder.
+        seed: Another seed gives another dataset of the same kind.
+        fingerprint: Pack that an experiment was made with; any other is refused.
 
     Returns:
         The source; its fingerprint is known beforehand.
 
     Raises:
-        DataError: the arguments contradict each other; all mistakes are named.
+        DataError: The arguments contradict each other; names every mistake.
     """
     check_arguments("synthetic", sample_rate=sample_rate)
     mistakes = [
@@ -160,14 +158,14 @@ def _make(
 def make_clip(
     rng: np.random.Generator, kind: int, *, num_samples: int, sample_rate: int, snr_db: float
 ) -> np.ndarray:
-    """Make one event, with random length and onset, in noise of random color, at random level.
+    """Make one event of random length and onset in noise of random color and level.
 
     Args:
-        rng: source of all randomness.
-        kind: place in `sounds.SOUNDS`.
-        num_samples: length of the clip.
-        sample_rate: in Hz.
-        snr_db: power of the event while it sounds over that of the noise.
+        rng: Source of all randomness.
+        kind: Position in `sounds.SOUNDS`.
+        num_samples: Length of the clip.
+        sample_rate: Rate in Hz.
+        snr_db: Power of the event while it sounds over that of the noise.
 
     Returns:
         `(num_samples,)` float32 in [-1, 1].
