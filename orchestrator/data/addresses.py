@@ -96,7 +96,7 @@ def write_text(address: str, text: str) -> None:
         try:
             with file:
                 file.write(text)
-            # mkstemp makes files private; everyone may read what this one replaces.
+            # Temporary files are private; everyone may read what this one replaces.
             os.chmod(file.name, 0o644)
             os.replace(file.name, path)
         except BaseException:

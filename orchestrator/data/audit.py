@@ -139,7 +139,7 @@ def _examine_one(source: Source, clip: Clip, resample: bool) -> Examined:
 
 
 def _compare(seen: Examined, first_with: dict[str, Clip]) -> Examined:
-    """Mark a clip as a duplicate if an earlier one, which is kept, had the same samples."""
+    """Add a problem to a clip if an earlier one, which is kept, had the same samples."""
     record = seen.record
     if record.sha256 is None or record.broken:
         return seen
