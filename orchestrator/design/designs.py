@@ -1,8 +1,8 @@
 """Designs: functions from factors to arms.
 
-Each returns arms in the order of the table, baseline first. A level's changes are applied over
-the base; where two factors change the same path, the plan's check reports it as equal arms or a
-mistake, never silently.
+Each returns arms in table order, baseline first. A level's changes apply to the base; if two
+factors change the same path, the plan's check reports it as equal arms or a mistake, never
+silently.
 """
 
 # Sweep files are not type-checked, so types are checked when they run.
@@ -21,14 +21,14 @@ from orchestrator.experiment.narrow import is_mapping
 
 
 def one_at_a_time(*factors: Factor, baseline: str = "baseline") -> tuple[Arm, ...]:
-    """Return the baseline, and one arm for every other level of every factor.
+    """Return the baseline and one arm for every other level of every factor.
 
     Args:
-        *factors: what is varied; all first levels together make the baseline.
-        baseline: the baseline arm's name.
+        *factors: Factors to vary; their first levels together make the baseline.
+        baseline: Name of the baseline arm.
 
     Raises:
-        PlanError: an argument is no factor, or two factors have one name.
+        PlanError: An argument is not a factor, or two factors share a name.
     """
     _check_factors("one_at_a_time", factors)
     levels = _first_levels(factors)
@@ -42,14 +42,14 @@ def one_at_a_time(*factors: Factor, baseline: str = "baseline") -> tuple[Arm, ..
 def leave_one_out(
     components: Mapping[str, Mapping[str, Any]], *, baseline: str = "full"
 ) -> tuple[Arm, ...]:
-    """Return the full system, and one arm per component with that component taken out.
+    """Return the full system and one arm per component with that component removed.
 
     Args:
-        components: component -> changes that take it out of the base.
-        baseline: the name of the arm with everything in.
+        components: Component -> changes that remove it from the base.
+        baseline: Name of the arm with all components.
 
     Raises:
-        PlanError: the components are not such a mapping.
+        PlanError: `components` is not such a mapping.
     """
     _check_components("leave_one_out", components)
     factors = [
@@ -62,14 +62,14 @@ def leave_one_out(
 def add_one_in(
     components: Mapping[str, Mapping[str, Any]], *, baseline: str = "plain"
 ) -> tuple[Arm, ...]:
-    """Return the plain system, and one arm per component with that component put in.
+    """Return the plain system and one arm per component with that component added.
 
     Args:
-        components: component -> changes that put it into the base.
-        baseline: the name of the arm with nothing in.
+        components: Component -> changes that add it to the base.
+        baseline: Name of the arm without components.
 
     Raises:
-        PlanError: the components are not such a mapping.
+        PlanError: `components` is not such a mapping.
     """
     _check_components("add_one_in", components)
     factors = [
@@ -83,7 +83,7 @@ def full_factorial(*factors: Factor) -> tuple[Arm, ...]:
     """Return one arm per combination of levels; the first is the baseline.
 
     Raises:
-        PlanError: an argument is no factor, or two factors have one name.
+        PlanError: An argument is not a factor, or two factors share a name.
     """
     _check_factors("full_factorial", factors)
     arms: list[Arm] = []
@@ -98,16 +98,16 @@ def fractional_factorial(
 ) -> tuple[Arm, ...]:
     """Return a fraction of a two-level factorial; the first arm is the baseline.
 
-    A generated factor stands at its second level where an odd number of its parents do, so its
-    effect cannot be told from their interaction: see `aliases`. Half of the arms per generator.
+    A generated factor is at its second level if an odd number of its parents are, so its effect is
+    confounded with their interaction: see `aliases`. Each generator halves the number of arms.
 
     Args:
-        factors: each of two levels, generated ones included.
-        generators: factor -> the factors that decide it, for example `{"d": ("a", "b", "c")}`.
+        factors: Two-level factors, generated ones included.
+        generators: Factor -> its parents, for example `{"d": ("a", "b", "c")}`.
 
     Raises:
-        ConfigError: a factor has other than two levels, or a generator names what is not there.
-        PlanError: an argument is no factor, or two factors have one name.
+        ConfigError: A factor does not have two levels, or a generator names an unknown factor.
+        PlanError: An argument is not a factor, or two factors share a name.
     """
     _check_factors("fractional_factorial", factors)
     if not is_mapping(generators) or not all(map(is_texts, generators.values())):
@@ -130,11 +130,11 @@ def fractional_factorial(
 def effects_of(*factors: Factor, order: int = 2) -> tuple[Effect, ...]:
     """Return every main effect and interaction of up to `order` factors, smaller ones first.
 
-    Each one more asks more of all of them, since they are corrected for being several: declare
-    those that the question is about.
+    Every further effect makes the correction for multiple tests stricter: declare those that the
+    question is about.
 
     Raises:
-        PlanError: an argument is no factor, or two factors have one name.
+        PlanError: An argument is not a factor, or two factors share a name.
     """
     _check_factors("effects_of", factors)
     return tuple(
@@ -147,12 +147,12 @@ def effects_of(*factors: Factor, order: int = 2) -> tuple[Effect, ...]:
 def aliases(
     factors: Sequence[str], generators: Mapping[str, Sequence[str]], *, order: int = 2
 ) -> tuple[tuple[str, ...], ...]:
-    """Return the effects that a fraction cannot tell apart, as groups of names like `a x b`.
+    """Return the effects that a fraction confounds, as groups of names like `a x b`.
 
     Args:
-        factors: all of them.
-        generators: as in `fractional_factorial`.
-        order: number of factors up to which interactions are listed.
+        factors: All factors.
+        generators: As in `fractional_factorial`.
+        order: Largest number of factors in a listed interaction.
     """
     words = [frozenset({name, *parents}) for name, parents in generators.items()]
     defining = {frozenset[str]()}
@@ -219,17 +219,17 @@ def _check_generators(factors: Sequence[Factor], generators: Mapping[str, Sequen
 
 
 def noise_control(adaptor: Component, *, at_test: bool = True) -> Level:
-    """Return the control level of an adaptor: noise that is as strong, with nothing learnt.
+    """Return the control level of an adaptor: equally strong noise, with nothing learned.
 
-    Its variance is that of the untrained adaptor's addition, clip by clip and at the adaptor's own
-    strength; what training adds to it cannot be known before launch (`models.transforms`).
+    The noise has the variance of what the untrained adaptor adds, clip by clip and at its strength;
+    what training adds cannot be known before launch (`models.transforms`).
 
     Args:
-        adaptor: the `adaptor` transform whose control it is, with its arguments.
-        at_test: also add noise in evaluation, where the adaptor is at work too.
+        adaptor: The `adaptor` transform to control for, with its arguments.
+        at_test: Also add noise in evaluation, where the adaptor is active too.
 
     Raises:
-        ConfigError: it is another transform.
+        ConfigError: It is another transform.
     """
     if adaptor.name != "adaptor":
         raise ConfigError(f"{adaptor.name!r} is no adaptor, so there is no variance to match")
@@ -245,17 +245,17 @@ def dose_series(
     control: Level,
     shared: Mapping[str, Any] | None = None,
 ) -> tuple[Arm, ...]:
-    """Return a control arm, and one arm per dose of a setting.
+    """Return a control arm and one arm per dose of a setting.
 
     Args:
-        path: the setting whose value is the dose, for example `transform.strength`.
-        doses: the values, in the order of the table.
-        symbol: how a row calls the setting, for example `λ`.
-        control: the arm without the thing that is dosed.
-        shared: changes that every dosed arm needs besides, for example the component itself.
+        path: Setting whose value is the dose, for example `transform.strength`.
+        doses: Values in table order.
+        symbol: Name of the setting in a row, for example `λ`.
+        control: The arm without what is dosed.
+        shared: Further changes that every dosed arm needs, for example the component itself.
 
     Raises:
-        PlanError: an argument is of another type; names all of them.
+        PlanError: An argument has the wrong type; names all of them.
     """
     numbers = isinstance(doses, Sequence) and all(
         isinstance(dose, int | float) and not isinstance(dose, bool) for dose in doses

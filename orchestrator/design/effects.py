@@ -1,4 +1,4 @@
-"""What a declared effect is over the arms of a plan: its weights, and what it is mixed with."""
+"""A declared effect over the arms of a plan: its weights and its aliases."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def declared_effect(effect: Effect, levels: Levels) -> EffectRecord:
     """Return the stored form of an effect.
 
     Args:
-        effect: its factors.
-        levels: of every arm of the plan; arms that lack one of the factors take no part.
+        effect: The effect, which names its factors.
+        levels: Levels of every arm of the plan; arms that lack one of the factors take no part.
 
     Raises:
-        ConfigError: a factor is in no arm, or the arms do not make the effect.
+        ConfigError: A factor is in no arm, or the arms cannot show the effect.
     """
     name = " x ".join(effect.factors)
     known = list(dict.fromkeys(factor for arm_levels in levels.values() for factor in arm_levels))
@@ -61,9 +61,9 @@ def _pair(levels: Levels, factor: str) -> tuple[str, str]:
 def _aliases(
     factors: Sequence[str], levels: Levels, weights: Mapping[str, float]
 ) -> tuple[str, ...]:
-    """Return the other effects whose sum over the arms has everywhere the same or the other sign.
+    """Return the other effects whose weights on all arms are equal, up to one overall sign.
 
-    Read from the arms rather than from generators, so that it holds for any set of arms.
+    Read from the arms rather than from generators, so it holds for any set of arms.
     """
     shared = set[str].intersection(*map(set, levels.values()))
     several = [

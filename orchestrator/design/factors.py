@@ -1,4 +1,4 @@
-"""The words of an ablation: factors and levels, arms, contrasts and trials."""
+"""The vocabulary of an ablation: factors and levels, arms, contrasts and trials."""
 
 # Sweep files are not type-checked, so types are checked when they run.
 # pyright: reportUnnecessaryIsInstance=false
@@ -20,7 +20,7 @@ _CHANGES = "a mapping from path to value, for example {'model.deformable': False
 
 
 def wrong(what: str, name: str, value: object, wanted: str) -> str:
-    """Say that a field of a sweep's value is of another type than it must be."""
+    """Return a message that a field of a sweep's value has the wrong type."""
     return f"{what}: {name} is {shown(value)}; it must be {wanted}"
 
 
@@ -41,7 +41,7 @@ def _is_published(value: Mapping[str, float]) -> bool:
 
 
 def hold_types(what: str, *fields: tuple[bool, str, object, str]) -> None:
-    """Raise a `PlanError` that names every field of which the first item is false."""
+    """Raise a `PlanError` that names every field whose first item is false."""
     mistakes = [
         wrong(what, name, value, wanted) for fits, name, value, wanted in fields if not fits
     ]
@@ -54,8 +54,8 @@ class Level:
     """One setting of a factor.
 
     Attributes:
-        name: name in a table.
-        changes: override path -> value; empty leaves the baseline as it is.
+        name: Name in a table.
+        changes: Override path -> value; empty keeps the baseline.
     """
 
     name: str
@@ -72,11 +72,11 @@ class Level:
 
 @dataclass(frozen=True)
 class Factor:
-    """Something that is varied. The first level is the baseline's.
+    """A setting that is varied. The first level is the baseline's.
 
     Attributes:
-        name: name in a table.
-        levels: two levels or more.
+        name: Name in a table.
+        levels: Two or more levels.
     """
 
     name: str
@@ -103,13 +103,13 @@ class FromBase:
     """A value that depends on the plan's base, for example a checkpoint trained like it.
 
     Attributes:
-        value: called with the base when the arm is built; may raise a `ConfigError`.
+        value: Called with the base when the arm is built; may raise a `ConfigError`.
     """
 
     value: Callable[[Experiment], Any]
 
     def __post_init__(self) -> None:
-        """Raise a `PlanError` for what cannot be called."""
+        """Raise a `PlanError` if the value cannot be called."""
         hold_types(
             "FromBase", (callable(self.value), "value", self.value, "a function of the base")
         )
@@ -120,15 +120,15 @@ class Arm:
     """A set of levels: one row of the table.
 
     Attributes:
-        name: unique in the plan.
-        changes: override path -> value against the plan's base.
-        levels: factor -> level.
-        published: metric key -> the paper's number in the metric's unit.
-        conditions: what they were measured under, as in `models.card.Conditions`; empty
-            leaves it to the plan's text. `with_published` fills in all three.
-        source: where they are printed; empty leaves it to the plan.
-        null_control: whether the arm cannot differ from the baseline, such as a strength of 0.
-            Before launch it is checked to be equal, where other arms are checked to differ.
+        name: Unique name in the plan.
+        changes: Override path -> value, relative to the plan's base.
+        levels: Factor -> level.
+        published: Metric key -> the paper's number in the metric's unit.
+        conditions: Conditions of the published numbers, as in `models.card.Conditions`; empty
+            leaves them to the plan's text. `with_published` sets all three.
+        source: Where the numbers are printed; empty leaves it to the plan.
+        null_control: Whether the arm cannot differ from the baseline, such as a strength of 0.
+            Before launch it is checked to be equal, while other arms are checked to differ.
     """
 
     name: str
@@ -169,7 +169,7 @@ class Contrast:
     reference: str
 
     def __post_init__(self) -> None:
-        """Raise a `PlanError` for names that are no strings."""
+        """Raise a `PlanError` for names that are not strings."""
         hold_types(
             "contrast",
             (isinstance(self.arm, str), "arm", self.arm, "the name of an arm"),
@@ -188,7 +188,7 @@ class Effect:
     factors: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Raise a `PlanError` for what are no names of factors."""
+        """Raise a `PlanError` for what is not a name of a factor."""
         factors = self.factors
         fits = is_texts(factors)
         example = "a tuple of names, for example ('input', 'attention') or ('input',)"
@@ -197,7 +197,7 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One experiment to be trained once, and the cell of the plan it stands in."""
+    """One experiment to train once, and its cell in the plan."""
 
     arm: str
     seed: int

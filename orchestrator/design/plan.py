@@ -1,7 +1,7 @@
 """A sweep as a value: arms, replicates in paired blocks, declared contrasts.
 
-Nothing here raises while a sweep file is read. `Plan.check` collects every mistake and names all
-of them at once; the command line calls it before anything else.
+Reading a sweep file raises nothing here. `Plan.check` collects every mistake and names them all at
+once; the command line calls it first.
 """
 
 from __future__ import annotations
@@ -34,29 +34,30 @@ class Plan:
     """A question, the arms that answer it and the blocks they are compared in.
 
     Attributes:
-        name: of the sweep: letters, digits and `_`.
-        question: question that the sweep answers, one sentence.
-        base: the experiment that every arm departs from.
-        arms: rows of the table in order.
-        demo: the laptop-size base that `--demo` puts in place of `base`.
-        demo_seeds: the seeds that `--demo` puts in place of `seeds`.
-        baseline: the arm that the table sets apart; empty means the first.
-        metric: the primary metric's key.
-        contrasts: most important first; None means every other arm against the baseline, or none
-            where effects are declared.
-        effects: main effects and interactions of a factorial design, most important first; tested
+        name: Name of the sweep: letters, digits and `_`.
+        question: Question that the sweep answers, one sentence.
+        base: Experiment that every arm departs from.
+        arms: Rows of the table in order.
+        demo: Laptop-size base that `--demo` puts in place of `base`.
+        demo_seeds: Seeds that `--demo` puts in place of `seeds`.
+        baseline: The arm that the table sets apart; empty means the first.
+        metric: Key of the primary metric.
+        contrasts: Contrasts, most important first; None means every other arm against the baseline,
+            or no contrasts if effects are declared.
+        effects: Main effects and interactions of a factorial design, most important first; tested
             and corrected together with the contrasts.
-        seeds: paired over all arms.
-        folds: held-out folds, paired over all arms.
-        source: where the published numbers are from.
-        conditions: what they were measured on.
-        dose: the path whose value orders the arms, for a dose curve.
-        variant: what the command line changed (`demo`, `esc`), part of the stored name.
-        num_blocks: how many of the blocks are declared, in their order; 0 is all.
-        cap: blocks at most of a study that adds blocks until every contrast is decided; 0 is none.
-        margin: a difference that would not matter, in the metric's unit (points for accuracy): the
+        seeds: Seeds, paired over all arms.
+        folds: Held-out folds, paired over all arms.
+        source: Source of the published numbers.
+        conditions: What the published numbers were measured on.
+        dose: Path whose value orders the arms, for a dose curve.
+        variant: What the command line changed (`demo`, `esc`), part of the stored name.
+        num_blocks: Number of declared blocks, taken in order; 0 means all.
+        cap: Most blocks of a study that adds blocks until every contrast is decided; 0 means a
+            fixed size.
+        margin: A difference that would not matter, in the metric's unit (points for accuracy): the
             report then tests whether an arm is equivalent, or no worse. 0 declares none.
-        prerequisites: experiments whose checkpoints arms start from, trained first; those that
+        prerequisites: Experiments whose checkpoints arms start from, trained first; those that
             no arm names are left out.
     """
 
@@ -93,7 +94,7 @@ class Plan:
 
     @property
     def declared_contrasts(self) -> tuple[Contrast, ...]:
-        """The contrasts, or every other arm against the baseline where nothing is stated."""
+        """The contrasts, or every other arm against the baseline if none are stated."""
         if self.contrasts is not None or self.effects:
             return self.contrasts or ()
         others = [arm.name for arm in self.arms if arm.name != self.baseline_arm]
@@ -101,7 +102,7 @@ class Plan:
 
     @property
     def num_declared(self) -> int:
-        """How many contrasts and effects are declared: the family that is corrected for."""
+        """Number of declared contrasts and effects: the family that is corrected for."""
         return len(self.declared_contrasts) + len(self.effects)
 
     @property
@@ -115,7 +116,7 @@ class Plan:
         return dataclasses.replace(self, num_blocks=num_blocks)
 
     def until_decided(self) -> Plan:
-        """Return the plan as a study that adds blocks, all of its own at most, until decided."""
+        """Return the plan as a study that adds blocks, up to its own number, until decided."""
         return dataclasses.replace(
             self, cap=len(self.blocks), variant=(*self.variant, "until_decided")
         )
@@ -123,8 +124,8 @@ class Plan:
     def experiment(self, arm: Arm) -> CompletedExperiment:
         """Return an arm's experiment, at the base's seed and fold.
 
-        Where it is read at its best epoch, the plan's metric chooses, unless the experiment says
-        another.
+        If it is read at its best epoch, the plan's metric chooses that epoch, unless the experiment
+        names another.
         """
         changed = override(self.base, self.changes_of(arm))
         if changed.selection == "best" and changed.selection_metric == ADDED["selection_metric"]:
@@ -144,14 +145,14 @@ class Plan:
     def only(self, patterns: Sequence[str]) -> Plan:
         """Return the plan with some of its arms, in its order.
 
-        Contrasts and effects stay declared where all of their arms are kept, and the dose where
-        one of them sets it. Where the baseline is not kept, the first kept arm takes its place.
+        Contrasts and effects stay declared if all of their arms are kept, and the dose if one of
+        them sets it. If the baseline is not kept, the first kept arm takes its place.
 
         Args:
-            patterns: names of arms, or patterns with `*` and `?`.
+            patterns: Names of arms, or patterns with `*` and `?`.
 
         Raises:
-            ConfigError: one of them matches no arm.
+            ConfigError: A pattern matches no arm.
         """
         names = [arm.name for arm in self.arms]
         kept: set[str] = set()
@@ -186,13 +187,13 @@ class Plan:
         """Return all trials, block by block, so that a half-finished study is balanced.
 
         Raises:
-            PlanError: see `check`.
+            PlanError: See `check`.
         """
         return self._trials
 
     @functools.cached_property
     def _trials(self) -> tuple[Trial, ...]:
-        """Made once: a listing, its forecast and the stored plan all ask for them."""
+        """Build the trials once: a listing, its forecast and the stored plan all use them."""
         self.check()
         blocks = self.blocks
         built = [(arm.name, self.experiment(arm)) for arm in self.arms]
@@ -224,19 +225,19 @@ class Plan:
     def check(self) -> None:
         """Raise a `PlanError` that names every mistake of the plan at once.
 
-        Values of other types come first and alone: nothing else can be asked of them.
+        Wrong types are reported first and alone, since no other check can run on them.
         """
         self.check_types()
         if mistakes := mistakes_of_plan(self):
             raise PlanError(mistakes)
 
     def check_types(self) -> None:
-        """Raise a `PlanError` that names every field of another type than it must have."""
+        """Raise a `PlanError` that names every field of the wrong type."""
         if mistakes := mistakes_of_types(self):
             raise PlanError(mistakes)
 
     def record(self, *, command: str = "", declared_at: str = "", **dataset: Any) -> PlanRecord:
-        """Return the stored form: what was declared, and which trial stands for which cell."""
+        """Return the stored form: what was declared, and the trial of every cell."""
         base = self.experiment(next(arm for arm in self.arms if arm.name == self.baseline_arm))
         arms = tuple(
             ArmRecord(
@@ -267,7 +268,7 @@ class Plan:
             settings={
                 path: canonical(value)
                 for path, value in flatten(base).items()
-                # What was declared before this setting existed is the same declaration.
+                # A declaration made before this setting existed stays the same.
                 if path != "selection_metric" or value != ADDED[path]
             },
             source=self.source,
@@ -297,7 +298,7 @@ class Plan:
             return value.value(self.base)
         except OrchestratorError:
             raise
-        except Exception as error:  # a function of the sweep's may raise anything
+        except Exception as error:  # the sweep's function may raise anything
             raise ConfigError(
                 f"the function of {path!r} fails: {type(error).__name__}: {error}"
             ) from error

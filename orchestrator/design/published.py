@@ -1,4 +1,4 @@
-"""Published numbers beside an arm, with the conditions that they were measured under."""
+"""Published numbers beside an arm, with the conditions they were measured under."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from orchestrator.design.factors import Arm
 
 
 def with_published(arm: Arm, *results: Result) -> Arm:
-    """Return the arm with published numbers of one source beside it.
+    """Return the arm with published numbers from one source.
 
     Args:
-        arm: a row of a sweep.
-        *results: of `models.zoo.cards.published_results`, one per metric and all under the same
-        conditions.
+        arm: A row of a sweep.
+        *results: Results from `models.zoo.cards.published_results`, one per metric, all under the
+            same conditions.
 
     Raises:
-        ValueError: there are none, or they are from different sources or conditions.
+        ValueError: There are no results, or their sources or conditions differ.
     """
     if not results or len({(str(r.source), r.conditions) for r in results}) != 1:
         raise ValueError(f"arm {arm.name!r} needs published numbers of one source and condition")

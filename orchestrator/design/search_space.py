@@ -25,14 +25,14 @@ Point = Mapping[str, Any]
 class LogUniform:
     """Values between two bounds, uniform on a log scale.
 
-    Rounded to three significant digits, so that a point reads well and is found again.
+    Rounded to three significant digits, so that a point reads well and can be found again.
     """
 
     low: float
     high: float
 
     def round(self, value: float) -> float:
-        """Return the value as it is trained."""
+        """Return the value as trained."""
         return float(f"{value:.3g}")
 
     def mistakes(self) -> list[str]:
@@ -64,7 +64,7 @@ class Choice:
     values: tuple[Any, ...]
 
     def round(self, value: Any) -> Any:
-        """Return the value as it is trained."""
+        """Return the value as trained."""
         return value
 
     def mistakes(self) -> list[str]:
@@ -86,13 +86,13 @@ class Search:
     decides.
 
     Attributes:
-        plan: the question, the base and one arm, the control; points become its further arms.
-        space: override path -> the values it may take.
-        symbols: override path -> how a row calls it.
-        shared: changes that every point needs besides, for example the component itself.
-        num_points: points in all, those of earlier runs included.
-        demo_points: the same with `--demo`.
-        sampler_seed: seed of the search's own draws.
+        plan: The question, the base and one arm, the control; points become its further arms.
+        space: Override path -> the values it may take.
+        symbols: Override path -> its name in a row.
+        shared: Further changes that every point needs, for example the component itself.
+        num_points: Total number of points, those of earlier runs included.
+        demo_points: Total number of points with `--demo`.
+        sampler_seed: Seed of the search's own draws.
     """
 
     plan: Plan
@@ -104,20 +104,20 @@ class Search:
     sampler_seed: int = 0
 
     def arm(self, point: Point) -> Arm:
-        """Return the arm that a point stands for."""
+        """Return the arm of a point."""
         levels = {path: _short(value) for path, value in point.items()}
         name = ", ".join(f"{self.symbols.get(path, path)}={v}" for path, v in levels.items())
         return Arm(name=name, changes={**self.shared, **point}, levels=levels)
 
     def with_points(self, points: Sequence[Point]) -> Plan:
-        """Return the plan over the control and these points; equal points are one arm."""
+        """Return the plan over the control and these points; equal points share one arm."""
         arms = {arm.name: arm for arm in map(self.arm, points)}
         return dataclasses.replace(
             self.plan, arms=(*self.plan.arms, *arms.values()), contrasts=(), effects=()
         )
 
     def with_plan(self, plan: Plan) -> Search:
-        """Return the search over another base, other seeds or folds."""
+        """Return the search over another base, other seeds or other folds."""
         return dataclasses.replace(self, plan=plan)
 
     def check(self) -> None:
@@ -137,7 +137,7 @@ class Search:
             raise PlanError(mistakes)
 
     def check_types(self) -> None:
-        """Raise a `PlanError` that names every field of another type than it must have."""
+        """Raise a `PlanError` that names every field of the wrong type."""
         kinds = (LogUniform, Uniform, Choice)
         space = isinstance(self.space, Mapping) and all(
             isinstance(path, str) and isinstance(values, kinds)

@@ -1,4 +1,4 @@
-"""What is wrong with a plan: its types, names, numbers, arms and comparisons."""
+"""The checks of a plan: its types, names, numbers, arms and comparisons."""
 
 # Sweep files are not type-checked, so types are checked when they run.
 # pyright: reportUnnecessaryIsInstance=false
@@ -36,12 +36,12 @@ MAX_NAME = 250
 
 
 def mistakes_of_plan(plan: Plan) -> list[str]:
-    """Return every mistake of a plan whose fields have their types, each once."""
+    """Return every mistake, once, of a plan whose fields have the right types."""
     return list(dict.fromkeys([*_mistakes_of_names(plan), *_mistakes_of_arms(plan)]))
 
 
 def mistakes_of_types(plan: Plan) -> list[str]:
-    """Return the fields of a plan that hold values of other types than they must."""
+    """Return a message for every field of the wrong type."""
 
     def several(value: Any, kind: type) -> bool:
         return is_list(value) and all(isinstance(one, kind) for one in value)
@@ -101,7 +101,7 @@ def _are_counts(values: object, name: str) -> bool:
 
 
 def _mistakes_of_size(plan: Plan) -> list[str]:
-    """Return what makes a plan larger than any that could be trained; counts without building."""
+    """Return why a plan is too large to train; counts without building."""
     arms, seeds, folds = len(plan.arms), len(plan.seeds), len(plan.folds)
     num = arms * (min(plan.num_blocks, seeds * folds) or seeds * folds)
     if num <= MAX_TRIALS:
@@ -113,7 +113,7 @@ def _mistakes_of_size(plan: Plan) -> list[str]:
 
 
 def mistakes_of_changes(what: str, changes: Mapping[str, Any]) -> list[str]:
-    """Return the settings of a block or of the code, which an arm or a search may not change."""
+    """Return a message for every setting of a block or the code, which no arm may change."""
     mistakes: list[str] = []
     for path in changes:
         head = path.partition(".")[0]
@@ -131,7 +131,7 @@ def mistakes_of_changes(what: str, changes: Mapping[str, Any]) -> list[str]:
 
 
 def _mistakes_of_arm_names(names: Sequence[str]) -> list[str]:
-    """Return what keeps arms' names from being told apart in a table, one sentence each."""
+    """Return why the names of arms cannot be told apart in a table, one sentence each."""
     mistakes: list[str] = []
     for place, name in enumerate(names, start=1):
         if not name.strip():
@@ -159,7 +159,7 @@ def _mistakes_of_arm_names(names: Sequence[str]) -> list[str]:
 
 
 def _mistakes_of_contrasts(contrasts: Sequence[Contrast]) -> list[str]:
-    """Return the contrasts that are asked for twice: each would be paid for in the correction."""
+    """Return the contrasts that are declared twice: the correction would count each of them."""
     mistakes: list[str] = []
     before: set[frozenset[str]] = set()
     for contrast in contrasts:
@@ -174,7 +174,7 @@ def _mistakes_of_contrasts(contrasts: Sequence[Contrast]) -> list[str]:
 
 
 def _mistakes_of_margin(margin: float) -> list[str]:
-    """Return what keeps a margin from being one."""
+    """Return why a margin is invalid."""
     if math.isfinite(margin) and margin >= 0:
         return []
     return [f"its margin is {margin}; a margin is a finite number above 0, or 0 for none"]
@@ -231,7 +231,7 @@ def _mistakes_of_names(plan: Plan) -> list[str]:
         if not values:
             mistakes.append(f"it has no {what}; give at least one")
         if len(values) > MAX_TRIALS:
-            continue  # too many, as `_mistakes_of_size` says; a range may be longer than memory
+            continue  # `_mistakes_of_size` reports it; a range may be longer than memory
         if len(set(values)) != len(values):
             mistakes.append(f"{what} {list(values)} name one twice; replicates must differ")
     return mistakes
@@ -275,7 +275,7 @@ def _mistakes_of_arms(plan: Plan) -> list[str]:
 
 
 def _mistakes_of_data(plan: Plan) -> list[str]:
-    """Return the arms that name other data and would be trained on the plan's all the same."""
+    """Return the arms that name another dataset than the plan's, on which they would be trained."""
     base = complete(plan.base).dataset
     fingerprint = base.arguments.get("fingerprint", "")
     return [
