@@ -1,1 +1,1 @@
-"""What decides the numbers of a trial: its settings, their identity, departures from them."""
+"""What decides the numbers of a trial: its settings, their identity, overrides."""

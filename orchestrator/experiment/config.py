@@ -45,12 +45,12 @@ ADDED: Mapping[str, Any] = {"shuffled_labels": 0.0, "selection_metric": VAL_TOP1
 
 @dataclass(frozen=True)
 class File:
-    """A file that decides numbers: known by its digest, found by its path.
+    """A file that decides numbers: identified by its digest, found by its path.
 
     Attributes:
-        digest: `sha256:` and 64 hex digits.
-        path: where the file is, on every host that trains; not part of any id. An address or a
-            name of `models.zoo.cards.WEIGHTS` is fetched by every host for itself.
+        digest: Prefix `sha256:` and 64 hex digits.
+        path: Where the file is on every host that trains; not part of any id. Every host fetches
+            an address or a name of `models.zoo.cards.WEIGHTS` for itself.
     """
 
     digest: str
@@ -58,13 +58,13 @@ class File:
 
     @classmethod
     def read(cls, path: str | Path) -> File:
-        """Digest a file, fetched first where an address or a published name is given.
+        """Digest a file; an address or a published name is fetched first.
 
         Args:
-            path: a path, `https://...`, or a name of `models.zoo.cards.WEIGHTS`.
+            path: A path, `https://...`, or a name of `models.zoo.cards.WEIGHTS`.
 
         Raises:
-            ConfigError: the file cannot be read or fetched.
+            ConfigError: The file cannot be read or fetched.
         """
         try:
             local = weight_file(path)
@@ -79,7 +79,7 @@ class File:
 
     @property
     def local(self) -> Path:
-        """The file on this host; one that `path` names by address or name is in the cache."""
+        """The file on this host; one given by address or name is in the cache."""
         return weight_file(self.path)
 
 
@@ -88,9 +88,9 @@ class Component:
     """A registered part and its arguments, for example `Component("adaptor", strength=0.2)`.
 
     Attributes:
-        name: a registered name, or `module:attribute` for a part of the user's own; its source
-            is part of the id (`models.own_source`).
-        arguments: the part's keyword arguments; what is not stated is filled in by `complete`.
+        name: A registered name, or `module:attribute` for a user's own part, whose source is then
+            part of the id (`models.own_source`).
+        arguments: The part's keyword arguments; `complete` fills in the rest.
     """
 
     name: str
@@ -117,29 +117,29 @@ class Experiment:
     """Everything that decides the numbers of one trial, and nothing else.
 
     Attributes:
-        dataset: the clips; its `fingerprint` argument pins the pack.
-        frontend: waveform to features.
-        augmentation: applied to training features only.
-        transform: the input transform, for example DATAR's adaptor.
-        model: the backbone with its head.
-        loss: from logits and labels to one number per clip.
-        optimizer: with the peak learning rate.
-        schedule: the learning rate over the steps.
-        initial: `scratch`, `trial` (the checkpoint of another trial, by id) or `checkpoint` (a
-            file, by digest).
-        epochs: passes over the training clips.
-        batch_size: clips per optimizer step over all workers.
-        accumulation_steps: equal parts in which a worker computes its share of a batch.
-        clip_norm: largest gradient norm; 0 switches clipping off.
+        dataset: The clips; its `fingerprint` argument pins the pack.
+        frontend: Waveform to features.
+        augmentation: Applied to training features only.
+        transform: The input transform, for example DATAR's adaptor.
+        model: The backbone with its head.
+        loss: Logits and labels to one number per clip.
+        optimizer: Optimizer, with the peak learning rate.
+        schedule: Learning rate over the steps.
+        initial: Either `scratch`, `trial` (the checkpoint of another trial, by id) or `checkpoint`
+            (a file, by digest).
+        epochs: Passes over the training clips.
+        batch_size: Clips per optimizer step over all workers.
+        accumulation_steps: Number of equal parts in which a worker computes its share of a batch.
+        clip_norm: Largest gradient norm; 0 disables clipping.
         precision: `bf16` is automatic mixed precision with float32 weights.
-        selection: the epoch whose metrics the report reads.
-        seed: decides initial weights, order, augmentation and dropout.
-        fold: the fold (or official split) that is held out.
-        shuffled_labels: share of the training clips whose labels are dealt out anew among
-            themselves, for a control arm that must do harm.
-        selection_metric: key of the metric by which an epoch is the `best`; a plan whose trials are
+        selection: The epoch whose metrics the report reads.
+        seed: Seed of initial weights, order, augmentation and dropout.
+        fold: The held-out fold (or official split).
+        shuffled_labels: Share of the training clips whose labels are permuted among themselves, for
+            a control arm that must be worse.
+        selection_metric: Key of the metric that chooses the `best` epoch; a plan whose trials are
             read at their best epoch sets it to its own metric.
-        revision: see `REVISION`.
+        revision: See `REVISION`.
     """
 
     dataset: Component
@@ -168,18 +168,19 @@ class Experiment:
 class Runtime:
     """Where and how trials run. Nothing here changes a number beyond float rounding.
 
-    But for one: with several workers each draws its own dropout, drop path and triplets.
+    With one exception: each of several workers draws its own dropout, drop path and triplets.
 
     Attributes:
-        store: directory or file-system URI (`s3://...`) of records, checkpoints and packs.
+        store: Directory or file-system URI (`s3://...`) of records, checkpoints and packs.
         tracking_uri: MLflow's address; empty means SQLite inside the store.
-        address: of a Ray cluster; empty starts one on this machine, `auto` joins the one here.
-        num_workers: data-parallel workers of one trial; one runs inside the Tune worker itself.
-        gpus_per_worker: may be a fraction, so that several trials share a card.
+        address: Address of a Ray cluster; empty starts one on this machine, `auto` joins a running
+            one.
+        num_workers: Data-parallel workers of one trial; a single one runs inside the Tune worker.
+        gpus_per_worker: GPUs per worker; a fraction lets several trials share a card.
         cpus_per_worker: CPU threads of one worker.
-        max_concurrent: trials at once; 0 means as many as the resources allow.
-        retries: restarts of a trial whose worker died, before it counts as failed.
-        data_root: the folder of the data set's own files.
+        max_concurrent: Largest number of concurrent trials; 0 means as many as the resources allow.
+        retries: Restarts of a trial whose worker died, before it counts as failed.
+        data_root: Folder of the dataset's own files.
     """
 
     store: str = "store"

@@ -1,9 +1,9 @@
 """A completed experiment, its canonical form and its id.
 
-An id is a hash of every field, never of the difference from defaults, so that a changed default is
-a changed id. Only a field that did not exist before is left out at the value that means "as before"
-(`ADDED`), so that what is stored keeps its id. Arguments that a component does not state are filled
-in from its signature before anything is hashed. Files enter by digest, not by path.
+An id is a hash of every field, never of the difference from defaults, so a changed default is a
+changed id. Only a field that did not exist before is left out at the value that means "as before"
+(`ADDED`), so that stored trials keep their ids. Arguments that a component does not state are
+filled in from its signature before hashing. Files enter by digest, not by path.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ from orchestrator.records import ID_LENGTH, experiment_id
 class CompletedExperiment(Experiment):
     """An experiment that states every argument, each of them valid.
 
-    Making one fills in what is not stated, and raises a `ConfigError` that names all mistakes;
-    `dataclasses.replace` does both again. A copy or a pickle is taken as it is.
+    The constructor, and so `dataclasses.replace`, fills in what is not stated and raises a
+    `ConfigError` that names every mistake. A copy or a pickle is not checked again.
     """
 
     def __post_init__(self) -> None:
@@ -69,7 +69,7 @@ def complete(experiment: Experiment) -> CompletedExperiment:
     """Fill in every argument that is not stated, and check all of them.
 
     Raises:
-        ConfigError: Names all mistakes at once.
+        ConfigError: Names every mistake at once.
     """
     if isinstance(experiment, CompletedExperiment):
         return experiment
@@ -80,7 +80,7 @@ def canonical(value: Any) -> Any:
     """Return the plain JSON form that is hashed and stored.
 
     Raises:
-        ConfigError: a value has no canonical form, for example a function or a NaN.
+        ConfigError: A value has no canonical form, for example a function or a NaN.
     """
     match value:
         case None | bool() | int() | str():
@@ -140,12 +140,7 @@ def fill_in(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
 
 
 def replicate_ids(experiment: CompletedExperiment, blocks: Sequence[tuple[int, int]]) -> list[str]:
-    """Return the ids of an experiment at other folds and seeds, without building each.
-
-    Args:
-        experiment: At any fold and seed.
-        blocks: Fold and seed of each id.
-    """
+    """Return the ids of an experiment at other (fold, seed) blocks, without building each."""
     data = canonical(experiment)
     texts = {
         name: json.dumps({name: data[name]}, sort_keys=True, separators=(",", ":"))[1:-1]
@@ -173,9 +168,9 @@ def _example(kind: str) -> str:
 
 
 def _with_source(kind: str, component: Component, mistakes: list[str]) -> Component:
-    """Pin a part of the user's own by the digest of its source, which decides numbers.
+    """Pin a user's own part by the digest of its source, which decides numbers.
 
-    One that is pinned already must be the same here: so a worker refuses another source than its
+    A part that is already pinned must match: a worker thus refuses source that differs from the
     driver's.
     """
     module, _, attribute = component.name.partition(":")
@@ -204,7 +199,7 @@ def _with_source(kind: str, component: Component, mistakes: list[str]) -> Compon
 
 
 def _not_canonical(value: Any) -> str:
-    """Say what keeps an argument from being part of an id; empty where nothing does."""
+    """Return why an argument cannot be part of an id; empty if it can."""
     try:
         canonical(value)
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""Narrow values of unknown type in a way that a type checker follows."""
+"""Narrow values of unknown type so that a type checker follows."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any, TypeGuard
 
 
 def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
-    """Whether a value is a mapping, of whatever keys and values."""
+    """Whether a value is a mapping, with any keys and values."""
     return isinstance(value, Mapping)
 
 
 def is_list(value: object) -> TypeGuard[Sequence[Any]]:
-    """Whether a value is a tuple or a list, of whatever items."""
+    """Whether a value is a tuple or a list, with any items."""
     return isinstance(value, tuple | list)

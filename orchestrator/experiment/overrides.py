@@ -1,4 +1,4 @@
-"""Depart from an experiment by path, see where two experiments differ, read one back."""
+"""Override fields of an experiment by path, compare two experiments, read one back."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def override(experiment: Experiment, changes: Mapping[str, Any]) -> CompletedExp
     """Change fields by path: `epochs`, `transform` (a whole component) or `model.deformable`.
 
     Args:
-        experiment: the experiment to depart from.
-        changes: path -> value.
+        experiment: Experiment to depart from.
+        changes: Path -> value.
 
     Raises:
-        ConfigError: a path does not exist or a value has the wrong type; names all mistakes.
+        ConfigError: A path does not exist or a value has the wrong type; names every mistake.
     """
     changed, mistakes = _override(experiment, changes)
     if mistakes:
@@ -33,13 +33,13 @@ def override(experiment: Experiment, changes: Mapping[str, Any]) -> CompletedExp
 
 
 def mistakes_of(experiment: Experiment, changes: Mapping[str, Any]) -> list[str]:
-    """Return every mistake that `override` would raise; an empty list where there is none."""
+    """Return every mistake that `override` would raise."""
     changed, mistakes = _override(experiment, changes)
     return [*mistakes, *fill_in(changed)[1]]
 
 
 def whole_parts(paths: Sequence[str]) -> list[str]:
-    """Leave out the arguments of components that are swapped as a whole."""
+    """Drop the paths of arguments whose component is replaced as a whole."""
     return [path for path in paths if path.partition(".")[0] not in paths or "." not in path]
 
 
@@ -84,8 +84,8 @@ def differences(one: Experiment, other: Experiment) -> dict[str, tuple[Any, Any]
 def departures(one: Experiment, other: Experiment) -> dict[str, str]:
     """Return path -> value in `other` as text wherever it differs from `one`, for a listing.
 
-    A component that is swapped is written with all its arguments if they are few, otherwise with
-    those that are not its defaults.
+    A replaced component is written with all its arguments if they are few, otherwise with those
+    that differ from its defaults.
     """
     other = complete(other)
     changed = differences(one, other)
