@@ -9,10 +9,10 @@ from orchestrator.recipes.families import DATAR_FBANK, LAPTOP_FBANK
 def datar_tiny() -> Experiment:
     """DATAR on DAT-T as its paper describes it (arXiv 2312.16228), without the adaptor.
 
-    Input: 128 mel bins by 1024 frames, a Kaldi filterbank told 43,000 Hz on 44.1 kHz audio, which
-    makes 10 s exactly 1024 frames. AdamW at 1e-5. The paper leaves open the batch size (here 64),
-    weight decay and schedule (DAT's: 0.05, cosine, here 5 % warm-up), SpecAugment (AST's 48 and
-    192) and drop path (DAT-T's 0.2). Epochs: 300, its number for Kinetics-Sounds.
+    Input: 128 mel bins by 1024 frames. The Kaldi filterbank is told 43,000 Hz for 44.1 kHz audio,
+    which makes 10 s exactly 1024 frames. AdamW at 1e-5. The paper leaves open the batch size (here
+    64), weight decay and schedule (DAT's: 0.05, cosine, here 5 % warm-up), SpecAugment (AST's 48
+    and 192) and drop path (DAT-T's 0.2). Epochs: 300, its number for Kinetics-Sounds.
     """
     return Experiment(
         dataset=Component("synthetic", sample_rate=44100, seconds=10.0),
@@ -33,9 +33,8 @@ def datar_tiny() -> Experiment:
 def datar_laptop() -> Experiment:
     """DATAR in a size that two CPU cores train in seconds, for demos and tests.
 
-    Same blocks, same adaptor, same statistics; not a published size. The settings were picked on
-    fold 1 of ESC-10, so its accuracy there is a little flattering; differences between arms are
-    not touched by that.
+    Same blocks, adaptor and statistics; not a published size. The settings were picked on fold 1 of
+    ESC-10, so accuracy there is slightly optimistic; differences between arms are not affected.
     """
     return Experiment(
         dataset=Component("synthetic"),

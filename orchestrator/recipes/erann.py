@@ -8,7 +8,7 @@ from orchestrator.experiment.config import Component, Experiment
 def erann_2_5() -> Experiment:
     """ERANN-2-5 on its spectrogram (arXiv 2106.01621), from scratch.
 
-    There is no code of the authors, and their recipe was not at hand: Adam at 1e-3 without decay, a
+    The authors published no code and their recipe was unavailable: Adam at 1e-3 without decay, a
     cosine, batch 32, PANNs' masks twice as wide in mels, 100 epochs and float32 are chosen here.
     Their number on ESC-50 starts from AudioSet, in weights that are not public.
     """

@@ -1,9 +1,9 @@
-"""The families of the zoo as a factor: each in two sizes and on a front end of its own kind.
+"""The families of the zoo as a factor: each in two sizes and with its own kind of front end.
 
-A sweep crosses them with what it asks: nothing (`sweeps/model_zoo.py`), the input transform
+A sweep crosses them with its question: nothing (`sweeps/model_zoo.py`), the input transform
 (`adaptor_everywhere.py`) or the initial weights (`pretrain.py`). Everything else is the base's:
-data, recipe, seeds. The base's model decides the size (`..._laptop` or not), the base's clips
-decide the sample rate.
+data, recipe, seeds. The base's model decides the size (`..._laptop` or not), the base's clips the
+sample rate.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class Family:
     """A family of models.
 
     Attributes:
-        name: as a table says it.
-        full: the published size.
-        laptop: the size that two CPU cores train in seconds.
-        frontend: from the base to the family's front end.
-        weights: name of the published weights that its paper's numbers start from; empty where
-            none can be read.
+        name: Name in a table.
+        full: The published size.
+        laptop: A size that two CPU cores train in seconds.
+        frontend: Function from the base to the family's front end.
+        weights: Name of the published weights that its paper's numbers start from; empty if no
+            readable ones exist.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Family:
 
     @property
     def changes(self) -> Mapping[str, Any]:
-        """Path -> value, to put the family in place of the base's model."""
+        """Path -> value, to replace the base's model with the family's."""
         return {"model": FromBase(self.model), "frontend": FromBase(self.frontend)}
 
     @property
@@ -75,8 +75,8 @@ def sample_rate(base: Experiment) -> int:
 def log_mel(base: Experiment) -> Component:
     """Return PANNs' and HTS-AT's log-mel at the base's sample rate.
 
-    Windows of 32 ms every 10 ms and 64 filters from 50 to 14000 Hz, as at their 32 kHz; for a
-    laptop the frames are 20 ms apart.
+    32 ms windows every 10 ms and 64 filters from 50 to 14000 Hz, as at their 32 kHz; for a laptop
+    the frames are 20 ms apart.
     """
     rate = sample_rate(base)
     win_length = round(0.032 * rate)
@@ -91,16 +91,16 @@ def log_mel(base: Experiment) -> Component:
 
 
 def datar_fbank(base: Experiment) -> Component:
-    """Return the base's filterbank, or DATAR's where the base has another kind of front end."""
+    """Return the base's filterbank, or DATAR's if the base has another kind of front end."""
     if base.frontend.name == "kaldi_fbank":
         return base.frontend
     return LAPTOP_FBANK if is_laptop(base) else DATAR_FBANK
 
 
 def ast_fbank(base: Experiment) -> Component:
-    """Return AST's filterbank, which ends at 8 kHz whatever the base's sample rate.
+    """Return AST's filterbank, which ends at 8 kHz at any sample rate of the base.
 
-    25-ms frames every 10 ms and 128 filters, as at its 16 kHz; for a laptop DATAR's.
+    25 ms frames every 10 ms and 128 filters, as at its 16 kHz; for a laptop DATAR's.
     """
     if is_laptop(base):
         return datar_fbank(base)
@@ -117,8 +117,7 @@ def psla_fbank(base: Experiment) -> Component:
 def log_spectrogram(base: Experiment) -> Component:
     """Return VGGSound's log spectrogram at the base's sample rate, up to 8 kHz.
 
-    Frames of 32 ms every 9.94 ms over 10 s, as at its 16 kHz; for a laptop of 16 ms every 40 ms
-    over 5 s.
+    32 ms frames every 9.94 ms over 10 s, as at its 16 kHz; for a laptop 16 ms every 40 ms over 5 s.
     """
     rate, laptop = sample_rate(base), is_laptop(base)
     return Component(
@@ -133,8 +132,8 @@ def log_spectrogram(base: Experiment) -> Component:
 def htk_log_mel(base: Experiment) -> Component:
     """Return SlowFast's log-mel at the base's sample rate, up to 8 kHz.
 
-    Windows of 20 ms every 10 ms and 128 filters, as at its 16 kHz; for a laptop windows of 50 ms
-    every 40 ms and 64 filters.
+    20 ms windows every 10 ms and 128 filters, as at its 16 kHz; for a laptop 50 ms windows every
+    40 ms and 64 filters.
     """
     rate, laptop = sample_rate(base), is_laptop(base)
     return Component(
@@ -150,8 +149,8 @@ def htk_log_mel(base: Experiment) -> Component:
 def talnet_fbank(base: Experiment) -> Component:
     """Return TALNet's filterbank at the base's sample rate.
 
-    Windows of 64 ms every 25 ms in a transform four times as long; for a laptop every 50 ms, with
-    half the filters.
+    64 ms windows every 25 ms in a transform four times as long; for a laptop every 50 ms, with half
+    the filters.
     """
     rate, laptop = sample_rate(base), is_laptop(base)
     win_length = round(0.064 * rate)
@@ -285,7 +284,7 @@ RES15 = Family(
     name="Res-15",
     full=Component("res15"),
     laptop=Component("res15_laptop"),
-    frontend=honk_mfcc,  # no front end here makes the features of the published encoders
+    frontend=honk_mfcc,  # no front end here makes the published encoders' features
 )
 ERANN = Family(
     name="ERANN",

@@ -13,9 +13,9 @@ def htsat_tiny() -> Experiment:
     """HTS-AT as its paper trains it (arXiv 2202.00874; RetroCirce/HTS-Audio-Transformer 2e29471).
 
     32 kHz, its log-mel and masking, AdamW at 1e-4 with decay 0.05, gradient norm 1, batch 128, 100
-    epochs, float32. Different here: a cosine with warm-up in place of its steps (whose rate is
-    1e-4 after three epochs too), no decay on vectors and bias tables, cross-entropy over classes,
-    and no mixup, which it uses on AudioSet alone.
+    epochs, float32. Different here: a cosine with warm-up instead of its steps (whose rate is also
+    1e-4 after three epochs), no decay on vectors and bias tables, cross-entropy over classes, and
+    no mixup, which it uses on AudioSet alone.
     """
     return Experiment(
         dataset=Component("synthetic", sample_rate=32000, seconds=10.0),

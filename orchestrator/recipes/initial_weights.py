@@ -1,4 +1,4 @@
-"""What a pretrained arm starts from: a published file, or for a laptop a trial of its own."""
+"""Initial weights of a pretrained arm: a published file, or for a laptop a trial of its own."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from orchestrator.recipes.families import PRETRAINED, Family, is_laptop
 def other_sounds(experiment: CompletedExperiment) -> CompletedExperiment:
     """Return the trial whose weights a laptop's arm starts from.
 
-    The same experiment on kinds of sound that no sweep uses: classes 10 to 19 of the synthetic
-    ones, seed 100.
+    It is the same experiment on kinds of sound that no sweep uses: synthetic classes 10 to 19,
+    seed 100.
     """
     dataset = pinned(Component("synthetic", first_class=10))
     return dataclasses.replace(experiment, dataset=dataset, seed=100, fold=1)
 
 
 def trained_first(base: Experiment) -> tuple[Experiment, ...]:
-    """Return the trials that the families' arms of a laptop's sweep start from."""
+    """Return the trials that a laptop sweep's pretrained arms start from."""
     families = PRETRAINED if is_laptop(base) else ()
     return tuple(other_sounds(family.experiment(base)) for family in families)
 
@@ -31,8 +31,8 @@ def trained_first(base: Experiment) -> tuple[Experiment, ...]:
 def pretrained(family: Family) -> FromBase:
     """Return the initial weights of a family's pretrained arm.
 
-    The published file is the family's, fetched once, or the one that the environment names: for
-    HTS-AT `HTSAT_CHECKPOINT`, and so on. Without either, building the arm is a `ConfigError`.
+    The file is the family's published one, fetched once, or the one named by an environment
+    variable such as `HTSAT_CHECKPOINT`. Without either, building the arm raises a `ConfigError`.
     """
 
     def initial(base: Experiment) -> Component:

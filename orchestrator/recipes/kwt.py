@@ -13,8 +13,8 @@ def kwt_1() -> Experiment:
     One second at 16 kHz, its cepstra, two masks of 25 frames and two of 7 coefficients, AdamW at
     1e-3 with decay 0.1, batch 512, label smoothing 0.1, warm-up of ten epochs and a cosine, 23,438
     steps, which are 141 epochs of the 35 words. Different here: decay on class token and positions
-    too, features normalized by the chain, and of its changes to waveforms none: shifts by 100 ms,
-    resampling by 15 %, background noise.
+    too, features normalized by the chain, and no waveform augmentation (shifts by 100 ms,
+    resampling by 15 %, background noise).
     """
     return Experiment(
         dataset=Component("synthetic", sample_rate=16000, seconds=1.0),

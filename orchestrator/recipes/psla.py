@@ -11,9 +11,9 @@ def psla() -> Experiment:
     16 kHz, AST's filterbank with 1056 frames, masks of 48 mels and 192 frames, Adam at 1e-4 with
     betas 0.95 and 0.999 and decay 5e-7, the rate halved every five epochs from the tenth, batch
     100, 30 epochs, binary cross-entropy, float32, no clipping: its numbers for the full AudioSet.
-    Different here: no warm-up over the first 1000 steps, decay apart from the gradient, features
-    divided by twice their deviation, which the first batch norm undoes, and neither mixup nor
-    weighted sampling nor averaged weights. Its best form starts from ImageNet:
+    Different here: no warm-up over the first 1000 steps, decoupled decay, features divided by twice
+    their deviation, which the first batch norm undoes, and no mixup, weighted sampling or averaged
+    weights. Its best form starts from ImageNet:
     `{"initial": Component("checkpoint", file=File.read("efficientnet_b2_imagenet"))}`.
     """
     return Experiment(

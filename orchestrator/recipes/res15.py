@@ -9,9 +9,9 @@ def res15() -> Experiment:
     """Res-15 as honk trains it (arXiv 1710.10361; castorini/honk c3aae75).
 
     One second at 16 kHz, its cepstra, SGD with momentum 0.9 and decay 1e-5 at 0.1, 0.01 and 0.001,
-    batch 64, 26 epochs, float32. Different here: the rate falls after a fifth and two fifths of
-    the steps, where theirs does after 3000 and 6000 of about 15,000; features normalized by the
-    chain; no shifts by 100 ms and no background noise.
+    batch 64, 26 epochs, float32. Different here: the rate falls after a fifth and two fifths of the
+    steps, theirs after 3000 and 6000 of about 15,000; features normalized by the chain; no shifts
+    by 100 ms and no background noise.
     """
     return Experiment(
         dataset=Component("synthetic", sample_rate=16000, seconds=1.0),
@@ -34,11 +34,11 @@ def res15_triplet() -> Experiment:
 
     One second at 16 kHz, 64 log-mels of 25 ms every 10 ms, two masks of 25 frames and two of 15
     mels, margin 0.5, batches of 140, decay 0.001, rates from 1e-3 down to 8e-5 after 10 % warm-up,
-    the 14,000 steps of the published encoder, which are 23 epochs of the 35 words, five
-    neighbors. Different here: AdamW in place of Novograd, a cosine in place of a polynomial,
-    batches drawn freely in place of four clips of each of 35 classes, PANNs' kind of log-mel in
-    place of NeMo's, which norms every clip; and no masked rectangles, shifts by 100 ms, resampling
-    or background noise.
+    the 14,000 steps of the published encoder, which are 23 epochs of the 35 words, five neighbors.
+    Different here: AdamW instead of Novograd, a cosine instead of a polynomial, batches drawn
+    freely instead of four clips of each of 35 classes, PANNs' kind of log-mel instead of NeMo's,
+    which normalizes every clip; no masked rectangles, shifts by 100 ms, resampling or background
+    noise.
     """
     return Experiment(
         dataset=Component("synthetic", sample_rate=16000, seconds=1.0),

@@ -10,8 +10,8 @@ def talnet() -> Experiment:
 
     16 kHz, its filterbank, Adam at 1e-3 without decay, batch 250, binary cross-entropy, no
     augmentation, float32. Its 30,000 batches are 4 epochs of the full set. Different here: a
-    constant rate in place of 0.8 times the rate after three checkpoints without gain, clips drawn
-    once an epoch and not class by class, the norm over mels in place of stored statistics.
+    constant rate instead of 0.8 times the rate after three checkpoints without gain, clips drawn
+    once an epoch instead of class by class, the norm over mels instead of stored statistics.
     """
     return Experiment(
         dataset=Component("synthetic", sample_rate=16000, seconds=10.0),

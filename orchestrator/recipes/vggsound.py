@@ -8,9 +8,9 @@ from orchestrator.experiment.config import Component, Experiment
 def vggsound_resnet() -> Experiment:
     """ResNet18 on VGGSound's log spectrogram (arXiv 2004.14368; hche11/VGGSound 9bbc749).
 
-    16 kHz, ten seconds, softmax over classes. The authors publish their test and not their
-    training, so the rest is chosen here: Adam at 1e-3 without decay, a cosine down to 1e-6, batch
-    64, 50 epochs, no augmentation, float32.
+    16 kHz, ten seconds, softmax over classes. The authors publish test code but no training code,
+    so the rest is chosen here: Adam at 1e-3 without decay, a cosine down to 1e-6, batch 64, 50
+    epochs, no augmentation, float32.
     """
     return Experiment(
         dataset=Component("synthetic", sample_rate=16000, seconds=10.0),
