@@ -1,4 +1,4 @@
-"""The metrics: what each is called, which way it is better, and how it is computed."""
+"""The metrics: their names, directions, and computation."""
 
 from __future__ import annotations
 
@@ -34,22 +34,23 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that a trial is judged by.
+    """A number by which trials are compared.
 
     Attributes:
-        key: `split/name`, as stored and logged.
-        title: title in a table's head.
-        direction: which way is better.
-        scale: a stored value times `scale` is in `unit`.
-        unit: unit that a reader sees.
-        bounds: least and largest value that can be stored. Only a metric that has both is on a
-            scale that several data sets share.
-        is_share: whether a value is the share of held-out clips that are right, which has a
+        key: Key `split/name`, as stored and logged.
+        title: Title in a table's head.
+        direction: Which way is better.
+        scale: Factor from a stored value to `unit`.
+        unit: Unit that a reader sees.
+        bounds: Smallest and largest value that can be stored. Only a metric with both is on a scale
+            shared by several datasets.
+        is_share: Whether a value is the share of held-out clips that are right, which has a
             binomial interval over clips.
-        chance: from the held-out clips to what is reached without listening; None if undefined.
-        compute: from predictions to the value; None for what training measures by the way.
-        rounding: from predictions to the range in which rounding can move the value; None where it
-            moves the last digits alone.
+        chance: Function from the held-out clips to the level reached without listening; None if
+            undefined.
+        compute: Function from predictions to the value; None if training measures it directly.
+        rounding: Function from predictions to the range in which rounding can move the value; None
+            if only the last digits move.
     """
 
     key: str
@@ -70,7 +71,7 @@ class Metric:
 
     @property
     def is_bounded(self) -> bool:
-        """Whether there are a worst and a best value."""
+        """Whether the metric has a worst and a best value."""
         return all(map(math.isfinite, self.bounds))
 
 
@@ -132,7 +133,7 @@ def lookup(key: str) -> Metric:
     """Find a metric by key.
 
     Raises:
-        ConfigError: no metric has that key.
+        ConfigError: No metric has that key.
     """
     if key not in METRICS:
         raise ConfigError(unknown("metric", key, METRICS))

@@ -1,4 +1,4 @@
-"""What a metric gives without listening to a clip: the level that an arm has to beat."""
+"""The chance level of a metric: what it gives without listening to a clip."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOut:
-    """The held-out clips, as far as a trial recorded them.
+    """The held-out clips, as a trial recorded them.
 
     Attributes:
-        num_classes: classes that may be named.
-        num_clips: held-out clips; 0 where unknown.
-        counts: clips of every class; empty where unknown.
+        num_classes: Number of classes.
+        num_clips: Number of held-out clips; 0 if unknown.
+        counts: Clips per class; empty if unknown.
     """
 
     num_classes: int
@@ -29,8 +29,8 @@ class Chance:
     """A chance level and how it is reached.
 
     Attributes:
-        value: level, as the metric is stored.
-        rule: what reaches it, as a text in brackets says it.
+        value: Level, as the metric is stored.
+        rule: How the level is reached, as text in brackets.
     """
 
     value: float
@@ -46,8 +46,8 @@ ChanceOf = Callable[[HeldOut], Chance]
 def top_k_chance(k: int) -> ChanceOf:
     """Return the chance level of top-k accuracy.
 
-    It is k of all classes or, where that is more, the share of the k commonest held-out classes,
-    which a model reaches that always names them.
+    It is k over the number of classes or, if larger, the share of the k most common held-out
+    classes, which a model reaches by always naming them.
     """
 
     def chance(held_out: HeldOut) -> Chance:
@@ -68,9 +68,9 @@ def map_chance(held_out: HeldOut) -> Chance:
 
     For R clips of a class among n it is ((R - 1) / (n - 1) (n - H_n) + H_n) / n, where H_n is the
     n-th harmonic number: more than the prevalence R / n, to which it falls as n grows (Bestgen,
-    Exact expected average precision of the random baseline, 2015). Classes count alike, as in the
-    metric; those without a clip do not. Where classes were not counted they are taken to be of one
-    size, and where clips were not, the prevalence is returned.
+    Exact expected average precision of the random baseline, 2015). Classes have equal weight, as in
+    the metric; classes without a clip are left out. Without counts, classes are taken to be of one
+    size; without a number of clips, the prevalence is returned.
     """
     size = held_out.num_classes
     counts = [count for count in held_out.counts if count]
@@ -86,9 +86,9 @@ def map_chance(held_out: HeldOut) -> Chance:
 
 
 def loss_chance(held_out: HeldOut) -> Chance:
-    """Return the cross entropy, in nats, of saying the same of every clip.
+    """Return the cross entropy, in nats, of the same prediction for every clip.
 
-    It is log(classes) for equal shares, or the entropy of the held-out classes where that is less.
+    It is log(classes) for equal shares, or the entropy of the held-out classes if that is less.
     """
     uniform = math.log(held_out.num_classes)
     total = sum(held_out.counts)
@@ -104,8 +104,8 @@ def level_text(chance: Chance, *, unit: str) -> str:
     """Return a chance level with its unit and rule: `2 %, 1 of 50 classes`.
 
     Args:
-        chance: its value in the unit.
-        unit: unit of the metric.
+        chance: Chance level, with its value in the unit.
+        unit: Unit of the metric.
     """
     text = f"{chance.value:.{1 if unit == '%' else 3}f}"
     text = text.rstrip("0").removesuffix(".") if "." in text else text
@@ -115,14 +115,14 @@ def level_text(chance: Chance, *, unit: str) -> str:
 def caution_text(
     chance: Chance | None, at_chance: Sequence[str], *, num_arms: int, title: str, unit: str
 ) -> str:
-    """Say which arms do not beat chance, as tracker and report do; empty where all do.
+    """Return which arms do not beat chance, for tracker and report; empty if all do.
 
     Args:
-        chance: chance level in the metric's unit; None where it is not known.
-        at_chance: the arms that do not beat it.
-        num_arms: number of arms that have a number.
-        title: title of the metric.
-        unit: unit of the metric.
+        chance: Chance level in the metric's unit; None if unknown.
+        at_chance: The arms that do not beat it.
+        num_arms: Number of arms with a number.
+        title: Title of the metric.
+        unit: Unit of the metric.
     """
     if chance is None or not at_chance:
         return ""

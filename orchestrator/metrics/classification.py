@@ -15,18 +15,15 @@ Labels = NDArray[np.integer[Any]]
 
 
 def top_k_correct(logits: Logits, labels: Labels, *, k: int) -> NDArray[np.bool_]:
-    """Say per clip whether its label is among the k largest scores.
+    """Return (clips,) booleans: whether each label is among the k largest scores.
 
     Ties count against the clip: a label is within the top k only if fewer than k other classes
     score as much or more, so constant scores earn nothing.
 
     Args:
-        logits: scores (clips, classes).
-        labels: class indices (clips,).
-        k: how many classes may be named; more than there are classes is all of them.
-
-    Returns:
-        (clips,) booleans.
+        logits: Scores (clips, classes).
+        labels: Class indices (clips,).
+        k: Number of classes that may be named; beyond the number of classes it means all of them.
     """
     true_scores = np.take_along_axis(logits, labels[:, None], axis=1)
     at_least = (logits >= true_scores).sum(axis=1) - 1
@@ -56,11 +53,11 @@ def mean_average_precision(logits: Logits, labels: Labels) -> float:
     """Return the mean over classes of the average precision of their softmax probabilities.
 
     Each class ranks all clips by its probability; clips of equal probability enter together.
-    Classes of which there is no clip are left out. NaN where a score is not finite.
+    Classes without a clip are left out. NaN if a score is not finite.
 
     Args:
-        logits: scores (clips, classes).
-        labels: class indices (clips,).
+        logits: Scores (clips, classes).
+        labels: Class indices (clips,).
 
     Source: AP as in scikit-learn's `average_precision_score`; on softmax probabilities as in
     VGGSound (arXiv 2004.14368).
@@ -71,7 +68,7 @@ def mean_average_precision(logits: Logits, labels: Labels) -> float:
 
 
 def map_range(logits: Logits, labels: Labels) -> tuple[float, float]:
-    """Return the mean average precision where rounding orders the clips worst, and best.
+    """Return the mean average precision for the worst and the best order that rounding allows.
 
     Clips whose probabilities agree to the last digits may change places on another processor.
     """
@@ -85,10 +82,10 @@ def average_precisions(logits: Logits, labels: Labels, *, shift: float = 0.0) ->
     """Return the average precision of every class that has a clip; see `mean_average_precision`.
 
     Args:
-        logits: finite scores (clips, classes).
-        labels: class indices (clips,).
-        shift: added to the log probability of each clip's own class: less than any difference that
-            is not rounding, it bounds what rounding can do to the order of the clips.
+        logits: Finite scores (clips, classes).
+        labels: Class indices (clips,).
+        shift: Added to the log probability of each clip's own class. If it is less than any
+            difference that is not rounding, it bounds the effect of rounding on the order of clips.
     """
     scores = log_softmax(logits)
     scores[np.arange(len(labels)), labels] += shift

@@ -13,10 +13,10 @@ from orchestrator.metrics.catalog import METRICS
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """What a model said of every held-out clip, in the pack's order.
+    """A model's predictions for every held-out clip, in the pack's order.
 
     Attributes:
-        epoch: the epoch they were made after.
+        epoch: Epoch after which they were made.
         clip_ids: (clips,) names as in the pack.
         labels: (clips,) class indices.
         logits: (clips, classes) float32, before any softmax.
@@ -28,7 +28,7 @@ class Predictions:
     logits: NDArray[np.float32]
 
     def scores(self) -> dict[str, float]:
-        """Return metric key -> value, of every metric that is computed from predictions."""
+        """Return metric key -> value for every metric that is computed from predictions."""
         return {
             key: metric.compute(self.logits, self.labels)
             for key, metric in METRICS.items()
