@@ -1,4 +1,4 @@
-"""What the training loop needs to know of data parallelism, with or without it."""
+"""Data parallelism as the training loop sees it, with any number of workers."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from orchestrator.training.sync_batch_norm import share_batch_norms
 
 
 class Group:
-    """The workers of one trial. Alone unless torch.distributed is initialized.
+    """The workers of one trial; a single one unless torch.distributed is initialized.
 
-    Ray Train initializes it, in processes that it starts for one trial and ends with it; the
-    processes that are used for several trials never do, so that none inherits another's group.
-    Whatever is given to a collective stays on the device that it is on: a group of GPUs has no
-    need to know how to reduce on a CPU.
+    Ray Train initializes it, in processes that it starts for one trial and ends with it; processes
+    that run several trials never do, so no trial inherits another's group. Collectives run on the
+    device that holds the tensor: a group of GPUs need not reduce on a CPU.
 
     Attributes:
-        rank: this worker's number, from 0.
-        world_size: the number of workers.
-        has_clips: whether this worker has a share of what is trained on right now.
+        rank: This worker's number, from 0.
+        world_size: Number of workers.
+        has_clips: Whether this worker has a share of the current training clips.
     """
 
     def __init__(self) -> None:
@@ -38,7 +37,7 @@ class Group:
         return self.rank == 0
 
     def wrap(self, module: nn.Module, device: torch.device) -> nn.Module:
-        """Return a module whose gradients are averaged over the workers, and batch norms shared."""
+        """Return the module with gradients averaged and batch norms shared over the workers."""
         if not self._joined:
             return module
         share_batch_norms(module, self)
@@ -46,11 +45,11 @@ class Group:
         return nn.parallel.DistributedDataParallel(module, device_ids=ids)
 
     def without_sync(self, module: nn.Module) -> AbstractContextManager[Any]:
-        """Return a context in which gradients are gathered here only."""
+        """Return a context in which gradients stay on this worker."""
         return module.no_sync() if self._joined else nullcontext()  # type: ignore[union-attr]
 
     def total(self, value: Tensor) -> Tensor:
-        """Return the sum of a tensor over the workers, in its place and on its device."""
+        """Sum a tensor over the workers, in place and on its device, and return it."""
         if self._joined:
             torch.distributed.all_reduce(value)
         return value

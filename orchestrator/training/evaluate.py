@@ -18,7 +18,7 @@ from orchestrator.training.data_parallel import Group
 
 
 class Clips(Protocol):
-    """What the loop needs of a pack; see `orchestrator.data.pack.Pack`."""
+    """The part of a pack that the loop needs; see `orchestrator.data.pack.Pack`."""
 
     fingerprint: str
     class_names: tuple[str, ...]
@@ -48,11 +48,11 @@ def build(experiment: Experiment, *, num_classes: int) -> Chain:
     """Build an experiment's chain with the initial weights of its seed.
 
     Args:
-        experiment: What to build.
-        num_classes: number of classes in the pack.
+        experiment: Experiment to build.
+        num_classes: Number of classes in the pack.
 
     Raises:
-        ConfigError: the model has several heads.
+        ConfigError: The model has several heads.
     """
 
     def link(component: Component) -> tuple[str, Mapping[str, Any]]:
@@ -91,20 +91,20 @@ def evaluate(
     """Predict clips, shared over the workers; every worker returns all predictions.
 
     Args:
-        chain: from waveform to logits.
-        clips: the pack.
-        indices: (clips,) which of its clips.
-        batch_size: clips per forward pass over all workers.
-        epoch: the epoch that the weights are of.
-        device: device that holds the chain.
-        precision: `fp32` or `bf16`.
-        group: the data-parallel workers.
+        chain: Model from waveform to logits.
+        clips: The pack.
+        indices: (clips,) positions in the pack.
+        batch_size: Clips per forward pass over all workers.
+        epoch: Epoch of the weights.
+        device: Device that holds the chain.
+        precision: Either `fp32` or `bf16`.
+        group: The data-parallel workers.
     """
     chain.eval()
     own_share = shard(indices, group.rank, group.world_size)
     num_samples = int(clips.num_samples.max())
     per_worker = max(1, batch_size // group.world_size)
-    # A row is its worker's and 0 elsewhere, so that the sum over the workers is every row.
+    # Each worker fills its own rows and leaves 0 elsewhere, so the sum over workers has every row.
     logits = torch.zeros((len(indices), clips.num_classes), device=device)
     rows = logits[group.rank :: group.world_size]
     for start in range(0, len(own_share), per_worker):
@@ -131,19 +131,19 @@ def set_support(
     device: torch.device,
     precision: str,
 ) -> None:
-    """Show the training clips to a model that classifies by them; nothing for any other.
+    """Show the training clips to a model that classifies by them; otherwise do nothing.
 
     Such a model has `set_support(embedding, labels)` and returns an embedding. Every worker shows
-    all of them, without augmentation.
+    all of the clips, without augmentation.
 
     Args:
-        chain: from waveform to logits.
-        clips: the pack.
-        indices: (clips,) of those that were trained on.
-        labels: (all clips,) as they were trained with.
-        batch_size: clips per forward pass.
-        device: device that holds the chain.
-        precision: `fp32` or `bf16`.
+        chain: Model from waveform to logits.
+        clips: The pack.
+        indices: (clips,) positions of the training clips.
+        labels: (all clips,) training labels.
+        batch_size: Clips per forward pass.
+        device: Device that holds the chain.
+        precision: Either `fp32` or `bf16`.
     """
     if chain.backbone.set_support is None:
         return

@@ -22,23 +22,23 @@ class Loss(Protocol):
 
 
 class OutputLoss(nn.Module):
-    """Base class of the losses that read more of a model's output than its clip logits.
+    """Base class of losses that read more of a model's output than its clip logits.
 
     Their `forward` takes (output, labels); that of any other loss takes (logits, labels).
     """
 
 
 def build_loss(component: Component) -> Loss:
-    """Build a loss by name, held to its contract whenever it is called.
+    """Build a loss by name, with its contract checked on every call.
 
-    The callable raises a `TrainingError` where the loss does not return one number per clip. A mean
-    over the batch would train at a fraction of its scale, without any other sign.
+    The callable raises a `TrainingError` if the loss does not return one number per clip: a mean
+    over the batch would silently train at a fraction of its scale.
 
     Args:
-        component: the loss of an experiment.
+        component: The loss of an experiment.
 
     Raises:
-        RegistryError: the name or an argument is unknown, or a value is not of its declared type.
+        RegistryError: The name or an argument is unknown, or a value has the wrong type.
     """
     part = create("loss", component.name, **component.arguments)
     takes_output = isinstance(part, OutputLoss)
@@ -58,7 +58,7 @@ def build_loss(component: Component) -> Loss:
 
 
 def described(value: object) -> str:
-    """Say what a part returned: its shape, with the type where that is the surprise."""
+    """Describe what a part returned: its shape, with the type if that is unexpected."""
     if not isinstance(value, Tensor):
         return f"a {type(value).__name__}"
     kind = "" if value.is_floating_point() else f" and type {value.dtype}"
@@ -70,7 +70,7 @@ class CrossEntropy(nn.Module):
     """Cross entropy of single-label classification.
 
     Args:
-        label_smoothing: share of the target spread over all classes, in [0, 1).
+        label_smoothing: Share of the target spread over all classes, in [0, 1).
     """
 
     def __init__(self, *, label_smoothing: float = 0.0):
@@ -86,7 +86,7 @@ class CrossEntropy(nn.Module):
 
 @register("loss")
 class BinaryCrossEntropy(nn.Module):
-    """Binary cross entropy of every class by itself, as tagging systems are trained."""
+    """Binary cross entropy of every class on its own, as tagging systems are trained."""
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return (batch,) means over classes in nats from (batch, classes) logits and labels."""
@@ -101,29 +101,29 @@ class BinaryCrossEntropy(nn.Module):
 class Triplet(OutputLoss):
     """Triplet loss on the pairs of a batch, each with a random negative that breaks the margin.
 
-    A triplet is two clips of a class and one of another whose squared distance to the first is
-    less than the pair's plus the margin; its loss is what is missing. Unlike other losses it
-    depends on which clips share a batch: it sees those of one worker and of one part of an
-    accumulated step, and a class that is there only once makes no pair.
+    A triplet is two clips of a class and one of another whose squared distance to the first is less
+    than the pair's plus the margin; its loss is the difference. Unlike other losses it depends on
+    which clips share a batch: those of one worker and one part of an accumulated step. A class with
+    only one clip there makes no pair.
 
     Source: arXiv 2101.04792; roman-vygon/triplet_loss_kws 0d92edd (`loss/triplet.py`,
     `loss/utils.py`).
     """
 
     def __init__(self, *, margin: float = 0.5):
-        """Set by how much farther others shall be, in squared distance."""
+        """Set how much farther other classes shall be, in squared distance."""
         super().__init__()
         self.margin = margin
 
     def forward(self, output: Output, labels: Tensor) -> Tensor:
-        """Return (batch,) losses whose mean is that over all triplets of the batch.
+        """Return (batch,) losses whose mean is the mean over all triplets of the batch.
 
         Args:
-            output: of a model with an embedding (batch, dim) of length 1.
-            labels: (batch,) int64.
+            output: Model output with an embedding (batch, dim) of length 1.
+            labels: Class indices (batch,) int64.
 
         Raises:
-            TrainingError: the model has no embedding, or not one of length 1.
+            TrainingError: The model has no embedding, or not one of length 1.
         """
         if output.embedding is None or not _of_length_1(output.embedding):
             raise TrainingError(
@@ -131,7 +131,7 @@ class Triplet(OutputLoss):
                 "train res15_triplet, or take cross_entropy"
             )
         embedding = output.embedding.float()
-        # Near neighbors differ by less than bfloat16 resolves, to which autocast takes products.
+        # Near neighbors differ by less than bfloat16, autocast's type for products, resolves.
         with torch.autocast(embedding.device.type, enabled=False):
             distance = (2 - 2 * embedding @ embedding.T).clamp_min(0)
         same = labels[:, None] == labels[None, :]
@@ -139,7 +139,7 @@ class Triplet(OutputLoss):
         missing = distance[anchor, positive, None] - distance[anchor] + self.margin
         broken = ((missing > 0) & ~same[anchor]).float()
         found = broken.any(dim=1)
-        # The layer on the embedding is not trained; a zero keeps it in the graph of all workers.
+        # The layer on the embedding is not trained; a zero keeps it in every worker's graph.
         losses = 0.0 * output.clip_logits.float().sum(dim=1)
         if not found.any():
             return losses

@@ -19,12 +19,12 @@ def learning_rate(schedule: Schedule, step: int, *, name: str) -> float:
     """Return the learning rate of a step.
 
     Args:
-        schedule: schedule of the training.
-        step: from 0.
-        name: name of the schedule in the experiment, for the message.
+        schedule: Schedule of the training.
+        step: Step, from 0.
+        name: Name of the schedule in the experiment, for the message.
 
     Raises:
-        TrainingError: it is not a finite number of at least 0.
+        TrainingError: The rate is negative or not finite.
     """
     rate = schedule(step)
     if isinstance(rate, bool) or not isinstance(rate, int | float):
@@ -43,13 +43,13 @@ def learning_rate(schedule: Schedule, step: int, *, name: str) -> float:
 def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> None:
     """Scale all gradients so that their norm is at most `max_norm`.
 
-    As `torch.nn.utils.clip_grad_norm_`, with the norms of the parameters added up in float64: a
-    part whose gradients are all zero must not change the rounding of the others' scale, or a
-    control that changes nothing would not be equal to its baseline.
+    As `torch.nn.utils.clip_grad_norm_`, but with the norms of the parameters summed in float64: a
+    part whose gradients are all zero must not change how the others' scale is rounded, or a null
+    control would differ from its baseline.
 
     Args:
-        parameters: those without a gradient are left out.
-        max_norm: above 0.
+        parameters: Parameters; those without a gradient are left out.
+        max_norm: Largest norm, above 0.
     """
     parameters = list(parameters)
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
@@ -72,12 +72,12 @@ def adam_w(
     """AdamW with DAT's rule: no decay on one-dimensional parameters and position-bias tables.
 
     Args:
-        parameters: (name, parameter) pairs; those that need no gradient are left out.
-        learning_rate: the peak; the schedule scales it.
-        weight_decay: decoupled decay.
-        beta1: decay of the first moment.
-        beta2: decay of the second moment.
-        eps: added to the root of the second moment.
+        parameters: Pairs (name, parameter); those that need no gradient are left out.
+        learning_rate: Peak learning rate; the schedule scales it.
+        weight_decay: Decoupled weight decay.
+        beta1: Decay of the first moment.
+        beta2: Decay of the second moment.
+        eps: Constant added to the root of the second moment.
 
     Source: DAT (arXiv 2201.00520), optimizer settings of its ImageNet recipe.
     """
@@ -105,11 +105,11 @@ def sgd(
     """Stochastic gradient descent with momentum, decay on all parameters.
 
     Args:
-        parameters: (name, parameter) pairs; those that need no gradient are left out.
-        learning_rate: the peak; the schedule scales it.
-        momentum: share of the last step that is kept.
-        weight_decay: added to the gradient, as a share of the parameter.
-        nesterov: look ahead by the momentum; this needs one above 0.
+        parameters: Pairs (name, parameter); those that need no gradient are left out.
+        learning_rate: Peak learning rate; the schedule scales it.
+        momentum: Share of the last step that is kept.
+        weight_decay: Share of the parameter that is added to the gradient.
+        nesterov: Whether to use Nesterov's momentum, which needs a momentum above 0.
     """
     return torch.optim.SGD(
         [parameter for _, parameter in parameters if parameter.requires_grad],
@@ -131,10 +131,10 @@ def cosine(
     """Linear warm-up from zero, then a half cosine down.
 
     Args:
-        num_steps: optimizer steps of the whole training.
-        peak: the optimizer's learning rate.
-        warmup_fraction: share of all steps, at least one step where it is above zero.
-        final_learning_rate: learning rate at the last step; not above the peak.
+        num_steps: Optimizer steps of the whole training.
+        peak: The optimizer's learning rate.
+        warmup_fraction: Share of all steps, at least one step if it is above zero.
+        final_learning_rate: Learning rate at the last step; not above the peak.
     """
     warmup = max(1, round(num_steps * warmup_fraction)) if warmup_fraction > 0 else 0
     floor = min(final_learning_rate, peak)
@@ -165,10 +165,10 @@ def steps(
     """Multiply the learning rate by a factor at certain points.
 
     Args:
-        num_steps: optimizer steps of the whole training.
-        peak: the optimizer's learning rate, that of the first steps.
-        fractions: the points, as shares of all steps.
-        factor: factor of the learning rate at each step down.
+        num_steps: Optimizer steps of the whole training.
+        peak: The optimizer's learning rate, used for the first steps.
+        fractions: Points, as shares of all steps.
+        factor: Factor of the learning rate at each point.
     """
     points = [round(fraction * num_steps) for fraction in fractions]
     return lambda step: peak * factor ** sum(step >= point for point in points)

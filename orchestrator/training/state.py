@@ -26,18 +26,18 @@ class Checkpoints(Protocol):
         ...
 
     def save(self, which: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-        """Keep them, in place of what was there."""
+        """Save both, in place of what was there."""
         ...
 
 
 @dataclass(frozen=True)
 class Initial:
-    """Weights to start from, of which a chain takes the backbone.
+    """Weights to start from; a chain loads the backbone's.
 
     Attributes:
-        state: name -> tensor.
-        source: origin of the weights, for messages.
-        trained_as: what they were trained as, where that is known; see `models.checkpoints.load`.
+        state: Name -> tensor.
+        source: Origin of the weights, for messages.
+        trained_as: What they were trained as, if known; see `models.checkpoints.load`.
     """
 
     state: Mapping[str, Tensor]
@@ -48,11 +48,10 @@ class Initial:
     def read(cls, file: File) -> Initial:
         """Read the file that an experiment was declared with.
 
-        The bytes that are digested are those that are loaded, so that no other file can come in
-        between.
+        The bytes are read once, so the digest is that of what is loaded.
 
         Raises:
-            CheckpointError: it is another file by now.
+            CheckpointError: The file has changed since.
         """
         checkpoint = read_checkpoint(file.local)
         if f"sha256:{checkpoint.sha256}" != file.digest:
@@ -63,10 +62,10 @@ class Initial:
         return cls(checkpoint.state, file.path, checkpoint.trained_as)
 
     def load(self, chain: nn.Module) -> LoadReport:
-        """Set a chain's backbone from it.
+        """Load the weights into a chain's backbone.
 
         Raises:
-            models.errors.CheckpointError: it does not belong to this backbone.
+            models.errors.CheckpointError: They do not fit this backbone.
         """
         return load_state(
             chain, self.state, source=self.source, take="backbone", trained_as=self.trained_as
@@ -77,8 +76,8 @@ def pack_state(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> dic
     """Return copies on the CPU of everything that the next step depends on.
 
     Args:
-        model: the chain, not wrapped.
-        optimizer: its optimizer; None leaves it out, for a checkpoint that is not resumed.
+        model: The chain, not wrapped.
+        optimizer: Its optimizer; None leaves it out, for a checkpoint that is never resumed.
     """
     tensors = dict(model.state_dict())
     if optimizer is not None:
@@ -91,7 +90,7 @@ def pack_state(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> dic
 def unpack_state(
     tensors: Mapping[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> None:
-    """Put a packed state back; the model and optimizer must have been built the same way."""
+    """Load a packed state; the model and optimizer must have been built the same way."""
     model.load_state_dict(model_state(tensors))
     state: dict[int, dict[str, Any]] = {}
     for name, value in tensors.items():
@@ -108,15 +107,15 @@ def model_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def refuse_other(stored: Mapping[str, Any], wanted: Mapping[str, Any], *, where: str) -> None:
-    """Refuse a checkpoint that says it was trained as another experiment.
+    """Refuse a checkpoint that was trained as another experiment.
 
     Args:
-        stored: the canonical experiment in the checkpoint.
-        wanted: the one that it has to be.
-        where: where the wanted experiment stands, for the message.
+        stored: Canonical experiment in the checkpoint.
+        wanted: Canonical experiment that it must match.
+        where: Place of the wanted experiment, for the message.
 
     Raises:
-        CheckpointError: names every difference.
+        CheckpointError: Names every difference.
     """
     changed = differences(stored, wanted)
     if changed:

@@ -1,6 +1,6 @@
-"""Batch norms over the clips of all workers, so that their number changes no number but rounding.
+"""Batch norms over the clips of all workers, whose number then changes results only by rounding.
 
-PyTorch's own (`torch.nn.SyncBatchNorm`) needs a GPU and counts a worker that has no clip left.
+PyTorch's own (`torch.nn.SyncBatchNorm`) needs a GPU and counts a worker that has no clips left.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class Group(Protocol):
-    """What is asked of the workers; see `orchestrator.training.data_parallel.Group`."""
+    """What batch norms need of a group; see `orchestrator.training.data_parallel.Group`."""
 
     has_clips: bool
 
 
 def share_batch_norms(module: nn.Module, group: Group) -> None:
-    """Put shared batch norms in place of a module's own, with the same parameters and names.
+    """Replace a module's batch norms with shared ones that keep their parameters and names.
 
     Args:
-        module: whose batch norms are replaced, in place; itself no batch norm.
-        group: the workers; one whose `has_clips` is False adds nothing to the statistics.
+        module: Module whose batch norms are replaced in place; not itself a batch norm.
+        group: The workers; one whose `has_clips` is False adds nothing to the statistics.
     """
     for name, child in module.named_children():
         if isinstance(child, _BatchNorm):
@@ -34,10 +34,10 @@ def share_batch_norms(module: nn.Module, group: Group) -> None:
 
 
 class SharedBatchNorm(_BatchNorm):
-    """A batch norm whose mean and variance in training are those of all workers' clips."""
+    """A batch norm whose mean and variance in training are over all workers' clips."""
 
     def __init__(self, norm: _BatchNorm, group: Group) -> None:
-        """Take over the parameters and buffers of a batch norm, and what timm does behind it."""
+        """Take over the parameters, buffers, and timm's dropout and activation of a batch norm."""
         super().__init__(
             norm.num_features,
             norm.eps,
@@ -49,13 +49,13 @@ class SharedBatchNorm(_BatchNorm):
             setattr(self, name, parameter)
         for name, buffer in norm.named_buffers(recurse=False):
             setattr(self, name, buffer)
-        # timm's norms drop and activate too.
+        # timm's norms include dropout and activation.
         self.drop: Any = getattr(norm, "drop", None) or nn.Identity()
         self.act: Any = getattr(norm, "act", None) or nn.Identity()
         self._group = group
 
     def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002, torch's name
-        """Any number of dimensions will do."""
+        """Accept any number of dimensions."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002, torch's name
         """Normalize (batch, channels, ...)."""

@@ -1,8 +1,8 @@
-"""The training loop, in plain PyTorch: it knows nothing of Ray, of stores or of MLflow.
+"""The training loop, in plain PyTorch, independent of Ray, stores and MLflow.
 
 Order, augmentation and dropout are functions of (seed, epoch, clip or step). Nothing random is
-carried from one epoch to the next, so a run that resumes at an epoch boundary makes bit-identical
-numbers on one device type, and several workers see the clips of one.
+carried from one epoch to the next, so a run resumed at an epoch boundary computes bit-identical
+numbers on one device type, and any number of workers sees the same clips.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ _statistics: dict[tuple[Any, ...], tuple[float, float]] = {}
 
 
 class Trainer:
-    """One experiment on its way: built, resumed where a checkpoint lies, trained epoch by epoch.
+    """One experiment in training: built, resumed if there is a checkpoint, trained epoch by epoch.
 
     Attributes:
-        chain: the whole model, from waveform to logits.
-        records: records of the epochs finished so far, those before a resume included.
-        predictions: `last` and `best` on the held-out clips, as far as there are any.
-        best_epoch: earliest epoch that is best by the experiment's `selection_metric`; 0 before the
+        chain: The whole model, from waveform to logits.
+        records: Records of the finished epochs, those before a resume included.
+        predictions: Predictions `last` and `best` on the held-out clips, if made yet.
+        best_epoch: Earliest epoch that is best by the experiment's `selection_metric`; 0 before the
             first.
-        statistics: mean and standard deviation of the front end on the training clips.
-        initial: what was taken from an initial checkpoint, as text; empty from scratch.
+        statistics: Mean and standard deviation of the front end on the training clips.
+        initial: What was loaded from an initial checkpoint, as text; empty from scratch.
     """
 
     def __init__(
@@ -70,15 +70,15 @@ class Trainer:
         group: Group | None = None,
         initial: Initial | None = None,
     ):
-        """Build everything, and resume from the `last` checkpoint where there is one.
+        """Build everything, and resume from the `last` checkpoint if there is one.
 
         Args:
-            experiment: What to train.
-            clips: the pack.
-            checkpoints: checkpoints of this trial alone.
-            device: device to train on.
-            group: the data-parallel workers; alone if not given.
-            initial: weights that a fresh start loads.
+            experiment: Experiment to train.
+            clips: The pack.
+            checkpoints: Checkpoints of this trial alone.
+            device: Device to train on.
+            group: The data-parallel workers; a single one by default.
+            initial: Weights that a fresh start loads.
         """
         self.experiment = experiment
         self.clips = clips
@@ -126,11 +126,11 @@ class Trainer:
         self.parallel = self.group.wrap(self.chain, self.device)
 
     def epochs(self) -> Iterator[EpochRecord]:
-        """Train what is left, one record per epoch; the state is saved before each is yielded.
+        """Train the remaining epochs, one record each; the state is saved before each is yielded.
 
         Raises:
-            TrainingError: the loss is not finite or not one per clip, or the learning rate is
-                none.
+            TrainingError: The loss is not finite or not one per clip, or the learning rate is
+                invalid.
         """
         for epoch in range(len(self.records) + 1, self.experiment.epochs + 1):
             started = time.perf_counter()
@@ -172,7 +172,7 @@ class Trainer:
     def final_predictions(self) -> dict[str, Predictions]:
         """Return predictions with the last and the best weights; every worker must call this.
 
-        What a resumed run no longer has in memory is predicted again from the checkpoints.
+        A resumed run predicts again, from the checkpoints, what it no longer has in memory.
         """
         if "last" not in self.predictions:
             self.predictions["last"] = self._evaluate(len(self.records))
@@ -188,11 +188,11 @@ class Trainer:
         return self.predictions
 
     def drop_optimizer_state(self) -> None:
-        """Let go of the optimizer's state, two thirds of a checkpoint, once all is recorded."""
+        """Drop the optimizer's state, two thirds of a checkpoint, once all is recorded."""
         self._save(better=False, optimizer=None)
 
     def _evaluate(self, epoch: int) -> Predictions:
-        # Noise that is there at test too draws from here: the same whenever an epoch is predicted.
+        # Noise in evaluation draws from here: the same whenever an epoch is predicted.
         torch.manual_seed(derive_seed(self.experiment.seed, f"evaluate/{epoch}"))
         set_support(
             self.chain,
@@ -239,7 +239,7 @@ class Trainer:
     def _step(self, indices: np.ndarray, epoch: int) -> Tensor:
         """Take one optimizer step; return this worker's share of the mean loss."""
         self.optimizer.zero_grad(set_to_none=True)
-        # Parts first and then shares: what is normalized together does not depend on the workers.
+        # Parts first, then shares: what is normalized together does not depend on the workers.
         parts = np.array_split(indices, min(self.experiment.accumulation_steps, len(indices)))
         total = torch.zeros((), device=self.device)
         for number, part in enumerate(parts):
@@ -265,7 +265,7 @@ class Trainer:
         with autocast(self.device, self.experiment.precision):
             output = self.parallel(waveform, torch.from_numpy(seeds).to(self.device))
             loss = self.loss(output, labels).sum() * weight
-        # Data parallelism averages gradients; a sum over the workers is what is wanted.
+        # Data parallelism averages gradients, but their sum over the workers is needed.
         (loss * self.group.world_size).backward()
         return loss.detach()
 
@@ -296,7 +296,7 @@ class Trainer:
         self.checkpoints.save("last", pack_state(self.chain, optimizer), facts)
 
     def _trained_as(self) -> dict[str, Any]:
-        """What a checkpoint says of itself; see `models.checkpoints.load`."""
+        """Return what a checkpoint records about itself; see `models.checkpoints.load`."""
         mean, std = self.statistics
         frontend: Any = self.chain.frontend
         form = canonical(self.experiment)
@@ -311,7 +311,7 @@ class Trainer:
         }
 
     def _resume(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-        trained_as = facts.get(TRAINED_AS)  # none in what an earlier version wrote
+        trained_as = facts.get(TRAINED_AS)  # absent in earlier versions
         if trained_as is not None:
             refuse_other(
                 trained_as["experiment"], canonical(self.experiment), where="in the experiment"
@@ -325,10 +325,10 @@ class Trainer:
 
 
 def _reset_peak_memory(device: torch.device) -> None:
-    """Forget the peak so far, as far as the system lets us."""
+    """Reset the peak, as far as the system allows."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    with contextlib.suppress(OSError):  # Linux only: 5 sets the high-water mark to what is used now
+    with contextlib.suppress(OSError):  # Linux only: 5 resets the high-water mark
         Path("/proc/self/clear_refs").write_text("5")
 
 
