@@ -66,7 +66,7 @@ class Metric:
 
     @property
     def sign(self) -> int:
-        """+1 where larger is better, -1 where smaller is."""
+        """+1 if larger is better, -1 if smaller is."""
         return 1 if self.direction is Direction.MAXIMIZE else -1
 
     @property

@@ -1,7 +1,7 @@
-"""Statistics of ablations: paired differences over few replicates, and what they allow to be said.
+"""Statistics of ablations: paired differences over few replicates, and what can be concluded.
 
 Pure functions on numpy and `scipy.special` (`scipy.stats` takes most of a second to import).
-`tests/benchmarks/stats/error_rates.md` says how often each rule errs in simulated ablations.
+`tests/benchmarks/stats/error_rates.md` gives the error rate of each rule in simulated ablations.
 """
 
 from orchestrator.stats.aggregate import (

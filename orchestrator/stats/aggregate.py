@@ -1,15 +1,15 @@
-"""One number over several data sets: scores between chance and best, and who wins how often.
+"""Aggregates over several datasets: scores between chance and best, and who wins how often.
 
-Data sets differ in difficulty and in how many seeds they have, so raw numbers are not pooled. On
-every data set a score of 0 is chance and 1 the mean of the best arm there, and data sets count
-alike, however many seeds they have.
+Datasets differ in difficulty and number of seeds, so raw numbers are not pooled. On every dataset a
+score of 0 is chance and 1 the mean of the best arm there, and datasets have equal weight, however
+many seeds they have.
 
-Intervals speak of other seeds on the same data sets. The variance of a data set's score is that of
+Intervals are over other seeds on the same datasets. The variance of a dataset's score is that of
 its seeds' pseudo-values, which is the bootstrap's variance widened by n / (n - 1): resampling n
-seeds sees their spread with divisor n. The best arm's own noise is part of it, by the same seeds.
-Data sets are independent, so variances add, and Student's t takes Satterthwaite's degrees of
-freedom: D (n - 1) for D data sets of one spread, and fewer where one of them dominates, where
-D (n - 1) would cover too little. `tests/benchmarks/stats/aggregate.md` has the coverage.
+seeds sees their spread with divisor n. The same seeds include the best arm's own noise. Datasets
+are independent, so variances add, and Student's t takes Satterthwaite's degrees of freedom:
+D (n - 1) for D datasets of equal spread, and fewer if one of them dominates, when D (n - 1) would
+cover too little. `tests/benchmarks/stats/aggregate.md` has the coverage.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Aggregate:
-    """A number over data sets with its interval.
+    """An aggregate over datasets with its interval.
 
     Attributes:
-        value: the aggregate, as its function defines it.
-        low: lower end of the interval.
-        high: upper end.
-        confidence: nominal coverage.
-        num_datasets: number of data sets.
-        num_runs: runs of each arm.
-        method: name of the kind of interval.
+        value: The aggregate, as its function defines it.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+        confidence: Nominal coverage.
+        num_datasets: Number of datasets.
+        num_runs: Runs of each arm.
+        method: Kind of interval.
     """
 
     value: float
@@ -56,17 +56,17 @@ class Aggregate:
 def normalized_score(
     arm: Scores, best: Scores, *, chance: Mapping[str, float], confidence: float = CONFIDENCE
 ) -> Aggregate:
-    """Return an arm's mean score over data sets, 0 at chance and 1 at the best arm's mean.
+    """Return an arm's mean score over datasets, 0 at chance and 1 at the best arm's mean.
 
     Args:
-        arm: its values.
-        best: on every data set the values of the arm that is best there.
-        chance: data set -> the value of chance; where smaller is better, above the others.
-        confidence: coverage of the interval.
+        arm: Values of the arm.
+        best: Values, on every dataset, of the arm that is best there.
+        chance: Dataset -> value of chance; above the others if smaller is better.
+        confidence: Coverage of the interval.
 
     Raises:
-        ValueError: the data sets differ, one has fewer than two common blocks, a value is not
-            finite, or the best mean of a data set is chance.
+        ValueError: The datasets differ, one has fewer than two common blocks, a value is not
+            finite, or the best mean of a dataset is chance.
     """
     return _over_datasets(
         {"arm": arm, "best": best}, chance, lambda values, level: values["arm"] - level, confidence
@@ -84,14 +84,14 @@ def normalized_difference(
     """Return the arm's mean score minus the reference's, paired by blocks.
 
     Args:
-        arm: its values.
-        reference: the reference's values on the same data sets.
-        best: values of the best arm; see `normalized_score`.
-        chance: data set -> the value of chance.
-        confidence: coverage of the interval.
+        arm: Values of the arm.
+        reference: Values of the reference on the same datasets.
+        best: Values of the best arm; see `normalized_score`.
+        chance: Dataset -> value of chance.
+        confidence: Coverage of the interval.
 
     Raises:
-        ValueError: see `normalized_score`.
+        ValueError: See `normalized_score`.
     """
     return _over_datasets(
         {"arm": arm, "reference": reference, "best": best},
@@ -104,22 +104,22 @@ def normalized_difference(
 def probability_of_improvement(
     arm: Scores, reference: Scores, *, confidence: float = CONFIDENCE, sign: int = 1
 ) -> Aggregate:
-    """Return how likely a run of the arm beats a run of the reference, averaged over data sets.
+    """Return the probability that a run of the arm beats one of the reference, over datasets.
 
-    Any run against any run, a tie counting half: Mann and Whitney's U over the number of pairs
-    (Agarwal et al., NeurIPS 2021). The interval inverts a score test, so that it has a width also
-    where every run wins, with the variance of Newcombe (Statistics in Medicine 25, 2006, method 5)
-    at the mean probability, and t for the normal. It takes runs for unpaired, which widens it where
-    seeds are shared.
+    Every run is compared with every other, a tie counting half: Mann and Whitney's U over the
+    number of pairs (Agarwal et al., NeurIPS 2021), averaged over datasets. The interval inverts a
+    score test, so it has a width even if every run wins, with the variance of Newcombe (Statistics
+    in Medicine 25, 2006, method 5) at the mean probability, and t for the normal. It treats runs as
+    unpaired, which widens it if seeds are shared.
 
     Args:
-        arm: its values.
-        reference: the reference's values on the same data sets.
-        confidence: coverage of the interval.
-        sign: +1 where larger is better, -1 where smaller is.
+        arm: Values of the arm.
+        reference: Values of the reference on the same datasets.
+        confidence: Coverage of the interval.
+        sign: +1 if larger is better, -1 if smaller is.
 
     Raises:
-        ValueError: the data sets differ, one has fewer than two common blocks, or a value is not
+        ValueError: The datasets differ, one has fewer than two common blocks, or a value is not
             finite.
     """
     tables = _paired({"arm": arm, "reference": reference})
@@ -149,7 +149,7 @@ def _over_datasets(
     numerator: Callable[[Mapping[str, Values], float], Values],
     confidence: float,
 ) -> Aggregate:
-    """Average ratios of means over data sets, each with the variance of its pseudo-values."""
+    """Average ratios of means over datasets, each with the variance of its pseudo-values."""
     tables = _paired(arms)
     scores: list[float] = []
     variances: list[float] = []
@@ -182,7 +182,7 @@ def _over_datasets(
 
 
 def _paired(arms: Mapping[str, Scores]) -> dict[str, dict[str, Values]]:
-    """Return data set -> arm -> values over the blocks that all arms have."""
+    """Return dataset -> arm -> values over the blocks that all arms share."""
     first, *others = arms.values()
     if not first:
         raise ValueError("there is no data set")
@@ -201,6 +201,6 @@ def _paired(arms: Mapping[str, Scores]) -> dict[str, dict[str, Values]]:
 
 
 def _newcombe(theta: Values, size: int) -> Values:
-    """Return the variance of U over its pairs, of two samples of a size, at a probability."""
+    """Return the variance of U over its pairs, for two samples of one size, at a probability."""
     spread = (1 - theta) / (2 - theta) + theta / (1 + theta)
     return theta * (1 - theta) * (1 + (size - 1) * spread) / size**2

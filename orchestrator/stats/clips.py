@@ -1,8 +1,7 @@
 """Two trained models on the same test clips: exact McNemar, and the paired bootstrap over clips.
 
-These speak of other clips for these two models. They say nothing about other seeds, and every
-result carries that sentence: two runs that differ by their seed alone are often "significantly"
-different over clips.
+The results generalize to other clips for these two models, not to other seeds, and every result
+says so: two runs that differ only in their seed are often "significantly" different over clips.
 """
 
 from __future__ import annotations
@@ -34,16 +33,16 @@ class ClipTest:
     """A difference of two runs over the same clips.
 
     Attributes:
-        num_clips: clips that both were scored on.
-        difference: run minus reference, in the unit of the metric.
-        low: lower end of the interval over clips; None where the method gives none.
-        high: upper end.
-        confidence: nominal coverage of the interval.
-        p_value: two-sided.
-        method: name of the test, and of the interval that goes with it.
-        only_run: clips that the run alone has right; None where clips are not right or wrong.
-        only_reference: clips that the reference alone has right; None as before.
-        caveat: sentence on what the result cannot show.
+        num_clips: Number of clips that both runs were scored on.
+        difference: Run minus reference, in the unit of the metric.
+        low: Lower end of the interval over clips; None if the method gives none.
+        high: Upper end of the interval.
+        confidence: Nominal coverage of the interval.
+        p_value: Two-sided p.
+        method: Name of the test, and of its interval.
+        only_run: Number of clips that only the run has right; None if clips are not right or wrong.
+        only_reference: Number of clips that only the reference has right; None as before.
+        caveat: Sentence on what the result cannot show.
     """
 
     num_clips: int
@@ -66,7 +65,7 @@ def mcnemar(run: ArrayLike, reference: ArrayLike) -> ClipTest:
         reference: (clips,) booleans of the same clips in the same order.
 
     Raises:
-        ValueError: the arrays are empty, or differ in shape.
+        ValueError: The arrays are empty, or differ in shape.
     """
     run_right, reference_right = np.asarray(run, dtype=bool), np.asarray(reference, dtype=bool)
     if run_right.shape != reference_right.shape or run_right.ndim != 1 or not run_right.size:
@@ -98,26 +97,26 @@ def clip_bootstrap(
     confidence: float = CONFIDENCE,
     seed: int = 0,
 ) -> ClipTest:
-    """Compare two runs by a metric, drawing the test clips anew and both runs' clips alike.
+    """Compare two runs by a metric, resampling the test clips for both runs at once.
 
-    The interval holds the percentiles of the difference (Efron 1979); the p inverts it, so that
-    p is below 0.05 where the 95 % interval leaves out 0. Percentiles suit the hundreds of clips of
-    a test set, not the few replicates of an ablation.
+    The interval consists of percentiles of the difference (Efron 1979); the p inverts it: p is
+    below 0.05 if the 95 % interval excludes 0. Percentiles suit the hundreds of clips of a test
+    set, not the few replicates of an ablation.
 
     Args:
-        run: its metric as a function of how often each clip is drawn: `mean_of` or
-            `average_precision_of`, or one's own.
-        reference: the metric of the reference as such a function.
-        num_clips: number of test clips.
-        sources: (clips,) the recording each clip was cut from; clips of one recording are drawn
-            together, since they are not independent. Each clip on its own where None.
-        resamples: number of draws.
-        confidence: coverage of the interval.
-        seed: seed of the draws.
+        run: Metric of the run as a function of how often each clip is drawn: `mean_of`,
+            `average_precision_of`, or the caller's own.
+        reference: Metric of the reference as such a function.
+        num_clips: Number of test clips.
+        sources: (clips,) recording that each clip was cut from; clips of one recording are not
+            independent and are drawn together. None draws each clip on its own.
+        resamples: Number of draws.
+        confidence: Coverage of the interval.
+        seed: Seed of the draws.
 
     Raises:
-        ValueError: there are fewer than two clips or sources, or as many sources as clips are not
-            given.
+        ValueError: There are fewer than two clips or sources, or `sources` has another length than
+            the clips.
     """
     labels = np.arange(num_clips) if sources is None else np.asarray(sources)
     if labels.shape != (num_clips,):
@@ -162,15 +161,15 @@ def average_precision_of(scores: ArrayLike, targets: ArrayLike) -> Statistic:
     """Return mAP, the mean over classes of average precision, as a function of the draws.
 
     As `sklearn.metrics.average_precision_score(average="macro")` with the draws as weights; tied
-    scores count as one threshold. A class that a resample holds no positive clip of is left out
-    of its mean, and of the other run's alike.
+    scores count as one threshold. A class without a positive clip in a resample is left out of both
+    runs' means.
 
     Args:
-        scores: (clips, classes), larger is surer.
-        targets: (clips, classes), 1 where the class is there and 0 elsewhere.
+        scores: (clips, classes), larger is more certain.
+        targets: (clips, classes), 1 if the class is present and 0 otherwise.
 
     Raises:
-        ValueError: the shapes differ, a score is not finite, or no class has a positive clip.
+        ValueError: The shapes differ, a score is not finite, or no class has a positive clip.
     """
     values, truth = np.asarray(scores, dtype=np.float64), np.asarray(targets, dtype=bool)
     if values.shape != truth.shape or values.ndim != 2:

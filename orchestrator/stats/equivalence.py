@@ -1,13 +1,13 @@
-"""Is an arm no worse than its reference by more than a margin, and is it equal to within it?
+"""Test whether an arm is no worse than its reference by a margin, or equal to within it.
 
 Two one-sided tests (Schuirmann 1987), each a sign-flip test of the differences moved by the margin.
-The sign-flip test rather than t, for the reason it is used for the contrasts themselves: it is
-exact at every n where the differences lie symmetrically about their center, normal or not, and
-five pairs suffice for it (1 / 2^5 = 0.031). It asks a little more than the test of no difference:
-there, exchangeable arms give the symmetry; here an effect must shift the differences as a whole.
+Sign-flip rather than t for the same reason as for the contrasts themselves: it is exact at every n
+if the differences are symmetric about their center, normal or not, and five pairs suffice
+(1 / 2^5 = 0.031). It assumes a little more than the test of no difference: there, exchangeable arms
+give the symmetry; here an effect must shift the differences as a whole.
 
-Folds that share training clips are no replicates whose signs may be flipped: over them both tests
-are the corrected resampled t (Nadeau and Bengio 2003), as the test of no difference is.
+Folds that share training clips are not replicates whose signs may be flipped: over them both tests
+are the corrected resampled t (Nadeau and Bengio 2003), as is the test of no difference.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from orchestrator.stats.values import ALPHA, finite, tolerance
 
 @dataclass(frozen=True, kw_only=True)
 class Equivalence:
-    """What the differences say against a margin.
+    """Paired differences tested against a margin.
 
     Attributes:
-        n: pairs.
-        margin: declared margin, in the unit of the differences.
-        mean: mean of the differences.
-        low: lower end of the t interval whose two ends each hold at `1 - ALPHA`, so 90 % in all.
-        high: upper end of it.
-        p_not_worse: one-sided, against "worse by the margin or more".
-        p_not_better: one-sided, against "better by the margin or more".
-        p_error: the larger standard error, where the tests are sampled; 0 where they are exact.
-        test_method: name of the two tests.
+        n: Number of pairs.
+        margin: Declared margin, in the unit of the differences.
+        mean: Mean of the differences.
+        low: Lower end of the t interval whose two ends each hold at `1 - ALPHA`, so 90 % in all.
+        high: Upper end of the interval.
+        p_not_worse: One-sided p against "worse by the margin or more".
+        p_not_better: One-sided p against "better by the margin or more".
+        p_error: Larger standard error of the two p if sampled; 0 if exact.
+        test_method: Name of the two tests.
     """
 
     n: int
@@ -54,7 +54,7 @@ class Equivalence:
 
     @property
     def not_worse(self) -> bool:
-        """Whether a loss of the margin is ruled out, this being the only such test."""
+        """Whether a loss of the margin is ruled out, without correction for other such tests."""
         return self.p_not_worse <= ALPHA
 
     @property
@@ -74,15 +74,15 @@ def equivalence(
     """Test paired differences against a margin that was declared beforehand.
 
     Args:
-        differences: arm minus reference, one per replicate.
-        margin: above 0, in the unit of the differences.
-        sign: +1 where larger is better, -1 where smaller is.
-        seed: seed of the tests, which are sampled beyond `EXACT_UP_TO` pairs.
-        test_per_train: test clips over training clips where the replicates are folds, as in
-            `corrected_resampled_t`; 0 where they are independent.
+        differences: Arm minus reference, one per replicate.
+        margin: Margin above 0, in the unit of the differences.
+        sign: +1 if larger is better, -1 if smaller is.
+        seed: Seed of the tests, which are sampled beyond `EXACT_UP_TO` pairs.
+        test_per_train: Test clips over training clips if the replicates are folds, as in
+            `corrected_resampled_t`; 0 if they are independent.
 
     Raises:
-        ValueError: the margin is not above 0, or a difference is not finite.
+        ValueError: The margin is not above 0, or a difference is not finite.
     """
     if not (margin > 0 and math.isfinite(margin)):
         raise ValueError(f"the margin must be above 0, not {margin}")
@@ -100,7 +100,7 @@ def equivalence(
         method = f"a{'' if not_worse.p_error else 'n'} {not_worse.method}"
     elif n > 1:
         error = float(data.std(ddof=1)) * math.sqrt(1 / n + test_per_train)
-        # Folds that agree have no spread to hold the margin against, so nothing is ruled out.
+        # Folds that agree have no spread to compare the margin with, so nothing is ruled out.
         if error > float(tolerance(data)):
             half = t_quantile(n - 1, 1 - 2 * ALPHA) * error
             low, high = mean - half, mean + half

@@ -1,8 +1,8 @@
 """Effects and interactions of factorial designs, as paired contrasts of several arms.
 
-Every effect of a two-level factorial is one weighted sum of the arms within a block. If the factors
-in it have no effect, the arms are exchangeable in pairs and the sum is as likely positive as
-negative, so the sign-flip test is exact for it as it is for a plain difference.
+Every effect of a two-level factorial is one weighted sum of the arms within a block. If its factors
+have no effect, the arms are exchangeable in pairs and the sum is as likely positive as negative, so
+the sign-flip test is exact for it as for a plain difference.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ def weighted_sums(
     """Return block -> weighted sum, over the blocks that all arms with a weight have.
 
     Args:
-        arms: arm -> block -> value.
-        weights: arm -> weight; they must sum to 0, so that what all arms of a block share cancels.
+        arms: Arm -> block -> value.
+        weights: Arm -> weight; they must sum to 0, so that what all arms of a block share cancels.
 
     Raises:
-        ValueError: the weights do not sum to 0 or are all 0, an arm is unknown, or no block is in
+        ValueError: The weights do not sum to 0 or are all 0, an arm is unknown, or no block is in
             all arms.
     """
     used = {arm: weight for arm, weight in weights.items() if weight}
@@ -50,11 +50,11 @@ def effect_weights(
     averaged over the other factors. More: the difference of those, and so on.
 
     Args:
-        levels: arm -> factor -> level; a factor's first level is that of the first arm.
-        factors: one or more factors, whose effect is wanted.
+        levels: Arm -> factor -> level; a factor's first level is that of the first arm.
+        factors: Factors of the effect.
 
     Raises:
-        ValueError: an arm lacks a factor, a factor has other than two levels, or the arms do not
+        ValueError: An arm lacks a factor, a factor does not have two levels, or the arms do not
             hold every combination of the factors' levels equally often.
     """
     if not factors or len(set(factors)) != len(factors):

@@ -1,19 +1,19 @@
-"""Seeds and folds crossed: what counts as a replicate, and for what the result then holds.
+"""Crossed seeds and folds: what counts as a replicate, and what the result generalizes to.
 
-n seeds on k folds are n * k runs but not n * k independent replicates. Two dependences stand in the
-way, and each answers another question:
+n seeds on k folds are n * k runs but not n * k independent replicates. There are two dependences,
+and each belongs to another question:
 
-- *Other seeds, on these clips.* The folds are fixed, and what varies is the seed. The seed is the
-  replicate: average its folds and test the n seed means by sign-flip. Exact, whatever the folds
-  share, since they share it within a replicate.
+- *Other seeds, on these clips.* The folds are fixed and the seed varies. The seed is the replicate:
+  average its folds and test the n seed means by sign-flip. This is exact, whatever the folds share,
+  since they share it within a replicate.
 - *Other clips.* Folds train on overlapping clips, so their differences correlate and the ordinary
   t test over folds errs too often (Dietterich 1998). The corrected resampled t test of Nadeau and
   Bengio (Machine Learning 52, 2003) widens the variance from 1/k to 1/k + n_test/n_train, for
-  k-fold cross-validation 1/k + 1/(k - 1). Applied to fold means over seeds, it holds the seeds'
-  spread within it, divided by their number.
+  k-fold cross-validation 1/k + 1/(k - 1). Applied to fold means over seeds, it includes the seeds'
+  spread, divided by their number.
 
-A sign-flip test over single folds is exact for one thing only, that the arm changes nothing at all
-on these very clips; five folds cannot reach 0.05 with it anyway. So it is not used on folds.
+A sign-flip test over single folds is exact only for the hypothesis that the arm changes nothing on
+these very clips, and five folds cannot reach 0.05 with it. So it is not used on folds.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ Fold = TypeVar("Fold", bound=Hashable)
 
 @dataclass(frozen=True, kw_only=True)
 class Replicates:
-    """What counts as one of the n, after blocks of seeds and folds were averaged.
+    """Replicates, after blocks of seeds and folds were averaged.
 
     Attributes:
-        values: replicate -> mean over what it holds.
-        replicate: `seed` or `fold`.
-        test_per_train: test clips over training clips where replicates are folds, which share
-            training clips; 0 where they are independent.
-        reason: why blocks were averaged or left out; empty where they were not.
+        values: Replicate -> mean over its blocks.
+        replicate: Either `seed` or `fold`.
+        test_per_train: Test clips over training clips if replicates are folds, which share
+            training clips; 0 if they are independent.
+        reason: Why blocks were averaged or left out; empty if they were not.
     """
 
     values: Mapping[Any, float]
@@ -64,21 +64,21 @@ def replicates_of(
     num_folds: int | None = None,
     num_contrasts: int = 1,
 ) -> Replicates:
-    """Average blocks of (seed, fold) to what may count as a replicate.
+    """Average blocks of (seed, fold) into replicates.
 
-    One fold: seeds are the replicates. Several folds: seed means over the folds, if there are
-    enough complete seeds for the sign-flip test to call one of the contrasts; otherwise fold means
-    over the seeds, which share training clips. The choice looks at counts and never at values.
-    Only seeds and folds that are complete are averaged, as many blocks as that can keep, since a
+    With one fold, seeds are the replicates. With several, they are seed means over the folds, if
+    there are enough complete seeds for the sign-flip test to call one of the contrasts; otherwise
+    fold means over the seeds, which share training clips. The choice looks at counts and never at
+    values. Only complete seeds and folds are averaged, keeping as many blocks as possible, since a
     mean over other folds is not comparable.
 
     Args:
         values: (seed, fold) -> value.
-        num_folds: into how many folds the clips were split; those that occur where None.
-        num_contrasts: number of declared contrasts, which decides how many seeds are enough.
+        num_folds: Number of folds that the clips were split into; those that occur if None.
+        num_contrasts: Number of declared contrasts, which decides how many seeds are enough.
 
     Raises:
-        ValueError: there is no block, a value is not finite, or more folds occur than the clips
+        ValueError: There is no block, a value is not finite, or more folds occur than the clips
             were split into.
     """
     finite(values.values())
@@ -118,7 +118,7 @@ def _largest_complete(
     folds: Sequence[Fold],
     complete: Sequence[Seed],
 ) -> tuple[Sequence[Seed], Sequence[Fold]]:
-    """Return seeds and folds that all have each other, of the ways to choose the fullest."""
+    """Return the largest choice of seeds and folds in which every combination is present."""
     whole = [fold for fold in folds if all((s, fold) in values for s in seeds)]
     folds_of = {s: [fold for fold in folds if (s, fold) in values] for s in seeds}
     fullest = max(seeds, key=lambda s: len(folds_of[s]))
@@ -140,14 +140,13 @@ def corrected_resampled_t(
 ) -> PairedDifference:
     """Test differences over splits that share training clips (Nadeau and Bengio 2003).
 
-    There is no p where all differences are equal and not 0, as there is no spread to hold them
-    against.
+    There is no p if all differences are equal and not 0, since they have no spread to test against.
 
     Args:
-        differences: split -> arm minus reference.
-        test_per_train: test clips over training clips of a split; 1 / (k - 1) for k folds.
-        confidence: coverage of the interval.
-        reason: why this test was taken, for the result.
+        differences: Split -> arm minus reference.
+        test_per_train: Test clips over training clips of a split; 1 / (k - 1) for k folds.
+        confidence: Coverage of the interval.
+        reason: Why this test was chosen, for the result.
 
     Raises:
         ValueError: `test_per_train` is not above 0, or a difference is not finite.
@@ -189,8 +188,8 @@ class CrossedInterval(MeanInterval):
     """A mean over blocks with its interval over replicates, and no test.
 
     Attributes:
-        replicate: `seed` or `fold`: what n counts.
-        reason: why blocks were averaged or left out; empty where they were not.
+        replicate: Unit that n counts: `seed` or `fold`.
+        reason: Why blocks were averaged or left out; empty if they were not.
     """
 
     replicate: str
@@ -207,17 +206,17 @@ def crossed_test(
 ) -> PairedDifference:
     """Test differences, or weighted sums of several arms, over blocks of (seed, fold).
 
-    The sign-flip test over seeds, or the corrected resampled t over folds: see `replicates_of`.
+    Uses the sign-flip test over seeds or the corrected resampled t over folds: see `replicates_of`.
 
     Args:
-        differences: (seed, fold) -> what is 0 on average if nothing differs.
-        num_folds: into how many folds the clips were split; those that occur where None.
-        num_contrasts: number of declared contrasts, which decides how many seeds are enough.
-        confidence: coverage of the interval.
-        seed: seed of the sampled test.
+        differences: (seed, fold) -> number that is 0 on average if nothing differs.
+        num_folds: Number of folds that the clips were split into; those that occur if None.
+        num_contrasts: Number of declared contrasts, which decides how many seeds are enough.
+        confidence: Coverage of the interval.
+        seed: Seed of the sampled test.
 
     Raises:
-        ValueError: see `replicates_of`.
+        ValueError: See `replicates_of`.
     """
     replicates = replicates_of(differences, num_folds=num_folds, num_contrasts=num_contrasts)
     if replicates.test_per_train:
@@ -239,11 +238,11 @@ def crossed_test(
 def replicate_interval(
     replicates: Replicates, *, confidence: float = CONFIDENCE
 ) -> CrossedInterval:
-    """Return the mean of replicates with its t interval, widened where they share training clips.
+    """Return the mean of replicates with its t interval, widened if they share training clips.
 
     Args:
-        replicates: from `replicates_of`.
-        confidence: coverage of the interval.
+        replicates: Result of `replicates_of`.
+        confidence: Coverage of the interval.
     """
     data = finite(replicates.values.values())
     n, mean = data.size, float(data.mean())

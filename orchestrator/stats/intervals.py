@@ -1,14 +1,14 @@
 """The t interval of a mean over a few replicates.
 
-It holds its level on what is called, the paired differences of two arms: between 94 and 97 % at n 5
-to 10 for clipped, skewed and discrete metrics (`tests/benchmarks/stats/error_rates.md`). The two
-arms' skews cancel in a difference. They do not in an arm's own mean: there it covers 92 to 94 % of
-clipped and skewed metrics, and 88 % of five exponential values.
+Its coverage is nominal for the numbers that decide, the paired differences of two arms: 94 to 97 %
+at n 5 to 10 for clipped, skewed and discrete metrics (`tests/benchmarks/stats/error_rates.md`). The
+two arms' skews cancel in a difference, but not in an arm's own mean: there it covers 92 to 94 % for
+clipped and skewed metrics, and 88 % for five exponential values.
 
-What else was tried on those means at n 5 to 10, with its widths, is in
-`tests/benchmarks/stats/mean_intervals.md`: t on the logit, Hall's transform of t, the wider of that
-and t, the studentized bootstrap, BCa. On differences the studentized bootstrap covers 91 to 94 % of
-skewed ones, and 88 % of five nearly perfect accuracies over 80 clips, which tie.
+`tests/benchmarks/stats/mean_intervals.md` compares alternatives on those means at n 5 to 10, with
+their widths: t on the logit, Hall's transform of t, the wider of that and t, the studentized
+bootstrap, BCa. On differences the studentized bootstrap covers 91 to 94 % for skewed ones, and 88 %
+for five nearly perfect accuracies over 80 clips, which tie.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ T_INTERVAL = "t interval"
 
 @dataclass(frozen=True, kw_only=True)
 class MeanInterval:
-    """A mean with its interval; `low` and `high` are None where n is 1.
+    """A mean with its interval; `low` and `high` are None if n is 1.
 
     Attributes:
-        n: replicates.
-        mean: mean of the replicates.
-        low: lower end of the interval.
-        high: upper end of the interval.
-        confidence: nominal coverage.
-        interval_method: name of the kind of interval.
+        n: Number of replicates.
+        mean: Mean of the replicates.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+        confidence: Nominal coverage.
+        interval_method: Kind of interval.
     """
 
     n: int
@@ -50,7 +50,7 @@ class MeanInterval:
 
     @property
     def half_width(self) -> float | None:
-        """Half of the interval's width; None where there is no interval."""
+        """Half of the interval's width; None if there is no interval."""
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
@@ -58,11 +58,11 @@ def mean_interval(values: Iterable[float], *, confidence: float = CONFIDENCE) ->
     """Return the mean of independent replicates with its t interval.
 
     Args:
-        values: at least one finite number.
-        confidence: coverage of the interval, between 0 and 1.
+        values: At least one finite number.
+        confidence: Coverage of the interval, between 0 and 1.
 
     Raises:
-        ValueError: there are no values, or one is not finite.
+        ValueError: There are no values, or one is not finite.
     """
     data = finite(values)
     low, high = bounds(data, confidence=confidence)

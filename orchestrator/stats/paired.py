@@ -1,4 +1,4 @@
-"""An arm against its reference, paired by block, and what may be said of it and its family."""
+"""An arm against its reference, paired by block, and the verdict on it within its family."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ class PairedDifference(MeanInterval):
     """Arm minus reference, paired by block.
 
     Attributes:
-        n: replicates: the blocks that both have, or what `replicate` says they were averaged to.
-        mean: mean of the paired differences.
-        low: lower end of the interval of the mean difference.
-        high: upper end.
-        p_value: two-sided; None where n is 1, since one pair can show nothing.
-        smallest_p: the smallest p that n pairs can attain: 2 / 2^n, or 0 after a t test.
-        p_error: standard error of a sampled p; 0 where the test is exact.
-        differences: replicate -> arm minus reference, in the blocks' order in the arm.
-        test_method: name of the test.
-        replicate: unit that n counts: `block`, `seed` or `fold`.
-        reason: why blocks were averaged or left out; empty where they were not.
-        test_per_train: test clips over training clips of folds that share the latter; 0 where
+        n: Number of replicates: blocks that both have, or what `replicate` names.
+        mean: Mean of the paired differences.
+        low: Lower end of the interval of the mean difference.
+        high: Upper end of the interval.
+        p_value: Two-sided p; None if n is 1, since one pair can show nothing.
+        smallest_p: Smallest p that n pairs can attain: 2 / 2^n, or 0 after a t test.
+        p_error: Standard error of a sampled p; 0 if the test is exact.
+        differences: Replicate -> arm minus reference, in the order of the arm's blocks.
+        test_method: Name of the test.
+        replicate: Unit that n counts: `block`, `seed` or `fold`.
+        reason: Why blocks were averaged or left out; empty if they were not.
+        test_per_train: Test clips over training clips of folds that share the latter; 0 if
             replicates are independent.
     """
 
@@ -44,7 +44,7 @@ class PairedDifference(MeanInterval):
 
 
 class Verdict(StrEnum):
-    """What a contrast's numbers allow to be said."""
+    """The conclusion that a contrast's numbers support."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -65,13 +65,13 @@ def paired_difference(
     The blocks must be independent replicates; several folds are not (`crossed_test`).
 
     Args:
-        arm: block -> value.
-        reference: block -> value.
-        confidence: coverage of the interval.
-        seed: seed of the test, which is sampled beyond `EXACT_UP_TO` pairs.
+        arm: Block -> value.
+        reference: Block -> value.
+        confidence: Coverage of the interval.
+        seed: Seed of the test, which is sampled beyond `EXACT_UP_TO` pairs.
 
     Raises:
-        ValueError: no block is in both, or a value is not finite.
+        ValueError: The two share no block, or a value is not finite.
     """
     blocks = common_blocks(arm, reference)
     return difference_of(
@@ -89,7 +89,7 @@ def difference_of(
     replicate: str = "block",
     reason: str = "",
 ) -> PairedDifference:
-    """Describe and test differences that are independent replicates: see `paired_difference`."""
+    """Summarize and test differences that are independent replicates: see `paired_difference`."""
     data = finite(differences.values())
     low, high = bounds(data, confidence=confidence)
     test = sign_flip(data, seed=seed)
@@ -110,10 +110,10 @@ def difference_of(
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Adjust p values for being several (Holm, Scandinavian Journal of Statistics 6, 1979).
+    """Adjust p values for multiple tests (Holm, Scandinavian Journal of Statistics 6, 1979).
 
-    A contrast that has no p yet (None) stays None and counts in the family all the same, so that
-    filling in a missing trial never makes the other contrasts harder to call.
+    A contrast without a p yet (None) stays None but counts in the family, so that filling in a
+    missing trial never makes the other contrasts harder to call.
     """
     order = sorted(range(len(p_values)), key=lambda i: _or_one(p_values[i]))
     adjusted: list[float | None] = [None] * len(p_values)
@@ -134,12 +134,12 @@ def _or_one(p_value: float | None) -> float:
 
 
 def verdict(difference: PairedDifference, adjusted_p: float | None, *, sign: int) -> Verdict:
-    """Decide what may be said: better or worse needs an adjusted p of at most `ALPHA`.
+    """Return the verdict: better or worse needs an adjusted p of at most `ALPHA`.
 
     Args:
-        difference: arm minus reference.
-        adjusted_p: after `holm`; None where there is no test.
-        sign: +1 where larger is better, -1 where smaller is.
+        difference: Arm minus reference.
+        adjusted_p: The p after `holm`; None if there is no test.
+        sign: +1 if larger is better, -1 if smaller is.
     """
     if adjusted_p is None:
         return Verdict.NOT_TESTED

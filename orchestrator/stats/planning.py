@@ -1,8 +1,8 @@
-"""What n pairs can show, asked before anything is trained.
+"""Power analysis: what n pairs can show, before anything is trained.
 
-All of it is for the test that the report uses: a two-sided sign-flip test at `ALPHA` over the
-number of declared contrasts, the step at which Holm's correction calls its first. Later steps are
-easier, so the power of the whole procedure is a little higher. Differences are taken as normal.
+It is for the test of the report: a two-sided sign-flip test at `ALPHA` over the number of declared
+contrasts, the step at which Holm's correction calls its first. Later steps are easier, so the power
+of the whole procedure is slightly higher. Differences are assumed normal.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class Prospect:
     """What n pairs can show.
 
     Attributes:
-        n: pairs.
-        num_contrasts: declared.
-        smallest_p: smallest p that one contrast can attain.
-        smallest_adjusted_p: the same times the number of contrasts, at most 1.
-        power: power at which `detectable` holds.
-        detectable: the smallest true difference found with that power, in the unit of the spread;
-            None where no difference can be.
+        n: Number of pairs.
+        num_contrasts: Number of declared contrasts.
+        smallest_p: Smallest p that one contrast can attain.
+        smallest_adjusted_p: Smallest p times the number of contrasts, at most 1.
+        power: Power at which `detectable` holds.
+        detectable: Smallest true difference found with that power, in the unit of the spread; None
+            if no difference can be.
     """
 
     n: int
@@ -57,14 +57,14 @@ class Prospect:
 def prospect(
     n: int, *, spread: float, num_contrasts: int = 1, power: float = POWER, alpha: float = ALPHA
 ) -> Prospect:
-    """Say what n pairs can show.
+    """Return what n pairs can show.
 
     Args:
-        n: pairs.
-        spread: standard deviation of a paired difference (`pilot_spread`).
-        num_contrasts: number of declared contrasts.
-        power: wanted probability of calling a true difference.
-        alpha: family-wise level.
+        n: Number of pairs.
+        spread: Standard deviation of a paired difference (`pilot_spread`).
+        num_contrasts: Number of declared contrasts.
+        power: Desired probability of calling a true difference.
+        alpha: Family-wise level.
     """
     effect = detectable_effect(n, num_contrasts=num_contrasts, power=power, alpha=alpha)
     least = smallest_p(n)
@@ -82,10 +82,10 @@ def power_of(effect: float, n: int, *, num_contrasts: int = 1, alpha: float = AL
     """Return the probability that n pairs call a true difference, for one contrast of several.
 
     Args:
-        effect: true mean difference over the standard deviation of a difference.
-        n: pairs.
-        num_contrasts: number of declared contrasts.
-        alpha: family-wise level.
+        effect: True mean difference over the standard deviation of a difference.
+        n: Number of pairs.
+        num_contrasts: Number of declared contrasts.
+        alpha: Family-wise level.
     """
     level = alpha / max(1, num_contrasts)
     if n < 1 or smallest_p(n) > level * (1 + 1e-12):
@@ -105,7 +105,7 @@ def detectable_effect(
 ) -> float | None:
     """Return the smallest effect (difference over its spread) that n pairs call with `power`.
 
-    None where n pairs can call nothing at all. Rounded up by at most 0.01.
+    None if n pairs can call nothing at all. Rounded up by at most 0.01.
     """
     if not 0 < power < 1:
         raise ValueError(f"power must be between 0 and 1, not {power}")
@@ -132,14 +132,14 @@ def pairs_for(
     """Return the fewest pairs that call a true difference with `power`; None beyond `MAX_PAIRS`.
 
     Args:
-        difference: wanted, in the unit of the spread.
-        spread: standard deviation of a paired difference.
-        num_contrasts: number of declared contrasts.
-        power: wanted probability of calling it.
-        alpha: family-wise level.
+        difference: Difference to detect, in the unit of the spread.
+        spread: Standard deviation of a paired difference.
+        num_contrasts: Number of declared contrasts.
+        power: Desired probability of calling it.
+        alpha: Family-wise level.
 
     Raises:
-        ValueError: the difference is 0, or the spread or the power is out of range.
+        ValueError: The difference is 0, or the spread or the power is out of range.
     """
     if not (difference and math.isfinite(difference)) or not 0 < power < 1:
         raise ValueError(f"no number of pairs finds {difference} with power {power}")
@@ -151,18 +151,18 @@ def pairs_for(
 
 
 def pilot_spread(differences: Iterable[float], *, confidence: float = 0.8) -> float:
-    """Return the spread to plan with: an upper limit for that of a pilot's paired differences.
+    """Return the spread to plan with: an upper limit of the spread of a pilot's differences.
 
-    A pilot of a few pairs often sees too small a spread, and a study planned on it is too small;
-    its upper 80 % limit makes the wanted power likely (Browne, Statistics in Medicine 14, 1995).
+    A pilot of a few pairs often sees too small a spread, which makes the planned study too small;
+    the upper 80 % limit makes the desired power likely (Browne, Statistics in Medicine 14, 1995).
 
     Args:
-        differences: arm minus reference, at least two.
-        confidence: probability that the limit is not below the true spread; 0.5 is about the plain
+        differences: Arm minus reference, at least two.
+        confidence: Probability that the limit is not below the true spread; 0.5 is about the plain
             estimate.
 
     Raises:
-        ValueError: fewer than two differences, or one is not finite.
+        ValueError: There are fewer than two differences, or one is not finite.
     """
     data = finite(differences)
     if data.size < 2:

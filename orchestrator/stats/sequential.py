@@ -1,14 +1,14 @@
 """Adding blocks until every declared contrast is decided or the cap is reached.
 
 The p of each contrast is an anytime p (`orchestrator.stats.spending`), valid at every look however
-the decision to go on was made; Holm's correction over valid p values keeps the family-wise error
+the decision to continue was made. Holm's correction over valid p values keeps the family-wise error
 at `ALPHA` under any dependence of the contrasts, so the shared baseline does no harm. A contrast
 that has been called stays called.
 
-Why not a confidence sequence or an e-value (Waudby-Smith and Ramdas 2024): those allow to go on
-without a cap, and pay for it. With a cap of 12 blocks and a true difference of one spread, spending
-calls 85 % at 0.05; a mixture of bets on the signs, an e-process for symmetric differences, 48 %;
-the self-normalized one 5 %; a fixed design of 12 blocks 88 % (400 simulations).
+Confidence sequences and e-values (Waudby-Smith and Ramdas 2024) need no cap, but pay for it. With a
+cap of 12 blocks and a true difference of one spread, spending calls 85 % at 0.05; a mixture of bets
+on the signs, an e-process for symmetric differences, 48 %; the self-normalized one 5 %; a fixed
+design of 12 blocks 88 % (400 simulations).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from orchestrator.stats.values import ALPHA, finite
 
 
 class Decision(StrEnum):
-    """What a sequential study says of a contrast so far."""
+    """The state of a contrast in a sequential study."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -38,14 +38,15 @@ class Sequential:
     """A contrast of a sequential study.
 
     Attributes:
-        n: blocks so far.
-        cap: blocks at most.
-        mean: mean of the differences so far.
-        looked: blocks of the look that the p rests on, so of a call; 0 before the first block.
-        p_value: the anytime p, not adjusted; it never rises.
-        adjusted_p: the same after Holm's correction over the declared contrasts.
-        decision: decision at the level `ALPHA`.
-        method: name of the test.
+        n: Number of blocks so far.
+        cap: Largest number of blocks.
+        mean: Mean of the differences so far.
+        looked: Number of blocks at the look that the p, and so a call, rests on; 0 before the
+            first.
+        p_value: Anytime p, not adjusted; it never rises.
+        adjusted_p: Anytime p after Holm's correction over the declared contrasts.
+        decision: Decision at the level `ALPHA`.
+        method: Name of the test.
     """
 
     n: int
@@ -63,21 +64,21 @@ def decide(
 ) -> dict[str, Sequential]:
     """Decide each declared contrast on the blocks so far.
 
-    Add blocks while any decision is `UNDECIDED` (`all_decided`), for all arms alike. The cap is
-    declared before the first block and not raised afterwards: the spending function ends there.
+    Add blocks, for all arms alike, while any decision is `UNDECIDED` (`all_decided`). Declare the
+    cap before the first block and never raise it: the spending function ends there.
 
     Args:
-        differences: contrast -> arm minus reference per block, in the blocks' declared order and
-            without a gap; every declared contrast must be there, with or without blocks.
-        cap: blocks at most.
-        sign: +1 where larger is better, -1 where smaller is.
-        seed: seed of the patterns drawn for a large cap; the same at every look.
+        differences: Contrast -> arm minus reference per block, in the blocks' declared order and
+            without a gap; every declared contrast must be included, even without blocks.
+        cap: Largest number of blocks.
+        sign: +1 if larger is better, -1 if smaller is.
+        seed: Seed of the patterns drawn for a large cap; the same at every look.
 
     Returns:
-        contrast -> decision, in the order given.
+        Contrast -> decision, in the order given.
 
     Raises:
-        ValueError: a contrast has more blocks than the cap, the cap is too small to call anything,
+        ValueError: A contrast has more blocks than the cap, the cap is too small to call anything,
             or a difference is not finite.
     """
     needed = pairs_needed(len(differences))
@@ -98,7 +99,7 @@ def decide(
             continue
         data = finite(blocks)
         path = anytime_p_rows(data[None], cap=cap, levels=levels, seed=seed)[0]
-        # The direction is that of the look which the p rests on, so it never turns afterwards.
+        # The direction is that of the look that the p rests on, so it never turns afterwards.
         p_values.append(float(path[-1]))
         looks.append(int(path.argmin()) + 1)
         directions.append(sign * float(data[: looks[-1]].sum()))
@@ -118,12 +119,12 @@ def decide(
 
 
 def all_decided(contrasts: Mapping[str, Sequential]) -> bool:
-    """Say whether a sequential study is over: nothing is undecided."""
+    """Return whether a sequential study is over: nothing is undecided."""
     return all(found.decision is not Decision.UNDECIDED for found in contrasts.values())
 
 
 def _decision(adjusted_p: float, direction: float, *, at_cap: bool) -> Decision:
-    # Holm multiplies a level of alpha / k by k: the product may be off by a rounding.
+    # Holm multiplies a level of alpha / k by k, which may be off by a rounding error.
     if adjusted_p <= ALPHA * (1 + 1e-9):
         return Decision.BETTER if direction > 0 else Decision.WORSE
     return Decision.NOT_DISTINGUISHABLE if at_cap else Decision.UNDECIDED

@@ -2,8 +2,8 @@
 
 If an arm and its reference are exchangeable within a block, all 2^n sign patterns of the paired
 differences are equally likely (Fisher, The Design of Experiments, 1935, section 21). The test
-assumes no normal distribution and is exact at every n, which is why n decides what can be shown
-at all: the smallest two-sided p of n pairs is 2 / 2^n.
+assumes no normal distribution and is exact at every n. So n limits what can be shown: the smallest
+two-sided p of n pairs is 2 / 2^n.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class SignFlip:
     """The result of a sign-flip test.
 
     Attributes:
-        p_value: p of the chosen alternative.
-        p_error: standard error of a sampled p; 0 where the test is exact.
-        method: name of the test, with the number of draws where it is sampled.
+        p_value: The p of the chosen alternative.
+        p_error: Standard error of a sampled p; 0 if the test is exact.
+        method: Name of the test, with the number of draws if it is sampled.
     """
 
     p_value: float
@@ -61,8 +61,8 @@ def sign_flip(
 
     Args:
         differences: (pairs,) finite numbers.
-        alternative: side on which a sum counts as extreme.
-        seed: seed of the sampled test.
+        alternative: Side on which a sum counts as extreme.
+        seed: Seed of the sampled test.
     """
     data = finite(differences)
     if data.size <= EXACT_UP_TO:
@@ -84,13 +84,13 @@ def sign_flip_p(
 
     Args:
         differences: (pairs,) finite numbers, at most `EXACT_UP_TO` of them.
-        alternative: side on which a sum counts as extreme.
+        alternative: Side on which a sum counts as extreme.
     """
     data = np.asarray(differences, dtype=np.float64)
     if not 1 <= data.size <= EXACT_UP_TO:
         raise ValueError(f"the exact test takes 1 to {EXACT_UP_TO} pairs, not {data.size}")
     observed, allowance = float(data.sum()), float(tolerance(data))
-    # The mirror image of a pattern has the opposite sum: the first sign may stay as it is.
+    # The mirror image of a pattern has the opposite sum, so the first sign may stay fixed.
     sums = np.abs(data[:1])
     for value in np.abs(data[1:]):
         sums = np.concatenate([sums + value, sums - value])

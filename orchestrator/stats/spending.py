@@ -1,23 +1,23 @@
 """Looking after every block without inflating the error: alpha spending over exact sign flips.
 
-A fixed-n p, looked at after every block until it is small, errs far more often than it says. Here a
-declared cap of blocks and a spending function (Lan and DeMets 1983) say how much of the level may
-be used up by each look: alpha * (n / cap)^3 (Kim and DeMets 1987; close to O'Brien and Fleming's,
-which spends late and so leaves nearly the power of a fixed design at the cap).
+A fixed-n p, checked after every block until it is small, errs far more often than its level. Here a
+declared cap of blocks and a spending function (Lan and DeMets 1983) limit how much of the level
+each look may use: alpha * (n / cap)^3 (Kim and DeMets 1987; close to O'Brien and Fleming's, which
+spends late and so keeps nearly the power of a fixed design at the cap).
 
-Boundaries are not taken from normal theory, which does not hold for six differences. Given the
-sizes of the differences, all 2^n sign patterns are equally likely if an arm changes nothing; so at
-each look the patterns with the largest |sum| that have not crossed before are marked as crossing,
-as many as have been paid for. The observed pattern is one of them, so it crosses with at most the
-probability that was spent, whatever the distribution. A look uses sizes seen so far alone. Patterns
-that tie cross together or not at all; what a look cannot spend, the next one can.
+Boundaries do not come from normal theory, which does not hold for six differences. Given the sizes
+of the differences, all 2^n sign patterns are equally likely if an arm changes nothing. So each look
+marks the patterns with the largest |sum| that have not crossed before as crossing, as many as its
+budget allows. The observed pattern is one of them, so it crosses with at most the spent
+probability, whatever the distribution. A look uses only sizes seen so far. Tied patterns cross
+together or not at all; the next look can spend what this one cannot.
 
-This is done for a grid of levels at once, and a level never lets a pattern cross that a higher one
-does not: the smallest level at which the observed pattern has crossed is a p value that may be read
+This is done for a grid of levels at once, and no level lets a pattern cross that a higher one does
+not: the smallest level at which the observed pattern has crossed is a p value that may be read
 after every block, an anytime p up to the cap, rounded up to the grid.
 
-Beyond `EXACT_LOOKS` blocks 2^n patterns are too many: `DRAWN_PATTERNS` are drawn instead, the
-observed one among them. It is exchangeable with them, so over the draw the level still holds.
+Beyond `EXACT_LOOKS` blocks 2^n patterns are too many: `DRAWN_PATTERNS` are drawn instead, including
+the observed one. It is exchangeable with them, so over the draw the level still holds.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SEQUENTIAL_METHOD = "alpha-spending sign-flip test"
 
 
 def levels_for(num_contrasts: int, *, alpha: float = ALPHA) -> tuple[float, ...]:
-    """Return the grid of levels, those that Holm's correction asks for included, rising."""
+    """Return the rising grid of levels, including those that Holm's correction needs."""
     holm = (alpha / k for k in range(1, max(1, num_contrasts) + 1))
     return tuple(sorted({*GRID, *holm}))
 
@@ -55,15 +55,15 @@ def anytime_p_rows(
 
     Args:
         differences: (contrasts, blocks) in the order in which the blocks were run.
-        cap: blocks at most, declared before the first look.
-        levels: rising, above 0 and at most 1.
-        seed: seed of the drawn patterns; the same for every look of a study.
+        cap: Largest number of blocks, declared before the first look.
+        levels: Rising levels, above 0 and at most 1.
+        seed: Seed of the drawn patterns; the same for every look of a study.
 
     Returns:
-        (contrasts, blocks); falls or stays along a row.
+        (contrasts, blocks); never rises along a row.
 
     Raises:
-        ValueError: there are more blocks than the cap, or a difference is not finite.
+        ValueError: There are more blocks than the cap, or a difference is not finite.
     """
     data = np.asarray(differences, dtype=np.float64)
     rows, blocks = data.shape
@@ -74,7 +74,7 @@ def anytime_p_rows(
     drawn = _drawn_signs(cap, seed) if cap > EXACT_LOOKS else None
     width = 1 if drawn is None else DRAWN_PATTERNS
     sums = np.zeros((rows, width))
-    # Per pattern, the place of the lowest level at which it has crossed.
+    # Per pattern, the position of the lowest level at which it has crossed.
     crossed = np.full((rows, width), len(levels), dtype=np.int16)
     names = np.append(np.asarray(levels), 1.0)
     p_values = np.ones((rows, blocks))
@@ -85,7 +85,7 @@ def anytime_p_rows(
         elif look == 0:
             sums = step
         else:
-            # The mirror image of a pattern crosses with it: the first sign may stay as it is.
+            # The mirror image of a pattern crosses with it, so the first sign may stay fixed.
             sums = np.concatenate([sums + step, sums - step], axis=1)
             crossed = np.concatenate([crossed, crossed], axis=1)
         allowance = 1e-9 * np.abs(data[:, : look + 1]).sum(axis=1)
@@ -102,13 +102,13 @@ def _mark(
     allowance: NDArray[np.float64],
     budgets: Sequence[float],
 ) -> None:
-    """Let the largest patterns cross, as far as each level's budget (a probability) reaches.
+    """Mark the largest patterns as crossing, as far as each level's budget (a probability) reaches.
 
     Args:
-        crossed: (contrasts, patterns) the lowest level at which each has crossed, changed in place.
+        crossed: (contrasts, patterns) lowest level at which each has crossed, changed in place.
         sizes: (contrasts, patterns), |sum| of each pattern.
         allowance: (contrasts,) differences in size that count as a tie.
-        budgets: per level, rising: what all looks so far may let cross.
+        budgets: Probability, per rising level, that all looks so far may spend.
     """
     rows, width = sizes.shape
     order = np.argsort(-sizes, axis=1)

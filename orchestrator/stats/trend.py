@@ -2,8 +2,8 @@
 
 If the dose changes nothing, the arms of a block are exchangeable, so every order of its values is
 equally likely (Pitman 1938). The statistic is the linear contrast over the doses' scores; with
-ranks for values it is Page's L (Page 1963), and on values it keeps what ranks throw away. It has
-k!^n orders where the sign-flip test has 2^n, so three blocks of four doses can show a trend.
+ranks for values it is Page's L (Page 1963), and values keep what ranks discard. It has k!^n orders
+where the sign-flip test has 2^n patterns, so three blocks of four doses can show a trend.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class Trend(MeanInterval):
     """A trend: `mean` is the slope per unit of score, `n` the blocks.
 
     Attributes:
-        p_value: two-sided.
-        p_error: standard error of a sampled p; 0 where the test is exact.
-        test_method: name of the test.
-        scores: scores of the doses, in their order.
-        slopes: block -> its own slope.
+        p_value: Two-sided p.
+        p_error: Standard error of a sampled p; 0 if the test is exact.
+        test_method: Name of the test.
+        scores: Scores of the doses, in their order.
+        slopes: Block -> its own slope.
     """
 
     p_value: float
@@ -59,15 +59,15 @@ def dose_trend(
     """Test whether a metric rises or falls along a dose series.
 
     Args:
-        series: block -> value, one mapping per dose, lowest dose first.
-        scores: where each dose stands on the axis on which the trend is straight; evenly spaced
-            where None, as for doses on a log axis with zero in front.
-        confidence: coverage of the slope's t interval over blocks.
-        seed: seed of the sampled test.
+        series: Block -> value, one mapping per dose, lowest dose first.
+        scores: Positions of the doses on the axis on which the trend is straight; evenly spaced if
+            None, as for doses on a log axis preceded by zero.
+        confidence: Coverage of the slope's t interval over blocks.
+        seed: Seed of the sampled test.
 
     Raises:
-        ValueError: fewer than 3 doses, scores that do not rise or do not match, no block that all
-            doses have, or a value that is not finite.
+        ValueError: There are fewer than 3 doses, scores that do not rise or do not match, no block
+            shared by all doses, or a value that is not finite.
     """
     if len(series) < 3:
         raise ValueError(f"a trend needs at least 3 doses, not {len(series)}")
@@ -76,7 +76,7 @@ def dose_trend(
         raise ValueError(f"{len(series)} doses need as many rising scores, not {places.tolist()}")
     blocks = common_blocks(*series)
     values = finite(np.array([[dose[block] for dose in series] for block in blocks]))
-    # What a block's values share cannot matter; without it rounding stays small.
+    # What a block's values share cannot matter; removing it keeps rounding errors small.
     values = values - values.mean(axis=1, keepdims=True)
     centered = places - places.mean()
     p_value, p_error, method = _permutation_p(values, centered, seed)

@@ -1,4 +1,4 @@
-"""What every test and interval here needs of its numbers."""
+"""Checks and helpers that every test and interval here shares."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def finite(values: Iterable[float] | NDArray[np.floating]) -> NDArray[np.float64
     """Return one or more finite numbers as (n,) float64.
 
     Raises:
-        ValueError: there are no values, or one is not finite.
+        ValueError: There are no values, or one is not finite.
     """
     data = np.asarray(values if isinstance(values, np.ndarray) else list(values), dtype=np.float64)
     if not data.size:
@@ -42,7 +42,7 @@ def common_blocks(*arms: Mapping[Key, float]) -> list[Key]:
     """Return the blocks that all arms have, in the order of the first.
 
     Raises:
-        ValueError: there is none.
+        ValueError: There is no such block.
     """
     blocks = [block for block in arms[0] if all(block in other for other in arms[1:])]
     if not blocks:
