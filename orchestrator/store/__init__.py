@@ -1,4 +1,4 @@
-"""The store: one directory per trial on any file system, the only truth about what was trained."""
+"""The store: one directory per trial on any file system, the sole record of what was trained."""
 
 from orchestrator.store.locks import Holder, LockHeld
 from orchestrator.store.store import Store

@@ -1,9 +1,9 @@
 """Checkpoints: tensors as safetensors, everything else as JSON, committed together.
 
-The tensors' file carries its digest in its name; the JSON beside it names that file and is written
-last. So a process that dies between the two leaves the old pair, whole. The JSON carries a digest
-of itself, so that a damaged number in it is never taken for a recorded one; what an earlier version
-wrote has none, and is read as it is. What the tensors were trained as stands in both.
+The name of the tensors' file carries its digest; the JSON beside it names that file and is written
+last. So a process that dies between the two leaves the old pair intact. The JSON carries a digest
+of itself, so a damaged number is never taken for a recorded one; earlier versions wrote none, and
+their files are read without it. Both files hold what the tensors were trained as.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ def save(
 def load(
     files: Files, folder: str, which: str
 ) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
-    """Read a checkpoint back; None where there is none.
+    """Read a checkpoint; None if there is none.
 
     Raises:
-        CheckpointError: the files are damaged.
+        CheckpointError: The files are damaged.
     """
     from safetensors.torch import load as load_bytes
 
@@ -80,10 +80,10 @@ def load(
 
 
 def read_pointer(files: Files, folder: str, which: str) -> dict[str, Any] | None:
-    """Return which file is current, its digest and the caller's meta; None where there is none.
+    """Return the current file's name and digest, and the caller's meta; None if there is none.
 
     Raises:
-        CheckpointError: the JSON is damaged.
+        CheckpointError: The JSON is damaged.
     """
     path = f"{folder}/{which}.json"
     data = files.read(path)
@@ -92,7 +92,7 @@ def read_pointer(files: Files, folder: str, which: str) -> dict[str, Any] | None
     try:
         pointer = json.loads(data)
         _ = pointer["file"], pointer["sha256"], pointer["meta"]
-        digest = pointer.pop("digest", None)  # none in what an earlier version wrote
+        digest = pointer.pop("digest", None)  # earlier versions wrote none
         if digest is not None and digest != _digest_of(pointer):
             raise ValueError("its content is not the one that was written")
         if strange := pointer.keys() - {"file", "sha256", "meta"}:
@@ -105,13 +105,13 @@ def read_pointer(files: Files, folder: str, which: str) -> dict[str, Any] | None
 
 
 def _metadata(meta: Mapping[str, Any]) -> dict[str, str] | None:
-    """The safetensors metadata: one entry, because the order of several is not fixed."""
+    """Return the safetensors metadata, one entry because the order of several is not fixed."""
     trained_as = meta.get(TRAINED_AS)
     return None if trained_as is None else {TRAINED_AS: json.dumps(trained_as, sort_keys=True)}
 
 
 def _digest_of(pointer: Mapping[str, Any]) -> str:
-    """Digest what a pointer says, however its JSON is written."""
+    """Return the digest of a pointer's content, independent of its JSON formatting."""
     return hashlib.sha256(json.dumps(pointer, sort_keys=True).encode()).hexdigest()
 
 
@@ -123,7 +123,7 @@ def _belongs(name: str, which: str) -> bool:
 def _write(
     tensors: dict[str, torch.Tensor], path: Path, *, metadata: dict[str, str] | None
 ) -> None:
-    """Write tensors; what the operating system refuses is an `OSError`, as everywhere else."""
+    """Write tensors; errors of the operating system become `OSError`, as everywhere else."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
@@ -137,7 +137,7 @@ def _write(
 
 
 def _separate(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return contiguous tensors in main memory of which no two share storage."""
+    """Return contiguous CPU tensors, no two of which share storage."""
     seen: set[int] = set()
     separate: dict[str, torch.Tensor] = {}
     for name, tensor in tensors.items():

@@ -1,6 +1,6 @@
-"""What the store needs of a file system: whole files, written atomically, wherever it lies."""
+"""The file operations of the store: whole files, written atomically, on any file system."""
 
-# The methods of both kinds of files are documented where `Files` declares them.
+# Both implementations share the documentation of `Files`.
 # ruff: noqa: D102
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ _CHUNK_BYTES = 8 << 20
 
 
 class Files(Protocol):
-    """What the store needs of a file system. Paths are relative to the store, with slashes."""
+    """The file operations of the store. Paths are relative to the store, with slashes."""
 
     def where(self, path: str) -> str:
         """Return the full address of a path, for messages."""
         ...
 
     def read(self, path: str) -> bytes | None:
-        """Return a file's content, or None where there is no such file."""
+        """Return a file's content; None if it does not exist."""
         ...
 
     def write(self, path: str, data: bytes) -> None:
-        """Replace a file atomically; makes its folder."""
+        """Replace a file atomically; creates its folder."""
         ...
 
     def append(self, path: str, data: bytes) -> None:
-        """Add to the end of a file; makes it and its folder."""
+        """Append to a file; creates it and its folder."""
         ...
 
     def scratch(self, path: str) -> Path:
@@ -44,24 +44,24 @@ class Files(Protocol):
         ...
 
     def adopt(self, source: Path, path: str) -> None:
-        """Put a finished local file in place atomically; the source is gone afterwards."""
+        """Move a finished local file into place atomically."""
         ...
 
     def names(self, folder: str) -> list[str]:
-        """Return the names in a folder, sorted; empty where there is no such folder."""
+        """Return the sorted names in a folder; empty if it does not exist."""
         ...
 
     def delete(self, path: str) -> None:
-        """Delete a file if it is there."""
+        """Delete a file if it exists."""
         ...
 
     def versions(self, paths: Sequence[str]) -> list[str]:
-        """Return for each path a text that changes whenever the file does; empty if absent."""
+        """Return a text per file that changes whenever the file does; empty for a missing file."""
         ...
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether an error comes from a place that takes no more, whoever tries next."""
+    """Whether an error means that the place is full or read-only, so a retry cannot help."""
     cause = error.__cause__ if isinstance(error, StoreError) else error
     return isinstance(cause, OSError) and cause.errno in (
         errno.ENOSPC,
@@ -72,7 +72,7 @@ def is_full(error: BaseException) -> bool:
 
 @contextmanager
 def blame(doing: str, where: str) -> Iterator[None]:
-    """Turn an operating system's error into one that names the place and the way out."""
+    """Turn an operating system's error into one that names the place and the remedy."""
     try:
         yield
     except StoreError:
@@ -90,8 +90,8 @@ def blame(doing: str, where: str) -> Iterator[None]:
 class LocalFiles:
     """Files under a local folder.
 
-    A file is written beside its name, flushed to the disk and renamed, so that a reader sees the
-    old or the new content and never a part.
+    A file is written beside its final name, flushed to disk and renamed, so a reader sees the old
+    or the new content and never a part.
     """
 
     def __init__(self, root: Path):
@@ -168,8 +168,8 @@ class LocalFiles:
 class RemoteFiles:
     """Files under a folder of a `pyarrow.fs.FileSystem`, for example a bucket.
 
-    An object store's put is atomic by itself. On a network file system that is reached through
-    pyarrow rather than mounted, a reader may meet half a file; mount it and give its path instead.
+    An object store's put is atomic. On a network file system reached through pyarrow, a reader may
+    see half a file; mount it and give its path instead.
     """
 
     def __init__(self, system: Any, root: str, uri: str):
@@ -240,14 +240,14 @@ def open_files(uri: str | Path, *, create: bool) -> tuple[Files, str]:
     """Open a folder or a file-system URI.
 
     Args:
-        uri: a path, `file:///...`, or any URI that pyarrow or fsspec knows (`s3://`, `gs://`).
-        create: make the place if it is not there, and check that it can be written.
+        uri: A path, `file:///...`, or any URI that pyarrow or fsspec knows (`s3://`, `gs://`).
+        create: Create the place if it does not exist, and check that it is writable.
 
     Returns:
         The files, and the absolute address that opens the same place from another process.
 
     Raises:
-        StoreError: the place cannot be made, read or written.
+        StoreError: The place cannot be created, read or written.
     """
     text = os.fspath(uri)
     if not text:

@@ -1,8 +1,8 @@
-"""Where things lie in a store, and their JSON forms.
+"""Paths of a store, and the JSON forms of its records.
 
-A record and a plan carry the digest of their own content as their first entry: `digest`, the
-SHA-256 of the compact JSON of everything else, in the order of the file. So a number that is
-edited by hand is seen, and white space is not. Forms of schema 1 have none and are read without.
+Records and plans carry the digest of their own content as their first entry: `digest`, the SHA-256
+of the compact JSON of everything else, in file order. This detects a number edited by hand and
+ignores white space. Forms of schema 1 have no digest and are read without.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def digest_of(data: bytes) -> str:
 
 
 def dump(record: TrialRecord | PlanRecord, *, indent: int | None = None) -> bytes:
-    """Return the stored JSON of a record or a plan with its digest; NumPy scalars are allowed."""
+    """Return the stored JSON of a record or plan, with its digest; NumPy scalars are allowed."""
     content = _compact(record.to_json())
     if indent is None:
         return b'{"digest":"%s",%s' % (digest_of(content).encode(), content[1:])
@@ -63,7 +63,7 @@ def dump(record: TrialRecord | PlanRecord, *, indent: int | None = None) -> byte
 
 
 def copy(record: TrialRecord | PlanRecord, *, indent: int | None = None) -> bytes:
-    """Return what `dump` does, without a digest where the record was read from a form without.
+    """Return `dump`, but without a digest if the record was read from a form without.
 
     A copy must not vouch for what the store cannot.
     """
@@ -74,7 +74,7 @@ def copy(record: TrialRecord | PlanRecord, *, indent: int | None = None) -> byte
 
 
 def same_declaration(one: PlanRecord, other: PlanRecord) -> bool:
-    """Whether two plans ask the same, whenever and by whichever command they were declared."""
+    """Whether two plans declare the same, regardless of time and command."""
     return json.loads(_compact(one.asked)) == json.loads(_compact(other.asked))
 
 
@@ -82,7 +82,7 @@ def parse_record(trial_id: str, data: bytes, *, where: str) -> TrialRecord:
     """Read a record.
 
     Raises:
-        StoreError: it is damaged, was edited, is newer than this version or of another trial.
+        StoreError: It is damaged, edited, of another trial or newer than this version.
     """
     record = _parse(TrialRecord, data, where, of=f"the record of trial {trial_id}")
     if record.id != trial_id:
@@ -98,7 +98,7 @@ def parse_plan(data: bytes, *, where: str) -> PlanRecord:
     """Read a plan.
 
     Raises:
-        StoreError: it is damaged, was edited or is newer than this version.
+        StoreError: It is damaged, edited or newer than this version.
     """
     return _parse(PlanRecord, data, where, of="the plan")
 
@@ -118,10 +118,10 @@ def _checked(data: bytes, of: str) -> tuple[dict[str, Any], bool]:
     """Return a stored form without its digest, and whether there was one.
 
     Raises:
-        ValueError: it is no JSON object, or its content is not that of its digest.
+        ValueError: It is not a JSON object, or its content does not match its digest.
     """
     head = _HEAD.match(data)
-    if head:  # as the store writes it: the bytes themselves are what was digested
+    if head:  # as the store writes it: these very bytes were digested
         content = hashlib.sha256(b"{")
         content.update(memoryview(data)[head.end() :])
         if content.hexdigest() == head[1].decode():

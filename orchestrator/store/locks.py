@@ -28,13 +28,13 @@ _REMIND_S = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """Who holds a lock.
+    """The holder of a lock.
 
     Attributes:
-        owner: what the holder calls itself, for example the sweep.
-        host: its machine.
-        pid: its process there.
-        since: UTC, ISO 8601.
+        owner: Name that the holder gives itself, for example the sweep.
+        host: Host of the process.
+        pid: Process id on that host.
+        since: Start of the lock, UTC, ISO 8601.
     """
 
     owner: str = "unknown"
@@ -53,7 +53,7 @@ class Holder:
 
 
 class LockHeld(StoreError):
-    """Another process has what is wanted; `holder` says which."""
+    """Another process holds the lock; `holder` says which."""
 
     def __init__(self, what: str, holder: Holder):
         self.what = what
@@ -75,7 +75,7 @@ class Held:
 
     @property
     def lost(self) -> bool:
-        """Whether another process took the lock over; only a lease can be lost."""
+        """Whether another process took over the lock; only a lease can be lost."""
         return self._lost.is_set()
 
 
@@ -88,9 +88,9 @@ def patiently(
     """Call `attempt` until it no longer raises `LockHeld` or the time is up.
 
     Args:
-        attempt: raises `LockHeld` while the lock is taken.
-        timeout_s: 0 tries once, None waits forever.
-        on_wait: called when the waiting begins, when the holder changes, and once a minute.
+        attempt: Function that raises `LockHeld` while the lock is taken.
+        timeout_s: Time to wait in seconds; 0 tries once, None waits forever.
+        on_wait: Called when the wait begins, when the holder changes, and once a minute.
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     told: Holder | None = None
@@ -149,21 +149,21 @@ def lease(
     lease_s: float = LEASE_S,
     settle_s: float = SETTLE_S,
 ) -> Iterator[Held]:
-    """Hold a lease: a file that is renewed while the process lives and expires when it does not.
+    """Hold a lease: a file that is renewed while the process lives and expires after it dies.
 
-    Best effort: two processes that start within `settle_s` are told apart by who wrote last; a
-    dead holder's lease is taken over after `lease_s`; clocks that differ by more than `lease_s`
-    defeat it. Training twice wastes time but damages nothing, for the numbers are the same.
+    Best effort: of two processes that start within `settle_s`, the last writer wins; a dead
+    holder's lease is taken over after `lease_s`; clocks that differ by more than `lease_s` defeat
+    it. Training twice wastes time but damages nothing, since the numbers are the same.
 
     Args:
-        files: the store's files.
-        path: of the lease.
-        what: it guards, for messages.
-        owner: what this process calls itself.
-        timeout_s: 0 tries once, None waits forever.
-        on_wait: called with the holder while waiting.
-        lease_s: how long a lease lasts when it is not renewed.
-        settle_s: Pause before looking whether another process wrote the lease at the same time.
+        files: The store's files.
+        path: Path of the lease.
+        what: What it guards, for messages.
+        owner: Name that this process gives itself.
+        timeout_s: Time to wait in seconds; 0 tries once, None waits forever.
+        on_wait: Called with the holder while waiting.
+        lease_s: Lifetime of a lease that is not renewed, in seconds.
+        settle_s: Pause in seconds before checking whether another process wrote the lease too.
     """
     token = secrets.token_hex(8)
     me = Holder.here(owner)

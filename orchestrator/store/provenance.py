@@ -22,7 +22,7 @@ def now() -> str:
 
 @functools.cache
 def provenance() -> dict[str, str]:
-    """Return what made the numbers of this process, as flat text."""
+    """Return what produced the numbers of this process, as flat text."""
     facts = {
         "code": source_digest(),
         "git_commit": git_commit(),
@@ -43,7 +43,7 @@ def provenance() -> dict[str, str]:
 
 
 def source_digest() -> str:
-    """Return 12 hex digits over every source file of this distribution, whoever installed it."""
+    """Return 12 hex digits over every source file of this distribution, however installed."""
     digest = hashlib.sha256()
     root = Path(__file__).resolve().parents[2]
     for package in ("models", "orchestrator"):
@@ -54,7 +54,7 @@ def source_digest() -> str:
 
 
 def git_commit() -> str:
-    """Return the commit of the checkout this runs from, with `+changes` if it is not clean."""
+    """Return the commit of the current checkout, with `+changes` if it is not clean."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return "not a checkout"

@@ -34,8 +34,8 @@ class Store:
     """Records, predictions, checkpoints and plans. Safe to use from threads and to pickle.
 
     Attributes:
-        files: whole files below the store's folder, by relative path.
-        uri: the absolute folder, or the file-system URI, that opens this store from anywhere.
+        files: Whole files below the store's folder, by relative path.
+        uri: Absolute folder, or file-system URI, that opens this store from anywhere.
     """
 
     def __init__(self, files: Files, uri: str):
@@ -47,11 +47,11 @@ class Store:
         """Open a store.
 
         Args:
-            uri: a folder, or a URI such as `s3://bucket/folder`.
-            create: make it if it is not there, and check that it can be written.
+            uri: A folder, or a URI such as `s3://bucket/folder`.
+            create: Create it if it does not exist, and check that it is writable.
 
         Raises:
-            StoreError: the place cannot be made or written, or is not there.
+            StoreError: The place cannot be created or written, or does not exist.
         """
         return cls(*open_files(uri, create=create))
 
@@ -63,7 +63,7 @@ class Store:
 
     @property
     def local_path(self) -> Path | None:
-        """The folder, or None where the store is not on a local file system."""
+        """The folder, or None if the store is not on a local file system."""
         return self.files.root if isinstance(self.files, LocalFiles) else None
 
     @property
@@ -76,14 +76,13 @@ class Store:
     def write_plan(self, plan: PlanRecord) -> PlanRecord:
         """Store a declaration and add it to the sweep's history.
 
-        A plan that asks the same as the stored one leaves that one, with its time and command, as
-        it is.
+        A plan that declares the same as the stored one keeps the stored one's time and command.
 
         Returns:
-            What the store holds now: the plan, or the equal one that was declared before.
+            What the store now holds: the plan, or the equal one declared before.
 
         Raises:
-            StoreError: it cannot be written, or the store keeps the name for another pack.
+            StoreError: It cannot be written, or the name belongs to another pack.
         """
         current = self.read_plan(plan.sweep)
         if current is not None and forms.same_declaration(current, plan):
@@ -96,10 +95,10 @@ class Store:
         return plan
 
     def read_plan(self, sweep: str) -> PlanRecord | None:
-        """Return a sweep's latest declaration, or None where there is none.
+        """Return a sweep's latest declaration; None if there is none.
 
         Raises:
-            StoreError: it is damaged.
+            StoreError: It is damaged.
         """
         path = f"{forms.sweep_folder(sweep)}/plan.json"
         data = self.files.read(path)
@@ -109,7 +108,7 @@ class Store:
         """Return a sweep's latest declaration.
 
         Raises:
-            StoreError: there is no such sweep; names those that are there.
+            StoreError: There is no such sweep; names those that exist.
         """
         plan = self.read_plan(sweep)
         if plan is None:
@@ -118,21 +117,18 @@ class Store:
         return plan
 
     def sweeps(self) -> list[str]:
-        """Return the names of the sweeps that were declared, sorted."""
+        """Return the sorted names of the declared sweeps."""
         names = self.files.names("sweeps")
         versions = self.files.versions([f"sweeps/{name}/plan.json" for name in names])
         return [name for name, version in zip(names, versions, strict=True) if version]
 
     def read_points(self, sweep: str) -> list[dict[str, Any]]:
-        """Return the points that earlier runs of a search have tried, in their order.
-
-        A point maps an override path to its value.
-        """
+        """Return the points that earlier runs of a search tried, in order, as path -> value."""
         data = self.files.read(_points_path(sweep))
         return json.loads(data) if data else []
 
     def write_points(self, sweep: str, points: Sequence[Mapping[str, Any]]) -> None:
-        """Keep all points of a search, so that they are found again."""
+        """Save all points of a search, for later runs."""
         self.files.write(_points_path(sweep), json.dumps([dict(p) for p in points]).encode())
 
     # Records
@@ -141,15 +137,15 @@ class Store:
         """Replace a trial's record atomically.
 
         Raises:
-            StoreError: it cannot be written.
+            StoreError: It cannot be written.
         """
         self.files.write(forms.record_path(record.id), forms.dump(record))
 
     def read_record(self, trial_id: str) -> TrialRecord | None:
-        """Return a trial's record, or None before its first.
+        """Return a trial's record; None before its first.
 
         Raises:
-            StoreError: it is damaged, was edited or cannot be read.
+            StoreError: It is damaged, edited or unreadable.
         """
         path = forms.record_path(trial_id)
         data = self.files.read(path)
@@ -158,10 +154,10 @@ class Store:
         return forms.parse_record(trial_id, data, where=self.files.where(path))
 
     def read_records(self, ids: Iterable[str]) -> dict[str, TrialRecord]:
-        """Return the records of those trials that have one, in the order asked for.
+        """Return the records of those trials that have one, in the requested order.
 
         Raises:
-            StoreError: some are damaged or were edited; names all of them.
+            StoreError: Some are damaged or edited; names all of them.
         """
         wanted = list(dict.fromkeys(ids))
         paths = [forms.record_path(trial_id) for trial_id in wanted]
@@ -182,7 +178,7 @@ class Store:
         return records
 
     def record_versions(self, ids: Iterable[str]) -> dict[str, str]:
-        """Return for each trial a text that changes when its record does; empty without one."""
+        """Return a text per trial that changes whenever its record does; empty without one."""
         wanted = list(ids)
         return dict(
             zip(
@@ -198,15 +194,15 @@ class Store:
         """Replace a trial's per-clip predictions atomically.
 
         Args:
-            trial_id: the trial.
-            which: after the last or the best epoch.
-            predictions: one row per clip.
+            trial_id: Id of the trial.
+            which: After the last or the best epoch.
+            predictions: One row per clip.
 
         Returns:
             The digest of the file, for the trial's record, which is written after it.
 
         Raises:
-            StoreError: they cannot be written.
+            StoreError: They cannot be written.
         """
         data = tables.dump(predictions)
         self.files.write(forms.predictions_path(trial_id, which), data)
@@ -215,15 +211,15 @@ class Store:
     def read_predictions(
         self, trial_id: str, which: Which, *, digest: str = ""
     ) -> Predictions | None:
-        """Return a trial's per-clip predictions, or None where there are none.
+        """Return a trial's per-clip predictions; None if there are none.
 
         Args:
-            trial_id: the trial.
-            which: after the last or the best epoch.
-            digest: of the file, as the trial's record has it; empty where it has none.
+            trial_id: Id of the trial.
+            which: After the last or the best epoch.
+            digest: Digest of the file in the trial's record; empty if it has none.
 
         Raises:
-            StoreError: the file is damaged, or is not the one that the record was written with.
+            StoreError: The file is damaged, or does not match the record.
         """
         path = forms.predictions_path(trial_id, which)
         data = self.files.read(path)
@@ -243,23 +239,23 @@ class Store:
         """Replace a trial's last or best checkpoint; a crash leaves the old or the new one.
 
         Args:
-            trial_id: the trial.
-            which: only these two are kept.
-            tensors: name -> tensor on any device; shared storage is written out twice.
-            meta: whatever else is needed to go on, as JSON.
+            trial_id: Id of the trial.
+            which: After the last or the best epoch; only these two are kept.
+            tensors: Name -> tensor on any device; shared storage is written out twice.
+            meta: Whatever else is needed to resume, as JSON.
 
         Raises:
-            StoreError: it cannot be written.
+            StoreError: It cannot be written.
         """
         checkpoints.save(self.files, forms.checkpoint_folder(trial_id), which, tensors, meta)
 
     def load_checkpoint(
         self, trial_id: str, which: Which
     ) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
-        """Return tensors (in main memory) and meta, or None where there is no checkpoint.
+        """Return tensors (in CPU memory) and meta; None if there is no checkpoint.
 
         Raises:
-            CheckpointError: the digest does not match.
+            CheckpointError: The digest does not match.
         """
         return checkpoints.load(self.files, forms.checkpoint_folder(trial_id), which)
 
@@ -279,13 +275,13 @@ class Store:
         Elsewhere it is a lease that expires two minutes after its holder died; see `locks.lease`.
 
         Args:
-            trial_id: the trial.
-            owner: what this process calls itself in other processes' messages.
-            timeout_s: how long to wait; 0 tries once, None waits forever.
-            on_wait: called with the holder when waiting begins and once a minute.
+            trial_id: Id of the trial.
+            owner: Name of this process in other processes' messages.
+            timeout_s: Time to wait in seconds; 0 tries once, None waits forever.
+            on_wait: Called with the holder when the wait begins and once a minute.
 
         Raises:
-            LockHeld: when entered, if another holds it when the time is up.
+            LockHeld: On entry, if another process still holds it when the time is up.
         """
         path = f"{forms.trial_folder(trial_id)}/lock"
         what = f"trial {trial_id}"

@@ -39,15 +39,15 @@ def dump(predictions: Predictions) -> bytes:
 
 
 def parse(data: bytes, *, where: str, digest: str = "") -> Predictions:
-    """Read `dump`'s form back. The arrays are read-only.
+    """Read the form that `dump` writes. The arrays are read-only.
 
     Args:
-        data: the file.
-        where: it lies, for messages.
-        digest: that it must have; empty checks none.
+        data: Content of the file.
+        where: Location of the file, for messages.
+        digest: Required digest; empty checks none.
 
     Raises:
-        StoreError: it is not an Arrow file of that form, or of another digest; names `where`.
+        StoreError: It is not an Arrow file of that form, or has another digest; names `where`.
     """
     if digest and forms.digest_of(data) != digest:
         raise StoreError(
@@ -65,7 +65,7 @@ def parse(data: bytes, *, where: str, digest: str = "") -> Predictions:
         classes = int(metadata[b"classes"])
         labels, flat = np.zeros(0, np.int64), np.zeros(0, np.float32)
         if len(table):
-            # DLPack, since Arrow's own way to numpy imports pandas and its kernels (0.12 s).
+            # DLPack, since Arrow's own conversion to numpy imports pandas and its kernels (0.12 s).
             labels = np.asarray(np.from_dlpack(table["label"].chunk(0)), np.int64)
             logits = table["logits"].chunk(0)
             values = logits.values.slice(logits.offset * classes)

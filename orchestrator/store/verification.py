@@ -1,9 +1,8 @@
-"""Whether what a report reads is what was measured: records against plan and predictions.
+"""Verify that a report reads what was measured: records against plan and predictions.
 
-Reading a record checks its digest and its form; this checks what takes two files. A trial that was
-held to its predictions once is remembered by the names, sizes and times of both files, since
-computing the metrics of 10,000 trials again takes seconds. Whatever is read later on is still held
-to its digest.
+Reading a record checks its digest and its form; this checks what takes two files. The store notes
+verified trials by the names, sizes and times of both files, since recomputing the metrics of 10,000
+trials takes seconds. Later reads still check the digests.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ def selected(plan: PlanRecord) -> Literal["last", "best"]:
 
 
 def loader(store: Store, plan: PlanRecord, records: Mapping[str, TrialRecord]) -> Loader:
-    """Return what reads a trial's predictions, held to the digest that its record has of them."""
+    """Return a loader of a trial's predictions that checks the digest in its record."""
     which = selected(plan)
 
     def load(trial_id: str) -> Predictions | None:
@@ -61,16 +60,16 @@ def verify_stored(
     *,
     remember: bool = True,
 ) -> None:
-    """Check a stored sweep, each trial once as long as its files do not change.
+    """Verify a stored sweep, each trial once as long as its files do not change.
 
     Args:
-        store: where the records were read.
-        plan: as declared.
-        records: id -> record, of the plan's trials that have one.
-        remember: note in the store which trials were checked.
+        store: Store that holds the records.
+        plan: The plan as declared.
+        records: Id -> record, of the plan's trials that have one.
+        remember: Note in the store which trials were verified.
 
     Raises:
-        StoreError: something was edited or damaged; names every trial.
+        StoreError: Something was edited or damaged; names every trial.
     """
     finished = _finished(plan, records)
     which, path = selected(plan), f"{forms.sweep_folder(plan.sweep)}/verified.json"
@@ -91,7 +90,7 @@ def verify_stored(
         try:
             store.files.write(path, note)
         except StoreError:
-            pass  # a store that is only read is checked anew every time
+            pass  # a read-only store is verified anew every time
 
 
 def verify(
@@ -104,13 +103,13 @@ def verify(
     """Check records against the cells of their plan, and their metrics against predictions.
 
     Args:
-        plan: as declared.
-        records: id -> record.
-        load: reads predictions; called from several threads.
-        trials: whose metrics are computed again; None takes every finished one.
+        plan: The plan as declared.
+        records: Id -> record.
+        load: Function that reads predictions; called from several threads.
+        trials: Trials whose metrics are recomputed; None means every finished one.
 
     Raises:
-        StoreError: something was edited or damaged; names every trial.
+        StoreError: Something was edited or damaged; names every trial.
     """
     mistakes = _mistakes_of_cells(plan, records)
     chosen = _finished(plan, records) if trials is None else list(trials)
@@ -141,7 +140,7 @@ def _finished(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> list[str]
 
 
 def _mistakes_of_cells(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> list[str]:
-    """Say whose experiment has another seed or fold than the cell that it stands for."""
+    """Return a message for every experiment whose seed or fold differs from its cell's."""
     return [
         f"trial {cell.id} ({cell.arm}) is planned with {name} {getattr(cell, name)}, and its "
         f"record's experiment has {name} {records[cell.id].experiment[name]!r}"
@@ -155,11 +154,11 @@ def _mistakes_of_cells(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> 
 def _mistakes_of_scores(
     plan: PlanRecord, record: TrialRecord, predictions: Predictions
 ) -> list[str]:
-    """Say which stored metrics are not those of the stored predictions."""
+    """Return a message for every stored metric that differs from the stored predictions."""
     if not len(predictions.labels) or not record.epochs:
         return []
     if not record.has_digest and record.cost.attempts > 1 and record.cost.device != "cpu":
-        return []  # schema 1 kept the numbers of before a resume beside predictions from after it
+        return []  # schema 1 kept numbers from before a resume beside predictions from after it
     which = selected(plan)
     epoch = record.best_epoch if which == "best" else record.epochs[-1].epoch
     who = f"trial {record.id} ({_arm_of(plan, record.id)})"
@@ -172,7 +171,7 @@ def _mistakes_of_scores(
         f"{who}: {key} of epoch {epoch} is stored as {stored.get(key, 'nothing')!r}, and its "
         f"predictions give {value!r}"
         for key, value in predictions.scores().items()
-        if not (key not in stored and record.has_digest)  # a metric of a later version
+        if not (key not in stored and record.has_digest)  # a later version's metric
         and not _same(key, stored.get(key), value, predictions)
     ]
 
