@@ -1,11 +1,11 @@
 """Experiments and ablations for audio event recognition, distributed on Ray.
 
-The words of a sweep file are here: `from orchestrator import Arm, Plan, cli, recipes`.
+Import the names of a sweep file from here: `from orchestrator import Arm, Plan, cli, recipes`.
 `import orchestrator` loads none of them; each name loads what it needs on first use.
 
-Importing the package lets a script end with one message and exit code 2 where it would end with
-an `OrchestratorError`: a mistake in a sweep file is found while the file is read, before its
-command line is. Every other exception keeps its traceback, and so does an interactive session.
+After the import, a script that raises an `OrchestratorError` ends with one message and exit code 2:
+a mistake in a sweep file is found while the file is read, before its command line is. Every other
+exception keeps its traceback, and so does an interactive session.
 """
 
 from __future__ import annotations
@@ -87,11 +87,11 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         module = importlib.import_module(f"{__name__}.{_HOMES.get(name, name)}")
-    except KeyboardInterrupt:  # a sweep file's first word loads for a second
+    except KeyboardInterrupt:  # loading the first name of a sweep file takes a second
         print("interrupted", file=sys.stderr)
         raise SystemExit(130) from None
     value = module if name in _MODULES else getattr(module, name)
-    globals()[name] = value  # found without this function from now on
+    globals()[name] = value  # later lookups bypass this function
     return value
 
 
@@ -114,7 +114,7 @@ def _end_with_message(
             where = f"{script}, line {trace.tb_lineno}: "
         trace = trace.tb_next
     print(f"error: {where}{error}", file=sys.stderr)
-    raise SystemExit(2)  # from here it sets the exit code; the traceback would set 1
+    raise SystemExit(2)  # sets the exit code; the traceback would set 1
 
 
 _hook_before = sys.excepthook

@@ -1,7 +1,7 @@
 """Every error that a user can cause: one root, and children that also inherit the builtin.
 
-A message says what was given, what is allowed, the nearest name and the way out. The command
-lines turn an `OrchestratorError` into one message on standard error and exit code 2.
+A message says what was given, what is allowed, the nearest name and what to do. The command line
+turns an `OrchestratorError` into one message on standard error and exit code 2.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 
 class OrchestratorError(Exception):
-    """The root of all errors that are the user's to mend; its message is safe on a terminal."""
+    """The root of all errors that the user can fix; its message is safe on a terminal."""
 
     def __str__(self) -> str:
         return printable(super().__str__())
@@ -33,7 +33,7 @@ class PlanError(OrchestratorError, ValueError):
 
 
 class DataError(OrchestratorError, ValueError):
-    """A data set that cannot be read, packed or trusted."""
+    """A dataset that cannot be read, packed or trusted."""
 
 
 class StoreError(OrchestratorError, OSError):
@@ -41,7 +41,7 @@ class StoreError(OrchestratorError, OSError):
 
 
 class CheckpointError(OrchestratorError, ValueError):
-    """A checkpoint that matches nothing, is damaged or is not safe to read."""
+    """A checkpoint that does not match, is damaged or is not safe to read."""
 
 
 class TrainingError(OrchestratorError, RuntimeError):
@@ -53,16 +53,13 @@ class TrackingError(OrchestratorError, ConnectionError):
 
 
 def unknown(kind: str, given: object, valid: Iterable[object], *, hint: str = "") -> str:
-    """Say that a name is unknown, which names are valid and which one is nearest.
+    """Return a sentence that a name is unknown, with the valid names and the nearest one.
 
     Args:
-        kind: what the name is of, for example "model".
-        given: the name that was given.
-        valid: every valid name.
-        hint: a closing sentence that says what to do.
-
-    Returns:
-        One sentence for an error message.
+        kind: What the name is of, for example "model".
+        given: The name that was given.
+        valid: Every valid name.
+        hint: A closing sentence that says what to do.
     """
     names = sorted(str(name) for name in valid)
     nearest = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
@@ -73,9 +70,9 @@ def unknown(kind: str, given: object, valid: Iterable[object], *, hint: str = ""
 
 
 def is_control(character: str) -> bool:
-    """Whether a character moves the cursor, reorders text or cannot be encoded, instead of showing.
+    """Whether a character moves the cursor, reorders text or cannot be encoded.
 
-    Joiners that words of some scripts need are no control characters; line breaks and tabs are.
+    Includes line breaks and tabs, but not the joiners that words of some scripts need.
     """
     controls = ("Cc", "Cf", "Cs", "Zl", "Zp")
     return unicodedata.category(character) in controls and character not in "\u200c\u200d"
@@ -94,6 +91,6 @@ def printable(text: str) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value's repr for a message: 80 characters at most, and none that controls."""
+    """Return a value's repr for a message: at most 80 characters, without control characters."""
     text = printable(repr(value))
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,4 +1,4 @@
-"""What came out of a trial, and what was planned: the two things that a report joins."""
+"""The result of a trial, and the plan of a sweep: the two things that a report joins."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LARGEST = 2**63
 
 
 class Status(StrEnum):
-    """Where a trial stands. A planned trial without any record is `MISSING`."""
+    """The state of a trial. A planned trial without a record is `MISSING`."""
 
     MISSING = "missing"
     RUNNING = "running"
@@ -36,8 +36,8 @@ class EpochRecord:
     """The numbers of one epoch.
 
     Attributes:
-        epoch: from 1; the number of finished passes over the training clips.
-        metrics: key -> value, keys as in `orchestrator.metrics.catalog`.
+        epoch: Number of finished passes over the training clips, from 1.
+        metrics: Key -> value, keys as in `orchestrator.metrics.catalog`.
     """
 
     epoch: int
@@ -47,14 +47,14 @@ class EpochRecord:
 def best_epoch(epochs: Sequence[EpochRecord], key: str) -> int:
     """Return the epoch that is best by a metric in its direction, the earliest of equals.
 
-    An epoch without a finite number is best only where no epoch has one; 0 where there is no epoch.
+    An epoch without a finite number is best only if no epoch has one; 0 if there is no epoch.
 
     Args:
-        epochs: in order.
-        key: of `orchestrator.metrics.METRICS`.
+        epochs: Records of the epochs, in order.
+        key: Key of `orchestrator.metrics.METRICS`.
 
     Raises:
-        ConfigError: no metric has that key.
+        ConfigError: No metric has that key.
     """
     sign = lookup(key).sign
 
@@ -67,18 +67,18 @@ def best_epoch(epochs: Sequence[EpochRecord], key: str) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a trial took.
+    """The cost of a trial.
 
     Attributes:
-        seconds: wall clock over all attempts, set-up included.
-        set_up_s: of these, before the first step (model, data, front-end statistics).
-        device: for example `cpu` or `cuda NVIDIA H200`.
-        num_workers: data-parallel workers.
-        peak_memory_mb: of the process (CPU) or the device (CUDA), largest over the workers.
-        num_params: parameters of the whole chain.
-        macs: multiply-accumulates of one clip's forward pass, convolutions and linear layers only.
-        clips_per_s: training throughput, median over epochs.
-        attempts: 1 and one more for every restart.
+        seconds: Wall-clock time over all attempts, set-up included.
+        set_up_s: Part of it before the first step (model, data, front-end statistics).
+        device: Device, for example `cpu` or `cuda NVIDIA H200`.
+        num_workers: Number of data-parallel workers.
+        peak_memory_mb: Peak of the process (CPU) or the device (CUDA), largest over the workers.
+        num_params: Parameters of the whole chain.
+        macs: Multiply-accumulates of one clip's forward pass, convolutions and linear layers only.
+        clips_per_s: Training throughput, median over epochs.
+        attempts: Number of attempts: 1 plus the number of restarts.
     """
 
     seconds: float = 0.0
@@ -94,24 +94,24 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRecord:
-    """All that a report needs of one trial. Per-clip predictions lie beside it in the store.
+    """All that a report needs of one trial, except for its per-clip predictions in the store.
 
-    The arm is not part of it: a trial is trained once, whoever asks, and different sweeps may
-    call it by different names.
+    The arm is not part of it: a trial is trained once, and several sweeps may give it different arm
+    names.
 
     Attributes:
-        id: the experiment's id.
-        status: running, finished or failed.
-        experiment: canonical form of the completed experiment.
-        epochs: in order, each epoch once.
-        best_epoch: the epoch that is best by `chosen_by`, the earliest of equals; 0 is none.
-        cost: time, memory and size.
-        data: the pack's name, fingerprint, counts kept and dropped, feature mean and std.
-        provenance: code version, package versions, host, start and end in UTC.
-        error: what stopped a failed trial, traceback included.
+        id: The experiment's id.
+        status: Running, finished or failed.
+        experiment: Canonical form of the completed experiment.
+        epochs: Records of the epochs in order, each epoch once.
+        best_epoch: Epoch that is best by `chosen_by`, the earliest of equals; 0 if there is none.
+        cost: Time, memory and size.
+        data: The pack's name, fingerprint, counts kept and dropped, feature mean and std.
+        provenance: Code version, package versions, host, start and end in UTC.
+        error: What stopped a failed trial, traceback included.
         predictions: `last` or `best` -> SHA-256 of the file with its per-clip predictions.
-        has_digest: whether the stored form carried a digest of its content; those of schema 1 do
-            not. Not stored.
+        has_digest: Whether the stored form carried a digest of its content, which schema 1 lacks.
+            Not stored.
     """
 
     id: str
@@ -128,17 +128,17 @@ class TrialRecord:
 
     @property
     def chosen_by(self) -> str:
-        """The key of the metric by which the best epoch was chosen."""
+        """Key of the metric that chose the best epoch."""
         return str(self.experiment.get("selection_metric", VAL_TOP1))
 
     @property
     def error_line(self) -> str:
-        """The last line of the error that says something: it names the exception."""
+        """The last informative line of the error, which names the exception."""
         lines = [line.strip() for line in self.error.splitlines() if line.strip()]
         return lines[-1] if lines else ""
 
     def metrics_at(self, selection: str) -> Mapping[str, float]:
-        """Return the metrics of the `last` or the `best` epoch; empty where there is none."""
+        """Return the metrics of the `last` or the `best` epoch; empty if there is none."""
         if not self.epochs:
             return {}
         if selection == "best":
@@ -154,8 +154,8 @@ class TrialRecord:
         """Read the stored form.
 
         Raises:
-            ValueError: it was written by a newer version, or holds what no trial writes; names
-                every mistake.
+            ValueError: A newer version wrote it, or it holds what no trial writes; names every
+                mistake.
         """
         values = _known(cls, data)
         if mistakes := _mistakes_of_record(values):
@@ -171,13 +171,13 @@ class ArmRecord:
     """An arm as planned.
 
     Attributes:
-        name: as the report's row says it.
-        levels: factor -> level.
-        changes: setting -> value as text, wherever the arm departs from the baseline.
-        published: metric key -> the paper's number, in the metric's unit (percent for accuracy).
-        conditions: what they were measured under, by field; a field that is not there was not
-            stated. Empty: only the plan's text says it.
-        source: where they are printed; empty: as the plan says.
+        name: Name in the report's row.
+        levels: Factor -> level.
+        changes: Setting -> value as text, wherever the arm departs from the baseline.
+        published: Metric key -> the paper's number, in the metric's unit (percent for accuracy).
+        conditions: Conditions of the published numbers, by field; a missing field was not stated.
+            Empty means that only the plan's text states them.
+        source: Where the published numbers are printed; empty means the plan's source.
     """
 
     name: str
@@ -190,7 +190,7 @@ class ArmRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialKey:
-    """One cell of a plan: which trial stands for an arm in a block (a seed and a fold)."""
+    """One cell of a plan: the trial of an arm in a block (a seed and a fold)."""
 
     id: str
     arm: str
@@ -200,7 +200,7 @@ class TrialKey:
 
 @dataclass(frozen=True, kw_only=True)
 class ContrastRecord:
-    """A comparison that was declared before anything ran: an arm against a reference arm."""
+    """A comparison declared before anything ran: an arm against a reference arm."""
 
     arm: str
     reference: str
@@ -208,14 +208,14 @@ class ContrastRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class EffectRecord:
-    """A main effect or an interaction that was declared before anything ran.
+    """A main effect or an interaction declared before anything ran.
 
     Attributes:
-        factors: one for a main effect, several for their interaction.
-        levels: factor -> its first and its second level.
-        weights: arm -> weight in the sum that is tested within every block; arms without one
+        factors: One for a main effect, several for their interaction.
+        levels: Factor -> its first and its second level.
+        weights: Arm -> weight in the sum that is tested within every block; arms without one
             take no part.
-        aliases: other effects that these arms cannot tell from it.
+        aliases: Other effects that these arms cannot tell apart from it.
     """
 
     factors: tuple[str, ...]
@@ -225,7 +225,7 @@ class EffectRecord:
 
     @property
     def name(self) -> str:
-        """As a row says it, `input x attention`."""
+        """The name in a row, `input x attention`."""
         return " x ".join(self.factors)
 
     @classmethod
@@ -243,28 +243,28 @@ class PlanRecord:
     """A sweep as it was declared, stored before its first trial runs.
 
     Attributes:
-        sweep: name in the store and in MLflow, variant included (`adaptor_lambda-demo-esc`).
-        question: in the author's words.
-        metric: the primary metric's key.
-        selection: `last` or `best` epoch.
-        baseline: name of the arm that the table sets apart.
-        arms: in the order of the table; the report never sorts them.
-        contrasts: most important first.
-        trials: block by block.
-        prerequisites: trials whose checkpoints the arms start from; in no arm and no table.
-        settings: path -> value of the baseline experiment.
-        source: where the published numbers are from.
-        conditions: what the published numbers were measured on, as text.
-        dataset: pack name, fingerprint and class names.
-        command: the command line that declared this.
-        declared_at: UTC, ISO 8601.
-        dose: the setting whose value orders the arms of a dose series, or empty.
-        cap: blocks at most of a study that runs until its contrasts are decided; its trials are
-            those declared so far. 0 is a study of fixed size.
-        margin: the difference that would not matter, in the metric's unit; 0 declares none.
-        effects: of a factorial design, most important first.
-        has_digest: whether the stored form carried a digest of its content; those of schema 1 do
-            not. Not stored.
+        sweep: Name in the store and in MLflow, variant included (`adaptor_lambda-demo-esc`).
+        question: Question in the author's words.
+        metric: Key of the primary metric.
+        selection: Either the `last` or the `best` epoch.
+        baseline: Name of the arm that the table sets apart.
+        arms: Arms in table order; the report never sorts them.
+        contrasts: Contrasts, most important first.
+        trials: Trials, block by block.
+        prerequisites: Trials whose checkpoints the arms start from; in no arm and no table.
+        settings: Path -> value of the baseline experiment.
+        source: Source of the published numbers.
+        conditions: What the published numbers were measured on, as text.
+        dataset: Pack name, fingerprint and class names.
+        command: Command line that declared the plan.
+        declared_at: Time of declaration, UTC, ISO 8601.
+        dose: Setting whose value orders the arms of a dose series, or empty.
+        cap: Most blocks of a study that runs until its contrasts are decided; its trials are those
+            declared so far. 0 means a fixed size.
+        margin: A difference that would not matter, in the metric's unit; 0 declares none.
+        effects: Effects of a factorial design, most important first.
+        has_digest: Whether the stored form carried a digest of its content, which schema 1 lacks.
+            Not stored.
     """
 
     sweep: str
@@ -290,27 +290,27 @@ class PlanRecord:
 
     @property
     def num_declared(self) -> int:
-        """How many contrasts and effects were declared: the family that is corrected for."""
+        """Number of declared contrasts and effects: the family that is corrected for."""
         return len(self.contrasts) + len(self.effects)
 
     @property
     def pack(self) -> str:
-        """The data set's name and the first digits of its fingerprint; empty if not recorded."""
+        """The dataset's name and the first digits of its fingerprint; empty if not recorded."""
         name, fingerprint = (str(self.dataset.get(key) or "") for key in ("name", "fingerprint"))
         return f"{name} {fingerprint.removeprefix('sha256:')[:12]}".strip()
 
     def margin_of(self, metric: str) -> float:
-        """Return the margin that holds for a metric: 0 for any but the plan's own."""
+        """Return the margin for a metric: 0 for any but the plan's own."""
         return self.margin if metric == self.metric else 0.0
 
     @property
     def all_trials(self) -> tuple[TrialKey, ...]:
-        """The prerequisites and the trials, in the order in which they are trained."""
+        """The prerequisites and the trials, in training order."""
         return (*self.prerequisites, *self.trials)
 
     @property
     def asked(self) -> dict[str, Any]:
-        """The stored form without when and by which command it was declared."""
+        """The stored form without the time and command of its declaration."""
         return {**self.to_json(), "declared_at": "", "command": ""}
 
     def to_json(self) -> dict[str, Any]:
@@ -322,8 +322,8 @@ class PlanRecord:
         """Read the stored form.
 
         Raises:
-            ValueError: it was written by a newer version, or holds what no plan writes; names
-                every mistake.
+            ValueError: A newer version wrote it, or it holds what no plan writes; names every
+                mistake.
         """
         values = _known(cls, data)
         if mistakes := _mistakes_of_plan(values):
@@ -337,7 +337,7 @@ class PlanRecord:
 
 
 def experiment_id(form: Mapping[str, Any]) -> str:
-    """Return the id of an experiment in its canonical form: 16 hex digits of a SHA-256."""
+    """Return the id of a canonical experiment: 16 hex digits of a SHA-256."""
     text = json.dumps(form, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
 
@@ -369,7 +369,7 @@ def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _mistakes_of_record(values: Mapping[str, Any]) -> list[str]:
-    """Return what no trial writes, one phrase each; the types first, since the rest needs them."""
+    """Return what no trial writes, one phrase each; types first, since other checks need them."""
     mistakes = _of_other_types(
         values,
         {

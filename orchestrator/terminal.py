@@ -1,4 +1,4 @@
-"""Text of others in a terminal, in Markdown and in CSV: it steers and marks up nothing."""
+"""Text from elsewhere, safe to show in a terminal, in Markdown and in CSV."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _HELD = "\ue0fe"
 
 
 def visible(text: str) -> str:
-    """Return text on one line in which nothing moves a cursor or turns the reading direction.
+    """Return text on one line, without characters that move a cursor or turn the reading direction.
 
     Line ends and tabs become spaces, other control characters their pictures (`␛`), and marks that
-    steer the direction, or have no width, `�`; those that join letters and emoji stay.
+    steer the direction or have no width become `�`; joiners of letters and emoji stay.
     """
     return "".join(map(_visible, text))
 
@@ -53,9 +53,9 @@ def _visible(character: str) -> str:
 def csv_text(text: str) -> str:
     """Return a text cell, on one line, that no spreadsheet takes for a formula.
 
-    One that begins with `=`, `+`, `-` or `@`, also in full width or behind spaces or quotes, gets a
-    single quote in front (OWASP, CSV injection). Whoever takes one quote away from before such a
-    beginning has the text again; a tab or a line end is a space, as everywhere in a report.
+    Text that begins with `=`, `+`, `-` or `@`, also in full width or after spaces or quotes, gets a
+    single quote in front (OWASP, CSV injection). Removing one quote before such a beginning
+    restores the text; a tab or a line end becomes a space, as everywhere in a report.
     """
     text = visible(text)
     first = text.lstrip("' ")[:1]
@@ -63,12 +63,12 @@ def csv_text(text: str) -> str:
 
 
 def terminal_width(*, widest: int = 10_000) -> int:
-    """Return the columns of the terminal, `widest` at most; 120 where there is none."""
+    """Return the columns of the terminal, at most `widest`; 120 if there is none."""
     return min(shutil.get_terminal_size((120, 24)).columns, widest)
 
 
 def literal(text: str) -> Text:
-    """Return text for rich to print as it is, without markup; long words fold."""
+    """Return text that rich prints as it is, without markup; long words fold."""
     from rich.text import Text
 
     shown = unicodedata.normalize("NFC", visible(text))
@@ -84,15 +84,15 @@ def grid(
     indent: int = 0,
     gap: int = 2,
 ) -> RenderableType:
-    """Return rows in columns without lines, whose cells fold where the terminal is narrow.
+    """Return rows in columns without lines; cells fold if the terminal is narrow.
 
     Args:
-        rows: of literal text.
-        heads: over the columns.
-        right: indices of the columns that end alike.
-        first: columns of the terminal that the first column takes at most.
-        indent: columns of the terminal left free before them.
-        gap: between them.
+        rows: Rows of literal text.
+        heads: Heads of the columns.
+        right: Indices of the right-aligned columns.
+        first: Largest width of the first column, in terminal columns.
+        indent: Free terminal columns on the left.
+        gap: Terminal columns between two columns.
     """
     from rich.padding import Padding
     from rich.table import Table
@@ -108,11 +108,11 @@ def grid(
 
 
 def laid_out(*parts: RenderableType, width: int) -> str:
-    """Return what rich lays out as plain lines, without color whatever the terminal.
+    """Lay out parts with rich as plain lines, never colored.
 
     Args:
-        parts: below one another.
-        width: in columns of a terminal.
+        parts: Parts, one below another.
+        width: Width in terminal columns.
     """
     from rich.console import Console
 

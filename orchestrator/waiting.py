@@ -1,4 +1,4 @@
-"""Say on the terminal what a block waits for, so that no wait is silent."""
+"""Report on the terminal what a block waits for, so that no wait is silent."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def waiting(
     after_s: float = AFTER_S,
     every_s: float = EVERY_S,
 ) -> Iterator[None]:
-    """Say what is waited for once a block takes long, and again at intervals.
+    """Report what a block waits for once it takes long, and again at intervals.
 
     Args:
-        what: a line without its end, for example "waiting for the Ray cluster at host:6379".
-        say: writes one line; standard error if not given. Called from a thread.
-        after_s: how long a block may take without a word.
-        every_s: between two lines.
+        what: A line without its end, for example "waiting for the Ray cluster at host:6379".
+        say: Function that writes one line, to standard error by default. Called from a thread.
+        after_s: Seconds before the first line.
+        every_s: Seconds between two lines.
     """
     done = threading.Event()
     started = time.monotonic()
