@@ -61,7 +61,7 @@ def _pair(levels: Levels, factor: str) -> tuple[str, str]:
 def _aliases(
     factors: Sequence[str], levels: Levels, weights: Mapping[str, float]
 ) -> tuple[str, ...]:
-    """Return the other effects whose weights on all arms are equal, up to one overall sign.
+    """Return the other effects whose signs on all arms match the weights, or all oppose them.
 
     Read from the arms rather than from generators, so it holds for any set of arms.
     """

@@ -104,13 +104,13 @@ def normalized_difference(
 def probability_of_improvement(
     arm: Scores, reference: Scores, *, confidence: float = CONFIDENCE, sign: int = 1
 ) -> Aggregate:
-    """Return the probability that a run of the arm beats one of the reference, over datasets.
+    """Return the mean probability over datasets that a run of the arm beats one of the reference.
 
-    Every run is compared with every other, a tie counting half: Mann and Whitney's U over the
-    number of pairs (Agarwal et al., NeurIPS 2021), averaged over datasets. The interval inverts a
-    score test, so it has a width even if every run wins, with the variance of Newcombe (Statistics
-    in Medicine 25, 2006, method 5) at the mean probability, and t for the normal. It treats runs as
-    unpaired, which widens it if seeds are shared.
+    Each run is compared with every run of the reference, a tie counting half: Mann and Whitney's U
+    over the number of pairs (Agarwal et al., NeurIPS 2021). The interval inverts a score test, so
+    it has a width even if every run wins, with the variance of Newcombe (Statistics in Medicine 25,
+    2006, method 5) at the mean probability, and t for the normal. It treats runs as unpaired, which
+    widens it if seeds are shared.
 
     Args:
         arm: Values of the arm.

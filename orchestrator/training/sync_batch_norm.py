@@ -1,4 +1,4 @@
-"""Batch norms over the clips of all workers, whose number then changes results only by rounding.
+"""Batch norms over all workers' clips, so that the number of workers changes only rounding.
 
 PyTorch's own (`torch.nn.SyncBatchNorm`) needs a GPU and counts a worker that has no clips left.
 """
