@@ -1,6 +1,6 @@
-"""Progress while a sweep runs: a bar with the time left, and one line per running trial.
+"""Progress of a running sweep: a bar with the time left, and one line per running trial.
 
-On a terminal the lines are redrawn in place. Elsewhere one line is written per finished trial.
+On a terminal the lines are redrawn in place. Otherwise, each finished trial prints one line.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class SweepProgress:
     """Shows the epochs and the ends of trials."""
 
     def __init__(self, console: Console, trials: Sequence[Trial]):
-        """Show the progress of these trials.
+        """Create the progress display.
 
         Args:
-            console: the terminal, or a stream.
-            trials: what is to be run.
+            console: Terminal or stream to write to.
+            trials: Trials to run.
         """
         self.trials = {trial.id: trial for trial in trials}
         self.done: dict[str, Status] = {}
@@ -42,7 +42,7 @@ class SweepProgress:
             console=console,
             disable=not console.is_terminal,
             transient=True,
-            redirect_stdout=False,  # both are the log file while Ray runs
+            redirect_stdout=False,  # both go to the log file while Ray runs
             redirect_stderr=False,
         )
         self._sweep = self._bar.add_task("trials", total=len(self.trials), note="")
@@ -60,12 +60,12 @@ class SweepProgress:
         self._bar.stop()
 
     def add(self, trial: Trial) -> None:
-        """Count one more trial that is to be run."""
+        """Add one more trial to run."""
         self.trials[trial.id] = trial
         self._bar.update(self._sweep, total=len(self.trials))
 
     def started(self, trial_id: str) -> None:
-        """Show a trial that has begun."""
+        """Show a trial that has started."""
         trial = self.trials[trial_id]
         if trial_id not in self._tasks and trial_id not in self.done:
             self._tasks[trial_id] = self._bar.add_task(
@@ -73,7 +73,7 @@ class SweepProgress:
             )
 
     def waits(self, trial_id: str, holder: str) -> None:
-        """Say that another process trains a trial, whose result will be taken."""
+        """Report that another process trains a trial, whose result will be used."""
         self.say(f"{name_of(self.trials[trial_id])}: waits for {holder}, which trains it")
 
     def epoch(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
@@ -121,5 +121,5 @@ class SweepProgress:
 
 
 def name_of(trial: Trial) -> str:
-    """Return how a person calls a trial: arm, seed, fold."""
+    """Return a readable name of a trial: arm, seed, fold."""
     return f"{trial.arm} · seed {trial.seed} · fold {trial.fold}"
