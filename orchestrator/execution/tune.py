@@ -45,8 +45,8 @@ def run_trials(
 
     Args:
         trials: Trials missing from the store.
-        runtime: Where and how.
-        store: Where everything lands.
+        runtime: Where and how to train.
+        store: Store for all results.
         progress: Shows the epochs and the ends of trials.
     """
     queue = QueueSearcher(trials)
@@ -69,8 +69,8 @@ def run_search(
     Args:
         search: Search space, and the plan that each point joins.
         points: Points of earlier runs; the sampler learns from them.
-        runtime: Where and how.
-        store: Where everything lands.
+        runtime: Where and how to train.
+        store: Store for all results.
         progress: Shows the epochs and the ends of trials.
         on_point: Callback for each new point before its trials start.
     """
