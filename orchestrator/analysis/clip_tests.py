@@ -145,10 +145,6 @@ def single_pairs(summary: Summary, load: Loader | None) -> list[ClipComparison]:
     """Compare the contrasts of a study with one trial per arm over clips; otherwise none.
 
     Contrasts without predictions, or with different code or data, are left out.
-
-    Args:
-        summary: The study.
-        load: Function that reads predictions.
     """
     cells = {arm.name: arm.cells for arm in summary.arms}
     if load is None or max(map(len, cells.values()), default=0) != 1:

@@ -83,13 +83,7 @@ class Comparability:
 def published_comparability(
     plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metric
 ) -> dict[str, Comparability]:
-    """Return arm -> comparability for arms with a published number of a metric.
-
-    Args:
-        plan: Study as declared.
-        records: Trial id -> record.
-        metric: Metric shown in the table.
-    """
+    """Return arm -> comparability for arms with a published number of a metric."""
     by_arm: dict[str, Comparability] = {}
     for arm in plan.arms:
         if metric.key not in arm.published:

@@ -119,13 +119,7 @@ def refuse_mixed(
 def trained_epochs(
     plan: PlanRecord, records: Mapping[str, TrialRecord], arms: Sequence[ArmSummary]
 ) -> TrainedEpochs | None:
-    """Return the epochs of arms; None if all have the same number.
-
-    Args:
-        plan: The study as declared.
-        records: Trial id -> record.
-        arms: Arms to compare.
-    """
+    """Return the epochs of arms; None if all have the same number."""
     trained = {
         arm.name: tuple(
             sorted({epochs_of(records[c.id]) for c in arm.cells if c.value is not None})
@@ -143,13 +137,7 @@ def trained_epochs(
 def conditions(
     plan: PlanRecord, records: Mapping[str, TrialRecord], *, mixed: bool = False
 ) -> Conditions:
-    """Return the conditions of a study's trials.
-
-    Args:
-        plan: The study as declared.
-        records: Trial id -> record.
-        mixed: Whether trials of different code, data or epochs were compared.
-    """
+    """Return the conditions of a study's trials."""
     planned = Counter((trial.arm, trial.seed, trial.fold) for trial in plan.trials)
     with_trials = {arm for arm, _, _ in planned}
     by_id = {trial.id: records[trial.id] for trial in plan.trials if trial.id in records}

@@ -73,13 +73,7 @@ class Flips:
 def class_changes(
     summary: Summary, contrast: ContrastEvidence, outcomes: Outcomes
 ) -> ClassChanges | None:
-    """Compare per-class recall, paired by block; None without predictions in a common block.
-
-    Args:
-        summary: The study.
-        contrast: The two arms to compare.
-        outcomes: Outcomes of its trials.
-    """
+    """Compare per-class recall, paired by block; None without predictions in a common block."""
     arm_recalls = _recalls(contrast.arm, outcomes)
     reference_recalls = _recalls(contrast.reference, outcomes)
     classes = sorted({c for recalls in arm_recalls.values() for c in recalls})
@@ -102,12 +96,7 @@ def class_changes(
 
 
 def confusion(outcome: Outcome, num_classes: int) -> NDArray[np.int64]:
-    """Return the number of clips by true class (rows) and predicted class (columns).
-
-    Args:
-        outcome: Outcome of one trial.
-        num_classes: Number of rows and columns.
-    """
+    """Return the number of clips by true class (rows) and predicted class (columns)."""
     cells = outcome.labels * num_classes + outcome.guesses
     return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
 
@@ -123,11 +112,6 @@ def confusion_change(
     summary: Summary, contrast: ContrastEvidence, outcomes: Outcomes
 ) -> ConfusionChange | None:
     """Compare row-normalized confusion matrices, paired by block.
-
-    Args:
-        summary: The study.
-        contrast: The two arms to compare.
-        outcomes: Outcomes of its trials.
 
     Returns:
         The off-diagonal cells with the largest mean change; None without confusions or without a
@@ -192,10 +176,6 @@ def flips(contrast: ContrastEvidence, outcomes: Outcomes) -> list[Flips]:
 
     Clips are ordered by the net number of flips, then by the total: a clip that flips equally often
     both ways reflects the seeds and not the arm.
-
-    Args:
-        contrast: The two arms to compare.
-        outcomes: Outcomes of their trials.
     """
     tally: dict[str, Flips] = {}
     for _, outcome, reference in outcomes.pairs(contrast.arm, contrast.reference):

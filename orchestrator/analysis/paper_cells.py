@@ -64,10 +64,6 @@ class ClassScores:
 def ensemble_map(arm: ArmSummary, load: Loader) -> Ensemble | None:
     """Average the class probabilities of an arm's seeds, fold by fold, as HTS-AT's ensemble does.
 
-    Args:
-        arm: Arm whose finished trials are the models.
-        load: Function that reads predictions.
-
     Returns:
         The ensemble; None if no fold has predictions of two trials on the same clips.
     """
@@ -92,12 +88,7 @@ def ensemble_map(arm: ArmSummary, load: Loader) -> Ensemble | None:
 
 
 def runs(arm: ArmSummary, key: str) -> Runs | None:
-    """Return a metric over the seeds of an arm that finished on every planned fold.
-
-    Args:
-        arm: A row.
-        key: Key of the metric.
-    """
+    """Return a metric over the seeds of an arm that finished on every planned fold."""
     if key not in arm.measures:
         return None
     folds = {cell.fold for cell in arm.cells}
@@ -119,11 +110,6 @@ def class_scores(arm: ArmSummary, outcomes: Outcomes, *, plan: PlanRecord) -> Cl
     """Return the F1 of each class of clips, 2 TP / (2 TP + FP + FN).
 
     A clip's guess is its likeliest class; a tie is no hit.
-
-    Args:
-        arm: A row.
-        outcomes: Outcomes of its trials.
-        plan: The study as declared.
 
     Returns:
         The scores; None if no trial has predictions.

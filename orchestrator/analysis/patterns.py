@@ -64,13 +64,7 @@ class Interaction:
 
 
 def dose_series(plan: PlanRecord, arms: Sequence[ArmSummary], metric: Metric) -> tuple[Dose, ...]:
-    """Return the measured arms of a dose series, those without the setting first.
-
-    Args:
-        plan: Plan that names the dosed setting.
-        arms: Rows of the study.
-        metric: The primary metric.
-    """
+    """Return the measured arms of a dose series, those without the setting first."""
     if not plan.dose:
         return ()
     doses = [
@@ -94,11 +88,6 @@ def trend_over_doses(
 
     On several folds, a block is a seed's mean over all of them, because folds share training clips.
 
-    Args:
-        plan: Plan that names the dosed setting.
-        arms: Rows of the study.
-        metric: The primary metric.
-
     Returns:
         The trend; None if the sweep has fewer than three doses or two complete blocks.
     """
@@ -117,12 +106,7 @@ def trend_over_doses(
 
 
 def two_factor_grid(arms: Sequence[ArmSummary], metric: Metric) -> Grid | None:
-    """Return the design if it has two factors with all combinations measured.
-
-    Args:
-        arms: Rows of the study.
-        metric: The primary metric.
-    """
+    """Return the design if it has two factors with all combinations measured."""
     factors = list(dict.fromkeys(f for arm in arms for f in arm.record.levels))
     if len(factors) != 2 or any(len(arm.record.levels) != 2 for arm in arms):
         return None
@@ -143,13 +127,7 @@ def two_factor_grid(arms: Sequence[ArmSummary], metric: Metric) -> Grid | None:
 def two_by_two_interaction(
     plan: PlanRecord, arms: Sequence[ArmSummary], metric: Metric
 ) -> Interaction | None:
-    """Return the interaction of a 2 x 2 design; None for other designs or without a complete block.
-
-    Args:
-        plan: Plan that decides what counts as a replicate.
-        arms: Rows of the study.
-        metric: The primary metric.
-    """
+    """Return the interaction of a 2 x 2 design; None for other designs or without a full block."""
     grid = two_factor_grid(arms, metric)
     if grid is None or [len(levels) for levels in grid.levels] != [2, 2]:
         return None

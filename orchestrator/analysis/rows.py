@@ -90,8 +90,8 @@ class ArmSummary:
         cells: Planned trials, block by block.
         measures: Metric key -> numbers, without metrics that no finished trial has.
         cost: Cost of the arm; None if no trial has a record.
-        to_baseline: Arm minus baseline, declared or not; None for the baseline itself and without a
-            common finished block.
+        to_baseline: Arm minus baseline, declared or not; None for the baseline and if no block
+            finished in both.
     """
 
     record: ArmRecord

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def launch(prepared: LaunchPlan) -> int:
-    """Run a sweep to its report; return the exit code.
+    """Run a sweep and write its report; return the exit code.
 
     Raises:
         ConfigError: The sweep would train on synthetic sounds at full size without an explicit
@@ -291,6 +291,6 @@ def smoke(prepared: LaunchPlan) -> int:
 
 def _without_traceback(error: str) -> str:
     """Return the message alone for an `OrchestratorError`, and any other error in full."""
-    raised = error.rpartition("Traceback (most recent call last):")[2]  # what others led to
+    raised = error.rpartition("Traceback (most recent call last):")[2]  # the last of a chain
     match = re.search(r"^(?:orchestrator|models)\.\w+\.\w+: (.*)", raised, re.MULTILINE | re.DOTALL)
     return f"error: {match[1].strip()}" if match else error

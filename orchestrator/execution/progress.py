@@ -22,12 +22,7 @@ class SweepProgress:
     """Shows the epochs and the ends of trials."""
 
     def __init__(self, console: Console, trials: Sequence[Trial]):
-        """Create the progress display.
-
-        Args:
-            console: Terminal or stream to write to.
-            trials: Trials to run.
-        """
+        """Create the progress display."""
         self.trials = {trial.id: trial for trial in trials}
         self.done: dict[str, Status] = {}
         self._console = console
@@ -89,7 +84,7 @@ class SweepProgress:
         self._bar.update(self._sweep, note=self._left())
 
     def ended(self, trial_id: str, status: Status, note: str = "") -> None:
-        """Count a trial that has ended, once."""
+        """Count an ended trial once."""
         if trial_id in self.done:
             return
         self.done[trial_id] = status

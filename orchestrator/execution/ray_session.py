@@ -140,7 +140,7 @@ def _require_here(runtime: Runtime) -> None:
 
 @contextlib.contextmanager
 def ray_session(runtime: Runtime, *, say: Callable[[str], None] = to_terminal) -> Iterator[None]:
-    """Connect to the cluster of `runtime.address`, or start one on this machine alone.
+    """Connect to the cluster of `runtime.address`, or start a local one.
 
     On exit, the connection closes; a cluster started here shuts down with all its processes, even
     after an interrupt.

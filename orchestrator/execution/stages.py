@@ -19,7 +19,7 @@ from orchestrator.store import Store
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """Trials that may run side by side.
+    """Trials that may run in parallel.
 
     Attributes:
         plan: Plan declared so far; a study until decided grows by blocks.
@@ -46,13 +46,13 @@ class Ended:
 def stages(
     plan: Plan, store: Store, *, budget_hours: float = 0.0, num_workers: int = 1
 ) -> Iterator[Stage | Ended]:
-    """Yield what to train next, and `Ended` last. The caller trains a stage before the next.
+    """Yield stages, then `Ended`; the caller trains each stage before taking the next.
 
     Args:
         plan: Plan, with a cap if it runs until decided.
         store: Store with the results so far.
         budget_hours: Budget of this launch in device-hours; 0 sets no limit.
-        num_workers: Devices that a trial holds.
+        num_workers: Devices per trial.
     """
     declared = plan.take(pairs_needed(plan.num_declared)) if plan.cap else plan
     budget = _Budget(store=store, limit_s=3600.0 * budget_hours, num_workers=num_workers)
@@ -132,7 +132,7 @@ class _Budget:
     Attributes:
         store: Store with the trials' records.
         limit_s: Budget in device-seconds; 0 sets no limit.
-        num_workers: Devices that a trial holds.
+        num_workers: Devices per trial.
         before_s: Id of a trial of this launch -> its seconds in earlier launches.
     """
 
@@ -142,7 +142,7 @@ class _Budget:
     before_s: dict[str, float] = field(default_factory=dict)
 
     def begin(self, plan: Plan, trials: Sequence[Trial]) -> Stage:
-        """Return the trials as a stage whose time counts from now on."""
+        """Return the trials as a stage, and start counting their time."""
         known = _records(trials, self.store)
         for trial in trials:
             self.before_s[trial.id] = known[trial.id].cost.seconds if trial.id in known else 0.0

@@ -45,7 +45,7 @@ class TrialCheckpoints:
         return self.store.load_checkpoint(self.trial_id, which)
 
     def save(self, which: Any, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-        """See `orchestrator.training.trainer.Checkpoints`."""
+        """See `orchestrator.training.state.Checkpoints`."""
         self.store.save_checkpoint(self.trial_id, which, tensors, facts)
 
 

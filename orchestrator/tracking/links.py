@@ -20,13 +20,7 @@ OWN = "own"
 
 
 def run_address(uri: str, experiment: str, run: str) -> str:
-    """Return the address of a run's page; empty if its server's pages are unknown.
-
-    Args:
-        uri: Address of the server or the database.
-        experiment: Id of the experiment.
-        run: Id of the run.
-    """
+    """Return the address of a run's page; empty if its server's pages are unknown."""
     if uri.startswith("databricks"):
         return ""
     pages = uri.rstrip("/") if uri.startswith(("http://", "https://")) else LOCAL_PAGES

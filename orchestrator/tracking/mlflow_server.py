@@ -42,7 +42,7 @@ def load() -> None:
     Call it before a thread needs MLflow: a concurrent import may see a half-initialized module,
     after which every import in the process fails.
     """
-    # Nothing leaves the user's network unasked.
+    # Send nothing from the user's network without consent.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow import entities
     from mlflow.tracking import client

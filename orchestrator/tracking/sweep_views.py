@@ -200,7 +200,7 @@ def _with_progress(
 
 
 def parent_of(plan: PlanRecord, trial: TrialKey) -> Key:
-    """Return the run that a trial nests in: its arm, or the sweep for a prerequisite."""
+    """Return a trial's parent run: its arm, or the sweep for a prerequisite."""
     return SWEEP if trial in plan.prerequisites else ("arm", trial.arm)
 
 

@@ -82,7 +82,7 @@ class RunView:
     texts: Mapping[str, str] = field(default_factory=dict)
 
     def prefix_digest(self, count: int) -> str:
-        """Digest the first epochs' results; times and speeds may differ when one is repeated."""
+        """Digest the first epochs' results without times and speeds, which vary on repetition."""
         return digest(
             [
                 [(point.key, point.value) for point in epoch if _is_result(point.key)]

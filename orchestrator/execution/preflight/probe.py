@@ -191,7 +191,7 @@ class _Watch:
 def _hold(
     what: str, out: Any, wanted: tuple[int | None, ...], *, dtype: torch.dtype | None = None
 ) -> None:
-    """Raise a `ContractError` if a tensor has another shape or type, or is not finite."""
+    """Raise a `ContractError` if a tensor has a wrong shape or type, or is not finite."""
     shape = f"({', '.join('frames' if size is None else str(size) for size in wanted)})"
     fits = (
         isinstance(out, Tensor)

@@ -45,7 +45,7 @@ def confusion_panel(data: PlotData, arm: str, counts: NDArray[np.int64]) -> Pane
 
     Args:
         data: Numbers of the study, for names and colors.
-        arm: Arm whose matrix it is.
+        arm: Arm of the matrix.
         counts: (classes, classes) number of clips over all trials of the arm.
     """
     percent, size = np.nan_to_num(shares(counts)), len(counts)

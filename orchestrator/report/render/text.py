@@ -72,10 +72,6 @@ def table_parts(table: Table, width: int) -> Iterator[RenderableType]:
     """Yield a table and the notes below it.
 
     Columns that do not fit are left out, least important first, and named; arms' names wrap.
-
-    Args:
-        table: Table to lay out.
-        width: Columns of the terminal.
     """
     from rich import box
     from rich.cells import cell_len

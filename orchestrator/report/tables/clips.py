@@ -14,11 +14,6 @@ MAX_CLIPS = 10
 def flipped_clips(summary: Summary, contrast: ContrastEvidence, outcomes: Outcomes) -> Table | None:
     """Return the clips that a contrast flipped in most pairs: clip, class, pairs, flips either way.
 
-    Args:
-        summary: The study.
-        contrast: Contrast between two arms.
-        outcomes: Outcomes of its trials.
-
     Returns:
         The table; None if no clip flipped.
     """

@@ -61,12 +61,7 @@ class Table:
 
     @classmethod
     def of(cls, columns: Sequence[Column], **options: Any) -> Table:
-        """Build a table from columns that hold their texts.
-
-        Args:
-            columns: Columns with equally many texts.
-            options: Other attributes.
-        """
+        """Build a table from columns that hold their texts."""
         rows = zip(*(column.texts for column in columns), strict=True)
         return cls(columns=tuple(columns), rows=tuple(rows), **options)
 

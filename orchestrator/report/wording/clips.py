@@ -38,24 +38,14 @@ def clip_sentences(comparison: ClipComparison) -> list[str]:
 
 
 def single_pair_sentences(summary: Summary, load: Loader | None) -> list[str]:
-    """Describe the clips of a study with one trial per arm; empty for other studies.
-
-    Args:
-        summary: The study.
-        load: Function that reads predictions.
-    """
+    """Describe the clips of a study with one trial per arm; empty for other studies."""
     pairs = single_pairs(summary, load)
     sentences = [sentence for pair in pairs for sentence in clip_sentences(pair)[:-1]]
     return [*sentences, CAVEAT] if sentences else []
 
 
 def clips_to_show(summary: Summary, outcomes: Outcomes) -> dict[str, str]:
-    """Return the first flipped clips of the first contrast, with a sentence about each.
-
-    Args:
-        summary: The study.
-        outcomes: Outcomes of its trials.
-    """
+    """Return the first flipped clips of the first contrast, with a sentence about each."""
     shown = {}
     for contrast in summary.contrasts[:1]:
         for c in flips(contrast, outcomes)[:MAX_SHOWN]:

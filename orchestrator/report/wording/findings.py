@@ -30,9 +30,6 @@ from orchestrator.stats import ALPHA, PairedDifference, Verdict
 def finding_sentence(evidence: Evidence) -> str:
     """Describe in a few sentences what a contrast, a main effect or an interaction shows.
 
-    Args:
-        evidence: A `ContrastEvidence` or an `EffectEvidence`.
-
     Raises:
         TypeError: `evidence` is neither.
     """

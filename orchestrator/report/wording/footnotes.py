@@ -54,12 +54,7 @@ class Footnotes:
 
 
 def published_footnotes(plan: PlanRecord, comparability: Mapping[str, Comparability]) -> Footnotes:
-    """Return a footnote for every shown published number; equal footnotes share a mark.
-
-    Args:
-        plan: Plan as declared.
-        comparability: Arm -> whether its published number is comparable.
-    """
+    """Return a footnote for every shown published number; equal footnotes share a mark."""
     texts: dict[str, str] = {}
     marks: dict[str, str] = {}
     for arm in plan.arms:
