@@ -1,1 +1,1 @@
-"""What the numbers of a study are; no sentences and no layout."""
+"""Numbers of a study, without sentences or layout."""

@@ -1,4 +1,4 @@
-"""One number per arm over several data sets: normalized score and probability of improvement."""
+"""Aggregate arms over several data sets: normalized score and probability of improvement."""
 
 from __future__ import annotations
 
@@ -27,18 +27,19 @@ Scores = dict[str, dict[Hashable, float]]
 """Data set -> seed -> value."""
 
 MIN_SEEDS = 3
-"""On every data set, of every arm: two have one difference to take a spread from."""
+"""Minimum per arm and data set: two seeds give a single difference and no usable spread."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArmAggregate:
-    """An arm over several data sets; the baseline is against nothing.
+    """An arm over several data sets.
 
     Attributes:
-        arm: name, the same in every sweep.
-        mean: score, 0 at chance and 1 at the best arm of each data set, which count alike.
-        difference: from the score of the baseline, paired by seeds.
-        improvement: probability that a run of the arm beats one of the baseline.
+        arm: Name, the same in every sweep.
+        mean: Score, 0 at chance and 1 at the best arm of each data set; data sets weigh the same.
+        difference: Difference from the baseline's score, paired by seeds; None for the baseline.
+        improvement: Probability that a run of the arm beats a run of the baseline; None for the
+            baseline.
     """
 
     arm: str
@@ -49,13 +50,13 @@ class ArmAggregate:
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """What a score is of on a data set, in the metric's unit.
+    """Scale of the scores on a data set, in the metric's unit.
 
     Attributes:
-        chance: level that scores 0.
-        best: the arm whose mean is 1.
-        mean: its mean.
-        num_seeds: seeds that every arm has there.
+        chance: Level that scores 0.
+        best: Arm whose mean scores 1.
+        mean: Mean of the best arm.
+        num_seeds: Seeds that every arm has on the data set.
     """
 
     chance: Chance
@@ -69,13 +70,13 @@ class Aggregated:
     """Several sweeps as one.
 
     Attributes:
-        sweeps: data set -> sweep.
-        metric: the declared one of all of them.
-        baseline: the declared one of all of them.
-        arms: aggregates, in the order of the first sweep.
-        scales: data set -> what its scores are of.
-        left_out: data set -> seeds that some arms have and others lack, where there are any.
-        by_fold: whether a run is a seed's mean over several folds.
+        sweeps: Data set -> sweep.
+        metric: Declared metric of all sweeps.
+        baseline: Declared baseline of all sweeps.
+        arms: Aggregates, in the order of the first sweep.
+        scales: Data set -> scale of its scores.
+        left_out: Data set -> seeds that only some arms have, if any.
+        by_fold: Whether a run is a seed's mean over several folds.
     """
 
     sweeps: Mapping[str, str]
@@ -88,17 +89,17 @@ class Aggregated:
 
 
 def aggregate(studies: Sequence[Study], *, mixed: bool = False) -> Aggregated:
-    """Aggregate sweeps that ask the same of several data sets.
+    """Aggregate sweeps of the same arms on several data sets.
 
-    A seed counts once: on several folds it is its mean over all of them. It counts where all arms
-    have it, since arms and scale are paired by it.
+    A seed counts once: on several folds, as its mean over all of them. It counts only if all arms
+    have it, because arms and scale are paired by seed.
 
     Args:
-        studies: plan and records of each sweep.
-        mixed: aggregate trials of different code all the same.
+        studies: Plan and records of each sweep.
+        mixed: Aggregate even trials of different code.
 
     Raises:
-        ConfigError: the sweeps do not fit together; names every reason.
+        ConfigError: The sweeps do not fit together; the message names every reason.
     """
     plans = [plan for plan, _ in studies]
     _check(studies, mixed=mixed)
@@ -158,7 +159,7 @@ def aggregate(studies: Sequence[Study], *, mixed: bool = False) -> Aggregated:
 
 
 def _shared(scores: Mapping[str, Scores]) -> dict[str, set[Hashable]]:
-    """Return data set -> the seeds that all arms have."""
+    """Return data set -> seeds that all arms have."""
     arms = list(scores.values())
     return {d: set(arms[0][d]).intersection(*(values[d] for values in arms)) for d in arms[0]}
 
@@ -166,10 +167,10 @@ def _shared(scores: Mapping[str, Scores]) -> dict[str, set[Hashable]]:
 def _scales(
     studies: Sequence[Study], scores: Mapping[str, Scores], metric: Metric
 ) -> dict[str, Scale]:
-    """Return what scores are of on every data set.
+    """Return the scale of the scores on each data set.
 
     Raises:
-        ConfigError: chance is not known, or no arm beats it.
+        ConfigError: Chance is unknown, or no arm beats it.
     """
     scales: dict[str, Scale] = {}
     mistakes: list[str] = []
@@ -238,7 +239,7 @@ def _check(studies: Sequence[Study], *, mixed: bool) -> None:
 
 
 def _mixed(studies: Sequence[Study]) -> list[str]:
-    """Say what is mixed in each sweep; packs and epochs may differ between them, code may not."""
+    """Describe what is mixed in each sweep; sweeps may differ in packs and epochs, not in code."""
     mixed: list[str] = []
     finished: list[TrialRecord] = []
     for plan, records in studies:
@@ -252,7 +253,7 @@ def _mixed(studies: Sequence[Study]) -> list[str]:
 
 
 def _labels(plans: Sequence[PlanRecord]) -> list[str]:
-    """Name the data sets; those that share a name, by their sweep too."""
+    """Name the data sets, adding the sweep to shared names."""
     names = [known_dataset(plan) for plan in plans]
     return [
         name if names.count(name) == 1 else f"{name} of {plan.sweep}"

@@ -1,4 +1,4 @@
-"""Whether arms beat chance: where they do not, their differences say nothing."""
+"""Whether arms beat chance; differences between arms at chance mean nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from orchestrator.stats import CONFIDENCE
 
 
 def held_out_of(plan: PlanRecord, record: TrialRecord | None) -> HeldOut | None:
-    """Return what is known of a trial's held-out clips; None where the classes are not known."""
+    """Return what is known about a trial's held-out clips; None if the classes are unknown."""
     data: Mapping[str, Any] = record.data if record else {}
     size = data.get("num_classes") or len(plan.dataset.get("class_names") or ())
     if not isinstance(size, int) or size < 1:
@@ -29,10 +29,10 @@ def held_out_of(plan: PlanRecord, record: TrialRecord | None) -> HeldOut | None:
 def study_chance(
     plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metric
 ) -> Chance | None:
-    """Return the chance level of a study in the metric's unit, the mean over its folds.
+    """Return the chance level of a study in the metric's unit, averaged over its folds.
 
-    Where trials of a fold recorded different ones, the hardest to beat. None where the metric has
-    none, or no trial and no plan recorded the classes.
+    If trials of a fold recorded different levels, the hardest to beat counts. None if the metric
+    has no chance level, or neither a trial nor the plan recorded the classes.
     """
     by_fold: dict[int, Chance] = {}
     for trial in plan.trials:
@@ -60,11 +60,11 @@ def arms_at_chance(
     metric: Metric,
     chance: Chance | None,
 ) -> tuple[str, ...]:
-    """Return the arms with a number that do not beat chance, in their order.
+    """Return the measured arms that do not beat chance, in order.
 
-    An arm beats chance where the whole of its interval is better. One trained once has no interval
-    over replicates: of a share its exact binomial interval over clips is taken (Clopper and Pearson
-    1934), of another metric the number itself.
+    An arm beats chance if its whole interval is better. An arm trained once has no interval over
+    replicates: for a share, the exact binomial interval over clips counts (Clopper and Pearson
+    1934), for other metrics the number itself.
     """
     if chance is None:
         return ()

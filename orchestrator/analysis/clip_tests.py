@@ -1,4 +1,4 @@
-"""Two single trials over the same held-out clips: what the clips say, and nothing about seeds."""
+"""Compare two trials over the same held-out clips; the result says nothing about seeds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from orchestrator.stats import (
 )
 
 Recordings = Callable[[], Mapping[str, str]]
-"""Returns clip -> the recording it was cut from; empty where that is not known."""
+"""Function that returns clip -> source recording; empty if unknown."""
 
 MAX_PAIRS = 4
 LISTED = 10
@@ -35,11 +35,11 @@ class ClipComparison:
     """Two trials on the same clips; differences are run minus reference, in fractions.
 
     Attributes:
-        run: the trial.
-        reference: the trial it is held against.
-        mcnemar: test of top-1, by the clips that each has right.
-        tests: metric key -> paired bootstrap over clips.
-        caveat: sentence on what the result cannot show.
+        run: Trial to compare.
+        reference: Trial to compare with.
+        mcnemar: Test of top-1, from the clips that each trial got right.
+        tests: Metric key -> paired bootstrap over clips.
+        caveat: Sentence about what the result cannot show.
     """
 
     run: TrialKey
@@ -50,15 +50,16 @@ class ClipComparison:
 
 
 def find_trial(given: str, plan: PlanRecord, records: Mapping[str, TrialRecord]) -> TrialKey:
-    """Find the finished trial that an id, its beginning, or the name of a one-trial arm means.
+    """Find a finished trial by its id, a prefix of it, or the name of a one-trial arm.
 
     Args:
-        given: text that the user wrote.
-        plan: the study that has the trial.
-        records: id -> record.
+        given: Text given by the user.
+        plan: Study with the trial.
+        records: Trial id -> record.
 
     Raises:
-        ConfigError: none or several match, or it has not finished; names what there is.
+        ConfigError: No trial or several match, or it has not finished; the message names the
+            trials.
     """
     matching = [trial for trial in plan.trials if trial.arm == given]
     if not matching:
@@ -87,17 +88,17 @@ def compare_clips(
     metrics: Sequence[str] = ("val/top1", "val/map"),
     recordings: Recordings | None = None,
 ) -> ClipComparison:
-    """Compare two trials over the clips that both were scored on.
+    """Compare two trials over their common clips.
 
     Args:
-        run: a finished trial.
-        reference: another one.
-        load: reads predictions at the plan's epoch; None where the source has none.
-        metrics: keys for the bootstrap.
-        recordings: clips of one recording are drawn together.
+        run: Finished trial.
+        reference: Another finished trial.
+        load: Function that reads predictions at the plan's epoch; None if the source has none.
+        metrics: Metric keys for the bootstrap.
+        recordings: Source recordings; clips of one recording are drawn together.
 
     Raises:
-        ConfigError: predictions are missing, the clips differ, or both are one trial.
+        ConfigError: Predictions are missing, the clips differ, or both trials are the same.
     """
     if run.id == reference.id:
         raise ConfigError(f"{run.id} is compared with itself; give two different trials")
@@ -119,7 +120,7 @@ def compare_clips(
     whole = all(clip in recording_of for clip in scored.clip_ids)
     sources = np.array([recording_of[clip] for clip in scored.clip_ids]) if whole else None
     if sources is not None and len(set(sources.tolist())) == len(sources):
-        sources = None  # every clip is a recording of its own
+        sources = None  # every clip is its own recording
     groups = len(labels) if sources is None else len(set(sources.tolist()))
     if groups < 2:
         raise ConfigError(
@@ -141,13 +142,9 @@ def compare_clips(
 
 
 def single_pairs(summary: Summary, load: Loader | None) -> list[ClipComparison]:
-    """Compare over clips the contrasts of a study whose arms were trained once; else none.
+    """Compare the contrasts of a study with one trial per arm over clips; otherwise none.
 
-    Contrasts without predictions, or refused for other code or data, are left out.
-
-    Args:
-        summary: the study.
-        load: reads predictions.
+    Contrasts without predictions, or with different code or data, are left out.
     """
     cells = {arm.name: arm.cells for arm in summary.arms}
     if load is None or max(map(len, cells.values()), default=0) != 1:

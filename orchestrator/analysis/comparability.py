@@ -1,4 +1,4 @@
-"""May a published number stand beside ours? Answered field by field from what both recorded."""
+"""Whether a published number is comparable with ours, field by field from what both recorded."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FIELDS = (
     "num_models",
     "test_views",
 )
-"""Conditions that are compared, in their order, named as in `models.card.Conditions`."""
+"""Conditions to compare, in order, named as in `models.card.Conditions`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +38,9 @@ class Difference:
     """A condition in which the published numbers and a study differ.
 
     Attributes:
-        name: a name of `FIELDS`.
-        there: published value.
-        here: the study's value.
+        name: A name of `FIELDS`.
+        there: Published value.
+        here: The study's value.
     """
 
     name: str
@@ -50,12 +50,12 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Unstated:
-    """A condition that is not known of the published numbers or of a study.
+    """A condition unknown for the published numbers or for a study.
 
     Attributes:
-        name: a name of `FIELDS`.
-        published: whether it was published, and is not known here.
-        there: published value.
+        name: A name of `FIELDS`.
+        published: Whether it was published but is unknown here.
+        there: Published value.
     """
 
     name: str
@@ -65,13 +65,13 @@ class Unstated:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparability:
-    """Whether an arm's published number may stand beside its own.
+    """Whether an arm's published number is comparable with its own.
 
     Attributes:
-        by_field: whether conditions were published field by field.
-        differ: the conditions that differ.
-        unstated: the conditions that are not known of one of the two.
-        names_dataset: whether conditions that are text alone name the study's data set.
+        by_field: Whether conditions were published field by field.
+        differ: Conditions that differ.
+        unstated: Conditions unknown for either side.
+        names_dataset: Whether text-only conditions name the study's data set.
     """
 
     by_field: bool
@@ -83,13 +83,7 @@ class Comparability:
 def published_comparability(
     plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metric
 ) -> dict[str, Comparability]:
-    """Return arm -> comparability, of the arms with a published number of a metric.
-
-    Args:
-        plan: the study as declared.
-        records: id -> record.
-        metric: the one that the table shows.
-    """
+    """Return arm -> comparability for arms with a published number of a metric."""
     by_arm: dict[str, Comparability] = {}
     for arm in plan.arms:
         if metric.key not in arm.published:
@@ -108,12 +102,13 @@ def differences_of(
     """Compare the conditions of an arm's published numbers with those of its trials.
 
     Args:
-        arm: an arm whose published numbers have conditions.
-        plan: the study as declared.
-        records: id -> record; folds, epochs and clip counts are those of the arm's finished trials.
+        arm: Arm whose published numbers have conditions.
+        plan: Study as declared.
+        records: Trial id -> record; folds, epochs and clip counts come from the arm's finished
+            trials.
 
     Returns:
-        What differs, and what is not known of one of the two.
+        The differences, and the conditions unknown for either side.
     """
     here = _here(arm, plan, records)
     there = arm.conditions
@@ -123,7 +118,7 @@ def differences_of(
         stated = there.get(name)
         if name == "training_subset":
             if stated is None:
-                continue  # no part of the data is named, so that it is all of them
+                continue  # no named part of the data means all of it
         elif name not in there:
             unstated.append(Unstated(name=name, published=False))
             continue
@@ -132,18 +127,18 @@ def differences_of(
         elif _plain(stated) != _plain(here[name]) and not _counted(name, there, here):
             differ.append(Difference(name=name, there=stated, here=here[name]))
         if name == "dataset" and differ:
-            return tuple(differ), ()  # everything else follows from other data
+            return tuple(differ), ()  # everything else follows from different data
     return tuple(differ), tuple(unstated)
 
 
 def _names_dataset(plan: PlanRecord) -> bool:
-    """Say whether conditions that are text alone name a plan's data set."""
+    """Return whether text-only conditions name a plan's data set."""
     dataset, num_classes = known_dataset(plan), len(plan.dataset.get("class_names") or ())
     return bool(dataset) and _names(dataset, plan.conditions, num_classes=num_classes)
 
 
 def _here(arm: ArmRecord, plan: PlanRecord, records: Mapping[str, TrialRecord]) -> dict[str, Any]:
-    """Return what this study did, in the fields of `models.card.Conditions`."""
+    """Return this study's conditions in the fields of `models.card.Conditions`."""
 
     def setting(path: str) -> Any:
         return arm.changes.get(path, plan.settings.get(path))
@@ -162,9 +157,9 @@ def _here(arm: ArmRecord, plan: PlanRecord, records: Mapping[str, TrialRecord]) 
         "test_views": 1,
     }
     initial = setting("initial")
-    if initial != "checkpoint":  # whose digest alone is known, not what it was trained on
+    if initial != "checkpoint":  # only its digest is known, not its training data
         here["pretraining"] = [] if initial == "scratch" else ["a trial of this study"]
-    if is_esc(plan):  # the one layout whose folds are known to be the official ones
+    if is_esc(plan):  # the only layout known to have the official folds
         here["protocol"] = None if num_folds is None else "folds" if num_folds > 1 else "one_fold"
         here["training_subset"] = "full"
     for recorded, published in (("num_train", "num_train_clips"), ("num_val", "num_test_clips")):
@@ -176,7 +171,7 @@ def _here(arm: ArmRecord, plan: PlanRecord, records: Mapping[str, TrialRecord]) 
 def _folds_averaged(
     plan: PlanRecord, finished: Sequence[tuple[TrialKey, TrialRecord]]
 ) -> int | None:
-    """Count the folds that an arm's mean is over, incomplete ones left out as in that mean."""
+    """Count the folds in an arm's mean, which excludes incomplete folds."""
     if not finished:
         return None
     blocks = {(trial.seed, trial.fold): 0.0 for trial, _ in finished}
@@ -189,7 +184,7 @@ def _folds_averaged(
 
 
 def _one_or_all(values: Sequence[int | None]) -> int | list[int] | None:
-    """Return the value of all trials, or their several ones; None where one did not record it."""
+    """Return the common value of all trials, or a list of values; None if any is missing."""
     known = sorted({value for value in values if value is not None})
     if not known or None in values:
         return None
@@ -197,7 +192,7 @@ def _one_or_all(values: Sequence[int | None]) -> int | list[int] | None:
 
 
 def _counted(name: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
-    """Say whether the number of folds has said already that one fold is no cross-validation."""
+    """Return whether the number of folds already implies that this is no cross-validation."""
     one_of_several = (there.get("protocol"), here.get("protocol")) == ("folds", "one_fold")
     return name == "protocol" and one_of_several and "num_folds" in there
 
@@ -209,7 +204,7 @@ def _plain(value: Any) -> str:
 
 
 def _names(dataset: str, conditions: str, *, num_classes: int) -> bool:
-    """Say whether conditions name a data set, with its number of classes or without."""
+    """Return whether conditions name a data set, with or without its number of classes."""
     name = re.sub(r"[^a-z0-9]", "", dataset.lower())
     joined = re.sub(r"(?<=[a-z])[-_ ]?(?=\d)", "", conditions.lower())
     for word in re.findall(r"[a-z0-9]+", joined):

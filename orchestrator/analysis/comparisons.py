@@ -1,6 +1,6 @@
-"""The comparisons of a study: every arm with the baseline, declared contrasts and effects.
+"""Comparisons of a study: every arm with the baseline, declared contrasts and effects.
 
-Those of a study until decided are judged by its rule, all others by Holm.
+A study until decided is judged by its sequential rule, all others by Holm.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Compared:
     """Compares arms of a plan by a metric.
 
     Attributes:
-        plan: the study as declared.
-        records: id -> record.
-        metric: metric to compare by.
-        mixed: whether trials of different code, data or epochs may stand in one comparison.
-        at_chance: arms that do not beat chance; what two of them differ by says nothing.
+        plan: The study as declared.
+        records: Trial id -> record.
+        metric: Metric to compare by.
+        mixed: Whether one comparison may mix trials of different code, data or epochs.
+        at_chance: Arms that do not beat chance; a difference between two of them means nothing.
     """
 
     plan: PlanRecord
@@ -87,7 +87,7 @@ class Compared:
         compared: Sequence[Sequence[ArmSummary]],
         differences: Sequence[PairedDifference | None],
     ) -> list[dict[str, Any]]:
-        """Return the fields of `Evidence` per comparison, corrected for the whole family."""
+        """Return fields of `Evidence` per comparison, corrected for the whole family."""
         decided: Mapping[str, Sequential] = (
             decisions(self.plan, self.records, metric=self.metric) if self.plan.cap else {}
         )
@@ -135,7 +135,7 @@ class Compared:
             for factor in dict.fromkeys(f for at in levels for f in at)
             if factor not in declared.factors and len({at.get(factor) for at in levels}) > 1
         )
-        if len(declared.factors) > 1:  # the margin is of a difference of two levels
+        if len(declared.factors) > 1:  # the margin applies to a difference of two levels
             evidence = evidence | {"equivalence": None}
         return EffectEvidence(**evidence, record=declared, others=others)
 
@@ -144,11 +144,11 @@ class Compared:
         return arm.to_baseline if is_baseline else self.difference(arm, reference)
 
     def difference(self, arm: ArmSummary, reference: ArmSummary) -> PairedDifference | None:
-        """Return arm minus reference; None where no block has both or they are not compared."""
+        """Return arm minus reference; None without a common block or if not comparable."""
         return self._sum([(arm, 1.0), (reference, -1.0)])
 
     def _sum(self, weights: Sequence[tuple[ArmSummary, float]]) -> PairedDifference | None:
-        """Test a weighted sum of arms within blocks; None where it cannot be made."""
+        """Test a weighted sum of arms within blocks; None if it cannot be computed."""
         arms = [arm for arm, _ in weights]
         values = {arm.name: self._values(arm) for arm in arms}
         if not set[Block].intersection(*map(set, values.values())) or self._mixed(arms):
@@ -157,7 +157,7 @@ class Compared:
         return plan_test(self.plan, sums)
 
     def _mixed(self, arms: Sequence[ArmSummary]) -> str:
-        """Return what keeps arms apart: their trials saw other code, data or epochs."""
+        """Describe differences in code, data or epochs that prevent a comparison."""
         if self.mixed:
             return ""
         counted = [cell for arm in arms for cell in arm.cells if cell.value is not None]
@@ -169,7 +169,7 @@ class Compared:
     def _equivalence(
         self, arms: Sequence[ArmSummary], difference: PairedDifference | None
     ) -> Equivalence | None:
-        """Test against the declared margin; not until decided or among arms at chance."""
+        """Test against the declared margin, except until decided or among arms at chance."""
         margin = self.plan.margin_of(self.metric.key)
         if (
             not margin
@@ -190,7 +190,7 @@ class Compared:
         return arm.measures[self.metric.key].values if self.metric.key in arm.measures else {}
 
     def _num_planned(self, arms: Sequence[ArmSummary], difference: PairedDifference | None) -> int:
-        """Count the planned replicates of a comparison, in what its difference counts."""
+        """Count the planned replicates of a comparison in the unit of its difference."""
         if self.plan.cap:
             return self.plan.cap
         blocks = set[Block].intersection(*({cell.block for cell in arm.cells} for arm in arms))
@@ -201,14 +201,14 @@ class Compared:
 def decisions(
     plan: PlanRecord, records: Mapping[str, TrialRecord], *, metric: Metric | None = None
 ) -> dict[str, Sequential]:
-    """Decide the declared contrasts and effects of a plan with a cap.
+    """Decide declared contrasts and effects of a plan with a cap.
 
-    Blocks count in their declared order up to the first in which an arm has no value.
+    Blocks count in declared order up to the first in which an arm has no value.
 
     Args:
-        plan: a study with a cap.
-        records: id -> record.
-        metric: metric to decide by; the declared one where None.
+        plan: Study with a cap.
+        records: Trial id -> record.
+        metric: Metric to decide by; None uses the declared one.
 
     Returns:
         Name of the contrast (`arm − reference`) or effect -> decision, in the plan's order;

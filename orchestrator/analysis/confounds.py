@@ -1,4 +1,4 @@
-"""The conditions under which trials ran: which bound a result, and which forbid a comparison."""
+"""Conditions of trials that limit a result or forbid a comparison."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from orchestrator.errors import ConfigError
 from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
 
 CODE = ("code", "code_version")
-"""Where the provenance of a trial says which code it ran."""
+"""Path of the code version in a trial's provenance."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """What trials have in common and what not.
+    """Conditions of a study's trials.
 
     Attributes:
-        num_folds: folds that trials were planned on.
-        num_twice: trials that were planned more than once.
-        unplanned: arms without a planned trial, where others have some.
-        devices: devices of the finished trials.
-        code_versions: versions of the code that trials ran; an empty one was not recorded.
-        fingerprints: fingerprints of the data that trials saw.
-        num_records: trials with a record.
-        num_unsigned: those whose record has no digest of its content.
-        epochs: numbers of epochs of trials that were planned alike; empty where there is one.
-        mixed: whether trials of different code, data or epochs were compared.
+        num_folds: Folds in the plan.
+        num_twice: Trials planned more than once.
+        unplanned: Arms without a planned trial, if others have some.
+        devices: Devices of the finished trials.
+        code_versions: Code versions of the trials; empty text for a missing version.
+        fingerprints: Fingerprints of the data.
+        num_records: Trials with a record.
+        num_unsigned: Trials whose record has no digest of its content.
+        epochs: Different numbers of epochs among trials planned alike; empty if there is only one.
+        mixed: Whether trials of different code, data or epochs were compared.
     """
 
     num_folds: int
@@ -45,12 +45,12 @@ class Conditions:
 
 
 def code_of(record: TrialRecord) -> str:
-    """Return the version of the code that a trial ran; empty where it did not record one."""
+    """Return a trial's code version; empty if it recorded none."""
     return next((record.provenance[key] for key in CODE if record.provenance.get(key)), "")
 
 
 def mixed_code(records: Iterable[TrialRecord]) -> str:
-    """Say over how many versions of the code trials are, or how many do not say; or nothing."""
+    """Describe several code versions or missing ones; empty if there is just one."""
     versions = [code_of(record) for record in records]
     unknown = versions.count("")
     mixed = [_several("versions of the code", sorted(set(versions) - {""}))]
@@ -62,17 +62,16 @@ def mixed_code(records: Iterable[TrialRecord]) -> str:
 def mixed_in(
     plan: PlanRecord, records: Mapping[str, TrialRecord], trials: Iterable[TrialKey | Cell]
 ) -> str:
-    """Say what keeps trials out of one comparison; empty for one code, pack and number of epochs.
+    """Describe what makes trials incomparable; empty for one code, pack and number of epochs.
 
-    Best epochs that different metrics chose do not belong together either.
+    Best epochs chosen by different metrics are incomparable too.
 
-    Arms may differ in their epochs where the plan declares them with different ones; the trials of
-    an arm may not.
+    Arms may differ in their epochs if the plan says so; the trials of an arm may not.
 
     Args:
-        plan: the study as declared.
-        records: id -> record.
-        trials: those compared, each with a record.
+        plan: The study as declared.
+        records: Trial id -> record.
+        trials: Trials to compare, each with a record.
     """
     compared = list(trials)
     recorded = [records[trial.id] for trial in compared]
@@ -91,7 +90,7 @@ def mixed_in(
 def mixed_epochs(
     plan: PlanRecord, records: Mapping[str, TrialRecord], trials: Sequence[TrialKey | Cell]
 ) -> str:
-    """Say over how many numbers of epochs trials are that were to have the same; or nothing."""
+    """Describe different numbers of epochs among trials planned alike; empty if there are none."""
     trained = [(trial.arm, epochs_of(records[trial.id])) for trial in trials]
     if len({epochs for _, epochs in trained}) < 2:
         return ""
@@ -111,7 +110,7 @@ def refuse_mixed(
     """Refuse to compare trials of different code, data or epochs.
 
     Raises:
-        ConfigError: they are mixed.
+        ConfigError: The trials are mixed.
     """
     if mixed := mixed_in(plan, records, trials):
         raise ConfigError(f"the trials come from {mixed}; --allow-mixed compares them all the same")
@@ -120,13 +119,7 @@ def refuse_mixed(
 def trained_epochs(
     plan: PlanRecord, records: Mapping[str, TrialRecord], arms: Sequence[ArmSummary]
 ) -> TrainedEpochs | None:
-    """Return the epochs that arms were trained for; None where it is the same number.
-
-    Args:
-        plan: the study as declared.
-        records: id -> record.
-        arms: those compared.
-    """
+    """Return the epochs of arms; None if all have the same number."""
     trained = {
         arm.name: tuple(
             sorted({epochs_of(records[c.id]) for c in arm.cells if c.value is not None})
@@ -144,13 +137,7 @@ def trained_epochs(
 def conditions(
     plan: PlanRecord, records: Mapping[str, TrialRecord], *, mixed: bool = False
 ) -> Conditions:
-    """Return the conditions of a study's trials.
-
-    Args:
-        plan: the study as declared.
-        records: id -> record.
-        mixed: whether trials of different code, data or epochs were compared.
-    """
+    """Return the conditions of a study's trials."""
     planned = Counter((trial.arm, trial.seed, trial.fold) for trial in plan.trials)
     with_trials = {arm for arm, _, _ in planned}
     by_id = {trial.id: records[trial.id] for trial in plan.trials if trial.id in records}
@@ -172,14 +159,14 @@ def conditions(
 
 
 def chosen_by(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> tuple[str, ...]:
-    """Return the metrics by which finished trials' best epochs were chosen; none if not read."""
+    """Return the metrics that chose the best epochs of finished trials; empty for last epochs."""
     if plan.selection != "best":
         return ()
     return tuple(sorted({record.chosen_by for _, record in finished_trials(plan, records)}))
 
 
 def epochs_of(record: TrialRecord) -> int:
-    """Return the epochs that a trial was trained for."""
+    """Return a trial's number of trained epochs."""
     return record.epochs[-1].epoch if record.epochs else 0
 
 

@@ -1,7 +1,4 @@
-"""Which classes change, which are taken for which, and which clips change sides.
-
-All of it is made of per-clip predictions.
-"""
+"""Changes between arms in class recall, confusions and single clips, from per-clip predictions."""
 
 from __future__ import annotations
 
@@ -24,12 +21,12 @@ MAX_CELLS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class ClassChanges:
-    """The classes that a contrast changes most, largest first.
+    """Classes that a contrast changes most, largest change first.
 
     Attributes:
-        contrast: the two arms that were compared.
-        lines: change of a class's recall in points, with its interval.
-        num_classes: number of classes that were looked at.
+        contrast: The two arms that were compared.
+        lines: Change of a class's recall in points, with its interval.
+        num_classes: Number of examined classes.
     """
 
     contrast: ContrastEvidence
@@ -39,12 +36,12 @@ class ClassChanges:
 
 @dataclass(frozen=True, kw_only=True)
 class ConfusionChange:
-    """The confusions that a contrast changes most, largest first.
+    """Confusions that a contrast changes most, largest change first.
 
     Attributes:
-        contrast: the two arms that were compared.
-        lines: change of the share of a class's clips that are taken for another, in points.
-        num_cells: number of pairs of classes that either arm confused.
+        contrast: The two arms that were compared.
+        lines: Change of the share of a class's clips classified as another class, in points.
+        num_cells: Number of class pairs that either arm confused.
     """
 
     contrast: ContrastEvidence
@@ -54,15 +51,15 @@ class ConfusionChange:
 
 @dataclass(kw_only=True)
 class Flips:
-    """How often a clip went from wrong to right, and back.
+    """How often a clip changed from wrong to right, and back.
 
     Attributes:
-        clip: its id.
-        label: its class.
-        pairs: pairs of trials that both held it out.
-        gained: times that it went from wrong to right.
-        lost: times that it went from right to wrong.
-        mistaken: the wrong guesses of either arm in the pairs that flipped.
+        clip: Id of the clip.
+        label: Class of the clip.
+        pairs: Number of trial pairs that both held it out.
+        gained: Number of changes from wrong to right.
+        lost: Number of changes from right to wrong.
+        mistaken: Wrong guesses of either arm in the pairs that flipped.
     """
 
     clip: str
@@ -76,13 +73,7 @@ class Flips:
 def class_changes(
     summary: Summary, contrast: ContrastEvidence, outcomes: Outcomes
 ) -> ClassChanges | None:
-    """Compare per-class recall, paired by block; None without predictions in a common block.
-
-    Args:
-        summary: the study.
-        contrast: the two arms to compare.
-        outcomes: outcomes of its trials.
-    """
+    """Compare per-class recall, paired by block; None without predictions in a common block."""
     arm_recalls = _recalls(contrast.arm, outcomes)
     reference_recalls = _recalls(contrast.reference, outcomes)
     classes = sorted({c for recalls in arm_recalls.values() for c in recalls})
@@ -105,18 +96,13 @@ def class_changes(
 
 
 def confusion(outcome: Outcome, num_classes: int) -> NDArray[np.int64]:
-    """Return how many clips of a class (rows) are taken for a class (columns).
-
-    Args:
-        outcome: outcome of one trial.
-        num_classes: rows and columns.
-    """
+    """Return the number of clips by true class (rows) and predicted class (columns)."""
     cells = outcome.labels * num_classes + outcome.guesses
     return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 def shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return each row in percent of its clips; NaN for a class without clips."""
+    """Return each row as percentages; NaN for a class without clips."""
     totals = counts.sum(axis=1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         return 100.0 * counts / totals
@@ -127,14 +113,9 @@ def confusion_change(
 ) -> ConfusionChange | None:
     """Compare row-normalized confusion matrices, paired by block.
 
-    Args:
-        summary: the study.
-        contrast: the two arms to compare.
-        outcomes: outcomes of its trials.
-
     Returns:
-        The off-diagonal cells with the largest mean change; None where nothing is confused or no
-        block has predictions of both arms.
+        The off-diagonal cells with the largest mean change; None without confusions or without a
+        block with predictions of both arms.
     """
     pairs = outcomes.pairs(contrast.arm, contrast.reference)
     if not pairs:
@@ -150,7 +131,7 @@ def confusion_change(
     confused = (np.where(seen, arm_shares + reference_shares, 0.0) > 0).any(axis=0) & ~np.eye(
         size, dtype=bool
     )
-    # Equal changes stay in the order of the classes, whatever the rounding.
+    # Rounding keeps equal changes in the order of the classes.
     order = np.argsort(-np.abs(change.round(9)), axis=None, kind="stable")[:MAX_CELLS]
     lines: list[Line] = []
     for row, column in (divmod(int(cell), size) for cell in order):
@@ -170,13 +151,13 @@ def confusion_change(
 def arm_confusions(
     summary: Summary, outcomes: Outcomes, *, max_classes: int, max_arms: int
 ) -> dict[str, NDArray[np.int64]]:
-    """Return arm -> confusion counts over its finished trials; empty with too many classes.
+    """Return arm -> confusion counts of its finished trials; empty with too many classes.
 
     Args:
-        summary: the study.
-        outcomes: outcomes of its trials.
-        max_classes: larger matrices are not readable.
-        max_arms: the first arms of the plan, so that a page stays small.
+        summary: The study.
+        outcomes: Outcomes of its trials.
+        max_classes: Limit for a readable matrix.
+        max_arms: Limit that keeps the page small; the plan's first arms are kept.
     """
     counts: dict[str, NDArray[np.int64]] = {}
     for arm in summary.arms[:max_arms]:
@@ -191,14 +172,10 @@ def arm_confusions(
 
 
 def flips(contrast: ContrastEvidence, outcomes: Outcomes) -> list[Flips]:
-    """Count for each clip that two arms held out how often it changed sides.
+    """Count how often each clip held out by two arms flipped between right and wrong.
 
-    Clips are ordered by how far the flips go one way, then by how many there are: a clip that
-    flips as often forth as back tells of the seeds and not of the arm.
-
-    Args:
-        contrast: the two arms to compare.
-        outcomes: outcomes of their trials.
+    Clips are ordered by the net number of flips, then by the total: a clip that flips equally often
+    both ways reflects the seeds and not the arm.
     """
     tally: dict[str, Flips] = {}
     for _, outcome, reference in outcomes.pairs(contrast.arm, contrast.reference):

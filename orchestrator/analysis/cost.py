@@ -1,4 +1,4 @@
-"""Costs of the arms of a study, where they differ by more than noise."""
+"""Costs of a study's arms, if they differ by more than noise."""
 
 from __future__ import annotations
 

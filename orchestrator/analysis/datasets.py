@@ -1,4 +1,4 @@
-"""Which data set a plan is on, as papers name it, and whether two plans are on the same one."""
+"""The data set of a plan, as papers name it, and whether two plans share it."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _ESC = {"esc10": ESC10_CLASSES, "esc50": ESC50_CLASSES}
 
 
 def dataset_name(plan: PlanRecord) -> str:
-    """Return the name of the data set as the plan stored it."""
+    """Return the data set's name as stored in the plan."""
     return str(plan.dataset.get("name") or plan.settings.get("dataset") or "")
 
 
 def known_dataset(plan: PlanRecord) -> str:
-    """Return how papers call a plan's data set.
+    """Return the name of a plan's data set in papers.
 
-    `esc` reads any folder laid out like ESC-50, so its classes and clips say what it holds:
-    `esc50`, `esc10`, or data of the user's own, which are `esc layout with 50 classes`. Where the
-    plan recorded no classes it stays `esc`.
+    `esc` reads any folder laid out like ESC-50, so its classes and clips decide: `esc50`, `esc10`,
+    or `esc layout with 50 classes` for the user's own data. If the plan recorded no classes, it
+    stays `esc`.
     """
     name, classes = dataset_name(plan), _classes(plan)
     if name != "esc" or not classes:
@@ -44,29 +44,29 @@ def known_dataset(plan: PlanRecord) -> str:
 
 
 def is_esc(plan: PlanRecord) -> bool:
-    """Say whether a plan is on ESC-50 or ESC-10 themselves."""
+    """Return whether a plan uses the real ESC-50 or ESC-10."""
     return dataset_name(plan) == "esc" and known_dataset(plan) in _ESC
 
 
 def num_clips(plan: PlanRecord) -> int | None:
-    """Return the clips of a plan's data set, those dropped as broken included; None if unknown."""
+    """Return the number of clips, including those dropped as broken; None if unknown."""
     kept = plan.dataset.get("num_clips")
     return None if kept is None else int(kept) + len(plan.dataset.get("dropped") or ())
 
 
 def num_folds(plan: PlanRecord) -> int | None:
-    """Return into how many folds the clips were split, whichever a plan runs; None if unknown."""
+    """Return the number of folds of the data set, not just those in the plan; None if unknown."""
     planned = {trial.fold for trial in plan.trials}
     return len({*plan.dataset["folds"], *planned}) if plan.dataset.get("folds") else None
 
 
 def same_data(one: PlanRecord, other: PlanRecord) -> bool:
-    """Say whether two plans are on one data set: the same pack, or packs of the same clips.
+    """Return whether two plans share a data set: the same pack, or packs of the same clips.
 
-    Packs of one data set differ in their fingerprint where they differ in an argument, such as the
-    sample rate. Then another fingerprint means other data only together with other classes or
-    another number of clips; between packs that were made with the same arguments it always does.
-    What a plan did not record does not tell them apart.
+    Packs of one data set with different arguments, such as the sample rate, have different
+    fingerprints. Between packs with the same arguments, a different fingerprint means different
+    data; otherwise only together with different classes or another number of clips. Facts that a
+    plan did not record are ignored.
     """
     packs = [str(plan.dataset.get("fingerprint") or "") for plan in (one, other)]
     if packs[0] and packs[0] == packs[1]:
@@ -83,7 +83,7 @@ def _classes(plan: PlanRecord) -> tuple[str, ...]:
 
 
 def _arguments(plan: PlanRecord) -> dict[str, object]:
-    """Return how a plan's pack was made, apart from its fingerprint; empty if not recorded."""
+    """Return the arguments of a plan's pack without its fingerprint; empty if not recorded."""
     head = "dataset."
     arguments = {key: value for key, value in plan.settings.items() if key.startswith(head)}
     arguments.pop(f"{head}fingerprint", None)

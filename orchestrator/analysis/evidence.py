@@ -1,4 +1,4 @@
-"""The evidence for what a study declared: numbers that `orchestrator.report` says in words."""
+"""Evidence for a study's declarations: numbers that `orchestrator.report` puts into words."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from orchestrator.stats import Equivalence, PairedDifference, Sequential, Verdic
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedEpochs:
-    """The epochs of compared arms that were not all trained for the same number.
+    """Epochs of compared arms with different numbers of epochs.
 
     Attributes:
-        by_arm: arm -> its numbers of epochs, ascending.
-        declared: whether the plan declares different numbers.
+        by_arm: Arm -> its numbers of epochs, ascending.
+        declared: Whether the plan declares different numbers.
     """
 
     by_arm: Mapping[str, tuple[int, ...]]
@@ -25,24 +25,24 @@ class TrainedEpochs:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What the trials show of a declared comparison, in the metric's unit.
+    """Evidence for a declared comparison, in the metric's unit.
 
     Attributes:
-        sweep: name of the study.
-        metric: metric to compare by.
-        difference: per block, its mean, interval and test; None where nothing can be compared.
-        adjusted_p: after correction over all that was declared, by Holm or by the rule of a study
-            until decided.
-        smallest_adjusted_p: the least that these numbers of blocks could have given.
-        verdict: what the numbers allow one to say.
-        num_declared: contrasts and effects that were declared.
-        num_planned: planned replicates, or the most of a study until decided.
-        decided: decision of a study until decided; None for any other.
-        at_chance: whether none of the arms beats chance, so that nothing is ruled out.
-        mixed: the codes, packs or epochs that keep the trials out of one comparison; empty where
-            they are compared.
-        epochs: epochs of the arms, where they are compared and differ in them.
-        equivalence: against the declared margin; None where there is none or it does not apply.
+        sweep: Name of the study.
+        metric: Metric to compare by.
+        difference: Paired difference with mean, interval and test; None if nothing can be compared.
+        adjusted_p: P value corrected over all declared comparisons, by Holm or by the rule of a
+            study until decided.
+        smallest_adjusted_p: Smallest value possible with these numbers of blocks.
+        verdict: Conclusion that the numbers allow.
+        num_declared: Number of declared contrasts and effects.
+        num_planned: Planned replicates, or the cap of a study until decided.
+        decided: Decision of a study until decided; None for other studies.
+        at_chance: Whether no arm beats chance, so that nothing is ruled out.
+        mixed: Codes, packs or epochs that make the trials incomparable; empty if they are compared.
+        epochs: Epochs of the compared arms, if they differ.
+        equivalence: Test against the declared margin; None if there is no margin or it does not
+            apply.
     """
 
     sweep: str = ""
@@ -61,12 +61,12 @@ class Evidence:
 
     @property
     def called(self) -> bool:
-        """Whether the test calls the comparison one way or the other."""
+        """Whether the test calls the comparison in either direction."""
         return self.verdict in (Verdict.BETTER, Verdict.WORSE)
 
     @property
     def turned(self) -> bool:
-        """Whether the mean of all blocks by now contradicts a call, which is not taken back."""
+        """Whether the current mean contradicts an earlier call, which stands."""
         if self.decided is None or self.difference is None or not self.called:
             return False
         direction = 1 if self.verdict is Verdict.BETTER else -1
@@ -86,8 +86,8 @@ class EffectEvidence(Evidence):
     """A declared main effect or interaction of a factorial design.
 
     Attributes:
-        record: the effect as declared.
-        others: the factors of the design that it is averaged over.
+        record: Effect as declared.
+        others: Factors of the design that the effect is averaged over.
     """
 
     record: EffectRecord

@@ -17,14 +17,14 @@ class Line:
     """One row of the forest.
 
     Attributes:
-        label: arm, `arm − reference` where the reference is not the baseline, or an effect.
-        arm: arm whose color it takes; empty for an effect, which is of several.
-        mean: paired difference in the metric's unit; None where there is none.
-        low: lower end of its interval; None where there is none.
-        high: upper end.
-        replicates: single paired differences.
-        called: whether the adjusted test calls it.
-        margin: whether the study's margin is one for it; an interaction has none.
+        label: Arm, `arm − reference` if the reference is not the baseline, or an effect.
+        arm: Arm that gives the color; empty for an effect, which involves several.
+        mean: Paired difference in the metric's unit; None if there is none.
+        low: Lower end of the interval; None if there is none.
+        high: Upper end of the interval.
+        replicates: Single paired differences.
+        called: Whether the adjusted test calls it.
+        margin: Whether the study's margin applies; it never does for an interaction.
     """
 
     label: str
@@ -62,16 +62,16 @@ def untested_line(
     *,
     plan: PlanRecord,
 ) -> Line:
-    """Return a row found by looking: paired differences with an interval and no test.
+    """Return an exploratory row: paired differences with an interval and no test.
 
-    Seeds and folds count as in the tests of the study: folds are no replicates of their own.
+    Seeds and folds count as in the study's tests: folds alone are not replicates.
 
     Args:
-        label: label of the row.
-        arm: arm whose color it takes.
-        one: block -> value of the arm.
-        other: block -> value of the reference; at least one block is in both.
-        plan: the study as declared.
+        label: Label of the row.
+        arm: Arm that gives the color.
+        one: Block -> value of the arm.
+        other: Block -> value of the reference, with at least one common block.
+        plan: The study as declared.
     """
     differences = {block: value - other[block] for block, value in one.items() if block in other}
     replicates = plan_replicates(plan, differences)

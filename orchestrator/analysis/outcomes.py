@@ -1,4 +1,4 @@
-"""What became of each held-out clip, read once per trial however many plots ask."""
+"""Outcomes of held-out clips, read once per trial for all plots."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from orchestrator.records import Status
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """A trial's held-out clips without their logits, which would fill the memory.
+    """A trial's held-out clips, without logits to save memory.
 
     Attributes:
-        clip_ids: (clips,) names as in the pack.
+        clip_ids: (clips,) names in the pack.
         labels: (clips,) class indices.
-        guesses: (clips,) the class with the largest logit, the first of equals.
-        correct: (clips,) whether top-1 counts the clip; a tie does not.
-        num_classes: number of classes that the logits have.
+        guesses: (clips,) class with the largest logit, the first in a tie.
+        correct: (clips,) whether top-1 counts the clip as correct; ties do not count.
+        num_classes: Number of classes in the logits.
     """
 
     clip_ids: tuple[str, ...]
@@ -34,15 +34,15 @@ class Outcome:
 
 
 def no_predictions(trial_id: str) -> None:
-    """Load no predictions."""
+    """Return None, as a loader without predictions."""
 
 
 class Outcomes:
     """Outcomes by trial, each read once.
 
     Args:
-        summary: the study.
-        load: reads predictions.
+        summary: The study.
+        load: Function that reads predictions.
     """
 
     def __init__(self, summary: Summary, load: Loader):
@@ -60,7 +60,7 @@ class Outcomes:
         return {block: outcome for block, outcome in outcomes.items() if outcome is not None}
 
     def pairs(self, arm: str, reference: str) -> list[tuple[Block, Outcome, Outcome]]:
-        """Return the blocks that two arms have in common, with the outcomes of both."""
+        """Return the common blocks of two arms, with the outcomes of both."""
         arms, references = self.of_arm(arm), self.of_arm(reference)
         return [(block, arms[block], references[block]) for block in arms if block in references]
 
@@ -72,7 +72,7 @@ class Outcomes:
 
 
 def class_name(summary: Summary, index: int) -> str:
-    """Return a class's name as the pack says it, or its index."""
+    """Return a class's name in the pack, or its index."""
     names = summary.plan.dataset.get("class_names") or ()
     return str(names[index]) if index < len(names) else f"class {index}"
 

@@ -1,4 +1,4 @@
-"""The numbers that the papers' tables have and the main table has not, per arm."""
+"""Numbers per arm that papers' tables have and the main table lacks."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Ensemble:
     """The mean average precision of an arm's averaged predictions.
 
     Attributes:
-        value: mean over the folds.
-        num_models: trials averaged; the fewest where folds differ.
+        value: Mean over the folds.
+        num_models: Averaged trials; the smallest number if folds differ.
     """
 
     value: float
@@ -33,13 +33,13 @@ class Ensemble:
 
 @dataclass(frozen=True, kw_only=True)
 class Runs:
-    """A metric over runs, each the mean over its folds, as papers count runs.
+    """A metric over runs as papers count them: each run is a mean over its folds.
 
     Attributes:
-        mean: the arm's mean as the main table has it.
-        std: sample standard deviation over the runs; None for one run.
-        n: runs.
-        num_folds: folds that each run is the mean of.
+        mean: Mean of the arm in the main table.
+        std: Sample standard deviation over the runs; None for one run.
+        n: Number of runs.
+        num_folds: Folds per run.
     """
 
     mean: float
@@ -53,8 +53,8 @@ class ClassScores:
     """F1 of an arm's held-out clips by class, in percent.
 
     Attributes:
-        by_class: class index -> mean over the trials that hold out clips of it.
-        average: mean over the classes, with its interval over seeds or folds.
+        by_class: Class index -> mean over the trials that hold out clips of the class.
+        average: Mean over the classes, with its interval over seeds or folds.
     """
 
     by_class: dict[int, float]
@@ -64,12 +64,8 @@ class ClassScores:
 def ensemble_map(arm: ArmSummary, load: Loader) -> Ensemble | None:
     """Average the class probabilities of an arm's seeds, fold by fold, as HTS-AT's ensemble does.
 
-    Args:
-        arm: its finished trials are the models.
-        load: reads predictions.
-
     Returns:
-        None where no fold has the predictions of two trials on the same clips.
+        The ensemble; None if no fold has predictions of two trials on the same clips.
     """
     trials: defaultdict[int, list[str]] = defaultdict(list)
     for cell in arm.cells:
@@ -82,7 +78,7 @@ def ensemble_map(arm: ArmSummary, load: Loader) -> Ensemble | None:
         if len(models) < 2 or len({made.clip_ids for made in models}) > 1:
             return None
         mean = np.mean([_probabilities(made) for made in models], axis=0)
-        # Its logarithm is what the softmax inside turns back into the mean.
+        # The softmax inside turns the logarithm back into the mean.
         logits = np.log(np.maximum(mean, np.finfo(np.float64).tiny))
         values.append(mean_average_precision(logits, models[0].labels))
         counts.append(len(models))
@@ -92,12 +88,7 @@ def ensemble_map(arm: ArmSummary, load: Loader) -> Ensemble | None:
 
 
 def runs(arm: ArmSummary, key: str) -> Runs | None:
-    """Return a metric over an arm's seeds that finished on every planned fold.
-
-    Args:
-        arm: a row.
-        key: key of the metric.
-    """
+    """Return a metric over the seeds of an arm that finished on every planned fold."""
     if key not in arm.measures:
         return None
     folds = {cell.fold for cell in arm.cells}
@@ -118,15 +109,10 @@ def runs(arm: ArmSummary, key: str) -> Runs | None:
 def class_scores(arm: ArmSummary, outcomes: Outcomes, *, plan: PlanRecord) -> ClassScores | None:
     """Return the F1 of each class of clips, 2 TP / (2 TP + FP + FN).
 
-    A clip's guess is its likeliest class; one that ties with another is no hit.
-
-    Args:
-        arm: a row.
-        outcomes: outcomes of its trials.
-        plan: the study as declared.
+    A clip's guess is its likeliest class; a tie is no hit.
 
     Returns:
-        None where no trial has predictions.
+        The scores; None if no trial has predictions.
     """
     values: defaultdict[int, list[float]] = defaultdict(list)
     averages: dict[tuple[int, int], float] = {}

@@ -1,4 +1,4 @@
-"""What a design shows as a whole: a trend along doses, or the interaction of two factors."""
+"""Patterns of a whole design: a trend along doses, or the interaction of two factors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestrator.stats import MeanInterval, PairedDifference, Trend, dose_trend
 
 @dataclass(frozen=True, kw_only=True)
 class Dose:
-    """An arm on the dose axis; `dose` is None for an arm without the setting."""
+    """An arm on the dose axis; `dose` is None for an arm without the dosed setting."""
 
     arm: str
     dose: float | None
@@ -25,12 +25,12 @@ class Dose:
 
 @dataclass(frozen=True, kw_only=True)
 class DoseTrend:
-    """How the metric moves along the doses, in even steps from none to the largest.
+    """Trend of the metric along the doses, in even steps from none to the largest.
 
     Attributes:
-        doses: doses of the steps, lowest first; None for arms without the setting.
-        trend: change a step, with its interval and test.
-        by_fold: whether a block is a seed's mean over several folds.
+        doses: Doses of the steps, lowest first; None for arms without the setting.
+        trend: Change per step, with its interval and test.
+        by_fold: Whether a block is a seed's mean over several folds.
     """
 
     doses: tuple[float | None, ...]
@@ -49,13 +49,13 @@ class Grid:
 
 @dataclass(frozen=True, kw_only=True)
 class Interaction:
-    """How much the effects of a 2 x 2 design depend on one another.
+    """How much the effects of a 2 x 2 design depend on each other.
 
     Attributes:
-        first: levels of the first factor.
-        second: levels of the second factor.
-        difference: effect of the second factor at the second level of the first, minus that at the
-            first level.
+        first: Levels of the first factor.
+        second: Levels of the second factor.
+        difference: Effect of the second factor at the second level of the first, minus its effect
+            at the first level.
     """
 
     first: tuple[str, str]
@@ -64,13 +64,7 @@ class Interaction:
 
 
 def dose_series(plan: PlanRecord, arms: Sequence[ArmSummary], metric: Metric) -> tuple[Dose, ...]:
-    """Return the arms of a dose series that have numbers: those without the setting first.
-
-    Args:
-        plan: says which setting is dosed.
-        arms: rows of the study.
-        metric: the primary metric.
-    """
+    """Return the measured arms of a dose series, those without the setting first."""
     if not plan.dose:
         return ()
     doses = [
@@ -90,17 +84,12 @@ def dose_series(plan: PlanRecord, arms: Sequence[ArmSummary], metric: Metric) ->
 def trend_over_doses(
     plan: PlanRecord, arms: Sequence[ArmSummary], metric: Metric
 ) -> DoseTrend | None:
-    """Test whether the metric rises or falls along the doses; its permutations take a while.
+    """Test whether the metric rises or falls along the doses; the permutations take a while.
 
-    On several folds a block is a seed's mean over all of them, since folds share training clips.
-
-    Args:
-        plan: says which setting is dosed.
-        arms: rows of the study.
-        metric: the primary metric.
+    On several folds, a block is a seed's mean over all of them, because folds share training clips.
 
     Returns:
-        None where the sweep is no series of three doses or more, or fewer than two blocks have all.
+        The trend; None if the sweep has fewer than three doses or two complete blocks.
     """
     by_name = {arm.name: arm for arm in arms}
     items = dose_series(plan, arms, metric)
@@ -117,12 +106,7 @@ def trend_over_doses(
 
 
 def two_factor_grid(arms: Sequence[ArmSummary], metric: Metric) -> Grid | None:
-    """Return the design if it is two factors, every combination, all with numbers.
-
-    Args:
-        arms: rows of the study.
-        metric: the primary metric.
-    """
+    """Return the design if it has two factors with all combinations measured."""
     factors = list(dict.fromkeys(f for arm in arms for f in arm.record.levels))
     if len(factors) != 2 or any(len(arm.record.levels) != 2 for arm in arms):
         return None
@@ -143,13 +127,7 @@ def two_factor_grid(arms: Sequence[ArmSummary], metric: Metric) -> Grid | None:
 def two_by_two_interaction(
     plan: PlanRecord, arms: Sequence[ArmSummary], metric: Metric
 ) -> Interaction | None:
-    """Return the interaction of a 2 x 2 design; None for another or where no block is whole.
-
-    Args:
-        plan: says what counts as a replicate.
-        arms: rows of the study.
-        metric: the primary metric.
-    """
+    """Return the interaction of a 2 x 2 design; None for other designs or without a full block."""
     grid = two_factor_grid(arms, metric)
     if grid is None or [len(levels) for levels in grid.levels] != [2, 2]:
         return None
@@ -169,7 +147,7 @@ def two_by_two_interaction(
 
 
 def _dose(arm: ArmSummary, plan: PlanRecord) -> float | None:
-    """Return the value of the dosed setting in an arm; None where the arm does not have it."""
+    """Return an arm's value of the dosed setting; None if it does not have the setting."""
     setting = arm.record.changes.get(plan.dose, plan.settings.get(plan.dose))
     try:
         value = float(str(setting))

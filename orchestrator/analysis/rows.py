@@ -1,7 +1,4 @@
-"""What a study is made of: cells and rows, and the number that a trial counts with.
-
-Numbers are in the metric's unit.
-"""
+"""Cells and rows of a study's table, and the number of each trial, in the metric's unit."""
 
 from __future__ import annotations
 
@@ -30,13 +27,13 @@ class Cell:
     """One planned trial.
 
     Attributes:
-        id: id of the experiment.
-        arm: the row it stands in.
-        seed: seed of the block.
-        fold: fold of the block.
-        status: missing where no record exists.
-        reason: why it has no value; empty where it has one.
-        value: the primary metric in its unit; None where the trial cannot be counted.
+        id: Id of the experiment.
+        arm: Row of the cell.
+        seed: Seed of the block.
+        fold: Fold of the block.
+        status: Status of the trial; missing without a record.
+        reason: Why it has no value; empty if it has one.
+        value: Primary metric in its unit; None if the trial cannot be counted.
     """
 
     id: str
@@ -49,7 +46,7 @@ class Cell:
 
     @property
     def block(self) -> Block:
-        """The pair that it belongs to."""
+        """Block of the trial."""
         return self.seed, self.fold
 
 
@@ -58,9 +55,9 @@ class Measure:
     """A metric over an arm's finished trials, in the metric's unit.
 
     Attributes:
-        metric: the metric.
-        values: values of the single trials.
-        interval: their mean with its interval, over what counts as a replicate.
+        metric: The metric.
+        values: Values of the single trials.
+        interval: Mean with its interval over replicates.
     """
 
     metric: Metric
@@ -70,7 +67,7 @@ class Measure:
 
 @dataclass(frozen=True, kw_only=True)
 class ArmCost:
-    """What an arm took: medians over its finished trials, totals over all that have a record."""
+    """Cost of an arm: medians over finished trials, totals over all trials with a record."""
 
     seconds: float
     set_up_s: float
@@ -89,12 +86,12 @@ class ArmSummary:
     """A row of the table.
 
     Attributes:
-        record: the arm as planned.
-        cells: its planned trials, block by block.
-        measures: metric key -> numbers; a metric that no finished trial has is not there.
-        cost: None where no trial has a record.
-        to_baseline: arm minus baseline, declared or not; None for the baseline itself and where
-            no block has finished in both.
+        record: Arm as planned.
+        cells: Planned trials, block by block.
+        measures: Metric key -> numbers, without metrics that no finished trial has.
+        cost: Cost of the arm; None if no trial has a record.
+        to_baseline: Arm minus baseline, declared or not; None for the baseline and if no block
+            finished in both.
     """
 
     record: ArmRecord
@@ -105,11 +102,11 @@ class ArmSummary:
 
     @property
     def name(self) -> str:
-        """As the row says it."""
+        """Name of the arm."""
         return self.record.name
 
     def counted(self, key: str) -> tuple[int, int]:
-        """Return how many replicates a metric's interval counts, and how many are planned."""
+        """Return the counted replicates of a metric's interval, and the planned ones."""
         measure = self.measures.get(key)
         if measure is None or not measure.interval.reason:
             return len(measure.values) if measure else 0, len(self.cells)
@@ -118,7 +115,7 @@ class ArmSummary:
 
 
 def value_of(record: TrialRecord, selection: str, key: str) -> float | None:
-    """Return a stored metric at the selected epoch, as stored; None where it is not finite."""
+    """Return a metric at the selected epoch, as stored; None if it is not finite."""
     value = record.metrics_at(selection).get(key)
     return value if value is not None and math.isfinite(value) else None
 
@@ -126,7 +123,7 @@ def value_of(record: TrialRecord, selection: str, key: str) -> float | None:
 def finished_trials(
     plan: PlanRecord, records: Mapping[str, TrialRecord]
 ) -> list[tuple[TrialKey, TrialRecord]]:
-    """Return the planned trials that have finished, each with its record."""
+    """Return the finished planned trials, each with its record."""
     recorded = ((trial, records[trial.id]) for trial in plan.trials if trial.id in records)
     return [(trial, record) for trial, record in recorded if record.status is Status.FINISHED]
 
@@ -134,7 +131,7 @@ def finished_trials(
 def finished_values(
     plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metric
 ) -> dict[str, dict[Block, float]]:
-    """Return arm -> block -> value in the metric's unit, of the finished trials that have one."""
+    """Return arm -> block -> value in the metric's unit, for finished trials with a value."""
     values: dict[str, dict[Block, float]] = {}
     for trial, record in finished_trials(plan, records):
         value = value_of(record, plan.selection, metric.key)
@@ -144,11 +141,11 @@ def finished_values(
 
 
 def plan_replicates(plan: PlanRecord, values: Mapping[Block, float]) -> Replicates:
-    """Return what counts as a replicate of values by block: the one rule of a whole report.
+    """Return the replicates of values by block; the whole report uses this rule.
 
     Args:
-        plan: says into how many folds the clips were split and how much was declared.
-        values: values of an arm, or differences of two.
+        plan: Plan that gives the number of folds and of declared comparisons.
+        values: Values of an arm, or differences of two arms.
     """
     return replicates_of(values, num_folds=num_folds(plan), num_contrasts=plan.num_declared)
 

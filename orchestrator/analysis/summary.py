@@ -1,4 +1,4 @@
-"""The join of a plan with its records: every number that a report shows, and every gap."""
+"""Join of a plan with its records: every number in a report, and every gap."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialR
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """All numbers of a study; `orchestrator.report.wording` says them.
+    """All numbers of a study; `orchestrator.report.wording` puts them into words.
 
     Attributes:
-        plan: the study as declared.
-        metric: the primary metric.
-        arms: rows, in the plan's order.
-        contrasts: evidence of each contrast, in the plan's order.
-        effects: evidence of each effect, in the plan's order.
-        conditions: conditions of its trials.
-        comparability: arm -> whether its published number may stand beside its own.
-        chosen_by: the metrics by which best epochs were chosen; none where the last are read.
-        chance: level that the metric reaches without listening, in its unit; None where unknown.
-        at_chance: the arms that do not beat it.
+        plan: The study as declared.
+        metric: The primary metric.
+        arms: Rows, in the plan's order.
+        contrasts: Evidence of each contrast, in the plan's order.
+        effects: Evidence of each effect, in the plan's order.
+        conditions: Conditions of the trials.
+        comparability: Arm -> whether its published number is comparable with its own.
+        chosen_by: Metrics that chose the best epochs; empty if the last epochs are read.
+        chance: Level that the metric reaches without listening, in its unit; None if unknown.
+        at_chance: Arms that do not beat chance.
     """
 
     plan: PlanRecord
@@ -69,12 +69,12 @@ class Summary:
 
     @property
     def complete(self) -> bool:
-        """Whether all planned trials have been counted."""
+        """Whether all planned trials are counted."""
         return bool(self.cells) and not self.gaps
 
     @property
     def findings(self) -> tuple[Evidence, ...]:
-        """All that was declared: effects, then contrasts."""
+        """All declared findings: effects, then contrasts."""
         return (*self.effects, *self.contrasts)
 
     @property
@@ -94,12 +94,12 @@ class Summary:
 
     @property
     def num_measured(self) -> int:
-        """How many arms have a number of the primary metric."""
+        """Number of arms with a value of the primary metric."""
         return sum(self.metric.key in arm.measures for arm in self.arms)
 
     @property
     def best(self) -> tuple[str, float] | None:
-        """The arm with the best mean, and that mean; None where no arm has one."""
+        """The arm with the best mean, and that mean; None if no arm has one."""
         key, sign = self.metric.key, self.metric.sign
         means = {a.name: a.measures[key].interval.mean for a in self.arms if key in a.measures}
         if not means:
@@ -109,12 +109,12 @@ class Summary:
 
     @property
     def doses(self) -> tuple[Dose, ...]:
-        """The arms of a dose series; none where the sweep is no such series."""
+        """The arms of a dose series; empty for other sweeps."""
         return dose_series(self.plan, self.arms, self.metric)
 
     @property
     def grid(self) -> Grid | None:
-        """The design, where it is a full one of two factors."""
+        """The design, if it is a full one of two factors."""
         return two_factor_grid(self.arms, self.metric)
 
     @cached_property
@@ -124,11 +124,11 @@ class Summary:
 
     @cached_property
     def trend(self) -> DoseTrend | None:
-        """The trend of a dose series, tested once: its permutations take a while."""
+        """The trend of a dose series, cached because its permutations take a while."""
         return trend_over_doses(self.plan, self.arms, self.metric)
 
     def against_baseline(self, arm: str) -> ContrastEvidence | None:
-        """Return the declared contrast of an arm with the baseline; None where there is none."""
+        """Return the declared contrast of an arm with the baseline; None if there is none."""
         baseline = self.plan.baseline
         declared = (c for c in self.contrasts if c.arm == arm and c.reference == baseline)
         return next(declared, None)
@@ -144,13 +144,13 @@ def summarize(
     """Join a plan with the records of its trials.
 
     Args:
-        plan: the study as declared before its first trial ran.
-        records: id -> record; a planned trial that is not there counts as missing.
-        metric: another key than the plan's.
-        mixed: compare trials of different code, data or epochs all the same.
+        plan: Study as declared before its first trial ran.
+        records: Trial id -> record; a planned trial without one counts as missing.
+        metric: Key that replaces the plan's metric.
+        mixed: Compare even trials of different code, data or epochs.
 
     Raises:
-        ConfigError: no metric has that key.
+        ConfigError: No metric has that key.
     """
     chosen = lookup(metric or plan.metric)
     arms = summarize_arms(plan, records, metric=chosen)
@@ -180,15 +180,15 @@ def summarize_arms(
     metric: Metric,
     only: Collection[str] | None = None,
 ) -> tuple[ArmSummary, ...]:
-    """Return the rows of a plan, not yet compared: the one source of an arm's mean, interval and n.
+    """Return the uncompared rows of a plan, the only source of an arm's mean, interval and n.
 
     Args:
-        plan: the study as declared.
-        records: id -> record.
-        metric: the primary metric.
-        only: names of the arms that are wanted; None is all.
+        plan: The study as declared.
+        records: Trial id -> record.
+        metric: The primary metric.
+        only: Names of the wanted arms; None means all.
     """
-    # A cell that is planned twice is one replicate.
+    # A cell planned twice is one replicate.
     keys: defaultdict[str, dict[Block, TrialKey]] = defaultdict(dict)
     for key in plan.trials:
         keys[key.arm].setdefault((key.seed, key.fold), key)

@@ -1,7 +1,7 @@
-"""What a sweep file calls: `main(PLAN)`.
+"""Entry point of a sweep file: `main(PLAN)`.
 
-Listing a plan imports neither torch nor Ray. A user's mistake is one message and exit code 2;
-trials that failed are exit code 1; an interrupt is 130 and loses nothing.
+Listing a plan imports neither torch nor Ray. A user error prints one message and exits with code 2,
+failed trials exit with 1, and an interrupt exits with 130 and loses nothing.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from orchestrator.design.search_space import Search
     from orchestrator.execution.options import Options
 
-if hasattr(sys.modules["__main__"], "__file__"):  # a sweep file, whose own imports take a second
+if hasattr(sys.modules["__main__"], "__file__"):  # a sweep file, whose imports take a second
     shorten_interrupts()
 
 
 def main(sweep: Plan | Search, argv: Sequence[str] | None = None) -> NoReturn:
-    """Run a sweep file's plan or search as its command line says, and exit.
+    """Run a sweep file's plan or search according to the command line, and exit.
 
     Args:
-        sweep: the sweep's PLAN.
-        argv: without the program's name; None reads the process's own.
+        sweep: PLAN of the sweep file.
+        argv: Arguments without the program's name; None reads `sys.argv`.
     """
     from orchestrator.execution.options import parse
 

@@ -1,4 +1,4 @@
-"""What `--dry-run` prints: the arms, the trials, what is stored and what n blocks can show."""
+"""Output of `--dry-run`: arms, trials, stored results and what n blocks can show."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from orchestrator.terminal import grid, laid_out, terminal_width, visible
 
 
 def print_listing(prepared: LaunchPlan) -> None:
-    """Print a plan without running anything of it."""
+    """Print a plan without running it."""
     plan = prepared.plan
     print(f"{plan.sweep}: {visible(plan.question)}")
     print(f"metric {plan.metric} ({lookup(plan.metric).direction.value}), {_data(prepared)}")
@@ -87,7 +87,7 @@ def _print_rows(rows: Iterable[Sequence[str]]) -> None:
 
 
 def _print_own_sources(plan: Plan) -> None:
-    """Say which files decide the ids of arms with parts of the user's own."""
+    """List the files that decide the ids of arms with the user's own parts."""
     experiments = [plan.experiment(arm) for arm in plan.arms]
     parts = [getattr(one, kind) for one in experiments for kind in COMPONENTS]
     names = dict.fromkeys(part.name for part in parts if ":" in part.name)

@@ -1,4 +1,4 @@
-"""What a plan can show and what it will cost, before anything of it is trained."""
+"""What a plan can show and what it will cost, estimated before training."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from orchestrator.stats import (
 )
 
 WANTED = {"%": 1.0}
-"""The difference that is planned for where none is asked for, by the metric's unit."""
+"""Default difference to plan for, by the metric's unit."""
 
 
 def power_analysis(
@@ -39,19 +39,19 @@ def power_analysis(
     price_per_hour: float = 0.0,
     budget_hours: float = 0.0,
 ) -> list[str]:
-    """Say in sentences what the plan's blocks can show, how many would do, and the cost of both.
+    """Describe what the plan's blocks can show, how many would suffice, and the cost of both.
 
-    Folds share training clips, so a seed counts once however many folds it is trained on. Spreads
-    and times are those of the plan's own trials in the store: a pilot of a few seeds is
-    enough. Its upper 80 % limit is planned with, since a small pilot often sees too small a spread.
+    Folds share training clips, so a seed counts once on any number of folds. Spreads and times come
+    from the plan's stored trials: a pilot of a few seeds is enough. Planning uses the upper 80 %
+    limit of the spread, because a small pilot often underestimates it.
 
     Args:
-        plan: over any number of blocks.
-        records: id -> record, of the plan's trials that have one.
-        wanted: the difference to be found, in the metric's unit; 0 takes one point of a percentage.
-        num_workers: devices that a trial holds.
-        price_per_hour: of one device; 0 leaves money out.
-        budget_hours: device-hours of one launch; 0 sets no limit.
+        plan: Plan with any number of blocks.
+        records: Trial id -> record, for the plan's trials that have one.
+        wanted: Difference to detect, in the metric's unit; 0 means one percentage point.
+        num_workers: Devices per trial.
+        price_per_hour: Price of one device-hour; 0 leaves money out.
+        budget_hours: Budget of one launch in device-hours; 0 sets no limit.
     """
     n, num_contrasts = _num_replicates(plan), plan.num_declared
     costs = CostEstimate(plan, records, num_workers=num_workers, price=price_per_hour)
@@ -95,7 +95,7 @@ def _replicates(plan: Plan) -> str:
 
 
 def _over_folds(plan: Plan) -> str:
-    """Say how so few seeds on several folds are tested, and how many would be tested exactly."""
+    """Explain how few seeds on several folds are tested, and how many an exact test needs."""
     seeds, folds = _num_replicates(plan), len(plan.folds)
     return (
         f"{seeds} seed{'s' if seeds > 1 else ''} on {folds} folds, which share training clips: "
@@ -116,7 +116,7 @@ def _smallest(n: int, num_contrasts: int, what: str) -> str:
 
 
 def _smallest_until_decided(cap: int, num_contrasts: int) -> str:
-    """Say how small a p the rule can reach: that of blocks which all agree, at the cap."""
+    """Give the smallest p that the rule can reach: all blocks agree, at the cap."""
     levels = levels_for(num_contrasts)
     least = float(anytime_p_rows(np.ones((1, cap)), cap=cap, levels=levels)[0, -1])
     sentence = (
@@ -129,9 +129,9 @@ def _smallest_until_decided(cap: int, num_contrasts: int) -> str:
 
 
 def _pilot(plan: Plan, records: Mapping[str, TrialRecord], metric: Metric) -> tuple[float, int]:
-    """Return the largest spread that a declared comparison's stored pairs show, and their number.
+    """Return the largest spread among stored pairs of declared comparisons, and their number.
 
-    A pair of a study on several folds is a seed's mean over all of them.
+    On several folds, a pair is a seed's mean over all of them.
     """
     record = plan.record()
     values = finished_values(record, records, metric)

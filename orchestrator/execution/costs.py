@@ -1,4 +1,4 @@
-"""How long trials take, from those that are finished, in numbers and in sentences."""
+"""Cost estimates from the times of finished trials, in numbers and in sentences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from orchestrator.records import Status, TrialRecord
 
 
 def unfinished(trials: Iterable[Trial], records: Mapping[str, TrialRecord]) -> list[Trial]:
-    """Return the trials that have no finished record, each once."""
+    """Return the trials without a finished record, without duplicates."""
     unique = {trial.id: trial for trial in trials}
     return [
         trial
@@ -23,7 +23,7 @@ def unfinished(trials: Iterable[Trial], records: Mapping[str, TrialRecord]) -> l
 def seconds_by_arm(trials: Iterable[Trial], records: Mapping[str, TrialRecord]) -> dict[str, float]:
     """Return the median seconds of each arm's finished trials.
 
-    An arm without any is given that of all arms; empty where no trial is finished.
+    An arm without any gets the median of all arms; empty if no trial is finished.
     """
     by_arm: dict[str, list[float]] = {}
     for trial in trials:
@@ -38,7 +38,7 @@ def seconds_by_arm(trials: Iterable[Trial], records: Mapping[str, TrialRecord]) 
 
 
 def blocks_of(trials: Iterable[Trial]) -> list[list[Trial]]:
-    """Return trials by block, a fold and a seed, in the order of the blocks' first trials."""
+    """Return trials by block (fold and seed), in the order of the blocks' first trials."""
     blocks: dict[tuple[int, int], list[Trial]] = {}
     for trial in trials:
         blocks.setdefault((trial.fold, trial.seed), []).append(trial)
@@ -46,12 +46,12 @@ def blocks_of(trials: Iterable[Trial]) -> list[list[Trial]]:
 
 
 def is_over_budget(spent_s: float, next_s: float, *, limit_s: float) -> bool:
-    """Whether a launch stops before a block: it would not fit, and it is not the first one.
+    """Whether a launch stops before a block: it does not fit and is not the first one.
 
     Args:
-        spent_s: Device-seconds that this launch has taken.
-        next_s: Device-seconds that the block is expected to take.
-        limit_s: Device-seconds of this launch.
+        spent_s: Device-seconds spent by this launch.
+        next_s: Expected device-seconds of the block.
+        limit_s: Budget of this launch in device-seconds.
     """
     return spent_s > 0 and spent_s + next_s > limit_s
 
@@ -60,10 +60,10 @@ class CostEstimate:
     """Device time of blocks, from the finished trials of the same arms.
 
     Args:
-        plan: over any number of blocks.
-        records: id -> record, of the plan's trials and prerequisites that have one.
-        num_workers: devices that a trial holds.
-        price: of one device for an hour; 0 leaves money out.
+        plan: Plan with any number of blocks.
+        records: Trial id -> record, for the plan's trials and prerequisites.
+        num_workers: Devices per trial.
+        price: Price of one device-hour; 0 leaves money out.
     """
 
     def __init__(
@@ -80,12 +80,12 @@ class CostEstimate:
         self._of_arm = seconds_by_arm(self._trials, records)
 
     def of_blocks(self, count: int) -> str:
-        """Say what a number of seeds costs on all folds; empty if no trial is stored."""
+        """Describe the cost of a number of seeds on all folds; empty if no trial is stored."""
         of_seed = self._folds * sum(self._of_arm.values())
         return self._say(count * of_seed, " in all") if self._of_arm else ""
 
     def of_missing(self) -> str:
-        """Say what is left to train."""
+        """Describe what is left to train."""
         if not self._missing:
             return ""
         trials = f"{self._at_most}{_trials(len(self._missing))} to train"
@@ -94,7 +94,7 @@ class CostEstimate:
         return f"{trials}: {self._say(sum(self._of_arm[arm] for arm in self._missing))}"
 
     def of_budget(self, hours: float) -> str:
-        """Say where a launch with such a budget stops; empty without one."""
+        """Describe where a launch with this budget stops; empty without a budget."""
         if not hours or not self._missing:
             return ""
         budget = f"a budget of {hours:g} device-hours"

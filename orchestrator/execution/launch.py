@@ -1,7 +1,8 @@
-"""Run what a plan is missing, then bring MLflow and the report up to date.
+"""Run a plan's missing trials, then bring MLflow and the report up to date.
 
-The order is fixed: the plan is stored before its first trial runs, every arm is checked to differ,
-trials run block by block, and the table is made from what the store holds, whoever trained it.
+The order is fixed: the plan is stored before its first trial runs, every arm must differ from the
+baseline, trials run block by block, and the table covers everything in the store, no matter who
+trained it.
 """
 
 from __future__ import annotations
@@ -36,10 +37,11 @@ if TYPE_CHECKING:
 
 
 def launch(prepared: LaunchPlan) -> int:
-    """Run a sweep to its report; return the exit code.
+    """Run a sweep and write its report; return the exit code.
 
     Raises:
-        ConfigError: It would train on made-up sounds at full size without being asked to.
+        ConfigError: The sweep would train on synthetic sounds at full size without an explicit
+            request.
     """
     options = prepared.options
     if text := made_up(prepared):
@@ -97,7 +99,7 @@ def launch(prepared: LaunchPlan) -> int:
 
 
 def with_pack(prepared: LaunchPlan) -> LaunchPlan:
-    """Make the pack if it is not there, and pin it."""
+    """Make the pack if it does not exist, and pin it."""
     from orchestrator.data import prepare as prepare_pack
 
     dataset, runtime = prepared.plan.base.dataset, prepared.options.runtime
@@ -121,10 +123,10 @@ def with_pack(prepared: LaunchPlan) -> LaunchPlan:
 
 
 def run_preflight(prepared: LaunchPlan) -> tuple[ArmCheck, ...]:
-    """Build every arm and check that it differs from the baseline where it says so.
+    """Build every arm and check that it differs from the baseline as declared.
 
     Raises:
-        PlanError: an arm fails its check.
+        PlanError: An arm fails its check.
     """
     from orchestrator.execution.preflight.arms import check_arms
 
@@ -139,7 +141,7 @@ def run_preflight(prepared: LaunchPlan) -> tuple[ArmCheck, ...]:
 
 
 def declare(plan: Plan, prepared: LaunchPlan, store: Store) -> PlanRecord:
-    """Store what is to be asked before anything of it runs; keep an equal earlier declaration."""
+    """Store the plan before any of its trials run; keep an equal earlier declaration."""
     assert prepared.data is not None
     data = prepared.data
     record = plan.record(
@@ -156,7 +158,7 @@ def declare(plan: Plan, prepared: LaunchPlan, store: Store) -> PlanRecord:
 
 
 def _check_cap(plan: Plan, store: Store) -> None:
-    """Refuse to move the cap of a study until decided, whose error rate rests on it."""
+    """Refuse to move the cap of a study until decided: its error rate depends on the cap."""
     earlier = store.read_plan(plan.sweep)
     if earlier is not None and earlier.cap != plan.cap:
         raise ConfigError(
@@ -178,16 +180,16 @@ def _run(
     """Train stage by stage, then search.
 
     Args:
-        steps: The stages, and how they end.
-        missing: Trials that the progress counts from the start.
-        points: Those of earlier runs of a search; new ones are added.
-        prepared: The sweep and its command line.
-        store: Where everything lands.
-        log: File for the messages of Ray.
-        publisher: Follows a plan that grows.
+        steps: Stages, followed by `Ended`.
+        missing: Trials counted by the progress from the start.
+        points: Points of earlier runs of a search; new points are appended.
+        prepared: Sweep and command line.
+        store: Store for all results.
+        log: File for Ray's messages.
+        publisher: Publisher that follows a growing plan.
 
     Returns:
-        The end of the stages; of a search, with its new points in the plan.
+        The end of the stages; for a search, the plan includes the new points.
     """
     from orchestrator.execution.progress import SweepProgress
     from orchestrator.execution.tune import fail_stale_trials, run_search, run_trials
@@ -235,11 +237,11 @@ def _log_path(store: Store, plan: Plan) -> Path:
 
 
 def check(prepared: LaunchPlan) -> int:
-    """Build every arm and say how it differs from the baseline.
+    """Build every arm and print how it differs from the baseline.
 
     Returns:
-        The exit code: 2 where an arm was not seen to differ. A launch refuses such an arm only
-        where nothing it changes comes with time.
+        The exit code: 2 if an arm showed no difference. A launch refuses such an arm only if none
+        of its changes can take effect later in training.
     """
     if text := made_up(prepared):
         print(f"a launch will be refused: {text}", flush=True)
@@ -288,7 +290,7 @@ def smoke(prepared: LaunchPlan) -> int:
 
 
 def _without_traceback(error: str) -> str:
-    """Return the message of a mistake that this program names, and any other error whole."""
-    raised = error.rpartition("Traceback (most recent call last):")[2]  # what others led to
+    """Return the message alone for an `OrchestratorError`, and any other error in full."""
+    raised = error.rpartition("Traceback (most recent call last):")[2]  # the last of a chain
     match = re.search(r"^(?:orchestrator|models)\.\w+\.\w+: (.*)", raised, re.MULTILINE | re.DOTALL)
     return f"error: {match[1].strip()}" if match else error

@@ -1,4 +1,4 @@
-"""A trained model from its store, as it was when the trial wrote it."""
+"""Load a trained model from a store, exactly as the trial saved it."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ _SHOWN = 5
 def load_model(
     store: Store | str | Path, trial: str, *, which: Literal["last", "best"] = "last"
 ) -> Chain:
-    """Build a trial's chain and set the weights that it was left with.
+    """Build a trial's chain and load its trained weights.
 
-    The record, the checkpoint and the id must agree on the experiment. On the device type of the
-    training, and in batches of the same size, its logits are those of the stored predictions.
+    The record, the checkpoint and the id must agree on the experiment. On the same device type and
+    with the same batch size as in training, its logits equal the stored predictions.
 
     Args:
-        store: a store, or its folder or URI.
-        trial: an id, or its beginning where no other trial's begins so.
-        which: the weights after the last epoch or after the best.
+        store: Store, or its folder or URI.
+        trial: Trial id, or an unambiguous prefix.
+        which: Weights of the last or of the best epoch.
 
     Returns:
-        The chain on the CPU in evaluation mode, from waveform (batch, time) in [-1, 1] to `Output`;
-        normalization set, and `class_names` in the order of the logits. They are empty for a
+        The chain on the CPU in evaluation mode, from waveform (batch, time) in [-1, 1] to `Output`,
+        with normalization and `class_names` in the order of the logits. The names are empty for a
         checkpoint of an earlier version whose pack is not in the store.
 
     Raises:
-        ConfigError: `which` is neither.
-        StoreError: there is no store, or the record is damaged.
-        CheckpointError: no trial or several are meant, it has no such checkpoint, the checkpoint is
-            damaged or another trial's, or this version cannot build it.
+        ConfigError: `which` is not a valid value.
+        StoreError: The store does not exist, or the record is damaged.
+        CheckpointError: No trial or several trials match, the checkpoint is missing, damaged or of
+            another trial, or this version cannot build it.
     """
     if which not in ("last", "best"):
         raise ConfigError(unknown("weights", which, ("last", "best")))
@@ -67,7 +67,7 @@ def load_model(
             "the sweep that trains it, after deleting its record where it is finished"
         )
     tensors, facts = checkpoint
-    trained_as = facts.get(TRAINED_AS)  # none in what an earlier version wrote
+    trained_as = facts.get(TRAINED_AS)  # missing from checkpoints of an earlier version
     if trained_as is not None:
         refuse_other(trained_as["experiment"], record.experiment, where="in the record")
     experiment = from_canonical(record.experiment)
@@ -88,7 +88,7 @@ def load_model(
 
 
 def _find(store: Store, trial: str) -> str:
-    """Return the one id that a text means."""
+    """Return the one trial id that matches the text."""
     ids = store.files.names("trials")
     if trial in ids:
         return trial
@@ -114,7 +114,7 @@ def _few(ids: list[str]) -> str:
 
 
 def _from_the_pack(chain: Chain, experiment: Experiment, record: TrialRecord, store: Store) -> None:
-    """Give a chain what a checkpoint of an earlier version is without."""
+    """Set what a checkpoint of an earlier version lacks."""
     remembers = chain.backbone.support_buffers
     try:
         pack = open_pack(str(record.data["fingerprint"]), packs=store.packs_uri)

@@ -12,31 +12,32 @@ from orchestrator.errors import ConfigError
 from orchestrator.experiment.config import Runtime
 
 MODES = ("dry_run", "check", "smoke")
-"""Flags that do something else than run the sweep."""
+"""Flags that replace running the sweep."""
 
 MAX_COUNT = 100_000
-"""Replicates, epochs or workers at most: more is a typing error."""
+"""Upper limit on replicates, epochs and workers; a larger number is a typo."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What was asked for.
+    """Parsed command line of a sweep.
 
     Attributes:
-        demo: the laptop-size base on the plan's demo seeds.
-        smoke: one tiny trial in this process, without Ray.
-        dry_run: list the trials and stop.
-        check: build every arm, check that it differs, and stop.
-        dataset: `NAME` or `NAME:argument=value,...`; empty leaves the plan's.
-        arms: names or patterns of the arms to keep; empty keeps all.
-        seeds: replicates by seed; None leaves the plan's.
-        folds: held-out folds; None leaves the plan's, empty means all folds of the data.
-        epochs: None leaves the plan's.
-        until_decided: add blocks until every contrast is decided, the seeds asked for at most.
-        budget_hours: device-hours after which no further block begins; 0 sets no limit.
-        detect: difference in the metric's unit that `--dry-run` plans for; 0 is one point.
-        price_per_hour: of one device, for the cost that `--dry-run` estimates; 0 leaves it out.
-        runtime: where and how.
+        demo: Run the laptop-size base on the plan's demo seeds.
+        smoke: Run one tiny trial in this process, without Ray.
+        dry_run: List the trials and stop.
+        check: Build every arm, check that it differs, and stop.
+        dataset: `NAME` or `NAME:argument=value,...`; empty keeps the plan's.
+        arms: Names or patterns of the arms to keep; empty keeps all.
+        seeds: Number of seeds; None keeps the plan's.
+        folds: Held-out folds; None keeps the plan's, empty means all folds of the data.
+        epochs: Number of epochs; None keeps the plan's.
+        until_decided: Add blocks until every contrast is decided, up to `seeds`.
+        budget_hours: Device-hours after which no further block starts; 0 sets no limit.
+        detect: Difference that `--dry-run` plans for, in the metric's unit; 0 means one point.
+        price_per_hour: Price of one device-hour for the estimate of `--dry-run`; 0 leaves money
+            out.
+        runtime: Where and how to train.
     """
 
     demo: bool
@@ -58,12 +59,12 @@ class Options:
 def parse(argv: Sequence[str] | None, *, description: str) -> Options:
     """Parse the command line.
 
-    Where a flag is missing, the environment's `ORCHESTRATOR_ADDRESS`, `_STORE`, `_DATA_ROOT`,
-    `_GPUS_PER_WORKER` and `_PRICE_PER_HOUR` stand in; a cluster's nodes set them.
+    Missing flags default to the environment variables `ORCHESTRATOR_ADDRESS`, `_STORE`,
+    `_DATA_ROOT`, `_GPUS_PER_WORKER` and `_PRICE_PER_HOUR`, which a cluster's nodes set.
 
     Args:
-        argv: without the program's name; None reads the process's own.
-        description: the sweep file's docstring.
+        argv: Arguments without the program's name; None reads `sys.argv`.
+        description: Docstring of the sweep file.
     """
     parser = _parser(description)
     args = parser.parse_args(argv)
@@ -176,7 +177,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
 
 
 def _contradiction(args: argparse.Namespace) -> str:
-    """Say which flags cannot both be meant; empty where all of them can."""
+    """Describe flags that contradict each other; empty if none do."""
     modes = [f"--{name.replace('_', '-')}" for name in MODES if getattr(args, name)]
     if len(modes) > 1:
         return f"{' and '.join(modes)} ask for different things; give one of them"
@@ -254,7 +255,7 @@ def _folds(text: str) -> tuple[int, ...]:
 
 
 def check_folds(folds: Sequence[int], valid: Sequence[int]) -> None:
-    """Raise a `ConfigError` if a fold is not one of the data set's, or its only one."""
+    """Raise a `ConfigError` if a fold is not in the data set, or is its only one."""
     if len(valid) < 2:
         raise ConfigError(
             f"the data set has one fold only ({', '.join(map(str, valid))}): nothing is left to "

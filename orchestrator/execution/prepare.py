@@ -1,4 +1,4 @@
-"""From a sweep's plan and a command line to what is to be run: pure but for a look at the data."""
+"""Apply a command line to a sweep's plan; the only side effect is reading the data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.store import Store
 
 DIGITS = (6, 12, 64)
-"""How many digits of a fingerprint tell two packs apart; the later ones if the earlier agree."""
+"""Numbers of fingerprint digits that tell two packs apart, tried from the shortest."""
 
 
 MADE_UP = ("synthetic",)
@@ -35,14 +35,14 @@ MAX_WORD = 120
 
 @dataclass(frozen=True, kw_only=True)
 class LaunchPlan:
-    """What a command line makes of a sweep: all that a launch needs.
+    """Everything a launch needs: a sweep with its command line applied.
 
     Attributes:
-        plan: over the data set asked for; its base names the pack once that is known.
-        search: the search that the plan belongs to, if the sweep is one.
-        options: the command line.
-        data: the pack; None where it is not made yet, and then the base names none.
-        command: to run this again, as typed.
+        plan: Plan on the requested data set; its base names the pack once it is known.
+        search: Search that the plan belongs to, if the sweep is a search.
+        options: Parsed command line.
+        data: The pack; None if it does not exist yet, and the base then names no pack.
+        command: Command that runs this again, as typed.
     """
 
     plan: Plan
@@ -53,12 +53,12 @@ class LaunchPlan:
 
 
 def prepare(sweep: Plan | Search, options: Options) -> LaunchPlan:
-    """Apply the command line to a sweep, and look for its pack without making it.
+    """Apply the command line to a sweep and look up its pack without making it.
 
     Raises:
-        PlanError: names all mistakes of the plan.
-        ConfigError: the command line asks for what is not there.
-        DataError: the data set's folder cannot be read.
+        PlanError: The plan has mistakes; the message names all of them.
+        ConfigError: The command line asks for something that does not exist.
+        DataError: The folder of the data set cannot be read.
     """
     if not isinstance(sweep, Plan | Search):
         raise ConfigError(
@@ -91,10 +91,10 @@ def prepare(sweep: Plan | Search, options: Options) -> LaunchPlan:
 
 
 def made_up(prepared: LaunchPlan) -> str:
-    """Say that a sweep at full size would train on made-up sounds that nobody asked for.
+    """Describe the problem if a full-size sweep would train on synthetic sounds by default.
 
     Returns:
-        One sentence with the way out; empty for a demo, for real data, and where the command line
+        One sentence with the solution; empty for a demo, for real data, and if the command line
         names the data set.
     """
     options, name = prepared.options, prepared.plan.base.dataset.name
@@ -130,20 +130,20 @@ def with_data(prepared: LaunchPlan, data: PackInfo) -> LaunchPlan:
 
 
 def told_apart(plan: Plan, fingerprint: str, place: str) -> Plan:
-    """Return the plan under the name by which a store keeps it for this pack.
+    """Return the plan under its name in the store for this pack.
 
-    Two folders of one name, or one folder whose clips have changed, are two packs: a plan of
-    another pack is never overwritten. The first pack takes the plain name; any later one has the
-    first digits of its fingerprint behind it. The same command finds its name again: a name with
-    this pack's digits that is in the store comes before a plain one that was freed since.
+    Two folders of one name, or one folder whose clips have changed, are two packs, and a plan of
+    another pack is never overwritten. The first pack gets the plain name; later packs append the
+    first digits of their fingerprint. The same command finds its name again: a stored name with
+    this pack's digits takes precedence over a plain name that has become free.
 
     Args:
-        plan: with the variant that the command line made.
-        fingerprint: of its pack.
-        place: folder or URI of the store, whether it is there yet or not.
+        plan: Plan with the command line's variant.
+        fingerprint: Fingerprint of its pack.
+        place: Folder or URI of the store, which need not exist yet.
 
     Raises:
-        StoreError: a plan of one of these names is damaged.
+        StoreError: A stored plan of one of these names is damaged.
     """
     store = existing_store(place)
     if store is None:
@@ -164,7 +164,7 @@ def told_apart(plan: Plan, fingerprint: str, place: str) -> Plan:
 
 
 def set_apart(prepared: LaunchPlan) -> str:
-    """Say why a sweep's stored name has digits of its pack, or may get them; empty if neither."""
+    """Explain why a sweep's stored name has, or may get, digits of its pack; empty if neither."""
     plan = prepared.plan
     if prepared.data is None:
         store = existing_store(prepared.options.runtime.store)
@@ -186,13 +186,13 @@ def set_apart(prepared: LaunchPlan) -> str:
 
 
 def packs_of(store: str) -> str:
-    """Return where the packs of a store lie, whether the store is there yet or not."""
+    """Return the location of a store's packs; the store need not exist yet."""
     place = store if "://" in store else str(Path(store).expanduser().absolute())
     return f"{place.rstrip('/')}/packs"
 
 
 def existing_store(place: str) -> Store | None:
-    """Open the store of a folder or URI; None if there is none."""
+    """Open the store at a folder or URI; None if it does not exist."""
     from orchestrator.store import Store
 
     try:
@@ -226,7 +226,7 @@ def _apply(plan: Plan, options: Options) -> Plan:
 
 
 def _dataset(current: Component, argument: str) -> Component:
-    """Return the data set of `NAME` or `NAME:argument=value,...`, at the rate of the current."""
+    """Return the data set of `NAME` or `NAME:argument=value,...`, at the current sample rate."""
     name, _, settings = argument.partition(":")
     valid = registry.names("dataset")
     if name not in valid:
@@ -250,7 +250,7 @@ def _word(text: str) -> str:
 
 
 def _short(word: str) -> str:
-    """Return a word that a folder can be called by, different for different words."""
+    """Return a valid folder name, different for different words."""
     if len(word) <= MAX_WORD:
         return word
     return f"{word[:60]}_{hashlib.sha256(word.encode()).hexdigest()[:8]}"

@@ -1,6 +1,6 @@
-"""Progress while a sweep runs: a bar with the time left, and one line per running trial.
+"""Progress of a running sweep: a bar with the time left, and one line per running trial.
 
-On a terminal the lines are redrawn in place. Elsewhere one line is written per finished trial.
+On a terminal the lines are redrawn in place. Otherwise, each finished trial prints one line.
 """
 
 from __future__ import annotations
@@ -22,12 +22,7 @@ class SweepProgress:
     """Shows the epochs and the ends of trials."""
 
     def __init__(self, console: Console, trials: Sequence[Trial]):
-        """Show the progress of these trials.
-
-        Args:
-            console: the terminal, or a stream.
-            trials: what is to be run.
-        """
+        """Create the progress display."""
         self.trials = {trial.id: trial for trial in trials}
         self.done: dict[str, Status] = {}
         self._console = console
@@ -42,7 +37,7 @@ class SweepProgress:
             console=console,
             disable=not console.is_terminal,
             transient=True,
-            redirect_stdout=False,  # both are the log file while Ray runs
+            redirect_stdout=False,  # both go to the log file while Ray runs
             redirect_stderr=False,
         )
         self._sweep = self._bar.add_task("trials", total=len(self.trials), note="")
@@ -60,12 +55,12 @@ class SweepProgress:
         self._bar.stop()
 
     def add(self, trial: Trial) -> None:
-        """Count one more trial that is to be run."""
+        """Add one more trial to run."""
         self.trials[trial.id] = trial
         self._bar.update(self._sweep, total=len(self.trials))
 
     def started(self, trial_id: str) -> None:
-        """Show a trial that has begun."""
+        """Show a trial that has started."""
         trial = self.trials[trial_id]
         if trial_id not in self._tasks and trial_id not in self.done:
             self._tasks[trial_id] = self._bar.add_task(
@@ -73,7 +68,7 @@ class SweepProgress:
             )
 
     def waits(self, trial_id: str, holder: str) -> None:
-        """Say that another process trains a trial, whose result will be taken."""
+        """Report that another process trains a trial, whose result will be used."""
         self.say(f"{name_of(self.trials[trial_id])}: waits for {holder}, which trains it")
 
     def epoch(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
@@ -89,7 +84,7 @@ class SweepProgress:
         self._bar.update(self._sweep, note=self._left())
 
     def ended(self, trial_id: str, status: Status, note: str = "") -> None:
-        """Count a trial that has ended, once."""
+        """Count an ended trial once."""
         if trial_id in self.done:
             return
         self.done[trial_id] = status
@@ -121,5 +116,5 @@ class SweepProgress:
 
 
 def name_of(trial: Trial) -> str:
-    """Return how a person calls a trial: arm, seed, fold."""
+    """Return a readable name of a trial: arm, seed, fold."""
     return f"{trial.arm} · seed {trial.seed} · fold {trial.fold}"

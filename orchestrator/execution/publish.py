@@ -1,4 +1,4 @@
-"""Show what the store holds: MLflow beside the running sweep, then the table and the page."""
+"""Publish a store: MLflow during the sweep, then the table and the page."""
 
 from __future__ import annotations
 
@@ -32,19 +32,20 @@ STOP_S = 120.0
 
 
 class Publisher:
-    """Keeps a sweep's views fresh while it runs, and makes them whole at its end.
+    """Updates a sweep's views while it runs, and completes them at its end.
 
     A failure of the tracking server never stops the sweep: it is printed at the end, with the
     command that uploads the rest.
     """
 
     def __init__(self, plan: PlanRecord, *, store: Store, tracking_uri: str):
-        """Choose the tracking server; nothing is sent yet.
+        """Choose the tracking server without sending anything.
 
         Args:
-            plan: the sweep as declared.
-            store: the truth.
-            tracking_uri: of the command line; empty leaves it to the environment and the store.
+            plan: Sweep as declared.
+            store: Source of truth.
+            tracking_uri: Address from the command line; empty leaves the choice to the environment
+                and the store.
 
         Raises:
             ConfigError: MLflow cannot use the address.
@@ -65,12 +66,12 @@ class Publisher:
         trace: TracebackType | None,
     ) -> None:
         if self._live is not None:
-            # Two threads must not import mlflow at once: wait for this one before `finish`.
+            # Two threads must not import mlflow at once, so wait for this one before `finish`.
             with self._waiting():
                 self._live.stop(final=False, timeout_s=0 if error else STOP_S)
 
     def declare(self, plan: PlanRecord) -> None:
-        """Follow a plan that has grown, as a search's does."""
+        """Follow a plan that has grown, as in a search."""
         self._plan = plan
         if self._live is not None:
             self._live.declare(plan)
@@ -79,7 +80,8 @@ class Publisher:
         """Print the table, bring MLflow up to date and write the report.
 
         Raises:
-            StoreError: a record or its predictions were edited or damaged; names every trial.
+            StoreError: Records or predictions were edited or damaged; the message names every
+                trial.
         """
         plan, store = self._plan, self._store
         records = store.read_records([key.id for key in plan.trials])
@@ -113,11 +115,11 @@ class Publisher:
         if self._uri:
             from orchestrator.tracking.mlflow_server import load
 
-            load()  # here, before its thread and Ray import what they need side by side
+            load()  # before its thread and Ray import at the same time
             self._live = LiveSync(self._plan, store=self._store, tracking_uri=self._uri).start()
 
     def _sync(self) -> str:
-        """Bring the runs up to date; return what went wrong, or nothing."""
+        """Bring the runs up to date; return the problem, or an empty string."""
         if not self._uri:
             return (
                 "MLflow: a store that is not on a disk needs --tracking-uri or MLFLOW_TRACKING_URI"
@@ -152,7 +154,7 @@ class Publisher:
     def _pictures(
         self, records: Mapping[str, TrialRecord], summary: Summary, folder: Path
     ) -> list[Path]:
-        """Make the pictures; what goes wrong with them costs nothing else."""
+        """Make the pictures; a failure affects nothing else."""
         from orchestrator.figures.make import make_pictures
 
         try:

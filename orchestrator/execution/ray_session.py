@@ -1,8 +1,8 @@
 """Start or join Ray, keep it quiet, and leave nothing behind.
 
-Ray writes from Python and from C++ to whatever is the standard error. While a session is open,
-both standard streams of this process go to a log file; a person's lines go through `terminal`,
-which holds the real one.
+Ray writes to standard error from Python and from C++. While a session is open, both standard
+streams of this process go to a log file; messages to the user go through `terminal`, which holds
+the real stream.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from orchestrator.waiting import to_terminal, waiting
 
 CONNECT_S = 5.0
 _SETTINGS = 4
-# HTTP/2's preface and an empty frame of settings, which a server answers with its own (RFC 9113).
+# HTTP/2 preface and an empty SETTINGS frame; a server answers with its own (RFC 9113).
 _HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0])
 _interrupted = threading.Event()
 
@@ -45,10 +45,10 @@ QUIET = {
 
 
 def require_resources(runtime: Runtime) -> None:
-    """Raise a `ConfigError` at once for what a launch would otherwise wait for, perhaps forever.
+    """Raise a `ConfigError` if a launch would wait, perhaps forever, for missing resources.
 
-    An address must be one, and a Ray cluster must answer there. Without an address, this machine
-    must have the CPUs and GPUs that one trial asks for; a cluster may grow.
+    An address must be valid, with a Ray cluster answering there. Without an address, this machine
+    must have the CPUs and GPUs of one trial; a cluster may grow.
     """
     if runtime.num_workers > 1 and 0 < runtime.gpus_per_worker < 1:
         raise ConfigError(
@@ -106,9 +106,9 @@ def _cluster_here() -> str:
 
 
 def _greet(host: str, port: int) -> None:
-    """Raise an `OSError` unless an HTTP/2 server, as every port of Ray's is, says hello.
+    """Raise an `OSError` unless an HTTP/2 server, like every Ray port, answers.
 
-    Ray itself tries for more than a minute if nothing listens there, or something else does.
+    Ray itself retries for more than a minute if nothing, or something else, listens there.
     """
     with socket.create_connection((host, port), CONNECT_S) as connection:
         if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
@@ -140,17 +140,17 @@ def _require_here(runtime: Runtime) -> None:
 
 @contextlib.contextmanager
 def ray_session(runtime: Runtime, *, say: Callable[[str], None] = to_terminal) -> Iterator[None]:
-    """Connect to the cluster of `runtime.address`, or start one on this machine alone.
+    """Connect to the cluster of `runtime.address`, or start a local one.
 
-    On the way out the connection ends; a cluster that was started here ends with all its
-    processes, also after an interrupt.
+    On exit, the connection closes; a cluster started here shuts down with all its processes, even
+    after an interrupt.
 
     Args:
-        runtime: where.
-        say: writes one line to the terminal; used where the cluster takes its time.
+        runtime: Address and resources.
+        say: Function that writes one line to the terminal if the cluster is slow to answer.
 
     Raises:
-        ConfigError: no cluster answers at the address, or none can be started here.
+        ConfigError: No cluster answers at the address, or none can be started here.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -179,22 +179,21 @@ def ray_session(runtime: Runtime, *, say: Callable[[str], None] = to_terminal) -
         ) from error
     if threading.current_thread() is threading.main_thread():
         _interrupted.clear()
-        # Ray's own handler of the C++ side would abort the process, with its stack.
+        # Ray's C++ handler would abort the process with a stack trace.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupt)
     try:
         yield
     finally:
-        # A handle that the collector meets during the shutdown, in whichever thread, would end
-        # this process at once.
+        # Collecting a handle during the shutdown, in any thread, would kill this process.
         gc.collect()
         ray.shutdown()
 
 
 def raise_if_interrupted() -> None:
-    """Raise an interrupt that other code swallowed.
+    """Raise an interrupt swallowed by other code.
 
-    Ray's callbacks from C++ ignore what is raised in them, an interrupt among it.
+    Ray's callbacks from C++ ignore exceptions, including interrupts.
     """
     if _interrupted.is_set():
         raise KeyboardInterrupt
@@ -210,10 +209,10 @@ def terminal(log: Path) -> Iterator[Console]:
     """Send this process's standard output and error to a file, and yield the real terminal.
 
     Args:
-        log: appended to; its folder is made.
+        log: File to append to; its folder is created.
 
     Raises:
-        ConfigError: the log cannot be written.
+        ConfigError: The log cannot be written.
     """
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -236,7 +235,7 @@ def terminal(log: Path) -> Iterator[Console]:
         for number, buffered in ((1, sys.stdout), (2, sys.stderr)):
             try:
                 buffered.flush()
-            except OSError:  # the log's disk is full; its lines are not for the terminal
+            except OSError:  # disk of the log is full; its lines do not belong on the terminal
                 with open(os.devnull, "wb") as nowhere:
                     os.dup2(nowhere.fileno(), number)
                 buffered.flush()

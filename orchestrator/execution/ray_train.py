@@ -1,7 +1,7 @@
 """A trial on several devices or hosts: the only file that imports ray.train.
 
-The trial function that calls `run_parallel` holds the trial's lock and does no work itself. Ray
-Train starts the workers and restarts all of them when one dies; they resume from the store.
+The trial function that calls `run_parallel` holds the trial's lock and does no work. Ray Train
+starts the workers and restarts all of them when one dies; they resume from the store.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ def run_parallel(
 ) -> TrialRecord:
     """Train a trial on `runtime.num_workers` data-parallel workers.
 
-    Must be called inside a Tune trial. gloo connects what lies on CPUs, nccl what lies on GPUs;
-    each worker has a device of its own.
+    Must be called inside a Tune trial. gloo connects CPUs, nccl connects GPUs; each worker has its
+    own device.
 
     Args:
-        trial_id: the experiment's id.
-        experiment: what to train.
-        store: where everything lands; reachable from every host.
-        runtime: how many workers, with which resources each.
-        storage_path: where Ray Train keeps its own bookkeeping.
+        trial_id: Id of the experiment.
+        experiment: Experiment to train.
+        store: Store for all results, reachable from every host.
+        runtime: Number of workers and resources per worker.
+        storage_path: Folder for Ray Train's bookkeeping.
 
     Returns:
-        The trial's record as the store has it.
+        The trial's record in the store.
     """
     import uuid
 
@@ -62,7 +62,7 @@ def run_parallel(
             num_workers=runtime.num_workers, use_gpu=uses_gpu, resources_per_worker=resources
         ),
         run_config=ray.train.RunConfig(
-            # A name of its own per launch: the store resumes a trial, not Ray Train.
+            # A new name per launch: the store resumes a trial, not Ray Train.
             name=f"{trial_id}-{uuid.uuid4().hex[:8]}",
             storage_path=storage_path,
             callbacks=[TuneReportCallback()],
@@ -88,7 +88,7 @@ def _work(config: dict[str, Any]) -> None:
     def report(record: EpochRecord) -> None:
         ray.train.report({"epoch": record.epoch, **record.metrics})
 
-    ray.train.report({"at_work": 1})  # the resources are there; nobody waits for them any more
+    ray.train.report({"at_work": 1})  # the workers have their resources
     TrialRun(
         store=config["store"],
         trial_id=config["trial_id"],

@@ -1,4 +1,4 @@
-"""What Tune is to run next: a plan's trials in their order, or points that Optuna suggests."""
+"""Searchers for Tune: a plan's trials in order, or points suggested by Optuna."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ OBJECTIVE = "objective"
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What a search maximizes: the plan's metric, signed so that more is better."""
+    """Objective of a search: the plan's metric, signed so that larger is better."""
 
     metric: str
     selection: str
 
     def value(self, records: Iterable[TrialRecord]) -> float | None:
-        """Return the mean over the records, or None if one of them has no such number."""
+        """Return the mean over the records, or None if a record lacks the metric."""
         metric = lookup(self.metric)
         values = [r.metrics_at(self.selection).get(self.metric) for r in records]
         if not values or any(value is None for value in values):
@@ -37,7 +37,7 @@ class Objective:
 
 
 class NotPickled:
-    """Pickles as nothing: Tune saves its callbacks and searchers, which are never restored."""
+    """Pickles as an empty object: Tune saves callbacks and searchers, which are never restored."""
 
     def __reduce__(self) -> tuple[Any, tuple[()]]:
         return type(None), ()
@@ -45,19 +45,19 @@ class NotPickled:
 
 class _Driven(NotPickled, Searcher):
     def set_search_properties(self, *args: Any, **spec: Any) -> bool:
-        """Take part in Tune's handshake; there is nothing to set."""
+        """Accept Tune's search properties, which have no effect here."""
         return True
 
 
 class QueueSearcher(_Driven):
-    """Hands out trials in their order."""
+    """Suggests trials in order."""
 
     def __init__(self, trials: Sequence[Trial]):
         super().__init__()
         self._waiting = deque(trials)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """Return the next trial, or say that there is none."""
+        """Return the next trial, or `FINISHED`."""
         if not self._waiting:
             return Searcher.FINISHED
         return {"trials": (self._waiting.popleft(),)}
@@ -65,7 +65,7 @@ class QueueSearcher(_Driven):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Forget it; the store knows."""
+        """Do nothing; the store has the result."""
 
 
 class TpeSearcher(_Driven):
@@ -86,7 +86,7 @@ class TpeSearcher(_Driven):
         self._search, self._progress, self._on_point = search, progress, on_point
         self._left = search.num_points - len(points)
         self._space = {path: _distribution(values) for path, values in search.space.items()}
-        # The seed counts the points of earlier runs, so that a new run repeats none of them.
+        # The seed includes the number of earlier points, so that a new run repeats none of them.
         sampler = optuna.samplers.TPESampler(seed=search.sampler_seed + len(points))
         self._study = optuna.create_study(direction="maximize", sampler=sampler)
         self._asked: dict[str, Any] = {}
@@ -118,7 +118,7 @@ class TpeSearcher(_Driven):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Tell the sampler what came of a point."""
+        """Tell the sampler the result of a point."""
         suggestion = self._asked.pop(trial_id, None)
         value = (result or {}).get(OBJECTIVE)
         if suggestion is not None:
@@ -128,7 +128,7 @@ class TpeSearcher(_Driven):
 
 
 def trials_of(search: Search, point: Point) -> tuple[Trial, ...]:
-    """Return the trials, one per block, that a point stands for."""
+    """Return the trials of a point, one per block."""
     plan = replace(search.with_points([point]), baseline="")
     arm = search.arm(point).name
     return tuple(trial for trial in plan.trials() if trial.arm == arm)

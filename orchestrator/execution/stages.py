@@ -1,7 +1,6 @@
-"""In which stages a plan is run: all at once, block by block within a budget, or until decided.
+"""Stages of a plan: all at once, block by block within a budget, or until decided.
 
-Everything is derived from the plan and the store, so the same command after a kill goes on
-from where it was.
+Everything follows from the plan and the store, so the same command resumes after a kill.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from orchestrator.store import Store
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """Trials that may run side by side.
+    """Trials that may run in parallel.
 
     Attributes:
-        plan: What is declared by now; a study until decided grows by blocks.
-        trials: Those that the store does not hold; prerequisites have a stage of their own.
+        plan: Plan declared so far; a study until decided grows by blocks.
+        trials: Trials missing from the store; prerequisites have their own stage.
     """
 
     plan: Plan
@@ -36,8 +35,8 @@ class Ended:
     """The end of a launch.
 
     Attributes:
-        plan: What was declared in the end.
-        reason: Why the launch ends before the plan's last block; empty if it does not.
+        plan: Plan as finally declared.
+        reason: Reason for ending before the plan's last block; empty otherwise.
     """
 
     plan: Plan
@@ -47,13 +46,13 @@ class Ended:
 def stages(
     plan: Plan, store: Store, *, budget_hours: float = 0.0, num_workers: int = 1
 ) -> Iterator[Stage | Ended]:
-    """Yield what to train next, and `Ended` last. The caller trains a stage before the next.
+    """Yield stages, then `Ended`; the caller trains each stage before taking the next.
 
     Args:
-        plan: With a cap if it runs until decided.
-        store: Holds what is done already.
-        budget_hours: Device-hours that this launch may take; 0 sets no limit.
-        num_workers: Devices that a trial holds.
+        plan: Plan, with a cap if it runs until decided.
+        store: Store with the results so far.
+        budget_hours: Budget of this launch in device-hours; 0 sets no limit.
+        num_workers: Devices per trial.
     """
     declared = plan.take(pairs_needed(plan.num_declared)) if plan.cap else plan
     budget = _Budget(store=store, limit_s=3600.0 * budget_hours, num_workers=num_workers)
@@ -70,7 +69,7 @@ def stages(
 
 
 def missing_trials(trials: Sequence[Trial], store: Store) -> list[Trial]:
-    """Return the trials that have no finished record in the store, each once."""
+    """Return the trials without a finished record in the store, without duplicates."""
     return unfinished(trials, _records(trials, store))
 
 
@@ -78,7 +77,7 @@ def _within_budget(plan: Plan, budget: _Budget) -> Generator[Stage, None, str]:
     """Yield block by block while the budget lasts, or all blocks at once without a budget.
 
     Returns:
-        Why the budget stops the launch; empty if it does not.
+        The reason if the budget stops the launch; otherwise empty.
     """
     trials = plan.trials()
     if not budget.limit_s:
@@ -105,7 +104,7 @@ def _verdict(declared: Plan, store: Store) -> str | None:
     """Judge a study until decided after its declared blocks.
 
     Returns:
-        Why it ends here, empty at its cap; None if it needs another block.
+        The reason for ending here, empty at its cap; None if it needs another block.
     """
     trials = declared.trials()
     records = _records(trials, store)
@@ -128,13 +127,13 @@ def _verdict(declared: Plan, store: Store) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Budget:
-    """Device time that this launch may take, and what the trials it began have taken.
+    """Device-time budget of this launch, and the time its trials have taken.
 
     Attributes:
-        store: Holds the trials' records.
-        limit_s: Device-seconds of this launch; 0 sets no limit.
-        num_workers: Devices that a trial holds.
-        before_s: Id of a trial that this launch began -> seconds that it took in earlier launches.
+        store: Store with the trials' records.
+        limit_s: Budget in device-seconds; 0 sets no limit.
+        num_workers: Devices per trial.
+        before_s: Id of a trial of this launch -> its seconds in earlier launches.
     """
 
     store: Store
@@ -143,20 +142,20 @@ class _Budget:
     before_s: dict[str, float] = field(default_factory=dict)
 
     def begin(self, plan: Plan, trials: Sequence[Trial]) -> Stage:
-        """Return the trials as a stage whose time counts from now on."""
+        """Return the trials as a stage, and start counting their time."""
         known = _records(trials, self.store)
         for trial in trials:
             self.before_s[trial.id] = known[trial.id].cost.seconds if trial.id in known else 0.0
         return Stage(plan=plan, trials=tuple(trials))
 
     def spent_s(self) -> float:
-        """Return the device-seconds that this launch has taken."""
+        """Return the device-seconds spent by this launch."""
         records = self.store.read_records(self.before_s)
         taken = (record.cost.seconds - self.before_s[id_] for id_, record in records.items())
         return self.num_workers * sum(taken)
 
     def expected_s(self, block: Sequence[Trial], trials: Sequence[Trial]) -> float:
-        """Estimate a block from its arms' finished trials, or from any where an arm has none."""
+        """Estimate a block from its arms' finished trials, or from all arms if an arm has none."""
         seconds = seconds_by_arm(trials, _records(trials, self.store))
         return self.num_workers * sum(seconds.get(trial.arm, 0.0) for trial in block)
 

@@ -1,7 +1,7 @@
-"""One trial from its experiment to its record: what every lane calls in the end.
+"""One trial from its experiment to its record; every launcher ends up here.
 
-The caller holds the trial's lock. Whatever happens here ends in the store: each epoch as it is
-finished, a failure with its traceback, the per-clip predictions, the last and the best weights.
+The caller holds the trial's lock. Everything goes to the store: each finished epoch, a failure with
+its traceback, the per-clip predictions, the last and the best weights.
 """
 
 from __future__ import annotations
@@ -45,21 +45,20 @@ class TrialCheckpoints:
         return self.store.load_checkpoint(self.trial_id, which)
 
     def save(self, which: Any, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-        """See `orchestrator.training.trainer.Checkpoints`."""
+        """See `orchestrator.training.state.Checkpoints`."""
         self.store.save_checkpoint(self.trial_id, which, tensors, facts)
 
 
 @dataclass(kw_only=True)
 class TrialRun:
-    """One run of a trial: the store that it writes to and the callback for its epochs.
+    """One run of a trial.
 
     Attributes:
-        store: where everything lands.
-        trial_id: the experiment's id.
-        experiment: what to train.
-        device: where to train.
-        cache_dir: a host's own copy of packs that lie in an object store.
-        on_epoch: Called with the record of each epoch.
+        store: Store for all results.
+        experiment: Experiment to train.
+        device: Device to train on.
+        cache_dir: Local copies of packs from an object store.
+        on_epoch: Callback for the record of each epoch.
     """
 
     store: Store
@@ -70,14 +69,14 @@ class TrialRun:
     on_epoch: Callable[[EpochRecord], None] = field(default=lambda record: None)
 
     def run(self) -> TrialRecord:
-        """Train what is left of the trial.
+        """Train the remaining epochs of the trial.
 
         Returns:
-            Its record: finished, or failed with the traceback. An interrupt is passed on and
-            leaves a running record, from which the next run resumes.
+            Its record: finished, or failed with the traceback. An interrupt propagates and leaves a
+            running record, from which the next run resumes.
 
         Raises:
-            StoreError: the store is full or read-only, and so it would be for every other trial.
+            StoreError: The store is full or read-only, which would fail every other trial too.
         """
         started = time.perf_counter()
         earlier = self.store.read_record(self.trial_id)
@@ -113,12 +112,12 @@ class TrialRun:
             record = replace(record, status=Status.FAILED, error=traceback.format_exc())
             record = self._ended(record)
             if is_full(error):
-                with suppress(StoreError):  # there may be room for so little
+                with suppress(StoreError):  # a record may still fit
                     self._write(record, group)
                 raise
             self._write(record, group)
             if group.world_size > 1:
-                raise  # the other workers wait for this one
+                raise  # other workers wait for this one
             return record
         self._write(record, group)
         trainer.drop_optimizer_state()
@@ -141,12 +140,11 @@ class TrialRun:
         )
 
     def _refuse_another(self) -> None:
-        """Raise a `ConfigError` if this host would train something else under the trial's id.
+        """Raise a `ConfigError` if this host would train something different under this id.
 
-        It would where a part's source, or this package, is another than where the trial was
-        declared.
+        This happens if the source of a part, or this package, has changed since the declaration.
         """
-        here = dataclasses.replace(self.experiment).id  # with this host's sources
+        here = dataclasses.replace(self.experiment).id  # hashes this host's sources
         if here != self.trial_id:
             raise ConfigError(
                 f"trial {self.trial_id} is {here} on {socket.gethostname()}: another version of "
@@ -230,8 +228,8 @@ class TrialRun:
                     self.trial_id, which, predictions[which]
                 )
         record = self._progress(record, trainer)
-        # A resumed run predicts again, and on a GPU to other last digits than before: the record
-        # says what the stored predictions do, so that a report can hold one to the other.
+        # A resumed run predicts again, on a GPU with different last digits: the record follows the
+        # stored predictions, so that a report can check one against the other.
         scores = {made.epoch: made.scores() for made in predictions.values()}
         epochs = tuple(
             replace(epoch, metrics={**epoch.metrics, **scores.get(epoch.epoch, {})})

@@ -1,7 +1,7 @@
 """Run trials through Ray Tune: the only file that imports ray.tune and optuna.
 
-Tune schedules and retries. It is handed what the store does not hold yet, and nothing of its own
-state is ever restored: the same command again is a fresh run over what is missing.
+Tune schedules and retries the trials missing from the store. Its own state is never restored: the
+same command again is a fresh run over the missing trials.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from orchestrator.waiting import AFTER_S, EVERY_S
 def run_trials(
     trials: Sequence[Trial], *, runtime: Runtime, store: Store, progress: SweepProgress
 ) -> None:
-    """Train trials, each once, in the order given as far as the resources allow.
+    """Train each trial once, in the given order as far as resources allow.
 
     Ray must be connected.
 
     Args:
-        trials: what is missing from the store.
-        runtime: where and how.
-        store: where everything lands.
+        trials: Trials missing from the store.
+        runtime: Where and how to train.
+        store: Store for all results.
         progress: Shows the epochs and the ends of trials.
     """
     queue = QueueSearcher(trials)
@@ -62,17 +62,17 @@ def run_search(
     progress: SweepProgress,
     on_point: Callable[[Point], None],
 ) -> None:
-    """Let Optuna's TPE suggest points until the search has as many as it wants.
+    """Let Optuna's TPE suggest points until the search has enough.
 
     Ray must be connected.
 
     Args:
-        search: the space and the plan that each point joins.
-        points: those of earlier runs; the sampler learns from them.
-        runtime: where and how.
-        store: where everything lands.
+        search: Search space, and the plan that each point joins.
+        points: Points of earlier runs; the sampler learns from them.
+        runtime: Where and how to train.
+        store: Store for all results.
         progress: Shows the epochs and the ends of trials.
-        on_point: called with each new point before its trials start.
+        on_point: Callback for each new point before its trials start.
     """
     objective = Objective(metric=search.plan.metric, selection=search.plan.base.selection)
     wanted = search.num_points - len(points)
@@ -123,13 +123,13 @@ def _fit(
 
 def _resources(runtime: Runtime) -> dict[str, float]:
     if runtime.num_workers > 1:
-        # The trial only drives; Ray Train's workers hold the resources. The head is the safe node.
+        # The trial only coordinates; Ray Train's workers hold the resources. The head node is safe.
         return {"cpu": 0, "node:__internal_head__": 0.001}
     return {"cpu": runtime.cpus_per_worker, "gpu": runtime.gpus_per_worker}
 
 
 def _concurrency(runtime: Runtime) -> int | None:
-    """Return how many trials may run at once; Tune cannot see what nested workers take."""
+    """Return the maximum number of parallel trials; Tune cannot see nested workers' resources."""
     if runtime.num_workers == 1:
         return runtime.max_concurrent or None
     import ray
@@ -143,7 +143,7 @@ def _concurrency(runtime: Runtime) -> int | None:
 
 
 def _waits_for(runtime: Runtime) -> str:
-    """Say what one trial asks for, and what of it the cluster has and has free."""
+    """Describe the resources of one trial, and how many the cluster has in total and free."""
     import ray
 
     wanted = {"CPU": runtime.cpus_per_worker, "GPU": runtime.gpus_per_worker}
@@ -166,7 +166,7 @@ def _waits_for(runtime: Runtime) -> str:
 
 
 class _Listener(NotPickled, tune.Callback):
-    """Passes Tune's events on to the progress of the sweep, and says why nothing happens."""
+    """Forwards Tune's events to the sweep's progress, and reports why it is waiting."""
 
     def __init__(self, progress: SweepProgress, runtime: Runtime):
         self._progress = progress
@@ -176,9 +176,9 @@ class _Listener(NotPickled, tune.Callback):
         self._speak_at = time.monotonic() + AFTER_S
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Say which resources are waited for while no trial has them; Tune asks many a second.
+        """Report the missing resources while no trial runs; Tune calls this many times a second.
 
-        Without a cluster no other launch holds them.
+        Without a cluster, no other launch holds them.
         """
         self.raise_if_full()
         now = time.monotonic()
@@ -189,12 +189,12 @@ class _Listener(NotPickled, tune.Callback):
             self._progress.say(_waits_for(self._runtime))
 
     def raise_if_full(self) -> None:
-        """Raise a `StoreError` if a trial found the store full or read-only; all others would."""
+        """Raise a `StoreError` if a trial found the store full or read-only, so all would fail."""
         if self._full:
             raise StoreError(f"{self._full}; then run the same command again, it goes on from here")
 
     def _is_at_work(self, trial: Any) -> bool:
-        # The trial of several workers only drives them, and takes no resources of its own.
+        # With several workers, the trial only coordinates and holds no resources.
         return self._runtime.num_workers == 1 or trial.trial_id in self._at_work
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -236,7 +236,7 @@ def _train(
     objective: Objective | None,
     storage: str,
 ) -> None:
-    """Train the trials of one Tune trial, in a process that is used again for the next."""
+    """Train the trials of one Tune trial, in a process that is reused for the next."""
     records = []
     for trial in config["trials"]:
         try:
@@ -285,9 +285,9 @@ def _train_locked(
 
 
 def fail_stale_trials(trials: Sequence[Trial], store: Store) -> None:
-    """Mark as failed what was left running by workers that died and were not restarted again.
+    """Mark trials as failed if their workers died and were not restarted.
 
-    A trial that another process is training is left alone.
+    Trials that another process is training are left alone.
     """
     for trial in trials:
         record = store.read_record(trial.id)

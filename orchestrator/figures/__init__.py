@@ -1,1 +1,1 @@
-"""Pictures of what trained arms do inside, for the report and for MLflow."""
+"""Pictures of the insides of trained arms, for the report and MLflow."""

@@ -1,4 +1,4 @@
-"""Draw spectrograms and what a model makes of them, with Matplotlib and without a display."""
+"""Draw spectrograms and a model's use of them, with Matplotlib and without a display."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def draw_input(change: InputChange, shown: Shown, path: Path) -> None:
 
 
 def draw_clip(features: NDArray[Any], shown: Shown, path: Path) -> None:
-    """Draw one clip's (mels, frames) spectrogram; its caption stands beside the picture."""
+    """Draw one clip's (mels, frames) spectrogram; the picture list has its caption."""
     figure, axes = _grid(1, 1, [""])
     low, high = _limits(features)
     length_s = features.shape[1] * shown.frame_s
@@ -75,7 +75,7 @@ def draw_clip(features: NDArray[Any], shown: Shown, path: Path) -> None:
 def draw_keys(
     blocks: Sequence[MovedKeys], features: NDArray[Any], shown: Shown, path: Path
 ) -> None:
-    """Draw the keys of deformable blocks over the spectrogram, with lines from where they started.
+    """Draw the keys of deformable blocks over the spectrogram, with lines from their origins.
 
     Args:
         blocks: Deformable blocks, one per column.
@@ -95,7 +95,7 @@ def draw_keys(
                 y, x = _pixels(moved, block.map_size, size, shown)
                 color = GROUPS[group % len(GROUPS)]
                 panel.plot([x0, x], [y0, y], color=color, linewidth=0.5, alpha=0.8)
-                # A dark rim, so that a point can be seen on loud parts too.
+                # A dark rim keeps points visible on loud parts.
                 rim = {"markeredgecolor": "black", "markeredgewidth": 0.3}
                 panel.plot(x, y, "o", color=color, markersize=2.4, **rim)
             panel.set_xlim(0, size[1] * shown.frame_s)
@@ -108,7 +108,7 @@ def draw_events(events: NDArray[Any], features: NDArray[Any], shown: Shown, path
     """Draw the probability of the likeliest classes over time under each clip's spectrogram.
 
     Args:
-        events: (batch, frames, classes) probabilities, over the same length as the features.
+        events: (batch, frames, classes) probabilities over the same time span as the features.
         features: (batch, mels, frames) input of the model.
         shown: Clips of the picture.
         path: Path of the PNG.
@@ -157,7 +157,7 @@ def _spectrogram(axis: Axes, image: NDArray[Any], shown: Shown, **style: Any) ->
 
 
 def _limits(image: NDArray[Any]) -> tuple[float, float]:
-    """Return the color limits without the lowest percent, which is silence."""
+    """Return the color limits, excluding the lowest percent, which is silence."""
     low, high = np.percentile(image, (1, 100))
     return float(low), float(high)
 

@@ -36,21 +36,21 @@ def make_pictures(
     *,
     clips: Mapping[str, str] | None = None,
 ) -> tuple[Picture, ...]:
-    """Make the pictures that the sweep's trials allow, unless the folder holds them already.
+    """Make the pictures that the sweep's trials allow, unless the folder already holds them.
 
     They show the first block in which every chosen arm is finished: the baseline and the arms of
-    the contrasts and effects, in this order, at most `MAX_ARMS`. The clips are held out: the first
-    of each of `NUM_CLIPS` classes, which are spread over all classes.
+    the contrasts and effects, in this order, at most `MAX_ARMS`. The clips are the first held-out
+    clips of `NUM_CLIPS` classes spread over all classes.
 
     Args:
         plan: Plan of the sweep.
         records: Trial id -> record.
         store: Store that holds the checkpoints and the pack.
         folder: Folder for the pictures and their list.
-        clips: Clips to draw one by one: id -> caption.
+        clips: Clips to draw one by one: Trial id -> caption.
 
     Returns:
-        All pictures in the folder's list; none if no trial is finished.
+        All pictures in the folder's list; empty if no trial is finished.
     """
     from orchestrator.data import open_pack
 
@@ -65,7 +65,7 @@ def make_pictures(
         record = records[trial.id]
         pack = open_pack(str(record.data["fingerprint"]), packs=store.packs_uri)
         chain = _load(record, pack, plan.selection, store)
-        # Frames of a front end of somebody's own have no known place in time.
+        # Frames of a custom front end have no known time.
         frame_s = chain.front.hop_length / pack.sample_rate if chain else 0.0
         if chain is not None and frame_s:
             made += _of_trial(trial, chain, pack, frame_s, folder)
@@ -139,7 +139,7 @@ def _of_clips(
     folder: Path,
     clips: Mapping[str, str],
 ) -> list[Picture]:
-    """Draw clips one by one, as a trial's front end shows them to its model."""
+    """Draw clips one by one, as a trial's front end passes them to its model."""
     from models.introspection import input_change
     from orchestrator.figures import draw
 

@@ -1,4 +1,4 @@
-"""The pictures of a report and the list that says what they show."""
+"""The pictures of a report, and the list of their contents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 INDEX = "pictures.json"
 CLIP = "clip"
-"""Kind of a picture that shows one clip alone."""
+"""Kind of a picture of a single clip."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,12 +19,12 @@ class Picture:
     """One picture.
 
     Attributes:
-        kind: `input`, `keys` or `events` of a model, or `clip` for a clip alone.
-        arm: Arm that it shows, or whose front end drew it.
+        kind: `input`, `keys` or `events` of a model, or `clip` for a single clip.
+        arm: Arm shown, or whose front end drew it.
         trial: Id of the trial.
         clips: Ids of its clips, top to bottom.
-        caption: What it shows, with units.
-        file: Name of the PNG beside the list.
+        caption: Description with units.
+        file: Name of the PNG next to the list.
     """
 
     kind: str
@@ -36,12 +36,12 @@ class Picture:
 
 
 def read_pictures(folder: Path) -> tuple[Picture, ...]:
-    """Return the pictures listed in a folder, without those whose file is gone."""
+    """Return the pictures in a folder's list whose files exist."""
     return tuple(p for p in _read(folder)[1] if (folder / p.file).is_file())
 
 
 def listed_files(folder: Path) -> tuple[str, ...]:
-    """Return the names of the listed files, existing or not, without any outside the folder."""
+    """Return the names of listed files inside the folder, existing or not."""
     return tuple(p.file for p in _read(folder)[1] if Path(p.file).name == p.file)
 
 
@@ -54,7 +54,7 @@ def are_there(folder: Path, trials: Sequence[str], clips: Mapping[str, str]) -> 
 def write_index(
     folder: Path, trials: Sequence[str], clips: Mapping[str, str], pictures: Sequence[Picture]
 ) -> None:
-    """Write the list: the trials and clips that were asked for, and their pictures."""
+    """Write the list: the requested trials and clips, and their pictures."""
     listed = {
         **_asked(trials, clips),
         "pictures": [dataclasses.asdict(picture) for picture in pictures],
@@ -67,7 +67,7 @@ def _asked(trials: Sequence[str], clips: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], tuple[Picture, ...]]:
-    """Return what was asked for and the pictures; nothing if the list cannot be read."""
+    """Return the request and the pictures; both empty if the list cannot be read."""
     try:
         listed = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         pictures = [Picture(**{**p, "clips": tuple(p["clips"])}) for p in listed["pictures"]]

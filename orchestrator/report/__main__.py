@@ -47,18 +47,18 @@ from orchestrator.terminal import grid, laid_out, terminal_width, visible
 AGGREGATE_FORMATS = ("", "text", "markdown", "csv", "json")
 FORMATS = ("text", *NAMES, "all")
 RENAMED = {"--shape": ("--paper-table", 1), "--mixed": ("--allow-mixed", 0)}
-"""Options that were called otherwise -> their name of today, and how many values they took."""
+"""Former option -> its current name and number of values."""
 
 
 def main(argv: Sequence[str] | None = None, *, out: TextIO | None = None) -> int:
     """Run the command line.
 
     Args:
-        argv: without the program's name; None reads the process's own.
-        out: where to print; None is standard output.
+        argv: Arguments without the program's name; None reads `sys.argv`.
+        out: Output stream; None means standard output.
 
     Returns:
-        The exit code: 2 for a mistake of the user's, named in one message on standard error.
+        The exit code: 2 for a user error, reported in one message on standard error.
     """
     args = _parser().parse_args(argv)
     stream = out or sys.stdout
@@ -70,10 +70,10 @@ def main(argv: Sequence[str] | None = None, *, out: TextIO | None = None) -> int
 
 
 class _Renamed(argparse.Action):
-    """Remembers an option that was called otherwise, for one message with other mistakes."""
+    """Records a renamed option, to report it together with other mistakes."""
 
     def __call__(self, parser, namespace, values, option_string=None):
-        """Note the old name and the new one."""
+        """Record the old and the new name."""
         namespace.renamed = [*namespace.renamed, (option_string, self.const)]
 
 
@@ -148,10 +148,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Refuse options that do not go together, all at once.
+    """Refuse conflicting options, all at once.
 
     Raises:
-        ConfigError: names each mistake with what is valid.
+        ConfigError: Options conflict; the message names each mistake with the valid options.
     """
     mistakes = [f"{old} is called {new} now" for old, new in args.renamed]
     if args.format and args.format not in FORMATS:
@@ -201,7 +201,7 @@ def _run(args: argparse.Namespace, stream: TextIO) -> int:
 
 
 def _listed(source: Source) -> str:
-    """Return a row per sweep: its name, and the pack that it is of."""
+    """Return a row per sweep: its name and its pack."""
     packs = source.packs()
     if not packs:
         return f"no sweep is in {source.place}"
@@ -209,14 +209,14 @@ def _listed(source: Source) -> str:
 
 
 def find_sweep(given: str, stored: Sequence[str]) -> str:
-    """Find the stored sweep that a name or the path of a sweep file means.
+    """Find a stored sweep by its name or the path of its sweep file.
 
     Args:
-        given: a stored name, or a path such as `sweeps/adaptor_lambda.py`.
-        stored: every stored name.
+        given: Stored name, or a path such as `sweeps/adaptor_lambda.py`.
+        stored: All stored names.
 
     Raises:
-        ConfigError: none or several match; names them.
+        ConfigError: No sweep or several match; the message names them.
     """
     if given in stored:
         return given
@@ -272,7 +272,7 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
 def _paper_table(
     args: argparse.Namespace, source: Source, material: Material, summary: Summary
 ) -> Table | None:
-    """Return the paper's table that was asked for; for the page that of the published numbers."""
+    """Return the requested paper's table, or for the page that of the published numbers."""
     study = Study(summary=summary, predictions=material.predictions or no_predictions)
     if not args.paper_table:
         return own_paper_table(study) if args.format == "html" else None
@@ -285,7 +285,7 @@ def _paper_table(
 
 
 def _compare_clips(args: argparse.Namespace, material: Material, stream: TextIO) -> None:
-    """Print what two trials show over their clips."""
+    """Print the comparison of two trials over their clips."""
     plan, records = material.plan, material.records
     one, other = (find_trial(given, plan, records) for given in args.clips)
     if not args.allow_mixed:
@@ -299,7 +299,7 @@ def _compare_clips(args: argparse.Namespace, material: Material, stream: TextIO)
 
 
 def _aggregate(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
-    """Print what several sweeps show together."""
+    """Print several aggregated sweeps."""
     stored = source.sweeps()
     materials = [source.material(find_sweep(given, stored)) for given in args.sweeps]
     aggregated = aggregate([(m.plan, m.records) for m in materials], mixed=args.allow_mixed)
@@ -324,7 +324,7 @@ def _check_metric(metric: str, plan: PlanRecord, records: Mapping[str, TrialReco
 
 
 if __name__ == "__main__":
-    # Nearly all that this short process makes it keeps; looking for garbage takes a tenth of it.
+    # This short process keeps nearly all objects; collecting garbage takes a tenth of its time.
     gc.disable()
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""A report's files: the page, and the table in every form."""
+"""A report's files: the page, and the table in every format."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ RENDERERS: Mapping[str, Callable[[Summary], str]] = {
     "json": to_json,
 }
 PAPER_NAMES = {"latex": "paper.tex", "markdown": "paper.md", "csv": "paper.csv"}
-"""What is written besides where a study has a paper's table."""
+"""Additional files for a study with a paper's table."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Paths:
-    """Where a report's files are; `paper` are those of a paper's table, where there is one."""
+    """Paths of a report's files; `paper` holds those of a paper's table, if any."""
 
     html: Path
     markdown: Path
@@ -66,18 +66,18 @@ class Paths:
 
     @property
     def every(self) -> tuple[Path, ...]:
-        """All of them."""
+        """All paths."""
         return (*(getattr(self, form) for form in NAMES), *self.paper)
 
 
 class PageParts(TypedDict, total=False):
-    """What the page shows besides a study's numbers.
+    """Parts of the page besides a study's numbers.
 
     Attributes:
-        predictions: reads a trial's predictions at the plan's epoch.
-        links: trial id -> address of its run in the tracking server.
-        pictures: folder of `orchestrator.figures`.
-        paper: the study in a paper's table.
+        predictions: Function that reads a trial's predictions at the plan's epoch.
+        links: Trial id -> address of its run in the tracking server.
+        pictures: Folder of `orchestrator.figures`.
+        paper: Paper's table with the study.
     """
 
     predictions: Loader | None
@@ -87,7 +87,7 @@ class PageParts(TypedDict, total=False):
 
 
 def report_folder(store: Store, sweep: str) -> Path:
-    """Return where a sweep's report lies: beside its plan, or here if the store is remote."""
+    """Return a sweep's report folder: next to its plan, or here if the store is remote."""
     root = store.local_path
     return Path("report") / sweep if root is None else root / "sweeps" / sweep / "report"
 
@@ -98,16 +98,17 @@ def write_report(
     out_dir: str | Path,
     **parts: Unpack[PageParts],
 ) -> Paths:
-    """Write a sweep's report, each file whole or not at all.
+    """Write a sweep's report, each file atomically.
 
     Args:
-        summary: of the plan and its records.
-        records: id -> record of the plan's trials that have one.
-        out_dir: made if it is not there.
-        parts: of the page; without a paper's table that of the published numbers, if any.
+        summary: Summary of the plan and its records.
+        records: Trial id -> record, for the plan's trials that have one.
+        out_dir: Output folder, created if missing.
+        parts: Parts of the page; the default paper's table is that of the published numbers, if
+            any.
 
     Raises:
-        StoreError: a file cannot be written.
+        StoreError: A file cannot be written.
     """
     folder = Path(out_dir)
     study = Study(summary=summary, predictions=parts.get("predictions") or no_predictions)
@@ -129,16 +130,16 @@ def render(
     records: Mapping[str, TrialRecord],
     **parts: Unpack[PageParts],
 ) -> str:
-    """Return the report in one of the forms of `NAMES`; only the page shows its parts."""
+    """Return the report in one of the formats of `NAMES`; only the page uses `parts`."""
     if form != "html":
         return RENDERERS[form](summary)
-    from orchestrator.report.render.page import render_page  # jinja2 is not needed for a table
+    from orchestrator.report.render.page import render_page  # tables do not need jinja2
 
     return render_page(summary, records, **parts)
 
 
 def render_paper_table(form: str, table: Table, summary: Summary) -> str:
-    """Return a paper's table in one of the forms of `PAPER_NAMES`."""
+    """Return a paper's table in one of the formats of `PAPER_NAMES`."""
     if form == "latex":
         return latex_table(table, summary, caption=table.title)
     if form == "csv":
@@ -147,12 +148,12 @@ def render_paper_table(form: str, table: Table, summary: Summary) -> str:
 
 
 def render_aggregate(aggregated: Aggregated, form: str = "text", *, width: int = 120) -> str:
-    """Return what several sweeps show together.
+    """Return several aggregated sweeps in a format.
 
     Args:
-        aggregated: the numbers.
+        aggregated: Aggregated sweeps.
         form: `text`, `markdown`, `csv` or `json`.
-        width: of the text, in columns of a terminal.
+        width: Width of the text in columns.
     """
     if form == "json":
         return aggregate_json(aggregated)
@@ -165,10 +166,10 @@ def render_aggregate(aggregated: Aggregated, form: str = "text", *, width: int =
 
 
 def write(path: Path, text: str) -> None:
-    """Write a text file whole or not at all.
+    """Write a text file atomically.
 
     Raises:
-        StoreError: it cannot be written.
+        StoreError: The file cannot be written.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:

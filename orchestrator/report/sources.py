@@ -1,4 +1,4 @@
-"""Where a report's plan and records come from: a store, or a tracking server alone."""
+"""Sources of a report's plan and records: a store or a tracking server."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from orchestrator.tracking.links import read_links
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """All that a sweep's report is made of.
+    """Everything behind a sweep's report.
 
     Attributes:
-        plan: as declared.
-        records: trial id -> record, of the trials that have one.
-        folder: where the report goes unless told otherwise.
-        predictions: reads a trial's predictions at the plan's epoch; None where there are none.
-        pictures: folder of `orchestrator.figures`; None where there are none.
-        links: trial id -> address of its run.
-        recordings: reads clip -> the recording it was cut from; None where no pack is at hand.
+        plan: Plan as declared.
+        records: Trial id -> record, for trials that have one.
+        folder: Default folder of the report.
+        predictions: Function that reads a trial's predictions at the plan's epoch; None without
+            predictions.
+        pictures: Folder of `orchestrator.figures`; None without pictures.
+        links: Trial id -> address of its run.
+        recordings: Function that reads clip -> source recording; None without a pack.
     """
 
     plan: PlanRecord
@@ -42,13 +43,13 @@ class Material:
 
 
 class FromStore:
-    """A store, with predictions, pictures and the links that its last upload left.
+    """A store, with predictions, pictures and the links of its last upload.
 
     Args:
-        address: folder or URI.
+        address: Folder or URI of the store.
 
     Raises:
-        StoreError: there is none.
+        StoreError: The store does not exist.
     """
 
     def __init__(self, address: str):
@@ -60,7 +61,7 @@ class FromStore:
         return self._store.sweeps()
 
     def packs(self) -> dict[str, str]:
-        """Return for each stored sweep which pack it is of."""
+        """Return stored sweep -> pack."""
         packs = {}
         for sweep in self.sweeps():
             try:
@@ -73,7 +74,8 @@ class FromStore:
         """Return a stored sweep.
 
         Raises:
-            StoreError: a record or its predictions were edited or damaged; names every trial.
+            StoreError: Records or predictions were edited or damaged; the message names every
+                trial.
         """
         store = self._store
         plan = store.require_plan(sweep)
@@ -91,7 +93,7 @@ class FromStore:
         )
 
     def _recordings(self, plan: PlanRecord) -> dict[str, str]:
-        """Return clip -> recording from the pack; empty where it does not lie in this store."""
+        """Return clip -> recording from the pack; empty if it is not in this store."""
         root = self._store.local_path
         folder = root / "packs" / str(plan.dataset.get("fingerprint", "")) if root else None
         if folder is None or not (folder / MANIFEST).is_file():
@@ -103,35 +105,36 @@ class FromStore:
 
 
 class FromMlflow:
-    """A tracking server, with the predictions and pictures that were uploaded to it.
+    """A tracking server, with the uploaded predictions and pictures.
 
     Args:
-        uri: its address.
+        uri: Address of the server.
 
     Raises:
-        ConfigError: it is no address.
-        TrackingError: it does not answer.
+        ConfigError: The address is invalid.
+        TrackingError: The server does not answer.
     """
 
     def __init__(self, uri: str):
-        from orchestrator.tracking.reader import Reader  # a report from a store needs no mlflow
+        from orchestrator.tracking.reader import Reader  # reports from a store need no mlflow
 
         self.place = uri
         self._reader = Reader(uri)
 
     def sweeps(self) -> list[str]:
-        """Return the names of the sweeps that the server shows."""
+        """Return the names of the server's sweeps."""
         return list(self.packs())
 
     def packs(self) -> dict[str, str]:
-        """Return for each sweep that the server shows which pack it is of."""
+        """Return sweep on the server -> pack."""
         return self._reader.sweeps()
 
     def material(self, sweep: str) -> Material:
         """Return a sweep as it was uploaded.
 
         Raises:
-            StoreError: a record or its predictions were edited or damaged; names every trial.
+            StoreError: Records or predictions were edited or damaged; the message names every
+                trial.
         """
         study = self._reader.study(sweep)
         verify(study.plan, study.records, study.predictions)
@@ -148,4 +151,4 @@ class FromMlflow:
 
 
 Source = FromStore | FromMlflow
-"""Where sweeps come from that can be reported."""
+"""Source of sweeps to report."""

@@ -1,4 +1,4 @@
-"""Keep a tracking server up to date beside a running sweep."""
+"""Keep a tracking server up to date during a sweep."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _BACK_OFF_S = 60.0
 
 @dataclass(kw_only=True)
 class SweepSync:
-    """Reconciles one sweep again and again, reading only the records that changed.
+    """Reconciles one sweep repeatedly, reading only changed records.
 
     Attributes:
-        plan: the sweep.
-        store: the truth.
-        tracker: the view.
+        plan: Plan of the sweep.
+        store: Source of truth.
+        tracker: View on the server.
     """
 
     plan: PlanRecord
@@ -34,11 +34,11 @@ class SweepSync:
     _seen: dict[str, str] = field(default_factory=dict)
 
     def once(self, *, final: bool) -> SyncResult:
-        """Reconcile; when all is shown for good, note that and the links to the runs.
+        """Reconcile; once everything is final, note that and the links to the runs.
 
         Raises:
-            StoreError: a record is damaged.
-            TrackingError: the server does not answer.
+            StoreError: A record is damaged.
+            TrackingError: The server does not answer.
         """
         seen = versions(self.plan, self.store)
         changed = [trial for trial, version in seen.items() if version != self._seen.get(trial)]
@@ -57,19 +57,19 @@ class SweepSync:
 
 
 class LiveSync:
-    """A thread that shows a sweep while it runs, and never raises into it.
+    """A thread that shows a running sweep and never raises into it.
 
-    A sweep that is known to be shown already costs neither an import of mlflow nor a request.
+    A sweep noted as complete costs neither an import of mlflow nor a request.
 
     Args:
-        plan: the sweep, as stored.
-        store: the truth.
-        tracking_uri: from `resolve_uri`.
-        every_s: pause between two looks at the store.
+        plan: Plan of the sweep, as stored.
+        store: Source of truth.
+        tracking_uri: Address from `resolve_uri`.
+        every_s: Pause between reads of the store.
 
     Attributes:
-        problem: what went wrong last, for the user; empty when all is well.
-        result: of the last reconciliation that succeeded.
+        problem: Latest problem, for the user; empty if there is none.
+        result: Result of the last successful reconciliation.
     """
 
     def __init__(self, plan: PlanRecord, *, store: Store, tracking_uri: str, every_s: float = 5.0):
@@ -85,25 +85,25 @@ class LiveSync:
         self._thread = threading.Thread(target=self._run, name="tracking", daemon=True)
 
     def start(self) -> LiveSync:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
         return self
 
     def declare(self, plan: PlanRecord) -> None:
-        """Follow a plan that has grown, from the next look on."""
+        """Follow a plan that has grown, from the next read on."""
         self._plan = plan
         self._sync.plan = plan
 
     def stop(self, *, final: bool = True, timeout_s: float = 60.0) -> SyncResult | None:
-        """Reconcile once more and end.
+        """Reconcile once more and stop.
 
         Args:
             final: Whether training is over.
-            timeout_s: how long to wait; the upload goes on in the background until the process
-                ends, and `python -m orchestrator.sync` finishes it.
+            timeout_s: Time to wait; the upload continues in the background until the process ends,
+                and `python -m orchestrator.sync` finishes it.
 
         Returns:
-            The last result, or None where there was none; `problem` says why.
+            The last result, or None without one; `problem` says why.
         """
         self._final = final
         self._stop.set()
@@ -127,7 +127,7 @@ class LiveSync:
             ok = self._once(final=stopping and self._final)
             if stopping:
                 return
-            # An upload takes at most half of the time, and a dead server is not pressed.
+            # Uploads take at most half of the time, and a dead server gets few requests.
             took_s = time.monotonic() - started
             pause_s = max(self._every_s, took_s if ok else min(_BACK_OFF_S, 2 * pause_s))
 
@@ -146,6 +146,6 @@ class LiveSync:
             return True
         except OrchestratorError as error:
             self.problem = str(error)
-        except Exception as error:  # The sweep goes on whatever happens to its view.
+        except Exception as error:  # a problem of the view must not stop the sweep
             self.problem = f"tracking failed ({type(error).__name__}: {error})"
         return False

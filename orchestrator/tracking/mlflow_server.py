@@ -1,7 +1,7 @@
-"""The only file that imports mlflow: a few calls, each of which works or says that it did not.
+"""The only file that imports mlflow: a few calls that succeed or raise a `TrackingError`.
 
-Retries and time-outs are MLflow's own settings, read from the environment at every request. They
-are set for the length of a call wherever the user has not set them, and put back afterwards.
+Retries and time-outs are MLflow's own settings, read from the environment at every request. A call
+sets those that the user has not set, and restores them afterwards.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ CONNECT_TIMEOUT_S = 5
 REQUEST_TIMEOUT_S = 60
 RETRIES = 2
 _DATABASE_ATTEMPTS = 3
-_METRICS_PER_BATCH = 800  # MLflow takes 1,000 entities a request, of which 200 params and tags
+_METRICS_PER_BATCH = 800  # MLflow accepts 1,000 entities per request, 200 of them params and tags
 _KEYS_PER_BATCH = 100
 _PER_PAGE = 500
 _RETRIES_SETTING = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _GATE = threading.RLock()
 
 
-# The pages for trained models come first; without it, those for language models do.
+# Opens the pages for trained models first instead of those for language models.
 KIND_TAG = "mlflow.experimentKind"
 KIND = "custom_model_development"
 
@@ -39,10 +39,10 @@ KIND = "custom_model_development"
 def load() -> None:
     """Import MLflow, which takes two seconds.
 
-    Before a thread needs it: an import beside other imports may see half of a module, and every
-    later one in the process fails for it.
+    Call it before a thread needs MLflow: a concurrent import may see a half-initialized module,
+    after which every import in the process fails.
     """
-    # Nothing leaves the user's network unasked.
+    # Send nothing from the user's network without consent.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow import entities
     from mlflow.tracking import client
@@ -52,7 +52,7 @@ def load() -> None:
 
 @dataclass(kw_only=True)
 class FoundRun:
-    """A run as the server has it; brought up to date as it is written."""
+    """A run on the server, updated with every write."""
 
     id: str
     status: str
@@ -63,11 +63,11 @@ class FoundRun:
 
 
 class Server:
-    """A tracking server, or a database that stands for one.
+    """A tracking server or database.
 
     Args:
-        uri: its address.
-        artifact_root: where a database's artifacts go; None lets a server decide.
+        uri: Address of the server.
+        artifact_root: Folder for a database's artifacts; None lets a server decide.
     """
 
     def __init__(self, uri: str, artifact_root: str | None):
@@ -79,27 +79,27 @@ class Server:
             from mlflow.store.db import utils
             from mlflow.tracking.client import MlflowClient
 
-            # Ten, with pauses that double, are minutes in which a database is away.
+            # The default of ten, with doubling pauses, waits minutes for a missing database.
             utils.MAX_RETRY_COUNT = _DATABASE_ATTEMPTS
             if "MLFLOW_LOGGING_LEVEL" not in os.environ:
                 for name in ("mlflow", "alembic"):
                     logging.getLogger(name).setLevel(logging.WARNING)
-                # It prints a traceback of what is raised to us anyway.
+                # It prints the traceback of an error that it also raises.
                 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
             self._client = MlflowClient(uri)
         self.ping()
 
     def ping(self) -> None:
-        """Ask for something small.
+        """Check that the server answers.
 
         Raises:
-            TrackingError: there is no answer.
+            TrackingError: The server does not answer.
         """
         with self._speaking(timeout_s=CONNECT_TIMEOUT_S, retries=0):
             self._client.get_experiment_by_name("Default")
 
     def experiment(self, name: str) -> str:
-        """Return the id of an experiment; makes it, or brings it back if it was deleted."""
+        """Return the id of an experiment; create or restore it if necessary."""
         with self._speaking(retries=0):
             experiment = self._client.get_experiment_by_name(name)
             if experiment is None:
@@ -111,7 +111,7 @@ class Server:
             return experiment.experiment_id
 
     def runs(self, experiment_id: str) -> list[FoundRun]:
-        """Return every run of an experiment that is not deleted."""
+        """Return all runs of an experiment that are not deleted."""
         return [
             FoundRun(
                 id=run.info.run_id,
@@ -127,10 +127,10 @@ class Server:
     def create_run(
         self, experiment_id: str, *, name: str, started_ms: int | None, tags: Mapping[str, str]
     ) -> FoundRun:
-        """Create a run with its tags in one request, which is never repeated.
+        """Create a run with its tags in one request, without retries.
 
-        If the answer is lost, the run is there and is found by its tags the next time; repeating
-        the request would make a second one.
+        If the answer is lost, the run exists and is found by its tags next time; a retry would
+        create a second one.
         """
         with self._speaking(retries=0, insist=True):
             run = self._client.create_run(
@@ -173,13 +173,13 @@ class Server:
         run.tags |= tags
 
     def delete_tag(self, run: FoundRun, key: str) -> None:
-        """Take a tag away."""
+        """Delete a tag."""
         with self._speaking():
             self._client.delete_tag(run.id, key)
         run.tags.pop(key, None)
 
     def log_dataset(self, run: FoundRun, dataset: Dataset) -> None:
-        """Log what the run was trained on; a second time changes nothing."""
+        """Log the data set of a run; repeating it changes nothing."""
         from mlflow import entities
 
         value = entities.Dataset(
@@ -194,7 +194,7 @@ class Server:
             self._client.log_inputs(run.id, [entities.DatasetInput(value, tags)])
 
     def set_status(self, run: FoundRun, status: str, ended_ms: int | None) -> None:
-        """Say whether the run goes on, or how and when it ended."""
+        """Set a run's status and end time."""
         with self._speaking():
             if status == "RUNNING":
                 self._client.update_run(run.id, status=status)
@@ -203,7 +203,7 @@ class Server:
         run.status, run.ended_ms = status, ended_ms
 
     def delete_run(self, run: FoundRun) -> None:
-        """Move a run to the bin, from where it can be restored."""
+        """Delete a run so that it can be restored."""
         with self._speaking():
             self._client.delete_run(run.id)
 
@@ -213,12 +213,12 @@ class Server:
             self._client.log_text(run.id, text, name)
 
     def log_file(self, run: FoundRun, path: Path, folder: str) -> None:
-        """Upload a file into a folder of the run's artifacts; an empty one is their root."""
+        """Upload a file to a folder of the run's artifacts; an empty folder is the root."""
         with self._speaking():
             self._client.log_artifact(run.id, str(path), folder or None)
 
     def _pages(self, search: Callable[..., Any], *what: Any, **options: Any) -> list[Any]:
-        """Return all that a search of the client finds, page by page."""
+        """Return all results of a client's search, page by page."""
         found: list[Any] = []
         token = None
         while True:
@@ -233,7 +233,7 @@ class Server:
     def _speaking(
         self, *, timeout_s: int = REQUEST_TIMEOUT_S, retries: int = RETRIES, insist: bool = False
     ) -> Iterator[None]:
-        """Limit a call's patience, and turn whatever goes wrong into a `TrackingError`."""
+        """Set a call's time-out and retries, and turn any error into a `TrackingError`."""
         wanted = {
             _RETRIES_SETTING: str(retries),
             "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout_s),
@@ -265,7 +265,7 @@ def _chunks(items: list, size: int) -> list[list]:
 
 
 def _reason(error: Exception) -> str:
-    """Return one line that a reader can use, out of the long chains that MLflow raises."""
+    """Return one useful line from MLflow's long exception chains."""
     text = " ".join(str(error).split())
     for sign, reason in (
         ("Connection refused", "connection refused"),

@@ -1,4 +1,4 @@
-"""Which tracking server a sweep uses, and the note that it shows everything."""
+"""The tracking server of a sweep, and the note that it shows everything."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databrick
 
 
 def default_uri(store: Store) -> str:
-    """Return SQLite inside a local store; empty where the store is on no disk."""
+    """Return the SQLite address inside a local store; empty for a remote store."""
     folder = store.local_path
     return "" if folder is None else f"{SQLITE}{folder / 'mlflow.db'}"
 
 
 def resolve_uri(flag: str, environment: Mapping[str, str], store: Store) -> str:
-    """Choose the tracking address: the command line's, the environment's, the store's own.
+    """Choose the tracking address: from the command line, the environment or the store.
 
     Args:
-        flag: from the command line; empty if not given.
-        environment: usually `os.environ`.
-        store: of the sweep.
+        flag: Address from the command line; empty if not given.
+        environment: Environment variables, usually `os.environ`.
+        store: Store of the sweep.
 
     Raises:
-        ConfigError: it is no address that MLflow could use.
+        ConfigError: It is no address that MLflow could use.
     """
     return checked_uri(flag or environment.get(ENVIRONMENT, "") or default_uri(store))
 
 
 def checked_uri(uri: str) -> str:
-    """Return a tracking address as it was given, also an empty one.
+    """Return a valid tracking address unchanged; it may be empty.
 
     Raises:
-        ConfigError: it is no address that MLflow could use.
+        ConfigError: It is no address that MLflow could use.
     """
     if re.match(r"[\w.-]+:\d+(/|$)", uri):
         raise ConfigError(f"the tracking address {uri!r} lacks its scheme; write 'http://{uri}'")
@@ -73,14 +73,15 @@ def checked_uri(uri: str) -> str:
 
 
 def check_database(uri: str) -> None:
-    """Write to a SQLite file and take it back, for MLflow tries for minutes where it cannot.
+    """Write to a SQLite file and roll back; MLflow itself would retry for minutes.
 
     Args:
-        uri: a tracking address; any other than a SQLite file's is left alone. The file and its
-            folder are made.
+        uri: Tracking address; anything but a SQLite file is ignored. The file and its folder are
+            created.
 
     Raises:
-        TrackingError: it cannot be written, is locked by another process or is no database.
+        TrackingError: The file cannot be written, is locked by another process or is not a
+            database.
     """
     path = _database_file(uri)
     if not path:
@@ -97,7 +98,7 @@ def check_database(uri: str) -> None:
 
 
 def _database_file(uri: str) -> str:
-    """Return the path of a SQLite address; empty for any other, and for one without a file."""
+    """Return the path of a SQLite address; empty for any other address or without a file."""
     dialect, slashes, path = uri.partition(":///")
     path = path.partition("?")[0]
     return path if slashes and dialect.split("+")[0] == "sqlite" and path != ":memory:" else ""
@@ -107,15 +108,15 @@ def _has_host(uri: str) -> bool:
     try:
         parts = urllib.parse.urlsplit(uri)
         return bool(parts.hostname) and not re.search(r"\s", uri) and parts.port != 0
-    except ValueError:  # brackets that do not close, a port that is no number or too large
+    except ValueError:  # unclosed brackets or an invalid port
         return False
 
 
 def artifact_root(uri: str, store: Store) -> str | None:
-    """Return where a database's artifacts go; None where a server decides.
+    """Return the location of a database's artifacts; None if a server decides.
 
-    Beside a SQLite file, so that file and folder are a view that outlives the store; in the store
-    for any other database.
+    It is next to a SQLite file, so that file and folder form a view that outlives the store, and in
+    the store for any other database.
     """
     if uri.startswith(("http://", "https://", "databricks")):
         return None
@@ -125,31 +126,31 @@ def artifact_root(uri: str, store: Store) -> str | None:
 
 
 def is_synced(plan: PlanRecord, *, store: Store, tracking_uri: str) -> bool:
-    """Whether a finished reconciliation of exactly this plan and these records was noted.
+    """Whether a finished reconciliation of exactly this plan and these records is noted.
 
-    Costs no import of mlflow and no request. A server that has lost its runs since is not noticed;
-    `python -m orchestrator.sync` always looks. A deleted SQLite file is noticed.
+    Needs neither an import of mlflow nor a request. It notices a deleted SQLite file, but not a
+    server that has lost its runs; `python -m orchestrator.sync` always checks the server.
     """
     data = store.files.read(_marker(plan, tracking_uri))
     if store.files.read(links_path(plan.sweep)) is None:
-        return False  # uploaded by a version that kept no links
+        return False  # uploaded by a version without links
     return data is not None and data == _note(plan, versions(plan, store), tracking_uri)
 
 
 def versions(plan: PlanRecord, store: Store) -> dict[str, str]:
-    """Return trial id -> version of its record, for `mark_synced`; read before the records."""
+    """Return trial id -> version of its record, for `mark_synced`; call before reading records."""
     return store.record_versions(dict.fromkeys(trial.id for trial in plan.all_trials))
 
 
 def mark_synced(
     plan: PlanRecord, seen: Mapping[str, str], *, store: Store, tracking_uri: str
 ) -> None:
-    """Note that the server shows all of a plan and of the records as they were at `seen`."""
+    """Note that the server shows the whole plan and its records in the versions of `seen`."""
     store.files.write(_marker(plan, tracking_uri), _note(plan, seen, tracking_uri))
 
 
 def links_path(sweep: str) -> str:
-    """Return where a store keeps the links to a sweep's runs."""
+    """Return the path of a sweep's links in a store."""
     return f"sweeps/{sweep}/runs.json"
 
 
@@ -167,7 +168,7 @@ def _note(plan: PlanRecord, seen: Mapping[str, str], tracking_uri: str) -> bytes
 
 
 def _database(tracking_uri: str) -> str:
-    """Identify a SQLite file, so that a new one of the same name is not taken for it."""
+    """Identify a SQLite file, to distinguish it from a new file of the same name."""
     if not tracking_uri.startswith(SQLITE):
         return ""
     try:

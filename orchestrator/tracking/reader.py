@@ -1,4 +1,4 @@
-"""Read sweeps back from a tracking server, for a report where the store is not at hand."""
+"""Read sweeps back from a tracking server, for a report without the store."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from orchestrator.tracking.views import SWEEP, TAG, Key
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """What a server shows of a sweep.
+    """A sweep as shown by a server.
 
     Attributes:
-        plan: as declared.
-        records: trial id -> record.
-        links: trial id -> address of its run's page, where that is known.
-        predictions: reads a trial's per-clip predictions; None where its run carries none.
-        pictures: writes the report's pictures and their list into a folder.
+        plan: Plan as declared.
+        records: Trial id -> record.
+        links: Trial id -> address of its run's page, if known.
+        predictions: Function that reads a trial's per-clip predictions; None if its run has none.
+        pictures: Function that writes the report's pictures and their list to a folder.
     """
 
     plan: PlanRecord
@@ -42,27 +42,27 @@ class Study:
 
 
 class Reader(Server):
-    """A tracking server that is only read.
+    """A read-only tracking server.
 
     Args:
-        uri: its address, for example `sqlite:////data/mlflow.db` or `http://host:5000`.
+        uri: Address, for example `sqlite:////data/mlflow.db` or `http://host:5000`.
 
     Raises:
-        ConfigError: it is no address, or a SQLite file that is not there.
-        TrackingError: the server does not answer.
+        ConfigError: The address is invalid, or the SQLite file does not exist.
+        TrackingError: The server does not answer.
     """
 
     def __init__(self, uri: str):
         path = checked_uri(uri).removeprefix(SQLITE)
         if path != uri and not os.path.isfile(path):
-            # MLflow would make an empty one.
+            # MLflow would create an empty one.
             raise ConfigError(f"there is no database {path!r}; give the address of a sweep's runs")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         super().__init__(uri, None)
         self._copies = tempfile.TemporaryDirectory()
 
     def sweeps(self) -> dict[str, str]:
-        """Return the sweeps that have been shown, sorted: name -> the pack that it is of."""
+        """Return the uploaded sweeps, sorted: name -> pack."""
         experiments = self._pages(self._client.search_experiments)
         runs = self._pages(
             self._client.search_runs,
@@ -74,21 +74,21 @@ class Reader(Server):
         return dict(sorted(packs.items()))
 
     def study(self, sweep: str) -> Study:
-        """Return what was shown of a sweep.
+        """Return an uploaded sweep.
 
         Args:
-            sweep: one of `sweeps`.
+            sweep: Name in `sweeps`.
 
         Raises:
-            StoreError: what was uploaded is damaged, was edited or is newer than this version.
-            TrackingError: the server does not answer, or shows a trial without its record.
+            StoreError: Uploaded data is damaged, edited or newer than this version.
+            TrackingError: The server does not answer, or shows a trial without its record.
         """
         with self._speaking():
             experiment = self._client.get_experiment_by_name(sweep)
         if experiment is None:
             raise TrackingError(f"sweep {sweep} is not on {self.uri}")
         runs: dict[Key, FoundRun] = {}
-        # Of two runs that racing uploads made, the first is the one that is kept.
+        # Of two runs created by racing uploads, the first is kept.
         for run in sorted(
             self.runs(experiment.experiment_id), key=lambda run: (run.started_ms, run.id)
         ):
@@ -120,7 +120,7 @@ class Reader(Server):
         )
 
     def _predictions(self, trial: str, run: FoundRun | None, digest: str) -> Predictions | None:
-        """Return what a run carries of the epoch that the plan scores, downloaded once."""
+        """Return a run's predictions at the plan's epoch, downloaded once."""
         if run is None or PREDICTIONS_TAG not in run.tags:
             return None
         where = f"{PREDICTIONS} of trial {trial} on {self.uri}"
@@ -151,7 +151,7 @@ class Reader(Server):
         return data
 
     def _record(self, trial: str, run: FoundRun, sweep: str) -> TrialRecord:
-        """Return a trial's record; of one that is running no more than how far it is."""
+        """Return a trial's record; for a running trial, only its progress."""
         status = run.tags.get(f"{TAG}status", "")
         state = state_of(run)
         if RECORD in state.get("texts", {}):

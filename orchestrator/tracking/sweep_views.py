@@ -1,4 +1,4 @@
-"""From a plan and its records to the runs that show them."""
+"""Build the runs of a tracking server from a plan and its records."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from orchestrator.tracking.views import (
 )
 
 PLAN = "plan.json"
-"""The artifact that holds all of a sweep's plan."""
+"""Artifact with a sweep's whole plan."""
 
 RECORD = "record.json"
-"""The artifact that holds all of a trial's record."""
+"""Artifact with a trial's whole record."""
 
 _STATUS = {
     Status.RUNNING: "RUNNING",
@@ -49,13 +49,13 @@ Records = Mapping[str, TrialRecord]
 
 
 def drafts(plan: PlanRecord, records: Records, *, store: str, final: bool) -> Iterator[Draft]:
-    """Yield every run of a sweep, parents first. A trial without a record has no run yet.
+    """Yield every run of a sweep, parents first. Trials without a record have no run.
 
     Args:
-        plan: What was declared.
+        plan: Plan as declared.
         records: Trial id -> record.
-        store: Its address, shown as a tag.
-        final: Whether training is over, so that what is not finished is shown as killed.
+        store: Address of the store, shown as a tag.
+        final: Whether training is over, so that unfinished runs are shown as killed.
     """
     cells: dict[str, list[TrialRecord | None]] = {arm.name: [] for arm in plan.arms}
     for trial in plan.trials:
@@ -136,7 +136,7 @@ def _arm(
 ) -> RunView:
     numbers = arm_numbers(plan, arm.name, reference, records)
     settings = {**plan.settings, **arm.changes}
-    for name in ("seed", "fold"):  # an arm spans all of them
+    for name in ("seed", "fold"):  # an arm spans all seeds and folds
         settings.pop(name, None)
     levels = {name: level for name, level in arm.levels.items() if name not in settings}
     published = {f"{TAG}published/{key}": value for key, value in arm.published.items()}
@@ -168,7 +168,7 @@ def _with_progress(
     *,
     final: bool,
 ) -> RunView:
-    """Add how far the trials below a run are."""
+    """Add the progress of a run's trials."""
     present = [record for record in records if record is not None]
     count = {status: sum(r.status is status for r in present) for status in Status}
     finished, failed = count[Status.FINISHED], count[Status.FAILED]
@@ -200,7 +200,7 @@ def _with_progress(
 
 
 def parent_of(plan: PlanRecord, trial: TrialKey) -> Key:
-    """Return the run that a trial nests in: its arm, or the sweep for a prerequisite."""
+    """Return a trial's parent run: its arm, or the sweep for a prerequisite."""
     return SWEEP if trial in plan.prerequisites else ("arm", trial.arm)
 
 
@@ -210,11 +210,11 @@ def replicate_view(
     """Show one trial as a replicate of one arm.
 
     Args:
-        plan: the sweep.
-        trial: which of its cells.
-        record: what came out.
-        store: its address, shown as a tag.
-        over: Whether its training is over, so that its record is uploaded for reports.
+        plan: Plan of the sweep.
+        trial: Trial to show.
+        record: Record of the trial.
+        store: Address of the store, shown as a tag.
+        over: Whether training is over, so that its record is uploaded for reports.
     """
     started = started_ms(record)
     ended = ended_ms(record) if record.status is not Status.RUNNING else None
@@ -267,7 +267,7 @@ def replicate_view(
 
 
 def _epochs(record: TrialRecord, started_ms: int) -> tuple[tuple[Point, ...], ...]:
-    """Date each epoch by adding up their durations, so that the date is the same every time."""
+    """Date each epoch by summing durations, so that repeated uploads agree."""
     elapsed_s = 0.0
     epochs = []
     for epoch in record.epochs:
@@ -321,17 +321,17 @@ def arm_numbers(
     """Return an arm's numbers over its finished replicates.
 
     Args:
-        plan: gives the metric and the epoch that is read.
-        arm: its name.
-        reference: the arm it is compared with; may be the same arm.
-        records: trial id -> record.
+        plan: Plan that names the metric and the epoch.
+        arm: Name of the arm.
+        reference: Arm to compare with; may be the same arm.
+        records: Trial id -> record.
 
     Returns:
-        For each validation metric `/mean`, `/n` and, from two replicates on, `/low` and `/high`
-        (95 % interval); for each but the reference itself `/difference`, arm minus reference over
-        the blocks that both have, with its interval, where the report compares them. All are the
-        report's numbers in the unit in which trials store them; n counts what the interval counts.
-        And what a replicate cost.
+        For each validation metric `/mean`, `/n` and, from two replicates on, `/low` and `/high` (95
+        % interval); for every arm but the reference also `/difference`, arm minus reference over
+        common blocks, with its interval, if the report compares them. All are the report's numbers
+        in the unit in which trials store them; n counts what the interval counts. Also the cost of
+        a replicate.
     """
     primary = lookup(plan.metric)
     arms = {
@@ -340,7 +340,7 @@ def arm_numbers(
     }
     summary, other = arms[arm], arms.get(reference)
     numbers: dict[str, float] = {}
-    # The primary metric's mean comes first: the comparison page plots the first that it finds.
+    # The primary metric's mean comes first: the comparison page plots the first one it finds.
     for key, measure in summary.measures.items():
         scale, interval = measure.metric.scale, measure.interval
         numbers |= {f"{key}/mean": interval.mean / scale, f"{key}/n": interval.n}

@@ -1,8 +1,8 @@
-"""Make a tracking server show what the store holds; running it twice changes nothing.
+"""Make a tracking server mirror the store; running it twice changes nothing.
 
-Each run carries a tag with the digest of what was uploaded, written last. A run whose tag agrees
-needs nothing; a run without one was interrupted, and what is sent again is recognized by the
-server, for a metric's time is computed from the record and never read off a clock.
+Each run has a tag with the digest of the uploaded content, written last. A run with a matching tag
+needs no update; a run without a tag was interrupted, and the server recognizes repeated values,
+because a metric's time comes from the record and never from a clock.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ _LOCK_S = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class SyncResult:
-    """What a reconciliation did.
+    """Result of a reconciliation.
 
     Attributes:
-        uploaded: runs (sweep, arms and replicates) that were new or had changed.
-        unchanged: runs that were as they should be.
-        failed: runs that the server refused.
-        message: one line for the user; names the first refusal.
+        uploaded: New or changed runs (sweep, arms and replicates).
+        unchanged: Runs that were up to date.
+        failed: Runs that the server refused.
+        message: One line for the user; names the first refusal.
     """
 
     uploaded: int
@@ -60,11 +60,11 @@ class SyncResult:
 
 
 class Tracker:
-    """A view of a store's sweeps on one tracking server. Keeps a connection; one thread at a time.
+    """A view of a store's sweeps on one tracking server; not thread-safe.
 
     Args:
-        tracking_uri: from `resolve_uri`.
-        store: the truth.
+        tracking_uri: Address from `resolve_uri`.
+        store: Source of truth.
     """
 
     def __init__(self, tracking_uri: str, *, store: Store):
@@ -76,17 +76,17 @@ class Tracker:
     def reconcile(
         self, plan: PlanRecord, records: Mapping[str, TrialRecord], *, final: bool
     ) -> SyncResult:
-        """Upload what the server does not show yet.
+        """Upload everything that the server does not show yet.
 
-        Records that are the same objects as at the last call are not looked at again.
+        Record objects that were in the last call are skipped.
 
         Args:
-            plan: the sweep; its name is the experiment's.
-            records: trial id -> record, for those that have one.
+            plan: Plan of the sweep, which names the experiment.
+            records: Trial id -> record, for trials that have one.
             final: Whether training is over.
 
         Raises:
-            TrackingError: the server does not answer; nothing is lost.
+            TrackingError: The server does not answer; nothing is lost.
         """
         planned = list(drafts(plan, records, store=self.store.uri, final=final))
         uploaded = unchanged = 0
@@ -128,17 +128,17 @@ class Tracker:
         )
 
     def log_report(self, plan: PlanRecord, files: Sequence[Path]) -> int:
-        """Upload report files to the sweep's run, under `report/`, where they have changed.
+        """Upload changed report files to the sweep's run, under `report/`.
 
         Args:
-            plan: the sweep, reconciled before.
-            files: local files; the name decides which one is replaced.
+            plan: Plan of a reconciled sweep.
+            files: Local files, which replace files of the same name.
 
         Returns:
-            How many were uploaded.
+            The number of uploaded files.
 
         Raises:
-            TrackingError: the server does not answer, or does not have the sweep.
+            TrackingError: The server does not answer, or does not have the sweep.
         """
         with self._alone(plan.sweep):
             run = self._find(plan.sweep).runs.get(SWEEP)
@@ -157,10 +157,10 @@ class Tracker:
         return len(changed)
 
     def links(self, plan: PlanRecord) -> dict[str, str]:
-        """Return trial id -> address of its run's page, where that is known.
+        """Return trial id -> address of its run's page, if known.
 
         Raises:
-            TrackingError: the server does not answer.
+            TrackingError: The server does not answer.
         """
         if not run_address(self.tracking_uri, "", ""):
             return {}
@@ -180,7 +180,7 @@ class Tracker:
         if self._server is None:
             from orchestrator.tracking.mlflow_server import Server
 
-            # Two processes must not both migrate a new database.
+            # Two processes must not migrate a new database at once.
             with self._alone(""):
                 root = artifact_root(self.tracking_uri, self.store)
                 self._server = Server(self.tracking_uri, root)
@@ -188,9 +188,9 @@ class Tracker:
 
     @contextmanager
     def _alone(self, sweep: str) -> Iterator[None]:
-        """Keep other processes from uploading the same; elsewhere than on a disk they may race.
+        """Keep other processes from uploading the same sweep; without a local store they may race.
 
-        What two racing processes create twice is found and removed by the next reconciliation.
+        The next reconciliation removes duplicates created by racing processes.
         """
         folder = self.store.local_path
         if folder is None:
@@ -218,7 +218,7 @@ class Tracker:
         return self._shown[sweep]
 
     def _show(self, shown: Shown, draft: Draft) -> bool:
-        """Bring one run up to date; whether that took an upload."""
+        """Bring one run up to date; return whether that took an upload."""
         view = draft.build()
         parent_id = shown.parent_id(view.parent)
         if view.parent and not parent_id:
@@ -233,7 +233,7 @@ class Tracker:
         return changed
 
     def _show_predictions(self, shown: Shown, key: Key, selection: str) -> bool:
-        """Upload a finished trial's predictions if its run has none or others; whether it did."""
+        """Upload a finished trial's predictions if missing or changed; return whether it did."""
         run = shown.runs[key]
         if key[0] != "replicate" or run.status != "FINISHED":
             return False
@@ -253,7 +253,7 @@ class Tracker:
         return True
 
     def _retire(self, shown: Shown, plan: PlanRecord, planned: Sequence[Draft]) -> None:
-        """Mark the runs of arms and trials that the plan no longer has."""
+        """Mark runs of arms and trials that are no longer in the plan."""
         if shown.plan is plan:
             return
         trials = {("replicate", trial.arm, trial.id) for trial in plan.all_trials}

@@ -26,21 +26,21 @@ STATE_TAG = TAG + "uploaded"
 REPORT_TAG = TAG + "report"
 IN_PLAN_TAG = TAG + "in_plan"
 PREDICTIONS_TAG = TAG + "predictions"
-"""Which version of a trial's per-clip predictions its run carries; none has no such tag."""
+"""Tag with the version of the per-clip predictions in a run; missing without predictions."""
 
 PREDICTIONS = "predictions.arrow"
-"""The artifact that holds them, in the store's form."""
+"""Artifact with the predictions, in the store's format."""
 
 
 @dataclass(kw_only=True)
 class Shown:
-    """What is known of one sweep on a server.
+    """Known state of a sweep on a server.
 
     Attributes:
-        experiment: its id there.
-        runs: as found or written.
-        current: what a run's view was made of when it was last seen to be up to date.
-        plan: the plan whose former arms were marked.
+        experiment: Id of the experiment.
+        runs: Runs as found or written.
+        current: Inputs of a run's view when it was last up to date.
+        plan: Plan whose former arms were marked.
     """
 
     experiment: str
@@ -49,15 +49,15 @@ class Shown:
     plan: PlanRecord | None = None
 
     def parent_id(self, parent: Key | None) -> str:
-        """Return the id of a run's parent; empty where there is none."""
+        """Return the id of a run's parent; empty if it has none."""
         return self.runs[parent].id if parent and parent in self.runs else ""
 
     def remember(self, draft: Draft) -> None:
-        """Note that a run is up to date."""
+        """Record that a run is up to date."""
         self.current[draft.key] = (*draft.inputs, self.parent_id(draft.parent))
 
     def is_current(self, draft: Draft) -> bool:
-        """Whether a run was up to date with these very objects."""
+        """Whether a run was up to date with exactly these objects."""
         before = self.current.get(draft.key, ())
         inputs = (*draft.inputs, self.parent_id(draft.parent))
         return len(before) == len(inputs) and all(
@@ -68,22 +68,22 @@ class Shown:
 def upload(
     server: Server, view: RunView, run: FoundRun | None, *, experiment: str, parent_id: str
 ) -> FoundRun:
-    """Make a run show its view, or replace it where a run cannot be changed in place.
+    """Update a run to show its view, or replace it if it cannot change in place.
 
-    The tag with the digest of what was uploaded is written last.
+    The digest of the uploaded content is written last, as a tag.
 
     Args:
-        server: to write to.
-        view: what to show.
-        run: as found; None where there is none.
-        experiment: id of the experiment.
-        parent_id: id of the run it nests in; empty for none.
+        server: Server to write to.
+        view: Content to show.
+        run: Run on the server; None if there is none.
+        experiment: Id of the experiment.
+        parent_id: Id of the parent run; empty for none.
 
     Returns:
-        The run as it is now.
+        The updated run.
 
     Raises:
-        TrackingError: the server refuses something or does not answer.
+        TrackingError: The server refuses a request or does not answer.
     """
     state = state_of(run)
     if run is not None and not _extends(view, run, state):
@@ -126,7 +126,7 @@ def upload(
 
 
 def key_of(tags: Mapping[str, str]) -> Key | None:
-    """Return which run of a sweep this is; None for a run that is not ours."""
+    """Return the key of a run in its sweep; None for a foreign run."""
     match tags.get(TAG + "kind"):
         case "sweep":
             return SWEEP
@@ -138,7 +138,7 @@ def key_of(tags: Mapping[str, str]) -> Key | None:
 
 
 def state_of(run: FoundRun | None) -> dict[str, Any]:
-    """Return what was uploaded to a run; empty where that is not known."""
+    """Return the uploaded state of a run; empty if unknown."""
     try:
         state = json.loads(run.tags[STATE_TAG]) if run else {}
     except (KeyError, ValueError):
@@ -153,7 +153,7 @@ def state_of(run: FoundRun | None) -> dict[str, Any]:
 
 
 def _extends(view: RunView, run: FoundRun, state: Mapping[str, Any]) -> bool:
-    """Whether a run can be brought up to date, for it cannot unlearn a parameter or a number."""
+    """Whether a run can be updated: parameters and metrics cannot be removed."""
     if any(view.params.get(key) != value for key, value in run.params.items()):
         return False
     done = state.get("epochs", 0)

@@ -1,4 +1,4 @@
-"""What a tracking server should show of a sweep, as plain values: sweep > arms > replicates.
+"""The runs that a tracking server should show, as plain values: sweep > arms > replicates.
 
 Nothing here talks to a server. A view is a pure function of the plan and the records, so that a
 reconciler can compare it with what the server already shows.
@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 FORMAT = 3
-"""Raised when the views change, so that runs shown by an older version are brought up to date."""
+"""Version of the views; an increment updates runs that an older version uploaded."""
 
 TAG = "orchestrator."
 PARENT_TAG = "mlflow.parentRunId"
@@ -41,7 +41,7 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """What a trial was trained on; `profile` is JSON text."""
+    """A trial's training data; `profile` is JSON text."""
 
     name: str
     digest: str
@@ -55,17 +55,17 @@ class RunView:
 
     Attributes:
         key: Identity of the run; never changes.
-        name: as the list of runs shows it.
-        parent: the run it nests in.
-        status: MLflow's: RUNNING, FINISHED, FAILED or KILLED.
-        started_ms: since 1970, UTC; None where it is not known yet.
-        ended_ms: Since 1970, UTC; None while it runs.
-        tags: without MLflow's parent tag.
-        params: may never change for one run.
-        epochs: one tuple of points per epoch; grows only.
-        summary: points that are logged again, at a later step or time, when they change.
-        dataset: the input of a replicate, once known.
-        texts: artifact name -> content.
+        name: Name in the list of runs.
+        parent: Key of the parent run.
+        status: MLflow status: RUNNING, FINISHED, FAILED or KILLED.
+        started_ms: Start since 1970, UTC; None if not known yet.
+        ended_ms: End since 1970, UTC; None while it runs.
+        tags: Tags without MLflow's parent tag.
+        params: Parameters, which never change for one run.
+        epochs: One tuple of points per epoch; append-only.
+        summary: Points that are logged again at a later step or time when they change.
+        dataset: Input of a replicate, once known.
+        texts: Artifact name -> content.
     """
 
     key: Key
@@ -82,7 +82,7 @@ class RunView:
     texts: Mapping[str, str] = field(default_factory=dict)
 
     def prefix_digest(self, count: int) -> str:
-        """Digest the first epochs' results; times and speeds may differ when one is repeated."""
+        """Digest the first epochs' results without times and speeds, which vary on repetition."""
         return digest(
             [
                 [(point.key, point.value) for point in epoch if _is_result(point.key)]
@@ -93,13 +93,13 @@ class RunView:
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """A run that is worth building only if one of the objects it is made of was replaced.
+    """A run that is rebuilt only if one of its inputs was replaced.
 
     Attributes:
-        key: of the run.
-        parent: the run it nests in.
-        inputs: what decides the view, compared by identity.
-        build: makes the view.
+        key: Key of the run.
+        parent: Key of the parent run.
+        inputs: Inputs of the view, compared by identity.
+        build: Function that builds the view.
     """
 
     key: Key
@@ -115,7 +115,7 @@ def digest(value: Any) -> str:
 
 
 def view_digest(view: RunView, parent_id: str) -> str:
-    """Digest all that a view shows and where it nests."""
+    """Digest everything that a view shows, and its parent."""
     return digest([FORMAT, parent_id, asdict(view)])
 
 
@@ -133,25 +133,25 @@ def flat_params(experiment: Mapping[str, Any]) -> dict[str, str]:
 
 
 def as_params(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return parameters with keys and values that MLflow takes."""
+    """Return parameters with keys and values that MLflow accepts."""
     return {as_key(key): cut(as_text(value), MAX_PARAM) for key, value in values.items()}
 
 
 def as_tags(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return tags with keys and values that MLflow takes; empty ones are left out."""
+    """Return tags with keys and values that MLflow accepts, without empty ones."""
     texts = {as_key(key): cut(as_text(value), MAX_TAG) for key, value in values.items()}
     return {key: text for key, text in texts.items() if text}
 
 
 def as_key(name: str) -> str:
-    """Return the nearest name that MLflow takes for a metric, a parameter or a tag."""
+    """Return the nearest name that MLflow accepts for a metric, parameter or tag."""
     parts = re.sub(r"[^\w\-. /]", "_", name, flags=re.ASCII).split("/")
     kept = [part for part in parts if part not in ("", ".", "..")]
     return "/".join(kept)[:MAX_KEY] or "_"
 
 
 def as_text(value: Any) -> str:
-    """Return text as a reader would write it: plain strings, short numbers, JSON for the rest."""
+    """Return readable text: plain strings, short numbers, JSON for the rest."""
     match value:
         case str():
             return value
@@ -165,12 +165,12 @@ def as_text(value: Any) -> str:
 
 
 def cut(text: str, length: int) -> str:
-    """Shorten a text; an ellipsis says that something is missing."""
+    """Shorten a text with an ellipsis."""
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def to_ms(time: str | None) -> int | None:
-    """Return milliseconds since 1970 of an ISO 8601 time, or None where there is none."""
+    """Return milliseconds since 1970 of an ISO 8601 time, or None without a time."""
     if not time:
         return None
     try:
@@ -180,12 +180,12 @@ def to_ms(time: str | None) -> int | None:
 
 
 def latest(times: Iterable[int | None]) -> int | None:
-    """Return the largest time that is known."""
+    """Return the latest known time."""
     return max((time for time in times if time is not None), default=None)
 
 
 def earliest(times: Iterable[int | None]) -> int | None:
-    """Return the smallest time that is known."""
+    """Return the earliest known time."""
     return min((time for time in times if time is not None), default=None)
 
 

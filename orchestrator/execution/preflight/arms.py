@@ -1,12 +1,10 @@
-"""Check before launch that every arm differs from the baseline, and only where it says so.
+"""Check before launch that every arm differs from the baseline exactly as declared.
 
-Each arm is built as a trial would build it, with the same seed. Compared are the settings, the
-parameters part by part, and what a few seeded training steps make of the same clips. An arm whose
-losses and outputs are all those of the baseline is an ablation of nothing, which a null
-control has to be.
+Each arm is built as a trial would build it, with the same seed. The check compares the settings,
+the parameters of each part, and a few seeded training steps on the same clips. An arm with the
+baseline's losses and outputs ablates nothing; a null control must do exactly that.
 
-The steps are those of `orchestrator.execution.preflight.probe`. What they cannot show is in
-`LATER`.
+`orchestrator.execution.preflight.probe` runs the steps; `LATER` lists what they cannot show.
 """
 
 from __future__ import annotations
@@ -31,31 +29,31 @@ from orchestrator.execution.preflight.probe import (
 from orchestrator.experiment.overrides import differences, whole_parts
 
 LATER = (
-    *("epochs", "schedule", "selection", "selection_metric"),  # come with time
-    "clip_norm",  # a norm may be passed later, or by other clips
-    *("dataset", "fold", "shuffled_labels"),  # other clips or labels than the check's
-    *("batch_size", "accumulation_steps"),  # need more clips than these
-    "model.neighbours",  # beyond the number of these clips, all vote
-    "initial",  # a checkpoint that is trained first
+    *("epochs", "schedule", "selection", "selection_metric"),  # take effect over time
+    "clip_norm",  # the limit may be exceeded later, or by other clips
+    *("dataset", "fold", "shuffled_labels"),  # different clips or labels
+    *("batch_size", "accumulation_steps"),  # need more clips
+    "model.neighbours",  # with so few clips, all of them vote
+    "initial",  # a checkpoint must be trained first
 )
-"""Settings that the steps may not show, parts as a whole or one argument of them."""
+"""Settings whose effect the steps may not show: whole parts or single arguments."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArmCheck:
-    """What building an arm showed.
+    """Result of building and probing an arm.
 
     Attributes:
-        arm: its name.
-        settings: every path in which it departs from the baseline.
-        num_params: of the whole chain.
-        new_weights: parts of the chain whose parameters differ in name, shape or initial value.
-        output_change: largest difference of the logits before training.
-        loss_change: largest difference of the clips' losses in the training steps.
-        step_change: largest difference of the logits after the training steps; of a model that
-            classifies by clips that it remembers, with and without them.
-        null_control: whether the arm was declared to be equal to the baseline.
-        problem: what is wrong with the arm; empty if it is sound.
+        arm: Name of the arm.
+        settings: Paths of all settings that differ from the baseline.
+        num_params: Parameters of the whole chain.
+        new_weights: Parts of the chain whose parameters differ in name, shape or initial value.
+        output_change: Largest difference of the logits before training.
+        loss_change: Largest difference of the clips' losses in the training steps.
+        step_change: Largest difference of the logits after the training steps; for a model that
+            remembers clips, with and without them.
+        null_control: Whether the arm is declared equal to the baseline.
+        problem: Problem of the arm; empty if there is none.
     """
 
     arm: str
@@ -75,7 +73,7 @@ class ArmCheck:
 
     @property
     def shows(self) -> bool:
-        """Whether the steps were enough to see what the arm declares: a difference, or none."""
+        """Whether the steps confirmed what the arm declares: a difference, or none."""
         return self.null_control or self.differs
 
     @property
@@ -84,7 +82,7 @@ class ArmCheck:
 
     @property
     def summary(self) -> str:
-        """How far losses and outputs are from the baseline's, in words."""
+        """Description of how far losses and outputs are from the baseline's."""
         before, loss, after = self._changes
         return (
             f"logits differ by up to {before:.2g} before and {after:.2g} after {STEPS} training "
@@ -118,18 +116,18 @@ def check_arms(
     """Build every arm and compare it with the baseline.
 
     Args:
-        plan: a plan that passes its own check.
-        num_classes: of the data set.
-        num_samples: length of a clip.
-        sample_rate: of the clips, in Hz.
-        num_clips: of the data set; the steps of a schedule are counted from it.
+        plan: Valid plan.
+        num_classes: Number of classes of the data set.
+        num_samples: Length of a clip in samples.
+        sample_rate: Sample rate of the clips in Hz.
+        num_clips: Number of clips of the data set, which determines the steps of a schedule.
 
     Returns:
-        What was seen, baseline first.
+        One result per arm, baseline first.
 
     Raises:
-        PlanError: names every arm that cannot be built, whose parts do not keep to what is asked
-            of them, whose losses or outputs are not finite, or that ablates nothing.
+        PlanError: An arm cannot be built, breaks a contract, has losses or outputs that are not
+            finite, or ablates nothing; the message names all such arms.
     """
     clips = made_up_clips(num_samples, sample_rate)
     arms = sorted(plan.arms, key=lambda arm: arm.name != plan.baseline_arm)
@@ -140,14 +138,14 @@ def check_arms(
     for arm in arms:
         try:
             built = probe(plan.experiment(arm), clips, num_classes=num_classes, num_train=num_clips)
-        except Exception as error:  # a part of the user's may raise anything
+        except Exception as error:  # a user's part may raise anything
             text = _failure(error)
-            if text not in failed:  # what ails the baseline ails most arms, and is said once
+            if text not in failed:  # a problem of the baseline repeats in most arms
                 problems.append(f"arm {arm.name!r} {text}")
             failed.add(text)
             continue
         if failed and reference is None:
-            continue  # nothing to compare with
+            continue  # no baseline
         is_baseline = reference is None
         reference = reference or built
         check = _compare(arm, built, reference, is_baseline=is_baseline)
@@ -211,7 +209,7 @@ def _compare(arm: Arm, built: Probe, reference: Probe, *, is_baseline: bool) -> 
 
 
 def _change(one: Tensor, other: Tensor) -> float:
-    """Largest difference of two tensors of finite values."""
+    """Return the largest difference of two finite tensors."""
     return (one - other).abs().max().item()
 
 

@@ -1,11 +1,11 @@
-"""A few training steps of an experiment on made-up clips, to see what it computes.
+"""A few training steps of an experiment on synthetic clips, to see what it computes.
 
-The steps are those of the trainer: its loss, optimizer, clipping and precision, other clips in
-every step. There are two, because momentum and moments show in the second, and three clips, of
-which two are of one class, because a loss on pairs has none otherwise. Outputs are computed in
-float32, in which no rounding hides a small difference; a precision shows in what it trained.
+The steps are those of the trainer: its loss, optimizer, clipping and precision, with new clips in
+every step. There are two steps, because momentum and moments show in the second, and three clips,
+two of one class, because a loss on pairs needs a positive pair. Outputs are computed in float32,
+where rounding hides no small difference; the precision shows in the trained weights.
 
-On the way every part is held to its contract: the shape, type and finiteness of what it returns.
+Every part is also checked against its contract: shape, type and finiteness of its output.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ CLASSES = (0, 0, 1)
 
 
 class ContractError(OrchestratorError, TypeError):
-    """A part that does not keep to what is asked of its kind; names the part."""
+    """A part breaks the contract of its kind; the message names the part."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +55,13 @@ class Probe:
     """What an experiment computed.
 
     Attributes:
-        experiment: which.
+        experiment: Experiment that was built.
         weights: Part of the chain -> name -> initial value.
         before: (clips, classes) logits of the first batch before training.
         losses: (STEPS, clips) of the training steps.
-        after: (2 * clips, classes) logits after them, without and with remembered clips; the same
-            twice where the model remembers none.
-        num_params: of the whole chain.
+        after: (2 * clips, classes) logits after the steps, without and with remembered clips; equal
+            halves if the model remembers none.
+        num_params: Parameters of the whole chain.
     """
 
     experiment: CompletedExperiment
@@ -73,7 +73,7 @@ class Probe:
 
 
 def made_up_clips(num_samples: int, sample_rate: int) -> Tensor:
-    """Return (STEPS, clips, num_samples) of a tone in noise, the same at every call."""
+    """Return (STEPS, clips, num_samples) of a tone in noise, the same on every call."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(STEPS, len(CLASSES), num_samples, generator=generator) * 0.1
     tone = torch.sin(torch.arange(num_samples) * (2 * torch.pi * 440 / sample_rate)) * 0.1
@@ -83,17 +83,17 @@ def made_up_clips(num_samples: int, sample_rate: int) -> Tensor:
 def probe(
     experiment: CompletedExperiment, clips: Tensor, *, num_classes: int, num_train: int = 64
 ) -> Probe:
-    """Build an experiment as a trial would, and take a training step with each batch of clips.
+    """Build an experiment as a trial would, and train one step on each batch of clips.
 
     Args:
-        experiment: What to build.
-        clips: those of `made_up_clips`.
-        num_classes: of the data set.
-        num_train: clips that a trial would train on, about, from which its steps are counted.
+        experiment: Experiment to build.
+        clips: Output of `made_up_clips`.
+        num_classes: Number of classes of the data set.
+        num_train: Approximate number of training clips, which determines the number of steps.
 
     Raises:
-        ContractError: a part does not return what it must, or fails when it is called.
-        ConfigError: a part cannot be built.
+        ContractError: A part returns a wrong output or fails when called.
+        ConfigError: A part cannot be built.
     """
     labels = torch.tensor(CLASSES) % num_classes
     _hold_frontend(experiment.frontend)
@@ -128,7 +128,7 @@ def probe(
 
 
 class _Watch:
-    """Watches the parts of a chain: what each returns, and which of them is at work."""
+    """Tracks what each part of a chain returns, and which part is running."""
 
     def __init__(self, chain: Chain, experiment: CompletedExperiment, *, num_classes: int):
         self._experiment = experiment
@@ -148,7 +148,7 @@ class _Watch:
 
     @contextlib.contextmanager
     def named(self, when: str = "") -> Iterator[None]:
-        """Name the part that was at work when something was raised, and when that was."""
+        """Add to an exception which part raised it, and when."""
         self._when = f"{when}, " if when else ""
         try:
             yield
@@ -191,7 +191,7 @@ class _Watch:
 def _hold(
     what: str, out: Any, wanted: tuple[int | None, ...], *, dtype: torch.dtype | None = None
 ) -> None:
-    """Raise a `ContractError` if a tensor has another shape or type, or is not finite."""
+    """Raise a `ContractError` if a tensor has a wrong shape or type, or is not finite."""
     shape = f"({', '.join('frames' if size is None else str(size) for size in wanted)})"
     fits = (
         isinstance(out, Tensor)
@@ -215,7 +215,7 @@ def _not_finite(values: Tensor) -> str:
 
 
 def _hold_frontend(frontend: Component) -> None:
-    """Raise a `ContractError` if a front end does not say what the other parts are built for."""
+    """Raise a `ContractError` if a front end lacks the attributes that other parts need."""
     if ":" not in frontend.name:
         return
     part = create("frontend", frontend.name, **frontend.arguments)
@@ -242,7 +242,7 @@ def _hold_schedule(experiment: CompletedExperiment, num_steps: int, peak: float)
 
 
 def _optimizer(chain: nn.Module, experiment: CompletedExperiment) -> torch.optim.Optimizer:
-    """Build the optimizer, and raise a `ContractError` if it is none of the chain's."""
+    """Build the optimizer; raise a `ContractError` unless it holds parameters of the chain."""
     part = experiment.optimizer
     optimizer = create("optimizer", part.name, list(chain.named_parameters()), **part.arguments)
     if not isinstance(optimizer, torch.optim.Optimizer):
@@ -271,7 +271,7 @@ def _logits(chain: Chain, clips: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _recalled(chain: Chain, clips: Tensor, labels: Tensor, *, otherwise: Tensor) -> Tensor:
-    """Logits of a model that classifies by the clips it was shown (see `evaluate.set_support`)."""
+    """Return logits from remembered clips, if the model has any (see `evaluate.set_support`)."""
     if chain.backbone.set_support is None:
         return otherwise
     chain.backbone.set_support(chain.eval()(clips).embedding.float(), labels)
@@ -285,7 +285,7 @@ def _train(
     clips: Tensor,
     labels: Tensor,
 ) -> Tensor:
-    """Take a step with each batch of clips; return (STEPS, batch) losses."""
+    """Train one step on each batch of clips; return (STEPS, batch) losses."""
     name, loss = experiment.loss.name, build_loss(experiment.loss)
     chain.train()
     seen: list[Tensor] = []

@@ -1,4 +1,4 @@
-"""The plots of a report's page, as SVG, each in a module of its own."""
+"""The plots of a report's page as SVG, one module per subject."""
 
 from collections import defaultdict
 from importlib import import_module
@@ -6,11 +6,11 @@ from importlib import import_module
 from orchestrator.report.plots.plot import Plot, PlotData
 
 PLOTS = ["forest", "dose", "interaction", "cost", "curves", "classes", "confusion"]
-"""Modules with a function `plots(data)`, in the order in which the page shows what they return."""
+"""Modules with a function `plots(data)`, in the order of the page."""
 
 
 def all_plots(data: PlotData) -> defaultdict[str, list[Plot]]:
-    """Return section of the page -> the plots that a study has the numbers for."""
+    """Return section of the page -> plots that the study has numbers for."""
     found = defaultdict[str, list[Plot]](list)
     for name in PLOTS:
         for plot in import_module(f"{__name__}.{name}").plots(data):

@@ -1,4 +1,4 @@
-"""Where two arms differ: the classes and the confusions that a contrast changes most."""
+"""Classes and confusions that a contrast changes most."""
 
 from __future__ import annotations
 

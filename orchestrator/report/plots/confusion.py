@@ -1,4 +1,4 @@
-"""A confusion matrix as a heat map, one per arm."""
+"""Confusion matrices as heat maps, one per arm."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from orchestrator.report.plots.plot import Plot, PlotData
 
 MAX_CLASSES, MAX_ARMS = 30, 12
 MAX_LETTERED = 12
-"""Number of classes up to which the cells are wide enough for their numbers."""
+"""Largest number of classes whose cells have room for numbers."""
 
 FULLEST = 0.65
-"""Opacity of a full cell: its number stays readable on it in light and dark."""
+"""Opacity of a full cell, which keeps its number readable in light and dark mode."""
 
 
 def plots(data: PlotData) -> Iterator[Plot]:
-    """Draw the matrix of every arm, if any two arms can be compared by clips."""
+    """Draw the matrix of every arm if any two arms can be compared by clips."""
     summary, outcomes = data.summary, data.outcomes
     if not any(outcomes.pairs(c.arm, c.reference) for c in summary.contrasts):
         return
@@ -41,12 +41,12 @@ def plots(data: PlotData) -> Iterator[Plot]:
 
 
 def confusion_panel(data: PlotData, arm: str, counts: NDArray[np.int64]) -> Panel:
-    """Draw which classes (rows) are taken for which (columns), in percent of the row.
+    """Draw true classes (rows) against predicted classes (columns), in percent of the row.
 
     Args:
         data: Numbers of the study, for names and colors.
-        arm: Arm whose matrix it is.
-        counts: (classes, classes) number of clips, over all of its trials.
+        arm: Arm of the matrix.
+        counts: (classes, classes) number of clips over all trials of the arm.
     """
     percent, size = np.nan_to_num(shares(counts)), len(counts)
     names = [class_name(data.summary, index) for index in range(size)]

@@ -1,4 +1,4 @@
-"""The metric against what it costs, one point per arm, log axis of cost."""
+"""The metric against its cost, one point per arm, log axis of cost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from orchestrator.report.wording.numbers import duration, quantity
 
 
 def plots(data: PlotData) -> Iterator[Plot]:
-    """Draw the metric against MACs and against device time, each if arms differ in it."""
+    """Draw the metric against MACs and device time, each only if arms differ in it."""
     summary, metric = data.summary, data.summary.metric
     by_macs, timed = against_macs(summary), against_seconds(summary, data.records)
     unit, seconds = _time_unit([item.cost for item in timed])
@@ -82,13 +82,13 @@ def _drawing(
 
 
 def _time_unit(costs: list[float]) -> tuple[str, float]:
-    """Return the unit that suits most of the times, and its seconds."""
+    """Return the best unit for most of the times, and its seconds."""
     middle = statistics.median(costs) if costs else 1.0
     units = (("days", 86_400.0), ("hours", 3_600.0), ("min", 60.0))
     return next((unit for unit in units if middle >= 2 * unit[1]), ("s", 1.0))
 
 
 def _short(value: float) -> str:
-    """Write a round value with k, M, G or T and no more digits than it has."""
+    """Write a round value with k, M, G or T, without extra digits."""
     power = min(4, max(0, math.floor(math.log10(value) / 3 + 1e-9)))
     return f"{value / 1000**power:.6g} {('', 'k', 'M', 'G', 'T')[power]}".strip()

@@ -1,4 +1,4 @@
-"""Learning curves: the mean over replicates with its interval, a small panel per arm, one scale."""
+"""Learning curves: mean over replicates with interval, a small panel per arm, one scale."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_ROWS = 50
 
 
 def plots(data: PlotData) -> Iterator[Plot]:
-    """Draw the study's metric by epoch, an arm a panel, and the training loss folded below."""
+    """Draw the study's metric by epoch, one panel per arm, and the training loss folded below."""
     summary, loss = data.summary, METRICS["train/loss"]
     learned, fitted = (curves(summary, data.records, key) for key in (summary.metric, loss))
     if learned:
@@ -40,7 +40,7 @@ def _drawings(data: PlotData, found: Sequence[Curve], metric: Metric) -> tuple[s
     epochs = sorted({epoch for curve in found for epoch in curve.epochs})
     first, last = epochs[0], epochs[-1]
     texts = {float(epoch): str(epoch) for epoch in (first, (first + last) // 2, last)}
-    # A single epoch stands in the middle.
+    # Center a single epoch.
     edge = 0 if last > first else 1
     x = Axis(low=first - edge, high=last + edge, ticks=texts)
     y = linear_axis((i.mean for curve in found for i in curve.epochs.values()), max_ticks=5)
@@ -77,7 +77,7 @@ def _drawings(data: PlotData, found: Sequence[Curve], metric: Metric) -> tuple[s
 
 
 def curve_table(found: Sequence[Curve], metric: Metric) -> Table:
-    """Return the numbers behind the panels: epochs down, arms across."""
+    """Return the numbers in the panels: epochs down, arms across."""
     epochs = sorted({epoch for curve in found for epoch in curve.epochs})
     stride = -(-len(epochs) // MAX_ROWS) or 1
     chosen = sorted({*epochs[::stride], *epochs[-1:]})

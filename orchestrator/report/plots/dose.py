@@ -1,4 +1,4 @@
-"""The dose curve: the metric over the setting that is dosed, log axis, none and zero apart."""
+"""Dose curve: the metric over the dosed setting on a log axis, with none and zero set apart."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CAPTION = (
 
 
 def plots(data: PlotData) -> Iterator[Plot]:
-    """Draw the dose curve, if the sweep is a dose series."""
+    """Draw the dose curve if the sweep is a dose series."""
     items, interval = data.summary.doses, interval_over(data.summary)
     if not items:
         return
@@ -40,7 +40,7 @@ def _drawing(data: PlotData) -> str:
     apart = [item for item in items if not item.dose or item.dose < 0]
     logs = {item.arm: math.log10(item.dose) for item in items if item.dose and item.dose > 0}
     low, high = min(logs.values(), default=0.0), max(logs.values(), default=1.0)
-    # In pixels: a slot for each arm apart, then the doses by their logarithm.
+    # In pixels: a slot for each arm set apart, then the doses on a log scale.
     slot, room = 48, WIDTH - 66
     start = slot * len(apart) + (40 if apart else 10)
     places = {item.arm: slot * (i + 0.5) for i, item in enumerate(apart)}

@@ -1,4 +1,4 @@
-"""The forest: differences with intervals, single replicates as faint dots, zero and margin."""
+"""Forest plot: differences with intervals, single replicates as faint dots, zero and margin."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def forest(
     sign: int,
     margin: float = 0.0,
 ) -> str:
-    """Draw differences, one row each; empty if there is none.
+    """Draw differences, one row each; empty without differences.
 
     Args:
         lines: Rows, from top to bottom.
@@ -61,7 +61,7 @@ def forest(
         title: Name of the differences, for the axis and for screen readers.
         unit: Unit of the differences.
         sign: +1 if larger is better, -1 if smaller is.
-        margin: Difference declared not to matter, shaded on either side of zero; 0 for none.
+        margin: Declared equivalence margin, shaded on both sides of zero; 0 for none.
     """
     if not any(row.mean is not None for row in lines):
         return ""
@@ -102,7 +102,7 @@ def forest(
 
 
 def _label(row: Line) -> str:
-    """Write label and numbers; break a long label before a minus or after an arrow if it can."""
+    """Write label and numbers; break a long label before a minus or after an arrow if possible."""
     room = WIDTH - 8
     whole = f"{row.label}  {_numbers(row)}"
     if len(whole) * svg.CHARACTER <= room:

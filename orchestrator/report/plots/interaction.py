@@ -1,4 +1,4 @@
-"""The interaction plot of a two-factor design: a line per level of the second factor."""
+"""Interaction plot of a two-factor design: a line per level of the second factor."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from orchestrator.report.wording.notes import interval_over
 
 
 def plots(data: PlotData) -> Iterator[Plot]:
-    """Draw the levels of the first factor across; a dose series is drawn as such."""
+    """Draw the levels of the first factor across, unless the sweep is a dose series."""
     grid, interval = data.summary.grid, interval_over(data.summary)
     if grid is None or data.summary.doses:
         return
@@ -47,7 +47,7 @@ def _drawing(data: PlotData, grid: Grid, levels: dict[str, svg.Style]) -> str:
         caption=grid.factors[0],
     )
     for j, second in enumerate(two):
-        # 8 pixels from one another, so that no bar hides another.
+        # 8 pixels apart, so that no bar hides another.
         aside = 8 / room * (j - (len(two) - 1) / 2)
         line = [(i + aside, means[first, second]) for i, first in enumerate(one)]
         panel.line([(x, mean.mean) for x, mean in line], color=levels[second].color)

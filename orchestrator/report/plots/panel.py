@@ -1,4 +1,4 @@
-"""A panel: two axes, what is drawn between them, and the text that a screen reader speaks."""
+"""A panel: two axes, the drawing between them, and text for screen readers."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from orchestrator.report.wording.numbers import number
 from orchestrator.stats import MeanInterval
 
 WIDTH = 400.0
-"""Of a plot, in pixels: small enough for a phone; the style sheet lets it grow on a desk."""
+"""Width of a plot in pixels, small enough for a phone; the style sheet enlarges it elsewhere."""
 
 LINE = 16.0
 """Height of a line of text, in pixels."""
 
 MAX_NAME = 140.0
-"""Room for a turned name, in pixels."""
+"""Maximum length of a turned name, in pixels."""
 
 Ends = tuple[float | None, float | None]
-"""Ends of an interval; None where there is none."""
+"""Ends of an interval; None without an interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Axis:
     Attributes:
         low: Value at the left or at the bottom.
         high: Value at the right or at the top.
-        ticks: Value -> text, of one line or more.
+        ticks: Value -> text of one or more lines.
         log: Whether the scale is logarithmic.
         grid: Whether every tick has a line across the panel.
         turned: Whether the texts read upward.
@@ -45,7 +45,7 @@ class Axis:
     turned: bool = False
 
     def share(self, value: float) -> float:
-        """Return how far from `low` (0) to `high` (1) a value lies."""
+        """Return the position of a value between `low` (0) and `high` (1)."""
         low, at, high = (math.log(v) if self.log else v for v in (self.low, value, self.high))
         return (at - low) / ((high - low) or 1.0)
 
@@ -53,7 +53,7 @@ class Axis:
 def linear_axis(
     values: Iterable[float | None], *, max_ticks: int = 6, signed: bool = False
 ) -> Axis:
-    """Return an axis with a grid of round values that encloses all values but None."""
+    """Return an axis with a grid of round values that encloses all values except None."""
     known = [value for value in values if value is not None]
     marks = ticks(min(known), max(known), most=max_ticks)
     places = max(0, -math.floor(math.log10(marks[1] - marks[0]) + 1e-9))
@@ -62,7 +62,7 @@ def linear_axis(
 
 
 def name_axis(names: Sequence[str], room: float) -> Axis:
-    """Return an axis of names at 0, 1, ...; they read upward if `room` pixels are too few."""
+    """Return an axis of names at 0, 1, ..., turned upward if `room` pixels are too few."""
     longest = max(len(word) for name in names for word in name.split() or [""])
     turned = longest * svg.CHARACTER > room - 4
     texts = (svg.clip(n, MAX_NAME) if turned else "\n".join(svg.wrap(n, room - 4)) for n in names)
@@ -76,7 +76,7 @@ class Panel:
         height: Height between the axes, in pixels.
         x: Horizontal axis, with its texts below.
         y: Vertical axis, with its texts on the left.
-        spoken: Text for screen readers, which the titles of the points follow.
+        spoken: Text for screen readers, followed by the titles of the points.
         title: Text at the top left.
         caption: Text below the horizontal axis.
         width: Width of the whole drawing, in pixels.
@@ -113,7 +113,7 @@ class Panel:
         self._write(middle, center, "\n".join(lines), anchor="middle", kind="axis")
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        """Return the pixels of a place between the axes."""
+        """Return the pixels of a point between the axes."""
         across, up = self._x.share(x), self._y.share(y)
         return (
             self._left + across * (self._right - self._left),
@@ -121,7 +121,7 @@ class Panel:
         )
 
     def line(self, points: svg.Points, *, kind: str = "curve", color: str = "") -> None:
-        """Draw a line through places; the kind `band` fills what it encloses instead."""
+        """Draw a line through points; the kind `band` fills the enclosed area instead."""
         self._parts.append(svg.line((self.at(*p) for p in points), kind=kind, color=color))
 
     def box(
@@ -135,7 +135,7 @@ class Panel:
         opacity: float | None = None,
         words: str = "",
     ) -> None:
-        """Fill the rectangle between two opposite corners, with words in its middle."""
+        """Fill the rectangle between two opposite corners, with centered words."""
         (x1, y1), (x2, y2) = self.at(*one), self.at(*other)
         corners = ((x1, y1), (x2, y1), (x2, y2), (x1, y2))
         body = [svg.line(corners, kind=kind, color=color, opacity=opacity, closed=True)]
@@ -144,7 +144,7 @@ class Panel:
         self._parts.append(svg.group(body, title=title))
 
     def label(self, y: float, words: str) -> None:
-        """Write lines at the left edge, around a value of the vertical axis."""
+        """Write lines at the left edge, centered on a value of the vertical axis."""
         self._write(4, self.at(self._x.low, y)[1], words, kind="label halo")
 
     def point(
@@ -168,7 +168,7 @@ class Panel:
             title: Tooltip, and text for screen readers.
             x_ends: Ends of the horizontal interval.
             y_ends: Ends of the vertical interval.
-            faint: Places of the single values behind the point.
+            faint: Single values behind the point.
             hollow: Whether only the rim is drawn.
         """
         body = [svg.marker(*self.at(*p), style, radius=2.8, kind="faint") for p in faint]
@@ -193,7 +193,7 @@ class Panel:
             self._write(self._left - 6, at, words, anchor="end", kind="tick")
 
     def _mark_x(self) -> float:
-        """Draw the ticks, without texts that overlap the one before; return where they end."""
+        """Draw the ticks, skipping texts that overlap the previous one; return where they end."""
         free, depth = -math.inf, 0.0
         for value, words in sorted(self._x.ticks.items()):
             at = self.at(value, self._y.low)[0]
@@ -213,7 +213,7 @@ class Panel:
     def _write(
         self, x: float, middle: float, words: str, *, anchor: str = "start", kind: str = "label"
     ) -> None:
-        """Write lines around a height, all in pixels."""
+        """Write lines centered on a height in pixels."""
         lines = words.split("\n") if words else []
         first = middle + 4 - LINE / 2 * (len(lines) - 1)
         for i, line in enumerate(lines):
@@ -226,17 +226,17 @@ def mean_text(mean: MeanInterval, metric: Metric) -> str:
 
 
 def with_unit(metric: Metric) -> str:
-    """Return a metric's title with its unit, where it has one."""
+    """Return a metric's title with its unit, if any."""
     return f"{metric.title}, {metric.unit}" if metric.unit else metric.title
 
 
 def ticks(low: float, high: float, *, most: int = 6) -> list[float]:
-    """Return round values 1, 2 or 5 times a power of ten apart that enclose `low` to `high`.
+    """Return values enclosing `low` to `high`, spaced 1, 2 or 5 times a power of ten.
 
     Args:
         low: Least value to enclose.
-        high: Largest value to enclose; if it equals `low`, both are moved by a half.
-        most: About how many values to return, and at least 3.
+        high: Largest value to enclose; if it equals `low`, both move apart by a half.
+        most: Approximate number of values, at least 3.
     """
     if not high > low:
         low, high = low - 0.5, low + 0.5
@@ -248,12 +248,12 @@ def ticks(low: float, high: float, *, most: int = 6) -> list[float]:
 
 
 def log_ticks(low: float, high: float, *, most: int = 5) -> list[float]:
-    """Return round values between `low` and `high` for a log axis; at least 2 where there are.
+    """Return round values between `low` and `high` for a log axis, at least 2 if possible.
 
     Args:
         low: Lower end, above zero.
         high: Upper end, above `low`.
-        most: About how many values to return at most.
+        most: Approximate maximum number of values.
     """
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     found: list[float] = []
@@ -261,6 +261,6 @@ def log_ticks(low: float, high: float, *, most: int = 5) -> list[float]:
         found = [m * 10.0**p for p in powers for m in digits if low <= m * 10.0**p <= high]
         if len(found) <= most:
             break
-    # Within one step of 1, 2, 5 the axis is as good as linear.
+    # Within one step of 1, 2, 5 the axis is almost linear.
     linear = [v for v in ticks(low, high) if low <= v <= high]
     return found[:: -(-len(found) // most)] if len(found) > 1 else linear

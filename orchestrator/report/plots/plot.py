@@ -1,4 +1,4 @@
-"""A plot with its texts, as the page lays it out, and the numbers that plots are made from."""
+"""A plot with its texts, and the numbers behind all plots."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Plot:
     """A figure of the page.
 
     Attributes:
-        section: Id of the section to which it belongs.
+        section: Id of its section.
         drawings: Its SVGs; empty for a note alone.
         caption: Text below them.
         title: Heading above them.
-        folded: Text that unfolds it; empty if it is open from the start.
-        layout: Size of the drawings; matrices have a size of their own.
+        folded: Text that unfolds the plot; empty if it starts open.
+        layout: Size of the drawings; matrices have their own size.
         legend: Name -> color and shape.
-        table: Table of the numbers behind it.
+        table: Table of the numbers in the plot.
     """
 
     section: Literal["forest", "pattern", "curves", "classes"]

@@ -1,4 +1,4 @@
-"""Small pieces of inline SVG. Colors are CSS variables, so that the page's theme decides them."""
+"""Small pieces of inline SVG; colors are CSS variables set by the page's theme."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from html import escape
 
 Points = Iterable[tuple[float, float]]
-"""Places in pixels, y downward."""
+"""Points in pixels, y downward."""
 
 CHARACTER = 7.5
-"""Width of a character of the page's font at the plots' size, in pixels, on the safe side."""
+"""Upper estimate of a character's width in plots, in pixels."""
 
 NUM_COLORS = 6
 SHAPES: dict[str, tuple[tuple[float, float], ...]] = {
@@ -21,12 +21,12 @@ SHAPES: dict[str, tuple[tuple[float, float], ...]] = {
     "triangle": ((0, -1.2), (1.15, 0.8), (-1.15, 0.8)),
     "wedge": ((0, 1.2), (1.15, -0.8), (-1.15, -0.8)),
 }
-"""Name -> corners in radii; the style sheet cuts the keys of legends and tables the same way."""
+"""Name -> corners in radii; the style sheet uses the same shapes in legends and tables."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """The color (CSS) and the shape (one of `SHAPES`) by which an arm is known on a page."""
+    """The color (CSS) and the shape (one of `SHAPES`) of an arm on a page."""
 
     color: str
     shape: str = "circle"
@@ -36,7 +36,7 @@ BASELINE = Style("var(--baseline)")
 
 
 def styles(names: Sequence[str], baseline: str) -> dict[str, Style]:
-    """Return name -> style: the baseline gray, the others by color, then by shape."""
+    """Return name -> style: gray for the baseline, then colors, then shapes."""
     shapes = list(SHAPES)
     found = {baseline: BASELINE}
     for i, name in enumerate(name for name in names if name != baseline):
@@ -61,7 +61,7 @@ def group(body: Iterable[str], *, title: str) -> str:
 def text(
     x: float, y: float, words: str, *, anchor: str = "start", kind: str = "", turned: bool = False
 ) -> str:
-    """Return a line of text; `turned` reads upward."""
+    """Return a line of text; if `turned`, it reads upward."""
     turn = f' transform="rotate(-90 {x:.1f} {y:.1f})"' if turned else ""
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{turn}'
     return f'<text {place} class="{kind}">{escape(words)}</text>'
@@ -75,7 +75,7 @@ def line(
     opacity: float | None = None,
     closed: bool = False,
 ) -> str:
-    """Return a line through points, or a polygon; the style sheet colors it by its kind."""
+    """Return a line through points, or a polygon, colored by its kind in the style sheet."""
     styled = [f"--color:{color}"] if color else []
     styled += [f"opacity:{opacity:.3g}"] if opacity is not None else []
     style = f' style="{";".join(styled)}"' if styled else ""
@@ -84,7 +84,7 @@ def line(
 
 
 def marker(x: float, y: float, style: Style, *, radius: float, kind: str = "point") -> str:
-    """Return a point in an arm's color and shape; the class `hollow` fills it with the page's."""
+    """Return a point in an arm's color and shape; class `hollow` fills it with the page's color."""
     corners = SHAPES[style.shape]
     if corners:
         at = [(x + radius * across, y + radius * down) for across, down in corners]
@@ -94,12 +94,12 @@ def marker(x: float, y: float, style: Style, *, radius: float, kind: str = "poin
 
 
 def wrap(words: str, width: float) -> list[str]:
-    """Break text into lines of at most a width in pixels."""
+    """Break text into lines of at most `width` pixels."""
     return textwrap.wrap(words, max(3, int(width / CHARACTER)))
 
 
 def clip(words: str, width: float) -> str:
-    """Shorten text to a width in pixels, in the middle, because names differ at their ends."""
+    """Shorten text to `width` pixels in the middle, because names differ at their ends."""
     room = max(3, int(width / CHARACTER))
     half = room // 2
     return words if len(words) <= room else f"{words[: room - half - 1]}…{words[-half:]}"

@@ -1,4 +1,4 @@
-"""The table as Markdown and CSV, and everything as JSON."""
+"""Tables as Markdown and CSV, and everything as JSON."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from orchestrator.report.wording.numbers import NONE
 from orchestrator.terminal import csv_text, markdown_text
 
 NUMBER = re.compile(r"[+−]?\d[\d.]*(\s*±\s*[\d.]+)?[^\w\s]*$")
-"""A cell of numbers as tables show them, an interval and marks behind it."""
+"""A numeric cell of a table, with an optional interval and marks."""
 
 CSV_FIELDS = (
     "arm,n,planned,metric,unit,mean,low,high,difference,difference_low,difference_high,"
     "p,adjusted_p,verdict,published,params,macs,median_s,clips_per_s,kind,"
     "trials,trials_planned,reference,chance,beats_chance"
 ).split(",")
-"""The columns of the CSV; a new one goes to the end, for the sake of readers' scripts."""
+"""Columns of the CSV; append new ones at the end, so that users' scripts keep working."""
 
 
 def to_markdown(summary: Summary) -> str:
-    """Return question, completeness, sentences, table and notes as GitHub's Markdown."""
+    """Return question, completeness, sentences, table and notes as GitHub Markdown."""
     lines = [f"**{markdown_text(summary.plan.question)}**", "", headline(summary), ""]
     lines += [f"- {markdown_text(answer.text)}" for answer in answers(summary)]
     return "\n".join([*lines, "", *map(markdown_table, all_tables(summary))])
 
 
 def markdown_table(table: Table) -> str:
-    """Return a table and its notes as GitHub's Markdown."""
+    """Return a table and its notes as GitHub Markdown."""
     heads = [f"{c.title} ({c.unit})" if c.unit else c.title for c in table.columns]
     lines = ["| " + " | ".join(map(markdown_text, heads)) + " |"]
     lines.append("| :-- |" + " --: |" * (len(heads) - 1))
@@ -66,7 +66,7 @@ def markdown_table(table: Table) -> str:
 
 
 def csv_table(table: Table) -> str:
-    """Return a table's cells as they are shown, the heading over each row in front of it."""
+    """Return a table's cells as shown, with the heading of each row in front."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     heads = [f"{c.title} ({c.unit})" if c.unit else c.title for c in table.columns]
@@ -82,17 +82,17 @@ def csv_table(table: Table) -> str:
 
 
 def to_csv(summary: Summary) -> str:
-    """Return one row per arm with every number at full precision and no unit conversion lost.
+    """Return one row per arm with every number at full precision.
 
-    n counts what the interval counts. Contrasts with another reference than the baseline follow as
-    rows of the kind `contrast`, declared effects as `effect`, their size as the difference.
+    n counts what the interval counts. Contrasts with a reference other than the baseline follow as
+    rows of the kind `contrast`, declared effects as `effect` with their size as the difference.
     """
     tables = all_tables(summary)
     return csv_records([record for table in tables for record in table.records], CSV_FIELDS)
 
 
 def csv_records(records: Iterable[Mapping[str, object]], fields: Sequence[str]) -> str:
-    """Return records as CSV, text so that no spreadsheet takes it for a formula."""
+    """Return records as CSV, with text escaped so that no spreadsheet reads it as a formula."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, fields, lineterminator="\n")
     writer.writeheader()
@@ -104,7 +104,7 @@ def csv_records(records: Iterable[Mapping[str, object]], fields: Sequence[str]) 
 
 
 def aggregate_json(aggregated: Aggregated) -> str:
-    """Return everything that an aggregate shows, at full precision."""
+    """Return all numbers of an aggregate at full precision."""
     shown = {
         "sweeps": aggregated.sweeps,
         "metric": aggregated.metric,
@@ -117,7 +117,7 @@ def aggregate_json(aggregated: Aggregated) -> str:
 
 
 def to_json(summary: Summary) -> str:
-    """Return everything that the report shows, at full precision, blocks named `seed/fold`."""
+    """Return all numbers of the report at full precision, with blocks named `seed/fold`."""
     shown = {
         "plan": summary.plan,
         "metric": summary.metric,
@@ -154,9 +154,9 @@ def _evidence(evidence: Evidence) -> dict[str, object]:
 
 
 def _plain(value: Any) -> Any:
-    """Return the JSON form of what a report holds, without functions; null is not finite."""
+    """Return the JSON form of a report's value without functions; null if not finite."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        # A metric's functions are not shown.
+        # Skip a metric's functions.
         shown = [f.name for f in dataclasses.fields(value) if f.repr]
         return {name: _plain(getattr(value, name)) for name in shown}
     if isinstance(value, StrEnum):

@@ -1,8 +1,8 @@
-r"""Tables as LaTeX: booktabs, notes below, names as they are in UTF-8.
+r"""Tables as LaTeX: booktabs, notes below, names in UTF-8.
 
-A table that is wider than the text stands in the middle of it; `table*` for `table` spreads it over
-both columns of a paper that has two. pdflatex sets the signs and Greek letters of `SPECIAL` and the
-letters of Western languages; other letters need LuaLaTeX or XeLaTeX and a font that has them.
+A table wider than the text is centered on it; in a two-column paper, change `table` to `table*` to
+span both columns. pdflatex handles the signs and Greek letters of `SPECIAL` and Western letters;
+other letters need LuaLaTeX or XeLaTeX and a suitable font.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from orchestrator.report.wording.numbers import (
 from orchestrator.terminal import visible
 
 LONG_NAME = 32
-"""Characters from which on the names of a table wrap in a column of a third of the text."""
+"""Length from which a table's names wrap in a column of a third of the text width."""
 
 LONG_WORD = 14
-"""Characters from which on a word may be broken, for a narrow column must hold it."""
+"""Length from which a word may be broken to fit a narrow column."""
 
 _MATHS = r"""
 − - ± \pm × \times → \to ≤ \le ≥ \ge ≠ \neq ≈ \approx < < > >
@@ -50,18 +50,18 @@ SPECIAL = {character: rf"\{character}" for character in "{}$&#%_"} | {
         for sign, command in zip(_MATHS[::2], _MATHS[1::2], strict=True)
     },
 }
-"""What LaTeX would take for a command, and what pdflatex has a sign for in mathematics alone."""
+"""Characters with a meaning in LaTeX, and signs that pdflatex has only in math mode."""
 
 
 def escape(text: str) -> str:
-    """Return text, on one line, that LaTeX prints as it is."""
+    """Return text on one line that LaTeX prints verbatim."""
     text = unicodedata.normalize("NFC", visible(text)).translate(str.maketrans(SPECIAL))
-    # Neighbors that TeX would join.
+    # TeX would join these neighbors.
     return re.sub(r"(?<=[-`'?!,])(?=[-`',])", "{}", text)
 
 
 def to_latex(summary: Summary) -> str:
-    """Return every table of the report as a `table`; the main one has the question above it."""
+    """Return every table of the report as a `table`; the main one is captioned by the question."""
     main, *others = all_tables(summary)
     if low := chance_sentence(summary):
         main = dataclasses.replace(main, notes=(low, *main.notes))
@@ -72,14 +72,14 @@ def to_latex(summary: Summary) -> str:
 
 
 def latex_table(table: Table, summary: Summary, *, caption: str) -> str:
-    """Return a `table` environment; its first line says what it needs.
+    """Return a `table` environment; its first line lists the required packages.
 
-    Cells are padded by spaces as wide as digits, so that decimal points stand under one another.
+    Spaces as wide as digits pad the cells to align decimal points.
 
     Args:
-        table: what to lay out.
-        summary: the study, for label and completeness.
-        caption: above the table.
+        table: Table to lay out.
+        summary: Study, for label and completeness.
+        caption: Caption above the table.
     """
     notes = [*([] if summary.complete else [headline(summary)]), *table.notes]
     label = re.sub("[^A-Za-z0-9]", "-", "-".join(filter(None, (summary.plan.sweep, table.key))))
@@ -111,7 +111,7 @@ def latex_table(table: Table, summary: Summary, *, caption: str) -> str:
 
 
 def breakable(text: str) -> str:
-    """Return text that LaTeX prints as it is, in which long words may end at a line's end."""
+    """Return text that LaTeX prints verbatim, with line breaks allowed in long words."""
     return "".join(
         _broken(word) if len(word) >= LONG_WORD else escape(word)
         for word in re.split(r"(\s+)", text)
@@ -119,7 +119,7 @@ def breakable(text: str) -> str:
 
 
 def _broken(word: str) -> str:
-    """Return a word that may break behind `_`, `/` and `=`, and with a hyphen in long parts."""
+    """Return a word that may break after `_`, `/` and `=`, and with a hyphen in long parts."""
     first, *others = re.findall("[^_/=]{1,12}[_/=]*|[_/=]+", word)
     text, last = escape(first), first[-1]
     for part in others:
@@ -129,7 +129,7 @@ def _broken(word: str) -> str:
 
 
 def _heads(columns: tuple[Column, ...]) -> Iterator[str]:
-    """Yield titles above units; a title of two words stands above itself."""
+    """Yield titles above units; a title of two words takes two lines."""
     heads = [(c.title, "", c.unit) if c.unit else c.title.partition(" ") for c in columns]
     yield " & ".join(escape(first) for first, _, _ in heads) + r" \\"
     if any(second for _, _, second in heads):
@@ -137,7 +137,7 @@ def _heads(columns: tuple[Column, ...]) -> Iterator[str]:
 
 
 def _rows(table: Table, before: str) -> Iterator[str]:
-    r"""Yield the rows; what stands before a name keeps `\\` from reading its `*` or `[`."""
+    r"""Yield the rows; `before` keeps `\\` from parsing a name's `*` or `[`."""
     for i, row in enumerate(table.rows):
         if i in table.headings:
             if i:
@@ -154,6 +154,6 @@ def _rows(table: Table, before: str) -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    """Keep the padding of a plain number; one with a unit of its own needs none."""
+    """Keep the padding of a plain number; a number with a unit needs none."""
     plain = not any(character.isalpha() for character in text) and text.strip() != NONE
     return escape(digit_spaces(text) if plain else HARD_SPACE.join(text.split()))

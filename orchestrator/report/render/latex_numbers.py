@@ -1,12 +1,12 @@
-r"""A LaTeX macro for every number of the report, so that a text quotes what was measured.
+r"""A LaTeX macro for every number of the report, so that papers quote measured values.
 
-`\input{numbers.tex}` once, and `\AdaptorLambdaNoAdaptorTopOneMean` stands for the mean of the
-arm `no adaptor` of the sweep `adaptor_lambda`. Names are made of the sweep, the arm and the
-metric and not of places in the table: an arm that is added moves no number of another. Names of
-arms that letters cannot tell (`基线`), or not tell apart (`Model a`, `model A`), end in five
-letters made from the whole name: a text that quoted the first of two such arms stops compiling
-when the second is added, and never quotes the other. Two sweeps whose names run into those of
-their arms alike (`a`, arm `c d`; `a_c`, arm `d`) do not compile in one text.
+After `\input{numbers.tex}`, `\AdaptorLambdaNoAdaptorTopOneMean` is the mean of the arm `no adaptor`
+of the sweep `adaptor_lambda`. Names come from the sweep, the arm and the metric, not from positions
+in the table, so that a new arm changes no other name. Names that letters cannot express (`基线`) or
+distinguish (`Model a`, `model A`) end in five letters derived from the whole name: a text that
+quoted the first of two such arms stops compiling when the second is added, and never quotes the
+wrong one. Two sweeps whose combined names collide (`a`, arm `c d`; `a_c`, arm `d`) do not compile
+in one text.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ SIGNS = {
     **{"ł": "l", "Ł": "L"},
 }
 SEPARATORS = "–—·…‐‑“”‘’"
-"""Beyond ASCII, what a name may lose without becoming another's."""
+"""Non-ASCII characters that a name may lose without ambiguity."""
 
 
 def to_numbers(summary: Summary) -> str:
-    r"""Return one `\newcommand` per number, rounded as in the table, for text and for mathematics.
+    r"""Return one `\newcommand` per number, rounded as in the table, for text and math.
 
-    What is not known has no macro, so that a text that quotes it does not compile.
+    Unknown numbers have no macro, so that a text that quotes one does not compile.
     """
     sweep = words(summary.plan.sweep)
     lines = [f"% {visible(headline(summary))}"]
@@ -52,10 +52,10 @@ def to_numbers(summary: Summary) -> str:
 
 
 def words(text: str) -> str:
-    """Return a name as LaTeX allows it in a macro: letters alone, `λ=0.1` is `LambdaZeroPointOne`.
+    """Return a name with only letters for a macro: `λ=0.1` becomes `LambdaZeroPointOne`.
 
     Args:
-        text: of an arm, a sweep or a metric.
+        text: Name of an arm, a sweep or a metric.
     """
     text = re.sub(r"(?<=\d)[.,](?=\d)", " point ", text)
     text = re.sub(r"(?<![\w)])[-−](?=\d)|(?<=\d[eE])[-−](?=\d)", " minus ", text)
@@ -65,7 +65,7 @@ def words(text: str) -> str:
 
 
 def _groups(summary: Summary) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Yield what numbers are of, arm, contrast or effect, and their names and values."""
+    """Yield each arm, contrast or effect with the names and values of its numbers."""
     arms = _names([arm.name for arm in summary.arms])
     effects = _names([effect.record.name for effect in summary.effects])
     for arm in summary.arms:
@@ -80,7 +80,7 @@ def _groups(summary: Summary) -> Iterator[tuple[str, list[tuple[str, str]]]]:
 
 
 def _names(texts: list[str]) -> dict[str, str]:
-    """Return the words of each text, and letters of its own behind those that do not tell it."""
+    """Return the words of each text, with unique letters appended to ambiguous ones."""
     counts = Counter(map(words, dict.fromkeys(texts)))
     return {
         text: words(text) + (_own(text) if counts[words(text)] > 1 or not _told(text) else "")
@@ -89,7 +89,7 @@ def _names(texts: list[str]) -> dict[str, str]:
 
 
 def _told(text: str) -> bool:
-    """Say whether the words of a text keep all that tells it from another."""
+    """Return whether the words of a text identify it."""
     return bool(words(text)) and all(
         c.isascii() or c in SEPARATORS or c.isspace() or _letters(c).strip()
         for c in unicodedata.normalize("NFC", text)
@@ -97,7 +97,7 @@ def _told(text: str) -> bool:
 
 
 def _own(text: str) -> str:
-    """Return five letters made from a text, one in twelve million."""
+    """Return five letters derived from a text, with twelve million possible results."""
     number = int.from_bytes(hashlib.sha256(text.encode(errors="surrogatepass")).digest())
     letters = (chr(ord("a") + number // 26**i % 26) for i in range(5))
     return "".join(letters).capitalize()
@@ -160,7 +160,7 @@ def _interval(
 
 
 def _value(text: str) -> str:
-    """Write a value that compiles in a sentence and in a formula alike."""
+    """Write a value that compiles both in a sentence and in a formula."""
     return re.sub(r"(?<=\d) (?=[A-Za-z])(.*)", r"~\\textrm{\1}", escape(text))
 
 

@@ -47,12 +47,13 @@ def render_page(
     """Return the page.
 
     Args:
-        summary: the join.
-        records: id -> record, for curves, provenance and error texts.
-        predictions: reads a trial's predictions; without it there is no section on classes.
-        links: trial id -> address of its run; only `http` and `https` addresses are linked.
-        pictures: folder of `orchestrator.figures`; the page carries them in itself.
-        paper: the study in a paper's table.
+        summary: Numbers of the study.
+        records: Trial id -> record, for curves, provenance and errors.
+        predictions: Function that reads a trial's predictions; without it, the page has no section
+            on classes.
+        links: Trial id -> address of its run; only `http` and `https` addresses are linked.
+        pictures: Folder of `orchestrator.figures`; the page embeds the pictures.
+        paper: Paper's table with the study.
     """
     template = _environment().get_template("page.html.jinja")
     plan, metric = summary.plan, summary.metric
@@ -109,7 +110,7 @@ def _environment() -> Environment:
 
 
 def _aligned(text: str) -> Markup:
-    """Write an aligned number so that it stays aligned, and words as they are."""
+    """Write an aligned number so that it stays aligned, and words unchanged."""
     said = text if text.strip()[:1].isalpha() else digit_spaces(text)
     return Markup(
         str(escape(said)).replace(CALLED_MARK, f'<span class="star">{CALLED_MARK}</span>')
@@ -122,7 +123,7 @@ def _safe_links(links: Mapping[str, str]) -> dict[str, str]:
 
 
 def _pictures(folder: Path | None) -> list[tuple[Picture, str]]:
-    """Return the pictures with their data as an address."""
+    """Return the pictures with their data as URLs."""
     found = read_pictures(folder) if folder is not None else ()
     return [(picture, _data_uri(folder / picture.file)) for picture in found if folder]
 

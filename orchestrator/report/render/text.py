@@ -33,20 +33,20 @@ GLYPHS = {
     Status.MISSING: "·",
 }
 WIDEST = 120
-"""Columns of a report at most, unless the user asks for more: longer lines are hard to read."""
+"""Default maximum width of a report in columns, for readable lines."""
 
 MAX_SENTENCES = 12
 MAX_GAPS = 12
 MAX_NAME = 32
-"""Columns of the terminal that a table leaves to longer names at least."""
+"""Minimum columns that a table leaves for longer names."""
 
 
 def render_text(summary: Summary, width: int = 80) -> str:
     """Return the report as text.
 
     Args:
-        summary: what to show.
-        width: columns of the terminal; below 60 it is treated as 60.
+        summary: Study to show.
+        width: Columns of the terminal, at least 60.
     """
     width = max(60, width)
     parts = [
@@ -63,7 +63,7 @@ def render_text(summary: Summary, width: int = 80) -> str:
 
 
 def table_text(table: Table, width: int) -> str:
-    """Return a table under its title and over its notes, as text of at most that width."""
+    """Return a table with title and notes as text of at most that width."""
     title = laid_out(_sentence(table.title), width=width)
     return "\n".join((title, laid_out(*table_parts(table, width), width=width)))
 
@@ -71,12 +71,7 @@ def table_text(table: Table, width: int) -> str:
 def table_parts(table: Table, width: int) -> Iterator[RenderableType]:
     """Yield a table and the notes below it.
 
-    Columns that the terminal has no room for are left out, those that matter least first, and
-    named; arms' names fold.
-
-    Args:
-        table: what to lay out.
-        width: columns of the terminal.
+    Columns that do not fit are left out, least important first, and named; arms' names wrap.
     """
     from rich import box
     from rich.cells import cell_len
@@ -95,7 +90,7 @@ def table_parts(table: Table, width: int) -> Iterator[RenderableType]:
         dropped.append(worst.title)
     fits = name + sum(widths.values()) <= width
     shown = Grid(box=box.HORIZONTALS, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    # Padding keeps decimal points under one another, so that it must not be taken off.
+    # Padding aligns the decimal points and must be kept.
     cell = _held if fits else literal
     units = any(column.unit for column in columns)
     for i, column in enumerate(columns):
@@ -114,7 +109,7 @@ def table_parts(table: Table, width: int) -> Iterator[RenderableType]:
 
 
 def _held(text: str) -> Text:
-    """Return text whose line ends nowhere."""
+    """Return text without line breaks."""
     return literal(text.replace(" ", HARD_SPACE))
 
 
@@ -140,7 +135,7 @@ def _completeness(summary: Summary, width: int) -> list[RenderableType]:
     for arm in summary.arms:
         counted = sum(cell.value is not None for cell in arm.cells)
         squares = "".join(GLYPHS[cell.status] for cell in arm.cells)
-        # Squares that leave no room for a name say less than the count.
+        # If squares leave no room for a name, the count says more.
         shown = (squares,) if longest + width // 3 + 12 <= width else ()
         rows.append((arm.name, *shown, f"{counted}/{len(arm.cells)}"))
     parts: list[RenderableType] = [

@@ -1,4 +1,4 @@
-"""The table of what several sweeps show together, and what bounds its numbers."""
+"""The table of several aggregated sweeps, and notes on its limits."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from orchestrator.stats import Aggregate
 
 KINDS = ("mean", "difference", "improvement")
 FIELDS = ("arm", "n", *(f"{kind}{end}" for kind in KINDS for end in ("", "_low", "_high")))
-"""The columns of the CSV."""
+"""Columns of the CSV."""
 
 
 def aggregate_table(aggregated: Aggregated) -> Table:
-    """Return a row per arm: its score, the difference from the baseline's, P(better)."""
+    """Return a row per arm: its score, the difference from the baseline, P(better)."""
     over = ", ".join(f"{dataset} ({sweep})" for dataset, sweep in aggregated.sweeps.items())
     records = []
     for arm in aggregated.arms:
@@ -48,7 +48,7 @@ def aggregate_table(aggregated: Aggregated) -> Table:
 
 
 def aggregate_notes(aggregated: Aggregated) -> list[str]:
-    """Return the notes below the table of an aggregate."""
+    """Return the notes below the aggregate table."""
     metric = aggregated.metric
     unit = f" {metric.unit}".rstrip()
     places = 1 if metric.unit == "%" else 3

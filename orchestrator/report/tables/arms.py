@@ -1,4 +1,4 @@
-"""The main table, with a row per arm, and that of its other metrics."""
+"""The main table with a row per arm, and the table of secondary metrics."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from orchestrator.stats import ALPHA, CONFIDENCE, Verdict
 
 
 def tables(summary: Summary) -> list[Table]:
-    """Return the main table alone; the page shows the secondary one folded."""
+    """Return only the main table; the page shows the secondary one folded."""
     return [main_table(summary)]
 
 
 def main_table(summary: Summary) -> Table:
-    """Return the main table; columns that would be empty throughout are left out."""
+    """Return the main table without empty columns."""
     metric, arms = summary.metric, summary.arms
     contrasts = [summary.against_baseline(arm.name) for arm in arms]
     footnotes = published_footnotes(summary.plan, summary.comparability)
@@ -80,7 +80,7 @@ def main_table(summary: Summary) -> Table:
 
 
 def secondary_table(summary: Summary) -> Table:
-    """Return every other metric that the trials have, mean and interval per arm."""
+    """Return mean and interval per arm of every other metric."""
     arms = summary.arms
     keys = dict.fromkeys(key for arm in arms for key in arm.measures if key != summary.metric.key)
     names = Column(key="arm", title="arm", texts=[arm.name for arm in arms] if keys else ())
@@ -103,7 +103,7 @@ def _measured(metric: Metric, arms: Sequence[ArmSummary], key: str = "") -> Colu
 
 
 def _replicates(summary: Summary) -> str:
-    """Return what the replicates are, in the plural."""
+    """Return the plural noun for the replicates."""
     several_folds = len({cell.fold for cell in summary.cells}) > 1
     several_seeds = len({cell.seed for cell in summary.cells}) > 1
     if several_folds:
@@ -112,7 +112,7 @@ def _replicates(summary: Summary) -> str:
 
 
 def _declared(summary: Summary) -> str:
-    """Return what was declared, in the plural."""
+    """Return the plural noun for the declared comparisons."""
     kinds = (("contrasts", summary.contrasts), ("effects", summary.effects))
     return " and ".join(name for name, declared in kinds if declared)
 
@@ -123,7 +123,7 @@ def _baseline(summary: Summary) -> int:
 
 
 def _record(arm: ArmSummary, summary: Summary) -> dict[str, object]:
-    """Return the numbers of an arm by the columns of the CSV, in the metric's unit."""
+    """Return the numbers of an arm in the metric's unit, keyed by CSV column."""
     key, chance = summary.metric.key, summary.chance
     measure, delta, cost = arm.measures.get(key), arm.to_baseline, arm.cost
     n, planned = arm.counted(key)
@@ -170,7 +170,7 @@ def _published(arm: ArmSummary, summary: Summary, footnotes: Footnotes) -> str:
 
 
 def _best_called(summary: Summary) -> int:
-    """Return the row of the best mean, if its difference from the baseline is called."""
+    """Return the row of the best mean if its difference from the baseline is called."""
     key, sign = summary.metric.key, summary.metric.sign
     means = [
         sign * arm.measures[key].interval.mean if key in arm.measures else -math.inf

@@ -1,4 +1,4 @@
-"""The table of the clips that a contrast turned from wrong to right or back."""
+"""The table of clips that a contrast flipped between right and wrong."""
 
 from __future__ import annotations
 
@@ -12,15 +12,10 @@ MAX_CLIPS = 10
 
 
 def flipped_clips(summary: Summary, contrast: ContrastEvidence, outcomes: Outcomes) -> Table | None:
-    """Return the clips that a contrast turned from wrong to right or back in most pairs.
-
-    Args:
-        summary: the study.
-        contrast: which two arms.
-        outcomes: of its trials.
+    """Return the clips that a contrast flipped in most pairs: clip, class, pairs, flips either way.
 
     Returns:
-        Clip, class, pairs, flips either way; None where no clip flipped.
+        The table; None if no clip flipped.
     """
     every = flips(contrast, outcomes)
     flipped = [counts for counts in every if counts.gained or counts.lost]

@@ -1,4 +1,4 @@
-"""The tables of what was declared besides the contrasts with the baseline: others, and effects."""
+"""Tables of declared effects, and of contrasts between arms other than the baseline."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from orchestrator.report.wording.numbers import align, p_text
 
 
 def tables(summary: Summary) -> list[Table]:
-    """Return those of the two tables that have a row."""
+    """Return the two tables, without empty ones."""
     return [table for make in (other_contrasts_table, effects_table) if (table := make(summary))]
 
 
 def other_contrasts_table(summary: Summary) -> Table | None:
-    """Return a row per such contrast; None where each is against the baseline."""
+    """Return a row per such contrast; None if all contrasts are with the baseline."""
     contrasts = summary.other_contrasts
     if not contrasts:
         return None
@@ -34,7 +34,7 @@ def other_contrasts_table(summary: Summary) -> Table | None:
         _deciding(contrasts, summary),
     ]
     if summary.plan.num_declared == 1:
-        del columns[-2]  # that of one is not corrected
+        del columns[-2]  # a single p value is not corrected
     return Table.of(
         columns,
         key="contrasts",
@@ -48,7 +48,7 @@ def other_contrasts_table(summary: Summary) -> Table | None:
 
 
 def effects_table(summary: Summary) -> Table | None:
-    """Return a row per declared effect; None where none was declared."""
+    """Return a row per declared effect; None without effects."""
     effects = summary.effects
     if not effects:
         return None
@@ -70,7 +70,7 @@ def effects_table(summary: Summary) -> Table | None:
 
 
 def _record(evidence: Evidence, summary: Summary) -> dict[str, object]:
-    """Return the numbers of a comparison by the columns of the CSV."""
+    """Return the numbers of a comparison, keyed by CSV column."""
     size = evidence.difference
     return {
         "n": size.n if size else 0,
@@ -100,7 +100,7 @@ def _sizes(findings: Sequence[Evidence], summary: Summary, *, title: str) -> Col
 
 
 def _deciding(findings: Sequence[Evidence], summary: Summary) -> Column:
-    """Return the column of the p values that decide."""
+    """Return the column of deciding p values."""
     title = "adjusted p" if summary.plan.num_declared > 1 else "p"
     return Column(key="adjusted_p", title=title, texts=align([p_cell(f) for f in findings]))
 

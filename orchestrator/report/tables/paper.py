@@ -1,4 +1,4 @@
-"""The papers' tables with a study's arms below the printed rows, in the same columns."""
+"""Papers' tables with a study's arms below the printed rows, in the same columns."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from orchestrator.report.wording.numbers import NONE, align, decimals, number, q
 from orchestrator.stats import CONFIDENCE
 
 MAX_CLASS_COLUMNS = 12
-"""With more classes they stand below one another, and the arms across."""
+"""With more classes, the table is turned: classes down, arms across."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A study that goes into a table.
+    """A study for a paper's table.
 
     Attributes:
-        summary: the join of its plan and records.
-        predictions: reads a trial's predictions at the plan's epoch.
+        summary: Join of its plan and records.
+        predictions: Function that reads a trial's predictions at the plan's epoch.
     """
 
     summary: Summary
@@ -39,35 +39,32 @@ class Study:
 
     @property
     def dataset(self) -> str:
-        """The data set, named as papers' conditions name it."""
+        """Name of the data set in papers."""
         return known_dataset(self.summary.plan)
 
 
 def paper_table_key(plan: PlanRecord) -> str:
-    """Return the key of the printed table that most of a plan's published numbers are from.
-
-    Empty where they are from none.
-    """
+    """Return the key of the printed table with most of a plan's published numbers; else empty."""
     keys = {table.source: key for key, table in PRINTED.items()}
     named = [keys[s] for arm in plan.arms if arm.published and (s := _source(arm, plan)) in keys]
     return Counter(named).most_common(1)[0][0] if named else ""
 
 
 def own_paper_table(study: Study) -> Table | None:
-    """Return the paper's table that a study's published numbers are from, if any."""
+    """Return the paper's table with a study's published numbers, if any."""
     key = paper_table_key(study.summary.plan)
     return paper_table(key, [study]) if key else None
 
 
 def paper_table(key: str, studies: Sequence[Study]) -> Table:
-    """Return a paper's table: the rows as printed, then the arms of this study.
+    """Return a paper's table: rows as printed, then the arms of the studies.
 
     Args:
-        key: of `PRINTED`.
-        studies: one; several where the table's columns are data sets.
+        key: Key of `PRINTED`.
+        studies: One study, or several if the table's columns are data sets.
 
     Raises:
-        ConfigError: no table has that key, or it has no place for several studies.
+        ConfigError: No table has that key, or the table takes only one study.
     """
     if key not in PRINTED:
         raise ConfigError(unknown("paper table", key, PRINTED))
@@ -176,7 +173,7 @@ def _joined(
     studies: Sequence[Study],
     notes: Sequence[str],
 ) -> Table:
-    """Put printed rows over our own; those whose columns are other classes are left out."""
+    """Put printed rows above our own, without those whose columns are other classes."""
     keys = [column.key for column in printed.columns]
     here = [column.key for column in columns]
     fits = printed.layout != "classes" or keys == here
@@ -187,7 +184,7 @@ def _joined(
             *(row.get(key) or NONE for _, row in printed_rows if fits),
             *(c[i] for c in arm_rows.values()),
         ]
-        # Words, and sizes in units of their own, have no decimal point in common.
+        # Words, and sizes with their own units, share no decimal point.
         texts.append(cells if key in ("pretrain", "params") else align(cells))
     names = [*(name for name, _ in printed_rows if fits), *arm_rows]
     start = len(names) - len(arm_rows)
@@ -215,7 +212,7 @@ def _joined(
 def _turned(
     columns: Sequence[Column], rows: Mapping[str, Sequence[str]], notes: Sequence[str]
 ) -> Table:
-    """Return classes below one another and arms across."""
+    """Return the table with classes down and arms across."""
     return Table(
         columns=(
             Column(key="class", title="class"),
@@ -253,7 +250,7 @@ def _source(arm: ArmRecord, plan: PlanRecord) -> str:
 
 
 def ensemble_note(study: Study) -> str:
-    """Say what the ensembles of a study are."""
+    """Describe the ensembles of a study."""
     arms = study.summary.arms
     counts = [len({c.seed for c in arm.cells if c.value is not None}) for arm in arms]
     some = (
@@ -266,7 +263,7 @@ def ensemble_note(study: Study) -> str:
 
 
 def content_of(study: Study) -> str:
-    """Say what a study's numbers are of: data set, seeds, folds."""
+    """Describe the basis of a study's numbers: data set, seeds, folds."""
     summary = study.summary
     seeds = len({cell.seed for cell in summary.cells})
     folds = len({cell.fold for cell in summary.cells})
@@ -276,7 +273,7 @@ def content_of(study: Study) -> str:
 
 
 def comparable(printed: PrintedTable, studies: Sequence[Study]) -> list[str]:
-    """Say whether the printed rows may stand beside a study; arms are named where that differs."""
+    """Describe whether the printed rows are comparable, naming the arms if they differ."""
     datasets = [printed.dataset] if printed.dataset else [column.key for column in printed.columns]
     sentences = []
     for study in studies:

@@ -1,4 +1,4 @@
-"""Whether the numbers can be trusted and repeated: data, code, environment, settings, failures."""
+"""Facts for reproducing the numbers: data, code, environment, settings, failures."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from orchestrator.analysis.summary import Summary
 from orchestrator.records import Status, TrialRecord
 
 PER_RUN = ("host", "started_at", "ended_at", "finished_at")
-"""Provenance that differs between trials by its nature."""
+"""Provenance that naturally differs between trials."""
 
 MAX_VALUES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fact:
-    """A setting or a circumstance; `mixed` where the trials do not agree on it."""
+    """A setting or a circumstance; `mixed` if the trials disagree."""
 
     name: str
     value: str
@@ -28,7 +28,7 @@ class Fact:
 
 
 def data_facts(summary: Summary, records: Mapping[str, TrialRecord]) -> list[Fact]:
-    """Return what is known of the data, as planned and as the trials saw it."""
+    """Return the facts about the data, as planned and as used by the trials."""
     planned = {f"planned {k}": _short(v) for k, v in summary.plan.dataset.items()}
     return [Fact(name=k, value=v) for k, v in planned.items()] + _common(
         (r.data for r in _mine(summary, records)), ignore=()
@@ -36,7 +36,7 @@ def data_facts(summary: Summary, records: Mapping[str, TrialRecord]) -> list[Fac
 
 
 def environment_facts(summary: Summary, records: Mapping[str, TrialRecord]) -> list[Fact]:
-    """Return code version, packages and machines of the trials."""
+    """Return the code versions, packages and machines of the trials."""
     mine = _mine(summary, records)
     facts = _common((r.provenance for r in mine), ignore=PER_RUN)
     facts += _common({"device": r.cost.device, "workers": r.cost.num_workers} for r in mine)
@@ -51,7 +51,7 @@ def environment_facts(summary: Summary, records: Mapping[str, TrialRecord]) -> l
 
 
 def plan_facts(summary: Summary) -> list[Fact]:
-    """Return what was declared, and when."""
+    """Return the declared settings and the time of declaration."""
     plan = summary.plan
     cells = summary.cells
     values = {
@@ -66,7 +66,7 @@ def plan_facts(summary: Summary) -> list[Fact]:
 
 
 def failures(summary: Summary, records: Mapping[str, TrialRecord]) -> list[tuple[Cell, str]]:
-    """Return every failed trial with its whole error text, arm by arm."""
+    """Return every failed trial with its full error text, arm by arm."""
     failed = [cell for cell in summary.cells if cell.status is Status.FAILED]
     return [
         (cell, records[cell.id].error.strip() or "no error text was recorded") for cell in failed
@@ -78,7 +78,7 @@ def _mine(summary: Summary, records: Mapping[str, TrialRecord]) -> list[TrialRec
 
 
 def _common(mappings: Iterable[Mapping[str, Any]], ignore: Iterable[str] = ()) -> list[Fact]:
-    """Return every key with its value, or with the most frequent of its several values."""
+    """Return every key with its value, or the most frequent of several values."""
     values: dict[str, Counter[str]] = {}
     for mapping in mappings:
         for key, value in mapping.items():
@@ -96,7 +96,7 @@ def _common(mappings: Iterable[Mapping[str, Any]], ignore: Iterable[str] = ()) -
 
 
 def _short(value: Any) -> str:
-    """Write a value on one line: a long list or mapping by its count and beginning."""
+    """Write a value on one line, abbreviating a long list or mapping to its count and beginning."""
     if isinstance(value, Mapping):
         if not value:
             return "none"

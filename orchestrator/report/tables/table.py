@@ -1,4 +1,4 @@
-"""A table of the report, as strings aligned on the decimal point that every format lays out."""
+"""A table of the report: strings aligned on the decimal point, for every output format."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ CALLED_MARK = "*"
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column of the table.
+    """A column of a table.
 
     Attributes:
-        key: stable name.
-        title: head, short.
-        unit: what its numbers are in, empty where they carry it or have none.
-        keep: columns with a small number go first where the page is narrow; 0 always stays.
-        texts: its cells, for `Table.of`.
+        key: Stable name.
+        title: Short heading.
+        unit: Unit of the numbers; empty if the texts include it or there is none.
+        keep: Rank on narrow pages: columns with a small number are dropped first, 0 always stays.
+        texts: Cells, for `Table.of`.
     """
 
     key: str
@@ -35,18 +35,18 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Strings, aligned on the decimal point, ready to be laid out.
+    """A table of strings, aligned on the decimal point.
 
     Attributes:
-        columns: left to right; the first is the arm's name.
-        rows: one list of strings per arm, in the plan's order.
-        key: tells the tables of a report apart, in labels of LaTeX; the main table has none.
-        title: over the table; the main table stands under the question and has none.
-        baseline: index of the row that is set apart, or -1.
-        best: index of the row whose best value may be emphasized, or -1.
-        notes: below the table.
-        headings: index of a row -> what stands over it and those that follow.
-        records: the numbers of the rows at full precision, by columns of the CSV.
+        columns: Columns from left to right; the first is the arm's name.
+        rows: One list of strings per arm, in the plan's order.
+        key: Distinguishes the tables of a report in LaTeX labels; empty for the main table.
+        title: Title above the table; empty for the main table, which follows the question.
+        baseline: Index of the row that is set apart, or -1.
+        best: Index of the row whose best value may be emphasized, or -1.
+        notes: Notes below the table.
+        headings: Index of a row -> heading above it and the following rows.
+        records: Numbers of the rows at full precision, keyed by CSV column.
     """
 
     columns: tuple[Column, ...]
@@ -61,25 +61,20 @@ class Table:
 
     @classmethod
     def of(cls, columns: Sequence[Column], **options: Any) -> Table:
-        """Return the table whose columns hold their texts.
-
-        Args:
-            columns: with as many texts each.
-            options: the other attributes.
-        """
+        """Build a table from columns that hold their texts."""
         rows = zip(*(column.texts for column in columns), strict=True)
         return cls(columns=tuple(columns), rows=tuple(rows), **options)
 
 
 def p_cell(evidence: Evidence | None) -> str:
-    """Write the p value that decides, marked where it calls a difference."""
+    """Write the deciding p value, marked if it calls a difference."""
     if evidence is None:
         return NONE
     return p_text(evidence.adjusted_p) + (CALLED_MARK if evidence.called else "")
 
 
 def spread(intervals: list[MeanInterval | None], *, signed: bool = False) -> list[str]:
-    """Write `mean ±half width` with both decimal points aligned; a dash where there is none."""
+    """Write `mean ±half width` with both decimal points aligned; a dash for None."""
     widths = [half_width(i) for i in intervals]
     places = [decimals(width) for width in widths]
     means = align(

@@ -1,4 +1,4 @@
-"""Sentences about single clips: what two trials show over them, and which changed sides."""
+"""Sentences about clips: comparisons of two trials, and clips that flipped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_SHOWN = 6
 
 
 def clip_sentences(comparison: ClipComparison) -> list[str]:
-    """Say what the clips show, the caveat last."""
+    """Describe what the clips show, ending with the caveat."""
     run, reference, test = comparison.run, comparison.reference, comparison.mcnemar
     sentences = [
         f"{_named(run)} against {_named(reference)}, over the same {test.num_clips} held-out "
@@ -38,24 +38,14 @@ def clip_sentences(comparison: ClipComparison) -> list[str]:
 
 
 def single_pair_sentences(summary: Summary, load: Loader | None) -> list[str]:
-    """Say what the clips show of a study whose arms were trained once; empty for any other.
-
-    Args:
-        summary: the study.
-        load: reads predictions.
-    """
+    """Describe the clips of a study with one trial per arm; empty for other studies."""
     pairs = single_pairs(summary, load)
     sentences = [sentence for pair in pairs for sentence in clip_sentences(pair)[:-1]]
     return [*sentences, CAVEAT] if sentences else []
 
 
 def clips_to_show(summary: Summary, outcomes: Outcomes) -> dict[str, str]:
-    """Return the first clips of that list of the first contrast, with what is said of each.
-
-    Args:
-        summary: the study.
-        outcomes: of its trials.
-    """
+    """Return the first flipped clips of the first contrast, with a sentence about each."""
     shown = {}
     for contrast in summary.contrasts[:1]:
         for c in flips(contrast, outcomes)[:MAX_SHOWN]:

@@ -1,4 +1,4 @@
-"""Sentences about contrasts that say what the numbers carry, and nothing else."""
+"""Sentences about contrasts that claim only what the numbers support."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ AT_CHANCE = " None of these arms beats chance, so this says nothing of which is 
 
 
 def unit_of_difference(metric: Metric) -> str:
-    """Return the unit of a difference: percentages differ by points."""
+    """Return the unit of a difference, which is points for percentages."""
     return "points" if metric.unit == "%" else metric.unit
 
 
 def with_unit(text: str, metric: Metric) -> str:
-    """Return a written difference with its unit, in the singular behind a plain 1."""
+    """Return a written difference with its unit, singular after a plain 1."""
     unit = unit_of_difference(metric)
     one = text.lstrip("+\N{MINUS SIGN}-") == "1" and len(unit) > 1
     return f"{text} {unit.removesuffix('s') if one else unit}".rstrip()
 
 
 def half_width(interval: MeanInterval | None) -> float | None:
-    """Return half of an interval's width; None where equal values have no spread to make one.
+    """Return half of an interval's width; None without a spread.
 
-    A few replicates that tie, as accuracies over few clips do, say nothing of how others vary.
+    A few replicates that tie, as accuracies over few clips do, say nothing about the spread.
     """
     if interval is None or interval.low is None or interval.high is None:
         return None
@@ -43,12 +43,12 @@ def half_width(interval: MeanInterval | None) -> float | None:
 
 
 def comparison_sentence(arm: str, reference: str, evidence: Evidence) -> str:
-    """Say in a few sentences what a comparison of two things shows.
+    """Describe in a few sentences what a comparison shows.
 
     Args:
-        arm: name of the arm, or of what several arms have in common.
-        reference: name of what it is compared with.
-        evidence: arm minus reference.
+        arm: Name of the arm, or of what several arms have in common.
+        reference: Name of the other side.
+        evidence: Evidence for arm minus reference.
     """
     difference, metric, verdict = evidence.difference, evidence.metric, evidence.verdict
     if difference is None:
@@ -105,7 +105,7 @@ def comparison_sentence(arm: str, reference: str, evidence: Evidence) -> str:
 
 
 def ruled_out(evidence: Evidence, difference: PairedDifference) -> str:
-    """Return the size beyond which the interval rules differences out; empty where it has none."""
+    """Return the size beyond which the interval rules differences out; empty without one."""
     low, high, half = difference.low, difference.high, half_width(difference)
     if evidence.at_chance or half is None or low is None or high is None:
         return ""
@@ -113,7 +113,7 @@ def ruled_out(evidence: Evidence, difference: PairedDifference) -> str:
 
 
 def equivalence_sentence(equivalence: Equivalence, *, metric: Metric) -> str:
-    """Say what the differences show against a margin that was declared beforehand."""
+    """Describe the result against the margin that was declared beforehand."""
     within = with_unit(f"{equivalence.margin:g}", metric)
     test = "corrected resampled t" if "corrected" in equivalence.test_method else "sign-flip"
     if equivalence.equivalent:
@@ -129,13 +129,13 @@ def equivalence_sentence(equivalence: Equivalence, *, metric: Metric) -> str:
 
 
 def evidence_words(evidence: Evidence, difference: PairedDifference, places: int, flip: int) -> str:
-    """Return interval, p and n, as they stand in brackets.
+    """Return interval, p and n for the parentheses of a sentence.
 
     Args:
-        evidence: whose.
-        difference: its own, which is there.
-        places: decimals.
-        flip: -1 where the sentence names a loss as a positive number.
+        evidence: Evidence to describe.
+        difference: Difference of the evidence, which must exist.
+        places: Number of decimals.
+        flip: -1 if the sentence states a loss as a positive number.
     """
     return (
         f"{interval_words(difference, places, flip)}, {p_words(evidence, difference)}, "
@@ -153,13 +153,13 @@ def interval_words(difference: PairedDifference, places: int, flip: int) -> str:
 
 
 def p_words(evidence: Evidence, difference: PairedDifference) -> str:
-    """Return p, and the adjusted one where several were declared."""
+    """Return p, and adjusted p if several comparisons were declared."""
     adjusted = f", adjusted {p_text(evidence.adjusted_p)}" if evidence.num_declared > 1 else ""
     return f"p {p_text(difference.p_value)}{adjusted}"
 
 
 def count_words(evidence: Evidence, difference: PairedDifference) -> str:
-    """Return n, what was planned where it is more, and what is counted where it is not blocks."""
+    """Return n, the planned number if larger, and the counted unit if it is not blocks."""
     short = evidence.num_planned is not None and evidence.num_planned > difference.n
     planned = f" of {evidence.num_planned}" if short else ""
     what = f" {difference.replicate}s" if difference.reason else ""
@@ -167,7 +167,7 @@ def count_words(evidence: Evidence, difference: PairedDifference) -> str:
 
 
 def too_few(evidence: Evidence, difference: PairedDifference) -> str:
-    """Say that so few replicates could have called nothing; empty where they could."""
+    """Explain that no result of so few replicates could be called; empty if one could."""
     least, declared = evidence.smallest_adjusted_p, evidence.num_declared
     if least <= ALPHA:
         return ""
@@ -182,7 +182,7 @@ def too_few(evidence: Evidence, difference: PairedDifference) -> str:
 
 
 def remarks(evidence: Evidence, difference: PairedDifference) -> str:
-    """Say what bounds a sentence: p of other blocks or another test than its numbers, or chance."""
+    """Explain the limits of a sentence: p from other blocks or another test, or arms at chance."""
     remark = ""
     decided, low, high = evidence.decided, difference.low, difference.high
     if decided and evidence.called and low is not None and high is not None and low <= 0 <= high:

@@ -1,4 +1,4 @@
-"""Evidence in words: what a contrast, a main effect or an interaction shows."""
+"""Sentences about evidence: contrasts, main effects and interactions."""
 
 from __future__ import annotations
 
@@ -28,13 +28,10 @@ from orchestrator.stats import ALPHA, PairedDifference, Verdict
 
 
 def finding_sentence(evidence: Evidence) -> str:
-    """Say in a few sentences what a contrast, a main effect or an interaction shows.
-
-    Args:
-        evidence: a `ContrastEvidence` or an `EffectEvidence`.
+    """Describe in a few sentences what a contrast, a main effect or an interaction shows.
 
     Raises:
-        TypeError: it is evidence of neither.
+        TypeError: `evidence` is neither.
     """
     if isinstance(evidence, ContrastEvidence):
         subject = f"{evidence.arm} against {evidence.reference}"
@@ -64,7 +61,7 @@ def _epochs(trained: TrainedEpochs) -> str:
 
 
 def effect_sentence(evidence: EffectEvidence) -> str:
-    """Say in a few sentences what an effect shows, and what it cannot be told from."""
+    """Describe in a few sentences what an effect shows, and what it is confounded with."""
     effect, difference = evidence.record, evidence.difference
     metric, verdict = evidence.metric, evidence.verdict
     aliased = ""
@@ -87,7 +84,7 @@ def effect_sentence(evidence: EffectEvidence) -> str:
         )
     more = remarks(evidence, difference)
     places = decimals(half_width(difference))
-    # Where the size is given without its sign, the interval's bounds turn with it.
+    # If the size is given without its sign, the interval's bounds flip with it.
     flip = -1 if difference.mean < 0 and (evidence.called or len(effect.factors) == 2) else 1
     shown = evidence_words(evidence, difference, places, flip)
     if evidence.decided and evidence.turned:
@@ -120,7 +117,7 @@ def effect_sentence(evidence: EffectEvidence) -> str:
 
 
 def _settings(effect: EffectRecord) -> list[tuple[str, str]]:
-    """Return first and second level per factor, with the factor's name where a level needs it."""
+    """Return both levels per factor, with the factor's name if a level needs it."""
     every = [level for pair in effect.levels.values() for level in pair]
 
     def named(factor: str, level: str) -> str:
@@ -142,13 +139,13 @@ def _subject(effect: EffectRecord) -> str:
 
 
 def _more(effect: EffectRecord, difference: PairedDifference, metric: Metric) -> str:
-    """Say what the weighted sum is, for two factors as the difference of differences."""
+    """Describe the weighted sum, for two factors as a difference of differences."""
     settings = _settings(effect)
     if len(settings) > 2:
         return f"{_amount(difference.mean, difference, metric, signed=True)} of {metric.title}"
     (without, with_), (first, second) = settings
     size = _amount(abs(difference.mean), difference, metric)
-    # Of a change, which may itself be a fall, only higher and lower are clear.
+    # A change may be a fall, so only "higher" and "lower" are clear.
     return (
         f"the change of {metric.title} from {without} to {with_} is {size} "
         f"{'lower' if difference.mean < 0 else 'higher'} with {second} than with {first}"

@@ -1,4 +1,4 @@
-"""The footnotes of published numbers: where they are from, and whether they compare with ours."""
+"""Footnotes of published numbers: their source, and whether they are comparable with ours."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ _WORDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Footnotes:
-    """What stands below the table of the published numbers.
+    """Notes below the table about published numbers.
 
     Attributes:
-        texts: mark -> text.
-        marks: arm -> mark.
+        texts: Mark -> text.
+        marks: Arm -> mark.
     """
 
     texts: Mapping[str, str] = field(default_factory=dict)
@@ -54,12 +54,7 @@ class Footnotes:
 
 
 def published_footnotes(plan: PlanRecord, comparability: Mapping[str, Comparability]) -> Footnotes:
-    """Return a footnote for every published number that is shown; equal ones share a mark.
-
-    Args:
-        plan: as declared.
-        comparability: arm -> whether its published number compares.
-    """
+    """Return a footnote for every shown published number; equal footnotes share a mark."""
     texts: dict[str, str] = {}
     marks: dict[str, str] = {}
     for arm in plan.arms:
@@ -80,7 +75,7 @@ def difference_words(difference: Difference) -> str:
 
 
 def unstated_words(unstated: Unstated) -> str:
-    """Name what is not known, with what was published where it is not known here."""
+    """Name the unknown condition, with the published value if it is unknown here."""
     title = _TITLES[unstated.name]
     if not unstated.published:
         return title
@@ -104,7 +99,7 @@ def _footnote(arm: ArmRecord, plan: PlanRecord, comparability: Comparability) ->
 
 
 def _by_name(plan: PlanRecord, comparability: Comparability) -> str:
-    """Say what can be said where the conditions are text alone."""
+    """Describe the comparability if the conditions are only text."""
     dataset = known_dataset(plan)
     if not plan.conditions:
         return "Not comparable: the conditions of the published numbers were not stated."
@@ -112,7 +107,7 @@ def _by_name(plan: PlanRecord, comparability: Comparability) -> str:
         return "Not comparable: the data set used here is not recorded."
     if not comparability.names_dataset:
         num_classes = len(plan.dataset.get("class_names") or ())
-        named = dataset != dataset_name(plan)  # by its classes already
+        named = dataset != dataset_name(plan)  # already named by its classes
         classes = f", {num_classes} classes," if num_classes and not named else ""
         return f"Not comparable: other data ({dataset}{classes} here)."
     return "The data set is the same by name; other conditions were not checked."

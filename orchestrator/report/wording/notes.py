@@ -1,4 +1,4 @@
-"""Sentences about the study as a whole: completeness and cautions."""
+"""Sentences about the whole study: completeness and cautions."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from orchestrator.report.wording.numbers import NONE, decimals, number, p_text
 from orchestrator.stats import EXACT_UP_TO, SEQUENTIAL_METHOD, PairedDifference, Verdict
 
 NAMED = 3
-"""More findings than this are counted in a caution, not named."""
+"""Maximum number of findings that a caution names; more are only counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """A sentence that answers the question, and what its numbers allow to be said."""
+    """A sentence that answers the question, and the conclusion that its numbers allow."""
 
     verdict: Verdict
     text: str
 
 
 def headline(summary: Summary) -> str:
-    """Say whether every planned trial counts."""
+    """State whether every planned trial counts."""
     cells, gaps = summary.cells, summary.gaps
     if not cells:
         return "INCOMPLETE: no trial was planned, so there is no number."
@@ -48,7 +48,7 @@ def headline(summary: Summary) -> str:
 
 
 def answers(summary: Summary) -> tuple[Answer, ...]:
-    """Return what a reader should take away; that arms do not beat chance comes first."""
+    """Return the main answers, with arms that do not beat chance first."""
     low, best = chance_sentence(summary), best_of(summary)
     first = (Answer(verdict=Verdict.NOT_TESTED, text=low),) if low else ()
     if best:
@@ -58,7 +58,7 @@ def answers(summary: Summary) -> tuple[Answer, ...]:
 
 
 def chance_sentence(summary: Summary) -> str:
-    """Say which arms do not beat chance; empty where all do or it is not known."""
+    """Name the arms that do not beat chance; empty if all do or chance is unknown."""
     return caution_text(
         summary.chance,
         summary.at_chance,
@@ -69,7 +69,7 @@ def chance_sentence(summary: Summary) -> str:
 
 
 def best_of(summary: Summary) -> str:
-    """Say what a study whose arms were trained once can say; empty for any other study."""
+    """Describe what a study with one trial per arm can show; empty for other studies."""
     plan, metric, best = summary.plan, summary.metric, summary.best
     per_arm = Counter(arm for arm, _, _ in {(t.arm, t.seed, t.fold) for t in plan.trials})
     if len(plan.arms) < 2 or max(per_arm.values(), default=0) != 1:
@@ -85,7 +85,7 @@ def best_of(summary: Summary) -> str:
 
 
 def cautions(summary: Summary) -> tuple[str, ...]:
-    """Return the sentences that bound what the numbers mean, those that apply only."""
+    """Return the applicable cautions about the numbers."""
     plan, metric, ran = summary.plan, summary.metric, summary.conditions
     notes = []
     if metric.key != plan.metric:
@@ -147,14 +147,14 @@ def cautions(summary: Summary) -> tuple[str, ...]:
 
 
 def epoch_words(summary: Summary) -> str:
-    """Say at which epoch the table's numbers are, and by which metric it was chosen."""
+    """Name the epoch of the table's numbers, and the metric that chose it."""
     if set(summary.chosen_by) <= {summary.metric.key}:
         return f"the {summary.plan.selection} epoch"
     return f"the epoch that is best by {_titles(summary.chosen_by)}"
 
 
 def interval_over(summary: Summary) -> str:
-    """Name the interval of an arm's own mean, and what its n counts."""
+    """Name the interval of an arm's mean, and what its n counts."""
     intervals = [
         arm.measures[summary.metric.key].interval
         for arm in summary.arms
@@ -170,7 +170,7 @@ def interval_over(summary: Summary) -> str:
 
 
 def without_spread(summary: Summary) -> str:
-    """Say why replicates of the table have no interval; empty where all that are several do."""
+    """Explain why some replicates have no interval; empty if all arms with several have one."""
     key = summary.metric.key
     shown = [arm.measures[key].interval for arm in summary.arms if key in arm.measures]
     shown += [arm.to_baseline for arm in summary.arms if arm.to_baseline]
@@ -180,14 +180,14 @@ def without_spread(summary: Summary) -> str:
 
 
 def paired_over(summary: Summary) -> str:
-    """Name what differences count and their interval, where that is not each trial; or nothing."""
+    """Name the replicates and the interval of differences; empty if each trial counts."""
     shown = [arm.to_baseline for arm in summary.arms if arm.to_baseline] + _differences(summary)
     names = (f"{d.replicate} means, with its {d.interval_method}" for d in shown if d.reason)
     return " or ".join(dict.fromkeys(names))
 
 
 def tests_used(summary: Summary) -> str:
-    """Name the tests that the p values of what was declared come from."""
+    """Name the tests behind the declared p values."""
     if summary.plan.cap:
         return SEQUENTIAL_METHOD
     names = (d.test_method.partition(",")[0] for d in _differences(summary))
@@ -195,7 +195,7 @@ def tests_used(summary: Summary) -> str:
 
 
 def reasons(findings: Sequence[Evidence]) -> list[str]:
-    """Say why differences do not take each trial for a replicate, and where p is sampled."""
+    """Explain why a trial is not a replicate in differences, and which p values are sampled."""
     differences = [c.difference for c in findings if c.difference is not None]
     sentences = [f"Differences, {d.test_method}: {d.reason}." for d in differences if d.reason]
     if any(d.p_error for d in differences):
@@ -207,7 +207,7 @@ def reasons(findings: Sequence[Evidence]) -> list[str]:
 
 
 def gap_text(cell: Cell) -> str:
-    """Name a trial that has no value, and why."""
+    """Name a trial without a value, and the reason."""
     status = "no number" if cell.status is Status.FINISHED else str(cell.status)
     return f"{status}: {cell.arm}, seed {cell.seed}, fold {cell.fold}: {cell.reason}"
 
@@ -221,7 +221,7 @@ def _differences(summary: Summary) -> list[PairedDifference]:
 
 
 def _disagreeing(findings: Sequence[Evidence]) -> list[str]:
-    """Say once that an interval is not the test, where the two disagree about 0."""
+    """Explain once that an interval is not the test, if the two disagree about 0."""
     names = []
     for evidence in findings:
         difference = evidence.difference
@@ -252,16 +252,16 @@ def _name(evidence: Evidence) -> str:
 
 
 def pattern_sentence(summary: Summary) -> str:
-    """Say what the design shows as a whole: an interaction, or a trend; empty for other designs.
+    """Describe the whole design's interaction or trend; empty for other designs.
 
-    An interaction that was declared is answered and corrected with what else was declared.
+    A declared interaction is answered and corrected with the other declared comparisons.
     """
     declared = any(len(effect.record.factors) > 1 for effect in summary.effects)
     return ("" if declared else interaction_sentence(summary)) or trend_sentence(summary)
 
 
 def trend_sentence(summary: Summary) -> str:
-    """Say how the metric moves along the doses; empty where the study shows no trend."""
+    """Describe how the metric moves along the doses; empty if the study has no trend."""
     shown = summary.trend
     if shown is None:
         return ""
@@ -278,7 +278,7 @@ def trend_sentence(summary: Summary) -> str:
 
 
 def interaction_sentence(summary: Summary) -> str:
-    """Say how much the effects of a 2 x 2 design depend on one another; empty otherwise."""
+    """Describe how much the effects of a 2 x 2 design depend on each other; empty otherwise."""
     shown = summary.interaction
     if shown is None:
         return ""

@@ -1,4 +1,4 @@
-"""Numbers as a reader should see them: no digit that the spread does not support."""
+"""Number formats with no more digits than the spread supports."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from orchestrator.terminal import HARD_SPACE
 MINUS = "−"
 NONE = "—"
 POINT_SPACE, DIGIT_SPACE = "\u2008", "\u2007"
-"""Spaces as wide as a decimal point and as a digit."""
+"""Spaces as wide as a decimal point and a digit."""
 
 
 def decimals(half_width: float | None, *, default: int = 1, most: int = 4) -> int:
-    """Return how many decimals a number with this uncertainty deserves.
+    """Return the number of decimals that an uncertainty supports.
 
     The rule of the Particle Data Group (Review of Particle Physics, section 5.3): two significant
-    digits of the uncertainty where its first three are 100 to 354, one where they are 355 to 949,
-    and two after rounding up beyond that.
+    digits of the uncertainty if its first three are 100 to 354, one if they are 355 to 949, and two
+    after rounding up beyond that.
 
     Args:
-        half_width: of the interval, in the number's unit.
-        default: where there is no interval, or one without width.
-        most: never more than this.
+        half_width: Half width of the interval, in the number's unit.
+        default: Result without an interval, or with one of zero width.
+        most: Maximum.
     """
     if half_width is None or not math.isfinite(half_width) or half_width <= 0:
         return default
@@ -39,7 +39,7 @@ def decimals(half_width: float | None, *, default: int = 1, most: int = 4) -> in
 
 
 def number(value: float | None, places: int, *, signed: bool = False) -> str:
-    """Write a number with a true minus; `signed` adds a plus to what is above zero."""
+    """Write a number with a true minus; `signed` adds a plus above zero."""
     if value is None:
         return NONE
     text = f"{abs(value):.{places}f}"
@@ -49,7 +49,7 @@ def number(value: float | None, places: int, *, signed: bool = False) -> str:
 
 
 def p_text(p_value: float | None) -> str:
-    """Write a p value: two digits, and more where rounding would reach the decision line."""
+    """Write a p value with two digits, or more if rounding would reach the decision line."""
     if p_value is None:
         return NONE
     if p_value < 0.0001:
@@ -67,7 +67,7 @@ def p_text(p_value: float | None) -> str:
 
 
 def quantity(value: float | None) -> str:
-    """Write a count with three digits and k, M, G or T; nothing known is a dash."""
+    """Write a count with three digits and k, M, G or T; a dash for None."""
     if not value:
         return NONE
     for limit, suffix in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
@@ -77,7 +77,7 @@ def quantity(value: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Write a duration in the unit that a reader would choose."""
+    """Write a duration in a readable unit."""
     if not seconds:
         return NONE
     for limit, one, suffix in ((172_800, 86_400, "d"), (7_200, 3_600, "h"), (120, 60, "min")):
@@ -87,21 +87,21 @@ def duration(seconds: float | None) -> str:
 
 
 def tie(text: str) -> str:
-    """Keep `95 %`, `p 0.03` and `n 8` on one line by spaces that do not break."""
+    """Keep `95 %`, `p 0.03` and `n 8` on one line with non-breaking spaces."""
     return re.sub(r"(?<=\d) (?=%)|(?<=\b[pn]) (?=[\d<])", HARD_SPACE, text)
 
 
 def digit_spaces(text: str) -> str:
-    """Turn the padding of an aligned number into spaces as wide as digits and points.
+    """Replace the padding of an aligned number by spaces as wide as digits and points.
 
-    A mark behind the number takes no part in that: `97†  ` ends as wide as `95.6†`.
+    Marks after the number do not matter: `97† ` ends as wide as `95.6†`.
     """
     text = re.sub(
         r"(?<![.\d])(\d+[^\w\s.%]*)( {2,})(?= ±|$)",
         lambda match: match[1] + POINT_SPACE + DIGIT_SPACE * (len(match[2]) - 1),
         text,
     )
-    # A number without the interval that others of its column have.
+    # A number without an interval in a column with intervals.
     text = re.sub(
         r"(?<=\d)( {4,})$", lambda match: POINT_SPACE + DIGIT_SPACE * (len(match[1]) - 1), text
     )
@@ -110,9 +110,9 @@ def digit_spaces(text: str) -> str:
 
 
 def align(texts: Sequence[str]) -> list[str]:
-    """Pad numbers with spaces so that their decimal points stand under one another.
+    """Pad numbers with spaces to align their decimal points.
 
-    A text without digits (a dash, nothing) ends where the integers end.
+    A text without digits (a dash or empty) ends where the integers end.
     """
     heads = [_split(text)[0] for text in texts]
     tails = [_split(text)[1] for text in texts]
@@ -129,7 +129,7 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _three(value: float) -> str:
-    """Three significant digits, no exponent."""
+    """Write three significant digits without an exponent."""
     if value >= 99.95:
         return f"{value:.0f}"
     return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
