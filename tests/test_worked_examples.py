@@ -81,6 +81,7 @@ def test_study_of_the_examples_trains_and_reports(house):
     text = run(house, "sweeps/focus.py", "--store", "store")
     assert "Complete: all 4 planned trials finished." in text
     assert "balanced accuracy" in " ".join(text.split())
-    assert "Extremes" in text and "highest" in text
+    assert "lowest" in text and "highest" in text
     page = (house / "store/sweeps/focus/report/report.html").read_text()
+    assert "Extremes" in page
     assert "Every trial" in page and "balanced accuracy of every trial" in page
