@@ -1,6 +1,6 @@
 """The model zoo: a model is a chain of components that can each be swapped.
 
-`import models` loads no torch; the names below load what they need on first use.
+`import models` does not import torch; each name below is imported on first use.
 """
 
 from __future__ import annotations

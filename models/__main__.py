@@ -21,7 +21,7 @@ _PLAIN_WIDTH = 100
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return its exit code: 2 for a name that does not exist."""
+    """Run the command line and return its exit code: 2 for an unknown name."""
     options = _parser().parse_args(argv)
     return run_command(lambda: _print(options), mistakes=RegistryError)
 
@@ -36,7 +36,7 @@ def _print(options: argparse.Namespace) -> int:
 
     class Plain(Console):
         def on_broken_pipe(self) -> None:
-            raise BrokenPipeError  # rich would end the program with exit code 1
+            raise BrokenPipeError  # rich would exit with code 1
 
     console = Plain(highlight=False, markup=False, soft_wrap=False)
     if not console.is_terminal and not os.environ.get("COLUMNS"):
@@ -69,7 +69,7 @@ def _print(options: argparse.Namespace) -> int:
 
 
 def _working():
-    """Say on a terminal that something goes on: libraries take seconds to load."""
+    """Show a spinner on a terminal, since imports take seconds."""
     from rich.console import Console
 
     return Console(stderr=True).status("counting")

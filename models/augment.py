@@ -1,7 +1,7 @@
 """Augmentations of normalized features, used in training only.
 
-An augmentation is a module `forward(features, *, clip_seeds, padding)`: features (batch, channels,
-mels, frames), one seed per clip, and the value that a padding row has after normalization.
+An augmentation is a module with `forward(features, *, clip_seeds, padding)`: features (batch,
+channels, mels, frames), one seed per clip, and the normalized value of padding.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ def none() -> NoAugmentation:
 class SpecAugment(nn.Module):
     """One frequency mask and one time mask per clip, as AST applies them.
 
-    The width is U * mask and the start U * (size - width), U uniform in [0, 1), both cut to whole
-    bins. AST masks before normalization with 0, which is also the value of its padding; here the
-    mask comes after normalization and takes the value that padding has there, which is the same.
+    The width is U * mask and the start U * (size - width), with U uniform in [0, 1) and both
+    truncated to integers. AST masks with 0, its padding value, before normalization; here masking
+    follows normalization and writes the normalized padding value, which is equivalent.
 
     Source: Park et al., arXiv 1904.08779; YuanGongND/ast 31088be (`src/dataloader.py`);
     torchaudio 2.11 `functional.mask_along_axis`.
     """
 
     def __init__(self, *, freq_mask: int = 48, time_mask: int = 192) -> None:
-        """Set the widest masks.
+        """Set the maximum mask widths.
 
         Args:
-            freq_mask: upper bound of the mask's width in mel bins; 0 masks nothing.
-            time_mask: upper bound of the mask's width in frames; 0 masks nothing.
+            freq_mask: Maximum width of the frequency mask in mel bins; 0 disables it.
+            time_mask: Maximum width of the time mask in frames; 0 disables it.
 
         Raises:
-            ModelError: a width is negative.
+            ModelError: A width is negative.
         """
         super().__init__()
         if freq_mask < 0 or time_mask < 0:
@@ -65,7 +65,7 @@ class SpecAugment(nn.Module):
         Args:
             features: (batch, channels, mels, frames), normalized.
             clip_seeds: (batch,) int64; a clip's masks depend on its seed alone.
-            padding: the value to write, a scalar tensor.
+            padding: Scalar tensor written at masked places.
 
         Returns:
             (batch, channels, mels, frames).
@@ -81,17 +81,16 @@ class SpecAugment(nn.Module):
 
 @register("augmentation")
 class Stripes(nn.Module):
-    """Several stripes of frames and of mels per clip, as PANNs and HTS-AT mask them.
+    """Several time and frequency masks per clip, as in PANNs and HTS-AT.
 
-    A width is drawn from the whole numbers below the bound, a start from all places where the
-    stripe fits but the last: the last frame and mel are never hidden, as in the source. Stripes
-    may overlap. Both papers' models mask inside, after their batch norm and with 0. Here the chain
-    masks before it and writes the mean of the training features, which the norm turns into about
-    0: the mean is that of all mels together, hidden places count in the norm's statistics, and
-    the norm's own offset is added to them.
+    Widths are uniform integers below the bound. Starts exclude the last position where the stripe
+    fits, so the last frame and mel are never masked, as in the source. Stripes may overlap. Both
+    papers' models mask with 0 after their first batch norm. Here the chain masks before that norm
+    with the mean of the training features, which becomes only approximately 0: the mean is over all
+    mels, masked places enter the norm's statistics, and the norm adds its offset to them.
 
-    Source: torchlibrosa 0.1.0 `SpecAugmentation`, in RetroCirce/HTS-Audio-Transformer 2e29471 and
-    qiuqiangkong/audioset_tagging_cnn d2f4b8c with the numbers that are the defaults here.
+    Source: torchlibrosa 0.1.0 `SpecAugmentation`, with the defaults of
+    RetroCirce/HTS-Audio-Transformer 2e29471 and qiuqiangkong/audioset_tagging_cnn d2f4b8c.
     """
 
     def __init__(
@@ -102,16 +101,16 @@ class Stripes(nn.Module):
         freq_stripes: int = 2,
         freq_width: int = 8,
     ) -> None:
-        """Set how many stripes there are and how wide they may be.
+        """Set the number and maximum width of the stripes.
 
         Args:
-            time_stripes: stripes of frames per clip; 0 masks none.
-            time_width: in frames; every stripe is narrower than this.
-            freq_stripes: stripes of mel bins per clip; 0 masks none.
-            freq_width: in mel bins; every stripe is narrower than this.
+            time_stripes: Number of time stripes per clip; 0 disables them.
+            time_width: Exclusive upper bound of a time stripe's width in frames.
+            freq_stripes: Number of frequency stripes per clip; 0 disables them.
+            freq_width: Exclusive upper bound of a frequency stripe's width in mel bins.
 
         Raises:
-            ModelError: a number of stripes is negative, or a width is less than 1.
+            ModelError: A number of stripes is negative, or a width is less than 1.
         """
         super().__init__()
         if min(time_stripes, freq_stripes) < 0 or min(time_width, freq_width) < 1:
@@ -130,7 +129,7 @@ class Stripes(nn.Module):
         Args:
             features: (batch, channels, mels, frames).
             clip_seeds: (batch,) int64; a clip's stripes depend on its seed alone.
-            padding: the value to write, a scalar tensor.
+            padding: Scalar tensor written at masked places.
 
         Returns:
             (batch, channels, mels, frames).
@@ -147,7 +146,7 @@ class Stripes(nn.Module):
 
 
 def _striped(draws: Tensor, bound: int, size: int) -> Tensor:
-    """Positions under any of the stripes of (batch, stripes, 2) draws: (batch, size) bool."""
+    """Return a mask of the stripes drawn as (batch, stripes, 2): (batch, size) bool."""
     width = (draws[..., 0] * bound).long().clamp_max(size)
     start = (draws[..., 1] * (size - width)).long()
     position = torch.arange(size, device=draws.device)
@@ -156,7 +155,7 @@ def _striped(draws: Tensor, bound: int, size: int) -> Tensor:
 
 
 def _masked(width_draw: Tensor, start_draw: Tensor, widest: int, size: int) -> Tensor:
-    """Positions that are hidden: (batch, size) bool."""
+    """Return a mask of hidden positions: (batch, size) bool."""
     width = width_draw * widest
     start = (start_draw * (size - width).clamp_min(0)).long()[:, None]
     position = torch.arange(size, device=width.device)

@@ -1,4 +1,4 @@
-"""The folder of everything that can be fetched or made again: weights, packs, checkpoints, logs."""
+"""The cache folder, for everything that can be fetched or made again, such as weights and packs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 
 
 def cache_folder(part: str) -> Path:
-    """Return the user's folder for one kind of thing; it may not exist yet.
+    """Return the user's cache folder for one kind of file, which may not exist yet.
 
-    It lies in `$XDG_CACHE_HOME`, or in `~/.cache` where that is not set or not absolute, which the
-    XDG base directory specification says to ignore.
+    It is in `$XDG_CACHE_HOME`, or in `~/.cache` if that is unset or not absolute (the XDG
+    specification says to ignore relative paths).
 
     Args:
-        part: the kind, for example "weights".
+        part: Kind of file, for example "weights".
     """
     base = os.environ.get("XDG_CACHE_HOME", "")
     root = Path(base) if os.path.isabs(base) else Path.home() / ".cache"

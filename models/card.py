@@ -1,7 +1,7 @@
-"""What the card of a family of models consists of: paper, front ends, weights, published numbers.
+"""The card of a model family: paper, front ends, weights, and published numbers.
 
 A family's card is the `CARD` of `models/<family>/card.py`, where `models.zoo.cards` finds it.
-Sweeps, plans and reports read cards, so neither cards nor this module import anything heavy.
+Sweeps, plans and reports read cards, so cards and this module import nothing heavy.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Part = tuple[str, dict[str, Any]]
-"""Registered name and arguments of a front end or a transform."""
+"""Registered name and arguments of a front end or transform."""
 
 Fields = dict[str, Any]
-"""Field -> value, of records that share them."""
+"""Field -> value, shared by several records."""
 
 LAPTOP_FBANK: Part = (
     "kaldi_fbank",
     {"n_mels": 64, "num_frames": 128, "frame_length_ms": 50.0, "frame_shift_ms": 40.0},
 )
-"""Kaldi's filterbank of laptop sizes: five seconds in 128 frames."""
+"""Kaldi filterbank for laptop sizes: five seconds in 128 frames."""
 
 CODE = "authors' code"
-"""The source of a count that was measured by running the authors' code."""
+"""Source of a count measured by running the authors' code."""
 
-# Conditions of a data set's usual protocol.
+# Conditions of each data set's usual protocol.
 AUDIOSET: Fields = dict(
     dataset="audioset", training_subset="full", num_classes=527, protocol="official_split"
 )
@@ -45,7 +45,7 @@ SPEECH_COMMANDS: Fields = dict(
     protocol="official_split",
 )
 SINGLE: Fields = dict(averaged_checkpoints=1, num_models=1, test_views=1)
-"""Conditions of a single model with the weights of one epoch and one prediction per clip."""
+"""Conditions of a single model, one epoch's weights, and one prediction per clip."""
 
 OF_IMAGES: Fields = dict(
     num_classes=1000,
@@ -53,7 +53,7 @@ OF_IMAGES: Fields = dict(
     remark="of images: a start for training on sound. Statistics of the features of the training "
     "clips go to chain.set_normalization(mean, std)",
 )
-"""Fields of weights that were trained on ImageNet."""
+"""Fields of weights trained on ImageNet."""
 
 Protocol = Literal["official_split", "own_split", "folds", "zero_shot"]
 Selection = Literal["last", "best_on_validation", "best_on_test"]
@@ -61,14 +61,14 @@ Quantity = Literal["params", "MACs", "MACs + attention", "multiply-adds"]
 Extra = Literal["front end", "ImageNet heads", "unused head", "unused norm", "repeated frames"]
 
 SCALE = {"M": 1e6, "G": 1e9}
-"""The units that counts are printed in."""
+"""Units of printed counts."""
 
 _FRACTIONS = ("map", "auc", "d_prime")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Paper:
-    """The paper that a family of models is from.
+    """The paper that introduced a model family.
 
     Attributes:
         name: The family's name in the paper.
@@ -77,7 +77,7 @@ class Paper:
         doi: The paper's DOI if it has no preprint.
         code: The authors' repository and commit, or why there is none.
         license: License of the authors' code.
-        num_classes: Number of classes that the paper's sizes are listed with.
+        num_classes: Number of classes for which the paper lists its sizes.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Paper:
 
     @property
     def place(self) -> str:
-        """Where the paper is found: the preprint or the DOI."""
+        """The preprint or the DOI."""
         return f"arXiv {self.arxiv}" if self.arxiv else f"doi {self.doi}"
 
 
@@ -98,24 +98,24 @@ class Paper:
 class Weights:
     """One published file.
 
-    A checksum is the one that the publisher states (Zenodo's md5) or that the file's name carries
-    (the first digits of the sha256, PyTorch's convention), or the sha256 of a file with the stated
-    md5. A file without one is checked by its length and by being readable. The files themselves
-    were not available when the cards were written: names and shapes are from the authors' code.
+    The checksum is the publisher's (Zenodo's md5), or the sha256 in the file name (its first
+    digits, a PyTorch convention), or the sha256 of a file with the stated md5. A file without one
+    is checked by its length and by reading it. The files were not available when the cards were
+    written: names and shapes come from the authors' code.
 
     Attributes:
-        name: Name that `load_pretrained` takes.
-        model: Registered name of the model that the file fits.
+        name: Name for `load_pretrained`.
+        model: Registered name of the matching model.
         arguments: Arguments of the model that differ from the defaults.
         num_classes: Number of classes of the file's head.
         trained_on: Data sets, first to last.
-        frontend: Front end that the file was trained behind; an empty name for images.
+        frontend: Front end the weights were trained with; the name is empty for images.
         statistics: Mean and deviation for `Chain.set_normalization`, if the file expects them.
         filename: The authors' name of the file, and its name in the cache.
-        url: Address that is fetched; empty if a person has to fetch the file.
-        page: Web page where a person finds the file.
+        url: Download URL; empty if the file must be downloaded by hand.
+        page: Web page that offers the file.
         license: License of the weights.
-        remark: What a user must know or do besides building and loading; may be empty.
+        remark: Anything else a user must know or do; may be empty.
         md5: 32 hex digits, or empty.
         sha256: 64 hex digits, the first 8 or more of them, or empty.
         size: Size in bytes, or 0 if it is not known.
@@ -140,32 +140,32 @@ class Weights:
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """What a published number was measured under.
+    """The conditions under which a published number was measured.
 
     None means "not stated": the paper and its code are silent, or the paper rounds ("2M clips").
-    Conditions are compared field by field with what a trial recorded, and "not stated" is never
-    taken for "the same".
+    Conditions are compared field by field with a trial's record; "not stated" never counts as "the
+    same".
 
     Attributes:
         dataset: Lower case with underscores, for example `speech_commands_v2`.
-        training_subset: The part of the data set that was trained on, if it has several.
+        training_subset: Part of the data set used for training, if it has several.
         num_classes: Number of classes.
         num_train_clips: Number of training clips, per fold if there are folds.
         num_test_clips: Number of test clips, per fold if there are folds.
-        protocol: The official split, a split of the authors' own (what could still be
-            downloaded), cross-validation over official folds, or no training on this set at all.
-        num_folds: Number of folds that the value is the mean of.
+        protocol: The official split, the authors' own split (what could still be downloaded),
+            cross-validation over official folds, or no training on this data set.
+        num_folds: Number of folds the value is averaged over.
         sample_rate_hz: Sample rate of the audio.
         pretraining: Data sets of the initial weights, first to last; empty for training from
             scratch.
         epochs: Passes over the training clips.
-        selection: Which epoch is scored, and what it was chosen on.
-        averaged_checkpoints: Number of checkpoints whose weights were averaged; 1 for none.
-        num_models: Number of models whose predictions were averaged; 1 for a single model.
-        test_views: Number of one model's predictions averaged per clip; 1 for no augmentation.
-        num_runs: Number of runs with different seeds that the value is the mean of.
+        selection: Which epoch is scored, and the data it was chosen on.
+        averaged_checkpoints: Number of averaged checkpoints; 1 for no averaging.
+        num_models: Number of models in the ensemble; 1 for a single model.
+        test_views: Number of predictions per clip that one model averages; 1 for no augmentation.
+        num_runs: Number of seeds the value is averaged over.
         spread: The number after ±, in the metric's unit.
-        spread_kind: What the ± is.
+        spread_kind: Statistic given after ±.
     """
 
     dataset: str
@@ -212,16 +212,16 @@ class Result:
     Attributes:
         model: Registered name.
         form: The paper's name for this form of the model, if it has several.
-        changes: Override path -> value, where this form differs from the model behind its family's
-            front end and transform; a part is a pair (name, arguments).
-        metric: Key as trials store it, `val/...` for the clips held out.
-        class_name: Class that the number is for; empty for all classes.
+        changes: Override path -> value, for differences from the model with its family's front end
+            and transform; a part is a pair (name, arguments).
+        metric: Metric key as stored by trials; `val/...` for held-out clips.
+        class_name: Class the number is for; empty for all classes.
         value: As printed, in `unit`.
         unit: `%`, or empty for a fraction or a plain number.
-        conditions: What the number was measured under.
+        conditions: Conditions of the measurement.
         source: Where the number is printed.
-        quoted: Whether the source repeats another paper's number or does not say how it got it.
-        remark: What no field holds; shown to readers and never compared.
+        quoted: Whether the source quotes another paper or does not say how it got the number.
+        remark: Further information; shown to readers, never compared.
     """
 
     model: str
@@ -248,11 +248,11 @@ class Result:
 
 
 def results(values: Mapping[str, float], *shared: Fields, **own: Any) -> tuple[Result, ...]:
-    """Return the numbers of one printed row as results.
+    """Return one printed row as results.
 
     Args:
         values: Metric -> number, for example `{"top1": 71.5, "top5": 90.5}`.
-        *shared: Fields of `Result`, `Conditions` and `Source` that several rows share.
+        *shared: Fields of `Result`, `Conditions` and `Source` shared by several rows.
         **own: Fields of this row, which override the shared ones.
     """
     fields = _merged(*shared, own)
@@ -279,22 +279,22 @@ def _taken(values: Fields, record: type) -> Fields:
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedCount:
-    """A published count, and how to count the same here; see `models.zoo.counts`.
+    """A published count and how to reproduce it; see `models.zoo.counts`.
 
     Attributes:
         model: Registered name.
         label: The paper's name for the model.
-        quantity: Parameters; MACs of convolutions and linear layers; these MACs and those of the
-            products of attention; or twice the MACs.
+        quantity: Parameters; MACs of convolutions and linear layers; these plus the MACs of
+            attention products; or twice the MACs.
         printed: The count as printed, for example `28.32 M`.
         source: The paper, or the authors' code if the count was measured by running it.
         input_size: (mels, frames), or (height, width) of an image.
         num_channels: Number of channels of the input.
         num_classes: Number of classes of the head.
         arguments: Arguments of the model that differ from the defaults.
-        frontend: Arguments of `log_mel`, to count what the front end adds.
-        extras: Parts that are counted there and that the model here does not have.
-        note: Why the counts differ, if they do by more than `models.zoo.counts.TOLERANCE`.
+        frontend: Arguments of `log_mel`, used to count the front end.
+        extras: Parts in the published count that our model lacks.
+        note: Reason for a difference above `models.zoo.counts.TOLERANCE`.
     """
 
     model: str
@@ -323,9 +323,9 @@ def counts(
     """Return several counts of one model on one input.
 
     Args:
-        values: Quantity -> the count as printed.
-        *shared: Fields of `PublishedCount` that several calls share.
-        **own: Fields of these counts, which override the shared ones. Without a `source` it is the
+        values: Quantity -> count as printed.
+        *shared: Fields of `PublishedCount` shared by several calls.
+        **own: Fields of these counts, which override the shared ones; `source` defaults to the
             authors' code.
     """
     fields = _merged({"source": CODE}, *shared, own)
@@ -337,15 +337,15 @@ def counts(
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What is known of a family of models besides its code.
+    """Everything about a model family except its code.
 
     Attributes:
-        rank: Place of the family in lists of all of them; families without one come last, by name.
-        paper: Paper that the family is from.
-        papers: Registered name -> paper, for the models that are from another paper.
-        frontend: Front end that `models.create_model` puts before the family's models.
-        frontends: Registered name -> front end, for the models that take another one.
-        transform: Input transform that `models.create_model` puts before the family's models.
+        rank: Position in lists of families; families without one come last, by name.
+        paper: Paper that introduced the family.
+        papers: Registered name -> paper, for models from another paper.
+        frontend: Default front end in `models.create_model`.
+        frontends: Registered name -> front end, for models with another default.
+        transform: Default input transform in `models.create_model`.
         weights: Published files.
         counts: Published counts of parameters and MACs.
         results: Published numbers, in the order of the papers' tables.

@@ -20,23 +20,21 @@ Link = tuple[str, Mapping[str, Any]]
 
 
 class Chain(nn.Module):
-    """From waveform to logits; each link can be swapped without touching the others.
+    """Maps waveforms to logits; each link can be swapped without touching the others.
 
-    Everything before the model runs in float32, inside autocast too: the adaptor's share of the
-    features (0.005) is below the resolution of bfloat16.
+    Everything before the model runs in float32 even under autocast, because the adaptor's share of
+    the features (0.005) is below bfloat16 resolution.
 
-    A model with `normalizes_input = True` has a batch norm in front (HTS-AT, PANNs) and gets the
-    front end's output as it is, so that published weights keep their meaning; any front end can
-    stand before any model. The statistics then only give the value of masks: their mean, which
-    is what such a norm turns into 0. Before other models masks take the value of padding
-    (`padding_value` of the front end, in its units).
+    A model with `normalizes_input = True` starts with a batch norm (HTS-AT, PANNs) and receives the
+    front end's raw output, as its published weights expect. The statistics then only set the mask
+    value: their mean, which the norm maps to about 0. For other models masks take the padding value
+    (the front end's `padding_value`, in its units).
 
-    The declarations of the front end and the model (`models.protocols`) are read when they are
-    assigned.
+    Declarations (`models.protocols`) are read when a front end or model is assigned.
 
     Attributes:
-        num_classes: Size of the clip logits; 0 for a chain that was not built by name.
-        class_names: Names of the classes, in the order of the logits; empty if unknown.
+        num_classes: Number of classes; 0 for a chain that was not built by name.
+        class_names: Class names in the order of the logits; empty if unknown.
         front: Declarations of the front end.
         backbone: Declarations of the model.
     """
@@ -54,18 +52,18 @@ class Chain(nn.Module):
         transform: nn.Module,
         model: nn.Module,
     ) -> None:
-        """Connect links that are already built; `build_chain` builds them by name."""
+        """Connect existing links; `build_chain` builds them by name."""
         super().__init__()
         self.frontend = frontend
         self.augmentation = augmentation
         self.transform = transform
         self.model = model
-        # With these, normalization changes nothing.
+        # The identity: (x - 0) / (2 * 0.5).
         self.register_buffer("mean", torch.tensor(0.0))
         self.register_buffer("std", torch.tensor(0.5))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute, and read the declarations of a new front end or model."""
+        """Set an attribute; read the declarations of a new front end or model."""
         super().__setattr__(name, value)
         if name == "frontend":
             self.front = Frontend.of(value)
@@ -74,25 +72,20 @@ class Chain(nn.Module):
 
     @property
     def parts(self) -> dict[str, Any]:
-        """How each link was built, as plain JSON: link -> its `name` and `arguments`.
-
-        The arguments are complete, as in an experiment's canonical form. A link that was not
-        built by name is None.
-        """
+        """Link -> its `name` and complete `arguments` as plain JSON; None if not built by name."""
         return {kind: built_as(self.get_submodule(kind)) for kind in CHAIN_PARTS}
 
     def set_normalization(self, mean: float, std: float) -> None:
         """Set the statistics of (features - mean) / (2 std), the AST rule.
 
-        Before a model that normalizes its input they change nothing in evaluation.
+        They do not affect evaluation of a model that normalizes its input.
 
         Args:
-            mean: mean of the front end's output on the training clips.
-            std: standard deviation of the same; see
-                `models.frontends.base.feature_statistics`.
+            mean: Mean of the front end's output over the training clips.
+            std: Its standard deviation; see `models.frontends.base.feature_statistics`.
 
         Raises:
-            ModelError: the deviation is not positive.
+            ModelError: The standard deviation is not positive.
         """
         if not std > 0:
             raise ModelError(f"std={std}: the standard deviation of the features is > 0")
@@ -100,11 +93,11 @@ class Chain(nn.Module):
         self.std.fill_(std)
 
     def features(self, waveform: Tensor, clip_seeds: Tensor | None = None) -> Tensor:
-        """Compute what the model gets to see.
+        """Compute the input of the model.
 
         Args:
             waveform: (batch, time) in [-1, 1].
-            clip_seeds: as in `forward`.
+            clip_seeds: See `forward`.
 
         Returns:
             (batch, channels, mels, frames) float32.
@@ -118,13 +111,13 @@ class Chain(nn.Module):
             return self.transform(features, clip_seeds=clip_seeds)
 
     def normalized(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute what the augmentation and the transform start from.
+        """Compute the normalized features, before augmentation and transform.
 
         Args:
             waveform: (batch, time) in [-1, 1].
 
         Returns:
-            (batch, channels, mels, frames) float32, and the value that masks write, a scalar.
+            (batch, channels, mels, frames) float32, and the scalar mask value.
         """
         if not len(waveform):
             raise ModelError(
@@ -141,16 +134,16 @@ class Chain(nn.Module):
         """Classify a batch of clips.
 
         Args:
-            waveform: (batch, time) in [-1, 1], clips of equal length.
-            clip_seeds: (batch,) int64. Augmentation and random transforms of a clip are functions
-                of its seed alone, whatever the batch or the rank. Without them, training draws
-                seeds from the global generator.
+            waveform: (batch, time) in [-1, 1].
+            clip_seeds: (batch,) int64. A clip's augmentation and random transforms depend on its
+                seed alone, not on the batch or rank. None draws them from the global generator in
+                training.
 
         Returns:
             `Output` with clip_logits (batch, classes).
 
         Raises:
-            ModelError: there are no clips, or they are too short for the front end.
+            ModelError: The batch is empty or too short for the front end.
         """
         return Output.of(self.model(self.features(waveform, clip_seeds)))
 
@@ -166,25 +159,23 @@ def build_chain(
 ) -> Chain:
     """Build a chain from names and arguments.
 
-    Each link draws its weights under its own seed, derived from the seed and the kind of link:
-    two arms that share a link share its initial weights, whatever their other links are. The
-    global generators stay unchanged.
+    Each link initializes under its own seed, derived from `seed` and the kind of link, so arms that
+    share a link share its initial weights. Global generators are unchanged.
 
     Args:
-        frontend: a pair (name, arguments).
-        augmentation: a pair (name, arguments).
-        transform: a pair (name, arguments).
-        model: a pair (name, arguments).
-        num_classes: size of the clip logits.
-        seed: of the initial weights.
+        frontend: (name, arguments).
+        augmentation: (name, arguments).
+        transform: (name, arguments).
+        model: (name, arguments).
+        num_classes: Number of classes.
+        seed: Seed of the initial weights.
 
     Returns:
-        The chain on the CPU in training mode, with a normalization that changes nothing until
-        `Chain.set_normalization`.
+        The chain on the CPU in training mode, unnormalized until `Chain.set_normalization`.
 
     Raises:
-        RegistryError: a name or an argument is unknown.
-        ModelError: a link cannot be built, or the model does not fit the front end.
+        RegistryError: A name or an argument is unknown.
+        ModelError: A link cannot be built, or the model does not fit the front end.
     """
     whole = isinstance(num_classes, Integral) and not isinstance(num_classes, bool)
     if not whole or num_classes < 1:
@@ -225,7 +216,7 @@ def _checked_link(kind: str, link: Any) -> Link:
 
 
 def _fitting(build: Callable[[], nn.Module], front: Frontend, name: str) -> nn.Module:
-    """Build the model; where it does not fit, say which arguments change the front end's size."""
+    """Build the model; on a size mismatch, name the arguments that change the front end's size."""
     try:
         return build()
     except ModelError as error:
@@ -240,6 +231,6 @@ def _fitting(build: Callable[[], nn.Module], front: Frontend, name: str) -> nn.M
 
 def _seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
-        # The CPU's generator alone: weights are drawn there, and a device's must stay as it is.
+        # Weights are drawn on the CPU; device generators must not change.
         torch.default_generator.manual_seed(seed)
         return build()

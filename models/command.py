@@ -1,4 +1,4 @@
-"""How every command ends: with an exit code and at most one message, never with a traceback."""
+"""Exit codes and error messages of all commands: at most one message, never a traceback."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def run_command(
     mistakes: type[Exception] | tuple[type[Exception], ...],
     interrupted: str = "interrupted",
 ) -> int:
-    """Run a command's work and return its exit code.
+    """Run a command and return its exit code.
 
     Args:
-        work: returns the exit code of what went its way.
-        mistakes: errors that are the user's to mend: one message and exit code 2. So is a place
-            that is full, read-only or not the user's.
-        interrupted: the line for Ctrl-C, whose exit code is 130.
+        work: The command; returns its exit code.
+        mistakes: User errors, reported in one message with exit code 2, as are full, read-only, or
+            forbidden paths.
+        interrupted: Message for Ctrl-C, with exit code 130.
 
     Returns:
-        The exit code; 0 also where the reader of the output, for example `head`, has gone.
+        The exit code; 0 if the reader of the output (such as `head`) has closed the pipe.
     """
     try:
         code = work()
@@ -55,12 +55,12 @@ def run_command(
         where = f" {error.filename!r}" if error.filename else ""
         _say(f"error: cannot use{where} ({error.strerror}); {_WAYS_OUT[error.errno]}")
         if not error.filename:
-            _close(sys.stdout)  # what is still buffered may be what had no place
+            _close(sys.stdout)  # the buffer may hold what did not fit
     return MISTAKE
 
 
 def shorten_interrupts() -> None:
-    """Make Ctrl-C outside of `run_command`, for example while imports last, one line as well."""
+    """Shorten Ctrl-C to one line outside `run_command` too, for example during imports."""
     before = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -68,7 +68,7 @@ def shorten_interrupts() -> None:
             before(kind, error, trace)
             return
         _say("interrupted")
-        os._exit(INTERRUPTED)  # Python itself would end by the signal
+        os._exit(INTERRUPTED)  # Python itself would exit by the signal
 
     sys.excepthook = hook
 
@@ -79,6 +79,6 @@ def _say(text: str) -> None:
 
 
 def _close(stream: object) -> None:
-    """Send what is still buffered nowhere, so that the end of the process does not fail on it."""
+    """Discard buffered output, so that it cannot fail at exit."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[attr-defined]

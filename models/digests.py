@@ -1,4 +1,4 @@
-"""The digest of a file, for whoever pins one."""
+"""File digests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def file_digest(path: Path, kind: str = "sha256") -> str:
-    """Return the hex digits of a file's digest.
+    """Return a file's digest in hex.
 
     Args:
         path: An existing file.

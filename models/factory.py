@@ -1,4 +1,4 @@
-"""Models by name, for use outside an experiment."""
+"""Create models by name outside an experiment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def list_models() -> list[str]:
-    """Return the names of all models, sorted; imports none of them."""
+    """Return all model names, sorted, without importing the models."""
     return names("model")
 
 
@@ -26,30 +26,29 @@ def create_model(
     augmentation: str | tuple[str, dict[str, Any]] = "none",
     **changes: Any,
 ) -> Chain:
-    """Build a model behind its family's front end and input transform.
+    """Build a model with its family's front end and input transform.
 
-    `create_model("datar_tiny", num_classes=309)(waveform).clip_logits` takes clips at 44100 Hz
-    through the 43000-Hz filterbank of the paper and the adaptor.
+    `create_model("datar_tiny", num_classes=309)(waveform).clip_logits` runs 44100-Hz clips through
+    the paper's 43000-Hz filterbank and the adaptor.
 
     Args:
-        name: one of `list_models()`.
-        num_classes: size of the clip logits.
-        seed: of the initial weights.
-        frontend: a name, or a pair (name, arguments), in place of the family's. With
-            ("features", {"num_channels": 3, "n_mels": 224, "num_frames": 224}) the chain takes
-            features (batch, 3, 224, 224) instead of waveforms.
-        transform: a name, or a pair (name, arguments), in place of the family's.
-        augmentation: a name, or a pair (name, arguments); acts in training only.
-        **changes: the model's own arguments.
+        name: A name from `list_models()`.
+        num_classes: Number of classes.
+        seed: Seed of the initial weights.
+        frontend: A name or (name, arguments) to replace the family's. ("features", {"num_channels":
+            3, "n_mels": 224, "num_frames": 224}) makes a chain for features (batch, 3, 224, 224)
+            instead of waveforms.
+        transform: A name or (name, arguments) to replace the family's.
+        augmentation: A name or (name, arguments), applied in training only.
+        **changes: Arguments of the model.
 
     Returns:
         A chain that maps waveforms (batch, time) in [-1, 1], or features for the front end
-        `features`, to `Output`. Its normalization has no effect until
-        `Chain.set_normalization`.
+        `features`, to `Output`. It is unnormalized until `Chain.set_normalization`.
 
     Raises:
-        RegistryError: a name or an argument is unknown.
-        ModelError: the arguments do not fit together.
+        RegistryError: A name or an argument is unknown.
+        ModelError: The arguments do not fit together.
     """
     from models.chain import build_chain
 

@@ -1,7 +1,6 @@
 """What a trained chain does inside: the adaptor's share, moved keys, events over time.
 
-All of it is computed in evaluation mode from waveforms; training mode and weights stay as they
-were.
+Everything is computed from waveforms in evaluation mode; training mode and weights are unchanged.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from models.datar.deformable import DeformableAttention
 
 @dataclass(frozen=True)
 class InputChange:
-    """What the input transform makes of clips (DATAR, arXiv 2312.16228, Figure 1).
+    """Effect of the input transform on clips (DATAR, arXiv 2312.16228, Figure 1).
 
     Attributes:
-        before: (batch, channels, mels, frames) as the front end and the normalization leave it.
-        after: the same as the model sees it.
+        before: Normalized features, (batch, channels, mels, frames).
+        after: Input of the model, same shape.
     """
 
     before: Tensor
@@ -32,15 +31,15 @@ class InputChange:
 
 @dataclass(frozen=True)
 class MovedKeys:
-    """Where one deformable block samples its keys (DATAR, Figure 3; DAT, arXiv 2201.00520).
+    """Key positions of one deformable block (DATAR, Figure 3; DAT, arXiv 2201.00520).
 
     Coordinates are (y, x); -1 and 1 are the centers of the outermost tokens of the block's map.
 
     Attributes:
-        name: of the block in the model.
+        name: Name of the block in the model.
         map_size: (height, width) of the block's map in tokens.
-        reference: (keys, 2), where they would be without offsets.
-        positions: (batch, groups, keys, 2), where they are.
+        reference: Positions without offsets, (keys, 2).
+        positions: Actual positions, (batch, groups, keys, 2).
     """
 
     name: str
@@ -54,7 +53,7 @@ def input_change(chain: Chain, waveform: Tensor) -> InputChange:
     """Return the features before and after the input transform.
 
     Args:
-        chain: any chain.
+        chain: Any chain.
         waveform: (batch, time) in [-1, 1].
     """
     with _evaluating(chain):
@@ -64,10 +63,10 @@ def input_change(chain: Chain, waveform: Tensor) -> InputChange:
 
 @torch.no_grad()
 def moved_keys(chain: Chain, waveform: Tensor) -> tuple[MovedKeys, ...]:
-    """Return the key positions of every deformable block whose keys move, first to last.
+    """Return the key positions of every deformable block with moving keys, first to last.
 
     Args:
-        chain: any chain; one without such blocks returns none.
+        chain: Any chain; the result is empty if it has no such blocks.
         waveform: (batch, time) in [-1, 1].
     """
     found: list[MovedKeys] = []
@@ -102,12 +101,12 @@ def moved_keys(chain: Chain, waveform: Tensor) -> tuple[MovedKeys, ...]:
 
 @torch.no_grad()
 def event_map(chain: Chain, waveform: Tensor) -> Tensor | None:
-    """Return the probability of every class over time (HTS-AT, arXiv 2202.00874).
+    """Return class probabilities over time (HTS-AT, arXiv 2202.00874).
 
-    The softmax over classes: the chains of a sweep are trained with one label per clip.
+    They are a softmax over classes, since sweeps train with one label per clip.
 
     Args:
-        chain: any chain.
+        chain: Any chain.
         waveform: (batch, time) in [-1, 1].
 
     Returns:

@@ -19,13 +19,13 @@ _SAMPLERS = (_aten.grid_sampler_2d,)
 
 @dataclass(frozen=True)
 class Macs:
-    """MACs of one forward pass, by the conventions found in papers.
+    """MACs of one forward pass, by kind of operation.
 
     Attributes:
-        layers: convolutions and linear layers, which is all that the usual counters of modules
-            see, and what AST's and DATAR's tables give.
-        attention: products of queries, keys and values.
-        sampling: bilinear look-ups, four per value, in maps and bias tables.
+        layers: Convolutions and linear layers, as module-based counters and AST's and DATAR's
+            tables count.
+        attention: Products of queries, keys, and values.
+        sampling: Bilinear lookups in maps and bias tables, four per value.
     """
 
     layers: int
@@ -34,28 +34,27 @@ class Macs:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Sum of all kinds."""
         return self.layers + self.attention + self.sampling
 
 
 def count_macs(model: nn.Module, *inputs: Any) -> Macs:
     """Count the MACs of `model(*inputs)` in evaluation mode.
 
-    Norms, activations, softmax and Fourier transforms are not counted, nor what PyTorch runs as one
-    operation of its own (`nn.LSTM`, `nn.Bilinear`, the fast path of `nn.TransformerEncoderLayer`).
-    A GRU is counted with the layers on a CPU and on the meta device, not on CUDA.
-    A chain's count includes the mel filters; give `chain.model` and a spectrogram to count what
-    papers count.
+    Norms, activations, softmax, Fourier transforms, and fused PyTorch operations (`nn.LSTM`,
+    `nn.Bilinear`, the fast path of `nn.TransformerEncoderLayer`) are not counted. A GRU counts as a
+    layer on the CPU and the meta device, not on CUDA. A chain's count includes the mel filters;
+    pass `chain.model` and a spectrogram to count as papers do.
 
     Args:
-        model: any module; its training mode is restored.
-        *inputs: what it is called with; the count is for the whole batch.
+        model: Any module; its training mode is restored afterwards.
+        *inputs: Inputs of the model; the count is for the whole batch.
     """
     samplers: dict[Any, Any] = {sampler: _sampling_flops for sampler in _SAMPLERS}
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        # The plain form of attention, whose two products the counter sees one by one.
+        # The math backend, so that the counter sees both products of attention.
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
             with FlopCounterMode(display=False, custom_mapping=samplers) as counter:
                 model(*inputs)
@@ -71,7 +70,7 @@ def count_macs(model: nn.Module, *inputs: Any) -> Macs:
 
 
 def num_params(model: nn.Module) -> int:
-    """Count the parameters, trained or not."""
+    """Count all parameters, frozen ones included."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 

@@ -1,4 +1,4 @@
-"""What every model returns."""
+"""The output record of all models."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torch import Tensor
 
 
 class Output(NamedTuple):
-    """The logits of a batch; a tuple, so that compilers and data-parallel wrappers take it.
+    """Logits of a batch, as a tuple so that compilers and data-parallel wrappers accept it.
 
-    The embedding is what the clip head reads: after pooling, before the last linear map. Where
-    probabilities of time steps are pooled instead (TALNet, DeepRes, AudioSet's baseline, PSLA,
-    CNN14 at the decision level), and before HTS-AT's token-semantic head, it is the mean over the
-    places that the head reads. HTS-AT and SlowFast average it over the crops of a longer clip.
+    The embedding is the input of the clip head: after pooling, before the last linear layer. For
+    models that pool the probabilities of time steps (TALNet, DeepRes, AudioSet's baseline, PSLA,
+    CNN14 at the decision level) and for HTS-AT's token-semantic head, it is the mean over the
+    positions that the head reads. HTS-AT and SlowFast average it over the crops of a longer clip.
 
     | family | dim of the embedding |
     |---|---|
@@ -33,13 +33,12 @@ class Output(NamedTuple):
     | Res-15 | `dim`: 45; of length 1 in `res15_triplet`, which compares clips by it |
 
     Attributes:
-        clip_logits: (batch, classes), one score per clip and class, before softmax or sigmoid.
-        frame_logits: (batch, rows, classes), or None for a model that has no frame head. In
-            DeepRes, AudioSet's baseline, TALNet and PANNs' models of frames a row is one frame of
-            the front end, and equal for the frames of a step (`step`, or a patch). In HTS-AT a row
-            is a step of the image, `frames_per_step` frames after the clip is stretched to
-            `num_frames`.
-        embedding: (batch, dim); None for a model of your own that returns none.
+        clip_logits: (batch, classes), before softmax or sigmoid.
+        frame_logits: (batch, rows, classes), or None for a model without a frame head. In DeepRes,
+            AudioSet's baseline, TALNet, and PANNs' decision-level models a row is one frame of the
+            front end, constant within a time step (`step` or a patch). In HTS-AT a row is a step of
+            the image: `frames_per_step` frames of the clip stretched to `num_frames`.
+        embedding: (batch, dim), or None if a user's model returns none.
     """
 
     clip_logits: Tensor
@@ -48,7 +47,7 @@ class Output(NamedTuple):
 
     @classmethod
     def of(cls, given: Any) -> Output:
-        """Read what a model returned; one of your own may return anything with `clip_logits`."""
+        """Convert a model's output; a user's model may return any object with `clip_logits`."""
         if isinstance(given, cls):
             return given
         rest = (getattr(given, name, None) for name in cls._fields[1:])

@@ -1,14 +1,14 @@
-"""The source files that a part of the user's own is made of, and the digest that stands for them.
+"""The source files of a user-defined part, and their digest.
 
-A part named `module:attribute` decides numbers by its own module and by every module of the
-user's own that it imports, directly or through others. The user's own is what is neither the
-standard library, nor an installed distribution, nor this package; an editable install of the
-user's own project therefore counts, and so does whatever lies beside a sweep file.
+The results of a part named `module:attribute` depend on its module and on every user module that it
+imports, directly or indirectly. User modules are those outside the standard library, installed
+distributions, and this package; they include editable installs of the user's project and files
+beside a sweep file.
 
-Imports are read from the source text, and nothing is executed. What the text does not show is
-not covered: data files that a module reads. A text that loads modules by names that it does not
-show (`import_module(name)`, `runpy`, `pkgutil`, a computed `__all__`) is refused. Other modules of
-an installed distribution that a part comes from are not covered either.
+Imports are read from the source text without executing it. Source that loads modules by computed
+names (`import_module(name)`, `runpy`, `pkgutil`, a computed `__all__`) is refused. Not covered:
+data files that a module reads, and other modules of an installed distribution that the part comes
+from.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pathlib import Path
 from models.errors import ModelError
 
 PACKAGES = ("models", "orchestrator")
-"""The packages of this program."""
+"""Packages of this project."""
 
 DIGEST_LENGTH = 16
 _INSTALLED = {"site-packages", "dist-packages"}
@@ -37,7 +37,7 @@ _STANDARD = tuple(
 )
 _SUFFIXES = (*EXTENSION_SUFFIXES, *SOURCE_SUFFIXES, *BYTECODE_SUFFIXES)
 _LENIENT = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
-"""What an `except` names around an import that may be missing."""
+"""Exceptions caught around an optional import."""
 
 _BY_NAME = {"import_module", "__import__"}
 _LOADERS = {
@@ -45,19 +45,19 @@ _LOADERS = {
     *("run_module", "run_path", "spec_from_file_location", "exec_module"),
     *("iter_modules", "walk_packages"),
 }
-"""What loads modules; a call of the first two with a literal name can be followed."""
+"""Module loaders; calls of the first two with a literal name can be followed."""
 
 _Identity = tuple[str, int, int, int]
-"""Path, time of change in ns, size and inode of a file."""
+"""Path, modification time in ns, size, and inode of a file."""
 
 
 @dataclass(frozen=True)
 class OwnSource:
-    """What a part's identity covers.
+    """The source files and digest of a part.
 
     Attributes:
-        files: dotted name of a module -> its file, sorted by name.
-        digest: 16 hex digits over the names and the contents; no path of a machine enters.
+        files: Dotted module name -> file, sorted by name.
+        digest: 16 hex digits over names and contents, independent of paths.
     """
 
     files: Mapping[str, Path]
@@ -66,7 +66,7 @@ class OwnSource:
 
 @dataclass(frozen=True)
 class _Module:
-    """Where a module is: its file, if it has one, and the folders of its submodules."""
+    """A module's file, if it has one, and the folders of its submodules."""
 
     file: str = ""
     folders: tuple[str, ...] | None = None
@@ -74,15 +74,15 @@ class _Module:
 
 @dataclass(frozen=True)
 class _Import:
-    """One import as the text states it.
+    """One import as written in the source.
 
     Attributes:
-        level: leading dots of a relative import.
-        module: the dotted name after them.
-        names: what is taken from it; those that are submodules are imported too.
-        line: in the file.
-        required: whether it stands outside of any `try` that expects the module to be missing.
-        local: whether it stands inside a function, which may never be called.
+        level: Number of leading dots of a relative import.
+        module: Dotted name after the dots.
+        names: Imported names, which may be submodules.
+        line: Line number.
+        required: Whether it is outside any `try` that handles a missing module.
+        local: Whether it is inside a function, which may never be called.
     """
 
     level: int
@@ -102,7 +102,7 @@ class _File:
     problem: str = ""
 
     def may_bind(self, name: str) -> bool:
-        """Whether the text of a package can give a name its value."""
+        """Whether the package's source may define the name."""
         dynamic = {"__getattr__", "*"}
         return self.words is None or name in self.words or not dynamic.isdisjoint(self.words)
 
@@ -111,16 +111,16 @@ _sources: dict[tuple[str, tuple[str, ...]], tuple[tuple[_Identity, ...], OwnSour
 
 
 def own_source(module: str) -> OwnSource:
-    """Find the files of a part's module and of all that it imports of the user's own.
+    """Find the files of a part's module and of all user modules that it imports.
 
-    The answer is kept in the process for as long as none of the files changes.
+    The result is cached until one of the files changes.
 
     Args:
-        module: dotted name of the module, as in `module:attribute`.
+        module: Dotted module name, as in `module:attribute`.
 
     Raises:
-        ModelError: there is no such module, a module that it imports is missing, or a file is
-            not Python; names all of them.
+        ModelError: The module or one that it imports is missing, or a file is not Python; lists all
+            such problems.
     """
     key = (module, tuple(sys.path))
     known = _sources.get(key)
@@ -141,7 +141,7 @@ def own_source(module: str) -> OwnSource:
 
 
 class _Walk:
-    """One way through the imports of a module; fills `files` and `mistakes`."""
+    """One traversal of a module's imports; fills `files` and `mistakes`."""
 
     def __init__(self, module: str):
         self.files: dict[str, str] = {}
@@ -162,7 +162,7 @@ class _Walk:
             self._follow(self._waiting.pop())
 
     def _follow(self, name: str) -> None:
-        """Take what one of the files imports."""
+        """Collect the imports of one file."""
         file = self.files[name]
         read = _read(*_identity(file))
         if read.problem:
@@ -179,7 +179,7 @@ class _Walk:
                 self._take_names(one, base, name)
 
     def _take_names(self, one: _Import, base: str, name: str) -> None:
-        """Take the submodules among the names that are imported from a module."""
+        """Collect the submodules among the names imported from a module."""
         found = self._find(base)
         if found is None or found.folders is None or not _is_own(base, found):
             return
@@ -192,9 +192,9 @@ class _Walk:
                 self._miss(one, name, f"{base}.{taken}")
 
     def _take(self, name: str) -> bool:
-        """Take a module of the user's own and the packages it is in; return whether it is there.
+        """Collect a user module and its parent packages; return whether the module exists.
 
-        What is not the user's own is not looked into.
+        Other modules are not followed.
         """
         parts = name.split(".")
         for length in range(1, len(parts) + 1):
@@ -210,7 +210,7 @@ class _Walk:
         return True
 
     def _miss(self, one: _Import, name: str, wanted: str) -> None:
-        """Report a missing module, unless its absence is expected or may be met by nobody."""
+        """Report a missing module, unless its absence is expected or may never matter."""
         top = wanted.partition(".")[0]
         of_own = one.level > 0 or self._find(top) is not None
         if not one.required or (one.local and not of_own):
@@ -233,7 +233,7 @@ class _Walk:
 
 
 def _is_own(name: str, found: _Module) -> bool:
-    """Whether a module is the user's own."""
+    """Whether a module is a user module."""
     if name.partition(".")[0] in PACKAGES:
         return False
     places = [found.file] if found.file else list(found.folders or ())
@@ -251,7 +251,7 @@ def _standard(place: str) -> bool:
 
 
 def _top_level(name: str) -> _Module | None:
-    """Ask Python's own finders, those of editable installs included; none executes a module."""
+    """Ask Python's finders, including those of editable installs; none executes a module."""
     for finder in sys.meta_path:
         find = getattr(finder, "find_spec", None)
         spec = find(name, None) if find is not None else None
@@ -266,7 +266,7 @@ def _top_level(name: str) -> _Module | None:
 
 
 def _below(name: str, folders: Iterable[str]) -> _Module | None:
-    """Find a submodule in its package's folders, in the order in which Python looks."""
+    """Find a submodule in its package's folders, in Python's search order."""
     portions = []
     for folder in folders:
         place = os.path.join(folder, name)
@@ -282,7 +282,7 @@ def _below(name: str, folders: Iterable[str]) -> _Module | None:
 
 
 def _absolute(one: _Import, name: str, *, is_package: bool) -> str | None:
-    """Return the absolute name of what is imported from; None above the top-level package."""
+    """Return the absolute name of the imported module; None above the top-level package."""
     if not one.level:
         return one.module
     parts = name.split(".")
@@ -307,7 +307,7 @@ def _identities(files: Iterable[Path]) -> Iterator[_Identity]:
 
 @functools.lru_cache(maxsize=4096)
 def _read(file: str, *_identity: int) -> _File:
-    """Digest a file and list its imports; a compiled one has none that can be read."""
+    """Digest a file and list its imports; those of a compiled file are unknown."""
     content = Path(file).read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     if not file.endswith(tuple(SOURCE_SUFFIXES)):
@@ -362,7 +362,7 @@ def _imports(
 
 
 def _hidden(tree: ast.Module) -> str:
-    """Say where a text loads modules that it does not name; empty where it does so nowhere."""
+    """Describe where the source loads modules by computed names; empty if nowhere."""
     shown: set[ast.AST] = set()
     for node in ast.walk(tree):
         match node:
@@ -425,7 +425,7 @@ def _exported(tree: ast.Module) -> Iterator[str]:
 
 
 def _words(tree: ast.Module) -> Iterator[str]:
-    """Yield every name that a text binds or mentions, `*` for what it imports all of."""
+    """Yield every name that the source binds or mentions, and `*` for star imports."""
     for node in ast.walk(tree):
         match node:
             case ast.Name(id=name) | ast.Attribute(attr=name) | ast.Constant(value=str(name)):

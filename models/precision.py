@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[object]:
-    """Switch autocast off for what is computed on the device of `x`."""
-    if x.device.type == "meta":  # which has no autocast to switch off
+    """Disable autocast on the device of `x`."""
+    if x.device.type == "meta":  # has no autocast
         return nullcontext()
     return torch.autocast(x.device.type, enabled=False)

@@ -1,8 +1,8 @@
-"""What front ends and models declare about themselves.
+"""Declarations of front ends and models.
 
-A front end or a model can be any `nn.Module`, including one that knows nothing of this project. Its
-declarations are read once, when a chain is put together or weights are loaded. The fields of the
-records below are the attributes that are read, with the defaults of those that a part lacks.
+A front end or model can be any `nn.Module`, including one written without this project in mind. Its
+attributes named like the fields of the records below are read once, when a chain is built or
+weights are loaded; the records hold the defaults of missing ones.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class Fitted(NamedTuple):
     """A published parameter in a model's shape.
 
     Attributes:
-        value: The given tensor itself if nothing had to change.
-        how: How its grid was read, for the load report; empty if the shapes tell.
+        value: The tensor, returned as given if it already fits.
+        how: How its grid was interpreted, for the load report; empty if the shapes determine it.
     """
 
     value: Tensor
@@ -33,10 +33,10 @@ class RenamePublished(Protocol):
     """Renames a published state to the names of a model."""
 
     def __call__(self, state: Mapping[str, Tensor], /) -> Mapping[str, Tensor] | None:
-        """Return name -> tensor, or None if the state does not belong to the family.
+        """Return name -> tensor, or None for a state of another family.
 
         Raises:
-            CheckpointError: The state belongs to another model, which the message names.
+            CheckpointError: The state belongs to another model of the family.
         """
         ...
 
@@ -75,27 +75,27 @@ def _fit_nothing(name: str, value: Tensor, shape: torch.Size, /, **_: object) ->
 
 
 def built_as(part: Any) -> Mapping[str, Any] | None:
-    """Return the `name` and complete `arguments` of a part that was built by name, or None."""
+    """Return the `name` and complete `arguments` of a part built by name, or None."""
     return getattr(part, "built_as", None)
 
 
 def _stated(kind: type[Any], part: Any) -> dict[str, Any]:
-    """Return the fields of a record that a part has as attributes."""
+    """Return a part's attributes that are fields of a record."""
     names = [one.name for one in fields(kind)]
     return {name: getattr(part, name) for name in names if hasattr(part, name)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Frontend:
-    """What a front end declares; channels and size are required.
+    """Declarations of a front end; channels and size are required.
 
     Attributes:
         num_channels: Channels of the output.
         output_size: (rows, frames) of the output; 0 frames if they depend on the clip.
-        padding_value: Value of the frames that pad a short clip, in the units of the output.
-        hop_length: Samples between two frames; 0 if unknown.
-        rows_arguments: Arguments that set the rows, for error messages.
-        frames_arguments: Arguments that set the frames, for error messages.
+        padding_value: Value of padding frames, in the units of the output.
+        hop_length: Hop between frames in samples; 0 if unknown.
+        rows_arguments: Arguments that set the number of rows, for error messages.
+        frames_arguments: Arguments that set the number of frames, for error messages.
     """
 
     num_channels: int
@@ -110,7 +110,7 @@ class Frontend:
         """Read the declarations of a front end.
 
         Raises:
-            ModelError: It does not declare its channels or its size.
+            ModelError: Channels or size are not declared.
         """
         stated = _stated(cls, part)
         match stated:
@@ -124,24 +124,24 @@ class Frontend:
 
 @dataclass(frozen=True, kw_only=True)
 class Backbone:
-    """What a model declares; nothing is required.
+    """Declarations of a model; all are optional.
 
     Attributes:
-        normalizes_input: Whether the model starts with a batch norm and takes the front end's
-            output without normalization.
-        head_parameters: Names of the parameters whose size is the number of classes.
-        head_arguments: Arguments that change the head alone, not the rest of the model.
-        heads_split: Classes of each head, if there are several.
-        input_size: (rows, frames) that the model was built for.
+        normalizes_input: Whether the model starts with a batch norm and takes unnormalized
+            features.
+        head_parameters: Names of the parameters sized by the number of classes.
+        head_arguments: Arguments that change only the head.
+        heads_split: Number of classes of each head, if there are several.
+        input_size: (rows, frames) of the input.
         rename_published: Renames a published state to the model's names.
         fit_parameter: Resizes a parameter of a published state.
-        unused_published: Prefix of published names to skip -> reason.
-        grid_parameters: Parameters that are always fitted, because equal shapes can be different
+        unused_published: Prefix of skipped published names -> reason.
+        grid_parameters: Parameters that are always fitted, since equal shapes can hold different
             grids.
-        support_buffers: Names, in the state dict, of the clips that the model classifies by.
-        set_support: Stores those clips, given (clips, dim) embeddings and (clips,) int64 labels;
-            None for a model that does not classify by clips.
-        check_support: Takes the values of `support_buffers`, None for a missing one, and raises a
+        support_buffers: Names of the support set's buffers in the state dict.
+        set_support: Stores the support set, given (clips, dim) embeddings and (clips,) int64
+            labels; None for a model without one.
+        check_support: Takes the values of `support_buffers` (None if missing) and raises a
             `ModelError` if they do not fit the model.
     """
 

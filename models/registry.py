@@ -1,28 +1,28 @@
-"""Names for every part that an experiment can be made of, readable without importing torch.
+"""Registered names of all experiment parts, readable without importing torch.
 
-A part registers itself where it is written::
+A part is registered where it is defined::
 
     @register("transform")
     class Adaptor(nn.Module):
         def __init__(self, num_channels: int, *, kernel_size: int = 3, strength: float = 0.005): ...
 
-Parameters before the star are the surroundings that whoever builds the chain supplies (number of
-channels, input size, number of classes). Parameters after the star are the part's own arguments:
-what an experiment states and an ablation changes. The name is the function's, or the class's in
-snake case.
+Parameters before the star are the context that the chain's builder supplies (number of channels,
+input size, number of classes). Parameters after the star are the part's own arguments, which
+experiments set and ablations change. The registered name is the function's, or the class's in snake
+case.
 
-A family of models is one class with its sizes as a table, each a name with the defaults that differ
-from the class's::
+A model family is one class with a table of sizes, each a name and the defaults that differ from the
+class's::
 
     @register("model", variants={"datar_tiny": {}, "datar_small": {"depths": (2, 2, 18, 2)}})
     class Dat(nn.Module): ...
 
-The section "Variants:" of the class's docstring describes every name; the first sentence is its
+The "Variants:" section of the class's docstring describes each name; the first sentence is its
 summary.
 
 `catalog` reads the same signatures from the source text, so that a plan can be checked in
-milliseconds; a test holds the two views together. A part that is not in this distribution is
-named `module:attribute`; its module must be importable on every host.
+milliseconds; a test keeps both views consistent. A part outside this distribution is named
+`module:attribute`; its module must be importable on every host.
 """
 
 from __future__ import annotations
@@ -55,16 +55,16 @@ KINDS = (
     "schedule",
 )
 CHAIN_PARTS = ("frontend", "augmentation", "transform", "model")
-"""The kinds that a chain is made of, in their order."""
+"""Kinds of links in a chain, in order."""
 
 REQUIRED = "<required>"
 SOURCE = "module_digest"
-"""The argument under which an experiment pins the source of a part named `module:attribute`."""
+"""Argument that pins the source digest of a part named `module:attribute` in an experiment."""
 
 TRAINED_AS = "trained_as"
-"""The metadata of a checkpoint under which it says what it was trained as."""
+"""Metadata key of a checkpoint that records what it was trained as."""
 
-_FEW, _SHOWN = 10, 5  # names that a message lists in full; those that it shows of more
+_FEW, _SHOWN = 10, 5  # names listed in full; names shown if there are more
 _LISTS = {"model": "python -m models"}  # kind -> the command that lists its names
 
 _T = TypeVar("_T", bound=Callable[..., Any])
@@ -73,12 +73,12 @@ _sources: dict[str, tuple[Any, str]] = {}  # module -> its spec and digest when 
 
 
 class RegistryError(ValueError):
-    """A name that is not registered, registered twice, or an argument that does not exist."""
+    """An unknown or duplicate name, or an unknown argument."""
 
 
 @dataclass(frozen=True)
 class Argument:
-    """One keyword-only argument of a part: its annotation as a type, and its default."""
+    """A keyword-only argument of a part: its annotation as a type, and its default."""
 
     name: str
     type: Any
@@ -92,7 +92,7 @@ class Argument:
 
 @dataclass(frozen=True)
 class Entry:
-    """What the catalog knows of a part: where it is and which arguments it takes."""
+    """Catalog entry of a part: its location and arguments."""
 
     kind: str
     name: str
@@ -110,13 +110,13 @@ def register(
 ) -> Callable[[_T], _T]:
     """Register a function or class under its own name, or under the names of its variants.
 
-    `catalog` reads the call from the source text, so all three arguments are literals.
+    `catalog` reads the call from the source text, so all arguments must be literals.
 
     Args:
         kind: One of `KINDS`.
-        variants: Name -> the arguments whose defaults differ from the part's. The part's own name
-            is then not registered.
-        fixed: Arguments that tell the variants apart and that no experiment states.
+        variants: Name -> defaults that differ from the part's; the part's own name is then not
+            registered.
+        fixed: Arguments that define the variants and that experiments cannot set.
 
     Raises:
         RegistryError: The kind is unknown or a name is taken.
@@ -138,17 +138,17 @@ def register(
 
 
 def create(kind: str, name: str, *context: Any, **arguments: Any) -> Any:
-    """Build a part by name; imports its module on first use.
+    """Build a part by name, importing its module on first use.
 
     Args:
-        kind: one of `KINDS`.
-        name: a registered name, or `module:attribute` for a part of another distribution.
-        *context: the surroundings, in the order of the part's signature.
-        **arguments: the part's own arguments.
+        kind: One of `KINDS`.
+        name: A registered name, or `module:attribute` for a part of another distribution.
+        *context: Context, in the order of the part's signature.
+        **arguments: Arguments of the part.
 
     Raises:
-        RegistryError: the name or an argument is unknown, a value is not of its declared type, or
-            the source of a module is not the one that `SOURCE` pins.
+        RegistryError: The name or an argument is unknown, a value is not of its declared type, or
+            the source of a module does not match the digest pinned by `SOURCE`.
     """
     if ":" in name:
         part = _imported(kind, name, arguments.pop(SOURCE, ""))
@@ -167,16 +167,16 @@ def create(kind: str, name: str, *context: Any, **arguments: Any) -> Any:
 
 
 def stated(kind: str, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a part's arguments as plain JSON, its defaults filled in.
+    """Return a part's arguments as plain JSON, with defaults filled in.
 
     Args:
-        kind: one of `KINDS`.
-        name: a part that `create` has built with these arguments.
-        arguments: those that were given.
+        kind: One of `KINDS`.
+        name: Name of a part that `create` has built with these arguments.
+        arguments: The given arguments.
 
     Returns:
-        argument -> value, sorted, as an experiment's canonical form has them. A part of another
-        distribution has no defaults that could be read; the digest of its source is among them.
+        argument -> value, sorted, as in an experiment's canonical form. A part of another
+        distribution has no readable defaults, but includes its source digest.
     """
     if ":" in name:
         _, source = _sources.get(name.partition(":")[0], (None, ""))
@@ -195,19 +195,19 @@ def _plain(value: Any) -> Any:
 
 
 def _imported(kind: str, name: str, pinned: str) -> Any:
-    """Import a part of the user's own whose source has the pinned digest, where one is."""
+    """Import a user-defined part; its source must match the digest, if one is pinned."""
     module, _, attribute = name.partition(":")
     before = _source_digest(module)
     try:
         imported = importlib.import_module(module)
         part = getattr(imported, attribute)
-    except Exception as error:  # a module of the user's may raise anything
+    except Exception as error:  # user code may raise anything
         said = error if isinstance(error, ImportError | AttributeError) else failure(error)
         raise RegistryError(
             f"{kind} {name!r} cannot be imported: {said}. Its module must be installed on every "
             "host"
         ) from error
-    # The file may change while this process lives; what counts is what was imported.
+    # The file may change later; what counts is the imported version.
     if module not in _sources or _sources[module][0] is not imported.__spec__:
         _sources[module] = imported.__spec__, before if before == _source_digest(module) else ""
     found = _sources[module][1]
@@ -222,7 +222,7 @@ def _imported(kind: str, name: str, pinned: str) -> Any:
 
 
 def _source_digest(module: str) -> str:
-    """Digest a module and what it imports of the user's own; empty where that cannot be."""
+    """Digest a module and the user modules it imports; empty if that is not possible."""
     try:
         return own_source(module).digest
     except (ModelError, OSError):
@@ -230,7 +230,7 @@ def _source_digest(module: str) -> str:
 
 
 def _create_own(kind: str, name: str, part: Any, *context: Any, **arguments: Any) -> Any:
-    """Call a part named `module:attribute`; whatever goes wrong is said of this part."""
+    """Call a part named `module:attribute`; any error names the part."""
     if not callable(part):
         raise RegistryError(
             f"{kind} {name!r} is a {type(part).__name__}, which cannot be called; name a class or "
@@ -252,7 +252,7 @@ def _create_own(kind: str, name: str, part: Any, *context: Any, **arguments: Any
         return part(*context, **arguments)
     except Exception as error:
         if isinstance(error, ValueError) and type(error) is not ValueError:
-            raise  # an error of ours in its own words
+            raise  # already one of our errors
         raise RegistryError(f"{kind} {name!r} cannot be built: {failure(error)}") from error
 
 
@@ -277,7 +277,7 @@ def lookup(kind: str, name: str) -> Entry:
 
 
 def unknown_name(kind: str, name: str) -> str:
-    """Say that a name is not registered, and which are: all, or the nearest few of many."""
+    """Return the message for an unknown name, with all valid names or the nearest few."""
     valid = sorted(catalog()[kind])
     listed = f"valid: {', '.join(valid)}"
     if len(valid) > _FEW:
@@ -294,7 +294,7 @@ def names(kind: str) -> list[str]:
 
 @functools.cache
 def catalog() -> Mapping[str, Mapping[str, Entry]]:
-    """Read every registered part from the source text of the packages, importing none of them.
+    """Read every registered part from the packages' source text without importing them.
 
     Returns:
         kind -> name -> `Entry`.
@@ -320,7 +320,7 @@ def catalog() -> Mapping[str, Mapping[str, Entry]]:
 
 
 def snake_case(name: str) -> str:
-    """`KaldiFbank` -> `kaldi_fbank`; a name in snake case is returned as it is."""
+    """`KaldiFbank` -> `kaldi_fbank`; a name in snake case is unchanged."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
@@ -413,7 +413,7 @@ def _arguments(node: ast.FunctionDef | ast.ClassDef) -> dict[str, Argument]:
 def _annotation(node: ast.expr | None) -> Any:
     if node is None:
         return Any
-    # Our own source text, and no name is in reach but these.
+    # Safe: our own source text, evaluated with these names alone.
     scope = {"__builtins__": {}, "Literal": Literal, "Any": Any}
     scope |= {kind.__name__: kind for kind in (bool, int, float, str, tuple, list, dict)}
     return eval(ast.unparse(node), scope)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 
 def coerce(value: Any, kind: Any) -> tuple[Any, str]:
-    """Return the value in its declared type, and what is wrong with it (empty if nothing)."""
+    """Return the value in its declared type, and the problem with it (empty if none)."""
     if kind is Any:
         return value, ""
     origin, options = typing.get_origin(kind), typing.get_args(kind)
@@ -39,7 +39,7 @@ def coerce(value: Any, kind: Any) -> tuple[Any, str]:
 
 
 def name_of(kind: Any) -> str:
-    """Return a type as a person would write it."""
+    """Return the name of a type as in source code."""
     if kind is type(None):
         return "None"
     return kind.__name__ if isinstance(kind, type) and not typing.get_args(kind) else str(kind)

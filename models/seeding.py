@@ -1,9 +1,8 @@
 """Randomness as a function of seeds: initial weights by link, augmentation by clip.
 
-The random numbers of a clip come from a counter-based generator (SplitMix64, Steele et al.,
-"Fast splittable pseudorandom number generators", OOPSLA 2014) written in tensor operations.
-A clip's numbers depend on its own seed alone, not on its neighbors in the batch, the rank or
-the device, and a whole batch is drawn at once.
+Random numbers of clips come from a counter-based generator (SplitMix64, Steele et al., "Fast
+splittable pseudorandom number generators", OOPSLA 2014) in tensor operations: a clip's numbers
+depend on its seed alone, not on the batch, rank, or device, and a batch is drawn at once.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ def derive_seed(seed: int, label: str) -> int:
 
 
 def draw_clip_seeds(batch_size: int, device: torch.device) -> Tensor:
-    """Draw one seed per clip, (batch,) int64, from the global generator of the CPU."""
+    """Draw one seed per clip, (batch,) int64, from the global CPU generator."""
     return torch.randint(2**63 - 1, (batch_size,)).to(device)
 
 
@@ -35,11 +34,11 @@ def clip_uniform(clip_seeds: Tensor, *, stream: int, count: int) -> Tensor:
 
     Args:
         clip_seeds: (batch,) int64, one seed per clip.
-        stream: a number of the user's own, from `derive_seed`, that keeps its draws apart.
-        count: numbers per clip.
+        stream: Seed of the caller from `derive_seed`, so that callers draw independently.
+        count: Number of draws per clip.
 
     Returns:
-        (batch, count) float32, multiples of 2**-23 shifted by half a step: never 0, never 1.
+        (batch, count) float32 in (0, 1), multiples of 2**-23 shifted by half a step.
     """
     start = _mix(clip_seeds ^ stream)
     counter = torch.arange(1, count + 1, device=clip_seeds.device)
@@ -48,7 +47,7 @@ def clip_uniform(clip_seeds: Tensor, *, stream: int, count: int) -> Tensor:
 
 
 def clip_normal(clip_seeds: Tensor, *, stream: int, count: int) -> Tensor:
-    """Draw standard normal numbers for every clip: (batch, count) float32, within 5.3."""
+    """Draw standard normal numbers for every clip: (batch, count) float32, within ±5.3."""
     uniform = clip_uniform(clip_seeds, stream=stream, count=count)
     return torch.erfinv(2 * uniform - 1) * math.sqrt(2)
 
@@ -66,5 +65,5 @@ def _mix(z: Tensor) -> Tensor:
 
 
 def _shift_right(z: Tensor, bits: int) -> Tensor:
-    # Torch has no unsigned shift: clear the copies of the sign bit.
+    # Torch has no unsigned shift: clear the sign-extended bits.
     return (z >> bits) & ((1 << (64 - bits)) - 1)

@@ -1,7 +1,7 @@
-"""Input transforms: what stands between the normalized features and the model.
+"""Input transforms, applied between normalization and the model.
 
-A transform is a module `forward(features, *, clip_seeds)`; it works in training and in evaluation
-and keeps the shape (batch, channels, mels, frames).
+A transform is a module with `forward(features, *, clip_seeds)`, active in training and evaluation,
+that keeps the shape (batch, channels, mels, frames).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _MATCHED = derive_seed(0, "matched_noise")
 
 @register("transform")
 class Identity(nn.Module):
-    """Hands the features to the model as they are."""
+    """Returns the features unchanged."""
 
     def __init__(self, num_channels: int) -> None:
-        """Take the number of channels, as every transform does."""
+        """Accept the number of channels, as every transform does."""
         super().__init__()
 
     def forward(self, features: Tensor, *, clip_seeds: Tensor | None = None) -> Tensor:
-        """Return the features as they are."""
+        """Return the features unchanged."""
         return features
 
 
@@ -36,20 +36,20 @@ class Identity(nn.Module):
 class Adaptor(nn.Module):
     """DATAR's learnable adaptor: x + strength * (bias + W * x), a convolution over the features.
 
-    Source: arXiv 2312.16228, equation 5. Kernel size, padding and initialization are not given
-    there: size-preserving zero padding and PyTorch's default initialization are used.
+    Source: arXiv 2312.16228, equation 5. The paper does not give kernel size, padding, or
+    initialization; this uses size-preserving zero padding and PyTorch's default initialization.
     """
 
     def __init__(self, num_channels: int, *, kernel_size: int = 3, strength: float = 0.005) -> None:
         """Draw the convolution.
 
         Args:
-            num_channels: channels in and out.
-            kernel_size: odd, in mel bins and frames.
-            strength: the fixed factor of the learned part (lambda in the paper).
+            num_channels: Number of input and output channels.
+            kernel_size: Odd kernel size in mel bins and frames.
+            strength: Fixed factor of the learned part (lambda in the paper).
 
         Raises:
-            ModelError: the kernel size is not odd.
+            ModelError: The kernel size is not odd.
         """
         super().__init__()
         if kernel_size < 1 or kernel_size % 2 == 0:
@@ -65,7 +65,7 @@ class Adaptor(nn.Module):
 
 
 class _Noise(nn.Module):
-    """Additive noise, independent per element; in training, and in evaluation if asked for."""
+    """Additive noise, independent per element; in training, and in evaluation if `at_test`."""
 
     def __init__(self, *, scale: float, at_test: bool) -> None:
         super().__init__()
@@ -82,8 +82,9 @@ class _Noise(nn.Module):
         """Add noise to (batch, channels, mels, frames).
 
         Args:
-            features: the normalized features.
-            clip_seeds: (batch,) int64, one seed per clip; None draws them globally.
+            features: The normalized features.
+            clip_seeds: (batch,) int64, one seed per clip; None draws them from the global
+                generator.
         """
         if not (self.training or self.at_test):
             return features
@@ -95,7 +96,7 @@ class _Noise(nn.Module):
 
 @register("transform")
 class Gaussian(_Noise):
-    """Gaussian noise on the features: DATAR's N(0, 0.005) with the scale read as deviation.
+    """Gaussian noise on the features: DATAR's N(0, 0.005), reading the scale as a deviation.
 
     Source: arXiv 2312.16228, table 4.
     """
@@ -104,12 +105,12 @@ class Gaussian(_Noise):
         """Set the noise.
 
         Args:
-            num_channels: taken as every transform does; the noise does not depend on it.
-            scale: standard deviation in units of the normalized features.
-            at_test: also add noise in evaluation.
+            num_channels: Unused; every transform takes it.
+            scale: Standard deviation in units of the normalized features.
+            at_test: Also add noise in evaluation.
 
         Raises:
-            ModelError: the scale is negative.
+            ModelError: The scale is negative.
         """
         super().__init__(scale=scale, at_test=at_test)
 
@@ -120,7 +121,7 @@ class Gaussian(_Noise):
 
 @register("transform")
 class Laplacian(_Noise):
-    """Laplace noise on the features: DATAR's L(0, 0.005) with the scale read as b.
+    """Laplace noise on the features: DATAR's L(0, 0.005), reading the scale as b.
 
     Source: arXiv 2312.16228, table 4.
     """
@@ -129,12 +130,12 @@ class Laplacian(_Noise):
         """Set the noise.
 
         Args:
-            num_channels: taken as every transform does; the noise does not depend on it.
-            scale: b in exp(-|x| / b) / 2b, in units of the normalized features.
-            at_test: also add noise in evaluation.
+            num_channels: Unused; every transform takes it.
+            scale: Scale b of exp(-|x| / b) / 2b, in units of the normalized features.
+            at_test: Also add noise in evaluation.
 
         Raises:
-            ModelError: the scale is negative.
+            ModelError: The scale is negative.
         """
         super().__init__(scale=scale, at_test=at_test)
 
@@ -145,17 +146,17 @@ class Laplacian(_Noise):
 
 @register("transform")
 class MatchedNoise(nn.Module):
-    """Gaussian noise with the variance of what an untrained adaptor adds to each clip.
+    """Gaussian noise with the variance that an untrained adaptor adds to each clip.
 
-    A control for `Adaptor`: as strong a perturbation of the same clip, with nothing learned in it.
-    The convolution is drawn as the adaptor's is, so in a trial of the same seed it has the very
-    weights that the adaptor starts from; it stays fixed, and only the variance of its output over
-    mel bins and frames is used, per clip and channel. The noise is standardized, so the variances
-    agree to rounding and not on average alone.
+    A control for `Adaptor`: an equally strong perturbation of the same clip, with nothing learned.
+    The convolution is drawn as the adaptor's, so in a trial with the same seed it equals the
+    adaptor's initial weights. It stays fixed, and only the variance of its output over mel bins and
+    frames is used, per clip and channel. The noise is standardized, so variances agree to rounding
+    error, not just on average.
 
-    Matched before launch: the variance at initialization, for every clip and strength. Not
-    matched: what training does to the adaptor's weights afterwards; the constant that the adaptor
-    adds to a whole clip, which is no noise; and its smoothness, since the noise is white.
+    Matched: the variance at initialization, for every clip and strength. Not matched: the adaptor's
+    training, its constant offset per clip, which is not noise, and its smoothness, since the noise
+    is white.
 
     Source: none; the paper's own noises (arXiv 2312.16228, table 4) have one fixed scale.
     """
@@ -174,20 +175,20 @@ class MatchedNoise(nn.Module):
         """Draw the convolution.
 
         Args:
-            num_channels: channels in and out.
-            kernel_size: of the adaptor, odd.
-            strength: of the adaptor (lambda in the paper).
-            at_test: also add noise in evaluation, where the adaptor is at work too.
+            num_channels: Number of input and output channels.
+            kernel_size: Odd kernel size of the adaptor.
+            strength: Strength of the adaptor (lambda in the paper).
+            at_test: Also add noise in evaluation, where the adaptor is active too.
 
         Raises:
-            ModelError: the kernel size is not odd.
+            ModelError: The kernel size is not odd.
         """
         super().__init__()
         adaptor = Adaptor(num_channels, kernel_size=kernel_size, strength=strength)
         assert adaptor.conv.bias is not None
         self.strength = strength
         self.at_test = at_test
-        # Buffers, not parameters: no optimizer moves them, and a checkpoint still holds them.
+        # Buffers: saved in checkpoints but not trained.
         self.register_buffer("weight", adaptor.conv.weight.detach())
         self.register_buffer("bias", adaptor.conv.bias.detach())
 
@@ -195,8 +196,9 @@ class MatchedNoise(nn.Module):
         """Add noise to (batch, channels, mels, frames).
 
         Args:
-            features: the normalized features.
-            clip_seeds: (batch,) int64, one seed per clip; None draws them globally.
+            features: The normalized features.
+            clip_seeds: (batch,) int64, one seed per clip; None draws them from the global
+                generator.
         """
         if not (self.training or self.at_test):
             return features
