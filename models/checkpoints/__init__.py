@@ -1,1 +1,1 @@
-"""Published weights: fetched, read, checked and loaded."""
+"""Fetch, read, check and load published weights."""

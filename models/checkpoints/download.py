@@ -1,7 +1,7 @@
-"""Fetches one file over HTTP: goes on where it was cut off, and never leaves half a file.
+"""Download one file over HTTP; resumes interrupted transfers and never leaves a partial file.
 
-The bytes go to `<target>.part`; what the server said of them (its entity tag or date) stands in
-`<target>.part.json`, so that a later call asks for the rest of the same file and of no other.
+Bytes go to `<target>.part`. `<target>.part.json` holds the server's entity tag or date, so that a
+later call resumes only the same file.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ class _Cut(Exception):
 
 
 def download(url: str, part: Path, *, size: int = 0, by_hand: str) -> None:
-    """Fetch a file whole into `part`, or raise; what has arrived is kept for the next call.
+    """Download a file into `part`, or raise; a partial download is kept for the next call.
 
     Args:
         url: `https://` or `http://`; redirects are followed.
-        part: where the bytes go; the caller renames it once it is satisfied.
-        size: bytes that the file is known to have, or 0.
-        by_hand: a sentence that says how to get the file without this program.
+        part: Destination of the download, to be renamed by the caller.
+        size: Size of the file in bytes, 0 if unknown.
+        by_hand: How to get the file without this program, for error messages.
 
     Raises:
-        DownloadError: there is no network, no such file, no space, a web page in the file's
-            place, another size, or a connection that keeps breaking.
+        DownloadError: The network, the file, or disk space is missing, the server sends a web page
+            or another size, or the connection keeps breaking.
     """
     for attempt in range(ATTEMPTS):
         before = length(part)
         try:
             return _transfer(url, part, size=size, by_hand=by_hand)
-        except OSError as error:  # the network's are told apart where they happen
+        except OSError as error:  # only of the disk; network errors are handled below
             raise DownloadError(_unwritable(part, error, by_hand)) from None
         except _Cut as cut:
-            # Without progress a further attempt would end the same way.
+            # Without progress another attempt would fail the same way.
             if attempt == ATTEMPTS - 1 or length(part) <= before:
                 raise DownloadError(
                     f"the connection broke while {url} was fetched ({cut}); {length(part)} bytes "
@@ -61,7 +61,7 @@ def download(url: str, part: Path, *, size: int = 0, by_hand: str) -> None:
 
 
 def length(path: Path) -> int:
-    """Return the size of a file in bytes, 0 where there is none."""
+    """Return the size of a file in bytes, 0 if it does not exist."""
     with contextlib.suppress(OSError):
         return path.stat().st_size
     return 0
@@ -137,11 +137,11 @@ def _open(url: str, start: int, validator: str) -> Any:
 
 
 def _agreed(response: Any, start: int) -> tuple[int, int]:
-    """Return where the body begins in the file, and the file's size (0 where it is not said)."""
+    """Return the offset of the body in the file, and the file's size (0 if not stated)."""
     said = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
     if response.status == 206 and said and int(said[1]) == start:
         return start, int(said[2]) if said[2] != "*" else 0
-    # The whole file: the server has no ranges, or the file is not the one that was begun.
+    # The whole file: the server does not support ranges, or the file has changed.
     said = response.headers.get("Content-Length") or ""
     return 0, int(said) if said.isdecimal() else 0
 
@@ -151,7 +151,7 @@ def _note(part: Path) -> Path:
 
 
 def _kept(url: str, part: Path) -> tuple[int, str]:
-    """Return how much of a file is here, and the tag by which the server knows that file."""
+    """Return the number of bytes kept, and the server's validator for that file."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         note = json.loads(_note(part).read_text(encoding="utf-8"))
         if note["url"] == url and note["validator"]:
@@ -161,7 +161,7 @@ def _kept(url: str, part: Path) -> tuple[int, str]:
 
 def _write_note(url: str, part: Path, response: Any) -> None:
     tag = response.headers.get("ETag", "")
-    # A weak tag names files that are alike, not the same bytes.
+    # A weak tag does not guarantee identical bytes.
     validator = tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified")
     note = json.dumps({"url": url, "validator": validator or ""})
     _note(part).write_text(note, encoding="utf-8")

@@ -1,7 +1,7 @@
-"""Finds a checkpoint's file: a path, an address, or the name of published weights.
+"""Find a checkpoint's file by path, URL, or name of published weights.
 
-What is fetched is kept in `$ORCHESTRATOR_WEIGHTS`, or in `audio-ablation-orchestrator/weights` of
-the user's cache folder (`$XDG_CACHE_HOME` or `~/.cache`).
+Downloads are kept in `$ORCHESTRATOR_WEIGHTS`, or in `audio-ablation-orchestrator/weights` of the
+user's cache folder (`$XDG_CACHE_HOME` or `~/.cache`).
 """
 
 from __future__ import annotations
@@ -28,31 +28,30 @@ _SCHEMES = ("https://", "http://")
 
 
 def cache_dir() -> Path:
-    """Return the folder of fetched weights; it may not exist yet."""
+    """Return the folder of downloaded weights, which may not exist yet."""
     if own := os.environ.get("ORCHESTRATOR_WEIGHTS"):
         return Path(own).expanduser()
     return cache_folder("weights")
 
 
 def is_remote(source: str | PathLike[str]) -> bool:
-    """Whether a source is an address or a published name rather than a path."""
+    """Whether a source is a URL or a published name rather than a path."""
     return isinstance(source, str) and (source in WEIGHTS or source.startswith(_SCHEMES))
 
 
 def weight_file(source: str | PathLike[str]) -> Path:
-    """Return the local file of a checkpoint, fetched if it is not here yet.
+    """Return the local file of a checkpoint, downloading it if necessary.
 
-    Two processes that ask at once fetch it once. A file that was put into the cache by hand is
-    checked like a fetched one.
+    Concurrent calls download it once. A file put into the cache by hand is checked too.
 
     Args:
-        source: a path; a name of `models.zoo.cards.WEIGHTS`, which goes before a file of that
-            name (`./name` is the file); or an address, `https://` or `http://`, which may end with
-            `#sha256=` or `#md5=` and hex digits that the file must have.
+        source: A path; a name in `models.zoo.cards.WEIGHTS`, which takes precedence over a file of
+            that name (`./name` is the file); or an `https://` or `http://` URL, optionally ending
+            with `#sha256=` or `#md5=` and the expected hex digits.
 
     Raises:
-        DownloadError: it cannot be fetched, or is not the published file.
-        CheckpointError: there is no such file, and a published name is near.
+        DownloadError: The file cannot be downloaded, or is not the published one.
+        CheckpointError: There is no such file, but a published name is similar.
     """
     if not isinstance(source, str):
         return Path(source)
@@ -98,7 +97,7 @@ def _from_address(source: str) -> Path:
             f"{source}: after # stands sha256= or md5= and 8 or more hex digits of it"
         )
     name = re.sub(r"[^\w.=+-]", "_", Path(urllib.parse.unquote(path)).name).lstrip(".")
-    # Two addresses may end with the same name.
+    # Two URLs may end with the same name.
     target = cache_dir() / hashlib.sha256(url.encode()).hexdigest()[:16] / (name or "checkpoint")
     by_hand = f"fetch it by other means and put it at {target}"
     return _fetched(url, target, checks={kind: digits.lower()}, size=0, by_hand=by_hand)
@@ -152,7 +151,7 @@ def _check_readable(part: Path, url: str, by_hand: str) -> None:
 
 @contextlib.contextmanager
 def _alone(target: Path, by_hand: str) -> Iterator[None]:
-    """Hold the file's lock, which the kernel lets go of when its holder dies."""
+    """Hold the file's lock, which the kernel releases if the process dies."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = target.with_name(f".{target.name}.lock").open("w")

@@ -1,12 +1,12 @@
-"""Checkpoints: one function for every family, which says what it took and what it left.
+"""Load checkpoints of every family, and report what was loaded and what was skipped.
 
-A model family joins by its declarations, `models.protocols.Backbone`; a model without any loads
-only its own checkpoints.
+A model family takes part by its declarations, `models.protocols.Backbone`; a model without any
+loads only its own checkpoints.
 
-A checkpoint of a trial says what it was trained as: its safetensors file has under `TRAINED_AS` in
-its metadata a JSON object with `trial` (its id), `experiment` (which has the links of the chain,
-each with `name` and complete `arguments`), `num_classes`, `class_names`, `input_size` (rows and
-frames of the features), `mean` and `std`.
+A trial's checkpoint records what it was trained as: its safetensors metadata has under `TRAINED_AS`
+a JSON object with `trial` (its id), `experiment` (with the links of the chain, each with `name` and
+complete `arguments`), `num_classes`, `class_names`, `input_size` (rows and frames of the features),
+`mean` and `std`.
 """
 
 from __future__ import annotations
@@ -29,35 +29,35 @@ from models.registry import CHAIN_PARTS
 from models.zoo.cards import WEIGHTS
 
 _SHOWN = 8
-# Of a model's body that a file must set, and of a file that a model must know. Variants of one
-# model differ in less: DATAR without its offset networks in a tenth.
+# Share of a model's body that a file must set, and of a file that a model must know. Variants of a
+# model differ by less: DATAR without its offset networks by a tenth.
 _LEAST_SHARE = 0.8
 _WRAPPERS = ("module.", "_orig_mod.")
 _HOLDERS = ("model.", "backbone.")
 _COMPILED = "_orig_mod."
 _UNKNOWN = "the model has no such parameter"
 _MISSHAPEN = (IndexError, KeyError, TypeError, RuntimeError, NotImplementedError)
-# Arguments that act in training alone: with another value, weights mean the same.
+# Arguments that only affect training, not the meaning of the weights.
 _TRAINING_ONLY = ("drop_path_rate", "dropout", "head_dropout", "norm_momentum")
 _NOTHING = object()
-_UNSET = {"mean": 0.0, "std": 0.5}  # the statistics of a chain before any are set
+_UNSET = {"mean": 0.0, "std": 0.5}  # a chain's statistics before any are set
 
 Take = Literal["all", "backbone"]
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of every parameter; names are the model's, or the file's where it has none.
+    """The outcome for every parameter, by its name in the model or, failing that, in the file.
 
     Attributes:
-        taken: parameters and buffers set from the file, resized ones among them.
-        resized: name -> the two shapes, of what was resized on the way.
-        skipped: name -> reason, of what the file holds and the model did not take.
-        missing: parameters of the model that the file does not set; they keep their values.
-        remark: what a published file asks for besides.
-        read_as: name -> in which grid positions were read, and why in that one.
-        trained_as: what the checkpoint of a chain was trained as, or that it does not say so;
-            empty for any other file.
+        taken: Parameters and buffers set from the file, including resized ones.
+        resized: Name -> both shapes, of resized parameters.
+        skipped: Name -> reason, of entries in the file that were not loaded.
+        missing: Parameters of the model that the file does not set and that keep their values.
+        remark: Further requirements of a published file.
+        read_as: Name -> grid in which positions were read, and why.
+        trained_as: What a chain's checkpoint was trained as, or that this is unknown; empty for
+            other files.
     """
 
     taken: tuple[str, ...]
@@ -69,7 +69,7 @@ class LoadReport:
     trained_as: str = ""
 
     def summary(self) -> str:
-        """Say it in a few lines."""
+        """Return a summary in a few lines."""
         lines = [f"{len(self.taken)} parameters taken, {len(self.resized)} of them resized"]
         lines += [f"trained as: {self.trained_as}"] if self.trained_as else []
         lines += _listed("resized", [f"{name} {how}" for name, how in self.resized.items()])
@@ -87,41 +87,39 @@ def load_pretrained(
     take: Take = "all",
     source_grid: tuple[int, int] | None = None,
 ) -> LoadReport:
-    """Set a model's weights from a file; nothing changes if that fails.
+    """Load a model's weights from a file; the model is unchanged if this fails.
 
-    `load_pretrained(create_model("cnn14", num_classes=527), "cnn14_audioset")` fetches the
-    authors' file once, checks and keeps it (see `models.checkpoints.files`).
+    `load_pretrained(create_model("cnn14", num_classes=527), "cnn14_audioset")` downloads and checks
+    the authors' file once (see `models.checkpoints.files`).
 
-    Read are safetensors files and files of `torch.save` with tensors in dicts, alone or under
-    `model`, `state_dict`, `model_state` or `model_state_dict`. Names may stand behind the prefixes
-    of wrappers, in any nesting: `module.` of a data-parallel one, `_orig_mod.` of a compiled one,
-    `model.` or `backbone.` of a module that holds the model. No code in a file is run. Published
-    checkpoints of the model's family are renamed and resized (for DAT see
-    `models.datar.checkpoint`). In
-    the project's own, shapes must agree. In both, the head may differ in the number of classes and
-    then keeps its initial values. A file that sets less than four fifths of the other parameters,
-    or holds more than a fifth that the model does not know, belongs to another model or size.
+    Formats are safetensors and `torch.save` files with tensors in dicts, at the top level or under
+    `model`, `state_dict`, `model_state` or `model_state_dict`. Names may have wrapper prefixes, in
+    any nesting: `module.` (data parallel), `_orig_mod.` (compiled), `model.` or `backbone.` (a
+    module that holds the model). No code in a file is run. Published checkpoints of the model's
+    family are renamed and resized; in this project's own, shapes must match. In both, a head with
+    another number of classes keeps its initial values. A file that sets less than four fifths of
+    the other parameters, or more than a fifth of whose entries are unknown, belongs to another
+    model or size.
 
-    A trial's checkpoint says what it was trained as, and a chain that differs anywhere is refused:
-    in a link or an argument of it, in the classes, or in a normalization that was set. Of the
-    backbone alone, its name and its arguments must agree, except those of the head and those that
-    act in training only.
+    A trial's checkpoint records what it was trained as, and a chain that differs is refused: in a
+    link or its arguments, in the classes, or in a normalization that was set. For the backbone
+    alone, name and arguments must match, except those of the head and those that only affect
+    training.
 
     Args:
-        model: a model, or a chain: a chain's checkpoint goes to the whole chain, another one to
-            the chain's model.
-        source: the file's path, its address (`https://...`), or a name of
-            `models.zoo.cards.WEIGHTS`.
-        take: `backbone` leaves the rest of a chain as it is, to train on from another's weights.
-        source_grid: (rows, columns) of the patches that a file of AST or DeiT holds positions of,
-            where their number does not tell.
+        model: A model or a chain. A chain's checkpoint is loaded into the whole chain, any other
+            into its model.
+        source: A path, a URL (`https://...`), or a name in `models.zoo.cards.WEIGHTS`.
+        take: `backbone` leaves the rest of a chain unchanged, to fine-tune another chain's model.
+        source_grid: (rows, columns) of the patches in a file of AST or DeiT, if their number is
+            ambiguous.
 
     Returns:
-        A report of what was taken, resized, skipped and missing.
+        A report of taken, resized, skipped and missing parameters.
 
     Raises:
-        CheckpointError: the file cannot be read, is cut off, holds more than tensors, or does not
-            belong to this model. A `DownloadError` says why it cannot be fetched.
+        CheckpointError: The file cannot be read, is truncated, holds more than tensors, or belongs
+            to another model; a `DownloadError` if it cannot be downloaded.
     """
     checkpoint = read_checkpoint(weight_file(source))
     report = _set_weights(
@@ -145,18 +143,18 @@ def load_state(
     trained_as: Mapping[str, Any] | None = None,
     source_grid: tuple[int, int] | None = None,
 ) -> LoadReport:
-    """Set a model's weights from a state dict, by the rules of `load_pretrained`.
+    """Load a model's weights from a state dict, by the rules of `load_pretrained`.
 
     Args:
-        model: a model or a chain.
-        state: name -> tensor; prefixes of wrappers are taken off as in a file.
-        source: where it is from, for messages.
-        take: as in `load_pretrained`.
-        trained_as: what the state was trained as, `Checkpoint.trained_as`.
-        source_grid: as in `load_pretrained`.
+        model: A model or a chain.
+        state: Name -> tensor; wrapper prefixes are removed as in a file.
+        source: Origin of the state, for messages.
+        take: See `load_pretrained`.
+        trained_as: Record of what the state was trained as, `Checkpoint.trained_as`.
+        source_grid: See `load_pretrained`.
 
     Raises:
-        CheckpointError: it does not belong to this model; nothing changes.
+        CheckpointError: The state belongs to another model; the weights are unchanged.
     """
     check_tensors(state, source=source)
     return _set_weights(
@@ -165,15 +163,15 @@ def load_state(
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Compare two experiments, or the parts of two chains, in their plain JSON form.
+    """Compare two experiments or the parts of two chains in plain JSON form.
 
     Args:
-        one: a value, or a part with `name` and `arguments`, by its kind.
-        other: the same.
+        one: Kind -> value, or a part with `name` and `arguments`.
+        other: The second one, in the same form.
 
     Returns:
-        path -> the two values as text, for example `transform.strength`; of two parts of other
-        names each as a whole.
+        path, such as `transform.strength` -> both values as text; parts with different names are
+        compared as a whole.
     """
     return {path: (_text(a), _text(b)) for path, a, b in _changed(one, other)}
 
@@ -209,7 +207,7 @@ def _set_weights(
     trained_as: Mapping[str, Any] | None,
     source_grid: tuple[int, int] | None,
 ) -> LoadReport:
-    """Set weights from tensors that have been checked."""
+    """Set weights from checked tensors."""
     if take not in get_args(Take):
         raise CheckpointError(f"take={take!r}: one of {', '.join(map(repr, get_args(Take)))}")
     children = dict(model.named_children())
@@ -316,7 +314,7 @@ def _set_weights(
 
 
 def _backbones(target: nn.Module) -> dict[str, Backbone]:
-    """Read the declarations of a model and of a model inside it: prefix of its names -> these."""
+    """Read the declarations of a model and of a nested model: name prefix -> declarations."""
     inside = {f"{name}.": part for name, part in target.named_children() if name == "model"}
     return {prefix: Backbone.of(part) for prefix, part in ({"": target} | inside).items()}
 
@@ -329,7 +327,7 @@ def _leave_foreign_clips(
     heads: set[str],
     kept: bool,
 ) -> None:
-    """Leave out a support set of another training or of other classes."""
+    """Skip a support set of another training or of other classes."""
     other_classes = heads & skipped.keys()
     for name in support & chosen.keys() if other_classes or not kept else ():
         del chosen[name]
@@ -350,15 +348,15 @@ def _check_clips(
 
 
 def _mismatch(*, fitting: int, body: int, unknown: int, held: int) -> str:
-    """Say why a file is of another model although its shapes fit; empty if it is not.
+    """Say why a file with fitting shapes is of another model; empty if it is not.
 
-    Families share some names, and sizes of one family many.
+    Families share some names, and sizes of one family share many.
 
     Args:
-        fitting: parameters of the model's body that the file sets.
-        body: parameters of the body.
-        unknown: entries of the file that the model does not know.
-        held: entries of the file.
+        fitting: Number of parameters of the model's body that the file sets.
+        body: Number of parameters of the body.
+        unknown: Number of entries of the file that the model does not know.
+        held: Number of entries of the file.
     """
     if fitting < _LEAST_SHARE * body:
         return f"it sets {fitting} of {body} parameters"
@@ -370,10 +368,10 @@ def _mismatch(*, fitting: int, body: int, unknown: int, held: int) -> str:
 def _unwrapped(
     state: Mapping[str, Tensor], model: nn.Module, prefixes: tuple[str, ...], source: str
 ) -> dict[str, Tensor]:
-    """Take off the prefixes that all names share and none of the model's own has."""
+    """Remove prefixes that all names share and none of the model's names has."""
     own = model.state_dict().keys()
     names = {name: name for name in state}
-    if not any(_COMPILED in name for name in own):  # a part of a model may be compiled by itself
+    if not any(_COMPILED in name for name in own):  # a submodule may be compiled
         names = {name: name.replace(_COMPILED, "") for name in state}
     usable = [prefix for prefix in prefixes if not any(name.startswith(prefix) for name in own)]
     while names and (
@@ -391,7 +389,7 @@ def _unwrapped(
 
 
 def _check_trained_as(target: nn.Module, trained_as: Mapping[str, Any], *, source: str) -> None:
-    """Refuse a chain, or a backbone, that the file was not trained as."""
+    """Refuse a chain or a backbone that differs from what the file was trained as."""
     theirs = trained_as["experiment"]
     if isinstance(target, Chain):
         ours: dict[str, Any] = {**target.parts, "num_classes": target.num_classes}
@@ -399,7 +397,7 @@ def _check_trained_as(target: nn.Module, trained_as: Mapping[str, Any], *, sourc
         found["num_classes"] = trained_as["num_classes"]
         held = {"mean": target.mean.item(), "std": target.std.item()}
         if held != _UNSET:
-            # As the file's tensors have them.
+            # In the precision of the file's tensors.
             rounded = {key: float(np.float32(trained_as[key])) for key in held}
             ours, found = {**ours, **held}, {**found, **rounded}
         what = "chain"
@@ -410,7 +408,7 @@ def _check_trained_as(target: nn.Module, trained_as: Mapping[str, Any], *, sourc
     else:
         backbone, part = Backbone.of(target), built_as(target)
         if part is None:
-            return  # built by hand: the report says what the file is
+            return  # built by hand: the report describes the file
         ours, found = {"model": part}, {"model": theirs["model"]}
         free = (*_TRAINING_ONLY, *backbone.head_arguments)
         if part["name"] == theirs["model"]["name"]:
@@ -470,7 +468,7 @@ def _misshapen(source: str, error: Exception) -> CheckpointError:
 def _aim(
     model: nn.Module, state: Mapping[str, Tensor], take: Take
 ) -> tuple[nn.Module, dict[str, str]]:
-    """Choose between a chain and its model; also what in the file lies outside the choice."""
+    """Choose between a chain and its model; also return what the choice skips in the file."""
     of_chain = {"mean", "std"} <= state.keys()
     is_chain = isinstance(model, Chain)
     if is_chain and of_chain and take == "all":

@@ -32,8 +32,8 @@ _NUMBERS = frozenset(
     }
 )
 _STATES = ("model", "state_dict", "model_state", "model_state_dict")
-# Authors save their sampler beside the weights (PANNs at 16 kHz): arrays and numbers of NumPy,
-# under the names of either NumPy, are plain data.
+# Authors save their sampler with the weights (PANNs at 16 kHz): NumPy arrays and numbers,
+# under the module names of NumPy 1 or 2, are plain data.
 _PLAIN: list[Any] = [
     *(
         (getattr(multiarray, name), f"numpy.{core}.multiarray.{name}")
@@ -48,13 +48,13 @@ _PLAIN: list[Any] = [
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file holds.
+    """The contents of a file.
 
     Attributes:
-        state: name -> tensor.
-        trained_as: what a trial's checkpoint says of itself (see `models.checkpoints.load`); None
-            in any other file.
-        sha256: 64 hex digits of the very bytes that were read.
+        state: Name -> tensor.
+        trained_as: What a trial's checkpoint was trained as (see `models.checkpoints.load`); None
+            for any other file.
+        sha256: 64 hex digits of the bytes that were read.
     """
 
     state: Mapping[str, Tensor]
@@ -63,10 +63,10 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a file without running any code in it; once, so that its digest is of what is returned.
+    """Read a file once, so that the digest matches, without running any code in it.
 
     Raises:
-        CheckpointError: it cannot be read, is cut off, or holds more than tensors.
+        CheckpointError: The file cannot be read, is truncated, or holds more than tensors.
     """
     if "\0" in str(path):
         raise CheckpointError(f"{str(path)!r} is no path")
@@ -88,7 +88,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no checkpoint {path}") from error
     except pickle.UnpicklingError as error:
-        # PyTorch's own text tells users to run the code.
+        # PyTorch's message tells users to run the code.
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         found = f" (it names {named[1]})" if named else ""
         raise CheckpointError(
@@ -117,10 +117,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def check_tensors(state: Mapping[Any, Any], *, source: str) -> None:
-    """Refuse what is no state dict of plain, finite tensors in memory.
+    """Refuse anything but a state dict of plain, finite tensors in memory.
 
     Raises:
-        CheckpointError: names what is in the way.
+        CheckpointError: An entry is not acceptable; the message names it.
     """
     if not all(isinstance(name, str) for name in state):
         raise CheckpointError(f"{source} holds no state dict: not all of its keys are names")
@@ -144,14 +144,14 @@ def check_tensors(state: Mapping[Any, Any], *, source: str) -> None:
 
 
 def trained_as_in(data: bytes, *, source: str) -> dict[str, Any] | None:
-    """Return what a safetensors file says that it was trained as; None where it does not say.
+    """Return what a safetensors file records that it was trained as; None if nothing.
 
     Args:
-        data: the file's content.
-        source: where it is from, for messages.
+        data: Content of the file.
+        source: Origin of the file, for messages.
 
     Raises:
-        CheckpointError: what it says is damaged.
+        CheckpointError: The record is damaged.
     """
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     text = header.get("__metadata__", {}).get(TRAINED_AS)
@@ -188,7 +188,7 @@ def _state_in(content: Any, path: Path) -> dict[str, Tensor]:
 
 
 def is_part(value: Any) -> bool:
-    """Whether a value is a link of a chain as plain data: its name and its arguments."""
+    """Whether a value is a link of a chain in plain JSON: its name and arguments."""
     return (
         isinstance(value, Mapping)
         and isinstance(value.get("name"), str)

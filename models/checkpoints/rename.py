@@ -1,4 +1,4 @@
-"""What the published formats of several families have in common."""
+"""Helpers shared by the published formats of several families."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def rename_by_patterns(name: str, patterns: Iterable[tuple[str, str]]) -> str:
-    """Return a name by the first of the (pattern, replacement) that matches all of it, or as is."""
+    """Rename by the first (pattern, replacement) that matches the full name, if any."""
     for pattern, ours in patterns:
         if re.fullmatch(pattern, name):
             return re.sub(pattern, ours, name)
@@ -17,17 +17,17 @@ def rename_by_patterns(name: str, patterns: Iterable[tuple[str, str]]) -> str:
 
 
 def share_channels(stem: Tensor, num_channels: int) -> Tensor:
-    """Give the weights of a first convolution another number of input channels.
+    """Convert a first convolution to another number of input channels.
 
-    They are summed over the file's channels and shared out equally, so that several equal channels
-    count as one (AST's rule).
+    Weights are summed over the file's channels and divided equally, so that several equal channels
+    act as one (AST's rule).
 
     Args:
         stem: (out, in, height, width).
-        num_channels: input channels of the model to be.
+        num_channels: Input channels of the model.
 
     Returns:
-        (out, num_channels, height, width); the very tensor where it has as many channels.
+        (out, num_channels, height, width); `stem` itself if the channels match.
     """
     if stem.shape[1] == num_channels:
         return stem
