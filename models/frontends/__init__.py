@@ -1,1 +1,1 @@
-"""Front ends: from a waveform to features, batched on the device that trains."""
+"""Front ends: waveform to features, batched on the training device."""

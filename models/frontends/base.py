@@ -1,4 +1,4 @@
-"""The base class of front ends for audio: frames of a waveform, then features of each frame."""
+"""The base class of audio front ends: frames of a waveform, then features of each frame."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class AudioFrontend(nn.Module):
     """Cuts waveforms into frames and computes the features of each frame.
 
     A subclass defines where the first frame starts (`_placed`) and how features are computed
-    (`_features`). Always float32, inside autocast too.
+    (`_features`). Computes in float32 even under autocast.
     """
 
     num_channels = 1
@@ -26,8 +26,8 @@ class AudioFrontend(nn.Module):
     frames_arguments: tuple[str, ...] = ("num_frames",)
     padding_value: float = 0.0
     clip_by_clip = True
-    """Whether a CPU computes one clip at a time. The frames of a clip then stay in the cache, which
-    halves the time of Kaldi's filterbank."""
+    """Whether the CPU computes one clip at a time, whose frames then stay in cache; this halves the
+    time of Kaldi's filterbank."""
     window: Tensor
     filters: Tensor
 
@@ -51,16 +51,17 @@ class AudioFrontend(nn.Module):
             sample_rate: Sample rate of the clips in Hz.
             n_fft: Size of the Fourier transform in samples.
             win_length: Length of the window in samples.
-            hop_length: Samples between two frames.
-            n_mels: Rows of the output.
-            num_frames: Frames of the output; 0 gives as many as the clip has.
-            window: Returns the window, as long as a frame.
+            hop_length: Hop between frames in samples.
+            n_mels: Number of rows of the output.
+            num_frames: Number of frames of the output; 0 keeps those of the clip.
+            window: Returns the window, one frame long.
             filters: Returns the (bins, n_mels) filters.
-            least: Smallest number of samples of a clip.
+            least: Minimum number of samples per clip.
             short: Describes a shorter clip in the error message.
 
         Raises:
-            ModelError: No spectrogram has these sizes; names all of them and their bounds.
+            ModelError: The sizes do not define a spectrogram; the message gives all with their
+                bounds.
         """
         super().__init__()
         if not 2 <= win_length <= n_fft or hop_length < 1 or n_mels < 1 or num_frames < 0:
@@ -91,7 +92,7 @@ class AudioFrontend(nn.Module):
             (batch, 1, rows, frames) float32.
 
         Raises:
-            ModelError: the shape is another, or the clips are too short.
+            ModelError: The shape is wrong, or the clips are too short.
         """
         self._check(waveform)
         with full_precision(waveform):
@@ -111,7 +112,7 @@ class AudioFrontend(nn.Module):
         return waveform
 
     def _features(self, waveform: Tensor) -> Tensor:
-        """(batch, time) as `_placed` left it -> (batch, frames, rows), each clip by itself."""
+        """(batch, time) from `_placed` -> (batch, frames, rows), each clip independently."""
         raise NotImplementedError
 
     def _lengthened(self, features: Tensor, missing: int) -> Tensor:
@@ -156,16 +157,16 @@ class AudioFrontend(nn.Module):
 def check_band(
     *, f_min: float, f_max: float, sample_rate: int, highest: float | None = None
 ) -> None:
-    """Refuse a band that is empty or reaches above half the sample rate.
+    """Reject a band that is empty or exceeds half the sample rate.
 
     Args:
         f_min: Lower edge in Hz.
         f_max: Upper edge in Hz, as given by the user.
         sample_rate: Sample rate in Hz.
-        highest: Upper edge in Hz that `f_max` stands for, if it is another number.
+        highest: Upper edge in Hz that `f_max` stands for, if different.
 
     Raises:
-        ModelError: The band is not valid; names its edges and their bounds.
+        ModelError: The band is invalid; the message gives its edges and their bounds.
     """
     nyquist = sample_rate / 2
     if not 0 <= f_min < (f_max if highest is None else highest) <= nyquist:
@@ -176,7 +177,7 @@ def check_band(
 
 
 def hann(win_length: int, n_fft: int = 0) -> Tensor:
-    """Return a periodic Hann window, float32; zeros around it fill up `n_fft` samples."""
+    """Return a periodic Hann window, float32, zero-padded on both sides to `n_fft` samples."""
     missing = max(n_fft - win_length, 0)
     window = torch.hann_window(win_length, dtype=torch.float64)
     return functional.pad(window, (missing // 2, missing - missing // 2)).float()
@@ -184,22 +185,21 @@ def hann(win_length: int, n_fft: int = 0) -> Tensor:
 
 @torch.no_grad()
 def feature_statistics(frontend: nn.Module, waveforms: Iterable[Tensor]) -> tuple[float, float]:
-    """Mean and standard deviation of a front end's output, for `Chain.set_normalization`.
+    """Compute mean and standard deviation of a front end's output, for `Chain.set_normalization`.
 
-    Taken over every element of the padded features, as the model sees them and as AST measures
-    its own (there with augmentation, here without): a data set of short clips has a mean nearer
-    to 0, the value of padding.
+    They cover every element of the padded features, as in AST (which includes augmentation): short
+    clips move the mean toward 0, the padding value.
 
     Args:
-        frontend: the front end that will be trained on.
-        waveforms: batches (batch, time) of the training clips, any batch size.
+        frontend: The front end used in training.
+        waveforms: Batches (batch, time) of the training clips, of any size.
 
     Returns:
-        (mean, standard deviation), accumulated in float64 and rounded to 4 decimals, so that
-        batch size and order do not change them.
+        (mean, standard deviation), accumulated in float64 and rounded to 4 decimals to be
+        independent of batch size and order.
 
     Raises:
-        ModelError: there are no clips, or their features do not vary.
+        ModelError: There are no clips, or their features are constant.
     """
     count, total, squares = 0, 0.0, 0.0
     for waveform in waveforms:

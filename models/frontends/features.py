@@ -12,8 +12,7 @@ from models.registry import register
 class Features(nn.Module):
     """Passes ready-made features on to the rest of the chain.
 
-    Weights from ImageNet fit unchanged at the sizes of their image model: three channels of
-    224 x 224 for DAT.
+    ImageNet weights fit unchanged at the size of their model: three channels of 224 x 224 for DAT.
     """
 
     padding_value = 0.0
@@ -24,12 +23,12 @@ class Features(nn.Module):
         """Declare the size of the features.
 
         Args:
-            num_channels: channels of the features, 3 for color images.
-            n_mels: rows, which are mel bins of a spectrogram or the height of an image.
-            num_frames: columns, which are frames or the width of an image; 0 takes any number.
+            num_channels: Number of channels, 3 for color images.
+            n_mels: Number of rows: mel bins of a spectrogram or height of an image.
+            num_frames: Number of columns: frames or width of an image; 0 accepts any number.
 
         Raises:
-            ModelError: a size is not positive.
+            ModelError: A size is not positive.
         """
         super().__init__()
         if min(num_channels, n_mels) < 1 or num_frames < 0:
@@ -47,10 +46,10 @@ class Features(nn.Module):
             features: (batch, num_channels, n_mels, num_frames), floating point.
 
         Returns:
-            The same in float32.
+            The features in float32.
 
         Raises:
-            ModelError: the shape or the type is another.
+            ModelError: The shape or dtype is wrong.
         """
         rows, frames = self.output_size
         wanted = (self.num_channels, rows, frames or features.shape[-1])

@@ -1,4 +1,4 @@
-"""The log-mel front end of Auditory SlowFast, batched on the device that trains."""
+"""The log-mel front end of Auditory SlowFast."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _FLOOR = 1e-6
 
 @register("frontend")
 class HtkLogMel(AudioFrontend):
-    """Log-mel spectrogram of magnitudes with HTK's mel scale, as Auditory SlowFast takes it.
+    """Log-mel spectrogram of magnitudes on the HTK mel scale, as in Auditory SlowFast.
 
-    Half a Fourier transform of zeros on both sides, a periodic Hann window in the middle of
-    `n_fft`, magnitudes and not power, triangles of height 1 equally spaced in 2595 log10(1 + f /
-    700), log(x + 1e-6). A clip of N samples gives N // hop_length + 1 frames.
+    Pads with n_fft / 2 zeros on both sides, centers a periodic Hann window in `n_fft`, and takes
+    magnitudes (not power), triangles of height 1 equally spaced in 2595 log10(1 + f / 700), and
+    log(x + 1e-6). A clip of N samples gives N // hop_length + 1 frames.
 
     Equal to `librosa.stft(pad_mode="constant")` and `librosa.filters.mel(htk=True, norm=None)` in
     ekazakos/auditory-slow-fast 6af3fd7 (`slowfast/datasets/audio_loader_vggsound.py`; for
@@ -45,18 +45,18 @@ class HtkLogMel(AudioFrontend):
         """Precompute the window and the filters.
 
         Args:
-            sample_rate: rate of the clips in Hz.
-            n_fft: size of the Fourier transform in samples.
-            win_length: length of the window in samples, in the middle of `n_fft`.
-            hop_length: samples between two frames.
-            n_mels: number of mel filters.
-            f_min: lower edge of the first filter in Hz.
-            f_max: upper edge of the last filter in Hz, at most half the sample rate.
-            num_frames: 0 gives as many frames as the clip has; otherwise shorter clips are
-                lengthened by their last frame and longer ones cut.
+            sample_rate: Sample rate of the clips in Hz.
+            n_fft: Size of the Fourier transform in samples.
+            win_length: Length of the window in samples, centered in `n_fft`.
+            hop_length: Hop between frames in samples.
+            n_mels: Number of mel filters.
+            f_min: Lower edge of the lowest filter in Hz.
+            f_max: Upper edge of the highest filter in Hz, at most half the sample rate.
+            num_frames: Number of frames, by repeating the last frame or cutting; 0 keeps those of
+                the clip.
 
         Raises:
-            ModelError: sizes or frequencies that make no filterbank.
+            ModelError: The sizes or frequencies do not define a filterbank.
         """
         check_band(f_min=f_min, f_max=f_max, sample_rate=sample_rate)
         super().__init__(

@@ -1,4 +1,4 @@
-"""Kaldi's log-mel filterbank, batched on the device that trains."""
+"""Kaldi's log-mel filterbank."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from models.registry import register
 
 @register("frontend")
 class KaldiFbank(AudioFrontend):
-    """Kaldi log-mel filterbank with the settings of AST, which DATAR takes over.
+    """Kaldi log-mel filterbank with the settings of AST, also used by DATAR.
 
     Equal to `torchaudio.compliance.kaldi.fbank(htk_compat=True, use_energy=False,
-    window_type="hanning", dither=0.0)` on the clip minus its mean, with zero rows appended or the
-    tail cut to `num_frames`. A padding row is 0 before normalization, not the log of silence.
+    window_type="hanning", dither=0.0)` on the clip minus its mean, zero-padded or cut to
+    `num_frames`. Padding is 0 before normalization, not the log of silence.
 
     Source: YuanGongND/ast 31088be (`src/dataloader.py`); torchaudio 2.11 `compliance/kaldi.py`.
     """
@@ -37,20 +37,21 @@ class KaldiFbank(AudioFrontend):
         """Precompute the window and the filters.
 
         Args:
-            sample_rate: the rate in Hz that the filterbank believes. DATAR gives 43000 for audio
-                at 44100 Hz, by which ten seconds fill exactly 1024 frames.
-            n_mels: number of mel filters.
-            num_frames: length of the output; shorter clips are padded, longer ones cut.
-            frame_length_ms: window length in milliseconds at `sample_rate`.
-            frame_shift_ms: hop in milliseconds at `sample_rate`.
-            f_min: lower edge of the first filter in Hz.
-            f_max: upper edge of the last filter in Hz; 0 or less counts from the Nyquist rate.
-            preemphasis: coefficient of the first-order high-pass within each frame.
+            sample_rate: Nominal sample rate in Hz. DATAR sets 43000 for audio at 44100 Hz, so that
+                ten seconds fill exactly 1024 frames.
+            n_mels: Number of mel filters.
+            num_frames: Number of frames; shorter clips are padded, longer ones cut.
+            frame_length_ms: Length of the window in milliseconds at `sample_rate`.
+            frame_shift_ms: Hop in milliseconds at `sample_rate`.
+            f_min: Lower edge of the lowest filter in Hz.
+            f_max: Upper edge of the highest filter in Hz; 0 or less is relative to the Nyquist
+                frequency.
+            preemphasis: Coefficient of the first-order high-pass filter within each frame.
 
         Raises:
-            ModelError: sizes or frequencies that make no filterbank.
+            ModelError: The sizes or frequencies do not define a filterbank.
         """
-        # The same float arithmetic and truncation as in torchaudio.
+        # Same float arithmetic and truncation as torchaudio.
         win_length = int(sample_rate * frame_length_ms * 0.001)
         hop_length = int(sample_rate * frame_shift_ms * 0.001)
         if win_length < 2 or hop_length < 1 or num_frames < 1 or n_mels < 4:
@@ -92,13 +93,13 @@ class KaldiFbank(AudioFrontend):
 def kaldi_mel_filters(
     *, n_mels: int, n_fft: int, sample_rate: int, f_min: float, f_max: float
 ) -> Tensor:
-    """Triangles that are linear in mel (1127 ln(1 + f / 700)), as Kaldi builds them.
+    """Return Kaldi's filters, triangles in mel (1127 ln(1 + f / 700)).
 
     Returns:
-        (n_fft / 2, n_mels) float32; the Nyquist bin is left out.
+        (n_fft / 2, n_mels) float32, without the Nyquist bin.
 
     Raises:
-        ModelError: there are fewer than 4.
+        ModelError: `n_mels` is less than 4.
     """
     if n_mels < 4:
         raise ModelError(f"n_mels={n_mels}: Kaldi's filters are 4 or more")

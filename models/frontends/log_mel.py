@@ -1,4 +1,4 @@
-"""The log-mel front end of PANNs and HTS-AT, batched on the device that trains."""
+"""The log-mel front end of PANNs and HTS-AT."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from models.frontends.base import AudioFrontend, hann
 from models.registry import register
 
 _FLOOR = 1e-10
-# Slaney's mel scale: linear up to 1000 Hz, then 27 steps for every factor of 6.4.
+# Slaney's mel scale: linear up to 1000 Hz, then 27 steps per factor of 6.4.
 _HERTZ_PER_MEL = 200 / 3
 _BREAK_HERTZ = 1000.0
 _BREAK_MEL = _BREAK_HERTZ / _HERTZ_PER_MEL
@@ -24,15 +24,14 @@ _LOG_STEP = math.log(6.4) / 27
 class LogMel(AudioFrontend):
     """Log-mel spectrogram in decibels with the settings of PANNs and HTS-AT.
 
-    Reflect padding of half an FFT on both sides, periodic Hann window, power, Slaney's mel filters
-    of unit area, 10 log10(max(power, 1e-10)). A clip of N samples gives N // hop_length + 1
-    frames, ten seconds 1001.
+    Reflection padding by n_fft / 2, periodic Hann window, power, Slaney mel filters of unit area,
+    10 log10(max(power, 1e-10)). A clip of N samples gives N // hop_length + 1 frames, ten seconds
+    1001.
 
-    Source: torchlibrosa 0.1.0 (`Spectrogram`, `LogmelFilterBank` with top_db=None), as both
-    papers' code uses it (RetroCirce/HTS-Audio-Transformer 2e29471, qiuqiangkong/
-    audioset_tagging_cnn d2f4b8c). Theirs is a convolution with the Fourier matrix, this a fast
-    transform: equal up to rounding. A model of these families normalizes for itself
-    (`normalizes_input`, see `models.chain.Chain`).
+    Source: torchlibrosa 0.1.0 (`Spectrogram`, `LogmelFilterBank` with top_db=None), as in both
+    papers' code (RetroCirce/HTS-Audio-Transformer 2e29471, qiuqiangkong/audioset_tagging_cnn
+    d2f4b8c). They convolve with the Fourier matrix, this uses an FFT: equal up to rounding. Models
+    of these families normalize internally (`normalizes_input`, see `models.chain.Chain`).
     """
 
     padding_value = 10 * math.log10(_FLOOR)
@@ -52,20 +51,20 @@ class LogMel(AudioFrontend):
         """Precompute the window and the filters.
 
         Args:
-            sample_rate: rate of the clips in Hz.
-            n_fft: size of the Fourier transform in samples.
-            win_length: length of the window in samples, in the middle of `n_fft`.
-            hop_length: samples between two frames.
-            n_mels: number of mel filters.
-            f_min: lower edge of the first filter in Hz.
-            f_max: upper edge of the last filter in Hz. Above half the sample rate the last
-                filters are empty and their rows constant, with a warning: the published HTS-AT
-                for 16000 Hz is like that.
-            num_frames: 0 gives as many frames as the clip has; otherwise shorter clips are padded
-                with silence (-100 dB) and longer ones cut. HTS-AT and PANNs take any length.
+            sample_rate: Sample rate of the clips in Hz.
+            n_fft: Size of the Fourier transform in samples.
+            win_length: Length of the window in samples, centered in `n_fft`.
+            hop_length: Hop between frames in samples.
+            n_mels: Number of mel filters.
+            f_min: Lower edge of the lowest filter in Hz.
+            f_max: Upper edge of the highest filter in Hz. Above half the sample rate the highest
+                filters are empty and their rows constant, as in the published HTS-AT for 16000 Hz;
+                this warns.
+            num_frames: Number of frames, by padding with silence (-100 dB) or cutting; 0 keeps
+                those of the clip. HTS-AT and PANNs accept any length.
 
         Raises:
-            ModelError: sizes or frequencies that make no filterbank.
+            ModelError: The sizes or frequencies do not define a filterbank.
         """
         nyquist = sample_rate / 2
         if not 0 <= f_min < min(f_max, nyquist):
@@ -105,7 +104,7 @@ class LogMel(AudioFrontend):
 def slaney_mel_filters(
     *, n_mels: int, n_fft: int, sample_rate: int, f_min: float, f_max: float
 ) -> Tensor:
-    """Triangles over frequency with corners equally spaced in Slaney's mel, each of area 1 per Hz.
+    """Return triangular filters with corners equally spaced in Slaney's mel, of unit area in Hz.
 
     Equal to `librosa.filters.mel` with its defaults (htk=False, norm="slaney").
 
@@ -124,12 +123,12 @@ def slaney_mel_filters(
 
 
 def triangles(corners: Tensor, *, n_fft: int, sample_rate: int) -> Tensor:
-    """Rise from each corner to the next and fall to the one after, linear in Hz, height 1.
+    """Return triangular filters of height 1, each over three consecutive corners, linear in Hz.
 
     Args:
-        corners: (filters + 2,) float64, in Hz.
-        n_fft: size of the Fourier transform in samples.
-        sample_rate: in Hz.
+        corners: (filters + 2,) float64 in Hz.
+        n_fft: Size of the Fourier transform in samples.
+        sample_rate: Sample rate in Hz.
 
     Returns:
         (n_fft // 2 + 1, filters) float64.

@@ -1,4 +1,4 @@
-"""The log spectrogram of the VGGSound classifiers, batched on the device that trains."""
+"""The log spectrogram of the VGGSound classifiers."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ _LEAST_DEVIATION = 1e-9
 
 @register("frontend")
 class LogSpectrogram(AudioFrontend):
-    """Natural logarithm of the power spectral density, normalized clip by clip.
+    """Natural logarithm of the power spectral density, normalized per clip.
 
-    A short clip is repeated until `seconds` are full and a long one cut, samples are limited to
-    [-1, 1]. Equal to `scipy.signal.spectrogram(x, sample_rate, nperseg=n_fft, noverlap=n_fft -
-    hop_length)`: frames without padding, each minus its mean, Tukey window (a quarter of it
-    tapered), density on one side; then log(x + 1e-7), minus the clip's mean, divided by its
-    deviation.
+    Clips are repeated or cut to `seconds` and clamped to [-1, 1]. Equal to
+    `scipy.signal.spectrogram(x, sample_rate, nperseg=n_fft, noverlap=n_fft - hop_length)`: frames
+    without padding, each minus its mean, Tukey window (a quarter tapered), one-sided density; then
+    log(x + 1e-7), standardized per clip.
 
-    Source: hche11/VGGSound 9bbc749 (`datasets/dataloader.py`). There a clip is repeated ten times
-    at most, which leaves clips shorter than a second shorter than others; here all become equal.
-    Silence becomes 0 throughout.
+    Source: hche11/VGGSound 9bbc749 (`datasets/dataloader.py`). The authors repeat a clip at most
+    ten times, which leaves clips under a second shorter; here all have equal length. Silence
+    becomes 0.
     """
 
     rows_arguments = ("n_fft", "f_max")
@@ -44,14 +43,14 @@ class LogSpectrogram(AudioFrontend):
         """Precompute the window.
 
         Args:
-            sample_rate: rate of the clips in Hz.
-            seconds: length to which clips are repeated or cut; 0 leaves them as they are.
-            n_fft: length of a frame and of its Fourier transform in samples.
-            hop_length: samples between two frames.
-            f_max: the highest frequency that is kept, in Hz.
+            sample_rate: Sample rate of the clips in Hz.
+            seconds: Length in seconds to which clips are repeated or cut; 0 keeps their length.
+            n_fft: Length of a frame and its Fourier transform in samples.
+            hop_length: Hop between frames in samples.
+            f_max: Highest frequency kept, in Hz.
 
         Raises:
-            ModelError: sizes that make no spectrogram.
+            ModelError: The sizes do not define a spectrogram.
         """
         bins = min(int(f_max * n_fft / sample_rate), n_fft // 2) + 1 if sample_rate > 0 else 0
         num_samples = round(seconds * sample_rate)
@@ -65,7 +64,7 @@ class LogSpectrogram(AudioFrontend):
         sides = torch.full((n_fft // 2 + 1,), 2.0, dtype=torch.float64)
         sides[0] = 1.0
         if n_fft % 2 == 0:
-            sides[-1] = 1.0  # the Nyquist bin has no mirror image, as the constant has none
+            sides[-1] = 1.0  # like DC, the Nyquist bin has no mirror image
         scale = sides / (sample_rate * window.square().sum())
         super().__init__(
             sample_rate=sample_rate,
@@ -92,7 +91,7 @@ class LogSpectrogram(AudioFrontend):
         frames = self._frames(waveform)
         power = self._power(frames - frames.mean(dim=2, keepdim=True))[..., : self.n_mels]
         x = (power * self.filters + _FLOOR).log()
-        # From one of its own values, so that a constant is exactly 0 and not rounding noise.
+        # Relative to one of its values, so that a constant clip gives exactly 0.
         x = x - x[:, :1, :1]
         x = x - x.mean(dim=(1, 2), keepdim=True)
         deviation = x.square().mean(dim=(1, 2), keepdim=True).sqrt()

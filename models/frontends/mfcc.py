@@ -1,4 +1,4 @@
-"""Front ends of keyword models: cepstral coefficients, batched on the device that trains."""
+"""Cepstral front ends of keyword models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TF_FLOOR = 1e-12
 class Cepstra(AudioFrontend):
     """Frames -> spectrum -> mel filters -> logarithm -> cosine transform.
 
-    A subclass says how power becomes the logarithm of mel energies.
+    A subclass defines the logarithm of mel energies.
     """
 
     rows_arguments = ("n_mfcc",)
@@ -43,7 +43,7 @@ class Cepstra(AudioFrontend):
         mel_filters: Callable[..., Tensor],
         scale_first: float,
     ) -> None:
-        """Check the sizes; precompute window, filters and cosines."""
+        """Check the sizes; precompute window, filters, and cosines."""
         if not 1 <= n_mfcc <= n_mels:
             raise ModelError(f"n_mfcc={n_mfcc}, n_mels={n_mels}: 1 <= n_mfcc <= n_mels")
         check_band(f_min=f_min, f_max=f_max, sample_rate=sample_rate)
@@ -73,7 +73,7 @@ class Cepstra(AudioFrontend):
         return self._logarithm(self._power(self._frames(waveform))) @ self.cosines
 
     def _filled(self, waveform: Tensor) -> Tensor:
-        """Fill (batch, time) up with silence, or cut it, to what `num_frames` reach."""
+        """Pad (batch, time) with silence, or cut it, to the length of `num_frames`."""
         if not self.num_frames:
             return waveform
         length = (self.num_frames - 1) * self.hop_length + self.win_length
@@ -82,15 +82,14 @@ class Cepstra(AudioFrontend):
 
 @register("frontend")
 class Mfcc(Cepstra):
-    """Cepstra of magnitudes as the Keyword Transformer takes them.
+    """Cepstra of magnitudes, as in the Keyword Transformer.
 
-    Frames without padding, periodic Hann window, a Fourier transform of the next power of two,
-    magnitudes, triangles linear in HTK's mel without normalization, log(max(x, 1e-12)), and
-    sqrt(2 / n_mels) sum x cos(...), the first coefficient by the same factor. One second gives 98
-    frames.
+    Frames without padding, periodic Hann window, FFT of the next power of two, magnitudes,
+    unnormalized triangles in HTK mel, log(max(x, 1e-12)), and sqrt(2 / n_mels) sum x cos(...), with
+    the same factor for the first coefficient. One second gives 98 frames.
 
     Source: ARM-software/keyword-transformer 237e409 (`kws_streaming/layers/speech_features.py`,
-    `feature_type="mfcc_tf"`) with its settings for KWT.
+    `feature_type="mfcc_tf"`), with its KWT settings.
     """
 
     def __init__(
@@ -105,21 +104,21 @@ class Mfcc(Cepstra):
         f_max: float = 7600.0,
         num_frames: int = 98,
     ) -> None:
-        """Precompute window, filters and cosines.
+        """Precompute window, filters, and cosines.
 
         Args:
-            sample_rate: rate of the clips in Hz.
-            win_length: length of the window in samples.
-            hop_length: samples between two frames.
-            n_mels: number of mel filters.
-            n_mfcc: coefficients that are kept of them.
-            f_min: lower edge of the first filter in Hz.
-            f_max: upper edge of the last filter in Hz.
-            num_frames: length of the output: shorter clips are filled up with silence, longer ones
-                cut. 0 gives as many frames as the clip has.
+            sample_rate: Sample rate of the clips in Hz.
+            win_length: Length of the window in samples.
+            hop_length: Hop between frames in samples.
+            n_mels: Number of mel filters.
+            n_mfcc: Number of coefficients.
+            f_min: Lower edge of the lowest filter in Hz.
+            f_max: Upper edge of the highest filter in Hz.
+            num_frames: Number of frames, by padding with silence or cutting; 0 keeps those of the
+                clip.
 
         Raises:
-            ModelError: sizes or frequencies that make no features.
+            ModelError: The sizes or frequencies do not define features.
         """
         super().__init__(
             sample_rate=sample_rate,
@@ -144,15 +143,15 @@ class Mfcc(Cepstra):
 
 @register("frontend")
 class HonkMfcc(Cepstra):
-    """Cepstra of power as honk's Res-15 takes them.
+    """Cepstra of power, as in honk's Res-15.
 
-    Half a window reflected on both sides, periodic Hann window, power, Slaney's mel filters of unit
-    area, the logarithm where a power is above 0, and the orthonormal cosine transform. A clip of N
+    Reflection padding by half a window, periodic Hann window, power, Slaney mel filters of unit
+    area, the logarithm of positive values, and the orthonormal cosine transform. A clip of N
     samples gives N // hop_length + 1 frames, one second 101.
 
-    Source: castorini/honk c3aae75 (`utils/manage_audio.py`), and librosa's `melspectrogram` and
-    `filters.dct`, which it calls. librosa transforms in float64: filters that hold less than 1e-12
-    of the clip's power, as beside a pure tone, differ.
+    Source: castorini/honk c3aae75 (`utils/manage_audio.py`) with librosa's `melspectrogram` and
+    `filters.dct`. librosa computes in float64, so filters with less than 1e-12 of the clip's power
+    differ, as next to a pure tone.
     """
 
     def __init__(
@@ -167,21 +166,21 @@ class HonkMfcc(Cepstra):
         f_max: float = 4000.0,
         num_frames: int = 0,
     ) -> None:
-        """Precompute window, filters and cosines.
+        """Precompute window, filters, and cosines.
 
         Args:
-            sample_rate: rate of the clips in Hz.
-            win_length: length of the window and of the Fourier transform in samples.
-            hop_length: samples between two frames.
-            n_mels: number of mel filters.
-            n_mfcc: coefficients that are kept of them.
-            f_min: lower edge of the first filter in Hz.
-            f_max: upper edge of the last filter in Hz.
-            num_frames: 0 gives as many frames as the clip has; otherwise shorter clips are filled
-                up with silence behind their reflected end, and longer ones cut.
+            sample_rate: Sample rate of the clips in Hz.
+            win_length: Length of the window and of the Fourier transform in samples.
+            hop_length: Hop between frames in samples.
+            n_mels: Number of mel filters.
+            n_mfcc: Number of coefficients.
+            f_min: Lower edge of the lowest filter in Hz.
+            f_max: Upper edge of the highest filter in Hz.
+            num_frames: Number of frames, by padding with silence after the reflected end or
+                cutting; 0 keeps those of the clip.
 
         Raises:
-            ModelError: sizes or frequencies that make no features.
+            ModelError: The sizes or frequencies do not define features.
         """
         super().__init__(
             sample_rate=sample_rate,
@@ -199,7 +198,7 @@ class HonkMfcc(Cepstra):
 
     def _placed(self, waveform: Tensor) -> Tensor:
         half = self.win_length // 2
-        # Silence follows the reflection: the clip's own frames do not depend on `num_frames`.
+        # Silence follows the reflection, so the clip's own frames do not depend on `num_frames`.
         return self._filled(functional.pad(waveform[:, None], (half, half), mode="reflect")[:, 0])
 
     def _logarithm(self, power: Tensor) -> Tensor:
@@ -208,12 +207,12 @@ class HonkMfcc(Cepstra):
 
 
 def cosine_transform(size: int, count: int, *, scale_first: float) -> Tensor:
-    """Cosines of a type-II transform: (size, count) float32.
+    """Return the cosines of a type-II transform: (size, count) float32.
 
     Args:
-        size: values that are transformed.
-        count: coefficients that are kept.
-        scale_first: further factor of the first coefficient; sqrt(1 / 2) makes it orthonormal.
+        size: Number of inputs.
+        count: Number of coefficients.
+        scale_first: Additional factor of the first coefficient; sqrt(1 / 2) makes it orthonormal.
     """
     place = (2 * torch.arange(size, dtype=torch.float64) + 1)[:, None]
     cosines = torch.cos(math.pi * place * torch.arange(count, dtype=torch.float64) / (2 * size))

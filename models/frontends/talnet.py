@@ -1,4 +1,4 @@
-"""The filterbank front end of TALNet, batched on the device that trains."""
+"""The filterbank front end of TALNet."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ _FLOOR = 1e-10
 
 @register("frontend")
 class TalnetFbank(AudioFrontend):
-    """Log-mel of magnitudes in decibels, at most so many below the clip's loudest place.
+    """Log-mel spectrogram of magnitudes in decibels, limited to `top_db` below the clip's maximum.
 
-    Zeros for half a window on both sides, periodic Hann window, a Fourier transform four times as
-    long, magnitudes, Slaney's mel filters of unit area, 10 log10(max(magnitude, 1e-10)), then the
-    floor of `top_db` below the maximum of the clip. A clip of N samples gives N // hop_length
-    frames, ten seconds 400.
+    Zero padding by half a window, periodic Hann window, FFT four times as long, magnitudes, Slaney
+    mel filters of unit area, 10 log10(max(magnitude, 1e-10)), then the `top_db` floor. A clip of N
+    samples gives N // hop_length frames, ten seconds 400.
 
-    Source: what the author says in MaigoAkisame/cmu-thesis issue 4: librosa's `stft`,
-    `melspectrogram` and `power_to_db`, the latter of magnitudes. The Fourier transform is in
-    float64, as in librosa: 80 dB of magnitudes reach below the rounding of float32.
+    Source: MaigoAkisame/cmu-thesis issue 4, where the author names librosa's `stft`,
+    `melspectrogram`, and `power_to_db` on magnitudes. The FFT is in float64, as in librosa: 80 dB
+    of magnitudes exceed float32 precision.
     """
 
     padding_value = 10 * math.log10(_FLOOR)
@@ -48,19 +47,19 @@ class TalnetFbank(AudioFrontend):
         """Precompute the window and the filters.
 
         Args:
-            sample_rate: rate of the clips in Hz.
-            n_fft: size of the Fourier transform in samples.
-            win_length: length of the window in samples.
-            hop_length: samples between two frames.
-            n_mels: number of mel filters.
-            f_min: lower edge of the first filter in Hz.
-            f_max: upper edge of the last filter in Hz.
-            top_db: range in decibels below the clip's maximum.
-            num_frames: 0 gives as many frames as the clip has; otherwise shorter clips are filled
-                up with silence and longer ones cut.
+            sample_rate: Sample rate of the clips in Hz.
+            n_fft: Size of the Fourier transform in samples.
+            win_length: Length of the window in samples.
+            hop_length: Hop between frames in samples.
+            n_mels: Number of mel filters.
+            f_min: Lower edge of the lowest filter in Hz.
+            f_max: Upper edge of the highest filter in Hz.
+            top_db: Dynamic range in decibels below the clip's maximum.
+            num_frames: Number of frames, by padding with silence or cutting; 0 keeps those of the
+                clip.
 
         Raises:
-            ModelError: sizes or frequencies that make no filterbank.
+            ModelError: The sizes or frequencies do not define a filterbank.
         """
         check_band(f_min=f_min, f_max=f_max, sample_rate=sample_rate)
         if not top_db > 0:
@@ -85,7 +84,7 @@ class TalnetFbank(AudioFrontend):
         frames = self.num_frames or waveform.shape[1] // self.hop_length
         before = self.win_length // 2
         total = (frames - 1) * self.hop_length + self.win_length
-        # Cuts where it is negative.
+        # Negative padding cuts.
         return functional.pad(waveform, (before, total - before - waveform.shape[1]))
 
     def _features(self, waveform: Tensor) -> Tensor:
