@@ -11,18 +11,18 @@ from torch.nn import functional
 
 
 class DropPath(nn.Module):
-    """Leaves out a residual branch for whole clips, in training (arXiv 1603.09382).
+    """Drops a residual branch for whole clips in training (arXiv 1603.09382).
 
-    Drawn from the global generator of the device.
+    Draws from the global generator of the device.
     """
 
     def __init__(self, rate: float) -> None:
-        """Set the probability, in [0, 1), that a clip loses the branch."""
+        """Set the probability, in [0, 1), that a clip's branch is dropped."""
         super().__init__()
         self.rate = rate
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scale the branches that stay, so that the mean stays: (B, ...) -> (B, ...)."""
+        """Drop branches and rescale the others to keep the mean: (B, ...) -> (B, ...)."""
         if not self.training or self.rate == 0:
             return x
         kept = torch.rand(x.shape[:1] + (1,) * (x.dim() - 1), device=x.device) >= self.rate
@@ -47,7 +47,7 @@ class Block(nn.Module):
     """Pre-norm transformer block: attention and MLP, each on a residual branch."""
 
     def __init__(self, dim: int, *, attention: nn.Module, mlp: nn.Module, drop_path: float) -> None:
-        """Wrap two modules that keep the shape (B, H, W, C); both branches drop at one rate."""
+        """Wrap two modules that keep (B, H, W, C); both branches drop at one rate."""
         super().__init__()
         self.norm1 = nn.LayerNorm(dim)
         self.attention = attention

@@ -1,8 +1,7 @@
-"""Changing the number of frames of a spectrogram: stretching and random crops.
+"""Change the number of frames of a spectrogram: stretching and random crops.
 
-CUDA's bicubic kernel adds gradients in any order, and torch refuses it under
-`torch.use_deterministic_algorithms(True)`. There four gathered taps take over, whose gradient
-torch sums in a fixed order.
+Torch refuses CUDA's bicubic kernel under `torch.use_deterministic_algorithms(True)`, because it
+adds gradients in no fixed order. In that mode four gathered taps replace it.
 """
 
 from __future__ import annotations
@@ -11,19 +10,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# Of the cubic convolution kernel, as in torch.nn.functional.interpolate.
+# Coefficient of the cubic convolution kernel, as in torch.nn.functional.interpolate.
 _A = -0.75
 
 
 def stretch_frames(x: Tensor, size: int) -> Tensor:
-    """Resize the last axis by cubic convolution; the first and last frame stay what they are.
+    """Resize the last axis by cubic convolution, keeping the first and last frame.
 
     Args:
         x: (batch, channels, mels, frames).
-        size: frames of the output.
+        size: Number of frames of the output.
 
     Returns:
-        (batch, channels, mels, size), as of `interpolate(mode="bicubic", align_corners=True)`.
+        (batch, channels, mels, size), as by `interpolate(mode="bicubic", align_corners=True)`.
     """
     if x.is_cuda and torch.are_deterministic_algorithms_enabled():
         return stretch_by_taps(x, size)
@@ -31,7 +30,7 @@ def stretch_frames(x: Tensor, size: int) -> Tensor:
 
 
 def stretch_by_taps(x: Tensor, size: int) -> Tensor:
-    """Do what `stretch_frames` does as a weighted sum of four frames around each place."""
+    """Compute `stretch_frames` as a weighted sum of four frames around each position."""
     frames = x.shape[-1]
     place = torch.arange(size, device=x.device, dtype=x.dtype) * ((frames - 1) / max(size - 1, 1))
     start = place.floor()
@@ -45,11 +44,11 @@ def stretch_by_taps(x: Tensor, size: int) -> Tensor:
 
 
 def random_crops(x: Tensor, size: int) -> Tensor:
-    """Cut every clip at a random place of its own, drawn from the global generator.
+    """Crop every clip at its own random position, drawn from the global generator.
 
     Args:
-        x: (batch, channels, mels, frames), more frames than `size`.
-        size: frames of the output.
+        x: (batch, channels, mels, frames) with more frames than `size`.
+        size: Number of frames of the output.
 
     Returns:
         (batch, channels, mels, size).

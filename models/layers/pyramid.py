@@ -1,4 +1,4 @@
-"""What DAT and DAT++ share: stem, stages on ever smaller maps, average pool, linear head."""
+"""The base of DAT and DAT++: stem, stages on shrinking maps, average pool, linear head."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from models.output import Output
 class Pyramid(nn.Module):
     """Runs the parts that a subclass builds: `stem`, `stages`, `downs`, `norm`, `head`.
 
-    Stem and downs take (B, C, H, W) and give (B, H', W', C'); stages keep the shape of the latter.
+    Stem and downs map (B, C, H, W) to (B, H', W', C'); stages keep that shape.
     """
 
     head_parameters = ("head.weight", "head.bias")
@@ -24,9 +24,9 @@ class Pyramid(nn.Module):
     head: nn.Linear
 
     def __init__(self, input_size: tuple[int, int], resize: tuple[int, ...]) -> None:
-        """Set the (mels, frames) of the input, and those it is resized to, () for as it is.
+        """Set the (mels, frames) of the input and, unless (), those it is resized to.
 
-        0 frames are any number, which a resize then makes one size.
+        0 frames accept any number, if a resize then fixes the size.
         """
         super().__init__()
         self.input_size = tuple(input_size)
@@ -36,13 +36,13 @@ class Pyramid(nn.Module):
         """Compute the normalized token map of the last stage.
 
         Args:
-            features: (batch, channels, mels, frames) of the size the model was built for.
+            features: (batch, channels, mels, frames) of the input size.
 
         Returns:
             (batch, mels / 32, frames / 32, dim), rounded up.
 
         Raises:
-            ModelError: the size is another.
+            ModelError: The size is not the input size.
         """
         mels, frames = self.input_size
         if features.shape[2] != mels or frames not in (0, features.shape[3]):
@@ -66,6 +66,6 @@ class Pyramid(nn.Module):
 
 
 def drop_rates(rate: float, depths: tuple[int, ...]) -> list[float]:
-    """Drop path rate of every block, rising linearly from 0 to `rate`."""
+    """Return every block's drop path rate, rising linearly from 0 to `rate`."""
     last = max(sum(depths) - 1, 1)
     return [rate * i / last for i in range(sum(depths))]

@@ -1,4 +1,4 @@
-"""Scores of time steps: pooled over a clip, and repeated for the frames of a step."""
+"""Pool the scores of time steps over a clip, and repeat them for the frames of a step."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torch.nn import functional
 
 
 def mean_probability_logits(logits: Tensor, scores: Tensor | None) -> Tensor:
-    """Logits of the mean over time of sigmoid(logits), without leaving the logarithm.
+    """Compute the logit of the mean over time of sigmoid(logits), in log space.
 
     Args:
         logits: (B, steps, classes).
-        scores: (B, steps, classes), by whose softmax over time the mean is weighted; None for
-            equal weights.
+        scores: (B, steps, classes), whose softmax over time weights the mean; None for equal
+            weights.
 
     Returns:
         (B, classes).
@@ -24,12 +24,12 @@ def mean_probability_logits(logits: Tensor, scores: Tensor | None) -> Tensor:
 
 
 def repeat_steps(logits: Tensor, step: int, frames: int) -> Tensor:
-    """Give every frame the scores of its step, the last step lasting to the end.
+    """Repeat the scores of each step for its frames; the last step extends to the end.
 
     Args:
         logits: (B, steps, classes).
-        step: frames of a step.
-        frames: of the clip.
+        step: Number of frames per step.
+        frames: Number of frames of the clip.
 
     Returns:
         (B, frames, classes).
