@@ -1,1 +1,1 @@
-"""What is known of the models: cards, counts, published results and weights."""
+"""Information about the models: cards, counts, published results, and weights."""

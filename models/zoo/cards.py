@@ -1,6 +1,6 @@
-"""The cards of all families, found by walking the folders of `models`, and what they list.
+"""The cards of all families and their contents.
 
-A family is a folder with a `card.py`; nothing else names it. This module imports nothing heavy.
+A family is a folder of `models` with a `card.py`; nothing else names it. Imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ def _walk() -> Mapping[str, Card]:
 
 
 CARDS: Mapping[str, Card] = _walk()
-"""Folder of the family -> its card, in the order in which families are listed."""
+"""Folder of the family -> its card, in listing order."""
 
 WEIGHTS: Mapping[str, Weights] = {
     weights.name: weights for card in CARDS.values() for weights in card.weights
 }
-"""Every published file by name."""
+"""Published files by name."""
 
 RESULTS: tuple[Result, ...] = tuple(r for card in CARDS.values() for r in card.results)
 """Every published number."""
@@ -41,13 +41,13 @@ def card_of(model: str) -> Card | None:
 
 
 def paper_of(model: str) -> Paper | None:
-    """Return the paper that a model is from; None for a model without a card."""
+    """Return the paper of a model; None for a model without a card."""
     card = card_of(model)
     return card.papers.get(model, card.paper) if card else None
 
 
 def default_parts(model: str) -> tuple[Part, Part]:
-    """Return the front end and the input transform that `models.create_model` puts before a model.
+    """Return a model's default front end and input transform in `models.create_model`.
 
     A model without a card gets Kaldi's filterbank and no transform.
     """
@@ -70,14 +70,14 @@ def published_results(
     form: str | None = None,
     quoted: bool | None = None,
 ) -> tuple[Result, ...]:
-    """Return the published numbers that match, by family in the order of the papers' tables.
+    """Return the matching published numbers, by family in the order of the papers' tables.
 
     Args:
         model: Registered name.
         metric: Key, for example `val/top1`.
-        dataset: As in `Conditions`.
-        form: The paper's name for the form.
-        quoted: False leaves out numbers that a paper quotes from another; True returns only these.
+        dataset: Data set, as in `Conditions`.
+        form: The paper's name for the form of the model.
+        quoted: False excludes numbers quoted from another paper; True returns only these.
     """
     wanted = {"model": model, "metric": metric, "form": form, "quoted": quoted}
     return tuple(

@@ -1,10 +1,8 @@
-"""Our parameters and MACs beside the published ones, counted as the authors count.
+"""Our parameters and MACs compared with the published ones, counted as the authors do.
 
-A row says what is counted on which input, and which parts the authors count that our models do not
-have: front ends that are layers of frozen weights there, and heads that are built and never run.
-These parts are computed from our models, not copied.
-
-A published count is printed in a paper or was measured by running the authors' code.
+A row names the count, its input, and the parts that the authors count and our models lack: front
+ends of frozen layers, and heads that never run. These parts are computed from our models, not
+copied. Published counts are printed in a paper or measured by running the authors' code.
 """
 
 from __future__ import annotations
@@ -23,19 +21,19 @@ if TYPE_CHECKING:
     from models.macs import Macs
 
 TOLERANCE = 0.005
-"""A larger relative difference is explained in a note and in the model's docstring."""
+"""Larger relative differences must be explained in a note and in the model's docstring."""
 
 _IMAGENET_CLASSES = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A published count beside ours.
+    """A published count and ours.
 
     Attributes:
         published: The published count.
         model_count: Count of our model alone.
-        added: Extra -> count, of the parts that are added to compare like with like.
+        added: Extra -> count, of the parts added for comparability.
     """
 
     published: PublishedCount
@@ -44,7 +42,7 @@ class Row:
 
     @property
     def ours(self) -> int:
-        """Our count with the parts that are added."""
+        """Our count with the added parts."""
         return self.model_count + sum(self.added.values())
 
     @property
@@ -53,14 +51,14 @@ class Row:
         return self.ours / self.published.value - 1
 
     def in_unit(self, count: float) -> str:
-        """Format a count in the unit of the published one, with two decimals or more."""
+        """Format a count in the unit of the published one, with at least two decimals."""
         number, unit = self.published.printed.split()
         decimals = max(len(number.partition(".")[2]), 2)
         return f"{count / SCALE[unit]:.{decimals}f} {unit}"
 
 
 def compare(model: str | None = None) -> tuple[Row, ...]:
-    """Count everything that has a published count, on the meta device, which allocates nothing.
+    """Reproduce every published count, on the meta device, which allocates nothing.
 
     Args:
         model: Registered name; None for all models.
@@ -116,7 +114,7 @@ def _count(
     return _Counted(model, num_params(model), macs)
 
 
-# Each returns the parameters and the MACs of a part that our model does not have.
+# Each returns the parameters and MACs of a part that our model lacks.
 
 
 def _front_end(_: Any, published: PublishedCount) -> tuple[int, int]:

@@ -1,6 +1,6 @@
-"""What is known of every model: its counts, its input, its weights and published numbers.
+"""Descriptions of all models: counts, input, weights, and published numbers.
 
-Models are built on the meta device, which allocates nothing; what can be computed is not typed in.
+Models are built on the meta device, which allocates nothing. Everything computable is computed.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ class Description:
         name: Registered name.
         summary: The first line of its documentation.
         paper: None for a model without a card.
-        frontend: Name and arguments of the front end that `models.create_model` gives it.
+        frontend: Name and arguments of its front end in `models.create_model`.
         transform: Name of its input transform.
-        sample_rate: Rate that the front end is made for, in Hz.
-        seconds: Seconds of a clip that the model sees: all that it is counted on, or as many as fit
-            into the frames that the front end makes.
-        input_size: (mels, frames) that the front end makes of it.
-        num_classes: Classes of the head that is counted.
-        num_params: Parameters of the model, without front end and transform.
+        sample_rate: Sample rate of the front end in Hz.
+        seconds: Length of the clip in seconds: that of the counts, or as much as fits into the
+            front end's frames.
+        input_size: (mels, frames) of this clip.
+        num_classes: Number of classes of the counted head.
+        num_params: Number of parameters, without front end and transform.
         macs: MACs of the model for one clip, without front end and transform.
         results: Published numbers.
         weights: Published files.
@@ -81,10 +81,10 @@ def describe(name: str) -> Description:
     num_classes = _LAPTOP_CLASSES if laptop or paper is None else paper.num_classes
     (front_name, arguments), transform = default_parts(name)
     front = create("frontend", front_name, **arguments)
-    # As long as the front end makes it: a few milliseconds, and right by construction.
+    # Measured on the front end: a few milliseconds, and right by construction.
     mels, frames = front(torch.zeros(1, seconds * front.sample_rate)).shape[2:]
     if front.output_size[1]:
-        # A clip for each second, silent but for that one: what changes nothing is not seen.
+        # One clip per second, silent elsewhere: seconds that change nothing are not seen.
         tone = torch.sin(torch.arange(front.sample_rate))
         probes = torch.eye(seconds)[:, :, None] * tone
         features = front(torch.cat([torch.zeros(1, seconds, len(tone)), probes]).flatten(1))
@@ -110,7 +110,7 @@ def describe(name: str) -> Description:
 
 
 def documented_arguments(name: str) -> tuple[tuple[Argument, str], ...]:
-    """Return the arguments of a model, each with what the section "Args" says of it."""
+    """Return the arguments of a model, each with its text in the "Args" section."""
     entry = lookup("model", name)
     part = getattr(importlib.import_module(entry.module), entry.attribute)
     text = (part.__init__ if isinstance(part, type) else part).__doc__ or ""

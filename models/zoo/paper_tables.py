@@ -1,8 +1,7 @@
-"""The tables of the DATAR and HTS-AT papers as they are printed, row by row.
+"""The tables of the DATAR and HTS-AT papers as printed, row by row.
 
-A report puts its own arms below the printed rows, in the same columns. The cards of the families
-take from here what these papers print of them. Read from DATAR (arXiv 2312.16228, Tables 1 to 4)
-and HTS-AT (arXiv 2202.00874, Tables 1 to 3).
+Reports append their arms below the printed rows, and the families' cards take their numbers from
+here. Sources: DATAR (arXiv 2312.16228, Tables 1 to 4) and HTS-AT (arXiv 2202.00874, Tables 1 to 3).
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ class PrintedColumn:
     """A column of a printed table.
 
     Attributes:
-        key: A metric as trials store it, `pretrain`, `params` or `ensemble/map`; a data set's or
-            a class's name where these are the columns.
-        title: Title in the table's head.
+        key: A metric key, `pretrain`, `params`, or `ensemble/map`; or the name of a data set or
+            class, if these are the columns.
+        title: Column title.
         unit: Unit of the numbers; empty if they have none.
     """
 
@@ -43,8 +42,8 @@ class PrintedTable:
         dataset: Data set of the numbers, as in `Conditions`; empty if the columns are data sets.
         layout: Whether the columns are metrics, data sets or classes.
         columns: The columns after the model's name.
-        rows: Models and their cells as printed; a cell is empty where the paper has none.
-        note: What the numbers are, if the heads do not say it.
+        rows: Models and their cells as printed; missing cells are empty.
+        note: Meaning of the numbers, if the column titles do not give it.
     """
 
     paper: str
@@ -69,10 +68,9 @@ class PrintedTable:
 
         Args:
             row: The model, as printed.
-            *shared: As of `models.card.results`.
-            ensemble: Whether to read the columns of ensembles instead of those of single models.
-            **own: As of `models.card.results`. If the columns are data sets, `dataset` chooses the
-                one to read.
+            *shared: See `models.card.results`.
+            ensemble: Whether to read the columns of ensembles instead of single models.
+            **own: See `models.card.results`; if the columns are data sets, `dataset` selects one.
         """
         own = dict(paper=self.paper, arxiv=self.arxiv, place=self.place) | own
         own.setdefault("dataset", self.dataset)
@@ -93,7 +91,7 @@ class PrintedTable:
 
 
 def _rows(*lines: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Split rows of text into cells, which `|` separates."""
+    """Split rows of text into cells at `|`."""
     split = [[cell.strip() for cell in line.split("|")] for line in lines]
     return tuple((model, tuple(cells)) for model, *cells in split)
 

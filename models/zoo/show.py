@@ -1,4 +1,4 @@
-"""Prints the zoo: the list of models, one model in full, counts beside the papers', weights."""
+"""Print the zoo: the list of models, one model in full, counts and the papers', weights."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def print_list(models: Iterable[Description], console: Console) -> None:
 
 
 def _by_family(models: Iterable[Description], value: Callable[[Description], str]) -> str:
-    """Return the value that most families have, then the others with the families they are for."""
+    """Return the most common value, then the others with their families."""
     families: defaultdict[str, set[str]] = defaultdict(set)
     for model in models:
         paper = None if model.name.endswith("laptop") else model.paper
@@ -93,7 +93,7 @@ def print_model(model: Description, console: Console) -> None:
 
 
 def print_rows(rows: Iterable[Row], console: Console) -> None:
-    """Print our counts beside the papers', with the parts that are added and why they differ."""
+    """Print our counts and the papers', with added parts and reasons for differences."""
     for (label, size, classes, arguments), members in groupby(rows, key=_counted_on):
         built = f", {arguments}" if arguments else ""
         console.print(f"{label}  {size}, {classes} classes{built}", style="bold")
@@ -117,7 +117,7 @@ def print_rows(rows: Iterable[Row], console: Console) -> None:
 
 
 def _percent(share: float) -> str:
-    """Format a share in percent with its sign; zero has none."""
+    """Format a share in percent with its sign; zero is unsigned."""
     said = f"{100 * share:+.2f} %"
     return "0.00 %" if said in ("+0.00 %", "-0.00 %") else said
 
@@ -182,7 +182,7 @@ def _print_weights(weights: Weights, console: Console) -> None:
 
 
 def _print_results(results: Iterable[Result], console: Console) -> None:
-    """Print results with their conditions, which the numbers of one row share."""
+    """Print results with their conditions, once per printed row."""
     for _, members in groupby(results, key=lambda r: (r.source, r.form, r.conditions, r.remark)):
         group = list(members)
         first = group[0]
@@ -241,7 +241,7 @@ def _table(*titles: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for i, title in enumerate(titles):
         right = title.endswith(">")
-        # Names and numbers keep whole; what is said about them is wrapped.
+        # Names and numbers do not wrap; descriptions do.
         whole = right or i == 0 or title.endswith("|")
         table.add_column(
             title.rstrip(">|"), justify="right" if right else "left", no_wrap=whole, overflow="fold"
