@@ -1,4 +1,4 @@
-"""AST (arXiv 2104.01778), from the code, logs and read-me of YuanGongND/ast 31088be as well."""
+"""AST (arXiv 2104.01778), also from code, logs, and README of YuanGongND/ast 31088be."""
 
 from typing import Any
 
@@ -89,7 +89,7 @@ _TAGGING = (
     | dict(place="Section 3.1", pretraining=("imagenet_1k",), epochs=5, selection="last")
 )
 _BALANCED = _TAGGING | dict(training_subset="balanced", epochs=25)
-# One epoch for all folds, chosen on the mean curve of the test folds.
+# One epoch for all folds, chosen by the mean over the test folds.
 _ESC50 = ESC50 | _AST | dict(place="Section 3.2", epochs=25, selection="best_on_test")
 _SPEECH = (
     SPEECH_COMMANDS

@@ -1,16 +1,17 @@
-"""Published AST and DeiT checkpoints in this project's names and shapes.
+"""Convert published AST and DeiT checkpoints to this project's names and shapes.
 
-Three formats are read:
+Formats:
 
-- the authors' files (YuanGongND/ast 31088be): `v.*` and `mlp_head.*`, all behind `module.`;
-- their Hugging Face mirrors `MIT/ast-*`: `audio_spectrogram_transformer.*` and `classifier.*`,
-  with queries, keys and values apart. Transformers runs them with epsilon 1e-12 in every layer
-  norm; here they run with the authors' own;
-- distilled DeiT as in timm (`deit_*_distilled_patch16_*`), AST's start from ImageNet.
+- the authors' files (YuanGongND/ast 31088be): `v.*` and `mlp_head.*`, prefixed with `module.`;
+- their Hugging Face mirrors `MIT/ast-*`: `audio_spectrogram_transformer.*` and `classifier.*`, with
+  separate queries, keys, and values. Transformers uses epsilon 1e-12 in every layer norm; this
+  project uses the authors' values;
+- distilled DeiT as in timm (`deit_*_distilled_patch16_*`), AST's ImageNet initialization.
 
-Position embeddings and input channels are fitted by the rules of the authors' `ASTModel`. No file
-says in which grid its positions lie: it is the published one of as many patches, the square of an
-image model, the model's own, or stated. Where two of them are possible, none is taken.
+Position embeddings and input channels are fitted by the rules of the authors' `ASTModel`. Files do
+not record the grid of their positions: it is the published grid with that number of patches, the
+square of an image model, the model's own, or given by the user. If several fit, the file is
+refused.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ UNUSED = {
     "mlp_head.0.": "the norm of a head for another number of classes",
 }
 
-# A name matches one pattern; those of DeiT come with `v.` before them.
+# A name matches one pattern; DeiT's names are prefixed with `v.` first.
 _NAMES = (
     (r"v\.(cls_token|dist_token|pos_embed)", r"\1"),
     (r"v\.patch_embed\.proj\.(\w+)", r"patch_embed.\1"),
@@ -59,7 +60,7 @@ _QUERY = re.compile(r"encoder\.layer\.(\d+)\.attention\.attention\.query\.(\w+)"
 _KEY_OR_VALUE = re.compile(r"encoder\.layer\.\d+\.attention\.attention\.(key|value)\.\w+")
 _TRUNK = "audio_spectrogram_transformer."
 
-# Number of patches -> (rows, columns) of the authors' files of AST.
+# Number of patches -> (rows, columns) of the authors' AST files.
 _PUBLISHED = {
     1212: (12, 101),  # 10 s, strides of 10
     850: (10, 85),  # 10 s, strides of 12
@@ -74,16 +75,16 @@ _SHOWN = 8
 def rename_ast_state(
     state: Mapping[str, Tensor], *, num_channels: int, num_classes: int
 ) -> dict[str, Tensor] | None:
-    """Give a published state this project's names.
+    """Convert a published state to this project's names.
 
     Args:
-        state: of one of the three formats, without the prefix `module.`.
-        num_channels: input channels of the model to be, see `share_channels`.
-        num_classes: of the model to be. A head for another number is left out whole, with its
-            norm, as the authors start it anew.
+        state: State in one of the three formats, without the prefix `module.`.
+        num_channels: Input channels of the model; see `share_channels`.
+        num_classes: Number of classes of the model. A head for another number is dropped with its
+            norm, which the authors initialize anew as well.
 
     Returns:
-        name -> tensor; names that are not known stay as they are. None if this is no such state.
+        name -> tensor, with unknown names kept; None for a state of another format.
     """
     if _TRUNK + "embeddings.cls_token" in state or "embeddings.distillation_token" in state:
         state = _from_hugging_face(state)
@@ -113,19 +114,19 @@ def fit_ast_parameter(
 ) -> Fitted:
     """Cut or interpolate a position embedding to another grid of patches.
 
-    A shorter axis is cut out of the middle, a longer one is interpolated (bilinear), time first.
+    A shorter axis is cropped to its center, a longer one interpolated (bilinear), time first.
 
     Args:
-        value: (1, 2 + patches, C), the patches row by row.
-        grid: (rows, columns) to reach.
-        state: the published file, whose names say whether it is of an image model.
-        source_grid: (rows, columns) of the file, where the caller knows them.
+        value: (1, 2 + patches, C), with patches row by row.
+        grid: Target (rows, columns).
+        state: The published state, whose names tell whether it is an image model.
+        source_grid: (rows, columns) of the file, if known.
 
     Returns:
         (1, 2 + grid rows * grid columns, C).
 
     Raises:
-        CheckpointError: the file's patches make no grid, or several.
+        CheckpointError: The grid of the file is impossible or ambiguous.
     """
     (rows, columns), why = _grid_of_file(value.shape[1] - 2, grid, state, source_grid)
     how = f"grid {rows} x {columns}, {why}"
@@ -145,7 +146,7 @@ def _grid_of_file(
     state: Mapping[str, Tensor],
     source_grid: tuple[int, int] | None,
 ) -> tuple[tuple[int, int], str]:
-    """Return the file's (rows, columns), and why it is them."""
+    """Return the file's (rows, columns), and the reason."""
     if source_grid is not None:
         if len(source_grid) != 2 or min(source_grid) < 1 or math.prod(source_grid) != count:
             raise CheckpointError(

@@ -1,24 +1,23 @@
 """AST: Audio Spectrogram Transformer, arXiv 2104.01778 (Interspeech 2021).
 
 The authors' code is YuanGongND/ast 31088be (BSD-3-Clause), weights under the same license; the
-ImageNet start is distilled DeiT (facebookresearch/deit, Apache-2.0). Equal to the authors'
-`ASTModel` in values (a test holds parity vectors), and different in:
+ImageNet initialization is distilled DeiT (facebookresearch/deit, Apache-2.0). Numerically equal to
+the authors' `ASTModel` (tested with parity vectors). Differences:
 
-- input (batch, 1, mels, frames) instead of (batch, frames, mels), of any channels and any size
-  of a patch or more;
-- DeiT's two ImageNet heads of 1000 classes, which AST carries but never runs, are not built. The
-  published 6.11, 22.83 and 88.13 M parameters (527 classes, 10 s) count them: 0.39, 0.77 and
-  1.54 M;
-- `drop_path_rate`, which AST leaves at 0;
-- autocast is the trainer's choice; the authors switch it on inside the model.
+- input is (batch, channels, mels, frames) instead of (batch, frames, mels), of any size from one
+  patch up;
+- DeiT's two ImageNet heads of 1000 classes, which AST never runs, are not built. The published
+  6.11, 22.83 and 88.13 M parameters (527 classes, 10 s) include them: 0.39, 0.77 and 1.54 M;
+- `drop_path_rate`, which is 0 in AST;
+- the trainer controls autocast; the authors enable it inside the model.
 
-The features are those of `models.frontends.kaldi.KaldiFbank` with its defaults, 16 kHz and 128
-mels; `num_frames` is 1024 for AudioSet (10 s), 512 for ESC-50 and 128 for Speech Commands.
-Published weights expect the normalization they were trained with, `Chain.set_normalization(mean,
-std)`: -4.2677393, 4.5689974 for AudioSet; -6.845978, 5.5654526 for Speech Commands.
+The input is `models.frontends.kaldi.KaldiFbank` with its defaults, 16 kHz and 128 mels;
+`num_frames` is 1024 for AudioSet (10 s), 512 for ESC-50 and 128 for Speech Commands. Published
+weights expect the normalization they were trained with, `Chain.set_normalization(mean, std)`:
+-4.2677393, 4.5689974 for AudioSet; -6.845978, 5.5654526 for Speech Commands.
 
-B batch, F rows of patches (mel), T columns of patches (time), C width of a token. The blocks are
-timm's, pre-norm with the exact GELU.
+B batch, F rows of patches (mel), T columns of patches (time), C token width. Blocks are timm's,
+pre-norm with exact GELU.
 """
 
 from __future__ import annotations
@@ -50,8 +49,8 @@ from models.registry import register
 class Ast(nn.Module):
     """Classifies spectrograms by the mean of a class token and a distillation token.
 
-    Layer norms have epsilon 1e-6 as in timm's DeiT, but the head's has PyTorch's 1e-5: the
-    authors' choice, which their checkpoints were trained with.
+    Layer norms have epsilon 1e-6 as in timm's DeiT, except PyTorch's 1e-5 in the head, as in the
+    authors' checkpoints.
 
     Variants:
         ast_tiny: AST on DeiT-Ti: 5.72 M parameters at 128 mels x 1024 frames with 527 classes.
@@ -82,24 +81,24 @@ class Ast(nn.Module):
         depth: int = 12,
         num_heads: int = 3,
     ) -> None:
-        """Draw the weights as the authors do without ImageNet weights.
+        """Initialize as the authors do without ImageNet weights.
 
         Args:
-            num_channels: channels of the spectrogram.
-            input_size: (mels, frames), each a patch or more; rows and columns that no patch
-                reaches are left out.
-            num_classes: size of the logits.
-            dim: width of the tokens.
-            depth: number of blocks.
-            num_heads: attention heads, a divisor of `dim`.
-            patch_size: side of a square patch, in mels and in frames.
-            freq_stride: step from patch to patch in mels; less than `patch_size` overlaps.
-            time_stride: the same in frames.
-            drop_path_rate: probability that the last block's branches are dropped; it grows
-                linearly from 0 at the first block. AST has 0.
+            num_channels: Number of channels of the spectrogram.
+            input_size: (mels, frames), at least one patch; rows and columns beyond the last patch
+                are dropped.
+            num_classes: Number of classes.
+            dim: Width of the tokens.
+            depth: Number of transformer blocks.
+            num_heads: Number of attention heads; must divide `dim`.
+            patch_size: Side of a square patch in mels and frames.
+            freq_stride: Stride of the patches in mels; they overlap if it is below `patch_size`.
+            time_stride: Stride of the patches in frames.
+            drop_path_rate: Drop path rate of the last block, rising linearly from 0 at the first; 0
+                in AST.
 
         Raises:
-            ModelError: sizes that do not fit together.
+            ModelError: The sizes do not fit together.
         """
         super().__init__()
         _check(input_size, dim, depth, num_heads, patch_size, freq_stride, time_stride)
@@ -137,7 +136,7 @@ class Ast(nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
-        # As the patches, with PyTorch's own initialization.
+        # Like the patches, with PyTorch's default initialization.
         self.head_norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, num_classes)
 
@@ -151,7 +150,7 @@ class Ast(nn.Module):
             `Output` with clip_logits (B, num_classes).
 
         Raises:
-            ModelError: the size differs from the one that the model was built for.
+            ModelError: The size is not the one the model was built for.
         """
         if tuple(features.shape[2:]) != self.input_size:
             raise ModelError(
@@ -163,12 +162,12 @@ class Ast(nn.Module):
         x = torch.cat([extra, x], dim=1) + self.pos_embed
         for block in self.blocks:
             x = block(x)
-        # Later layers need the two tokens alone, and a norm looks at one token at a time.
+        # Only the two tokens are needed from here on, and the norm is per token.
         x = self.head_norm(self.norm(x[:, :2]).mean(dim=1))
         return Output(self.head(x), embedding=x)
 
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-        """Give a state of AST, of its Hugging Face mirror or of DeiT this model's names."""
+        """Convert a state of AST, its Hugging Face mirror, or DeiT to this model's names."""
         return rename_ast_state(state, num_channels=self.num_channels, num_classes=self.num_classes)
 
     def fit_parameter(

@@ -1,4 +1,4 @@
-"""DATAR (arXiv 2312.16228), and the DAT that it stands on (2201.00520, LeapLabTHU/DAT 797f187)."""
+"""DATAR (arXiv 2312.16228) and its backbone DAT (2201.00520, LeapLabTHU/DAT 797f187)."""
 
 from models.card import LAPTOP_FBANK, OF_IMAGES, Card, Paper, Weights, counts, results
 from models.zoo.paper_tables import PRINTED
@@ -38,7 +38,7 @@ _TABLES = dict(
 )
 _KINETICS = _TABLES | dict(num_train_clips=22_914, num_test_clips=1_585, epochs=300)
 _VGGSOUND = _TABLES | dict(num_train_clips=159_223, num_test_clips=12_790, epochs=50)
-# Clips are of all verbs and nouns at once; 97 x 293 pairs make the actions.
+# The same clips for verbs, nouns, and actions (97 x 293 pairs).
 _EPIC = _TABLES | dict(num_train_clips=67_217, num_test_clips=9_668, epochs=100)
 _ROW, _FORM = "DATAR (deformable + adaptor)", "deformable + adaptor"
 _TABLE_4 = {

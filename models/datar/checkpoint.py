@@ -1,8 +1,8 @@
-"""The published DAT checkpoints in this project's names and shapes.
+"""Convert published DAT checkpoints to this project's names and shapes.
 
 Format (LeapLabTHU/DAT 797f187): a dict with `model`, a state dict of the names below. Bias tables
-are resized by the authors' own rule for another resolution (`models/dat.py`, load_pretrained),
-which holds for rectangles too.
+are resized by the authors' rule for other resolutions (`models/dat.py`, load_pretrained), which
+works for rectangles too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from models.checkpoints.rename import rename_by_patterns, share_channels
 from models.errors import CheckpointError
 from models.protocols import Fitted
 
-# A name matches one pattern; layer norms are numbered through the two of every block.
+# A name matches one pattern; layer norms are numbered consecutively, two per block.
 _SHARED = (
     (r"down_projs\.(\d)\.0\.weight", r"downs.\1.conv.weight"),
     (r"down_projs\.(\d)\.1\.norm\.(\w+)", r"downs.\1.norm.\2"),
@@ -60,17 +60,17 @@ _COMPUTED = re.compile(r".*\.(relative_position_index|attn_mask)")
 
 
 def rename_dat_state(state: Mapping[str, Tensor], *, num_channels: int) -> dict[str, Tensor] | None:
-    """Give a published state this project's names and layer shapes.
+    """Convert a published state to this project's names and layer shapes.
 
     Args:
-        state: the value of `model` in a published file.
-        num_channels: input channels of the model to be, as in `rename_stages`.
+        state: Value of `model` in a published file.
+        num_channels: Input channels of the model; see `rename_stages`.
 
     Returns:
-        As `rename_stages` does. None if this is no such state.
+        As in `rename_stages`; None for a state of another format.
 
     Raises:
-        CheckpointError: the weights are those of DAT++.
+        CheckpointError: The weights are of DAT++.
     """
     form = dat_form(state)
     if form == "DAT++":
@@ -85,7 +85,7 @@ def rename_dat_state(state: Mapping[str, Tensor], *, num_channels: int) -> dict[
 
 
 def dat_form(state: Mapping[str, Tensor]) -> Literal["DAT", "DAT++"] | None:
-    """Say whose names a state has: published DAT's, published DAT++'s, or others."""
+    """Tell whether a state has the names of published DAT, of published DAT++, or others."""
     if "patch_proj.0.weight" not in state or "cls_norm.norm.weight" not in state:
         return None
     return "DAT++" if "patch_proj.3.weight" in state else "DAT"
@@ -98,17 +98,16 @@ def rename_stages(
     stem: str,
     num_channels: int,
 ) -> dict[str, Tensor]:
-    """Rename what DAT and DAT++ share and, by patterns, what they do not.
+    """Rename what DAT and DAT++ share, and the rest by patterns.
 
     Args:
-        state: the value of `model` in a published file.
-        names: pairs (pattern, replacement) of one form alone.
-        stem: this project's name of the first convolution's weight.
-        num_channels: input channels of the model to be, see `share_channels`.
+        state: Value of `model` in a published file.
+        names: Pairs (pattern, replacement) specific to one of them.
+        stem: This project's name for the first convolution's weight.
+        num_channels: Input channels of the model; see `share_channels`.
 
     Returns:
-        name -> tensor, without the buffers that every model computes for itself; names that are
-        not known stay as they are.
+        name -> tensor, without computed buffers and with unknown names kept.
     """
     renamed = {}
     for name, value in state.items():
@@ -130,12 +129,12 @@ def rename_stages(
 
 
 def fit_dat_parameter(name: str, value: Tensor, shape: torch.Size) -> Fitted | None:
-    """Resize a bias table to another map or window (bicubic); None where no rule applies.
+    """Resize a bias table to another map or window (bicubic); None if no rule applies.
 
     Args:
-        name: the parameter's name in this project.
+        name: Name of the parameter in this project.
         value: (heads, 2H - 1, 2W - 1), or ((2w - 1)^2, heads) for a window.
-        shape: the shape to reach, same number of heads.
+        shape: Target shape with the same number of heads.
     """
     if not name.endswith(".bias_table") or value.dim() != len(shape):
         return None

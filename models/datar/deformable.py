@@ -1,13 +1,13 @@
-"""Deformable attention: keys and values are sampled where the queries point.
+"""Deformable attention: keys and values are sampled at positions predicted from the queries.
 
 B batch, H height, W width, C channels, h heads, g groups, (Hk, Wk) key grid, N = Hk Wk keys.
-Positions are (y, x) in [-1, 1]; channels and heads belong to groups in contiguous runs.
+Positions are (y, x) in [-1, 1]; groups are contiguous runs of channels and heads.
 
-Bilinear sampling at those positions has two forms of equal value. The usual one is `grid_sample`.
-Its backward pass on CUDA adds in no fixed order, and PyTorch refuses it under
-`torch.use_deterministic_algorithms(True)`. There the dense form takes over, which writes the
-interpolation as matrix products. In both, -1 and 1 are the centers of the outermost cells, and what
-lies outside counts as 0.
+Bilinear sampling has two equivalent forms. The default is `grid_sample`, whose backward pass on
+CUDA adds in no fixed order and which PyTorch refuses under
+`torch.use_deterministic_algorithms(True)`. In that mode the dense form replaces it, with
+interpolation as matrix products. In both, -1 and 1 are the centers of the outermost cells, and
+values outside are 0.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from models.precision import full_precision
 
 
 class OffsetNetwork(nn.Module):
-    """Points the keys of a group: depthwise convolution, LayerNorm, GELU, projection to (y, x).
+    """Predicts offsets of keys: depthwise convolution, LayerNorm, GELU, projection to (y, x).
 
     All groups share its weights.
     """
 
     def __init__(self, dim: int, *, num_groups: int, kernel_size: int, stride: int) -> None:
-        """Draw the layers with PyTorch's defaults; `dim` counts the channels of one group."""
+        """Initialize the layers with PyTorch's defaults; `dim` is the width of one group."""
         super().__init__()
         self.num_groups = num_groups
         self.depthwise = nn.Conv2d(
@@ -45,11 +45,11 @@ class OffsetNetwork(nn.Module):
 
 
 class DeformableAttention(nn.Module):
-    """The deformable attention of DAT (arXiv 2201.00520), version of the conference paper.
+    """The deformable attention of DAT, conference version (arXiv 2201.00520).
 
-    Source: LeapLabTHU/DAT 797f187 (`models/dat_blocks.py`, DAttentionBaseline), same values.
-    Differs in form: channels last, one layer for keys and values, and without offsets positions
-    and bias are computed once for the batch.
+    Source: LeapLabTHU/DAT 797f187 (`models/dat_blocks.py`, DAttentionBaseline), numerically equal.
+    Implementation differences: channels last, one layer for keys and values, and positions and bias
+    computed once per batch if there are no offsets.
     """
 
     cell: Tensor
@@ -72,21 +72,21 @@ class DeformableAttention(nn.Module):
     ) -> None:
         """Draw the layers with PyTorch's defaults and the bias table from N(0, 0.01).
 
-        The weights of an offset network or a bias table that is not asked for are drawn and
-        thrown away, so that the other weights are the same with and without it.
+        An unused offset network or bias table is drawn and discarded, so that the other weights are
+        the same with and without it.
 
         Args:
-            dim: channels, a multiple of `num_heads`, itself a multiple of `num_groups`.
+            dim: Number of channels, a multiple of `num_heads`, itself a multiple of `num_groups`.
             map_size: (H, W).
-            num_heads: attention heads.
-            num_groups: groups of channels with positions of their own.
-            kernel_size: of the offset network's convolution, odd.
-            stride: tokens between two keys of the reference grid.
-            offset_range_factor: how many half cells of the key grid a key may move; 0 leaves the
-                offsets unbounded, and a negative factor bounds the position itself by tanh.
-            deformable: whether keys move; otherwise they are sampled at the reference points.
-            relative_position_bias: whether scores get a learned bias by relative position.
-            table_map_size: of the map that the bias table is made for; None is `map_size`.
+            num_heads: Number of attention heads.
+            num_groups: Number of channel groups with separate positions.
+            kernel_size: Odd kernel size of the offset network.
+            stride: Spacing of the reference keys in tokens.
+            offset_range_factor: Maximum offset in half cells of the key grid; 0 leaves offsets
+                unbounded, and a negative factor bounds the positions by tanh.
+            deformable: Whether keys move; otherwise they stay at the reference points.
+            relative_position_bias: Whether scores have a learned relative position bias.
+            table_map_size: Map size of the bias table; None is `map_size`.
         """
         super().__init__()
         self.num_heads = num_heads
@@ -102,12 +102,12 @@ class DeformableAttention(nn.Module):
         table = torch.empty(num_heads, *(2 * size - 1 for size in table_map_size or map_size))
         table = nn.Parameter(nn.init.trunc_normal_(table, std=0.01))
         self.bias_table = table if relative_position_bias else None
-        # A same-padded odd kernel leaves one key per started stride.
+        # A same-padded odd kernel gives ceil(size / stride) keys.
         height, width = map_size
         self._place(map_size, (-(-height // stride), -(-width // stride)))
 
     def _place(self, map_size: tuple[int, int], key_size: tuple[int, int]) -> None:
-        """Set the buffers of the geometry: size of a cell of the key grid, key and query grid."""
+        """Set the geometry buffers: cell size of the key grid, key grid, and query grid."""
         self.register_buffer("cell", 1 / torch.tensor(key_size), persistent=False)
         self.register_buffer("reference", _half_pixel_grid(key_size), persistent=False)
         self.register_buffer("query_grid", _half_pixel_grid(map_size), persistent=False)
@@ -116,11 +116,11 @@ class DeformableAttention(nn.Module):
         """(B, H, W, C) -> (B, H, W, C)."""
         batch, height, width, dim = x.shape
         query = self.query(x)
-        # Interpolation is float32 in autocast too: bfloat16 resolves no position on a long axis.
+        # Interpolate in float32 under autocast: bfloat16 cannot resolve positions on a long axis.
         with full_precision(x):
             points = self.positions(query).flatten(2, 3)
             sampled = sample_map(x, points.expand(batch, -1, -1, -1))
-        # Before the bias: backward, what the bias keeps is then freed before these gradients.
+        # Before the bias, so that backward frees the bias's buffers before these gradients.
         key, value = self.key_value(sampled).chunk(2, dim=2)
         del sampled
         bias = None
@@ -135,7 +135,7 @@ class DeformableAttention(nn.Module):
         return self.out(x.transpose(1, 2).reshape(batch, height, width, dim))
 
     def positions(self, query: Tensor) -> Tensor:
-        """Where the keys are sampled.
+        """Compute the sampling positions of the keys.
 
         Args:
             query: (B, H, W, C), the projected queries.
@@ -150,7 +150,7 @@ class DeformableAttention(nn.Module):
         return self._bounded(offset)
 
     def _bounded(self, offset: Tensor) -> Tensor:
-        """Turn raw offsets into positions within their bounds: (B, g, Hk, Wk, 2) both."""
+        """Convert raw offsets to bounded positions, both (B, g, Hk, Wk, 2)."""
         if self.offset_range_factor > 0:
             offset = offset.tanh() * (self.offset_range_factor * self.cell)
         positions = self.reference + offset
@@ -158,18 +158,18 @@ class DeformableAttention(nn.Module):
 
 
 def _half_pixel_grid(size: tuple[int, int]) -> Tensor:
-    """Centers of the cells of a grid over [-1, 1]: (height, width, 2) in (y, x)."""
+    """Return the cell centers of a grid over [-1, 1]: (height, width, 2) in (y, x)."""
     y, x = ((torch.arange(n) + 0.5) / n * 2 - 1 for n in size)
     return torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1)
 
 
 def sample_map(x: Tensor, points: Tensor, *, dense: bool | None = None) -> Tensor:
-    """Sample a map of tokens, each group of channels at points of its own.
+    """Sample a token map, each channel group at its own points.
 
     Args:
-        x: (B, H, W, C) with C a multiple of g.
+        x: (B, H, W, C), with C a multiple of g.
         points: (B, g, N, 2).
-        dense: which form to take; None chooses it.
+        dense: Whether to use the dense form; None chooses automatically.
 
     Returns:
         (B, N, C) float32.
@@ -192,13 +192,13 @@ def sample_map(x: Tensor, points: Tensor, *, dense: bool | None = None) -> Tenso
 def look_up_bias(
     table: Tensor, queries: Tensor, keys: Tensor, *, dense: bool | None = None
 ) -> Tensor:
-    """Look a table of biases up at half the distance from every key to every query.
+    """Look up a bias table at half the distance from every key to every query.
 
     Args:
-        table: (h, A, A') with h a multiple of g.
+        table: (h, A, A'), with h a multiple of g.
         queries: (H, W, 2), a rectangular grid.
         keys: (B, g, N, 2).
-        dense: which form to take; None chooses it.
+        dense: Whether to use the dense form; None chooses automatically.
 
     Returns:
         (B, h, H W, N) float32.
@@ -212,7 +212,7 @@ def look_up_bias(
         bias = torch.einsum("bgniy,gpyx->bgnipx", _hat(down, rows), table)
         bias = torch.einsum("bgnipx,bgnjx->bgpijn", bias, _hat(right, columns))
         return bias.reshape(batch, heads, -1, count)
-    # Turned to grid_sample's (x, y) and halved before the large difference is taken.
+    # Flipped to grid_sample's (x, y), and halved before the large difference.
     near = queries.flip(-1).flatten(0, 1) / 2  # (H W, 2)
     far = keys.flip(-1).flatten(0, 1) / 2  # (B g, N, 2)
     displacement = near[:, None] - far[:, None]  # (B g, H W, N, 2)
@@ -228,7 +228,7 @@ def _choose(dense: bool | None, x: Tensor) -> bool:
 
 
 def _hat(coordinate: Tensor, size: int) -> Tensor:
-    """Weight of every cell of an axis in linear interpolation: (...) -> (..., size)."""
+    """Return linear interpolation weights of all cells of an axis: (...) -> (..., size)."""
     place = (coordinate + 1) / 2 * (size - 1)
     cells = torch.arange(size, device=place.device)
     return (1 - (place[..., None] - cells).abs()).clamp_min(0)

@@ -1,21 +1,21 @@
 """DATAR: audio event recognition with a deformable attention transformer, arXiv 2312.16228.
 
-Its backbone is DAT in the version of the conference paper (CVPR 2022, arXiv 2201.00520); the
-authors' code is LeapLabTHU/DAT 797f187 (Apache-2.0), weights under the same license. No code of
-DATAR itself is public. Equal to DAT in values (a test holds parity vectors), and different in:
+The backbone is the conference version of DAT (CVPR 2022, arXiv 2201.00520); the authors' code is
+LeapLabTHU/DAT 797f187 (Apache-2.0), weights under the same license. DATAR's own code is not public.
+Numerically equal to DAT (tested with parity vectors). Differences:
 
-- input of any channels and any size in steps of 32, taken as it is (128 mels x 1024 frames), or
-  resized; DAT takes square images;
-- windows that do not divide the map are padded, see `models.datar.windows`;
-- `deformable=False` samples at the reference points and keeps the bias table. The authors' own
-  switch for it does not run.
+- input of any number of channels and any multiple of 32 (128 mels x 1024 frames), or resized; DAT
+  takes square images;
+- maps that windows do not divide are padded, see `models.datar.windows`;
+- `deformable=False` samples at the reference points and keeps the bias table. The authors' switch
+  for it does not run.
 
-Counts (`python -m models --compare`): equal to the authors' code of DAT. The DAT paper prints 4.6,
-9.0 and 15.8 G for what is 4.56, 8.96 and 15.72 G with attention. The 93.3 G of the DATAR paper
-belong to no plain setting: DAT-T on 128 x 1024 has 12.8 G; resized to 1024 x 1024 it has 93.4 G,
-which the paper may mean, and does not say.
+Counts (`python -m models --compare`) equal those of DAT's code. The DAT paper prints 4.6, 9.0 and
+15.8 G for 4.56, 8.96 and 15.72 G with attention. The DATAR paper's 93.3 G matches no obvious
+setting: DAT-T on 128 x 1024 has 12.8 G; resized to 1024 x 1024 it has 93.4 G, which the paper may
+mean but does not state.
 
-DATAR's adaptor is an input transform of its own (`models.transforms.Adaptor`).
+DATAR's adaptor is a separate input transform (`models.transforms.Adaptor`).
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ class Dat(Pyramid):
         datar_small: DATAR on DAT-S: 49.7 M parameters with 3 channels and 1000 classes.
         datar_base: DATAR on DAT-B: 87.9 M parameters with 3 channels and 1000 classes.
         datar_laptop: DATAR for a laptop: 0.56 M parameters at 64 mels x 128 frames; not a published
-            size. Deformable attention stands where it stands in the published sizes, so the same
-            ablations can be asked, at 10.9 M MACs a clip (layers). Measured with ten classes and
-            the front end of `models.create_model`.
+            size. Deformable attention is in the same places as in the published sizes, so the same
+            ablations apply, at 10.9 M MACs per clip (layers). Measured with ten classes and the
+            front end of `models.create_model`.
     """
 
     stem: DownConv
@@ -95,25 +95,25 @@ class Dat(Pyramid):
         """Build the four stages.
 
         Args:
-            num_channels: channels of the input.
+            num_channels: Number of channels of the input.
             input_size: (mels, frames) of the input.
-            num_classes: size of the clip logits.
-            dims: channels of the four stages.
-            depths: blocks of the four stages. In the first two, plain and shifted windows
-                alternate; in the last two, windows and deformable attention, which comes last.
-            head_dim: channels of an attention head.
-            groups: offset groups of the third and the fourth stage.
-            deformable: whether keys move; without it the model has no offset networks.
-            relative_position_bias: whether deformable attention has its bias table.
-            offset_range_factor: half cells of the key grid that a key may move.
-            stride: tokens between two keys; 2 leaves a quarter of the keys.
-            window_size: side of a window in tokens.
-            drop_path_rate: of the last block; it rises linearly from 0 at the first.
-            resize: (mels, frames) to which the input is resized (bilinear), then of any number of
-                frames where `input_size` says 0; () leaves it as it is.
+            num_classes: Number of classes.
+            dims: Widths of the four stages.
+            depths: Number of blocks in each stage. Plain and shifted windows alternate in the first
+                two stages; windows and deformable attention, which comes last, in the last two.
+            head_dim: Width of an attention head.
+            groups: Number of offset groups in the third and fourth stage.
+            deformable: Whether keys move; if not, the model has no offset networks.
+            relative_position_bias: Whether deformable attention has its bias table.
+            offset_range_factor: Maximum offset of a key in half cells of the key grid.
+            stride: Spacing of the keys in tokens; 2 keeps a quarter of the keys.
+            window_size: Window size in tokens.
+            drop_path_rate: Drop path rate of the last block, rising linearly from 0 at the first.
+            resize: (mels, frames) to which the input is resized (bilinear), of any number of frames
+                if `input_size` has 0; () does not resize.
 
         Raises:
-            ModelError: sizes that do not fit together.
+            ModelError: The sizes do not fit together.
         """
         super().__init__(input_size, resize)
         size = self.resize or self.input_size
@@ -157,13 +157,13 @@ class Dat(Pyramid):
         self.head = nn.Linear(dims[-1], num_classes)
 
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-        """Give a published DAT state this model's names, or None if it is something else."""
+        """Convert a published DAT state to this model's names; None for anything else."""
         return rename_dat_state(state, num_channels=self.stem.conv.in_channels)
 
     def fit_parameter(
         self, name: str, value: Tensor, shape: torch.Size, **_: object
     ) -> Fitted | None:
-        """Resize a published bias table to this model's maps; None where no rule applies."""
+        """Resize a published bias table to this model's maps; None if no rule applies."""
         return fit_dat_parameter(name, value, shape)
 
 

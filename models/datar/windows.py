@@ -11,16 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# Added to the scores of pairs that the shift brought together; Swin's value.
+# Added to the scores of pairs that only the roll made neighbors; Swin's value.
 _FORBIDDEN = -100.0
 
 
 class WindowAttention(nn.Module):
-    """Self-attention within square windows, with a learned bias by relative position.
+    """Self-attention within square windows, with a learned relative position bias.
 
-    A map that the window does not divide is padded with zeros at the bottom and the right before
-    the projections, and cut afterwards; padded keys take part. The shifted form pads first, then
-    rolls the map by ceil(w / 2), and keeps apart what was not adjacent.
+    A map that the window does not divide is zero-padded at the bottom and right before the
+    projections, and cropped afterwards; padded keys take part. The shifted form pads first, then
+    rolls the map by ceil(w / 2) and masks pairs that were not adjacent.
 
     Source: Swin, arXiv 2103.14030; LeapLabTHU/DAT 797f187 (`models/dat_blocks.py`, whose maps must
     divide); padding as in LeapLabTHU/DAT-Detection 4d4023d.
@@ -38,14 +38,14 @@ class WindowAttention(nn.Module):
         window_size: int,
         shifted: bool,
     ) -> None:
-        """Draw the projections with PyTorch's defaults and the bias table from N(0, 0.01).
+        """Initialize projections with PyTorch's defaults and the bias table from N(0, 0.01).
 
         Args:
-            dim: channels, a multiple of `num_heads`.
+            dim: Number of channels, a multiple of `num_heads`.
             map_size: (H, W).
-            num_heads: attention heads.
-            window_size: side of a window in tokens.
-            shifted: whether the windows are shifted.
+            num_heads: Number of attention heads.
+            window_size: Window size in tokens.
+            shifted: Whether the windows are shifted.
         """
         super().__init__()
         self.num_heads = num_heads
@@ -70,7 +70,7 @@ class WindowAttention(nn.Module):
             x = x.roll((-self.shift, -self.shift), dims=(1, 2))
         window = self.window_size
         rows, columns = (size // window for size in x.shape[1:3])
-        x = _partition(x, window)  # by its name, so that what it was made of is freed
+        x = _partition(x, window)  # reuse the name to free the input
         x = self._attend(x).view(batch, rows, columns, window, window, dim)
         x = x.transpose(2, 3).flatten(3, 4).flatten(1, 2)
         if self.shift:
@@ -97,7 +97,7 @@ def _partition(x: Tensor, window: int) -> Tensor:
 
 
 def _bias_index(window: int) -> Tensor:
-    """Row of the bias table for every pair of query and key in a window: (w^2, w^2) int64."""
+    """Return the bias table row of each (query, key) pair in a window: (w^2, w^2) int64."""
     place = torch.arange(window)
     y, x = (axis.flatten() for axis in torch.meshgrid(place, place, indexing="ij"))
     down = y[:, None] - y + window - 1
@@ -106,7 +106,7 @@ def _bias_index(window: int) -> Tensor:
 
 
 def _shift_mask(height: int, width: int, window: int, shift: int) -> Tensor:
-    """What to add to the scores of each window of a rolled map: (T, w^2, w^2)."""
+    """Return the additive mask of each window of a rolled map: (T, w^2, w^2)."""
 
     def regions(size: int) -> Tensor:
         place = torch.arange(size)

@@ -1,6 +1,6 @@
-"""The convolutions of DAT++: stem, downsampling, local perception, and within the MLP.
+"""The convolutions of DAT++: stem, downsampling, local perception, MLP.
 
-Source: LeapLabTHU/DAT 32173fc (`models/dat.py`, `models/dat_blocks.py`), same values.
+Source: LeapLabTHU/DAT 32173fc (`models/dat.py`, `models/dat_blocks.py`), numerically equal.
 
 B batch, H height (mel), W width (time), C channels; token maps are (B, H, W, C).
 """
@@ -17,7 +17,7 @@ class HalvingConv(nn.Module):
     """A 3x3 convolution of stride 2, then LayerNorm: NCHW in, NHWC out."""
 
     def __init__(self, in_dim: int, dim: int, *, bias: bool) -> None:
-        """Draw the convolution from `in_dim` to `dim` channels with PyTorch's defaults."""
+        """Initialize the convolution with PyTorch's defaults."""
         super().__init__()
         self.conv = nn.Conv2d(in_dim, dim, 3, stride=2, padding=1, bias=bias)
         self.norm = nn.LayerNorm(dim)
@@ -28,10 +28,10 @@ class HalvingConv(nn.Module):
 
 
 class ConvStem(nn.Module):
-    """Two halving convolutions with GELU between them, a quarter of the size in all."""
+    """Two halving convolutions with GELU between them, with a total stride of 4."""
 
     def __init__(self, in_channels: int, dim: int) -> None:
-        """Draw the convolutions; the first has `dim` / 2 channels."""
+        """Initialize the convolutions; the first has `dim` / 2 channels."""
         super().__init__()
         self.in_channels = in_channels
         self.first = HalvingConv(in_channels, dim // 2, bias=True)
@@ -43,10 +43,10 @@ class ConvStem(nn.Module):
 
 
 class DepthwiseConv(nn.Conv2d):
-    """A 3x3 convolution of every channel by itself, on token maps."""
+    """A depthwise 3x3 convolution on token maps."""
 
     def __init__(self, dim: int) -> None:
-        """Draw the convolution with PyTorch's defaults."""
+        """Initialize the convolution with PyTorch's defaults."""
         super().__init__(dim, dim, 3, padding=1, groups=dim)
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name in nn.Conv2d
@@ -55,10 +55,10 @@ class DepthwiseConv(nn.Conv2d):
 
 
 class ConvMlp(nn.Module):
-    """Two linear layers and between them a residual depthwise convolution and GELU."""
+    """Two linear layers with a residual depthwise convolution and GELU between them."""
 
     def __init__(self, dim: int, hidden_dim: int) -> None:
-        """Draw the layers with PyTorch's defaults."""
+        """Initialize the layers with PyTorch's defaults."""
         super().__init__()
         self.up = nn.Linear(dim, hidden_dim)
         self.depthwise = DepthwiseConv(hidden_dim)
@@ -71,10 +71,10 @@ class ConvMlp(nn.Module):
 
 
 class LocalBlock(Block):
-    """A transformer block after a local perception unit, a residual depthwise convolution."""
+    """A local perception unit (residual depthwise convolution) and a transformer block."""
 
     def __init__(self, dim: int, *, attention: nn.Module, mlp: nn.Module, drop_path: float) -> None:
-        """Wrap as `Block` does, and draw the convolution with PyTorch's defaults."""
+        """Wrap as `Block` does, and initialize the convolution with PyTorch's defaults."""
         super().__init__(dim, attention=attention, mlp=mlp, drop_path=drop_path)
         self.local = DepthwiseConv(dim)
 

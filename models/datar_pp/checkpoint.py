@@ -1,8 +1,8 @@
-"""The published DAT++ checkpoints in this project's names and shapes.
+"""Convert published DAT++ checkpoints to this project's names and shapes.
 
 Format (LeapLabTHU/DAT 32173fc): a dict with `model`, a state dict of the names below and those
-that `models.datar.checkpoint` shares with DAT's. Bias tables are taken as they are or resized, as
-the model's `table_size` says; those of a neighborhood of another size are resized (bicubic).
+shared with DAT (`models.datar.checkpoint`). The model's `table_size` decides whether bias tables
+are resized; those of another neighborhood size always are (bicubic).
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _NAMES = (
 def rename_dat_pp_state(
     state: Mapping[str, Tensor], *, num_channels: int
 ) -> dict[str, Tensor] | None:
-    """Give a published state this project's names and layer shapes.
+    """Convert a published state to this project's names and layer shapes.
 
     Args:
-        state: the value of `model` in a published file.
-        num_channels: input channels of the model to be, as in `rename_stages`.
+        state: Value of `model` in a published file.
+        num_channels: Input channels of the model; see `rename_stages`.
 
     Returns:
-        As `models.datar.checkpoint.rename_stages` does. None if this is no such state.
+        As in `models.datar.checkpoint.rename_stages`; None for a state of another format.
 
     Raises:
-        CheckpointError: the weights are those of DAT.
+        CheckpointError: The weights are of DAT.
     """
     form = dat_form(state)
     if form == "DAT":

@@ -1,7 +1,7 @@
 """Deformable attention in the convention of DAT++.
 
 B batch, H height, W width, C channels, h heads, g groups, (Hk, Wk) key grid, N = Hk Wk keys.
-Positions are (y, x) in [-1, 1]; channels and heads belong to groups in contiguous runs.
+Positions are (y, x) in [-1, 1]; groups are contiguous runs of channels and heads.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from models.datar.deformable import DeformableAttention
 class DeformableAttentionPp(DeformableAttention):
     """The deformable attention of DAT++ (arXiv 2309.01430).
 
-    Other than the first version it clamps positions to the map where `offset_range_factor` is
-    negative, and its grids are not those of half pixels: queries lie on the corners and between
-    them, the reference points half a cell further down and right, the last of them outside. The
-    map is larger than the stride on both axes, so that there are two keys on each. The bias table
-    may be made for another map: it is stretched to this one.
+    Unlike the first version it clamps positions to the map if `offset_range_factor` is negative,
+    and its grids are not half-pixel: queries span corner to corner, and reference points lie half a
+    cell further down and right, the last of them outside. The map must exceed the stride on both
+    axes, which gives at least two keys on each. A bias table of another map size is stretched to
+    this one.
 
-    Source: LeapLabTHU/DAT 32173fc (`models/dat_blocks.py`, DAttentionBaseline), same values.
-    Differs in form as the first version does. A kernel that equals the stride is padded too.
+    Source: LeapLabTHU/DAT 32173fc (`models/dat_blocks.py`, DAttentionBaseline), numerically equal.
+    Implementation differences as in the first version; a kernel that equals the stride is padded
+    too.
     """
 
     def _place(self, map_size: tuple[int, int], key_size: tuple[int, int]) -> None:
@@ -39,6 +40,6 @@ class DeformableAttentionPp(DeformableAttention):
 
 
 def _grid(size: tuple[int, int], *, shift: float) -> Tensor:
-    """A grid from corner to corner of [-1, 1], moved by a part of a cell: (H, W, 2) in (y, x)."""
+    """Return a corner-to-corner grid of [-1, 1], shifted by `shift` cells: (H, W, 2) in (y, x)."""
     y, x = ((torch.arange(n) + shift) / (n - 1) * 2 - 1 for n in size)
     return torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1)

@@ -2,15 +2,15 @@
 
 DATAR's paper builds on the conference version of DAT (`models.datar.model`). DAT++ is its
 extension, arXiv 2309.01430; the authors' code is LeapLabTHU/DAT 32173fc (Apache-2.0), weights under
-the same license, ImageNet-1K top-1 83.9 (tiny), 84.6 (small), 84.9 (base). Nobody has published
-DATAR on it. Against DAT it has deformable attention in all stages, neighborhood attention in place
-of windows, overlapping convolutions between the stages, and depthwise convolutions before and in
-every block. Equal to it in values (a test holds parity vectors), and different in:
+the same license, ImageNet-1K top-1 83.9 (tiny), 84.6 (small), 84.9 (base). DATAR on DAT++ is
+unpublished. Unlike DAT it has deformable attention in all stages, neighborhood attention instead of
+windows, overlapping convolutions between stages, and depthwise convolutions before and in every
+block. Numerically equal to DAT++ (tested with parity vectors). Differences:
 
-- input of any channels and any size from 33 x 33 up, taken as it is (128 mels x 1024 frames), or
-  resized; bias tables of the input's own shape, or of the published one (`table_size`);
-- neighborhood attention needs no extension (the authors run NATTEN), see
-  `models.datar_pp.neighborhood`; for that, 0.39 G MACs of attention in place of 0.17 G (tiny, 224);
+- input of any number of channels and any size from 33 x 33 up (128 mels x 1024 frames), or resized;
+  bias tables for the input's shape or the published one (`table_size`);
+- neighborhood attention without the NATTEN extension, see `models.datar_pp.neighborhood`, at the
+  cost of 0.39 G MACs of attention instead of 0.17 G (tiny, 224);
 - `deformable=False` samples at the reference points and keeps the bias table, see `DatPp`.
 """
 
@@ -70,9 +70,9 @@ class DatPp(Pyramid):
         datar_pp_base: DATAR on DAT-B++: 93.69 M parameters with 3 channels, 1000 classes, 224 x
             224.
         datar_pp_laptop: DATAR++ for a laptop: 0.46 M parameters at 64 mels x 128 frames; not a
-            published size. Every kind of block stands where it stands in the published sizes, so
-            the same ablations can be asked, at 14.7 M MACs a clip (layers). The strides leave 4 x 8
-            keys in each of the first three stages. Measured with ten classes and the front end of
+            published size. All kinds of blocks are in the same places as in the published sizes, so
+            the same ablations apply, at 14.7 M MACs per clip (layers). The strides give 4 x 8 keys
+            in each of the first three stages. Measured with ten classes and the front end of
             `models.create_model`.
     """
 
@@ -100,33 +100,32 @@ class DatPp(Pyramid):
         """Build the four stages.
 
         Args:
-            num_channels: channels of the input.
-            input_size: (mels, frames) of the input. Every size will do that leaves two keys on
-                both axes in every stage: with the published strides, from 33 up.
-            num_classes: size of the clip logits.
-            dims: channels of the four stages.
-            depths: blocks of the four stages. In the first three, neighborhood and deformable
-                attention alternate, and the latter comes last; the fourth has only the latter.
-            head_dim: channels of an attention head.
-            groups: offset groups of the four stages.
-            strides: tokens between two keys, in the four stages.
-            deformable: whether keys move; without it the model has no offset networks, samples at
-                the reference points and keeps the bias tables, as in DATAR on DAT. The authors'
-                switch (`no_offs`) puts average pooling in place of sampling and drops the bias
-                with it; one switch here changes one thing.
-            relative_position_bias: whether deformable attention has its bias tables.
-            offset_range_factor: how many half cells of the key grid a key may move; a negative
-                factor leaves the offsets unbounded and clamps the positions to the map.
-            neighbourhood_size: side of a neighborhood in tokens, odd.
-            drop_path_rate: of the last block; it rises linearly from 0 at the first.
-            table_size: (mels, frames) of the input for whose maps the bias tables are made. They
-                are stretched to another input: with (224, 224) the published ones are taken as
-                they are, as the authors do at 384. () makes them for the input, and the published
-                ones are resized at loading.
-            resize: (mels, frames) to which the input is resized (bilinear); () leaves it as it is.
+            num_channels: Number of channels of the input.
+            input_size: (mels, frames) of the input, large enough for two keys on both axes in every
+                stage: at least 33 with the published strides.
+            num_classes: Number of classes.
+            dims: Widths of the four stages.
+            depths: Number of blocks in each stage. Neighborhood and deformable attention, which
+                comes last, alternate in the first three stages; the fourth has only deformable
+                attention.
+            head_dim: Width of an attention head.
+            groups: Number of offset groups in each stage.
+            strides: Spacing of the keys in tokens in each stage.
+            deformable: Whether keys move; if not, the model has no offset networks, samples at the
+                reference points, and keeps the bias tables, as in DATAR on DAT. The authors' switch
+                (`no_offs`) replaces sampling by average pooling and drops the bias too.
+            relative_position_bias: Whether deformable attention has its bias tables.
+            offset_range_factor: Maximum offset of a key in half cells of the key grid; a negative
+                factor leaves offsets unbounded and clamps positions to the map.
+            neighbourhood_size: Odd side of a neighborhood in tokens.
+            drop_path_rate: Drop path rate of the last block, rising linearly from 0 at the first.
+            table_size: (mels, frames) of the input whose maps size the bias tables, which are
+                stretched to other inputs: (224, 224) keeps the published tables, as the authors do
+                at 384; () sizes them for the input, and published tables are resized when loaded.
+            resize: (mels, frames) to which the input is resized (bilinear); () does not resize.
 
         Raises:
-            ModelError: sizes that do not fit together.
+            ModelError: The sizes do not fit together.
         """
         super().__init__(input_size, resize)
         size = self.resize or self.input_size
@@ -171,18 +170,18 @@ class DatPp(Pyramid):
         self.head = nn.Linear(dims[-1], num_classes)
 
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-        """Give a published DAT++ state this model's names, or None if it is something else."""
+        """Convert a published DAT++ state to this model's names; None for anything else."""
         return rename_dat_pp_state(state, num_channels=self.stem.in_channels)
 
     def fit_parameter(
         self, name: str, value: Tensor, shape: torch.Size, **_: object
     ) -> Fitted | None:
-        """Resize a published bias table to this model's; None where no rule applies."""
+        """Resize a published bias table to this model's; None if no rule applies."""
         return fit_dat_parameter(name, value, shape)
 
 
 def _map_size(size: tuple[int, ...], stage: int) -> tuple[int, int]:
-    """Size of a stage's map: the padded convolutions round up."""
+    """Return the size of a stage's map; the padded convolutions round up."""
     height, width = (-(-n // (_PATCH << stage)) for n in size)
     return height, width
 

@@ -12,21 +12,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# Larger tiles copy fewer keys and multiply more that the mask then hides.
+# Larger tiles copy fewer keys but compute more masked products.
 _TILE = 8
 
 
 class NeighborhoodAttention(nn.Module):
-    """Self-attention to the neighbors, with a learned bias by relative position.
+    """Self-attention to neighbors, with a learned relative position bias.
 
-    At a border the window stays k wide and is pushed inside, so that its tokens share the
-    outermost window. A map smaller than k is padded with zeros at the bottom and the right before
-    the projections, and cut afterwards; padded keys take part. Both as in the authors' code.
+    At a border the window stays k wide and is shifted inside, so that border tokens share the
+    outermost window. A map smaller than k is zero-padded at the bottom and right before the
+    projections, and cropped afterwards; padded keys take part. Both are as in the authors' code.
 
-    Source: NAT, arXiv 2204.07143; LeapLabTHU/DAT 32173fc (`models/nat.py`) on NATTEN 0.14.6, same
-    values without an extension: dense products over tiles of queries and the keys around them, in
-    which a mask leaves k x k keys to each query. `count_macs` counts the dense products, up to
-    four times those of the pairs.
+    Source: NAT, arXiv 2204.07143; LeapLabTHU/DAT 32173fc (`models/nat.py`) on NATTEN 0.14.6,
+    numerically equal without an extension: dense products over tiles of queries and surrounding
+    keys, masked to k x k keys per query. `count_macs` counts the dense products, up to four times
+    those of unmasked pairs.
     """
 
     rows: Tensor
@@ -37,13 +37,13 @@ class NeighborhoodAttention(nn.Module):
     def __init__(
         self, dim: int, *, map_size: tuple[int, int], num_heads: int, neighbourhood_size: int
     ) -> None:
-        """Draw the projections with PyTorch's defaults and the bias table from N(0, 0.02).
+        """Initialize projections with PyTorch's defaults and the bias table from N(0, 0.02).
 
         Args:
-            dim: channels, a multiple of `num_heads`.
+            dim: Number of channels, a multiple of `num_heads`.
             map_size: (H, W).
-            num_heads: attention heads.
-            neighbourhood_size: k, odd.
+            num_heads: Number of attention heads.
+            neighbourhood_size: Odd side k of the neighborhood.
         """
         super().__init__()
         self.num_heads = num_heads
@@ -87,7 +87,7 @@ class NeighborhoodAttention(nn.Module):
         return self.out(x[:, :height, :width])
 
     def _bias(self) -> Tensor:
-        """What to add to the scores of each tile: (1, Ty Tx h, ty tx, Ky Kx)."""
+        """Return the additive bias of each tile: (1, Ty Tx h, ty tx, Ky Kx)."""
         # The last row and column stand for keys outside the neighborhood.
         table = functional.pad(self.bias_table, (0, 1, 0, 1), value=-math.inf)
         bias = table.index_select(1, self.row_distances.flatten())
@@ -97,10 +97,10 @@ class NeighborhoodAttention(nn.Module):
 
 
 def _tiles(length: int, size: int) -> tuple[Tensor, Tensor]:
-    """Cut an axis into tiles: places of their keys (T, K), and their distances (T, t, K).
+    """Split an axis into tiles: indices of their keys (T, K), and distances (T, t, K).
 
-    A distance is key - query + size - 1, a row of the bias table, or the row after its last one
-    for a key outside the query's neighborhood.
+    A distance is a row of the bias table, key - query + size - 1, or one row past the end for a key
+    outside the query's neighborhood.
     """
     half = size // 2
     num_tiles = math.ceil(length / _TILE)
