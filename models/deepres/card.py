@@ -1,4 +1,4 @@
-"""DeepRes and the baseline of AudioSet, whose authors published no code."""
+"""DeepRes and AudioSet's baseline; neither has published code."""
 
 from models.card import LAPTOP_FBANK, Card, Paper, counts
 from models.zoo.paper_tables import PRINTED

@@ -1,25 +1,24 @@
-"""Two early systems of AudioSet's tables: DeepRes, and the baseline of the data set itself.
+"""Two early AudioSet systems: DeepRes and the data set's own baseline.
 
 **DeepRes**: Ford, Tang, Grondin, Glass, "A Deep Residual Network for Large-Scale Acoustic Scene
-Analysis", Interspeech 2019. Public are its abstract (a residual network trained on AudioSet's
-recordings themselves, jointly with an attention module, mAP 0.392, AUC 0.971) and its size in
-HTS-AT's table, 26 M parameters. There is no code. What is open, and how it is here:
+Analysis", Interspeech 2019. Known are its abstract (a residual network trained on AudioSet's
+recordings, jointly with an attention module, mAP 0.392, AUC 0.971) and its size in HTS-AT's table,
+26 M parameters. There is no code. Our choices where it is unspecified:
 
-- the network: ResNet-50 with one input channel, which with two linear layers of 527 classes has
-  25.66 M parameters;
-- the attention module: every class has a softmax over time steps of scores of its own, which
-  weighs the steps' probabilities; frequency is averaged before;
-- the features: AST's filterbank, of the same laboratory.
+- network: ResNet-50 with one input channel, 25.66 M parameters with two linear layers of 527
+  classes;
+- attention module: each class weights the probabilities of time steps by a softmax over its own
+  scores, after averaging over frequency;
+- features: AST's filterbank, from the same laboratory.
 
 **Baseline**: the 0.314 of HTS-AT's first row is from Gemmeke et al., "Audio Set: An Ontology and
-Human-Labeled Dataset for Audio Events", ICASSP 2017: a shallow classifier on the embeddings of a
-ResNet-50 (Hershey et al., arXiv 1609.09430) that was trained on videos which are not public, nor is
-the network; VGGish, which is, is another. HTS-AT gives 2.6 M parameters, which are the classifier's
-if its hidden layer has 1024 units (2.64 M). Here the embedding is trained with it, from scratch:
-the numbers of that row cannot be reached without its data. Known is: patches of 96 frames of 10 ms
-and 64 mels from 125 to 7500 Hz at 16 kHz, the first convolution without a stride, scores of patches
-averaged over the clip. Open, and assumed: one hidden layer with ReLU, and decibels in place of
-log(x + 0.01).
+Human-Labeled Dataset for Audio Events", ICASSP 2017: a shallow classifier on embeddings of a
+ResNet-50 (Hershey et al., arXiv 1609.09430) trained on private videos. That network is not public,
+and the public VGGish is a different one. HTS-AT lists 2.6 M parameters, which matches the
+classifier with 1024 hidden units (2.64 M). Here the embedding is trained with it from scratch, so
+the numbers of that row cannot be reached without its data. Known: patches of 96 frames of 10 ms and
+64 mels from 125 to 7500 Hz at 16 kHz, a first convolution without stride, patch scores averaged
+over the clip. Assumed: one hidden layer with ReLU, and decibels instead of log(x + 0.01).
 
 B batch, C channels, T time steps, F frequency (mels).
 """
@@ -51,11 +50,11 @@ _STEP = 32
     },
 )
 class DeepRes(nn.Module):
-    """Scores time steps of a ResNet's map and weighs them by attention, class by class.
+    """Scores time steps of a ResNet's map and weights them by attention per class.
 
     Variants:
         deepres: DeepRes on ResNet-50: 25.7 M parameters with 527 classes.
-        deepres_laptop: DeepRes for a laptop: four plain blocks of a quarter of the widths; not a
+        deepres_laptop: DeepRes for a laptop: four plain blocks at a quarter of the width; not a
             published size.
     """
 
@@ -71,18 +70,18 @@ class DeepRes(nn.Module):
         dims: tuple[int, ...] = (64, 128, 256, 512),
         bottleneck: bool = True,
     ) -> None:
-        """Draw timm's initial weights.
+        """Initialize as timm does.
 
         Args:
-            num_channels: channels of the spectrogram.
+            num_channels: Number of channels of the spectrogram.
             input_size: (mels, frames); any number of frames.
-            num_classes: size of the logits.
-            depths: blocks in each of the four stages.
-            dims: width inside the blocks of each stage.
-            bottleneck: blocks of three convolutions, four times as wide at their ends.
+            num_classes: Number of classes.
+            depths: Number of blocks in each stage.
+            dims: Inner width of the blocks of each stage.
+            bottleneck: Whether blocks have three convolutions and four times as wide an output.
 
         Raises:
-            ModelError: sizes that make no network, or too few frames for one time step.
+            ModelError: The sizes do not define a network, or the frames do not fill one time step.
         """
         super().__init__()
         if 0 < input_size[1] < _STEP:
@@ -93,7 +92,7 @@ class DeepRes(nn.Module):
         self.trunk = _resnet(num_channels, depths, dims, bottleneck=bottleneck)
         width = _width(dims, bottleneck=bottleneck)
         self.head = nn.Linear(width, num_classes)
-        # A bias would be cancelled by the softmax over time.
+        # A bias would cancel in the softmax over time.
         self.attention = nn.Linear(width, num_classes, bias=False)
 
     def forward(self, features: Tensor) -> Output:
@@ -107,7 +106,7 @@ class DeepRes(nn.Module):
             constant over the 32 frames of a step.
 
         Raises:
-            ModelError: there are fewer frames than one step has.
+            ModelError: There are fewer frames than in one step.
         """
         frames = features.shape[3]
         if frames < _STEP:
@@ -137,7 +136,7 @@ class DeepRes(nn.Module):
     },
 )
 class PatchBaseline(nn.Module):
-    """Scores seconds, each by a ResNet's embedding of it alone, and clips by the mean of those.
+    """Scores patches of about a second by their ResNet embeddings, and clips by the mean score.
 
     Variants:
         audioset_baseline: AudioSet's baseline: ResNet-50 on patches of 0.96 s and a classifier of
@@ -160,21 +159,21 @@ class PatchBaseline(nn.Module):
         dims: tuple[int, ...] = (64, 128, 256, 512),
         bottleneck: bool = True,
     ) -> None:
-        """Draw timm's initial weights, and PyTorch's for the classifier.
+        """Initialize as timm does, and the classifier as PyTorch does.
 
         Args:
-            num_channels: channels of the spectrogram.
-            input_size: (mels, frames); half a patch of frames or more.
-            num_classes: size of the logits.
-            patch_frames: frames that are embedded together. A last patch that is not full is left
-                out, and a clip shorter than one is filled up with zeros, at most by half.
-            hidden_dim: width of the classifier's hidden layer.
-            depths: blocks in each of the four stages.
-            dims: width inside the blocks of each stage.
-            bottleneck: blocks of three convolutions, four times as wide at their ends.
+            num_channels: Number of channels of the spectrogram.
+            input_size: (mels, frames), with at least half a patch of frames.
+            num_classes: Number of classes.
+            patch_frames: Number of frames per patch. An incomplete last patch is dropped, and a
+                clip shorter than one patch is zero-padded, at most by half.
+            hidden_dim: Width of the classifier's hidden layer.
+            depths: Number of blocks in each stage.
+            dims: Inner width of the blocks of each stage.
+            bottleneck: Whether blocks have three convolutions and four times as wide an output.
 
         Raises:
-            ModelError: sizes that make no network, or too few frames.
+            ModelError: The sizes do not define a network, or there are too few frames.
         """
         super().__init__()
         if min(patch_frames, hidden_dim) < 1:
@@ -206,7 +205,7 @@ class PatchBaseline(nn.Module):
             constant over the frames of a patch.
 
         Raises:
-            ModelError: there are fewer frames than half a patch has.
+            ModelError: There are fewer frames than half a patch.
         """
         frames, size = features.shape[3], self.patch_frames
         if frames < self.least:

@@ -1,9 +1,9 @@
-"""ERANN (arXiv 2106.01621), whose authors published no code."""
+"""ERANN (arXiv 2106.01621), which has no published code."""
 
 from models.card import AUDIOSET, ESC50, Card, Paper, counts, results
 from models.zoo.paper_tables import PRINTED
 
-# The paper compares sizes with AST's (arXiv 2104.01778): 9.7 and 2.3 times smaller.
+# The paper gives sizes relative to AST (arXiv 2104.01778): 9.7 and 2.3 times smaller.
 _COUNTED = dict(source="ratio in the paper", input_size=(128, 1279))
 _ERANN = dict(paper="ERANN", arxiv="2106.01621", sample_rate_hz=44_100, num_models=1)
 

@@ -1,19 +1,17 @@
 """ERANN: residual networks for audio with wide strides over time, arXiv 2106.01621 (2022).
 
-There is no code of the authors. The architecture is the paper's as a third-party port has it
-(Matheuao/ERANNs 53af147, Keras); sizes are named ERANN-s-W, by the number of wide strides and the
-factor of the widths. Parameters: 54.5 M with 527 classes for ERANN-1-6 and 37.9 M with 50 for
-ERANN-2-5, which are the ratios to AST's that the paper prints (9.7 and 2.3 times smaller). What is
-open, and how it is here:
+The authors published no code. The architecture follows a third-party port (Matheuao/ERANNs 53af147,
+Keras); sizes are named ERANN-s-W, by number of wide strides and width factor. Parameters are 54.5 M
+with 527 classes for ERANN-1-6 and 37.9 M with 50 for ERANN-2-5, which matches the printed ratios to
+AST (9.7 and 2.3 times smaller). Our choices where it is unspecified:
 
-- the spectrogram: 128 mels and windows of 31 ms every 8 ms are repeated by third parties
-  (fabuloudy/audio_survey 4c684d1); here 1380 and 345 samples at 44.1 kHz, 128 frames a second,
-  Slaney's mels of power from 50 Hz to half the rate, in decibels, normalized by the chain. A batch
-  norm in front, of which the port speaks and which it has not, is not here either: the first block
-  begins with one;
-- the port pools by the mean alone and names the mean plus the maximum as the paper's, as here;
-- padding of the kernels of 6 frames: 1 on both sides, a last incomplete stride is dropped;
-- initial weights: PyTorch's.
+- spectrogram: third parties report 128 mels and windows of 31 ms every 8 ms (fabuloudy/audio_survey
+  4c684d1); here 1380 and 345 samples at 44.1 kHz, 128 frames per second, Slaney mels of power from
+  50 Hz to half the sample rate, in decibels, normalized by the chain. There is no batch norm in
+  front, which the port mentions but does not have: the first block starts with one;
+- pooling: mean plus maximum, which the port attributes to the paper but replaces by the mean;
+- padding of 6-frame kernels: 1 on both sides; an incomplete last stride is dropped;
+- initialization: PyTorch's.
 
 B batch, C channels, F frequency (mels), T time (frames).
 """
@@ -44,15 +42,14 @@ _MAX_WIDE = 3
     },
 )
 class Erann(nn.Module):
-    """Classifies spectrograms by the mean and the maximum of a residual network's map.
+    """Classifies spectrograms by mean and maximum of a residual network's map.
 
-    In five stages the map's mels shrink by 16, its frames by 16 times 2 to the number of wide
-    strides.
+    Five stages reduce mels by 16, and frames by 16 times 2 to the number of wide strides.
 
     Variants:
         erann_1_6: ERANN-1-6, the paper's best on AudioSet: 54.5 M parameters with 527 classes.
         erann_2_5: ERANN-2-5, the paper's best on ESC-50: 37.9 M parameters with 50 classes.
-        erann_laptop: ERANN for a laptop: one block a stage, no wide stride; not a published size.
+        erann_laptop: ERANN for a laptop: one block per stage, no wide stride; not a published size.
     """
 
     head_parameters = ("head.weight", "head.bias")
@@ -67,19 +64,19 @@ class Erann(nn.Module):
         widen: int = 6,
         depth: int = 4,
     ) -> None:
-        """Draw PyTorch's initial weights.
+        """Initialize as PyTorch does.
 
         Args:
-            num_channels: channels of the spectrogram.
-            input_size: (mels, frames); the frames may be any number.
-            num_classes: size of the logits.
-            wide_strides: how many of the second to fourth stages take every fourth frame, not
-                every second (s_m in the paper), 0 to 3.
-            widen: factor of the widths 8, 16, 32, 64, 128 (W in the paper).
-            depth: blocks in each stage; the paper has 4.
+            num_channels: Number of channels of the spectrogram.
+            input_size: (mels, frames), with any number of frames.
+            num_classes: Number of classes.
+            wide_strides: Number of stages, 0 to 3 of the second to fourth, with a time stride of 4
+                instead of 2 (s_m in the paper).
+            widen: Factor of the widths 8, 16, 32, 64, 128 (W in the paper).
+            depth: Number of blocks in each stage; 4 in the paper.
 
         Raises:
-            ModelError: sizes that make no network, or an input that it shrinks to nothing.
+            ModelError: The sizes do not define a network, or nothing is left of the input.
         """
         super().__init__()
         if not 0 <= wide_strides <= _MAX_WIDE or min(widen, depth) < 1:
@@ -88,7 +85,7 @@ class Erann(nn.Module):
                 f"{_MAX_WIDE}, the others at least 1"
             )
         strides = (1, *(4 if i < wide_strides else 2 for i in range(_MAX_WIDE)), 2)
-        # Two rows are left, so that one clip is enough for the norms to learn from.
+        # Two rows remain, so that the norms can train on a single clip.
         self.least = (2 * math.prod(_FREQ_STRIDES), math.prod(strides))
         mels, frames = input_size
         if mels < self.least[0] or 0 < frames < self.least[1]:
@@ -125,7 +122,7 @@ class Erann(nn.Module):
             `Output` with clip_logits (B, num_classes).
 
         Raises:
-            ModelError: there are too few mels or frames.
+            ModelError: There are too few mels or frames.
         """
         size = features.shape[2:]
         if size[0] < self.least[0] or size[1] < self.least[1]:
@@ -143,13 +140,13 @@ class Erann(nn.Module):
 
 
 class ErannBlock(nn.Module):
-    """Norm, activation and convolution, twice, around a shortcut.
+    """Norm, activation, and convolution, twice, around a shortcut.
 
-    A stride of four frames has kernels of 6 and 5 frames, all others of 3.
+    Kernels cover 6 and 5 frames with a stride of four frames, otherwise 3.
     """
 
     def __init__(self, in_dim: int, dim: int, *, freq_stride: int, time_stride: int) -> None:
-        """Draw the layers; the shortcut has a convolution where the shape changes."""
+        """Build the layers; the shortcut has a convolution if the shape changes."""
         super().__init__()
         wide = time_stride == 4
         stride = (freq_stride, time_stride)

@@ -1,9 +1,9 @@
-"""Published HTS-AT and Swin checkpoints in this project's names.
+"""Convert published HTS-AT and Swin checkpoints to this project's names.
 
 HTS-AT (RetroCirce/HTS-Audio-Transformer 2e29471, weights MIT): a Lightning file whose `state_dict`
-has the prefix `sed_model.`. Swin (microsoft/Swin-Transformer f82860b, weights MIT), of which
-`swin_tiny_c24_patch4_window8_256.pth` starts the HCP form: a dict with `model`. In both a stage
-ends with the layer that timm puts at the beginning of the next.
+has the prefix `sed_model.`. Swin (microsoft/Swin-Transformer f82860b, weights MIT): a dict with
+`model`; `swin_tiny_c24_patch4_window8_256.pth` initializes the HCP form. In both, a stage ends with
+the layer that timm puts at the start of the next.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _COMPUTED = re.compile(r".*\.(relative_position_index|attn_mask)")
 _DOWNSAMPLE = re.compile(r"layers\.(\d+)\.downsample\.(.*)")
 _STEM = "patch_embed.proj.weight"
 
-# Beginnings of names that a model may be without, as `models.checkpoints.load` asks for them.
+# Prefixes of names that a model may lack, for `models.checkpoints.load`.
 UNUSED = {
     "spectrogram_extractor.": "computed by the front end from its settings",
     "logmel_extractor.": "computed by the front end from its settings",
@@ -31,18 +31,18 @@ UNUSED = {
 def rename_htsat_state(
     state: Mapping[str, Tensor], *, num_channels: int, token_semantic: bool
 ) -> dict[str, Tensor] | None:
-    """Give a published state this project's names.
+    """Convert a published state to this project's names.
 
     Args:
-        state: the value of `state_dict` or `model` in a published file.
-        num_channels: input channels of the model to be. A stem for three is averaged over RGB
-            (the authors' rule) and shared out equally.
-        token_semantic: which of the two heads the model has.
+        state: Value of `state_dict` or `model` in a published file.
+        num_channels: Input channels of the model. A stem for three is averaged over RGB (the
+            authors' rule) and divided equally.
+        token_semantic: Whether the model has the token-semantic head.
 
     Returns:
-        name -> tensor, without the buffers that every model computes for itself. The head of an
-        image model, and the linear one that the authors' token-semantic model has and never uses,
-        are called `swin.head`. None if this is no such state.
+        name -> tensor, without computed buffers; None for a state of another format. The head of an
+        image model, and the unused linear head of the authors' token-semantic model, become
+        `swin.head`.
     """
     state = {name.removeprefix("sed_model."): value for name, value in state.items()}
     if _STEM not in state or "layers.0.blocks.0.attn.qkv.weight" not in state:

@@ -1,28 +1,26 @@
 """HTS-AT: a hierarchical token-semantic audio transformer, arXiv 2202.00874.
 
-The authors' code is RetroCirce/HTS-Audio-Transformer 2e29471 (MIT), weights under the same
-license. Equal to it in values (a test holds parity vectors), and different in:
+The authors' code is RetroCirce/HTS-Audio-Transformer 2e29471 (`model/htsat.py`, MIT), weights under
+the same license. Numerically equal to it (tested with parity vectors). Differences:
 
-- the front end is a component of its own (`models.frontends.log_mel.LogMel`), and so is masking
-  (`models.augment.Stripes`): theirs masks after the batch norm, inside the model;
-- no mixup. For AudioSet theirs adds to every clip the one at the mirrored place in the batch, the
-  label unchanged. Here an augmentation is a function of the clip's own seed, so that batches and
-  workers can be cut in any way, and a partner out of the batch would break that;
-- logits instead of probabilities, frame outputs once per step instead of 32 times;
-- no layer without use: theirs keeps a linear head of classes x classes beside the token-semantic
-  one. With it and the frozen front end (1.08 M) the authors' counts are 31.33 M (30.24 M trained)
-  for 527 classes, and 29.02 M without token semantics. The paper prints 31 M, rounded, and 28.8 M,
-  which no count of the authors' own class gives (27.94 M without the front end);
-- of their switches, those for repeating short clips are not here: repeat the waveform instead.
+- front end (`models.frontends.log_mel.LogMel`) and masking (`models.augment.Stripes`) are separate
+  components; the authors mask after the batch norm, inside the model;
+- no mixup. For AudioSet the authors add to every clip the one at the mirrored position in the
+  batch, without changing the label. Here augmentation depends only on the clip's seed, so that
+  results do not depend on batches and workers, which mixing within a batch would break;
+- logits instead of probabilities, and frame outputs once per step instead of 32 times;
+- no unused layers: the authors keep a linear head of classes x classes beside the token-semantic
+  one. With it and the frozen front end (1.08 M) their counts are 31.33 M (30.24 M trained) for 527
+  classes, and 29.02 M without token semantics. The paper prints 31 M (rounded) and 28.8 M, which no
+  count of their class gives (27.94 M without the front end);
+- no switches for repeating short clips: repeat the waveform instead.
 
-Clips up to 10.24 s (1024 frames) are stretched to 1024 frames (bicubic, not padded as the paper
-has it). Longer ones, up to 2050 frames, are evaluated in crops; see `HtsAt`.
-The forms of the paper are H (`token_semantic=False`), HC (the default) and HCP (HC that starts
-from `swin_tiny_c24_patch4_window8_256.pth` by `models.load_pretrained`).
+Clips up to 10.24 s (1024 frames) are stretched to 1024 frames (bicubic, not padded as in the
+paper). Longer ones, up to 2050 frames, are evaluated in crops; see `HtsAt`. The paper's forms are H
+(`token_semantic=False`), HC (the default), and HCP (HC initialized from
+`swin_tiny_c24_patch4_window8_256.pth` by `models.load_pretrained`).
 
-Source: RetroCirce/HTS-Audio-Transformer 2e29471 (`model/htsat.py`, MIT). The trunk is timm's
-`SwinTransformer`, equal to the authors' bit for bit. Equal to it in values; a test holds parity
-vectors.
+The trunk is timm's `SwinTransformer`, bitwise equal to the authors'.
 
 Legend: B batch, C channels, M mels, T frames, S side of the image, R = S / M chunks, D token
 dimension, K classes, L = S R / (patch 2^(stages - 1)) steps of the frame output.
@@ -66,9 +64,8 @@ class HtsAt(nn.Module):
     Variants:
         htsat_tiny: HTS-AT on Swin-T/C24, the size of the paper: 30.0 M parameters with 527 classes.
         htsat_laptop: HTS-AT for a laptop: 64 mels x 256 frames in two chunks; not a published size.
-            Windows shift and tokens merge where they do in the published size, so the same
-            ablations can be asked. Five seconds fill the image with the front end of
-            `models.create_model`.
+            Windows shift and tokens merge as in the published size, so the same ablations apply.
+            Five seconds fill the image with the front end of `models.create_model`.
     """
 
     normalizes_input = True
@@ -92,22 +89,22 @@ class HtsAt(nn.Module):
         """Build trunk and head.
 
         Args:
-            num_channels: channels of the input.
-            input_size: (mels, frames) of the input. Any number of frames up to
-                2 * `num_frames` + 2 will do; 0 stands for as many as a clip has.
-            num_classes: size of the logits.
-            token_semantic: classify by a convolution over the tokens of neighboring times (HC,
-                HCP in the paper), or by a linear layer on the mean token (H).
-            drop_path_rate: of the last block; it rises linearly from 0 at the first.
-            image_size: side of the square image; image_size / mels chunks of as many frames are
-                stacked in it.
-            embed_dim: channels of the first stage; they double from stage to stage.
-            depths: blocks of the stages, plain and shifted windows alternating.
-            num_heads: attention heads of the stages.
-            window_size: side of a window in tokens.
+            num_channels: Number of channels of the input.
+            input_size: (mels, frames) of the input, with up to 2 * `num_frames` + 2 frames; 0
+                accepts those of any clip.
+            num_classes: Number of classes.
+            token_semantic: Whether to classify by a convolution over tokens of neighboring times
+                (HC, HCP in the paper) instead of a linear layer on the mean token (H).
+            drop_path_rate: Drop path rate of the last block, rising linearly from 0 at the first.
+            image_size: Side of the square image, in which image_size / mels chunks of image_size
+                frames are stacked.
+            embed_dim: Width of the first stage, doubled from stage to stage.
+            depths: Number of blocks in each stage; plain and shifted windows alternate.
+            num_heads: Number of attention heads in each stage.
+            window_size: Window size in tokens.
 
         Raises:
-            ModelError: sizes that do not fit together.
+            ModelError: The sizes do not fit together.
         """
         super().__init__()
         mels = input_size[0]
@@ -144,39 +141,39 @@ class HtsAt(nn.Module):
             nn.init.zeros_(self.head.bias)
 
     def forward_features(self, features: Tensor) -> Tensor:
-        """Compute the normalized tokens of the last stage, in the order of frequency and time.
+        """Compute the normalized tokens of the last stage, ordered by frequency and time.
 
         Args:
-            features: (batch, channels, mels, frames), at most `num_frames` frames; fewer are
+            features: (batch, channels, mels, frames), with at most `num_frames` frames; fewer are
                 resized (bicubic, corners aligned).
 
         Returns:
-            (batch, dim, mels / 32, steps): low frequencies first; step i stands for the frames
-            from `frames_per_step` * i on.
+            (batch, dim, mels / 32, steps), low frequencies first; step i starts at frame
+            `frames_per_step` * i.
 
         Raises:
-            ModelError: another number of mels, or fewer than 2 frames.
+            ModelError: Another number of mels, or fewer than 2 frames.
         """
         return self._tokens(self._normalize(features))
 
     def forward(self, features: Tensor) -> Output:
         """Classify a batch of spectrograms.
 
-        More frames than `num_frames` are cropped. In training a clip gives one crop at a random
-        place (of the global generator, as drop path). In evaluation two or three crops of half a
-        clip, at quarters of it, are averaged as the authors do: their probabilities, of which
-        the log-odds are returned. Frame logits then are an average over crops of different times.
+        Clips of more than `num_frames` frames are cropped: in training once at a random position
+        (from the global generator, as for drop path); in evaluation two or three times to half the
+        clip, at quarters of it. As the authors do, evaluation averages the crops' probabilities,
+        and returns their log-odds. Frame logits are then averages over crops at different times.
 
         Args:
             features: (batch, channels, mels, frames) in decibels.
 
         Returns:
-            `Output` with clip_logits (batch, classes) and frame_logits (batch, steps, classes).
-            The authors return sigmoids of both (for their loss "clip_ce" the plain clip logits,
-            then also averaged plainly), and every step `frames_per_step` times.
+            `Output` with clip_logits (batch, classes) and frame_logits (batch, steps, classes). The
+            authors return sigmoids of both (for their loss "clip_ce" the clip logits, averaged as
+            they are), and every step `frames_per_step` times.
 
         Raises:
-            ModelError: another number of mels, fewer than 2 frames, or more than evaluation can
+            ModelError: Another number of mels, fewer than 2 frames, or more than evaluation can
                 crop.
         """
         x = self._normalize(features)
@@ -209,19 +206,19 @@ class HtsAt(nn.Module):
             raise ModelError(
                 f"features of {mels} mels, but the model was built for {self.num_mels}"
             )
-        if frames < 2:  # one frame of one clip has no variance to train a batch norm with
+        if frames < 2:  # one frame of one clip has no variance for batch norm
             raise ModelError(f"clips of {frames} frames, but the model takes 2 or more; pad them")
         return self.bn0(features.transpose(1, 2)).transpose(1, 2)
 
     def _tokens(self, x: Tensor) -> Tensor:
         x = self.swin.forward_features(self._fold(x))
-        # Rows are chunk by chunk: (R rows) S D -> D rows (R S).
+        # Rows are ordered by chunk: (R rows) S D -> D rows (R S).
         batch, rows, columns, dim = x.shape
         x = x.view(batch, self.num_chunks, rows // self.num_chunks, columns, dim)
         return x.permute(0, 4, 2, 1, 3).flatten(3)
 
     def _fold(self, x: Tensor) -> Tensor:
-        """(B, C, M, T) -> (B, C, S, S): chunks of S frames under one another, low mel on top."""
+        """(B, C, M, T) -> (B, C, S, S): vertically stacked chunks of S frames, low mels on top."""
         if x.shape[3] < self.num_frames:
             x = stretch_frames(x, self.num_frames)
         chunks = x.unflatten(3, (self.num_chunks, self.image_size))  # B C M R S
@@ -233,20 +230,20 @@ class HtsAt(nn.Module):
         if self.token_semantic:
             steps = self.token_head(tokens).flatten(2).transpose(1, 2)  # B L K
             return Output(steps.mean(dim=1), steps, embedding)
-        # The sum over frequency is the authors'; the linear layer comes before the repetition.
+        # Summed over frequency as by the authors; the linear layer precedes the repetition.
         steps = self.head(tokens.sum(dim=2).transpose(1, 2))
         return Output(self.head(embedding), steps, embedding)
 
 
 def _mean_log_odds(logits: tuple[Tensor, ...]) -> Tensor:
-    """The log-odds of the mean probability."""
+    """Return the log-odds of the mean probability."""
     stacked = torch.stack(logits).float()
     positive, negative = functional.logsigmoid(stacked), functional.logsigmoid(-stacked)
     return positive.logsumexp(dim=0) - negative.logsumexp(dim=0)
 
 
 def _most_frames(mels: int, image_size: int) -> int:
-    """Frames of the longest clip whose crops, of half its length, fit into the image."""
+    """Return the maximum number of frames for which half a clip fits into the image."""
     return 2 * image_size * (image_size // mels) + 2
 
 

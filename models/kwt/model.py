@@ -1,19 +1,19 @@
 """KWT, the Keyword Transformer: self-attention over the frames of a word, arXiv 2104.00769.
 
-The authors' code is ARM-software/keyword-transformer 237e409 (Apache-2.0, TensorFlow). Equal to
-its models in values (a test holds parity vectors), and different in:
+The authors' code is ARM-software/keyword-transformer 237e409 (Apache-2.0, TensorFlow). Numerically
+equal to its models (tested with parity vectors). Differences:
 
-- the features, as all of this project, are normalized by the chain; theirs are not. Weights of
-  theirs want `chain.set_normalization(0.0, 0.5)`, which changes nothing;
-- of their domains of attention the paper's best is here, time. No distillation from a teacher;
-- their weights are TensorFlow checkpoints, which are not read here.
+- the chain normalizes the features, which the authors do not. Their weights need
+  `chain.set_normalization(0.0, 0.5)`, the identity;
+- attention is over time only, the paper's best domain; no distillation from a teacher;
+- the authors' weights, TensorFlow checkpoints, cannot be read.
 
-The input is `models.frontends.mfcc.Mfcc`: one second at 16 kHz makes 98 frames of 40 coefficients.
-Counts are with twelve classes: 607,308, 2,394,252 and 5,360,844. The table in their read-me gives
-other widths of the perceptrons (128 and 256) than the commands that trained them; its own counts
-belong to those here.
+The input is `models.frontends.mfcc.Mfcc`: one second at 16 kHz gives 98 frames of 40 coefficients.
+Parameters with twelve classes: 607,308, 2,394,252 and 5,360,844. The table in the authors' README
+lists other MLP widths (128 and 256) than their training commands; its parameter counts match those
+used here.
 
-B batch, T time (frames), C width of a token.
+B batch, T time (frames), C token width.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Kwt(nn.Module):
         kwt_2: KWT-2: 2.394 M parameters with 12 classes.
         kwt_3: KWT-3: 5.361 M parameters with 12 classes.
         kwt_laptop: KWT for a laptop: KWT-1 with a third of its blocks; not a published size. With
-            `models.create_model`, 128 frames that are 40 ms apart, for clips of five seconds.
+            `models.create_model` it takes 128 frames at a 40-ms hop, for clips of five seconds.
     """
 
     head_parameters = ("head.weight", "head.bias")
@@ -63,20 +63,20 @@ class Kwt(nn.Module):
         mlp_dim: int = 256,
         dropout: float = 0.0,
     ) -> None:
-        """Draw normal weights of deviation 0.02, cut at two deviations; zero biases.
+        """Initialize weights from N(0, 0.02) truncated at two deviations, and zero biases.
 
         Args:
-            num_channels: channels of the features.
+            num_channels: Number of channels of the features.
             input_size: (coefficients, frames); both are fixed.
-            num_classes: size of the logits.
-            dim: width of the tokens.
-            depth: number of blocks.
-            num_heads: attention heads, a divisor of `dim`.
-            mlp_dim: width inside the blocks' second branch.
-            dropout: rate at the end of both branches.
+            num_classes: Number of classes.
+            dim: Width of the tokens.
+            depth: Number of transformer blocks.
+            num_heads: Number of attention heads; must divide `dim`.
+            mlp_dim: Hidden width of the MLP.
+            dropout: Dropout rate at the end of both branches.
 
         Raises:
-            ModelError: sizes that do not fit together, or a rate that is no probability.
+            ModelError: The sizes do not fit together, or the rate is not a probability.
         """
         super().__init__()
         rows, frames = input_size
@@ -115,7 +115,7 @@ class Kwt(nn.Module):
             `Output` with clip_logits (B, num_classes).
 
         Raises:
-            ModelError: the size differs from the one that the model was built for.
+            ModelError: The size is not the one the model was built for.
         """
         if tuple(features.shape[2:]) != self.input_size:
             raise ModelError(
@@ -131,10 +131,10 @@ class Kwt(nn.Module):
 
 
 class PostNormBlock(nn.Module):
-    """Attention and a multilayer perceptron, each added to its input and then normed."""
+    """Attention and MLP, each added to its input and then normalized."""
 
     def __init__(self, dim: int, num_heads: int, mlp_dim: int, *, dropout: float) -> None:
-        """Draw the layers; queries, keys and values have no bias."""
+        """Build the layers; queries, keys, and values have no bias."""
         super().__init__()
         self.num_heads = num_heads
         self.dropout = dropout

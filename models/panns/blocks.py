@@ -19,7 +19,7 @@ class ConvBlock(nn.Module):
     def __init__(
         self, in_dim: int, dim: int, *, kernel_size: int, num_convs: int, pool_size: int
     ) -> None:
-        """Draw `num_convs` convolutions that keep the size; 1 as `pool_size` pools nothing."""
+        """Build `num_convs` size-preserving convolutions; a `pool_size` of 1 does not pool."""
         super().__init__()
         self.pool_size = pool_size
         self.convs = nn.ModuleList(
@@ -39,9 +39,9 @@ class ResidualBlock(nn.Module):
     """Two 3x3 convolutions around a shortcut; halves the map by average pooling."""
 
     def __init__(self, in_dim: int, dim: int, *, halve: bool, dropout: float) -> None:
-        """Draw the weights; the last norm's gain is 0, so that the block starts as its shortcut.
+        """Initialize with a gain of 0 in the last norm, so that the block starts as its shortcut.
 
-        With `halve`, the shortcut has a 1x1 convolution and a norm of its own.
+        With `halve`, the shortcut has its own 1x1 convolution and norm.
         """
         super().__init__()
         self.halve = halve
@@ -67,7 +67,7 @@ class ResidualBlock(nn.Module):
 
 
 def residual_stage(in_dim: int, dim: int, *, depth: int, dropout: float) -> nn.Module:
-    """A row of residual blocks whose first halves the map if the width changes."""
+    """Build a stage of residual blocks, the first of which halves the map if the width changes."""
     return nn.Sequential(
         *(
             ResidualBlock(
@@ -81,7 +81,7 @@ def residual_stage(in_dim: int, dim: int, *, depth: int, dropout: float) -> nn.M
 def conv_stages(
     num_channels: int, dims: Iterable[int], *, kernel_size: int, num_convs: int, num_pools: int
 ) -> list[nn.Module]:
-    """One `ConvBlock` per width, of which the first `num_pools` halve the map."""
+    """Build one `ConvBlock` per width; the first `num_pools` halve the map."""
     widths = [num_channels, *dims]
     least = max(num_pools, 1)
     if len(widths) <= least or min(widths) < 1:

@@ -1,7 +1,7 @@
-"""The published PANNs checkpoints in this project's names.
+"""Convert published PANNs checkpoints to this project's names.
 
 Format (qiuqiangkong/audioset_tagging_cnn d2f4b8c): a dict with `model`, a state dict of the names
-below. The front end inside is left out: its filters are computed, not learned.
+below. The front end inside is dropped, since its filters are computed, not learned.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ UNUSED = {
     "att_block.bn_att.": "a norm that the authors' model never runs",
 }
 
-# Of what follows a block's name, and of the resnet's blocks.
+# Suffixes of a block's name, and of the ResNet's blocks.
 _LAYERS = {"conv": "convs", "bn": "norms"}
 _RESIDUAL = {
     "conv1": "conv1",
@@ -43,14 +43,14 @@ _RESNET = re.compile(r"resnet\.layer(\d)\.(\d+)\.(conv\d|bn\d|downsample\.\d)\.(
 def rename_panns_state(
     state: Mapping[str, Tensor], *, num_channels: int
 ) -> dict[str, Tensor] | None:
-    """Give a published state this project's names and layer shapes.
+    """Convert a published state to this project's names and layer shapes.
 
     Args:
-        state: the value of `model` in a published file.
-        num_channels: input channels of the model to be, see `share_channels`.
+        state: Value of `model` in a published file.
+        num_channels: Input channels of the model; see `share_channels`.
 
     Returns:
-        name -> tensor; names that are not known stay as they are. None if this is no such state.
+        name -> tensor, with unknown names kept; None for a state of another format.
     """
     if "bn0.weight" not in state or "conv_block1.conv1.weight" not in state:
         return None

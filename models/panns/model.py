@@ -1,28 +1,28 @@
 """PANNs: pretrained audio neural networks, arXiv 1912.10211 (TASLP 2020).
 
 The authors' code is qiuqiangkong/audioset_tagging_cnn d2f4b8c (MIT); weights are Zenodo record
-3987831, under the license stated there. Equal to the authors' models in values (a test holds
-parity vectors), and different in:
+3987831, under the license stated there. Numerically equal to the authors' models (tested with
+parity vectors). Differences:
 
-- the spectrogram is the input, (batch, 1, mels, frames); front end and masking are links of the
+- the input is the spectrogram (batch, 1, mels, frames); front end and masking are links of the
   chain (`models.frontends.log_mel.LogMel`, `models.augment.Stripes`). The published parameter
   counts include the front end's filters (1.08 M at 32 kHz);
-- no mixup. Theirs mixes pairs of a batch and their targets; here augmentation of a clip does not
-  depend on its batch, and targets are not mixed;
-- any number of mels: the authors' first norm is fixed to 64;
-- logits come out, not probabilities.
+- no mixup, which mixes clips and targets within a batch; here augmentation of a clip does not
+  depend on its batch;
+- any number of mels; the authors' first norm is fixed to 64;
+- logits instead of probabilities.
 
-CNN14 with decisions at the level of time steps scores every frame. A step is 32 frames long (320
-ms); its scores are repeated for each of its frames. Clips are scored by the probabilities of the
-steps: `clip_logits` are the logits of the combined probability, so that the sigmoid of both outputs
-is what the authors' models return. The attention model's unused norm is not built.
+CNN14 at the decision level scores every frame: steps are 32 frames long (320 ms), and their scores
+are repeated for each frame. `clip_logits` are the logits of the combined probability of the steps,
+so that the sigmoid of both outputs equals the authors' outputs. The attention model's unused norm
+is not built.
 
-Published weights expect log-mel features in decibel, 10 log10(max(power, 1e-10)), of audio at
-32 kHz: a centered, reflected periodic Hann window, `n_fft` and `win_length` 1024, `hop_length` 320,
-64 Slaney mels (area 1) from 50 to 14000 Hz, thus 1001 frames for ten seconds. The norm over mels
-stands for the normalization, so the chain hands them the front end's output as it is.
+Published weights expect log-mel features in decibels, 10 log10(max(power, 1e-10)), of audio at 32
+kHz: periodic Hann window, reflection padding, `n_fft` and `win_length` 1024, `hop_length` 320, 64
+Slaney mels (area 1) from 50 to 14000 Hz, thus 1001 frames for ten seconds. The norm over mels
+replaces the chain's normalization.
 
-B batch, C channels, T time (frames), F frequency (mels). Inside, maps are (B, C, T, F), the
+B batch, C channels, T time (frames), F frequency (mels). Internal maps are (B, C, T, F), the
 authors' order.
 """
 
@@ -46,12 +46,11 @@ Pooling = Literal["embedding", "max", "avg", "att"]
 
 
 class Panns(nn.Module):
-    """Classifies spectrograms from a map that a sequence of stages makes of them.
+    """Classifies spectrograms from the map of a sequence of stages.
 
-    With `pooling="embedding"` time is pooled before the two linear layers (maximum plus mean).
-    The others classify every time step and combine the probabilities of the steps: their maximum,
-    their mean, or their mean with weights that each class learns. These models return logits of
-    frames too.
+    `pooling="embedding"` pools time before the two linear layers (maximum plus mean). The others
+    classify every time step and combine the probabilities by maximum, mean, or a mean with weights
+    learned per class; these decision-level models return frame logits too.
     """
 
     normalizes_input = True
@@ -70,28 +69,28 @@ class Panns(nn.Module):
         head_dropout: float,
         pooling: Pooling,
     ) -> None:
-        """Draw Xavier-uniform weights, zero biases.
+        """Initialize Xavier-uniform weights and zero biases.
 
         Args:
-            num_channels: channels of the spectrogram.
-            input_size: (mels, frames). The mels are fixed by the norm over them, the frames are
-                not: any number of `step` or more will do.
-            num_classes: size of the logits.
-            stages: modules from (B, num_channels, T, F) to (B, dim, T / step, F / step), a
-                dropout after each. A stage may be a sequence of blocks.
-            dim: channels of the last stage, and width of the linear layer.
-            step: frames, and mels, that one place of the last map stands for.
-            dropout: rate after every stage.
-            head_dropout: rate before the linear layer; before the classifier too in models of
-                frames.
-            pooling: how clips are made of time steps.
+            num_channels: Number of channels of the spectrogram.
+            input_size: (mels, frames). The norm fixes the mels; any number of frames from `step` up
+                is accepted.
+            num_classes: Number of classes.
+            stages: Modules from (B, num_channels, T, F) to (B, dim, T / step, F / step), each
+                followed by dropout.
+            dim: Width of the last stage and of the linear layer.
+            step: Number of frames, and of mels, per position of the last map.
+            dropout: Dropout rate after every stage.
+            head_dropout: Dropout rate before the linear layer; in decision-level models before the
+                classifier too.
+            pooling: How time steps are pooled into clips.
 
         Raises:
-            ModelError: the input is smaller than `step`, or a rate is no probability.
+            ModelError: The input is smaller than `step`, or a rate is not a probability.
         """
         super().__init__()
         mels, frames = input_size
-        if mels < step or 0 < frames < step:  # no frames: as many as a clip gives
+        if mels < step or 0 < frames < step:  # 0 frames: any number
             raise ModelError(
                 f"(mels, frames) = {tuple(input_size)} leaves nothing: each is {step} or more; "
                 "change the front end's rows and frames"
@@ -122,17 +121,16 @@ class Panns(nn.Module):
         """Classify a batch of spectrograms.
 
         Args:
-            features: (B, num_channels, mels, frames), natural logarithm or decibel as trained;
-                the norm over mels learns their scale.
+            features: (B, num_channels, mels, frames), in natural logarithm or decibels as in
+                training; the norm over mels learns the scale.
 
         Returns:
-            `Output` with clip_logits (B, num_classes). Models of frames add frame_logits
-            (B, frames, num_classes), constant over `step` frames, the last step lasting to the
-            end.
+            `Output` with clip_logits (B, num_classes). Decision-level models add frame_logits (B,
+            frames, num_classes), constant over `step` frames; the last step extends to the end.
 
         Raises:
-            ModelError: the number of mels is another, or there are too few frames, for training
-                one place of the last map.
+            ModelError: The number of mels is wrong, or there are too few frames, or in training
+                only one position in the last map.
         """
         mels, frames = features.shape[2:]
         if mels != self.n_mels or frames < self.step:
@@ -146,7 +144,7 @@ class Panns(nn.Module):
                 f"train with more clips in a batch, or pad to {2 * self.step} frames"
             )
         # In three dimensions: for maps of width 1 the two-dimensional norm of torch 2.11 has wrong
-        # gradients on a CPU, depending on strides.
+        # gradients on the CPU, depending on strides.
         x = self.mel_norm(features.transpose(1, 2).flatten(2))
         x = x.unflatten(2, (features.shape[1], frames)).permute(0, 2, 3, 1)
         for stage in self.stages:
@@ -172,7 +170,7 @@ class Panns(nn.Module):
         return Output(clip, torch.cat([repeated, last], dim=1), embedding)
 
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-        """Give a state of the authors' files this model's names."""
+        """Convert a published state to this model's names."""
         return rename_panns_state(state, num_channels=self.num_channels)
 
     def _embed(self, x: Tensor) -> Tensor:
@@ -211,15 +209,15 @@ class PannsCnn(Panns):
     Variants:
         cnn6: CNN6: four 5x5 convolutions, 4.84 M parameters with 527 classes.
         cnn6_laptop: CNN6 for a laptop: 0.29 M parameters at 64 mels x 128 frames; not a published
-            size. 81.9 M MACs a clip, with ten classes and the front end of `models.create_model`.
+            size. 81.9 M MACs per clip, with ten classes and the front end of `models.create_model`.
         cnn10: CNN10: four pairs of 3x3 convolutions, 5.22 M parameters with 527 classes.
         cnn14: CNN14: six pairs of 3x3 convolutions, 80.75 M parameters with 527 classes.
-        cnn14_decision_level_max: CNN14 with scores of frames; a clip's probability is the maximum
-            of its time steps.
-        cnn14_decision_level_avg: CNN14 with scores of frames; a clip's probability is the mean of
-            its time steps.
-        cnn14_decision_level_att: CNN14 with scores of frames, weighted by attention over time:
-            81.83 M parameters.
+        cnn14_decision_level_max: CNN14 with frame scores; a clip's probability is the maximum over
+            time steps.
+        cnn14_decision_level_avg: CNN14 with frame scores; a clip's probability is the mean over
+            time steps.
+        cnn14_decision_level_att: CNN14 with frame scores, weighted by attention over time: 81.83 M
+            parameters.
     """
 
     def __init__(
@@ -236,23 +234,23 @@ class PannsCnn(Panns):
         num_pools: int = 4,
         pooling: Literal["embedding", "max", "avg", "att"] = "embedding",
     ) -> None:
-        """Draw the weights as `Panns` does.
+        """Initialize as `Panns` does.
 
         Args:
-            num_channels: channels of the spectrogram.
-            input_size: (mels, frames); any number of frames that leaves one after the pools.
-            num_classes: size of the logits.
-            dropout: rate after every stage.
-            head_dropout: rate before the linear layer; before the classifier too in models of
-                frames.
-            dims: widths of the stages.
-            kernel_size: of the convolutions.
-            num_convs: convolutions of a stage.
-            num_pools: stages that halve the map.
-            pooling: how clips are made of time steps, see `Panns`.
+            num_channels: Number of channels of the spectrogram.
+            input_size: (mels, frames), with enough frames for one position after pooling.
+            num_classes: Number of classes.
+            dropout: Dropout rate after every stage.
+            head_dropout: Dropout rate before the linear layer; in decision-level models before the
+                classifier too.
+            dims: Widths of the stages.
+            kernel_size: Kernel size of the convolutions.
+            num_convs: Number of convolutions per stage.
+            num_pools: Number of stages that halve the map.
+            pooling: How time steps are pooled into clips; see `Panns`.
 
         Raises:
-            ModelError: sizes that make no network, or a rate that is no probability.
+            ModelError: The sizes do not define a network, or a rate is not a probability.
         """
         super().__init__(
             num_channels,
@@ -290,15 +288,15 @@ def resnet38(
     Shapes and errors are those of `Panns`.
 
     Args:
-        num_channels: channels of the spectrogram.
+        num_channels: Number of channels of the spectrogram.
         input_size: (mels, frames).
-        num_classes: size of the logits.
-        dropout: rate after every stage.
-        head_dropout: rate before the linear layer.
-        block_dropout: rate inside the residual blocks.
-        dims: widths of the four rows of residual blocks and of the last pair of convolutions; the
-            first pair is as wide as the first row.
-        depths: residual blocks of every row.
+        num_classes: Number of classes.
+        dropout: Dropout rate after every stage.
+        head_dropout: Dropout rate before the linear layer.
+        block_dropout: Dropout rate inside the residual blocks.
+        dims: Widths of the four stages of residual blocks and of the last pair of convolutions; the
+            first pair is as wide as the first stage.
+        depths: Number of residual blocks in each stage.
     """
     if len(dims) != 5 or len(depths) != 4:
         raise ModelError(f"dims={dims} and depths={depths}: give 5 dims and 4 depths")
@@ -322,20 +320,20 @@ def resnet38(
 
 
 def _largest_probability(logits: Tensor) -> Tensor:
-    """The first step whose rounded probability is the largest: (B, 1, classes) int64.
+    """Return the first step with the largest rounded probability: (B, 1, classes) int64.
 
     Nearly equal logits round to one probability, and the authors' gradient goes to the first of
-    them. Beyond 16, where float32 ends at 1, logits are compared as they are.
+    them. Beyond 16, where float32 probabilities saturate at 1, logits are compared directly.
     """
     order = torch.where(logits.abs() > 16, logits, logits.sigmoid())
     return order.max(dim=1, keepdim=True).indices
 
 
 def _smooth(x: Tensor) -> Tensor:
-    """Maximum plus mean of three neighbors in time, zeros counted: (B, C, steps), 0 or more."""
+    """Return maximum plus mean of three neighbors in time, zero-padded: (B, C, steps) >= 0."""
     steps = x.shape[2]
-    # Not by max pooling, whose gradient has no fixed order on CUDA. Equal neighbors do occur, and
-    # the first of them gets the whole gradient, as pooling does it; no value is less than the
+    # Not max pooling, whose gradient has no fixed order on CUDA. Equal neighbors do occur, and
+    # the first of them gets the whole gradient, as in pooling; no value is less than the
     # zeros at the edges.
     before, after = functional.pad(x, (1, 1))[..., :steps], functional.pad(x, (0, 1))[..., 1:]
     largest = torch.where(before >= x, before, x)

@@ -39,7 +39,7 @@ def _weights(name: str, filename: str, key: str) -> Weights:
         num_classes=num_classes,
         trained_on=("imagenet_1k", dataset),
         frontend=("kaldi_fbank", {"num_frames": num_frames}),
-        # PSLA divides by the deviation and the chain by twice that, so half of PSLA's number.
+        # PSLA divides by the deviation, the chain by twice that; so this is half of PSLA's number.
         statistics=(-4.6476, 4.5699 / 2),
         filename=filename,
         url=f"https://www.dropbox.com/s/{key}/{filename}?dl=1",

@@ -1,9 +1,8 @@
-"""The published PSLA checkpoints, and those of EfficientNet, in this project's names.
+"""Convert published PSLA and EfficientNet checkpoints to this project's names.
 
 PSLA (YuanGongND/psla 76aedd1): a state dict under `module.`, with the trunk as `effnet.` in the
-names of efficientnet_pytorch 0.7.1 and the heads as 1x1 convolutions. EfficientNet's files for
-ImageNet are the trunk alone. The authors put a new stem for one channel in place of the one for
-three colors, and so does this.
+names of efficientnet_pytorch 0.7.1 and the heads as 1x1 convolutions. EfficientNet's ImageNet files
+hold only the trunk. Like the authors, this replaces the RGB stem by a new one for one channel.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ UNUSED = {
 
 _OUTER = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
 _SQUEEZE = {"_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
-# Blocks of the first stage do not expand.
+# Blocks of the first stage have no expansion.
 _FIRST = _SQUEEZE | {
     "_depthwise_conv": "conv_dw",
     "_bn1": "bn1",
@@ -46,15 +45,15 @@ _STEM = "trunk.conv_stem.weight"
 def rename_psla_state(
     state: Mapping[str, Tensor], *, num_channels: int, depths: Sequence[int]
 ) -> dict[str, Tensor] | None:
-    """Give a published state this project's names and layer shapes.
+    """Convert a published state to this project's names and layer shapes.
 
     Args:
-        state: what a published file holds, without `module.`.
-        num_channels: input channels of the model to be, see `share_channels`.
-        depths: blocks of the trunk's stages.
+        state: Content of a published file, without `module.`.
+        num_channels: Input channels of the model; see `share_channels`.
+        depths: Number of blocks in each stage of the trunk.
 
     Returns:
-        name -> tensor; names that are not known stay as they are. None if this is no such state.
+        name -> tensor, with unknown names kept; None for a state of another format.
     """
     images = "_conv_stem.weight" in state and "_blocks.0._depthwise_conv.weight" in state
     if not images and "effnet._conv_stem.weight" not in state:
@@ -81,7 +80,7 @@ def rename_psla_state(
 
 
 def _of_trunk(name: str, places: Sequence[str]) -> str:
-    """The name within the trunk, or nothing."""
+    """Return the name within the trunk, or an empty string."""
     if found := _BLOCK.fullmatch(name):
         number, layer, kind = int(found[1]), found[2], found[3]
         place = places[number] if number < len(places) else ""

@@ -1,8 +1,8 @@
 """EfficientNet (arXiv 1905.11946) by timm, with the padding of a fixed image size.
 
-TensorFlow pads a strided convolution as the size of its input asks for. PSLA's trunk, of the
-package efficientnet_pytorch 0.7.1, decides that once, for the square image that the size of the
-network is meant for, and pads spectrograms of any size the same way.
+TensorFlow pads a strided convolution depending on its input size. PSLA's trunk, from
+efficientnet_pytorch 0.7.1, fixes the padding for the square image that the network is meant for,
+and applies it to spectrograms of any size.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from timm.models.efficientnet import EfficientNet
 from torch import Tensor, nn
 from torch.nn import functional
 
-# Of the seven stages: blocks, kernel, stride, expansion and channels of size B0.
+# Blocks, kernel, stride, expansion, and channels of the seven stages of B0.
 _STAGES = (
     "ds_r1_k3_s1_e1_c16_se0.25",
     "ir_r2_k3_s2_e6_c24_se0.25",
@@ -28,7 +28,7 @@ _NORM_EPS = 1e-3
 
 
 class FixedPadConv2d(nn.Conv2d):
-    """A convolution that pads unequally: `before` zeros above and left, `after` below and right."""
+    """A convolution padded by `before` zeros above and left, `after` zeros below and right."""
 
     before: int
     after: int
@@ -48,15 +48,16 @@ def efficientnet(
     drop_path_rate: float,
     norm_momentum: float,
 ) -> EfficientNet:
-    """Build a trunk without pooling and classifier.
+    """Build a trunk without pooling or classifier.
 
     Args:
-        num_channels: of the input.
-        width: factor on the channels of B0, rounded to multiples of 8.
-        depth: factor on the blocks of every stage of B0, rounded up.
-        image_size: side of the image that the strided convolutions are padded for.
-        drop_path_rate: rises linearly from 0 at the first block to almost this at the last.
-        norm_momentum: share of a batch in the running statistics.
+        num_channels: Number of channels of the input.
+        width: Factor of the widths of B0, rounded to multiples of 8.
+        depth: Factor of the depths of B0, rounded up.
+        image_size: Side of the image that determines the padding of strided convolutions.
+        drop_path_rate: Drop path rate, rising linearly from 0 at the first block to almost this at
+            the last.
+        norm_momentum: Weight of a batch in the running statistics.
     """
     channels = partial(round_channels, multiplier=width)
     trunk = EfficientNet(
@@ -86,7 +87,7 @@ def strided(trunk: EfficientNet) -> list[FixedPadConv2d]:
 
 
 def reduced(trunk: EfficientNet, size: int) -> int:
-    """Return the side of the last map for a side of the input; 0 if nothing is left."""
+    """Return the size of the last map for a size of the input; 0 if nothing is left."""
     for conv in strided(trunk):
         size = max(size + conv.before + conv.after - conv.kernel_size[0], -2) // 2 + 1
     return size

@@ -1,20 +1,20 @@
 """PSLA: pretraining, sampling, labeling and aggregation, arXiv 2102.01243 (TASLP 2021).
 
 The authors' code is YuanGongND/psla 76aedd1 (BSD-3-Clause), weights under the same license. The
-model, an EfficientNet with attention pooling, is equal to theirs in values (a test holds parity
-vectors), and different in:
+model, an EfficientNet with attention pooling, is numerically equal to theirs (tested with parity
+vectors). Differences:
 
-- logits come out, the log-odds of their probabilities; see `weighted_log_odds`;
-- any number of mels: theirs reads one row of 128 / 32, this the mean of all rows;
-- the first weights of the trunk are timm's rule (as in the EfficientNet paper), theirs PyTorch's;
-  both start from ImageNet in the paper's best form (`models.load_pretrained(chain,
-  "efficientnet_b2_imagenet")`), where the stem for one channel is drawn anew;
-- sampling, mixup, label enhancement and weight averaging belong to the recipe and not to the model.
+- logits instead of probabilities; see `weighted_log_odds`;
+- any number of mels: the authors read one row of 128 / 32, this the mean of all rows;
+- the trunk is initialized as in timm and the EfficientNet paper, the authors' as in PyTorch; the
+  paper's best form starts from ImageNet (`models.load_pretrained(chain,
+  "efficientnet_b2_imagenet")`) with a new stem for one channel;
+- sampling, mixup, label enhancement, and weight averaging belong to the recipe, not the model.
 
 Published weights expect AST's filterbank (`models.frontends.kaldi.KaldiFbank`) with 1056 frames of
-audio at 16 kHz, normalized by its deviation and not twice that: `Chain.set_normalization(-4.6476,
-2.28495)`. The trunk's strided convolutions are padded for an image of 260 x 260 (B0: 224), which on
-a spectrogram is another network than timm's `tf_efficientnet_b2`.
+audio at 16 kHz, normalized by its deviation, not twice that: `Chain.set_normalization(-4.6476,
+2.28495)`. The trunk's strided convolutions are padded for an image of 260 x 260 (B0: 224), so on
+spectrograms it differs from timm's `tf_efficientnet_b2`.
 
 B batch, C channels, H heads, T time steps, K classes.
 """
@@ -48,14 +48,14 @@ _LEAST, _MOST = math.log(_EPS), math.log1p(-_EPS)
     },
 )
 class Psla(nn.Module):
-    """Classifies spectrograms by an EfficientNet and attention over the time steps of its map.
+    """Classifies spectrograms by an EfficientNet with attention over time steps.
 
     Variants:
         psla_b0: PSLA on EfficientNet-B0: 9.41 M parameters with 527 classes.
         psla_b2: PSLA on EfficientNet-B2, the size of the paper: 13.64 M parameters with 527
             classes.
-        psla_laptop: PSLA for a laptop, for 64 mels x 128 frames; not a published size. Batch norms
-            follow the batches faster: a short training takes few steps.
+        psla_laptop: PSLA for a laptop, for 64 mels x 128 frames; not a published size. Batch norm
+            statistics adapt faster, since a short training has few steps.
     """
 
     unused_published = UNUSED
@@ -74,23 +74,23 @@ class Psla(nn.Module):
         depth: float = 1.0,
         image_size: int = 224,
     ) -> None:
-        """Build trunk and heads.
+        """Build the trunk and the heads.
 
         Args:
-            num_channels: channels of the spectrogram.
-            input_size: (mels, frames); 0 frames stand for as many as a clip has.
-            num_classes: size of the logits.
-            num_heads: attention heads; 1 is without weights of heads, 0 takes the plain mean of
-                the steps' probabilities.
-            drop_path_rate: of the last block; it rises linearly from 0 at the first.
-            norm_momentum: share of a batch in the running statistics of the batch norms.
-            width: factor on the channels of EfficientNet-B0.
-            depth: factor on the blocks of every stage of EfficientNet-B0.
-            image_size: side of the square image for which strided convolutions are padded, on
-                spectrograms too.
+            num_channels: Number of channels of the spectrogram.
+            input_size: (mels, frames); 0 frames accept any number.
+            num_classes: Number of classes.
+            num_heads: Number of attention heads; 1 has no head weights, 0 averages the
+                probabilities of the steps.
+            drop_path_rate: Drop path rate of the last block, rising linearly from 0 at the first.
+            norm_momentum: Weight of a batch in the running statistics of the batch norms.
+            width: Factor of the widths of EfficientNet-B0.
+            depth: Factor of the depths of EfficientNet-B0.
+            image_size: Side of the square image that determines the padding of strided
+                convolutions.
 
         Raises:
-            ModelError: sizes or rates that make no model, or nothing is left of the input.
+            ModelError: The sizes or rates are invalid, or nothing is left of the input.
         """
         super().__init__()
         wrong = [
@@ -133,7 +133,7 @@ class Psla(nn.Module):
             for i in range(number)
             for kind in ("weight", "bias")
         )
-        # The authors draw a single head's weights wider than torch's rule, which several keep.
+        # The authors initialize a single head wider than torch does; several heads as torch does.
         for layer in (*self.attention, *self.classify) if num_heads < 2 else ():
             assert isinstance(layer, nn.Linear)
             nn.init.kaiming_uniform_(layer.weight)
@@ -147,10 +147,11 @@ class Psla(nn.Module):
             features: (B, num_channels, mels, frames), normalized.
 
         Returns:
-            `Output` with clip_logits (B, num_classes): log-odds of the authors' probabilities.
+            `Output` with clip_logits (B, num_classes), the log-odds of the authors' probabilities.
 
         Raises:
-            ModelError: too few mels or frames are left, for training one place of the last map.
+            ModelError: There are too few mels or frames, or in training only one position in the
+                last map.
         """
         sizes = [reduced(self.trunk, size) for size in features.shape[2:]]
         if not all(sizes):
@@ -168,12 +169,12 @@ class Psla(nn.Module):
         return Output(self._pool(steps), embedding=steps.mean(dim=1))
 
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-        """Give a published PSLA or EfficientNet state this model's names, or None."""
+        """Convert a published PSLA or EfficientNet state to this model's names; None for others."""
         depths = [len(stage) for stage in self.trunk.blocks]  # type: ignore[arg-type]
         return rename_psla_state(state, num_channels=self.num_channels, depths=depths)
 
     def _least(self, places: int) -> int:
-        """Mels, or frames, that leave so many places in the last map."""
+        """Return the mels, or frames, that give this many positions in the last map."""
         return next(size for size in count(1) if reduced(self.trunk, size) >= places)
 
     def _pool(self, steps: Tensor) -> Tensor:
@@ -193,15 +194,15 @@ class Psla(nn.Module):
 
 
 def weighted_log_odds(yes: Tensor, no: Tensor, weight: Tensor) -> Tensor:
-    """Log-odds of a weighted sum of the heads' probabilities.
+    """Return the log-odds of a weighted sum of the heads' probabilities.
 
-    Training leaves the weights free: they need not add up to 1, and the sum p need not be a
+    The weights are unconstrained, so they need not sum to 1 and the sum p need not be a
     probability. The authors clamp it to [1e-7, 1 - 1e-7] in their loss. Here 1 - p is at least
     1e-7, and p at least 1e-7 of the largest head's, so that improbable classes keep their order.
 
     Args:
-        yes: (B, H, K) logarithms of the heads' probabilities.
-        no: (B, H, K) logarithms of 1 minus these.
+        yes: (B, H, K) log-probabilities of the heads.
+        no: (B, H, K) logarithms of 1 minus the probabilities.
         weight: (H,).
 
     Returns:

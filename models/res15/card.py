@@ -1,4 +1,4 @@
-"""Res-15 (arXiv 1710.10361, castorini/honk c3aae75), and trained by triplets (2101.04792)."""
+"""Res-15 (arXiv 1710.10361, castorini/honk c3aae75), also with a triplet loss (2101.04792)."""
 
 from models.card import SPEECH_COMMANDS, Card, Paper, Weights, counts, results
 from models.zoo.paper_tables import PRINTED

@@ -1,8 +1,8 @@
-"""The published Res-15 checkpoints in this project's names.
+"""Convert published Res-15 checkpoints to this project's names.
 
-Formats: a state dict of castorini/honk c3aae75 (`utils/model.py`), whose maps are (time,
-frequency); or that of an encoder without classifier of roman-vygon/triplet_loss_kws 0d92edd
-(`models/resnet.py`), whose maps are (frequency, time), as here.
+Formats: a state dict of castorini/honk c3aae75 (`utils/model.py`), with (time, frequency) maps, or
+of a classifier-free encoder of roman-vygon/triplet_loss_kws 0d92edd (`models/resnet.py`), with
+(frequency, time) maps, as here.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _NORM = re.compile(r"bn(\d+)\.(\w+)")
 
 
 def rename_res15_state(state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-    """Give a published state this project's names and orientation.
+    """Convert a published state to this project's names and orientation.
 
     Args:
-        state: a published file.
+        state: Content of a published file.
 
     Returns:
-        name -> tensor; names that are not known stay as they are. None if this is no such state.
+        name -> tensor, with unknown names kept; None for a state of another format.
     """
     if "conv0.weight" not in state or "bn1.running_mean" not in state:
         return None

@@ -1,17 +1,17 @@
 """Res-15 of honk: a residual network for keywords, arXiv 1710.10361 (ICASSP 2018).
 
-The authors' code is castorini/honk c3aae75 (MIT). Equal to its model in values (a test holds parity
-vectors), and different in:
+The authors' code is castorini/honk c3aae75 (MIT). Numerically equal to its model (tested with
+parity vectors). Differences:
 
-- maps are (coefficients, frames), theirs the other way round;
-- the features, as all of this project, are normalized by the chain; theirs are not. Weights of
-  theirs want `chain.set_normalization(0.0, 0.5)`, which changes nothing;
-- clips of any length. The input is `models.frontends.mfcc.HonkMfcc`: one second at 16 kHz makes 101
+- maps are (coefficients, frames), the authors' are transposed;
+- the chain normalizes the features, which the authors do not. Their weights need
+  `chain.set_normalization(0.0, 0.5)`, the identity;
+- clips of any length. The input is `models.frontends.mfcc.HonkMfcc`: one second at 16 kHz gives 101
   frames of 40 coefficients.
 
-The 97.0 that HTS-AT's table gives to "RES-15" are of the same network trained by a triplet loss,
-see `models.res15.triplet`. The encoders that were published with it load into `res15` too; the
-classifier then keeps its initial weights.
+The 97.0 of "RES-15" in HTS-AT's table is for this network trained with a triplet loss, see
+`models.res15.triplet`. The encoders published with it load into `res15` too; the classifier then
+keeps its initial weights.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from models.res15.checkpoint import rename_res15_state
     },
 )
 class Res15(nn.Module):
-    """Classifies features by the mean over a map that keeps their size.
+    """Classifies features by the mean over a map of the same size.
 
-    Every second convolution adds what the pair before it gave; norms follow and have no weights.
+    Every second convolution adds the output of the pair before it; norms follow, without weights.
 
     Variants:
         res15: Res-15: fifteen layers of 45 maps, 0.237 M parameters and a classifier.
-        res15_laptop: Res-15 for a laptop: half the width on a map pooled as in honk's Res-26; no
+        res15_laptop: Res-15 for a laptop: half the width on a map pooled as in honk's Res-26; not a
             published size.
     """
 
@@ -57,18 +57,18 @@ class Res15(nn.Module):
         depth: int = 13,
         pool: tuple[int, ...] = (),
     ) -> None:
-        """Draw PyTorch's initial weights, as the authors do.
+        """Initialize as PyTorch and the authors do.
 
         Args:
-            num_channels: channels of the features.
-            input_size: (rows, frames), mels or coefficients; any will do.
-            num_classes: size of the logits.
-            dim: width of all convolutions.
-            depth: convolutions after the first; number i, from 0, is dilated by 2^(i // 3).
-            pool: (rows, frames) that are averaged after the first convolution; empty for none.
+            num_channels: Number of channels of the features.
+            input_size: (rows, frames) of any size; rows are mels or coefficients.
+            num_classes: Number of classes.
+            dim: Number of channels of all convolutions.
+            depth: Number of convolutions after the first; dilations are 2^(i // 3), i from 0.
+            pool: (rows, frames) of average pooling after the first convolution; empty for none.
 
         Raises:
-            ModelError: sizes that make no network, or the input is smaller than `pool`.
+            ModelError: The sizes do not define a network, or the input is smaller than `pool`.
         """
         super().__init__()
         if min(dim, depth) < 1 or (pool and (len(pool) != 2 or min(pool) < 1)):
@@ -100,13 +100,13 @@ class Res15(nn.Module):
             `Output` with clip_logits (B, num_classes).
 
         Raises:
-            ModelError: the features are smaller than `pool`.
+            ModelError: The features are smaller than `pool`.
         """
         x = self.embed(features)
         return Output(self.head(x), embedding=x)
 
     def embed(self, features: Tensor) -> Tensor:
-        """Compute what the classifier gets to see: (B, dim); arguments as in `forward`."""
+        """Compute the classifier's input (B, dim); arguments as in `forward`."""
         if features.shape[2] < self.pool[0] or features.shape[3] < self.pool[1]:
             raise ModelError(
                 f"{tuple(features.shape[2:])} rows and frames leave nothing after pool="
@@ -124,5 +124,5 @@ class Res15(nn.Module):
         return x.mean(dim=(2, 3))
 
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-        """Give a state of the authors' files this model's names and orientation."""
+        """Convert a published state to this model's names and orientation."""
         return rename_res15_state(state)

@@ -1,19 +1,18 @@
-"""Res-15 trained by a triplet loss, with nearest neighbors as its classifier, arXiv 2101.04792.
+"""Res-15 trained with a triplet loss, with a nearest-neighbor classifier, arXiv 2101.04792.
 
-The authors' code is roman-vygon/triplet_loss_kws 0d92edd (MIT). The network is
-`models.res15.model`, its embedding of a clip is scaled to length 1, and a clip is of the class that
-most of its nearest training clips have. Trained by the loss `triplet`. Different from theirs:
+The authors' code is roman-vygon/triplet_loss_kws 0d92edd (MIT). The network is `models.res15.model`
+with embeddings scaled to length 1; a clip gets the majority class of its nearest training clips.
+Train it with the loss `triplet`. Differences:
 
-- before it has a support set, and while it is trained, the logits are those of a linear layer on
-  the embedding, which a loss on logits could train. Theirs is only ever used with training clips,
-  or with a classifier that is trained after the encoder;
-- votes become logits, log((votes + 1 / classes) / (neighbours + 1)), so that there are
-  probabilities of all classes; the largest is theirs, the first class of equal ones;
-- the support set is part of the state dict once there is one, and other weights remove it.
-  Training sets it before every evaluation; elsewhere call `set_support`, or the linear layer
-  answers.
+- in training and without a support set, the logits come from a linear layer on the embedding, which
+  a loss on logits could train. The authors always use training clips, or a classifier trained after
+  the encoder;
+- votes become logits, log((votes + 1 / classes) / (neighbours + 1)), which gives all classes a
+  probability; the largest is the authors' prediction, the first class in a tie;
+- the support set, once set, is part of the state dict; loading other weights removes it. Training
+  sets it before every evaluation; elsewhere call `set_support`, or the linear layer is used.
 
-The authors' features are 64 log-mels of NeMo, which no front end here makes to the bit.
+The authors' features are 64 NeMo log-mels, which no front end here reproduces exactly.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ from models.res15.model import Res15
 
 @register("model")
 class Res15Triplet(Res15):
-    """Res-15 as an encoder with a classifier of nearest neighbors: 0.237 M parameters.
+    """Res-15 as an encoder with a nearest-neighbor classifier: 0.237 M parameters.
 
-    It compares clips by their embeddings with those of a support set.
+    It compares embeddings of clips with those of a support set.
     """
 
     memory: Tensor
@@ -53,26 +52,26 @@ class Res15Triplet(Res15):
         depth: int = 13,
         pool: tuple[int, ...] = (),
     ) -> None:
-        """Draw PyTorch's initial weights; there is no support set yet.
+        """Initialize as PyTorch does, without a support set.
 
         Args:
-            num_channels: channels of the features.
-            input_size: (rows, frames), mels or coefficients; any will do.
-            num_classes: size of the logits.
-            neighbours: how many of the nearest clips of the support set vote.
-            dim: width of all convolutions, and of the embedding.
-            depth: convolutions after the first; number i, from 0, is dilated by 2^(i // 3).
-            pool: (rows, frames) that are averaged after the first convolution; empty for none.
+            num_channels: Number of channels of the features.
+            input_size: (rows, frames) of any size; rows are mels or coefficients.
+            num_classes: Number of classes.
+            neighbours: Number of nearest clips of the support set that vote.
+            dim: Number of channels of all convolutions and of the embedding.
+            depth: Number of convolutions after the first; dilations are 2^(i // 3), i from 0.
+            pool: (rows, frames) of average pooling after the first convolution; empty for none.
 
         Raises:
-            ModelError: sizes that make no network, or no neighbors.
+            ModelError: The sizes do not define a network, or there are no neighbors.
         """
         super().__init__(num_channels, input_size, num_classes, dim=dim, depth=depth, pool=pool)
         if neighbours < 1:
             raise ModelError(f"neighbours={neighbours}: at least one votes")
         self.neighbours = neighbours
         self.num_classes = num_classes
-        # In the state dict by the methods below: their length is that of the training clips.
+        # The methods below add them to the state dict, since their length varies.
         self.register_buffer("memory", torch.zeros(0, dim), persistent=False)
         self.register_buffer("memory_labels", torch.zeros(0, dtype=torch.long), persistent=False)
 
@@ -86,7 +85,7 @@ class Res15Triplet(Res15):
             `Output` with clip_logits (B, num_classes) and embedding (B, dim) of length 1.
 
         Raises:
-            ModelError: the features are smaller than `pool`.
+            ModelError: The features are smaller than `pool`.
         """
         x = self.embed(features)
         embedding = functional.normalize(x.to(torch.promote_types(x.dtype, torch.float32)))
@@ -95,10 +94,10 @@ class Res15Triplet(Res15):
         return Output(self._votes(embedding), embedding=embedding)
 
     def set_support(self, embedding: Tensor, labels: Tensor, /) -> None:
-        """Classify by these clips from now on.
+        """Replace the support set.
 
         Args:
-            embedding: (clips, dim), of length 1.
+            embedding: (clips, dim) of length 1.
             labels: (clips,) int64.
         """
         self.memory = embedding.detach().to(self.memory)
@@ -125,14 +124,14 @@ class Res15Triplet(Res15):
     def check_support(
         self, memory: Tensor | None, labels: Tensor | None, /
     ) -> tuple[Tensor, Tensor]:
-        """Return a support set, or refuse what a model like this one cannot have.
+        """Return a support set, or raise if it does not fit the model.
 
         Args:
             memory: (clips, dim).
-            labels: (clips,) whole numbers below the number of classes.
+            labels: (clips,) integers below the number of classes.
 
         Raises:
-            ModelError: one of them is missing or does not fit.
+            ModelError: One is missing or does not fit.
         """
         if (
             memory is None

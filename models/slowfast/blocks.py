@@ -1,4 +1,4 @@
-"""Blocks of Auditory SlowFast, with kernels over time and frequency apart.
+"""Blocks of Auditory SlowFast, with separate kernels over time and frequency.
 
 B batch, C channels, T time, F frequency; maps are (B, C, T, F).
 """
@@ -13,10 +13,10 @@ _STEM_KERNEL = 7
 
 
 class Stem(nn.Module):
-    """A convolution that halves the map, and a maximum that halves it again."""
+    """A convolution that halves the map, then max pooling that halves it again."""
 
     def __init__(self, in_dim: int, dim: int, *, time_kernel: int) -> None:
-        """Draw the convolution; its kernel over frequency is 7."""
+        """Build the convolution with a frequency kernel of 7."""
         super().__init__()
         kernel = (time_kernel, _STEM_KERNEL)
         padding = (time_kernel // 2, _STEM_KERNEL // 2)
@@ -29,10 +29,10 @@ class Stem(nn.Module):
 
 
 class Lateral(nn.Module):
-    """What the fast stream hands to the slow one: a convolution over time at its rate."""
+    """The connection from the fast to the slow stream: a convolution over time at its rate."""
 
     def __init__(self, in_dim: int, dim: int, *, stride: int) -> None:
-        """Draw the convolution."""
+        """Build the convolution."""
         super().__init__()
         self.conv = nn.Conv2d(
             in_dim,
@@ -53,7 +53,7 @@ class Bottleneck(nn.Module):
     """Convolutions over time, over frequency and over channels around a shortcut."""
 
     def __init__(self, in_dim: int, dim: int, *, inner: int, time_kernel: int, stride: int) -> None:
-        """Draw the weights; the last norm's gain is 0, so that the block starts as its shortcut."""
+        """Initialize with a gain of 0 in the last norm, so the block starts as its shortcut."""
         super().__init__()
         self.time_conv = nn.Conv2d(
             in_dim, inner, (time_kernel, 1), padding=(time_kernel // 2, 0), bias=False
@@ -84,7 +84,7 @@ class Bottleneck(nn.Module):
 def stage(
     in_dim: int, dim: int, *, inner: int, depth: int, time_kernel: int, stride: int
 ) -> nn.Sequential:
-    """A row of bottlenecks, of which the first strides over frequency."""
+    """Build a stage of bottlenecks, the first of which strides over frequency."""
     return nn.Sequential(
         *(
             Bottleneck(

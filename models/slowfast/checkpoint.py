@@ -1,7 +1,7 @@
-"""The published Auditory SlowFast checkpoints in this project's names.
+"""Convert published Auditory SlowFast checkpoints to this project's names.
 
 Format (ekazakos/auditory-slow-fast 6af3fd7, `.pyth`): a dict with `model_state`. Weights of a
-single stream, slow or fast alone, belong to another network.
+single stream, slow or fast, belong to another network.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ _LAYERS = {
 def rename_slowfast_state(
     state: Mapping[str, Tensor], *, num_channels: int
 ) -> dict[str, Tensor] | None:
-    """Give a published state this project's names.
+    """Convert a published state to this project's names.
 
     Args:
-        state: the value of `model_state` in a published file.
-        num_channels: input channels of the model to be, see `share_channels`.
+        state: Value of `model_state` in a published file.
+        num_channels: Input channels of the model; see `share_channels`.
 
     Returns:
-        name -> tensor; names that are not known stay as they are. None if this is no such state.
+        name -> tensor, with unknown names kept; None for a state of another format.
 
     Raises:
-        CheckpointError: the file is of one stream.
+        CheckpointError: The file holds a single stream.
     """
     if "s1.pathway0_stem.conv.weight" not in state:
         return None

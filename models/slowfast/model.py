@@ -1,26 +1,25 @@
 """Auditory SlowFast: slow-fast auditory streams for audio recognition, arXiv 2103.03516.
 
-The authors' code is ekazakos/auditory-slow-fast 6af3fd7 (CC-BY-NC-SA-4.0, as are its weights); none
-of it is here, only its facts. Equal to it in values (a test holds parity vectors), and different
-in:
+The authors' code is ekazakos/auditory-slow-fast 6af3fd7 (CC-BY-NC-SA-4.0, as are its weights); no
+code is copied, only facts. Numerically equal to it (tested with parity vectors). Differences:
 
-- the whole clip comes in, and the model crops and lengthens what the authors' loader cuts out of
-  the waveform: the edges of a crop see their neighbors where theirs see zeros;
-- logits instead of probabilities, for clips of any length on the scale of the layer's output. With
-  several heads (verbs and nouns), one tensor holds the logits of all, head after head;
-- several heads can be built, loaded and run (`models.create_model`), not trained or scored: packs
-  have one label per clip, and `orchestrator.training.evaluate.build` refuses such an experiment.
-  Take the softmax and the largest of each head by itself, `clip_logits.split(heads, dim=1)`;
-- any number of mels: theirs pools 128 / 32 rows at the end, this all rows;
-- no single streams, and no time warping.
+- the input is the whole clip, which the model crops or extends; the authors' loader crops the
+  waveform, so the edges of their crops see zeros instead of neighbors;
+- logits instead of probabilities, on the scale of the layer's output for clips of any length. With
+  several heads (verbs and nouns), one tensor holds their concatenated logits;
+- several heads can be built, loaded, and run (`models.create_model`), but not trained or scored:
+  packs have one label per clip, and `orchestrator.training.evaluate.build` refuses such an
+  experiment. Apply softmax per head, `clip_logits.split(heads, dim=1)`;
+- any number of mels: the authors pool 128 / 32 rows at the end, this all rows;
+- no single-stream models and no time warping.
 
 Published weights expect `models.frontends.htk_log_mel.HtkLogMel` of audio at 16 kHz (VGG-Sound,
 crops of 512 frames), or at 24 kHz with win_length 240, hop_length 120 and f_max 12000
 (EPIC-KITCHENS, 400 frames). 26.68 M parameters with 309 classes, 5.52 GMAC for one view of 512
 frames.
 
-B batch, C channels, T time (frames), F frequency (mels). Inside, maps are (B, C, T, F), the
-authors' order. Streams come in the order slow, fast.
+B batch, C channels, T time (frames), F frequency (mels). Internal maps are (B, C, T, F), the
+authors' order. Streams are in the order slow, fast.
 """
 
 from __future__ import annotations
@@ -39,9 +38,9 @@ from models.registry import register
 from models.slowfast.blocks import Lateral, Stem, stage
 from models.slowfast.checkpoint import rename_slowfast_state
 
-# Frames, and mels, that one place of the last map of a stream stands for.
+# Frames, and mels, per position of a stream's last map.
 _TIME_STEP, _MEL_STEP = 4, 32
-# Kernels over time of the stem and the four stages.
+# Time kernels of the stem and the four stages.
 _SLOW_KERNELS, _FAST_KERNELS = (1, 1, 1, 3, 3), (5, 3, 3, 3, 3)
 
 
@@ -59,7 +58,7 @@ _SLOW_KERNELS, _FAST_KERNELS = (1, 1, 1, 3, 3), (5, 3, 3, 3, 3)
     },
 )
 class SlowFast(nn.Module):
-    """Classifies spectrograms by a slow stream of many channels and a fast one of few.
+    """Classifies spectrograms by a slow stream of many channels and a fast stream of few.
 
     Variants:
         slowfast_r50: Two ResNet50s with separable kernels, the size of the paper: 26.68 M
@@ -67,7 +66,7 @@ class SlowFast(nn.Module):
         slowfast_laptop: SlowFast for a laptop, for 64 mels x 128 frames; not a published size.
     """
 
-    # The authors' features go in as they are, and a batch norm follows the first convolution.
+    # The authors do not normalize features; a batch norm follows the first convolution.
     normalizes_input = True
     head_arguments = ("heads",)
 
@@ -87,25 +86,25 @@ class SlowFast(nn.Module):
         lateral_ratio: int = 2,
         depths: tuple[int, ...] = (3, 4, 6, 3),
     ) -> None:
-        """Draw the weights; residual blocks start as their shortcuts.
+        """Initialize so that residual blocks start as their shortcuts.
 
         Args:
-            num_channels: channels of the spectrogram.
-            input_size: (mels, frames). Clips of any length will do, see `forward`.
-            num_classes: size of the logits.
-            heads: classes of each head, for example (97, 300) verbs and nouns; their sum is
-                `num_classes`. Empty is one head.
-            num_frames: length that the streams see.
-            views: crops of a longer clip whose probabilities are averaged in evaluation.
-            dropout: rate before the heads.
-            width: channels of the slow stem.
-            slow_ratio: the slow stream sees one of so many frames.
-            width_ratio: the slow stream has so many times the channels of the fast one.
-            lateral_ratio: channels that go from the fast stream to the slow one, times its own.
-            depths: blocks of the four stages.
+            num_channels: Number of channels of the spectrogram.
+            input_size: (mels, frames). Clips may have any length; see `forward`.
+            num_classes: Number of classes.
+            heads: Number of classes of each head, for example (97, 300) verbs and nouns, summing to
+                `num_classes`; empty for one head.
+            num_frames: Number of frames that the model sees.
+            views: Number of crops of a longer clip whose probabilities are averaged in evaluation.
+            dropout: Dropout rate before the heads.
+            width: Number of channels of the slow stem.
+            slow_ratio: Stride of the slow stream's frames.
+            width_ratio: Ratio of the slow stream's channels to the fast stream's.
+            lateral_ratio: Ratio of lateral channels to the fast stream's channels.
+            depths: Number of blocks in each stage.
 
         Raises:
-            ModelError: sizes that make no network.
+            ModelError: The sizes do not define a network.
         """
         super().__init__()
         step = _TIME_STEP * slow_ratio
@@ -135,7 +134,7 @@ class SlowFast(nn.Module):
         self.dropout = dropout
         self.slow_ratio = slow_ratio
         fast = width // width_ratio
-        # The slow stem's map and every stage's carry the lateral channels along.
+        # Maps of the slow stem and stages include the lateral channels.
         self.stems = nn.ModuleList(
             Stem(num_channels, dim, time_kernel=kernels[0])
             for dim, kernels in ((width, _SLOW_KERNELS), (fast, _FAST_KERNELS))
@@ -178,21 +177,21 @@ class SlowFast(nn.Module):
     def forward(self, features: Tensor) -> Output:
         """Classify a batch of spectrograms.
 
-        A clip of fewer frames than `num_frames` is lengthened by its last one. Of a longer one,
-        training sees a crop at a random place (of the global generator, as dropout), and
-        evaluation `views` crops from its beginning to its end: their probabilities, the softmax
-        of each head, are averaged, and come back as logits: their logarithms plus the crops' mean
-        log-normalizer. So equal crops give the logits of one, and all clips have one scale.
+        Clips shorter than `num_frames` repeat their last frame. Longer clips are cropped: in
+        training at a random position (from the global generator, as for dropout); in evaluation at
+        `views` positions from start to end, averaging the probabilities, a softmax per head. The
+        result is returned as logits, the logarithm plus the crops' mean log-normalizer, so that
+        equal crops give the logits of one, and all clips have the same scale.
 
         Args:
             features: (B, num_channels, mels, frames).
 
         Returns:
-            `Output` with clip_logits (B, num_classes), head after head.
+            `Output` with clip_logits (B, num_classes), concatenated over heads.
         """
         missing = self.num_frames - features.shape[3]
         if missing > 0:
-            # Not by padding, whose gradient has no fixed order on CUDA.
+            # Not padding, whose gradient has no fixed order on CUDA.
             last = features[..., -1:].expand(-1, -1, -1, missing)
             features = torch.cat([features, last], dim=3)
         if missing >= 0:
@@ -207,7 +206,7 @@ class SlowFast(nn.Module):
         return Output(self._mean(output.clip_logits), embedding=embedding)
 
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-        """Give a state of the authors' files this model's names, or None if it is none."""
+        """Convert a published state to this model's names; None for a state of another format."""
         return rename_slowfast_state(state, num_channels=self.num_channels)
 
     def _classify(self, features: Tensor) -> Output:

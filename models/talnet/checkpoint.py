@@ -1,8 +1,8 @@
-"""The published TALNet checkpoint in this project's names.
+"""Convert the published TALNet checkpoint to this project's names.
 
 Format (MaigoAkisame/cmu-thesis 7578dda, `code/audioset/train.py`): a dict with `model`, a state
-dict of the names below, and the optimizer's state. The normalization of the features is in another
-file, see `models.talnet.model.TalNet.set_input_statistics`.
+dict of the names below, and the optimizer's state. The features' normalization is in another file,
+see `models.talnet.model.TalNet.set_input_statistics`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _REST = {"gru.": "recurrent.", "fc_prob.": "head."}
 
 
 def rename_talnet_state(state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-    """Give a published state this project's names.
+    """Convert a published state to this project's names.
 
     Args:
-        state: the value of `model` in a published file.
+        state: Value of `model` in a published file.
 
     Returns:
-        name -> tensor; names that are not known stay as they are. None if this is no such state.
+        name -> tensor, with unknown names kept; None for a state of another format.
     """
     if "conv1.conv.weight" not in state or "gru.weight_ih_l0" not in state:
         return None

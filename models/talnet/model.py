@@ -1,20 +1,20 @@
 """TALNet: tagging and localization of sound events, arXiv 1810.09050 (ICASSP 2019).
 
-The authors' code is MaigoAkisame/cmu-thesis 7578dda (MIT, Python 2); the weights lie on a host of
-the university, whose license is the repository's. Equal to the authors' model in values (a test
-holds parity vectors), and different in:
+The authors' code is MaigoAkisame/cmu-thesis 7578dda (MIT, Python 2); the weights are on a
+university host under the same license. Numerically equal to the authors' model (tested with parity
+vectors). Differences:
 
-- the input is normalized by a norm over mels without weights, whose running statistics stand for
-  those that the authors store beside their features, which are in an archive of 341 GB. Whoever
-  has `normalizer.pkl` sets them by `set_input_statistics`;
-- logits come out, not probabilities; theirs are cut at 1e-7 and 1 - 1e-7;
-- of their poolings over frames the one of the published model is here, linear softmax;
-- max pooling shares the gradient of equal neighbors.
+- an unweighted norm over mels normalizes the input; its running statistics replace those that the
+  authors store with their features, in an archive of 341 GB. If you have `normalizer.pkl`, set them
+  by `set_input_statistics`;
+- logits instead of probabilities, which the authors clamp to [1e-7, 1 - 1e-7];
+- only the pooling of the published model, linear softmax;
+- max pooling splits the gradient between equal neighbors.
 
-Published weights expect `models.frontends.talnet.TalnetFbank` at 16 kHz: ten seconds are 400
-frames. A step of scores stands for four of them, 100 ms.
+Published weights expect `models.frontends.talnet.TalnetFbank` at 16 kHz: ten seconds give 400
+frames. Scores are per step of four frames, 100 ms.
 
-B batch, C channels, T time (frames), F frequency (mels). Inside, maps are (B, C, T, F), the
+B batch, C channels, T time (frames), F frequency (mels). Internal maps are (B, C, T, F), the
 authors' order.
 """
 
@@ -32,7 +32,7 @@ from models.output import Output
 from models.registry import register
 from models.talnet.checkpoint import rename_talnet_state
 
-# Of the five pairs of convolutions, so many halve the time; all halve the frequency.
+# Number of convolution pairs, of five, that halve time; all halve frequency.
 _TIME_POOLS = 2
 
 
@@ -47,11 +47,11 @@ class TalNet(nn.Module):
     """Scores frames by a convolutional recurrent network, and clips by their frames.
 
     A clip's probability is the mean of its frames' probabilities, each weighted by itself ("linear
-    softmax"): frames that are sure speak for the clip.
+    softmax"), so that confident frames dominate.
 
     Variants:
         talnet: TALNet: ten 3x3 convolutions and a GRU, 9.98 M parameters with 527 classes.
-        talnet_laptop: TALNet for a laptop: a quarter of the widths at half the frame rate; not a
+        talnet_laptop: TALNet for a laptop: a quarter of the width at half the frame rate; not a
             published size.
     """
 
@@ -68,20 +68,19 @@ class TalNet(nn.Module):
         hidden_dim: int = 512,
         dropout: float = 0.0,
     ) -> None:
-        """Draw Xavier-uniform convolutions and head, an orthogonal recurrent layer, zero biases.
+        """Initialize Xavier-uniform convolutions and head, orthogonal GRU weights, and zero biases.
 
         Args:
-            num_channels: channels of the spectrogram.
-            input_size: (mels, frames). The mels are fixed, the frames are not.
-            num_classes: size of the logits.
-            dims: widths of the pairs of convolutions. Every pair halves the mels, the first two
-                the frames too.
-            hidden_dim: width of the recurrent layer, in each direction.
-            dropout: rate before every convolution, the recurrent layer and the classifier.
+            num_channels: Number of channels of the spectrogram.
+            input_size: (mels, frames), with any number of frames.
+            num_classes: Number of classes.
+            dims: Widths of the convolution pairs. Every pair halves the mels, the first two also
+                the frames.
+            hidden_dim: Width of the recurrent layer in each direction.
+            dropout: Dropout rate before every convolution, the recurrent layer, and the classifier.
 
         Raises:
-            ModelError: the input is too small to be halved so often, or the rate is no
-                probability.
+            ModelError: The input is too small for the pooling, or the rate is not a probability.
         """
         super().__init__()
         mels, frames = input_size
@@ -90,7 +89,7 @@ class TalNet(nn.Module):
                 f"dims={dims}, hidden_dim={hidden_dim}: two widths or more, each at least 1"
             )
         self.step = 1 << _TIME_POOLS
-        if mels < 1 << len(dims) or 0 < frames < self.step:  # no frames: as many as a clip gives
+        if mels < 1 << len(dims) or 0 < frames < self.step:  # 0 frames: any number
             raise ModelError(
                 f"(mels, frames) = {tuple(input_size)} leaves nothing: {1 << len(dims)} mels and "
                 f"{self.step} frames or more; change the front end's rows and frames"
@@ -113,13 +112,13 @@ class TalNet(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def set_input_statistics(self, mean: Tensor, std: Tensor) -> None:
-        """Take over the normalization that published weights were trained with.
+        """Set the normalization that published weights were trained with.
 
-        The authors keep it beside their features, in `normalizer.pkl`: (mean, deviation).
+        The authors store it with their features, in `normalizer.pkl`: (mean, deviation).
 
         Args:
-            mean: (mels,) of the front end's output over the training clips.
-            std: (mels,) of the same.
+            mean: (mels,) means of the front end's output over the training clips.
+            std: (mels,) standard deviations.
         """
         norm = self.mel_norm
         assert norm.running_mean is not None and norm.running_var is not None
@@ -130,15 +129,15 @@ class TalNet(nn.Module):
         """Score a batch of spectrograms.
 
         Args:
-            features: (B, num_channels, mels, frames) in decibels; the norm over mels learns their
+            features: (B, num_channels, mels, frames) in decibels; the norm over mels learns the
                 scale.
 
         Returns:
             `Output` with clip_logits (B, num_classes) and frame_logits (B, frames, num_classes),
-            constant over the four frames of a step, the last step lasting to the end.
+            constant over the four frames of a step; the last step extends to the end.
 
         Raises:
-            ModelError: the number of mels is another, or there are too few frames.
+            ModelError: The number of mels is wrong, or there are too few frames.
         """
         mels, frames = features.shape[2:]
         if mels != self.n_mels or frames < self.step:
@@ -163,22 +162,22 @@ class TalNet(nn.Module):
         return Output(linear_softmax_logits(logits), repeated, embedding)
 
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-        """Give a state of the authors' files this model's names."""
+        """Convert a published state to this model's names."""
         return rename_talnet_state(state)
 
 
 class BiGru(nn.Module):
-    """`torch.nn.GRU` of one layer in both directions, with its parameters and their names.
+    """A bidirectional one-layer `torch.nn.GRU` with the same parameter names.
 
-    As a module of our own: the compiler refuses torch's class, and takes the operation behind it.
+    The compiler refuses torch's class, but accepts the operation behind it.
     """
 
     def __init__(self, in_dim: int, dim: int) -> None:
-        """Draw orthogonal weights, zero biases.
+        """Initialize orthogonal weights and zero biases.
 
         Args:
-            in_dim: width of the input.
-            dim: width of the state, in each direction.
+            in_dim: Width of the input.
+            dim: Width of the state in each direction.
         """
         super().__init__()
         self.dim = dim
@@ -197,12 +196,12 @@ class BiGru(nn.Module):
         """(B, T, in_dim) -> (B, T, 2 dim)."""
         start = x.new_zeros(2, len(x), self.dim)
         weights: list[Tensor] = [self.get_parameter(name) for name in self.names]
-        # As in training: cuDNN has no gradient otherwise, and there is no dropout in it.
+        # In training mode: otherwise cuDNN has no gradient, and there is no dropout here.
         return torch.gru(x, start, weights, True, 1, 0.0, True, True, True)[0]
 
 
 def linear_softmax_logits(logits: Tensor) -> Tensor:
-    """Logits of sum(p^2) / sum(p) over time, p = sigmoid(logits), without leaving the logarithm.
+    """Compute the logit of sum(p^2) / sum(p) over time in log space, p = sigmoid(logits).
 
     Args:
         logits: (B, steps, classes).
@@ -215,10 +214,10 @@ def linear_softmax_logits(logits: Tensor) -> Tensor:
 
 
 def _halved(x: Tensor, dim: int) -> Tensor:
-    """Maximum of neighbors, a last odd one dropped.
+    """Return the maximum of neighbors, dropping an odd last one.
 
-    Not by max pooling, whose gradient has no fixed order on CUDA. Of equal neighbors each gets
-    half of it; those are mostly zeros, whose gradient ends in the ReLU.
+    Not max pooling, whose gradient has no fixed order on CUDA. Equal neighbors get half the
+    gradient each; they are mostly zeros, whose gradient vanishes in the ReLU.
     """
     pairs = x.narrow(dim, 0, x.shape[dim] // 2 * 2).unflatten(dim, (-1, 2))
     return torch.maximum(*pairs.unbind(dim + 1))

@@ -1,7 +1,7 @@
-"""The published VGGSound checkpoints in this project's names.
+"""Convert published VGGSound checkpoints to this project's names.
 
-Format (hche11/VGGSound 9bbc749, `H.pth.tar` and `I.pth.tar`): a dict with `model_state_dict`, whose
-names are torchvision's behind `audnet.`.
+Format (hche11/VGGSound 9bbc749, `H.pth.tar` and `I.pth.tar`): a dict with `model_state_dict`, in
+torchvision's names with the prefix `audnet.`.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _STEM = "resnet.conv1.weight"
 def rename_vggsound_state(
     state: Mapping[str, Tensor], *, num_channels: int, netvlad: bool
 ) -> dict[str, Tensor] | None:
-    """Give a published state this project's names.
+    """Convert a published state to this project's names.
 
     Args:
-        state: the value of `model_state_dict` in a published file.
-        num_channels: input channels of the model to be, see `share_channels`.
-        netvlad: which pooling the model has.
+        state: Value of `model_state_dict` in a published file.
+        num_channels: Input channels of the model; see `share_channels`.
+        netvlad: Whether the model pools by NetVLAD.
 
     Returns:
-        name -> tensor, or None if this is no such state.
+        name -> tensor, or None for a state of another format.
 
     Raises:
-        CheckpointError: the file is of the other pooling.
+        CheckpointError: The file has the other pooling.
     """
     if f"{_PREFIX}conv1.weight" not in state or f"{_PREFIX}layer1.0.conv1.weight" not in state:
         return None

@@ -1,15 +1,15 @@
 """VGGSound's classifiers: VGGSound, a large-scale audio-visual dataset, arXiv 2004.14368.
 
-The authors' code is hche11/VGGSound 9bbc749 (the repository's license is CC-BY-4.0), which tests
-and does not train. ResNets on a log spectrogram
-(`models.frontends.log_spectrogram.LogSpectrogram`), pooled on average or by NetVLAD with 16
-clusters. Equal to the authors' in values (a test holds parity vectors), and different in:
+The authors' code is hche11/VGGSound 9bbc749 (repository license CC-BY-4.0), without training code.
+ResNets on a log spectrogram (`models.frontends.log_spectrogram.LogSpectrogram`) with average
+pooling or NetVLAD with 16 clusters. Numerically equal to the authors' (tested with parity vectors).
+Differences:
 
-- a spectrogram of any size, where theirs is 257 x 1004 (ten seconds at 16 kHz);
-- NetVLAD behind a ResNet50, for which the authors' class does not fit;
-- NetVLAD's first assignment follows its centers; see `NetVlad`.
+- spectrograms of any size instead of 257 x 1004 (ten seconds at 16 kHz);
+- NetVLAD on ResNet50, which the authors' class does not support;
+- NetVLAD's assignment is initialized from its centers; see `NetVlad`.
 
-Published weights (`models.vggsound.card`) are two of ResNet18, one for each pooling.
+Published weights (`models.vggsound.card`) are two ResNet18s, one for each pooling.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class VggSoundResNet(nn.Module):
             size.
     """
 
-    # Its front end normalizes every clip, and behind another the first batch norm does.
+    # Its front end normalizes every clip; with another one the first batch norm does.
     normalizes_input = True
     head_parameters = ("head.weight", "head.bias")
     head_arguments = ("pooling", "num_clusters")
@@ -70,20 +70,20 @@ class VggSoundResNet(nn.Module):
         bottleneck: bool = False,
         depths: tuple[int, ...] = (2, 2, 2, 2),
     ) -> None:
-        """Draw the weights as the authors do: batch norms start at 1 with a deviation of 0.02.
+        """Initialize as the authors do, with batch norm weights from N(1, 0.02).
 
         Args:
-            num_channels: channels of the spectrogram.
-            input_size: (bins, frames); any size will do, 0 frames stand for as many as a clip has.
-            num_classes: size of the logits.
-            bottleneck: blocks of three convolutions, whose output has four times the channels.
-            depths: blocks of the four stages.
-            pooling: the mean over the last map, or NetVLAD.
-            num_clusters: of NetVLAD.
-            channels: of the four stages; the stem has 64.
+            num_channels: Number of channels of the spectrogram.
+            input_size: (bins, frames) of any size; 0 frames accept any number.
+            num_classes: Number of classes.
+            bottleneck: Whether blocks have three convolutions and four times as wide an output.
+            depths: Number of blocks in each stage.
+            pooling: Whether to pool the last map by its mean or by NetVLAD.
+            num_clusters: Number of NetVLAD clusters.
+            channels: Widths of the four stages; the stem has 64.
 
         Raises:
-            ModelError: a size that makes no network.
+            ModelError: A size does not define a network.
         """
         super().__init__()
         if len(channels) != 4 or min(channels) < 1:
@@ -117,7 +117,7 @@ class VggSoundResNet(nn.Module):
             `Output` with clip_logits (batch, num_classes).
 
         Raises:
-            ModelError: training on one place of the last map.
+            ModelError: In training the last map has only one position.
         """
         height, width = features.shape[2:]
         if self.training and len(features) == 1 and max(height, width) <= _REDUCTION:
@@ -130,27 +130,27 @@ class VggSoundResNet(nn.Module):
         return Output(self.head(x), embedding=x)
 
     def rename_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-        """Give a state of the authors' files this model's names, or None if it is none."""
+        """Convert a published state to this model's names; None for a state of another format."""
         return rename_vggsound_state(
             state, num_channels=self.num_channels, netvlad=self.vlad is not None
         )
 
 
 class NetVlad(nn.Module):
-    """Assigns every place softly to clusters and sums its differences from their centers.
+    """Softly assigns positions to clusters and sums differences from the centers.
 
-    NetVLAD, arXiv 1511.07247. B batch, D descriptor, N places, K clusters.
+    NetVLAD, arXiv 1511.07247. B batch, D descriptor, N positions, K clusters.
     """
 
     def __init__(self, dim: int, num_clusters: int) -> None:
-        """Draw the centers, and the assignment that belongs to them.
+        """Initialize the centers and the matching assignment.
 
-        The authors of VGGSound draw the assignment's weights anew afterwards, by the rule for all
-        convolutions of their network, which this does not.
+        The authors of VGGSound then redraw the assignment's weights by the rule for all their
+        convolutions, which this does not.
 
         Args:
-            dim: of a descriptor (D).
-            num_clusters: K.
+            dim: Width of a descriptor (D).
+            num_clusters: Number of clusters (K).
         """
         super().__init__()
         self.centroids = nn.Parameter(torch.rand(num_clusters, dim))
