@@ -18,10 +18,10 @@ _STRIPES = derive_seed(0, "stripes")
 
 
 class NoAugmentation(nn.Module):
-    """Returns the features as they are."""
+    """Returns the features unchanged."""
 
     def forward(self, features: Tensor, *, clip_seeds: Tensor, padding: Tensor) -> Tensor:
-        """Return the features as they are."""
+        """Return the features unchanged."""
         return features
 
 
@@ -60,16 +60,7 @@ class SpecAugment(nn.Module):
         self.time_mask = time_mask
 
     def forward(self, features: Tensor, *, clip_seeds: Tensor, padding: Tensor) -> Tensor:
-        """Mask a batch.
-
-        Args:
-            features: (batch, channels, mels, frames), normalized.
-            clip_seeds: (batch,) int64; a clip's masks depend on its seed alone.
-            padding: Scalar tensor written at masked places.
-
-        Returns:
-            (batch, channels, mels, frames).
-        """
+        """Write `padding` at masked places; a clip's masks depend on its seed alone."""
         uniform = clip_uniform(clip_seeds, stream=_STREAM, count=4)
         mels, frames = features.shape[-2:]
         hidden = (
@@ -124,16 +115,7 @@ class Stripes(nn.Module):
         self.freq_width = freq_width
 
     def forward(self, features: Tensor, *, clip_seeds: Tensor, padding: Tensor) -> Tensor:
-        """Mask a batch.
-
-        Args:
-            features: (batch, channels, mels, frames).
-            clip_seeds: (batch,) int64; a clip's stripes depend on its seed alone.
-            padding: Scalar tensor written at masked places.
-
-        Returns:
-            (batch, channels, mels, frames).
-        """
+        """Write `padding` at masked places; a clip's stripes depend on its seed alone."""
         count = self.time_stripes + self.freq_stripes
         draws = clip_uniform(clip_seeds, stream=_STRIPES, count=2 * count).unflatten(1, (count, 2))
         time, freq = draws.split([self.time_stripes, self.freq_stripes], dim=1)

@@ -50,12 +50,7 @@ class MovedKeys:
 
 @torch.no_grad()
 def input_change(chain: Chain, waveform: Tensor) -> InputChange:
-    """Return the features before and after the input transform.
-
-    Args:
-        chain: Any chain.
-        waveform: (batch, time) in [-1, 1].
-    """
+    """Return the features of (batch, time) waveforms before and after the input transform."""
     with _evaluating(chain):
         before, _ = chain.normalized(waveform)
         return InputChange(before, chain.features(waveform))
@@ -65,9 +60,7 @@ def input_change(chain: Chain, waveform: Tensor) -> InputChange:
 def moved_keys(chain: Chain, waveform: Tensor) -> tuple[MovedKeys, ...]:
     """Return the key positions of every deformable block with moving keys, first to last.
 
-    Args:
-        chain: Any chain; the result is empty if it has no such blocks.
-        waveform: (batch, time) in [-1, 1].
+    The result is empty for a chain without such blocks; `waveform` is (batch, time) in [-1, 1].
     """
     found: list[MovedKeys] = []
     blocks = {
@@ -104,10 +97,6 @@ def event_map(chain: Chain, waveform: Tensor) -> Tensor | None:
     """Return class probabilities over time (HTS-AT, arXiv 2202.00874).
 
     They are a softmax over classes, since sweeps train with one label per clip.
-
-    Args:
-        chain: Any chain.
-        waveform: (batch, time) in [-1, 1].
 
     Returns:
         (batch, frames, classes), or None for a model without frame outputs.

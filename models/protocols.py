@@ -36,7 +36,7 @@ class RenamePublished(Protocol):
         """Return name -> tensor, or None for a state of another family.
 
         Raises:
-            CheckpointError: The state belongs to another model of the family.
+            CheckpointError: The state belongs to another model.
         """
         ...
 

@@ -79,13 +79,7 @@ class _Noise(nn.Module):
         raise NotImplementedError
 
     def forward(self, features: Tensor, *, clip_seeds: Tensor | None = None) -> Tensor:
-        """Add noise to (batch, channels, mels, frames).
-
-        Args:
-            features: The normalized features.
-            clip_seeds: (batch,) int64, one seed per clip; None draws them from the global
-                generator.
-        """
+        """Add noise to (batch, channels, mels, frames); without seeds, draw them globally."""
         if not (self.training or self.at_test):
             return features
         if clip_seeds is None:
@@ -193,13 +187,7 @@ class MatchedNoise(nn.Module):
         self.register_buffer("bias", adaptor.conv.bias.detach())
 
     def forward(self, features: Tensor, *, clip_seeds: Tensor | None = None) -> Tensor:
-        """Add noise to (batch, channels, mels, frames).
-
-        Args:
-            features: The normalized features.
-            clip_seeds: (batch,) int64, one seed per clip; None draws them from the global
-                generator.
-        """
+        """Add noise to (batch, channels, mels, frames); without seeds, draw them globally."""
         if not (self.training or self.at_test):
             return features
         if clip_seeds is None:

@@ -165,10 +165,6 @@ def load_state(
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """Compare two experiments or the parts of two chains in plain JSON form.
 
-    Args:
-        one: Kind -> value, or a part with `name` and `arguments`.
-        other: The second one, in the same form.
-
     Returns:
         path, such as `transform.strength` -> both values as text; parts with different names are
         compared as a whole.
@@ -350,13 +346,9 @@ def _check_clips(
 def _mismatch(*, fitting: int, body: int, unknown: int, held: int) -> str:
     """Say why a file with fitting shapes is of another model; empty if it is not.
 
-    Families share some names, and sizes of one family share many.
-
-    Args:
-        fitting: Number of parameters of the model's body that the file sets.
-        body: Number of parameters of the body.
-        unknown: Number of entries of the file that the model does not know.
-        held: Number of entries of the file.
+    Families share some names, and sizes of one family share many. All arguments are counts: the
+    file sets `fitting` of the body's `body` parameters, and `unknown` of its `held` entries are not
+    in the model.
     """
     if fitting < _LEAST_SHARE * body:
         return f"it sets {fitting} of {body} parameters"

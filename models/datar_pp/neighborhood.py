@@ -88,7 +88,7 @@ class NeighborhoodAttention(nn.Module):
 
     def _bias(self) -> Tensor:
         """Return the additive bias of each tile: (1, Ty Tx h, ty tx, Ky Kx)."""
-        # The last row and column stand for keys outside the neighborhood.
+        # The last row and column are for keys outside the neighborhood.
         table = functional.pad(self.bias_table, (0, 1, 0, 1), value=-math.inf)
         bias = table.index_select(1, self.row_distances.flatten())
         bias = bias.index_select(2, self.column_distances.flatten())

@@ -163,7 +163,7 @@ def check_band(
         f_min: Lower edge in Hz.
         f_max: Upper edge in Hz, as given by the user.
         sample_rate: Sample rate in Hz.
-        highest: Upper edge in Hz that `f_max` stands for, if different.
+        highest: Upper edge in Hz that `f_max` denotes, if different.
 
     Raises:
         ModelError: The band is invalid; the message gives its edges and their bounds.

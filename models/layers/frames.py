@@ -15,14 +15,9 @@ _A = -0.75
 
 
 def stretch_frames(x: Tensor, size: int) -> Tensor:
-    """Resize the last axis by cubic convolution, keeping the first and last frame.
+    """Resize the last axis to `size` by cubic convolution, keeping the first and last frame.
 
-    Args:
-        x: (batch, channels, mels, frames).
-        size: Number of frames of the output.
-
-    Returns:
-        (batch, channels, mels, size), as by `interpolate(mode="bicubic", align_corners=True)`.
+    Equal to `interpolate(mode="bicubic", align_corners=True)` on (batch, channels, mels, frames).
     """
     if x.is_cuda and torch.are_deterministic_algorithms_enabled():
         return stretch_by_taps(x, size)
@@ -44,15 +39,7 @@ def stretch_by_taps(x: Tensor, size: int) -> Tensor:
 
 
 def random_crops(x: Tensor, size: int) -> Tensor:
-    """Crop every clip at its own random position, drawn from the global generator.
-
-    Args:
-        x: (batch, channels, mels, frames) with more frames than `size`.
-        size: Number of frames of the output.
-
-    Returns:
-        (batch, channels, mels, size).
-    """
+    """Crop every clip to `size` frames at its own random position, from the global generator."""
     starts = torch.randint(0, x.shape[3] - size, (len(x), 1), device=x.device)
     places = starts + torch.arange(size, device=x.device)
     clips = torch.arange(len(x), device=x.device)[:, None]

@@ -94,12 +94,7 @@ class Res15Triplet(Res15):
         return Output(self._votes(embedding), embedding=embedding)
 
     def set_support(self, embedding: Tensor, labels: Tensor, /) -> None:
-        """Replace the support set.
-
-        Args:
-            embedding: (clips, dim) of length 1.
-            labels: (clips,) int64.
-        """
+        """Replace the support set by (clips, dim) embeddings of length 1 and int64 labels."""
         self.memory = embedding.detach().to(self.memory)
         self.memory_labels = labels.to(self.memory_labels)
 

@@ -173,12 +173,7 @@ class BiGru(nn.Module):
     """
 
     def __init__(self, in_dim: int, dim: int) -> None:
-        """Initialize orthogonal weights and zero biases.
-
-        Args:
-            in_dim: Width of the input.
-            dim: Width of the state in each direction.
-        """
+        """Initialize orthogonal weights and zero biases; `dim` is the width of each direction."""
         super().__init__()
         self.dim = dim
         self.names = [
@@ -203,11 +198,7 @@ class BiGru(nn.Module):
 def linear_softmax_logits(logits: Tensor) -> Tensor:
     """Compute the logit of sum(p^2) / sum(p) over time in log space, p = sigmoid(logits).
 
-    Args:
-        logits: (B, steps, classes).
-
-    Returns:
-        (B, classes).
+    (B, steps, classes) -> (B, classes).
     """
     yes, no = functional.logsigmoid(logits), functional.logsigmoid(-logits)
     return torch.logsumexp(2 * yes, dim=1) - torch.logsumexp(yes + no, dim=1)
