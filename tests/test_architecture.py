@@ -89,6 +89,39 @@ def test_import_of_a_pure_module_loads_nothing_heavy(module, loaded_after):
     assert loaded_after[module] == []
 
 
+PURE_ROOMS = (
+    *("errors", "terminal", "waiting", "metrics", "stats", "records", "experiment", "design"),
+    *("recipes", "analysis", "report", "cli"),
+)
+"""Rooms in which no line imports what is heavy, not even inside a function."""
+
+
+def test_pure_rooms_never_name_what_is_heavy():
+    found = {
+        (module, name)
+        for module, path in modules().items()
+        if room(module) in PURE_ROOMS
+        for name in imported(path)
+        if name.split(".")[0] in HEAVY
+    }
+    assert found == set()
+
+
+def test_import_of_all_of_the_pure_rooms_loads_nothing_heavy():
+    # The tracking room's reader of MLflow is imported by the command of the report alone.
+    commands = {name for name in modules() if name.endswith("__main__")}
+    names = [n for n in modules() if room(n) in PURE_ROOMS and n not in commands]
+    code = (
+        "import importlib, sys\n"
+        f"for name in {names}:\n"
+        "    importlib.import_module(name)\n"
+        f"    loaded = [m for m in {HEAVY} if m in sys.modules]\n"
+        "    assert not loaded, (name, loaded)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
 def sources(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
@@ -108,6 +141,7 @@ def imported(path: Path, *, types: bool = True) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: a relative import, which the graph does not see"
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return names
 

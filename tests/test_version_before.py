@@ -26,7 +26,12 @@ from orchestrator.training.data_parallel import Group
 from orchestrator.training.evaluate import evaluate
 
 ARCHIVE = Path(__file__).parent / "fixtures" / "version_before.tar.xz"
-NAMES = {"csv": "table.csv", "markdown": "table.md", "numbers": "numbers.tex"}
+NAMES = {
+    "csv": "table.csv",
+    "markdown": "table.md",
+    "numbers": "numbers.tex",
+    "text": "text.txt",  # at 120 columns
+}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +55,7 @@ def report(before: Path, form: str, *, source: str) -> str:
         "mlflow": ["--from-mlflow", f"sqlite:///{before}/store/mlflow.db"],
     }[source]
     out = io.StringIO()
-    assert main(["kept", *address, "--format", form], out=out) == 0
+    assert main(["kept", *address, "--format", form, "--width", "120"], out=out) == 0
     return out.getvalue()
 
 

@@ -1,5 +1,6 @@
 """The worked examples of CONTRIBUTING.md: each part is added as it says, trained with, reported."""
 
+import csv
 import os
 import re
 import shutil
@@ -60,7 +61,7 @@ def test_every_kind_of_part_has_an_example_of_one_file_and_a_line_at_most():
 
 
 def test_examples_are_what_a_reviewer_would_merge(house):
-    """Format, lint and types, as for any file here."""
+    """Format and lint, as for any file here."""
     files = [path for path, match in FOUND.items() if match["how"] == "new file"]
     ruff = Path(sys.executable).with_name("ruff")
     config = ["--config", str(ROOT / "pyproject.toml")]
@@ -82,6 +83,11 @@ def test_study_of_the_examples_trains_and_reports(house):
     assert "Complete: all 4 planned trials finished." in text
     assert "balanced accuracy" in " ".join(text.split())
     assert "lowest" in text and "highest" in text
+    rows = list(csv.DictReader((house / "store/sweeps/focus/report/table.csv").open()))
+    means = {row["arm"]: float(row["mean"]) for row in rows if row["mean"]}
+    assert all(mean > 60 for mean in means.values()), means  # of two classes, so it learned
+    extremes = [row for row in rows if row["kind"] == "extremes"]
+    assert [float(row["lowest"]) <= means[row["arm"]] for row in extremes] == [True, True]
     page = (house / "store/sweeps/focus/report/report.html").read_text()
     assert "Extremes" in page
     assert "Every trial" in page and "balanced accuracy of every trial" in page

@@ -118,7 +118,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
         type=_above_zero,
         default=0.0,
         metavar="H",
-        help="begin no further block of seeds after so many device-hours of this launch",
+        help="begin no further block of seeds after H device-hours of this launch",
     )
     add(
         "--detect",

@@ -33,6 +33,11 @@ EVERY = pytest.mark.parametrize(
         for name in models.list_models()
     ],
 )
+# One full size of every file, for what does not depend on the size.
+FIRST = {lookup("model", name).module: name for name in models.list_models() if name not in LAPTOP}
+ONE_SIZE = pytest.mark.parametrize(
+    "name", [*LAPTOP, *(pytest.param(name, marks=pytest.mark.slow) for name in FIRST.values())]
+)
 # A softmax over time cancels the bias of its scores.
 WITHOUT_GRADIENT = {"cnn14_decision_level_att": {"model.attention.bias"}}
 
@@ -222,7 +227,7 @@ def test_short_clips_are_classified_or_refused_with_the_length_to_pad_to(name):
     assert refused >= 2
 
 
-@EVERY
+@ONE_SIZE
 def test_ready_features_of_three_channels_are_classified(name):
     rows, frames = build(name).frontend.output_size
     size = {"num_channels": 3, "n_mels": rows, "num_frames": frames}
@@ -233,7 +238,7 @@ def test_ready_features_of_three_channels_are_classified(name):
     assert next(p for p in built.model.parameters() if p.dim() == 4 or "kwt" in name).grad.any()
 
 
-@EVERY
+@ONE_SIZE
 def test_spectrogram_in_place_of_a_waveform_is_answered_with_what_to_call(name):
     built = build(name)
     for shape in ((2, 64, 100), (2, 1, 64, 100)):

@@ -87,8 +87,10 @@ def to_csv(summary: Summary) -> str:
     n counts what the interval counts. Contrasts with a reference other than the baseline follow as
     rows of the kind `contrast`, declared effects as `effect` with their size as the difference.
     """
-    tables = all_tables(summary)
-    return csv_records([record for table in tables for record in table.records], CSV_FIELDS)
+    records = [record for table in all_tables(summary) for record in table.records]
+    # What a new table alone records follows what users' scripts know.
+    fields = dict.fromkeys([*CSV_FIELDS, *(key for record in records for key in record)])
+    return csv_records(records, list(fields))
 
 
 def csv_records(records: Iterable[Mapping[str, object]], fields: Sequence[str]) -> str:
