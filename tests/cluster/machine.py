@@ -23,8 +23,17 @@ def missing() -> str | None:
     absent = [tool for tool in _TOOLS if which(tool) is None]
     if absent:
         return f"not installed: {', '.join(absent)} (apt: iproute2 openssh-server rsync)"
-    probe = subprocess.run(["unshare", "--mount", "--pid", "--net", "--uts", "--fork", "true"])
-    return None if probe.returncode == 0 else "namespaces are not allowed here"
+    bridge = f"try{os.getpid() % 100_000}"
+    tries = (
+        ["unshare", "--mount", "--pid", "--net", "--uts", "--fork", "true"],
+        ["ip", "netns", "add", bridge],
+        ["ip", "netns", "delete", bridge],
+        ["ip", "link", "add", bridge, "type", "bridge"],
+        ["ip", "link", "delete", bridge],
+    )
+    refused = (" ".join(one) for one in tries if subprocess.run(one).returncode != 0)
+    reason = next(refused, None)
+    return reason and f"a bed of hosts is not allowed here: {reason!r} fails"
 
 
 def which(tool: str) -> str | None:
