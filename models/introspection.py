@@ -5,8 +5,6 @@ Everything is computed from waveforms in evaluation mode; training mode and weig
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +12,7 @@ from torch import Tensor, nn
 
 from models.chain import Chain
 from models.datar.deformable import DeformableAttention
+from models.modes import evaluating
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class MovedKeys:
 @torch.no_grad()
 def input_change(chain: Chain, waveform: Tensor) -> InputChange:
     """Return the features of (batch, time) waveforms before and after the input transform."""
-    with _evaluating(chain):
+    with evaluating(chain):
         before, _ = chain.normalized(waveform)
         return InputChange(before, chain.features(waveform))
 
@@ -84,7 +83,7 @@ def moved_keys(chain: Chain, waveform: Tensor) -> tuple[MovedKeys, ...]:
 
     hooks = [module.register_forward_pre_hook(keep) for module in blocks]
     try:
-        with _evaluating(chain):
+        with evaluating(chain):
             chain(waveform)
     finally:
         for hook in hooks:
@@ -101,17 +100,6 @@ def event_map(chain: Chain, waveform: Tensor) -> Tensor | None:
     Returns:
         (batch, frames, classes), or None for a model without frame outputs.
     """
-    with _evaluating(chain):
+    with evaluating(chain):
         logits = chain(waveform).frame_logits
     return None if logits is None else logits.float().softmax(dim=2)
-
-
-@contextmanager
-def _evaluating(chain: nn.Module) -> Iterator[None]:
-    modes = [(module, module.training) for module in chain.modules()]
-    chain.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

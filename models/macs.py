@@ -11,6 +11,8 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from models.modes import evaluating
+
 _aten = torch.ops.aten
 _LAYERS = (_aten.convolution, _aten.mm, _aten.addmm)
 _PRODUCTS = (_aten.bmm, _aten.baddbmm)
@@ -51,16 +53,10 @@ def count_macs(model: nn.Module, *inputs: Any) -> Macs:
         *inputs: Inputs of the model; the count is for the whole batch.
     """
     samplers: dict[Any, Any] = {sampler: _sampling_flops for sampler in _SAMPLERS}
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        # The math backend, so that the counter sees both products of attention.
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-            with FlopCounterMode(display=False, custom_mapping=samplers) as counter:
-                model(*inputs)
-    finally:
-        for module, training in modes:
-            module.training = training
+    # The math backend, so that the counter sees both products of attention.
+    with evaluating(model), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        with FlopCounterMode(display=False, custom_mapping=samplers) as counter:
+            model(*inputs)
     flops = counter.get_flop_counts().get("Global", {})
 
     def macs(kinds: tuple[Any, ...]) -> int:
