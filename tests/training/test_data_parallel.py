@@ -1,25 +1,32 @@
-"""Every collective of a trial gets a tensor of the training device, in a group that knows no other.
+"""Several workers compute what one does, and every collective gets a tensor of the device.
 
-PyTorch's `meta` device stands in for a card: it computes no numbers, a value that is taken off it
-is an error, and so is a collective on anything else, for the group has no CPU backend.
+For the second, PyTorch's `meta` device stands in for a card: it computes no numbers, a value that
+is taken off it is an error, and so is a collective on anything else, for the group has no CPU
+backend.
 """
 
 import contextlib
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.testing._internal.distributed.fake_pg import FakeStore
+from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from models.output import Output
 from orchestrator.data import open_pack
 from orchestrator.execution import ray_train
 from orchestrator.execution.trial import TrialCheckpoints
 from orchestrator.experiment.config import Component
-from orchestrator.training import evaluate
+from orchestrator.store import Store
+from orchestrator.training import data_parallel, evaluate
 from orchestrator.training import trainer as training_loop
 from orchestrator.training.data_parallel import Group
-from orchestrator.training.sync_batch_norm import SharedBatchNorm, share_batch_norms
+from orchestrator.training.sync_batch_norm import SharedBatchNorm
 from orchestrator.training.trainer import Trainer
 from tests import tiny
 
@@ -30,67 +37,198 @@ NORMED = tiny.experiment(
     model=Component("vggsound_resnet_laptop"),
     epochs=1,
 )
+REST = 4
+"""Sums of a step besides the norms': two buckets of gradients, which were used, and the loss."""
+
+NUMBERS = ("train/loss", "val/loss", "val/top1")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
-class Collectives(TorchDispatchMode):
-    """Notes the device of every tensor that is given to a collective."""
+class Picky(nn.Module):
+    """A model of which some parts do not train and a step uses others."""
+
+    def __init__(self, channels, size, num_classes, *, threshold: float = -1.0) -> None:
+        super().__init__()
+        self.threshold = threshold
+        self.frozen = nn.Linear(size[0], 8).requires_grad_(False)
+        self.partly = nn.Linear(8, 8)
+        self.partly.bias.requires_grad_(False)
+        self.norm = nn.BatchNorm1d(size[0]).requires_grad_(False)
+        self.never = nn.Linear(8, 8)
+        self.rarely = nn.Linear(8, 8)  # for some clips: perhaps for those of one worker alone
+        self.aside = nn.Linear(8, 4)  # its output is in no loss
+        self.head = nn.Linear(8, num_classes)
+
+    def forward(self, features):
+        x = self.norm(features.mean(dim=1)).relu().mean(dim=2)
+        x = self.partly(self.frozen(x).tanh())
+        chosen = x[:, :1] > self.threshold
+        if chosen.any():
+            x = x + chosen * self.rarely(x)
+        return Output(self.head(x), embedding=self.aside(x))
+
+
+class Frozen(nn.Module):
+    """A model without a parameter to train."""
 
     def __init__(self):
         super().__init__()
-        self.devices: list[str] = []
+        self.norm = nn.BatchNorm1d(3).requires_grad_(False)
+
+    def forward(self, x):
+        return self.norm(x)
+
+
+def experiment_of(model: str, **changes):
+    return tiny.experiment(
+        augmentation=Component("none"),
+        model=Component(f"{__name__}:{model}", threshold=changes.pop("threshold", -1.0)),
+        optimizer=Component("adam_w", learning_rate=0.01, weight_decay=0.1),
+        **{"epochs": 2, "batch_size": 4, **changes},
+    )
+
+
+class Collectives(TorchDispatchMode):
+    """Notes each collective and the devices of the tensors that it is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.names: list[str] = []
+        self.devices: set[str] = set()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         if func.namespace == "c10d":
-            for given in args:
-                tensors = given if isinstance(given, list | tuple) else [given]
-                self.devices += [t.device.type for t in tensors if isinstance(t, torch.Tensor)]
+            self.names.append(func._schema.name.removeprefix("c10d::"))
+            tensors = [t for t in pytree.tree_leaves(args) if isinstance(t, torch.Tensor)]
+            self.devices |= {tensor.device.type for tensor in tensors}
         return func(*args, **(kwargs or {}))
 
 
+def trainer(store: Store, experiment, name: str = "a", **where) -> Trainer:
+    clips = open_pack(experiment.dataset.arguments["fingerprint"], packs=store.packs_uri)
+    return Trainer(experiment, clips=clips, checkpoints=TrialCheckpoints(store, name * 16), **where)
+
+
+def trained(store: Store, experiment, name: str = "a"):
+    """Losses and scores by epoch, final parameters, and names of the collectives by epoch."""
+    run = trainer(store, experiment, name, group=Group())
+    numbers, names = [], []
+    epochs = run.epochs()
+    while True:
+        with Collectives() as seen:
+            record = next(epochs, None)
+        if record is None:
+            break
+        numbers.append([record.metrics[key] for key in NUMBERS])
+        names.append(seen.names)
+    state = {name: value.clone() for name, value in run.chain.state_dict().items()}
+    return numbers, state, names
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return tiny.store_with_pack(tmp_path, NORMED)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"accumulation_steps": 2, "clip_norm": 0.05},
+        {"batch_size": 7, "clip_norm": 0.0},  # one clip in the last step: a worker has none
+        {"threshold": 0.095},  # at most one clip of a step uses a part
+        {"threshold": 0.0515, "accumulation_steps": 2},  # in either or both of its halves
+        {"threshold": 99.0, "precision": "bf16"},  # none ever uses it
+    ],
+    ids=str,
+)
+def test_two_workers_train_a_model_of_frozen_and_unused_parts_as_one_does(store, changes, both):
+    experiment = experiment_of("Picky", **changes)
+    numbers, state, _ = trained(store, experiment)
+    bf16 = experiment.precision == "bf16"
+    close = {"rtol": 2e-2, "atol": 2e-3} if bf16 else {"rtol": 1e-4, "atol": 1e-5}
+    first = trainer(store, experiment, "b").chain.state_dict()
+    for theirs, their_state, _ in both(trained, store, experiment, "c"):
+        np.testing.assert_allclose(theirs, numbers, **close)
+        for name, value in state.items():
+            torch.testing.assert_close(their_state[name], value, **close, msg=name)
+            left_out = ("frozen", "partly.bias", "never", "aside", "norm.weight", "norm.bias")
+            if name.startswith(tuple(f"model.{part}" for part in left_out)):
+                assert their_state[name].equal(first[name]), f"{name} was decayed or stepped"
+        moved = not their_state["model.rarely.weight"].equal(first["model.rarely.weight"])
+        assert moved == (experiment.model.arguments["threshold"] < 99)
+
+
+def test_model_without_a_parameter_to_train_is_shared_all_the_same(both):
+    one = nn.Sequential(Frozen())
+    x = torch.randn(6, 3)
+    expected = one(x)
+    for part, y in zip(x.chunk(2), both(forward_of_frozen, x), strict=True):
+        assert len(part) == len(y)
+    torch.testing.assert_close(torch.cat(both(forward_of_frozen, x)), expected)
+
+
+def forward_of_frozen(x):
+    group = Group()
+    wrapped = group.wrap(nn.Sequential(Frozen()), torch.device("cpu"))
+    with group.without_sync(wrapped):
+        return wrapped(x.chunk(2)[group.rank])
+
+
+def test_step_needs_two_collectives_a_norm_and_one_a_bucket_of_gradients(store, both):
+    run = trainer(store, NORMED)
+    norms = sum(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in run.chain.modules())
+    for _, _, ((*names,),) in both(trained, store, NORMED):
+        assert names.count("_allgather_base_") == run.steps_per_epoch * norms
+        assert names.count("allreduce_") == run.steps_per_epoch * (norms + REST) + 1  # logits
+        assert len(names) == names.count("_allgather_base_") + names.count("allreduce_")
+
+
 class WithoutNumbers(Group):
-    """A worker of two whose sums are all one; DistributedDataParallel would read its weights."""
-
-    def wrap(self, module, device):
-        share_batch_norms(module, self)
-        return module
-
-    def without_sync(self, module):
-        return contextlib.nullcontext()
+    """A worker of two whose sums are all one."""
 
     def total(self, value):
         super().total(value)
         return torch.ones(value.shape, dtype=value.dtype)
 
 
+class WithoutWeights(DistributedDataParallel):
+    """Skips what needs numbers: comparing the shapes of two workers, and the group's own result."""
+
+    def __init__(self, module, **arguments):
+        super().__init__(module, init_sync=False, **arguments)
+        self.register_comm_hook(None, _sum)
+
+
+def _sum(state, bucket):
+    dist.all_reduce(bucket.buffer())
+    future = torch.futures.Future()
+    future.set_result(bucket.buffer())
+    return future
+
+
 @pytest.fixture
-def group_of_two():
+def group_of_two(monkeypatch):
+    for module in (training_loop, evaluate):  # there is no mixed precision on meta
+        monkeypatch.setattr(module, "autocast", lambda device, precision: contextlib.nullcontext())
+    monkeypatch.setattr(data_parallel, "DistributedDataParallel", WithoutWeights)
     dist.init_process_group("meta:fake", rank=0, world_size=2, store=FakeStore())
     yield
     dist.destroy_process_group()
 
 
-def trainer(path, **where) -> Trainer:
-    store = tiny.store_with_pack(path, NORMED)
-    clips = open_pack(NORMED.dataset.arguments["fingerprint"], packs=store.packs_uri)
-    return Trainer(NORMED, clips=clips, checkpoints=TrialCheckpoints(store, "a" * 16), **where)
-
-
-def test_collectives_of_an_epoch_and_its_evaluation_stay_on_the_device(
-    group_of_two, tmp_path, monkeypatch
-):
-    for module in (training_loop, evaluate):  # there is no mixed precision on meta
-        monkeypatch.setattr(module, "autocast", lambda device, precision: contextlib.nullcontext())
-    run = trainer(tmp_path, device="meta", group=WithoutNumbers())
+def test_collectives_of_an_epoch_and_its_evaluation_stay_on_the_device(store, group_of_two):
+    run = trainer(store, NORMED, device="meta", group=WithoutNumbers())
     norms = sum(isinstance(module, SharedBatchNorm) for module in run.chain.modules())
     with Collectives() as seen:
         run._train_epoch(1)
-    # A norm gathers its statistics (two tensors) and sums their gradients.
-    assert len(seen.devices) == run.steps_per_epoch * (3 * norms + 1)
-    assert set(seen.devices) == {"meta"}
+    assert seen.names.count("_allgather_base_") == run.steps_per_epoch * norms
+    assert seen.names.count("allreduce_") == run.steps_per_epoch * (norms + REST)
+    assert seen.devices == {"meta"}
     with Collectives() as seen:
         run._evaluate(1)
-    assert seen.devices == ["meta"]
+    assert seen.names == ["allreduce_"]
+    assert seen.devices == {"meta"}
 
 
 def test_group_of_gpus_has_a_backend_for_either_device():
@@ -100,14 +238,16 @@ def test_group_of_gpus_has_a_backend_for_either_device():
 
 @pytest.mark.gpu
 @needs_cuda
-def test_epoch_in_a_group_of_nccl_alone_gives_the_numbers_of_none(tmp_path):
-    alone = [r.metrics["train/loss"] for r in trainer(tmp_path / "one", device="cuda").epochs()]
+def test_epoch_in_a_group_of_nccl_alone_gives_the_numbers_of_none(store, tmp_path):
+    alone = [
+        record.metrics["train/loss"] for record in trainer(store, NORMED, device="cuda").epochs()
+    ]
     dist.init_process_group(
         "cuda:nccl", init_method=f"file://{tmp_path}/meeting", rank=0, world_size=1
     )
     try:
-        run = trainer(tmp_path / "two", device="cuda", group=Group())
-        assert isinstance(run.parallel, torch.nn.parallel.DistributedDataParallel)
+        run = trainer(store, NORMED, "b", device="cuda", group=Group())
+        assert isinstance(run.parallel, DistributedDataParallel)
         with pytest.raises(RuntimeError, match="No backend type associated with device type cpu"):
             dist.all_reduce(torch.zeros(1))
         losses = [record.metrics["train/loss"] for record in run.epochs()]
