@@ -27,6 +27,7 @@ class Group:
         rank: This worker's number, from 0.
         world_size: Number of workers.
         has_clips: Whether this worker has a share of the current training clips.
+        norms: Process group of the batch norms; None for a single worker.
     """
 
     def __init__(self) -> None:
@@ -34,6 +35,7 @@ class Group:
         self.rank = torch.distributed.get_rank() if self._joined else 0
         self.world_size = torch.distributed.get_world_size() if self._joined else 1
         self.has_clips = True
+        self.norms: torch.distributed.ProcessGroup | None = None
 
     @property
     def is_main(self) -> bool:
@@ -53,6 +55,10 @@ class Group:
         """
         if not self._joined:
             return module
+        # A bucket of gradients is sent as soon as its parameters are done. That is before a norm's
+        # gradient on a worker that leaves a part out and after it on another: one group would mix
+        # them up.
+        self.norms = torch.distributed.new_group()
         share_batch_norms(module, self)
         if not any(parameter.requires_grad for parameter in module.parameters()):
             return module  # PyTorch refuses to wrap what it has nothing to do for

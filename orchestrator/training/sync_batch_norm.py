@@ -25,6 +25,7 @@ class Group(Protocol):
 
     has_clips: bool
     world_size: int
+    norms: torch.distributed.ProcessGroup | None
 
 
 def share_batch_norms(module: nn.Module, group: Group) -> None:
@@ -131,7 +132,7 @@ class _Normalize(torch.autograd.Function):
         count = mean.new_full((1,), share * (x.numel() // x.shape[1]))
         own = torch.cat([mean, var, count])
         rows = own.new_empty(group.world_size * len(own))  # flat, for gloo
-        torch.distributed.all_gather_into_tensor(rows, own)
+        torch.distributed.all_gather_into_tensor(rows, own, group=group.norms)
         means, variances, counts = rows.view(-1, len(own)).split([len(mean), len(var), 1], dim=1)
         total = counts.sum(dim=0)
         weights = counts / total
@@ -139,6 +140,7 @@ class _Normalize(torch.autograd.Function):
         var = (weights * (variances + (means - mean).square())).sum(dim=0)
         y = functional.batch_norm(x, mean, var, weight, bias, training=False, eps=eps)
         ctx.save_for_backward(x, weight, mean, (var + eps).rsqrt(), share / total)
+        ctx.group = group
         ctx.mark_non_differentiable(mean, var, total)
         return y, mean, var, total
 
@@ -152,7 +154,7 @@ class _Normalize(torch.autograd.Function):
         normed = (x.float() - mean.view(shape)) * scale.view(shape)
         own = torch.stack([grad.sum(dims), (grad * normed).sum(dims)])
         sums = own.clone()
-        torch.distributed.all_reduce(sums)
+        torch.distributed.all_reduce(sums, group=ctx.group.norms)
         # A worker without clips is in no statistic, so none passes its values a gradient.
         means = sums * per_value
         grad = grad - means[0].view(shape) - normed * means[1].view(shape)
