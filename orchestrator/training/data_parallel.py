@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -12,6 +14,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from orchestrator.training.sync_batch_norm import share_batch_norms
 
+State = tuple[Mapping[str, Tensor], Mapping[str, Any]]
+
 
 class Group:
     """The workers of one trial; a single one unless torch.distributed is initialized.
@@ -21,7 +25,7 @@ class Group:
     every collective all the same.
 
     Collectives run on the device that holds the tensor, which is always the training device: a
-    group of GPUs need not reduce on a CPU.
+    group of GPUs need not reduce on a CPU. None of them pickles.
 
     Attributes:
         rank: This worker's number, from 0.
@@ -78,3 +82,43 @@ class Group:
         if self._joined:
             torch.distributed.all_reduce(value)
         return value
+
+    def from_main(self, load: Callable[[], State | None], device: torch.device) -> State | None:
+        """Return what the main worker loads, on every worker.
+
+        A shared file system may show another worker an older checkpoint, or none yet; the others do
+        not look at it.
+
+        Args:
+            load: Returns tensors on the CPU and plain JSON, or None; called by the main worker.
+            device: Training device, over which the tensors travel.
+        """
+        if not self._joined:
+            return load()
+        if not self.is_main:
+            return self._receive(device)
+        state = load()
+        head = None
+        if state is not None:
+            shapes = [(name, str(t.dtype)[6:], list(t.shape)) for name, t in state[0].items()]
+            head = {"tensors": shapes, "facts": state[1]}
+        text = torch.frombuffer(bytearray(json.dumps(head).encode()), dtype=torch.uint8)
+        torch.distributed.broadcast(torch.tensor([len(text)]).to(device), 0)
+        for tensor in (text, *(state[0].values() if state else ())):
+            torch.distributed.broadcast(tensor.to(device).contiguous(), 0)
+        return state
+
+    def _receive(self, device: torch.device) -> State | None:
+        size = torch.zeros(1, dtype=torch.int64, device=device)
+        torch.distributed.broadcast(size, 0)
+        text = torch.empty(int(size), dtype=torch.uint8, device=device)
+        torch.distributed.broadcast(text, 0)
+        head = json.loads(bytes(text.cpu().numpy()))
+        if head is None:
+            return None
+        tensors: dict[str, Tensor] = {}
+        for name, dtype, shape in head["tensors"]:
+            value = torch.empty(shape, dtype=getattr(torch, dtype), device=device)
+            torch.distributed.broadcast(value, 0)
+            tensors[name] = value.cpu()
+        return tensors, head["facts"]

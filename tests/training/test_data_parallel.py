@@ -6,6 +6,8 @@ backend.
 """
 
 import contextlib
+import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -223,6 +225,83 @@ def test_step_needs_two_collectives_a_norm_and_one_a_bucket_of_gradients(store, 
         assert len(names) == names.count("_allgather_base_") + names.count("allreduce_")
 
 
+@dataclasses.dataclass
+class Unsure:
+    """Checkpoints of a shared file system that shows one worker less than the others."""
+
+    checkpoints: TrialCheckpoints
+    sees: bool
+
+    def load(self, which):
+        return self.checkpoints.load(which) if self.sees else None
+
+    def save(self, which, tensors, facts):
+        self.checkpoints.save(which, tensors, facts)
+
+
+def resumed(store: Store, experiment, seeing_rank: int):
+    group = Group()
+    run = trainer(store, experiment, group=group)
+    epochs = run.epochs()
+    first = [record.epoch for record in itertools.islice(epochs, 2)]
+    checkpoints = Unsure(run.checkpoints, group.rank == seeing_rank)
+    dist.barrier()
+    again = Trainer(experiment, clips=run.clips, checkpoints=checkpoints, group=group)
+    rest = [(r.epoch, [r.metrics[key] for key in NUMBERS]) for r in again.epochs()]
+    return first, rest, again.final_predictions()["best"].logits
+
+
+def test_all_workers_resume_from_what_the_main_one_sees(store, both):
+    experiment = tiny.experiment(augmentation=Component("none"), epochs=4)
+    (first, rest, best), (_, other_rest, other_best) = both(resumed, store, experiment, 0)
+    assert first == [1, 2]
+    assert [epoch for epoch, _ in rest] == [3, 4]
+    assert rest == other_rest
+    np.testing.assert_array_equal(best, other_best)
+
+
+def test_all_workers_start_where_the_main_one_sees_nothing(store, both):
+    experiment = tiny.experiment(augmentation=Component("none"), epochs=3)
+    (_, rest, _), (_, other_rest, _) = both(resumed, store, experiment, 1)
+    assert [epoch for epoch, _ in rest] == [1, 2, 3]
+    assert rest == other_rest
+
+
+STATE = (
+    {
+        "float32": torch.randn(3, 4).T,
+        "bf16": torch.randn(5).bfloat16(),
+        "number": torch.tensor(7),
+        "truth": torch.tensor([True, False]),
+        "none": torch.zeros(0, 3),
+    },
+    {"epochs": [{"epoch": 1, "metrics": {"ü": 0.1}}]},
+)
+
+
+@pytest.mark.parametrize("state", [STATE, None], ids=["a state", "nothing"])
+def test_state_of_the_main_worker_reaches_the_other_to_the_bit(state, both):
+    for received in both(from_main, state):
+        if state is None:
+            assert received is None
+            continue
+        tensors, facts = received
+        assert facts == state[1]
+        assert tensors.keys() == state[0].keys()
+        for name, value in state[0].items():
+            torch.testing.assert_close(tensors[name], value, rtol=0, atol=0, msg=name)
+
+
+def from_main(state):
+    group = Group()
+
+    def load():
+        assert group.is_main
+        return state
+
+    return group.from_main(load, torch.device("cpu"))
+
+
 class WithoutNumbers(Group):
     """A worker of two whose sums are all one."""
 
@@ -246,6 +325,15 @@ def _sum(state, bucket):
     return future
 
 
+TWO_EPOCHS = dataclasses.replace(NORMED, epochs=2)
+
+
+@pytest.fixture
+def half_trained(store) -> Store:
+    next(trainer(store, TWO_EPOCHS).epochs())
+    return store
+
+
 @pytest.fixture
 def group_of_two(monkeypatch):
     for module in (training_loop, evaluate):  # there is no mixed precision on meta
@@ -256,8 +344,16 @@ def group_of_two(monkeypatch):
     dist.destroy_process_group()
 
 
-def test_collectives_of_an_epoch_and_its_evaluation_stay_on_the_device(store, group_of_two):
-    run = trainer(store, NORMED, device="meta", group=WithoutNumbers())
+@pytest.mark.filterwarnings("ignore:for .*copying from a non-meta parameter")
+def test_collectives_of_an_epoch_its_evaluation_and_a_resume_stay_on_the_device(
+    half_trained, group_of_two
+):
+    with Collectives() as seen:
+        run = trainer(half_trained, TWO_EPOCHS, device="meta", group=WithoutNumbers())
+    assert len(run.records) == 1
+    # Their number, their names, and the state of model and optimizer.
+    assert seen.names == ["broadcast_"] * len(seen.names) and len(seen.names) > 100
+    assert seen.devices == {"meta"}
     norms = sum(isinstance(module, SharedBatchNorm) for module in run.chain.modules())
     with Collectives() as seen:
         run._train_epoch(1)
