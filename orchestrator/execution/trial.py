@@ -12,15 +12,16 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import CheckpointError, ConfigError, StoreError
+from orchestrator.experiment.config import FEATURE_MEMORY_GIB
 from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord, experiment_id
 from orchestrator.store.files import is_full
-from orchestrator.store.provenance import now, provenance
+from orchestrator.store.provenance import now, provenance, source_digest
 from orchestrator.training.data_parallel import Group
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class TrialRun:
         experiment: Experiment to train.
         device: Device to train on.
         cache_dir: Local copies of packs from an object store.
+        feature_memory_gib: See `orchestrator.experiment.config.Runtime`.
         on_epoch: Callback for the record of each epoch.
     """
 
@@ -66,6 +68,7 @@ class TrialRun:
     experiment: CompletedExperiment
     device: str = "cpu"
     cache_dir: str | None = None
+    feature_memory_gib: float = FEATURE_MEMORY_GIB
     on_epoch: Callable[[EpochRecord], None] = field(default=lambda record: None)
 
     def run(self) -> TrialRecord:
@@ -103,10 +106,12 @@ class TrialRun:
             trainer = self._build(group)
             record = self._describe(record, trainer)
             self._write(record, group)
-            for epoch in trainer.epochs():
-                record = self._progress(record, trainer)
-                self._write(record, group)
-                self.on_epoch(epoch)
+            # An interrupt, too, waits for the checkpoint that is being written.
+            with closing(trainer.epochs()) as epochs:
+                for epoch in epochs:
+                    record = self._progress(record, trainer)
+                    self._write(record, group)
+                    self.on_epoch(epoch)
             record = self._finish(record, trainer)
         except Exception as error:
             record = replace(record, status=Status.FAILED, error=traceback.format_exc())
@@ -137,6 +142,8 @@ class TrialRun:
             device=self.device,
             group=group,
             initial=self._initial(),
+            features=clips.path / "features" / source_digest(),
+            feature_memory=int(self.feature_memory_gib * 2**30),
         )
 
     def _refuse_another(self) -> None:
@@ -184,8 +191,7 @@ class TrialRun:
         from models import count_macs, num_params
 
         manifest = trainer.clips.manifest  # type: ignore[attr-defined]
-        waveform = trainer.clips.batch(trainer.val_indices[:1], trainer.num_samples)
-        macs = count_macs(trainer.chain, waveform.to(trainer.device))
+        macs = count_macs(trainer.chain, trainer.inputs.waveforms(trainer.val_indices[:1]))
         cost = replace(
             record.cost,
             device=_device_name(trainer.device),
@@ -206,7 +212,8 @@ class TrialRun:
             "feature_std": trainer.statistics[1],
             "initial": trainer.initial,
         }
-        return replace(record, cost=cost, data=data)
+        made_of = {**record.provenance, "features": trainer.inputs.kept}
+        return replace(record, cost=cost, data=data, provenance=made_of)
 
     def _progress(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:
         cost = replace(

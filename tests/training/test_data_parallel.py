@@ -6,12 +6,14 @@ is an error, and so is a collective on anything else, for the group has no CPU b
 
 import contextlib
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from models.frontends.base import FeatureSums
 from orchestrator.data import open_pack
 from orchestrator.execution import ray_train
 from orchestrator.execution.trial import TrialCheckpoints
@@ -19,6 +21,7 @@ from orchestrator.experiment.config import Component
 from orchestrator.training import evaluate
 from orchestrator.training import trainer as training_loop
 from orchestrator.training.data_parallel import Group
+from orchestrator.training.inputs import Inputs
 from orchestrator.training.sync_batch_norm import SharedBatchNorm, share_batch_norms
 from orchestrator.training.trainer import Trainer
 from tests import tiny
@@ -70,6 +73,11 @@ def group_of_two():
     dist.destroy_process_group()
 
 
+def unnormalized(clips, frontend, *, device, **_):
+    count = np.full(len(clips), 1)
+    return Inputs(clips, device), FeatureSums(count, 0.0 * count, 1.0 * count)
+
+
 def trainer(path, **where) -> Trainer:
     store = tiny.store_with_pack(path, NORMED)
     clips = open_pack(NORMED.dataset.arguments["fingerprint"], packs=store.packs_uri)
@@ -81,12 +89,14 @@ def test_collectives_of_an_epoch_and_its_evaluation_stay_on_the_device(
 ):
     for module in (training_loop, evaluate):  # there is no mixed precision on meta
         monkeypatch.setattr(module, "autocast", lambda device, precision: contextlib.nullcontext())
+    # Nor are there statistics of features.
+    monkeypatch.setattr(training_loop, "open_inputs", unnormalized)
     run = trainer(tmp_path, device="meta", group=WithoutNumbers())
     norms = sum(isinstance(module, SharedBatchNorm) for module in run.chain.modules())
     with Collectives() as seen:
         run._train_epoch(1)
-    # A norm sums counts, means and variances, and the gradients of the last two.
-    assert len(seen.devices) == run.steps_per_epoch * (5 * norms + 1)
+    # A norm sums counts, means and variances, and the gradients of the last two; an epoch its loss.
+    assert len(seen.devices) == run.steps_per_epoch * 5 * norms + 1
     assert set(seen.devices) == {"meta"}
     with Collectives() as seen:
         run._evaluate(1)
