@@ -139,7 +139,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
         type=_positive,
         default=1,
         metavar="N",
-        help="data-parallel workers of one trial; more than one run through Ray Train",
+        help="data-parallel workers of one trial, through Ray Train, on as few hosts as possible",
     )
     add(
         "--gpus-per-worker",

@@ -138,7 +138,7 @@ class Trainer:
         self.predictions: dict[str, Predictions] = {}
         self.best_epoch = 0
         self.initial = ""
-        saved = checkpoints.load("last")
+        saved = self.group.from_main(lambda: checkpoints.load("last"), self.device)
         if saved is None and initial is not None:
             self.initial = initial.load(self.chain).summary()
         self.chain.to(self.device)
@@ -234,7 +234,7 @@ class Trainer:
             self.predictions["best"] = self.predictions["last"]
         if "best" not in self.predictions:
             self._wait_until_saved()
-            saved = self.checkpoints.load("best")
+            saved = self.group.from_main(lambda: self.checkpoints.load("best"), self.device)
             assert saved is not None, "a best epoch is saved before its record is"
             last = pack_state(self.chain, None)
             self.chain.load_state_dict(model_state(saved[0]))
