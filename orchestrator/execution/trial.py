@@ -21,6 +21,7 @@ from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord, experiment_id
 from orchestrator.store.files import is_full
 from orchestrator.store.provenance import now, provenance
+from orchestrator.training.arithmetic import arithmetic, arithmetic_facts
 from orchestrator.training.data_parallel import Group
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class TrialRun:
         store: Store for all results.
         experiment: Experiment to train.
         device: Device to train on.
+        fast: Whether a GPU may use operations that do not repeat to the bit.
         cache_dir: Local copies of packs from an object store.
         on_epoch: Callback for the record of each epoch.
     """
@@ -65,6 +67,7 @@ class TrialRun:
     trial_id: str
     experiment: CompletedExperiment
     device: str = "cpu"
+    fast: bool = False
     cache_dir: str | None = None
     on_epoch: Callable[[EpochRecord], None] = field(default=lambda record: None)
 
@@ -100,14 +103,18 @@ class TrialRun:
         self._started = started
         group = Group()
         try:
-            trainer = self._build(group)
-            record = self._describe(record, trainer)
-            self._write(record, group)
-            for epoch in trainer.epochs():
-                record = self._progress(record, trainer)
+            with arithmetic(
+                self.experiment.precision,
+                deterministic=self.device.startswith("cuda") and not self.fast,
+            ):
+                trainer = self._build(group)
+                record = self._describe(record, trainer, earlier)
                 self._write(record, group)
-                self.on_epoch(epoch)
-            record = self._finish(record, trainer)
+                for epoch in trainer.epochs():
+                    record = self._progress(record, trainer)
+                    self._write(record, group)
+                    self.on_epoch(epoch)
+                record = self._finish(record, trainer)
         except Exception as error:
             record = replace(record, status=Status.FAILED, error=traceback.format_exc())
             record = self._ended(record)
@@ -180,7 +187,9 @@ class TrialRun:
             return Initial.read(initial.arguments["file"])
         return None
 
-    def _describe(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:
+    def _describe(
+        self, record: TrialRecord, trainer: Trainer, earlier: TrialRecord | None
+    ) -> TrialRecord:
         from models import count_macs, num_params
 
         manifest = trainer.clips.manifest  # type: ignore[attr-defined]
@@ -206,7 +215,10 @@ class TrialRun:
             "feature_std": trainer.statistics[1],
             "initial": trainer.initial,
         }
-        return replace(record, cost=cost, data=data)
+        computed = arithmetic_facts(trainer.device)
+        if earlier is not None and not _repeats(earlier):
+            computed["deterministic"] = "no"
+        return replace(record, cost=cost, data=data, provenance={**record.provenance, **computed})
 
     def _progress(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:
         cost = replace(
@@ -248,6 +260,12 @@ class TrialRun:
 
 def _started_at(earlier: TrialRecord | None) -> str:
     return earlier.provenance.get("started_at", now()) if earlier else now()
+
+
+def _repeats(earlier: TrialRecord) -> bool:
+    """Whether the epochs of an earlier attempt, which a resumed trial keeps, repeat to the bit."""
+    on_cpu = "yes" if earlier.cost.device == "cpu" else "no"  # versions that did not record it
+    return not earlier.epochs or earlier.provenance.get("deterministic", on_cpu) == "yes"
 
 
 def _device_name(device: Any) -> str:

@@ -131,7 +131,10 @@ class Experiment:
         batch_size: Clips per optimizer step over all workers.
         accumulation_steps: Number of equal parts in which a worker computes its share of a batch.
         clip_norm: Largest gradient norm; 0 disables clipping.
-        precision: `bf16` is automatic mixed precision with float32 weights.
+        precision: `fp32` computes in float32. `tf32` lets a GPU round the factors of matrix
+            products and convolutions to TF32 (10 bits); a CPU has no TF32 and computes as for
+            `fp32`. `bf16` is automatic mixed precision with float32 weights; what it leaves in
+            float32 is computed as for `fp32`.
         selection: The epoch whose metrics the report reads.
         seed: Seed of initial weights, order, augmentation and dropout.
         fold: The held-out fold (or official split).
@@ -155,7 +158,7 @@ class Experiment:
     batch_size: int
     accumulation_steps: int = 1
     clip_norm: float = 5.0
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     selection: Literal["last", "best"] = "last"
     seed: int = 0
     fold: int = 1

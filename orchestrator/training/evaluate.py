@@ -97,7 +97,7 @@ def evaluate(
         batch_size: Clips per forward pass over all workers.
         epoch: Epoch of the weights.
         device: Device that holds the chain.
-        precision: Either `fp32` or `bf16`.
+        precision: `fp32`, `tf32` or `bf16`.
         group: The data-parallel workers.
     """
     chain.eval()
@@ -143,7 +143,7 @@ def set_support(
         labels: (all clips,) training labels.
         batch_size: Clips per forward pass.
         device: Device that holds the chain.
-        precision: Either `fp32` or `bf16`.
+        precision: `fp32`, `tf32` or `bf16`.
     """
     if chain.backbone.set_support is None:
         return
