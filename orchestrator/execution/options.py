@@ -149,6 +149,12 @@ def _parser(description: str) -> argparse.ArgumentParser:
         help="may be a fraction, so that several trials share a card (default: 0, on the CPU)",
     )
     add(
+        "--fast",
+        action="store_true",
+        help="let GPUs use faster operations that do not repeat to the bit; record and report say "
+        "so (default: every rerun on one kind of GPU gives the same bits)",
+    )
+    add(
         "--max-concurrent",
         type=_count,
         default=0,

@@ -94,5 +94,6 @@ def _work(config: dict[str, Any]) -> None:
         trial_id=config["trial_id"],
         experiment=config["experiment"],
         device=str(get_device()) if runtime.gpus_per_worker > 0 else "cpu",
+        fast=runtime.fast,
         on_epoch=report,
     ).run()

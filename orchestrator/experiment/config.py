@@ -181,6 +181,7 @@ class Runtime:
         num_workers: Data-parallel workers of one trial; a single one runs inside the Tune worker.
         gpus_per_worker: GPUs per worker; a fraction lets several trials share a card.
         cpus_per_worker: CPU threads of one worker.
+        fast: Whether GPUs may use operations that do not repeat to the bit.
         max_concurrent: Largest number of concurrent trials; 0 means as many as the resources allow.
         retries: Restarts of a trial whose worker died, before it counts as failed.
         data_root: Folder of the dataset's own files.
@@ -192,6 +193,7 @@ class Runtime:
     num_workers: int = 1
     gpus_per_worker: float = 0.0
     cpus_per_worker: int = 1
+    fast: bool = False
     max_concurrent: int = 0
     retries: int = 3
     data_root: str = ""

@@ -4,8 +4,8 @@ from orchestrator.execution.options import Options, parse
 
 FROZEN = """\
 --address --arms --budget-hours --check --data-root --dataset --demo --detect --dry-run --epochs
---folds --gpus-per-worker --help --max-concurrent --num-workers --price-per-hour --seeds --smoke
---store --tracking-uri --until-decided
+--fast --folds --gpus-per-worker --help --max-concurrent --num-workers --price-per-hour --seeds
+--smoke --store --tracking-uri --until-decided
 """.split()
 
 

@@ -1,6 +1,7 @@
 """Global state of PyTorch that a trial sets, and what follows from it."""
 
 import contextlib
+import dataclasses
 import os
 
 import pytest
@@ -130,3 +131,23 @@ def test_record_says_how_the_trial_was_computed(tmp_path):
     record = TrialRun(store=store, trial_id=experiment.id, experiment=experiment).run()
     assert record.provenance.items() >= {"deterministic": "yes", "tf32": "no"}.items()
     assert arithmetic_facts(torch.device("cpu")) == {"deterministic": "yes", "tf32": "no"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [({"deterministic": "no"}, "no"), ({}, "yes")],
+    ids=["fast", "an old version"],
+)
+def test_record_of_a_resumed_trial_counts_the_epochs_before(before, after, tmp_path):
+    def stop(epoch):
+        raise KeyboardInterrupt
+
+    experiment = tiny.experiment(epochs=2)
+    store = tiny.store_with_pack(tmp_path, experiment)
+    run = TrialRun(store=store, trial_id=experiment.id, experiment=experiment, on_epoch=stop)
+    with pytest.raises(KeyboardInterrupt):
+        run.run()
+    begun = store.read_record(experiment.id)
+    store.write_record(dataclasses.replace(begun, provenance={"python": "3.11", **before}))
+    record = dataclasses.replace(run, on_epoch=lambda epoch: None).run()
+    assert record.cost.attempts == 2 and record.provenance["deterministic"] == after
