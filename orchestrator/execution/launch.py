@@ -30,7 +30,12 @@ from orchestrator.execution.prepare import (
     without_tf32,
 )
 from orchestrator.execution.publish import Publisher
-from orchestrator.execution.ray_session import ray_session, require_resources, terminal
+from orchestrator.execution.ray_session import (
+    ray_session,
+    require_resources,
+    terminal,
+    with_cpu_share,
+)
 from orchestrator.execution.stages import Ended, Stage, missing_trials, stages
 from orchestrator.experiment.overrides import whole_parts
 from orchestrator.records import PlanRecord, Status
@@ -219,6 +224,7 @@ def _run(
         SweepProgress(console, missing) as progress,
         ray_session(runtime, say=progress.say),
     ):
+        runtime = with_cpu_share(runtime)
         for step in steps:
             if declared is not None and step.plan != declared:
                 publisher.declare(declare(step.plan, prepared, store))
@@ -287,7 +293,7 @@ def smoke(prepared: LaunchPlan) -> int:
     trial = next(
         t for t in with_pack(prepared).plan.trials() if t.arm == prepared.plan.baseline_arm
     )
-    torch.set_num_threads(prepared.options.runtime.cpus_per_worker)
+    torch.set_num_threads(max(1, prepared.options.runtime.cpus_per_worker))
     with store.lock(trial.id, owner="smoke"):
         record = TrialRun(store=store, trial_id=trial.id, experiment=trial.experiment).run()
     if record.status is not Status.FINISHED:

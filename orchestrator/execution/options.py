@@ -60,7 +60,8 @@ def parse(argv: Sequence[str] | None, *, description: str) -> Options:
     """Parse the command line.
 
     Missing flags default to the environment variables `ORCHESTRATOR_ADDRESS`, `_STORE`,
-    `_DATA_ROOT`, `_GPUS_PER_WORKER` and `_PRICE_PER_HOUR`, which a cluster's nodes set.
+    `_DATA_ROOT`, `_GPUS_PER_WORKER`, `_CPUS_PER_WORKER` and `_PRICE_PER_HOUR`, which a cluster's
+    nodes set.
 
     Args:
         argv: Arguments without the program's name; None reads `sys.argv`.
@@ -147,6 +148,13 @@ def _parser(description: str) -> argparse.ArgumentParser:
         default=_environment("ORCHESTRATOR_GPUS_PER_WORKER") or "0",
         metavar="X",
         help="may be a fraction, so that several trials share a card (default: 0, on the CPU)",
+    )
+    add(
+        "--cpus-per-worker",
+        type=_positive,
+        default=_environment("ORCHESTRATOR_CPUS_PER_WORKER") or 0,
+        metavar="N",
+        help="default: 1; on GPUs, the host's CPUs divided by the workers that its GPUs hold",
     )
     add(
         "--fast",

@@ -180,7 +180,8 @@ class Runtime:
             one.
         num_workers: Data-parallel workers of one trial; a single one runs inside the Tune worker.
         gpus_per_worker: GPUs per worker; a fraction lets several trials share a card.
-        cpus_per_worker: CPU threads of one worker.
+        cpus_per_worker: CPU threads of one worker; 0 gives it its share of the host's
+            (`orchestrator.execution.packing.cpu_share`).
         fast: Whether GPUs may use operations that do not repeat to the bit.
         max_concurrent: Largest number of concurrent trials; 0 means as many as the resources allow.
         retries: Restarts of a trial whose worker died, before it counts as failed.
