@@ -60,7 +60,8 @@ def parse(argv: Sequence[str] | None, *, description: str) -> Options:
     """Parse the command line.
 
     Missing flags default to the environment variables `ORCHESTRATOR_ADDRESS`, `_STORE`,
-    `_DATA_ROOT`, `_GPUS_PER_WORKER` and `_PRICE_PER_HOUR`, which a cluster's nodes set.
+    `_DATA_ROOT`, `_GPUS_PER_WORKER`, `_CPUS_PER_WORKER` and `_PRICE_PER_HOUR`, which a cluster's
+    nodes set.
 
     Args:
         argv: Arguments without the program's name; None reads `sys.argv`.
@@ -156,6 +157,19 @@ def _parser(description: str) -> argparse.ArgumentParser:
         metavar="GIB",
         help="features that a worker holds on its GPU at most, others it reads from a file "
         "(default: %(default)g)",
+    )
+    add(
+        "--cpus-per-worker",
+        type=_positive,
+        default=_environment("ORCHESTRATOR_CPUS_PER_WORKER") or 0,
+        metavar="N",
+        help="default: 1; on GPUs, the host's CPUs divided by the workers that its GPUs hold",
+    )
+    add(
+        "--fast",
+        action="store_true",
+        help="let GPUs use faster operations that do not repeat to the bit; record and report say "
+        "so (default: every rerun on one kind of GPU gives the same bits)",
     )
     add(
         "--max-concurrent",

@@ -99,5 +99,6 @@ def _work(config: dict[str, Any]) -> None:
         experiment=config["experiment"],
         device=str(get_device()) if runtime.gpus_per_worker > 0 else "cpu",
         feature_memory_gib=runtime.feature_memory_gib,
+        fast=runtime.fast,
         on_epoch=report,
     ).run()

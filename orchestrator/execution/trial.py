@@ -22,6 +22,7 @@ from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord, experiment_id
 from orchestrator.store.files import is_full
 from orchestrator.store.provenance import now, provenance, source_digest
+from orchestrator.training.arithmetic import arithmetic, arithmetic_facts
 from orchestrator.training.data_parallel import Group
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class TrialRun:
         store: Store for all results.
         experiment: Experiment to train.
         device: Device to train on.
+        fast: Whether a GPU may use operations that do not repeat to the bit.
         cache_dir: Local copies of packs from an object store.
         feature_memory_gib: See `orchestrator.experiment.config.Runtime`.
         on_epoch: Callback for the record of each epoch.
@@ -67,6 +69,7 @@ class TrialRun:
     trial_id: str
     experiment: CompletedExperiment
     device: str = "cpu"
+    fast: bool = False
     cache_dir: str | None = None
     feature_memory_gib: float = FEATURE_MEMORY_GIB
     on_epoch: Callable[[EpochRecord], None] = field(default=lambda record: None)
@@ -103,16 +106,20 @@ class TrialRun:
         self._started = started
         group = Group()
         try:
-            trainer = self._build(group)
-            record = self._describe(record, trainer)
-            self._write(record, group)
-            # An interrupt, too, waits for the checkpoint that is being written.
-            with closing(trainer.epochs()) as epochs:
-                for epoch in epochs:
-                    record = self._progress(record, trainer)
-                    self._write(record, group)
-                    self.on_epoch(epoch)
-            record = self._finish(record, trainer)
+            with arithmetic(
+                self.experiment.precision,
+                deterministic=self.device.startswith("cuda") and not self.fast,
+            ):
+                trainer = self._build(group)
+                record = self._describe(record, trainer, earlier)
+                self._write(record, group)
+                # An interrupt, too, waits for the checkpoint that is being written.
+                with closing(trainer.epochs()) as epochs:
+                    for epoch in epochs:
+                        record = self._progress(record, trainer)
+                        self._write(record, group)
+                        self.on_epoch(epoch)
+                record = self._finish(record, trainer)
         except Exception as error:
             record = replace(record, status=Status.FAILED, error=traceback.format_exc())
             record = self._ended(record)
@@ -187,7 +194,9 @@ class TrialRun:
             return Initial.read(initial.arguments["file"])
         return None
 
-    def _describe(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:
+    def _describe(
+        self, record: TrialRecord, trainer: Trainer, earlier: TrialRecord | None
+    ) -> TrialRecord:
         from models import count_macs, num_params
 
         manifest = trainer.clips.manifest  # type: ignore[attr-defined]
@@ -212,8 +221,11 @@ class TrialRun:
             "feature_std": trainer.statistics[1],
             "initial": trainer.initial,
         }
-        made_of = {**record.provenance, "features": trainer.inputs.kept}
-        return replace(record, cost=cost, data=data, provenance=made_of)
+        computed = arithmetic_facts(trainer.device)
+        if earlier is not None and not _repeats(earlier):
+            computed["deterministic"] = "no"
+        computed["features"] = trainer.inputs.kept
+        return replace(record, cost=cost, data=data, provenance={**record.provenance, **computed})
 
     def _progress(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:
         cost = replace(
@@ -255,6 +267,12 @@ class TrialRun:
 
 def _started_at(earlier: TrialRecord | None) -> str:
     return earlier.provenance.get("started_at", now()) if earlier else now()
+
+
+def _repeats(earlier: TrialRecord) -> bool:
+    """Whether the epochs of an earlier attempt, which a resumed trial keeps, repeat to the bit."""
+    on_cpu = "yes" if earlier.cost.device == "cpu" else "no"  # versions that did not record it
+    return not earlier.epochs or earlier.provenance.get("deterministic", on_cpu) == "yes"
 
 
 def _device_name(device: Any) -> str:

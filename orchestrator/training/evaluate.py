@@ -68,7 +68,7 @@ def evaluate(
         indices: (clips,) positions in the pack.
         batch_size: Clips per forward pass over all workers.
         epoch: Epoch of the weights.
-        precision: Either `fp32` or `bf16`.
+        precision: `fp32`, `tf32` or `bf16`.
         group: The data-parallel workers.
     """
     chain.eval()
@@ -114,7 +114,7 @@ def set_support(
         indices: (clips,) positions of the training clips.
         labels: (all clips,) training labels.
         batch_size: Clips per forward pass.
-        precision: Either `fp32` or `bf16`.
+        precision: `fp32`, `tf32` or `bf16`.
     """
     if chain.backbone.set_support is None:
         return

@@ -251,6 +251,7 @@ class _Source:
             torch.cuda.get_device_name(self.device)
             if self.device.type == "cuda"
             else torch.backends.cpu.get_cpu_capability(),
+            torch.backends.cuda.matmul.allow_tf32,
         ]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
