@@ -98,5 +98,7 @@ def _work(config: dict[str, Any]) -> None:
         trial_id=config["trial_id"],
         experiment=config["experiment"],
         device=str(get_device()) if runtime.gpus_per_worker > 0 else "cpu",
+        feature_memory_gib=runtime.feature_memory_gib,
+        fast=runtime.fast,
         on_epoch=report,
     ).run()

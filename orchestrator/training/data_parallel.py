@@ -62,7 +62,8 @@ class Group:
         # A bucket of gradients is sent as soon as its parameters are done. That is before a norm's
         # gradient on a worker that leaves a part out and after it on another: one group would mix
         # them up.
-        self.norms = torch.distributed.new_group()
+        norms: Any = torch.distributed.new_group()  # its type allows for the absent
+        self.norms = norms
         share_batch_norms(module, self)
         if not any(parameter.requires_grad for parameter in module.parameters()):
             return module  # PyTorch refuses to wrap what it has nothing to do for

@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
+from models.frontends.base import FeatureSums
 from models.output import Output
 from orchestrator.data import open_pack
 from orchestrator.execution import ray_train
@@ -26,6 +27,7 @@ from orchestrator.store import Store
 from orchestrator.training import data_parallel, evaluate
 from orchestrator.training import trainer as training_loop
 from orchestrator.training.data_parallel import Group
+from orchestrator.training.inputs import Inputs
 from orchestrator.training.sync_batch_norm import SharedBatchNorm
 from orchestrator.training.trainer import Trainer
 from tests import tiny
@@ -38,7 +40,7 @@ NORMED = tiny.experiment(
     model=Component("vggsound_resnet_laptop"),
     epochs=1,
 )
-REST = 4
+REST = 3
 """Sums of a step besides the norms': two buckets of gradients, which were used, and the loss."""
 
 NUMBERS = ("train/loss", "val/loss", "val/top1")
@@ -204,7 +206,9 @@ def test_step_needs_two_collectives_a_norm_and_one_a_bucket_of_gradients(store, 
     norms = sum(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in run.chain.modules())
     for _, _, ((*names,),) in both(trained, store, NORMED):
         assert names.count("_allgather_base_") == run.steps_per_epoch * norms
-        assert names.count("allreduce_") == run.steps_per_epoch * (norms + REST) + 1  # logits
+        assert (
+            names.count("allreduce_") == run.steps_per_epoch * (norms + REST) + 2
+        )  # losses, logits
         assert len(names) == names.count("_allgather_base_") + names.count("allreduce_")
 
 
@@ -227,6 +231,7 @@ def resumed(store: Store, experiment, seeing_rank: int):
     run = trainer(store, experiment, group=group)
     epochs = run.epochs()
     first = [record.epoch for record in itertools.islice(epochs, 2)]
+    epochs.close()  # the checkpoint is there
     checkpoints = Unsure(run.checkpoints, group.rank == seeing_rank)
     dist.barrier()
     again = Trainer(experiment, clips=run.clips, checkpoints=checkpoints, group=group)
@@ -321,10 +326,16 @@ def half_trained(store) -> Store:
 def group_of_two(monkeypatch):
     for module in (training_loop, evaluate):  # there is no mixed precision on meta
         monkeypatch.setattr(module, "autocast", lambda device, precision: contextlib.nullcontext())
+    monkeypatch.setattr(training_loop, "open_inputs", unnormalized)  # nor statistics of features
     monkeypatch.setattr(data_parallel, "DistributedDataParallel", WithoutWeights)
     dist.init_process_group("meta:fake", rank=0, world_size=2, store=FakeStore())
     yield
     dist.destroy_process_group()
+
+
+def unnormalized(clips, frontend, *, device, **_):
+    count = np.full(len(clips), 1)
+    return Inputs(clips, device), FeatureSums(count, 0.0 * count, 1.0 * count)
 
 
 @pytest.mark.filterwarnings("ignore:for .*copying from a non-meta parameter")
@@ -341,7 +352,7 @@ def test_collectives_of_an_epoch_its_evaluation_and_a_resume_stay_on_the_device(
     with Collectives() as seen:
         run._train_epoch(1)
     assert seen.names.count("_allgather_base_") == run.steps_per_epoch * norms
-    assert seen.names.count("allreduce_") == run.steps_per_epoch * (norms + REST)
+    assert seen.names.count("allreduce_") == run.steps_per_epoch * (norms + REST) + 1
     assert seen.devices == {"meta"}
     with Collectives() as seen:
         run._evaluate(1)
