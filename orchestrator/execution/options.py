@@ -172,6 +172,12 @@ def _parser(description: str) -> argparse.ArgumentParser:
         "so (default: every rerun on one kind of GPU gives the same bits)",
     )
     add(
+        "--activation-checkpointing",
+        action="store_true",
+        help="for what does not fit: compute the activations of a model's blocks again in the "
+        "backward pass instead of keeping them; the same numbers, one more forward pass of them",
+    )
+    add(
         "--max-concurrent",
         type=_count,
         default=0,

@@ -60,6 +60,7 @@ class TrialRun:
         experiment: Experiment to train.
         device: Device to train on.
         fast: Whether a GPU may use operations that do not repeat to the bit.
+        activation_checkpointing: See `orchestrator.experiment.config.Runtime`.
         cache_dir: Local copies of packs from an object store.
         feature_memory_gib: See `orchestrator.experiment.config.Runtime`.
         on_epoch: Callback for the record of each epoch.
@@ -70,6 +71,7 @@ class TrialRun:
     experiment: CompletedExperiment
     device: str = "cpu"
     fast: bool = False
+    activation_checkpointing: bool = False
     cache_dir: str | None = None
     feature_memory_gib: float = FEATURE_MEMORY_GIB
     on_epoch: Callable[[EpochRecord], None] = field(default=lambda record: None)
@@ -151,6 +153,7 @@ class TrialRun:
             initial=self._initial(),
             features=clips.path / "features" / source_digest(),
             feature_memory=int(self.feature_memory_gib * 2**30),
+            activation_checkpointing=self.activation_checkpointing,
         )
 
     def _refuse_another(self) -> None:

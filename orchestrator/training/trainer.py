@@ -33,6 +33,7 @@ from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.metrics import catalog
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import EpochRecord, best_epoch, experiment_id
+from orchestrator.training.activation_checkpointing import checkpoint_activations
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.evaluate import autocast, build, evaluate, parts_of, set_support
 from orchestrator.training.inputs import CHUNK, Clips, open_inputs
@@ -107,6 +108,7 @@ class Trainer:
         initial: Initial | None = None,
         features: Path | None = None,
         feature_memory: int = 0,
+        activation_checkpointing: bool = False,
     ):
         """Build everything, and resume from the `last` checkpoint if there is one.
 
@@ -119,6 +121,8 @@ class Trainer:
             initial: Weights that a fresh start loads.
             features: Where to keep features; see `orchestrator.training.inputs.open_inputs`.
             feature_memory: Most that features may take of the device's memory, in bytes.
+            activation_checkpointing: See
+                `orchestrator.training.activation_checkpointing.checkpoint_activations`.
         """
         self.experiment = experiment
         self.clips = clips
@@ -171,6 +175,8 @@ class Trainer:
         )
         if saved is not None:
             self._resume(*saved)
+        if activation_checkpointing:
+            checkpoint_activations(self.chain.model)
         self.parallel = self.group.wrap(self.chain, self.device)
 
     def epochs(self) -> Generator[EpochRecord]:
