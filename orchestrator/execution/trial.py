@@ -7,6 +7,7 @@ its traceback, the per-clip predictions, the last and the best weights.
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import socket
 import time
@@ -59,6 +60,7 @@ class TrialRun:
         experiment: Experiment to train.
         device: Device to train on.
         fast: Whether a GPU may use operations that do not repeat to the bit.
+        compile: Mode of `torch.compile` for training steps; empty for none.
         cache_dir: Local copies of packs from an object store.
         on_epoch: Callback for the record of each epoch.
     """
@@ -68,6 +70,7 @@ class TrialRun:
     experiment: CompletedExperiment
     device: str = "cpu"
     fast: bool = False
+    compile: str = ""
     cache_dir: str | None = None
     on_epoch: Callable[[EpochRecord], None] = field(default=lambda record: None)
 
@@ -137,7 +140,7 @@ class TrialRun:
         self._refuse_another()
         fingerprint = str(self.experiment.dataset.arguments["fingerprint"])
         clips = open_pack(fingerprint, packs=self.store.packs_uri, cache_dir=self.cache_dir)
-        return Trainer(
+        trainer = Trainer(
             self.experiment,
             clips=clips,
             checkpoints=TrialCheckpoints(self.store, self.trial_id),
@@ -145,6 +148,14 @@ class TrialRun:
             group=group,
             initial=self._initial(),
         )
+        if self.compile:
+            from orchestrator.training.compiled import compile_training
+
+            clips_per_step = min(self.experiment.batch_size, len(trainer.train_indices))
+            parts = min(self.experiment.accumulation_steps, clips_per_step)
+            batch = math.ceil(clips_per_step / parts)
+            compile_training(trainer.chain.model, batch=batch, mode=self.compile)
+        return trainer
 
     def _refuse_another(self) -> None:
         """Raise a `ConfigError` if this host would train something different under this id.
@@ -215,9 +226,12 @@ class TrialRun:
             "feature_std": trainer.statistics[1],
             "initial": trainer.initial,
         }
-        computed = arithmetic_facts(trainer.device)
-        if earlier is not None and not _repeats(earlier):
-            computed["deterministic"] = "no"
+        computed = {**arithmetic_facts(trainer.device), "compiled": self.compile or "no"}
+        if earlier is not None and earlier.epochs:  # which a resumed trial keeps
+            if not _repeats(earlier):
+                computed["deterministic"] = "no"
+            if not self.compile:
+                computed["compiled"] = earlier.provenance.get("compiled", "no")
         return replace(record, cost=cost, data=data, provenance={**record.provenance, **computed})
 
     def _progress(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:
@@ -263,9 +277,9 @@ def _started_at(earlier: TrialRecord | None) -> str:
 
 
 def _repeats(earlier: TrialRecord) -> bool:
-    """Whether the epochs of an earlier attempt, which a resumed trial keeps, repeat to the bit."""
+    """Whether the epochs of an earlier attempt repeat to the bit."""
     on_cpu = "yes" if earlier.cost.device == "cpu" else "no"  # versions that did not record it
-    return not earlier.epochs or earlier.provenance.get("deterministic", on_cpu) == "yes"
+    return earlier.provenance.get("deterministic", on_cpu) == "yes"
 
 
 def _device_name(device: Any) -> str:

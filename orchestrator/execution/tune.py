@@ -280,6 +280,7 @@ def _train_locked(
                 experiment=trial.experiment,
                 device="cuda" if runtime.gpus_per_worker > 0 else "cpu",
                 fast=runtime.fast,
+                compile=runtime.compile,
                 on_epoch=lambda e: tune.report({"id": trial.id, "epoch": e.epoch, **e.metrics}),
             ).run()
     return record, record.error_line
