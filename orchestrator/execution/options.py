@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from orchestrator.errors import ConfigError
-from orchestrator.experiment.config import Runtime
+from orchestrator.experiment.config import FEATURE_MEMORY_GIB, Runtime
 
 MODES = ("dry_run", "check", "smoke")
 """Flags that replace running the sweep."""
@@ -142,7 +142,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
         type=_positive,
         default=1,
         metavar="N",
-        help="data-parallel workers of one trial; more than one run through Ray Train",
+        help="data-parallel workers of one trial, through Ray Train, on as few hosts as possible",
     )
     add(
         "--gpus-per-worker",
@@ -150,6 +150,15 @@ def _parser(description: str) -> argparse.ArgumentParser:
         default=_environment("ORCHESTRATOR_GPUS_PER_WORKER") or "0",
         metavar="X",
         help="may be a fraction, so that several trials share a card (default: 0, on the CPU)",
+    )
+    add(
+        "--feature-memory",
+        dest="feature_memory_gib",
+        type=_above_zero,
+        default=FEATURE_MEMORY_GIB,
+        metavar="GIB",
+        help="features that a worker holds on its GPU at most, others it reads from a file "
+        "(default: %(default)g)",
     )
     add(
         "--cpus-per-worker",

@@ -57,6 +57,11 @@ def require_resources(runtime: Runtime) -> None:
             f"{runtime.num_workers} workers of {runtime.gpus_per_worker:g} GPUs each may meet on "
             "one card, where NCCL connects no two; give --gpus-per-worker 1 or --num-workers 1"
         )
+    if runtime.gpus_per_worker > 1:
+        raise ConfigError(
+            f"a worker of {runtime.gpus_per_worker:g} GPUs would train on one of them; give "
+            f"--gpus-per-worker 1 --num-workers {runtime.num_workers * runtime.gpus_per_worker:g}"
+        )
     if not runtime.address:
         _require_here(runtime)
         return

@@ -13,15 +13,16 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import CheckpointError, ConfigError, StoreError
+from orchestrator.experiment.config import FEATURE_MEMORY_GIB
 from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord, experiment_id
 from orchestrator.store.files import is_full
-from orchestrator.store.provenance import now, provenance
+from orchestrator.store.provenance import now, provenance, source_digest
 from orchestrator.training.arithmetic import arithmetic, arithmetic_facts
 from orchestrator.training.data_parallel import Group
 
@@ -62,6 +63,7 @@ class TrialRun:
         fast: Whether a GPU may use operations that do not repeat to the bit.
         compile: Mode of `torch.compile` for training steps; empty for none.
         cache_dir: Local copies of packs from an object store.
+        feature_memory_gib: See `orchestrator.experiment.config.Runtime`.
         on_epoch: Callback for the record of each epoch.
     """
 
@@ -72,6 +74,7 @@ class TrialRun:
     fast: bool = False
     compile: str = ""
     cache_dir: str | None = None
+    feature_memory_gib: float = FEATURE_MEMORY_GIB
     on_epoch: Callable[[EpochRecord], None] = field(default=lambda record: None)
 
     def run(self) -> TrialRecord:
@@ -113,10 +116,12 @@ class TrialRun:
                 trainer = self._build(group)
                 record = self._describe(record, trainer, earlier)
                 self._write(record, group)
-                for epoch in trainer.epochs():
-                    record = self._progress(record, trainer)
-                    self._write(record, group)
-                    self.on_epoch(epoch)
+                # An interrupt, too, waits for the checkpoint that is being written.
+                with closing(trainer.epochs()) as epochs:
+                    for epoch in epochs:
+                        record = self._progress(record, trainer)
+                        self._write(record, group)
+                        self.on_epoch(epoch)
                 record = self._finish(record, trainer)
         except Exception as error:
             record = replace(record, status=Status.FAILED, error=traceback.format_exc())
@@ -147,6 +152,8 @@ class TrialRun:
             device=self.device,
             group=group,
             initial=self._initial(),
+            features=clips.path / "features" / source_digest(),
+            feature_memory=int(self.feature_memory_gib * 2**30),
         )
         if self.compile:
             from orchestrator.training.compiled import compile_training
@@ -204,8 +211,7 @@ class TrialRun:
         from models import count_macs, num_params
 
         manifest = trainer.clips.manifest  # type: ignore[attr-defined]
-        waveform = trainer.clips.batch(trainer.val_indices[:1], trainer.num_samples)
-        macs = count_macs(trainer.chain, waveform.to(trainer.device))
+        macs = count_macs(trainer.chain, trainer.inputs.waveforms(trainer.val_indices[:1]))
         cost = replace(
             record.cost,
             device=_device_name(trainer.device),
@@ -232,6 +238,7 @@ class TrialRun:
                 computed["deterministic"] = "no"
             if not self.compile:
                 computed["compiled"] = earlier.provenance.get("compiled", "no")
+        computed["features"] = trainer.inputs.kept
         return replace(record, cost=cost, data=data, provenance={**record.provenance, **computed})
 
     def _progress(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:

@@ -21,6 +21,9 @@ from orchestrator.metrics.catalog import VAL_TOP1
 REVISION = 1
 """Raised when a change of code alters numbers; part of every id."""
 
+FEATURE_MEMORY_GIB = 4.0
+"""Default of `Runtime.feature_memory_gib`."""
+
 SEEDS = 2**63
 """Seeds are below; random generators take no more."""
 
@@ -188,6 +191,8 @@ class Runtime:
         max_concurrent: Largest number of concurrent trials; 0 means as many as the resources allow.
         retries: Restarts of a trial whose worker died, before it counts as failed.
         data_root: Folder of the dataset's own files.
+        feature_memory_gib: Largest set of features in GiB that a worker holds on its GPU; others
+            are read from a file beside the pack.
     """
 
     store: str = "store"
@@ -201,6 +206,7 @@ class Runtime:
     max_concurrent: int = 0
     retries: int = 3
     data_root: str = ""
+    feature_memory_gib: float = FEATURE_MEMORY_GIB
 
 
 INITIAL: Mapping[str, Mapping[str, Any]] = {

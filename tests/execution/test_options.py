@@ -4,8 +4,9 @@ from orchestrator.execution.options import Options, parse
 
 FROZEN = """\
 --address --arms --budget-hours --check --compile --cpus-per-worker --data-root --dataset --demo
---detect --dry-run --epochs --fast --folds --gpus-per-worker --help --max-concurrent --num-workers
---price-per-hour --seeds --smoke --store --tracking-uri --until-decided
+--detect --dry-run --epochs --fast --feature-memory --folds --gpus-per-worker --help
+--max-concurrent --num-workers --price-per-hour --seeds --smoke --store --tracking-uri
+--until-decided
 """.split()
 
 
