@@ -65,6 +65,7 @@ class TrialRun:
         cache_dir: Local copies of packs from an object store.
         feature_memory_gib: See `orchestrator.experiment.config.Runtime`.
         on_epoch: Callback for the record of each epoch.
+        out_of_memory: Whether the run ended because memory ran out.
     """
 
     store: Store
@@ -76,6 +77,7 @@ class TrialRun:
     cache_dir: str | None = None
     feature_memory_gib: float = FEATURE_MEMORY_GIB
     on_epoch: Callable[[EpochRecord], None] = field(default=lambda record: None)
+    out_of_memory: bool = field(default=False, init=False)
 
     def run(self) -> TrialRecord:
         """Train the remaining epochs of the trial.
@@ -103,6 +105,7 @@ class TrialRun:
                 **provenance(),
                 "pid": str(os.getpid()),
                 "started_at": _started_at(earlier),
+                **_memory_ran_out(earlier),
             },
         )
         self._before = record.cost.seconds
@@ -126,6 +129,10 @@ class TrialRun:
         except Exception as error:
             record = replace(record, status=Status.FAILED, error=traceback.format_exc())
             record = self._ended(record)
+            self.out_of_memory = _is_out_of_memory(error)
+            if self.out_of_memory:
+                ran_out = _memory_ran_out(record, times=1)
+                record = replace(record, provenance={**record.provenance, **ran_out})
             if is_full(error):
                 with suppress(StoreError):  # a record may still fit
                     self._write(record, group)
@@ -277,6 +284,26 @@ class TrialRun:
     def _write(self, record: TrialRecord, group: Group) -> None:
         if group.is_main:
             self.store.write_record(record)
+
+
+OUT_OF_MEMORY = "out_of_memory"
+"""Number of attempts of a trial that ended because memory ran out; in its provenance."""
+
+
+def _memory_ran_out(record: TrialRecord | None, *, times: int = 0) -> dict[str, str]:
+    before = record.provenance.get(OUT_OF_MEMORY, "0") if record else "0"
+    total = int(before) + times
+    return {OUT_OF_MEMORY: str(total)} if total else {}
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out: PyTorch's own, or that of a library of CUDA's."""
+    import torch
+
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and ("out of memory" in text or "ALLOC_FAILED" in text)
+    )
 
 
 def _started_at(earlier: TrialRecord | None) -> str:
