@@ -300,6 +300,7 @@ def smoke(prepared: LaunchPlan) -> int:
             trial_id=trial.id,
             experiment=trial.experiment,
             activation_checkpointing=prepared.options.runtime.activation_checkpointing,
+            compile=prepared.options.runtime.compile,
         ).run()
     if record.status is not Status.FINISHED:
         print(_without_traceback(record.error), file=sys.stderr)

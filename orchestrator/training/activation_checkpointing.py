@@ -7,6 +7,7 @@ al., "Training Deep Nets with Sublinear Memory Cost" (arXiv 1604.06174).
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -45,7 +46,7 @@ def checkpoint_activations(model: nn.Module) -> int:
             "accumulation_steps"
         )
     for block in found:
-        block.forward = _recomputing(block, block.forward)
+        block.forward = _recomputing(block)
     return len(found)
 
 
@@ -89,14 +90,20 @@ def _num_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _recomputing(block: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
-    def contexts() -> tuple[Any, Any]:
-        return contextlib.nullcontext(), _spared_buffers(block)
+def _recomputing(block: nn.Module) -> Callable[..., Any]:
+    plain = type(block).forward
+    reference = weakref.ref(block)  # a block must not hold itself: its memory is to go at once
 
     def recomputing(*args: Any, **kwargs: Any) -> Any:
+        own = reference()
+        assert own is not None, "a module outlives its forward pass"
         if not torch.is_grad_enabled():
-            return forward(*args, **kwargs)
-        return checkpoint(forward, *args, use_reentrant=False, context_fn=contexts, **kwargs)
+            return plain(own, *args, **kwargs)
+
+        def contexts() -> tuple[Any, Any]:
+            return contextlib.nullcontext(), _spared_buffers(own)
+
+        return checkpoint(plain, own, *args, use_reentrant=False, context_fn=contexts, **kwargs)
 
     return recomputing
 

@@ -1,6 +1,8 @@
 """Blocks that compute their activations again: the same numbers to the bit, from less memory."""
 
 import copy
+import gc
+import weakref
 from collections import Counter
 
 import pytest
@@ -98,6 +100,19 @@ def test_blocks_are_what_a_model_repeats(name, found):
     with torch.device("meta"):
         model = create("model", name, 1, (128, 512), 5)
     assert Counter(type(block).__name__ for block in blocks(model)) == found
+
+
+def test_model_goes_with_its_last_reference():
+    model = create("model", "ast_laptop", 1, (64, 128), 5)
+    checkpoint_activations(model)
+    model(torch.randn(2, 1, 64, 128)).clip_logits.sum().backward()
+    gone = weakref.ref(model.blocks[0])
+    gc.disable()
+    try:
+        del model
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_model_without_repeated_blocks_is_refused():
