@@ -305,9 +305,10 @@ class Trainer:
                 try:
                     losses[number] = self._step(itertools.islice(batches, len(step.shares)), step)
                 except RuntimeError:
-                    self._mean_loss(losses[:number], steps, epoch)  # the first cause, if it is one
+                    # The first cause, if it is one; the other workers are not here to add theirs.
+                    self._mean_loss(losses[:number], steps, epoch)
                     raise
-        return self._mean_loss(losses, steps, epoch), rate
+        return self._mean_loss(self.group.total(losses), steps, epoch), rate
 
     def _steps(self, epoch: int) -> list[_Step]:
         """Return this worker's share of every step of an epoch."""
@@ -323,13 +324,18 @@ class Trainer:
         return steps
 
     def _mean_loss(self, losses: Tensor, steps: Sequence[_Step], epoch: int) -> float:
-        """Return the mean loss per clip over all workers.
+        """Return the mean loss per clip.
+
+        Args:
+            losses: (steps,) of all workers, or of this one.
+            steps: This worker's share of the steps.
+            epoch: For the message.
 
         Raises:
             TrainingError: A step's loss is not finite.
         """
         total = 0.0
-        for number, loss in enumerate(self.group.total(losses).tolist()):
+        for number, loss in enumerate(losses.tolist()):
             if not math.isfinite(loss):
                 raise TrainingError(
                     f"the loss is {loss} at epoch {epoch}, step {number + 1} of {len(steps)}; "
