@@ -1,9 +1,11 @@
 """Peak memory and time of a training step with and without activation checkpointing.
 
-    OMP_NUM_THREADS=1 python tests/benchmarks/models/activation_memory.py --device cpu
+    export OMP_NUM_THREADS=1 MALLOC_MMAP_THRESHOLD_=65536
+    python tests/benchmarks/models/activation_memory.py --device cpu
 
-Prints a Markdown table: the rise of the peak over what a model, its gradients and its input take,
-and the least time of a forward and backward pass; compare numbers of one run only.
+The second variable makes the C library hand back what is freed, which hides in the resident set
+otherwise. Prints a Markdown table: the rise of the peak over what a model, its gradients and its
+input take, and the least time of a forward and backward pass; compare numbers of one run only.
 """
 
 from __future__ import annotations
