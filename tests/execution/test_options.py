@@ -75,8 +75,8 @@ def test_gpus_are_a_fraction_or_whole(share):
     assert asked("--gpus-per-worker", str(share)).runtime.gpus_per_worker == share
 
 
-def test_data_root_implies_esc():
-    assert asked("--data-root", "somewhere").dataset == "esc"
+def test_data_root_names_no_dataset_which_is_recognized_later():
+    assert asked("--data-root", "somewhere").dataset == ""
     assert asked("--data-root", "somewhere", "--dataset", "synthetic").dataset == "synthetic"
 
 
