@@ -1,4 +1,4 @@
-"""Look at a dataset, or make a pack of it: `python -m orchestrator.data look|audit|pack`."""
+"""Look at a dataset, or make a pack of it: `python -m orchestrator.data look|audit|pack|counts`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ examples:
   python -m orchestrator.data audit --data-root ~/my_sounds --set label=species
   python -m orchestrator.data pack --data-root ~/ESC-50 --sample-rate 32000
   python -m orchestrator.data pack --dataset synthetic --set num_classes=5 --set seed=1
+  python -m orchestrator.data counts --annotations ~/annotations
 
 exit code: 0 fine, 1 the audit found broken clips or a damaged pack, 2 a mistake that the message
 explains"""
@@ -44,7 +45,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="look|audit|pack")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="look|audit|pack|counts"
+    )
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument(
         "--dataset",
@@ -85,6 +88,13 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "pack", parents=[shared], help="audit, decode and resample into a pack, once"
     )
+    counts = commands.add_parser(
+        "counts", help="count the official lists of published data sets beside the papers' numbers"
+    )
+    counts.add_argument(
+        "--annotations", required=True, metavar="DIR", help="the folder with a folder per data set"
+    )
+    counts.add_argument("--classes", action="store_true", help="also count every class by split")
     return parser
 
 
@@ -172,6 +182,35 @@ def _pack(options: argparse.Namespace) -> int:
     return 0
 
 
+def _counts(options: argparse.Namespace) -> int:
+    from orchestrator.data.layouts.tree import data_folder
+    from orchestrator.data.official import official, present
+    from orchestrator.terminal import grid, laid_out
+
+    folder, width = data_folder(options.annotations), terminal_width()
+    heads = ("count", "here", "published", "by", "verdict")
+    for name in present(folder):
+        data_set = official(name)
+        counted = data_set.count(folder)
+        rows = [
+            (line.what, _number(line.found), _number(line.published), line.by, line.verdict)
+            for line in counted.lines
+        ]
+        print(f"{data_set.TITLE} ({', '.join(data_set.FILES)})")
+        print(laid_out(grid(rows, heads=heads, right=(1, 2), indent=2), width=width))
+        if options.classes:
+            names = sorted({name for of in counted.per_class.values() for name in of})
+            heads_of = ("class", *counted.per_class)
+            rows = [(n, *(str(of.get(n, 0)) for of in counted.per_class.values())) for n in names]
+            right = range(1, len(heads_of))
+            print(laid_out(grid(rows, heads=heads_of, right=right, indent=2), width=width))
+    return 0
+
+
+def _number(value: int | str | None) -> str:
+    return f"{value:,}" if isinstance(value, int) else value or ""
+
+
 def _arguments(options: argparse.Namespace) -> dict[str, Any]:
     from models import registry
 
@@ -218,7 +257,7 @@ def _export(options: argparse.Namespace, audit: Any) -> None:
                 raise DataError(f"cannot write {path!r}: {error}") from error
 
 
-_COMMANDS = {"look": _look, "audit": _audit, "pack": _pack}
+_COMMANDS = {"look": _look, "audit": _audit, "pack": _pack, "counts": _counts}
 
 
 @contextlib.contextmanager
