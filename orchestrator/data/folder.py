@@ -39,6 +39,8 @@ LONGEST_S = 10.0
 _PERCENT = 95
 _TOLERANCE_S = 0.02
 """How far a segment may end behind its file: annotations are rounded."""
+_SEPARATOR = re.compile(r"[,;|](?!\s)")
+"""What several labels have between them; a comma and a space also occur inside names."""
 _TIMES = 1e6  # segments are compared in microseconds
 
 
@@ -144,6 +146,7 @@ def folder(
             source = b""
         return decode(source, start_s=part.start_s, end_s=part.end_s)
 
+    audio = set(tree.audio)
     texts = _length_texts(lengths, clip_s, parts, longer, asked=bool(seconds))
     return Source(
         name="folder",
@@ -163,7 +166,7 @@ def folder(
         on_broken=on_broken,
         root=printable(str(tree.root)),
         license=license_of(tree.root),
-        unlisted=tuple(name for name in listing.left_out if name in set(tree.audio)),
+        unlisted=tuple(name for name in listing.left_out if name in audio),
         notes=(
             *(f"{subject}: {text}" for subject, text in texts if subject == "clips"),
             *((f"folds: {division.text}",) if division.made else ()),
@@ -269,12 +272,27 @@ def _class_names(rows: Sequence[Row], mistakes: Mistakes) -> tuple[str, ...]:
                 "case or blanks only; write both alike",
             )
     names = {row.label for row in rows}
+    _refuse_several(names, first, mistakes)
     if len(names) < 2 and not mistakes:
         only = ", ".join(map(shown, names)) or "none"
         mistakes.add("", f"there is one class only ({only}); nothing can be told apart")
     if all(re.fullmatch(r"[0-9]{1,9}", name) for name in names):
         return tuple(sorted(names, key=lambda name: (int(name), name)))
     return tuple(sorted(names))
+
+
+def _refuse_several(names: set[str], first: dict[str, Row], mistakes: Mistakes) -> None:
+    """Refuse labels such as "dog,siren" whose parts are labels too: they are several in one."""
+    parts_of = {name: _SEPARATOR.split(name) for name in names}
+    shared = Counter(part for parts in parts_of.values() for part in set(parts))
+    for row in first.values():
+        parts = parts_of[row.label]
+        if len(parts) > 1 and any(shared[part] > 1 for part in parts):
+            mistakes.add(
+                row.where,
+                f"label {shown(row.label)} looks like {len(parts)} labels, and a clip has one; "
+                "keep one, or write it without its separators if it is one",
+            )
 
 
 def _recordings(rows: Sequence[Row], recording: str, pattern: str) -> list[str]:
@@ -383,7 +401,9 @@ def _length_texts(
     spread = f"{low:.3g} s" if low == high else f"{low:.3g} to {high:.3g} s, median {middle:.3g} s"
     long = sum(length > clip_s for length in lengths)
     if not long:
-        text = f"whole, {clip_s:.4g} s at most; shorter ones are padded by the model's input"
+        text = f"whole, {high:.4g} s"
+        if low < high:
+            text += " at most; shorter ones are padded by the model's input"
     else:
         rule = "as asked" if asked else f"{_PERCENT}th percentile of the lengths, 10 s at most"
         cut = sum(len(own) for own, length in zip(parts, lengths, strict=True) if length > clip_s)

@@ -254,8 +254,12 @@ def _dataset(current: Component, argument: str, root: str) -> Component:
         hint = "a data set of your own is module:function"
         raise ConfigError(unknown("dataset", name, valid, hint=hint))
     arguments: dict[str, Any] = {}
+    known = registry.lookup("dataset", name).arguments if name in valid else {}
     for setting in filter(None, settings.split(",")):
         key, _, text = setting.partition("=")
+        if key in known and known[key].type is str:  # a column may be named 5
+            arguments[key] = text
+            continue
         try:
             arguments[key] = ast.literal_eval(text)
         except (SyntaxError, ValueError):  # a bare word
@@ -265,8 +269,8 @@ def _dataset(current: Component, argument: str, root: str) -> Component:
     if root and name in ("", "folder"):
         from orchestrator.data.overview import recognized
 
-        known = {**current.arguments, **arguments} if current.name == name else arguments
-        found, given = recognized(root, known)
+        said = {**current.arguments, **arguments} if current.name == name else arguments
+        found, given = recognized(root, said)
         name = name or found
         if name == "folder":
             arguments["layout"] = given.get("layout") or "esc_csv"

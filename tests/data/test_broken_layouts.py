@@ -193,6 +193,10 @@ def several_labels(root: Path) -> None:
     )
 
 
+def joined_labels(root: Path) -> None:
+    line(root / "manifest.jsonl", 4, lambda text: text.replace('"dog_bark"', '"dog_bark,siren"'))
+
+
 def cut_parquet(root: Path) -> None:
     bytes_of(root / "data" / "train-00000-of-00001.parquet", 0.7)
 
@@ -316,6 +320,7 @@ HARMS: dict[Callable[[Path], None], tuple[str, tuple[str, ...]]] = {
     no_such_word: ("speech_commands", ("testing_list.txt line 2", "'wow/00000000_nohash_0.wav'")),
     no_json: ("json_lines", ("manifest.jsonl line 9", "no JSON", "one object per line")),
     several_labels: ("json_lines", ("manifest.jsonl line 4", "2 labels", "one label")),
+    joined_labels: ("json_lines", ("manifest.jsonl line 4", "looks like 2 labels", "keep one")),
     speaker_twice: ("tsv_per_split", ("dev.tsv line 2", "train.tsv line 2", "recording=file")),
     cut_parquet: ("parquet_of_bytes", ("train-00000-of-00001.parquet", "cannot be read", "again")),
     no_such_class: ("parquet_of_bytes", ("validation-00000-of-00001.parquet row 5", "label 17")),

@@ -203,3 +203,38 @@ def test_data_set_of_the_plan_stays_with_a_data_root(plan, tmp_path):
     found = prepare(mine, parse(flags, description="")).plan.base.dataset
     assert found.name == "folder" and found.arguments["num_folds"] == 3
     assert found.arguments["layout"] == "class_folders"
+
+
+def test_column_that_is_named_by_a_number_stays_a_name(plan, tmp_path):
+    root = tmp_path / "given"
+    for label, name, take in takes(6):
+        write(root / f"{name}{take}.wav", label, take)
+    rows = [f"{name}{take}.wav,{name}" for _, name, take in takes(6)]
+    (root / "list.csv").write_text("\n".join(["path,5", *rows]))
+    flags = ["--smoke", "--data-root", str(root), "--store", str(tmp_path / "store")]
+    with pytest.raises(DataError, match=r"label=COLUMN"):
+        prepare(plan, parse(flags, description=""))
+    named = parse([*flags, "--dataset", "folder:layout=table,label=5"], description="")
+    assert "classes 3" in " ".join(prepare(plan, named).overview.split())
+
+
+def test_own_dataset_is_named_on_the_command_line(plan, tmp_path, monkeypatch):
+    (tmp_path / "my_tones.py").write_text(
+        "import numpy as np\n"
+        "from orchestrator.data.source import Clip, Decoded, Source, digest\n\n\n"
+        "def tones(root, *, sample_rate=16000, num_clips=8, fingerprint=''):\n"
+        "    clips = tuple(Clip(f'c{n}', n % 2, 1 + n // 2 % 2, f'c{n}')"
+        " for n in range(num_clips))\n"
+        "    def read(clip):\n"
+        "        rng = np.random.default_rng(int(clip.clip_id[1:]))\n"
+        "        return Decoded(rng.normal(0, 0.1, 8000).astype(np.float32), sample_rate, 1)\n"
+        "    return Source('tones', sample_rate, ('a', 'b'), {1: '1', 2: '2'}, clips, read,\n"
+        "        digest([num_clips, sample_rate]))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    flags = ["--smoke", "--store", str(tmp_path / "store"), "--dataset"]
+    for given, count in (("my_tones:tones", 8), ("my_tones:tones:num_clips=12", 12)):
+        packed = with_pack(prepare(plan, parse([*flags, given], description="")))
+        assert packed.data is not None and packed.data.num_clips == count
+    with pytest.raises(DataError, match="my_tones"):
+        prepare(plan, parse([*flags, "my_tones:tonnes"], description=""))

@@ -66,7 +66,8 @@ def read(tree: Tree, asked: Asked) -> Listing:
     if not rows and not mistakes:
         raise DataError(f"{tree.root} has label tracks without a label")
     mistakes.refuse()
-    without = tuple(name for name in tree.audio if name not in pairs.values())
+    labeled = set(pairs.values())
+    without = tuple(name for name in tree.audio if name not in labeled)
     return Listing(
         tuple(rows), left_out=without, recordings_are="audio files", labels_are="label tracks"
     )

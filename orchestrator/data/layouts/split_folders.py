@@ -25,10 +25,10 @@ def read(tree: Tree, asked: Asked) -> Listing:
     mistakes = Mistakes(tree.root)
     rows: list[Row] = []
     root, found = class_folders.class_root(tree), _splits(tree)
-    start = f"{root}/" if root else ""
+    start, audio = f"{root}/" if root else "", set(tree.audio)
     for folder, split in found.items():
         below, left = class_folders.read_classes(tree, start + folder, mistakes, split=split)
-        loose = [name for name in left if name in tree.audio]
+        loose = [name for name in left if name in audio]
         if loose and not below:
             mistakes.add(
                 loose[0],
