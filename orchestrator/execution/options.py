@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from orchestrator.errors import ConfigError
-from orchestrator.experiment.config import Runtime
+from orchestrator.experiment.config import FEATURE_MEMORY_GIB, Runtime
 
 MODES = ("dry_run", "check", "smoke")
 """Flags that replace running the sweep."""
@@ -61,7 +61,8 @@ def parse(argv: Sequence[str] | None, *, description: str) -> Options:
     """Parse the command line.
 
     Missing flags default to the environment variables `ORCHESTRATOR_ADDRESS`, `_STORE`,
-    `_DATA_ROOT`, `_GPUS_PER_WORKER` and `_PRICE_PER_HOUR`, which a cluster's nodes set.
+    `_DATA_ROOT`, `_GPUS_PER_WORKER`, `_CPUS_PER_WORKER` and `_PRICE_PER_HOUR`, which a cluster's
+    nodes set.
 
     Args:
         argv: Arguments without the program's name; None reads `sys.argv`.
@@ -140,7 +141,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
         type=_positive,
         default=1,
         metavar="N",
-        help="data-parallel workers of one trial; more than one run through Ray Train",
+        help="data-parallel workers of one trial, through Ray Train, on as few hosts as possible",
     )
     add(
         "--gpus-per-worker",
@@ -148,6 +149,28 @@ def _parser(description: str) -> argparse.ArgumentParser:
         default=_environment("ORCHESTRATOR_GPUS_PER_WORKER") or "0",
         metavar="X",
         help="may be a fraction, so that several trials share a card (default: 0, on the CPU)",
+    )
+    add(
+        "--feature-memory",
+        dest="feature_memory_gib",
+        type=_above_zero,
+        default=FEATURE_MEMORY_GIB,
+        metavar="GIB",
+        help="features that a worker holds on its GPU at most, others it reads from a file "
+        "(default: %(default)g)",
+    )
+    add(
+        "--cpus-per-worker",
+        type=_positive,
+        default=_environment("ORCHESTRATOR_CPUS_PER_WORKER") or 0,
+        metavar="N",
+        help="default: 1; on GPUs, the host's CPUs divided by the workers that its GPUs hold",
+    )
+    add(
+        "--fast",
+        action="store_true",
+        help="let GPUs use faster operations that do not repeat to the bit; record and report say "
+        "so (default: every rerun on one kind of GPU gives the same bits)",
     )
     add(
         "--max-concurrent",

@@ -115,6 +115,18 @@ def made_up(prepared: LaunchPlan) -> str:
     )
 
 
+def without_tf32(prepared: LaunchPlan) -> str:
+    """Describe what becomes of precision `tf32` without a GPU; empty if no arm asks for it."""
+    plan = prepared.plan
+    arms = [arm.name for arm in plan.arms if plan.experiment(arm).precision == "tf32"]
+    if not arms or prepared.options.runtime.gpus_per_worker > 0:
+        return ""
+    return (
+        f"precision tf32 ({', '.join(arms)}) is computed as fp32 on a CPU, which has no TF32; give "
+        "--gpus-per-worker to train on GPUs"
+    )
+
+
 def with_data(prepared: LaunchPlan, data: PackInfo) -> LaunchPlan:
     """Pin the pack: its fingerprint becomes part of every trial's id."""
     plan = prepared.plan

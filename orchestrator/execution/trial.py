@@ -12,15 +12,17 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import CheckpointError, ConfigError, StoreError
+from orchestrator.experiment.config import FEATURE_MEMORY_GIB
 from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord, experiment_id
 from orchestrator.store.files import is_full
-from orchestrator.store.provenance import now, provenance
+from orchestrator.store.provenance import now, provenance, source_digest
+from orchestrator.training.arithmetic import arithmetic, arithmetic_facts
 from orchestrator.training.data_parallel import Group
 
 if TYPE_CHECKING:
@@ -57,7 +59,9 @@ class TrialRun:
         store: Store for all results.
         experiment: Experiment to train.
         device: Device to train on.
+        fast: Whether a GPU may use operations that do not repeat to the bit.
         cache_dir: Local copies of packs from an object store.
+        feature_memory_gib: See `orchestrator.experiment.config.Runtime`.
         on_epoch: Callback for the record of each epoch.
     """
 
@@ -65,7 +69,9 @@ class TrialRun:
     trial_id: str
     experiment: CompletedExperiment
     device: str = "cpu"
+    fast: bool = False
     cache_dir: str | None = None
+    feature_memory_gib: float = FEATURE_MEMORY_GIB
     on_epoch: Callable[[EpochRecord], None] = field(default=lambda record: None)
 
     def run(self) -> TrialRecord:
@@ -100,14 +106,20 @@ class TrialRun:
         self._started = started
         group = Group()
         try:
-            trainer = self._build(group)
-            record = self._describe(record, trainer)
-            self._write(record, group)
-            for epoch in trainer.epochs():
-                record = self._progress(record, trainer)
+            with arithmetic(
+                self.experiment.precision,
+                deterministic=self.device.startswith("cuda") and not self.fast,
+            ):
+                trainer = self._build(group)
+                record = self._describe(record, trainer, earlier)
                 self._write(record, group)
-                self.on_epoch(epoch)
-            record = self._finish(record, trainer)
+                # An interrupt, too, waits for the checkpoint that is being written.
+                with closing(trainer.epochs()) as epochs:
+                    for epoch in epochs:
+                        record = self._progress(record, trainer)
+                        self._write(record, group)
+                        self.on_epoch(epoch)
+                record = self._finish(record, trainer)
         except Exception as error:
             record = replace(record, status=Status.FAILED, error=traceback.format_exc())
             record = self._ended(record)
@@ -137,6 +149,8 @@ class TrialRun:
             device=self.device,
             group=group,
             initial=self._initial(),
+            features=clips.path / "features" / source_digest(),
+            feature_memory=int(self.feature_memory_gib * 2**30),
         )
 
     def _refuse_another(self) -> None:
@@ -180,12 +194,13 @@ class TrialRun:
             return Initial.read(initial.arguments["file"])
         return None
 
-    def _describe(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:
+    def _describe(
+        self, record: TrialRecord, trainer: Trainer, earlier: TrialRecord | None
+    ) -> TrialRecord:
         from models import count_macs, num_params
 
         manifest = trainer.clips.manifest  # type: ignore[attr-defined]
-        waveform = trainer.clips.batch(trainer.val_indices[:1], trainer.num_samples)
-        macs = count_macs(trainer.chain, waveform.to(trainer.device))
+        macs = count_macs(trainer.chain, trainer.inputs.waveforms(trainer.val_indices[:1]))
         cost = replace(
             record.cost,
             device=_device_name(trainer.device),
@@ -206,7 +221,11 @@ class TrialRun:
             "feature_std": trainer.statistics[1],
             "initial": trainer.initial,
         }
-        return replace(record, cost=cost, data=data)
+        computed = arithmetic_facts(trainer.device)
+        if earlier is not None and not _repeats(earlier):
+            computed["deterministic"] = "no"
+        computed["features"] = trainer.inputs.kept
+        return replace(record, cost=cost, data=data, provenance={**record.provenance, **computed})
 
     def _progress(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:
         cost = replace(
@@ -248,6 +267,12 @@ class TrialRun:
 
 def _started_at(earlier: TrialRecord | None) -> str:
     return earlier.provenance.get("started_at", now()) if earlier else now()
+
+
+def _repeats(earlier: TrialRecord) -> bool:
+    """Whether the epochs of an earlier attempt, which a resumed trial keeps, repeat to the bit."""
+    on_cpu = "yes" if earlier.cost.device == "cpu" else "no"  # versions that did not record it
+    return not earlier.epochs or earlier.provenance.get("deterministic", on_cpu) == "yes"
 
 
 def _device_name(device: Any) -> str:

@@ -279,6 +279,8 @@ def _train_locked(
                 trial_id=trial.id,
                 experiment=trial.experiment,
                 device="cuda" if runtime.gpus_per_worker > 0 else "cpu",
+                feature_memory_gib=runtime.feature_memory_gib,
+                fast=runtime.fast,
                 on_epoch=lambda e: tune.report({"id": trial.id, "epoch": e.epoch, **e.metrics}),
             ).run()
     return record, record.error_line

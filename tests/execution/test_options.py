@@ -3,15 +3,15 @@ import pytest
 from orchestrator.execution.options import Options, parse
 
 FROZEN = """\
---address --arms --budget-hours --check --data-root --dataset --demo --detect --dry-run --epochs
---folds --gpus-per-worker --help --max-concurrent --num-workers --price-per-hour --seeds --smoke
---store --tracking-uri --until-decided
+--address --arms --budget-hours --check --cpus-per-worker --data-root --dataset --demo --detect
+--dry-run --epochs --fast --feature-memory --folds --gpus-per-worker --help --max-concurrent
+--num-workers --price-per-hour --seeds --smoke --store --tracking-uri --until-decided
 """.split()
 
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch):
-    for name in ("ADDRESS", "STORE", "DATA_ROOT", "GPUS_PER_WORKER"):
+    for name in ("ADDRESS", "STORE", "DATA_ROOT", "GPUS_PER_WORKER", "CPUS_PER_WORKER"):
         monkeypatch.delenv(f"ORCHESTRATOR_{name}", raising=False)
 
 
@@ -45,6 +45,7 @@ def test_folds_are_a_list_or_all(text, folds):
         ("--seeds", "-1"),
         ("--epochs", "x"),
         ("--num-workers", "0"),
+        ("--cpus-per-worker", "0"),
         ("--gpus-per-worker", "1.5"),
         ("--gpus-per-worker", "-1"),
         ("--max-concurrent", "-2"),
@@ -85,6 +86,9 @@ def test_environment_gives_defaults_and_flags_win(monkeypatch):
     monkeypatch.setenv("ORCHESTRATOR_STORE", "s3://bucket/store")
     monkeypatch.setenv("ORCHESTRATOR_GPUS_PER_WORKER", "0.5")
     assert asked().runtime.address == "auto"
+    monkeypatch.setenv("ORCHESTRATOR_CPUS_PER_WORKER", "4")
     assert asked().runtime.gpus_per_worker == 0.5
+    assert asked().runtime.cpus_per_worker == 4
+    assert asked("--cpus-per-worker", "2").runtime.cpus_per_worker == 2
     assert asked().runtime.store == "s3://bucket/store"
     assert asked("--store", "here").runtime.store == "here"
