@@ -57,6 +57,7 @@ def folder(
     table: str = "",
     path: str = "",
     label: str = "",
+    label_pattern: str = "",
     split: str = "",
     fold: str = "",
     recording: str = "",
@@ -78,6 +79,7 @@ def folder(
         table: The list to read, by its path below the root, where several fit.
         path: Column with the paths.
         label: Column, JSON key or Kaldi file with the labels.
+        label_pattern: Regular expression; what its first group finds in a file's path is the label.
         split: Column with the official splits.
         fold: Column with the folds.
         recording: Column with the recordings; "file" takes every file for its own.
@@ -105,7 +107,7 @@ def folder(
             f"dataset 'folder': seconds is {seconds!r} and num_folds {num_folds!r}; give 0 or more "
             "seconds, and 2 folds or more"
         )
-    asked = Asked(table, path, label, split, fold, recording, start, end)
+    asked = Asked(table, path, label, split, fold, recording, start, end, label_pattern)
     tree = Tree.of(root)
     layout = layout or recognize(tree, asked)
     listing, title = _read(tree, layout, asked)

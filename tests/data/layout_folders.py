@@ -259,6 +259,14 @@ def own_function(root: Path) -> None:
     )
 
 
+def file_names(root: Path) -> None:
+    """The Free Spoken Digit Dataset's form: digit, speaker and number in the name."""
+    for label, _, take in takes():
+        speaker = ("jackson", "nicolas", "theo", "yweweler", "george")[take % 5]
+        name = f"{label + 1}_{speaker}_{take // 5}.wav"
+        write(root / "recordings" / name, label, take, seconds=0.2 + 0.002 * take, rate_hz=8000)
+
+
 BUILDERS: dict[str, tuple[Callable[[Path], None], str, int, tuple[str, ...]]] = {
     "class_folders": (class_folders, "class_folders", 67, ("1", "2", "3", "4", "5")),
     "speech_commands": (speech_commands, "class_folders", 72, ("train", "validation", "test")),
@@ -274,6 +282,13 @@ BUILDERS: dict[str, tuple[Callable[[Path], None], str, int, tuple[str, ...]]] = 
     "audacity": (audacity, "audacity", 72, ("1", "2", "3", "4", "5")),
     "raven": (raven, "raven", 72, ("1", "2", "3", "4", "5")),
     "esc_of_other_lengths": (esc_of_other_lengths, "esc_csv", 60, ("1", "2", "3", "4", "5")),
+    "file_names": (file_names, "file_names", 60, ("1", "2", "3", "4", "5")),
     "own_function": (own_function, "my_bats:calls", 60, ("x0", "x1", "x2", "x3")),
 }
 """Name -> builder, layout that is recognized, clips, and names of splits or folds."""
+
+FLAGS = {
+    "file_names": "folder:label_pattern=/([0-9])_,recording_pattern=_([a-z]+)_",
+    "own_function": "folder:layout=my_bats:calls",
+}
+"""Name -> what `--dataset` has to say; the others need nothing."""

@@ -155,6 +155,12 @@ def loose_audio(root: Path) -> None:
         path.rename(root / path.name)
 
 
+def packed_up(root: Path) -> None:
+    for path in root.rglob("*.wav"):
+        path.unlink()
+    (root / "my_sounds.zip").write_bytes(b"PK")
+
+
 def dangling(root: Path) -> None:
     (root / "siren" / "gone.wav").symlink_to(root / "nowhere.wav")
 
@@ -311,7 +317,11 @@ HARMS: dict[Callable[[Path], None], tuple[str, tuple[str, ...]]] = {
     empty_class: ("class_folders", ("jackhammer", "this class is empty; fill it, or remove it")),
     undecodable_class: ("class_folders", ("jackhammer/1.m4a", "libsndfile", "ffmpeg")),
     one_class: ("class_folders", ("one class only ('dog_bark')",)),
-    loose_audio: ("class_folders", ("60 audio files and nothing that gives them labels",)),
+    loose_audio: (
+        "class_folders",
+        ("60 audio files and nothing that gives them labels", "label_pattern="),
+    ),
+    packed_up: ("class_folders", ("archives such as my_sounds.zip; unpack them",)),
     dangling: ("class_folders", ("siren/gone.wav", "does not exist", "on_broken=drop")),
     only_in_test: ("split_folders", ("test/gunshot/gunshot_001.flac", "no clip in train")),
     train_and_training: ("split_folders", ("train and training both mean train", "rename one")),

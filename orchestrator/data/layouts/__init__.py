@@ -23,7 +23,9 @@ LAYOUTS = (
     "table",
     "split_folders",
     "class_folders",
+    "file_names",
 )
+_ARCHIVES = ("zip", "gz", "tgz", "7z", "rar", "bz2", "xz")
 
 
 class Layout(Protocol):
@@ -62,6 +64,8 @@ def recognize(tree: Tree, asked: Asked) -> str:
     Raises:
         DataError: No layout fits, or several do and disagree; the message names their flags.
     """
+    if asked.label_pattern:
+        return "file_names"
     fitting = [name for name in LAYOUTS if layout_of(name).fits(tree)]
     if fitting and fitting[0] == "esc_csv":
         return fitting[0]
@@ -81,8 +85,11 @@ def recognize(tree: Tree, asked: Asked) -> str:
 
 
 def _agree(tree: Tree, asked: Asked, fitting: list[str]) -> bool:
-    """Whether a list and folders per class, the last two layouts, give all clips one label."""
-    if fitting[0] not in ("table", "huggingface") or fitting[1] not in LAYOUTS[-2:]:
+    """Whether a list and folders per class give all clips the same labels."""
+    if fitting[0] not in ("table", "huggingface") or fitting[1] not in (
+        "split_folders",
+        "class_folders",
+    ):
         return False
     try:
         first, second = (layout_of(name).read(tree, asked) for name in fitting)
@@ -98,15 +105,23 @@ def _why_none(tree: Tree) -> str:
     lists = table.nearly(tree)
     if lists:
         table.read(tree, Asked(table=lists[0]))  # raises what is wrong with it
-    expected = "; ".join(layout_of(name).TITLE for name in LAYOUTS)
-    other = tree.ending(NOT_DECODED)
+    expected = "\n".join(f"  - {name}: {layout_of(name).TITLE}" for name in LAYOUTS)
+    other, archives = tree.ending(NOT_DECODED), tree.ending(_ARCHIVES)
     if tree.audio:
-        what = f"{len(tree.audio)} audio files and nothing that gives them labels"
+        what = (
+            f"{len(tree.audio)} audio files and nothing that gives them labels. If their names do, "
+            "say where: --dataset 'folder:label_pattern=([^/_]+)_' finds dog in a/dog_3.wav"
+        )
     elif other:
         what = (
             f"{len(other)} files such as {other[0]}, which libsndfile cannot decode; convert them "
             f"once, for example: ffmpeg -i {other[0]} {other[0].rpartition('.')[0]}.flac"
         )
+    elif archives:
+        what = f"no audio files, and archives such as {archives[0]}; unpack them"
     else:
         what = f"no audio files ({', '.join(AUDIO)})"
-    return f"it has {what}. Recognized are: {expected}; or --dataset folder:layout=module:function"
+    return (
+        f"it has {what}. Recognized are\n{expected}\n  - a function of your own: --dataset "
+        "folder:layout=module:function"
+    )

@@ -156,13 +156,13 @@ def _class_names(file: Any, label: str) -> tuple[str, ...]:
 _reading = threading.Lock()
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=2)
 def _group(path: Path, key: str, group: int) -> Any:
     return open_parquet(path).read_row_group(group, columns=[f"{key}.bytes"])[key]
 
 
 def _load(path: Path, key: str, group: int, row: int) -> bytes:
-    """Read the bytes of one clip; the row group that clips are read from in turn stays in memory.
+    """Read the bytes of one clip; the row groups that threads read from in turn stay in memory.
 
     Raises:
         OSError: The file cannot be read.

@@ -37,7 +37,7 @@ COLUMNS = {
     "fold": ("fold", "folds", "fold_id", "cv_fold"),
     "recording": (
         *("recording", "recording_id", "source_id", "src_file", "freesound_id", "fsid", "session"),
-        *("speaker", "speaker_id", "client_id", "spk"),
+        *("speaker", "speaker_id", "client_id", "spk", "identifier"),
     ),
     "start": ("start", "start_s", "onset", "start_time", "begin", "start_seconds"),
     "end": ("end", "end_s", "offset", "end_time", "stop", "stop_time", "end_seconds"),

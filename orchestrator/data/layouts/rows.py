@@ -33,6 +33,7 @@ class Asked:
         recording: Column with the recordings.
         start: Column with the start of a segment in seconds.
         end: Column with its end.
+        label_pattern: Regular expression that finds the label in a path.
     """
 
     table: str = ""
@@ -43,6 +44,7 @@ class Asked:
     recording: str = ""
     start: str = ""
     end: str = ""
+    label_pattern: str = ""
 
 
 @dataclass(frozen=True)
