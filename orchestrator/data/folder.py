@@ -123,12 +123,18 @@ def folder(
     names = _class_names(rows, mistakes)
     mistakes.refuse()
     recordings = _recordings(rows, recording, recording_pattern)
-    division = divide(rows, recordings, num_folds=num_folds, mistakes=mistakes)
-    _refuse_untrained(rows, division, names, mistakes)
-    mistakes.refuse()
     lengths = [_length(row, headers[row.audio.name]) for row in rows]
     clip_s = seconds or _clip_length(lengths)
     parts = _parts(rows, lengths, clip_s, longer)
+    division = divide(
+        rows,
+        recordings,
+        num_clips=[len(of_row) for of_row in parts],
+        num_folds=num_folds,
+        mistakes=mistakes,
+    )
+    _refuse_untrained(rows, division, names, mistakes)
+    mistakes.refuse()
     label_of = {name: number for number, name in enumerate(names)}
     clips = tuple(
         Clip(part.clip_id, label_of[row.label], number, source_id, part.place)

@@ -30,13 +30,19 @@ class Division:
 
 
 def divide(
-    rows: Sequence[Row], recordings: Sequence[str], *, num_folds: int, mistakes: Mistakes
+    rows: Sequence[Row],
+    recordings: Sequence[str],
+    *,
+    num_clips: Sequence[int],
+    num_folds: int,
+    mistakes: Mistakes,
 ) -> Division:
     """Divide rows by the data set's own splits or folds, else into folds by recording.
 
     Args:
         rows: The data set's rows.
         recordings: Recording of each; one that is in two splits or folds is a mistake.
+        num_clips: Clips that each row is cut into, by which folds are made of one size.
         num_folds: Number of folds to make where the data set has no division.
         mistakes: Gets the rows that lack a split, and recordings that are in two.
 
@@ -47,7 +53,8 @@ def divide(
     if official is None:
         official = _given_folds(rows, mistakes)
     if official is None:
-        return make_folds([row.label for row in rows], recordings, num_folds=num_folds)
+        labels = [row.label for row in rows]
+        return make_folds(labels, recordings, num_clips=num_clips, num_folds=num_folds)
     if not mistakes:
         _refuse_straddling(rows, recordings, official, mistakes)
     return official
@@ -117,7 +124,13 @@ def _refuse_straddling(
             )
 
 
-def make_folds(labels: Sequence[str], recordings: Sequence[str], *, num_folds: int) -> Division:
+def make_folds(
+    labels: Sequence[str],
+    recordings: Sequence[str],
+    *,
+    num_clips: Sequence[int],
+    num_folds: int,
+) -> Division:
     """Deal recordings to folds so that every class is spread as evenly as it can be.
 
     Recordings come in the order of their size, equal ones in that of the digest of their name, and
@@ -125,22 +138,24 @@ def make_folds(labels: Sequence[str], recordings: Sequence[str], *, num_folds: i
     does not matter.
 
     Args:
-        labels: Label of each clip.
-        recordings: Recording of each clip.
+        labels: Label of each row.
+        recordings: Recording of each row.
+        num_clips: Clips that each row is cut into.
         num_folds: Number of folds, numbered from 1.
 
     Raises:
         DataError: There are fewer recordings than folds.
     """
     of: dict[str, Counter[str]] = defaultdict(Counter)
-    for label, recording in zip(labels, recordings, strict=True):
-        of[recording][label] += 1
+    totals: Counter[str] = Counter()
+    for label, recording, count in zip(labels, recordings, num_clips, strict=True):
+        of[recording][label] += count
+        totals[label] += count
     if len(of) < num_folds:
         raise DataError(
             f"{len(of)} recordings cannot be dealt to {num_folds} folds; give fewer, "
             f"for example --dataset folder:num_folds={max(2, len(of))}, or more recordings"
         )
-    totals = Counter(labels)
     held: list[Counter[str]] = [Counter() for _ in range(num_folds)]
     sizes = [0] * num_folds
     place: dict[str, int] = {}

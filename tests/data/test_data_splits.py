@@ -26,14 +26,18 @@ def test_folds_keep_recordings_whole_and_know_no_order(clips, num_folds, random)
     recordings = [f"rec{label}-{number}" for label, number in clips]
     if len(set(recordings)) < num_folds:
         return
-    made = make_folds(labels, recordings, num_folds=num_folds)
+    ones = [1] * len(labels)
+    made = make_folds(labels, recordings, num_clips=ones, num_folds=num_folds)
     fold_of = dict(zip(recordings, made.folds, strict=True))
     assert [fold_of[recording] for recording in recordings] == list(made.folds)
     assert set(made.folds) <= set(made.names) == set(range(1, num_folds + 1))
     order = list(range(len(clips)))
     random.shuffle(order)
     again = make_folds(
-        [labels[i] for i in order], [recordings[i] for i in order], num_folds=num_folds
+        [labels[i] for i in order],
+        [recordings[i] for i in order],
+        num_clips=ones,
+        num_folds=num_folds,
     )
     assert [made.folds[i] for i in order] == list(again.folds)
 
@@ -42,7 +46,8 @@ def test_folds_keep_recordings_whole_and_know_no_order(clips, num_folds, random)
 def test_folds_of_single_files_differ_by_one_clip_a_class(sizes, num_folds):
     labels = [str(label) for label, size in enumerate(sizes) for _ in range(size)]
     files = [f"{label}/{number}" for number, label in enumerate(labels)]
-    folds = make_folds(labels, files, num_folds=num_folds).folds
+    ones = [1] * len(labels)
+    folds = make_folds(labels, files, num_clips=ones, num_folds=num_folds).folds
     for label in set(labels):
         counts = Counter(f for f, one in zip(folds, labels, strict=True) if one == label)
         spread = [counts[fold] for fold in range(1, num_folds + 1)]
@@ -51,9 +56,18 @@ def test_folds_of_single_files_differ_by_one_clip_a_class(sizes, num_folds):
 
 def test_folds_need_a_recording_each_and_say_which_class_lacks_some():
     with pytest.raises(DataError, match=r"3 recordings .*num_folds=3"):
-        make_folds(["a", "b", "b"], ["1", "2", "3"], num_folds=5)
-    made = make_folds(["a", "b", "b", "b"], ["1", "2", "3", "4"], num_folds=3)
+        make_folds(["a", "b", "b"], ["1", "2", "3"], num_clips=[1, 1, 1], num_folds=5)
+    made = make_folds(list("abbb"), list("1234"), num_clips=[1] * 4, num_folds=3)
     assert "2 times a fold lacks a class" in made.text
+
+
+def test_recording_of_many_windows_leaves_no_room_for_others_of_its_class():
+    labels = ["a"] * 41 + ["b"] * 40
+    files = [str(number) for number in range(81)]
+    made = make_folds(labels, files, num_clips=[20] + [1] * 80, num_folds=4)
+    alone = made.folds[0]
+    assert made.folds[1:41].count(alone) == 0 and made.folds[41:].count(alone) == 10
+    assert sorted(Counter(made.folds[1:41]).values()) == [13, 13, 14]
 
 
 def test_header_is_read_again_only_when_its_file_changes(tmp_path, monkeypatch):
