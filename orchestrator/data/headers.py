@@ -60,15 +60,17 @@ def read_headers(audio: Sequence[Audio], *, root: Path) -> dict[str, Header]:
     known = _remembered(memory)
     stamps = {path: _stamp(path) for path in {one.path for one in audio}}
 
-    def read(one: Audio) -> Header:
-        size, time_ns = stamps[one.path]
+    found: dict[str, Header] = {}
+    unknown: list[Audio] = []
+    for one in audio:
         earlier = known.get(one.name)
-        if earlier is not None and (earlier.size, earlier.time_ns) == (size, time_ns):
-            return earlier
-        return _read(one, size, time_ns)
-
+        if earlier is not None and (earlier.size, earlier.time_ns) == stamps[one.path]:
+            found[one.name] = earlier
+        else:
+            unknown.append(one)
     with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as pool:
-        found = dict(zip((one.name for one in audio), pool.map(read, audio), strict=True))
+        headers = pool.map(lambda one: _read(one, *stamps[one.path]), unknown)
+        found |= zip((one.name for one in unknown), headers, strict=True)
     if known | found != known:
         with contextlib.suppress(OSError):  # a read-only cache only costs time
             fields = {name: list(vars(h).values()) for name, h in (known | found).items()}

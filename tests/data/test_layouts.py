@@ -17,6 +17,7 @@ from orchestrator.data import open_pack
 from orchestrator.data.entry import open_source
 from orchestrator.data.entry import prepare as prepare_pack
 from orchestrator.data.layouts import LAYOUTS
+from orchestrator.data.layouts.class_folders import INNER
 from orchestrator.data.overview import overview, recognized
 from orchestrator.errors import DataError
 from orchestrator.execution.launch import declare, smoke, with_pack
@@ -193,6 +194,30 @@ def test_two_readings_are_named_with_their_flags(tmp_path):
     ]
     (root / "labels.jsonl").write_text("\n".join(map(json.dumps, agreeing)))
     assert recognized(str(root), {})[1] == {"layout": "table"}
+
+
+def test_folders_in_folders_are_two_readings_and_each_flag_chooses(tmp_path):
+    for label, word in enumerate(("yes", "no")):
+        for take in range(12):
+            write(tmp_path / f"speaker{take % 3}" / word / f"{take}.wav", label, take)
+    with pytest.raises(DataError, match=r"(?s)outer .*such as speaker0.*inner .*such as no"):
+        open_source("folder", {}, root=str(tmp_path))
+    flag = {"label_pattern": INNER, "recording_pattern": "speaker[0-9]", "num_folds": 3}
+    source = open_source("folder", flag, root=str(tmp_path))
+    assert source.class_names == ("no", "yes")
+    assert {clip.source_id: clip.fold for clip in source.clips}.keys() == {
+        *("speaker0", "speaker1", "speaker2")
+    }
+    outer = open_source("folder", {"layout": "class_folders"}, root=str(tmp_path))
+    assert outer.class_names == ("speaker0", "speaker1", "speaker2")
+
+
+def test_folders_of_folds_hold_folders_of_classes(tmp_path):
+    for label, name, take in takes(12):
+        write(tmp_path / "audio" / f"fold{take % 3 + 1}" / name / f"{take}.wav", label, take)
+    source = open_source("folder", {}, root=str(tmp_path))
+    assert source.fold_names == {1: "fold1", 2: "fold2", 3: "fold3"}
+    assert source.class_names == CLASSES and dict(source.facts)["folds"] == "of the data set"
 
 
 def test_data_set_of_the_plan_stays_with_a_data_root(plan, tmp_path):

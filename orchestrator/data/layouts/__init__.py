@@ -66,18 +66,27 @@ def recognize(tree: Tree, asked: Asked) -> str:
     """
     if asked.label_pattern:
         return "file_names"
+    from orchestrator.data.layouts import class_folders
+
     fitting = [name for name in LAYOUTS if layout_of(name).fits(tree)]
     if fitting and fitting[0] == "esc_csv":
         return fitting[0]
     if len(fitting) == 2 and _agree(tree, asked, fitting):
         return fitting[0]
-    if len(fitting) > 1:
-        readings = "\n".join(
-            f"  - {layout_of(name).TITLE}: --dataset folder:layout={name}" for name in fitting
-        )
+    readings = [f"{layout_of(name).TITLE}: --dataset folder:layout={name}" for name in fitting]
+    if fitting == ["class_folders"] and (folders := class_folders.nested(tree)):
+        outer, inner = folders
+        readings = [
+            f"the outer folders are classes, such as {outer}: --dataset "
+            "folder:layout=class_folders",
+            f"the inner folders are classes, such as {inner}: --dataset "
+            f"'folder:label_pattern={class_folders.INNER}'",
+        ]
+    if len(readings) > 1:
+        listed = "\n".join(f"  - {reading}" for reading in readings)
         raise DataError(
-            f"{tree.root} can be read in {len(fitting)} ways; say which with one of these flags "
-            f"(in `python -m orchestrator.data`: --set layout=...):\n{readings}"
+            f"{tree.root} can be read in {len(readings)} ways; say which with one of these flags "
+            f"(in `python -m orchestrator.data`: --set layout=... or the like):\n{listed}"
         )
     if fitting:
         return fitting[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
 
 from orchestrator.data.layouts.rows import (
     SPLITS,
@@ -27,10 +26,29 @@ _NO_CLASS = re.compile(r"(fold|part|chunk|shard|disc|cd)[ _-]*\d+", re.IGNORECAS
 """Folders that divide the audio without saying what is in it."""
 
 
+INNER = "([^/]+)/[^/]+$"
+"""Pattern that finds the innermost folder of a path."""
+
+
 def fits(tree: Tree) -> bool:
     """Whether two or more folders with audio lie side by side and are no splits or folds."""
     names = classes_below(tree, class_root(tree))
     return len(names) > 1 and not all(_divides(name) for name in names)
+
+
+def nested(tree: Tree) -> tuple[str, str] | None:
+    """Return an outer and an inner folder if all audio lies two folders deep; else None.
+
+    Either may be the class: `birds/owl/1.wav` and `speaker3/yes/1.wav` look alike.
+    """
+    root = class_root(tree)
+    start = f"{root}/" if root else ""
+    classes = set(classes_below(tree, root))
+    parts = [name[len(start) :].split("/") for name in tree.audio if name.startswith(start)]
+    parts = [one for one in parts if one[0] in classes]
+    if not parts or min(map(len, parts)) < 3:
+        return None
+    return parts[0][0], parts[0][-2]
 
 
 def class_root(tree: Tree) -> str:
@@ -71,7 +89,6 @@ def read_classes(
     """List the clips of the class folders below a folder, and the files that are not used."""
     start = f"{folder}/" if folder else ""
     classes = classes_below(tree, folder)
-    counts = Counter(name[len(start) :].split("/")[0] for name in tree.files)
     for below in tree.folders:
         name = below.removeprefix(start)
         if not below.startswith(start) or "/" in name or name in classes or name.startswith("_"):
@@ -82,9 +99,9 @@ def read_classes(
             mistakes.add(
                 below,
                 f"its audio, such as {other[0]}, cannot be decoded by libsndfile; convert it once "
-                f"(ffmpeg -i IN OUT.flac), or remove the folder",
+                "(ffmpeg -i IN OUT.flac), or remove the folder",
             )
-        elif not counts[name] and not inside:
+        elif not inside:
             mistakes.add(below, "the folder of this class is empty; fill it, or remove it")
     rows, left_out = [], []
     for name in tree.files:

@@ -79,9 +79,11 @@ def _read_folder(
         return _table(tree, file, mistakes) if file in tree.files else {}
 
     label_file = _label_file(tree, folder, asked)
-    label_of, speaker_of, segments = table(label_file), table("utt2spk"), table("segments")
+    label_of, speaker_of = table(label_file), table("utt2spk")
+    recorded, segments = table("wav.scp"), table("segments")
+    utterances = segments or recorded
     audio: dict[str, Audio] = {}
-    for key, (where, text) in table("wav.scp").items():
+    for key, (where, text) in recorded.items():
         if text.endswith("|") or text.startswith("|"):
             mistakes.add(
                 where,
@@ -103,7 +105,7 @@ def _read_folder(
                 "utt2label with an utterance and its label per line"
             )
     rows = []
-    for key, (where, text) in (segments or table("wav.scp")).items():
+    for key, (where, text) in utterances.items():
         start: float | None = None
         end: float | None = None
         recording = key
@@ -135,7 +137,7 @@ def _read_folder(
                 end_s=end,
             )
         )
-    _refuse_strangers(label_of, segments or table("wav.scp"), label_file, mistakes)
+    _refuse_strangers(label_of, utterances, label_file, mistakes)
     return rows, label_file, bool(speaker_of)
 
 
