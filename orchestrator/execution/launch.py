@@ -295,7 +295,12 @@ def smoke(prepared: LaunchPlan) -> int:
     )
     torch.set_num_threads(max(1, prepared.options.runtime.cpus_per_worker))
     with store.lock(trial.id, owner="smoke"):
-        record = TrialRun(store=store, trial_id=trial.id, experiment=trial.experiment).run()
+        record = TrialRun(
+            store=store,
+            trial_id=trial.id,
+            experiment=trial.experiment,
+            compile=prepared.options.runtime.compile,
+        ).run()
     if record.status is not Status.FINISHED:
         print(_without_traceback(record.error), file=sys.stderr)
         return 1

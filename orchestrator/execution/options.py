@@ -14,6 +14,8 @@ from orchestrator.experiment.config import FEATURE_MEMORY_GIB, Runtime
 MODES = ("dry_run", "check", "smoke")
 """Flags that replace running the sweep."""
 
+COMPILE_MODES = ("default", "reduce-overhead")
+
 MAX_COUNT = 100_000
 """Upper limit on replicates, epochs and workers; a larger number is a typo."""
 
@@ -173,6 +175,16 @@ def _parser(description: str) -> argparse.ArgumentParser:
         "so (default: every rerun on one kind of GPU gives the same bits)",
     )
     add(
+        "--compile",
+        nargs="?",
+        const="default",
+        default="",
+        choices=COMPILE_MODES,
+        metavar="MODE",
+        help="train through torch.compile, which takes minutes per model and rounds differently; "
+        "default, or reduce-overhead for CUDA graphs",
+    )
+    add(
         "--max-concurrent",
         type=_count,
         default=0,
@@ -211,6 +223,8 @@ def _contradiction(args: argparse.Namespace) -> str:
         )
     if args.smoke and (args.until_decided or args.budget_hours):
         return "--smoke trains one trial, so --until-decided and --budget-hours have no meaning"
+    if args.compile and args.num_workers > 1:
+        return "--compile is for trials of one worker; leave it or --num-workers out"
     if args.detect and not args.dry_run:
         return "--detect says what --dry-run plans for; give both, or leave it out"
     return ""

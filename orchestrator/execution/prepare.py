@@ -83,6 +83,7 @@ def prepare(sweep: Plan | Search, options: Options) -> LaunchPlan:
             search = dataclasses.replace(search, num_points=search.demo_points)
         search.check()
     plan.check()
+    _refuse_graphs(plan, options)
     from orchestrator.data import peek
     from orchestrator.data.entry import open_source
     from orchestrator.data.overview import overview
@@ -246,6 +247,18 @@ def _apply(plan: Plan, options: Options) -> Plan:
     plan = dataclasses.replace(plan, variant=tuple(variant))
     plan = plan.replicate(seeds=options.seeds, folds=options.folds or None)
     return plan.until_decided() if options.until_decided else plan
+
+
+def _refuse_graphs(plan: Plan, options: Options) -> None:
+    """Raise a `ConfigError` for CUDA graphs where gradients add up over several of them."""
+    if options.runtime.compile != "reduce-overhead":
+        return
+    arms = [arm.name for arm in plan.arms if plan.experiment(arm).accumulation_steps > 1]
+    if arms:
+        raise ConfigError(
+            f"--compile reduce-overhead is for one part a step, and {', '.join(arms)} "
+            "accumulate several (accumulation_steps); give --compile alone"
+        )
 
 
 def _dataset(current: Component, argument: str, root: str) -> Component:

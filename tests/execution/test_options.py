@@ -3,9 +3,10 @@ import pytest
 from orchestrator.execution.options import Options, parse
 
 FROZEN = """\
---address --arms --budget-hours --check --cpus-per-worker --data-root --dataset --demo --detect
---dry-run --epochs --fast --feature-memory --folds --gpus-per-worker --help --max-concurrent
---num-workers --price-per-hour --seeds --smoke --store --tracking-uri --until-decided
+--address --arms --budget-hours --check --compile --cpus-per-worker --data-root --dataset --demo
+--detect --dry-run --epochs --fast --feature-memory --folds --gpus-per-worker --help
+--max-concurrent --num-workers --price-per-hour --seeds --smoke --store --tracking-uri
+--until-decided
 """.split()
 
 
@@ -62,6 +63,8 @@ def test_folds_are_a_list_or_all(text, folds):
         ("--smoke", "--epochs", "5"),
         ("--smoke", "--until-decided"),
         ("--detect", "2"),
+        ("--compile", "max-autotune"),
+        ("--compile", "--num-workers", "2"),
     ],
 )
 def test_bad_value_exits_with_2(argv, capsys):
@@ -74,6 +77,19 @@ def test_bad_value_exits_with_2(argv, capsys):
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0, 4.0])
 def test_gpus_are_a_fraction_or_whole(share):
     assert asked("--gpus-per-worker", str(share)).runtime.gpus_per_worker == share
+
+
+@pytest.mark.parametrize(
+    ("argv", "mode"),
+    [
+        ((), ""),
+        (("--compile",), "default"),
+        (("--compile", "--fast"), "default"),
+        (("--compile", "reduce-overhead"), "reduce-overhead"),
+    ],
+)
+def test_compile_has_a_mode(argv, mode):
+    assert asked(*argv).runtime.compile == mode
 
 
 def test_data_root_names_no_dataset_which_is_recognized_later():
