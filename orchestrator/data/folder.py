@@ -23,6 +23,7 @@ from orchestrator.data.layouts.rows import Asked, Audio, Listing, Mistakes, Row
 from orchestrator.data.layouts.tree import NOT_DECODED, Tree, license_of
 from orchestrator.data.source import (
     Clip,
+    ClipFault,
     Decoded,
     RootMissing,
     Source,
@@ -147,11 +148,10 @@ def folder(
 
     def read(clip: Clip) -> Decoded:
         part = part_of[clip.clip_id]
-        load = part.audio.load
         try:
-            source = load() if load else part.audio.path
-        except OSError:
-            source = b""
+            source = part.audio.load() if part.audio.load else part.audio.path
+        except OSError as error:
+            raise ClipFault("unreadable", str(error)) from error
         return decode(source, start_s=part.start_s, end_s=part.end_s)
 
     audio = set(tree.audio)

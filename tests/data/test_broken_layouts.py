@@ -14,6 +14,8 @@ import soundfile
 from layout_folders import BUILDERS, CLASSES, RATE_HZ, write
 
 from orchestrator.data import prepare
+from orchestrator.data.entry import open_source
+from orchestrator.data.source import ClipFault
 from orchestrator.errors import DataError
 
 
@@ -392,6 +394,15 @@ def _copy(folder: Path, root: Path) -> None:
                 else content
             )
             (below / name).write_bytes(content)
+
+
+def test_shard_that_vanishes_before_it_is_packed_is_named(folders, tmp_path):
+    _copy(folders("webdataset"), tmp_path / "given")
+    source = open_source("folder", {}, root=str(tmp_path / "given"))
+    (tmp_path / "given" / "train-000002.tar").unlink()
+    gone = next(clip for clip in source.clips if "train-000002" in clip.clip_id)
+    with pytest.raises(ClipFault, match=r"unreadable: .*train-000002\.tar"):
+        source.read(gone)
 
 
 def test_missing_clips_are_dropped_when_asked_and_said(folders, tmp_path):
