@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from layout_folders import BUILDERS, CLASSES, FLAGS, RATE_HZ, sound, takes, write
+from layout_folders import BUILDERS, CLASSES, FLAGS, RATE_HZ, encoded, sound, takes, write
 
 from orchestrator import Arm, Component, Plan
 from orchestrator.analysis.summary import summarize
@@ -218,6 +220,66 @@ def test_folders_of_folds_hold_folders_of_classes(tmp_path):
     source = open_source("folder", {}, root=str(tmp_path))
     assert source.fold_names == {1: "fold1", 2: "fold2", 3: "fold3"}
     assert source.class_names == CLASSES and dict(source.facts)["folds"] == "of the data set"
+
+
+def test_kaldi_without_segments_takes_text_for_labels(tmp_path):
+    lines: dict[str, list[str]] = {"wav.scp": [], "text": []}
+    for label, name, take in takes(5):
+        path = write(tmp_path / "wavs" / f"{name}_{take}.wav", label, take)
+        lines["wav.scp"].append(f"{name}-{take} {path}")
+        lines["text"].append(f"{name}-{take} {name}")
+    for name, text in lines.items():
+        (tmp_path / name).write_text("\n".join(text))
+    source = open_source("folder", {}, root=str(tmp_path))
+    facts = dict(source.facts)
+    assert facts["labels"] == "text" and facts["recordings"] == "15, every file its own"
+    assert source.class_names == CLASSES and len(source.clips) == 15
+
+
+def test_metadata_as_json_lines_in_the_root_has_its_splits_in_a_column(tmp_path):
+    rows = []
+    for label, name, take in takes(6):
+        write(tmp_path / "audio" / f"{name}{take}.wav", label, take)
+        split = ("train", "test")[take % 2]
+        rows.append({"file_name": f"audio/{name}{take}.wav", "genre": name, "split": split})
+    (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    source = open_source("folder", {}, root=str(tmp_path))
+    assert source.fold_names == {0: "train", 1: "test"} and source.class_names == CLASSES
+
+
+def test_webdataset_takes_the_label_of_its_json_by_key(tmp_path):
+    with tarfile.open(tmp_path / "clips.tar", "w") as archive:
+        for label, name, take in takes(5):
+            kinds = {"flac": encoded(label, take), "json": json.dumps({"what": name}).encode()}
+            for kind, content in kinds.items():
+                member = tarfile.TarInfo(f"{name}{take}.{kind}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    with pytest.raises(DataError, match=r"clips.tar sample dog_bark0: .*'what'.*label=KEY"):
+        open_source("folder", {}, root=str(tmp_path))
+    source = open_source("folder", {"label": "what"}, root=str(tmp_path))
+    assert source.class_names == CLASSES and len(source.fold_names) == 5
+
+
+def test_events_of_a_table_are_segments_where_files_repeat(tmp_path):
+    """DESED's columns: onset and offset are times of the file."""
+    rows = ["filename\tonset\toffset\tevent_label"]
+    for recording in range(10):
+        parts = [sound(label, 10 * recording + label) for label in range(3)]
+        path = tmp_path / "audio" / f"Y{recording}_30.000_40.000.wav"
+        path.parent.mkdir(exist_ok=True)
+        soundfile.write(path, np.concatenate(parts), RATE_HZ)
+        for label, name in enumerate(CLASSES):
+            rows.append(f"{path.name}\t{label * 0.2:.3f}\t{label * 0.2 + 0.2:.3f}\t{name}")
+    (tmp_path / "events.tsv").write_text("\n".join(rows))
+    source = open_source("folder", {}, root=str(tmp_path))
+    assert len(source.clips) == 30 and len({clip.source_id for clip in source.clips}) == 10
+    for clip in source.clips:
+        wave = source.read(clip).samples
+        loudest = np.abs(np.fft.rfft(wave)).argmax() * RATE_HZ / len(wave)
+        assert loudest == pytest.approx(
+            300 * (CLASSES.index(source.class_names[clip.label]) + 1), abs=10
+        )
 
 
 def test_data_set_of_the_plan_stays_with_a_data_root(plan, tmp_path):
