@@ -355,7 +355,7 @@ def in_the_way(root: Path) -> Path:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--data-root", "nowhere"], ["data root 'nowhere'", "meta/*.csv"]),
+        (["--data-root", "nowhere"], ["data root 'nowhere'", "is not a directory"]),
         (["--data-root", without_meta], ["meta", "csv"]),
         (["--data-root", truncated], ["3.flac", "unreadable", "--dataset esc:on_broken=drop"]),
         (["--data-root", one_fold], ["one fold only (1)", "at least two"]),
