@@ -175,6 +175,12 @@ def _parser(description: str) -> argparse.ArgumentParser:
         "so (default: every rerun on one kind of GPU gives the same bits)",
     )
     add(
+        "--activation-checkpointing",
+        action="store_true",
+        help="for what does not fit: compute the activations of a model's blocks again in the "
+        "backward pass instead of keeping them; the same numbers, one more forward pass of them",
+    )
+    add(
         "--compile",
         nargs="?",
         const="default",
@@ -225,6 +231,11 @@ def _contradiction(args: argparse.Namespace) -> str:
         return "--smoke trains one trial, so --until-decided and --budget-hours have no meaning"
     if args.compile and args.num_workers > 1:
         return "--compile is for trials of one worker; leave it or --num-workers out"
+    if args.compile and args.activation_checkpointing:
+        return (
+            "--compile and --activation-checkpointing each decide what the backward pass computes "
+            "again; give one of them"
+        )
     if args.detect and not args.dry_run:
         return "--detect says what --dry-run plans for; give both, or leave it out"
     return ""
