@@ -29,7 +29,8 @@ class Options:
         smoke: Run one tiny trial in this process, without Ray.
         dry_run: List the trials and stop.
         check: Build every arm, check that it differs, and stop.
-        dataset: `NAME` or `NAME:argument=value,...`; empty keeps the plan's.
+        dataset: `NAME` or `NAME:argument=value,...`; empty is what lies in the data root, or the
+            plan's.
         arms: Names or patterns of the arms to keep; empty keeps all.
         seeds: Number of seeds; None keeps the plan's.
         folds: Held-out folds; None keeps the plan's, empty means all folds of the data.
@@ -75,7 +76,6 @@ def parse(argv: Sequence[str] | None, *, description: str) -> Options:
         parser.error(problem)
     values = vars(args)
     runtime = {f.name: values.pop(f.name) for f in fields(Runtime) if f.name in values}
-    values["dataset"] = args.dataset or ("esc" if runtime["data_root"] else "")
     values["arms"] = tuple(args.arms)
     return Options(**values, runtime=Runtime(**runtime))
 
@@ -93,13 +93,14 @@ def _parser(description: str) -> argparse.ArgumentParser:
         "--dataset",
         default="",
         metavar="NAME[:ARG=VALUE,..]",
-        help="esc or synthetic, for example esc:on_broken=drop (default: the sweep's)",
+        help="folder, esc, synthetic or module:function, for example folder:label=species "
+        "(default: what lies in the data root, or the sweep's)",
     )
     add(
         "--data-root",
         default=_environment("ORCHESTRATOR_DATA_ROOT"),
         metavar="DIR",
-        help="folder of the data set's own files; implies --dataset esc",
+        help="folder of your own audio, in any layout that is recognized",
     )
     add(
         "--arms",

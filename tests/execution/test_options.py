@@ -94,8 +94,8 @@ def test_compile_has_a_mode(argv, mode):
     assert asked(*argv).runtime.compile == mode
 
 
-def test_data_root_implies_esc():
-    assert asked("--data-root", "somewhere").dataset == "esc"
+def test_data_root_names_no_dataset_which_is_recognized_later():
+    assert asked("--data-root", "somewhere").dataset == ""
     assert asked("--data-root", "somewhere", "--dataset", "synthetic").dataset == "synthetic"
 
 
