@@ -9,6 +9,7 @@ Where it cannot be kept, int16 waveforms go to the device and the chain computes
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import functools
 import hashlib
@@ -293,35 +294,40 @@ def _kept_in(folder: Path, source: _Source) -> tuple[_File | None, FeatureSums]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f".{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / _SUMS).is_file():
+        sums, checks = _read_sums(folder)
+        fits = source.num_bytes <= FREE_DISK * shutil.disk_usage(folder.parent).free
+        if sums is None or (fits and not len(checks)):
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as making:
-                _make(Path(making) / "made", source)
-                os.rename(Path(making) / "made", folder)
-        with np.load(folder / _SUMS) as found:
-            sums = FeatureSums(found["count"], found["total"], found["squares"])
-            checks = found["checks"]
-    return (_File(folder / _ROWS, source, checks) if len(checks) else None), sums
+                made = Path(making) / "made"
+                _make(made, source, keeps_rows=fits)
+                shutil.rmtree(folder, ignore_errors=True)
+                made.rename(folder)
+            sums, checks = _read_sums(folder)
+        assert sums is not None
+        return (_File(folder / _ROWS, source, checks) if len(checks) else None), sums
 
 
-def _make(folder: Path, source: _Source) -> None:
-    """Write the features if they fit on the disk, and their sums."""
+def _read_sums(folder: Path) -> tuple[FeatureSums | None, np.ndarray]:
+    """Read the sums and the checks of the rows, of which there are none if no row was kept."""
+    if not (folder / _SUMS).is_file():
+        return None, np.empty(0)
+    with np.load(folder / _SUMS) as found:
+        sums = FeatureSums(*(found[field.name] for field in dataclasses.fields(FeatureSums)))
+        return sums, found["checks"]
+
+
+def _make(folder: Path, source: _Source, *, keeps_rows: bool) -> None:
     folder.mkdir()
-    keeps = source.num_bytes <= FREE_DISK * shutil.disk_usage(folder).free
-    sums, checks = [], []
+    sums: list[FeatureSums] = []
+    checks: list[int] = []
     with (folder / _ROWS).open("wb") as file:
         for _, computed in source.chunks():
             sums.append(feature_sums(computed))
-            for row in computed.cpu().numpy() if keeps else ():
+            for row in computed.cpu().numpy() if keeps_rows else ():
                 checks.append(zlib.crc32(row))
                 file.write(row)
-    joined = FeatureSums.join(sums)
-    np.savez(
-        folder / _SUMS,
-        count=joined.count,
-        total=joined.total,
-        squares=joined.squares,
-        checks=np.array(checks, np.uint32),
-    )
+    joined = dataclasses.asdict(FeatureSums.join(sums))
+    np.savez(folder / _SUMS, checks=np.array(checks, np.uint32), **joined)
 
 
 class _File:

@@ -47,6 +47,9 @@ from orchestrator.training.state import (
     unpack_state,
 )
 
+EVALUATION_FACTOR = 4
+"""Batch of an evaluation on a GPU over that of a step, which keeps activations and takes more."""
+
 _Batch = tuple["_Share", Mapping[str, Tensor], Tensor, Tensor]
 """A share with its inputs, labels and seeds on the device."""
 
@@ -262,7 +265,8 @@ class Trainer:
             self.chain,
             self.inputs,
             self.val_indices,
-            batch_size=self.experiment.batch_size,
+            batch_size=self.experiment.batch_size
+            * (EVALUATION_FACTOR if self.device.type == "cuda" else 1),
             epoch=epoch,
             precision=self.experiment.precision,
             group=self.group,

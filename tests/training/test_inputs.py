@@ -153,7 +153,7 @@ def test_a_second_process_reads_what_the_first_computed(clips, tmp_path, monkeyp
 def test_processes_that_ask_at_once_compute_once(clips, tmp_path, monkeypatch):
     made = []
     make = module._make
-    monkeypatch.setattr(module, "_make", lambda *given: (made.append(1), make(*given)))
+    monkeypatch.setattr(module, "_make", lambda *a, **k: (made.append(1), make(*a, **k)))
     frontends = [chain().frontend for _ in range(3)]
     threads = [threading.Thread(target=opened, args=(clips, f, tmp_path)) for f in frontends]
     for thread in threads:
@@ -209,6 +209,8 @@ def test_features_that_do_not_fit_on_the_disk_leave_their_sums(clips, tmp_path, 
     for one in (sums, again):
         assert one is not None and expected is not None
         assert one.statistics(ORDER) == expected.statistics(ORDER)
+    monkeypatch.undo()
+    assert opened(clips, whole.frontend, tmp_path / "small")[0].kept == "in a file"
 
 
 def test_memory_stays_within_its_budget(clips):
