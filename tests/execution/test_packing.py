@@ -20,7 +20,6 @@ from orchestrator.execution.packing import (
     fewer_at_a_time,
     share_of_gpu,
 )
-from orchestrator.execution.pilot import run_pilot
 from orchestrator.execution.progress import SweepProgress
 from orchestrator.execution.ray_session import QUIET, with_cpu_share
 from orchestrator.execution.tune import run_trials
@@ -161,32 +160,11 @@ def test_share_of_a_gpu_holds_that_many(trials):
     assert Host(cpus=1, gpus=2).workers(share_of_gpu(trials)) == 2 * trials
 
 
-def arms_of(folder):
-    """A small and a large arm, and a store with their pack."""
-    small = Component("tests.own_parts:Model")
-    plan = Plan(
-        name="sizes",
-        question="?",
-        base=tiny.experiment(),
-        arms=(Arm(name="large"), Arm(name="small", changes={"model": small})),
-    )
-    return plan, tiny.store_with_pack(folder, tiny.experiment())
-
-
-def test_pilot_measures_the_largest_arm_and_stores_nothing(tmp_path):
-    plan, store = arms_of(tmp_path)
-    arms = {trial.arm: trial.experiment for trial in reversed(plan.trials())}
-    found = run_pilot(arms, store=store, runtime=Runtime(), device="cpu")
-    assert found.arm == "large" and list(arms) == ["small", "large"]
-    assert 100 < found.peak_mb < found.total_mb  # PyTorch alone takes more than 100 MB
-    assert 0 < found.busy <= 1
-    assert store.files.names("trials") == []
-
-
 @pytest.mark.slow
 def test_pilot_that_fails_leaves_a_gpu_to_each_trial(tmp_path):
     # Ray is told of a GPU that is not there.
-    plan, store = arms_of(tmp_path)
+    plan = Plan(name="sizes", question="?", base=tiny.experiment(), arms=(Arm(name="one"),))
+    store = tiny.store_with_pack(tmp_path, tiny.experiment())
     said = []
     with ray_of(num_cpus=2, num_gpus=1):
         runtime = _fitted(plan, Runtime(gpus_per_worker=1), store=store, say=said.append)
