@@ -14,6 +14,8 @@ from orchestrator.experiment.config import FEATURE_MEMORY_GIB, Runtime
 MODES = ("dry_run", "check", "smoke")
 """Flags that replace running the sweep."""
 
+AUTO = "auto"
+
 COMPILE_MODES = ("default", "reduce-overhead")
 
 MAX_COUNT = 100_000
@@ -40,6 +42,7 @@ class Options:
         detect: Difference that `--dry-run` plans for, in the metric's unit; 0 means one point.
         price_per_hour: Price of one device-hour for the estimate of `--dry-run`; 0 leaves money
             out.
+        fits_gpus: Whether a pilot chooses how many trials share a GPU.
         runtime: Where and how to train.
     """
 
@@ -56,6 +59,7 @@ class Options:
     budget_hours: float
     detect: float
     price_per_hour: float
+    fits_gpus: bool
     runtime: Runtime
 
 
@@ -75,6 +79,9 @@ def parse(argv: Sequence[str] | None, *, description: str) -> Options:
     if problem := _contradiction(args):
         parser.error(problem)
     values = vars(args)
+    values["fits_gpus"] = args.gpus_per_worker == AUTO
+    if values["fits_gpus"]:
+        values["gpus_per_worker"] = 1.0  # until the pilot is done
     runtime = {f.name: values.pop(f.name) for f in fields(Runtime) if f.name in values}
     values["arms"] = tuple(args.arms)
     return Options(**values, runtime=Runtime(**runtime))
@@ -149,8 +156,9 @@ def _parser(description: str) -> argparse.ArgumentParser:
         "--gpus-per-worker",
         type=_share,
         default=_environment("ORCHESTRATOR_GPUS_PER_WORKER") or "0",
-        metavar="X",
-        help="may be a fraction, so that several trials share a card (default: 0, on the CPU)",
+        metavar="X|auto",
+        help="may be a fraction, so that several trials share a card; auto lets a pilot of a few "
+        "steps of the largest arm choose it (default: 0, on the CPU)",
     )
     add(
         "--feature-memory",
@@ -229,6 +237,8 @@ def _contradiction(args: argparse.Namespace) -> str:
         )
     if args.smoke and (args.until_decided or args.budget_hours):
         return "--smoke trains one trial, so --until-decided and --budget-hours have no meaning"
+    if args.gpus_per_worker == AUTO and args.num_workers > 1:
+        return "--gpus-per-worker auto packs trials of one worker; give 1 with --num-workers"
     if args.compile and args.num_workers > 1:
         return "--compile is for trials of one worker; leave it or --num-workers out"
     if args.compile and args.activation_checkpointing:
@@ -266,14 +276,16 @@ def _at_most(value: int) -> int:
     return value
 
 
-def _share(text: str) -> float:
+def _share(text: str) -> float | str:
+    if text == AUTO:
+        return AUTO
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or value < 0 or (value > 1 and value != round(value)):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is neither a fraction below 1 nor a whole number of GPUs"
+            f"{text!r} is neither a fraction below 1, nor a whole number of GPUs, nor {AUTO}"
         )
     return value
 

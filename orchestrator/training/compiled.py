@@ -3,7 +3,7 @@
 One program is made per class of models, arguments and batch size, in this process for all trials
 that it trains, and on disk for later processes. It draws what the uncompiled model draws, so the
 numbers differ by rounding alone. Evaluation and batches of another size stay uncompiled: each would
-take a program of its own, which costs minutes and gains little.
+need a program of its own, which takes minutes to make.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from models.cache import cache_folder
 from orchestrator.errors import TrainingError
 
+CACHE = "TORCHINDUCTOR_CACHE_DIR"
+
 _MANY_PROGRAMS = 10_000
 
 
@@ -33,6 +35,7 @@ def compile_training(model: nn.Module, *, batch: int, mode: str) -> None:
         batch: Size of the batches to compile for.
         mode: `default`, or `reduce-overhead` for CUDA graphs; the same on a CPU.
     """
+    _keep_programs()
     program = _program(type(model).forward, mode, torch.are_deterministic_algorithms_enabled())
     plain = type(model).forward
     reference = weakref.ref(model)  # the model must not hold itself: its memory is to go at once
@@ -56,9 +59,17 @@ def compile_training(model: nn.Module, *, batch: int, mode: str) -> None:
     model.forward = forward
 
 
+def _keep_programs() -> None:
+    """Keep programs beside the other caches, unless the environment names another place."""
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
+    # PyTorch sets the variable itself when it is imported, to a folder in /tmp.
+    if os.environ.get(CACHE, default_cache_dir()) == default_cache_dir():
+        os.environ[CACHE] = str(cache_folder("compiled"))
+
+
 @functools.cache
 def _program(forward: Callable[..., Any], mode: str, deterministic: bool) -> Callable[..., Any]:
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder("compiled")))
     import torch._dynamo
 
     # Beyond its limits PyTorch would go on uncompiled without a word; arms are many programs.

@@ -67,6 +67,8 @@ def test_folds_are_a_list_or_all(text, folds):
         ("--compile", "default", "--activation-checkpointing"),
         ("--compile", "max-autotune"),
         ("--compile", "--num-workers", "2"),
+        ("--gpus-per-worker", "auto", "--num-workers", "2"),
+        ("--gpus-per-worker", "automatic"),
     ],
 )
 def test_bad_value_exits_with_2(argv, capsys):
@@ -74,6 +76,12 @@ def test_bad_value_exits_with_2(argv, capsys):
         asked(*argv)
     assert caught.value.code == 2
     assert argv[0] in capsys.readouterr().err
+
+
+def test_gpus_can_be_left_to_a_pilot():
+    options = asked("--gpus-per-worker", "auto")
+    assert options.fits_gpus and options.runtime.gpus_per_worker == 1
+    assert not asked("--gpus-per-worker", "1").fits_gpus
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0, 4.0])

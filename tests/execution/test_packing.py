@@ -9,8 +9,17 @@ import pytest
 import ray
 from rich.console import Console
 
-from orchestrator.design.factors import Trial
-from orchestrator.execution.packing import Host, at_a_time, cpu_share, fewer_at_a_time
+from orchestrator.design.factors import Arm, Trial
+from orchestrator.design.plan import Plan
+from orchestrator.execution.launch import _fitted
+from orchestrator.execution.packing import (
+    Footprint,
+    Host,
+    at_a_time,
+    cpu_share,
+    fewer_at_a_time,
+    share_of_gpu,
+)
 from orchestrator.execution.progress import SweepProgress
 from orchestrator.execution.ray_session import QUIET, with_cpu_share
 from orchestrator.execution.tune import run_trials
@@ -127,3 +136,37 @@ def test_trial_that_runs_out_of_memory_alone_is_a_failed_trial(tmp_path):
     record = store.read_record(trial.id)
     assert record.status is Status.FAILED and "OutOfMemoryError: made up" in record.error_line
     assert list(progress.done.values()) == [Status.FAILED]
+
+
+@pytest.mark.parametrize(
+    ("footprint", "cpus_per_gpu", "trials"),
+    [
+        ({"peak_mb": 3e3, "total_mb": 140e3, "busy": 0.04}, 16, 16),  # small: as the CPUs allow
+        ({"peak_mb": 3e3, "total_mb": 140e3, "busy": 0.04}, 96, 25),  # until the card is busy
+        ({"peak_mb": 17.4e3, "total_mb": 140e3, "busy": 0.62}, 16, 2),
+        ({"peak_mb": 17.4e3, "total_mb": 24e3, "busy": 0.1}, 16, 1),
+        ({"peak_mb": 3e3, "total_mb": 24e3, "busy": 0.1}, 16, 7),  # as the memory allows
+        ({"peak_mb": 80e3, "total_mb": 24e3, "busy": 1.0}, 16, 1),
+        ({"peak_mb": 1.0, "total_mb": 140e3, "busy": 0.0}, 1e4, 100),
+        ({"peak_mb": 3e3, "total_mb": 140e3, "busy": 0.5}, 0.5, 1),
+    ],
+)
+def test_as_many_trials_as_memory_time_and_cpus_allow(footprint, cpus_per_gpu, trials):
+    assert Footprint(arm="a", **footprint).trials_per_gpu(cpus_per_gpu) == trials
+
+
+@pytest.mark.parametrize("trials", range(1, 101))
+def test_share_of_a_gpu_holds_that_many(trials):
+    assert Host(cpus=1, gpus=2).workers(share_of_gpu(trials)) == 2 * trials
+
+
+@pytest.mark.slow
+def test_pilot_that_fails_leaves_a_gpu_to_each_trial(tmp_path):
+    # Ray is told of a GPU that is not there.
+    plan = Plan(name="sizes", question="?", base=tiny.experiment(), arms=(Arm(name="one"),))
+    store = tiny.store_with_pack(tmp_path, tiny.experiment())
+    said = []
+    with ray_of(num_cpus=2, num_gpus=1):
+        runtime = _fitted(plan, Runtime(gpus_per_worker=1), store=store, say=said.append)
+    assert runtime.gpus_per_worker == 1
+    assert said[1].startswith("pilot: failed (RuntimeError: "), said

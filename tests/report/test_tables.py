@@ -24,6 +24,7 @@ from orchestrator.report.render.latex_numbers import to_numbers, words
 from orchestrator.report.render.page import render_page
 from orchestrator.report.render.text import render_text
 from orchestrator.report.tables.arms import main_table
+from orchestrator.report.tables.reproducibility import environment_facts
 from orchestrator.report.tables.table import Column, Table
 from orchestrator.report.wording.numbers import p_text
 
@@ -236,6 +237,19 @@ def test_trials_that_ran_fast_are_said_in_every_format_and_only_then():
     assert json.loads(data)["fast"] == said
     assert "trials_fast" in table
     assert "All 6 finished trials ran --fast" in formats(*["no"] * 6)[0]
+
+
+def test_trials_that_ran_out_of_memory_are_counted_among_the_facts():
+    plan = make_plan(("no adaptor", "λ=0.1"), seeds=2)
+    records = make_records(plan)
+    summary = summarize(plan, records)
+    assert "ran out of memory" not in {fact.name for fact in environment_facts(summary, records)}
+    record = records[plan.trials[1].id]
+    provenance = {**record.provenance, "out_of_memory": "2", "pid": "17"}
+    records[record.id] = dataclasses.replace(record, provenance=provenance)
+    facts = {fact.name: fact.value for fact in environment_facts(summary, records)}
+    assert facts["ran out of memory"].startswith("1 of 4 trials")
+    assert not facts.keys() & {"out_of_memory", "pid"}
 
 
 def test_json_is_strict_and_complete():

@@ -1,5 +1,6 @@
 """Training steps through a real compiler."""
 
+import os
 import shutil
 import weakref
 
@@ -15,7 +16,7 @@ from orchestrator.execution.loading import load_model
 from orchestrator.execution.trial import TrialRun
 from orchestrator.experiment.config import Component
 from orchestrator.records import Status
-from orchestrator.training.compiled import compile_training
+from orchestrator.training.compiled import CACHE, compile_training
 from tests import tiny
 
 NUMBERS = ("train/loss", "val/loss", "val/top1")
@@ -23,7 +24,8 @@ NUMBERS = ("train/loss", "val/loss", "val/top1")
 
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv(CACHE, raising=False)
 
 
 @pytest.mark.slow
@@ -53,6 +55,7 @@ def test_compiled_trial_equals_another_to_rounding_and_the_next_compiles_nothing
     assert counters["stats"]["unique_graphs"] == before
     record, numbers = run(store, experiment, compile="default")
     programs = counters["stats"]["unique_graphs"]
+    assert list((tmp_path / "cache/audio-ablation-orchestrator/compiled").rglob("*.so"))
     assert programs > before and not counters["graph_break"]
     np.testing.assert_allclose(numbers, expected, rtol=1e-4)
     assert (plain.provenance["compiled"], record.provenance["compiled"]) == ("no", "default")
@@ -75,12 +78,13 @@ def test_model_that_cannot_be_compiled_is_one_error():
         model(torch.randn(2, 1, 32, 32))
 
 
-def test_other_sizes_and_evaluation_need_no_compiler():
+def test_other_sizes_and_evaluation_need_no_compiler(tmp_path):
     model = create("model", "tests.own_parts:Model", 1, (32, 32), 3)
     compile_training(model, batch=2, mode="default")
     with torch._inductor.config.patch({"cpp.cxx": ("no-such-compiler",)}):
         assert model(torch.randn(3, 1, 32, 32)).clip_logits.shape == (3, 3)
         assert model.eval()(torch.randn(2, 1, 32, 32)).clip_logits.shape == (2, 3)
+    assert os.environ[CACHE] == str(tmp_path / "cache/audio-ablation-orchestrator/compiled")
     held = weakref.ref(model)
     del model
     assert held() is None  # at once, not when garbage is next collected

@@ -13,7 +13,8 @@ at() { echo "== $SECONDS s: $*"; }
 
 if [ "$device" != cpu ] && [ -z "${SKIP:-}" ]; then
     at contract
-    OMP_NUM_THREADS=2 timeout 240 python3 -m pytest -q -m gpu tests/models -n "${JOBS:-8}" \
+    OMP_NUM_THREADS=2 timeout 240 python3 -m pytest -q -m gpu tests/models \
+        tests/training/test_arithmetic.py tests/execution/test_pilot.py -n "${JOBS:-8}" \
         -p no:cacheprovider --durations=8 2>&1 | tail -45 | tee "$out/contract.txt"
 fi
 if [ -n "$packs" ]; then
