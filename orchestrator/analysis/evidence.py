@@ -31,9 +31,10 @@ class Evidence:
         sweep: Name of the study.
         metric: Metric to compare by.
         difference: Paired difference with mean, interval and test; None if nothing can be compared.
-        adjusted_p: P value corrected over all declared comparisons, by Holm or by the rule of a
-            study until decided.
-        smallest_adjusted_p: Smallest value possible with these numbers of blocks.
+        adjusted_p: P value corrected over all declared comparisons, by joint sign flips or by the
+            rule of a study until decided.
+        adjusted_error: Standard error of a sampled adjusted p; 0 if exact.
+        smallest_adjusted_p: Smallest value possible with these pairs, of which some may be tied.
         verdict: Conclusion that the numbers allow.
         num_declared: Number of declared contrasts and effects.
         num_planned: Planned replicates, or the cap of a study until decided.
@@ -50,6 +51,7 @@ class Evidence:
     difference: PairedDifference | None
     adjusted_p: float | None
     smallest_adjusted_p: float
+    adjusted_error: float = 0.0
     verdict: Verdict
     num_declared: int = 1
     num_planned: int | None = None

@@ -159,6 +159,7 @@ def summarize(
     counted = Compared(plan=plan, records=records, metric=chosen, mixed=mixed, at_chance=at_chance)
     arms = counted.with_differences(arms)
     contrasts, effects = counted.declared(arms)
+    arms = counted.with_declared(arms, contrasts)
     return Summary(
         plan=plan,
         metric=chosen,

@@ -22,7 +22,15 @@ from orchestrator.analysis.rows import ArmSummary
 from orchestrator.analysis.summary import Summary
 from orchestrator.report.render.latex import escape
 from orchestrator.report.wording.notes import headline
-from orchestrator.report.wording.numbers import NONE, decimals, duration, number, p_text, quantity
+from orchestrator.report.wording.numbers import (
+    NONE,
+    decimals,
+    duration,
+    end_text,
+    number,
+    p_text,
+    quantity,
+)
 from orchestrator.stats import MeanInterval
 from orchestrator.terminal import visible
 
@@ -152,11 +160,11 @@ def _interval(
     places = decimals(interval.half_width)
     ends = "" if middle == "Mean" else middle
     yield f"{name}{middle}", number(interval.mean, places, signed=signed)
-    if interval.half_width is not None:
-        yield f"{name}{ends}HalfWidth", number(interval.half_width, places)
+    if interval.half_width is not None and not ends:  # a difference has two unequal halves
+        yield f"{name}HalfWidth", number(interval.half_width, places)
     for end, value in (("Low", interval.low), ("High", interval.high)):
         if value is not None:
-            yield f"{name}{ends}{end}", number(value, places, signed=signed)
+            yield f"{name}{ends}{end}", end_text(value, places, signed=signed)
 
 
 def _value(text: str) -> str:
