@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from orchestrator.metrics import Metric
 from orchestrator.records import EffectRecord
-from orchestrator.stats import Equivalence, PairedDifference, Sequential, Verdict
+from orchestrator.stats import (
+    Equivalence,
+    PairedDifference,
+    RecordingsInterval,
+    Sequential,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +50,8 @@ class Evidence:
         epochs: Epochs of the compared arms, if they differ.
         equivalence: Test against the declared margin; None if there is no margin or it does not
             apply.
+        over_recordings: Mean with its interval over other seeds and other recordings; None without
+            predictions or recordings of all trials.
     """
 
     sweep: str = ""
@@ -60,6 +68,7 @@ class Evidence:
     mixed: str = ""
     epochs: TrainedEpochs | None = None
     equivalence: Equivalence | None = None
+    over_recordings: RecordingsInterval | None = None
 
     @property
     def called(self) -> bool:

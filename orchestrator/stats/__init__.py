@@ -52,6 +52,7 @@ from orchestrator.stats.planning import (
     power_of,
     prospect,
 )
+from orchestrator.stats.recordings import RecordingsInterval, over_recordings
 from orchestrator.stats.sequential import (
     REPEATED_INTERVAL,
     Decision,
@@ -91,6 +92,7 @@ __all__ = [
     "PairedDifference",
     "PooledSpread",
     "Prospect",
+    "RecordingsInterval",
     "Replicates",
     "Sequential",
     "Trend",
@@ -115,6 +117,7 @@ __all__ = [
     "mean_of",
     "normalized_difference",
     "normalized_score",
+    "over_recordings",
     "paired_difference",
     "pairs_for",
     "pairs_needed",

@@ -59,6 +59,15 @@ class PairedDifference(MeanInterval):
         """Number of pairs whose difference is 0, which no flip changes."""
         return _num_tied(self.differences)
 
+    @property
+    def by_seed(self) -> Mapping[Any, float]:
+        """Seed -> difference, for blocks of one fold and means over folds alike."""
+        by_seed: dict[Any, float] = {}
+        for key, difference in self.differences.items():
+            block = cast("tuple[Any, ...]", key if isinstance(key, tuple) else (key,))
+            by_seed[block[0]] = difference
+        return by_seed if len(by_seed) == len(self.differences) else self.differences
+
 
 class Verdict(StrEnum):
     """The conclusion that a contrast's numbers support."""
@@ -201,7 +210,7 @@ def _of_folds(difference: PairedDifference | None) -> bool:
 def _judged_by_flips(
     differences: Sequence[PairedDifference], *, share: float, confidence: float, seed: int
 ) -> list[Judged]:
-    flipped = flip([_by_seed(d.differences) for d in differences], seed=seed)
+    flipped = flip([d.by_seed for d in differences], seed=seed)
     lows, highs = simultaneous_bounds(flipped, alpha=share * (1 - confidence))
     return [
         _judged(d, adjusted=p, low=low, high=high, share=share, flipped=flipped)
@@ -233,15 +242,6 @@ def _judged(
         adjusted_error=flipped.error_of(adjusted) / share,
         smallest_adjusted_p=min(1.0, difference.smallest_p / share),
     )
-
-
-def _by_seed(differences: Mapping[Any, float]) -> Mapping[Any, float]:
-    """Key replicates by seed, whether they are blocks of one fold or means over folds."""
-    by_seed: dict[Any, float] = {}
-    for key, difference in differences.items():
-        block = cast("tuple[Any, ...]", key if isinstance(key, tuple) else (key,))
-        by_seed[block[0]] = difference
-    return by_seed if len(by_seed) == len(differences) else differences
 
 
 def _judged_by_t(

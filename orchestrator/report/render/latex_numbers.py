@@ -151,6 +151,11 @@ def _p_values(name: str, evidence: Evidence) -> Iterator[tuple[str, str]]:
         yield f"{name}P", p_text(evidence.difference.p_value)
     if evidence.adjusted_p is not None:
         yield f"{name}AdjustedP", p_text(evidence.adjusted_p)
+    found = evidence.over_recordings
+    if found and found.low is not None and found.high is not None:
+        places = decimals(found.half_width)
+        yield f"{name}DifferenceRecordingsLow", end_text(found.low, places, signed=True)
+        yield f"{name}DifferenceRecordingsHigh", end_text(found.high, places, signed=True)
 
 
 def _interval(

@@ -9,7 +9,15 @@ from orchestrator.analysis.rows import ArmSummary
 from orchestrator.analysis.summary import Summary
 from orchestrator.metrics import METRICS, Metric
 from orchestrator.metrics.chance import level_text
-from orchestrator.report.tables.table import CALLED_MARK, Column, Table, differences, p_cell, spread
+from orchestrator.report.tables.table import (
+    CALLED_MARK,
+    Column,
+    Table,
+    differences,
+    p_cell,
+    recordings_record,
+    spread,
+)
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.footnotes import Footnotes, published_footnotes
 from orchestrator.report.wording.notes import (
@@ -159,6 +167,7 @@ def _record(arm: ArmSummary, summary: Summary) -> dict[str, object]:
     if contrast := summary.against_baseline(arm.name):
         record |= {"adjusted_p": contrast.adjusted_p, "verdict": contrast.verdict}
         record["p"] = contrast.difference.p_value if contrast.difference else None
+        record |= recordings_record(contrast)
     if cost:
         record |= {"params": cost.num_params, "macs": cost.macs}
         record |= {"median_s": cost.seconds, "clips_per_s": cost.clips_per_s}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.summary import Summary
-from orchestrator.report.tables.table import Column, Table, differences, p_cell
+from orchestrator.report.tables.table import Column, Table, differences, p_cell, recordings_record
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.numbers import align, p_text
 
@@ -82,7 +82,7 @@ def _record(evidence: Evidence, summary: Summary) -> dict[str, object]:
         "p": size.p_value if size else None,
         "adjusted_p": evidence.adjusted_p,
         "verdict": evidence.verdict,
-    }
+    } | recordings_record(evidence)
 
 
 def _counts(findings: Sequence[Evidence]) -> Column:

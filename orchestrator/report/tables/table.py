@@ -66,6 +66,19 @@ class Table:
         return cls(columns=tuple(columns), rows=tuple(rows), **options)
 
 
+def recordings_record(evidence: Evidence) -> dict[str, object]:
+    """Return the CSV columns of a comparison's interval over other recordings; none if unknown."""
+    found = evidence.over_recordings
+    if found is None:
+        return {}
+    return {
+        "difference_low_recordings": found.low,
+        "difference_high_recordings": found.high,
+        "recordings": found.num_recordings,
+        "narrowed_by": "seeds" if found.more_seeds else "recordings",
+    }
+
+
 def p_cell(evidence: Evidence | None) -> str:
     """Write the deciding p value, marked if it calls a difference."""
     if evidence is None:

@@ -77,7 +77,8 @@ def comparison_sentence(arm: str, reference: str, evidence: Evidence) -> str:
             f"{metric.title} in the only pair; one pair has no interval and no test, so nothing "
             "can be said."
         )
-    more = remarks(evidence, difference)
+    flip = -1 if difference.mean < 0 and evidence.called else 1
+    more = remarks(evidence, difference, places, flip)
     if evidence.decided and evidence.turned:
         return (
             f"{arm} was called {verdict} than {reference} by block {evidence.decided.looked} "
@@ -87,7 +88,6 @@ def comparison_sentence(arm: str, reference: str, evidence: Evidence) -> str:
             f"{count_words(evidence, difference)}).{more}"
         )
     if evidence.called:
-        flip = -1 if difference.mean < 0 else 1
         verb = "helps" if verdict is Verdict.BETTER else "hurts"
         return (
             f"{arm} {verb} by {with_unit(number(abs(difference.mean), places), metric)} of "
@@ -219,15 +219,34 @@ def could_not(evidence: Evidence, difference: PairedDifference, subject: str) ->
     )
 
 
-def remarks(evidence: Evidence, difference: PairedDifference) -> str:
-    """Explain the limits of a sentence: p from other blocks, or arms at chance."""
-    remark, decided = "", evidence.decided
+def remarks(evidence: Evidence, difference: PairedDifference, places: int, flip: int) -> str:
+    """Explain the limits of a sentence: its scope, p from other blocks, or arms at chance.
+
+    Arguments as in `evidence_words`.
+    """
+    remark, decided = recordings_words(evidence, places, flip), evidence.decided
     if decided and difference.n > decided.n:
         remark += (
             f" p and interval rest on {_first_blocks(decided.n)}, since block {decided.n + 1} is "
             f"not whole; mean and n are of all {difference.n} blocks that have what is compared."
         )
     return remark + (AT_CHANCE if evidence.at_chance else "")
+
+
+def recordings_words(evidence: Evidence, places: int, flip: int) -> str:
+    """Say what the comparison shows on other recordings, too; empty if that is not known."""
+    found = evidence.over_recordings
+    if found is None or found.low is None or found.high is None:
+        return ""
+    low, high = (number(end, places) for end in sorted((flip * found.low, flip * found.high)))
+    needed = "seeds" if found.more_seeds else "recordings"
+    open_ = ""
+    if evidence.called and found.low <= 0 <= found.high:
+        open_ = ", so it is shown for these clips alone"
+    return (
+        f" That is over other seeds on these clips; over other recordings too it is {low} to "
+        f"{high}{open_}, and more {needed} would narrow it most."
+    )
 
 
 def _first_blocks(count: int) -> str:

@@ -27,6 +27,13 @@ from orchestrator.report.wording.numbers import number
 from orchestrator.stats import ALPHA, PairedDifference, Verdict
 
 
+def name_of(evidence: Evidence) -> str:
+    """Return the name of a comparison in a table: `arm − reference`, or an effect's own."""
+    if isinstance(evidence, ContrastEvidence):
+        return f"{evidence.arm} − {evidence.reference}"
+    return evidence.record.name if isinstance(evidence, EffectEvidence) else ""
+
+
 def finding_sentence(evidence: Evidence) -> str:
     """Describe in a few sentences what a contrast, a main effect or an interaction shows.
 
@@ -82,10 +89,10 @@ def effect_sentence(evidence: EffectEvidence) -> str:
             f"{_subject(effect)}: {_more(effect, difference, metric)}{mean_over} in "
             f"{what}; that has no spread to test it against, so nothing can be said.{aliased}"
         )
-    more = remarks(evidence, difference)
     places = places_of(difference)
     # If the size is given without its sign, the interval's bounds flip with it.
     flip = -1 if difference.mean < 0 and (evidence.called or len(effect.factors) == 2) else 1
+    more = remarks(evidence, difference, places, flip)
     shown = evidence_words(evidence, difference, places, flip)
     if evidence.decided and evidence.turned:
         how = "help" if verdict is Verdict.BETTER else "hinder"

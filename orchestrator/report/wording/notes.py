@@ -191,8 +191,9 @@ def without_interval(summary: Summary) -> str:
     )
     if not pairs:
         return ""
+    listed = " or ".join(filter(None, (", ".join(map(str, pairs[:-1])), str(pairs[-1]))))
     return (
-        f"No interval: the test of {' or '.join(map(str, pairs))} pairs that are not tied rejects "
+        f"No interval: the test of {listed} pairs that are not tied rejects "
         "no value, however far off."
     )
 
