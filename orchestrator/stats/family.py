@@ -7,7 +7,7 @@ so each of the 2^n patterns is applied to every contrast at once. The statistic 
 *Tests.* The adjusted p compares a contrast with the largest statistic of those that are not more
 extreme than itself, the step-down of Westfall and Young (1993) and Romano and Wolf (JASA 100,
 2005): the closed test of all intersections. It holds the family-wise error at the level where the
-differences of a block are jointly symmetric; `tests/benchmarks/stats/families.md` has the error
+differences of a block are jointly symmetric; `tests/benchmarks/stats/error_rates.md` has the error
 where they are not, as with a skewed baseline that all contrasts share. The patterns carry the
 dependence of the contrasts, so it gives away less than Holm's correction, and the smallest p of n
 pairs is 2 / 2^n however many contrasts there are.
