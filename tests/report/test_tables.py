@@ -76,6 +76,9 @@ Difference from the reference in points; right is better
         −2.0            0.0             +2.0              +4.0            +6.0
 λ=0.01                   │                                ├────●───────┤
 λ=0.1   ├─────────────○──┼────────┤
+
+! λ=0.01 is the best of 2 arms by the seeds that measure it, so its lead over no
+  adaptor is optimistic; the simultaneous interval allows for that.
 """
 
 

@@ -106,6 +106,8 @@ def cautions(summary: Summary) -> tuple[str, ...]:
             f"Blocks {ends}. p values and intervals hold at whatever block it ends; after an early "
             "end the means are optimistic: too far from 0 on average."
         )
+    if winner := _winner(summary):
+        notes.append(winner)
     if plan.selection == "best":
         notes.append(
             "Each trial's epoch was chosen on the clips that it is scored on, so the level of "
@@ -145,6 +147,19 @@ def cautions(summary: Summary) -> tuple[str, ...]:
     if ran.epochs:
         notes.append(f"Trials that were planned alike come from {ran.epochs}{compared}.")
     return (*notes, *reasons(summary.findings))
+
+
+def _winner(summary: Summary) -> str:
+    """Say that the size of a called best of several is optimistic; empty if none is called."""
+    compared = [c for c in summary.contrasts if c.reference == summary.plan.baseline]
+    best = summary.best
+    contrast = summary.against_baseline(best[0]) if best else None
+    if contrast is None or contrast.verdict is not Verdict.BETTER or len(compared) < 2:
+        return ""
+    return (
+        f"{contrast.arm} is the best of {len(compared)} arms by the seeds that measure it, so its "
+        f"lead over {contrast.reference} is optimistic; the simultaneous interval allows for that."
+    )
 
 
 def epoch_words(summary: Summary) -> str:
