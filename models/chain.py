@@ -92,45 +92,68 @@ class Chain(nn.Module):
         self.mean.fill_(mean)
         self.std.fill_(std)
 
-    def features(self, waveform: Tensor, clip_seeds: Tensor | None = None) -> Tensor:
+    def features(
+        self,
+        waveform: Tensor | None = None,
+        clip_seeds: Tensor | None = None,
+        *,
+        frontend_output: Tensor | None = None,
+    ) -> Tensor:
         """Compute the input of the model.
 
         Args:
             waveform: (batch, time) in [-1, 1].
             clip_seeds: See `forward`.
+            frontend_output: See `forward`.
 
         Returns:
             (batch, channels, mels, frames) float32.
         """
+        given = waveform if frontend_output is None else frontend_output
+        if given is None:
+            raise TypeError("a chain takes a waveform, or the output of its front end")
         if self.training and clip_seeds is None:
-            clip_seeds = draw_clip_seeds(len(waveform), waveform.device)
-        with full_precision(waveform):
-            features, padding = self.normalized(waveform)
+            clip_seeds = draw_clip_seeds(len(given), given.device)
+        with full_precision(given):
+            features, padding = self.normalized(waveform, frontend_output=frontend_output)
             if self.training:
                 features = self.augmentation(features, clip_seeds=clip_seeds, padding=padding)
             return self.transform(features, clip_seeds=clip_seeds)
 
-    def normalized(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+    def normalized(
+        self, waveform: Tensor | None = None, *, frontend_output: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Compute the normalized features, before augmentation and transform.
 
         Args:
             waveform: (batch, time) in [-1, 1].
+            frontend_output: See `forward`.
 
         Returns:
             (batch, channels, mels, frames) float32, and the scalar mask value.
         """
-        if not len(waveform):
-            raise ModelError(
-                "there is no clip in the batch: a waveform is (batch, time), 1 or more"
-            )
-        with full_precision(waveform):
-            features = self.frontend(waveform)
+        features = frontend_output
+        if features is None:
+            assert waveform is not None
+            if not len(waveform):
+                raise ModelError(
+                    "there is no clip in the batch: a waveform is (batch, time), 1 or more"
+                )
+            with full_precision(waveform):
+                features = self.frontend(waveform)
+        with full_precision(features):
             if self.backbone.normalizes_input:
                 return features, self.mean
             padding = (self.front.padding_value - self.mean) / (2 * self.std)
             return (features - self.mean) / (2 * self.std), padding
 
-    def forward(self, waveform: Tensor, clip_seeds: Tensor | None = None) -> Output:
+    def forward(
+        self,
+        waveform: Tensor | None = None,
+        clip_seeds: Tensor | None = None,
+        *,
+        frontend_output: Tensor | None = None,
+    ) -> Output:
         """Classify a batch of clips.
 
         Args:
@@ -138,6 +161,8 @@ class Chain(nn.Module):
             clip_seeds: (batch,) int64. A clip's augmentation and random transforms depend on its
                 seed alone, not on the batch or rank. None draws them from the global generator in
                 training.
+            frontend_output: (batch, channels, mels, frames) float32, what the front end returned
+                for these clips earlier; takes the place of the waveform.
 
         Returns:
             `Output` with clip_logits (batch, classes).
@@ -145,7 +170,9 @@ class Chain(nn.Module):
         Raises:
             ModelError: The batch is empty or too short for the front end.
         """
-        return Output.of(self.model(self.features(waveform, clip_seeds)))
+        return Output.of(
+            self.model(self.features(waveform, clip_seeds, frontend_output=frontend_output))
+        )
 
 
 def build_chain(

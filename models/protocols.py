@@ -94,6 +94,8 @@ class Frontend:
         output_size: (rows, frames) of the output; 0 frames if they depend on the clip.
         padding_value: Value of padding frames, in the units of the output.
         hop_length: Hop between frames in samples; 0 if unknown.
+        is_pure: Whether the output depends on the clip alone, not on its batch, chance or weights;
+            training then computes it once per clip. A front end that learns is never taken as pure.
         rows_arguments: Arguments that set the number of rows, for error messages.
         frames_arguments: Arguments that set the number of frames, for error messages.
     """
@@ -102,6 +104,7 @@ class Frontend:
     output_size: tuple[int, int]
     padding_value: float = 0.0
     hop_length: int = 0
+    is_pure: bool = False
     rows_arguments: tuple[str, ...] = ()
     frames_arguments: tuple[str, ...] = ()
 

@@ -28,6 +28,7 @@ from orchestrator.records import Status
 from orchestrator.report.__main__ import main as report
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.evaluate import build, evaluate
+from orchestrator.training.inputs import Inputs
 from orchestrator.training.state import Initial
 from tests import tiny
 
@@ -113,11 +114,10 @@ class Study:
         pack = open_pack(self.fingerprint, packs=self.store.packs_uri)
         return evaluate(
             chain,
-            pack,
+            Inputs(pack, next(chain.parameters()).device),
             pack.split(1)[1],
             batch_size=5,
             epoch=1,
-            device=next(chain.parameters()).device,
             precision="fp32",
             group=Group(),
         ).logits

@@ -19,6 +19,7 @@ from rich.console import Console
 from orchestrator.design.factors import Trial
 from orchestrator.errors import ConfigError
 from orchestrator.execution import tune
+from orchestrator.execution.options import parse
 from orchestrator.execution.progress import SweepProgress
 from orchestrator.execution.ray_session import ray_session, require_resources, terminal
 from orchestrator.experiment.config import Runtime
@@ -111,6 +112,18 @@ def test_client_address_without_its_packages_names_them(monkeypatch):
 def test_workers_that_share_a_card_are_refused():
     with pytest.raises(ConfigError, match=r"2 workers of 0\.5 GPUs .* --gpus-per-worker 1"):
         require_resources(Runtime(num_workers=2, gpus_per_worker=0.5, address="auto"))
+
+
+def test_share_of_a_card_from_the_environment_is_refused_for_several_workers(monkeypatch):
+    monkeypatch.setenv("ORCHESTRATOR_GPUS_PER_WORKER", "0.25")
+    options = parse(["--num-workers", "3", "--address", "auto"], description="?")
+    with pytest.raises(ConfigError, match=r"3 workers of 0\.25 GPUs .* --gpus-per-worker 1"):
+        require_resources(options.runtime)
+
+
+def test_worker_of_several_cards_is_refused():
+    with pytest.raises(ConfigError, match=r"--gpus-per-worker 1 --num-workers 8"):
+        require_resources(Runtime(num_workers=2, gpus_per_worker=4, address="auto"))
 
 
 def test_wait_is_said_at_intervals_and_not_where_there_is_none():

@@ -25,6 +25,7 @@ from orchestrator.report.__main__ import main
 from orchestrator.store import Store
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.evaluate import evaluate
+from orchestrator.training.inputs import Inputs
 
 FIXTURES = Path(__file__).parent / "fixtures"
 ARCHIVE = FIXTURES / "version_before.tar.xz"
@@ -101,11 +102,10 @@ def test_trained_model_of_the_version_before_says_what_it_said(before):
     _, held_out = pack.split(experiment.fold)
     now = evaluate(
         chain,
-        pack,
+        Inputs(pack, torch.device("cpu")),
         held_out,
         batch_size=experiment.batch_size,
         epoch=experiment.epochs,
-        device=torch.device("cpu"),
         precision=experiment.precision,
         group=Group(),
     )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -22,6 +25,7 @@ class AudioFrontend(nn.Module):
     """
 
     num_channels = 1
+    is_pure = True
     rows_arguments: tuple[str, ...] = ("n_mels",)
     frames_arguments: tuple[str, ...] = ("num_frames",)
     padding_value: float = 0.0
@@ -183,6 +187,42 @@ def hann(win_length: int, n_fft: int = 0) -> Tensor:
     return functional.pad(window, (missing // 2, missing - missing // 2)).float()
 
 
+@dataclass(frozen=True)
+class FeatureSums:
+    """Sums over the features of each clip, from which statistics of any selection follow.
+
+    Attributes:
+        count: (clips,) number of elements.
+        total: (clips,) sum of the elements, float64.
+        squares: (clips,) sum of their squares, float64.
+    """
+
+    count: np.ndarray
+    total: np.ndarray
+    squares: np.ndarray
+
+    @classmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """Join the sums of several batches."""
+        return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+
+    def statistics(self, indices: np.ndarray) -> tuple[float, float]:
+        """Return mean and standard deviation over some clips; see `feature_statistics`."""
+        sums = (self.count, self.total, self.squares)
+        count, total, squares = (values[indices].sum() for values in sums)
+        return _statistics(int(count), float(total), float(squares))
+
+
+def feature_sums(features: Tensor) -> FeatureSums:
+    """Sum the features of each clip of a batch (batch, channels, rows, frames) in float64."""
+    rows = features.flatten(1).double()
+    return FeatureSums(
+        np.full(len(rows), rows.shape[1]),
+        rows.sum(dim=1).cpu().numpy(),
+        rows.square().sum(dim=1).cpu().numpy(),
+    )
+
+
 @torch.no_grad()
 def feature_statistics(frontend: nn.Module, waveforms: Iterable[Tensor]) -> tuple[float, float]:
     """Compute mean and standard deviation of a front end's output, for `Chain.set_normalization`.
@@ -201,14 +241,14 @@ def feature_statistics(frontend: nn.Module, waveforms: Iterable[Tensor]) -> tupl
     Raises:
         ModelError: There are no clips, or their features are constant.
     """
-    count, total, squares = 0, 0.0, 0.0
-    for waveform in waveforms:
-        features = frontend(waveform).double()
-        count += features.numel()
-        total += features.sum().item()
-        squares += features.square().sum().item()
-    if count == 0:
+    parts = [feature_sums(frontend(waveform)) for waveform in waveforms]
+    if not parts:
         raise ModelError("no clips to take feature statistics from")
+    sums = FeatureSums.join(parts)
+    return sums.statistics(np.arange(len(sums.count)))
+
+
+def _statistics(count: int, total: float, squares: float) -> tuple[float, float]:
     mean = total / count
     deviation = round(math.sqrt(max(squares / count - mean * mean, 0.0)), 4)
     if not deviation > 0:

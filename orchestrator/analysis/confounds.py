@@ -29,6 +29,8 @@ class Conditions:
         num_records: Trials with a record.
         num_unsigned: Trials whose record has no digest of its content.
         epochs: Different numbers of epochs among trials planned alike; empty if there is only one.
+        fast_by_arm: Arm -> finished trials whose operations do not repeat to the bit.
+        num_finished: Finished trials.
         mixed: Whether trials of different code, data or epochs were compared.
     """
 
@@ -41,7 +43,14 @@ class Conditions:
     num_records: int
     num_unsigned: int
     epochs: str
+    fast_by_arm: Mapping[str, int]
+    num_finished: int
     mixed: bool
+
+    @property
+    def num_fast(self) -> int:
+        """Finished trials of all arms whose operations do not repeat to the bit."""
+        return sum(self.fast_by_arm.values())
 
 
 def code_of(record: TrialRecord) -> str:
@@ -154,6 +163,12 @@ def conditions(
         num_records=len(by_id),
         num_unsigned=sum(not record.has_digest for record in by_id.values()),
         epochs=mixed_epochs(plan, records, [t for t, record in finished if record.epochs]),
+        fast_by_arm=Counter(
+            trial.arm
+            for trial, record in finished
+            if record.provenance.get("deterministic") == "no"
+        ),
+        num_finished=len(finished),
         mixed=mixed,
     )
 

@@ -9,7 +9,13 @@ from pathlib import Path
 from models.own_source import own_source
 from orchestrator.cli.power import power_analysis
 from orchestrator.design.plan import Plan
-from orchestrator.execution.prepare import LaunchPlan, existing_store, made_up, set_apart
+from orchestrator.execution.prepare import (
+    LaunchPlan,
+    existing_store,
+    made_up,
+    set_apart,
+    without_tf32,
+)
 from orchestrator.experiment.config import COMPONENTS
 from orchestrator.experiment.overrides import departures
 from orchestrator.metrics import lookup
@@ -27,6 +33,8 @@ def print_listing(prepared: LaunchPlan) -> None:
         print(apart)
     if text := made_up(prepared):
         print(f"a launch will be refused: {text}")
+    if text := without_tf32(prepared):
+        print(text)
     print()
     print(f"{_count(len(plan.arms), 'arm')}:")
     baseline = plan.experiment(next(a for a in plan.arms if a.name == plan.baseline_arm))

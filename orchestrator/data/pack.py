@@ -15,13 +15,13 @@ import numpy as np
 from orchestrator.data import fingerprints
 from orchestrator.data.addresses import CLIPS
 from orchestrator.data.info import DamagedPack, read_manifest
+from orchestrator.data.layouts.rows import TRAIN
 from orchestrator.errors import DataError, unknown
 
 if TYPE_CHECKING:
     import torch
 
 SCALE = 1.0 / 32768.0
-TRAIN = "train"
 COLUMNS = ("clip_id", "label", "fold", "source_id", "num_samples", "waveform")
 
 
@@ -115,8 +115,8 @@ class Pack:
         start = self._start[index]
         return self._values[self._chunk[index]][start : start + self.num_samples[index]]
 
-    def batch(self, indices: Sequence[int] | np.ndarray, num_samples: int) -> torch.Tensor:
-        """Gather clips as `(batch, time)` float32 in [-1, 1].
+    def pcm(self, indices: Sequence[int] | np.ndarray, num_samples: int) -> np.ndarray:
+        """Gather clips as `(batch, time)` int16.
 
         Args:
             indices: `(batch,)` positions in the pack.
@@ -126,13 +126,17 @@ class Pack:
         Raises:
             IndexError: There is no such clip.
         """
-        import torch
-
-        rows = np.zeros((len(indices), num_samples), np.float32)
+        rows = np.zeros((len(indices), num_samples), np.int16)
         for row, index in zip(rows, indices, strict=True):
             wave = self.waveform(int(index))[:num_samples]
-            np.multiply(wave, np.float32(SCALE), out=row[: len(wave)], dtype=np.float32)
-        return torch.from_numpy(rows)
+            row[: len(wave)] = wave
+        return rows
+
+    def batch(self, indices: Sequence[int] | np.ndarray, num_samples: int) -> torch.Tensor:
+        """Gather clips as `(batch, time)` float32 in [-1, 1]; see `pcm`."""
+        import torch
+
+        return torch.from_numpy(self.pcm(indices, num_samples)).float().mul_(SCALE)
 
     def split(self, fold: int | str) -> tuple[np.ndarray, np.ndarray]:
         """Divide the clips into those to train on and those to validate on.

@@ -21,9 +21,21 @@ from orchestrator.design.factors import Trial
 from orchestrator.design.plan import Plan
 from orchestrator.design.search_space import Point
 from orchestrator.errors import ConfigError, printable
-from orchestrator.execution.prepare import LaunchPlan, made_up, packs_of, set_apart, with_data
+from orchestrator.execution.prepare import (
+    LaunchPlan,
+    made_up,
+    packs_of,
+    set_apart,
+    with_data,
+    without_tf32,
+)
 from orchestrator.execution.publish import Publisher
-from orchestrator.execution.ray_session import ray_session, require_resources, terminal
+from orchestrator.execution.ray_session import (
+    ray_session,
+    require_resources,
+    terminal,
+    with_cpu_share,
+)
 from orchestrator.execution.stages import Ended, Stage, missing_trials, stages
 from orchestrator.experiment.overrides import whole_parts
 from orchestrator.records import PlanRecord, Status
@@ -46,6 +58,8 @@ def launch(prepared: LaunchPlan) -> int:
     options = prepared.options
     if text := made_up(prepared):
         raise ConfigError(text)
+    if text := without_tf32(prepared):
+        print(text)
     require_resources(options.runtime)
     store = Store.open(options.runtime.store)
     prepared = with_pack(prepared)
@@ -137,6 +151,7 @@ def run_preflight(prepared: LaunchPlan) -> tuple[ArmCheck, ...]:
         num_samples=prepared.data.num_samples,
         sample_rate=prepared.data.sample_rate,
         num_clips=prepared.data.num_clips,
+        on_gpu=prepared.options.runtime.gpus_per_worker > 0,
     )
 
 
@@ -209,6 +224,7 @@ def _run(
         SweepProgress(console, missing) as progress,
         ray_session(runtime, say=progress.say),
     ):
+        runtime = with_cpu_share(runtime)
         for step in steps:
             if declared is not None and step.plan != declared:
                 publisher.declare(declare(step.plan, prepared, store))
@@ -245,6 +261,8 @@ def check(prepared: LaunchPlan) -> int:
     """
     if text := made_up(prepared):
         print(f"a launch will be refused: {text}", flush=True)
+    if text := without_tf32(prepared):
+        print(text, flush=True)
     baseline, *arms = run_preflight(prepared if prepared.data is not None else with_pack(prepared))
     for arm in (baseline, *arms):
         print(arm)
@@ -275,9 +293,14 @@ def smoke(prepared: LaunchPlan) -> int:
     trial = next(
         t for t in with_pack(prepared).plan.trials() if t.arm == prepared.plan.baseline_arm
     )
-    torch.set_num_threads(prepared.options.runtime.cpus_per_worker)
+    torch.set_num_threads(max(1, prepared.options.runtime.cpus_per_worker))
     with store.lock(trial.id, owner="smoke"):
-        record = TrialRun(store=store, trial_id=trial.id, experiment=trial.experiment).run()
+        record = TrialRun(
+            store=store,
+            trial_id=trial.id,
+            experiment=trial.experiment,
+            compile=prepared.options.runtime.compile,
+        ).run()
     if record.status is not Status.FINISHED:
         print(_without_traceback(record.error), file=sys.stderr)
         return 1

@@ -19,6 +19,7 @@ from orchestrator.experiment.config import Experiment
 from orchestrator.experiment.overrides import from_canonical
 from orchestrator.store import Store
 from orchestrator.training.evaluate import build, set_support
+from orchestrator.training.inputs import Inputs
 from orchestrator.training.state import model_state, refuse_other
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _from_the_pack(chain: Chain, experiment: Experiment, record: TrialRecord, st
         train, _ = pack.split(experiment.fold)
         set_support(
             chain,
-            pack,
+            Inputs(pack, torch.device("cpu")),
             train,
             shuffle_labels(
                 pack.labels,
@@ -139,6 +140,5 @@ def _from_the_pack(chain: Chain, experiment: Experiment, record: TrialRecord, st
                 seed=derive_seed(experiment.seed, "labels"),
             ),
             batch_size=experiment.batch_size,
-            device=torch.device("cpu"),
             precision=experiment.precision,
         )

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from orchestrator.errors import ConfigError
-from orchestrator.experiment.config import Runtime
+from orchestrator.experiment.config import FEATURE_MEMORY_GIB, Runtime
 
 MODES = ("dry_run", "check", "smoke")
 """Flags that replace running the sweep."""
+
+COMPILE_MODES = ("default", "reduce-overhead")
 
 MAX_COUNT = 100_000
 """Upper limit on replicates, epochs and workers; a larger number is a typo."""
@@ -27,7 +29,8 @@ class Options:
         smoke: Run one tiny trial in this process, without Ray.
         dry_run: List the trials and stop.
         check: Build every arm, check that it differs, and stop.
-        dataset: `NAME` or `NAME:argument=value,...`; empty keeps the plan's.
+        dataset: `NAME` or `NAME:argument=value,...`; empty is what lies in the data root, or the
+            plan's.
         arms: Names or patterns of the arms to keep; empty keeps all.
         seeds: Number of seeds; None keeps the plan's.
         folds: Held-out folds; None keeps the plan's, empty means all folds of the data.
@@ -60,7 +63,8 @@ def parse(argv: Sequence[str] | None, *, description: str) -> Options:
     """Parse the command line.
 
     Missing flags default to the environment variables `ORCHESTRATOR_ADDRESS`, `_STORE`,
-    `_DATA_ROOT`, `_GPUS_PER_WORKER` and `_PRICE_PER_HOUR`, which a cluster's nodes set.
+    `_DATA_ROOT`, `_GPUS_PER_WORKER`, `_CPUS_PER_WORKER` and `_PRICE_PER_HOUR`, which a cluster's
+    nodes set.
 
     Args:
         argv: Arguments without the program's name; None reads `sys.argv`.
@@ -72,7 +76,6 @@ def parse(argv: Sequence[str] | None, *, description: str) -> Options:
         parser.error(problem)
     values = vars(args)
     runtime = {f.name: values.pop(f.name) for f in fields(Runtime) if f.name in values}
-    values["dataset"] = args.dataset or ("esc" if runtime["data_root"] else "")
     values["arms"] = tuple(args.arms)
     return Options(**values, runtime=Runtime(**runtime))
 
@@ -90,13 +93,14 @@ def _parser(description: str) -> argparse.ArgumentParser:
         "--dataset",
         default="",
         metavar="NAME[:ARG=VALUE,..]",
-        help="esc or synthetic, for example esc:on_broken=drop (default: the sweep's)",
+        help="folder, esc, synthetic or module:function, for example folder:label=species "
+        "(default: what lies in the data root, or the sweep's)",
     )
     add(
         "--data-root",
         default=_environment("ORCHESTRATOR_DATA_ROOT"),
         metavar="DIR",
-        help="folder of the data set's own files; implies --dataset esc",
+        help="folder of your own audio, in any layout that is recognized",
     )
     add(
         "--arms",
@@ -139,7 +143,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
         type=_positive,
         default=1,
         metavar="N",
-        help="data-parallel workers of one trial; more than one run through Ray Train",
+        help="data-parallel workers of one trial, through Ray Train, on as few hosts as possible",
     )
     add(
         "--gpus-per-worker",
@@ -147,6 +151,38 @@ def _parser(description: str) -> argparse.ArgumentParser:
         default=_environment("ORCHESTRATOR_GPUS_PER_WORKER") or "0",
         metavar="X",
         help="may be a fraction, so that several trials share a card (default: 0, on the CPU)",
+    )
+    add(
+        "--feature-memory",
+        dest="feature_memory_gib",
+        type=_above_zero,
+        default=FEATURE_MEMORY_GIB,
+        metavar="GIB",
+        help="features that a worker holds on its GPU at most, others it reads from a file "
+        "(default: %(default)g)",
+    )
+    add(
+        "--cpus-per-worker",
+        type=_positive,
+        default=_environment("ORCHESTRATOR_CPUS_PER_WORKER") or 0,
+        metavar="N",
+        help="default: 1; on GPUs, the host's CPUs divided by the workers that its GPUs hold",
+    )
+    add(
+        "--fast",
+        action="store_true",
+        help="let GPUs use faster operations that do not repeat to the bit; record and report say "
+        "so (default: every rerun on one kind of GPU gives the same bits)",
+    )
+    add(
+        "--compile",
+        nargs="?",
+        const="default",
+        default="",
+        choices=COMPILE_MODES,
+        metavar="MODE",
+        help="train through torch.compile, which takes minutes per model and rounds differently; "
+        "default, or reduce-overhead for CUDA graphs",
     )
     add(
         "--max-concurrent",
@@ -187,6 +223,8 @@ def _contradiction(args: argparse.Namespace) -> str:
         )
     if args.smoke and (args.until_decided or args.budget_hours):
         return "--smoke trains one trial, so --until-decided and --budget-hours have no meaning"
+    if args.compile and args.num_workers > 1:
+        return "--compile is for trials of one worker; leave it or --num-workers out"
     if args.detect and not args.dry_run:
         return "--detect says what --dry-run plans for; give both, or leave it out"
     return ""

@@ -19,11 +19,13 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from orchestrator.errors import ConfigError
+from orchestrator.execution.packing import Host, cpu_share
 from orchestrator.experiment.config import Runtime
 from orchestrator.waiting import to_terminal, waiting
 
@@ -54,6 +56,11 @@ def require_resources(runtime: Runtime) -> None:
         raise ConfigError(
             f"{runtime.num_workers} workers of {runtime.gpus_per_worker:g} GPUs each may meet on "
             "one card, where NCCL connects no two; give --gpus-per-worker 1 or --num-workers 1"
+        )
+    if runtime.gpus_per_worker > 1:
+        raise ConfigError(
+            f"a worker of {runtime.gpus_per_worker:g} GPUs would train on one of them; give "
+            f"--gpus-per-worker 1 --num-workers {runtime.num_workers * runtime.gpus_per_worker:g}"
         )
     if not runtime.address:
         _require_here(runtime)
@@ -129,7 +136,12 @@ def _require_here(runtime: Runtime) -> None:
     workers = runtime.num_workers
     for kind, wanted, here, flags in (
         ("GPUs", workers * runtime.gpus_per_worker, gpus, "--num-workers or --gpus-per-worker"),
-        ("CPUs", workers * runtime.cpus_per_worker, cpus, "--num-workers"),
+        (
+            "CPUs",
+            workers * max(1, runtime.cpus_per_worker),
+            cpus,
+            "--num-workers or --cpus-per-worker",
+        ),
     ):
         if wanted > here:
             raise ConfigError(
@@ -188,6 +200,17 @@ def ray_session(runtime: Runtime, *, say: Callable[[str], None] = to_terminal) -
         # Collecting a handle during the shutdown, in any thread, would kill this process.
         gc.collect()
         ray.shutdown()
+
+
+def with_cpu_share(runtime: Runtime) -> Runtime:
+    """Fill in the CPUs of a worker from the hosts of the connected Ray cluster."""
+    if runtime.cpus_per_worker:
+        return runtime
+    import ray
+
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    hosts = [Host(cpus=has.get("CPU", 0), gpus=has.get("GPU", 0)) for has in alive]
+    return replace(runtime, cpus_per_worker=cpu_share(hosts, runtime.gpus_per_worker))
 
 
 def raise_if_interrupted() -> None:

@@ -7,20 +7,23 @@ its traceback, the per-clip predictions, the last and the best weights.
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import socket
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import CheckpointError, ConfigError, StoreError
+from orchestrator.experiment.config import FEATURE_MEMORY_GIB
 from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord, experiment_id
 from orchestrator.store.files import is_full
-from orchestrator.store.provenance import now, provenance
+from orchestrator.store.provenance import now, provenance, source_digest
+from orchestrator.training.arithmetic import arithmetic, arithmetic_facts
 from orchestrator.training.data_parallel import Group
 
 if TYPE_CHECKING:
@@ -57,16 +60,24 @@ class TrialRun:
         store: Store for all results.
         experiment: Experiment to train.
         device: Device to train on.
+        fast: Whether a GPU may use operations that do not repeat to the bit.
+        compile: Mode of `torch.compile` for training steps; empty for none.
         cache_dir: Local copies of packs from an object store.
+        feature_memory_gib: See `orchestrator.experiment.config.Runtime`.
         on_epoch: Callback for the record of each epoch.
+        out_of_memory: Whether the run ended because memory ran out.
     """
 
     store: Store
     trial_id: str
     experiment: CompletedExperiment
     device: str = "cpu"
+    fast: bool = False
+    compile: str = ""
     cache_dir: str | None = None
+    feature_memory_gib: float = FEATURE_MEMORY_GIB
     on_epoch: Callable[[EpochRecord], None] = field(default=lambda record: None)
+    out_of_memory: bool = field(default=False, init=False)
 
     def run(self) -> TrialRecord:
         """Train the remaining epochs of the trial.
@@ -94,23 +105,34 @@ class TrialRun:
                 **provenance(),
                 "pid": str(os.getpid()),
                 "started_at": _started_at(earlier),
+                **_memory_ran_out(earlier),
             },
         )
         self._before = record.cost.seconds
         self._started = started
         group = Group()
         try:
-            trainer = self._build(group)
-            record = self._describe(record, trainer)
-            self._write(record, group)
-            for epoch in trainer.epochs():
-                record = self._progress(record, trainer)
+            with arithmetic(
+                self.experiment.precision,
+                deterministic=self.device.startswith("cuda") and not self.fast,
+            ):
+                trainer = self._build(group)
+                record = self._describe(record, trainer, earlier)
                 self._write(record, group)
-                self.on_epoch(epoch)
-            record = self._finish(record, trainer)
+                # An interrupt, too, waits for the checkpoint that is being written.
+                with closing(trainer.epochs()) as epochs:
+                    for epoch in epochs:
+                        record = self._progress(record, trainer)
+                        self._write(record, group)
+                        self.on_epoch(epoch)
+                record = self._finish(record, trainer)
         except Exception as error:
             record = replace(record, status=Status.FAILED, error=traceback.format_exc())
             record = self._ended(record)
+            self.out_of_memory = _is_out_of_memory(error)
+            if self.out_of_memory:
+                ran_out = _memory_ran_out(record, times=1)
+                record = replace(record, provenance={**record.provenance, **ran_out})
             if is_full(error):
                 with suppress(StoreError):  # a record may still fit
                     self._write(record, group)
@@ -130,14 +152,24 @@ class TrialRun:
         self._refuse_another()
         fingerprint = str(self.experiment.dataset.arguments["fingerprint"])
         clips = open_pack(fingerprint, packs=self.store.packs_uri, cache_dir=self.cache_dir)
-        return Trainer(
+        trainer = Trainer(
             self.experiment,
             clips=clips,
             checkpoints=TrialCheckpoints(self.store, self.trial_id),
             device=self.device,
             group=group,
             initial=self._initial(),
+            features=clips.path / "features" / source_digest(),
+            feature_memory=int(self.feature_memory_gib * 2**30),
         )
+        if self.compile:
+            from orchestrator.training.compiled import compile_training
+
+            clips_per_step = min(self.experiment.batch_size, len(trainer.train_indices))
+            parts = min(self.experiment.accumulation_steps, clips_per_step)
+            batch = math.ceil(clips_per_step / parts)
+            compile_training(trainer.chain.model, batch=batch, mode=self.compile)
+        return trainer
 
     def _refuse_another(self) -> None:
         """Raise a `ConfigError` if this host would train something different under this id.
@@ -180,12 +212,13 @@ class TrialRun:
             return Initial.read(initial.arguments["file"])
         return None
 
-    def _describe(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:
+    def _describe(
+        self, record: TrialRecord, trainer: Trainer, earlier: TrialRecord | None
+    ) -> TrialRecord:
         from models import count_macs, num_params
 
         manifest = trainer.clips.manifest  # type: ignore[attr-defined]
-        waveform = trainer.clips.batch(trainer.val_indices[:1], trainer.num_samples)
-        macs = count_macs(trainer.chain, waveform.to(trainer.device))
+        macs = count_macs(trainer.chain, trainer.inputs.waveforms(trainer.val_indices[:1]))
         cost = replace(
             record.cost,
             device=_device_name(trainer.device),
@@ -206,7 +239,14 @@ class TrialRun:
             "feature_std": trainer.statistics[1],
             "initial": trainer.initial,
         }
-        return replace(record, cost=cost, data=data)
+        computed = {**arithmetic_facts(trainer.device), "compiled": self.compile or "no"}
+        if earlier is not None and earlier.epochs:  # which a resumed trial keeps
+            if not _repeats(earlier):
+                computed["deterministic"] = "no"
+            if not self.compile:
+                computed["compiled"] = earlier.provenance.get("compiled", "no")
+        computed["features"] = trainer.inputs.kept
+        return replace(record, cost=cost, data=data, provenance={**record.provenance, **computed})
 
     def _progress(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:
         cost = replace(
@@ -246,8 +286,34 @@ class TrialRun:
             self.store.write_record(record)
 
 
+OUT_OF_MEMORY = "out_of_memory"
+"""Number of attempts of a trial that ended because memory ran out; in its provenance."""
+
+
+def _memory_ran_out(record: TrialRecord | None, *, times: int = 0) -> dict[str, str]:
+    before = record.provenance.get(OUT_OF_MEMORY, "0") if record else "0"
+    total = int(before) + times
+    return {OUT_OF_MEMORY: str(total)} if total else {}
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out: PyTorch's own, or that of a library of CUDA's."""
+    import torch
+
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and ("out of memory" in text or "ALLOC_FAILED" in text)
+    )
+
+
 def _started_at(earlier: TrialRecord | None) -> str:
     return earlier.provenance.get("started_at", now()) if earlier else now()
+
+
+def _repeats(earlier: TrialRecord) -> bool:
+    """Whether the epochs of an earlier attempt repeat to the bit."""
+    on_cpu = "yes" if earlier.cost.device == "cpu" else "no"  # versions that did not record it
+    return earlier.provenance.get("deterministic", on_cpu) == "yes"
 
 
 def _device_name(device: Any) -> str:

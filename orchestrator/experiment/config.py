@@ -21,6 +21,9 @@ from orchestrator.metrics.catalog import VAL_TOP1
 REVISION = 1
 """Raised when a change of code alters numbers; part of every id."""
 
+FEATURE_MEMORY_GIB = 4.0
+"""Default of `Runtime.feature_memory_gib`."""
+
 SEEDS = 2**63
 """Seeds are below; random generators take no more."""
 
@@ -131,7 +134,10 @@ class Experiment:
         batch_size: Clips per optimizer step over all workers.
         accumulation_steps: Number of equal parts in which a worker computes its share of a batch.
         clip_norm: Largest gradient norm; 0 disables clipping.
-        precision: `bf16` is automatic mixed precision with float32 weights.
+        precision: `fp32` computes in float32. `tf32` lets a GPU round the factors of matrix
+            products and convolutions to TF32 (10 bits); a CPU has no TF32 and computes as for
+            `fp32`. `bf16` is automatic mixed precision with float32 weights; what it leaves in
+            float32 is computed as for `fp32`.
         selection: The epoch whose metrics the report reads.
         seed: Seed of initial weights, order, augmentation and dropout.
         fold: The held-out fold (or official split).
@@ -155,7 +161,7 @@ class Experiment:
     batch_size: int
     accumulation_steps: int = 1
     clip_norm: float = 5.0
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     selection: Literal["last", "best"] = "last"
     seed: int = 0
     fold: int = 1
@@ -177,10 +183,16 @@ class Runtime:
             one.
         num_workers: Data-parallel workers of one trial; a single one runs inside the Tune worker.
         gpus_per_worker: GPUs per worker; a fraction lets several trials share a card.
-        cpus_per_worker: CPU threads of one worker.
+        cpus_per_worker: CPU threads of one worker; 0 gives it its share of the host's
+            (`orchestrator.execution.packing.cpu_share`).
+        fast: Whether GPUs may use operations that do not repeat to the bit.
+        compile: Mode of `torch.compile` for training steps, `default` or `reduce-overhead`; empty
+            trains without a compiler.
         max_concurrent: Largest number of concurrent trials; 0 means as many as the resources allow.
         retries: Restarts of a trial whose worker died, before it counts as failed.
         data_root: Folder of the dataset's own files.
+        feature_memory_gib: Largest set of features in GiB that a worker holds on its GPU; others
+            are read from a file beside the pack.
     """
 
     store: str = "store"
@@ -189,9 +201,12 @@ class Runtime:
     num_workers: int = 1
     gpus_per_worker: float = 0.0
     cpus_per_worker: int = 1
+    fast: bool = False
+    compile: str = ""
     max_concurrent: int = 0
     retries: int = 3
     data_root: str = ""
+    feature_memory_gib: float = FEATURE_MEMORY_GIB
 
 
 INITIAL: Mapping[str, Mapping[str, Any]] = {

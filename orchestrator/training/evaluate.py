@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from models.chain import Chain, build_chain
 from orchestrator.data.samplers import shard
@@ -15,33 +14,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.experiment.config import Component, Experiment
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.training.data_parallel import Group
-
-
-class Clips(Protocol):
-    """The part of a pack that the loop needs; see `orchestrator.data.pack.Pack`."""
-
-    fingerprint: str
-    class_names: tuple[str, ...]
-    labels: np.ndarray
-    num_samples: np.ndarray
-
-    @property
-    def clip_ids(self) -> Sequence[str]:
-        """One name per clip."""
-        ...
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes."""
-        ...
-
-    def split(self, fold: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the indices of the training and of the held-out clips."""
-        ...
-
-    def batch(self, indices: np.ndarray, num_samples: int) -> Tensor:
-        """Return (batch, num_samples) float32 waveforms in [-1, 1]."""
-        ...
+from orchestrator.training.inputs import Inputs
 
 
 def build(experiment: Experiment, *, num_classes: int) -> Chain:
@@ -79,12 +52,11 @@ def build(experiment: Experiment, *, num_classes: int) -> Chain:
 @torch.no_grad()
 def evaluate(
     chain: torch.nn.Module,
-    clips: Clips,
+    inputs: Inputs,
     indices: np.ndarray,
     *,
     batch_size: int,
     epoch: int,
-    device: torch.device,
     precision: str,
     group: Group,
 ) -> Predictions:
@@ -92,25 +64,26 @@ def evaluate(
 
     Args:
         chain: Model from waveform to logits.
-        clips: The pack.
+        inputs: Inputs of the chain, which is on their device.
         indices: (clips,) positions in the pack.
         batch_size: Clips per forward pass over all workers.
         epoch: Epoch of the weights.
-        device: Device that holds the chain.
-        precision: Either `fp32` or `bf16`.
+        precision: `fp32`, `tf32` or `bf16`.
         group: The data-parallel workers.
     """
     chain.eval()
     own_share = shard(indices, group.rank, group.world_size)
-    num_samples = int(clips.num_samples.max())
+    clips, device = inputs.clips, inputs.device
     per_worker = max(1, batch_size // group.world_size)
     # Each worker fills its own rows and leaves 0 elsewhere, so the sum over workers has every row.
     logits = torch.zeros((len(indices), clips.num_classes), device=device)
     rows = logits[group.rank :: group.world_size]
-    for start in range(0, len(own_share), per_worker):
-        waveform = clips.batch(own_share[start : start + per_worker], num_samples).to(device)
+    start = 0
+    for batch in inputs.batches(parts_of(own_share, per_worker)):
         with autocast(device, precision):
-            rows[start : start + per_worker] = chain(waveform).clip_logits.float()
+            made = chain(**batch).clip_logits.float()
+        rows[start : start + len(made)] = made
+        start += len(made)
     logits = group.total(logits)
     return Predictions(
         epoch=epoch,
@@ -123,12 +96,11 @@ def evaluate(
 @torch.no_grad()
 def set_support(
     chain: Chain,
-    clips: Clips,
+    inputs: Inputs,
     indices: np.ndarray,
     labels: np.ndarray,
     *,
     batch_size: int,
-    device: torch.device,
     precision: str,
 ) -> None:
     """Show the training clips to a model that classifies by them; otherwise do nothing.
@@ -138,23 +110,25 @@ def set_support(
 
     Args:
         chain: Model from waveform to logits.
-        clips: The pack.
+        inputs: Inputs of the chain, which is on their device.
         indices: (clips,) positions of the training clips.
         labels: (all clips,) training labels.
         batch_size: Clips per forward pass.
-        device: Device that holds the chain.
-        precision: Either `fp32` or `bf16`.
+        precision: `fp32`, `tf32` or `bf16`.
     """
     if chain.backbone.set_support is None:
         return
     chain.eval()
-    num_samples = int(clips.num_samples.max())
     parts = []
-    for start in range(0, len(indices), batch_size):
-        waveform = clips.batch(indices[start : start + batch_size], num_samples).to(device)
-        with autocast(device, precision):
-            parts.append(chain(waveform).embedding.float())
+    for batch in inputs.batches(parts_of(indices, batch_size)):
+        with autocast(inputs.device, precision):
+            parts.append(chain(**batch).embedding.float())
     chain.backbone.set_support(torch.cat(parts), torch.from_numpy(labels[indices]).long())
+
+
+def parts_of(indices: np.ndarray, size: int) -> list[np.ndarray]:
+    """Cut positions into batches of a size; the last may be smaller."""
+    return [indices[start : start + size] for start in range(0, len(indices), size)]
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

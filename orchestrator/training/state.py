@@ -84,7 +84,7 @@ def pack_state(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> dic
         for index, values in optimizer.state_dict()["state"].items():
             for name, value in values.items():
                 tensors[f"{OPTIMIZER}{index}.{name}"] = torch.as_tensor(value)
-    return {name: value.detach().cpu().clone() for name, value in tensors.items()}
+    return {name: value.detach().to("cpu", copy=True) for name, value in tensors.items()}
 
 
 def unpack_state(

@@ -8,12 +8,15 @@ numbers on one device type, and any number of workers sees the same clips.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import re
 import resource
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.frontends.base import feature_statistics
+from models.frontends.base import FeatureSums, feature_statistics
 from models.registry import TRAINED_AS, create
 from models.seeding import derive_seed
 from orchestrator.data.samplers import clip_seeds, epoch_order, shard, shuffle_labels
@@ -31,7 +34,8 @@ from orchestrator.metrics import catalog
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import EpochRecord, best_epoch, experiment_id
 from orchestrator.training.data_parallel import Group
-from orchestrator.training.evaluate import Clips, autocast, build, evaluate, set_support
+from orchestrator.training.evaluate import autocast, build, evaluate, parts_of, set_support
+from orchestrator.training.inputs import CHUNK, Clips, open_inputs
 from orchestrator.training.losses import build_loss
 from orchestrator.training.optimizers import clip_gradients, learning_rate
 from orchestrator.training.state import (
@@ -43,8 +47,43 @@ from orchestrator.training.state import (
     unpack_state,
 )
 
-STATISTICS_BATCH = 64
-_statistics: dict[tuple[Any, ...], tuple[float, float]] = {}
+EVALUATION_FACTOR = 4
+"""Batch of an evaluation on a GPU over that of a step, which keeps activations and takes more."""
+
+_Batch = tuple["_Share", Mapping[str, Tensor], Tensor, Tensor]
+"""A share with its inputs, labels and seeds on the device."""
+
+
+@dataclass(frozen=True)
+class _Share:
+    """One worker's clips of an equal part of a step.
+
+    Attributes:
+        indices: Positions in the pack; never empty, since every worker takes part in every step.
+        weight: Weight of each clip's loss; 0 for a worker that no clip is left for.
+    """
+
+    indices: np.ndarray
+    weight: float
+
+    @classmethod
+    def of(cls, part: np.ndarray, group: Group, num_clips: int) -> _Share:
+        """Return a worker's share of a part of a step of `num_clips` clips."""
+        own = shard(part, group.rank, group.world_size)
+        return cls(own, 1 / num_clips) if len(own) else cls(part[:1], 0.0)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One optimizer step.
+
+    Attributes:
+        num_clips: Clips over all workers.
+        shares: This worker's share of each part.
+    """
+
+    num_clips: int
+    shares: list[_Share]
 
 
 class Trainer:
@@ -69,6 +108,8 @@ class Trainer:
         device: torch.device | str = "cpu",
         group: Group | None = None,
         initial: Initial | None = None,
+        features: Path | None = None,
+        feature_memory: int = 0,
     ):
         """Build everything, and resume from the `last` checkpoint if there is one.
 
@@ -79,6 +120,8 @@ class Trainer:
             device: Device to train on.
             group: The data-parallel workers; a single one by default.
             initial: Weights that a fresh start loads.
+            features: Where to keep features; see `orchestrator.training.inputs.open_inputs`.
+            feature_memory: Most that features may take of the device's memory, in bytes.
         """
         self.experiment = experiment
         self.clips = clips
@@ -86,7 +129,6 @@ class Trainer:
         self.device = torch.device(device)
         _reset_peak_memory(self.device)
         self.group = group or Group()
-        self.num_samples = int(clips.num_samples.max())
         self.train_indices, self.val_indices = clips.split(experiment.fold)
         self.labels = shuffle_labels(
             clips.labels,
@@ -95,16 +137,25 @@ class Trainer:
             seed=derive_seed(experiment.seed, "labels"),
         )
         self.chain = build(experiment, num_classes=clips.num_classes)
-        self.statistics = self._measure()
-        self.chain.set_normalization(*self.statistics)
         self.records: list[EpochRecord] = []
         self.predictions: dict[str, Predictions] = {}
         self.best_epoch = 0
         self.initial = ""
-        saved = checkpoints.load("last")
+        saved = self.group.from_main(lambda: checkpoints.load("last"), self.device)
         if saved is None and initial is not None:
             self.initial = initial.load(self.chain).summary()
         self.chain.to(self.device)
+        self.inputs, sums = open_inputs(
+            clips,
+            self.chain.frontend,
+            device=self.device,
+            folder=features,
+            memory_bytes=feature_memory,
+        )
+        self.statistics = self._measure(sums)
+        self.chain.set_normalization(*self.statistics)
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._saving: Future[None] | None = None
         self.loss = build_loss(experiment.loss)
         self.optimizer = create(
             "optimizer",
@@ -125,37 +176,43 @@ class Trainer:
             self._resume(*saved)
         self.parallel = self.group.wrap(self.chain, self.device)
 
-    def epochs(self) -> Iterator[EpochRecord]:
-        """Train the remaining epochs, one record each; the state is saved before each is yielded.
+    def epochs(self) -> Generator[EpochRecord]:
+        """Train the remaining epochs, one record each.
+
+        The state of an epoch is written while the next one trains, and is there when the iterator
+        ends or is closed; a process that is killed before loses that epoch, not its checkpoint.
 
         Raises:
             TrainingError: The loss is not finite or not one per clip, or the learning rate is
                 invalid.
         """
-        for epoch in range(len(self.records) + 1, self.experiment.epochs + 1):
-            started = time.perf_counter()
-            train_loss, rate = self._train_epoch(epoch)
-            trained_s = time.perf_counter() - started
-            predictions = self._evaluate(epoch)
-            scores = predictions.scores()
-            record = EpochRecord(
-                epoch=epoch,
-                metrics={
-                    catalog.TRAIN_LOSS: train_loss,
-                    **scores,
-                    catalog.LEARNING_RATE: rate,
-                    catalog.EPOCH_S: time.perf_counter() - started,
-                    catalog.CLIPS_PER_S: len(self.train_indices) / trained_s,
-                    catalog.PEAK_MEMORY_MB: _peak_memory_mb(self.device),
-                },
-            )
-            self.records.append(record)
-            better = epoch == best_epoch(self.records, self.experiment.selection_metric)
-            self.predictions["last"] = predictions
-            if better:
-                self.best_epoch, self.predictions["best"] = epoch, predictions
-            self._save(better=better, optimizer=self.optimizer)
-            yield record
+        try:
+            for epoch in range(len(self.records) + 1, self.experiment.epochs + 1):
+                started = time.perf_counter()
+                train_loss, rate = self._train_epoch(epoch)
+                trained_s = time.perf_counter() - started
+                predictions = self._evaluate(epoch)
+                scores = predictions.scores()
+                record = EpochRecord(
+                    epoch=epoch,
+                    metrics={
+                        catalog.TRAIN_LOSS: train_loss,
+                        **scores,
+                        catalog.LEARNING_RATE: rate,
+                        catalog.EPOCH_S: time.perf_counter() - started,
+                        catalog.CLIPS_PER_S: len(self.train_indices) / trained_s,
+                        catalog.PEAK_MEMORY_MB: _peak_memory_mb(self.device),
+                    },
+                )
+                self.records.append(record)
+                better = epoch == best_epoch(self.records, self.experiment.selection_metric)
+                self.predictions["last"] = predictions
+                if better:
+                    self.best_epoch, self.predictions["best"] = epoch, predictions
+                self._save(better=better, optimizer=self.optimizer)
+                yield record
+        finally:
+            self._wait_until_saved()
 
     @property
     def val_counts(self) -> list[int]:
@@ -179,7 +236,8 @@ class Trainer:
         if "best" not in self.predictions and self.best_epoch == len(self.records):
             self.predictions["best"] = self.predictions["last"]
         if "best" not in self.predictions:
-            saved = self.checkpoints.load("best")
+            self._wait_until_saved()
+            saved = self.group.from_main(lambda: self.checkpoints.load("best"), self.device)
             assert saved is not None, "a best epoch is saved before its record is"
             last = pack_state(self.chain, None)
             self.chain.load_state_dict(model_state(saved[0]))
@@ -190,98 +248,123 @@ class Trainer:
     def drop_optimizer_state(self) -> None:
         """Drop the optimizer's state, two thirds of a checkpoint, once all is recorded."""
         self._save(better=False, optimizer=None)
+        self._wait_until_saved()
 
     def _evaluate(self, epoch: int) -> Predictions:
         # Noise in evaluation draws from here: the same whenever an epoch is predicted.
         torch.manual_seed(derive_seed(self.experiment.seed, f"evaluate/{epoch}"))
         set_support(
             self.chain,
-            self.clips,
+            self.inputs,
             self.train_indices,
             self.labels,
             batch_size=self.experiment.batch_size,
-            device=self.device,
             precision=self.experiment.precision,
         )
         return evaluate(
             self.chain,
-            self.clips,
+            self.inputs,
             self.val_indices,
-            batch_size=self.experiment.batch_size,
+            batch_size=self.experiment.batch_size
+            * (EVALUATION_FACTOR if self.device.type == "cuda" else 1),
             epoch=epoch,
-            device=self.device,
             precision=self.experiment.precision,
             group=self.group,
         )
 
     def _train_epoch(self, epoch: int) -> tuple[float, float]:
+        """Train one epoch; return the mean loss and the last learning rate.
+
+        Nothing in here waits for the device: the losses are looked at once, at the end.
+        """
         self.parallel.train()
-        seed, size = self.experiment.seed, self.experiment.batch_size
-        order = self.train_indices[epoch_order(len(self.train_indices), seed=seed, epoch=epoch)]
-        total = rate = 0.0
-        for step in range(self.steps_per_epoch):
-            indices = order[step * size : (step + 1) * size]
-            number = (epoch - 1) * self.steps_per_epoch + step
-            rate = learning_rate(self.rate, number, name=self.experiment.schedule.name)
-            for parameters in self.optimizer.param_groups:
-                parameters["lr"] = rate
-            # Dropout and drop path draw from here; every step has its own stream.
-            torch.manual_seed(derive_seed(seed, f"{epoch}/{step}/{self.group.rank}"))
-            loss = self.group.total(self._step(indices, epoch).double()).item()
+        seed = self.experiment.seed
+        steps = self._steps(epoch)
+        shares = [share for step in steps for share in step.shares]
+        indices = np.concatenate([share.indices for share in shares])
+        sizes = [len(share.indices) for share in shares]
+        labels = torch.from_numpy(self.labels[indices]).long().to(self.device)
+        seeds = torch.from_numpy(clip_seeds(indices, seed=seed, epoch=epoch)).to(self.device)
+        losses = torch.zeros(len(steps), dtype=torch.float64, device=self.device)
+        rate = 0.0
+        with contextlib.closing(self.inputs.batches([share.indices for share in shares])) as inputs:
+            batches = zip(shares, inputs, labels.split(sizes), seeds.split(sizes), strict=True)
+            for number, step in enumerate(steps):
+                total = (epoch - 1) * self.steps_per_epoch + number
+                rate = learning_rate(self.rate, total, name=self.experiment.schedule.name)
+                for parameters in self.optimizer.param_groups:
+                    parameters["lr"] = rate
+                # Dropout and drop path draw from here; every step has its own stream.
+                torch.manual_seed(derive_seed(seed, f"{epoch}/{number}/{self.group.rank}"))
+                try:
+                    losses[number] = self._step(itertools.islice(batches, len(step.shares)), step)
+                except RuntimeError:
+                    self._mean_loss(losses[:number], steps, epoch)  # the first cause, if it is one
+                    raise
+        return self._mean_loss(losses, steps, epoch), rate
+
+    def _steps(self, epoch: int) -> list[_Step]:
+        """Return this worker's share of every step of an epoch."""
+        size = self.experiment.batch_size
+        order = epoch_order(len(self.train_indices), seed=self.experiment.seed, epoch=epoch)
+        steps = []
+        for indices in parts_of(self.train_indices[order], size):
+            # Parts first, then shares: what is normalized together does not depend on the workers.
+            parts = np.array_split(indices, min(self.experiment.accumulation_steps, len(indices)))
+            steps.append(
+                _Step(len(indices), [_Share.of(part, self.group, len(indices)) for part in parts])
+            )
+        return steps
+
+    def _mean_loss(self, losses: Tensor, steps: Sequence[_Step], epoch: int) -> float:
+        """Return the mean loss per clip over all workers.
+
+        Raises:
+            TrainingError: A step's loss is not finite.
+        """
+        total = 0.0
+        for number, loss in enumerate(self.group.total(losses).tolist()):
             if not math.isfinite(loss):
                 raise TrainingError(
-                    f"the loss is {loss} at epoch {epoch}, step {step + 1} of "
-                    f"{self.steps_per_epoch}; lower the learning rate or use fp32"
+                    f"the loss is {loss} at epoch {epoch}, step {number + 1} of {len(steps)}; "
+                    "lower the learning rate or use fp32"
                 )
-            total += loss * len(indices)
-        return total / len(order), rate
+            total += loss * steps[number].num_clips
+        return total / len(self.train_indices)
 
-    def _step(self, indices: np.ndarray, epoch: int) -> Tensor:
+    def _step(self, batches: Iterator[_Batch], step: _Step) -> Tensor:
         """Take one optimizer step; return this worker's share of the mean loss."""
         self.optimizer.zero_grad(set_to_none=True)
-        # Parts first, then shares: what is normalized together does not depend on the workers.
-        parts = np.array_split(indices, min(self.experiment.accumulation_steps, len(indices)))
         total = torch.zeros((), device=self.device)
-        for number, part in enumerate(parts):
-            if number < len(parts) - 1:
-                with self.group.without_sync(self.parallel):
-                    total += self._backward(part, epoch, 1 / len(indices))
-            else:
-                total += self._backward(part, epoch, 1 / len(indices))
+        for number, batch in enumerate(batches, start=1):
+            last = number == len(step.shares)
+            with contextlib.nullcontext() if last else self.group.without_sync(self.parallel):
+                total += self._backward(*batch)
         if self.experiment.clip_norm > 0:
             clip_gradients(self.chain.parameters(), self.experiment.clip_norm)
         self.optimizer.step()
         return total
 
-    def _backward(self, part: np.ndarray, epoch: int, weight: float) -> Tensor:
+    def _backward(
+        self, share: _Share, inputs: Mapping[str, Tensor], labels: Tensor, seeds: Tensor
+    ) -> Tensor:
         """Add the gradients of this worker's share of a part; return its share of the loss."""
-        indices = shard(part, self.group.rank, self.group.world_size)
-        self.group.has_clips = len(indices) > 0
-        if not self.group.has_clips:  # every worker must take part in every step
-            indices, weight = part[:1], 0.0
-        waveform = self.clips.batch(indices, self.num_samples).to(self.device, non_blocking=True)
-        labels = torch.from_numpy(self.labels[indices]).long().to(self.device)
-        seeds = clip_seeds(indices, seed=self.experiment.seed, epoch=epoch)
+        self.group.has_clips = share.weight > 0
         with autocast(self.device, self.experiment.precision):
-            output = self.parallel(waveform, torch.from_numpy(seeds).to(self.device))
-            loss = self.loss(output, labels).sum() * weight
+            output = self.parallel(**inputs, clip_seeds=seeds)
+            loss = self.loss(output, labels).sum() * share.weight
         # Data parallelism averages gradients, but their sum over the workers is needed.
         (loss * self.group.world_size).backward()
         return loss.detach()
 
-    def _measure(self) -> tuple[float, float]:
-        experiment = self.experiment
-        key = (self.clips.fingerprint, experiment.fold, str(experiment.frontend))
-        if key not in _statistics:
-            count = math.ceil(len(self.train_indices) / STATISTICS_BATCH)
-            batches = (
-                self.clips.batch(part, self.num_samples)
-                for part in np.array_split(self.train_indices, count)
-            )
-            _statistics[key] = feature_statistics(self.chain.frontend, batches)
-        return _statistics[key]
+    def _measure(self, sums: FeatureSums | None) -> tuple[float, float]:
+        if sums is not None:
+            return sums.statistics(self.train_indices)
+        parts = parts_of(self.train_indices, CHUNK)
+        return feature_statistics(self.chain.frontend, map(self.inputs.waveforms, parts))
 
     def _save(self, *, better: bool, optimizer: torch.optim.Optimizer | None) -> None:
+        """Copy the state, and write it while the next epoch trains."""
         if not self.group.is_main:
             return
         facts = {
@@ -291,9 +374,21 @@ class Trainer:
             "initial": self.initial,
             TRAINED_AS: self._trained_as(),
         }
-        if better:
-            self.checkpoints.save("best", pack_state(self.chain, None), facts)
-        self.checkpoints.save("last", pack_state(self.chain, optimizer), facts)
+        tensors = pack_state(self.chain, optimizer)
+
+        def write() -> None:
+            if better:
+                self.checkpoints.save("best", model_state(tensors), facts)
+            self.checkpoints.save("last", tensors, facts)
+
+        self._wait_until_saved()
+        self._saving = self._writer.submit(write)
+
+    def _wait_until_saved(self) -> None:
+        """Wait for the last checkpoint, and raise what kept it from being written."""
+        saving, self._saving = self._saving, None
+        if saving is not None:
+            saving.result()
 
     def _trained_as(self) -> dict[str, Any]:
         """Return what a checkpoint records about itself; see `models.checkpoints.load`."""

@@ -26,6 +26,7 @@ from orchestrator.experiment.config import Component, File
 from orchestrator.records import Status
 from orchestrator.store import Store
 from orchestrator.training.evaluate import evaluate
+from orchestrator.training.inputs import Inputs
 from tests import tiny
 
 torch.set_num_threads(1)
@@ -68,11 +69,10 @@ def predicted(chain, store, experiment):
     clips = open_pack(experiment.dataset.arguments["fingerprint"], packs=store.packs_uri)
     return evaluate(
         chain,
-        clips,
+        Inputs(clips, torch.device("cpu")),
         clips.split(experiment.fold)[1],
         batch_size=experiment.batch_size,
         epoch=1,
-        device=torch.device("cpu"),
         precision=experiment.precision,
         group=orchestrator.training.data_parallel.Group(),
     ).logits

@@ -3,15 +3,16 @@ import pytest
 from orchestrator.execution.options import Options, parse
 
 FROZEN = """\
---address --arms --budget-hours --check --data-root --dataset --demo --detect --dry-run --epochs
---folds --gpus-per-worker --help --max-concurrent --num-workers --price-per-hour --seeds --smoke
---store --tracking-uri --until-decided
+--address --arms --budget-hours --check --compile --cpus-per-worker --data-root --dataset --demo
+--detect --dry-run --epochs --fast --feature-memory --folds --gpus-per-worker --help
+--max-concurrent --num-workers --price-per-hour --seeds --smoke --store --tracking-uri
+--until-decided
 """.split()
 
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch):
-    for name in ("ADDRESS", "STORE", "DATA_ROOT", "GPUS_PER_WORKER"):
+    for name in ("ADDRESS", "STORE", "DATA_ROOT", "GPUS_PER_WORKER", "CPUS_PER_WORKER"):
         monkeypatch.delenv(f"ORCHESTRATOR_{name}", raising=False)
 
 
@@ -45,6 +46,7 @@ def test_folds_are_a_list_or_all(text, folds):
         ("--seeds", "-1"),
         ("--epochs", "x"),
         ("--num-workers", "0"),
+        ("--cpus-per-worker", "0"),
         ("--gpus-per-worker", "1.5"),
         ("--gpus-per-worker", "-1"),
         ("--max-concurrent", "-2"),
@@ -61,6 +63,8 @@ def test_folds_are_a_list_or_all(text, folds):
         ("--smoke", "--epochs", "5"),
         ("--smoke", "--until-decided"),
         ("--detect", "2"),
+        ("--compile", "max-autotune"),
+        ("--compile", "--num-workers", "2"),
     ],
 )
 def test_bad_value_exits_with_2(argv, capsys):
@@ -75,8 +79,21 @@ def test_gpus_are_a_fraction_or_whole(share):
     assert asked("--gpus-per-worker", str(share)).runtime.gpus_per_worker == share
 
 
-def test_data_root_implies_esc():
-    assert asked("--data-root", "somewhere").dataset == "esc"
+@pytest.mark.parametrize(
+    ("argv", "mode"),
+    [
+        ((), ""),
+        (("--compile",), "default"),
+        (("--compile", "--fast"), "default"),
+        (("--compile", "reduce-overhead"), "reduce-overhead"),
+    ],
+)
+def test_compile_has_a_mode(argv, mode):
+    assert asked(*argv).runtime.compile == mode
+
+
+def test_data_root_names_no_dataset_which_is_recognized_later():
+    assert asked("--data-root", "somewhere").dataset == ""
     assert asked("--data-root", "somewhere", "--dataset", "synthetic").dataset == "synthetic"
 
 
@@ -85,6 +102,9 @@ def test_environment_gives_defaults_and_flags_win(monkeypatch):
     monkeypatch.setenv("ORCHESTRATOR_STORE", "s3://bucket/store")
     monkeypatch.setenv("ORCHESTRATOR_GPUS_PER_WORKER", "0.5")
     assert asked().runtime.address == "auto"
+    monkeypatch.setenv("ORCHESTRATOR_CPUS_PER_WORKER", "4")
     assert asked().runtime.gpus_per_worker == 0.5
+    assert asked().runtime.cpus_per_worker == 4
+    assert asked("--cpus-per-worker", "2").runtime.cpus_per_worker == 2
     assert asked().runtime.store == "s3://bucket/store"
     assert asked("--store", "here").runtime.store == "here"

@@ -14,10 +14,10 @@ from tests import tiny
 ADAPTOR = {"transform": Component("adaptor", strength=0.2)}
 
 
-def checks(*arms: Arm, base=None):
+def checks(*arms: Arm, base=None, on_gpu: bool = False):
     plan = Plan(name="p", question="?", base=base or tiny.experiment(), arms=arms, seeds=(0,))
     plan.check()
-    return check_arms(plan, num_classes=3, num_samples=8000, sample_rate=16000)
+    return check_arms(plan, num_classes=3, num_samples=8000, sample_rate=16000, on_gpu=on_gpu)
 
 
 def test_prove_shows_where_an_arm_differs():
@@ -44,6 +44,14 @@ def test_prove_refuses_an_arm_that_ablates_nothing():
     assert "arm 'silent' changes transform" in str(caught.value)
     assert "it ablates nothing" in str(caught.value)
     assert "'real'" not in str(caught.value)
+
+
+def test_arm_in_tf32_differs_on_gpus_alone():
+    arms = (Arm(name="plain"), Arm(name="fewer bits", changes={"precision": "tf32"}))
+    with pytest.raises(PlanError, match=r"'fewer bits' changes precision, .* ablates nothing"):
+        checks(*arms)
+    _, check = checks(*arms, on_gpu=True)
+    assert not check.differs
 
 
 def test_void_control_is_proved_equal_and_refused_where_it_is_not():

@@ -62,6 +62,13 @@ def test_id_every_field_counts(field):
     assert override(BASE, {field: value}).id != complete(BASE).id
 
 
+def test_precision_is_one_of_three_and_each_has_its_id():
+    wanted = ("fp32", "tf32", "bf16")
+    assert len({override(BASE, {"precision": value}).id for value in wanted}) == 3
+    (mistake,) = mistakes_of(BASE, {"precision": "fp16"})
+    assert all(value in mistake for value in wanted)
+
+
 def test_shuffled_labels_must_be_a_share():
     assert "shuffled_labels is 1.5; it is a share" in mistakes_of(BASE, {"shuffled_labels": 1.5})[0]
     assert vars(from_canonical(canonical(complete(BASE)))) == vars(complete(BASE))
@@ -142,7 +149,7 @@ def test_override_names_every_mistake_and_the_nearest_name():
     assert "'epoch'; did you mean 'epochs'?" in text
     assert "'adapter'; did you mean 'adaptor'?" in text
     assert "optimizer.learning_rate is 'fast'; it must be float" in text
-    assert "'fp32', 'bf16'" in text
+    assert "'fp32', 'tf32', 'bf16'" in text
     assert "batch_size is 0" in text
     assert "'seed.x'" in text
 

@@ -21,6 +21,7 @@ from orchestrator.report.files import render
 from orchestrator.report.render.formats import to_csv, to_json, to_markdown
 from orchestrator.report.render.latex import escape, to_latex
 from orchestrator.report.render.latex_numbers import to_numbers, words
+from orchestrator.report.render.page import render_page
 from orchestrator.report.render.text import render_text
 from orchestrator.report.tables.arms import main_table
 from orchestrator.report.tables.table import Column, Table
@@ -212,6 +213,35 @@ def test_csv_has_full_precision_and_empty_cells_for_what_is_unknown():
     assert (rows[0]["difference"], rows[0]["p"]) == ("", "")
     assert (rows[2]["n"], rows[2]["planned"]) == ("6", "7")
     assert rows[1]["verdict"] == "better"
+
+
+def test_trials_that_ran_fast_are_said_in_every_format_and_only_then():
+    plan = make_plan(("no adaptor", "λ=0.1"), seeds=3)
+
+    def formats(*held: str | None):
+        records = make_records(plan)
+        for trial, value in zip(plan.trials, held, strict=True):
+            known = {} if value is None else {"deterministic": value}  # None: an old record
+            record = records[trial.id]
+            provenance = {**record.provenance, **known}
+            records[trial.id] = dataclasses.replace(record, provenance=provenance)
+        summary = summarize(plan, records)
+        written = (to_markdown, to_latex, to_numbers, to_csv, to_json)
+        texts = [" ".join(write(summary).split()) for write in written]
+        page = render_page(summary, records)
+        return [" ".join(render_text(summary, 100).split()), page, *texts]
+
+    for unsaid in (["yes"] * 6, [None] * 6, ["yes", None] * 3):
+        assert not any("fast" in text for text in formats(*unsaid))
+    text, page, markdown, latex, numbers, table, data = formats(*["yes", None] * 2, "no", "no")
+    said = "2 of 6 finished trials ran --fast, whose numbers do not repeat to the bit."
+    assert (
+        said in text and said in markdown.replace("\\", "") and said in page.replace("\u00a0", " ")
+    )
+    assert "2 of 6 finished trials ran" in latex and said in numbers
+    assert json.loads(data)["fast"] == said
+    assert "trials_fast" in table
+    assert "All 6 finished trials ran --fast" in formats(*["no"] * 6)[0]
 
 
 def test_json_is_strict_and_complete():

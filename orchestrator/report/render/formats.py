@@ -20,7 +20,13 @@ from orchestrator.report.tables.aggregate import aggregate_notes
 from orchestrator.report.tables.table import Table
 from orchestrator.report.wording.findings import finding_sentence
 from orchestrator.report.wording.footnotes import published_footnotes
-from orchestrator.report.wording.notes import answers, cautions, chance_sentence, headline
+from orchestrator.report.wording.notes import (
+    answers,
+    cautions,
+    chance_sentence,
+    fast_sentence,
+    headline,
+)
 from orchestrator.report.wording.numbers import NONE
 from orchestrator.terminal import csv_text, markdown_text
 
@@ -131,6 +137,7 @@ def to_json(summary: Summary) -> str:
             {**_evidence(c), "arm": c.arm, "reference": c.reference} for c in summary.contrasts
         ],
         "cautions": cautions(summary),
+        **({"fast": fast} if (fast := fast_sentence(summary)) else {}),
         "footnotes": published_footnotes(summary.plan, summary.comparability),
         "effects": [{**_evidence(effect), "record": effect.record} for effect in summary.effects],
         "chosen_by": summary.chosen_by,

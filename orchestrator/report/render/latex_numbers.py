@@ -21,7 +21,7 @@ from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.rows import ArmSummary
 from orchestrator.analysis.summary import Summary
 from orchestrator.report.render.latex import escape
-from orchestrator.report.wording.notes import headline
+from orchestrator.report.wording.notes import fast_sentence, headline
 from orchestrator.report.wording.numbers import (
     NONE,
     decimals,
@@ -53,6 +53,7 @@ def to_numbers(summary: Summary) -> str:
     """
     sweep = words(summary.plan.sweep)
     lines = [f"% {visible(headline(summary))}"]
+    lines += [f"% {fast}"] if (fast := fast_sentence(summary)) else []
     for heading, numbers in _groups(summary):
         lines.append(f"% {visible(heading)}")
         lines += [rf"\newcommand{{\{sweep}{name}}}{{{_value(value)}}}" for name, value in numbers]

@@ -24,6 +24,7 @@ from orchestrator.report.wording.notes import (
     correction_used,
     difference_interval,
     epoch_words,
+    fast_sentence,
     interval_over,
     paired_over,
     tests_used,
@@ -168,6 +169,8 @@ def _record(arm: ArmSummary, summary: Summary) -> dict[str, object]:
         record |= {"adjusted_p": contrast.adjusted_p, "verdict": contrast.verdict}
         record["p"] = contrast.difference.p_value if contrast.difference else None
         record |= recordings_record(contrast)
+    if summary.conditions.num_fast:
+        record["trials_fast"] = summary.conditions.fast_by_arm[arm.name]
     if cost:
         record |= {"params": cost.num_params, "macs": cost.macs}
         record |= {"median_s": cost.seconds, "clips_per_s": cost.clips_per_s}
@@ -247,4 +250,6 @@ def _notes(summary: Summary, footnotes: Footnotes) -> list[str]:
         f"{summary.metric.title}: at {epoch_words(summary)}, "
         f"{'larger' if summary.metric.sign > 0 else 'smaller'} is better."
     )
+    if fast := fast_sentence(summary):
+        notes.append(fast)
     return notes

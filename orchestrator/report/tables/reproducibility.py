@@ -12,7 +12,7 @@ from orchestrator.analysis.rows import Cell
 from orchestrator.analysis.summary import Summary
 from orchestrator.records import Status, TrialRecord
 
-PER_RUN = ("host", "started_at", "ended_at", "finished_at")
+PER_RUN = ("host", "started_at", "ended_at", "finished_at", "features")
 """Provenance that naturally differs between trials."""
 
 MAX_VALUES = 4

@@ -162,6 +162,16 @@ def _winner(summary: Summary) -> str:
     )
 
 
+def fast_sentence(summary: Summary) -> str:
+    """Say how many trials do not repeat to the bit; empty if all do, or none recorded it."""
+    ran = summary.conditions
+    if not ran.num_fast:
+        return ""
+    all_of_them = ran.num_fast == ran.num_finished
+    share = f"All {ran.num_fast}" if all_of_them else f"{ran.num_fast} of {ran.num_finished}"
+    return f"{share} finished trials ran --fast, whose numbers do not repeat to the bit."
+
+
 def epoch_words(summary: Summary) -> str:
     """Name the epoch of the table's numbers, and the metric that chose it."""
     if set(summary.chosen_by) <= {summary.metric.key}:
