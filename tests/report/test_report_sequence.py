@@ -8,6 +8,7 @@ from orchestrator.design.effects import declared_effect
 from orchestrator.design.factors import Effect
 from orchestrator.records import ArmRecord
 from orchestrator.report.wording.findings import finding_sentence
+from orchestrator.report.wording.notes import cautions
 from orchestrator.stats import Verdict, mean_interval
 
 ALTERNATING = (0.002, -0.002)
@@ -62,6 +63,15 @@ def test_gap_says_on_which_blocks_p_rests_and_on_which_the_other_numbers(gap):
             "p and interval rest on the first 3 blocks, since block 4 is not whole; mean and n are "
             f"of all {n} blocks that have what is compared."
         ) in finding_sentence(contrast)
+
+
+def test_caution_says_until_decided_only_once_everything_is():
+    so_far = cautions(study([0.05, 0.048, 0.052]))
+    said = "Blocks are added until every contrast is decided, 12 at most; 2 of 2 are not."
+    assert any(caution.startswith(said) for caution in so_far)
+    done = cautions(study([0.05, 0.048, 0.052] * 4))
+    assert any("Blocks were added until every contrast was decided" in c for c in done)
+    assert any("means are optimistic" in c for c in done)
 
 
 def test_gap_in_the_first_block_leaves_no_p():
