@@ -333,6 +333,7 @@ def smoke(prepared: LaunchPlan) -> int:
             store=store,
             trial_id=trial.id,
             experiment=trial.experiment,
+            activation_checkpointing=prepared.options.runtime.activation_checkpointing,
             compile=prepared.options.runtime.compile,
         ).run()
     if record.status is not Status.FINISHED:

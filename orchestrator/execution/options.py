@@ -31,7 +31,8 @@ class Options:
         smoke: Run one tiny trial in this process, without Ray.
         dry_run: List the trials and stop.
         check: Build every arm, check that it differs, and stop.
-        dataset: `NAME` or `NAME:argument=value,...`; empty keeps the plan's.
+        dataset: `NAME` or `NAME:argument=value,...`; empty is what lies in the data root, or the
+            plan's.
         arms: Names or patterns of the arms to keep; empty keeps all.
         seeds: Number of seeds; None keeps the plan's.
         folds: Held-out folds; None keeps the plan's, empty means all folds of the data.
@@ -82,7 +83,6 @@ def parse(argv: Sequence[str] | None, *, description: str) -> Options:
     if values["fits_gpus"]:
         values["gpus_per_worker"] = 1.0  # until the pilot is done
     runtime = {f.name: values.pop(f.name) for f in fields(Runtime) if f.name in values}
-    values["dataset"] = args.dataset or ("esc" if runtime["data_root"] else "")
     values["arms"] = tuple(args.arms)
     return Options(**values, runtime=Runtime(**runtime))
 
@@ -100,13 +100,14 @@ def _parser(description: str) -> argparse.ArgumentParser:
         "--dataset",
         default="",
         metavar="NAME[:ARG=VALUE,..]",
-        help="esc or synthetic, for example esc:on_broken=drop (default: the sweep's)",
+        help="folder, esc, synthetic or module:function, for example folder:label=species "
+        "(default: what lies in the data root, or the sweep's)",
     )
     add(
         "--data-root",
         default=_environment("ORCHESTRATOR_DATA_ROOT"),
         metavar="DIR",
-        help="folder of the data set's own files; implies --dataset esc",
+        help="folder of your own audio, in any layout that is recognized",
     )
     add(
         "--arms",
@@ -182,6 +183,12 @@ def _parser(description: str) -> argparse.ArgumentParser:
         "so (default: every rerun on one kind of GPU gives the same bits)",
     )
     add(
+        "--activation-checkpointing",
+        action="store_true",
+        help="for what does not fit: compute the activations of a model's blocks again in the "
+        "backward pass instead of keeping them; the same numbers, one more forward pass of them",
+    )
+    add(
         "--compile",
         nargs="?",
         const="default",
@@ -234,6 +241,11 @@ def _contradiction(args: argparse.Namespace) -> str:
         return "--gpus-per-worker auto packs trials of one worker; give 1 with --num-workers"
     if args.compile and args.num_workers > 1:
         return "--compile is for trials of one worker; leave it or --num-workers out"
+    if args.compile and args.activation_checkpointing:
+        return (
+            "--compile and --activation-checkpointing each decide what the backward pass computes "
+            "again; give one of them"
+        )
     if args.detect and not args.dry_run:
         return "--detect says what --dry-run plans for; give both, or leave it out"
     return ""

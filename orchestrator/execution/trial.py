@@ -61,6 +61,7 @@ class TrialRun:
         experiment: Experiment to train.
         device: Device to train on.
         fast: Whether a GPU may use operations that do not repeat to the bit.
+        activation_checkpointing: See `orchestrator.experiment.config.Runtime`.
         compile: Mode of `torch.compile` for training steps; empty for none.
         cache_dir: Local copies of packs from an object store.
         feature_memory_gib: See `orchestrator.experiment.config.Runtime`.
@@ -73,6 +74,7 @@ class TrialRun:
     experiment: CompletedExperiment
     device: str = "cpu"
     fast: bool = False
+    activation_checkpointing: bool = False
     compile: str = ""
     cache_dir: str | None = None
     feature_memory_gib: float = FEATURE_MEMORY_GIB
@@ -161,6 +163,7 @@ class TrialRun:
             initial=self._initial(),
             features=clips.path / "features" / source_digest(),
             feature_memory=int(self.feature_memory_gib * 2**30),
+            activation_checkpointing=self.activation_checkpointing,
         )
         if self.compile:
             from orchestrator.training.compiled import compile_training

@@ -3,9 +3,10 @@ import pytest
 from orchestrator.execution.options import Options, parse
 
 FROZEN = """\
---address --arms --budget-hours --check --compile --cpus-per-worker --data-root --dataset --demo
---detect --dry-run --epochs --fast --feature-memory --folds --gpus-per-worker --help
---max-concurrent --num-workers --price-per-hour --seeds --smoke --store --tracking-uri
+--activation-checkpointing --address --arms --budget-hours --check --compile --cpus-per-worker
+--data-root --dataset --demo --detect --dry-run --epochs --fast --feature-memory --folds
+--gpus-per-worker --help --max-concurrent --num-workers --price-per-hour --seeds --smoke --store
+--tracking-uri
 --until-decided
 """.split()
 
@@ -63,6 +64,7 @@ def test_folds_are_a_list_or_all(text, folds):
         ("--smoke", "--epochs", "5"),
         ("--smoke", "--until-decided"),
         ("--detect", "2"),
+        ("--compile", "default", "--activation-checkpointing"),
         ("--compile", "max-autotune"),
         ("--compile", "--num-workers", "2"),
         ("--gpus-per-worker", "auto", "--num-workers", "2"),
@@ -100,8 +102,8 @@ def test_compile_has_a_mode(argv, mode):
     assert asked(*argv).runtime.compile == mode
 
 
-def test_data_root_implies_esc():
-    assert asked("--data-root", "somewhere").dataset == "esc"
+def test_data_root_names_no_dataset_which_is_recognized_later():
+    assert asked("--data-root", "somewhere").dataset == ""
     assert asked("--data-root", "somewhere", "--dataset", "synthetic").dataset == "synthetic"
 
 

@@ -290,6 +290,28 @@ def from_main(state):
     return group.from_main(load, torch.device("cpu"))
 
 
+class Failing(Picky):
+    """A model that works once."""
+
+    def forward(self, features):
+        if self.norm.num_batches_tracked > 0:
+            raise RuntimeError("out of everything")
+        return super().forward(features)
+
+
+class Others(Group):
+    """Fails where a sum would wait for workers that are elsewhere."""
+
+    def total(self, value):
+        raise AssertionError("no other worker adds to this")
+
+
+def test_worker_that_fails_waits_for_no_other(store):
+    run = trainer(store, experiment_of("Failing"), group=Others())
+    with pytest.raises(RuntimeError, match="out of everything"):
+        next(run.epochs())
+
+
 class WithoutNumbers(Group):
     """A worker of two whose sums are all one."""
 
