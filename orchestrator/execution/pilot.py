@@ -60,6 +60,7 @@ def run_pilot(
             device=place,
             features=pack.path / "features" / source_digest(),
             feature_memory=int(runtime.feature_memory_gib * 2**30),
+            activation_checkpointing=runtime.activation_checkpointing,
         )
         epochs = trainer.epochs()
         next(epochs)
