@@ -225,6 +225,12 @@ def test_undeclared_interaction_stays_an_uncorrected_remark():
     assert pattern_sentence(summarize(plan, records)) == ""
 
 
+def test_undeclared_interaction_of_few_seeds_has_no_interval():
+    plan, records = study(effects=[("input",)], seeds=4)
+    said = pattern_sentence(summarize(plan, records))
+    assert ", no 95 % interval from 4 pairs, p " in said and "—" not in said
+
+
 def test_every_form_shows_the_effects():
     plan, records = study(effects=[("input", "attention"), ("input",)], both=0.03)
     summary = summarize(plan, records)

@@ -12,9 +12,9 @@ from orchestrator.analysis.summary import Summary
 from orchestrator.metrics import METRICS
 from orchestrator.metrics.chance import caution_text
 from orchestrator.records import Status
-from orchestrator.report.wording.contrasts import half_width, unit_of_difference
+from orchestrator.report.wording.contrasts import half_width, places_of, unit_of_difference
 from orchestrator.report.wording.findings import finding_sentence
-from orchestrator.report.wording.numbers import NONE, decimals, number, p_text
+from orchestrator.report.wording.numbers import NONE, decimals, end_text, number, p_text
 from orchestrator.stats import FLIP_INTERVAL, SEQUENTIAL_METHOD, PairedDifference, Verdict
 
 
@@ -321,14 +321,14 @@ def interaction_sentence(summary: Summary) -> str:
     if shown is None:
         return ""
     (a, b), (c, d), changed = shown.first, shown.second, shown.difference
-    places, unit = decimals(changed.half_width), unit_of_difference(summary.metric)
+    places, unit = places_of(changed), unit_of_difference(summary.metric)
     evidence = ""
     if changed.n > 1:
-        low, high = number(changed.low, places), number(changed.high, places)
-        evidence = (
-            f", 95 % {changed.interval_method} {low} to {high}, "
-            f"p {p_text(changed.p_value)} uncorrected"
-        )
+        interval = f"no 95 % interval from {changed.n} pairs"
+        if changed.low is not None and changed.high is not None:
+            low, high = end_text(changed.low, places), end_text(changed.high, places)
+            interval = f"95 % {changed.interval_method} {low} to {high}"
+        evidence = f", {interval}, p {p_text(changed.p_value)} uncorrected"
     return (
         f"Interaction: going from {c} to {d} changes {summary.metric.title} by "
         f"{number(changed.mean, places, signed=True)} {unit} more under {b} than under {a}"
