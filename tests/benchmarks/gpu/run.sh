@@ -3,7 +3,7 @@
 #   tests/benchmarks/gpu/run.sh OUT [PACKS]
 # with the repository, torch, timm, pyarrow, scipy, rich and pytest alone.
 # PACKS: a folder with the pack of ESC-10 at 16 kHz; made-up sounds take its place without it.
-#   ONLY=right,steps   these items alone: contract right steps study lane
+#   ONLY=right,steps   these items alone: contract right steps study many attention compiled lane
 #   DEVICE=cpu         where there is no GPU: the same at laptop size, to see that it runs
 #   PYTHON=python3     the interpreter
 # Every item writes its results into OUT as they come, and is ended when its seconds are over.
@@ -11,14 +11,15 @@ set -uo pipefail
 cd "$(dirname "$0")/../../.."
 mkdir -p "${1:?a folder for the results}"
 out=$(realpath "$1") packs=${2:+$(realpath "$2")} device=${DEVICE:-cuda} python=${PYTHON:-python3}
-items=${ONLY:-contract,right,steps,study}
+items=${ONLY:-contract,right,steps,study,many,attention,compiled}
 gpu=tests.benchmarks.gpu
 # One thread a process, since many share the cores; cuBLAS reads its setting once.
 export OMP_NUM_THREADS=1 CUBLAS_WORKSPACE_CONFIG=:4096:8 PYTHONUNBUFFERED=1
 
 # Seconds after which an item is ended; without `lane`, which was measured before, under 25 minutes.
 declare -A limit=(
-    [contract]=120 [right]=170 [steps]=210 [study]=460 [lane]=100
+    [contract]=120 [right]=170 [steps]=210 [study]=460 [many]=170 [attention]=80
+    [compiled]=90 [compiled_steps]=150 [lane]=100
 )
 
 # run ITEM COMMAND...: what it prints goes to OUT/ITEM.log as well. The command and its processes are
@@ -64,6 +65,12 @@ for item in ${items//,/ }; do
         else
             study study tests/benchmarks/gpu/table4.py 6
         fi
+        ;;
+    many) script many many ${packs:+--packs "$packs"} ;;  # item 3
+    attention) script attention attention ;;              # item 5
+    compiled)  # items 1 and 2
+        script compiled compiled
+        script compiled_steps steps --modes graphs,compiled --only 128x512,64x128
         ;;
     lane) study lane sweeps/adaptor_lambda.py 8 --demo ;;
     *) echo "$item: no such item" | tee -a "$out/summary.txt" ;;
