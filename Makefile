@@ -1,6 +1,6 @@
 # Everything a fresh machine needs: make, git, Python 3.11 or newer with pip.
 #   make demo                 from nothing to a table, a page and an MLflow database
-#   make demo DATA=DIR        the same on a folder in the ESC format
+#   make demo DATA=DIR        the same on a folder of your own audio
 #   make test                 the default test suite, in two processes
 #   make test-slow            the tests that take long
 #   make lint                 format, lint and type checks

@@ -12,6 +12,7 @@ WHOLE_MACHINE = (
     "cluster/",
     "execution/test_command.py",
     "execution/test_lanes.py",
+    "execution/test_packing.py",
     "test_readme.py",
     "test_way_of_a_plan.py",
 )

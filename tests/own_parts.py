@@ -1,11 +1,17 @@
 """Parts of a user's own, each but the first breaking the contract of its kind in one way."""
 
+import fcntl
+import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from models.output import Output
+
+HELD: list[Any] = []
 
 
 class Sound(nn.Module):
@@ -43,6 +49,28 @@ class Model(Sound):
 
     def logits(self, features):
         return self.head(features.mean(dim=(1, 3)))
+
+
+class Alone(Model):
+    """Runs out of memory beside another process, and waits for one that does, a minute at most."""
+
+    def __init__(self, channels, size, num_classes, *, folder):
+        super().__init__(channels, size, num_classes)
+        self.folder = Path(folder)
+
+    def logits(self, features):
+        lock = (self.folder / "lock").open("w")
+        HELD.append(lock)
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held until this process ends
+        except OSError:
+            (self.folder / "starved").touch()
+            raise torch.OutOfMemoryError("made up: another process has the memory") from None
+        for _ in range(600):
+            if (self.folder / "starved").exists():
+                break
+            time.sleep(0.1)
+        return super().logits(features)
 
 
 class Bare(Model):

@@ -175,7 +175,7 @@ def _folds_averaged(
     if not finished:
         return None
     blocks = {(trial.seed, trial.fold): 0.0 for trial, _ in finished}
-    replicates = replicates_of(blocks, num_contrasts=plan.num_declared)
+    replicates = replicates_of(blocks)
     return (
         len(replicates.values)
         if replicates.replicate == "fold"

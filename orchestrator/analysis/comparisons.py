@@ -1,6 +1,6 @@
 """Comparisons of a study: every arm with the baseline, declared contrasts and effects.
 
-A study until decided is judged by its sequential rule, all others by Holm.
+All of a study's are one family: joint sign flips judge it, or the rule of a study until decided.
 """
 
 from __future__ import annotations
@@ -16,13 +16,20 @@ from orchestrator.analysis.rows import ArmSummary, Block, finished_values, plan_
 from orchestrator.metrics import Metric, lookup
 from orchestrator.records import ContrastRecord, EffectRecord, PlanRecord, TrialRecord
 from orchestrator.stats import (
+    ALPHA,
+    REPEATED_INTERVAL,
+    SIMULTANEOUS,
+    Decision,
     Equivalence,
+    Judged,
     PairedDifference,
     Sequential,
     Verdict,
+    agreeing_ends,
     decide,
     equivalence,
-    holm,
+    judge,
+    repeated_interval,
     verdict,
     weighted_sums,
 )
@@ -53,6 +60,16 @@ class Compared:
             arm
             if reference is None or arm is reference
             else dataclasses.replace(arm, to_baseline=self.difference(arm, reference))
+            for arm in arms
+        )
+
+    def with_declared(
+        self, arms: tuple[ArmSummary, ...], contrasts: Sequence[ContrastEvidence]
+    ) -> tuple[ArmSummary, ...]:
+        """Return the arms, with the intervals of the declared contrasts with the baseline."""
+        declared = {c.arm: c.difference for c in contrasts if c.reference == self.plan.baseline}
+        return tuple(
+            dataclasses.replace(arm, to_baseline=declared.get(arm.name, arm.to_baseline))
             for arm in arms
         )
 
@@ -91,29 +108,22 @@ class Compared:
         decided: Mapping[str, Sequential] = (
             decisions(self.plan, self.records, metric=self.metric) if self.plan.cap else {}
         )
-        adjusted = holm([d.p_value if d else None for d in differences])
-        smallest = [p or 0.0 for p in holm([d.smallest_p if d else 1.0 for d in differences])]
         judged: list[dict[str, Any]] = []
-        for name, arms, difference, adjusted_p, least in zip(
-            names, compared, differences, adjusted, smallest, strict=True
-        ):
-            call = Verdict.NOT_TESTED
+        for name, arms, found in zip(names, compared, judge(differences), strict=True):
+            difference, call = found.difference, Verdict.NOT_TESTED
             if difference is not None and name in decided:
-                decision = decided[name]
-                difference = dataclasses.replace(
-                    difference, p_value=decision.p_value, test_method=decision.method
-                )
-                adjusted_p, least = decision.adjusted_p, 0.0
-                call = Verdict[decision.decision.name]
+                found = self._until_decided(difference, decided[name])
+                difference, call = found.difference, Verdict[decided[name].decision.name]
             elif difference is not None:
-                call = verdict(difference, adjusted_p, sign=self.metric.sign)
+                call = verdict(difference, found.adjusted_p, sign=self.metric.sign)
             judged.append(
                 {
                     "sweep": self.plan.sweep,
                     "metric": self.metric,
                     "difference": difference,
-                    "adjusted_p": adjusted_p,
-                    "smallest_adjusted_p": least,
+                    "adjusted_p": found.adjusted_p,
+                    "adjusted_error": found.adjusted_error,
+                    "smallest_adjusted_p": found.smallest_adjusted_p,
                     "verdict": call,
                     "num_declared": self.plan.num_declared,
                     "decided": decided.get(name),
@@ -125,6 +135,32 @@ class Compared:
                 }
             )
         return judged
+
+    def _until_decided(self, difference: PairedDifference, decided: Sequential) -> Judged:
+        """Judge by the rule of a study until decided, on the blocks that it has looked at."""
+        looked = list(difference.differences.values())[: decided.n]
+        low = high = None
+        if looked:
+            alpha = ALPHA / self.plan.num_declared
+            low, high = agreeing_ends(
+                *repeated_interval(looked, cap=decided.cap, alpha=alpha),
+                mean=self.metric.sign * (1.0 if decided.decision is Decision.BETTER else -1.0),
+                called=decided.decision in (Decision.BETTER, Decision.WORSE),
+            )
+        several = SIMULTANEOUS * (self.plan.num_declared > 1)
+        return Judged(
+            difference=dataclasses.replace(
+                difference,
+                low=low,
+                high=high,
+                interval_method=several + REPEATED_INTERVAL,
+                p_value=decided.p_value,
+                test_method=decided.method,
+            ),
+            adjusted_p=decided.adjusted_p,
+            adjusted_error=0.0,
+            smallest_adjusted_p=0.0,
+        )
 
     def _effect(
         self, declared: EffectRecord, arms: Sequence[ArmSummary], evidence: dict[str, Any]

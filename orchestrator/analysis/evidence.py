@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from orchestrator.metrics import Metric
 from orchestrator.records import EffectRecord
-from orchestrator.stats import Equivalence, PairedDifference, Sequential, Verdict
+from orchestrator.stats import (
+    Equivalence,
+    PairedDifference,
+    RecordingsInterval,
+    Sequential,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +37,10 @@ class Evidence:
         sweep: Name of the study.
         metric: Metric to compare by.
         difference: Paired difference with mean, interval and test; None if nothing can be compared.
-        adjusted_p: P value corrected over all declared comparisons, by Holm or by the rule of a
-            study until decided.
-        smallest_adjusted_p: Smallest value possible with these numbers of blocks.
+        adjusted_p: P value corrected over all declared comparisons, by joint sign flips or by the
+            rule of a study until decided.
+        adjusted_error: Standard error of a sampled adjusted p; 0 if exact.
+        smallest_adjusted_p: Smallest value possible with these pairs, of which some may be tied.
         verdict: Conclusion that the numbers allow.
         num_declared: Number of declared contrasts and effects.
         num_planned: Planned replicates, or the cap of a study until decided.
@@ -43,6 +50,8 @@ class Evidence:
         epochs: Epochs of the compared arms, if they differ.
         equivalence: Test against the declared margin; None if there is no margin or it does not
             apply.
+        over_recordings: Mean with its interval over other seeds and other recordings; None without
+            predictions or recordings of all trials.
     """
 
     sweep: str = ""
@@ -50,6 +59,7 @@ class Evidence:
     difference: PairedDifference | None
     adjusted_p: float | None
     smallest_adjusted_p: float
+    adjusted_error: float = 0.0
     verdict: Verdict
     num_declared: int = 1
     num_planned: int | None = None
@@ -58,6 +68,7 @@ class Evidence:
     mixed: str = ""
     epochs: TrainedEpochs | None = None
     equivalence: Equivalence | None = None
+    over_recordings: RecordingsInterval | None = None
 
     @property
     def called(self) -> bool:

@@ -144,10 +144,10 @@ def plan_replicates(plan: PlanRecord, values: Mapping[Block, float]) -> Replicat
     """Return the replicates of values by block; the whole report uses this rule.
 
     Args:
-        plan: Plan that gives the number of folds and of declared comparisons.
+        plan: Plan that gives the number of folds.
         values: Values of an arm, or differences of two arms.
     """
-    return replicates_of(values, num_folds=num_folds(plan), num_contrasts=plan.num_declared)
+    return replicates_of(values, num_folds=num_folds(plan))
 
 
 def plan_interval(plan: PlanRecord, values: Mapping[Block, float]) -> CrossedInterval:
@@ -157,4 +157,4 @@ def plan_interval(plan: PlanRecord, values: Mapping[Block, float]) -> CrossedInt
 
 def plan_test(plan: PlanRecord, differences: Mapping[Block, float]) -> PairedDifference:
     """Test differences by block over the replicates of `plan_replicates`."""
-    return crossed_test(differences, num_folds=num_folds(plan), num_contrasts=plan.num_declared)
+    return crossed_test(differences, num_folds=num_folds(plan))

@@ -25,6 +25,7 @@ from orchestrator.analysis.patterns import (
     two_by_two_interaction,
     two_factor_grid,
 )
+from orchestrator.analysis.recordings import OverRecordings, Recordings
 from orchestrator.analysis.rows import (
     ArmCost,
     ArmSummary,
@@ -36,6 +37,7 @@ from orchestrator.analysis.rows import (
 )
 from orchestrator.metrics import METRICS, Metric, lookup
 from orchestrator.metrics.chance import Chance
+from orchestrator.metrics.predictions import Loader
 from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
 
 
@@ -140,6 +142,8 @@ def summarize(
     *,
     metric: str = "",
     mixed: bool = False,
+    predictions: Loader | None = None,
+    recordings: Recordings | None = None,
 ) -> Summary:
     """Join a plan with the records of its trials.
 
@@ -148,6 +152,9 @@ def summarize(
         records: Trial id -> record; a planned trial without one counts as missing.
         metric: Key that replaces the plan's metric.
         mixed: Compare even trials of different code, data or epochs.
+        predictions: Function that reads a trial's predictions at the plan's epoch. With recordings,
+            declared comparisons then have an interval over other recordings, too.
+        recordings: Function that returns clip -> source recording.
 
     Raises:
         ConfigError: No metric has that key.
@@ -159,6 +166,13 @@ def summarize(
     counted = Compared(plan=plan, records=records, metric=chosen, mixed=mixed, at_chance=at_chance)
     arms = counted.with_differences(arms)
     contrasts, effects = counted.declared(arms)
+    arms = counted.with_declared(arms, contrasts)
+    if predictions and recordings and (known := recordings()):
+        scope = OverRecordings(arms, metric=chosen, load=predictions, recordings=known)
+        contrasts, effects = (
+            tuple(dataclasses.replace(f, over_recordings=scope.extend(f)) for f in contrasts),
+            tuple(dataclasses.replace(f, over_recordings=scope.extend(f)) for f in effects),
+        )
     return Summary(
         plan=plan,
         metric=chosen,

@@ -45,6 +45,8 @@ def _run(sweep: Plan | Search, options: Options) -> int:
     from orchestrator.execution.prepare import prepare
 
     prepared = prepare(sweep, options)
+    if prepared.overview:
+        print(prepared.overview, end="\n\n", flush=True)
     if options.dry_run:
         from orchestrator.cli.dry_run import print_listing
 

@@ -16,11 +16,12 @@ from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.stats import (
     ALPHA,
     MAX_PAIRS,
+    PooledSpread,
     anytime_p_rows,
     levels_for,
     pairs_for,
     pairs_needed,
-    pilot_spread,
+    pooled_spread,
     prospect,
     smallest_p,
     weighted_sums,
@@ -43,7 +44,7 @@ def power_analysis(
 
     Folds share training clips, so a seed counts once on any number of folds. Spreads and times come
     from the plan's stored trials: a pilot of a few seeds is enough. Planning uses the upper 80 %
-    limit of the spread, because a small pilot often underestimates it.
+    limit of the spread, pooled over all contrasts, because a small pilot often underestimates it.
 
     Args:
         plan: Plan with any number of blocks.
@@ -57,20 +58,18 @@ def power_analysis(
     costs = CostEstimate(plan, records, num_workers=num_workers, price=price_per_hour)
     metric = lookup(plan.metric)
     given, wanted = wanted, wanted or WANTED.get(metric.unit, 0.0)
-    spread, pairs = _pilot(plan, records, metric)
-    over_folds = len(plan.folds) > 1 and n < pairs_needed(num_contrasts)
+    pilot = _pilot(plan, records, metric)
+    over_folds = len(plan.folds) > 1 and n < pairs_needed()
     if plan.cap:
         sentences = [_smallest_until_decided(plan.cap, num_contrasts)]
     else:
-        sentences = [
-            _over_folds(plan) if over_folds else _smallest(n, num_contrasts, _replicates(plan))
-        ]
-    if num_contrasts and spread:
-        sentences.append(_planned_with(spread, pairs, metric))
+        sentences = [_over_folds(plan) if over_folds else _smallest(n, _replicates(plan))]
+    if pilot:
+        sentences.append(_planned_with(pilot, metric))
         if not over_folds:
-            sentences.append(_detectable(plan, n, spread, metric))
+            sentences.append(_detectable(plan, n, pilot.upper, metric))
         if wanted:
-            sentences.append(_enough(wanted, spread, plan, metric, costs))
+            sentences.append(_enough(wanted, pilot.upper, plan, metric, costs))
     elif num_contrasts and over_folds and given:
         sentences.append(
             f"how many seeds find {given:g}{_unit(metric)} depends on the spread of whole seeds: "
@@ -100,18 +99,16 @@ def _over_folds(plan: Plan) -> str:
     return (
         f"{seeds} seed{'s' if seeds > 1 else ''} on {folds} folds, which share training clips: "
         "differences are tested over folds by the corrected resampled t test; from "
-        f"{pairs_needed(plan.num_declared)} seeds on, over seeds by the exact test"
+        f"{pairs_needed()} seeds on, over seeds by the exact test"
     )
 
 
-def _smallest(n: int, num_contrasts: int, what: str) -> str:
-    least = min(1.0, max(1, num_contrasts) * smallest_p(n))
-    smallest = f"{smallest_p(n):.2g}" if smallest_p(n) else "below 1e-300"
+def _smallest(n: int, what: str) -> str:
+    least = smallest_p(n)
+    smallest = f"{least:.2g}" if least else "below 1e-300"
     sentence = f"{n} {what}: the smallest p that the exact test can give is {smallest}"
-    if num_contrasts > 1:
-        sentence += f", {least:.2g} after correction for {num_contrasts} contrasts"
     if least > ALPHA:
-        sentence += f"; {pairs_needed(num_contrasts)} are needed for one below {ALPHA:g}"
+        sentence += f"; {pairs_needed()} are needed for one below {ALPHA:g}"
     return sentence
 
 
@@ -128,14 +125,15 @@ def _smallest_until_decided(cap: int, num_contrasts: int) -> str:
     return sentence
 
 
-def _pilot(plan: Plan, records: Mapping[str, TrialRecord], metric: Metric) -> tuple[float, int]:
-    """Return the largest spread among stored pairs of declared comparisons, and their number.
+def _pilot(plan: Plan, records: Mapping[str, TrialRecord], metric: Metric) -> PooledSpread | None:
+    """Return the spread of a difference in stored pairs of declared comparisons; None without one.
 
     On several folds, a pair is a seed's mean over all of them.
     """
     record = plan.record()
     values = finished_values(record, records, metric)
-    spreads = [(0.0, 0)]
+    samples: list[list[float]] = []
+    used: list[Mapping[str, float]] = []
     declared = [{c.arm: 1.0, c.reference: -1.0} for c in record.contrasts]
     for weights in (*declared, *(effect.weights for effect in record.effects)):
         if not set.intersection(*(set(values.get(arm, {})) for arm in weights)):
@@ -148,14 +146,17 @@ def _pilot(plan: Plan, records: Mapping[str, TrialRecord], metric: Metric) -> tu
             if all((seed, fold) in sums for fold in plan.folds)
         ]
         if len(pairs) > 1 and any(p != pairs[0] for p in pairs):
-            spreads.append((pilot_spread(pairs), len(pairs)))
-    return max(spreads)
+            samples.append(pairs)
+            used.append(weights)
+    return pooled_spread(samples, used) if samples else None
 
 
-def _planned_with(spread: float, pairs: int, metric: Metric) -> str:
+def _planned_with(pilot: PooledSpread, metric: Metric) -> str:
+    several = f" of each of {pilot.num_contrasts} contrasts" if pilot.num_contrasts > 1 else ""
     return (
-        f"planned with a spread of {spread:.2g}{_unit(metric)}, the upper 80 % limit of that of "
-        f"{pairs} stored pairs"
+        f"planned with a spread of {pilot.upper:.2g}{_unit(metric)}, the upper "
+        f"{100 * pilot.confidence:g} % limit of the {pilot.estimate:.2g}{_unit(metric)} seen in "
+        f"{pilot.num_pairs} stored pairs{several}"
     )
 
 

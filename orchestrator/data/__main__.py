@@ -1,4 +1,4 @@
-"""Look at a dataset, or make a pack of it: `python -m orchestrator.data audit|pack`."""
+"""Look at a dataset, or make a pack of it: `python -m orchestrator.data look|audit|pack|counts`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from orchestrator.terminal import terminal_width
 _PACKS = "store/packs"
 _EPILOG = """\
 examples:
-  python -m orchestrator.data audit --dataset esc --data-root ~/ESC-50
-  python -m orchestrator.data pack --dataset esc --data-root ~/ESC-50 --sample-rate 32000
+  python -m orchestrator.data look --data-root ~/ESC-50
+  python -m orchestrator.data audit --data-root ~/my_sounds --set label=species
+  python -m orchestrator.data pack --data-root ~/ESC-50 --sample-rate 32000
   python -m orchestrator.data pack --dataset synthetic --set num_classes=5 --set seed=1
+  python -m orchestrator.data counts --annotations ~/annotations
 
 exit code: 0 fine, 1 the audit found broken clips or a damaged pack, 2 a mistake that the message
 explains"""
@@ -30,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     options = _parser().parse_args(argv)
     return run_command(
-        lambda: _audit(options) if options.command == "audit" else _pack(options),
+        lambda: _COMMANDS[options.command](options),
         mistakes=OrchestratorError,
         interrupted="interrupted; nothing half-made is left behind",
     )
@@ -43,9 +45,15 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="audit|pack")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="look|audit|pack|counts"
+    )
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--dataset", default="esc", help="a registered dataset (default: esc)")
+    shared.add_argument(
+        "--dataset",
+        default="",
+        help="a registered dataset (default: what lies in the data root, see `look`)",
+    )
     shared.add_argument("--data-root", metavar="DIR", help="the folder of the dataset's files")
     shared.add_argument(
         "--policy",
@@ -66,6 +74,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     shared.add_argument("--csv", metavar="OUT", help="write one line per clip to this file")
     shared.add_argument("--json", metavar="OUT", help="write one record per clip to this file")
+    commands.add_parser(
+        "look",
+        parents=[shared],
+        help="say what is taken for classes, splits and recordings, and what is left out",
+    )
     audit = commands.add_parser(
         "audit",
         parents=[shared],
@@ -75,7 +88,24 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "pack", parents=[shared], help="audit, decode and resample into a pack, once"
     )
+    counts = commands.add_parser(
+        "counts", help="count the official lists of published data sets beside the papers' numbers"
+    )
+    counts.add_argument(
+        "--annotations", required=True, metavar="DIR", help="the folder with a folder per data set"
+    )
+    counts.add_argument("--classes", action="store_true", help="also count every class by split")
     return parser
+
+
+def _look(options: argparse.Namespace) -> int:
+    from orchestrator.data.entry import open_source
+    from orchestrator.data.overview import overview
+
+    arguments = _arguments(options)
+    source = open_source(options.dataset, arguments, root=options.data_root)
+    print(printable(overview(source, width=terminal_width())))
+    return 0
 
 
 def _audit(options: argparse.Namespace) -> int:
@@ -119,8 +149,12 @@ def _audit_pack(fingerprint: str, packs: str) -> bool:
 
 def _pack(options: argparse.Namespace) -> int:
     from orchestrator.data.entry import open_source, prepare
+    from orchestrator.data.overview import overview
 
     arguments = _arguments(options)
+    if options.data_root:
+        source = open_source(options.dataset, arguments, root=options.data_root)
+        print(printable(overview(source, width=terminal_width())))
     if options.csv or options.json:
         from orchestrator.data.listing import Audit
 
@@ -148,6 +182,35 @@ def _pack(options: argparse.Namespace) -> int:
     return 0
 
 
+def _counts(options: argparse.Namespace) -> int:
+    from orchestrator.data.layouts.tree import data_folder
+    from orchestrator.data.official import official, present
+    from orchestrator.terminal import grid, laid_out
+
+    folder, width = data_folder(options.annotations), terminal_width()
+    heads = ("count", "here", "published", "by", "verdict")
+    for name in present(folder):
+        data_set = official(name)
+        counted = data_set.count(folder)
+        rows = [
+            (line.what, _number(line.found), _number(line.published), line.by, line.verdict)
+            for line in counted.lines
+        ]
+        print(f"{data_set.TITLE} ({', '.join(data_set.FILES)})")
+        print(laid_out(grid(rows, heads=heads, right=(1, 2), indent=2), width=width))
+        if options.classes:
+            names = sorted({name for of in counted.per_class.values() for name in of})
+            heads_of = ("class", *counted.per_class)
+            rows = [(n, *(str(of.get(n, 0)) for of in counted.per_class.values())) for n in names]
+            right = range(1, len(heads_of))
+            print(laid_out(grid(rows, heads=heads_of, right=right, indent=2), width=width))
+    return 0
+
+
+def _number(value: int | str | None) -> str:
+    return f"{value:,}" if isinstance(value, int) else value or ""
+
+
 def _arguments(options: argparse.Namespace) -> dict[str, Any]:
     from models import registry
 
@@ -156,13 +219,18 @@ def _arguments(options: argparse.Namespace) -> dict[str, Any]:
         arguments["sample_rate"] = options.sample_rate
     if options.policy is not None:
         arguments["on_broken"] = options.policy
-    known = registry.catalog()["dataset"].get(options.dataset)
+    known = registry.catalog()["dataset"].get(options.dataset or "folder")
     for setting in options.settings:
         key, equals, text = setting.partition("=")
         if not equals:
             raise DataError(f"--set {setting!r}: give it as key=value")
         argument = known.arguments.get(key) if known else None
         arguments[key] = _value(key, text, argument.type if argument else Any)
+    if not options.dataset and options.data_root:
+        from orchestrator.data.overview import recognized
+
+        options.dataset, arguments = recognized(options.data_root, arguments)
+    options.dataset = options.dataset or "esc"
     return arguments
 
 
@@ -187,6 +255,9 @@ def _export(options: argparse.Namespace, audit: Any) -> None:
                 Path(path).write_text(text(), encoding="utf-8")
             except OSError as error:
                 raise DataError(f"cannot write {path!r}: {error}") from error
+
+
+_COMMANDS = {"look": _look, "audit": _audit, "pack": _pack, "counts": _counts}
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ without dither; samples beyond full scale are clipped and counted.
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import struct
@@ -38,13 +39,21 @@ def tools() -> dict[str, str]:
     }
 
 
-def decode(path: str | Path, *, seconds: float = 0.0) -> Decoded:
-    """Decode one audio file completely.
+def decode(
+    path: str | Path | bytes,
+    *,
+    seconds: float = 0.0,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+) -> Decoded:
+    """Decode an audio file, or a part of it.
 
     Args:
-        path: The file, in any format that libsndfile reads.
+        path: The file, in any format that libsndfile reads, or its bytes.
         seconds: Required length, or 0.0 for any. A longer clip passes (`audit` notes it), a shorter
             one is a fault.
+        start_s: Start of the part, rounded to a sample.
+        end_s: End of the part; None, or one behind the file's end, is the file's end.
 
     Returns:
         `Decoded`: samples `(time,)` float32 mono at the file's own rate.
@@ -54,36 +63,36 @@ def decode(path: str | Path, *, seconds: float = 0.0) -> Decoded:
     """
     import soundfile
 
-    path = Path(path)
-    try:
-        name = os.fsencode(path)  # soundfile itself refuses names that are not UTF-8
-        found = path.stat()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ClipFault("missing", f"{path} does not exist") from error
-    except (OSError, ValueError) as error:
-        raise ClipFault("unreadable", str(error).replace(str(path), path.name)) from error
-    # Opening a pipe would block until someone writes to it.
-    if not stat.S_ISREG(found.st_mode):
-        raise ClipFault("unreadable", "not a file (a folder, a pipe or a device)")
-    size = found.st_size
+    path = path if isinstance(path, bytes) else Path(path)
+    size = len(path) if isinstance(path, bytes) else _size(path)
     if size == 0:
         raise ClipFault("empty", "the file has 0 bytes")
+    # soundfile itself refuses names that are not UTF-8.
+    name = io.BytesIO(path) if isinstance(path, bytes) else os.fsencode(path)
     try:
-        cut = _cut_short(path, size)
+        with io.BytesIO(path) if isinstance(path, bytes) else path.open("rb") as file:
+            cut = _cut_short(file, size)
         if cut:
             raise ClipFault("truncated", cut)
         with soundfile.SoundFile(name) as file:  # type: ignore[arg-type]
-            declared, rate_hz, channels = file.frames, file.samplerate, file.channels
-            frames = file.read(dtype="float32", always_2d=True)
+            rate_hz, channels = file.samplerate, file.channels
+            start = round(start_s * rate_hz)
+            stop = file.frames if end_s is None else min(file.frames, round(end_s * rate_hz))
+            declared = max(0, stop - start)
+            if start:
+                file.seek(min(start, file.frames))
+            frames = file.read(-1 if not start and end_s is None else declared, "float32", True)
     except ClipFault:
         raise
     except (soundfile.SoundFileError, OSError) as error:
-        reason = str(error).replace(repr(name), repr(path.name)).replace(str(path), path.name)
+        short = "" if isinstance(path, bytes) else path.name
+        reason = str(error).replace(repr(name), repr(short)).replace(str(path), short)
         raise ClipFault("unreadable", reason) from error
     except (MemoryError, ValueError) as error:
         raise ClipFault("unreadable", f"the header declares more than fits: {error}") from error
     if len(frames) == 0:
-        raise ClipFault("empty", "the file has a header and no samples")
+        what = "no samples" if not start else f"no samples at {start_s:g} s"
+        raise ClipFault("empty", f"the file has a header and {what}")
     if len(frames) < declared:
         raise ClipFault(
             "truncated", f"{len(frames)} samples decoded, the header declares {declared}"
@@ -95,6 +104,21 @@ def decode(path: str | Path, *, seconds: float = 0.0) -> Decoded:
         raise ClipFault("short", f"{len(frames)} samples, {expected} expected ({seconds:g} s)")
     mono = frames[:, 0] if channels == 1 else frames.mean(axis=1, dtype=np.float32)
     return Decoded(np.ascontiguousarray(mono), rate_hz, channels)
+
+
+def _size(path: Path) -> int:
+    """Return a regular file's size in bytes."""
+    try:
+        os.fsencode(path)
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ClipFault("missing", f"{path} does not exist") from error
+    except (OSError, ValueError) as error:
+        raise ClipFault("unreadable", str(error).replace(str(path), path.name)) from error
+    # Opening a pipe would block until someone writes to it.
+    if not stat.S_ISREG(found.st_mode):
+        raise ClipFault("unreadable", "not a file (a folder, a pipe or a device)")
+    return found.st_size
 
 
 def to_pcm(decoded: Decoded, *, sample_rate: int) -> tuple[np.ndarray, int]:
@@ -130,17 +154,16 @@ def to_pcm(decoded: Decoded, *, sample_rate: int) -> tuple[np.ndarray, int]:
     return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype("<i2"), over
 
 
-def _cut_short(path: Path, size: int) -> str:
+def _cut_short(file: BinaryIO, size: int) -> str:
     """Describe how a file is truncated, or return ""; covers only what libsndfile misses."""
-    with path.open("rb") as file:
-        head = file.read(64)
-        if head[:4] == b"OggS":
-            file.seek(max(0, size - 131_072))
-            tail = file.read()
-            last = tail.rfind(b"OggS")
-            ended = last >= 0 and last + 5 < len(tail) and tail[last + 5] & 4
-            return "" if ended else "the Ogg stream stops before its end-of-stream mark"
-        declared = _wav_end(file, size) if head[:4] == b"RIFF" else _declared_size(head)
+    head = file.read(64)
+    if head[:4] == b"OggS":
+        file.seek(max(0, size - 131_072))
+        tail = file.read()
+        last = tail.rfind(b"OggS")
+        ended = last >= 0 and last + 5 < len(tail) and tail[last + 5] & 4
+        return "" if ended else "the Ogg stream stops before its end-of-stream mark"
+    declared = _wav_end(file, size) if head[:4] == b"RIFF" else _declared_size(head)
     if declared > size:
         return f"the file has {size} bytes, its header declares {declared}"
     return ""

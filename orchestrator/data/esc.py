@@ -22,6 +22,7 @@ from typing import Literal
 
 from models.registry import register
 from orchestrator.data.decode import decode
+from orchestrator.data.layouts.tree import data_folder, license_of
 from orchestrator.data.source import (
     MAX_INT,
     Clip,
@@ -80,10 +81,13 @@ def esc(
             "dataset 'esc' has no data root; give one with --data-root DIR, or use --dataset "
             f"synthetic, which needs no files ({_LAYOUT})"
         )
-    folder = _folder(root)
-    listing = _find_listing(folder, meta)
-    content = _read_bytes(listing)
-    rows = _read_rows(listing, content)
+    try:
+        folder = data_folder(root)
+    except DataError as error:
+        raise DataError(f"{error}; {_LAYOUT}") from error
+    listing = find_list(folder, meta)
+    content = read_bytes(listing)
+    rows = read_rows(listing, content)
     audio = folder / "audio"
     if not os.path.isdir(audio):
         raise DataError(f"{folder} has no folder 'audio'; {_LAYOUT}")
@@ -115,21 +119,10 @@ def esc(
         seconds=seconds,
         on_broken=on_broken,
         root=printable(str(folder)),
-        license=_license(folder),
+        license=license_of(folder),
         unlisted=tuple(name for name, _, _ in files if name not in listed),
         notes=_shared_recordings(clips),
     )
-
-
-def _folder(root: str) -> Path:
-    try:
-        folder = Path(root).expanduser().resolve()
-        is_folder = folder.is_dir()
-    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, no such user, a NUL
-        raise DataError(f"data root {str(root)!r} cannot be used: {error}; {_LAYOUT}") from error
-    if not is_folder:
-        raise DataError(f"data root {str(root)!r} is not a directory; {_LAYOUT}")
-    return folder
 
 
 def _files(audio: Path) -> list[tuple[str, int, int]]:
@@ -147,7 +140,12 @@ def _files(audio: Path) -> list[tuple[str, int, int]]:
     return sorted(found)
 
 
-def _find_listing(folder: Path, meta: str) -> Path:
+def find_list(folder: Path, meta: str) -> Path:
+    """Return the one csv in `meta` that lists clips.
+
+    Raises:
+        DataError: There is none, or there are several and `meta` names none of them.
+    """
     try:
         names = sorted(name for name in os.listdir(folder / "meta") if name.endswith(".csv"))
     except (FileNotFoundError, NotADirectoryError):
@@ -163,11 +161,11 @@ def _find_listing(folder: Path, meta: str) -> Path:
             valid = ", ".join(path.name for path in found)
             raise DataError(f"{folder / 'meta'} has no {meta!r} (valid: {valid})")
         found = chosen
-    unfit = {path: _unfit(path) for path in found}
-    fitting = [path for path in found if not unfit[path]]
+    reasons = {path: unfit(path) for path in found}
+    fitting = [path for path in found if not reasons[path]]
     if not fitting:
-        reasons = "; ".join(f"{path.name} {unfit[path]}" for path in found)
-        raise DataError(f"no csv in {folder / 'meta'} is a list of clips: {reasons}; {_LAYOUT}")
+        listed = "; ".join(f"{path.name} {reasons[path]}" for path in found)
+        raise DataError(f"no csv in {folder / 'meta'} is a list of clips: {listed}; {_LAYOUT}")
     if len(fitting) > 1:
         # Guessing would decide which task is trained.
         names = ", ".join(path.name for path in fitting)
@@ -178,7 +176,7 @@ def _find_listing(folder: Path, meta: str) -> Path:
     return fitting[0]
 
 
-def _unfit(path: Path) -> str:
+def unfit(path: Path) -> str:
     """Return why a csv cannot be the list of clips, judged by its first line; "" if it can."""
     try:
         # Opening a pipe would block until someone writes to it.
@@ -195,7 +193,12 @@ def _unfit(path: Path) -> str:
     return f"lacks {', '.join(lacking)}" if lacking else ""
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """Read a list.
+
+    Raises:
+        DataError: It cannot be read, or is too large to be a list.
+    """
     try:
         if path.stat().st_size > _MAX_LIST_BYTES:
             raise DataError(
@@ -206,8 +209,12 @@ def _read_bytes(path: Path) -> bytes:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _read_rows(path: Path, content: bytes) -> list[tuple[str, int, int, str, str]]:
-    """Return checked (filename, fold, target, category, source id) per row."""
+def read_rows(path: Path, content: bytes) -> list[tuple[str, int, int, str, str]]:
+    """Return checked (filename, fold, target, category, source id) per row.
+
+    Raises:
+        DataError: Names every mistake with its line.
+    """
     mistakes: list[str] = []
     rows: list[tuple[str, int, int, str, str]] = []
     category_of: dict[int, str] = {}
@@ -310,14 +317,3 @@ def _shared_recordings(clips: tuple[Clip, ...]) -> tuple[str, ...]:
         return ()
     some = ", ".join(shared[:6]) + (", ..." if len(shared) > 6 else "")
     return (f"{len(shared)} recordings have clips in more than one fold: {some}",)
-
-
-def _license(folder: Path) -> str:
-    for name in ("LICENSE.txt", "LICENSE", "LICENCE", "LICENSE.md"):
-        path = folder / name
-        with contextlib.suppress(OSError):  # an unreadable file names no license
-            if path.is_file():
-                lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-                found = (line.strip() for line in lines if re.match(r"\s*licen[cs]e\b", line, re.I))
-                return printable(next(found, f"see {name}"))
-    return ""

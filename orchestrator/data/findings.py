@@ -32,6 +32,8 @@ NOTES = {
     "over_full_scale": "samples beyond full scale were clipped",
 }
 LONG_TAIL_S = 0.5
+OTHER_LENGTHS = "folder"
+"""The data set that takes clips of any length from a folder; see `orchestrator.data.folder`."""
 
 
 @dataclass(frozen=True)
@@ -105,12 +107,14 @@ def decide(source: Source, records: Iterable[ClipRecord]) -> dict[str, str]:
     records = list(records)
     dropped = {record.clip.clip_id: record.reason for record in records if record.broken}
     if dropped and source.on_broken == "stop":
+        short = any(problem.kind == "short" for record in records for problem in record.problems)
         raise DataError(
             f"{len(dropped)} of {len(records)} clips of {source.name!r} are broken:\n"
             f"{_listing(dropped)}\n"
             "Nothing was packed. Mend the files, or leave these clips out and have the record say "
-            "so: --policy drop, in a sweep --dataset esc:on_broken=drop. Clips of other "
-            "lengths are taken with --set seconds=0, in a sweep --dataset esc:seconds=0."
+            f"so: --policy drop, in a sweep --dataset {source.name}:on_broken=drop."
+            + f" Clips of other lengths are taken with --dataset {OTHER_LENGTHS}."
+            * short
         )
     kept = [record.clip for record in records if not record.broken]
     bare = [

@@ -15,13 +15,13 @@ import numpy as np
 from orchestrator.data import fingerprints
 from orchestrator.data.addresses import CLIPS
 from orchestrator.data.info import DamagedPack, read_manifest
+from orchestrator.data.layouts.rows import TRAIN
 from orchestrator.errors import DataError, unknown
 
 if TYPE_CHECKING:
     import torch
 
 SCALE = 1.0 / 32768.0
-TRAIN = "train"
 COLUMNS = ("clip_id", "label", "fold", "source_id", "num_samples", "waveform")
 
 

@@ -1,7 +1,7 @@
 """What a dataset is before it becomes a pack: its clips, and how to read one.
 
 A dataset is one file with one registered function that returns a `Source`. The function may look
-at lists and file sizes but never at the audio, which `audit` and `packing` read.
+at lists, file sizes and headers but never decodes audio, which `audit` and `packing` do.
 """
 
 from __future__ import annotations
@@ -96,6 +96,7 @@ class Source:
         license: The dataset's license if known, else "".
         unlisted: Audio files beside the listed ones that are not used.
         notes: Remarks from reading the list.
+        facts: What the list was taken for, (subject, sentence) each; see `overview`.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Source:
     license: str = ""
     unlisted: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    facts: tuple[tuple[str, str], ...] = ()
 
 
 def digest(value: Any) -> str:

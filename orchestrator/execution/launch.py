@@ -7,14 +7,15 @@ trained it.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import itertools
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.cache import cache_folder
 from orchestrator.design.factors import Trial
@@ -31,6 +32,7 @@ from orchestrator.execution.prepare import (
 )
 from orchestrator.execution.publish import Publisher
 from orchestrator.execution.ray_session import (
+    hosts,
     ray_session,
     require_resources,
     terminal,
@@ -46,6 +48,7 @@ from orchestrator.terminal import visible
 
 if TYPE_CHECKING:
     from orchestrator.execution.preflight.arms import ArmCheck
+    from orchestrator.experiment.config import Runtime
 
 
 def launch(prepared: LaunchPlan) -> int:
@@ -224,6 +227,8 @@ def _run(
         SweepProgress(console, missing) as progress,
         ray_session(runtime, say=progress.say),
     ):
+        if prepared.options.fits_gpus and len(missing) > 1:
+            runtime = _fitted(prepared.plan, runtime, store=store, say=progress.say)
         runtime = with_cpu_share(runtime)
         for step in steps:
             if declared is not None and step.plan != declared:
@@ -234,7 +239,7 @@ def _run(
                 break
             for trial in step.trials:
                 progress.add(trial)
-            run_trials(step.trials, runtime=runtime, store=store, progress=progress)
+            runtime = run_trials(step.trials, runtime=runtime, store=store, progress=progress)
             fail_stale_trials(step.trials, store)
         assert end is not None, "stages end with `Ended`"
         if search is not None and len(points) < search.num_points:
@@ -244,6 +249,35 @@ def _run(
             end = Ended(plan=search.with_points(points))
             fail_stale_trials(end.plan.trials(), store)
     return end
+
+
+def _fitted(plan: Plan, runtime: Runtime, *, store: Store, say: Callable[[str], None]) -> Runtime:
+    """Let as many trials share a GPU as a pilot of the largest arm finds room for."""
+    import ray
+    from ray.exceptions import RayError
+
+    from orchestrator.execution.packing import Footprint, share_of_gpu
+    from orchestrator.execution.pilot import run_pilot
+
+    arms = {trial.arm: trial.experiment for trial in plan.trials()}
+    say("pilot: a few steps of the largest arm on one GPU")
+    remote: Any = ray.remote(num_gpus=1, num_cpus=1, max_retries=0)
+    pilot = remote(run_pilot)
+    try:
+        found: Footprint = ray.get(pilot.remote(arms, store=store, runtime=runtime, device="cuda"))
+    except RayError as error:
+        reason = str(error).strip().rpartition("\n")[2]
+        say(f"pilot: failed ({reason}); each trial gets a GPU to itself")
+        return runtime
+    cpus = min((host.cpus / host.gpus for host in hosts() if host.gpus), default=1)
+    trials = found.trials_per_gpu(cpus)
+    turns = "side by side (MPS runs)" if found.has_mps else "in turns (no MPS runs)"
+    say(
+        f"pilot: {found.arm} takes {found.peak_mb / 1e3:.1f} of {found.total_mb / 1e3:.0f} GB and "
+        f"{found.busy:.0%} of the time; with {cpus:g} CPUs a GPU, {trials} trials share one, their "
+        f"kernels {turns}"
+    )
+    return dataclasses.replace(runtime, gpus_per_worker=share_of_gpu(trials))
 
 
 def _log_path(store: Store, plan: Plan) -> Path:
@@ -295,7 +329,13 @@ def smoke(prepared: LaunchPlan) -> int:
     )
     torch.set_num_threads(max(1, prepared.options.runtime.cpus_per_worker))
     with store.lock(trial.id, owner="smoke"):
-        record = TrialRun(store=store, trial_id=trial.id, experiment=trial.experiment).run()
+        record = TrialRun(
+            store=store,
+            trial_id=trial.id,
+            experiment=trial.experiment,
+            activation_checkpointing=prepared.options.runtime.activation_checkpointing,
+            compile=prepared.options.runtime.compile,
+        ).run()
     if record.status is not Status.FINISHED:
         print(_without_traceback(record.error), file=sys.stderr)
         return 1

@@ -14,6 +14,10 @@ from orchestrator.experiment.config import FEATURE_MEMORY_GIB, Runtime
 MODES = ("dry_run", "check", "smoke")
 """Flags that replace running the sweep."""
 
+AUTO = "auto"
+
+COMPILE_MODES = ("default", "reduce-overhead")
+
 MAX_COUNT = 100_000
 """Upper limit on replicates, epochs and workers; a larger number is a typo."""
 
@@ -27,7 +31,8 @@ class Options:
         smoke: Run one tiny trial in this process, without Ray.
         dry_run: List the trials and stop.
         check: Build every arm, check that it differs, and stop.
-        dataset: `NAME` or `NAME:argument=value,...`; empty keeps the plan's.
+        dataset: `NAME` or `NAME:argument=value,...`; empty is what lies in the data root, or the
+            plan's.
         arms: Names or patterns of the arms to keep; empty keeps all.
         seeds: Number of seeds; None keeps the plan's.
         folds: Held-out folds; None keeps the plan's, empty means all folds of the data.
@@ -37,6 +42,7 @@ class Options:
         detect: Difference that `--dry-run` plans for, in the metric's unit; 0 means one point.
         price_per_hour: Price of one device-hour for the estimate of `--dry-run`; 0 leaves money
             out.
+        fits_gpus: Whether a pilot chooses how many trials share a GPU.
         runtime: Where and how to train.
     """
 
@@ -53,6 +59,7 @@ class Options:
     budget_hours: float
     detect: float
     price_per_hour: float
+    fits_gpus: bool
     runtime: Runtime
 
 
@@ -72,8 +79,10 @@ def parse(argv: Sequence[str] | None, *, description: str) -> Options:
     if problem := _contradiction(args):
         parser.error(problem)
     values = vars(args)
+    values["fits_gpus"] = args.gpus_per_worker == AUTO
+    if values["fits_gpus"]:
+        values["gpus_per_worker"] = 1.0  # until the pilot is done
     runtime = {f.name: values.pop(f.name) for f in fields(Runtime) if f.name in values}
-    values["dataset"] = args.dataset or ("esc" if runtime["data_root"] else "")
     values["arms"] = tuple(args.arms)
     return Options(**values, runtime=Runtime(**runtime))
 
@@ -91,13 +100,14 @@ def _parser(description: str) -> argparse.ArgumentParser:
         "--dataset",
         default="",
         metavar="NAME[:ARG=VALUE,..]",
-        help="esc or synthetic, for example esc:on_broken=drop (default: the sweep's)",
+        help="folder, esc, synthetic or module:function, for example folder:label=species "
+        "(default: what lies in the data root, or the sweep's)",
     )
     add(
         "--data-root",
         default=_environment("ORCHESTRATOR_DATA_ROOT"),
         metavar="DIR",
-        help="folder of the data set's own files; implies --dataset esc",
+        help="folder of your own audio, in any layout that is recognized",
     )
     add(
         "--arms",
@@ -146,8 +156,9 @@ def _parser(description: str) -> argparse.ArgumentParser:
         "--gpus-per-worker",
         type=_share,
         default=_environment("ORCHESTRATOR_GPUS_PER_WORKER") or "0",
-        metavar="X",
-        help="may be a fraction, so that several trials share a card (default: 0, on the CPU)",
+        metavar="X|auto",
+        help="may be a fraction, so that several trials share a card; auto lets a pilot of a few "
+        "steps of the largest arm choose it (default: 0, on the CPU)",
     )
     add(
         "--feature-memory",
@@ -170,6 +181,22 @@ def _parser(description: str) -> argparse.ArgumentParser:
         action="store_true",
         help="let GPUs use faster operations that do not repeat to the bit; record and report say "
         "so (default: every rerun on one kind of GPU gives the same bits)",
+    )
+    add(
+        "--activation-checkpointing",
+        action="store_true",
+        help="for what does not fit: compute the activations of a model's blocks again in the "
+        "backward pass instead of keeping them; the same numbers, one more forward pass of them",
+    )
+    add(
+        "--compile",
+        nargs="?",
+        const="default",
+        default="",
+        choices=COMPILE_MODES,
+        metavar="MODE",
+        help="train through torch.compile, which takes minutes per model and rounds differently; "
+        "default, or reduce-overhead for CUDA graphs",
     )
     add(
         "--max-concurrent",
@@ -210,6 +237,15 @@ def _contradiction(args: argparse.Namespace) -> str:
         )
     if args.smoke and (args.until_decided or args.budget_hours):
         return "--smoke trains one trial, so --until-decided and --budget-hours have no meaning"
+    if args.gpus_per_worker == AUTO and args.num_workers > 1:
+        return "--gpus-per-worker auto packs trials of one worker; give 1 with --num-workers"
+    if args.compile and args.num_workers > 1:
+        return "--compile is for trials of one worker; leave it or --num-workers out"
+    if args.compile and args.activation_checkpointing:
+        return (
+            "--compile and --activation-checkpointing each decide what the backward pass computes "
+            "again; give one of them"
+        )
     if args.detect and not args.dry_run:
         return "--detect says what --dry-run plans for; give both, or leave it out"
     return ""
@@ -240,14 +276,16 @@ def _at_most(value: int) -> int:
     return value
 
 
-def _share(text: str) -> float:
+def _share(text: str) -> float | str:
+    if text == AUTO:
+        return AUTO
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or value < 0 or (value > 1 and value != round(value)):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is neither a fraction below 1 nor a whole number of GPUs"
+            f"{text!r} is neither a fraction below 1, nor a whole number of GPUs, nor {AUTO}"
         )
     return value
 

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models import registry
+from orchestrator.data.layouts.rows import TRAIN
 from orchestrator.design.plan import Plan
 from orchestrator.design.search_space import Search
-from orchestrator.errors import ConfigError, StoreError, unknown
+from orchestrator.errors import ConfigError, StoreError, printable, unknown
 from orchestrator.execution.options import Options, check_folds
 from orchestrator.experiment.config import Component
+from orchestrator.terminal import terminal_width
 
 if TYPE_CHECKING:
     from orchestrator.data import PackInfo
@@ -43,6 +45,7 @@ class LaunchPlan:
         options: Parsed command line.
         data: The pack; None if it does not exist yet, and the base then names no pack.
         command: Command that runs this again, as typed.
+        overview: What lies in the data root, as a table; empty once it is packed.
     """
 
     plan: Plan
@@ -50,6 +53,7 @@ class LaunchPlan:
     options: Options
     data: PackInfo | None
     command: str
+    overview: str = ""
 
 
 def prepare(sweep: Plan | Search, options: Options) -> LaunchPlan:
@@ -79,14 +83,20 @@ def prepare(sweep: Plan | Search, options: Options) -> LaunchPlan:
             search = dataclasses.replace(search, num_points=search.demo_points)
         search.check()
     plan.check()
+    _refuse_graphs(plan, options)
     from orchestrator.data import peek
 
-    dataset = plan.base.dataset
+    dataset, root = plan.base.dataset, options.runtime.data_root or None
     packs = packs_of(options.runtime.store)
-    data = peek(
-        dataset.name, dataset.arguments, root=options.runtime.data_root or None, packs=packs
-    )
+    data = peek(dataset.name, dataset.arguments, root=root, packs=packs)
     prepared = LaunchPlan(plan=plan, search=search, options=options, data=None, command=_command())
+    if data is None and root:
+        from orchestrator.data.entry import open_source
+        from orchestrator.data.overview import overview
+
+        source = open_source(dataset.name, dataset.arguments, root=root)
+        table = printable(overview(source, width=terminal_width()))
+        prepared = dataclasses.replace(prepared, overview=table)
     return prepared if data is None else with_data(prepared, data)
 
 
@@ -125,7 +135,8 @@ def with_data(prepared: LaunchPlan, data: PackInfo) -> LaunchPlan:
     dataset = plan.base.dataset.replace(fingerprint=data.fingerprint)
     folds = prepared.options.folds
     if folds == ():
-        plan = dataclasses.replace(plan.replicate(folds=data.folds), num_blocks=0)
+        held_out = [f for f, name in zip(data.folds, data.fold_names, strict=True) if name != TRAIN]
+        plan = dataclasses.replace(plan.replicate(folds=held_out), num_blocks=0)
         if plan.cap:
             plan = dataclasses.replace(plan, cap=len(plan.blocks))
     check_folds(plan.folds, data.folds)
@@ -220,8 +231,10 @@ def _apply(plan: Plan, options: Options) -> Plan:
             raise ConfigError(f"sweep {plan.name!r} has no laptop size; run it without --demo")
         plan = dataclasses.replace(plan, base=plan.demo, seeds=plan.demo_seeds)
         variant.append("smoke" if options.smoke else "demo")
-    if options.dataset:
-        plan = plan.with_base(dataset=_dataset(plan.base.dataset, options.dataset))
+    if options.dataset or options.runtime.data_root:
+        plan = plan.with_base(
+            dataset=_dataset(plan.base.dataset, options.dataset, options.runtime.data_root)
+        )
         if options.runtime.data_root and plan.base.dataset.name not in MADE_UP:
             variant.append(_word(Path(options.runtime.data_root).resolve().name))
     if options.smoke:
@@ -237,20 +250,56 @@ def _apply(plan: Plan, options: Options) -> Plan:
     return plan.until_decided() if options.until_decided else plan
 
 
-def _dataset(current: Component, argument: str) -> Component:
-    """Return the data set of `NAME` or `NAME:argument=value,...`, at the current sample rate."""
+def _refuse_graphs(plan: Plan, options: Options) -> None:
+    """Raise a `ConfigError` for CUDA graphs where gradients add up over several of them."""
+    if options.runtime.compile != "reduce-overhead":
+        return
+    arms = [arm.name for arm in plan.arms if plan.experiment(arm).accumulation_steps > 1]
+    if arms:
+        raise ConfigError(
+            f"--compile reduce-overhead is for one part a step, and {', '.join(arms)} "
+            "accumulate several (accumulation_steps); give --compile alone"
+        )
+
+
+def _dataset(current: Component, argument: str, root: str) -> Component:
+    """Return the data set of a `--dataset`, at the current sample rate.
+
+    Args:
+        current: The plan's data set.
+        argument: `NAME`, `NAME:argument=value,...`, the same of `module:function`, or "" for what
+            lies in the data root.
+        root: The data root, or "".
+    """
     name, _, settings = argument.partition(":")
     valid = registry.names("dataset")
-    if name not in valid:
-        hint = "a data set of your own, module:function, belongs in the plan's base"
+    if name and name not in valid and re.fullmatch(r"[A-Za-z_]\w*(:.*)?", settings, re.DOTALL):
+        function, _, settings = settings.partition(":")
+        name = f"{name}:{function}"
+    elif name and name not in valid:
+        hint = "a data set of your own is module:function"
         raise ConfigError(unknown("dataset", name, valid, hint=hint))
     arguments: dict[str, Any] = {}
+    known = registry.lookup("dataset", name).arguments if name in valid else {}
     for setting in filter(None, settings.split(",")):
         key, _, text = setting.partition("=")
+        if key in known and known[key].type is str:  # a column may be named 5
+            arguments[key] = text
+            continue
         try:
             arguments[key] = ast.literal_eval(text)
         except (SyntaxError, ValueError):  # a bare word
             arguments[key] = text
+    if not name and current.name not in MADE_UP:
+        name = current.name
+    if root and name in ("", "folder"):
+        from orchestrator.data.overview import recognized
+
+        said = {**current.arguments, **arguments} if current.name == name else arguments
+        found, given = recognized(root, said)
+        name = name or found
+        if name == "folder":
+            arguments["layout"] = given.get("layout") or "esc_csv"
     if name == current.name:
         return current.replace(**arguments)
     rate = current.arguments.get("sample_rate")

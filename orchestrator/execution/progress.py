@@ -71,6 +71,13 @@ class SweepProgress:
         """Report that another process trains a trial, whose result will be used."""
         self.say(f"{name_of(self.trials[trial_id])}: waits for {holder}, which trains it")
 
+    def starved(self, trial_id: str, at_a_time: str) -> None:
+        """Report that a trial ran out of memory and trains again with fewer beside it."""
+        self.say(
+            f"{name_of(self.trials[trial_id])}: out of memory; it and what is left train "
+            f"{at_a_time}, once the running trials have ended"
+        )
+
     def epoch(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
         """Show an epoch of a running trial."""
         self.started(trial_id)

@@ -18,6 +18,7 @@ from orchestrator.figures.shelf import INDEX
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.report.files import PICTURES, report_folder, write_report
 from orchestrator.report.render.text import WIDEST, render_text
+from orchestrator.report.sources import recordings_of
 from orchestrator.report.wording.clips import clips_to_show
 from orchestrator.store import Store
 from orchestrator.store.verification import loader, verify_stored
@@ -89,7 +90,12 @@ class Publisher:
         self._predictions = loader(store, plan, records)
         width = terminal_width(widest=WIDEST)
         print()
-        summary = summarize(plan, records)
+        summary = summarize(
+            plan,
+            records,
+            predictions=self._predictions,
+            recordings=lambda: recordings_of(store, plan),
+        )
         print(render_text(summary, width), flush=True)
         folder = report_folder(store, plan.sweep)
         whole = self._uri and is_synced(plan, store=store, tracking_uri=self._uri)

@@ -206,11 +206,15 @@ def with_cpu_share(runtime: Runtime) -> Runtime:
     """Fill in the CPUs of a worker from the hosts of the connected Ray cluster."""
     if runtime.cpus_per_worker:
         return runtime
+    return replace(runtime, cpus_per_worker=cpu_share(hosts(), runtime.gpus_per_worker))
+
+
+def hosts() -> list[Host]:
+    """Return the hosts of the connected Ray cluster."""
     import ray
 
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    hosts = [Host(cpus=has.get("CPU", 0), gpus=has.get("GPU", 0)) for has in alive]
-    return replace(runtime, cpus_per_worker=cpu_share(hosts, runtime.gpus_per_worker))
+    return [Host(cpus=has.get("CPU", 0), gpus=has.get("GPU", 0)) for has in alive]
 
 
 def raise_if_interrupted() -> None:

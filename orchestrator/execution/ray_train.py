@@ -100,5 +100,6 @@ def _work(config: dict[str, Any]) -> None:
         device=str(get_device()) if runtime.gpus_per_worker > 0 else "cpu",
         feature_memory_gib=runtime.feature_memory_gib,
         fast=runtime.fast,
+        activation_checkpointing=runtime.activation_checkpointing,
         on_epoch=report,
     ).run()

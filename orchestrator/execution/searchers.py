@@ -50,11 +50,15 @@ class _Driven(NotPickled, Searcher):
 
 
 class QueueSearcher(_Driven):
-    """Suggests trials in order."""
+    """Suggests trials in order, until it is stopped."""
 
     def __init__(self, trials: Sequence[Trial]):
         super().__init__()
         self._waiting = deque(trials)
+
+    def stop(self) -> None:
+        """Suggest no more trials."""
+        self._waiting.clear()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next trial, or `FINISHED`."""

@@ -7,6 +7,7 @@ its traceback, the per-clip predictions, the last and the best weights.
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import socket
 import time
@@ -60,9 +61,12 @@ class TrialRun:
         experiment: Experiment to train.
         device: Device to train on.
         fast: Whether a GPU may use operations that do not repeat to the bit.
+        activation_checkpointing: See `orchestrator.experiment.config.Runtime`.
+        compile: Mode of `torch.compile` for training steps; empty for none.
         cache_dir: Local copies of packs from an object store.
         feature_memory_gib: See `orchestrator.experiment.config.Runtime`.
         on_epoch: Callback for the record of each epoch.
+        out_of_memory: Whether the run ended because memory ran out.
     """
 
     store: Store
@@ -70,9 +74,12 @@ class TrialRun:
     experiment: CompletedExperiment
     device: str = "cpu"
     fast: bool = False
+    activation_checkpointing: bool = False
+    compile: str = ""
     cache_dir: str | None = None
     feature_memory_gib: float = FEATURE_MEMORY_GIB
     on_epoch: Callable[[EpochRecord], None] = field(default=lambda record: None)
+    out_of_memory: bool = field(default=False, init=False)
 
     def run(self) -> TrialRecord:
         """Train the remaining epochs of the trial.
@@ -100,6 +107,7 @@ class TrialRun:
                 **provenance(),
                 "pid": str(os.getpid()),
                 "started_at": _started_at(earlier),
+                **_memory_ran_out(earlier),
             },
         )
         self._before = record.cost.seconds
@@ -123,6 +131,10 @@ class TrialRun:
         except Exception as error:
             record = replace(record, status=Status.FAILED, error=traceback.format_exc())
             record = self._ended(record)
+            self.out_of_memory = _is_out_of_memory(error)
+            if self.out_of_memory:
+                ran_out = _memory_ran_out(record, times=1)
+                record = replace(record, provenance={**record.provenance, **ran_out})
             if is_full(error):
                 with suppress(StoreError):  # a record may still fit
                     self._write(record, group)
@@ -142,7 +154,7 @@ class TrialRun:
         self._refuse_another()
         fingerprint = str(self.experiment.dataset.arguments["fingerprint"])
         clips = open_pack(fingerprint, packs=self.store.packs_uri, cache_dir=self.cache_dir)
-        return Trainer(
+        trainer = Trainer(
             self.experiment,
             clips=clips,
             checkpoints=TrialCheckpoints(self.store, self.trial_id),
@@ -151,7 +163,16 @@ class TrialRun:
             initial=self._initial(),
             features=clips.path / "features" / source_digest(),
             feature_memory=int(self.feature_memory_gib * 2**30),
+            activation_checkpointing=self.activation_checkpointing,
         )
+        if self.compile:
+            from orchestrator.training.compiled import compile_training
+
+            clips_per_step = min(self.experiment.batch_size, len(trainer.train_indices))
+            parts = min(self.experiment.accumulation_steps, clips_per_step)
+            batch = math.ceil(clips_per_step / parts)
+            compile_training(trainer.chain.model, batch=batch, mode=self.compile)
+        return trainer
 
     def _refuse_another(self) -> None:
         """Raise a `ConfigError` if this host would train something different under this id.
@@ -221,9 +242,12 @@ class TrialRun:
             "feature_std": trainer.statistics[1],
             "initial": trainer.initial,
         }
-        computed = arithmetic_facts(trainer.device)
-        if earlier is not None and not _repeats(earlier):
-            computed["deterministic"] = "no"
+        computed = {**arithmetic_facts(trainer.device), "compiled": self.compile or "no"}
+        if earlier is not None and earlier.epochs:  # which a resumed trial keeps
+            if not _repeats(earlier):
+                computed["deterministic"] = "no"
+            if not self.compile:
+                computed["compiled"] = earlier.provenance.get("compiled", "no")
         computed["features"] = trainer.inputs.kept
         return replace(record, cost=cost, data=data, provenance={**record.provenance, **computed})
 
@@ -265,14 +289,34 @@ class TrialRun:
             self.store.write_record(record)
 
 
+OUT_OF_MEMORY = "out_of_memory"
+"""Number of attempts of a trial that ended because memory ran out; in its provenance."""
+
+
+def _memory_ran_out(record: TrialRecord | None, *, times: int = 0) -> dict[str, str]:
+    before = record.provenance.get(OUT_OF_MEMORY, "0") if record else "0"
+    total = int(before) + times
+    return {OUT_OF_MEMORY: str(total)} if total else {}
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out: PyTorch's own, or that of a library of CUDA's."""
+    import torch
+
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and ("out of memory" in text or "ALLOC_FAILED" in text)
+    )
+
+
 def _started_at(earlier: TrialRecord | None) -> str:
     return earlier.provenance.get("started_at", now()) if earlier else now()
 
 
 def _repeats(earlier: TrialRecord) -> bool:
-    """Whether the epochs of an earlier attempt, which a resumed trial keeps, repeat to the bit."""
+    """Whether the epochs of an earlier attempt repeat to the bit."""
     on_cpu = "yes" if earlier.cost.device == "cpu" else "no"  # versions that did not record it
-    return not earlier.epochs or earlier.provenance.get("deterministic", on_cpu) == "yes"
+    return earlier.provenance.get("deterministic", on_cpu) == "yes"
 
 
 def _device_name(device: Any) -> str:

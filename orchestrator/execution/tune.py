@@ -19,6 +19,7 @@ from ray.tune.search import Searcher
 from orchestrator.design.factors import Trial
 from orchestrator.design.search_space import Point, Search
 from orchestrator.errors import StoreError
+from orchestrator.execution.packing import at_a_time, fewer_at_a_time
 from orchestrator.execution.progress import SweepProgress
 from orchestrator.execution.ray_session import raise_if_interrupted
 from orchestrator.execution.searchers import (
@@ -38,19 +39,31 @@ from orchestrator.waiting import AFTER_S, EVERY_S
 
 def run_trials(
     trials: Sequence[Trial], *, runtime: Runtime, store: Store, progress: SweepProgress
-) -> None:
+) -> Runtime:
     """Train each trial once, in the given order as far as resources allow.
 
-    Ray must be connected.
+    Ray must be connected. When a trial runs out of memory, the running ones end, and it and those
+    that are left train with half as many at a time, down to one.
 
     Args:
         trials: Trials missing from the store.
         runtime: Where and how to train.
         store: Store for all results.
         progress: Shows the epochs and the ends of trials.
+
+    Returns:
+        The runtime at the end, with as many trials at a time as their memory allowed.
     """
-    queue = QueueSearcher(trials)
-    _fit(queue, len(trials), objective=None, runtime=runtime, store=store, progress=progress)
+    while True:
+        queue = QueueSearcher(trials)
+        fewer = fewer_at_a_time(runtime, cpus=_total("CPU"))
+        listener = _Listener(progress, runtime, fewer=fewer, stop=queue.stop)
+        _fit(queue, len(trials), listener, objective=None, runtime=runtime, store=store)
+        if not listener.starved:
+            return runtime
+        assert fewer is not None
+        runtime = fewer
+        trials = [trial for trial in trials if trial.id not in progress.done]
 
 
 def run_search(
@@ -79,17 +92,18 @@ def run_search(
     searcher = TpeSearcher(
         search, points, objective=objective, store=store, progress=progress, on_point=on_point
     )
-    _fit(searcher, wanted, objective=objective, runtime=runtime, store=store, progress=progress)
+    listener = _Listener(progress, runtime)
+    _fit(searcher, wanted, listener, objective=objective, runtime=runtime, store=store)
 
 
 def _fit(
     searcher: Searcher,
     num_samples: int,
+    listener: _Listener,
     *,
     objective: Objective | None,
     runtime: Runtime,
     store: Store,
-    progress: SweepProgress,
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="orchestrator-") as scratch:
         local = store.local_path
@@ -97,7 +111,6 @@ def _fit(
         trainable = tune.with_parameters(
             _train, store=store, runtime=runtime, objective=objective, storage=storage
         )
-        listener = _Listener(progress, runtime)
         tuner = tune.Tuner(
             tune.with_resources(trainable, _resources(runtime)),
             tune_config=tune.TuneConfig(
@@ -132,14 +145,16 @@ def _concurrency(runtime: Runtime) -> int | None:
     """Return the maximum number of parallel trials; Tune cannot see nested workers' resources."""
     if runtime.num_workers == 1:
         return runtime.max_concurrent or None
+    fits = _total("CPU") // (runtime.num_workers * runtime.cpus_per_worker)
+    if runtime.gpus_per_worker > 0:
+        fits = min(fits, _total("GPU") // (runtime.num_workers * runtime.gpus_per_worker))
+    return max(1, min(int(fits), runtime.max_concurrent or int(fits)))
+
+
+def _total(kind: str) -> float:
     import ray
 
-    total = ray.cluster_resources()
-    fits = total.get("CPU", 1) // (runtime.num_workers * runtime.cpus_per_worker)
-    if runtime.gpus_per_worker > 0:
-        gpus = total.get("GPU", 0) // (runtime.num_workers * runtime.gpus_per_worker)
-        fits = min(fits, gpus)
-    return max(1, min(int(fits), runtime.max_concurrent or int(fits)))
+    return ray.cluster_resources().get(kind, 0)
 
 
 def _waits_for(runtime: Runtime) -> str:
@@ -166,11 +181,25 @@ def _waits_for(runtime: Runtime) -> str:
 
 
 class _Listener(NotPickled, tune.Callback):
-    """Forwards Tune's events to the sweep's progress, and reports why it is waiting."""
+    """Forwards Tune's events to the sweep's progress, and reports why it is waiting.
 
-    def __init__(self, progress: SweepProgress, runtime: Runtime):
+    Attributes:
+        starved: Whether a trial ran out of memory, and is to train with fewer beside it.
+    """
+
+    def __init__(
+        self,
+        progress: SweepProgress,
+        runtime: Runtime,
+        *,
+        fewer: Runtime | None = None,
+        stop: Callable[[], None] = lambda: None,
+    ):
         self._progress = progress
         self._runtime = runtime
+        self._fewer = fewer
+        self._stop = stop
+        self.starved = False
         self._at_work: set[str] = set()
         self._full = ""
         self._speak_at = time.monotonic() + AFTER_S
@@ -215,6 +244,10 @@ class _Listener(NotPickled, tune.Callback):
         if "full" in result:
             self._full = result["full"]
             self._progress.ended(result["id"], Status.FAILED, "the store is full or read-only")
+        elif result.get("out_of_memory") and self._fewer is not None:
+            self.starved = True
+            self._stop()
+            self._progress.starved(result["id"], at_a_time(self._fewer))
         elif "status" in result:
             self._progress.ended(result["id"], Status(result["status"]), result["note"])
         elif "waits_for" in result:
@@ -240,7 +273,9 @@ def _train(
     records = []
     for trial in config["trials"]:
         try:
-            record, note = _train_locked(trial, store=store, runtime=runtime, storage=storage)
+            record, note, starved = _train_locked(
+                trial, store=store, runtime=runtime, storage=storage
+            )
         except StoreError as error:
             if not is_full(error):
                 raise
@@ -249,19 +284,30 @@ def _train(
         records.append(record)
         last = trial is config["trials"][-1]
         value = objective.value(records) if objective and last else None
-        tune.report({"id": trial.id, "status": record.status.value, "note": note, OBJECTIVE: value})
+        tune.report(
+            {
+                "id": trial.id,
+                "status": record.status.value,
+                "note": note,
+                "out_of_memory": starved,
+                OBJECTIVE: value,
+            }
+        )
 
 
 def _train_locked(
     trial: Trial, *, store: Store, runtime: Runtime, storage: str
-) -> tuple[TrialRecord, str]:
+) -> tuple[TrialRecord, str, bool]:
+    """Return the record, a note on it, and whether the memory that trials share ran out."""
+    starved = False
+
     def wait(holder: Holder) -> None:
         tune.report({"id": trial.id, "waits_for": str(holder)})
 
     with store.lock(trial.id, owner="another launch", on_wait=wait):
         earlier = store.read_record(trial.id)
         if earlier is not None and earlier.status is Status.FINISHED:
-            return earlier, "trained by another run meanwhile"
+            return earlier, "trained by another run meanwhile", False
         if runtime.num_workers > 1:
             from orchestrator.execution.ray_train import run_parallel
 
@@ -274,16 +320,22 @@ def _train_locked(
             from orchestrator.execution.trial import TrialRun
 
             torch.set_num_threads(runtime.cpus_per_worker)
-            record = TrialRun(
+            run = TrialRun(
                 store=store,
                 trial_id=trial.id,
                 experiment=trial.experiment,
                 device="cuda" if runtime.gpus_per_worker > 0 else "cpu",
                 feature_memory_gib=runtime.feature_memory_gib,
                 fast=runtime.fast,
+                activation_checkpointing=runtime.activation_checkpointing,
+                compile=runtime.compile,
                 on_epoch=lambda e: tune.report({"id": trial.id, "epoch": e.epoch, **e.metrics}),
-            ).run()
-    return record, record.error_line
+            )
+            record = run.run()
+            starved = run.out_of_memory
+            if starved and torch.cuda.is_available():
+                torch.cuda.empty_cache()  # trials beside this one go on
+    return record, record.error_line, starved
 
 
 def fail_stale_trials(trials: Sequence[Trial], store: Store) -> None:

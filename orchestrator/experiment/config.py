@@ -186,6 +186,10 @@ class Runtime:
         cpus_per_worker: CPU threads of one worker; 0 gives it its share of the host's
             (`orchestrator.execution.packing.cpu_share`).
         fast: Whether GPUs may use operations that do not repeat to the bit.
+        activation_checkpointing: Whether a model's blocks compute their activations again in the
+            backward pass instead of keeping them: less memory, one more forward pass of them.
+        compile: Mode of `torch.compile` for training steps, `default` or `reduce-overhead`; empty
+            trains without a compiler.
         max_concurrent: Largest number of concurrent trials; 0 means as many as the resources allow.
         retries: Restarts of a trial whose worker died, before it counts as failed.
         data_root: Folder of the dataset's own files.
@@ -200,6 +204,8 @@ class Runtime:
     gpus_per_worker: float = 0.0
     cpus_per_worker: int = 1
     fast: bool = False
+    activation_checkpointing: bool = False
+    compile: str = ""
     max_concurrent: int = 0
     retries: int = 3
     data_root: str = ""

@@ -240,7 +240,14 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
         _compare_clips(args, material, stream)
         return
     _check_metric(args.metric, plan, records)
-    summary = summarize(plan, records, metric=args.metric, mixed=args.allow_mixed)
+    summary = summarize(
+        plan,
+        records,
+        metric=args.metric,
+        mixed=args.allow_mixed,
+        predictions=material.predictions,
+        recordings=material.recordings,
+    )
     paper = _paper_table(args, source, material, summary)
     parts: PageParts = {
         "predictions": material.predictions,

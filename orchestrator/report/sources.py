@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from orchestrator.analysis.clip_tests import Recordings
 from orchestrator.analysis.outcomes import Loader
+from orchestrator.analysis.recordings import Recordings
 from orchestrator.data.addresses import MANIFEST
 from orchestrator.errors import StoreError
 from orchestrator.records import PlanRecord, TrialRecord
@@ -40,6 +40,18 @@ class Material:
     pictures: Path | None = None
     links: Mapping[str, str] | None = None
     recordings: Recordings | None = None
+
+
+def recordings_of(store: Store, plan: PlanRecord) -> dict[str, str]:
+    """Return clip -> recording from a plan's pack; empty if the pack is not in the store."""
+    root = store.local_path
+    folder = root / "packs" / str(plan.dataset.get("fingerprint", "")) if root else None
+    if folder is None or not (folder / MANIFEST).is_file():
+        return {}
+    from orchestrator.data import open_pack
+
+    pack = open_pack(folder.name, packs=str(folder.parent))
+    return dict(zip(pack.clip_ids, pack.source_ids, strict=True))
 
 
 class FromStore:
@@ -89,19 +101,8 @@ class FromStore:
             predictions=loader(store, plan, records),
             pictures=folder / PICTURES,
             links=read_links(store, sweep),
-            recordings=lambda: self._recordings(plan),
+            recordings=lambda: recordings_of(store, plan),
         )
-
-    def _recordings(self, plan: PlanRecord) -> dict[str, str]:
-        """Return clip -> recording from the pack; empty if it is not in this store."""
-        root = self._store.local_path
-        folder = root / "packs" / str(plan.dataset.get("fingerprint", "")) if root else None
-        if folder is None or not (folder / MANIFEST).is_file():
-            return {}
-        from orchestrator.data import open_pack
-
-        pack = open_pack(folder.name, packs=str(folder.parent))
-        return dict(zip(pack.clip_ids, pack.source_ids, strict=True))
 
 
 class FromMlflow:

@@ -62,20 +62,18 @@ def replicates_of(
     values: Mapping[tuple[Seed, Fold], float],
     *,
     num_folds: int | None = None,
-    num_contrasts: int = 1,
 ) -> Replicates:
     """Average blocks of (seed, fold) into replicates.
 
     With one fold, seeds are the replicates. With several, they are seed means over the folds, if
-    there are enough complete seeds for the sign-flip test to call one of the contrasts; otherwise
-    fold means over the seeds, which share training clips. The choice looks at counts and never at
-    values. Only complete seeds and folds are averaged, keeping as many blocks as possible, since a
-    mean over other folds is not comparable.
+    there are enough complete seeds for the sign-flip test to call a contrast; otherwise fold means
+    over the seeds, which share training clips. The choice looks at counts and never at values. Only
+    complete seeds and folds are averaged, keeping as many blocks as possible, since a mean over
+    other folds is not comparable.
 
     Args:
         values: (seed, fold) -> value.
         num_folds: Number of folds that the clips were split into; those that occur if None.
-        num_contrasts: Number of declared contrasts, which decides how many seeds are enough.
 
     Raises:
         ValueError: There is no block, a value is not finite, or more folds occur than the clips
@@ -90,7 +88,7 @@ def replicates_of(
     if len(folds) == 1:
         return Replicates(values=dict(values), replicate="seed")
     complete = [s for s in seeds if all((s, fold) in values for fold in folds)]
-    if len(complete) >= pairs_needed(num_contrasts):
+    if len(complete) >= pairs_needed():
         return Replicates(
             values={s: math.fsum(values[s, fold] for fold in folds) / len(folds) for s in complete},
             replicate="seed",
@@ -200,7 +198,6 @@ def crossed_test(
     differences: Mapping[tuple[Seed, Fold], float],
     *,
     num_folds: int | None = None,
-    num_contrasts: int = 1,
     confidence: float = CONFIDENCE,
     seed: int = 0,
 ) -> PairedDifference:
@@ -211,14 +208,13 @@ def crossed_test(
     Args:
         differences: (seed, fold) -> number that is 0 on average if nothing differs.
         num_folds: Number of folds that the clips were split into; those that occur if None.
-        num_contrasts: Number of declared contrasts, which decides how many seeds are enough.
         confidence: Coverage of the interval.
         seed: Seed of the sampled test.
 
     Raises:
         ValueError: See `replicates_of`.
     """
-    replicates = replicates_of(differences, num_folds=num_folds, num_contrasts=num_contrasts)
+    replicates = replicates_of(differences, num_folds=num_folds)
     if replicates.test_per_train:
         return corrected_resampled_t(
             replicates.values,

@@ -1,9 +1,9 @@
-"""The t interval of a mean over a few replicates.
+"""The t interval of a mean over a few replicates: of an arm's own level, a trend's slope, a time.
 
-Its coverage is nominal for the numbers that decide, the paired differences of two arms: 94 to 97 %
-at n 5 to 10 for clipped, skewed and discrete metrics (`tests/benchmarks/stats/error_rates.md`). The
-two arms' skews cancel in a difference, but not in an arm's own mean: there it covers 92 to 94 % for
-clipped and skewed metrics, and 88 % for five exponential values.
+Differences of arms have the interval of their test (`orchestrator.stats.family`). The two arms'
+skews cancel in a difference, but not in an arm's own mean: there t covers 92 to 94 % at n 5 to 10
+for clipped and skewed metrics (`tests/benchmarks/stats/error_rates.md`), and 88 % for five
+exponential values.
 
 `tests/benchmarks/stats/mean_intervals.md` compares alternatives on those means at n 5 to 10, with
 their widths: t on the logit, Hall's transform of t, the wider of that and t, the studentized

@@ -1,16 +1,27 @@
-"""An arm against its reference, paired by block, and the verdict on it within its family."""
+"""An arm against its reference, paired by block, and the verdict on it within its family.
+
+`orchestrator.stats.family` has the test and the intervals that agree with it.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
-from orchestrator.stats.intervals import MeanInterval, bounds
-from orchestrator.stats.signflip import EXACT, sign_flip, smallest_p
-from orchestrator.stats.values import ALPHA, CONFIDENCE, common_blocks, finite
+import numpy as np
+
+from orchestrator.stats.family import Flipped, flip, simultaneous_bounds, step_down
+from orchestrator.stats.intervals import MeanInterval, t_quantile
+from orchestrator.stats.signflip import EXACT, SAMPLED, smallest_p
+from orchestrator.stats.values import ALPHA, CONFIDENCE, common_blocks, finite, tolerance
+
+FLIP_INTERVAL = "sign-flip interval"
+SIMULTANEOUS = "simultaneous "
+"""What the name of an interval begins with if it holds together with those of its family."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +34,8 @@ class PairedDifference(MeanInterval):
         low: Lower end of the interval of the mean difference.
         high: Upper end of the interval.
         p_value: Two-sided p; None if n is 1, since one pair can show nothing.
-        smallest_p: Smallest p that n pairs can attain: 2 / 2^n, or 0 after a t test.
+        smallest_p: Smallest p that these pairs can attain, whatever their signs: 2 / 2^k for the k
+            pairs that are not tied, or 0 after a t test.
         p_error: Standard error of a sampled p; 0 if the test is exact.
         differences: Replicate -> arm minus reference, in the order of the arm's blocks.
         test_method: Name of the test.
@@ -41,6 +53,20 @@ class PairedDifference(MeanInterval):
     replicate: str = "block"
     reason: str = ""
     test_per_train: float = 0.0
+
+    @property
+    def num_tied(self) -> int:
+        """Number of pairs whose difference is 0, which no flip changes."""
+        return _num_tied(self.differences)
+
+    @property
+    def by_seed(self) -> Mapping[Any, float]:
+        """Seed -> difference, for blocks of one fold and means over folds alike."""
+        by_seed: dict[Any, float] = {}
+        for key, difference in self.differences.items():
+            block = cast("tuple[Any, ...]", key if isinstance(key, tuple) else (key,))
+            by_seed[block[0]] = difference
+        return by_seed if len(by_seed) == len(self.differences) else self.differences
 
 
 class Verdict(StrEnum):
@@ -91,22 +117,193 @@ def difference_of(
 ) -> PairedDifference:
     """Summarize and test differences that are independent replicates: see `paired_difference`."""
     data = finite(differences.values())
-    low, high = bounds(data, confidence=confidence)
-    test = sign_flip(data, seed=seed)
+    flipped = flip([differences], seed=seed)
+    p_value = float(flipped.p_values[0])
+    low, high = (float(end[0]) for end in simultaneous_bounds(flipped, alpha=1 - confidence))
+    bounded = data.size > 1 and math.isfinite(low) and math.isfinite(high)
     return PairedDifference(
         n=data.size,
         mean=float(data.mean()),
-        low=low,
-        high=high,
+        low=low if bounded else None,
+        high=high if bounded else None,
         confidence=confidence,
-        p_value=test.p_value if data.size > 1 else None,
-        smallest_p=smallest_p(data.size),
-        p_error=test.p_error,
+        interval_method=FLIP_INTERVAL,
+        p_value=p_value if data.size > 1 else None,
+        smallest_p=smallest_p(data.size - _num_tied(differences)),
+        p_error=flipped.error_of(p_value),
         differences=dict(zip(differences, data.tolist(), strict=True)),
-        test_method=test.method,
+        test_method=EXACT if flipped.exact else f"{SAMPLED}, {flipped.num_patterns - 1:,} draws",
         replicate=replicate,
         reason=reason,
     )
+
+
+def _num_tied(differences: Mapping[Any, float]) -> int:
+    data = np.array(list(differences.values()))
+    return int(np.count_nonzero(np.abs(data) <= tolerance(data)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A comparison judged within its family.
+
+    Attributes:
+        difference: Its difference, with the interval that agrees with the adjusted p.
+        adjusted_p: P value corrected over the family; None if there is no test.
+        adjusted_error: Standard error of a sampled adjusted p; 0 if exact.
+        smallest_adjusted_p: Smallest adjusted p that its pairs can attain, whatever their signs.
+    """
+
+    difference: PairedDifference | None
+    adjusted_p: float | None
+    adjusted_error: float
+    smallest_adjusted_p: float
+
+    @property
+    def called(self) -> bool:
+        """Whether the adjusted p calls the comparison."""
+        return self.adjusted_p is not None and self.adjusted_p <= ALPHA
+
+
+def judge(
+    differences: Sequence[PairedDifference | None],
+    *,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> list[Judged]:
+    """Correct the tests of a family for being several, and give intervals that agree.
+
+    Comparisons over independent replicates are tested by joint sign flips
+    (`orchestrator.stats.family`), those over folds by Holm's correction of their t tests. If there
+    are both, each kind gets the part of the level that its number is of the family. So do those
+    without a test yet: filling in a missing trial takes nothing from the others' share.
+
+    Args:
+        differences: Comparisons in their order; None where nothing can be compared yet.
+        confidence: Coverage of all intervals at once.
+        seed: Seed of sampled flips.
+    """
+    judged = [
+        Judged(difference=d, adjusted_p=None, adjusted_error=0.0, smallest_adjusted_p=1.0)
+        for d in differences
+    ]
+    tested = [i for i, d in enumerate(differences) if d is not None and d.p_value is not None]
+    kinds = (
+        ([i for i in tested if not _of_folds(differences[i])], _judged_by_flips),
+        ([i for i in tested if _of_folds(differences[i])], _judged_by_t),
+    )
+    for members, method in kinds:
+        if not members:
+            continue
+        own = [d for i in members if (d := differences[i]) is not None]
+        share = len(members) / len(differences)
+        found = method(own, share=share, confidence=confidence, seed=seed)
+        for i, one in zip(members, found, strict=True):
+            judged[i] = _agreeing(one, several=len(differences) > 1)
+    return judged
+
+
+def _of_folds(difference: PairedDifference | None) -> bool:
+    return difference is not None and bool(difference.test_per_train)
+
+
+def _judged_by_flips(
+    differences: Sequence[PairedDifference], *, share: float, confidence: float, seed: int
+) -> list[Judged]:
+    flipped = flip([d.by_seed for d in differences], seed=seed)
+    lows, highs = simultaneous_bounds(flipped, alpha=share * (1 - confidence))
+    return [
+        _judged(d, adjusted=p, low=low, high=high, share=share, flipped=flipped)
+        for d, p, low, high in zip(
+            differences,
+            step_down(flipped).tolist(),
+            lows.tolist(),
+            highs.tolist(),
+            strict=True,
+        )
+    ]
+
+
+def _judged(
+    difference: PairedDifference,
+    *,
+    adjusted: float,
+    low: float,
+    high: float,
+    share: float,
+    flipped: Flipped,
+) -> Judged:
+    bounded = math.isfinite(low) and math.isfinite(high)
+    return Judged(
+        difference=dataclasses.replace(
+            difference, low=low if bounded else None, high=high if bounded else None
+        ),
+        adjusted_p=min(1.0, adjusted / share),
+        adjusted_error=flipped.error_of(adjusted) / share,
+        smallest_adjusted_p=min(1.0, difference.smallest_p / share),
+    )
+
+
+def _judged_by_t(
+    differences: Sequence[PairedDifference], *, share: float, confidence: float, seed: int
+) -> list[Judged]:
+    """Correct by Holm; the intervals hold at once at an even part of the level each."""
+    adjusted = holm([d.p_value for d in differences])
+    alpha = share * (1 - confidence) / len(differences)
+    return [
+        Judged(
+            difference=_widened(d, confidence, 1 - alpha),
+            adjusted_p=None if p is None else min(1.0, p / share),
+            adjusted_error=0.0,
+            smallest_adjusted_p=d.smallest_p,
+        )
+        for d, p in zip(differences, adjusted, strict=True)
+    ]
+
+
+def _widened(difference: PairedDifference, given: float, wanted: float) -> PairedDifference:
+    """Return a difference with its t interval at another confidence."""
+    if difference.low is None or difference.high is None:
+        return difference
+    df = difference.n - 1
+    ratio = t_quantile(df, wanted) / t_quantile(df, given)
+    half = ratio * (difference.high - difference.low) / 2
+    return dataclasses.replace(difference, low=difference.mean - half, high=difference.mean + half)
+
+
+def _agreeing(judged: Judged, *, several: bool) -> Judged:
+    """Move an end of the interval to 0 where it would contradict the adjusted p."""
+    difference = judged.difference
+    if difference is None:
+        return judged
+    low, high = agreeing_ends(
+        difference.low, difference.high, mean=difference.mean, called=judged.called
+    )
+    method = SIMULTANEOUS * several + difference.interval_method
+    difference = dataclasses.replace(difference, low=low, high=high, interval_method=method)
+    return dataclasses.replace(judged, difference=difference)
+
+
+def agreeing_ends(
+    low: float | None, high: float | None, *, mean: float, called: bool
+) -> tuple[float | None, float | None]:
+    """Return the ends of an interval such that it holds 0 if and only if nothing is called.
+
+    An end of exactly 0 belongs to the interval unless the comparison is called. There is no
+    interval if all of it lies on the side that a call rules out.
+
+    Args:
+        low: Lower end; None if there is no interval.
+        high: Upper end.
+        mean: A number with the sign of the difference that was called.
+        called: Whether a difference was called.
+    """
+    if low is None or high is None:
+        return None, None
+    if not called:
+        return min(low, 0.0), max(high, 0.0)
+    low, high = (max(low, 0.0), high) if mean > 0 else (low, min(high, 0.0))
+    return (low, high) if low <= high else (None, None)
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -124,8 +321,14 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def pairs_needed(num_contrasts: int, *, alpha: float = ALPHA) -> int:
-    """Return the fewest pairs at which one of several contrasts can be called at all."""
+def pairs_needed(num_contrasts: int = 1, *, alpha: float = ALPHA) -> int:
+    """Return the fewest pairs at which a contrast can be called at all.
+
+    Args:
+        num_contrasts: Number of contrasts that Holm's correction is for, as in a study until
+            decided; joint sign flips call one of any number with as many pairs as a single one.
+        alpha: Level.
+    """
     return math.ceil(1 + math.log2(max(1, num_contrasts) / alpha) - 1e-12)
 
 

@@ -1,33 +1,37 @@
 """Power analysis: what n pairs can show, before anything is trained.
 
-It is for the test of the report: a two-sided sign-flip test at `ALPHA` over the number of declared
-contrasts, the step at which Holm's correction calls its first. Later steps are easier, so the power
-of the whole procedure is slightly higher. Differences are assumed normal.
+It is for the test of the report, joint sign flips of all declared contrasts
+(`orchestrator.stats.family`): the power to call one contrast that differs beside others that do
+not and share its reference. That is the first step; where others differ too, later steps are easier
+and the power is higher. Differences are assumed normal.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 # scipy ships no types.
-from scipy.special import chdtri, nctdtr, stdtrit  # pyright: ignore[reportMissingTypeStubs]
+from scipy.special import chdtri, nctdtr, ndtr, stdtrit  # pyright: ignore[reportMissingTypeStubs]
 
 from orchestrator.stats.paired import pairs_needed
-from orchestrator.stats.signflip import sign_flip_p_rows, smallest_p
+from orchestrator.stats.signflip import smallest_p
 from orchestrator.stats.values import ALPHA, finite
 
 POWER = 0.8
 SIMULATED_UP_TO = 12
-"""Pairs up to which power is simulated; beyond, the power of the t test at the level that the
-sign-flip test attains differs by less than 0.02 for up to 10 contrasts."""
+"""Pairs up to which power is simulated; beyond, the power of the t test at the level that joint
+flips of that many contrasts leave to each differs by less than 0.02 for up to 10 contrasts."""
 
-SIMULATIONS = 2_000
+SIMULATIONS, MIN_SIMULATIONS = 2_000, 400
+SIMULATED_CONTRASTS = 16_000
+"""Simulations times contrasts: fewer simulations for more than 8 contrasts."""
+
 MAX_PAIRS = 1_000
 MAX_EFFECT = 16.0
 
@@ -39,8 +43,7 @@ class Prospect:
     Attributes:
         n: Number of pairs.
         num_contrasts: Number of declared contrasts.
-        smallest_p: Smallest p that one contrast can attain.
-        smallest_adjusted_p: Smallest p times the number of contrasts, at most 1.
+        smallest_p: Smallest p that a contrast can attain, alone or beside others.
         power: Power at which `detectable` holds.
         detectable: Smallest true difference found with that power, in the unit of the spread; None
             if no difference can be.
@@ -49,7 +52,6 @@ class Prospect:
     n: int
     num_contrasts: int
     smallest_p: float
-    smallest_adjusted_p: float
     power: float
     detectable: float | None
 
@@ -67,12 +69,10 @@ def prospect(
         alpha: Family-wise level.
     """
     effect = detectable_effect(n, num_contrasts=num_contrasts, power=power, alpha=alpha)
-    least = smallest_p(n)
     return Prospect(
         n=n,
         num_contrasts=num_contrasts,
-        smallest_p=least,
-        smallest_adjusted_p=min(1.0, max(1, num_contrasts) * least),
+        smallest_p=smallest_p(n),
         power=power,
         detectable=None if effect is None else effect * _spread(spread),
     )
@@ -87,16 +87,42 @@ def power_of(effect: float, n: int, *, num_contrasts: int = 1, alpha: float = AL
         num_contrasts: Number of declared contrasts.
         alpha: Family-wise level.
     """
-    level = alpha / max(1, num_contrasts)
-    if n < 1 or smallest_p(n) > level * (1 + 1e-12):
+    num_contrasts = max(1, num_contrasts)
+    if n < 1 or smallest_p(n) > alpha * (1 + 1e-12):
         return 0.0
     if n <= SIMULATED_UP_TO:
-        p_values = sign_flip_p_rows(_noise(n) + abs(effect))
-        return float(np.mean(p_values <= level * (1 + 1e-12)))
+        drawn = _drawn(n, num_contrasts)
+        shift = abs(effect)
+        sums = np.abs(drawn.sums + shift * drawn.sign_sums)
+        size = np.sqrt(((drawn.noise + shift) ** 2).sum(axis=1, keepdims=True))
+        limit = sums[:, :1] / size * (1 - 1e-6)
+        reached: NDArray[np.bool_] = (sums / size >= limit) | (drawn.others >= limit)
+        p_values: NDArray[np.float64] = reached.mean(axis=1)
+        return float(np.mean(p_values <= alpha * (1 + 1e-12)))
+    level = _level_of_each(num_contrasts, alpha)
     attained = math.floor(level * 2.0 ** (n - 1) + 1e-9) / 2.0 ** (n - 1)
     critical = float(stdtrit(n - 1, 1 - attained / 2))
     shift = abs(effect) * math.sqrt(n)
     return float(1 - nctdtr(n - 1, shift, critical) + nctdtr(n - 1, shift, -critical))
+
+
+@functools.lru_cache(maxsize=64)
+def _level_of_each(num_contrasts: int, alpha: float) -> float:
+    """Return the level of each of several normal contrasts with one reference, together `alpha`.
+
+    Given the reference, they are independent, so the probability that none exceeds a limit is an
+    integral over the reference alone (Dunnett, JASA 50, 1955).
+    """
+    if num_contrasts == 1:
+        return alpha
+    places, weights = np.polynomial.hermite_e.hermegauss(80)
+    low, high = 0.0, 12.0
+    while high - low > 1e-9:
+        limit = (low + high) / 2
+        inside = ndtr(math.sqrt(2) * limit + places) - ndtr(places - math.sqrt(2) * limit)
+        held = float(weights @ inside**num_contrasts) / math.sqrt(2 * math.pi)
+        low, high = (limit, high) if held < 1 - alpha else (low, limit)
+    return float(2 * ndtr(-high))
 
 
 @functools.lru_cache(maxsize=256)
@@ -144,31 +170,73 @@ def pairs_for(
     if not (difference and math.isfinite(difference)) or not 0 < power < 1:
         raise ValueError(f"no number of pairs finds {difference} with power {power}")
     effect = abs(difference) / _spread(spread)
-    for n in range(pairs_needed(num_contrasts, alpha=alpha), MAX_PAIRS + 1):
+    for n in range(pairs_needed(alpha=alpha), MAX_PAIRS + 1):
         if power_of(effect, n, num_contrasts=num_contrasts, alpha=alpha) >= power:
             return n
     return None
 
 
-def pilot_spread(differences: Iterable[float], *, confidence: float = 0.8) -> float:
-    """Return the spread to plan with: an upper limit of the spread of a pilot's differences.
+@dataclass(frozen=True, kw_only=True)
+class PooledSpread:
+    """The spread of a paired difference, pooled over a pilot's contrasts.
+
+    Attributes:
+        estimate: Standard deviation; that of the noisiest contrast by its weights.
+        upper: Upper limit of it.
+        confidence: Probability that the limit is not below the true spread.
+        num_contrasts: Number of contrasts that it is pooled over.
+        num_pairs: Pairs of the contrast that has most.
+    """
+
+    estimate: float
+    upper: float
+    confidence: float
+    num_contrasts: int
+    num_pairs: int
+
+
+def pooled_spread(
+    samples: Sequence[Iterable[float]],
+    weights: Sequence[Mapping[str, float]],
+    *,
+    confidence: float = 0.8,
+) -> PooledSpread:
+    """Return the spread to plan with, from all contrasts of a pilot.
 
     A pilot of a few pairs often sees too small a spread, which makes the planned study too small;
-    the upper 80 % limit makes the desired power likely (Browne, Statistics in Medicine 14, 1995).
+    an upper limit makes the desired power likely (Browne, Statistics in Medicine 14, 1995).
+    Variances are pooled as those of arms with equal noise. Contrasts that share arms say less
+    together than as many of their own: the variances of two whose weights have the cosine r
+    correlate by r^2, which gives the degrees of freedom.
 
     Args:
-        differences: Arm minus reference, at least two.
-        confidence: Probability that the limit is not below the true spread; 0.5 is about the plain
-            estimate.
+        samples: Per contrast, its differences, at least two.
+        weights: Per contrast, arm -> weight.
+        confidence: Probability that the limit is not below the true spread.
 
     Raises:
-        ValueError: There are fewer than two differences, or one is not finite.
+        ValueError: There is no contrast, one has fewer than two differences, or one is not finite.
     """
-    data = finite(differences)
-    if data.size < 2:
+    data = [finite(sample) for sample in samples]
+    if not data or min(values.size for values in data) < 2:
         raise ValueError("a spread needs at least two differences")
-    df = data.size - 1
-    return float(data.std(ddof=1)) * math.sqrt(df / float(chdtri(df, confidence)))
+    arms = sorted({arm for own in weights for arm in own})
+    table = np.array([[own.get(arm, 0.0) for arm in arms] for own in weights])
+    lengths = np.sqrt(np.square(table).sum(axis=1))
+    degrees = np.array([values.size - 1.0 for values in data])
+    noise = np.array([values.var(ddof=1) for values in data]) / np.square(lengths)
+    shared = np.square((table @ table.T) / np.outer(lengths, lengths))
+    # Var of a pooled variance over its square, with weights in proportion to the pairs.
+    relative = degrees @ (shared / np.sqrt(np.outer(degrees, degrees))) @ degrees
+    freedom = float(np.square(degrees.sum()) / relative)
+    estimate = float(lengths.max()) * math.sqrt(float(degrees @ noise) / float(degrees.sum()))
+    return PooledSpread(
+        estimate=estimate,
+        upper=estimate * math.sqrt(freedom / float(chdtri(freedom, confidence))),
+        confidence=confidence,
+        num_contrasts=len(data),
+        num_pairs=max(values.size for values in data),
+    )
 
 
 def _spread(value: float) -> float:
@@ -177,7 +245,38 @@ def _spread(value: float) -> float:
     return value
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Drawn:
+    """Simulated pilot noise under all sign patterns, the same for every effect.
+
+    Attributes:
+        noise: (simulations, pairs) of the contrast that differs, of unit spread.
+        sums: (simulations, patterns) of the flipped noise.
+        sign_sums: (1, patterns) sums of the signs.
+        others: (simulations, patterns) largest statistic of the other contrasts; below 0 for none.
+    """
+
+    noise: NDArray[np.float32]
+    sums: NDArray[np.float32]
+    sign_sums: NDArray[np.float32]
+    others: NDArray[np.float32]
+
+
 @functools.lru_cache(maxsize=SIMULATED_UP_TO)
-def _noise(n: int) -> NDArray[np.float64]:
-    """Return the same normal noise for every effect, so that power rises smoothly with it."""
-    return np.random.default_rng(n).standard_normal((SIMULATIONS, n))
+def _drawn(n: int, num_contrasts: int) -> _Drawn:
+    """Draw contrasts that share their reference, so that power rises smoothly with the effect."""
+    simulations = max(MIN_SIMULATIONS, min(SIMULATIONS, SIMULATED_CONTRASTS // num_contrasts))
+    rng = np.random.default_rng(n)
+    arms = rng.standard_normal((num_contrasts + 1, simulations, n), dtype=np.float32)
+    differences = (arms[1:] - arms[0]) / np.float32(math.sqrt(2))
+    places = np.arange(2 ** (n - 1), dtype=np.int64)
+    turned: NDArray[np.int64] = (places >> np.arange(n, dtype=np.int64)[:, None]) & 1
+    signs = (1 - 2 * turned).astype(np.float32)
+    others = np.full((simulations, signs.shape[1]), -1, dtype=np.float32)
+    for other in differences[1:]:
+        size = np.sqrt(np.square(other).sum(axis=1, keepdims=True))
+        np.maximum(others, np.abs(other @ signs) / size, out=others)
+    noise = differences[0]
+    return _Drawn(
+        noise=noise, sums=noise @ signs, sign_sums=signs.sum(axis=0, keepdims=True), others=others
+    )

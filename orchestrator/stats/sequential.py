@@ -18,10 +18,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from orchestrator.stats.paired import holm, pairs_needed
 from orchestrator.stats.spending import SEQUENTIAL_METHOD, anytime_p_rows, levels_for
 from orchestrator.stats.values import ALPHA, finite
+
+STEPS, FINER = 10, 3
+"""An end of an interval is searched in ten steps, each of which is divided twice again."""
+
+REPEATED_INTERVAL = "repeated sign-flip interval"
 
 
 class Decision(StrEnum):
@@ -116,6 +122,48 @@ def decide(
             decision=_decision(adjusted_p, directions[i], at_cap=len(blocks) == cap),
         )
     return decisions
+
+
+def repeated_interval(
+    differences: Sequence[float], *, cap: int, alpha: float = ALPHA, seed: int = 0
+) -> tuple[float, float] | tuple[None, None]:
+    """Return the ends of the values that the rule has not rejected at any look so far.
+
+    A repeated confidence interval (Jennison and Turnbull, JRSS B 51, 1989): it inverts the test
+    that may be read after every block, so it covers whenever the study ends. `alpha` over the
+    number of contrasts makes those of a family hold at once. There is none while no result of so
+    few blocks could be called.
+
+    Args:
+        differences: Arm minus reference per block, in the blocks' declared order.
+        cap: Largest number of blocks.
+        alpha: Probability that the interval misses the true difference at any look.
+        seed: Seed of the patterns drawn for a large cap, as in `decide`.
+    """
+    data = finite(differences)
+    reach = 4.0 * max(float(np.ptp(data)), abs(float(data.mean())), 1e-9)
+    low = _end(data, -reach, cap=cap, alpha=alpha, seed=seed)
+    high = _end(data, reach, cap=cap, alpha=alpha, seed=seed)
+    return (None, None) if low is None or high is None else (low, high)
+
+
+def _end(
+    data: NDArray[np.float64], reach: float, *, cap: int, alpha: float, seed: int
+) -> float | None:
+    """Return the last rejected value on the way to the mean, to a 1000th of `reach`.
+
+    The search comes from outside, so that a value between rejected ones is never left out.
+    """
+    outer, inner = float(data.mean()) + reach, float(data.mean())
+    for _ in range(FINER):
+        places = np.linspace(outer, inner, STEPS + 1)
+        path = anytime_p_rows(data - places[:, None], cap=cap, levels=(alpha,), seed=seed)
+        kept = np.flatnonzero(path[:, -1] > alpha)
+        first = int(kept[0]) if kept.size else STEPS
+        if first == 0:
+            return None
+        outer, inner = float(places[first - 1]), float(places[first])
+    return outer
 
 
 def all_decided(contrasts: Mapping[str, Sequential]) -> bool:

@@ -9,7 +9,7 @@ two-sided p of n pairs is 2 / 2^n.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -124,19 +124,29 @@ def smallest_p(n: int) -> float:
     return math.ldexp(1.0, 1 - n) if n > 0 else 1.0
 
 
+def drawn_flips(num_pairs: int, *, draws: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """Yield random flips in parts of (rows, pairs), 1 where a sign turns; `draws` rows in all."""
+    rng = np.random.default_rng(seed)
+    step = max(1, BATCH_VALUES // num_pairs)
+    for start in range(0, draws, step):
+        rows = min(step, draws - start)
+        packed = rng.integers(0, 256, size=(rows, -(-num_pairs // 8)), dtype=np.uint8)
+        yield np.unpackbits(packed, axis=1, count=num_pairs).astype(np.float64)
+
+
+def sampled_error(p_value: float, draws: int) -> float:
+    """Return the standard error of a sampled p."""
+    return math.sqrt(p_value * (1 - p_value) / draws)
+
+
 def _sampled(data: NDArray[np.float64], alternative: Alternative, seed: int) -> tuple[float, float]:
     """Return p and its standard error over `DRAWS` random sign patterns, the observed one added."""
-    rng = np.random.default_rng(seed)
-    total, allowance = float(data.sum()), float(tolerance(data))
-    hits, chunk = 0, max(1, BATCH_VALUES // data.size)
-    for start in range(0, DRAWS, chunk):
-        rows = min(chunk, DRAWS - start)
-        packed = rng.integers(0, 256, size=(rows, -(-data.size // 8)), dtype=np.uint8)
-        flips = np.unpackbits(packed, axis=1, count=data.size)
-        sums = total - 2 * (flips.astype(np.float64) @ data)
+    total, allowance, hits = float(data.sum()), float(tolerance(data)), 0
+    for flips in drawn_flips(data.size, draws=DRAWS, seed=seed):
+        sums = total - 2 * (flips @ data)
         if alternative is Alternative.TWO_SIDED:
             hits += int(np.count_nonzero(np.abs(sums) >= abs(total) - allowance))
         else:
             hits += int(np.count_nonzero(sums >= total - allowance))
     p_value = (hits + 1) / (DRAWS + 1)
-    return p_value, math.sqrt(p_value * (1 - p_value) / DRAWS)
+    return p_value, sampled_error(p_value, DRAWS)

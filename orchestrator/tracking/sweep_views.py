@@ -329,9 +329,9 @@ def arm_numbers(
     Returns:
         For each validation metric `/mean`, `/n` and, from two replicates on, `/low` and `/high` (95
         % interval); for every arm but the reference also `/difference`, arm minus reference over
-        common blocks, with its interval, if the report compares them. All are the report's numbers
-        in the unit in which trials store them; n counts what the interval counts. Also the cost of
-        a replicate.
+        common blocks, if the report compares them, with its interval unless that depends on the
+        other contrasts that were declared. All are the report's numbers in the unit in which trials
+        store them; n counts what the interval counts. Also the cost of a replicate.
     """
     primary = lookup(plan.metric)
     arms = {
@@ -339,6 +339,8 @@ def arm_numbers(
         for summary in summarize_arms(plan, records, metric=primary, only=(arm, reference))
     }
     summary, other = arms[arm], arms.get(reference)
+    declared = any((c.arm, c.reference) == (arm, reference) for c in plan.contrasts)
+    alone = not declared or (plan.num_declared == 1 and not plan.cap)
     numbers: dict[str, float] = {}
     # The primary metric's mean comes first: the comparison page plots the first one it finds.
     for key, measure in summary.measures.items():
@@ -353,7 +355,7 @@ def arm_numbers(
         if gap is None:
             continue
         numbers[f"{key}/difference"] = gap.mean / scale
-        if gap.low is not None and gap.high is not None:
+        if alone and gap.low is not None and gap.high is not None:
             numbers |= {
                 f"{key}/difference_low": gap.low / scale,
                 f"{key}/difference_high": gap.high / scale,

@@ -33,6 +33,7 @@ from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.metrics import catalog
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import EpochRecord, best_epoch, experiment_id
+from orchestrator.training.activation_checkpointing import checkpoint_activations
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.evaluate import autocast, build, evaluate, parts_of, set_support
 from orchestrator.training.inputs import CHUNK, Clips, open_inputs
@@ -46,6 +47,9 @@ from orchestrator.training.state import (
     refuse_other,
     unpack_state,
 )
+
+EVALUATION_FACTOR = 4
+"""Batch of an evaluation on a GPU over that of a step, which keeps activations and takes more."""
 
 _Batch = tuple["_Share", Mapping[str, Tensor], Tensor, Tensor]
 """A share with its inputs, labels and seeds on the device."""
@@ -107,6 +111,7 @@ class Trainer:
         initial: Initial | None = None,
         features: Path | None = None,
         feature_memory: int = 0,
+        activation_checkpointing: bool = False,
     ):
         """Build everything, and resume from the `last` checkpoint if there is one.
 
@@ -119,6 +124,8 @@ class Trainer:
             initial: Weights that a fresh start loads.
             features: Where to keep features; see `orchestrator.training.inputs.open_inputs`.
             feature_memory: Most that features may take of the device's memory, in bytes.
+            activation_checkpointing: See
+                `orchestrator.training.activation_checkpointing.checkpoint_activations`.
         """
         self.experiment = experiment
         self.clips = clips
@@ -171,6 +178,8 @@ class Trainer:
         )
         if saved is not None:
             self._resume(*saved)
+        if activation_checkpointing:
+            checkpoint_activations(self.chain.model)
         self.parallel = self.group.wrap(self.chain, self.device)
 
     def epochs(self) -> Generator[EpochRecord]:
@@ -262,7 +271,8 @@ class Trainer:
             self.chain,
             self.inputs,
             self.val_indices,
-            batch_size=self.experiment.batch_size,
+            batch_size=self.experiment.batch_size
+            * (EVALUATION_FACTOR if self.device.type == "cuda" else 1),
             epoch=epoch,
             precision=self.experiment.precision,
             group=self.group,
@@ -295,9 +305,10 @@ class Trainer:
                 try:
                     losses[number] = self._step(itertools.islice(batches, len(step.shares)), step)
                 except RuntimeError:
-                    self._mean_loss(losses[:number], steps, epoch)  # the first cause, if it is one
+                    # The first cause, if it is one; the other workers are not here to add theirs.
+                    self._mean_loss(losses[:number], steps, epoch)
                     raise
-        return self._mean_loss(losses, steps, epoch), rate
+        return self._mean_loss(self.group.total(losses), steps, epoch), rate
 
     def _steps(self, epoch: int) -> list[_Step]:
         """Return this worker's share of every step of an epoch."""
@@ -313,13 +324,18 @@ class Trainer:
         return steps
 
     def _mean_loss(self, losses: Tensor, steps: Sequence[_Step], epoch: int) -> float:
-        """Return the mean loss per clip over all workers.
+        """Return the mean loss per clip.
+
+        Args:
+            losses: (steps,) of all workers, or of this one.
+            steps: This worker's share of the steps.
+            epoch: For the message.
 
         Raises:
             TrainingError: A step's loss is not finite.
         """
         total = 0.0
-        for number, loss in enumerate(self.group.total(losses).tolist()):
+        for number, loss in enumerate(losses.tolist()):
             if not math.isfinite(loss):
                 raise TrainingError(
                     f"the loss is {loss} at epoch {epoch}, step {number + 1} of {len(steps)}; "

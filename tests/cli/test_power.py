@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from scipy import stats as scipy_stats
 
 from orchestrator import cli, recipes
 from orchestrator.cli.power import power_analysis
@@ -12,7 +13,7 @@ from orchestrator.design.factors import Arm
 from orchestrator.design.plan import Plan
 from orchestrator.execution.stages import Ended, stages
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord
-from orchestrator.stats import decide, pilot_spread
+from orchestrator.stats import decide, pooled_spread
 from orchestrator.store import Store
 
 PLAN = Plan(
@@ -47,10 +48,46 @@ def test_plan_without_a_pilot_says_how_to_get_one():
     assert "16 trials to train; what they take is known once" in cost
 
 
-def test_too_few_blocks_for_the_contrasts_are_named():
+def test_too_few_blocks_are_named_however_many_contrasts_there_are():
     arms = (*PLAN.arms, *(Arm(name=f"c{i}", changes={"epochs": 3 + i}) for i in range(4)))
     least, *_ = power_analysis(dataclasses.replace(PLAN, arms=arms, seeds=(0, 1, 2, 3, 4)), {})
-    assert "0.31 after correction for 5 contrasts; 8 are needed" in least
+    assert least.endswith("can give is 0.062; 6 are needed for one below 0.05")
+    enough, *_ = power_analysis(dataclasses.replace(PLAN, arms=arms), {})
+    assert enough.endswith("can give is 0.0078")
+
+
+def test_pilot_of_several_contrasts_is_pooled():
+    arms = (*PLAN.arms, *(Arm(name=f"c{i}", changes={"epochs": 3 + i}) for i in range(4)))
+    plan = dataclasses.replace(PLAN, arms=arms)
+    rng = np.random.default_rng(0)
+    noise = {(arm.name, seed): rng.normal(0, 0.01) for arm in arms for seed in range(3)}
+    records = {
+        trial.id: TrialRecord(
+            id=trial.id,
+            status=Status.FINISHED,
+            experiment={},
+            epochs=(
+                EpochRecord(epoch=1, metrics={"val/top1": 0.5 + noise[trial.arm, trial.seed]}),
+            ),
+            cost=Cost(seconds=9.0),
+        )
+        for trial in plan.trials()
+        if trial.seed < 3
+    }
+    _, planned, *_ = power_analysis(plan, records)
+    found = re.match(
+        r"planned with a spread of ([\d.]+) points, the upper 80 % limit of the ([\d.]+) points "
+        r"seen in 3 stored pairs of each of 5 contrasts$",
+        planned,
+    )
+    variances = [
+        np.var([100 * (noise[arm.name, s] - noise["a", s]) for s in range(3)], ddof=1)
+        for arm in arms[1:]
+    ]
+    assert float(found[2]) == pytest.approx(np.sqrt(np.mean(variances)), rel=0.05)
+    # Five contrasts with one baseline: 4 * 5 * 2 / (5 + 3) degrees of freedom.
+    ratio = np.sqrt(5 / scipy_stats.chi2.ppf(0.2, 5))
+    assert float(found[1]) == pytest.approx(ratio * float(found[2]), rel=0.08)
 
 
 def test_pilot_gives_detectable_difference_needed_blocks_and_cost():
@@ -58,8 +95,9 @@ def test_pilot_gives_detectable_difference_needed_blocks_and_cost():
     _, planned, detectable, enough, cost = power_analysis(
         PLAN, records, price_per_hour=2.0, num_workers=2
     )
-    spread = pilot_spread(100 * np.array(PILOT))
-    assert f"a spread of {spread:.2g} points, the upper 80 % limit of that of 3 stored" in planned
+    spread = pooled_spread([100 * np.array(PILOT)], [{"b": 1.0, "a": -1.0}])
+    assert f"a spread of {spread.upper:.2g} points, the upper 80 % limit of the " in planned
+    assert f"of the {spread.estimate:.2g} points seen in 3 stored pairs" in planned
     assert "8 blocks find a true difference of" in detectable and "80 % power" in detectable
     blocks = int(re.search(r"to find 1 points, (\d+) blocks", enough)[1])
     hours = blocks * 2 * 2 * 900 / 3600

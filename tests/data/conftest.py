@@ -28,6 +28,15 @@ def esc10() -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def annotations() -> Path:
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data" / "annotations"
+    folder = Path(os.environ.get("ANNOTATIONS_ROOT") or beside)
+    if not (folder / "esc50" / "esc50.csv").is_file():
+        pytest.skip("no official annotation files here; set ANNOTATIONS_ROOT to their folder")
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache folder of this test alone, for its own process and those it starts."""

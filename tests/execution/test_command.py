@@ -355,7 +355,7 @@ def in_the_way(root: Path) -> Path:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--data-root", "nowhere"], ["data root 'nowhere'", "meta/*.csv"]),
+        (["--data-root", "nowhere"], ["data root 'nowhere'", "is not a directory"]),
         (["--data-root", without_meta], ["meta", "csv"]),
         (["--data-root", truncated], ["3.flac", "unreadable", "--dataset esc:on_broken=drop"]),
         (["--data-root", one_fold], ["one fold only (1)", "at least two"]),
@@ -369,7 +369,11 @@ def in_the_way(root: Path) -> Path:
         (["--folds", "9"], ["no fold 9", "valid: 1, 2, 3, 4, 5"]),
         (["--store", in_the_way], ["--store"]),
         (["--tracking-uri", "127.0.0.1:5000", *FEW_CLIPS], ["http://127.0.0.1:5000"]),
-        (["--gpus-per-worker", "64"], ["64 GPUs", "this machine has", "--address"]),
+        (["--gpus-per-worker", "64"], ["64 GPUs", "--gpus-per-worker 1 --num-workers 64"]),
+        (
+            ["--gpus-per-worker", "1", "--num-workers", "64"],
+            ["64 GPUs", "this machine has", "--address"],
+        ),
         (["--num-workers", "512"], ["512 CPUs", "this machine has", "--address"]),
         (["--address", "127.0.0.1:1"], ["no Ray cluster answers at '127.0.0.1:1'", "--address"]),
     ],

@@ -3,9 +3,11 @@ import pytest
 from orchestrator.execution.options import Options, parse
 
 FROZEN = """\
---address --arms --budget-hours --check --cpus-per-worker --data-root --dataset --demo --detect
---dry-run --epochs --fast --feature-memory --folds --gpus-per-worker --help --max-concurrent
---num-workers --price-per-hour --seeds --smoke --store --tracking-uri --until-decided
+--activation-checkpointing --address --arms --budget-hours --check --compile --cpus-per-worker
+--data-root --dataset --demo --detect --dry-run --epochs --fast --feature-memory --folds
+--gpus-per-worker --help --max-concurrent --num-workers --price-per-hour --seeds --smoke --store
+--tracking-uri
+--until-decided
 """.split()
 
 
@@ -62,6 +64,11 @@ def test_folds_are_a_list_or_all(text, folds):
         ("--smoke", "--epochs", "5"),
         ("--smoke", "--until-decided"),
         ("--detect", "2"),
+        ("--compile", "default", "--activation-checkpointing"),
+        ("--compile", "max-autotune"),
+        ("--compile", "--num-workers", "2"),
+        ("--gpus-per-worker", "auto", "--num-workers", "2"),
+        ("--gpus-per-worker", "automatic"),
     ],
 )
 def test_bad_value_exits_with_2(argv, capsys):
@@ -71,13 +78,32 @@ def test_bad_value_exits_with_2(argv, capsys):
     assert argv[0] in capsys.readouterr().err
 
 
+def test_gpus_can_be_left_to_a_pilot():
+    options = asked("--gpus-per-worker", "auto")
+    assert options.fits_gpus and options.runtime.gpus_per_worker == 1
+    assert not asked("--gpus-per-worker", "1").fits_gpus
+
+
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0, 4.0])
 def test_gpus_are_a_fraction_or_whole(share):
     assert asked("--gpus-per-worker", str(share)).runtime.gpus_per_worker == share
 
 
-def test_data_root_implies_esc():
-    assert asked("--data-root", "somewhere").dataset == "esc"
+@pytest.mark.parametrize(
+    ("argv", "mode"),
+    [
+        ((), ""),
+        (("--compile",), "default"),
+        (("--compile", "--fast"), "default"),
+        (("--compile", "reduce-overhead"), "reduce-overhead"),
+    ],
+)
+def test_compile_has_a_mode(argv, mode):
+    assert asked(*argv).runtime.compile == mode
+
+
+def test_data_root_names_no_dataset_which_is_recognized_later():
+    assert asked("--data-root", "somewhere").dataset == ""
     assert asked("--data-root", "somewhere", "--dataset", "synthetic").dataset == "synthetic"
 
 

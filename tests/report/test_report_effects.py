@@ -26,7 +26,8 @@ from orchestrator.report.tables.comparisons import other_contrasts_table
 from orchestrator.report.wording.findings import finding_sentence
 from orchestrator.report.wording.notes import cautions, pattern_sentence
 from orchestrator.report.wording.numbers import p_text
-from orchestrator.stats import Verdict, crossed_test, holm, paired_difference
+from orchestrator.stats import Verdict, crossed_test, paired_difference
+from orchestrator.stats.family import flip, step_down
 
 FACTORS = {"attention": ("fixed points", "deformable"), "input": ("plain", "adaptor")}
 CELLS = list(itertools.product(*FACTORS.values()))
@@ -79,11 +80,12 @@ def test_interaction_is_the_test_of_the_difference_of_differences_by_block():
     assert effect.difference.mean == pytest.approx(expected.mean)
     assert effect.difference.p_value == expected.p_value
     assert effect.difference.low == pytest.approx(expected.low)
+    assert effect.difference.high == pytest.approx(expected.high)
     assert effect.verdict is Verdict.BETTER
     assert re.match(
-        r"adaptor and deformable help each other by [\d.]+ points of top-1 \(95 % t interval .*, "
-        r"p 0.0078, n 8\): the change of top-1 from plain to adaptor is [\d.]+ points higher with "
-        r"deformable than with fixed points\.$",
+        r"adaptor and deformable help each other by [\d.]+ points of top-1 \(95 % sign-flip "
+        r"interval .*, p 0.0078, n 8\): the change of top-1 from plain to adaptor is [\d.]+ points "
+        r"higher with deformable than with fixed points\.$",
         finding_sentence(effect),
     )
 
@@ -92,16 +94,16 @@ def test_harmful_interaction_hinders_and_none_is_not_distinguishable():
     plan, records = study(effects=[("input", "attention")], both=-0.03)
     said = finding_sentence(summarize(plan, records).effects[0])
     size, low, high, again = re.match(
-        r"adaptor and deformable hinder each other by ([\d.]+) points of top-1 \(95 % t interval "
-        r"([\d.]+) to ([\d.]+), p .*\): the change of top-1 from plain to adaptor is ([\d.]+) "
-        r"points lower with deformable than with fixed points\.$",
+        r"adaptor and deformable hinder each other by ([\d.]+) points of top-1 \(95 % sign-flip "
+        r"interval ([\d.]+) to ([\d.]+), p .*\): the change of top-1 from plain to adaptor is "
+        r"([\d.]+) points lower with deformable than with fixed points\.$",
         said,
     ).groups()
     assert float(low) < float(size) == float(again) < float(high)
     plan, records = study(effects=[("input", "attention")], gain=0.03)
     said = finding_sentence(summarize(plan, records).effects[0])
     assert said.startswith("The interaction of adaptor and deformable is not distinguishable")
-    assert "rule out more than" in said
+    assert re.search(r"rule out differences above \+[\d.]+ and below −[\d.]+ points", said)
 
 
 def test_interaction_in_doubt_says_size_and_interval_in_one_direction():
@@ -109,7 +111,7 @@ def test_interaction_in_doubt_says_size_and_interval_in_one_direction():
     (effect,) = summarize(plan, records).effects
     assert effect.verdict is Verdict.NOT_DISTINGUISHABLE and effect.difference.mean < 0
     low, high = re.search(
-        r"is [\d.]+ points lower with deformable than with fixed points \(95 % t interval "
+        r"is [\d.]+ points lower with deformable than with fixed points \(95 % sign-flip interval "
         r"(−?[\d.]+) to (−?[\d.]+), p",
         finding_sentence(effect),
     ).groups()
@@ -135,8 +137,8 @@ def test_three_factor_interaction_that_hinders_says_its_size_once():
     }
     said = finding_sentence(summarize(plan, records).effects[0])
     assert re.match(
-        r"a1, b1 and c1 hinder each other by [\d.]+ points of top-1 \(95 % t interval [\d.]+ to "
-        r"[\d.]+, p 0.0078, n 8\)\.$",
+        r"a1, b1 and c1 hinder each other by [\d.]+ points of top-1 \(95 % sign-flip interval "
+        r"[\d.]+ to [\d.]+, p 0.0078, n 8\)\.$",
         said,
     )
 
@@ -159,7 +161,7 @@ def test_main_effect_is_the_mean_over_the_other_factor():
     assert "against plain" in finding_sentence(effect)
 
 
-def test_effects_and_contrasts_are_one_family_for_holm():
+def test_effects_and_contrasts_are_one_family():
     contrast = ContrastRecord(arm="deformable, plain", reference="fixed points, plain")
     plan, records = study(
         effects=[("input",), ("attention",), ("input", "attention")],
@@ -168,11 +170,12 @@ def test_effects_and_contrasts_are_one_family_for_holm():
     )
     summary = summarize(plan, records)
     assert plan.num_declared == 4
-    raw = [f.difference.p_value for f in (*summary.contrasts, *summary.effects)]
-    adjusted = [f.adjusted_p for f in (*summary.contrasts, *summary.effects)]
-    assert adjusted == holm(raw)
+    findings = (*summary.contrasts, *summary.effects)
+    differences = [f.difference.differences for f in findings]
+    assert [f.adjusted_p for f in findings] == step_down(flip(differences)).tolist()
+    assert all("simultaneous" in f.difference.interval_method for f in findings)
     text = " ".join(render_text(summary, 120).split())
-    assert "Holm's correction over the declared contrasts and effects" in text
+    assert "step-down by joint sign flips over the declared contrasts and effects" in text
 
 
 def test_effect_over_folds_takes_seed_means_and_says_so():
@@ -258,7 +261,7 @@ def test_every_form_shows_contrasts_between_other_arms():
     found = contrast.difference
     p_values = p_text(found.p_value), p_text(contrast.adjusted_p) + "*"
     assert [row[0], row[1], *row[3:]] == [f"{first} − {second}", "8", *p_values]
-    assert row[2].startswith("+") and "±" in row[2]
+    assert re.fullmatch(r"\+[\d.]+ \[[\d.]+, [\d.]+\]", row[2])
     forms = {form: render(form, summary, records) for form in NAMES}
     for form in ("markdown", "html", "latex"):
         said = " ".join(forms[form].replace(r"\ensuremath{-}", "−").split())

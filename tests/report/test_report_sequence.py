@@ -8,7 +8,8 @@ from orchestrator.design.effects import declared_effect
 from orchestrator.design.factors import Effect
 from orchestrator.records import ArmRecord
 from orchestrator.report.wording.findings import finding_sentence
-from orchestrator.stats import Verdict
+from orchestrator.report.wording.notes import cautions
+from orchestrator.stats import Verdict, mean_interval
 
 ALTERNATING = (0.002, -0.002)
 TURNS = [0.05, 0.048, 0.052, 0.049, 0.051, 0.05, 0.047, 0.053, 0.05, 0.051, -0.5, -0.48]
@@ -32,22 +33,25 @@ def test_call_that_later_blocks_contradict_says_its_blocks_and_the_mean_of_all()
     assert "helps" not in finding_sentence(contrast)
     assert finding_sentence(contrast) == (
         "A was called better than base by block 10 (p 0.004, adjusted 0.008), which stays; over "
-        "all 12 blocks the mean is −4 points of top-1 (95 % t interval −17 to 9, "
-        "n 12). The interval covers 0 beside that call: it is that of a fixed number of blocks, "
-        "and p was reached by block 10."
+        "all 12 blocks the mean is −4.0 points of top-1 (95 % simultaneous repeated sign-flip "
+        "interval above 0.0 to 5.3, n 12)."
     )
 
 
-def test_call_whose_interval_covers_zero_says_what_that_interval_is():
+def test_interval_of_a_call_leaves_zero_out_where_that_of_t_covers_it():
     contrast = study(WIDENS).contrasts[0]
     assert contrast.verdict is Verdict.BETTER
-    assert contrast.difference.low < 0 < contrast.difference.mean
+    assert mean_interval(contrast.difference.differences.values()).low < 0
+    assert 0 < contrast.difference.low < contrast.difference.mean < contrast.difference.high
     assert finding_sentence(contrast).startswith("A helps by")
-    assert "it is that of a fixed number of blocks, and p was reached by block 10." in (
-        finding_sentence(contrast)
-    )
-    clear = finding_sentence(study([0.05, 0.048, 0.052] * 4).contrasts[0])
-    assert clear.startswith("A helps by") and "fixed number" not in clear
+    other = study(WIDENS).contrasts[1]
+    assert not other.called and other.difference.low <= 0 <= other.difference.high
+
+
+def test_few_blocks_of_a_study_until_decided_have_no_interval():
+    contrast = study([0.05, 0.048, 0.052]).contrasts[0]
+    assert contrast.difference.low is None
+    assert "(no 95 % interval from 3 pairs, p 1" in finding_sentence(contrast)
 
 
 @pytest.mark.parametrize("gap", ["A", "B", "base"])
@@ -56,14 +60,23 @@ def test_gap_says_on_which_blocks_p_rests_and_on_which_the_other_numbers(gap):
         n = contrast.difference.n
         assert contrast.verdict is Verdict.UNDECIDED
         assert (
-            "p rests on the first 3 blocks, since block 4 is not whole; mean, interval and n are "
+            "p and interval rest on the first 3 blocks, since block 4 is not whole; mean and n are "
             f"of all {n} blocks that have what is compared."
         ) in finding_sentence(contrast)
 
 
+def test_caution_says_until_decided_only_once_everything_is():
+    so_far = cautions(study([0.05, 0.048, 0.052]))
+    said = "Blocks are added until every contrast is decided, 12 at most; 2 of 2 are not."
+    assert any(caution.startswith(said) for caution in so_far)
+    done = cautions(study([0.05, 0.048, 0.052] * 4))
+    assert any("Blocks were added until every contrast was decided" in c for c in done)
+    assert any("means are optimistic" in c for c in done)
+
+
 def test_gap_in_the_first_block_leaves_no_p():
     said = finding_sentence(study([0.05, 0.048, 0.052] * 4, gaps=[(0, "B")]).contrasts[0])
-    assert "p rests on no block, since block 1 is not whole" in said
+    assert "p and interval rest on no block, since block 1 is not whole" in said
 
 
 def test_gap_in_the_last_block_of_both_arms_needs_no_words():
@@ -104,6 +117,6 @@ def test_interaction_that_later_blocks_contradict_says_so():
     (effect,) = summarize(plan, records).effects
     assert effect.verdict is Verdict.BETTER and effect.difference.mean < 0
     assert finding_sentence(effect).startswith("a1 and b1 were called to help each other by block ")
-    assert "which stays; over all 12 blocks the interaction is −4 points of top-1" in (
+    assert "which stays; over all 12 blocks the interaction is −4.0 points of top-1" in (
         finding_sentence(effect)
     )

@@ -16,6 +16,7 @@ from orchestrator.report.wording.findings import finding_sentence
 from orchestrator.report.wording.footnotes import published_footnotes
 from orchestrator.report.wording.notes import answers, cautions, headline
 from orchestrator.stats import Verdict
+from orchestrator.stats.family import flip, step_down
 
 
 def test_complete_study_counts_every_trial():
@@ -78,12 +79,18 @@ def test_records_of_other_trials_change_nothing():
     assert summarize(plan, {**records, "other": make_record("other")}) == summarize(plan, records)
 
 
-def test_holm_runs_over_the_declared_contrasts_alone():
+def test_correction_runs_over_the_declared_contrasts_alone():
     plan = make_plan()
     records = make_records(plan, (0.05, 0.05, 0.05))
     three = summarize(plan, records)
     one = summarize(dataclasses.replace(plan, contrasts=plan.contrasts[:1]), records)
-    assert three.contrasts[0].adjusted_p == pytest.approx(3 * one.contrasts[0].adjusted_p)
+    declared = [contrast.difference.differences for contrast in three.contrasts]
+    assert three.contrasts[0].adjusted_p == step_down(flip(declared))[0]
+    assert one.contrasts[0].adjusted_p == one.contrasts[0].difference.p_value
+    # A declared arm shows the interval of its family, an undeclared one its own.
+    assert one.arms[1].to_baseline.interval_method == "sign-flip interval"
+    assert three.arms[1].to_baseline is three.contrasts[0].difference
+    assert three.arms[1].to_baseline.low < one.arms[1].to_baseline.low
     assert one.arms[2].to_baseline is not None and one.against_baseline("λ=0.01") is None
 
 
@@ -107,7 +114,10 @@ def test_one_seed_per_fold_is_tested_by_the_corrected_t_and_says_so():
     assert any("share training clips" in caution for caution in cautions(summary))
     assert any("Nadeau and Bengio" in caution for caution in cautions(summary))
     text = " ".join(render_text(summary, 120).split())
-    assert "Δ is paired over fold means, with its corrected resampled t interval" in text
+    assert (
+        "Δ is paired over fold means, with its 95 % simultaneous corrected resampled t interval"
+        in text
+    )
     assert "p: two-sided paired corrected resampled t test" in text
 
 

@@ -24,6 +24,7 @@ from orchestrator.report.render.latex_numbers import to_numbers, words
 from orchestrator.report.render.page import render_page
 from orchestrator.report.render.text import render_text
 from orchestrator.report.tables.arms import main_table
+from orchestrator.report.tables.reproducibility import environment_facts
 from orchestrator.report.tables.table import Column, Table
 from orchestrator.report.wording.numbers import p_text
 
@@ -38,11 +39,13 @@ Does the adaptor help, and at which λ?
 INCOMPLETE: 20 of 21 planned trials count (1 failed); every number below rests
 on those alone.
 
-• λ=0.01 helps by 4.4 points of top-1 against no adaptor (95 % t interval 3.7 to
-  5.2, p 0.016, adjusted 0.031, n 7).
-• λ=0.1 is not distinguishable from no adaptor: −0.3 points of top-1 (95 % t
-  interval −1.4 to 0.8, p 0.75, adjusted 0.75, n 6 of 7); the data rule out
-  differences larger than 1.4 points.
+• λ=0.01 helps by 4.4 points of top-1 against no adaptor (95 % simultaneous
+  sign-flip interval 3.8 to 5.3, p 0.016, adjusted 0.016, n 7).
+• λ=0.1 against no adaptor could not have been called, whatever came out: 3 of 6
+  pairs are tied, and with the other 3 the smallest attainable p is 2/2^3 =
+  0.25; that takes 6 seeds at least that are not tied. −0.3 points of top-1
+  (95 % simultaneous sign-flip interval −2.0 to 1.0, p 0.75, adjusted 0.75, n 6
+  of 7).
 
 Trials, one square each:
   no adaptor  ■■■■■■■  7/7
@@ -51,29 +54,33 @@ Trials, one square each:
   ■ finished  ▸ running  ✗ failed  · missing
   failed: λ=0.1, seed 1, fold 1: TrainingError: loss is nan at epoch 3
 
-arm           n      top-1  Δ baseline  adjusted p  published  trial time
-                         %      points                      %
-─────────────────────────────────────────────────────────────────────────
-no adaptor  7    51.3 ±1.0    —             —          95.3†       42.0 s
-─────────────────────────────────────────────────────────────────────────
-λ=0.01      7    55.7 ±0.7   +4.4 ±0.7      0.031*     95.75†      42.0 s
-λ=0.1       6/7  50.8 ±1.4   −0.3 ±1.1      0.75        —          42.0 s
-± is the half width of the 95 % t interval over n seeds; Δ is paired over the
-same seeds.
-p: two-sided paired exact sign-flip test, Holm's correction over the declared
-contrasts; * at most 0.05. —: not declared or not testable.
+arm           n      top-1        Δ baseline  adjusted p  published
+                         %            points                      %
+───────────────────────────────────────────────────────────────────
+no adaptor  7    51.3 ±1.0   —                    —          95.3†
+───────────────────────────────────────────────────────────────────
+λ=0.01      7    55.7 ±0.7  +4.4 [3.8, 5.3]       0.016*     95.75†
+λ=0.1       6/7  50.8 ±1.4  −0.3 [−2.0, 1.0]      0.75        —
+± is the half width of the 95 % t interval over n seeds. Δ is paired over the
+same seeds, with its 95 % simultaneous sign-flip interval: what its test does
+not reject.
+p: two-sided paired exact sign-flip test, step-down by joint sign flips over the
+declared contrasts; * at most 0.05. —: not declared or not testable.
 Chance: 12.5 %, 1 of 8 classes.
 † Published: table 4. Measured on ESC-50, 5 folds. Here: esc50. The data set is
 the same by name; other conditions were not checked.
 MACs: of one clip through the whole chain, mel filters included; convolutions
 and linear layers.
 top-1: at the last epoch, larger is better.
-Left out at 80 columns: clips/s, MACs, params.
+Left out at 80 columns: clips/s, MACs, params, trial time.
 
 Difference from the reference in points; right is better
         −2.0            0.0             +2.0              +4.0            +6.0
-λ=0.01                   │                               ├─────●──────┤
-λ=0.1        ├────────○──┼──────┤
+λ=0.01                   │                                ├────●───────┤
+λ=0.1   ├─────────────○──┼────────┤
+
+! λ=0.01 is the best of 2 arms by the seeds that measure it, so its lead over no
+  adaptor is optimistic; the simultaneous interval allows for that.
 """
 
 
@@ -183,7 +190,7 @@ def test_markdown_is_a_table_with_as_many_cells_in_every_row():
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(rows) == 2 + 3
     assert len({row.count("|") for row in rows}) == 1
-    assert "| **55.7 ±0.7** | +4.4 ±0.7 | 0.031" in text
+    assert r"| **55.7 ±0.7** | +4.4 \[3.8, 5.3\] | 0.016" in text
     assert "INCOMPLETE" in text and "† Published: table 4" in text
 
 
@@ -236,6 +243,19 @@ def test_trials_that_ran_fast_are_said_in_every_format_and_only_then():
     assert json.loads(data)["fast"] == said
     assert "trials_fast" in table
     assert "All 6 finished trials ran --fast" in formats(*["no"] * 6)[0]
+
+
+def test_trials_that_ran_out_of_memory_are_counted_among_the_facts():
+    plan = make_plan(("no adaptor", "λ=0.1"), seeds=2)
+    records = make_records(plan)
+    summary = summarize(plan, records)
+    assert "ran out of memory" not in {fact.name for fact in environment_facts(summary, records)}
+    record = records[plan.trials[1].id]
+    provenance = {**record.provenance, "out_of_memory": "2", "pid": "17"}
+    records[record.id] = dataclasses.replace(record, provenance=provenance)
+    facts = {fact.name: fact.value for fact in environment_facts(summary, records)}
+    assert facts["ran out of memory"].startswith("1 of 4 trials")
+    assert not facts.keys() & {"out_of_memory", "pid"}
 
 
 def test_json_is_strict_and_complete():

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,13 +11,13 @@ from orchestrator.analysis.evidence import ContrastEvidence
 from orchestrator.metrics import lookup
 from orchestrator.report.wording.contrasts import equivalence_sentence
 from orchestrator.report.wording.findings import finding_sentence
+from orchestrator.report.wording.numbers import p_text
 from orchestrator.stats import (
     Verdict,
     corrected_resampled_t,
     equivalence,
-    holm,
+    judge,
     paired_difference,
-    smallest_p,
     verdict,
 )
 
@@ -25,10 +26,14 @@ TOP1, LOSS = lookup("val/top1"), lookup("val/loss")
 
 def say(differences, *, metric=TOP1, num_contrasts=1, num_planned=None):
     blocks = dict(enumerate(differences))
-    found = paired_difference(blocks, dict.fromkeys(blocks, 0.0)) if blocks else None
-    p_value = found.p_value if found else None
-    adjusted = holm([p_value] * num_contrasts)[0]
-    return adjusted, finding_sentence(
+    zeros = dict.fromkeys(blocks, 0.0)
+    found = paired_difference(blocks, zeros) if blocks else None
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(num_contrasts - 1, len(blocks)))
+    others = [paired_difference(dict(enumerate(row.tolist())), zeros) for row in noise]
+    judged = judge([found, *others])[0]
+    found, adjusted = judged.difference, judged.adjusted_p
+    return judged, finding_sentence(
         ContrastEvidence(
             arm="λ=0.005",
             reference="no adaptor",
@@ -36,7 +41,7 @@ def say(differences, *, metric=TOP1, num_contrasts=1, num_planned=None):
             metric=metric,
             verdict=verdict(found, adjusted, sign=metric.sign) if found else Verdict.NOT_TESTED,
             adjusted_p=adjusted,
-            smallest_adjusted_p=min(1.0, num_contrasts * smallest_p(len(blocks))),
+            smallest_adjusted_p=judged.smallest_adjusted_p,
             num_declared=num_contrasts,
             num_planned=num_planned,
         )
@@ -47,7 +52,7 @@ def test_a_called_difference_says_size_interval_p_and_n():
     _, said = say([1.0, 1.5, 2.0, 1.25, 0.75, 1.5, 1.0])
     assert said == (
         "λ=0.005 helps by 1.3 points of top-1 against no adaptor "
-        "(95 % t interval 0.9 to 1.7, p 0.016, n 7)."
+        "(95 % sign-flip interval 0.9 to 1.8, p 0.016, n 7)."
     )
 
 
@@ -67,21 +72,54 @@ def test_what_hurts_is_said_without_a_minus():
 def test_not_distinguishable_says_what_is_ruled_out():
     _, said = say([1.0, -1.0, 0.5, -0.25, 0.75, -0.5, 0.25, 0.0])
     assert "not distinguishable from no adaptor: +0.1 points of top-1" in said
-    assert re.search(r"rule out differences larger than 0\.\d points\.$", said)
+    assert said.endswith("; the data rule out differences above +0.7 and below −0.5 points.")
 
 
 def test_too_few_pairs_say_that_nothing_could_be_called():
     _, said = say([1.0, 1.1, 0.9, 1.05])
-    assert (
-        "2/2^4 = 0.12" in said and "nothing could be called; that takes 6 blocks at least." in said
+    assert said == (
+        "λ=0.005 against no adaptor could not have been called, whatever came out: with n 4 the "
+        "smallest attainable p is 2/2^4 = 0.12; that takes 6 blocks at least. +1.01 points of "
+        "top-1 (no 95 % interval from 4 pairs, p 0.12, n 4)."
     )
 
 
-def test_several_contrasts_need_more_pairs():
-    _, said = say([1.0, 1.1, 0.9, 1.05, 1.2, 0.95], num_contrasts=5)
-    assert "after correction" in said
-    assert "With n 6 and 5 contrasts" in said and "(0.16 adjusted)" in said
-    assert "that takes 8 blocks at least" in said
+def test_tied_pairs_do_not_count_towards_what_could_be_called():
+    _, said = say([0.0, 0.0, 0.0, 1.0, 2.0, 1.0, 3.0, 1.0])
+    assert said == (
+        "λ=0.005 against no adaptor could not have been called, whatever came out: 3 of 8 pairs "
+        "are tied, and with the other 5 the smallest attainable p is 2/2^5 = 0.062; that takes 6 "
+        "blocks at least that are not tied. +1.0 points of top-1 (95 % sign-flip interval 0.0 to "
+        "2.0, p 0.062, n 8)."
+    )
+
+
+def test_several_contrasts_need_no_more_pairs_than_one():
+    judged, said = say([1.0, 1.1, 0.9, 1.05, 1.2, 0.95], num_contrasts=5)
+    assert judged.smallest_adjusted_p == 2 / 2**6
+    assert "could not have been called" not in said
+    assert f"adjusted {p_text(judged.adjusted_p)}" in said and "simultaneous" in said
+
+
+def test_contrasts_that_have_no_test_yet_can_keep_another_from_being_called():
+    found = paired_difference(
+        dict(enumerate([1.0, 1.1, 0.9, 1.05, 1.2, 0.95])), dict.fromkeys(range(6), 0.0)
+    )
+    judged = judge([found, None])[0]
+    said = finding_sentence(
+        ContrastEvidence(
+            arm="A",
+            reference="B",
+            difference=judged.difference,
+            metric=TOP1,
+            verdict=verdict(found, judged.adjusted_p, sign=1),
+            adjusted_p=judged.adjusted_p,
+            smallest_adjusted_p=judged.smallest_adjusted_p,
+            num_declared=2,
+        )
+    )
+    assert said.startswith("A against B could not have been called, whatever came out: with n 6")
+    assert "2/2^6 = 0.031 (0.062 adjusted); the other contrasts need a test, too." in said
 
 
 def test_one_pair_and_no_pair_say_that_nothing_can_be_said():
@@ -103,17 +141,12 @@ def test_equal_differences_have_no_interval_without_width(value):
         "from, p 0.0078, n 8)."
     )
     _, said = say([value] * 3)
-    assert "no spread to make an interval from, p 0.25, n 3" in said and "rule out" not in said
-
-
-def test_two_pairs_are_told_how_many_it_takes_not_how_many_would_do():
-    _, said = say([0.5, 1.5], num_contrasts=2)
-    assert said.endswith("so nothing could be called; that takes 7 blocks at least.")
+    assert "no 95 % interval from 3 pairs, p 0.25, n 3" in said and "rule out" not in said
 
 
 def test_one_point_and_one_nat_are_said_in_the_singular():
     _, said = say([-6.0, 3.0, 6.0, -5.0, 9.0, -1.0])
-    assert "+1 point of top-1" in said and "larger than 7 points" in said
+    assert "+1 point of top-1" in said and "above +9 and below −6 points" in said
     _, said = say([0.01, 0.01, 0.02, 0.02, 0.01, 8.6])
     assert "helps by 1 point of top-1" in said
     margin = equivalence([0.1, -0.1, 0.2, 0.0, 0.1, -0.2], margin=1.0, sign=1)
@@ -135,14 +168,20 @@ def test_missing_pairs_are_counted():
 def test_helps_or_hurts_is_said_if_and_only_if_the_adjusted_p_calls_it(
     differences, metric, num_contrasts
 ):
-    adjusted, said = say(differences, metric=metric, num_contrasts=num_contrasts)
+    judged, said = say(differences, metric=metric, num_contrasts=num_contrasts)
     mean = sum(differences) / len(differences)
-    called = adjusted <= 0.05
+    called = judged.adjusted_p <= 0.05
     assert (" helps by " in said) == (called and mean * metric.sign > 0)
     assert (" hurts by " in said) == (called and mean * metric.sign < 0)
-    assert ("not distinguishable" in said or " equals " in said) == (not called)
-    if len(differences) < 6:
-        assert "nothing could be called" in said
+    negative = ("not distinguishable", " equals ", "could not have been called")
+    assert any(words in said for words in negative) == (not called)
+    untied = sum(map(bool, differences))
+    assert ("could not have been called" in said) == (len(differences) < 6 or 0 < untied < 6)
+    if interval := re.search(r"interval (above |)(−?[\d.]+) to (below |)(−?[\d.]+), p", said):
+        low, high = (float(interval[i].replace("−", "-")) for i in (2, 4))
+        # What is written holds 0 if and only if nothing is called.
+        holds = low <= 0 <= high and not (interval[1] or interval[3])
+        assert holds == (not called)
 
 
 def test_equal_differences_over_folds_claim_nothing():

@@ -73,10 +73,10 @@ def test_enough_seeds_on_five_folds_are_tested_by_their_means():
     assert "other seeds on these clips" in found.reason
 
 
-def test_too_few_seeds_for_the_family_take_fold_means():
-    arm, reference = crossed(6, 5)
-    found = crossed_difference(arm, reference, num_contrasts=5)
-    means = {f: np.mean([arm[s, f] - reference[s, f] for s in range(6)]) for f in range(5)}
+def test_seeds_too_few_for_the_exact_test_take_fold_means():
+    arm, reference = crossed(5, 5)
+    found = crossed_difference(arm, reference)
+    means = {f: np.mean([arm[s, f] - reference[s, f] for s in range(5)]) for f in range(5)}
     expected = corrected_resampled_t(means, test_per_train=1 / 4)
     assert found.p_value == pytest.approx(expected.p_value)
     assert (found.n, found.replicate) == (5, "fold")
@@ -151,15 +151,15 @@ def test_order_unit_and_direction_do_not_matter(seeds, folds, seed, scale):
 
 
 @pytest.mark.parametrize(("seeds", "folds"), [(7, 1), (6, 5), (2, 5), (1, 5), (3, 2)])
-def test_interval_without_a_test_is_that_of_the_test(seeds, folds):
+def test_interval_without_a_test_takes_the_replicates_of_the_test(seeds, folds):
     arm, reference = crossed(seeds, folds)
     differences = {block: arm[block] - reference[block] for block in arm}
     found, tested = crossed_interval(differences), crossed_difference(arm, reference)
     assert (found.n, found.replicate, found.reason) == (tested.n, tested.replicate, tested.reason)
-    assert found.interval_method == tested.interval_method
-    assert (found.mean, found.low, found.high) == pytest.approx(
-        (tested.mean, tested.low, tested.high)
-    )
+    assert found.mean == pytest.approx(tested.mean)
+    if tested.replicate == "fold":  # over seeds, the interval of the test is that of sign flips
+        assert found.interval_method == tested.interval_method
+        assert (found.low, found.high) == pytest.approx((tested.low, tested.high))
 
 
 def test_interval_of_fold_means_against_scipy():

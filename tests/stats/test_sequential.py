@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.stats import ALPHA, Decision, all_decided, anytime_p_rows, decide, levels_for
+from orchestrator.stats import (
+    ALPHA,
+    Decision,
+    all_decided,
+    anytime_p_rows,
+    decide,
+    levels_for,
+    repeated_interval,
+)
 
 MAGNITUDES = st.lists(st.integers(0, 60), min_size=6, max_size=6)
 
@@ -147,3 +155,50 @@ def test_caps_that_cannot_work_are_refused():
         decide({"arm": [1.0] * 7}, cap=6)
     with pytest.raises(ValueError, match="finite"):
         decide({"arm": [1.0, np.nan]}, cap=6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(-8, 24).map(lambda i: i / 8), min_size=1, max_size=10))
+def test_repeated_interval_leaves_zero_out_exactly_where_the_rule_calls(differences):
+    found = decide({"a": differences}, cap=10)["a"]
+    low, high = repeated_interval(differences, cap=10)
+    called = found.decision in (Decision.BETTER, Decision.WORSE)
+    if low is None:
+        assert not called
+        return
+    # The search ends within a thousandth of its reach outside of the interval.
+    close = 4e-3 * max(np.ptp(differences), abs(np.mean(differences)), 1e-9)
+    if called:
+        assert low > -close or high < close
+    else:
+        assert low <= 0 <= high
+    assert low <= np.mean(differences) + 1e-9 and np.mean(differences) <= high + 1e-9
+
+
+def test_repeated_interval_holds_what_moved_differences_are_not_rejected_at():
+    rng = np.random.default_rng(3)
+    data = rng.normal(1.0, 1.0, 9)
+    low, high = repeated_interval(data.tolist(), cap=10, alpha=0.05)
+    near = [(low - 0.05, False), (low + 0.05, True), (high - 0.05, True), (high + 0.05, False)]
+    for value, inside in near:
+        moved = decide({"a": (data - value).tolist()}, cap=10)["a"]
+        assert (moved.decision is Decision.UNDECIDED) == inside
+
+
+def test_repeated_interval_covers_when_the_study_ends_as_soon_as_it_can():
+    rng = np.random.default_rng(4)
+    held = 0
+    for _ in range(150):
+        data = rng.normal(1.0, 1.0, 10).tolist()
+        decided = (
+            n
+            for n in range(6, 11)
+            if decide({"a": data[:n]}, cap=10)["a"].decision is not Decision.UNDECIDED
+        )
+        low, high = repeated_interval(data[: next(decided)], cap=10)
+        held += low <= 1.0 <= high
+    assert held / 150 >= 0.95 - 2 * np.sqrt(0.95 * 0.05 / 150)
+
+
+def test_no_block_that_can_be_called_yet_has_no_interval():
+    assert repeated_interval([1.0, 2.0, 1.5], cap=10) == (None, None)

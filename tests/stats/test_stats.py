@@ -59,14 +59,13 @@ def test_sign_flip_all_zero_is_one():
     assert sign_flip_p([0.0] * 6) == 1.0
 
 
-@pytest.mark.parametrize("n", [2, 3, 8, 25])
-def test_interval_matches_scipy_ttest_rel(n):
-    rng = np.random.default_rng(n)
-    one, other = rng.normal(1, 1, n), rng.normal(0.5, 1, n)
+def test_interval_of_many_pairs_is_near_that_of_scipys_t():
+    rng = np.random.default_rng(25)
+    one, other = rng.normal(1, 1, 40), rng.normal(0.5, 1, 40)
     found = paired_difference(dict(enumerate(one)), dict(enumerate(other)))
     expected = scipy_stats.ttest_rel(one, other).confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
-    assert found.interval_method == "t interval"
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.03)
+    assert found.interval_method == "sign-flip interval"
 
 
 @pytest.mark.parametrize("confidence", [0.5, 0.9, 0.99])
@@ -146,8 +145,10 @@ def test_exact_test_has_its_nominal_level():
 @given(PAIRS)
 def test_p_is_between_the_smallest_attainable_and_one(differences):
     found = against_zero(differences)
-    assert smallest_p(found.n) <= found.p_value <= 1.0
-    assert found.low <= found.mean <= found.high
+    assert smallest_p(found.n) <= found.smallest_p <= found.p_value <= 1.0
+    assert (found.low is None) == (found.high is None) == (found.n < 6)
+    if found.low is not None:
+        assert found.low - 1e-9 <= found.mean <= found.high + 1e-9
 
 
 @given(PAIRS)
@@ -156,7 +157,9 @@ def test_swapping_arm_and_reference_mirrors_everything(differences):
     one = paired_difference(dict(enumerate(differences)), zeros)
     other = paired_difference(zeros, dict(enumerate(differences)))
     assert one.p_value == other.p_value
-    assert (one.mean, one.low, one.high) == pytest.approx((-other.mean, -other.high, -other.low))
+    assert one.mean == pytest.approx(-other.mean)
+    if one.low is not None:
+        assert (one.low, one.high) == pytest.approx((-other.high, -other.low), abs=1e-9)
 
 
 @given(PAIRS, st.sampled_from([0.001, 0.37, 100.0, 12345.0]))
@@ -164,15 +167,17 @@ def test_p_does_not_depend_on_the_unit(differences, scale):
     scaled = against_zero([scale * d for d in differences])
     plain = against_zero(differences)
     assert scaled.p_value == plain.p_value
-    assert scaled.high == pytest.approx(scale * plain.high, rel=1e-9, abs=1e-9 * scale)
+    if plain.high is not None:
+        assert scaled.high == pytest.approx(scale * plain.high, rel=1e-9, abs=1e-6 * scale)
 
 
 @given(PAIRS, NUMBERS)
 def test_interval_moves_with_the_differences(differences, shift):
     moved, still = against_zero([d + shift for d in differences]), against_zero(differences)
-    assert (moved.low, moved.high) == pytest.approx(
-        (still.low + shift, still.high + shift), abs=1e-6
-    )
+    if still.low is not None:
+        assert (moved.low, moved.high) == pytest.approx(
+            (still.low + shift, still.high + shift), abs=1e-6
+        )
 
 
 @given(PAIRS)

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 
+import numpy as np
 import pytest
 import torch
 from torch._subclasses import FakeTensorMode
@@ -14,6 +15,8 @@ from models.datar.deformable import look_up_bias, sample_map
 from models.layers.frames import stretch_frames
 from orchestrator.errors import ConfigError, TrainingError
 from orchestrator.execution.trial import TrialRun
+from orchestrator.experiment.config import Component
+from orchestrator.records import Status
 from orchestrator.training.arithmetic import WORKSPACE, arithmetic, arithmetic_facts
 from tests import tiny
 
@@ -151,3 +154,20 @@ def test_record_of_a_resumed_trial_counts_the_epochs_before(before, after, tmp_p
     store.write_record(dataclasses.replace(begun, provenance={"python": "3.11", **before}))
     record = dataclasses.replace(run, on_epoch=lambda epoch: None).run()
     assert record.cost.attempts == 2 and record.provenance["deterministic"] == after
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+def test_trials_on_a_gpu_repeat_to_the_bit(precision, tmp_path):
+    experiment = tiny.experiment(precision=precision, transform=Component("adaptor", strength=0.2))
+    made = []
+    for folder in (tmp_path / "once", tmp_path / "again"):
+        store = tiny.store_with_pack(folder, experiment)
+        record = TrialRun(
+            store=store, trial_id=experiment.id, experiment=experiment, device="cuda"
+        ).run()
+        assert record.status is Status.FINISHED, record.error
+        assert record.provenance["deterministic"] == "yes" and record.provenance["cudnn"]
+        made.append(store.read_predictions(experiment.id, "last").logits)
+    np.testing.assert_array_equal(*made)

@@ -16,8 +16,6 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.testing._internal.distributed.fake_pg import FakeStore
-from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.frontends.base import FeatureSums
 from models.output import Output
@@ -33,6 +31,7 @@ from orchestrator.training.inputs import Inputs
 from orchestrator.training.sync_batch_norm import SharedBatchNorm
 from orchestrator.training.trainer import Trainer
 from tests import tiny
+from tests.collectives import Collectives
 
 SPECTROGRAM = Component("log_spectrogram", seconds=0.5, n_fft=256, hop_length=320)
 NORMED = tiny.experiment(
@@ -105,22 +104,6 @@ def experiment_of(model: str, **changes):
         optimizer=Component("adam_w", learning_rate=0.01, weight_decay=0.1),
         **{"epochs": 2, "batch_size": 4, **changes},
     )
-
-
-class Collectives(TorchDispatchMode):
-    """Notes each collective and the devices of the tensors that it is given."""
-
-    def __init__(self):
-        super().__init__()
-        self.names: list[str] = []
-        self.devices: set[str] = set()
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if func.namespace == "c10d":
-            self.names.append(func._schema.name.removeprefix("c10d::"))
-            tensors = [t for t in pytree.tree_leaves(args) if isinstance(t, torch.Tensor)]
-            self.devices |= {tensor.device.type for tensor in tensors}
-        return func(*args, **(kwargs or {}))
 
 
 def trainer(store: Store, experiment, name: str = "a", **where) -> Trainer:
@@ -305,6 +288,28 @@ def from_main(state):
         return state
 
     return group.from_main(load, torch.device("cpu"))
+
+
+class Failing(Picky):
+    """A model that works once."""
+
+    def forward(self, features):
+        if self.norm.num_batches_tracked > 0:
+            raise RuntimeError("out of everything")
+        return super().forward(features)
+
+
+class Others(Group):
+    """Fails where a sum would wait for workers that are elsewhere."""
+
+    def total(self, value):
+        raise AssertionError("no other worker adds to this")
+
+
+def test_worker_that_fails_waits_for_no_other(store):
+    run = trainer(store, experiment_of("Failing"), group=Others())
+    with pytest.raises(RuntimeError, match="out of everything"):
+        next(run.epochs())
 
 
 class WithoutNumbers(Group):

@@ -30,6 +30,7 @@ def test_right_equals_to_the_bit_on_a_cpu_in_every_way(tmp_path):
     equal = ("repeats with fast", "killed and resumed", "group of one")
     assert {row[key] for key in equal} == {"to the bit"}
     assert row["attempts"] == 2
+    assert re.fullmatch(r"[1-9]\d+ on cpu", row["collectives"])
     assert row["exit codes"] == "0 0 0 0 0"
 
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 from timm.layers.norm_act import BatchNormAct2d
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from orchestrator.errors import ConfigError
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.sync_batch_norm import SharedBatchNorm, share_batch_norms
+from tests.collectives import Collectives
 
 NORMS = {
     "2d": (lambda: nn.BatchNorm2d(3), (4, 3, 5, 6)),
@@ -20,19 +20,6 @@ NORMS = {
     "timm's": (lambda: BatchNormAct2d(3, act_layer=nn.SiLU), (4, 3, 5, 6)),
     "cumulative": (lambda: nn.BatchNorm2d(3, momentum=None), (2, 3, 2, 2)),
 }
-
-
-class Counter(TorchDispatchMode):
-    """Counts collectives, and values that the host waits for."""
-
-    def __init__(self):
-        super().__init__()
-        self.collectives = self.waits = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        self.collectives += func.namespace == "c10d"
-        self.waits += func is torch.ops.aten._local_scalar_dense.default
-        return func(*args, **(kwargs or {}))
 
 
 def own_norm(name: str) -> nn.Sequential:
@@ -66,7 +53,7 @@ def passes_of_worker(name, batches, shares, bf16):
     assert isinstance(shared[0], SharedBatchNorm)
     rows = shares[group.rank]
     group.has_clips = len(rows) > 0
-    with Counter() as counter:
+    with Collectives() as seen:
         if group.has_clips:
             result = passes(shared, batches, rows, bf16=bf16)
         else:  # in the trainer it takes part with a clip whose loss counts nothing
@@ -75,8 +62,8 @@ def passes_of_worker(name, batches, shares, bf16):
                 (0 * y.float()).sum().backward()
                 shared.eval()(x)
             result = [], {}, {k: v.clone() for k, v in shared.state_dict().items()}
-    assert counter.waits == 0
-    return *result, counter.collectives
+    assert seen.waits == 0
+    return *result, len(seen.names)
 
 
 def data(name, *, far: float = 3.0, dtype=torch.float32):

@@ -11,8 +11,8 @@ from orchestrator.report.plots import svg
 from orchestrator.report.plots.panel import LINE, WIDTH, Axis, Panel, linear_axis
 from orchestrator.report.plots.plot import Plot, PlotData
 from orchestrator.report.wording.contrasts import unit_of_difference
-from orchestrator.report.wording.notes import interval_over, paired_over
-from orchestrator.report.wording.numbers import decimals, number
+from orchestrator.report.wording.notes import difference_interval, paired_over
+from orchestrator.report.wording.numbers import bracket, decimals, number
 
 
 def plots(data: PlotData) -> Iterator[Plot]:
@@ -34,7 +34,7 @@ def plots(data: PlotData) -> Iterator[Plot]:
         shaded += " (no interaction is tested against it)"
     caption = (
         "Paired differences: large point, mean (filled where the adjusted test calls it); bar, "
-        f"95 % {f'interval over {paired}' if paired else interval_over(summary)}; faint dots, "
+        f"95 % {difference_interval(summary)}{f' over {paired}' if paired else ''}; faint dots, "
         f"single {'means' if paired else 'pairs'}{shaded if margin else ''}. Rows as in the table"
         f"{rows}."
     )
@@ -118,5 +118,5 @@ def _numbers(row: Line) -> str:
     if row.low is None or row.high is None:
         return f"{number(row.mean, 1, signed=True)}, no interval"
     places = decimals((row.high - row.low) / 2)
-    low, high = number(row.low, places), number(row.high, places)
-    return f"{number(row.mean, places, signed=True)} [{low}, {high}]"
+    ends = bracket(row.low, row.high, places, called=row.called)
+    return f"{number(row.mean, places, signed=True)} {ends}"

@@ -158,6 +158,7 @@ def _evidence(evidence: Evidence) -> dict[str, object]:
         "adjusted_p": evidence.adjusted_p,
         "smallest_adjusted_p": evidence.smallest_adjusted_p,
         "verdict": evidence.verdict,
+        "over_recordings": evidence.over_recordings,
         "sentence": finding_sentence(evidence),
     }
 

@@ -22,7 +22,15 @@ from orchestrator.analysis.rows import ArmSummary
 from orchestrator.analysis.summary import Summary
 from orchestrator.report.render.latex import escape
 from orchestrator.report.wording.notes import fast_sentence, headline
-from orchestrator.report.wording.numbers import NONE, decimals, duration, number, p_text, quantity
+from orchestrator.report.wording.numbers import (
+    NONE,
+    decimals,
+    duration,
+    end_text,
+    number,
+    p_text,
+    quantity,
+)
 from orchestrator.stats import MeanInterval
 from orchestrator.terminal import visible
 
@@ -144,6 +152,11 @@ def _p_values(name: str, evidence: Evidence) -> Iterator[tuple[str, str]]:
         yield f"{name}P", p_text(evidence.difference.p_value)
     if evidence.adjusted_p is not None:
         yield f"{name}AdjustedP", p_text(evidence.adjusted_p)
+    found = evidence.over_recordings
+    if found and found.low is not None and found.high is not None:
+        places = decimals(found.half_width)
+        yield f"{name}DifferenceRecordingsLow", end_text(found.low, places, signed=True)
+        yield f"{name}DifferenceRecordingsHigh", end_text(found.high, places, signed=True)
 
 
 def _interval(
@@ -153,11 +166,11 @@ def _interval(
     places = decimals(interval.half_width)
     ends = "" if middle == "Mean" else middle
     yield f"{name}{middle}", number(interval.mean, places, signed=signed)
-    if interval.half_width is not None:
-        yield f"{name}{ends}HalfWidth", number(interval.half_width, places)
+    if interval.half_width is not None and not ends:  # a difference has two unequal halves
+        yield f"{name}HalfWidth", number(interval.half_width, places)
     for end, value in (("Low", interval.low), ("High", interval.high)):
         if value is not None:
-            yield f"{name}{ends}{end}", number(value, places, signed=signed)
+            yield f"{name}{ends}{end}", end_text(value, places, signed=signed)
 
 
 def _value(text: str) -> str:

@@ -38,7 +38,7 @@ WIDEST = 120
 MAX_SENTENCES = 12
 MAX_GAPS = 12
 MAX_NAME = 32
-"""Minimum columns that a table leaves for longer names."""
+"""Columns that a table leaves for longer names before it leaves columns out."""
 
 
 def render_text(summary: Summary, width: int = 80) -> str:
@@ -88,6 +88,7 @@ def table_parts(table: Table, width: int) -> Iterator[RenderableType]:
         columns.remove(worst)
         del widths[worst.key]
         dropped.append(worst.title)
+    name = max(12, min(name, width - sum(widths.values())))
     fits = name + sum(widths.values()) <= width
     shown = Grid(box=box.HORIZONTALS, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     # Padding aligns the decimal points and must be kept.

@@ -9,15 +9,26 @@ from orchestrator.analysis.rows import ArmSummary
 from orchestrator.analysis.summary import Summary
 from orchestrator.metrics import METRICS, Metric
 from orchestrator.metrics.chance import level_text
-from orchestrator.report.tables.table import CALLED_MARK, Column, Table, p_cell, spread
+from orchestrator.report.tables.table import (
+    CALLED_MARK,
+    Column,
+    Table,
+    differences,
+    p_cell,
+    recordings_record,
+    spread,
+)
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.footnotes import Footnotes, published_footnotes
 from orchestrator.report.wording.notes import (
+    correction_used,
+    difference_interval,
     epoch_words,
     fast_sentence,
     interval_over,
     paired_over,
     tests_used,
+    without_interval,
     without_spread,
 )
 from orchestrator.report.wording.numbers import (
@@ -47,7 +58,10 @@ def main_table(summary: Summary) -> Table:
             key="difference",
             title="Δ baseline",
             unit=unit_of_difference(metric),
-            texts=spread([arm.to_baseline for arm in arms], signed=True),
+            texts=differences(
+                [arm.to_baseline for arm in arms],
+                [contrast is not None and contrast.called for contrast in contrasts],
+            ),
         ),
         Column(
             key="p",
@@ -154,6 +168,7 @@ def _record(arm: ArmSummary, summary: Summary) -> dict[str, object]:
     if contrast := summary.against_baseline(arm.name):
         record |= {"adjusted_p": contrast.adjusted_p, "verdict": contrast.verdict}
         record["p"] = contrast.difference.p_value if contrast.difference else None
+        record |= recordings_record(contrast)
     if summary.conditions.num_fast:
         record["trials_fast"] = summary.conditions.fast_by_arm[arm.name]
     if cost:
@@ -186,13 +201,25 @@ def _best_called(summary: Summary) -> int:
     return best if contrast and contrast.verdict is Verdict.BETTER else -1
 
 
+def _values_kept(summary: Summary) -> str:
+    """Say what an interval holds, and what a round bracket means if there is one."""
+    ends = [
+        (finding.difference.low, finding.difference.high)
+        for finding in summary.findings
+        if finding.called and finding.difference
+    ]
+    open_at_0 = "; a round bracket leaves 0 out" if any(0.0 in pair for pair in ends) else ""
+    return f": what its test does not reject{open_at_0}" if summary.findings else ""
+
+
 def _notes(summary: Summary, footnotes: Footnotes) -> list[str]:
     over, notes = _replicates(summary), []
     several = len({cell.block for cell in summary.cells}) > 1
     if several:
         notes.append(
-            f"± is the half width of the {100 * CONFIDENCE:g} % {interval_over(summary)}; "
-            f"Δ is paired over {paired_over(summary) or f'the same {over}'}."
+            f"± is the half width of the {100 * CONFIDENCE:g} % {interval_over(summary)}. "
+            f"Δ is paired over {paired_over(summary) or f'the same {over}'}, with its "
+            f"{100 * CONFIDENCE:g} % {difference_interval(summary)}{_values_kept(summary)}."
         )
     elif summary.cells:
         notes.append("Every arm was trained once, so there is no interval.")
@@ -200,12 +227,11 @@ def _notes(summary: Summary, footnotes: Footnotes) -> list[str]:
     planned = {arm.counted(summary.metric.key)[1] for arm in summary.arms}
     if notes and len(trials) == 1 and trials != planned:
         notes[-1] += f" n counts these means, of {trials.pop()} trials planned per arm."
-    if note := without_spread(summary):
-        notes.append(note)
+    notes += [note for note in (without_spread(summary), without_interval(summary)) if note]
     if summary.findings and several:
-        correction = f", Holm's correction over the declared {_declared(summary)}"
-        if summary.plan.num_declared == 1:
-            correction = ""
+        correction = ""
+        if summary.plan.num_declared > 1:
+            correction = f", {correction_used(summary)} over the declared {_declared(summary)}"
         notes.append(
             f"p: two-sided paired {tests_used(summary)}{correction}; "
             f"{CALLED_MARK} at most {ALPHA:g}. {NONE}: not declared or not testable."

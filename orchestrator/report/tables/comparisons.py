@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.summary import Summary
-from orchestrator.report.tables.table import Column, Table, p_cell, spread
+from orchestrator.report.tables.table import Column, Table, differences, p_cell, recordings_record
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.numbers import align, p_text
 
@@ -21,7 +21,7 @@ def other_contrasts_table(summary: Summary) -> Table | None:
     contrasts = summary.other_contrasts
     if not contrasts:
         return None
-    differences = [c.difference for c in contrasts]
+    shown = [c.difference for c in contrasts]
     columns = [
         Column(
             key="contrast",
@@ -30,7 +30,7 @@ def other_contrasts_table(summary: Summary) -> Table | None:
         ),
         _counts(contrasts),
         _sizes(contrasts, summary, title="difference"),
-        Column(key="p", title="p", texts=align([p_text(d and d.p_value) for d in differences])),
+        Column(key="p", title="p", texts=align([p_text(d and d.p_value) for d in shown])),
         _deciding(contrasts, summary),
     ]
     if summary.plan.num_declared == 1:
@@ -82,7 +82,7 @@ def _record(evidence: Evidence, summary: Summary) -> dict[str, object]:
         "p": size.p_value if size else None,
         "adjusted_p": evidence.adjusted_p,
         "verdict": evidence.verdict,
-    }
+    } | recordings_record(evidence)
 
 
 def _counts(findings: Sequence[Evidence]) -> Column:
@@ -95,7 +95,7 @@ def _sizes(findings: Sequence[Evidence], summary: Summary, *, title: str) -> Col
         key=title,
         title=title,
         unit=unit_of_difference(summary.metric),
-        texts=spread([finding.difference for finding in findings], signed=True),
+        texts=differences([f.difference for f in findings], [f.called for f in findings]),
     )
 
 

@@ -12,7 +12,7 @@ from orchestrator.analysis.rows import Cell
 from orchestrator.analysis.summary import Summary
 from orchestrator.records import Status, TrialRecord
 
-PER_RUN = ("host", "started_at", "ended_at", "finished_at", "features")
+PER_RUN = ("host", "pid", "started_at", "ended_at", "finished_at", "features", "out_of_memory")
 """Provenance that naturally differs between trials."""
 
 MAX_VALUES = 4
@@ -44,6 +44,9 @@ def environment_facts(summary: Summary, records: Mapping[str, TrialRecord]) -> l
     if hosts:
         listed = ", ".join(f"{host} ({count} trials)" for host, count in sorted(hosts.items()))
         facts.append(Fact(name="hosts", value=listed))
+    if starved := sum("out_of_memory" in record.provenance for record in mine):
+        value = f"{starved} of {len(mine)} trials, which then trained with fewer beside them"
+        facts.append(Fact(name="ran out of memory", value=value))
     starts = sorted(r.provenance["started_at"] for r in mine if "started_at" in r.provenance)
     if starts:
         facts.append(Fact(name="first and last start", value=f"{starts[0]} and {starts[-1]}"))

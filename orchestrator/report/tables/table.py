@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.analysis.evidence import Evidence
-from orchestrator.report.wording.contrasts import half_width
-from orchestrator.report.wording.numbers import NONE, align, decimals, number, p_text
-from orchestrator.stats import MeanInterval
+from orchestrator.report.wording.contrasts import half_width, places_of
+from orchestrator.report.wording.numbers import NONE, align, bracket, decimals, number, p_text
+from orchestrator.stats import MeanInterval, PairedDifference
 
 CALLED_MARK = "*"
 
@@ -66,6 +66,19 @@ class Table:
         return cls(columns=tuple(columns), rows=tuple(rows), **options)
 
 
+def recordings_record(evidence: Evidence) -> dict[str, object]:
+    """Return the CSV columns of a comparison's interval over other recordings; none if unknown."""
+    found = evidence.over_recordings
+    if found is None:
+        return {}
+    return {
+        "difference_low_recordings": found.low,
+        "difference_high_recordings": found.high,
+        "recordings": found.num_recordings,
+        "narrowed_by": "seeds" if found.more_seeds else "recordings",
+    }
+
+
 def p_cell(evidence: Evidence | None) -> str:
     """Write the deciding p value, marked if it calls a difference."""
     if evidence is None:
@@ -73,15 +86,28 @@ def p_cell(evidence: Evidence | None) -> str:
     return p_text(evidence.adjusted_p) + (CALLED_MARK if evidence.called else "")
 
 
-def spread(intervals: list[MeanInterval | None], *, signed: bool = False) -> list[str]:
+def differences(found: Sequence[PairedDifference | None], called: Sequence[bool]) -> list[str]:
+    """Write `difference [low, high]` with the decimal points of the differences aligned."""
+    places = [places_of(d) for d in found]
+    means = align(
+        [number(d.mean if d else None, p, signed=True) for d, p in zip(found, places, strict=True)]
+    )
+    ends = [
+        bracket(d.low, d.high, p, called=own)
+        if d and half_width(d) is not None and d.low is not None and d.high is not None
+        else ""
+        for d, p, own in zip(found, places, called, strict=True)
+    ]
+    longest = max(map(len, ends), default=0)
+    return [f"{mean} {end.ljust(longest)}" for mean, end in zip(means, ends, strict=True)]
+
+
+def spread(intervals: Sequence[MeanInterval | None]) -> list[str]:
     """Write `mean ±half width` with both decimal points aligned; a dash for None."""
     widths = [half_width(i) for i in intervals]
     places = [decimals(width) for width in widths]
     means = align(
-        [
-            number(i.mean if i else None, p, signed=signed)
-            for i, p in zip(intervals, places, strict=True)
-        ]
+        [number(i.mean if i else None, p) for i, p in zip(intervals, places, strict=True)]
     )
     halves = align([number(width, p) for width, p in zip(widths, places, strict=True)])
     return [

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import statistics
+
 from orchestrator.analysis.evidence import Evidence
 from orchestrator.metrics import Metric
-from orchestrator.report.wording.numbers import decimals, number, p_text
+from orchestrator.report.wording.numbers import decimals, end_text, number, p_text
 from orchestrator.stats import (
     ALPHA,
     Equivalence,
@@ -12,6 +15,7 @@ from orchestrator.stats import (
     PairedDifference,
     Verdict,
     pairs_needed,
+    smallest_p,
 )
 
 AT_CHANCE = " None of these arms beats chance, so this says nothing of which is better."
@@ -42,6 +46,18 @@ def half_width(interval: MeanInterval | None) -> float | None:
     return interval.half_width if interval.half_width > rounding else None
 
 
+def places_of(difference: PairedDifference | None) -> int:
+    """Return the number of decimals that a difference supports.
+
+    Where too few pairs have no interval, two standard errors stand for its half width.
+    """
+    half = half_width(difference)
+    if half is None and difference is not None and difference.n > 1:
+        values = difference.differences.values()
+        half = 2 * statistics.stdev(values) / math.sqrt(difference.n)
+    return decimals(half)
+
+
 def comparison_sentence(arm: str, reference: str, evidence: Evidence) -> str:
     """Describe in a few sentences what a comparison shows.
 
@@ -53,7 +69,7 @@ def comparison_sentence(arm: str, reference: str, evidence: Evidence) -> str:
     difference, metric, verdict = evidence.difference, evidence.metric, evidence.verdict
     if difference is None:
         return f"{arm} against {reference}: no block has finished in both, so nothing can be said."
-    places = decimals(half_width(difference))
+    places = places_of(difference)
     mean = with_unit(number(difference.mean, places, signed=True), metric)
     if difference.n == 1:
         return (
@@ -61,17 +77,17 @@ def comparison_sentence(arm: str, reference: str, evidence: Evidence) -> str:
             f"{metric.title} in the only pair; one pair has no interval and no test, so nothing "
             "can be said."
         )
-    more = remarks(evidence, difference)
+    flip = -1 if difference.mean < 0 and evidence.called else 1
+    more = remarks(evidence, difference, places, flip)
     if evidence.decided and evidence.turned:
         return (
             f"{arm} was called {verdict} than {reference} by block {evidence.decided.looked} "
             f"({p_words(evidence, difference)}), which stays; over all "
             f"{difference.n} blocks the mean is {mean} of {metric.title} "
-            f"({interval_words(difference, places, 1)}, "
+            f"({interval_words(evidence, difference, places, 1)}, "
             f"{count_words(evidence, difference)}).{more}"
         )
     if evidence.called:
-        flip = -1 if difference.mean < 0 else 1
         verb = "helps" if verdict is Verdict.BETTER else "hurts"
         return (
             f"{arm} {verb} by {with_unit(number(abs(difference.mean), places), metric)} of "
@@ -85,6 +101,7 @@ def comparison_sentence(arm: str, reference: str, evidence: Evidence) -> str:
             "spread to test them against, so nothing can be said."
         )
     shown = evidence_words(evidence, difference, places, 1)
+    first = could_not(evidence, difference, f"{arm} against {reference}")
     if not any(difference.differences.values()):
         text = f"{arm} equals {reference} in all {difference.n} pairs ({shown})"
         if verdict is Verdict.UNDECIDED:
@@ -92,6 +109,8 @@ def comparison_sentence(arm: str, reference: str, evidence: Evidence) -> str:
                 f"{arm} is not yet decided against {reference}: equal in all {difference.n} pairs "
                 f"so far ({shown})"
             )
+    elif first:
+        text = f"{mean} of {metric.title} ({shown})"
     else:
         raw = difference.p_value is not None and difference.p_value <= ALPHA
         after = " after correction" if raw else ""
@@ -99,17 +118,19 @@ def comparison_sentence(arm: str, reference: str, evidence: Evidence) -> str:
         if verdict is Verdict.UNDECIDED:
             relation, after = "not yet decided against", ""
         text = f"{arm} is {relation} {reference}{after}: {mean} of {metric.title} ({shown})"
-        if bound := ruled_out(evidence, difference):
-            text += f"; the data rule out differences larger than {bound}"
-    return f"{text}.{too_few(evidence, difference)}{more}"
+        if bounds := ruled_out(evidence, difference):
+            text += f"; the data rule out {bounds}"
+    return f"{first}{text}.{more}"
 
 
 def ruled_out(evidence: Evidence, difference: PairedDifference) -> str:
-    """Return the size beyond which the interval rules differences out; empty without one."""
-    low, high, half = difference.low, difference.high, half_width(difference)
-    if evidence.at_chance or half is None or low is None or high is None:
+    """Name the differences on either side that the interval rules out; empty without one."""
+    low, high = difference.low, difference.high
+    if evidence.at_chance or half_width(difference) is None or low is None or high is None:
         return ""
-    return with_unit(number(max(abs(low), abs(high)), decimals(half)), evidence.metric)
+    places = places_of(difference)
+    above, below = (end_text(end, places, signed=True) for end in (high, low))
+    return f"differences above {above} and below {with_unit(below, evidence.metric)}"
 
 
 def equivalence_sentence(equivalence: Equivalence, *, metric: Metric) -> str:
@@ -138,18 +159,26 @@ def evidence_words(evidence: Evidence, difference: PairedDifference, places: int
         flip: -1 if the sentence states a loss as a positive number.
     """
     return (
-        f"{interval_words(difference, places, flip)}, {p_words(evidence, difference)}, "
+        f"{interval_words(evidence, difference, places, flip)}, {p_words(evidence, difference)}, "
         f"{count_words(evidence, difference)}"
     )
 
 
-def interval_words(difference: PairedDifference, places: int, flip: int) -> str:
-    """Return the interval with its bounds in order; `flip` as in `evidence_words`."""
+def interval_words(evidence: Evidence, difference: PairedDifference, places: int, flip: int) -> str:
+    """Return the interval with its bounds in order; arguments as in `evidence_words`."""
+    level = f"{100 * difference.confidence:g} %"
+    if difference.low is None or difference.high is None:
+        pairs = evidence.decided.n if evidence.decided else difference.n
+        return f"no {level} interval from {pairs} pairs"
     if half_width(difference) is None:
         return "equal differences have no spread to make an interval from"
-    bounds = sorted(flip * b for b in (difference.low, difference.high) if b is not None)
-    low, high = (number(bound, places) for bound in bounds)
-    return f"{100 * difference.confidence:g} % {difference.interval_method} {low} to {high}"
+    low, high = sorted(flip * end for end in (difference.low, difference.high))
+    texts = [end_text(end, places) for end in (low, high)]
+    if evidence.called and not low:
+        texts[0] = f"above {texts[0]}"
+    if evidence.called and not high:
+        texts[1] = f"below {texts[1]}"
+    return f"{level} {difference.interval_method} {texts[0]} to {texts[1]}"
 
 
 def p_words(evidence: Evidence, difference: PairedDifference) -> str:
@@ -166,36 +195,58 @@ def count_words(evidence: Evidence, difference: PairedDifference) -> str:
     return f"n {difference.n}{planned}{what}"
 
 
-def too_few(evidence: Evidence, difference: PairedDifference) -> str:
-    """Explain that no result of so few replicates could be called; empty if one could."""
-    least, declared = evidence.smallest_adjusted_p, evidence.num_declared
-    if least <= ALPHA:
+def could_not(evidence: Evidence, difference: PairedDifference, subject: str) -> str:
+    """Say that nothing could have been called, whatever came out; empty if it could."""
+    least, smallest, n = evidence.smallest_adjusted_p, difference.smallest_p, difference.n
+    if least <= ALPHA or evidence.called:
         return ""
-    n = difference.n
-    family = f" and {declared} contrasts" if declared > 1 else ""
-    adjusted = f" ({p_text(least)} adjusted)" if declared > 1 else ""
+    tied, pairs = difference.num_tied, n - difference.num_tied
+    if tied == n:  # said in other words
+        if n >= pairs_needed():
+            return ""
+        tied, pairs, smallest = 0, n, smallest_p(n)
+    adjusted = f" ({p_text(least)} adjusted)" if smallest * (1 + 1e-9) < least < 1 else ""
+    needed = f"that takes {pairs_needed()} {difference.replicate}s at least"
+    if smallest <= ALPHA:
+        needed = "the other contrasts need a test, too"
+    why = f"with n {pairs}"
+    if tied:
+        why = f"{tied} of {n} pairs are tied, and with the other {pairs}"
+        needed += " that are not tied" * (smallest > ALPHA)
     return (
-        f" With n {n}{family} the smallest attainable p is 2/2^{n} = "
-        f"{p_text(difference.smallest_p)}{adjusted}, so nothing could be called; "
-        f"that takes {pairs_needed(declared)} {difference.replicate}s at least."
+        f"{subject} could not have been called, whatever came out: {why} the smallest attainable "
+        f"p is 2/2^{pairs} = {p_text(smallest)}{adjusted}; {needed}. "
     )
 
 
-def remarks(evidence: Evidence, difference: PairedDifference) -> str:
-    """Explain the limits of a sentence: p from other blocks or another test, or arms at chance."""
-    remark = ""
-    decided, low, high = evidence.decided, difference.low, difference.high
-    if decided and evidence.called and low is not None and high is not None and low <= 0 <= high:
-        remark += (
-            " The interval covers 0 beside that call: it is that of a fixed number of blocks, "
-            f"and p was reached by block {decided.looked}."
-        )
+def remarks(evidence: Evidence, difference: PairedDifference, places: int, flip: int) -> str:
+    """Explain the limits of a sentence: its scope, p from other blocks, or arms at chance.
+
+    Arguments as in `evidence_words`.
+    """
+    remark, decided = recordings_words(evidence, places, flip), evidence.decided
     if decided and difference.n > decided.n:
         remark += (
-            f" p rests on {_first_blocks(decided.n)}, since block {decided.n + 1} is not whole; "
-            f"mean, interval and n are of all {difference.n} blocks that have what is compared."
+            f" p and interval rest on {_first_blocks(decided.n)}, since block {decided.n + 1} is "
+            f"not whole; mean and n are of all {difference.n} blocks that have what is compared."
         )
     return remark + (AT_CHANCE if evidence.at_chance else "")
+
+
+def recordings_words(evidence: Evidence, places: int, flip: int) -> str:
+    """Say what the comparison shows on other recordings, too; empty if that is not known."""
+    found = evidence.over_recordings
+    if found is None or found.low is None or found.high is None:
+        return ""
+    low, high = (number(end, places) for end in sorted((flip * found.low, flip * found.high)))
+    needed = "seeds" if found.more_seeds else "recordings"
+    open_ = ""
+    if evidence.called and found.low <= 0 <= found.high:
+        open_ = ", so it is shown for these clips alone"
+    return (
+        f" That is over other seeds on these clips; over other recordings too it is {low} to "
+        f"{high}{open_}, and more {needed} would narrow it most."
+    )
 
 
 def _first_blocks(count: int) -> str:

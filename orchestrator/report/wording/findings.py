@@ -12,19 +12,26 @@ from orchestrator.metrics import Metric
 from orchestrator.records import EffectRecord
 from orchestrator.report.wording.contrasts import (
     comparison_sentence,
+    could_not,
     count_words,
     equivalence_sentence,
     evidence_words,
-    half_width,
     interval_words,
     p_words,
+    places_of,
     remarks,
     ruled_out,
-    too_few,
     with_unit,
 )
-from orchestrator.report.wording.numbers import decimals, number
+from orchestrator.report.wording.numbers import number
 from orchestrator.stats import ALPHA, PairedDifference, Verdict
+
+
+def name_of(evidence: Evidence) -> str:
+    """Return the name of a comparison in a table: `arm − reference`, or an effect's own."""
+    if isinstance(evidence, ContrastEvidence):
+        return f"{evidence.arm} − {evidence.reference}"
+    return evidence.record.name if isinstance(evidence, EffectEvidence) else ""
 
 
 def finding_sentence(evidence: Evidence) -> str:
@@ -82,10 +89,10 @@ def effect_sentence(evidence: EffectEvidence) -> str:
             f"{_subject(effect)}: {_more(effect, difference, metric)}{mean_over} in "
             f"{what}; that has no spread to test it against, so nothing can be said.{aliased}"
         )
-    more = remarks(evidence, difference)
-    places = decimals(half_width(difference))
+    places = places_of(difference)
     # If the size is given without its sign, the interval's bounds flip with it.
     flip = -1 if difference.mean < 0 and (evidence.called or len(effect.factors) == 2) else 1
+    more = remarks(evidence, difference, places, flip)
     shown = evidence_words(evidence, difference, places, flip)
     if evidence.decided and evidence.turned:
         how = "help" if verdict is Verdict.BETTER else "hinder"
@@ -94,9 +101,10 @@ def effect_sentence(evidence: EffectEvidence) -> str:
             f"{evidence.decided.looked} ({p_words(evidence, difference)}), "
             f"which stays; over all {difference.n} blocks the interaction is "
             f"{_amount(difference.mean, difference, metric, signed=True)} of {metric.title}"
-            f"{mean_over} ({interval_words(difference, places, 1)}, "
+            f"{mean_over} ({interval_words(evidence, difference, places, 1)}, "
             f"{count_words(evidence, difference)}).{more}{aliased}"
         )
+    first = could_not(evidence, difference, _subject(effect))
     if evidence.called:
         how = "help" if verdict is Verdict.BETTER else "hinder"
         size = _amount(abs(difference.mean), difference, metric)
@@ -107,13 +115,14 @@ def effect_sentence(evidence: EffectEvidence) -> str:
     else:
         raw = difference.p_value <= ALPHA and verdict is not Verdict.UNDECIDED
         state = "is not yet decided" if verdict is Verdict.UNDECIDED else "is not distinguishable"
-        text = (
-            f"{_subject(effect)} {state} from none{' after correction' if raw else ''}: "
-            f"{_more(effect, difference, metric)}{mean_over} ({shown})"
-        )
-        if bound := ruled_out(evidence, difference):
-            text += f"; the data rule out more than {bound}"
-    return f"{text}.{too_few(evidence, difference)}{more}{aliased}"
+        size = f"{_more(effect, difference, metric)}{mean_over} ({shown})"
+        after = " after correction" if raw else ""
+        text = f"{_subject(effect)} {state} from none{after}: {size}"
+        if first:
+            text = size[0].upper() + size[1:]
+        if bounds := ruled_out(evidence, difference):
+            text += f"; the data rule out {bounds}"
+    return f"{first}{text}.{more}{aliased}"
 
 
 def _settings(effect: EffectRecord) -> list[tuple[str, str]]:
@@ -155,5 +164,5 @@ def _more(effect: EffectRecord, difference: PairedDifference, metric: Metric) ->
 def _amount(
     value: float, difference: PairedDifference, metric: Metric, *, signed: bool = False
 ) -> str:
-    places = decimals(half_width(difference))
+    places = places_of(difference)
     return with_unit(number(value, places, signed=signed), metric)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.analysis.evidence import ContrastEvidence, EffectEvidence, Evidence
+from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.rows import Cell
 from orchestrator.analysis.summary import Summary
 from orchestrator.metrics import METRICS
@@ -15,10 +15,7 @@ from orchestrator.records import Status
 from orchestrator.report.wording.contrasts import half_width, unit_of_difference
 from orchestrator.report.wording.findings import finding_sentence
 from orchestrator.report.wording.numbers import NONE, decimals, number, p_text
-from orchestrator.stats import EXACT_UP_TO, SEQUENTIAL_METHOD, PairedDifference, Verdict
-
-NAMED = 3
-"""Maximum number of findings that a caution names; more are only counted."""
+from orchestrator.stats import FLIP_INTERVAL, SEQUENTIAL_METHOD, PairedDifference, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,11 +97,17 @@ def cautions(summary: Summary) -> tuple[str, ...]:
             "folds or of folds over all seeds, the latter widened."
         )
     if plan.cap:
+        left = sum(finding.verdict is Verdict.UNDECIDED for finding in summary.findings)
+        ends = f"are added until every contrast is decided, {plan.cap} at most; {left} of "
+        ends += f"{plan.num_declared} {'is' if left == 1 else 'are'} not"
+        if not left:
+            ends = f"were added until every contrast was decided, {plan.cap} at most"
         notes.append(
-            f"Blocks were added until every contrast was decided, {plan.cap} at most. The p values "
-            "hold at whatever block it ended; the intervals are those of a fixed number of blocks, "
-            "and after an early end a little optimistic."
+            f"Blocks {ends}. p values and intervals hold at whatever block it ends; after an early "
+            "end the means are optimistic: too far from 0 on average."
         )
+    if winner := _winner(summary):
+        notes.append(winner)
     if plan.selection == "best":
         notes.append(
             "Each trial's epoch was chosen on the clips that it is scored on, so the level of "
@@ -146,6 +149,19 @@ def cautions(summary: Summary) -> tuple[str, ...]:
     return (*notes, *reasons(summary.findings))
 
 
+def _winner(summary: Summary) -> str:
+    """Say that the size of a called best of several is optimistic; empty if none is called."""
+    compared = [c for c in summary.contrasts if c.reference == summary.plan.baseline]
+    best = summary.best
+    contrast = summary.against_baseline(best[0]) if best else None
+    if contrast is None or contrast.verdict is not Verdict.BETTER or len(compared) < 2:
+        return ""
+    return (
+        f"{contrast.arm} is the best of {len(compared)} arms by the seeds that measure it, so its "
+        f"lead over {contrast.reference} is optimistic; the simultaneous interval allows for that."
+    )
+
+
 def fast_sentence(summary: Summary) -> str:
     """Say how many trials do not repeat to the bit; empty if all do, or none recorded it."""
     ran = summary.conditions
@@ -183,16 +199,58 @@ def without_spread(summary: Summary) -> str:
     """Explain why some replicates have no interval; empty if all arms with several have one."""
     key = summary.metric.key
     shown = [arm.measures[key].interval for arm in summary.arms if key in arm.measures]
-    shown += [arm.to_baseline for arm in summary.arms if arm.to_baseline]
     if any(interval.n > 1 and half_width(interval) is None for interval in shown):
         return f"{NONE} for ±: equal values have no spread to make an interval from."
     return ""
 
 
-def paired_over(summary: Summary) -> str:
-    """Name the replicates and the interval of differences; empty if each trial counts."""
+def without_interval(summary: Summary) -> str:
+    """Explain why differences have no interval; empty if all of several pairs have one."""
     shown = [arm.to_baseline for arm in summary.arms if arm.to_baseline] + _differences(summary)
-    names = (f"{d.replicate} means, with its {d.interval_method}" for d in shown if d.reason)
+    pairs = sorted(
+        {
+            d.n - d.num_tied
+            for d in shown
+            if d.n > 1 and d.low is None and any(d.differences.values())
+        }
+    )
+    if not pairs:
+        return ""
+    listed = " or ".join(filter(None, (", ".join(map(str, pairs[:-1])), str(pairs[-1]))))
+    return (
+        f"No interval: the test of {listed} pairs that are not tied rejects "
+        "no value, however far off."
+    )
+
+
+def difference_interval(summary: Summary) -> str:
+    """Name the intervals of differences: of what was declared, and of the other arms alone."""
+    declared = dict.fromkeys(d.interval_method for d in _differences(summary) if d.n > 1)
+    compared = [arm for arm in summary.arms if arm.to_baseline and arm.to_baseline.n > 1]
+    alone = dict.fromkeys(
+        arm.to_baseline.interval_method
+        for arm in compared
+        if arm.to_baseline and summary.against_baseline(arm.name) is None
+    )
+    if not declared:
+        return " or ".join(alone) or FLIP_INTERVAL
+    text = " or ".join(declared)
+    return f"{text} (undeclared: {' or '.join(alone)} of each alone)" if alone else text
+
+
+def correction_used(summary: Summary) -> str:
+    """Name the correction of the declared p values for being several."""
+    if summary.plan.cap:
+        return "Holm's correction"
+    folds = dict.fromkeys(bool(d.test_per_train) for d in _differences(summary))
+    names = ("Holm's correction" if over else "step-down by joint sign flips" for over in folds)
+    return " or ".join(names) or "step-down by joint sign flips"
+
+
+def paired_over(summary: Summary) -> str:
+    """Name the replicates of differences; empty if each trial counts."""
+    shown = [arm.to_baseline for arm in summary.arms if arm.to_baseline] + _differences(summary)
+    names = (f"{d.replicate} means" for d in shown if d.reason)
     return " or ".join(dict.fromkeys(names))
 
 
@@ -208,12 +266,13 @@ def reasons(findings: Sequence[Evidence]) -> list[str]:
     """Explain why a trial is not a replicate in differences, and which p values are sampled."""
     differences = [c.difference for c in findings if c.difference is not None]
     sentences = [f"Differences, {d.test_method}: {d.reason}." for d in differences if d.reason]
-    if any(d.p_error for d in differences):
+    errors = [max(c.adjusted_error, c.difference.p_error) for c in findings if c.difference]
+    if error := max(errors, default=0.0):
         sentences.append(
-            f"Beyond {EXACT_UP_TO} pairs p values are sampled; their standard error is at most "
-            "0.002."
+            "There are too many sign patterns to go through, so p values are sampled; their "
+            f"standard error is at most {error:.1g}."
         )
-    return list(dict.fromkeys([*sentences, *_disagreeing(findings)]))
+    return list(dict.fromkeys(sentences))
 
 
 def gap_text(cell: Cell) -> str:
@@ -228,37 +287,6 @@ def _titles(keys: Sequence[str]) -> str:
 
 def _differences(summary: Summary) -> list[PairedDifference]:
     return [c.difference for c in summary.findings if c.difference is not None]
-
-
-def _disagreeing(findings: Sequence[Evidence]) -> list[str]:
-    """Explain once that an interval is not the test, if the two disagree about 0."""
-    names = []
-    for evidence in findings:
-        difference = evidence.difference
-        if difference is None or difference.low is None or difference.high is None:
-            continue
-        if half_width(difference) is None:
-            continue
-        if evidence.verdict is Verdict.NOT_TESTED:
-            continue
-        if evidence.called == (difference.low <= 0 <= difference.high):
-            names.append(_name(evidence))
-    if not names:
-        return []
-    listed = ", ".join(names)
-    if len(names) > NAMED:
-        listed = f"{len(names)} of the {len(findings)} that were declared"
-    several = f" and not corrected for the {len(findings)} that were declared"
-    return [
-        f"Interval and test disagree about 0 for {listed}: the test decides; the interval is made "
-        f"in another way{several if len(findings) > 1 else ''}."
-    ]
-
-
-def _name(evidence: Evidence) -> str:
-    if isinstance(evidence, ContrastEvidence):
-        return f"{evidence.arm} against {evidence.reference}"
-    return evidence.record.name if isinstance(evidence, EffectEvidence) else "a comparison"
 
 
 def pattern_sentence(summary: Summary) -> str:

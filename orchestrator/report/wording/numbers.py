@@ -11,6 +11,7 @@ from orchestrator.terminal import HARD_SPACE
 
 MINUS = "−"
 NONE = "—"
+MOST_PLACES = 9
 POINT_SPACE, DIGIT_SPACE = "\u2008", "\u2007"
 """Spaces as wide as a decimal point and a digit."""
 
@@ -46,6 +47,26 @@ def number(value: float | None, places: int, *, signed: bool = False) -> str:
     if float(text) == 0:
         return text
     return (MINUS if value < 0 else "+" if signed else "") + text
+
+
+def end_text(value: float, places: int, *, signed: bool = False) -> str:
+    """Write an end of an interval, with more digits where rounding would move it to 0."""
+    while value and places < MOST_PLACES and float(f"{value:.{places}f}") == 0:
+        places += 1
+    return number(value, places, signed=signed)
+
+
+def bracket(low: float, high: float, places: int, *, called: bool) -> str:
+    """Write an interval as `[low, high]`; a round bracket stands where 0 is left out.
+
+    Args:
+        low: Lower end.
+        high: Upper end.
+        places: Number of decimals.
+        called: Whether the difference was called, so that an end of 0 is no part of the interval.
+    """
+    left, right = "(" if called and not low else "[", ")" if called and not high else "]"
+    return f"{left}{end_text(low, places)}, {end_text(high, places)}{right}"
 
 
 def p_text(p_value: float | None) -> str:
@@ -97,7 +118,7 @@ def digit_spaces(text: str) -> str:
     Marks after the number do not matter: `97† ` ends as wide as `95.6†`.
     """
     text = re.sub(
-        r"(?<![.\d])(\d+[^\w\s.%]*)( {2,})(?= ±|$)",
+        r"(?<![.\d])(\d+[^\w\s.%]*)( {2,})(?= [±\[(]|$)",
         lambda match: match[1] + POINT_SPACE + DIGIT_SPACE * (len(match[2]) - 1),
         text,
     )
@@ -105,7 +126,7 @@ def digit_spaces(text: str) -> str:
     text = re.sub(
         r"(?<=\d)( {4,})$", lambda match: POINT_SPACE + DIGIT_SPACE * (len(match[1]) - 1), text
     )
-    text = re.sub(r"(?<=\d) (?=[A-Za-z±])| (?=±)", HARD_SPACE, text)
+    text = re.sub(r"(?<=\d) (?=[A-Za-z±])| (?=[±\[(])|(?<=,) ", HARD_SPACE, text)
     return text.replace(" ", DIGIT_SPACE)
 
 

@@ -95,31 +95,51 @@ def _lines(
     yield "## Fixed n"
     yield ""
     yield (
-        f"False calls: ablations without any difference in which one of {arms} contrasts is "
-        "called. Coverage: of the 95 % t interval, of a difference where there is none (0) and "
-        "where it is one spread (1), and of an arm's own mean, whose skew does not cancel as in a "
-        "difference (other intervals for it: `mean_intervals.md`). Power: with one contrast, and "
-        f"with {arms} after Holm."
+        f"False calls: ablations in which one of {arms} contrasts is called that does not differ: "
+        f"none differs, by joint flips and by Holm, or the first {error_rates.DIFFERING} do by a "
+        "spread (some). Coverage of the 95 % intervals of differences: of one contrast alone, "
+        f"where there is no difference (0) and where it is one spread (1); of all {arms} at once, "
+        "with the ends that agree with the calls, where none differs, some do and all do (joint 0, "
+        "some, 1). Width: of a contrast's interval over that of t, in the median. Cover mean: t of "
+        "an arm's own mean, whose skew does not cancel as in a difference (`mean_intervals.md`). "
+        f"Power: with one contrast, and with {arms}, all different, by joint flips and by Holm."
     )
     yield ""
     effects = error_rates.EFFECTS
     yield from _table(
-        ["metric", "n", "false calls", "uncorrected", "cover 0", "cover 1", "cover mean"]
-        + [f"power {effect:g}" for effect in effects]
-        + [f"{arms}: {effect:g}" for effect in effects],
+        "metric,n,false calls,Holm,some,cover 0,cover 1,joint 0,joint some,joint 1,width,"
+        "cover mean".split(","),
         [
             [row.shape, str(row.n)]
             + [
                 _percent(value)
                 for value in (
                     row.false_call,
-                    row.false_call_uncorrected,
+                    row.false_call_holm,
+                    row.false_call_mixed,
                     row.coverage,
                     row.coverage_shifted,
-                    row.coverage_mean,
-                    *row.power.values(),
-                    *row.power_family.values(),
+                    row.coverage_joint,
+                    row.coverage_joint_mixed,
+                    row.coverage_joint_shifted,
                 )
+            ]
+            + ["-" if row.width is None else f"{row.width:.2f}", _percent(row.coverage_mean)]
+            for row in fixed
+        ],
+    )
+    yield ""
+    yield from _table(
+        ["metric", "n"]
+        + [f"power {effect:g}" for effect in effects]
+        + [f"{arms}: {effect:g}" for effect in effects]
+        + [f"Holm {effect:g}" for effect in effects],
+        [
+            [row.shape, str(row.n)]
+            + [
+                _percent(value)
+                for powers in (row.power, row.power_family, row.power_holm)
+                for value in powers.values()
             ]
             for row in fixed
         ],
@@ -130,18 +150,19 @@ def _lines(
     yield (
         f"Called: contrasts called by the sequential rule, and by a fixed design of {cap} blocks. "
         "Peeking: ablations in which the fixed-n p, read after every block and corrected by Holm, "
-        "calls a contrast."
+        "calls a contrast. Covered: all intervals at the end, of the first "
+        f"{error_rates.REPEATED} ablations."
     )
     yield ""
     yield from _table(
-        ["metric", "effect", "any call", "peeking", "called", "called fixed", "mean blocks"],
+        "metric,effect,any call,peeking,called,called fixed,mean blocks,covered".split(","),
         [
             [row.shape, f"{row.effect:g}"]
             + [
                 _percent(value)
                 for value in (row.any_call, row.any_call_peeking, row.called, row.called_fixed)
             ]
-            + [f"{row.blocks:.1f}"]
+            + [f"{row.blocks:.1f}", _percent(row.coverage)]
             for row in sequential
         ],
     )

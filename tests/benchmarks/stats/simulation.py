@@ -39,17 +39,41 @@ def _discrete(rng: np.random.Generator, level: Values) -> Values:
     return rng.binomial(80, chance) / 0.8
 
 
+def _tied(rng: np.random.Generator, level: Values) -> Values:
+    chance = np.clip((95 + level) / 100, 0, 1)
+    return rng.binomial(20, chance) / 0.2
+
+
+def _heavy(rng: np.random.Generator, level: Values) -> Values:
+    return 80 + level + 2 * rng.standard_t(3, size=level.shape)
+
+
+def _lopsided(rng: np.random.Generator, level: Values) -> Values:
+    values = 85 + level + 3 * rng.standard_normal(level.shape)
+    if level.ndim == 3:  # the baseline, which stands first
+        first = level[:, 0]
+        values[:, 0] = 88 + first - rng.exponential(3, size=first.shape)
+    return values
+
+
 SHAPES: Mapping[str, Shape] = {
     "normal": _normal,
     "clipped": _clipped,
     "skewed": _skewed,
     "discrete": _discrete,
+    "tied": _tied,
+    "heavy": _heavy,
+    "lopsided": _lopsided,
 }
 MEANINGS = {
     "normal": "80 % and normal noise",
     "clipped": "98 % and normal noise, cut at 100 %: a fifth of the runs stand there",
     "skewed": "85 % less an exponential loss: some seeds train badly",
     "discrete": "90 % of 80 clips",
+    "tied": "95 % of 20 clips: a third of the pairs tie",
+    "heavy": "80 % and noise of Student's t with 3 degrees of freedom",
+    "lopsided": "normal arms and a baseline less an exponential loss, all of the same mean: the "
+    "differences are not symmetric, all in the same direction, and share it",
 }
 
 
@@ -57,7 +81,7 @@ MEANINGS = {
 class Ablations:
     """Simulated ablations: `baseline` (simulations, blocks), `arms` (simulations, arms, blocks).
 
-    `level` and `difference` are the true means of the baseline, and of an arm minus it.
+    `level` is the true mean of the baseline, `difference` that of an arm that differs minus it.
     """
 
     baseline: Values
@@ -72,9 +96,16 @@ class Ablations:
 
 
 def simulate(
-    shape: str, *, simulations: int, arms: int, blocks: int, effect: float, seed: int
+    shape: str,
+    *,
+    simulations: int,
+    arms: int,
+    blocks: int,
+    effect: float,
+    seed: int,
+    differing: int | None = None,
 ) -> Ablations:
-    """Draw ablations in which every arm is worse than the baseline by the same true difference.
+    """Draw ablations in which arms are worse than the baseline by the same true difference.
 
     Args:
         shape: a key of `SHAPES`.
@@ -84,12 +115,15 @@ def simulate(
         effect: true loss over the standard deviation that a paired difference has where nothing
             differs; 0 for ablations in which no arm differs.
         seed: of everything.
+        differing: how many arms, the first, differ; None for all.
     """
     rng = np.random.default_rng(seed)
     shift, level, difference = _shift_for(shape, effect)
     block = BLOCK_POINTS * rng.standard_normal((simulations, 1, blocks))
     shifts = np.full((1, arms + 1, 1), shift)
     shifts[:, 0] = 0
+    if differing is not None:
+        shifts[:, differing + 1 :] = 0
     values = SHAPES[shape](rng, block + shifts)
     return Ablations(values[:, 0], values[:, 1:], level, difference)
 

@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python tests/benchmarks/training/bench_many_clips.py --place DIR
 
 Makes a pack of noise in DIR, trains one epoch on it in processes of their own, and prints the table
-of `many_clips.md`: with waveforms alone, as where the disk has no room, and with features in a file.
+of `many_clips.md`: with waveforms alone, as where a disk has no room, and with features in a file.
 Memory is what the process itself allocated (the largest RssAnon in training, less that before); the
 pages of files belong to the kernel, which drops them when others need room.
 """

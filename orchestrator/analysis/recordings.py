@@ -1,0 +1,209 @@
+"""What a declared comparison says of other recordings, from the stored predictions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.evidence import ContrastEvidence, EffectEvidence, Evidence
+from orchestrator.analysis.rows import ArmSummary, Block
+from orchestrator.metrics import Metric
+from orchestrator.metrics.catalog import VAL_LOSS, VAL_MAP, VAL_TOP1, VAL_TOP5
+from orchestrator.metrics.classification import log_softmax, top_k_correct
+from orchestrator.metrics.predictions import Loader, Predictions
+from orchestrator.stats import (
+    ALPHA,
+    PairedDifference,
+    RecordingsInterval,
+    average_precision_of,
+    over_recordings,
+)
+
+Recordings = Callable[[], Mapping[str, str]]
+"""Function that returns clip -> source recording; empty if unknown."""
+
+MAX_COMPUTED = 20_000
+"""Times that a metric without a vectorized form is computed at most for a report."""
+
+Values = NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Scored:
+    """A trial's metric with one recording left out, in its unit.
+
+    Attributes:
+        value: Metric over all clips.
+        names: Recordings, in order.
+        without: (recordings,) metric without each.
+    """
+
+    value: float
+    names: tuple[str, ...]
+    without: Values
+
+    @property
+    def pseudo(self) -> Values:
+        """(recordings,) pseudo-values of the jackknife, moved so that their mean is the metric."""
+        size = len(self.names)
+        pseudo = size * self.value - (size - 1) * self.without
+        return pseudo - pseudo.mean() + self.value
+
+
+class OverRecordings:
+    """Intervals over other recordings, from predictions that are read once.
+
+    Args:
+        arms: Arms of the study.
+        metric: Metric to compare by.
+        load: Function that reads predictions at the plan's epoch.
+        recordings: Clip -> recording; clips of one recording are no two samples.
+    """
+
+    def __init__(
+        self,
+        arms: Sequence[ArmSummary],
+        *,
+        metric: Metric,
+        load: Loader,
+        recordings: Mapping[str, str],
+    ):
+        self._ids = {arm.name: {cell.block: cell.id for cell in arm.cells} for arm in arms}
+        self._metric, self._load, self._recordings = metric, load, recordings
+        self._known: dict[str, _Scored | None] = {}
+        self._left = MAX_COMPUTED
+
+    def extend(self, evidence: Evidence) -> RecordingsInterval | None:
+        """Return a comparison's interval over other seeds and other recordings.
+
+        It is as wide as that over seeds at least, and holds together with those of its family. None
+        without an interval over seeds, or without predictions or recordings of every trial in it.
+        """
+        difference = evidence.difference
+        if difference is None or difference.low is None or difference.high is None:
+            return None
+        if difference.replicate == "fold" or evidence.decided:
+            return None
+        table = self._table(_weights(evidence), difference)
+        if table is None:
+            return None
+        values, folds = table
+        found = over_recordings(values, folds=folds, confidence=1 - ALPHA / evidence.num_declared)
+        low, high = found.low, found.high
+        if low is None or high is None:
+            return None
+        return dataclasses.replace(
+            found,
+            low=min(low, difference.low),
+            high=max(high, difference.high),
+            confidence=difference.confidence,
+        )
+
+    def _table(
+        self, weights: Mapping[str, float], difference: PairedDifference
+    ) -> tuple[Values, NDArray[np.int64]] | None:
+        """Return (seeds, recordings) pseudo-values of a weighted sum, and the recordings' folds."""
+        blocks = set[Block].intersection(*(set(self._ids.get(arm, {})) for arm in weights))
+        folds = sorted({fold for _, fold in blocks})
+        rows: list[Values] = []
+        columns: list[tuple[str, ...]] = []
+        for seed, expected in difference.by_seed.items():
+            parts: list[Values] = []
+            names: list[str] = []
+            for fold in folds:
+                scored = {arm: self._scored(arm, (seed, fold)) for arm in weights}
+                part = _summed(scored, weights)
+                if part is None:
+                    return None
+                first = next(iter(scored.values()))
+                names += [f"{fold}/{name}" for name in first.names] if first else []
+                parts.append(part)
+            total = sum(len(part) for part in parts)
+            # A seed's value is the mean over its folds, whatever their sizes.
+            row = np.concatenate(
+                [
+                    part.mean() + (part - part.mean()) * total / (len(parts) * len(part))
+                    for part in parts
+                ]
+            )
+            own = float(np.mean([part.mean() for part in parts]))
+            row = row - row.mean() + own
+            if not np.isclose(own, expected, rtol=1e-6, atol=1e-6):
+                return None  # the predictions are not those of the recorded number
+            rows.append(row)
+            columns.append(tuple(names))
+        if len(rows) < 2 or len(set(columns)) != 1:
+            return None
+        numbers = np.array([folds.index(int(n.partition("/")[0])) for n in columns[0]])
+        if np.bincount(numbers).min(initial=2) < 2:
+            return None
+        return np.stack(rows), numbers.astype(np.int64)
+
+    def _scored(self, arm: str, block: Block) -> _Scored | None:
+        trial = self._ids[arm].get(block)
+        if trial is None:
+            return None
+        if trial not in self._known:
+            made = self._load(trial)
+            self._known[trial] = self._score(made) if made and len(made.labels) else None
+        return self._known[trial]
+
+    def _score(self, made: Predictions) -> _Scored | None:
+        """Compute a trial's metric without each recording; None if one is unknown."""
+        if any(clip not in self._recordings for clip in made.clip_ids):
+            return None
+        of_clip = np.array([self._recordings[clip] for clip in made.clip_ids])
+        names, member = np.unique(of_clip, return_inverse=True)
+        kept = (member != np.arange(len(names))[:, None]).astype(np.float64)
+        value_of = self._vectorized(made)
+        if value_of is not None:
+            value = float(value_of(np.ones((1, len(member))))[0])
+            without = value_of(kept)
+        elif (compute := self._metric.compute) and len(names) <= self._left:
+            self._left -= len(names)
+            value = compute(made.logits, made.labels)
+            chosen = (row.astype(bool) for row in kept)
+            without = np.array([compute(made.logits[c], made.labels[c]) for c in chosen])
+        else:
+            return None
+        if not np.isfinite(without).all():
+            return None
+        scale = self._metric.scale
+        return _Scored(value=scale * value, names=tuple(names.tolist()), without=scale * without)
+
+    def _vectorized(self, made: Predictions) -> Callable[[Values], Values] | None:
+        """Return a metric as a function of the clips' weights; None if it has no such form."""
+        labels, key = made.labels, self._metric.key
+        if key == VAL_MAP:
+            targets = np.eye(made.logits.shape[1], dtype=bool)[labels]
+            return average_precision_of(log_softmax(made.logits), targets)
+        if key in (VAL_TOP1, VAL_TOP5):
+            right = top_k_correct(made.logits, labels, k=1 if key == VAL_TOP1 else 5)
+            of_clip = right.astype(np.float64)
+        elif key == VAL_LOSS:
+            of_clip = -log_softmax(made.logits)[np.arange(len(labels)), labels]
+        else:
+            return None
+        return lambda weights: (weights @ of_clip) / weights.sum(axis=1)
+
+
+def _weights(evidence: Evidence) -> Mapping[str, float]:
+    if isinstance(evidence, EffectEvidence):
+        return evidence.record.weights
+    assert isinstance(evidence, ContrastEvidence)
+    return {evidence.arm: 1.0, evidence.reference: -1.0}
+
+
+def _summed(scored: Mapping[str, _Scored | None], weights: Mapping[str, float]) -> Values | None:
+    """Return the weighted sum of pseudo-values; None if arms were scored on other recordings."""
+    known: list[tuple[_Scored, float]] = [
+        (found, weights[arm]) for arm, found in scored.items() if found is not None
+    ]
+    if len(known) < len(weights) or len({found.names for found, _ in known}) != 1:
+        return None
+    terms: list[Any] = [weight * found.pseudo for found, weight in known]
+    return np.sum(terms, axis=0)

@@ -1,0 +1,245 @@
+"""Lists of clips as csv, TSV, JSON lines or Parquet, and the columns that have usual names."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import DataError, shown
+
+SUFFIXES = ("csv", "tsv", "jsonl", "ndjson", "parquet")
+COLUMNS = {
+    "path": (
+        *("path", "filename", "file_name", "file", "filepath", "file_path", "audio", "audio_path"),
+        *(
+            "audio_file",
+            "audio_filename",
+            "audio_filepath",
+            "wav",
+            "wav_path",
+            "wav_file",
+            "fname",
+            "sound_file",
+        ),
+        *("slice_file_name", "clip_path"),
+    ),
+    "label": (
+        *("label", "class", "category", "class_name", "label_name", "classname", "event_label"),
+        *("target", "labels", "class_id", "classid", "label_id", "primary_label", "species"),
+        *("genre", "emotion", "scene_label", "command", "instrument"),
+    ),
+    "split": ("split", "subset", "partition"),
+    "fold": ("fold", "folds", "fold_id", "cv_fold"),
+    "recording": (
+        *("recording", "recording_id", "source_id", "src_file", "freesound_id", "fsid", "session"),
+        *("speaker", "speaker_id", "client_id", "spk", "identifier"),
+    ),
+    "start": ("start", "start_s", "onset", "start_time", "begin", "start_seconds"),
+    "end": ("end", "end_s", "offset", "end_time", "stop", "stop_time", "end_seconds"),
+}
+"""What a column may mean, and its usual names in any case."""
+
+_MAX_BYTES = 1 << 28
+_BATCH_ROWS = 4096
+_NO_HEADER = "If this line is a clip already, write a header above it, such as path,label"
+
+
+@dataclass(frozen=True)
+class List:
+    """A list that has been opened.
+
+    Attributes:
+        path: The file.
+        columns: Names of its columns.
+        rows: Line number, or row number from 1 in Parquet, and values by column. Reading them
+            raises a `DataError` that names the line.
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    rows: Iterator[tuple[int, dict[str, Any]]]
+
+
+def open_list(path: Path, *, tabs: bool = False) -> List:
+    """Open a list by its suffix.
+
+    Args:
+        path: The file.
+        tabs: Read a text file as columns between tabs.
+
+    Raises:
+        DataError: It cannot be read, is empty, or its first line is no header.
+    """
+    suffix = path.suffix[1:].lower()
+    if suffix == "parquet":
+        return _open_parquet(path)
+    text = read_text(path)
+    if suffix in ("jsonl", "ndjson"):
+        return _open_json_lines(path, text)
+    return _open_csv(path, text, tabs=tabs or suffix == "tsv")
+
+
+def read_text(path: Path) -> str:
+    """Read a text file in UTF-8.
+
+    Raises:
+        DataError: It cannot be read, or is of another encoding; the message names the line.
+    """
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise DataError(f"{path} has more than {_MAX_BYTES >> 20} MiB; a list is smaller")
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{path} line {line}: the byte 0x{content[error.start]:02x} is not UTF-8; save the "
+            "file as UTF-8, for a guessed encoding would change the names of classes"
+        ) from error
+
+
+def _open_csv(path: Path, text: str, *, tabs: bool) -> List:
+    first = text.partition("\n")[0]
+    marks = "\t" if tabs else max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=marks, strict=True)
+
+    def lines() -> Iterator[list[str]]:
+        try:
+            yield from reader
+        except csv.Error as error:
+            raise DataError(
+                f"{path} line {reader.line_num}: {error}; is a quote left open, or missing at the "
+                "end of a field?"
+            ) from error
+
+    every = lines()
+    header = [name.strip() for name in next(every, [])]
+    if not any(header):
+        raise DataError(f"{path} is empty; its first line names the columns, such as path,label")
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise DataError(
+            f"{path} line 1: the header has {', '.join(map(shown, twice))} twice; keep "
+            f"one of each. {_NO_HEADER}"
+        )
+
+    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
+        for row in every:
+            if not row:
+                continue
+            if len(row) != len(header):
+                raise DataError(
+                    f"{path} line {reader.line_num}: {len(row)} fields, and the header has "
+                    f"{len(header)}; put quotes around a field that holds {marks!r}"
+                )
+            yield reader.line_num, dict(zip(header, row, strict=True))
+
+    return List(path, tuple(header), rows())
+
+
+def _open_json_lines(path: Path, text: str) -> List:
+    columns: dict[str, None] = {}
+    rows = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(
+                f"{path} line {number} is no JSON ({error}); write one object per line"
+            ) from error
+        if not isinstance(row, dict):
+            raise DataError(f"{path} line {number} is {shown(row)}; write one object per line")
+        columns |= dict.fromkeys(row)
+        rows.append((number, row))
+    if not rows:
+        raise DataError(f"{path} is empty; write one object per line, with a path and a label")
+    return List(path, tuple(columns), iter(rows))
+
+
+def open_parquet(path: Path) -> Any:
+    """Open a Parquet file with pyarrow.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(
+            f"{path} cannot be read as Parquet ({reason}); fetch or write it again"
+        ) from error
+
+
+def _open_parquet(path: Path) -> List:
+    file = open_parquet(path)
+
+    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
+        number = 0
+        for row in parquet_rows(file, path, file.schema_arrow.names):
+            number += 1
+            yield number, row
+
+    return List(path, tuple(file.schema_arrow.names), rows())
+
+
+def parquet_rows(file: Any, path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a Parquet file, a few thousand in memory at a time.
+
+    Raises:
+        DataError: A part of it cannot be read.
+    """
+    import pyarrow as pa
+
+    try:
+        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=list(columns)):
+            yield from batch.to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{path} cannot be read to its end ({reason}); fetch it again") from error
+
+
+def named(columns: Sequence[str], meaning: str) -> list[str]:
+    """Return the columns whose names usually mean this, in the order of `COLUMNS`."""
+    lower = {name.strip().lower().replace(" ", "_").replace("-", "_"): name for name in columns}
+    return [lower[name] for name in COLUMNS[meaning] if name in lower]
+
+
+def column(columns: Sequence[str], meaning: str, asked: str, *, path: Path, layout: str) -> str:
+    """Return the column with a meaning; "" if there is none and it is not needed.
+
+    Args:
+        columns: The list's columns.
+        meaning: A key of `COLUMNS`.
+        asked: The column that the user named, or "".
+        path: The list, for messages.
+        layout: The layout, for the flag in messages.
+
+    Raises:
+        DataError: The named column does not exist, or a path or label column has no usual name.
+    """
+    if asked:
+        if asked not in columns:
+            raise DataError(f"{path} has no column {asked!r} (its columns: {', '.join(columns)})")
+        return asked
+    found = named(columns, meaning)
+    if not found and meaning in ("path", "label"):
+        raise DataError(
+            f"{path} line 1: no column has a usual name of a {meaning}; its columns are "
+            f"{', '.join(map(shown, columns))}. Name one: --dataset "
+            f"folder:layout={layout},{meaning}=COLUMN. {_NO_HEADER}"
+        )
+    return found[0] if found else ""

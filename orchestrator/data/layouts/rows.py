@@ -1,0 +1,153 @@
+"""What every layout is read into: a list of labeled stretches of audio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.data.source import control_in
+from orchestrator.errors import DataError, shown
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+SPLITS = {
+    TRAIN: ("train", "training", "trn", "tr"),
+    VALIDATION: ("validation", "valid", "val", "dev"),
+    TEST: ("test", "testing", "tst", "eval", "evaluation"),
+}
+"""Official splits and the names that data sets give them."""
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a user says about a layout; "" leaves it to recognition.
+
+    Attributes:
+        table: The list to read.
+        path: Column with the paths.
+        label: Column, field or file with the labels.
+        split: Column with the official splits.
+        fold: Column with the folds.
+        recording: Column with the recordings.
+        start: Column with the start of a segment in seconds.
+        end: Column with its end.
+        label_pattern: Regular expression that finds the label in a path.
+    """
+
+    table: str = ""
+    path: str = ""
+    label: str = ""
+    split: str = ""
+    fold: str = ""
+    recording: str = ""
+    start: str = ""
+    end: str = ""
+    label_pattern: str = ""
+
+
+@dataclass(frozen=True)
+class Audio:
+    """Encoded audio: a file, or a part of an archive.
+
+    Attributes:
+        name: Name that is unique in the data set: the path below the root.
+        path: The file, or the archive that holds it.
+        load: Reads the encoded bytes out of the archive; None if `path` is the audio file.
+    """
+
+    name: str
+    path: Path
+    load: Callable[[], bytes] | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One labeled stretch of audio.
+
+    Attributes:
+        where: File and line that list it, for messages.
+        audio: The audio.
+        label: Name of its class.
+        split: Official split as the data set names it, or "".
+        fold: Fold as the data set names it, or "".
+        recording: Recording or speaker that it belongs to; "" if the data set does not say.
+        start_s: Start in seconds; None for the whole of it.
+        end_s: End in seconds; None for the whole of it.
+    """
+
+    where: str
+    audio: Audio
+    label: str
+    split: str = ""
+    fold: str = ""
+    recording: str = ""
+    start_s: float | None = None
+    end_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A data set as its layout lists it.
+
+    Attributes:
+        rows: One per labeled stretch.
+        notes: What was recognized or decided, in sentences.
+        left_out: Files that are not used.
+        recordings_are: What `Row.recording` names, for example "speakers of utt2spk".
+        labels_are: Where the labels come from.
+    """
+
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    recordings_are: str = ""
+    labels_are: str = ""
+
+
+class Mistakes:
+    """Mistakes of a data set, reported all at once."""
+
+    def __init__(self, place: str | Path):
+        self._place = place
+        self._texts: list[str] = []
+
+    def add(self, where: str, text: str) -> None:
+        """Add one, with the file and line that it is in."""
+        self._texts.append(f"{where}: {text}" if where else text)
+
+    def __bool__(self) -> bool:
+        return bool(self._texts)
+
+    def refuse(self) -> None:
+        """Raise a `DataError` if there are any."""
+        if not self._texts:
+            return
+        more = len(self._texts) - _SHOWN
+        listed = "\n".join(f"  - {text}" for text in self._texts[:_SHOWN])
+        tail = f"\n  ... and {more} more" if more > 0 else ""
+        raise DataError(f"{self._place} cannot be used:\n{listed}{tail}")
+
+
+def split_named(text: str) -> str:
+    """Return the official split that a name means, or ""."""
+    name = text.strip().lower()
+    return next((split for split, names in SPLITS.items() if name in names), "")
+
+
+def check_label(label: str, where: str, mistakes: Mistakes) -> None:
+    """Add a mistake if a label is blank or has control characters."""
+    if not label.strip():
+        mistakes.add(where, "the label is blank; give every clip a label, or remove the line")
+    elif control := control_in(label):
+        mistakes.add(where, f"label {shown(label)} has the control character {control}; remove it")
+
+
+def seconds(text: str) -> float | None:
+    """Read a time in seconds; None if it is none."""
+    try:
+        value = float(text.strip().replace(",", "."))
+    except ValueError:
+        return None
+    return value if 0 <= value < 1e7 else None

@@ -1,0 +1,102 @@
+"""Other seeds and other recordings: the interval of a mean over two crossed samples.
+
+Seeds and recordings are crossed: every seed scores every recording. The variance of the mean over
+both is that of random effects (Searle, Casella and McCulloch, Variance Components, 1992, section
+4.3), a part that more seeds shrink and a part that more recordings shrink, each from its mean
+square. An interval over seeds alone holds for other seeds on these very clips; it covers the
+difference on other recordings the less, the more seeds there are.
+
+Folds are kept: recordings vary within the fold that holds them out, and a seed is its mean over the
+folds. That folds share training clips is left out, so "other recordings" means other ones to test
+on, not to train on.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.stats.intervals import MeanInterval, t_quantile
+from orchestrator.stats.values import CONFIDENCE
+
+CROSSED = "interval of crossed mean squares"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingsInterval(MeanInterval):
+    """A mean with its interval over other seeds and other recordings; n is that of seeds.
+
+    Attributes:
+        num_recordings: Number of recordings.
+        from_seeds: Part of the mean's variance that more seeds would shrink.
+        from_recordings: Part that more recordings would shrink.
+    """
+
+    num_recordings: int
+    from_seeds: float
+    from_recordings: float
+
+    @property
+    def more_seeds(self) -> bool:
+        """Whether more seeds would narrow the interval more than as many times the recordings."""
+        return self.from_seeds >= self.from_recordings
+
+
+def over_recordings(
+    values: NDArray[np.float64],
+    *,
+    folds: NDArray[np.int64] | None = None,
+    confidence: float = CONFIDENCE,
+) -> RecordingsInterval:
+    """Return the mean of a table of seeds and recordings with its interval over both.
+
+    Args:
+        values: (seeds, recordings), what a recording contributes, such that the mean of a row is
+            the seed's own value: a difference of two arms, or its pseudo-values.
+        folds: (recordings,) fold that holds out each; None for one.
+        confidence: Coverage of the interval.
+
+    Raises:
+        ValueError: There are fewer than two seeds, or than two recordings in a fold.
+    """
+    seeds, recordings = values.shape
+    member = np.zeros(recordings, dtype=np.int64) if folds is None else folds
+    labels, member = np.unique(member, return_inverse=True)
+    sizes = np.bincount(member)
+    if seeds < 2 or sizes.min(initial=2) < 2:
+        raise ValueError(
+            f"crossed samples need two seeds and two recordings of each fold, not {values.shape}"
+        )
+    within = recordings - len(labels)
+    share = np.eye(len(labels))[member] / sizes  # (recordings, folds), means by fold
+    by_fold = values @ share
+    columns = values.mean(axis=0)
+    of_fold = (columns @ share)[member]
+    rows = values.mean(axis=1)
+    rest = values - by_fold[:, member] - columns + of_fold
+    of_seeds = recordings * float(rows.var(ddof=1))
+    of_recordings = seeds * float(np.square(columns - of_fold).sum()) / within
+    of_rest = float(np.square(rest).sum()) / ((seeds - 1) * within)
+    total, df = of_seeds, seeds - 1.0
+    if of_recordings > of_rest:
+        total = of_seeds + of_recordings - of_rest
+        terms = of_seeds**2 / (seeds - 1) + of_recordings**2 / within
+        terms += of_rest**2 / ((seeds - 1) * within)
+        df = total**2 / terms  # Satterthwaite (Biometrics Bulletin 2, 1946)
+    cells = seeds * recordings
+    mean = float(rows.mean())
+    half = t_quantile(df, confidence) * math.sqrt(total / cells)
+    return RecordingsInterval(
+        n=seeds,
+        mean=mean,
+        low=mean - half,
+        high=mean + half,
+        confidence=confidence,
+        interval_method=CROSSED,
+        num_recordings=recordings,
+        from_seeds=max(0.0, of_seeds - of_rest) / cells,
+        from_recordings=max(0.0, of_recordings - of_rest) / cells,
+    )

@@ -1,0 +1,117 @@
+"""Every declared comparison for other seeds, and for other recordings too."""
+
+import csv
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+from report_examples import CLASSES, make_plan, make_record
+
+from orchestrator.analysis.summary import summarize
+from orchestrator.metrics.predictions import Predictions
+from orchestrator.records import EpochRecord
+from orchestrator.report.render.formats import to_csv, to_json
+from orchestrator.report.render.latex_numbers import to_numbers
+from orchestrator.report.render.text import render_text
+from orchestrator.report.wording.findings import finding_sentence
+from orchestrator.stats import over_recordings
+
+CLIPS = 120
+RECORDINGS = {f"clip-{i}": f"recording-{i // 3}" for i in range(CLIPS)}
+
+
+def predictions_of(key, *, gain=0.0, of_recordings=1.5):
+    """Clips of a recording are alike; arms differ by recording, the same way in every seed."""
+    rng = np.random.default_rng([key.seed, key.fold, sum(map(ord, key.arm))])
+    own = np.random.default_rng([key.fold, sum(map(ord, key.arm))])
+    labels = (np.arange(CLIPS) // 3) % len(CLASSES)
+    logits = rng.normal(size=(CLIPS, len(CLASSES)))
+    easy = np.repeat(own.normal(1.0 + gain, of_recordings, CLIPS // 3), 3)
+    logits[np.arange(CLIPS), labels] += easy + rng.normal(0, 0.3)
+    names = tuple(f"clip-{i}" for i in range(CLIPS))
+    return Predictions(epoch=20, clip_ids=names, labels=labels, logits=logits.astype(np.float32))
+
+
+def study(*, metric="val/top1", seeds=8, folds=(1,), recordings=RECORDINGS, gain=0.0, **options):
+    plan = make_plan(("base", "new"), seeds=seeds, folds=folds, dose="", metric=metric)
+    made, records = {}, {}
+    for key in plan.trials:
+        made[key.id] = predictions_of(key, gain=gain * (key.arm == "new"), **options)
+        record = make_record(key.id)
+        *before, last = record.epochs
+        last = EpochRecord(epoch=20, metrics={**last.metrics, **made[key.id].scores()})
+        records[key.id] = dataclasses.replace(record, epochs=(*before, last))
+    return summarize(plan, records, predictions=made.get, recordings=lambda: recordings), made
+
+
+def test_interval_over_recordings_is_that_of_the_table_of_right_and_wrong():
+    summary, made = study()
+    (contrast,) = summary.contrasts
+    by_trial = {(t.arm, t.seed): made[t.id] for t in summary.plan.trials}
+
+    def right(arm, seed):
+        of = by_trial[arm, seed]
+        return 100.0 * (of.logits.argmax(axis=1) == of.labels).reshape(-1, 3).mean(axis=1)
+
+    table = np.array([right("new", s) - right("base", s) for s in range(8)])
+    expected, found = over_recordings(table), contrast.over_recordings
+    assert (found.mean, found.num_recordings) == (pytest.approx(contrast.difference.mean), 40)
+    assert found.low == pytest.approx(min(expected.low, contrast.difference.low))
+    assert found.high == pytest.approx(max(expected.high, contrast.difference.high))
+    assert found.low < contrast.difference.low and not found.more_seeds
+
+
+@pytest.mark.parametrize("metric", ["val/top1", "val/top5", "val/map", "val/loss"])
+@pytest.mark.parametrize("folds", [(1,), (1, 2)])
+def test_every_metric_has_it_and_it_is_the_wider_of_the_two(metric, folds):
+    (contrast,) = study(metric=metric, folds=folds)[0].contrasts
+    found, difference = contrast.over_recordings, contrast.difference
+    assert found.mean == pytest.approx(difference.mean)
+    assert found.low <= difference.low and difference.high <= found.high
+    assert found.num_recordings == 40 * len(folds)
+
+
+def test_sentence_and_forms_say_both_scopes_and_what_would_narrow_them():
+    summary, _ = study(gain=0.6)
+    (contrast,) = summary.contrasts
+    said = finding_sentence(contrast)
+    assert "That is over other seeds on these clips; over other recordings too it is" in said
+    assert said.endswith("and more recordings would narrow it most.")
+    assert contrast.called and contrast.over_recordings.low <= 0
+    assert "so it is shown for these clips alone" in said
+    text = render_text(summary, 80)
+    assert "and recordings" in text and "narrowed by" in text
+    assert max(map(len, text.splitlines())) <= 80
+    row = list(csv.DictReader(io.StringIO(to_csv(summary))))[1]
+    assert float(row["difference_low_recordings"]) == contrast.over_recordings.low
+    assert (row["recordings"], row["narrowed_by"]) == ("40", "recordings")
+    assert '"num_recordings": 40' in to_json(summary)
+    assert "DifferenceRecordingsLow}" in to_numbers(summary)
+
+
+def test_a_loss_says_the_ends_of_its_size():
+    (contrast,) = study(gain=-3.0, of_recordings=0.3)[0].contrasts
+    said = finding_sentence(contrast)
+    assert "new hurts by" in said and "−" not in said
+
+
+@pytest.mark.parametrize("recordings", [{}, {"clip-0": "one"}])
+def test_unknown_recordings_leave_it_out(recordings):
+    summary, _ = study(recordings=recordings)
+    assert summary.contrasts[0].over_recordings is None
+    assert "other recordings" not in finding_sentence(summary.contrasts[0])
+    assert "and recordings" not in render_text(summary, 80)
+
+
+def test_too_few_seeds_for_an_interval_have_none_over_recordings_either():
+    assert study(seeds=4)[0].contrasts[0].over_recordings is None
+
+
+def test_predictions_of_another_number_than_the_recorded_one_are_not_used():
+    summary, made = study()
+    plan, records = summary.plan, {}
+    for key in plan.trials:
+        records[key.id] = make_record(key.id, top1=0.5 + 0.01 * (key.arm == "new") * key.seed)
+    again = summarize(plan, records, predictions=made.get, recordings=lambda: RECORDINGS)
+    assert again.contrasts[0].over_recordings is None
