@@ -1,14 +1,12 @@
-"""Is training on this device right: to its table, killed and resumed, in a group of processes?
+"""Is training on this device right: killed and resumed, in a group of processes?
 
-    python tests/benchmarks/gpu/right.py --device cuda --out DIR
-    python tests/benchmarks/gpu/right.py --device cpu --laptop --out DIR
+    python -m tests.benchmarks.gpu.right --device cuda --out DIR
 
-Each case is trained in processes of its own:
+Each case is trained in five ways, each in a process of its own, all at once:
 
 - twice with `fast`: does it repeat to the bit without asking?
-- with deterministic algorithms, the default: undisturbed, and killed (SIGKILL) in its second epoch
-  and resumed; metrics and logits must be equal to the bit. What that costs is the ratio of epoch
-  times.
+- with deterministic algorithms, the default: undisturbed, and killed (SIGKILL) after its second
+  epoch and resumed; metrics and logits must be equal to the bit. What that costs says `steps.py`;
 - in a group of one process, killed and resumed too, so that every collective of a step, an
   evaluation and a resume runs. The group has one backend, gloo on a CPU and nccl on a GPU, where a
   collective on a tensor of the CPU is an error; the table says how many the resumed process ran
@@ -18,45 +16,44 @@ Each case is trained in processes of its own:
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import dataclasses
 import os
-import pickle
 import signal
-import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-import machine
 import numpy as np
 import torch
 
 from orchestrator import recipes
 from orchestrator.data import pinned, prepare
-from orchestrator.execution.trial import TrialRun
 from orchestrator.experiment.config import Component, Experiment
 from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.experiment.overrides import override
-from orchestrator.records import Status, TrialRecord
+from orchestrator.records import EpochRecord, TrialRecord
 from orchestrator.store import Store
+from tests.benchmarks.gpu import machine
 from tests.collectives import Collectives
 
 LOSSES = ("train/loss", "val/loss", "val/top1")
+WAYS: dict[str, dict[str, Any]] = {
+    "free": {"fast": True},
+    "again": {"fast": True},
+    "calm": {},
+    "shot": {"kill_after": 2},
+    "group": {"kill_after": 2, "group": True},
+}
+
+Result = tuple[TrialRecord, np.ndarray]
+"""A record and the logits of the last weights."""
 
 
-def cases(*, laptop: bool) -> dict[str, CompletedExperiment]:
-    """Return name -> experiment: a few epochs on made-up sounds."""
+def cases(device: str) -> dict[str, CompletedExperiment]:
+    """Return name -> experiment: a few epochs on made-up sounds; laptop size alone on a CPU."""
     few = {"epochs": 4, "schedule": Component("constant")}
-    small = Component("synthetic", clips_per_class=10, num_folds=2, seconds=2.0)
+    small = Component("synthetic", clips_per_class=4, num_folds=2, seconds=2.0)
     found = {
-        "datar_laptop, fp32": _on(recipes.datar_laptop(), small, few),
         "datar_laptop + adaptor, SpecAugment": _on(
             recipes.datar_laptop(),
             small,
@@ -67,161 +64,135 @@ def cases(*, laptop: bool) -> dict[str, CompletedExperiment]:
                 "model.drop_path_rate": 0.1,
             },
         ),
+        "vggsound_resnet_laptop, batch norms": _on(
+            recipes.datar_laptop(),
+            small,
+            {
+                **few,
+                "frontend": Component("log_spectrogram", seconds=2.0, n_fft=256, hop_length=320),
+                "augmentation": Component("none"),
+                "model": Component("vggsound_resnet_laptop"),
+            },
+        ),
     }
-    found["vggsound_resnet_laptop, batch norms"] = _on(
-        recipes.datar_laptop(),
-        small,
-        {
-            **few,
-            "frontend": Component("log_spectrogram", seconds=2.0, n_fft=256, hop_length=320),
-            "augmentation": Component("none"),
-            "model": Component("vggsound_resnet_laptop"),
-        },
-    )
-    if laptop:
+    if device == "cpu":
         return found
     long = Component("synthetic", clips_per_class=13, num_folds=2, seconds=10.0)
-    for name, base in (
-        ("datar_tiny", recipes.datar_tiny()),
-        ("htsat_tiny", recipes.htsat_tiny()),
-    ):
-        rate = base.dataset.arguments["sample_rate"]
-        for precision in ("fp32", "bf16"):
-            changes = {**few, "batch_size": 32, "precision": precision}
+    for precision in ("bf16", "fp32"):
+        for name, base in (
+            ("datar_tiny", recipes.datar_tiny()),
+            ("htsat_tiny", recipes.htsat_tiny()),
+        ):
+            rate = base.dataset.arguments["sample_rate"]
+            # Five at once: DATAR-T in float32 takes about 7 GB each.
+            changes = {**few, "batch_size": 16, "precision": precision}
             found[f"{name}, {precision}"] = _on(base, long.replace(sample_rate=rate), changes)
     return found
 
 
 def _on(base: Experiment, dataset: Component, changes: dict[str, Any]) -> CompletedExperiment:
-    return override(dataclasses.replace(base, dataset=pinned(dataset)), changes)
+    return override(base, {"dataset": pinned(dataset), **changes})
 
 
 def measure(experiment: CompletedExperiment, folder: Path, device: str) -> dict[str, Any]:
-    """Train an experiment in every way and compare."""
-    free, again = (_train(experiment, folder / way, device, fast=True) for way in ("free", "again"))
-    calm = _train(experiment, folder / "calm", device)
-    shot = _train(experiment, folder / "shot", device, kill_in_epoch=2)
-    group = _train(experiment, folder / "group", device, kill_in_epoch=2, group=True)
+    """Train an experiment in every way and compare.
+
+    Args:
+        experiment: Experiment to train.
+        folder: New folder for the stores, beside that of the packs.
+        device: Device as PyTorch names it.
+    """
+    dataset = experiment.dataset
+    packs = folder.parent / "packs"
+    prepare(dataset.name, dataset.arguments, root=None, packs=str(packs))
+    stores = {way: machine.new_store(folder / way, packs) for way in WAYS}
+    jobs = {way: (_work, store.uri, experiment, device, WAYS[way]) for way, store in stores.items()}
+    codes = dict(zip(jobs, machine.in_processes(list(jobs.values())), strict=True))
+    killed = [way for way, code in codes.items() if code == -signal.SIGKILL]
+    resumed = machine.in_processes([(*jobs[way], True) for way in killed])
+    codes |= dict(zip(killed, resumed, strict=True))
+    found = {way: _result(store, experiment.id) for way, store in stores.items()}
+    calm, shot = found["calm"], found["shot"]
     return {
-        "repeats with fast": _same(free, again),
-        "killed and resumed": _same(calm, shot),
-        "attempts": shot[0].cost.attempts,
-        "group of one": _near(calm, group),
-        "collectives": (folder / "group" / "collectives").read_text(),
-        "epoch s": _epoch_s(free[0]),
-        "deterministic epoch s": _epoch_s(calm[0]),
-        "cost": _epoch_s(calm[0]) / _epoch_s(free[0]),
-        "peak MB": free[0].cost.peak_memory_mb,
+        "repeats with fast": _compare(found["free"], found["again"]),
+        "killed and resumed": _compare(calm, shot) if "shot" in killed else "it was not killed",
+        "attempts": shot[0].cost.attempts if isinstance(shot, tuple) else None,
+        "group of one": _compare(calm, found["group"], first_epoch=True),
+        "collectives": " ".join(p.read_text() for p in folder.glob("group/collectives")),
+        "exit codes": " ".join(str(code) for code in codes.values()),
     }
 
 
-def _train(
-    experiment: CompletedExperiment, folder: Path, device: str, **ways: Any
-) -> tuple[TrialRecord, np.ndarray]:
-    """Train in a fresh process, again if it was killed; return the record and the logits."""
-    folder.mkdir(parents=True)
-    packs = folder.parents[1] / "packs"
-    (folder / "packs").symlink_to(packs)
-    job = folder / "job.pickle"
-    job.write_bytes(pickle.dumps((experiment, str(folder), device, ways)))
-    for attempt in range(2 if ways.get("kill_in_epoch") else 1):
-        command = [sys.executable, __file__, "--job", str(job), "--attempt", str(attempt)]
-        done = subprocess.run(command)
-        expected = -signal.SIGKILL if ways.get("kill_in_epoch") and attempt == 0 else 0
-        if done.returncode != expected:
-            raise SystemExit(f"{folder.name}: exit code {done.returncode}, expected {expected}")
-    store = Store.open(folder)
-    record = store.read_record(experiment.id)
-    predictions = store.read_predictions(experiment.id, "last")
-    assert record is not None and predictions is not None
-    return record, predictions.logits
-
-
-def _work(job: Path, attempt: int) -> None:
-    experiment, folder, device, ways = pickle.loads(job.read_bytes())
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
-    if ways.get("group"):
+def _work(
+    store: str,
+    experiment: CompletedExperiment,
+    device: str,
+    way: dict[str, Any],
+    resumes: bool = False,
+) -> None:
+    folder = Path(store.removeprefix("file://"))
+    seen = Collectives()
+    if way.get("group"):
         torch.distributed.init_process_group(
             "cuda:nccl" if device.startswith("cuda") else "cpu:gloo",
-            init_method=f"file://{job}.{attempt}",
+            init_method=f"file://{folder}/meeting{resumes:d}",
             rank=0,
             world_size=1,
         )
-    kill_in_epoch = ways.get("kill_in_epoch") if attempt == 0 else None
 
-    def on_epoch(epoch: Any) -> None:
-        # The next epoch has begun by then in a real kill; here its first step is lost at least.
-        if epoch.epoch + 1 == kill_in_epoch:
+    def on_epoch(record: EpochRecord) -> None:
+        # The state of the epoch before it is on the disk by now, that of this one perhaps.
+        if record.epoch == way.get("kill_after") and not resumes:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    seen = Collectives()
-    with seen if ways.get("group") else contextlib.nullcontext():
-        record = TrialRun(
-            store=Store.open(folder),
-            trial_id=experiment.id,
-            experiment=experiment,
-            device=device,
-            fast=ways.get("fast", False),
-            on_epoch=on_epoch,
-        ).run()
-    if record.status is not Status.FINISHED:
-        raise SystemExit(record.error)
-    if ways.get("group"):
+    with seen if way.get("group") else contextlib.nullcontext():
+        machine.train(store, experiment, device, fast=way.get("fast", False), on_epoch=on_epoch)
+    if way.get("group"):
         devices = " and ".join(sorted(seen.devices))
-        Path(folder, "collectives").write_text(f"{len(seen.names)} on {devices or 'none'}")
+        (folder / "collectives").write_text(f"{len(seen.names)} on {devices or 'none'}")
         torch.distributed.destroy_process_group()
 
 
-def _losses(record: TrialRecord) -> list[list[float]]:
-    return [[epoch.metrics[key] for key in LOSSES] for epoch in record.epochs]
+def _result(store: Store, trial_id: str) -> Result | str:
+    """Return what a way has left in its store, or why it failed."""
+    record = store.read_record(trial_id)
+    predictions = store.read_predictions(trial_id, "last") if record else None
+    if record is None or predictions is None:
+        last = record.error.strip().splitlines()[-1:] if record else []
+        return " ".join(["failed", *last])
+    return record, predictions.logits
 
 
-def _same(one: tuple[TrialRecord, np.ndarray], other: tuple[TrialRecord, np.ndarray]) -> str:
-    if _losses(one[0]) == _losses(other[0]) and np.array_equal(one[1], other[1]):
+def _compare(one: Result | str, other: Result | str, *, first_epoch: bool = False) -> str:
+    for result in (one, other):
+        if isinstance(result, str):
+            return result
+    assert isinstance(one, tuple) and isinstance(other, tuple)
+    losses = [
+        np.array([[epoch.metrics[key] for key in LOSSES] for epoch in result[0].epochs])
+        for result in (one, other)
+    ]
+    if np.array_equal(*losses) and np.array_equal(one[1], other[1]):
         return "to the bit"
+    if first_epoch:
+        return f"first epoch within {np.abs(losses[0][0] / losses[1][0] - 1).max():.1g}"
     return f"no: logits differ by {np.abs(one[1] - other[1]).max():.2g}"
-
-
-def _near(one: tuple[TrialRecord, np.ndarray], other: tuple[TrialRecord, np.ndarray]) -> str:
-    if _same(one, other) == "to the bit":
-        return "to the bit"
-    first, again = _losses(one[0])[0], _losses(other[0])[0]
-    return f"first epoch within {np.abs(np.array(first) / np.array(again) - 1).max():.1g}"
-
-
-def _epoch_s(record: TrialRecord) -> float:
-    return statistics.median(epoch.metrics["time/epoch_s"] for epoch in record.epochs[1:])
 
 
 def main() -> None:
     """Measure every case and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", default="cuda")
-    parser.add_argument("--laptop", action="store_true", help="laptop sizes only")
-    parser.add_argument("--only", default="", help="cases whose name contains this")
-    parser.add_argument("--out", type=Path, default=Path("."))
-    parser.add_argument("--job", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--attempt", type=int, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.job:
-        _work(arguments.job, arguments.attempt)
-        return
-    rows: list[dict[str, Any]] = []
+    arguments = machine.arguments(__doc__)
+    table = machine.Table(
+        arguments.out / "right",
+        "Right on this device",
+        about="See `right.py` for what is compared.",
+        device=arguments.device,
+    )
     with tempfile.TemporaryDirectory() as scratch:
-        for number, (name, experiment) in enumerate(cases(laptop=arguments.laptop).items()):
-            if arguments.only not in name:
-                continue
-            dataset = experiment.dataset
-            prepare(dataset.name, dataset.arguments, root=None, packs=f"{scratch}/packs")
-            row = measure(experiment, Path(scratch) / str(number), arguments.device)
-            rows.append({"case": name, **row})
-            machine.write(
-                arguments.out / "right",
-                "Right on this device",
-                about="Medians of the epochs after the first; see `right.py` for what is compared.",
-                device=arguments.device,
-                rows=rows,
-            )
+        for number, (name, experiment) in enumerate(cases(arguments.device).items()):
+            if machine.begins(arguments, name):
+                row = measure(experiment, Path(scratch) / str(number), arguments.device)
+                table.add(case=name, **row)
 
 
 if __name__ == "__main__":
