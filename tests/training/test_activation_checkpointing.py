@@ -22,6 +22,7 @@ from orchestrator.training.trainer import Trainer
 from tests import tiny
 from tests.collectives import Collectives
 
+torch.set_num_threads(1)
 SMALL = {
     "ast_laptop": {},
     "cnn14": {"dims": (4, 8, 8, 16, 16, 16)},

@@ -268,10 +268,12 @@ def test_trial_keeps_features_beside_its_pack_and_says_so(store, clips):
 
 KILLED = """
 import os, signal, sys
+import torch
 from orchestrator.execution.trial import TrialCheckpoints, TrialRun
 from orchestrator.store import Store, checkpoints
 from tests import tiny
 
+torch.set_num_threads(1)
 write = checkpoints._write
 written = []
 
