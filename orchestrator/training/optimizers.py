@@ -131,7 +131,8 @@ def sgd(
 def _can_fuse(parameters: Iterable[nn.Parameter]) -> bool:
     """Whether one kernel can update all parameters; it saves a tenth of a laptop-size step.
 
-    It reads weights, gradients and moments as they lie in memory, and a checkpoint's are contiguous.
+    It reads weights, gradients and moments as they lie in memory; those of a checkpoint are
+    contiguous.
     """
     return all(p.is_floating_point() and p.is_contiguous() and not p.is_meta for p in parameters)
 
