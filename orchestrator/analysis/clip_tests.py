@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from orchestrator.analysis.outcomes import Loader
-from orchestrator.analysis.recordings import Recordings
 from orchestrator.analysis.summary import Summary
 from orchestrator.errors import ConfigError, unknown
 from orchestrator.metrics.catalog import VAL_MAP, VAL_TOP1
@@ -23,6 +22,9 @@ from orchestrator.stats import (
     mcnemar,
     mean_of,
 )
+
+Recordings = Callable[[], Mapping[str, str]]
+"""Function that returns clip -> source recording; empty if unknown."""
 
 MAX_PAIRS = 4
 LISTED = 10

@@ -23,9 +23,6 @@ from orchestrator.stats import (
     over_recordings,
 )
 
-Recordings = Callable[[], Mapping[str, str]]
-"""Function that returns clip -> source recording; empty if unknown."""
-
 MAX_COMPUTED = 20_000
 """Times that a metric without a vectorized form is computed at most for a report."""
 

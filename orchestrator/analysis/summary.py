@@ -25,7 +25,7 @@ from orchestrator.analysis.patterns import (
     two_by_two_interaction,
     two_factor_grid,
 )
-from orchestrator.analysis.recordings import OverRecordings, Recordings
+from orchestrator.analysis.recordings import OverRecordings
 from orchestrator.analysis.rows import (
     ArmCost,
     ArmSummary,
@@ -143,7 +143,7 @@ def summarize(
     metric: str = "",
     mixed: bool = False,
     predictions: Loader | None = None,
-    recordings: Recordings | None = None,
+    recordings: Mapping[str, str] | None = None,
 ) -> Summary:
     """Join a plan with the records of its trials.
 
@@ -154,7 +154,7 @@ def summarize(
         mixed: Compare even trials of different code, data or epochs.
         predictions: Function that reads a trial's predictions at the plan's epoch. With recordings,
             declared comparisons then have an interval over other recordings, too.
-        recordings: Function that returns clip -> source recording.
+        recordings: Clip -> source recording.
 
     Raises:
         ConfigError: No metric has that key.
@@ -167,8 +167,8 @@ def summarize(
     arms = counted.with_differences(arms)
     contrasts, effects = counted.declared(arms)
     arms = counted.with_declared(arms, contrasts)
-    if predictions and recordings and (known := recordings()):
-        scope = OverRecordings(arms, metric=chosen, load=predictions, recordings=known)
+    if predictions and recordings:
+        scope = OverRecordings(arms, metric=chosen, load=predictions, recordings=recordings)
         contrasts, effects = (
             tuple(dataclasses.replace(f, over_recordings=scope.extend(f)) for f in contrasts),
             tuple(dataclasses.replace(f, over_recordings=scope.extend(f)) for f in effects),

@@ -94,7 +94,7 @@ class Publisher:
             plan,
             records,
             predictions=self._predictions,
-            recordings=lambda: recordings_of(store, plan),
+            recordings=recordings_of(store, plan),
         )
         print(render_text(summary, width), flush=True)
         folder = report_folder(store, plan.sweep)

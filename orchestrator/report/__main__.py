@@ -246,7 +246,7 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
         metric=args.metric,
         mixed=args.allow_mixed,
         predictions=material.predictions,
-        recordings=material.recordings,
+        recordings=material.recordings() if material.recordings else None,
     )
     paper = _paper_table(args, source, material, summary)
     parts: PageParts = {

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from orchestrator.analysis.clip_tests import Recordings
 from orchestrator.analysis.outcomes import Loader
-from orchestrator.analysis.recordings import Recordings
 from orchestrator.data.addresses import MANIFEST
 from orchestrator.errors import StoreError
 from orchestrator.records import PlanRecord, TrialRecord

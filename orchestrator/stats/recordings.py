@@ -4,7 +4,8 @@ Seeds and recordings are crossed: every seed scores every recording. The varianc
 both is that of random effects (Searle, Casella and McCulloch, Variance Components, 1992, section
 4.3), a part that more seeds shrink and a part that more recordings shrink, each from its mean
 square. An interval over seeds alone holds for other seeds on these very clips; it covers the
-difference on other recordings the less, the more seeds there are.
+difference on other recordings the less, the more seeds there are
+(`tests/benchmarks/stats/recordings.md`).
 
 Folds are kept: recordings vary within the fold that holds them out, and a seed is its mean over the
 folds. That folds share training clips is left out, so "other recordings" means other ones to test

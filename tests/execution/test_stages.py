@@ -163,7 +163,7 @@ def test_report_of_a_study_on_its_way_says_undecided(store):
     (contrast,) = found.contrasts
     assert contrast.verdict is Verdict.UNDECIDED
     assert "b is not yet decided against a" in finding_sentence(contrast)
-    assert any("Blocks were added until" in caution for caution in cautions(found))
+    assert any("Blocks are added until" in caution for caution in cautions(found))
 
 
 @pytest.mark.parametrize(

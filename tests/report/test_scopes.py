@@ -42,7 +42,7 @@ def study(*, metric="val/top1", seeds=8, folds=(1,), recordings=RECORDINGS, gain
         *before, last = record.epochs
         last = EpochRecord(epoch=20, metrics={**last.metrics, **made[key.id].scores()})
         records[key.id] = dataclasses.replace(record, epochs=(*before, last))
-    return summarize(plan, records, predictions=made.get, recordings=lambda: recordings), made
+    return summarize(plan, records, predictions=made.get, recordings=recordings), made
 
 
 def test_interval_over_recordings_is_that_of_the_table_of_right_and_wrong():
@@ -113,5 +113,5 @@ def test_predictions_of_another_number_than_the_recorded_one_are_not_used():
     plan, records = summary.plan, {}
     for key in plan.trials:
         records[key.id] = make_record(key.id, top1=0.5 + 0.01 * (key.arm == "new") * key.seed)
-    again = summarize(plan, records, predictions=made.get, recordings=lambda: RECORDINGS)
+    again = summarize(plan, records, predictions=made.get, recordings=RECORDINGS)
     assert again.contrasts[0].over_recordings is None

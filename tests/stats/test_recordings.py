@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from orchestrator.stats import over_recordings
+from tests.benchmarks.stats.bench_recordings import coverage
 
 
 def crossed(seeds, recordings, *, of_seeds=1.0, of_recordings=2.0, rest=1.5, seed=0):
@@ -100,3 +101,19 @@ def test_interval_moves_and_scales_with_the_values(seed, shift, scale):
 def test_one_seed_or_one_recording_is_refused(shape):
     with pytest.raises(ValueError, match="two seeds and two recordings"):
         over_recordings(np.zeros(shape))
+
+
+def test_simulated_contrasts_are_covered_elsewhere_by_what_a_report_shows():
+    here, elsewhere, _, shown = coverage(
+        "top-1",
+        seeds=12,
+        recordings=30,
+        clips=4,
+        folds=1,
+        spreads=(0.2, 0.8),
+        simulations=60,
+        seed=1,
+    )
+    error = np.sqrt(0.95 * 0.05 / 60)
+    assert min(here, shown) >= 0.95 - 3 * error
+    assert elsewhere < 0.95 - 3 * error
