@@ -95,7 +95,8 @@ class Frontend:
         padding_value: Value of padding frames, in the units of the output.
         hop_length: Hop between frames in samples; 0 if unknown.
         is_pure: Whether the output depends on the clip alone, not on its batch, chance or weights;
-            training then computes it once per clip. A front end that learns is never taken as pure.
+            training then computes it once per clip. The class must state it itself, because a
+            subclass may add noise; a front end that learns is never taken as pure.
         rows_arguments: Arguments that set the number of rows, for error messages.
         frames_arguments: Arguments that set the number of frames, for error messages.
     """
@@ -116,6 +117,7 @@ class Frontend:
             ModelError: Channels or size are not declared.
         """
         stated = _stated(cls, part)
+        stated["is_pure"] = vars(type(part)).get("is_pure", False)  # never inherited
         match stated:
             case {"num_channels": _, "output_size": (_, _)}:
                 return cls(**stated)

@@ -25,7 +25,6 @@ class AudioFrontend(nn.Module):
     """
 
     num_channels = 1
-    is_pure = True
     rows_arguments: tuple[str, ...] = ("n_mels",)
     frames_arguments: tuple[str, ...] = ("num_frames",)
     padding_value: float = 0.0

@@ -28,6 +28,8 @@ class HtkLogMel(AudioFrontend):
     EPIC-KITCHENS 24000 Hz, win_length 240, hop_length 120, f_max 12000).
     """
 
+    is_pure = True
+
     padding_value = math.log(_FLOOR)
 
     def __init__(

@@ -22,6 +22,8 @@ class KaldiFbank(AudioFrontend):
     Source: YuanGongND/ast 31088be (`src/dataloader.py`); torchaudio 2.11 `compliance/kaldi.py`.
     """
 
+    is_pure = True
+
     def __init__(
         self,
         *,

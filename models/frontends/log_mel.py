@@ -34,6 +34,8 @@ class LogMel(AudioFrontend):
     of these families normalize internally (`normalizes_input`, see `models.chain.Chain`).
     """
 
+    is_pure = True
+
     padding_value = 10 * math.log10(_FLOOR)
 
     def __init__(

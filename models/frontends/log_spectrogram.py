@@ -28,6 +28,8 @@ class LogSpectrogram(AudioFrontend):
     becomes 0.
     """
 
+    is_pure = True
+
     rows_arguments = ("n_fft", "f_max")
     frames_arguments = ("seconds", "hop_length")
 

@@ -92,6 +92,8 @@ class Mfcc(Cepstra):
     `feature_type="mfcc_tf"`), with its KWT settings.
     """
 
+    is_pure = True
+
     def __init__(
         self,
         *,
@@ -153,6 +155,8 @@ class HonkMfcc(Cepstra):
     `filters.dct`. librosa computes in float64, so filters with less than 1e-12 of the clip's power
     differ, as next to a pure tone.
     """
+
+    is_pure = True
 
     def __init__(
         self,

@@ -29,6 +29,8 @@ class TalnetFbank(AudioFrontend):
     of magnitudes exceed float32 precision.
     """
 
+    is_pure = True
+
     padding_value = 10 * math.log10(_FLOOR)
 
     def __init__(

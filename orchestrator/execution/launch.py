@@ -155,6 +155,7 @@ def run_preflight(prepared: LaunchPlan) -> tuple[ArmCheck, ...]:
         sample_rate=prepared.data.sample_rate,
         num_clips=prepared.data.num_clips,
         on_gpu=prepared.options.runtime.gpus_per_worker > 0,
+        activation_checkpointing=prepared.options.runtime.activation_checkpointing,
     )
 
 
@@ -329,6 +330,7 @@ def smoke(prepared: LaunchPlan) -> int:
     )
     torch.set_num_threads(max(1, prepared.options.runtime.cpus_per_worker))
     with store.lock(trial.id, owner="smoke"):
+        earlier = store.read_record(trial.id)
         record = TrialRun(
             store=store,
             trial_id=trial.id,
@@ -344,6 +346,11 @@ def smoke(prepared: LaunchPlan) -> int:
         f"smoke: {trial.arm}, {len(record.epochs)} epoch, {record.cost.seconds:.1f} s: "
         + ", ".join(f"{key} {value:.4g}" for key, value in metrics.items())
     )
+    if earlier is not None and earlier.status is Status.FINISHED:
+        print(
+            f"it was trained before and is in {store.uri}; to train it once more, give another "
+            "--store"
+        )
     return 0
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import math
 import os
 import socket
+import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -162,7 +163,7 @@ class TrialRun:
             group=group,
             initial=self._initial(),
             features=clips.path / "features" / source_digest(),
-            feature_memory=int(self.feature_memory_gib * 2**30),
+            feature_memory=int(min(self.feature_memory_gib * 2**30, sys.maxsize)),
             activation_checkpointing=self.activation_checkpointing,
         )
         if self.compile:
@@ -300,12 +301,12 @@ def _memory_ran_out(record: TrialRecord | None, *, times: int = 0) -> dict[str, 
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out: PyTorch's own, or that of a library of CUDA's."""
+    """Whether memory ran out: PyTorch's own, that of a library of CUDA's, or the machine's."""
     import torch
 
-    text = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and ("out of memory" in text or "ALLOC_FAILED" in text)
+    words = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
     )
 
 

@@ -353,7 +353,7 @@ def fail_stale_trials(trials: Sequence[Trial], store: Store) -> None:
             continue
         try:
             with store.try_lock(trial.id, owner="sweep"):
-                error = "its worker process died more often than --retries allows (out of memory?)"
+                error = "its worker process died too often (out of memory?)"
                 store.write_record(replace(record, status=Status.FAILED, error=error))
         except LockHeld:
             continue

@@ -18,6 +18,8 @@ import math
 import os
 import shutil
 import tempfile
+import weakref
+import zipfile
 import zlib
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
@@ -37,7 +39,7 @@ CHUNK = 64
 """Clips per pass of a front end."""
 AHEAD = 3
 """Batches that are read while the device works."""
-FREE_DISK = 0.5
+FREE_DISK = 0.2
 """Largest share of the free disk that a file of features may take."""
 PCM_SCALE = 1 / 32768
 
@@ -191,7 +193,7 @@ def open_inputs(
     if not source.is_pure():
         return Inputs(clips, device), None
     key = source.key
-    if key in _held:
+    if key in _held and source.num_bytes <= memory_bytes:
         return Features(source, _held[key]), _sums[key]
     file: _File | None = None
     if folder is not None:
@@ -292,28 +294,39 @@ def _kept_in(folder: Path, source: _Source) -> tuple[_File | None, FeatureSums]:
         OSError: It cannot be made there.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f".{folder.name}.lock").open("w") as lock:
+    # One lock for all front ends, so that each sees the disk as the others left it.
+    with (folder.parent / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        sums, checks = _read_sums(folder)
+        sums, checks = _read(folder, source)
         fits = source.num_bytes <= FREE_DISK * shutil.disk_usage(folder.parent).free
         if sums is None or (fits and not len(checks)):
+            for left in folder.parent.glob(".making-*"):  # by a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as making:
                 made = Path(making) / "made"
                 _make(made, source, keeps_rows=fits)
                 shutil.rmtree(folder, ignore_errors=True)
                 made.rename(folder)
-            sums, checks = _read_sums(folder)
+            sums, checks = _read(folder, source)
         assert sums is not None
         return (_File(folder / _ROWS, source, checks) if len(checks) else None), sums
 
 
-def _read_sums(folder: Path) -> tuple[FeatureSums | None, np.ndarray]:
-    """Read the sums and the checks of the rows, of which there are none if no row was kept."""
-    if not (folder / _SUMS).is_file():
+def _read(folder: Path, source: _Source) -> tuple[FeatureSums | None, np.ndarray]:
+    """Read the sums, and the checks of the rows, of which there are none if no row was kept.
+
+    Returns:
+        No sums if a file is missing or not as it was written.
+    """
+    try:
+        with np.load(folder / _SUMS) as found:
+            sums = FeatureSums(*(found[field.name] for field in dataclasses.fields(FeatureSums)))
+            checks = found["checks"]
+        size = (folder / _ROWS).stat().st_size
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
         return None, np.empty(0)
-    with np.load(folder / _SUMS) as found:
-        sums = FeatureSums(*(found[field.name] for field in dataclasses.fields(FeatureSums)))
-        return sums, found["checks"]
+    whole = len(sums.count) == len(source.clips.num_samples)
+    return (sums if whole and size == len(checks) * source.row_bytes else None), checks
 
 
 def _make(folder: Path, source: _Source, *, keeps_rows: bool) -> None:
@@ -331,18 +344,15 @@ def _make(folder: Path, source: _Source, *, keeps_rows: bool) -> None:
 
 
 class _File:
-    """Rows of float32 in a file, each checked when this process reads it first."""
+    """Rows of float32 in a file, checked as they are read."""
 
     def __init__(self, path: Path, source: _Source, checks: np.ndarray):
         self._descriptor = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._descriptor)
         self._path = path
         self._shape = source.shape
         self._row_bytes = source.row_bytes
         self._checks = checks
-        self._checked = np.zeros(len(checks), bool)
-
-    def __del__(self) -> None:
-        os.close(self._descriptor)
 
     def read(self, indices: np.ndarray, *, pin: bool = False) -> tuple[Tensor, list[int]]:
         """Return the rows of some clips, and which of them are damaged.
@@ -352,13 +362,12 @@ class _File:
         rows = torch.empty((len(indices), *self._shape), pin_memory=pin)
         damaged = []
         for number, (row, index) in enumerate(zip(rows.numpy(), indices, strict=True)):
-            got = os.preadv(self._descriptor, [row.data.cast("B")], int(index) * self._row_bytes)
-            if not self._checked[index]:
-                if got != self._row_bytes or zlib.crc32(row) != self._checks[index]:
-                    damaged.append(number)
-                    shutil.rmtree(self._path.parent, ignore_errors=True)
-                    continue
-                self._checked[index] = True
+            place = int(index) * self._row_bytes
+            got = os.preadv(self._descriptor, [row.data.cast("B")], place)
+            if got != self._row_bytes or zlib.crc32(row) != self._checks[index]:
+                damaged.append(number)
+        if damaged:
+            shutil.rmtree(self._path.parent, ignore_errors=True)
         return rows, damaged
 
     def chunks(self, source: _Source) -> Iterator[tuple[slice, Tensor]]:

@@ -199,6 +199,11 @@ class Trainer:
                 trained_s = time.perf_counter() - started
                 predictions = self._evaluate(epoch)
                 scores = predictions.scores()
+                if not np.isfinite(predictions.logits).all():
+                    raise TrainingError(
+                        f"the predictions after epoch {epoch} are not finite; lower the learning "
+                        "rate or use fp32"
+                    )
                 record = EpochRecord(
                     epoch=epoch,
                     metrics={

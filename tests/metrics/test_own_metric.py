@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from orchestrator.design.factors import Arm, Contrast
 from orchestrator.design.plan import Plan
@@ -18,6 +19,7 @@ from orchestrator.store.verification import verify_stored
 from orchestrator.tracking.sweep_views import arm_numbers
 from tests import tiny
 
+torch.set_num_threads(1)
 KEY = "val/balanced_error"
 
 
@@ -77,11 +79,11 @@ def test_trial_stores_an_added_metric_and_selects_its_best_epoch_by_it(study):
 def test_report_shows_an_added_metric_in_its_unit_and_direction(study):
     _, store = study
     code, text = report(store)
+    text = " ".join(text.split())
     assert code == 0 and "+13 points of balanced error" in text
     assert "balanced error: at the best epoch, smaller is better." in text
     assert "Chance: 66.7 %, any constant guess." in text and "left is better" in text
     # The arm that learns nothing has the larger number, and is said not to beat chance.
-    text = " ".join(text.split())
     assert "chance (66.7 %, any constant guess) in balanced error" in text and "slow" in text
     _, page = report(store, "--format", "html")
     assert "balanced error" in page

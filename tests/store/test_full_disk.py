@@ -1,6 +1,7 @@
 """A disk that fills while a trial trains: said as such, and gone on from once there is room."""
 
-import os
+import contextlib
+import gc
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,10 +30,13 @@ class Disk:
             pytest.skip("mounting a file system needs root")
 
     def fill(self, *, leave: int) -> Path:
-        """Leave only so many bytes; the file that takes the rest can be deleted."""
-        free = os.statvfs(self.folder)
+        """Leave only so many bytes, also while others write; the file that takes the rest."""
         ballast = self.folder / "ballast"
-        ballast.write_bytes(bytes(max(0, free.f_bavail * free.f_frsize - leave)))
+        with ballast.open("wb", buffering=0) as file:
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(1 << 20))
+            file.truncate(max(0, file.tell() - leave))
         return ballast
 
 
@@ -43,6 +47,7 @@ def disk(tmp_path) -> Iterator[Disk]:
     try:
         yield disk
     finally:
+        gc.collect()  # a trainer holds the file of its features open
         subprocess.run(["umount", str(disk.folder)], check=True)
 
 
@@ -61,7 +66,8 @@ def test_trial_on_a_full_disk_names_it_and_goes_on_once_there_is_room(disk, leav
     with pytest.raises(StoreError, match=r"No space left on device.*free some space"):
         trial.run()
     record = store.read_record(experiment.id)
-    assert record is not None and len(record.epochs) == 1
+    # A checkpoint is written while the next epoch trains, which may end before it fails.
+    assert record is not None and len(record.epochs) in (1, 2)
     if leave:
         assert record.status is Status.FAILED and "No space left on device" in record.error
     assert ballast is not None

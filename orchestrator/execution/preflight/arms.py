@@ -27,6 +27,8 @@ from orchestrator.execution.preflight.probe import (
     probe,
 )
 from orchestrator.experiment.overrides import differences, whole_parts
+from orchestrator.training.activation_checkpointing import checkpoint_activations
+from orchestrator.training.evaluate import build
 
 LATER = (
     *("epochs", "schedule", "selection", "selection_metric"),  # take effect over time
@@ -118,6 +120,7 @@ def check_arms(
     sample_rate: int,
     num_clips: int = 64,
     on_gpu: bool = False,
+    activation_checkpointing: bool = False,
 ) -> tuple[ArmCheck, ...]:
     """Build every arm and compare it with the baseline.
 
@@ -128,6 +131,7 @@ def check_arms(
         sample_rate: Sample rate of the clips in Hz.
         num_clips: Number of clips of the data set, which determines the steps of a schedule.
         on_gpu: Whether trials run on GPUs, which compute TF32 where this check, on the CPU, cannot.
+        activation_checkpointing: Whether every model must be made of repeated blocks.
 
     Returns:
         One result per arm, baseline first.
@@ -145,6 +149,9 @@ def check_arms(
     for arm in arms:
         try:
             built = probe(plan.experiment(arm), clips, num_classes=num_classes, num_train=num_clips)
+            if activation_checkpointing:
+                model = build(plan.experiment(arm), num_classes=num_classes).model
+                checkpoint_activations(model)
         except Exception as error:  # a user's part may raise anything
             text = _failure(error)
             if text not in failed:  # a problem of the baseline repeats in most arms

@@ -104,7 +104,7 @@ def nested(place: Path, count: int) -> float:
         ).fit()
 
     tuner = tune.Tuner(
-        tune.with_resources(drive, {"cpu": 0}),
+        tune.with_resources(drive, {"cpu": 0, "node:__internal_head__": 0.001}),
         param_space={"number": tune.grid_search(list(range(count)))},
         tune_config=tune.TuneConfig(max_concurrent_trials=SLOTS),
         run_config=tune.RunConfig(storage_path=storage, verbose=0),
