@@ -145,6 +145,7 @@ def main() -> None:
     parser.add_argument("--place", default=tempfile.gettempdir(), help="a folder on the disk")
     parser.add_argument("--clips", type=int, default=100_000)
     parser.add_argument("--budget-mib", type=float, default=1024.0)
+    parser.add_argument("--only", choices=("not kept", "in a file"), help="one of the rows")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -154,7 +155,7 @@ def main() -> None:
     print("|:--|--:|--:|--:|--:|--:|")
     with tempfile.TemporaryDirectory(dir=options.place) as place:
         fingerprint = make_pack(noise(options.clips), packs=place).fingerprint
-        for kept in ("not kept", "in a file"):
+        for kept in [options.only] if options.only else ["not kept", "in a file"]:
             row = in_process(place, fingerprint, options.budget_mib, kept)
             print(
                 f"| {kept} | {row['clips']:,} | {row['features_mib']:,.0f} | {row['ready_s']:.0f} "
