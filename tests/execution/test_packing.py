@@ -101,6 +101,7 @@ def test_fewer_at_a_time_until_a_trial_shares_memory_with_none(runtime, steps):
     assert taken == steps
 
 
+@pytest.mark.slow
 def test_trial_that_runs_out_of_memory_trains_again_with_fewer_beside_it(tmp_path):
     alone = Component("tests.own_parts:Alone", folder=str(tmp_path))
     trials = [trial_of(tiny.experiment(epochs=2, model=alone, seed=seed)) for seed in range(3)]
