@@ -205,6 +205,17 @@ class FeatureSums:
         """Join the sums of several batches."""
         return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
 
+    @classmethod
+    def empty(cls, num_clips: int) -> Self:
+        """Return sums to be filled in by `put`."""
+        return cls(np.empty(num_clips, np.int64), np.empty(num_clips), np.empty(num_clips))
+
+    def put(self, part: slice, features: Tensor) -> None:
+        """Fill in the sums of some clips from their features."""
+        sums = feature_sums(features)
+        for field in fields(self):
+            getattr(self, field.name)[part] = getattr(sums, field.name)
+
     def statistics(self, indices: np.ndarray) -> tuple[float, float]:
         """Return mean and standard deviation over some clips; see `feature_statistics`."""
         sums = (self.count, self.total, self.squares)

@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.frontends.base import FeatureSums, feature_sums
+from models.frontends.base import FeatureSums
 from models.precision import full_precision
 from models.protocols import Frontend, built_as
 
@@ -202,7 +202,9 @@ def open_inputs(
     if source.num_bytes <= memory_bytes and (device.type == "cuda" or file is None):
         return Features(source, _hold(source, file, memory_bytes)), _sums[key]
     if key not in _sums:
-        _sums[key] = FeatureSums.join([feature_sums(rows) for _, rows in source.chunks()])
+        _sums[key] = FeatureSums.empty(len(clips.num_samples))
+        for part, computed in source.chunks():
+            _sums[key].put(part, computed)
     return (Features(source, file) if file else Inputs(clips, device)), _sums[key]
 
 
@@ -278,11 +280,11 @@ def _hold(source: _Source, file: _File | None, memory_bytes: int) -> Tensor:
     if source.num_bytes + sum(held.nbytes for held in _held.values()) > memory_bytes:
         _held.clear()
     rows = torch.empty((len(source.clips.num_samples), *source.shape), device=source.device)
-    sums = []
+    sums = FeatureSums.empty(len(rows))
     for part, computed in source.chunks() if file is None else file.chunks(source):
         rows[part] = computed
-        sums.append(feature_sums(computed))
-    _sums.setdefault(source.key, FeatureSums.join(sums))
+        sums.put(part, computed)
+    _sums.setdefault(source.key, sums)
     _held[source.key] = rows
     return rows
 
@@ -331,16 +333,17 @@ def _read(folder: Path, source: _Source) -> tuple[FeatureSums | None, np.ndarray
 
 def _make(folder: Path, source: _Source, *, keeps_rows: bool) -> None:
     folder.mkdir()
-    sums: list[FeatureSums] = []
-    checks: list[int] = []
+    count = len(source.clips.num_samples)
+    # Filled in place: small arrays left behind by every chunk would split the memory that the next
+    # chunk could take, and the process grow by the size of all waveforms.
+    sums, checks = FeatureSums.empty(count), np.empty(count if keeps_rows else 0, np.uint32)
     with (folder / _ROWS).open("wb") as file:
-        for _, computed in source.chunks():
-            sums.append(feature_sums(computed))
-            for row in computed.cpu().numpy() if keeps_rows else ():
-                checks.append(zlib.crc32(row))
+        for part, computed in source.chunks():
+            sums.put(part, computed)
+            for number, row in enumerate(computed.cpu().numpy() if keeps_rows else (), part.start):
+                checks[number] = zlib.crc32(row)
                 file.write(row)
-    joined = dataclasses.asdict(FeatureSums.join(sums))
-    np.savez(folder / _SUMS, checks=np.array(checks, np.uint32), **joined)
+    np.savez(folder / _SUMS, checks=checks, **dataclasses.asdict(sums))
 
 
 class _File:
