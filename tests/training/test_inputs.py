@@ -15,6 +15,7 @@ from models.frontends.base import AudioFrontend, feature_statistics
 from models.frontends.kaldi import KaldiFbank
 from models.registry import names
 from orchestrator.data import open_pack
+from orchestrator.data.packing import make_pack
 from orchestrator.execution.trial import TrialCheckpoints, TrialRun
 from orchestrator.experiment.config import Component
 from orchestrator.records import Status
@@ -24,6 +25,7 @@ from orchestrator.training.evaluate import build
 from orchestrator.training.inputs import Inputs, open_inputs
 from orchestrator.training.trainer import Trainer
 from tests import tiny
+from tests.benchmarks.training.bench_many_clips import in_process, noise
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")
@@ -315,6 +317,7 @@ import torch
 from orchestrator.execution.trial import TrialCheckpoints, TrialRun
 from orchestrator.store import Store, checkpoints
 from tests import tiny
+from tests.benchmarks.training.bench_many_clips import in_process, noise
 
 torch.set_num_threads(1)
 write = checkpoints._write
@@ -351,3 +354,12 @@ def test_worker_killed_while_a_checkpoint_is_written_loses_nothing(store, tmp_pa
     for which in ("last", "best"):
         one, two = (s.read_predictions(planned.id, which) for s in (other, store))
         np.testing.assert_array_equal(one.logits, two.logits)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kept", ["in a file", "not kept"])
+def test_memory_does_not_grow_with_the_clips(tmp_path, kept):
+    fingerprint = make_pack(noise(8000), packs=str(tmp_path)).fingerprint
+    row = in_process(str(tmp_path), fingerprint, 16.0, kept)
+    assert row["features_mib"] == 125
+    assert row["grown_mib"] < 200  # 97 when it was written, most of it PyTorch's own
