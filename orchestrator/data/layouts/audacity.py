@@ -66,10 +66,11 @@ def read(tree: Tree, asked: Asked) -> Listing:
     if not rows and not mistakes:
         raise DataError(f"{tree.root} has label tracks without a label")
     mistakes.refuse()
-    labeled = set(pairs.values())
-    without = tuple(name for name in tree.audio if name not in labeled)
     return Listing(
-        tuple(rows), left_out=without, recordings_are="audio files", labels_are="label tracks"
+        tuple(rows),
+        left_out=tree.besides(pairs.values()),
+        recordings_are="audio files",
+        labels_are="label tracks",
     )
 
 

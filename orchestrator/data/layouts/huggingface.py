@@ -63,11 +63,10 @@ def read(tree: Tree, asked: Asked) -> Listing:
         labels = {one.labels_are for one in found}
     mistakes.refuse()
     rows = tuple(row for one in found for row in one.rows)
-    listed = {row.audio.name for row in rows}
     return Listing(
         rows,
         notes=tuple(dict.fromkeys(note for one in found for note in one.notes)),
-        left_out=tuple(name for name in tree.audio if name not in listed),
+        left_out=tree.besides(row.audio.name for row in rows),
         recordings_are=found[0].recordings_are,
         labels_are=" and ".join(sorted(labels)),
     )

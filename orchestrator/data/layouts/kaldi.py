@@ -58,10 +58,9 @@ def read(tree: Tree, asked: Asked) -> Listing:
         names.add(name)
         speakers |= with_speakers
     mistakes.refuse()
-    used = {row.audio.name for row in rows}
     return Listing(
         tuple(rows),
-        left_out=tuple(name for name in tree.audio if name not in used),
+        left_out=tree.besides(row.audio.name for row in rows),
         recordings_are="speakers of utt2spk" if speakers else "",
         labels_are=" and ".join(sorted(names)),
     )
@@ -91,11 +90,8 @@ def _read_folder(
                 "(wav-copy scp:wav.scp ark,scp:...) and list their paths",
             )
             continue
-        path, problem = tree.find(text, beside=folder)
-        if path is None and problem != "does not exist":
-            mistakes.add(where, f"{shown(text)} {problem}")
-        path = path or tree.root / text
-        audio[key] = Audio(tree.name_of(path), path)
+        found = tree.locate(text, beside=folder, where=where, mistakes=mistakes)
+        audio[key] = found or Audio(text, tree.root / text)
     if label_file == "text" and len(label_of) > 9:
         distinct = len({text for _, text in label_of.values()})
         if distinct > _MOST_TEXTS * len(label_of):

@@ -8,7 +8,7 @@ from typing import Any
 
 from models.errors import ModelError, failure
 from models.own_source import own_source
-from orchestrator.data.layouts.rows import Audio, Listing, Mistakes, Row, check_label
+from orchestrator.data.layouts.rows import Listing, Mistakes, Row, check_label
 from orchestrator.data.layouts.tree import Tree
 from orchestrator.errors import DataError, shown, unknown
 
@@ -41,17 +41,16 @@ def read(tree: Tree, name: str) -> Listing:
             mistakes.add(where, f"lacks {' and '.join(lacking)}")
         if wrong or lacking:
             continue
-        path, problem = tree.find(str(given["path"]))
-        if path is None and problem != "does not exist":
-            mistakes.add(where, f"{shown(given['path'])} {problem}")
-        path = path or tree.root / str(given["path"])
+        audio = tree.locate(str(given["path"]), where=where, mistakes=mistakes)
         label = str(given["label"])
         check_label(label, where, mistakes)
         start, end = (_time(given.get(key), where, key, mistakes) for key in ("start", "end"))
+        if audio is None:
+            continue
         rows.append(
             Row(
                 where=where,
-                audio=Audio(tree.name_of(path), path),
+                audio=audio,
                 label=label,
                 split=_text(given.get("split")),
                 fold=_text(given.get("fold")),
@@ -63,10 +62,9 @@ def read(tree: Tree, name: str) -> Listing:
     if not rows and not mistakes:
         mistakes.add("", "no rows")
     mistakes.refuse()
-    used = {row.audio.name for row in rows}
     return Listing(
         tuple(rows),
-        left_out=tuple(one for one in tree.audio if one not in used),
+        left_out=tree.besides(row.audio.name for row in rows),
         recordings_are=f"of {name}" if any(row.recording for row in rows) else "",
         labels_are=name,
     )

@@ -62,10 +62,9 @@ def read(tree: Tree, asked: Asked) -> Listing:
     mistakes.refuse()
     if not rows:
         raise DataError(f"{tree.root} has selection tables without a selection")
-    used = {row.audio.name for row in rows}
     return Listing(
         tuple(rows),
-        left_out=tuple(name for name in tree.audio if name not in used),
+        left_out=tree.besides(row.audio.name for row in rows),
         recordings_are="audio files",
         labels_are=" and ".join(f"column {label}" for label in sorted(labels)),
     )

@@ -17,7 +17,6 @@ from typing import Any
 from orchestrator.data.layouts.lists import COLUMNS, SUFFIXES, List, column, named, open_list
 from orchestrator.data.layouts.rows import (
     Asked,
-    Audio,
     Listing,
     Mistakes,
     Row,
@@ -51,11 +50,10 @@ def read(tree: Tree, asked: Asked) -> Listing:
     mistakes.refuse()
     rows = tuple(row for one in found for row in one.rows)
     notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
-    listed = {row.audio.name for row in rows}
     return Listing(
         rows,
         notes=notes,
-        left_out=tuple(name for name in tree.audio if name not in listed),
+        left_out=tree.besides(row.audio.name for row in rows),
         recordings_are=found[0].recordings_are,
         labels_are=found[0].labels_are,
     )
@@ -96,11 +94,12 @@ def read_list(
     for number, line in lines:
         where = f"{tree.name_of(listed.path)} line {number}"
         text = line.get(use.path)
-        path, problem = tree.find(text if isinstance(text, str) else "", beside=beside)
-        if path is None and problem != "does not exist":
-            mistakes.add(where, f"{shown(text)} {problem}")
+        if not isinstance(text, str):
+            mistakes.add(where, f"{shown(text)} is no path")
             continue
-        path = path or tree.root / str(text)
+        audio = tree.locate(text, beside=beside, where=where, mistakes=mistakes)
+        if audio is None:
+            continue
         label = label_text(line.get(use.label), class_names, where, mistakes)
         if label is None:
             continue
@@ -108,7 +107,7 @@ def read_list(
         rows.append(
             Row(
                 where=where,
-                audio=Audio(tree.name_of(path), path),
+                audio=audio,
                 label=label,
                 split=_text(line.get(use.split)) if use.split else own_split,
                 fold=_text(line.get(use.fold)) if use.fold else "",

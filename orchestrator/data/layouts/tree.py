@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from orchestrator.errors import DataError, printable
+from orchestrator.data.layouts.rows import Audio, Mistakes
+from orchestrator.errors import DataError, printable, shown
 
 AUDIO = ("wav", "flac", "ogg", "oga", "opus", "mp3", "aiff", "aif", "aifc", "au", "w64", "caf")
 """Suffixes of what libsndfile decodes."""
 
+_MISSING = "does not exist"
 NOT_DECODED = ("m4a", "mp4", "aac", "webm", "wma", "amr", "mkv", "mov", "avi")
 
 
@@ -110,7 +112,32 @@ class Tree:
                 return self.root / found[0], ""
             if found:
                 return None, f"may be {found[0]} or {found[1]}; give the path below the data root"
-        return None, "does not exist"
+        return None, _MISSING
+
+    def locate(
+        self, text: str, *, beside: str = "", where: str, mistakes: Mistakes
+    ) -> Audio | None:
+        """Return the audio that a list means; None after a mistake.
+
+        Audio that does not exist is returned as where it would be: `folder` refuses or drops it.
+
+        Args:
+            text: Path as in the list.
+            beside: Folder of the list, below the root.
+            where: File and line, for the mistake.
+            mistakes: Gets it.
+        """
+        path, problem = self.find(text, beside=beside)
+        if path is None and problem != _MISSING:
+            mistakes.add(where, f"{shown(text)} {problem}")
+            return None
+        path = path or self.root / text
+        return Audio(self.name_of(path), path)
+
+    def besides(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the audio files that are not among some."""
+        others = set(names)
+        return tuple(name for name in self.audio if name not in others)
 
     @cached_property
     def _known(self) -> frozenset[str]:
