@@ -98,7 +98,12 @@ def prepare(
 
 
 def peek(
-    name: str, arguments: Mapping[str, Any], *, root: str | None, packs: str
+    name: str,
+    arguments: Mapping[str, Any],
+    *,
+    root: str | None,
+    packs: str,
+    source: Source | None = None,
 ) -> PackInfo | None:
     """Return what `prepare` would return, without decoding anything.
 
@@ -107,6 +112,7 @@ def peek(
         arguments: The dataset's own arguments.
         root: Folder of the dataset's files.
         packs: Where packs are kept.
+        source: The dataset, if it has been opened.
 
     Returns:
         The pack's description; for a synthetic dataset always, made or not. None for a dataset of
@@ -117,7 +123,7 @@ def peek(
             `fingerprint`.
     """
     try:
-        source = open_source(name, arguments, root=root)
+        source = source or open_source(name, arguments, root=root)
     except RootMissing:
         return _pinned(name, arguments, packs)
     info = _known(name, source, packs)

@@ -85,16 +85,16 @@ def prepare(sweep: Plan | Search, options: Options) -> LaunchPlan:
     plan.check()
     _refuse_graphs(plan, options)
     from orchestrator.data import peek
+    from orchestrator.data.entry import open_source
 
     dataset, root = plan.base.dataset, options.runtime.data_root or None
     packs = packs_of(options.runtime.store)
-    data = peek(dataset.name, dataset.arguments, root=root, packs=packs)
+    source = open_source(dataset.name, dataset.arguments, root=root) if root else None
+    data = peek(dataset.name, dataset.arguments, root=root, packs=packs, source=source)
     prepared = LaunchPlan(plan=plan, search=search, options=options, data=None, command=_command())
-    if data is None and root:
-        from orchestrator.data.entry import open_source
+    if data is None and source is not None:
         from orchestrator.data.overview import overview
 
-        source = open_source(dataset.name, dataset.arguments, root=root)
         table = printable(overview(source, width=terminal_width()))
         prepared = dataclasses.replace(prepared, overview=table)
     return prepared if data is None else with_data(prepared, data)
