@@ -91,6 +91,11 @@ class ContrastEvidence(Evidence):
     arm: str
     reference: str
 
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Arm -> weight of the difference."""
+        return {self.arm: 1.0, self.reference: -1.0}
+
 
 @dataclass(frozen=True, kw_only=True)
 class EffectEvidence(Evidence):
@@ -103,3 +108,8 @@ class EffectEvidence(Evidence):
 
     record: EffectRecord
     others: tuple[str, ...] = ()
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Arm -> weight of the difference."""
+        return self.record.weights

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.evidence import ContrastEvidence, EffectEvidence, Evidence
+from orchestrator.analysis.evidence import ContrastEvidence, EffectEvidence
 from orchestrator.analysis.rows import ArmSummary, Block
 from orchestrator.metrics import Metric
 from orchestrator.metrics.catalog import VAL_LOSS, VAL_MAP, VAL_TOP1, VAL_TOP5
@@ -74,7 +74,7 @@ class OverRecordings:
         self._known: dict[str, _Scored | None] = {}
         self._left = MAX_COMPUTED
 
-    def extend(self, evidence: Evidence) -> RecordingsInterval | None:
+    def extend(self, evidence: ContrastEvidence | EffectEvidence) -> RecordingsInterval | None:
         """Return a comparison's interval over other seeds and other recordings.
 
         It is as wide as that over seeds at least, and holds together with those of its family. None
@@ -85,7 +85,7 @@ class OverRecordings:
             return None
         if difference.replicate == "fold" or evidence.decided:
             return None
-        table = self._table(_weights(evidence), difference)
+        table = self._table(evidence.weights, difference)
         if table is None:
             return None
         values, folds = table
@@ -186,13 +186,6 @@ class OverRecordings:
         else:
             return None
         return lambda weights: (weights @ of_clip) / weights.sum(axis=1)
-
-
-def _weights(evidence: Evidence) -> Mapping[str, float]:
-    if isinstance(evidence, EffectEvidence):
-        return evidence.record.weights
-    assert isinstance(evidence, ContrastEvidence)
-    return {evidence.arm: 1.0, evidence.reference: -1.0}
 
 
 def _summed(scored: Mapping[str, _Scored | None], weights: Mapping[str, float]) -> Values | None:
