@@ -34,6 +34,7 @@ from torch import Tensor, nn
 from models.frontends.base import FeatureSums
 from models.precision import full_precision
 from models.protocols import Frontend, built_as
+from orchestrator.data.pack import SCALE
 
 CHUNK = 64
 """Clips per pass of a front end."""
@@ -41,7 +42,6 @@ AHEAD = 3
 """Batches that are read while the device works."""
 FREE_DISK = 0.2
 """Largest share of the free disk that a file of features may take."""
-PCM_SCALE = 1 / 32768
 
 Kept = Literal["on the device", "in a file", "in memory", "not kept"]
 
@@ -134,7 +134,7 @@ class Inputs:
 
     def _placed(self, gathered: Tensor) -> dict[str, Tensor]:
         waves = gathered.to(self.device, non_blocking=True)
-        return {"waveform": waves.float().mul_(PCM_SCALE)}
+        return {"waveform": waves.float().mul_(SCALE)}
 
     def waveforms(self, indices: np.ndarray) -> Tensor:
         """Return (batch, time) float32 in [-1, 1] on the device, whatever `batch` returns."""
@@ -226,13 +226,16 @@ class _Source:
         learns = any(parameter.requires_grad for parameter in self._frontend.parameters())
         if not Frontend.of(self._frontend).is_pure or learns or built_as(self._frontend) is None:
             return False
-        first, again = (self.compute(np.arange(1)) for _ in range(2))
-        return torch.equal(first, again)
+        return torch.equal(self._first, self.compute(np.arange(1)))
 
     @functools.cached_property
+    def _first(self) -> Tensor:
+        return self.compute(np.arange(1))
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """(channels, rows, frames) of a clip's features."""
-        return tuple(self.compute(np.arange(1)).shape[1:])
+        return tuple(self._first.shape[1:])
 
     @property
     def row_bytes(self) -> int:
@@ -269,10 +272,14 @@ class _Source:
 
     def chunks(self) -> Iterator[tuple[slice, Tensor]]:
         """Yield the features of all clips in order, a few at a time."""
-        count = len(self.clips.num_samples)
-        for start in range(0, count, CHUNK):
-            part = slice(start, min(start + CHUNK, count))
+        for part in _parts(len(self.clips.num_samples)):
             yield part, self.compute(np.arange(part.start, part.stop))
+
+
+def _parts(count: int) -> Iterator[slice]:
+    """Cut all clips into parts for one pass each."""
+    for start in range(0, count, CHUNK):
+        yield slice(start, min(start + CHUNK, count))
 
 
 def _hold(source: _Source, file: _File | None, memory_bytes: int) -> Tensor:
@@ -376,6 +383,5 @@ class _File:
     def chunks(self, source: _Source) -> Iterator[tuple[slice, Tensor]]:
         """Yield all rows in order, a few at a time, on the device."""
         inputs = Features(source, self, read_ahead=False)
-        for start in range(0, len(self._checks), CHUNK):
-            part = slice(start, min(start + CHUNK, len(self._checks)))
+        for part in _parts(len(self._checks)):
             yield part, inputs.batch(np.arange(part.start, part.stop))["frontend_output"]

@@ -189,8 +189,8 @@ class Trainer:
         ends or is closed; a process that is killed before loses that epoch, not its checkpoint.
 
         Raises:
-            TrainingError: The loss is not finite or not one per clip, or the learning rate is
-                invalid.
+            TrainingError: A loss or a prediction is not finite, a loss is not one per clip, or the
+                learning rate is invalid.
         """
         try:
             for epoch in range(len(self.records) + 1, self.experiment.epochs + 1):
