@@ -335,8 +335,7 @@ def smoke(prepared: LaunchPlan) -> int:
             store=store,
             trial_id=trial.id,
             experiment=trial.experiment,
-            activation_checkpointing=prepared.options.runtime.activation_checkpointing,
-            compile=prepared.options.runtime.compile,
+            runtime=prepared.options.runtime,
         ).run()
     if record.status is not Status.FINISHED:
         print(_without_traceback(record.error), file=sys.stderr)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from orchestrator.errors import ConfigError
-from orchestrator.experiment.config import FEATURE_MEMORY_GIB, Runtime
+from orchestrator.experiment.config import Runtime
 
 MODES = ("dry_run", "check", "smoke")
 """Flags that replace running the sweep."""
@@ -164,7 +164,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
         "--feature-memory",
         dest="feature_memory_gib",
         type=_above_zero,
-        default=FEATURE_MEMORY_GIB,
+        default=Runtime.feature_memory_gib,
         metavar="GIB",
         help="features that a worker holds on its GPU at most, others it reads from a file "
         "(default: %(default)g)",

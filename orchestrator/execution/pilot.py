@@ -17,17 +17,16 @@ import torch
 from models.macs import count_macs
 from orchestrator.data import Pack, open_pack
 from orchestrator.execution.packing import Footprint
+from orchestrator.execution.trial import features_folder
 from orchestrator.experiment.config import Runtime
 from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.metrics import catalog
-from orchestrator.store.provenance import source_digest
 from orchestrator.training.arithmetic import arithmetic
 from orchestrator.training.evaluate import build
+from orchestrator.training.state import NoCheckpoints
 from orchestrator.training.trainer import Trainer
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from orchestrator.store import Store
 
 STEPS = 4
@@ -56,10 +55,10 @@ def run_pilot(
         trainer = Trainer(
             dataclasses.replace(largest, epochs=2),
             clips=_few(pack, largest),
-            checkpoints=_Nowhere(),
+            checkpoints=NoCheckpoints(),
             device=place,
-            features=pack.path / "features" / source_digest(),
-            feature_memory=int(runtime.feature_memory_gib * 2**30),
+            features=features_folder(pack),
+            feature_memory=runtime.feature_memory,
             activation_checkpointing=runtime.activation_checkpointing,
         )
         epochs = trainer.epochs()
@@ -103,16 +102,6 @@ def _few(pack: Pack, experiment: CompletedExperiment) -> Pack:
 
     few.split = split
     return few
-
-
-class _Nowhere:
-    """Checkpoints that nobody needs."""
-
-    def load(self, which: str) -> None:
-        """Return nothing."""
-
-    def save(self, which: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-        """Drop both."""
 
 
 def _machine_mb() -> float:

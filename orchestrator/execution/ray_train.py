@@ -98,8 +98,6 @@ def _work(config: dict[str, Any]) -> None:
         trial_id=config["trial_id"],
         experiment=config["experiment"],
         device=str(get_device()) if runtime.gpus_per_worker > 0 else "cpu",
-        feature_memory_gib=runtime.feature_memory_gib,
-        fast=runtime.fast,
-        activation_checkpointing=runtime.activation_checkpointing,
+        runtime=runtime,
         on_epoch=report,
     ).run()

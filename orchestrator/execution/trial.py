@@ -10,7 +10,6 @@ import dataclasses
 import math
 import os
 import socket
-import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -19,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import CheckpointError, ConfigError, StoreError
-from orchestrator.experiment.config import FEATURE_MEMORY_GIB
+from orchestrator.experiment.config import Runtime
 from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord, experiment_id
 from orchestrator.store.files import is_full
@@ -28,8 +27,11 @@ from orchestrator.training.arithmetic import arithmetic, arithmetic_facts
 from orchestrator.training.data_parallel import Group
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor
 
+    from orchestrator.data import Pack
     from orchestrator.store import Store
     from orchestrator.training.state import Initial
     from orchestrator.training.trainer import Trainer
@@ -61,11 +63,8 @@ class TrialRun:
         store: Store for all results.
         experiment: Experiment to train.
         device: Device to train on.
-        fast: Whether a GPU may use operations that do not repeat to the bit.
-        activation_checkpointing: See `orchestrator.experiment.config.Runtime`.
-        compile: Mode of `torch.compile` for training steps; empty for none.
+        runtime: How to train; the caller has acted on where.
         cache_dir: Local copies of packs from an object store.
-        feature_memory_gib: See `orchestrator.experiment.config.Runtime`.
         on_epoch: Callback for the record of each epoch.
         out_of_memory: Whether the run ended because memory ran out.
     """
@@ -74,11 +73,8 @@ class TrialRun:
     trial_id: str
     experiment: CompletedExperiment
     device: str = "cpu"
-    fast: bool = False
-    activation_checkpointing: bool = False
-    compile: str = ""
+    runtime: Runtime = field(default_factory=Runtime)
     cache_dir: str | None = None
-    feature_memory_gib: float = FEATURE_MEMORY_GIB
     on_epoch: Callable[[EpochRecord], None] = field(default=lambda record: None)
     out_of_memory: bool = field(default=False, init=False)
 
@@ -117,7 +113,7 @@ class TrialRun:
         try:
             with arithmetic(
                 self.experiment.precision,
-                deterministic=self.device.startswith("cuda") and not self.fast,
+                deterministic=self.device.startswith("cuda") and not self.runtime.fast,
             ):
                 trainer = self._build(group)
                 record = self._describe(record, trainer, earlier)
@@ -162,17 +158,17 @@ class TrialRun:
             device=self.device,
             group=group,
             initial=self._initial(),
-            features=clips.path / "features" / source_digest(),
-            feature_memory=int(min(self.feature_memory_gib * 2**30, sys.maxsize)),
-            activation_checkpointing=self.activation_checkpointing,
+            features=features_folder(clips),
+            feature_memory=self.runtime.feature_memory,
+            activation_checkpointing=self.runtime.activation_checkpointing,
         )
-        if self.compile:
+        if self.runtime.compile:
             from orchestrator.training.compiled import compile_training
 
             clips_per_step = min(self.experiment.batch_size, len(trainer.train_indices))
             parts = min(self.experiment.accumulation_steps, clips_per_step)
             batch = math.ceil(clips_per_step / parts)
-            compile_training(trainer.chain.model, batch=batch, mode=self.compile)
+            compile_training(trainer.chain.model, batch=batch, mode=self.runtime.compile)
         return trainer
 
     def _refuse_another(self) -> None:
@@ -243,11 +239,11 @@ class TrialRun:
             "feature_std": trainer.statistics[1],
             "initial": trainer.initial,
         }
-        computed = {**arithmetic_facts(trainer.device), "compiled": self.compile or "no"}
+        computed = {**arithmetic_facts(trainer.device), "compiled": self.runtime.compile or "no"}
         if earlier is not None and earlier.epochs:  # which a resumed trial keeps
             if not _repeats(earlier):
                 computed["deterministic"] = "no"
-            if not self.compile:
+            if not self.runtime.compile:
                 computed["compiled"] = earlier.provenance.get("compiled", "no")
         computed["features"] = trainer.inputs.kept
         return replace(record, cost=cost, data=data, provenance={**record.provenance, **computed})
@@ -288,6 +284,11 @@ class TrialRun:
     def _write(self, record: TrialRecord, group: Group) -> None:
         if group.is_main:
             self.store.write_record(record)
+
+
+def features_folder(pack: Pack) -> Path:
+    """Return where this version of the code keeps a pack's features."""
+    return pack.path / "features" / source_digest()
 
 
 OUT_OF_MEMORY = "out_of_memory"

@@ -325,10 +325,7 @@ def _train_locked(
                 trial_id=trial.id,
                 experiment=trial.experiment,
                 device="cuda" if runtime.gpus_per_worker > 0 else "cpu",
-                feature_memory_gib=runtime.feature_memory_gib,
-                fast=runtime.fast,
-                activation_checkpointing=runtime.activation_checkpointing,
-                compile=runtime.compile,
+                runtime=runtime,
                 on_epoch=lambda e: tune.report({"id": trial.id, "epoch": e.epoch, **e.metrics}),
             )
             record = run.run()

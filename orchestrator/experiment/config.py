@@ -5,6 +5,7 @@ An experiment is a frozen value; `orchestrator.experiment.identity` completes it
 
 from __future__ import annotations
 
+import sys
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,9 +21,6 @@ from orchestrator.metrics.catalog import VAL_TOP1
 
 REVISION = 1
 """Raised when a change of code alters numbers; part of every id."""
-
-FEATURE_MEMORY_GIB = 4.0
-"""Default of `Runtime.feature_memory_gib`."""
 
 SEEDS = 2**63
 """Seeds are below; random generators take no more."""
@@ -209,7 +207,12 @@ class Runtime:
     max_concurrent: int = 0
     retries: int = 3
     data_root: str = ""
-    feature_memory_gib: float = FEATURE_MEMORY_GIB
+    feature_memory_gib: float = 4.0
+
+    @property
+    def feature_memory(self) -> int:
+        """`feature_memory_gib` in bytes."""
+        return int(min(self.feature_memory_gib * 2**30, sys.maxsize))
 
 
 INITIAL: Mapping[str, Mapping[str, Any]] = {

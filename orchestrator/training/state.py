@@ -30,6 +30,16 @@ class Checkpoints(Protocol):
         ...
 
 
+class NoCheckpoints:
+    """Keeps nothing, for a training that is measured and not used."""
+
+    def load(self, which: str) -> None:
+        """Return None."""
+
+    def save(self, which: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Drop both."""
+
+
 @dataclass(frozen=True)
 class Initial:
     """Weights to start from; a chain loads the backbone's.

@@ -14,7 +14,7 @@ from models.registry import create
 from orchestrator.data import open_pack
 from orchestrator.errors import ConfigError
 from orchestrator.execution.trial import TrialCheckpoints, TrialRun
-from orchestrator.experiment.config import Component
+from orchestrator.experiment.config import Component, Runtime
 from orchestrator.records import Status
 from orchestrator.training.activation_checkpointing import blocks, checkpoint_activations
 from orchestrator.training.data_parallel import Group
@@ -164,7 +164,7 @@ def test_trial_that_computes_again_has_the_record_of_one_that_does_not(tmp_path)
             store=store,
             trial_id=experiment.id,
             experiment=experiment,
-            activation_checkpointing=again,
+            runtime=Runtime(activation_checkpointing=again),
         )
         records.append(run.run())
     one, other = records

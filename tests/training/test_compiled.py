@@ -14,7 +14,7 @@ from models.registry import create
 from orchestrator.errors import TrainingError
 from orchestrator.execution.loading import load_model
 from orchestrator.execution.trial import TrialRun
-from orchestrator.experiment.config import Component
+from orchestrator.experiment.config import Component, Runtime
 from orchestrator.records import Status
 from orchestrator.training.compiled import CACHE, compile_training
 from tests import tiny
@@ -53,13 +53,15 @@ def test_compiled_trial_equals_another_to_rounding_and_the_next_compiles_nothing
     before = counters["stats"]["unique_graphs"]
     plain, expected = run(plain_store, experiment)
     assert counters["stats"]["unique_graphs"] == before
-    record, numbers = run(store, experiment, compile="default")
+    compiled = Runtime(compile="default")
+    record, numbers = run(store, experiment, runtime=compiled)
     programs = counters["stats"]["unique_graphs"]
     assert list((tmp_path / "cache/audio-ablation-orchestrator/compiled").rglob("*.so"))
     assert programs > before and not counters["graph_break"]
     np.testing.assert_allclose(numbers, expected, rtol=1e-4)
     assert (plain.provenance["compiled"], record.provenance["compiled"]) == ("no", "default")
-    run(store, tiny.experiment(epochs=2, batch_size=6, model=model, seed=1), compile="default")
+    another = tiny.experiment(epochs=2, batch_size=6, model=model, seed=1)
+    run(store, another, runtime=compiled)
     assert counters["stats"]["unique_graphs"] == programs
 
     ours, theirs = (load_model(s, experiment.id).state_dict() for s in (store, plain_store))

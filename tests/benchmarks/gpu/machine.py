@@ -21,7 +21,7 @@ import timm
 import torch
 
 from orchestrator.data import prepare
-from orchestrator.experiment.config import Component
+from orchestrator.experiment.config import Component, Runtime
 from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.records import EpochRecord, Status
 from orchestrator.store import Store
@@ -187,7 +187,7 @@ def train(
         trial_id=experiment.id,
         experiment=experiment,
         device=device,
-        fast=fast,
+        runtime=Runtime(fast=fast),
         on_epoch=on_epoch,
     ).run()
     if record.status is not Status.FINISHED:

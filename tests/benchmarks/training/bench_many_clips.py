@@ -55,21 +55,12 @@ def noise(count: int) -> Source:
     )
 
 
-class Nowhere:
-    """Checkpoints that are not kept."""
-
-    def load(self, which: str) -> None:
-        """Find none."""
-
-    def save(self, which: str, tensors: Any, facts: Any) -> None:
-        """Keep none."""
-
-
 def train(packs: str, fingerprint: str, budget_mib: float, kept: str) -> dict[str, Any]:
     """Train one epoch in this process; return how long it took and what it allocated."""
     import torch
 
     from orchestrator.training import inputs
+    from orchestrator.training.state import NoCheckpoints
     from orchestrator.training.trainer import Trainer
 
     torch.set_num_threads(1)
@@ -88,7 +79,7 @@ def train(packs: str, fingerprint: str, budget_mib: float, kept: str) -> dict[st
         trainer = Trainer(
             override(base, {}),
             clips=clips,
-            checkpoints=Nowhere(),
+            checkpoints=NoCheckpoints(),
             features=clips.path / "features",
             feature_memory=int(budget_mib * 2**20),
         )
