@@ -5,7 +5,7 @@ Question   Before an ablation is believed: are arms that cannot matter called no
 Command    python sweeps/controls.py --demo --data-root ESC-50
            ray submit cluster/gpu.yaml sweeps/controls.py -- --data-root DIR
            The baseline and the adaptor are trained once with `datar_table4.py` in one store.
-Cost       --demo: 40 trials of about 12 s on one CPU core.
+Cost       --demo: 40 trials of about 10 s on one CPU core.
 Expected   An adaptor of strength 0: equal to the last bit. Noise of scale 1e-6 on the input, which
            moves no feature by a ten-thousandth of its spread: not distinguishable. Half of the
            training labels shuffled: hurts.
