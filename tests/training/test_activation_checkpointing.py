@@ -36,21 +36,25 @@ SMALL = {
     "slowfast_laptop": {},
     "vggsound_resnet_laptop": {},
 }
+LARGE_STEMS = {"vggsound_resnet_laptop"}  # most is kept before the first block
 
 
 def trained(chain, waveform, *, precision):
-    """What two training steps compute, the next random number, and the bytes that they keep."""
+    """What two training steps compute, the next random number, and the bytes that one keeps."""
     optimizer = torch.optim.AdamW(chain.parameters(), 1e-3)
-    kept: dict[int, int] = {}
+    kept: dict[int, int] = {}  # of one step: an address means one storage until the backward pass
+    parameters = {p.untyped_storage().data_ptr() for p in chain.parameters()}
     results = []
 
     def keep(tensor):
         storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
+        if storage.data_ptr() not in parameters:
+            kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     torch.manual_seed(0)
     for _ in range(2):
+        kept.clear()
         optimizer.zero_grad()
         with (
             torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
@@ -80,7 +84,7 @@ def test_model_that_computes_again_gives_the_same_bits_and_keeps_less(name, prec
     results, kept = trained(again, waveform, precision=precision)
     assert plain.state_dict().keys() == again.state_dict().keys()
     assert all(one.equal(other) for one, other in zip(expected, results, strict=True))
-    assert kept < 0.8 * whole
+    assert kept < (0.9 if name in LARGE_STEMS else 0.3) * whole
     with torch.no_grad():
         assert plain.eval()(waveform).clip_logits.equal(again.eval()(waveform).clip_logits)
 

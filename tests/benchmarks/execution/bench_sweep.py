@@ -90,7 +90,7 @@ def nested(place: Path, count: int) -> float:
     storage = str(place / "nested")
 
     def work(config: dict[str, Any]) -> None:
-        ray.train.report({"done": 1})
+        ray.train.report({"loss": 1.0})
 
     def drive(config: dict[str, Any]) -> None:
         TorchTrainer(
