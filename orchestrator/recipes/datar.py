@@ -45,7 +45,7 @@ def datar_laptop() -> Experiment:
         loss=Component("cross_entropy"),
         optimizer=Component("adam_w", learning_rate=1.5e-3, weight_decay=0.05),
         schedule=Component("cosine", warmup_fraction=0.05, final_learning_rate=0.0),
-        epochs=12,
+        epochs=10,
         batch_size=16,
         clip_norm=5.0,
         precision="fp32",

@@ -20,7 +20,7 @@ from orchestrator.experiment.overrides import override
 DATAR_FBANK = Component("kaldi_fbank", sample_rate=43000, n_mels=128, num_frames=1024)
 """128 bins by 1024 frames: told 43,000 Hz on 44.1 kHz audio, by which 10 s fill them exactly."""
 LAPTOP_FBANK = Component(
-    "kaldi_fbank", n_mels=64, num_frames=128, frame_length_ms=50.0, frame_shift_ms=40.0
+    "kaldi_fbank", n_mels=64, num_frames=64, frame_length_ms=80.0, frame_shift_ms=80.0
 )
 
 
