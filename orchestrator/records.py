@@ -348,12 +348,16 @@ def _stored(record: TrialRecord | PlanRecord) -> dict[str, Any]:
     return form
 
 
+class NewerSchema(ValueError):
+    """A stored form of a newer version of this package."""
+
+
 def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
     schema = data.get("schema", 1)
     if not _is_count(schema):
         raise ValueError(f"schema is {schema!r}; it must be a whole number")
     if schema > SCHEMA:
-        raise ValueError(
+        raise NewerSchema(
             f"a stored {cls.__name__} has schema {schema}, this version reads up to "
             f"{SCHEMA}; update the orchestrator"
         )
