@@ -8,14 +8,26 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from orchestrator.errors import ConfigError, unknown
-from orchestrator.metrics.chance import ChanceOf, loss_chance, map_chance, top_k_chance
+from orchestrator.metrics.chance import (
+    ChanceOf,
+    auc_chance,
+    class_mean_chance,
+    loss_chance,
+    map_chance,
+    top_k_chance,
+)
 from orchestrator.metrics.classification import (
     Labels,
     Logits,
+    auc_range,
     cross_entropy,
+    macro_f1,
     map_range,
     mean_average_precision,
+    mean_class_accuracy,
+    mean_roc_auc,
     top_k_accuracy,
+    true_probability,
 )
 
 Compute = Callable[[Logits, Labels], float]
@@ -89,11 +101,28 @@ def _top_k(k: int) -> Metric:
     )
 
 
+def _percentage(key: str, title: str, compute: Compute, chance: ChanceOf) -> Metric:
+    return Metric(
+        key,
+        title,
+        Direction.MAXIMIZE,
+        scale=100.0,
+        unit="%",
+        bounds=(0.0, 1.0),
+        chance=chance,
+        compute=compute,
+    )
+
+
 TRAIN_LOSS = "train/loss"
 VAL_LOSS = "val/loss"
 VAL_TOP1 = "val/top1"
 VAL_TOP5 = "val/top5"
 VAL_MAP = "val/map"
+VAL_MAUC = "val/mauc"
+VAL_MEAN_CLASS_ACCURACY = "val/mean_class_accuracy"
+VAL_MACRO_F1 = "val/macro_f1"
+VAL_TRUE_PROBABILITY = "val/true_probability"
 
 METRICS = {
     metric.key: metric
@@ -108,6 +137,22 @@ METRICS = {
             chance=map_chance,
             compute=mean_average_precision,
             rounding=map_range,
+        ),
+        Metric(
+            VAL_MAUC,
+            "mAUC",
+            Direction.MAXIMIZE,
+            bounds=(0.0, 1.0),
+            chance=auc_chance,
+            compute=mean_roc_auc,
+            rounding=auc_range,
+        ),
+        _percentage(
+            VAL_MEAN_CLASS_ACCURACY, "mean class accuracy", mean_class_accuracy, class_mean_chance
+        ),
+        _percentage(VAL_MACRO_F1, "macro F1", macro_f1, class_mean_chance),
+        _percentage(
+            VAL_TRUE_PROBABILITY, "probability of the true class", true_probability, top_k_chance(1)
         ),
         Metric(
             VAL_LOSS,
