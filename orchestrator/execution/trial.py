@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import shutil
 import socket
 import time
 import traceback
@@ -25,6 +26,7 @@ from orchestrator.store.files import is_full
 from orchestrator.store.provenance import now, provenance, source_digest
 from orchestrator.training.arithmetic import arithmetic, arithmetic_facts
 from orchestrator.training.data_parallel import Group
+from orchestrator.training.inputs import LOCK
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,6 +153,7 @@ class TrialRun:
         self._refuse_another()
         fingerprint = str(self.experiment.dataset.arguments["fingerprint"])
         clips = open_pack(fingerprint, packs=self.store.packs_uri, cache_dir=self.cache_dir)
+        drop_old_features(clips)
         trainer = Trainer(
             self.experiment,
             clips=clips,
@@ -289,6 +292,23 @@ class TrialRun:
 def features_folder(pack: Pack) -> Path:
     """Return where this version of the code keeps a pack's features."""
     return pack.path / "features" / source_digest()
+
+
+def drop_old_features(pack: Pack) -> None:
+    """Delete the features of other versions of the code, but for those of the one used last.
+
+    A process that still reads them keeps its files until it closes them.
+    """
+    own = features_folder(pack)
+    with suppress(OSError):  # others may delete, too
+        others = [folder for folder in own.parent.iterdir() if folder != own]
+        for old in sorted(others, key=_last_used)[:-1]:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _last_used(features: Path) -> float:
+    lock = features / LOCK
+    return lock.stat().st_mtime if lock.exists() else 0.0
 
 
 OUT_OF_MEMORY = "out_of_memory"

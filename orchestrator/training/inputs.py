@@ -35,6 +35,7 @@ from models.frontends.base import FeatureSums
 from models.precision import full_precision
 from models.protocols import Frontend, built_as
 from orchestrator.data.pack import SCALE
+from orchestrator.waiting import waiting
 
 CHUNK = 64
 """Clips per pass of a front end."""
@@ -44,6 +45,9 @@ FREE_DISK = 0.2
 """Largest share of the free disk that a file of features may take."""
 
 Kept = Literal["on the device", "in a file", "in memory", "not kept"]
+
+LOCK = ".lock"
+"""File that is opened whenever a folder of features is."""
 
 _ROWS, _SUMS = "features.f32", "sums.npz"
 _held: dict[str, Tensor] = {}
@@ -304,8 +308,9 @@ def _kept_in(folder: Path, source: _Source) -> tuple[_File | None, FeatureSums]:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     # One lock for all front ends, so that each sees the disk as the others left it.
-    with (folder.parent / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with (folder.parent / LOCK).open("w") as lock:
+        with waiting(f"waiting for another process that computes features in {folder.parent}"):
+            fcntl.flock(lock, fcntl.LOCK_EX)
         sums, checks = _read(folder, source)
         fits = source.num_bytes <= FREE_DISK * shutil.disk_usage(folder.parent).free
         if sums is None or (fits and not len(checks)):

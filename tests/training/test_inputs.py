@@ -1,5 +1,7 @@
 """Features are computed once, and are what the chain would compute."""
 
+import fcntl
+import functools
 import os
 import signal
 import subprocess
@@ -165,6 +167,16 @@ def test_processes_that_ask_at_once_compute_once(clips, tmp_path, monkeypatch):
     assert made == [1]
 
 
+def test_wait_for_another_process_is_said(clips, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(module, "waiting", functools.partial(module.waiting, after_s=0.05))
+    frontend = chain().frontend
+    with (tmp_path / module.LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        threading.Timer(1.0, lambda: fcntl.flock(lock, fcntl.LOCK_UN)).start()
+        opened(clips, frontend, tmp_path)
+    assert "waiting for another process that computes features" in capsys.readouterr().err
+
+
 def test_damaged_row_is_computed_again_and_its_file_made_anew(clips, tmp_path):
     whole = chain()
     first, _ = opened(clips, whole.frontend, tmp_path)
@@ -309,6 +321,22 @@ def test_trial_keeps_features_beside_its_pack_and_says_so(store, clips):
     assert record.status is Status.FINISHED, record.error
     assert record.provenance["features"] == "in a file"
     assert list(clips.path.glob("features/*/*/features.f32"))
+
+
+def test_features_of_older_code_are_deleted_but_for_those_used_last(tmp_path):
+    planned = tiny.experiment(epochs=1)
+    store = tiny.store_with_pack(tmp_path, planned)
+    fingerprint = planned.dataset.arguments["fingerprint"]
+    versions = open_pack(fingerprint, packs=store.packs_uri).path / "features"
+    for used, name in enumerate(("no lock", "older", "newer")):
+        (versions / name).mkdir(parents=True)
+        if used:
+            (versions / name / module.LOCK).touch()
+            os.utime(versions / name / module.LOCK, (used, used))
+    record = TrialRun(store=store, trial_id=planned.id, experiment=planned).run()
+    assert record.status is Status.FINISHED, record.error
+    kept = {folder.name for folder in versions.iterdir()}
+    assert kept == {"newer", record.provenance["code"]}
 
 
 KILLED = """
