@@ -13,6 +13,9 @@ Logits = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
 """(clips,) class indices."""
 
+Truth = NDArray[np.bool_]
+"""(clips, classes) booleans: whether a clip has a class."""
+
 
 def top_k_correct(logits: Logits, labels: Labels, *, k: int) -> NDArray[np.bool_]:
     """Return (clips,) booleans: whether each label is among the k largest scores.
@@ -47,6 +50,17 @@ def cross_entropy(logits: Logits, labels: Labels) -> float:
     """Return the mean cross entropy in nats of (clips, classes) logits against (clips,) labels."""
     own = log_softmax(logits)[np.arange(len(labels)), labels]
     return float((0.0 - own).mean())  # `-own` would make a perfect loss -0.0
+
+
+def binary_cross_entropies(logits: Logits, truth: Truth) -> NDArray[np.float64]:
+    """Return (clips,) means over classes of the binary cross entropy, in nats.
+
+    Args:
+        logits: Scores (clips, classes) before the sigmoid.
+        truth: Whether a clip has a class (clips, classes).
+    """
+    scores = logits.astype(np.float64)
+    return np.logaddexp(0.0, np.where(truth, -scores, scores)).mean(axis=1)
 
 
 def mean_average_precision(logits: Logits, labels: Labels) -> float:
@@ -90,6 +104,26 @@ def average_precisions(logits: Logits, labels: Labels, *, shift: float = 0.0) ->
     scores = log_softmax(logits)
     scores[np.arange(len(labels)), labels] += shift
     return [_average_precision(scores[:, c], labels == c) for c in set(labels)]
+
+
+def multi_label_average_precision(scores: Logits, truth: Truth) -> float:
+    """Return the mean over classes of the average precision, as AudioSet's mAP.
+
+    Each class ranks all clips by its score; clips of equal score enter together. A sigmoid would
+    rank them alike, but for scores that it rounds to 0 or 1. Classes without a clip are left out.
+    NaN if a score is not finite, or no class has a clip.
+
+    Args:
+        scores: Scores (clips, classes).
+        truth: Whether a clip has a class (clips, classes).
+
+    Source: `average_precision_score(average="macro")` of scikit-learn over the classes with a clip.
+    """
+    there = np.flatnonzero(truth.any(axis=0))
+    if not len(there) or not np.isfinite(scores).all():
+        return float("nan")
+    ranked = scores.astype(np.float64)
+    return float(np.mean([_average_precision(ranked[:, c], truth[:, c]) for c in there]))
 
 
 def _average_precision(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
