@@ -9,14 +9,29 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import ConfigError, unknown
-from orchestrator.metrics.chance import ChanceOf, loss_chance, map_chance, top_k_chance
+from orchestrator.metrics.chance import (
+    ChanceOf,
+    auc_chance,
+    class_mean_chance,
+    loss_chance,
+    map_chance,
+    top_k_chance,
+)
 from orchestrator.metrics.classification import (
+    Labels,
+    Logits,
+    auc_range,
     binary_cross_entropies,
     cross_entropy,
+    macro_f1,
     map_range,
     mean_average_precision,
+    mean_class_accuracy,
+    mean_roc_auc,
     multi_label_average_precision,
+    multi_label_roc_auc,
     top_k_accuracy,
+    true_probability,
 )
 from orchestrator.metrics.targets import TargetKind
 
@@ -126,11 +141,42 @@ def _map_range(made: Predictions) -> tuple[float, float]:
     return _map(made), _map(made)  # logits are ranked as they are stored
 
 
+def _mauc(made: Predictions) -> float:
+    if made.kind is TargetKind.SINGLE_LABEL:
+        return mean_roc_auc(made.logits, made.labels)
+    return multi_label_roc_auc(made.logits, made.targets.multi_hot())
+
+
+def _mauc_range(made: Predictions) -> tuple[float, float]:
+    if made.kind is TargetKind.SINGLE_LABEL:
+        return auc_range(made.logits, made.labels)
+    return _mauc(made), _mauc(made)
+
+
+def _percentage(
+    key: str, title: str, of_labels: Callable[[Logits, Labels], float], chance: ChanceOf
+) -> Metric:
+    return Metric(
+        key,
+        title,
+        Direction.MAXIMIZE,
+        scale=100.0,
+        unit="%",
+        bounds=(0.0, 1.0),
+        chance=chance,
+        compute=lambda made: of_labels(made.logits, made.labels),
+    )
+
+
 TRAIN_LOSS = "train/loss"
 VAL_LOSS = "val/loss"
 VAL_TOP1 = "val/top1"
 VAL_TOP5 = "val/top5"
 VAL_MAP = "val/map"
+VAL_MAUC = "val/mauc"
+VAL_MEAN_CLASS_ACCURACY = "val/mean_class_accuracy"
+VAL_MACRO_F1 = "val/macro_f1"
+VAL_TRUE_PROBABILITY = "val/true_probability"
 
 METRICS = {
     metric.key: metric
@@ -146,6 +192,23 @@ METRICS = {
             compute=_map,
             rounding=_map_range,
             kinds=tuple(TargetKind),
+        ),
+        Metric(
+            VAL_MAUC,
+            "mAUC",
+            Direction.MAXIMIZE,
+            bounds=(0.0, 1.0),
+            chance=auc_chance,
+            compute=_mauc,
+            rounding=_mauc_range,
+            kinds=tuple(TargetKind),
+        ),
+        _percentage(
+            VAL_MEAN_CLASS_ACCURACY, "mean class accuracy", mean_class_accuracy, class_mean_chance
+        ),
+        _percentage(VAL_MACRO_F1, "macro F1", macro_f1, class_mean_chance),
+        _percentage(
+            VAL_TRUE_PROBABILITY, "probability of the true class", true_probability, top_k_chance(1)
         ),
         Metric(
             VAL_LOSS,

@@ -68,6 +68,22 @@ def top_k_chance(k: int) -> ChanceOf:
     return chance
 
 
+def class_mean_chance(held_out: HeldOut) -> Chance:
+    """Return the chance level of a mean over classes of what a guess gets right: 1 of the classes.
+
+    Any guess that does not listen has this mean class accuracy, and the guess by the shares of the
+    held-out classes, the best of them, has this macro F1. Classes without a clip are left out, as
+    in the metrics.
+    """
+    size = sum(count > 0 for count in held_out.counts) or held_out.num_classes
+    return Chance(value=1 / size, rule=f"1 of {size} classes")
+
+
+def auc_chance(held_out: HeldOut) -> Chance:
+    """Return the area under the ROC curve of clips in random order: one half."""
+    return Chance(value=0.5, rule="clips in random order")
+
+
 def map_chance(held_out: HeldOut) -> Chance | None:
     """Return the expected mean average precision of clips in random order.
 

@@ -30,9 +30,9 @@ _RULE = 2
 """Raised when more is checked, so that what was remembered is checked again."""
 
 WAY_OUT = (
-    "A report is made of what was measured alone. Put the files back from a copy; or move the "
-    "record.json of each trial that was named out of the store and run the sweep again, which "
-    "trains the trial again as far as its checkpoints do not hold it."
+    "A report is made of what was measured alone. Put the files back from a copy; or run the sweep "
+    "again, which sets them aside and trains each trial that was named as far as its checkpoints "
+    "do not hold it."
 )
 
 
@@ -71,8 +71,57 @@ def verify_stored(
     Raises:
         StoreError: Something was edited or damaged; names every trial.
     """
+    versions, new = _unverified(store, plan, records)
+    verify(plan, records, loader(store, plan, records), trials=new)
+    if new and remember:
+        note = json.dumps({"rule": _RULE, "trials": versions}).encode()
+        try:
+            store.files.write(_note_path(plan), note)
+        except StoreError:
+            pass  # a read-only store is verified anew every time
+
+
+def doubtful(store: Store, plan: PlanRecord) -> dict[str, str]:
+    """Return the trials of a plan whose record or predictions cannot be believed, and why.
+
+    Raises:
+        NewerVersion: A newer version of this package wrote a record.
+    """
+    ids = dict.fromkeys(trial.id for trial in plan.all_trials)
+    doubts: dict[str, str] = {}
+    try:
+        records = store.read_records(ids)
+    except StoreError:
+        records = {}
+        for trial in ids:
+            try:
+                record = store.read_record(trial)
+            except forms.NewerVersion:
+                raise
+            except StoreError as error:
+                doubts[trial] = str(error).partition(";")[0]
+                continue
+            if record is not None:
+                records[trial] = record
+    load = loader(store, plan, records)
+    for trial in _unverified(store, plan, records)[1]:
+        if mistakes := _mistakes_of_predictions(plan, records[trial], load):
+            doubts[trial] = mistakes[0].partition(";")[0]
+    return doubts
+
+
+def _unverified(
+    store: Store, plan: PlanRecord, records: Mapping[str, TrialRecord]
+) -> tuple[dict[str, str], list[str]]:
+    """Return a text per finished trial that changes with its files, and the trials with a new one.
+
+    Args:
+        store: Store that holds the records.
+        plan: The plan as declared.
+        records: Id -> record.
+    """
     finished = _finished(plan, records)
-    which, path = selected(plan), f"{forms.sweep_folder(plan.sweep)}/verified.json"
+    which = selected(plan)
     paths = [forms.record_path(trial) for trial in finished]
     paths += [forms.predictions_path(trial, which) for trial in finished]
     texts = store.files.versions(paths)
@@ -82,15 +131,12 @@ def verify_stored(
             finished, texts[: len(finished)], texts[len(finished) :], strict=True
         )
     }
-    known = _remembered(store.files.read(path))
-    new = [trial for trial, version in versions.items() if known.get(trial) != version]
-    verify(plan, records, loader(store, plan, records), trials=new)
-    if new and remember:
-        note = json.dumps({"rule": _RULE, "trials": versions}).encode()
-        try:
-            store.files.write(path, note)
-        except StoreError:
-            pass  # a read-only store is verified anew every time
+    known = _remembered(store.files.read(_note_path(plan)))
+    return versions, [trial for trial, version in versions.items() if known.get(trial) != version]
+
+
+def _note_path(plan: PlanRecord) -> str:
+    return f"{forms.sweep_folder(plan.sweep)}/verified.json"
 
 
 def verify(
@@ -113,19 +159,10 @@ def verify(
     """
     mistakes = _mistakes_of_cells(plan, records)
     chosen = _finished(plan, records) if trials is None else list(trials)
-
-    def check(trial: str) -> list[str]:
-        try:
-            predictions = load(trial)
-        except StoreError as error:
-            return [f"trial {trial}: {error}"]
-        if predictions is None:
-            lost = selected(plan) in records[trial].predictions
-            return [f"trial {trial}: the predictions of its record are gone"] * lost
-        return _mistakes_of_scores(plan, records[trial], predictions)
-
     with ThreadPoolExecutor(_THREADS) as pool:
-        for of_trial in pool.map(check, chosen):
+        for of_trial in pool.map(
+            lambda trial: _mistakes_of_predictions(plan, records[trial], load), chosen
+        ):
             mistakes += of_trial
     if mistakes:
         more = [f"and {len(mistakes) - NAMED} more"] if len(mistakes) > NAMED else []
@@ -149,6 +186,18 @@ def _mistakes_of_cells(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> 
         for name in ("seed", "fold")
         if records[cell.id].experiment.get(name, getattr(cell, name)) != getattr(cell, name)
     ]
+
+
+def _mistakes_of_predictions(plan: PlanRecord, record: TrialRecord, load: Loader) -> list[str]:
+    """Return a message for what is wrong with a trial's predictions, or with its metrics."""
+    try:
+        predictions = load(record.id)
+    except StoreError as error:
+        return [f"trial {record.id}: {error}"]
+    if predictions is None:
+        lost = selected(plan) in record.predictions
+        return [f"trial {record.id}: the predictions of its record are gone"] * lost
+    return _mistakes_of_scores(plan, record, predictions)
 
 
 def _mistakes_of_scores(

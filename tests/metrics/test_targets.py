@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, log_loss
+from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from orchestrator.errors import DataError
 from orchestrator.metrics import METRICS, USUAL, lookup
@@ -143,9 +143,13 @@ def test_map_and_loss_of_many_labels_equal_scikit_learns(seed, clips, steps):
     )
     scores, there = 1 / (1 + np.exp(-logits.astype(float))), truth.any(axis=0)
     found = made.scores()
-    assert found.keys() == {"val/map", "val/loss"}
+    assert found.keys() == {"val/map", "val/mauc", "val/loss"}
     expected = average_precision_score(truth[:, there], scores[:, there], average="macro")
     assert np.isclose(found["val/map"], expected, rtol=1e-12, atol=0)
+    told = there & ~truth.all(axis=0)
+    if told.any():
+        expected = roc_auc_score(truth[:, told], scores[:, told], average="macro")
+        assert np.isclose(found["val/mauc"], expected, rtol=1e-12, atol=0)
     entropies = [log_loss(truth[:, c], scores[:, c], labels=[0, 1]) for c in range(5)]
     assert np.isclose(found["val/loss"], np.mean(entropies), rtol=1e-12, atol=0)
     np.testing.assert_allclose(made.probabilities(), scores, rtol=1e-12)
