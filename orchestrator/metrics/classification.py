@@ -15,6 +15,9 @@ Logits = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
 """(clips,) class indices."""
 
+Truth = NDArray[np.bool_]
+"""(clips, classes) booleans: whether a clip has a class."""
+
 
 ROUNDING = 1e-12
 """Difference of log probabilities that is rounding alone."""
@@ -53,6 +56,17 @@ def cross_entropy(logits: Logits, labels: Labels) -> float:
     """Return the mean cross entropy in nats of (clips, classes) logits against (clips,) labels."""
     own = log_softmax(logits)[np.arange(len(labels)), labels]
     return float((0.0 - own).mean())  # `-own` would make a perfect loss -0.0
+
+
+def binary_cross_entropies(logits: Logits, truth: Truth) -> NDArray[np.float64]:
+    """Return (clips,) means over classes of the binary cross entropy, in nats.
+
+    Args:
+        logits: Scores (clips, classes) before the sigmoid.
+        truth: Whether a clip has a class (clips, classes).
+    """
+    scores = logits.astype(np.float64)
+    return np.logaddexp(0.0, np.where(truth, -scores, scores)).mean(axis=1)
 
 
 def true_probability(logits: Logits, labels: Labels) -> float:
@@ -168,3 +182,39 @@ def _shifted(logits: Logits, labels: Labels, shift: float) -> NDArray[np.float64
 
 def _mean_of(values: list[float]) -> float:
     return float(np.mean(values)) if values else float("nan")
+
+
+def multi_label_average_precision(scores: Logits, truth: Truth) -> float:
+    """Return the mean over classes of the average precision, as AudioSet's mAP.
+
+    Each class ranks all clips by its score; clips of equal score enter together. A sigmoid would
+    rank them alike, but for scores that it rounds to 0 or 1. Classes without a clip are left out.
+    NaN if a score is not finite, or no class has a clip.
+
+    Args:
+        scores: Scores (clips, classes).
+        truth: Whether a clip has a class (clips, classes).
+
+    Source: `average_precision_score(average="macro")` of scikit-learn over the classes with a clip.
+    """
+    there = np.flatnonzero(truth.any(axis=0))
+    if not len(there) or not np.isfinite(scores).all():
+        return float("nan")
+    ranked = scores.astype(np.float64)
+    return float(np.mean([average_precision(ranked[:, c], truth[:, c]) for c in there]))
+
+
+def multi_label_roc_auc(scores: Logits, truth: Truth) -> float:
+    """Return the mean over classes of the area under the ROC curve, as AudioSet's mAUC.
+
+    Classes that no clip has, or every clip, are left out. NaN if a score is not finite, or no class
+    is left.
+
+    Args:
+        scores: Scores (clips, classes).
+        truth: Whether a clip has a class (clips, classes).
+    """
+    if not np.isfinite(scores).all():
+        return float("nan")
+    ranked, told = scores.astype(np.float64), np.flatnonzero(truth.any(axis=0) & ~truth.all(axis=0))
+    return _mean_of([roc_auc(ranked[:, c], truth[:, c]) for c in told])

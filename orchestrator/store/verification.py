@@ -204,7 +204,7 @@ def _mistakes_of_scores(
     plan: PlanRecord, record: TrialRecord, predictions: Predictions
 ) -> list[str]:
     """Return a message for every stored metric that differs from the stored predictions."""
-    if not len(predictions.labels) or not record.epochs:
+    if not len(predictions) or not record.epochs:
         return []
     if not record.has_digest and record.cost.attempts > 1 and record.cost.device != "cpu":
         return []  # schema 1 kept numbers from before a resume beside predictions from after it
@@ -234,7 +234,7 @@ def _same(key: str, stored: float | None, value: float, predictions: Predictions
     rounding = METRICS[key].rounding
     if rounding is None or math.isnan(value):
         return False
-    lowest, highest = rounding(predictions.logits, predictions.labels)
+    lowest, highest = rounding(predictions)
     return lowest - near <= stored <= highest + near
 
 

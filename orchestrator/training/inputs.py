@@ -35,6 +35,7 @@ from models.frontends.base import FeatureSums
 from models.precision import full_precision
 from models.protocols import Frontend, built_as
 from orchestrator.data.pack import SCALE
+from orchestrator.metrics.targets import Targets
 from orchestrator.waiting import waiting
 
 CHUNK = 64
@@ -59,8 +60,9 @@ class Clips(Protocol):
     """The part of a pack that training needs; see `orchestrator.data.pack.Pack`."""
 
     fingerprint: str
+    sample_rate: int
     class_names: tuple[str, ...]
-    labels: np.ndarray
+    targets: Targets
     num_samples: np.ndarray
 
     @property

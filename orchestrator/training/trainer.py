@@ -27,17 +27,25 @@ from torch import Tensor
 from models.frontends.base import FeatureSums, feature_statistics
 from models.registry import TRAINED_AS, create
 from models.seeding import derive_seed
-from orchestrator.data.samplers import clip_seeds, epoch_order, shard, shuffle_labels
+from orchestrator.data.samplers import clip_seeds, epoch_order, shard, shuffle_targets
 from orchestrator.errors import TrainingError
 from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.metrics import catalog
 from orchestrator.metrics.predictions import Predictions
+from orchestrator.metrics.targets import TargetKind
 from orchestrator.records import EpochRecord, best_epoch, experiment_id
 from orchestrator.training.activation_checkpointing import checkpoint_activations
 from orchestrator.training.data_parallel import Group
-from orchestrator.training.evaluate import autocast, build, evaluate, parts_of, set_support
+from orchestrator.training.evaluate import (
+    autocast,
+    build,
+    covered_seconds,
+    evaluate,
+    parts_of,
+    set_support,
+)
 from orchestrator.training.inputs import CHUNK, Clips, open_inputs
-from orchestrator.training.losses import build_loss
+from orchestrator.training.losses import FrameTargets, batch_targets, build_loss
 from orchestrator.training.optimizers import clip_gradients, learning_rate
 from orchestrator.training.state import (
     Checkpoints,
@@ -51,8 +59,8 @@ from orchestrator.training.state import (
 EVALUATION_FACTOR = 4
 """Batch of an evaluation on a GPU over that of a step, which keeps activations and takes more."""
 
-_Batch = tuple["_Share", Mapping[str, Tensor], Tensor, Tensor]
-"""A share with its inputs, labels and seeds on the device."""
+_Batch = tuple["_Share", Mapping[str, Tensor], tuple[Tensor, FrameTargets | None], Tensor]
+"""A share with its inputs, targets and seeds on the device."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +105,8 @@ class Trainer:
         best_epoch: Earliest epoch that is best by the experiment's `selection_metric`; 0 before the
             first.
         statistics: Mean and standard deviation of the front end on the training clips.
+        targets: What training takes for true of the pack's clips: some may be shuffled.
+        covered_s: Time that frame outputs cover, for clips with events.
         initial: What was loaded from an initial checkpoint, as text; empty from scratch.
     """
 
@@ -134,8 +144,8 @@ class Trainer:
         _reset_peak_memory(self.device)
         self.group = group or Group()
         self.train_indices, self.val_indices = clips.split(experiment.fold)
-        self.labels = shuffle_labels(
-            clips.labels,
+        self.targets = shuffle_targets(
+            clips.targets,
             self.train_indices,
             share=experiment.shuffled_labels,
             seed=derive_seed(experiment.seed, "labels"),
@@ -158,9 +168,11 @@ class Trainer:
         )
         self.statistics = self._measure(sums)
         self.chain.set_normalization(*self.statistics)
+        timed = clips.targets.kind is TargetKind.EVENTS
+        self.covered_s = covered_seconds(self.chain, self.inputs) if timed else 0.0
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._saving: Future[None] | None = None
-        self.loss = build_loss(experiment.loss)
+        self.loss = build_loss(experiment.loss, kind=clips.targets.kind)
         self.optimizer = create(
             "optimizer",
             experiment.optimizer.name,
@@ -228,8 +240,7 @@ class Trainer:
     @property
     def val_counts(self) -> list[int]:
         """Held-out clips by class."""
-        labels = self.clips.labels[self.val_indices]
-        return np.bincount(labels, minlength=self.clips.num_classes).tolist()
+        return self.clips.targets.take(self.val_indices).counts().tolist()
 
     @property
     def clips_per_s(self) -> float:
@@ -268,7 +279,7 @@ class Trainer:
             self.chain,
             self.inputs,
             self.train_indices,
-            self.labels,
+            self.targets.take(self.train_indices),
             batch_size=self.experiment.batch_size,
             precision=self.experiment.precision,
         )
@@ -281,6 +292,7 @@ class Trainer:
             epoch=epoch,
             precision=self.experiment.precision,
             group=self.group,
+            covered_s=self.covered_s,
         )
 
     def _train_epoch(self, epoch: int) -> tuple[float, float]:
@@ -294,12 +306,17 @@ class Trainer:
         shares = [share for step in steps for share in step.shares]
         indices = np.concatenate([share.indices for share in shares])
         sizes = [len(share.indices) for share in shares]
-        labels = torch.from_numpy(self.labels[indices]).long().to(self.device)
+        targets = batch_targets(
+            self.targets,
+            [share.indices for share in shares],
+            device=self.device,
+            covered_s=self.covered_s,
+        )
         seeds = torch.from_numpy(clip_seeds(indices, seed=seed, epoch=epoch)).to(self.device)
         losses = torch.zeros(len(steps), dtype=torch.float64, device=self.device)
         rate = 0.0
         with contextlib.closing(self.inputs.batches([share.indices for share in shares])) as inputs:
-            batches = zip(shares, inputs, labels.split(sizes), seeds.split(sizes), strict=True)
+            batches = zip(shares, inputs, targets, seeds.split(sizes), strict=True)
             for number, step in enumerate(steps):
                 total = (epoch - 1) * self.steps_per_epoch + number
                 rate = learning_rate(self.rate, total, name=self.experiment.schedule.name)
@@ -364,13 +381,17 @@ class Trainer:
         return total
 
     def _backward(
-        self, share: _Share, inputs: Mapping[str, Tensor], labels: Tensor, seeds: Tensor
+        self,
+        share: _Share,
+        inputs: Mapping[str, Tensor],
+        targets: tuple[Tensor, FrameTargets | None],
+        seeds: Tensor,
     ) -> Tensor:
         """Add the gradients of this worker's share of a part; return its share of the loss."""
         self.group.has_clips = share.weight > 0
         with autocast(self.device, self.experiment.precision):
             output = self.parallel(**inputs, clip_seeds=seeds)
-            loss = self.loss(output, labels).sum() * share.weight
+            loss = self.loss(output, *targets).sum() * share.weight
         # Data parallelism averages gradients, but their sum over the workers is needed.
         (loss * self.group.world_size).backward()
         return loss.detach()

@@ -23,6 +23,7 @@ from orchestrator.experiment.overrides import override
 from orchestrator.metrics import catalog
 from orchestrator.metrics.classification import average_precisions
 from orchestrator.metrics.predictions import Predictions
+from orchestrator.metrics.targets import Targets
 from orchestrator.records import (
     ArmRecord,
     ContrastRecord,
@@ -58,7 +59,8 @@ def predictions(trial: str, epoch: int) -> Predictions:
     logits = rng.normal(size=(CLIPS, CLASSES)).astype(np.float32)
     logits[np.arange(CLIPS), labels] += 1
     names = tuple(f"clip {i}" for i in range(CLIPS))
-    return Predictions(epoch=epoch, clip_ids=names, labels=labels, logits=logits)
+    targets = Targets.of_labels(labels, num_classes=CLASSES)
+    return Predictions(epoch=epoch, clip_ids=names, targets=targets, logits=logits)
 
 
 def finish(store: Store, arm: str, seed: int) -> TrialRecord:
