@@ -287,6 +287,7 @@ class PlanRecord:
             declared so far. 0 means a fixed size.
         margin: A difference that would not matter, in the metric's unit; 0 declares none.
         effects: Effects of a factorial design, most important first.
+        tie_break: Key of the metric that breaks ties of the primary one; empty for none.
         has_digest: Whether the stored form carried a digest of its content, which schema 1 lacks.
             Not stored.
     """
@@ -310,6 +311,7 @@ class PlanRecord:
     cap: int = 0
     margin: float = 0.0
     effects: tuple[EffectRecord, ...] = ()
+    tie_break: str = ""
     has_digest: bool = field(default=True, compare=False)
 
     @property
@@ -336,6 +338,10 @@ class PlanRecord:
     def margin_of(self, metric: str) -> float:
         """Return the margin for a metric: 0 for any but the plan's own."""
         return self.margin if metric == self.metric else 0.0
+
+    def tie_break_of(self, metric: str) -> str:
+        """Return the metric that breaks ties of a metric; empty for itself, or without one."""
+        return self.tie_break if self.tie_break != metric else ""
 
     @property
     def all_trials(self) -> tuple[TrialKey, ...]:
@@ -382,12 +388,16 @@ def _stored(record: TrialRecord | PlanRecord) -> dict[str, Any]:
     return form
 
 
+class NewerSchema(ValueError):
+    """A stored form of a newer version of this package."""
+
+
 def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
     schema = data.get("schema", 1)
     if not _is_count(schema):
         raise ValueError(f"schema is {schema!r}; it must be a whole number")
     if schema > SCHEMA:
-        raise ValueError(
+        raise NewerSchema(
             f"a stored {cls.__name__} has schema {schema}, this version reads up to "
             f"{SCHEMA}; update the orchestrator"
         )
@@ -500,7 +510,7 @@ def _mistakes_of_plan(values: Mapping[str, Any]) -> list[str]:
     """Return what no plan writes, one phrase each."""
     texts = (
         *("sweep", "question", "metric", "selection", "baseline", "source"),
-        *("conditions", "command", "declared_at", "dose"),
+        *("conditions", "command", "declared_at", "dose", "tie_break"),
     )
     kinds: dict[str, type] = dict.fromkeys(texts, str)
     kinds |= {"settings": Mapping, "dataset": Mapping, "cap": int, **dict.fromkeys(_IN_PLANS, list)}

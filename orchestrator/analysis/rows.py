@@ -168,6 +168,17 @@ def plan_interval(plan: PlanRecord, values: Mapping[Block, float]) -> CrossedInt
     return replicate_interval(plan_replicates(plan, values))
 
 
-def plan_test(plan: PlanRecord, differences: Mapping[Block, float]) -> PairedDifference:
-    """Test differences by block over the replicates of `plan_replicates`."""
-    return crossed_test(differences, num_folds=num_folds(plan))
+def plan_test(
+    plan: PlanRecord,
+    differences: Mapping[Block, float],
+    *,
+    tie_break: Mapping[Block, float] | None = None,
+) -> PairedDifference:
+    """Test differences by block over the replicates of `plan_replicates`.
+
+    Args:
+        plan: Plan that gives the number of folds.
+        differences: Block -> difference.
+        tie_break: Block -> difference of a second metric, oriented as the first; None for none.
+    """
+    return crossed_test(differences, tie_break=tie_break, num_folds=num_folds(plan))

@@ -13,6 +13,7 @@ from orchestrator.data.layouts.rows import TRAIN, VALIDATION
 from orchestrator.data.samplers import epoch_order
 from orchestrator.errors import DataError
 from orchestrator.experiment.config import Experiment
+from orchestrator.metrics.targets import Targets
 
 SHARE = 0.1
 """Share of each class's training clips that choose where the data set holds out none for it."""
@@ -21,7 +22,7 @@ SHARE = 0.1
 class Divided(Protocol):
     """The part of a pack that says what its clips are for; see `orchestrator.data.pack.Pack`."""
 
-    labels: np.ndarray
+    targets: Targets
     folds: np.ndarray
     fold_names: dict[int, str]
 
@@ -112,7 +113,8 @@ def _official(fold_names: Mapping[int, str], fold: int) -> tuple[int | None, str
 def _share(clips: Divided, indices: np.ndarray, *, seed: int) -> np.ndarray:
     """Take whole recordings until every class has its share.
 
-    A class keeps a recording to train on, so one that has a single recording gives none.
+    A class keeps a recording to train on, so one that has a single recording gives none. Of clips
+    with any number of classes, a recording is taken for the one that lacks it.
 
     Args:
         clips: The pack.
@@ -124,7 +126,9 @@ def _share(clips: Divided, indices: np.ndarray, *, seed: int) -> np.ndarray:
     """
     names, recording = np.unique([clips.source_ids[i] for i in indices], return_inverse=True)
     of: list[Counter[int]] = [Counter() for _ in names]
-    for place, label in zip(recording.tolist(), clips.labels[indices].tolist(), strict=True):
+    targets = clips.targets.take(indices)
+    entries = np.repeat(recording, np.diff(targets.starts))
+    for place, label in zip(entries.tolist(), targets.classes.tolist(), strict=True):
         of[place][label] += 1
     total: Counter[int] = Counter()
     left: Counter[int] = Counter()

@@ -40,6 +40,7 @@ from orchestrator.stats.paired import (
     judge,
     paired_difference,
     pairs_needed,
+    unbroken_ends,
     verdict,
 )
 from orchestrator.stats.planning import (
@@ -69,6 +70,7 @@ from orchestrator.stats.signflip import (
     smallest_p,
 )
 from orchestrator.stats.spending import SEQUENTIAL_METHOD, anytime_p_rows, levels_for
+from orchestrator.stats.tie_break import break_ties
 from orchestrator.stats.trend import Trend, dose_trend
 from orchestrator.stats.values import ALPHA, CONFIDENCE
 
@@ -101,6 +103,7 @@ __all__ = [
     "all_decided",
     "anytime_p_rows",
     "average_precision_of",
+    "break_ties",
     "clip_bootstrap",
     "corrected_resampled_t",
     "crossed_test",
@@ -132,6 +135,7 @@ __all__ = [
     "sign_flip_p",
     "sign_flip_p_rows",
     "smallest_p",
+    "unbroken_ends",
     "verdict",
     "weighted_sums",
 ]

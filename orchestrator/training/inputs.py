@@ -60,6 +60,7 @@ class Clips(Divided, Protocol):
     """The part of a pack that training needs; see `orchestrator.data.pack.Pack`."""
 
     fingerprint: str
+    sample_rate: int
     class_names: tuple[str, ...]
     num_samples: np.ndarray
 

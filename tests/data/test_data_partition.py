@@ -14,6 +14,7 @@ from orchestrator.data import open_pack
 from orchestrator.data.entry import prepare
 from orchestrator.data.partition import partition
 from orchestrator.errors import DataError
+from orchestrator.metrics.targets import Targets
 from tests import tiny
 
 
@@ -29,7 +30,7 @@ OTHER_ARM = experiment(model__depths=(1, 1, 1, 2), selection_metric="val/loss")
 class Listed:
     """Clips as lists, divided as a pack divides them."""
 
-    labels: np.ndarray
+    targets: Targets
     folds: np.ndarray
     fold_names: dict[int, str]
     source_ids: tuple[str, ...]
@@ -43,7 +44,7 @@ class Listed:
 def listed(folds, names, *, labels=None, recordings=None):
     folds = np.asarray(folds)
     return Listed(
-        np.arange(len(folds)) % 2 if labels is None else np.asarray(labels),
+        Targets.of([i % 2 for i in range(len(folds))] if labels is None else labels, num_classes=4),
         folds,
         names,
         tuple(recordings or map(str, range(len(folds)))),
@@ -139,7 +140,7 @@ def test_share_differs_between_seeds_and_not_with_the_order_of_clips():
     order = np.arange(61, -1, -1)
     turned = dataclasses.replace(
         clips,
-        labels=clips.labels[order],
+        targets=clips.targets.take(order),
         folds=clips.folds[order],
         source_ids=tuple(clips.source_ids[i] for i in order),
     )
@@ -152,6 +153,15 @@ def test_two_folds_leave_a_share_of_the_other_one():
     made = partition(clips, experiment(fold=1))
     assert made.test.tolist() == list(range(20)) and len(made.validation) == 2
     assert made.rule == "10 % of each class by recording, drawn by the seed"
+
+
+def test_share_of_clips_with_several_classes_has_each_of_them():
+    labels = [(0,) if i % 3 else (0, 1) for i in range(60)] + [(2, 0), (2,), (), (1,)]
+    clips = listed([0] * 62 + [1] * 2, {0: "train", 1: "test"}, labels=labels)
+    for seed in range(5):
+        made = partition(clips, BASE.at(fold=1, seed=seed))
+        counts, left = (clips.targets.take(p).counts() for p in (made.validation, made.train))
+        assert counts[0] >= 6 and counts[1] >= 2 and counts[2] == left[2] == 1
 
 
 def test_classes_of_one_recording_each_cannot_choose():

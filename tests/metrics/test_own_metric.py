@@ -24,9 +24,9 @@ torch.set_num_threads(1)
 KEY = "val/balanced_error"
 
 
-def balanced_error(logits, labels) -> float:
-    wrong = logits.argmax(axis=1) != labels
-    return float(np.mean([wrong[labels == own].mean() for own in np.unique(labels)]))
+def balanced_error(made) -> float:
+    wrong = made.logits.argmax(axis=1) != made.labels
+    return float(np.mean([wrong[made.labels == own].mean() for own in np.unique(made.labels)]))
 
 
 OWN = Metric(
@@ -75,7 +75,7 @@ def test_trial_stores_an_added_metric_and_selects_its_best_epoch_by_it(study):
         assert record.best_epoch == chose.index(min(chose)) + 1
         made = store.read_predictions(record.id, "best")
         scored = record.epochs[record.best_epoch - 1].metrics[KEY]
-        assert made.scores()[KEY] == scored == balanced_error(made.logits, made.labels)
+        assert made.scores()[KEY] == scored == balanced_error(made)
 
 
 def test_report_shows_an_added_metric_in_its_unit_and_direction(study):
@@ -123,7 +123,7 @@ def test_stored_value_of_an_added_metric_is_held_to_its_bounds_and_its_predictio
 
 def test_store_from_before_a_metric_was_added_is_believed_as_before(study, monkeypatch):
     plan, store = study
-    later = dataclasses.replace(OWN, key="val/later", compute=lambda logits, labels: 0.5)
+    later = dataclasses.replace(OWN, key="val/later", compute=lambda made: 0.5)
     monkeypatch.setitem(METRICS, later.key, later)
     records = store.read_records(trial.id for trial in plan.trials)
     verify_stored(store, plan, records, remember=False)

@@ -284,6 +284,19 @@ def tests_used(summary: Summary) -> str:
     return " or ".join(dict.fromkeys(names)) or "sign-flip test"
 
 
+def ties_broken(summary: Summary) -> str:
+    """Say by what, and in how many pairs, ties of the metric are broken; empty without a tie."""
+    used = next((f.tie_break for f in summary.findings if f.with_ties is not None), None)
+    tied = sum(d.num_equal - d.num_tied for d in _differences(summary) if d.ordered)
+    if used is None or not tied:
+        return ""
+    pairs = sum(d.n for d in _differences(summary) if d.ordered)
+    return (
+        f" {tied} of {pairs} pairs are tied in {summary.metric.title}; {used.title} orders them, "
+        "as declared, for the test but not for Δ."
+    )
+
+
 def reasons(findings: Sequence[Evidence]) -> list[str]:
     """Explain why a trial is not a replicate in differences, and which p values are sampled."""
     differences = [c.difference for c in findings if c.difference is not None]
