@@ -57,7 +57,8 @@ class Metric:
     """A number by which trials are compared.
 
     Attributes:
-        key: Key `split/name`, as stored and logged.
+        key: Key `split/name`, as stored and logged; `val` is what is reported, for one that is
+            computed from predictions (see `selection_key`).
         title: Title in a table's head.
         direction: Which way is better.
         scale: Factor from a stored value to `unit`.
@@ -237,6 +238,21 @@ USUAL: Mapping[TargetKind, str] = {
     TargetKind.EVENTS: VAL_MAP,
 }
 """Kind of targets -> the metric by which trials are compared if a plan names none."""
+_REPORTED, _SELECTION = "val/", "selection/"
+
+
+def selection_key(key: str) -> str:
+    """Return the key of a metric on the validation clips, which choose an epoch.
+
+    Keys in `METRICS` that start with `val/` are of the clips that are reported.
+    """
+    return _SELECTION + key.removeprefix(_REPORTED) if key.startswith(_REPORTED) else key
+
+
+def reported_key(key: str) -> str:
+    """Return the key in `METRICS` of a metric on any clips; the inverse of `selection_key`."""
+    return _REPORTED + key.removeprefix(_SELECTION) if key.startswith(_SELECTION) else key
+
 
 LEARNING_RATE = "train/learning_rate"
 EPOCH_S = "time/epoch_s"
