@@ -26,13 +26,18 @@ from orchestrator.stats import (
     Sequential,
     Verdict,
     agreeing_ends,
+    break_ties,
     decide,
     equivalence,
     judge,
     repeated_interval,
+    unbroken_ends,
     verdict,
     weighted_sums,
 )
+
+RESOLUTION = 1e-5
+"""Part of a value below which a difference breaks no tie: losses are means of float32 numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,14 +110,17 @@ class Compared:
         differences: Sequence[PairedDifference | None],
     ) -> list[dict[str, Any]]:
         """Return fields of `Evidence` per comparison, corrected for the whole family."""
-        decided: Mapping[str, Sequential] = (
-            decisions(self.plan, self.records, metric=self.metric) if self.plan.cap else {}
-        )
+        decided: Mapping[str, Sequential] = {}
+        tied: Mapping[str, Sequential] = {}
+        if self.plan.cap:
+            decided = decisions(self.plan, self.records, metric=self.metric)
+            if self._tie_break:
+                tied = decisions(self.plan, self.records, metric=self.metric, tie_break=False)
         judged: list[dict[str, Any]] = []
         for name, arms, found in zip(names, compared, judge(differences), strict=True):
             difference, call = found.difference, Verdict.NOT_TESTED
             if difference is not None and name in decided:
-                found = self._until_decided(difference, decided[name])
+                found = self._until_decided(difference, decided[name], tied.get(name))
                 difference, call = found.difference, Verdict[decided[name].decision.name]
             elif difference is not None:
                 call = verdict(difference, found.adjusted_p, sign=self.metric.sign)
@@ -132,18 +140,25 @@ class Compared:
                     "mixed": self._mixed(arms),
                     "epochs": trained_epochs(self.plan, self.records, arms) if difference else None,
                     "equivalence": self._equivalence(arms, difference),
+                    "tie_break": self._tie_break,
+                    "with_ties": found.with_ties,
                 }
             )
         return judged
 
-    def _until_decided(self, difference: PairedDifference, decided: Sequential) -> Judged:
+    def _until_decided(
+        self, difference: PairedDifference, decided: Sequential, tied: Sequential | None
+    ) -> Judged:
         """Judge by the rule of a study until decided, on the blocks that it has looked at."""
-        looked = list(difference.differences.values())[: decided.n]
+        looked = list(difference.tested.values())[: decided.n]
         low = high = None
         if looked:
             alpha = ALPHA / self.plan.num_declared
+            ends = repeated_interval(looked, cap=decided.cap, alpha=alpha)
+            if ends[0] is not None:
+                ends = unbroken_ends(*ends, difference.differences, difference.ordered)
             low, high = agreeing_ends(
-                *repeated_interval(looked, cap=decided.cap, alpha=alpha),
+                *ends,
                 mean=self.metric.sign * (1.0 if decided.decision is Decision.BETTER else -1.0),
                 called=decided.decision in (Decision.BETTER, Decision.WORSE),
             )
@@ -160,6 +175,7 @@ class Compared:
             adjusted_p=decided.adjusted_p,
             adjusted_error=0.0,
             smallest_adjusted_p=0.0,
+            with_ties=tied.adjusted_p if tied and difference.ordered else None,
         )
 
     def _effect(
@@ -186,11 +202,21 @@ class Compared:
     def _sum(self, weights: Sequence[tuple[ArmSummary, float]]) -> PairedDifference | None:
         """Test a weighted sum of arms within blocks; None if it cannot be computed."""
         arms = [arm for arm, _ in weights]
-        values = {arm.name: self._values(arm) for arm in arms}
+        values = {arm.name: _values(arm, self.metric) for arm in arms}
         if not set[Block].intersection(*map(set, values.values())) or self._mixed(arms):
             return None
-        sums = weighted_sums(values, {arm.name: weight for arm, weight in weights})
-        return plan_test(self.plan, sums)
+        named = {arm.name: weight for arm, weight in weights}
+        sums = weighted_sums(values, named)
+        second: dict[Block, float] | None = None
+        if self._tie_break:
+            others = {arm.name: _values(arm, self._tie_break) for arm in arms}
+            second = _oriented(others, named, self.metric, self._tie_break)
+        return plan_test(self.plan, sums, tie_break=second)
+
+    @property
+    def _tie_break(self) -> Metric | None:
+        key = self.plan.tie_break_of(self.metric.key)
+        return lookup(key) if key else None
 
     def _mixed(self, arms: Sequence[ArmSummary]) -> str:
         """Describe differences in code, data or epochs that prevent a comparison."""
@@ -222,9 +248,6 @@ class Compared:
             test_per_train=difference.test_per_train,
         )
 
-    def _values(self, arm: ArmSummary) -> Mapping[Block, float]:
-        return arm.measures[self.metric.key].values if self.metric.key in arm.measures else {}
-
     def _num_planned(self, arms: Sequence[ArmSummary], difference: PairedDifference | None) -> int:
         """Count the planned replicates of a comparison in the unit of its difference."""
         if self.plan.cap:
@@ -234,8 +257,36 @@ class Compared:
         return len({fold if by_fold else seed for seed, fold in blocks})
 
 
+def _values(arm: ArmSummary, metric: Metric) -> Mapping[Block, float]:
+    return arm.measures[metric.key].values if metric.key in arm.measures else {}
+
+
+def _oriented(
+    values: Mapping[str, Mapping[Block, float]],
+    weights: Mapping[str, float],
+    metric: Metric,
+    tie_break: Metric,
+) -> dict[Block, float]:
+    """Return weighted sums of the metric that breaks ties, with the sign of the compared one.
+
+    Sums that rounding may have made are left out, so that arms of equal numbers stay tied.
+    """
+    if not set[Block].intersection(*(set(values.get(arm, {})) for arm in weights)):
+        return {}
+    sign = metric.sign * tie_break.sign
+    return {
+        block: sign * total
+        for block, total in weighted_sums(values, weights).items()
+        if abs(total) > RESOLUTION * max(abs(values[arm][block]) for arm in weights)
+    }
+
+
 def decisions(
-    plan: PlanRecord, records: Mapping[str, TrialRecord], *, metric: Metric | None = None
+    plan: PlanRecord,
+    records: Mapping[str, TrialRecord],
+    *,
+    metric: Metric | None = None,
+    tie_break: bool = True,
 ) -> dict[str, Sequential]:
     """Decide declared contrasts and effects of a plan with a cap.
 
@@ -245,6 +296,7 @@ def decisions(
         plan: Study with a cap.
         records: Trial id -> record.
         metric: Metric to decide by; None uses the declared one.
+        tie_break: Whether the plan's second metric breaks ties.
 
     Returns:
         Name of the contrast (`arm − reference`) or effect -> decision, in the plan's order;
@@ -260,13 +312,16 @@ def decisions(
         if any(block not in values.get(arm, {}) for arm in arms):
             break
         whole.append(block)
-    differences = {
-        _name_of(c): [values[c.arm][b] - values[c.reference][b] for b in whole]
-        for c in plan.contrasts
-    }
-    for effect in plan.effects:
-        sums = weighted_sums(values, effect.weights) if whole else {}
-        differences[effect.name] = [sums[block] for block in whole]
+    second = plan.tie_break_of(metric.key) if tie_break else ""
+    others = finished_values(plan, records, lookup(second)) if second else {}
+    declared = {_name_of(c): {c.arm: 1.0, c.reference: -1.0} for c in plan.contrasts}
+    differences: dict[str, list[float]] = {}
+    for name, weights in (declared | {e.name: e.weights for e in plan.effects}).items():
+        sums = weighted_sums(values, weights) if whole else {}
+        if second and whole:
+            oriented = _oriented(others, weights, metric, lookup(second))
+            sums = break_ties({block: sums[block] for block in whole}, oriented)
+        differences[name] = [sums[block] for block in whole]
     return decide(differences, cap=plan.cap, sign=metric.sign)
 
 

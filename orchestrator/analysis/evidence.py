@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from orchestrator.metrics import Metric
 from orchestrator.records import EffectRecord
 from orchestrator.stats import (
+    ALPHA,
     Equivalence,
     PairedDifference,
     RecordingsInterval,
@@ -50,6 +51,8 @@ class Evidence:
         epochs: Epochs of the compared arms, if they differ.
         equivalence: Test against the declared margin; None if there is no margin or it does not
             apply.
+        tie_break: Metric that breaks ties of the compared one; None without one.
+        with_ties: Adjusted p by the compared metric alone; None if no other breaks its ties.
         over_recordings: Mean with its interval over other seeds and other recordings; None without
             predictions or recordings of all trials.
     """
@@ -69,6 +72,15 @@ class Evidence:
     epochs: TrainedEpochs | None = None
     equivalence: Equivalence | None = None
     over_recordings: RecordingsInterval | None = None
+    tie_break: Metric | None = None
+    with_ties: float | None = None
+
+    @property
+    def tie_break_decides(self) -> bool:
+        """Whether the compared metric alone would have come to another call."""
+        if self.with_ties is None or self.tie_break is None:
+            return False
+        return self.called != (self.with_ties <= ALPHA)
 
     @property
     def called(self) -> bool:
@@ -81,7 +93,7 @@ class Evidence:
         if self.decided is None or self.difference is None or not self.called:
             return False
         direction = 1 if self.verdict is Verdict.BETTER else -1
-        return self.difference.mean * self.metric.sign * direction <= 0
+        return self.difference.direction * self.metric.sign * direction <= 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ from orchestrator.experiment.identity import (
     replicate_ids,
 )
 from orchestrator.experiment.overrides import differences, flatten, override
+from orchestrator.metrics.catalog import VAL_LOSS
 from orchestrator.records import ArmRecord, ContrastRecord, EffectRecord, PlanRecord
 
 
@@ -57,6 +58,8 @@ class Plan:
             fixed size.
         margin: A difference that would not matter, in the metric's unit (points for accuracy): the
             report then tests whether an arm is equivalent, or no worse. 0 declares none.
+        tie_break: Key of a metric that orders what the primary one leaves tied
+            (`orchestrator.stats.tie_break`); None leaves ties, and so does the primary metric.
         prerequisites: Experiments whose checkpoints arms start from, trained first; those that
             no arm names are left out.
     """
@@ -80,6 +83,7 @@ class Plan:
     num_blocks: int = 0
     cap: int = 0
     margin: float = 0.0
+    tie_break: str | None = VAL_LOSS
     prerequisites: Callable[[Experiment], tuple[Experiment, ...]] | None = None
 
     @property
@@ -128,7 +132,7 @@ class Plan:
         names another.
         """
         changed = override(self.base, self.changes_of(arm))
-        if changed.selection == "best" and changed.selection_metric == ADDED["selection_metric"]:
+        if changed.selection != "last" and changed.selection_metric == ADDED["selection_metric"]:
             return dataclasses.replace(changed, selection_metric=self.metric)
         return changed
 
@@ -257,7 +261,7 @@ class Plan:
             sweep=self.sweep,
             question=self.question,
             metric=self.metric,
-            selection=self.base.selection,
+            selection=base.selection,
             baseline=self.baseline_arm,
             arms=arms,
             contrasts=tuple(
@@ -280,6 +284,7 @@ class Plan:
             cap=self.cap,
             margin=self.margin,
             effects=tuple(map(self.effect_record, self.effects)),
+            tie_break=self.tie_break if self.tie_break and self.tie_break != self.metric else "",
         )
 
     def effect_record(self, effect: Effect) -> EffectRecord:

@@ -73,6 +73,11 @@ def mistakes_of_types(plan: Plan) -> list[str]:
         *((_is_count(getattr(plan, n)), n, count) for n in ("num_blocks", "cap")),
         (_is_number(plan.margin), "margin", "a number"),
         (
+            plan.tie_break is None or isinstance(plan.tie_break, str),
+            "tie_break",
+            "the key of a metric, or None",
+        ),
+        (
             plan.prerequisites is None or callable(plan.prerequisites),
             "prerequisites",
             "a function from the base to a tuple of experiments, or None",
@@ -199,6 +204,8 @@ def _mistakes_of_names(plan: Plan) -> list[str]:
         mistakes.append(unknown("baseline arm", plan.baseline, names))
     if plan.metric not in METRICS:
         mistakes.append(unknown("metric", plan.metric, METRICS))
+    if plan.tie_break is not None and plan.tie_break not in METRICS:
+        mistakes.append(unknown("metric that breaks ties", plan.tie_break, METRICS))
     for contrast in plan.contrasts or ():
         for name in (contrast.arm, contrast.reference):
             if name not in names:

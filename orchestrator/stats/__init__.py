@@ -40,12 +40,14 @@ from orchestrator.stats.paired import (
     judge,
     paired_difference,
     pairs_needed,
+    unbroken_ends,
     verdict,
 )
 from orchestrator.stats.planning import (
     MAX_PAIRS,
     PooledSpread,
     Prospect,
+    Steps,
     detectable_effect,
     pairs_for,
     pooled_spread,
@@ -69,6 +71,7 @@ from orchestrator.stats.signflip import (
     smallest_p,
 )
 from orchestrator.stats.spending import SEQUENTIAL_METHOD, anytime_p_rows, levels_for
+from orchestrator.stats.tie_break import break_ties
 from orchestrator.stats.trend import Trend, dose_trend
 from orchestrator.stats.values import ALPHA, CONFIDENCE
 
@@ -95,12 +98,14 @@ __all__ = [
     "RecordingsInterval",
     "Replicates",
     "Sequential",
+    "Steps",
     "Trend",
     "Verdict",
     "agreeing_ends",
     "all_decided",
     "anytime_p_rows",
     "average_precision_of",
+    "break_ties",
     "clip_bootstrap",
     "corrected_resampled_t",
     "crossed_test",
@@ -132,6 +137,7 @@ __all__ = [
     "sign_flip_p",
     "sign_flip_p_rows",
     "smallest_p",
+    "unbroken_ends",
     "verdict",
     "weighted_sums",
 ]

@@ -197,6 +197,7 @@ class CrossedInterval(MeanInterval):
 def crossed_test(
     differences: Mapping[tuple[Seed, Fold], float],
     *,
+    tie_break: Mapping[tuple[Seed, Fold], float] | None = None,
     num_folds: int | None = None,
     confidence: float = CONFIDENCE,
     seed: int = 0,
@@ -207,6 +208,8 @@ def crossed_test(
 
     Args:
         differences: (seed, fold) -> number that is 0 on average if nothing differs.
+        tie_break: (seed, fold) -> the same of a second metric, oriented as the first, which breaks
+            the ties of the sign-flip test; None for none.
         num_folds: Number of folds that the clips were split into; those that occur if None.
         confidence: Coverage of the interval.
         seed: Seed of the sampled test.
@@ -222,8 +225,13 @@ def crossed_test(
             confidence=confidence,
             reason=replicates.reason,
         )
+    second = None
+    if tie_break:
+        whole = {block: tie_break.get(block, 0.0) for block in differences}
+        second = replicates_of(whole, num_folds=num_folds).values
     return difference_of(
         replicates.values,
+        tie_break=second,
         confidence=confidence,
         seed=seed,
         replicate=replicates.replicate,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ import numpy as np
 from orchestrator.stats.family import Flipped, flip, simultaneous_bounds, step_down
 from orchestrator.stats.intervals import MeanInterval, t_quantile
 from orchestrator.stats.signflip import EXACT, SAMPLED, smallest_p
+from orchestrator.stats.tie_break import break_ties
 from orchestrator.stats.values import ALPHA, CONFIDENCE, common_blocks, finite, tolerance
 
 FLIP_INTERVAL = "sign-flip interval"
@@ -43,6 +44,8 @@ class PairedDifference(MeanInterval):
         reason: Why blocks were averaged or left out; empty if they were not.
         test_per_train: Test clips over training clips of folds that share the latter; 0 if
             replicates are independent.
+        ordered: Replicate -> what is tested, the difference with ties broken by a second metric
+            (`orchestrator.stats.tie_break`); empty without one.
     """
 
     p_value: float | None
@@ -53,20 +56,40 @@ class PairedDifference(MeanInterval):
     replicate: str = "block"
     reason: str = ""
     test_per_train: float = 0.0
+    ordered: Mapping[Any, float] = field(default_factory=dict[Any, float])
+
+    @property
+    def tested(self) -> Mapping[Any, float]:
+        """Replicate -> difference that is tested, with ties broken if a second metric does so."""
+        return self.ordered or self.differences
 
     @property
     def num_tied(self) -> int:
-        """Number of pairs whose difference is 0, which no flip changes."""
+        """Number of pairs that are tied in what is tested, which no flip changes."""
+        return _num_tied(self.tested)
+
+    @property
+    def num_equal(self) -> int:
+        """Number of pairs whose difference is 0, whether or not a second metric orders them."""
         return _num_tied(self.differences)
+
+    @property
+    def direction(self) -> float:
+        """A number with the sign of the mean difference, ties broken."""
+        return math.fsum(self.tested.values())
 
     @property
     def by_seed(self) -> Mapping[Any, float]:
         """Seed -> difference, for blocks of one fold and means over folds alike."""
-        by_seed: dict[Any, float] = {}
-        for key, difference in self.differences.items():
-            block = cast("tuple[Any, ...]", key if isinstance(key, tuple) else (key,))
-            by_seed[block[0]] = difference
-        return by_seed if len(by_seed) == len(self.differences) else self.differences
+        return _by_seed(self.differences)
+
+
+def _by_seed(differences: Mapping[Any, float]) -> Mapping[Any, float]:
+    by_seed: dict[Any, float] = {}
+    for key, difference in differences.items():
+        block = cast("tuple[Any, ...]", key if isinstance(key, tuple) else (key,))
+        by_seed[block[0]] = difference
+    return by_seed if len(by_seed) == len(differences) else differences
 
 
 class Verdict(StrEnum):
@@ -110,32 +133,66 @@ def paired_difference(
 def difference_of(
     differences: Mapping[Any, float],
     *,
+    tie_break: Mapping[Any, float] | None = None,
     confidence: float = CONFIDENCE,
     seed: int = 0,
     replicate: str = "block",
     reason: str = "",
 ) -> PairedDifference:
-    """Summarize and test differences that are independent replicates: see `paired_difference`."""
+    """Summarize and test differences that are independent replicates: see `paired_difference`.
+
+    Args:
+        differences: Replicate -> arm minus reference.
+        tie_break: Replicate -> difference of a second metric that breaks ties, oriented as the
+            first; None for none.
+        confidence: Coverage of the interval.
+        seed: Seed of the test.
+        replicate: What a replicate is.
+        reason: Why blocks were averaged or left out.
+    """
     data = finite(differences.values())
-    flipped = flip([differences], seed=seed)
+    ordered = break_ties(differences, tie_break) if tie_break else {}
+    flipped = flip([ordered or differences], seed=seed)
     p_value = float(flipped.p_values[0])
-    low, high = (float(end[0]) for end in simultaneous_bounds(flipped, alpha=1 - confidence))
-    bounded = data.size > 1 and math.isfinite(low) and math.isfinite(high)
+    low, high = simultaneous_bounds(flipped, alpha=1 - confidence)
+    ends = unbroken_ends(float(low[0]), float(high[0]), differences, ordered)
     return PairedDifference(
         n=data.size,
         mean=float(data.mean()),
-        low=low if bounded else None,
-        high=high if bounded else None,
+        low=ends[0] if data.size > 1 else None,
+        high=ends[1] if data.size > 1 else None,
         confidence=confidence,
         interval_method=FLIP_INTERVAL,
         p_value=p_value if data.size > 1 else None,
-        smallest_p=smallest_p(data.size - _num_tied(differences)),
+        smallest_p=smallest_p(data.size - _num_tied(ordered or differences)),
         p_error=flipped.error_of(p_value),
         differences=dict(zip(differences, data.tolist(), strict=True)),
         test_method=EXACT if flipped.exact else f"{SAMPLED}, {flipped.num_patterns - 1:,} draws",
         replicate=replicate,
         reason=reason,
+        ordered=ordered,
     )
+
+
+def unbroken_ends(
+    low: float, high: float, differences: Mapping[Any, float], ordered: Mapping[Any, float]
+) -> tuple[float, float] | tuple[None, None]:
+    """Return the ends of an interval over tie-broken differences, in those of the first metric.
+
+    They differ by less than any difference of the first, so only an end at 0 must be moved back.
+
+    Args:
+        low: Lower end; infinite if there is none.
+        high: Upper end.
+        differences: Replicate -> difference of the first metric.
+        ordered: Replicate -> difference with ties broken; empty without a second metric.
+    """
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return None, None
+    if ordered and not any(differences.values()):
+        return 0.0, 0.0
+    moved = 2 * max((abs(ordered[key] - differences[key]) for key in ordered), default=0.0)
+    return (0.0 if abs(low) <= moved else low), (0.0 if abs(high) <= moved else high)
 
 
 def _num_tied(differences: Mapping[Any, float]) -> int:
@@ -152,12 +209,15 @@ class Judged:
         adjusted_p: P value corrected over the family; None if there is no test.
         adjusted_error: Standard error of a sampled adjusted p; 0 if exact.
         smallest_adjusted_p: Smallest adjusted p that its pairs can attain, whatever their signs.
+        with_ties: Adjusted p by the first metric alone, which counts its ties; None if no second
+            metric breaks them.
     """
 
     difference: PairedDifference | None
     adjusted_p: float | None
     adjusted_error: float
     smallest_adjusted_p: float
+    with_ties: float | None = None
 
     @property
     def called(self) -> bool:
@@ -210,13 +270,18 @@ def _of_folds(difference: PairedDifference | None) -> bool:
 def _judged_by_flips(
     differences: Sequence[PairedDifference], *, share: float, confidence: float, seed: int
 ) -> list[Judged]:
-    flipped = flip([d.by_seed for d in differences], seed=seed)
+    flipped = flip([_by_seed(d.tested) for d in differences], seed=seed)
     lows, highs = simultaneous_bounds(flipped, alpha=share * (1 - confidence))
+    adjusted = step_down(flipped)
+    with_ties = adjusted
+    if any(d.ordered for d in differences):
+        with_ties = step_down(flip([d.by_seed for d in differences], seed=seed))
     return [
-        _judged(d, adjusted=p, low=low, high=high, share=share, flipped=flipped)
-        for d, p, low, high in zip(
+        _judged(d, adjusted=p, with_ties=tied, low=low, high=high, share=share, flipped=flipped)
+        for d, p, tied, low, high in zip(
             differences,
-            step_down(flipped).tolist(),
+            adjusted.tolist(),
+            with_ties.tolist(),
             lows.tolist(),
             highs.tolist(),
             strict=True,
@@ -228,19 +293,19 @@ def _judged(
     difference: PairedDifference,
     *,
     adjusted: float,
+    with_ties: float,
     low: float,
     high: float,
     share: float,
     flipped: Flipped,
 ) -> Judged:
-    bounded = math.isfinite(low) and math.isfinite(high)
+    ends = unbroken_ends(low, high, difference.differences, difference.ordered)
     return Judged(
-        difference=dataclasses.replace(
-            difference, low=low if bounded else None, high=high if bounded else None
-        ),
+        difference=dataclasses.replace(difference, low=ends[0], high=ends[1]),
         adjusted_p=min(1.0, adjusted / share),
         adjusted_error=flipped.error_of(adjusted) / share,
         smallest_adjusted_p=min(1.0, difference.smallest_p / share),
+        with_ties=min(1.0, with_ties / share) if difference.ordered else None,
     )
 
 
@@ -277,7 +342,7 @@ def _agreeing(judged: Judged, *, several: bool) -> Judged:
     if difference is None:
         return judged
     low, high = agreeing_ends(
-        difference.low, difference.high, mean=difference.mean, called=judged.called
+        difference.low, difference.high, mean=difference.direction, called=judged.called
     )
     method = SIMULTANEOUS * several + difference.interval_method
     difference = dataclasses.replace(difference, low=low, high=high, interval_method=method)
@@ -348,4 +413,4 @@ def verdict(difference: PairedDifference, adjusted_p: float | None, *, sign: int
         return Verdict.NOT_TESTED
     if adjusted_p > ALPHA:
         return Verdict.NOT_DISTINGUISHABLE
-    return Verdict.BETTER if difference.mean * sign > 0 else Verdict.WORSE
+    return Verdict.BETTER if difference.direction * sign > 0 else Verdict.WORSE

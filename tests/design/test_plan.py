@@ -270,6 +270,21 @@ def test_record_round_trip_through_json():
     assert len(again.contrasts) == 5
 
 
+def test_ties_are_broken_by_the_loss_unless_the_plan_says_otherwise():
+    arms = one_at_a_time(INPUT)
+    assert plan(*arms).record().tie_break == "val/loss"
+    assert plan(*arms, tie_break=None).record().tie_break == ""
+    by_loss = plan(*arms, metric="val/loss").record()
+    assert by_loss.tie_break == by_loss.tie_break_of("val/loss") == ""
+    record = plan(*arms, tie_break="val/map").record()
+    assert (record.tie_break_of("val/top1"), record.tie_break_of("val/map")) == ("val/map", "")
+    assert PlanRecord.from_json({**record.to_json(), "tie_break": ""}).tie_break == ""
+    old = {name: value for name, value in record.to_json().items() if name != "tie_break"}
+    assert PlanRecord.from_json(old).tie_break == ""
+    with pytest.raises(PlanError, match="unknown metric that breaks ties 'val/los'"):
+        plan(*arms, tie_break="val/los").check()
+
+
 def test_record_of_a_newer_version_is_refused():
     data = plan(*one_at_a_time(INPUT)).record().to_json()
     with pytest.raises(ValueError, match="update the orchestrator"):
@@ -403,6 +418,7 @@ def test_search_refuses_to_vary_the_seed_or_the_fold():
         ("cap", 1001, "a study until decided of 1,001 blocks; 1,000 are the most"),
         ("margin", "1", "plan: margin is '1'; it must be a number"),
         ("margin", True, "plan: margin is True; it must be a number"),
+        ("tie_break", 1, "plan: tie_break is 1; it must be the key of a metric, or None"),
         ("dose", 3, "plan: dose is 3; it must be a string"),
         ("prerequisites", (), "plan: prerequisites is (); it must be a function"),
     ],

@@ -1,6 +1,7 @@
 """No report shows an interval that contradicts its call, nor a sentence that contradicts either."""
 
 import csv
+import dataclasses
 import io
 import re
 
@@ -24,7 +25,7 @@ KINDS = {
 }
 
 
-def study(kind, *, seeds, gains, seed, missing=0.0, metric="val/top1", cap=0):
+def study(kind, *, seeds, gains, seed, missing=0.0, metric="val/top1", cap=0, tie_break=""):
     """A study of several arms against a baseline, some trials of which may be missing."""
     names = ["base", *(f"arm {i}" for i in range(len(gains)))]
     plan = make_plan(
@@ -33,6 +34,7 @@ def study(kind, *, seeds, gains, seed, missing=0.0, metric="val/top1", cap=0):
         dose="",
         metric=metric,
         cap=cap,
+        tie_break=tie_break,
         contrasts=tuple(ContrastRecord(arm=name, reference="base") for name in names[1:]),
     )
     rng = np.random.default_rng(seed)
@@ -42,8 +44,16 @@ def study(kind, *, seeds, gains, seed, missing=0.0, metric="val/top1", cap=0):
     for key in plan.trials:
         top1 = 0.6 + gain[key.arm] + noise[names.index(key.arm), key.seed]
         if rng.random() >= missing:
-            records[key.id] = make_record(key.id, top1=round(float(top1) * 80) / 80)
+            made = make_record(key.id, top1=round(float(top1) * 80) / 80)
+            records[key.id] = with_loss(made, 1.5 - float(top1)) if tie_break else made
     return summarize(plan, records)
+
+
+def with_loss(record, loss):
+    """A record whose last validation loss is not rounded to whole clips."""
+    last = record.epochs[-1]
+    scored = dataclasses.replace(last, metrics={**last.metrics, "val/loss": loss})
+    return dataclasses.replace(record, epochs=(*record.epochs[:-1], scored))
 
 
 def assert_agreement(summary):
@@ -55,7 +65,9 @@ def assert_agreement(summary):
         difference, said = contrast.difference, finding_sentence(contrast)
         helps, hurts = " helps by " in said, " hurts by " in said
         turned = "which stays" in said
-        assert turned or (helps or hurts) == contrast.called
+        by_loss = " by validation loss alone: equal in " in said
+        assert turned or (helps or hurts or by_loss) == contrast.called
+        assert ("decides this: " in said) == contrast.tie_break_decides
         if difference is None:
             continue
         row = rows[contrast.arm]
@@ -64,6 +76,7 @@ def assert_agreement(summary):
             assert contrast.adjusted_p >= difference.p_value - 0.002
             assert contrast.smallest_adjusted_p <= contrast.adjusted_p + 0.002
         better = difference.mean * summary.metric.sign > 0
+        assert not by_loss or difference.mean == 0
         assert turned or not helps or better
         assert turned or not hurts or not better
         assert ("could not have been called" in said) <= (contrast.smallest_adjusted_p > ALPHA)
@@ -95,9 +108,11 @@ def assert_agreement(summary):
     st.sampled_from([0.0, 0.008, -0.015, 0.03]),
     st.integers(0, 10_000),
     st.sampled_from(["val/top1", "val/loss"]),
+    st.sampled_from(["", "val/loss"]),
 )
-def test_one_contrast_never_disagrees(kind, seeds, gain, seed, metric):
-    assert_agreement(study(kind, seeds=seeds, gains=[gain], seed=seed, metric=metric))
+def test_one_contrast_never_disagrees(kind, seeds, gain, seed, metric, tie_break):
+    made = study(kind, seeds=seeds, gains=[gain], seed=seed, metric=metric, tie_break=tie_break)
+    assert_agreement(made)
 
 
 @settings(max_examples=60, deadline=None)
@@ -107,15 +122,23 @@ def test_one_contrast_never_disagrees(kind, seeds, gain, seed, metric):
     st.lists(st.sampled_from([0.0, 0.01, -0.01, 0.03]), min_size=2, max_size=6),
     st.integers(0, 10_000),
     st.sampled_from([0.0, 0.1]),
+    st.sampled_from(["", "val/loss"]),
 )
-def test_several_contrasts_never_disagree(kind, seeds, gains, seed, missing):
-    assert_agreement(study(kind, seeds=seeds, gains=gains, seed=seed, missing=missing))
+def test_several_contrasts_never_disagree(kind, seeds, gains, seed, missing, tie_break):
+    made = study(kind, seeds=seeds, gains=gains, seed=seed, missing=missing, tie_break=tie_break)
+    assert_agreement(made)
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.sampled_from(sorted(KINDS)), st.integers(3, 10), st.integers(0, 10_000))
-def test_a_study_until_decided_never_disagrees(kind, seeds, seed):
-    assert_agreement(study(kind, seeds=seeds, gains=[0.03, 0.0], seed=seed, cap=10))
+@given(
+    st.sampled_from(sorted(KINDS)),
+    st.integers(3, 10),
+    st.integers(0, 10_000),
+    st.sampled_from(["", "val/loss"]),
+)
+def test_a_study_until_decided_never_disagrees(kind, seeds, seed, tie_break):
+    made = study(kind, seeds=seeds, gains=[0.03, 0.0], seed=seed, cap=10, tie_break=tie_break)
+    assert_agreement(made)
 
 
 @pytest.mark.slow
@@ -124,7 +147,9 @@ def test_a_thousand_studies_of_one_contrast_never_disagree():
     for seed in range(1_000):
         kind = sorted(KINDS)[seed % 3]
         gain = (0.0, 0.01, 0.025)[seed // 3 % 3]
-        summary = study(kind, seeds=5 + seed % 6, gains=[gain], seed=seed)
+        tie_break = ("", "val/loss")[seed % 2]
+        seeds = 5 + seed % 6
+        summary = study(kind, seeds=seeds, gains=[gain], seed=seed, tie_break=tie_break)
         assert_agreement(summary)
         called += summary.contrasts[0].called
     assert 100 < called < 700

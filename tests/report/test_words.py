@@ -20,14 +20,16 @@ from orchestrator.stats import (
     paired_difference,
     verdict,
 )
+from orchestrator.stats.paired import difference_of
 
 TOP1, LOSS = lookup("val/top1"), lookup("val/loss")
 
 
-def say(differences, *, metric=TOP1, num_contrasts=1, num_planned=None):
+def say(differences, *, metric=TOP1, num_contrasts=1, num_planned=None, losses=()):
     blocks = dict(enumerate(differences))
     zeros = dict.fromkeys(blocks, 0.0)
-    found = paired_difference(blocks, zeros) if blocks else None
+    second = {block: -loss for block, loss in enumerate(losses)}
+    found = difference_of(blocks, tie_break=second) if blocks else None
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(num_contrasts - 1, len(blocks)))
     others = [paired_difference(dict(enumerate(row.tolist())), zeros) for row in noise]
@@ -44,6 +46,8 @@ def say(differences, *, metric=TOP1, num_contrasts=1, num_planned=None):
             smallest_adjusted_p=judged.smallest_adjusted_p,
             num_declared=num_contrasts,
             num_planned=num_planned,
+            tie_break=LOSS if losses else None,
+            with_ties=judged.with_ties,
         )
     )
 
@@ -91,6 +95,31 @@ def test_tied_pairs_do_not_count_towards_what_could_be_called():
         "are tied, and with the other 5 the smallest attainable p is 2/2^5 = 0.062; that takes 6 "
         "blocks at least that are not tied. +1.0 points of top-1 (95 % sign-flip interval 0.0 to "
         "2.0, p 0.062, n 8)."
+    )
+
+
+def test_a_call_that_the_tie_break_decides_says_so():
+    losses = [-0.1, -0.2, 0.05, -0.3, -0.12, -0.4]
+    _, said = say([0.0, 0.0, 1.25, 0.0, 0.0, 0.0], losses=losses)
+    assert said == (
+        "λ=0.005 helps by 0.2 points of top-1 against no adaptor (95 % sign-flip interval above "
+        "0.0 to 1.2, p 0.031, n 6). Validation loss decides this: 5 of 6 pairs are tied in top-1 "
+        "and ordered by it; top-1 alone has p 1."
+    )
+    _, said = say([1.25] * 6, losses=losses)
+    assert "helps by" in said and "decides" not in said
+    _, said = say(
+        [0.0, 0.0, 1.25, 0.0, 0.0, 0.0], losses=[loss * (-1) ** i for i, loss in enumerate(losses)]
+    )
+    assert "not distinguishable" in said and "decides" not in said
+
+
+def test_a_call_of_equal_arms_is_said_to_be_the_second_metrics_alone():
+    _, said = say([0.0] * 6, losses=[0.1, 0.2, 0.3, 0.1, 0.4, 0.2])
+    assert said == (
+        "λ=0.005 is worse than no adaptor by validation loss alone: equal in top-1 in all 6 pairs "
+        "(equal differences have no spread to make an interval from, p 0.031, n 6). Validation "
+        "loss decides this: 6 of 6 pairs are tied in top-1 and ordered by it; top-1 alone has p 1."
     )
 
 

@@ -28,6 +28,7 @@ from orchestrator.report.wording.notes import (
     interval_over,
     paired_over,
     tests_used,
+    ties_broken,
     without_interval,
     without_spread,
 )
@@ -235,6 +236,7 @@ def _notes(summary: Summary, footnotes: Footnotes) -> list[str]:
         notes.append(
             f"p: two-sided paired {tests_used(summary)}{correction}; "
             f"{CALLED_MARK} at most {ALPHA:g}. {NONE}: not declared or not testable."
+            f"{ties_broken(summary)}"
         )
     if summary.chance:
         notes.append(f"Chance: {level_text(summary.chance, unit=summary.metric.unit)}.")

@@ -87,6 +87,12 @@ def comparison_sentence(arm: str, reference: str, evidence: Evidence) -> str:
             f"({interval_words(evidence, difference, places, 1)}, "
             f"{count_words(evidence, difference)}).{more}"
         )
+    if evidence.called and difference.num_equal == difference.n and evidence.tie_break:
+        return (
+            f"{arm} is {verdict} than {reference} by {evidence.tie_break.title} alone: equal in "
+            f"{metric.title} in all {difference.n} pairs "
+            f"({evidence_words(evidence, difference, places, 1)}).{more}"
+        )
     if evidence.called:
         verb = "helps" if verdict is Verdict.BETTER else "hurts"
         return (
@@ -220,17 +226,33 @@ def could_not(evidence: Evidence, difference: PairedDifference, subject: str) ->
 
 
 def remarks(evidence: Evidence, difference: PairedDifference, places: int, flip: int) -> str:
-    """Explain the limits of a sentence: its scope, p from other blocks, or arms at chance.
+    """Explain the limits of a sentence: its ties, its scope, p from other blocks, arms at chance.
 
     Arguments as in `evidence_words`.
     """
-    remark, decided = recordings_words(evidence, places, flip), evidence.decided
+    remark, decided = tie_words(evidence, difference), evidence.decided
+    remark += recordings_words(evidence, places, flip)
     if decided and difference.n > decided.n:
         remark += (
             f" p and interval rest on {_first_blocks(decided.n)}, since block {decided.n + 1} is "
             f"not whole; mean and n are of all {difference.n} blocks that have what is compared."
         )
     return remark + (AT_CHANCE if evidence.at_chance else "")
+
+
+def tie_words(evidence: Evidence, difference: PairedDifference) -> str:
+    """Say that the metric that breaks ties decides the call, and how; empty where it does not."""
+    if not evidence.tie_break_decides or evidence.tie_break is None:
+        return ""
+    title, metric = evidence.tie_break.title, evidence.metric.title
+    tied = f"sums of pairs tie in {metric} and are ordered by it"
+    if equal := difference.num_equal:
+        tied = f"{equal} of {difference.n} pairs are tied in {metric} and ordered by it"
+    adjusted = "adjusted " * (evidence.num_declared > 1)
+    return (
+        f" {title[0].upper()}{title[1:]} decides this: {tied}; {metric} alone has {adjusted}p "
+        f"{p_text(evidence.with_ties)}."
+    )
 
 
 def recordings_words(evidence: Evidence, places: int, flip: int) -> str:

@@ -105,7 +105,13 @@ def effect_sentence(evidence: EffectEvidence) -> str:
             f"{count_words(evidence, difference)}).{more}{aliased}"
         )
     first = could_not(evidence, difference, _subject(effect))
-    if evidence.called:
+    if evidence.called and difference.num_equal == difference.n and evidence.tie_break:
+        how = "help" if verdict is Verdict.BETTER else "hinder"
+        text = (
+            f"{_joined(effect)} {how} each other by {evidence.tie_break.title} alone: there is no "
+            f"interaction in {metric.title} in any of {difference.n} blocks ({shown}){mean_over}"
+        )
+    elif evidence.called:
         how = "help" if verdict is Verdict.BETTER else "hinder"
         size = _amount(abs(difference.mean), difference, metric)
         text = f"{_joined(effect)} {how} each other by {size} of {metric.title} ({shown})"
