@@ -87,7 +87,7 @@ def _lines(path: Path) -> int:
 
 
 def _entry(seen: Examined) -> dict[str, Any]:
-    crc = None if seen.pcm is None else zlib.crc32(seen.pcm)
+    crc = None if seen.pcm is None else zlib.crc32(seen.pcm.data)
     return {**asdict(seen.record), "clip": seen.record.clip.clip_id, "crc": crc}
 
 
@@ -111,7 +111,7 @@ def _checked(
         if crc is not None:
             pcm = samples[ends[row] : ends[row + 1]]
             row += 1
-        if entry.pop("clip") != clip.clip_id or (pcm is not None and zlib.crc32(pcm) != crc):
+        if entry.pop("clip") != clip.clip_id or (pcm is not None and zlib.crc32(pcm.data) != crc):
             raise ValueError("another clip, or damaged samples")
         problems = tuple(Problem(**problem) for problem in entry.pop("problems"))
         checked.append(Examined(ClipRecord(clip, problems=problems, **entry), pcm))
