@@ -83,6 +83,9 @@ def prepare(sweep: Plan | Search, options: Options) -> LaunchPlan:
             search = dataclasses.replace(search, num_points=search.demo_points)
         search.check()
     plan.check()
+    own = tuple(key for key in (plan.metric, plan.tie_break) if key and ":" in key)
+    runtime = dataclasses.replace(options.runtime, own_metrics=own)
+    options = dataclasses.replace(options, runtime=runtime)
     _refuse_graphs(plan, options)
     from orchestrator.data import peek
     from orchestrator.data.entry import open_source

@@ -1,6 +1,6 @@
 """Metrics by key, each with its direction and unit; the functions import numpy alone."""
 
-from orchestrator.metrics.catalog import METRICS, USUAL, Direction, Metric, lookup
+from orchestrator.metrics.catalog import METRICS, USUAL, Direction, Metric, lookup, metric
 from orchestrator.metrics.targets import Event, Label, TargetKind, Targets
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "TargetKind",
     "Targets",
     "lookup",
+    "metric",
 ]
