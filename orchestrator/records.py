@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from orchestrator.errors import shown, unknown
-from orchestrator.metrics.catalog import METRICS, VAL_TOP1, lookup
+from orchestrator.metrics.catalog import METRICS, USUAL, VAL_TOP1, lookup
 
 SCHEMA = 2
 """Version of the stored forms; a reader refuses a newer one. From 2 on they carry a digest."""
@@ -47,7 +47,9 @@ class EpochRecord:
 def best_epoch(epochs: Sequence[EpochRecord], key: str) -> int:
     """Return the epoch that is best by a metric in its direction, the earliest of equals.
 
-    An epoch without a finite number is best only if no epoch has one; 0 if there is no epoch.
+    Where no epoch has the usual metric of clips with one class, which every experiment names that
+    names no other, the first of the usual ones counts that the epochs have. An epoch without a
+    finite number is best only if no epoch has one; 0 if there is no epoch.
 
     Args:
         epochs: Records of the epochs, in order.
@@ -56,6 +58,8 @@ def best_epoch(epochs: Sequence[EpochRecord], key: str) -> int:
     Raises:
         ConfigError: No metric has that key.
     """
+    if key == VAL_TOP1 and not any(key in epoch.metrics for epoch in epochs):
+        key = next((k for k in USUAL.values() if any(k in e.metrics for e in epochs)), key)
     sign = lookup(key).sign
 
     def worth(epoch: EpochRecord) -> float:

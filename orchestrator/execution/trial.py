@@ -270,6 +270,7 @@ class TrialRun:
             "num_train": len(trainer.train_indices),
             "num_val": len(trainer.val_indices),
             "val_counts": trainer.val_counts,
+            **({"targets": manifest["targets"]} if "targets" in manifest else {}),
             "dropped": manifest.get("dropped", {}),
             "feature_mean": trainer.statistics[0],
             "feature_std": trainer.statistics[1],
