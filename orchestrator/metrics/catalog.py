@@ -35,7 +35,7 @@ from orchestrator.metrics.classification import (
     top_k_accuracy,
     true_probability,
 )
-from orchestrator.metrics.targets import TargetKind
+from orchestrator.metrics.labels import TargetKind
 
 if TYPE_CHECKING:
     from orchestrator.metrics.predictions import Predictions

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from orchestrator.metrics.catalog import METRICS, Metric
 from orchestrator.metrics.classification import log_softmax
-from orchestrator.metrics.targets import TargetKind, Targets
+from orchestrator.metrics.labels import TargetKind
+from orchestrator.metrics.targets import Targets
 
 
 @dataclass(frozen=True, kw_only=True)
