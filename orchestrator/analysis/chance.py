@@ -12,6 +12,7 @@ from scipy.special import betaincinv  # pyright: ignore[reportMissingTypeStubs]
 from orchestrator.analysis.rows import ArmSummary
 from orchestrator.metrics import Metric
 from orchestrator.metrics.chance import Chance, HeldOut
+from orchestrator.metrics.targets import TargetKind
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.stats import CONFIDENCE
 
@@ -22,8 +23,12 @@ def held_out_of(plan: PlanRecord, record: TrialRecord | None) -> HeldOut | None:
     size = data.get("num_classes") or len(plan.dataset.get("class_names") or ())
     if not isinstance(size, int) or size < 1:
         return None
-    counts = tuple(data.get("val_counts") or ())
-    return HeldOut(num_classes=size, num_clips=int(data.get("num_val") or 0), counts=counts)
+    return HeldOut(
+        num_classes=size,
+        num_clips=int(data.get("num_val") or 0),
+        counts=tuple(data.get("val_counts") or ()),
+        kind=TargetKind(data.get("targets") or plan.dataset.get("targets") or "single_label"),
+    )
 
 
 def study_chance(
@@ -41,13 +46,16 @@ def study_chance(
             continue
         chance = metric.chance(held_out)
         hardest = by_fold.get(trial.fold)
+        if chance is None:
+            continue
         if hardest is None or metric.sign * chance.value > metric.sign * hardest.value:
             by_fold[trial.fold] = chance
     if not by_fold:
         held_out = held_out_of(plan, None)
-        if metric.chance is None or held_out is None:
+        chance = metric.chance(held_out) if metric.chance and held_out else None
+        if chance is None:
             return None
-        by_fold[0] = metric.chance(held_out)
+        by_fold[0] = chance
     rules = dict.fromkeys(chance.rule for chance in by_fold.values())
     value = metric.scale * fmean(chance.value for chance in by_fold.values())
     return Chance(value=value, rule=" or ".join(rules))

@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from orchestrator.analysis.outcomes import Loader
 from orchestrator.analysis.summary import Summary
 from orchestrator.errors import ConfigError, unknown
-from orchestrator.metrics.catalog import VAL_MAP, VAL_TOP1
+from orchestrator.metrics.catalog import VAL_MAP, VAL_TOP1, lookup
 from orchestrator.metrics.classification import log_softmax, top_k_correct
 from orchestrator.metrics.predictions import Predictions
+from orchestrator.metrics.targets import TargetKind
 from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
 from orchestrator.stats import (
     CAVEAT,
@@ -37,14 +39,15 @@ class ClipComparison:
     Attributes:
         run: Trial to compare.
         reference: Trial to compare with.
-        mcnemar: Test of top-1, from the clips that each trial got right.
+        mcnemar: Test of top-1, from the clips that each trial got right; None where clips have any
+            number of classes.
         tests: Metric key -> paired bootstrap over clips.
         caveat: Sentence about what the result cannot show.
     """
 
     run: TrialKey
     reference: TrialKey
-    mcnemar: ClipTest
+    mcnemar: ClipTest | None
     tests: Mapping[str, ClipTest]
     caveat: str = CAVEAT
 
@@ -94,7 +97,8 @@ def compare_clips(
         run: Finished trial.
         reference: Another finished trial.
         load: Function that reads predictions at the plan's epoch; None if the source has none.
-        metrics: Metric keys for the bootstrap.
+        metrics: Metric keys for the bootstrap; those that are not defined for the clips' targets
+            are left out, and mAP is taken if none is.
         recordings: Source recordings; clips of one recording are drawn together.
 
     Raises:
@@ -112,33 +116,45 @@ def compare_clips(
         )
     place = {clip: i for i, clip in enumerate(other.clip_ids)}
     order = np.array([place[clip] for clip in scored.clip_ids])
-    logits, labels = other.logits[order], other.labels[order]
-    if not np.array_equal(labels, scored.labels):
+    other = other.take(order)
+    if other.targets != scored.targets:
         raise ConfigError(f"{run.id} and {reference.id} do not agree on the clips' classes")
-    right = top_k_correct(scored.logits, labels, k=1), top_k_correct(logits, labels, k=1)
+    single, both = scored.kind is TargetKind.SINGLE_LABEL, (scored, other)
     recording_of: Mapping[str, str] = recordings() if recordings else {}
     whole = all(clip in recording_of for clip in scored.clip_ids)
     sources = np.array([recording_of[clip] for clip in scored.clip_ids]) if whole else None
     if sources is not None and len(set(sources.tolist())) == len(sources):
         sources = None  # every clip is its own recording
-    groups = len(labels) if sources is None else len(set(sources.tolist()))
+    groups = len(scored) if sources is None else len(set(sources.tolist()))
     if groups < 2:
         raise ConfigError(
-            f"the {len(labels)} held-out clips are of {groups} recording, and clips of one "
+            f"the {len(scored)} held-out clips are of {groups} recording, and clips of one "
             "recording are not independent; a comparison over clips needs two recordings or more"
         )
     tests: dict[str, ClipTest] = {}
-    for key in metrics:
+    defined = [key for key in metrics if lookup(key).is_defined_for(scored.kind)]
+    for key in defined or [VAL_MAP]:
         if key == "val/top1":
-            pair = tuple(map(mean_of, right))
+            pair = tuple(mean_of(_right(made)) for made in both)
         else:
-            targets = np.eye(logits.shape[1], dtype=bool)[labels]
+            truth = scored.targets.multi_hot()
             pair = tuple(
-                average_precision_of(log_softmax(scores), targets)
-                for scores in (scored.logits, logits)
+                average_precision_of(
+                    log_softmax(made.logits) if single else made.logits.astype(np.float64), truth
+                )
+                for made in both
             )
-        tests[key] = clip_bootstrap(*pair, num_clips=len(labels), sources=sources)
-    return ClipComparison(run=run, reference=reference, mcnemar=mcnemar(*right), tests=tests)
+        tests[key] = clip_bootstrap(*pair, num_clips=len(scored), sources=sources)
+    return ClipComparison(
+        run=run,
+        reference=reference,
+        mcnemar=mcnemar(*map(_right, both)) if single else None,
+        tests=tests,
+    )
+
+
+def _right(made: Predictions) -> NDArray[np.bool_]:
+    return top_k_correct(made.logits, made.labels, k=1)
 
 
 def single_pairs(summary: Summary, load: Loader | None) -> list[ClipComparison]:
@@ -161,7 +177,7 @@ def single_pairs(summary: Summary, load: Loader | None) -> list[ClipComparison]:
 
 def _predictions(trial: TrialKey, load: Loader | None) -> Predictions:
     made = load(trial.id) if load else None
-    if made is None or not len(made.labels):
+    if not made:
         where = "the store holds none" if load else "a tracking server holds none; use --store"
         raise ConfigError(f"no per-clip predictions of {trial.id} ({trial.arm}): {where}")
     return made

@@ -1,4 +1,7 @@
-"""Outcomes of held-out clips, read once per trial for all plots."""
+"""Outcomes of held-out clips, read once per trial for all plots.
+
+Only clips with one class each have an outcome: right or wrong, and the class that was guessed.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from orchestrator.analysis.rows import Block
 from orchestrator.analysis.summary import Summary
 from orchestrator.metrics.classification import top_k_correct
 from orchestrator.metrics.predictions import Loader, Predictions
+from orchestrator.metrics.targets import TargetKind
 from orchestrator.records import Status
 
 
@@ -51,7 +55,10 @@ class Outcomes:
         self._known: dict[str, Outcome | None] = {}
 
     def of_arm(self, arm: str) -> dict[Block, Outcome]:
-        """Return block -> outcome of an arm's finished trials that have predictions."""
+        """Return block -> outcome of an arm's finished trials that have predictions.
+
+        Empty where clips have any number of classes.
+        """
         outcomes = {
             cell.block: self._of(cell.id)
             for cell in self._cells.get(arm, ())
@@ -67,7 +74,7 @@ class Outcomes:
     def _of(self, trial_id: str) -> Outcome | None:
         if trial_id not in self._known:
             made = self._load(trial_id)
-            self._known[trial_id] = _outcome(made) if made and len(made.labels) else None
+            self._known[trial_id] = _outcome(made) if made else None
         return self._known[trial_id]
 
 
@@ -77,7 +84,10 @@ def class_name(summary: Summary, index: int) -> str:
     return str(names[index]) if index < len(names) else f"class {index}"
 
 
-def _outcome(made: Predictions) -> Outcome:
+def _outcome(made: Predictions) -> Outcome | None:
+    """Return a trial's outcomes; None where a clip is neither right nor wrong as a whole."""
+    if made.kind is not TargetKind.SINGLE_LABEL:
+        return None
     return Outcome(
         clip_ids=tuple(made.clip_ids),
         labels=made.labels,

@@ -8,12 +8,14 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from orchestrator.analysis.outcomes import Loader, Outcomes
 from orchestrator.analysis.rows import ArmSummary, plan_interval
-from orchestrator.metrics.classification import mean_average_precision
-from orchestrator.metrics.predictions import Predictions
+from orchestrator.metrics.classification import (
+    mean_average_precision,
+    multi_label_average_precision,
+)
+from orchestrator.metrics.targets import TargetKind
 from orchestrator.records import PlanRecord, Status
 from orchestrator.stats import MeanInterval
 
@@ -74,13 +76,17 @@ def ensemble_map(arm: ArmSummary, load: Loader) -> Ensemble | None:
     values: list[float] = []
     counts: list[int] = []
     for ids in trials.values():
-        models = [made for made in map(load, ids) if made is not None and len(made.labels)]
+        models = [made for made in map(load, ids) if made]
         if len(models) < 2 or len({made.clip_ids for made in models}) > 1:
             return None
-        mean = np.mean([_probabilities(made) for made in models], axis=0)
-        # The softmax inside turns the logarithm back into the mean.
-        logits = np.log(np.maximum(mean, np.finfo(np.float64).tiny))
-        values.append(mean_average_precision(logits, models[0].labels))
+        mean = np.mean([made.probabilities() for made in models], axis=0)
+        if models[0].kind is TargetKind.SINGLE_LABEL:
+            # The softmax inside turns the logarithm back into the mean.
+            logits = np.log(np.maximum(mean, np.finfo(np.float64).tiny))
+            values.append(mean_average_precision(logits, models[0].labels))
+        else:
+            truth = models[0].targets.multi_hot()
+            values.append(multi_label_average_precision(mean, truth))
         counts.append(len(models))
     if not values or not all(map(math.isfinite, values)):
         return None
@@ -130,9 +136,3 @@ def class_scores(arm: ArmSummary, outcomes: Outcomes, *, plan: PlanRecord) -> Cl
         return None
     by_class = {index: statistics.fmean(of_class) for index, of_class in sorted(values.items())}
     return ClassScores(by_class=by_class, average=plan_interval(plan, averages))
-
-
-def _probabilities(made: Predictions) -> NDArray[np.float64]:
-    scores = made.logits.astype(np.float64)
-    scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return scores / scores.sum(axis=1, keepdims=True)

@@ -13,8 +13,13 @@ from orchestrator.analysis.evidence import ContrastEvidence, EffectEvidence
 from orchestrator.analysis.rows import ArmSummary, Block
 from orchestrator.metrics import Metric
 from orchestrator.metrics.catalog import VAL_LOSS, VAL_MAP, VAL_TOP1, VAL_TOP5
-from orchestrator.metrics.classification import log_softmax, top_k_correct
+from orchestrator.metrics.classification import (
+    binary_cross_entropies,
+    log_softmax,
+    top_k_correct,
+)
 from orchestrator.metrics.predictions import Loader, Predictions
+from orchestrator.metrics.targets import TargetKind
 from orchestrator.stats import (
     ALPHA,
     PairedDifference,
@@ -146,7 +151,7 @@ class OverRecordings:
             return None
         if trial not in self._known:
             made = self._load(trial)
-            self._known[trial] = self._score(made) if made and len(made.labels) else None
+            self._known[trial] = self._score(made) if made else None
         return self._known[trial]
 
     def _score(self, made: Predictions) -> _Scored | None:
@@ -162,27 +167,28 @@ class OverRecordings:
             without = value_of(kept)
         elif (compute := self._metric.compute) and len(names) <= self._left:
             self._left -= len(names)
-            value = compute(made.logits, made.labels)
-            chosen = (row.astype(bool) for row in kept)
-            without = np.array([compute(made.logits[c], made.labels[c]) for c in chosen])
+            value = compute(made)
+            without = np.array([compute(made.take(row.astype(bool))) for row in kept])
         else:
             return None
-        if not np.isfinite(without).all():
+        if not np.isfinite([value, *without]).all():
             return None
         scale = self._metric.scale
         return _Scored(value=scale * value, names=tuple(names.tolist()), without=scale * without)
 
     def _vectorized(self, made: Predictions) -> Callable[[Values], Values] | None:
         """Return a metric as a function of the clips' weights; None if it has no such form."""
-        labels, key = made.labels, self._metric.key
+        key, single = self._metric.key, made.kind is TargetKind.SINGLE_LABEL
         if key == VAL_MAP:
-            targets = np.eye(made.logits.shape[1], dtype=bool)[labels]
-            return average_precision_of(log_softmax(made.logits), targets)
+            scores = log_softmax(made.logits) if single else made.logits.astype(np.float64)
+            return average_precision_of(scores, made.targets.multi_hot())
         if key in (VAL_TOP1, VAL_TOP5):
-            right = top_k_correct(made.logits, labels, k=1 if key == VAL_TOP1 else 5)
+            right = top_k_correct(made.logits, made.labels, k=1 if key == VAL_TOP1 else 5)
             of_clip = right.astype(np.float64)
+        elif key == VAL_LOSS and single:
+            of_clip = -log_softmax(made.logits)[np.arange(len(made)), made.labels]
         elif key == VAL_LOSS:
-            of_clip = -log_softmax(made.logits)[np.arange(len(labels)), labels]
+            of_clip = binary_cross_entropies(made.logits, made.targets.multi_hot())
         else:
             return None
         return lambda weights: (weights @ of_clip) / weights.sum(axis=1)

@@ -17,6 +17,7 @@ from orchestrator.data.addresses import CLIPS
 from orchestrator.data.info import DamagedPack, read_manifest
 from orchestrator.data.layouts.rows import TRAIN
 from orchestrator.errors import DataError, unknown
+from orchestrator.metrics.targets import Targets
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +37,7 @@ class Pack:
         class_names: One per label.
         clip_ids: `(clips,)` unique names.
         source_ids: `(clips,)` recording that each clip was cut from.
-        labels: `(clips,)` int64.
+        targets: What is true of the clips.
         folds: `(clips,)` int64 fold numbers, keys of `fold_names`.
         num_samples: `(clips,)` int64, length of each clip.
         fold_names: Fold number -> name.
@@ -74,7 +75,7 @@ class Pack:
         clip_id, label, fold, source_id, num_samples, waveform = columns
         self.clip_ids: tuple[str, ...] = tuple(clip_id.to_pylist())
         self.source_ids: tuple[str, ...] = tuple(source_id.to_pylist())
-        self.labels = label.to_numpy().astype(np.int64)
+        self.targets = Targets.of_labels(label.to_numpy(), num_classes=self.num_classes)
         self.folds = fold.to_numpy().astype(np.int64)
         self.num_samples = num_samples.to_numpy().astype(np.int64)
         chunks = waveform.chunks
@@ -98,6 +99,11 @@ class Pack:
 
     def __repr__(self) -> str:
         return f"Pack({str(self.path)!r}: {len(self)} clips, {self.num_classes} classes)"
+
+    @property
+    def labels(self) -> np.ndarray:
+        """`(clips,)` int64 classes; a `DataError` unless every clip has one class."""
+        return self.targets.labels
 
     @property
     def num_classes(self) -> int:

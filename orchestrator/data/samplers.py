@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from orchestrator.metrics.targets import Targets
+
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
@@ -93,21 +95,21 @@ def _hash(indices: np.ndarray, *, seed: int, epoch: int, stream: int) -> np.ndar
     return _splitmix64(state ^ np.asarray(indices).astype(np.int64).astype(np.uint64))
 
 
-def shuffle_labels(
-    labels: np.ndarray, indices: np.ndarray, *, share: float, seed: int
-) -> np.ndarray:
-    """Return labels with a share of them permuted, which keeps the counts per class.
+def shuffle_targets(targets: Targets, indices: np.ndarray, *, share: float, seed: int) -> Targets:
+    """Return targets that a share of the clips swap among themselves, all that a clip has at once.
+
+    The counts per class stay the same, and so do the classes and events that occur together.
 
     Args:
-        labels: `(clips,)` labels of the pack; not modified.
+        targets: Targets of the pack.
         indices: `(training clips,)` positions that may change.
-        share: Share of these, rounded; some get their own label back by chance.
+        share: Share of these, rounded; some get their own targets back by chance.
         seed: Seed of the selection and the permutation.
     """
     if not share:
-        return labels
+        return targets
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(indices)[: round(share * len(indices))]
-    shuffled = labels.copy()
-    shuffled[chosen] = labels[rng.permutation(chosen)]
-    return shuffled
+    order = np.arange(len(targets))
+    order[chosen] = rng.permutation(chosen)
+    return targets.take(order)

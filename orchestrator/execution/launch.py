@@ -14,6 +14,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +43,9 @@ from orchestrator.execution.stages import Ended, Stage, missing_trials, stages
 from orchestrator.experiment.overrides import whole_parts
 from orchestrator.records import PlanRecord, Status
 from orchestrator.store import Store
+from orchestrator.store.locks import LockHeld
 from orchestrator.store.provenance import now
-from orchestrator.store.verification import verify_stored
+from orchestrator.store.verification import doubtful, verify_stored
 from orchestrator.terminal import visible
 
 if TYPE_CHECKING:
@@ -70,6 +72,7 @@ def launch(prepared: LaunchPlan) -> int:
     points: list[Point] = [*store.read_points(prepared.plan.sweep)] if search else []
     plan = search.with_points(points) if search else prepared.plan
     _check_cap(plan, store)
+    set_aside_doubtful(plan, store)
     steps = stages(
         plan,
         store,
@@ -113,6 +116,14 @@ def launch(prepared: LaunchPlan) -> int:
     publisher.finish()
     trials = end.plan.trials()
     return 1 if missing_trials(trials, store) else 0
+
+
+def set_aside_doubtful(plan: Plan, store: Store) -> None:
+    """Set aside the records that cannot be believed, so that their trials train again."""
+    for trial, reason in doubtful(store, plan.record()).items():
+        with suppress(LockHeld), store.try_lock(trial, owner="another launch"):
+            names = ", ".join(store.set_aside(trial))
+            print(f"{reason}. It was set aside ({names}), and trial {trial} trains again.")
 
 
 def with_pack(prepared: LaunchPlan) -> LaunchPlan:

@@ -13,7 +13,8 @@ from models.errors import ModelError
 from models.registry import TRAINED_AS, RegistryError
 from models.seeding import derive_seed
 from orchestrator.data import open_pack
-from orchestrator.data.samplers import shuffle_labels
+from orchestrator.data.partition import partition
+from orchestrator.data.samplers import shuffle_targets
 from orchestrator.errors import CheckpointError, ConfigError, DataError, unknown
 from orchestrator.experiment.config import Experiment
 from orchestrator.experiment.overrides import from_canonical
@@ -128,17 +129,17 @@ def _from_the_pack(chain: Chain, experiment: Experiment, record: TrialRecord, st
         ) from error
     chain.class_names = pack.class_names
     if remembers:
-        train, _ = pack.split(experiment.fold)
+        train = partition(pack, experiment).train
         set_support(
             chain,
             Inputs(pack, torch.device("cpu")),
             train,
-            shuffle_labels(
-                pack.labels,
+            shuffle_targets(
+                pack.targets,
                 train,
                 share=experiment.shuffled_labels,
                 seed=derive_seed(experiment.seed, "labels"),
-            ),
+            ).take(train),
             batch_size=experiment.batch_size,
             precision=experiment.precision,
         )

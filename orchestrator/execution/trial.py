@@ -27,6 +27,7 @@ from orchestrator.store.provenance import now, provenance, source_digest
 from orchestrator.training.arithmetic import arithmetic, arithmetic_facts
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.inputs import LOCK
+from orchestrator.waiting import to_terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from orchestrator.data import Pack
+    from orchestrator.data.partition import Partition
     from orchestrator.store import Store
     from orchestrator.training.state import Initial
     from orchestrator.training.trainer import Trainer
@@ -43,18 +45,44 @@ WHICH: tuple[Literal["last"], Literal["best"]] = ("last", "best")
 
 @dataclass(frozen=True)
 class TrialCheckpoints:
-    """The `last` and `best` checkpoints of one trial in a store."""
+    """The `last` and `best` checkpoints of one trial in a store.
+
+    Attributes:
+        store: The store.
+        trial_id: Id of the trial.
+        damaged: What was wrong with each checkpoint that was set aside.
+    """
 
     store: Store
     trial_id: str
+    damaged: list[str] = field(default_factory=list)
 
     def load(self, which: Any) -> tuple[Mapping[str, Tensor], Mapping[str, Any]] | None:
-        """See `orchestrator.training.state.Checkpoints`."""
-        return self.store.load_checkpoint(self.trial_id, which)
+        """See `orchestrator.training.state.Checkpoints`.
+
+        A damaged `last` gives way to the one before it. Training starts anew without one, and
+        without the weights of the best epoch, which only training brings back.
+        """
+        if which != "last":
+            return self.store.load_checkpoint(self.trial_id, which)
+        last = self._recovered("last")
+        if last is not None and last[1]["best_epoch"] and not self._recovered("best"):
+            self.store.set_aside_checkpoint(self.trial_id, "last")
+            return None
+        return last
 
     def save(self, which: Any, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """See `orchestrator.training.state.Checkpoints`."""
-        self.store.save_checkpoint(self.trial_id, which, tensors, facts)
+        self.store.save_checkpoint(
+            self.trial_id, which, tensors, facts, keeps_before=which == "last"
+        )
+
+    def _recovered(self, which: Any) -> tuple[Mapping[str, Tensor], Mapping[str, Any]] | None:
+        found, damaged = self.store.recover_checkpoint(self.trial_id, which)
+        for reason in damaged:
+            to_terminal(f"trial {self.trial_id}: {reason.partition(';')[0]}; it was set aside")
+        self.damaged.extend(damaged)
+        return found
 
 
 @dataclass(kw_only=True)
@@ -79,6 +107,10 @@ class TrialRun:
     cache_dir: str | None = None
     on_epoch: Callable[[EpochRecord], None] = field(default=lambda record: None)
     out_of_memory: bool = field(default=False, init=False)
+    _checkpoints: TrialCheckpoints = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._checkpoints = TrialCheckpoints(self.store, self.trial_id)
 
     def run(self) -> TrialRecord:
         """Train the remaining epochs of the trial.
@@ -144,6 +176,8 @@ class TrialRun:
             return record
         self._write(record, group)
         trainer.drop_optimizer_state()
+        if group.is_main:
+            self.store.forget_checkpoint_before(self.trial_id, "last")
         return record
 
     def _build(self, group: Group) -> Trainer:
@@ -157,7 +191,7 @@ class TrialRun:
         trainer = Trainer(
             self.experiment,
             clips=clips,
-            checkpoints=TrialCheckpoints(self.store, self.trial_id),
+            checkpoints=self._checkpoints,
             device=self.device,
             group=group,
             initial=self._initial(),
@@ -237,6 +271,7 @@ class TrialRun:
             "num_train": len(trainer.train_indices),
             "num_val": len(trainer.val_indices),
             "val_counts": trainer.val_counts,
+            **_chosen_on(trainer.partition),
             "dropped": manifest.get("dropped", {}),
             "feature_mean": trainer.statistics[0],
             "feature_std": trainer.statistics[1],
@@ -249,6 +284,9 @@ class TrialRun:
             if not self.runtime.compile:
                 computed["compiled"] = earlier.provenance.get("compiled", "no")
         computed["features"] = trainer.inputs.kept
+        earlier_damage = earlier.provenance.get(DAMAGED, "").split("\n") if earlier else []
+        if damage := [line for line in (*earlier_damage, *self._checkpoints.damaged) if line]:
+            computed[DAMAGED] = "\n".join(damage)
         return replace(record, cost=cost, data=data, provenance={**record.provenance, **computed})
 
     def _progress(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:
@@ -311,6 +349,19 @@ def _last_used(features: Path) -> float:
     return lock.stat().st_mtime if lock.exists() else 0.0
 
 
+def _chosen_on(clips: Partition) -> dict[str, Any]:
+    """Return what a record says of the clips that chose the epoch; nothing without any."""
+    if not len(clips.validation):
+        return {}
+    return {
+        "num_validation": len(clips.validation),
+        "chosen_on": clips.chosen_on,
+        "validation_rule": clips.rule,
+    }
+
+
+DAMAGED = "damaged_checkpoints"
+"""Checkpoints that were set aside, one a line; in a trial's provenance."""
 OUT_OF_MEMORY = "out_of_memory"
 """Number of attempts of a trial that ended because memory ran out; in its provenance."""
 

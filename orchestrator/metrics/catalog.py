@@ -3,26 +3,46 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import ConfigError, unknown
-from orchestrator.metrics.chance import ChanceOf, loss_chance, map_chance, top_k_chance
+from orchestrator.metrics.chance import (
+    ChanceOf,
+    auc_chance,
+    class_mean_chance,
+    loss_chance,
+    map_chance,
+    top_k_chance,
+)
 from orchestrator.metrics.classification import (
     Labels,
     Logits,
+    auc_range,
+    binary_cross_entropies,
     cross_entropy,
+    macro_f1,
     map_range,
     mean_average_precision,
+    mean_class_accuracy,
+    mean_roc_auc,
+    multi_label_average_precision,
+    multi_label_roc_auc,
     top_k_accuracy,
+    true_probability,
 )
+from orchestrator.metrics.targets import TargetKind
 
-Compute = Callable[[Logits, Labels], float]
-"""From logits (clips, classes) and labels (clips,) to a value as stored."""
+if TYPE_CHECKING:
+    from orchestrator.metrics.predictions import Predictions
 
-Range = Callable[[Logits, Labels], tuple[float, float]]
-"""From logits (clips, classes) and labels (clips,) to the least and the largest value."""
+Compute = Callable[["Predictions"], float]
+"""From predictions, with the targets of their clips, to a value as stored."""
+
+Range = Callable[["Predictions"], tuple[float, float]]
+"""From predictions to the least and the largest value."""
 
 
 class Direction(StrEnum):
@@ -37,7 +57,8 @@ class Metric:
     """A number by which trials are compared.
 
     Attributes:
-        key: Key `split/name`, as stored and logged.
+        key: Key `split/name`, as stored and logged; `val` is what is reported, for one that is
+            computed from predictions (see `selection_key`).
         title: Title in a table's head.
         direction: Which way is better.
         scale: Factor from a stored value to `unit`.
@@ -51,6 +72,9 @@ class Metric:
         compute: Function from predictions to the value; None if training measures it directly.
         rounding: Function from predictions to the range in which rounding can move the value; None
             if only the last digits move.
+        kinds: Kinds of targets for which the metric is defined; by default one class per clip.
+        by_frame: Whether it scores predictions over time, which only models with a frame head make,
+            and only on clips with events.
     """
 
     key: str
@@ -63,6 +87,8 @@ class Metric:
     chance: ChanceOf | None = field(default=None, repr=False, compare=False)
     compute: Compute | None = field(default=None, repr=False, compare=False)
     rounding: Range | None = field(default=None, repr=False, compare=False)
+    kinds: tuple[TargetKind, ...] = (TargetKind.SINGLE_LABEL,)
+    by_frame: bool = False
 
     @property
     def sign(self) -> int:
@@ -73,6 +99,15 @@ class Metric:
     def is_bounded(self) -> bool:
         """Whether the metric has a worst and a best value."""
         return all(map(math.isfinite, self.bounds))
+
+    def is_defined_for(self, kind: TargetKind, *, by_frame: bool = True) -> bool:
+        """Whether the metric is defined for targets of a kind.
+
+        Args:
+            kind: Kind of the targets.
+            by_frame: Whether there are predictions over time.
+        """
+        return kind in self.kinds and (by_frame or not self.by_frame)
 
 
 def _top_k(k: int) -> Metric:
@@ -85,7 +120,52 @@ def _top_k(k: int) -> Metric:
         bounds=(0.0, 1.0),
         is_share=True,
         chance=top_k_chance(k),
-        compute=lambda logits, labels: top_k_accuracy(logits, labels, k=k),
+        compute=lambda made: top_k_accuracy(made.logits, made.labels, k=k),
+    )
+
+
+def _loss(made: Predictions) -> float:
+    if made.kind is TargetKind.SINGLE_LABEL:
+        return cross_entropy(made.logits, made.labels)
+    return float(binary_cross_entropies(made.logits, made.targets.multi_hot()).mean())
+
+
+def _map(made: Predictions) -> float:
+    if made.kind is TargetKind.SINGLE_LABEL:
+        return mean_average_precision(made.logits, made.labels)
+    return multi_label_average_precision(made.logits, made.targets.multi_hot())
+
+
+def _map_range(made: Predictions) -> tuple[float, float]:
+    if made.kind is TargetKind.SINGLE_LABEL:
+        return map_range(made.logits, made.labels)
+    return _map(made), _map(made)  # logits are ranked as they are stored
+
+
+def _mauc(made: Predictions) -> float:
+    if made.kind is TargetKind.SINGLE_LABEL:
+        return mean_roc_auc(made.logits, made.labels)
+    return multi_label_roc_auc(made.logits, made.targets.multi_hot())
+
+
+def _mauc_range(made: Predictions) -> tuple[float, float]:
+    if made.kind is TargetKind.SINGLE_LABEL:
+        return auc_range(made.logits, made.labels)
+    return _mauc(made), _mauc(made)
+
+
+def _percentage(
+    key: str, title: str, of_labels: Callable[[Logits, Labels], float], chance: ChanceOf
+) -> Metric:
+    return Metric(
+        key,
+        title,
+        Direction.MAXIMIZE,
+        scale=100.0,
+        unit="%",
+        bounds=(0.0, 1.0),
+        chance=chance,
+        compute=lambda made: of_labels(made.logits, made.labels),
     )
 
 
@@ -94,6 +174,10 @@ VAL_LOSS = "val/loss"
 VAL_TOP1 = "val/top1"
 VAL_TOP5 = "val/top5"
 VAL_MAP = "val/map"
+VAL_MAUC = "val/mauc"
+VAL_MEAN_CLASS_ACCURACY = "val/mean_class_accuracy"
+VAL_MACRO_F1 = "val/macro_f1"
+VAL_TRUE_PROBABILITY = "val/true_probability"
 
 METRICS = {
     metric.key: metric
@@ -106,8 +190,26 @@ METRICS = {
             Direction.MAXIMIZE,
             bounds=(0.0, 1.0),
             chance=map_chance,
-            compute=mean_average_precision,
-            rounding=map_range,
+            compute=_map,
+            rounding=_map_range,
+            kinds=tuple(TargetKind),
+        ),
+        Metric(
+            VAL_MAUC,
+            "mAUC",
+            Direction.MAXIMIZE,
+            bounds=(0.0, 1.0),
+            chance=auc_chance,
+            compute=_mauc,
+            rounding=_mauc_range,
+            kinds=tuple(TargetKind),
+        ),
+        _percentage(
+            VAL_MEAN_CLASS_ACCURACY, "mean class accuracy", mean_class_accuracy, class_mean_chance
+        ),
+        _percentage(VAL_MACRO_F1, "macro F1", macro_f1, class_mean_chance),
+        _percentage(
+            VAL_TRUE_PROBABILITY, "probability of the true class", true_probability, top_k_chance(1)
         ),
         Metric(
             VAL_LOSS,
@@ -116,12 +218,41 @@ METRICS = {
             unit="nats",
             bounds=(0.0, math.inf),
             chance=loss_chance,
-            compute=cross_entropy,
+            compute=_loss,
+            kinds=tuple(TargetKind),
         ),
-        Metric(TRAIN_LOSS, "training loss", Direction.MINIMIZE, unit="nats"),
+        Metric(
+            TRAIN_LOSS,
+            "training loss",
+            Direction.MINIMIZE,
+            unit="nats",
+            kinds=tuple(TargetKind),
+        ),
     )
 }
 """Key -> metric. What is added here is computed, stored, verified, reported and tracked."""
+
+USUAL: Mapping[TargetKind, str] = {
+    TargetKind.SINGLE_LABEL: VAL_TOP1,
+    TargetKind.MULTI_LABEL: VAL_MAP,
+    TargetKind.EVENTS: VAL_MAP,
+}
+"""Kind of targets -> the metric by which trials are compared if a plan names none."""
+_REPORTED, _SELECTION = "val/", "selection/"
+
+
+def selection_key(key: str) -> str:
+    """Return the key of a metric on the validation clips, which choose an epoch.
+
+    Keys in `METRICS` that start with `val/` are of the clips that are reported.
+    """
+    return _SELECTION + key.removeprefix(_REPORTED) if key.startswith(_REPORTED) else key
+
+
+def reported_key(key: str) -> str:
+    """Return the key in `METRICS` of a metric on any clips; the inverse of `selection_key`."""
+    return _REPORTED + key.removeprefix(_SELECTION) if key.startswith(_SELECTION) else key
+
 
 LEARNING_RATE = "train/learning_rate"
 EPOCH_S = "time/epoch_s"

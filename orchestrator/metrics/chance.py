@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from orchestrator.metrics.targets import TargetKind
+
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOut:
@@ -17,11 +19,13 @@ class HeldOut:
         num_classes: Number of classes.
         num_clips: Number of held-out clips; 0 if unknown.
         counts: Clips per class; empty if unknown.
+        kind: Kind of their targets.
     """
 
     num_classes: int
     num_clips: int = 0
     counts: tuple[int, ...] = ()
+    kind: TargetKind = TargetKind.SINGLE_LABEL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +44,8 @@ class Chance:
 MAX_NAMED = 6
 """More arms than this are counted in a caution, not named."""
 
-ChanceOf = Callable[[HeldOut], Chance]
+ChanceOf = Callable[[HeldOut], Chance | None]
+"""From the held-out clips to a chance level; None where too little is known of them."""
 
 
 def top_k_chance(k: int) -> ChanceOf:
@@ -63,18 +68,40 @@ def top_k_chance(k: int) -> ChanceOf:
     return chance
 
 
-def map_chance(held_out: HeldOut) -> Chance:
+def class_mean_chance(held_out: HeldOut) -> Chance:
+    """Return the chance level of a mean over classes of what a guess gets right: 1 of the classes.
+
+    Any guess that does not listen has this mean class accuracy, and the guess by the shares of the
+    held-out classes, the best of them, has this macro F1. Classes without a clip are left out, as
+    in the metrics.
+    """
+    size = sum(count > 0 for count in held_out.counts) or held_out.num_classes
+    return Chance(value=1 / size, rule=f"1 of {size} classes")
+
+
+def auc_chance(held_out: HeldOut) -> Chance:
+    """Return the area under the ROC curve of clips in random order: one half."""
+    return Chance(value=0.5, rule="clips in random order")
+
+
+def map_chance(held_out: HeldOut) -> Chance | None:
     """Return the expected mean average precision of clips in random order.
 
     For R clips of a class among n it is ((R - 1) / (n - 1) (n - H_n) + H_n) / n, where H_n is the
     n-th harmonic number: more than the prevalence R / n, to which it falls as n grows (Bestgen,
     Exact expected average precision of the random baseline, 2015). Classes have equal weight, as in
     the metric; classes without a clip are left out. Without counts, classes are taken to be of one
-    size; without a number of clips, the prevalence is returned.
+    size; without a number of clips, the prevalence is returned. Where a clip has any number of
+    classes, both are needed, and None is returned without.
     """
     size = held_out.num_classes
     counts = [count for count in held_out.counts if count]
-    total = sum(counts) or held_out.num_clips
+    if held_out.kind is TargetKind.SINGLE_LABEL:
+        total = sum(counts) or held_out.num_clips
+    elif counts and held_out.num_clips > 1:
+        total = held_out.num_clips
+    else:
+        return None
     if total < 2:
         return Chance(value=1 / size, rule=f"the prevalence of one of {size} classes")
     harmonic = float((1 / np.arange(1, total + 1)).sum())
@@ -89,7 +116,10 @@ def loss_chance(held_out: HeldOut) -> Chance:
     """Return the cross entropy, in nats, of the same prediction for every clip.
 
     It is log(classes) for equal shares, or the entropy of the held-out classes if that is less.
+    Where a clip has any number of classes, it is the mean binary entropy of their prevalences.
     """
+    if held_out.kind is not TargetKind.SINGLE_LABEL:
+        return _binary_loss_chance(held_out)
     uniform = math.log(held_out.num_classes)
     total = sum(held_out.counts)
     if total:
@@ -98,6 +128,18 @@ def loss_chance(held_out: HeldOut) -> Chance:
         if entropy < uniform - 1e-12:
             return Chance(value=entropy, rule="always saying the shares of the held-out classes")
     return Chance(value=uniform, rule=f"equal shares of {held_out.num_classes} classes")
+
+
+def _binary_loss_chance(held_out: HeldOut) -> Chance:
+    if not held_out.counts or not held_out.num_clips:
+        return Chance(value=math.log(2), rule="an even guess on every class")
+    shares = np.array(held_out.counts) / held_out.num_clips
+    inside = shares[(shares > 0) & (shares < 1)]
+    entropy = -(inside * np.log(inside) + (1 - inside) * np.log(1 - inside)).sum()
+    return Chance(
+        value=float(entropy) / len(shares),
+        rule="always saying how frequent each class is among the held-out clips",
+    )
 
 
 def level_text(chance: Chance, *, unit: str) -> str:

@@ -7,11 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.metrics.ranking import average_precision, roc_auc
+
 Logits = NDArray[np.floating[Any]]
 """(clips, classes) scores before any softmax."""
 
 Labels = NDArray[np.integer[Any]]
 """(clips,) class indices."""
+
+Truth = NDArray[np.bool_]
+"""(clips, classes) booleans: whether a clip has a class."""
+
+
+ROUNDING = 1e-12
+"""Difference of log probabilities that is rounding alone."""
 
 
 def top_k_correct(logits: Logits, labels: Labels, *, k: int) -> NDArray[np.bool_]:
@@ -49,6 +58,51 @@ def cross_entropy(logits: Logits, labels: Labels) -> float:
     return float((0.0 - own).mean())  # `-own` would make a perfect loss -0.0
 
 
+def binary_cross_entropies(logits: Logits, truth: Truth) -> NDArray[np.float64]:
+    """Return (clips,) means over classes of the binary cross entropy, in nats.
+
+    Args:
+        logits: Scores (clips, classes) before the sigmoid.
+        truth: Whether a clip has a class (clips, classes).
+    """
+    scores = logits.astype(np.float64)
+    return np.logaddexp(0.0, np.where(truth, -scores, scores)).mean(axis=1)
+
+
+def true_probability(logits: Logits, labels: Labels) -> float:
+    """Return the mean over clips of the softmax probability of the true class.
+
+    It moves with every clip, also with those that stay right or stay wrong, so it tells arms apart
+    that accuracy cannot; unlike cross entropy, one clip counts for at most 1.
+    """
+    return float(np.exp(log_softmax(logits)[np.arange(len(labels)), labels]).mean())
+
+
+def mean_class_accuracy(logits: Logits, labels: Labels) -> float:
+    """Return the mean over classes of the share of their clips that top-1 counts as right.
+
+    Classes without a clip are left out. scikit-learn's `balanced_accuracy_score`, where no largest
+    scores tie.
+    """
+    right = top_k_correct(logits, labels, k=1)
+    return float(np.mean([right[labels == own].mean() for own in np.unique(labels)]))
+
+
+def macro_f1(logits: Logits, labels: Labels) -> float:
+    """Return the mean over classes of F1 of the class with the largest score.
+
+    F1 is 2 TP / (2 TP + FP + FN). A clip whose largest score is not alone, or not finite, names no
+    class. Classes without a clip are left out, though naming them costs the others their recall:
+    scikit-learn's `f1_score(average="macro", labels=np.unique(labels), zero_division=0)`.
+    """
+    largest = logits.max(axis=1, keepdims=True)
+    named = np.where((logits == largest).sum(axis=1) == 1, logits.argmax(axis=1), -1)
+    named[~np.isfinite(logits).all(axis=1)] = -1
+    own = np.unique(labels)[:, None]
+    both = ((named == own) & (labels == own)).sum(axis=1)
+    return float((2 * both / ((named == own).sum(axis=1) + (labels == own).sum(axis=1))).mean())
+
+
 def mean_average_precision(logits: Logits, labels: Labels) -> float:
     """Return the mean over classes of the average precision of their softmax probabilities.
 
@@ -67,13 +121,37 @@ def mean_average_precision(logits: Logits, labels: Labels) -> float:
     return float(np.mean(average_precisions(logits, labels)))
 
 
+def mean_roc_auc(logits: Logits, labels: Labels) -> float:
+    """Return the mean over classes of the area under the ROC curve of their probabilities.
+
+    Each class is told from all others by its softmax probability; the area is the share of pairs of
+    a clip of the class and one of another that are ranked rightly, a tie counting half. Classes
+    without a clip, or with all of them, are left out. NaN if none is left or a score is not finite.
+
+    Args:
+        logits: Scores (clips, classes).
+        labels: Class indices (clips,).
+
+    Source: scikit-learn's `roc_auc_score(multi_class="ovr", average="macro")`.
+    """
+    if not np.isfinite(logits).all():
+        return float("nan")
+    return _mean_of(_roc_aucs(logits, labels))
+
+
+def auc_range(logits: Logits, labels: Labels) -> tuple[float, float]:
+    """Return `mean_roc_auc` for the worst and the best order that rounding allows."""
+    worst, best = (_mean_of(_roc_aucs(logits, labels, shift=s)) for s in (-ROUNDING, ROUNDING))
+    return worst, best
+
+
 def map_range(logits: Logits, labels: Labels) -> tuple[float, float]:
     """Return the mean average precision for the worst and the best order that rounding allows.
 
     Clips whose probabilities agree to the last digits may change places on another processor.
     """
     worst, best = (
-        float(np.mean(average_precisions(logits, labels, shift=shift))) for shift in (-1e-12, 1e-12)
+        float(np.mean(average_precisions(logits, labels, shift=s))) for s in (-ROUNDING, ROUNDING)
     )
     return worst, best
 
@@ -87,14 +165,56 @@ def average_precisions(logits: Logits, labels: Labels, *, shift: float = 0.0) ->
         shift: Added to the log probability of each clip's own class. If it is less than any
             difference that is not rounding, it bounds the effect of rounding on the order of clips.
     """
+    scores = _shifted(logits, labels, shift)
+    return [average_precision(scores[:, c], labels == c) for c in set(labels)]
+
+
+def _roc_aucs(logits: Logits, labels: Labels, *, shift: float = 0.0) -> list[float]:
+    scores = _shifted(logits, labels, shift)
+    return [roc_auc(scores[:, c], labels == c) for c in set(labels) if not (labels == c).all()]
+
+
+def _shifted(logits: Logits, labels: Labels, shift: float) -> NDArray[np.float64]:
     scores = log_softmax(logits)
     scores[np.arange(len(labels)), labels] += shift
-    return [_average_precision(scores[:, c], labels == c) for c in set(labels)]
+    return scores
 
 
-def _average_precision(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    order = np.argsort(-scores, kind="stable")
-    last_of_ties = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
-    hits = positive[order].cumsum()[last_of_ties]
-    precision = hits / (last_of_ties + 1)
-    return float((np.diff(hits, prepend=0) * precision).sum() / hits[-1])
+def _mean_of(values: list[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")
+
+
+def multi_label_average_precision(scores: Logits, truth: Truth) -> float:
+    """Return the mean over classes of the average precision, as AudioSet's mAP.
+
+    Each class ranks all clips by its score; clips of equal score enter together. A sigmoid would
+    rank them alike, but for scores that it rounds to 0 or 1. Classes without a clip are left out.
+    NaN if a score is not finite, or no class has a clip.
+
+    Args:
+        scores: Scores (clips, classes).
+        truth: Whether a clip has a class (clips, classes).
+
+    Source: `average_precision_score(average="macro")` of scikit-learn over the classes with a clip.
+    """
+    there = np.flatnonzero(truth.any(axis=0))
+    if not len(there) or not np.isfinite(scores).all():
+        return float("nan")
+    ranked = scores.astype(np.float64)
+    return float(np.mean([average_precision(ranked[:, c], truth[:, c]) for c in there]))
+
+
+def multi_label_roc_auc(scores: Logits, truth: Truth) -> float:
+    """Return the mean over classes of the area under the ROC curve, as AudioSet's mAUC.
+
+    Classes that no clip has, or every clip, are left out. NaN if a score is not finite, or no class
+    is left.
+
+    Args:
+        scores: Scores (clips, classes).
+        truth: Whether a clip has a class (clips, classes).
+    """
+    if not np.isfinite(scores).all():
+        return float("nan")
+    ranked, told = scores.astype(np.float64), np.flatnonzero(truth.any(axis=0) & ~truth.all(axis=0))
+    return _mean_of([roc_auc(ranked[:, c], truth[:, c]) for c in told])

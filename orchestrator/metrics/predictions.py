@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.metrics.catalog import METRICS
+from orchestrator.metrics.classification import log_softmax
+from orchestrator.metrics.targets import TargetKind, Targets
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frames:
+    """What a model with a frame head predicts for rows of equal length, of every held-out clip.
+
+    Attributes:
+        logits: (clips, rows, classes) float16, before the sigmoid.
+        row_s: Length of a row in seconds; the first starts with the clip, and the last rows of a
+            short clip may lie beyond its end.
+        clip_s: (clips,) float64 length of each clip in seconds.
+    """
+
+    logits: NDArray[np.float16]
+    row_s: float
+    clip_s: NDArray[np.float64]
+
+    def take(self, indices: Any) -> Frames:
+        """Return the frames of some clips."""
+        return dataclasses.replace(self, logits=self.logits[indices], clip_s=self.clip_s[indices])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,21 +42,59 @@ class Predictions:
     Attributes:
         epoch: Epoch after which they were made.
         clip_ids: (clips,) names as in the pack.
-        labels: (clips,) class indices.
-        logits: (clips, classes) float32, before any softmax.
+        targets: What is true of the clips.
+        logits: (clips, classes) float32, before any softmax or sigmoid.
+        frames: Predictions over time; None unless the clips have events and the model a frame head.
     """
 
     epoch: int
     clip_ids: tuple[str, ...]
-    labels: NDArray[np.int64]
+    targets: Targets
     logits: NDArray[np.float32]
+    frames: Frames | None = None
+
+    def __len__(self) -> int:
+        """Return the number of clips."""
+        return len(self.clip_ids)
+
+    @property
+    def kind(self) -> TargetKind:
+        """What is known of every clip."""
+        return self.targets.kind
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """(clips,) class indices; a `DataError` unless every clip has one class."""
+        return self.targets.labels
+
+    def probabilities(self) -> NDArray[np.float64]:
+        """Return (clips, classes) probabilities.
+
+        They are a softmax over classes where a clip has one class, and a sigmoid per class
+        otherwise.
+        """
+        if self.kind is TargetKind.SINGLE_LABEL:
+            return np.exp(log_softmax(self.logits))
+        return np.exp(-np.logaddexp(0.0, -self.logits.astype(np.float64)))
+
+    def take(self, indices: Any) -> Predictions:
+        """Return the predictions of some clips, by (chosen,) positions or a (clips,) mask."""
+        chosen: list[int] = np.arange(len(self))[indices].tolist()
+        return Predictions(
+            epoch=self.epoch,
+            clip_ids=tuple(self.clip_ids[i] for i in chosen),
+            targets=self.targets.take(chosen),
+            logits=self.logits[chosen],
+            frames=None if self.frames is None else self.frames.take(chosen),
+        )
 
     def scores(self) -> dict[str, float]:
-        """Return metric key -> value for every metric that is computed from predictions."""
+        """Return metric key -> value for every metric that is defined for these predictions."""
         return {
-            key: metric.compute(self.logits, self.labels)
+            key: metric.compute(self)
             for key, metric in METRICS.items()
             if metric.compute is not None
+            and metric.is_defined_for(self.kind, by_frame=self.frames is not None)
         }
 
 

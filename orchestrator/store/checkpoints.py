@@ -4,10 +4,14 @@ The name of the tensors' file carries its digest; the JSON beside it names that 
 last. So a process that dies between the two leaves the old pair intact. The JSON carries a digest
 of itself, so a damaged number is never taken for a recorded one; earlier versions wrote none, and
 their files are read without it. Both files hold what the tensors were trained as.
+
+While a trial trains, the checkpoint before its last one stays beside it (`last.before.json`): a
+disk may lose what it said it had written.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -25,12 +29,19 @@ if TYPE_CHECKING:
     import torch
 
 _ATTEMPTS = 5
+_BEFORE = ".before"
 
 
 def save(
-    files: Files, folder: str, which: str, tensors: Mapping[str, torch.Tensor], meta: Mapping
+    files: Files,
+    folder: str,
+    which: str,
+    tensors: Mapping[str, torch.Tensor],
+    meta: Mapping,
+    *,
+    keeps_before: bool = False,
 ) -> None:
-    """Write a checkpoint and delete the one it replaces."""
+    """Write a checkpoint; delete the one that it replaces, or keep it as the one before."""
     scratch = files.scratch(f"{folder}/{which}.safetensors")
     try:
         with blame("write", files.where(folder)):
@@ -42,10 +53,65 @@ def save(
         scratch.unlink(missing_ok=True)
     pointer = {"file": name, "sha256": digest, "meta": dict(meta)}
     pointer["digest"] = _digest_of(pointer)
+    if keeps_before and (replaced := files.read(f"{folder}/{which}.json")) is not None:
+        files.write(f"{folder}/{which}{_BEFORE}.json", replaced)
     files.write(f"{folder}/{which}.json", json.dumps(pointer).encode())
+    if keeps_before:
+        _sweep(files, folder, which)
+    else:
+        forget_before(files, folder, which)
+
+
+def forget_before(files: Files, folder: str, which: str) -> None:
+    """Delete the checkpoint before a trial's last one, and what killed writers left."""
+    files.delete(f"{folder}/{which}{_BEFORE}.json")
+    _sweep(files, folder, which)
+
+
+def _sweep(files: Files, folder: str, which: str) -> None:
+    """Delete the files of a checkpoint that no pointer names."""
+    named = set()
+    for name in (which, f"{which}{_BEFORE}"):
+        with contextlib.suppress(CheckpointError):
+            pointer = read_pointer(files, folder, name)
+            named.add(pointer["file"] if pointer else "")
     for other in files.names(folder):
-        if other != name and _belongs(other, which):
+        if other not in named and _belongs(other, which):
             files.delete(f"{folder}/{other}")
+
+
+def recover(
+    files: Files, folder: str, which: str
+) -> tuple[tuple[dict[str, torch.Tensor], dict[str, Any]] | None, list[str]]:
+    """Read a checkpoint, or the one before it if it is damaged; set aside what is damaged.
+
+    Returns:
+        The checkpoint, None if there is no whole one; and what was wrong with each damaged one.
+    """
+    damaged = []
+    for name in (which, f"{which}{_BEFORE}"):
+        try:
+            found = load(files, folder, name)
+        except CheckpointError as error:
+            damaged.append(str(error))
+            _set_aside(files, folder, name)
+            continue
+        if found is not None:
+            return found, damaged
+    return None, damaged
+
+
+def set_aside(files: Files, folder: str, which: str) -> None:
+    """Rename the files of a checkpoint and of the one before it, so that nothing reads them."""
+    for name in (which, f"{which}{_BEFORE}"):
+        _set_aside(files, folder, name)
+
+
+def _set_aside(files: Files, folder: str, which: str) -> None:
+    with contextlib.suppress(CheckpointError):
+        if pointer := read_pointer(files, folder, which):
+            files.set_aside(f"{folder}/{pointer['file']}")
+    files.set_aside(f"{folder}/{which}.json")
 
 
 def load(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import secrets
 import tempfile
@@ -53,6 +54,10 @@ class Files(Protocol):
 
     def delete(self, path: str) -> None:
         """Delete a file if it exists."""
+        ...
+
+    def set_aside(self, path: str) -> str:
+        """Rename a file to `<name>.damaged-<n>`; return its new name, empty if there is none."""
         ...
 
     def versions(self, paths: Sequence[str]) -> list[str]:
@@ -153,6 +158,15 @@ class LocalFiles:
         with blame("delete", self.where(path)):
             (self.root / path).unlink(missing_ok=True)
 
+    def set_aside(self, path: str) -> str:
+        target = _aside(self, path)
+        with blame("set aside", self.where(path)):
+            try:
+                os.replace(self.root / path, self.root / target)
+            except FileNotFoundError:
+                return ""
+        return target.rpartition("/")[2]
+
     def versions(self, paths: Sequence[str]) -> list[str]:
         texts = []
         for path in paths:
@@ -218,6 +232,15 @@ class RemoteFiles:
                 self.system.delete_file(self._at(path))
             except FileNotFoundError:
                 pass
+
+    def set_aside(self, path: str) -> str:
+        target = _aside(self, path)
+        with blame("set aside", self.where(path)):
+            try:
+                self.system.move(self._at(path), self._at(target))
+            except FileNotFoundError:
+                return ""
+        return target.rpartition("/")[2]
 
     def versions(self, paths: Sequence[str]) -> list[str]:
         with blame("read", self.uri):
@@ -296,6 +319,14 @@ def _open_remote(uri: str, *, create: bool) -> tuple[Files, str]:
         elif system.get_file_info(files.root).type == FileType.NotFound:
             raise StoreError(f"there is no store at {uri}; name one with --store")
     return files, files.uri
+
+
+def _aside(files: Files, path: str) -> str:
+    """Return the first free name for a file that is set aside."""
+    folder, _, name = path.rpartition("/")
+    taken = files.names(folder)
+    number = next(n for n in itertools.count(1) if f"{name}.damaged-{n}" not in taken)
+    return f"{path}.damaged-{number}"
 
 
 def _sync(path: Path) -> None:

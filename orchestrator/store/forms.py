@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from orchestrator.errors import StoreError
-from orchestrator.records import ID_LENGTH, PlanRecord, TrialRecord, experiment_id
+from orchestrator.records import ID_LENGTH, NewerSchema, PlanRecord, TrialRecord, experiment_id
 
 T = TypeVar("T", TrialRecord, PlanRecord)
 
@@ -103,12 +103,18 @@ def parse_plan(data: bytes, *, where: str) -> PlanRecord:
     return _parse(PlanRecord, data, where, of="the plan")
 
 
+class NewerVersion(StoreError):
+    """A stored form that a newer version of this package wrote; it is not damaged."""
+
+
 def _parse(kind: type[T], data: bytes, where: str, *, of: str) -> T:
     try:
         form, has_digest = _checked(data, of)
         record = kind.from_json(form)
         if form.get("schema", 1) > 1 and not has_digest:
             raise ValueError(f"{of} has lost the digest that it was written with")
+    except NewerSchema as error:
+        raise NewerVersion(f"{where} cannot be read ({error})") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(where, error) from error
     return record if has_digest else dataclasses.replace(record, has_digest=False)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from orchestrator.errors import StoreError, unknown
 from orchestrator.records import PlanRecord, TrialRecord
@@ -227,6 +227,18 @@ class Store:
             return None
         return tables.parse(data, where=self.files.where(path), digest=digest)
 
+    def set_aside(self, trial_id: str) -> list[str]:
+        """Rename a trial's record and predictions to `<name>.damaged-<n>`, so that it trains again.
+
+        Its checkpoints stay: the trial goes on from them. The caller holds the trial's lock.
+
+        Returns:
+            The new names.
+        """
+        paths = [forms.record_path(trial_id)]
+        paths += [forms.predictions_path(trial_id, which) for which in get_args(Which)]
+        return [name for path in paths if (name := self.files.set_aside(path))]
+
     # Checkpoints
 
     def save_checkpoint(
@@ -235,6 +247,8 @@ class Store:
         which: Which,
         tensors: Mapping[str, torch.Tensor],
         meta: Mapping[str, Any],
+        *,
+        keeps_before: bool = False,
     ) -> None:
         """Replace a trial's last or best checkpoint; a crash leaves the old or the new one.
 
@@ -243,11 +257,34 @@ class Store:
             which: After the last or the best epoch; only these two are kept.
             tensors: Name -> tensor on any device; shared storage is written out twice.
             meta: Whatever else is needed to resume, as JSON.
+            keeps_before: Keep the replaced one for `recover_checkpoint`.
 
         Raises:
             StoreError: It cannot be written.
         """
-        checkpoints.save(self.files, forms.checkpoint_folder(trial_id), which, tensors, meta)
+        folder = forms.checkpoint_folder(trial_id)
+        checkpoints.save(self.files, folder, which, tensors, meta, keeps_before=keeps_before)
+
+    def recover_checkpoint(
+        self, trial_id: str, which: Which
+    ) -> tuple[tuple[dict[str, torch.Tensor], dict[str, Any]] | None, list[str]]:
+        """Read a checkpoint to resume from, or the one before it if it is damaged.
+
+        Damaged files are renamed to `<name>.damaged-<n>`. The caller holds the trial's lock.
+
+        Returns:
+            Tensors and meta, as `load_checkpoint`; None if none is whole. And what was wrong with
+            each damaged one.
+        """
+        return checkpoints.recover(self.files, forms.checkpoint_folder(trial_id), which)
+
+    def set_aside_checkpoint(self, trial_id: str, which: Which) -> None:
+        """Rename a checkpoint and the one before it, so that nothing resumes from them."""
+        checkpoints.set_aside(self.files, forms.checkpoint_folder(trial_id), which)
+
+    def forget_checkpoint_before(self, trial_id: str, which: Which) -> None:
+        """Delete the checkpoint that `keeps_before` kept."""
+        checkpoints.forget_before(self.files, forms.checkpoint_folder(trial_id), which)
 
     def load_checkpoint(
         self, trial_id: str, which: Which

@@ -15,8 +15,15 @@ from typing import Literal
 
 from orchestrator.errors import StoreError
 from orchestrator.metrics import METRICS
+from orchestrator.metrics.catalog import selection_key
 from orchestrator.metrics.predictions import Loader, Predictions
-from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
+from orchestrator.records import (
+    PlanRecord,
+    Status,
+    TrialKey,
+    TrialRecord,
+    best_epoch,
+)
 from orchestrator.store import Store, forms
 
 TOLERANCE = 1e-9
@@ -26,27 +33,22 @@ NAMED = 10
 """More trials than this are counted in a refusal, not named."""
 
 _THREADS = 4
-_RULE = 2
+_RULE = 3
 """Raised when more is checked, so that what was remembered is checked again."""
 
 WAY_OUT = (
-    "A report is made of what was measured alone. Put the files back from a copy; or move the "
-    "record.json of each trial that was named out of the store and run the sweep again, which "
-    "trains the trial again as far as its checkpoints do not hold it."
+    "A report is made of what was measured alone. Put the files back from a copy; or run the sweep "
+    "again, which sets them aside and trains each trial that was named as far as its checkpoints "
+    "do not hold it."
 )
-
-
-def selected(plan: PlanRecord) -> Literal["last", "best"]:
-    """Return which epoch's predictions a plan's report reads."""
-    return "best" if plan.selection == "best" else "last"
 
 
 def loader(store: Store, plan: PlanRecord, records: Mapping[str, TrialRecord]) -> Loader:
     """Return a loader of a trial's predictions that checks the digest in its record."""
-    which = selected(plan)
+    read = plan.epochs_read()
 
     def load(trial_id: str) -> Predictions | None:
-        record = records.get(trial_id)
+        record, which = records.get(trial_id), read[trial_id]
         digest = record.predictions.get(which, "") if record else ""
         return store.read_predictions(trial_id, which, digest=digest)
 
@@ -71,26 +73,73 @@ def verify_stored(
     Raises:
         StoreError: Something was edited or damaged; names every trial.
     """
-    finished = _finished(plan, records)
-    which, path = selected(plan), f"{forms.sweep_folder(plan.sweep)}/verified.json"
-    paths = [forms.record_path(trial) for trial in finished]
-    paths += [forms.predictions_path(trial, which) for trial in finished]
-    texts = store.files.versions(paths)
-    versions = {
-        trial: f"{which} {record} {predictions}"
-        for trial, record, predictions in zip(
-            finished, texts[: len(finished)], texts[len(finished) :], strict=True
-        )
-    }
-    known = _remembered(store.files.read(path))
-    new = [trial for trial, version in versions.items() if known.get(trial) != version]
+    versions, new = _unverified(store, plan, records)
     verify(plan, records, loader(store, plan, records), trials=new)
     if new and remember:
         note = json.dumps({"rule": _RULE, "trials": versions}).encode()
         try:
-            store.files.write(path, note)
+            store.files.write(_note_path(plan), note)
         except StoreError:
             pass  # a read-only store is verified anew every time
+
+
+def doubtful(store: Store, plan: PlanRecord) -> dict[str, str]:
+    """Return the trials of a plan whose record or predictions cannot be believed, and why.
+
+    Raises:
+        NewerVersion: A newer version of this package wrote a record.
+    """
+    ids = dict.fromkeys(trial.id for trial in plan.all_trials)
+    doubts: dict[str, str] = {}
+    try:
+        records = store.read_records(ids)
+    except StoreError:
+        records = {}
+        for trial in ids:
+            try:
+                record = store.read_record(trial)
+            except forms.NewerVersion:
+                raise
+            except StoreError as error:
+                doubts[trial] = str(error).partition(";")[0]
+                continue
+            if record is not None:
+                records[trial] = record
+    load, read = loader(store, plan, records), plan.epochs_read()
+    for trial in _unverified(store, plan, records)[1]:
+        record = records[trial]
+        if mistakes := _mistakes_of_predictions(plan, record, load, which=read[trial]):
+            doubts[trial] = mistakes[0].partition(";")[0]
+    return doubts
+
+
+def _unverified(
+    store: Store, plan: PlanRecord, records: Mapping[str, TrialRecord]
+) -> tuple[dict[str, str], list[str]]:
+    """Return a text per finished trial that changes with its files, and the trials with a new one.
+
+    Args:
+        store: Store that holds the records.
+        plan: The plan as declared.
+        records: Id -> record.
+    """
+    finished = _finished(plan, records)
+    read = plan.epochs_read()
+    paths = [forms.record_path(trial) for trial in finished]
+    paths += [forms.predictions_path(trial, read[trial]) for trial in finished]
+    texts = store.files.versions(paths)
+    versions = {
+        trial: f"{read[trial]} {record} {predictions}"
+        for trial, record, predictions in zip(
+            finished, texts[: len(finished)], texts[len(finished) :], strict=True
+        )
+    }
+    known = _remembered(store.files.read(_note_path(plan)))
+    return versions, [trial for trial, version in versions.items() if known.get(trial) != version]
+
+
+def _note_path(plan: PlanRecord) -> str:
+    return f"{forms.sweep_folder(plan.sweep)}/verified.json"
 
 
 def verify(
@@ -113,19 +162,12 @@ def verify(
     """
     mistakes = _mistakes_of_cells(plan, records)
     chosen = _finished(plan, records) if trials is None else list(trials)
-
-    def check(trial: str) -> list[str]:
-        try:
-            predictions = load(trial)
-        except StoreError as error:
-            return [f"trial {trial}: {error}"]
-        if predictions is None:
-            lost = selected(plan) in records[trial].predictions
-            return [f"trial {trial}: the predictions of its record are gone"] * lost
-        return _mistakes_of_scores(plan, records[trial], predictions)
-
+    read = plan.epochs_read()
     with ThreadPoolExecutor(_THREADS) as pool:
-        for of_trial in pool.map(check, chosen):
+        for of_trial in pool.map(
+            lambda trial: _mistakes_of_predictions(plan, records[trial], load, which=read[trial]),
+            chosen,
+        ):
             mistakes += of_trial
     if mistakes:
         more = [f"and {len(mistakes) - NAMED} more"] if len(mistakes) > NAMED else []
@@ -151,15 +193,33 @@ def _mistakes_of_cells(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> 
     ]
 
 
+def _mistakes_of_predictions(
+    plan: PlanRecord, record: TrialRecord, load: Loader, *, which: Literal["last", "best"]
+) -> list[str]:
+    """Return a message for what is wrong with a trial's predictions, or with its metrics."""
+    try:
+        predictions = load(record.id)
+    except StoreError as error:
+        return [f"trial {record.id}: {error}"]
+    if predictions is None:
+        lost = which in record.predictions
+        return [f"trial {record.id}: the predictions of its record are gone"] * lost
+    mistakes = _mistakes_of_scores(plan, record, predictions, which=which)
+    return mistakes + _mistakes_of_choice(plan, record)
+
+
 def _mistakes_of_scores(
-    plan: PlanRecord, record: TrialRecord, predictions: Predictions
+    plan: PlanRecord,
+    record: TrialRecord,
+    predictions: Predictions,
+    *,
+    which: Literal["last", "best"],
 ) -> list[str]:
     """Return a message for every stored metric that differs from the stored predictions."""
-    if not len(predictions.labels) or not record.epochs:
+    if not len(predictions) or not record.epochs:
         return []
     if not record.has_digest and record.cost.attempts > 1 and record.cost.device != "cpu":
         return []  # schema 1 kept numbers from before a resume beside predictions from after it
-    which = selected(plan)
     epoch = record.best_epoch if which == "best" else record.epochs[-1].epoch
     who = f"trial {record.id} ({_arm_of(plan, record.id)})"
     if predictions.epoch != epoch:
@@ -176,6 +236,20 @@ def _mistakes_of_scores(
     ]
 
 
+def _mistakes_of_choice(plan: PlanRecord, record: TrialRecord) -> list[str]:
+    """Return a message if the best epoch is not the one that its validation clips chose."""
+    if not record.chose_on_validation or not record.epochs:
+        return []
+    key = selection_key(record.chosen_by)
+    if not any(key in epoch.metrics for epoch in record.epochs):
+        return []
+    chosen = best_epoch(record.epochs, key)
+    return [
+        f"trial {record.id} ({_arm_of(plan, record.id)}): its best epoch is {record.best_epoch}, "
+        f"and {key} of its epochs chooses {chosen}"
+    ] * (chosen != record.best_epoch)
+
+
 def _same(key: str, stored: float | None, value: float, predictions: Predictions) -> bool:
     if stored is None:
         return False
@@ -185,7 +259,7 @@ def _same(key: str, stored: float | None, value: float, predictions: Predictions
     rounding = METRICS[key].rounding
     if rounding is None or math.isnan(value):
         return False
-    lowest, highest = rounding(predictions.logits, predictions.labels)
+    lowest, highest = rounding(predictions)
     return lowest - near <= stored <= highest + near
 
 

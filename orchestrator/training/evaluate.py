@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from models.chain import Chain, build_chain
 from orchestrator.data.samplers import shard
 from orchestrator.errors import ConfigError
 from orchestrator.experiment.config import Component, Experiment
-from orchestrator.metrics.predictions import Predictions
+from orchestrator.metrics.predictions import Frames, Predictions
+from orchestrator.metrics.targets import TargetKind, Targets
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.inputs import Inputs
 
@@ -59,8 +61,11 @@ def evaluate(
     epoch: int,
     precision: str,
     group: Group,
+    covered_s: float = 0.0,
 ) -> Predictions:
     """Predict clips, shared over the workers; every worker returns all predictions.
+
+    Predictions over time are part of them where clips have events and the model a frame head.
 
     Args:
         chain: Model from waveform to logits.
@@ -70,6 +75,7 @@ def evaluate(
         epoch: Epoch of the weights.
         precision: `fp32`, `tf32` or `bf16`.
         group: The data-parallel workers.
+        covered_s: What `covered_seconds` returns, for clips with events.
     """
     chain.eval()
     own_share = shard(indices, group.rank, group.world_size)
@@ -79,18 +85,62 @@ def evaluate(
     logits = torch.zeros((len(indices), clips.num_classes), device=device)
     rows = logits[group.rank :: group.world_size]
     start = 0
+    over_time: list[Tensor] = []
+    timed = clips.targets.kind is TargetKind.EVENTS
     for batch in inputs.batches(parts_of(own_share, per_worker)):
         with autocast(device, precision):
-            made = chain(**batch).clip_logits.float()
+            output = chain(**batch)
+        made = output.clip_logits.float()
+        if timed and output.frame_logits is not None:
+            over_time.append(output.frame_logits.to(torch.float16))
         rows[start : start + len(made)] = made
         start += len(made)
     logits = group.total(logits)
+    frames = _gathered(over_time, group, num_clips=len(indices), device=device) if timed else None
     return Predictions(
         epoch=epoch,
         clip_ids=tuple(str(clips.clip_ids[index]) for index in indices),
-        labels=clips.labels[indices].astype(np.int64),
+        targets=clips.targets.take(indices),
         logits=logits.cpu().numpy(),
+        frames=None
+        if frames is None
+        else Frames(
+            logits=frames,
+            row_s=covered_s / frames.shape[1],
+            clip_s=clips.num_samples[indices] / clips.sample_rate,
+        ),
     )
+
+
+def _gathered(
+    parts: list[Tensor], group: Group, *, num_clips: int, device: torch.device
+) -> np.ndarray | None:
+    """Return (clips, rows, classes) float16 of all workers; None from a model without frames."""
+    # The first worker has a clip, if any has; another may have none, and not know the shape.
+    shape = torch.zeros(2, device=device)
+    if group.rank == 0 and parts:
+        shape = torch.tensor(parts[0].shape[1:], dtype=torch.float32, device=device)
+    rows, classes = map(int, group.total(shape).tolist())
+    if not rows:
+        return None
+    frames = torch.zeros((num_clips, rows, classes), device=device)
+    if parts:
+        frames[group.rank :: group.world_size] = torch.cat(parts).float()
+    return group.total(frames).to(torch.float16).cpu().numpy()
+
+
+@torch.no_grad()
+def covered_seconds(chain: Chain, inputs: Inputs) -> float:
+    """Return the time that the frame outputs of a chain cover, from the start of a clip.
+
+    It is that of the front end's frames, which pad or cut clips to a fixed number; or the length of
+    the longest clip for a front end without a hop.
+    """
+    longest, rate = int(inputs.clips.num_samples.max()), inputs.clips.sample_rate
+    if not chain.front.hop_length:
+        return longest / rate
+    frames = chain.frontend(torch.zeros(1, longest, device=inputs.device)).shape[-1]
+    return frames * chain.front.hop_length / rate
 
 
 @torch.no_grad()
@@ -98,7 +148,7 @@ def set_support(
     chain: Chain,
     inputs: Inputs,
     indices: np.ndarray,
-    labels: np.ndarray,
+    targets: Targets,
     *,
     batch_size: int,
     precision: str,
@@ -112,18 +162,31 @@ def set_support(
         chain: Model from waveform to logits.
         inputs: Inputs of the chain, which is on their device.
         indices: (clips,) positions of the training clips.
-        labels: (all clips,) training labels.
+        targets: (clips,) what the model is told of these clips.
         batch_size: Clips per forward pass.
         precision: `fp32`, `tf32` or `bf16`.
+
+    Raises:
+        ConfigError: The clips have any number of classes, and such a model votes for one.
     """
     if chain.backbone.set_support is None:
         return
+    refuse_support(targets.kind)
     chain.eval()
     parts = []
     for batch in inputs.batches(parts_of(indices, batch_size)):
         with autocast(inputs.device, precision):
             parts.append(chain(**batch).embedding.float())
-    chain.backbone.set_support(torch.cat(parts), torch.from_numpy(labels[indices]).long())
+    chain.backbone.set_support(torch.cat(parts), torch.from_numpy(targets.labels))
+
+
+def refuse_support(kind: TargetKind) -> None:
+    """Raise a `ConfigError` for a model that remembers clips by their one class each."""
+    if kind is not TargetKind.SINGLE_LABEL:
+        raise ConfigError(
+            "the model classifies a clip by the classes of the training clips nearest to it, one "
+            f"class each, and the data set's targets are of kind {kind}; take another model"
+        )
 
 
 def parts_of(indices: np.ndarray, size: int) -> list[np.ndarray]:

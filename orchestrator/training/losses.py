@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from models.output import Output
 from models.registry import create, register
-from orchestrator.errors import TrainingError
+from orchestrator.errors import ConfigError, TrainingError
 from orchestrator.experiment.config import Component
+from orchestrator.metrics.targets import TargetKind, Targets
+
+FrameTargets = Callable[[int], Tensor]
+"""From the rows of a model's frame logits to (batch, rows, classes) float32: 1 where a class
+sounds, 0 where it does not, NaN throughout a clip whose events have no times."""
 
 
 class Loss(Protocol):
     """A loss as training calls it, whichever part of the output it reads."""
 
-    def __call__(self, output: Output, labels: Tensor) -> Tensor:
-        """Return (batch,) losses of a model's output and (batch,) int64 labels."""
+    def __call__(
+        self, output: Output, labels: Tensor, frames: FrameTargets | None = None
+    ) -> Tensor:
+        """Return (batch,) losses.
+
+        Args:
+            output: The model's output.
+            labels: (batch,) int64 where a clip has one class, (batch, classes) float32 of 0 and 1
+                otherwise.
+            frames: Targets over time, of clips with events.
+        """
         ...
 
 
@@ -28,23 +45,49 @@ class OutputLoss(nn.Module):
     """
 
 
-def build_loss(component: Component) -> Loss:
+class FrameLoss(nn.Module):
+    """Base class of losses that read a model's frame logits.
+
+    Their `forward` takes (output, labels, frames), `frames` with the shape of the frame logits; see
+    `FrameTargets`.
+    """
+
+
+def build_loss(component: Component, *, kind: TargetKind = TargetKind.SINGLE_LABEL) -> Loss:
     """Build a loss by name, with its contract checked on every call.
 
     The callable raises a `TrainingError` if the loss does not return one number per clip: a mean
-    over the batch would silently train at a fraction of its scale.
+    over the batch would silently train at a fraction of its scale. A loss that is not for every
+    kind of targets says which in its attribute `kinds`.
 
     Args:
         component: The loss of an experiment.
+        kind: Kind of the data set's targets.
 
     Raises:
         RegistryError: The name or an argument is unknown, or a value has the wrong type.
+        ConfigError: The loss is not defined for such targets.
     """
     part = create("loss", component.name, **component.arguments)
-    takes_output = isinstance(part, OutputLoss)
+    kinds = getattr(part, "kinds", tuple(TargetKind))
+    if kind not in kinds:
+        raise ConfigError(
+            f"loss {component.name!r} is for targets of kind {', '.join(kinds)}, and those of the "
+            f"data set are {kind}; take binary_cross_entropy, which takes every kind"
+        )
+    takes_output, takes_frames = isinstance(part, OutputLoss), isinstance(part, FrameLoss)
 
-    def loss(output: Output, labels: Tensor) -> Tensor:
-        losses = part(output if takes_output else output.clip_logits, labels)
+    def loss(output: Output, labels: Tensor, frames: FrameTargets | None = None) -> Tensor:
+        if takes_frames:
+            if output.frame_logits is None or frames is None:
+                raise TrainingError(
+                    f"loss {component.name!r} reads frame logits, and the model has no frame head; "
+                    "take a model with one (htsat, cnn14_decision_level_att, talnet and others), "
+                    "or binary_cross_entropy"
+                )
+            losses = part(output, labels, frames(output.frame_logits.shape[1]))
+        else:
+            losses = part(output if takes_output else output.clip_logits, labels)
         wanted = (len(labels),)
         fits = isinstance(losses, Tensor) and losses.shape == wanted
         if not fits or not losses.is_floating_point():
@@ -55,6 +98,38 @@ def build_loss(component: Component) -> Loss:
         return losses
 
     return loss
+
+
+def batch_targets(
+    targets: Targets, parts: Sequence[np.ndarray], *, device: torch.device, covered_s: float = 0.0
+) -> Iterator[tuple[Tensor, FrameTargets | None]]:
+    """Yield what a loss takes beside the output, batch by batch, on the device.
+
+    Args:
+        targets: Targets of all clips.
+        parts: (batch,) positions of the clips of each batch.
+        device: The training device.
+        covered_s: Time that frame logits cover, of clips with events.
+    """
+    if targets.kind is TargetKind.SINGLE_LABEL:
+        labels = torch.from_numpy(targets.labels[np.concatenate(parts)]).to(device)
+        yield from ((of_part, None) for of_part in labels.split([len(part) for part in parts]))
+        return
+
+    def placed(values: np.ndarray) -> Tensor:
+        made = torch.from_numpy(values).float()
+        # Pinned memory is copied while the device works.
+        return (made.pin_memory() if device.type == "cuda" else made).to(device, non_blocking=True)
+
+    def frames(of_part: Targets, num_rows: int) -> Tensor:
+        active = of_part.frames(num_rows, seconds=covered_s).astype(np.float32)
+        active[~of_part.have_times] = np.nan
+        return placed(active)
+
+    for part in parts:
+        of_part = targets.take(part)
+        timed = targets.kind is TargetKind.EVENTS
+        yield placed(of_part.multi_hot()), functools.partial(frames, of_part) if timed else None
 
 
 def described(value: object) -> str:
@@ -73,6 +148,8 @@ class CrossEntropy(nn.Module):
         label_smoothing: Share of the target spread over all classes, in [0, 1).
     """
 
+    kinds = (TargetKind.SINGLE_LABEL,)
+
     def __init__(self, *, label_smoothing: float = 0.0):
         super().__init__()
         self.label_smoothing = label_smoothing
@@ -89,12 +166,56 @@ class BinaryCrossEntropy(nn.Module):
     """Binary cross entropy of every class on its own, as tagging systems are trained."""
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return (batch,) means over classes in nats from (batch, classes) logits and labels."""
-        targets = torch.nn.functional.one_hot(labels, logits.shape[1]).float()
+        """Return (batch,) means over classes in nats.
+
+        Args:
+            logits: (batch, classes).
+            labels: (batch,) class indices, or (batch, classes) of 0 and 1.
+        """
+        targets = labels
+        if labels.ndim == 1:
+            targets = torch.nn.functional.one_hot(labels, logits.shape[1]).float()
         losses = torch.nn.functional.binary_cross_entropy_with_logits(
             logits.float(), targets, reduction="none"
         )
         return losses.mean(dim=1)
+
+
+@register("loss")
+class FrameBinaryCrossEntropy(FrameLoss):
+    """Binary cross entropy of every class in every row of the frame logits, of clips with events.
+
+    A clip whose events have no times has no frame loss; with `clip_weight`, its classes still
+    count.
+
+    Args:
+        clip_weight: Weight of the binary cross entropy of the clip logits, which is added.
+    """
+
+    kinds = (TargetKind.EVENTS,)
+
+    def __init__(self, *, clip_weight: float = 0.0):
+        super().__init__()
+        self.clip_weight = clip_weight
+
+    def forward(self, output: Output, labels: Tensor, frames: Tensor) -> Tensor:
+        """Return (batch,) means over rows and classes in nats.
+
+        Args:
+            output: Model output with frame_logits (batch, rows, classes).
+            labels: (batch, classes) of 0 and 1.
+            frames: (batch, rows, classes) of 0 and 1, or NaN.
+        """
+        assert output.frame_logits is not None
+        entropy = torch.nn.functional.binary_cross_entropy_with_logits
+        known = ~frames.isnan()
+        losses = entropy(
+            output.frame_logits.float(), torch.where(known, frames, 0.0), reduction="none"
+        )
+        of_frames = (losses * known).mean(dim=(1, 2))
+        # With weight 0 too: a head that is not trained stays in every worker's graph.
+        of_clip = entropy(output.clip_logits.float(), labels, reduction="none").mean(dim=1)
+        return of_frames + self.clip_weight * of_clip
 
 
 @register("loss")
@@ -109,6 +230,8 @@ class Triplet(OutputLoss):
     Source: arXiv 2101.04792; roman-vygon/triplet_loss_kws 0d92edd (`loss/triplet.py`,
     `loss/utils.py`).
     """
+
+    kinds = (TargetKind.SINGLE_LABEL,)
 
     def __init__(self, *, margin: float = 0.5):
         """Set how much farther other classes shall be, in squared distance."""

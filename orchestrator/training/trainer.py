@@ -27,17 +27,26 @@ from torch import Tensor
 from models.frontends.base import FeatureSums, feature_statistics
 from models.registry import TRAINED_AS, create
 from models.seeding import derive_seed
-from orchestrator.data.samplers import clip_seeds, epoch_order, shard, shuffle_labels
+from orchestrator.data.partition import partition
+from orchestrator.data.samplers import clip_seeds, epoch_order, shard, shuffle_targets
 from orchestrator.errors import TrainingError
 from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.metrics import catalog
 from orchestrator.metrics.predictions import Predictions
+from orchestrator.metrics.targets import TargetKind
 from orchestrator.records import EpochRecord, best_epoch, experiment_id
 from orchestrator.training.activation_checkpointing import checkpoint_activations
 from orchestrator.training.data_parallel import Group
-from orchestrator.training.evaluate import autocast, build, evaluate, parts_of, set_support
+from orchestrator.training.evaluate import (
+    autocast,
+    build,
+    covered_seconds,
+    evaluate,
+    parts_of,
+    set_support,
+)
 from orchestrator.training.inputs import CHUNK, Clips, open_inputs
-from orchestrator.training.losses import build_loss
+from orchestrator.training.losses import FrameTargets, batch_targets, build_loss
 from orchestrator.training.optimizers import clip_gradients, learning_rate
 from orchestrator.training.state import (
     Checkpoints,
@@ -51,8 +60,8 @@ from orchestrator.training.state import (
 EVALUATION_FACTOR = 4
 """Batch of an evaluation on a GPU over that of a step, which keeps activations and takes more."""
 
-_Batch = tuple["_Share", Mapping[str, Tensor], Tensor, Tensor]
-"""A share with its inputs, labels and seeds on the device."""
+_Batch = tuple["_Share", Mapping[str, Tensor], tuple[Tensor, FrameTargets | None], Tensor]
+"""A share with its inputs, targets and seeds on the device."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +102,13 @@ class Trainer:
     Attributes:
         chain: The whole model, from waveform to logits.
         records: Records of the finished epochs, those before a resume included.
-        predictions: Predictions `last` and `best` on the held-out clips, if made yet.
-        best_epoch: Earliest epoch that is best by the experiment's `selection_metric`; 0 before the
-            first.
+        partition: Which clips train, choose the epoch and are reported.
+        predictions: Predictions `last` and `best` on the test clips, if made yet.
+        best_epoch: Earliest epoch that is best by the experiment's `selection_metric`, on the
+            validation clips where there are any, else on the test clips; 0 before the first.
         statistics: Mean and standard deviation of the front end on the training clips.
+        targets: What training takes for true of the pack's clips: some may be shuffled.
+        covered_s: Time that frame outputs cover, for clips with events.
         initial: What was loaded from an initial checkpoint, as text; empty from scratch.
     """
 
@@ -133,9 +145,10 @@ class Trainer:
         self.device = torch.device(device)
         _reset_peak_memory(self.device)
         self.group = group or Group()
-        self.train_indices, self.val_indices = clips.split(experiment.fold)
-        self.labels = shuffle_labels(
-            clips.labels,
+        self.partition = partition(clips, experiment)
+        self.train_indices, self.val_indices = self.partition.train, self.partition.test
+        self.targets = shuffle_targets(
+            clips.targets,
             self.train_indices,
             share=experiment.shuffled_labels,
             seed=derive_seed(experiment.seed, "labels"),
@@ -158,9 +171,11 @@ class Trainer:
         )
         self.statistics = self._measure(sums)
         self.chain.set_normalization(*self.statistics)
+        timed = clips.targets.kind is TargetKind.EVENTS
+        self.covered_s = covered_seconds(self.chain, self.inputs) if timed else 0.0
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._saving: Future[None] | None = None
-        self.loss = build_loss(experiment.loss)
+        self.loss = build_loss(experiment.loss, kind=clips.targets.kind)
         self.optimizer = create(
             "optimizer",
             experiment.optimizer.name,
@@ -197,13 +212,8 @@ class Trainer:
                 started = time.perf_counter()
                 train_loss, rate = self._train_epoch(epoch)
                 trained_s = time.perf_counter() - started
-                predictions = self._evaluate(epoch)
-                scores = predictions.scores()
-                if not np.isfinite(predictions.logits).all():
-                    raise TrainingError(
-                        f"the predictions after epoch {epoch} are not finite; lower the learning "
-                        "rate or use fp32"
-                    )
+                predictions = self._evaluate(epoch, self.val_indices)
+                scores = predictions.scores() | self._validate(epoch)
                 record = EpochRecord(
                     epoch=epoch,
                     metrics={
@@ -216,7 +226,7 @@ class Trainer:
                     },
                 )
                 self.records.append(record)
-                better = epoch == best_epoch(self.records, self.experiment.selection_metric)
+                better = epoch == best_epoch(self.records, self.chosen_by)
                 self.predictions["last"] = predictions
                 if better:
                     self.best_epoch, self.predictions["best"] = epoch, predictions
@@ -226,10 +236,15 @@ class Trainer:
             self._wait_until_saved()
 
     @property
+    def chosen_by(self) -> str:
+        """Key of the metric, and so of the clips, by which the best epoch is chosen."""
+        metric = self.experiment.selection_metric
+        return catalog.selection_key(metric) if len(self.partition.validation) else metric
+
+    @property
     def val_counts(self) -> list[int]:
         """Held-out clips by class."""
-        labels = self.clips.labels[self.val_indices]
-        return np.bincount(labels, minlength=self.clips.num_classes).tolist()
+        return self.clips.targets.take(self.val_indices).counts().tolist()
 
     @property
     def clips_per_s(self) -> float:
@@ -243,7 +258,7 @@ class Trainer:
         A resumed run predicts again, from the checkpoints, what it no longer has in memory.
         """
         if "last" not in self.predictions:
-            self.predictions["last"] = self._evaluate(len(self.records))
+            self.predictions["last"] = self._evaluate(len(self.records), self.val_indices)
         if "best" not in self.predictions and self.best_epoch == len(self.records):
             self.predictions["best"] = self.predictions["last"]
         if "best" not in self.predictions:
@@ -252,7 +267,7 @@ class Trainer:
             assert saved is not None, "a best epoch is saved before its record is"
             last = pack_state(self.chain, None)
             self.chain.load_state_dict(model_state(saved[0]))
-            self.predictions["best"] = self._evaluate(self.best_epoch)
+            self.predictions["best"] = self._evaluate(self.best_epoch, self.val_indices)
             self.chain.load_state_dict(model_state(last))
         return self.predictions
 
@@ -261,27 +276,41 @@ class Trainer:
         self._save(better=False, optimizer=None)
         self._wait_until_saved()
 
-    def _evaluate(self, epoch: int) -> Predictions:
+    def _validate(self, epoch: int) -> dict[str, float]:
+        """Return the metrics on the validation clips under their own keys; none without clips."""
+        if not len(self.partition.validation):
+            return {}
+        scores = self._evaluate(epoch, self.partition.validation).scores()
+        return {catalog.selection_key(key): value for key, value in scores.items()}
+
+    def _evaluate(self, epoch: int, indices: np.ndarray) -> Predictions:
         # Noise in evaluation draws from here: the same whenever an epoch is predicted.
         _seed_generators(self.device, derive_seed(self.experiment.seed, f"evaluate/{epoch}"))
         set_support(
             self.chain,
             self.inputs,
             self.train_indices,
-            self.labels,
+            self.targets.take(self.train_indices),
             batch_size=self.experiment.batch_size,
             precision=self.experiment.precision,
         )
-        return evaluate(
+        made = evaluate(
             self.chain,
             self.inputs,
-            self.val_indices,
+            indices,
             batch_size=self.experiment.batch_size
             * (EVALUATION_FACTOR if self.device.type == "cuda" else 1),
             epoch=epoch,
             precision=self.experiment.precision,
             group=self.group,
+            covered_s=self.covered_s,
         )
+        if not np.isfinite(made.logits).all():
+            raise TrainingError(
+                f"the predictions after epoch {epoch} are not finite; lower the learning rate or "
+                "use fp32"
+            )
+        return made
 
     def _train_epoch(self, epoch: int) -> tuple[float, float]:
         """Train one epoch; return the mean loss and the last learning rate.
@@ -294,12 +323,17 @@ class Trainer:
         shares = [share for step in steps for share in step.shares]
         indices = np.concatenate([share.indices for share in shares])
         sizes = [len(share.indices) for share in shares]
-        labels = torch.from_numpy(self.labels[indices]).long().to(self.device)
+        targets = batch_targets(
+            self.targets,
+            [share.indices for share in shares],
+            device=self.device,
+            covered_s=self.covered_s,
+        )
         seeds = torch.from_numpy(clip_seeds(indices, seed=seed, epoch=epoch)).to(self.device)
         losses = torch.zeros(len(steps), dtype=torch.float64, device=self.device)
         rate = 0.0
         with contextlib.closing(self.inputs.batches([share.indices for share in shares])) as inputs:
-            batches = zip(shares, inputs, labels.split(sizes), seeds.split(sizes), strict=True)
+            batches = zip(shares, inputs, targets, seeds.split(sizes), strict=True)
             for number, step in enumerate(steps):
                 total = (epoch - 1) * self.steps_per_epoch + number
                 rate = learning_rate(self.rate, total, name=self.experiment.schedule.name)
@@ -364,13 +398,17 @@ class Trainer:
         return total
 
     def _backward(
-        self, share: _Share, inputs: Mapping[str, Tensor], labels: Tensor, seeds: Tensor
+        self,
+        share: _Share,
+        inputs: Mapping[str, Tensor],
+        targets: tuple[Tensor, FrameTargets | None],
+        seeds: Tensor,
     ) -> Tensor:
         """Add the gradients of this worker's share of a part; return its share of the loss."""
         self.group.has_clips = share.weight > 0
         with autocast(self.device, self.experiment.precision):
             output = self.parallel(**inputs, clip_seeds=seeds)
-            loss = self.loss(output, labels).sum() * share.weight
+            loss = self.loss(output, *targets).sum() * share.weight
         # Data parallelism averages gradients, but their sum over the workers is needed.
         (loss * self.group.world_size).backward()
         return loss.detach()

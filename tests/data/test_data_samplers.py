@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.data import clip_seeds, epoch_order, shard
-from orchestrator.data.samplers import shuffle_labels
+from orchestrator.data.samplers import shuffle_targets
+from orchestrator.metrics.targets import Event, Targets
 
 SEEDS = st.integers(min_value=0, max_value=2**63 - 1)
 # Recorded once: another order is another experiment.
 ORDER = [0, 5, 3, 6, 2, 1, 4, 7]
 CLIP_SEEDS = [2443975374642125838, 1378474915537381725]
+RECORDED = [2, 0, 3, 3, 2, 1, 2, 1, 1, 1, 1, 2, 1, 1, 1, 1, 1, 0, 3, 1]
 EPOCHS = st.integers(min_value=0, max_value=10_000)
 
 
@@ -84,11 +86,22 @@ def test_samplers_impossible_arguments_are_refused():
 
 def test_shuffled_labels_keep_counts_and_touch_a_share_of_the_training_clips():
     labels = np.repeat(np.arange(4), 25)
+    targets = Targets.of_labels(labels, num_classes=4)
     training = np.arange(20, 100)
-    shuffled = shuffle_labels(labels, training, share=0.5, seed=3)
+    shuffled = shuffle_targets(targets, training, share=0.5, seed=3).labels
     assert np.array_equal(np.bincount(shuffled), np.bincount(labels))
     changed = np.flatnonzero(shuffled != labels)
     assert 20 <= len(changed) <= 40 and set(changed) <= set(training)
-    assert np.array_equal(shuffled, shuffle_labels(labels, training, share=0.5, seed=3))
-    assert not np.array_equal(shuffled, shuffle_labels(labels, training, share=0.5, seed=4))
-    assert shuffle_labels(labels, training, share=0.0, seed=3) is labels
+    again, other = (shuffle_targets(targets, training, share=0.5, seed=s).labels for s in (3, 4))
+    assert np.array_equal(shuffled, again) and not np.array_equal(shuffled, other)
+    assert shuffle_targets(targets, training, share=0.0, seed=3) is targets
+    # Recorded once: another permutation is another experiment.
+    assert shuffled[20:40].tolist() == RECORDED
+
+
+def test_shuffled_events_stay_together():
+    lists = [(Event(0, 0.0, 1.0), Event(1, 0.5, 2.0)), (), (Event(2, 0.1, 0.2),)] * 4
+    targets = Targets.of(lists, num_classes=3)
+    shuffled = shuffle_targets(targets, np.arange(12), share=1.0, seed=0)
+    forms = [[str(t.form(clip)) for clip in range(12)] for t in (targets, shuffled)]
+    assert forms[0] != forms[1] and sorted(forms[0]) == sorted(forms[1])

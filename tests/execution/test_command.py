@@ -94,6 +94,29 @@ def test_further_seed_trains_only_its_block(sweep_once):
 
 
 @pytest.mark.slow
+def test_damaged_store_is_mended_by_the_same_command(sweep_once, tmp_path):
+    folder, output = sweep_once
+    shutil.copytree(folder / "store", tmp_path / "store")
+    trials = sorted(path for path in (tmp_path / "store" / "trials").iterdir())
+    cut, flipped, unfinished = trials[0], trials[1], trials[2:5]
+    os.truncate(cut / "record.json", 99)
+    predictions = flipped / "predictions-last.arrow"
+    data = bytearray(predictions.read_bytes())
+    data[len(data) // 2] ^= 1
+    predictions.write_bytes(data)
+    for number, trial in enumerate(unfinished):  # their newest checkpoint was lost, too
+        (trial / "record.json").unlink()
+        names = ("last-*.safetensors", "last.json", "best-*.safetensors")
+        (checkpoint,) = (trial / "checkpoints").glob(names[number])
+        os.truncate(checkpoint, checkpoint.stat().st_size // 2)
+    again = run("perturbation", *SMALL, cwd=tmp_path)
+    assert "5 trials to train, 9 are in the store" in again
+    assert again.count("It was set aside (record.json.damaged-1") == 2
+    assert table(again) == table(output)
+    assert len(list((tmp_path / "store").glob("trials/*/checkpoints/*.damaged-1"))) >= 3
+
+
+@pytest.mark.slow
 def test_two_launches_at_once_train_each_trial_once_and_say_who_waits(sweep_once, tmp_path):
     folder, _ = sweep_once
     shutil.copytree(folder / "store", tmp_path / "store")

@@ -383,7 +383,7 @@ def halfway(tmp_path_factory, trained):
     return store
 
 
-def assert_refuses_or_repeats(where, damage, trained, halfway):
+def assert_refused_or_repeated(where, damage, trained, halfway):
     action, start = where
     store = trained if action == "load" else halfway
     folder = store.local_path / "trials" / ADAPTED.id
@@ -394,7 +394,7 @@ def assert_refuses_or_repeats(where, damage, trained, halfway):
         if action == "load":
             _load_or_refuse(store, start[:4])
         else:
-            _resume_or_refuse(store, trained)
+            _resume(store, trained)
     finally:
         for p in folder.rglob("*"):
             if p.is_file() and p not in whole:
@@ -412,11 +412,9 @@ def _load_or_refuse(store, which):
     np.testing.assert_array_equal(predicted(chain, store, ADAPTED), stored)
 
 
-def _resume_or_refuse(store, trained):
+def _resume(store, trained):
     record = run(store, ADAPTED, cache_dir="")
-    if record.status is Status.FAILED:
-        assert "CheckpointError" in record.error or "StoreError" in record.error, record.error
-        return
+    assert record.status is Status.FINISHED, record.error
     expected = trained.read_record(ADAPTED.id)
     for ours, theirs in zip(record.epochs, expected.epochs, strict=True):
         for key in ("train/loss", "val/loss", "val/top1", "train/learning_rate"):
@@ -430,12 +428,14 @@ def _resume_or_refuse(store, trained):
 
 @QUICK
 @given(where=st.sampled_from([*LOADING, ("resume", "last.json"), ("resume", "last-")]), how=DAMAGE)
-def test_damaged_checkpoint_is_refused_or_gives_the_recorded_numbers(where, how, trained, halfway):
-    assert_refuses_or_repeats(where, how, trained, halfway)
+def test_damaged_checkpoint_is_not_loaded_and_never_changes_a_resumed_number(
+    where, how, trained, halfway
+):
+    assert_refused_or_repeated(where, how, trained, halfway)
 
 
 @pytest.mark.slow
 @settings(QUICK, max_examples=500)
 @given(where=st.sampled_from([*LOADING, *RESUMING]), how=DAMAGE)
 def test_damage_of_many_kinds_never_gives_other_numbers(where, how, trained, halfway):
-    assert_refuses_or_repeats(where, how, trained, halfway)
+    assert_refused_or_repeated(where, how, trained, halfway)

@@ -5,16 +5,23 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import softmax as scipy_softmax
 from scipy.stats import entropy
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score
 
 from orchestrator.metrics import lookup
 from orchestrator.metrics.chance import HeldOut, map_chance
 from orchestrator.metrics.classification import (
+    auc_range,
     cross_entropy,
+    log_softmax,
+    macro_f1,
     mean_average_precision,
+    mean_class_accuracy,
+    mean_roc_auc,
     top_k_accuracy,
     top_k_correct,
+    true_probability,
 )
 
 
@@ -109,6 +116,11 @@ def test_chance_of_map_is_that_of_clips_in_random_order(counts):
         ("val/top5", HeldOut(num_classes=6, counts=(5, 1, 1, 1, 1, 1)), 0.9),
         ("val/map", HeldOut(num_classes=50), 1 / 50),
         ("val/map", HeldOut(num_classes=50, num_clips=10**7), 1 / 50),
+        ("val/mean_class_accuracy", HeldOut(num_classes=4), 1 / 4),
+        ("val/mean_class_accuracy", HeldOut(num_classes=4, counts=(9, 1, 0, 0)), 1 / 2),
+        ("val/macro_f1", HeldOut(num_classes=4, counts=(9, 1, 1, 0)), 1 / 3),
+        ("val/mauc", HeldOut(num_classes=4), 1 / 2),
+        ("val/true_probability", HeldOut(num_classes=2, counts=(9, 1)), 0.9),
         ("val/loss", HeldOut(num_classes=10), np.log(10)),
         ("val/loss", HeldOut(num_classes=2, counts=(9, 1)), entropy([0.9, 0.1])),
         ("val/loss", HeldOut(num_classes=4, counts=(3, 3, 0, 0)), np.log(2)),
@@ -127,3 +139,60 @@ def test_no_constant_guess_beats_chance():
     shares = np.tile(np.log(np.array(counts) / 40), (40, 1))
     assert lookup("val/loss").chance(held_out).value == pytest.approx(cross_entropy(shares, labels))
     assert lookup("val/top1").chance(held_out).value == top_k_correct(shares, labels, k=1).mean()
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    num_clips=st.integers(1, 60),
+    num_classes=st.integers(2, 7),
+    steps=st.integers(1, 20),
+)
+def test_class_means_equal_scikit_learns_with_ties_and_classes_without_clips(
+    seed, num_clips, num_classes, steps
+):
+    rng = np.random.default_rng(seed)
+    probabilities = rng.integers(1, steps + 1, (num_clips, num_classes)) / steps
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    labels, logits = rng.integers(0, num_classes, num_clips), np.log(probabilities)
+    present = np.unique(labels)
+
+    scores = log_softmax(logits)
+    aucs = [roc_auc_score(labels == c, scores[:, c]) for c in present if len(present) > 1]
+    expected = np.mean(aucs) if aucs else np.nan
+    assert mean_roc_auc(logits, labels) == pytest.approx(expected, abs=1e-12, nan_ok=True)
+
+    # A tie names no class: a name that no clip has.
+    sole = (logits == logits.max(axis=1, keepdims=True)).sum(axis=1) == 1
+    named = np.where(sole, logits.argmax(axis=1), num_classes)
+    f1 = f1_score(labels, named, labels=present, average="macro", zero_division=0)
+    assert macro_f1(logits, labels) == pytest.approx(f1, abs=1e-12)
+    recall = recall_score(labels, named, labels=present, average="macro", zero_division=0)
+    assert mean_class_accuracy(logits, labels) == pytest.approx(recall, abs=1e-12)
+    own = scipy_softmax(logits, axis=1)[np.arange(num_clips), labels]
+    assert true_probability(logits, labels) == pytest.approx(own.mean(), abs=1e-12)
+
+
+def test_class_means_of_constant_scores_earn_nothing_and_of_nan_are_said():
+    logits, labels = np.zeros((6, 3)), np.array([0, 0, 1, 1, 2, 2])
+    assert macro_f1(logits, labels) == mean_class_accuracy(logits, labels) == 0
+    assert mean_roc_auc(logits, labels) == 0.5
+    assert true_probability(logits, labels) == pytest.approx(1 / 3, abs=1e-15)
+    logits[0, 1] = np.nan
+    assert np.isnan([mean_roc_auc(logits, labels), true_probability(logits, labels)]).all()
+    assert macro_f1(logits, labels) == 0
+
+
+def test_true_probability_moves_where_accuracy_does_not():
+    labels = np.array([0, 1])
+    sure, unsure = np.array([[3.0, 0], [0, 3.0]]), np.array([[1.0, 0], [0, 1.0]])
+    assert top_k_accuracy(sure, labels, k=1) == top_k_accuracy(unsure, labels, k=1) == 1
+    assert true_probability(sure, labels) > true_probability(unsure, labels)
+
+
+def test_range_of_mean_auc_holds_every_order_that_rounding_allows():
+    rng = np.random.default_rng(0)
+    logits, labels = np.log(rng.integers(1, 4, (40, 3)) / 3.0), rng.integers(0, 3, 40)
+    low, high = auc_range(logits, labels)
+    nudged = logits + rng.uniform(-1e-14, 1e-14, logits.shape)
+    assert low < mean_roc_auc(logits, labels) < high
+    assert low <= mean_roc_auc(nudged, labels) <= high

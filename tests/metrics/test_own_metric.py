@@ -12,6 +12,7 @@ from orchestrator.design.factors import Arm, Contrast
 from orchestrator.design.plan import Plan
 from orchestrator.execution.trial import TrialRun
 from orchestrator.metrics import METRICS, Direction, Metric
+from orchestrator.metrics.catalog import selection_key
 from orchestrator.metrics.chance import Chance
 from orchestrator.records import TrialRecord
 from orchestrator.report.__main__ import main
@@ -23,9 +24,9 @@ torch.set_num_threads(1)
 KEY = "val/balanced_error"
 
 
-def balanced_error(logits, labels) -> float:
-    wrong = logits.argmax(axis=1) != labels
-    return float(np.mean([wrong[labels == own].mean() for own in np.unique(labels)]))
+def balanced_error(made) -> float:
+    wrong = made.logits.argmax(axis=1) != made.labels
+    return float(np.mean([wrong[made.labels == own].mean() for own in np.unique(made.labels)]))
 
 
 OWN = Metric(
@@ -48,7 +49,7 @@ def study(tmp_path_factory):
         plan = Plan(
             name="own_metric",
             question="Which errs less?",
-            base=tiny.experiment(epochs=2, selection="best"),
+            base=tiny.experiment(epochs=4, selection="best"),
             arms=(Arm(name="base"), Arm(name="slow", changes={"optimizer.learning_rate": 1e-9})),
             contrasts=(Contrast("slow", "base"),),
             seeds=(0, 1),
@@ -70,18 +71,20 @@ def report(store, *more: str) -> tuple[int, str]:
 def test_trial_stores_an_added_metric_and_selects_its_best_epoch_by_it(study):
     plan, store = study
     for record in store.read_records(trial.id for trial in plan.trials).values():
-        values = [epoch.metrics[KEY] for epoch in record.epochs]
-        assert record.best_epoch == values.index(min(values)) + 1
+        chose = [epoch.metrics[selection_key(KEY)] for epoch in record.epochs]
+        assert record.best_epoch == chose.index(min(chose)) + 1
         made = store.read_predictions(record.id, "best")
-        assert made.scores()[KEY] == min(values) == balanced_error(made.logits, made.labels)
+        scored = record.epochs[record.best_epoch - 1].metrics[KEY]
+        assert made.scores()[KEY] == scored == balanced_error(made)
 
 
 def test_report_shows_an_added_metric_in_its_unit_and_direction(study):
     _, store = study
     code, text = report(store)
     text = " ".join(text.split())
-    assert code == 0 and "+13 points of balanced error" in text
-    assert "balanced error: at the best epoch, smaller is better." in text
+    assert code == 0 and "+3 points of balanced error" in text
+    assert "balanced error: at the epoch that is best on validation clips, smaller is" in text
+    assert "was chosen on 3 validation clips, which neither train nor are reported: 10 % of" in text
     assert "Chance: 66.7 %, any constant guess." in text and "left is better" in text
     # The arm that learns nothing has the larger number, and is said not to beat chance.
     assert "chance (66.7 %, any constant guess) in balanced error" in text and "slow" in text
@@ -120,7 +123,7 @@ def test_stored_value_of_an_added_metric_is_held_to_its_bounds_and_its_predictio
 
 def test_store_from_before_a_metric_was_added_is_believed_as_before(study, monkeypatch):
     plan, store = study
-    later = dataclasses.replace(OWN, key="val/later", compute=lambda logits, labels: 0.5)
+    later = dataclasses.replace(OWN, key="val/later", compute=lambda made: 0.5)
     monkeypatch.setitem(METRICS, later.key, later)
     records = store.read_records(trial.id for trial in plan.trials)
     verify_stored(store, plan, records, remember=False)

@@ -7,6 +7,7 @@ import numpy as np
 
 from orchestrator.analysis.outcomes import Outcomes, no_predictions
 from orchestrator.metrics.predictions import Predictions
+from orchestrator.metrics.targets import Targets
 from orchestrator.records import (
     ArmRecord,
     ContrastRecord,
@@ -147,7 +148,8 @@ def make_predictions(trial_id, *, clips=80):
     gain = 1.0 + 0.3 * labels + 0.8 * (trial_id[3] != "0") * (labels == 2)
     logits[np.arange(clips), labels] += gain.astype(np.float32)
     names = tuple(f"clip-{i}" for i in range(clips))
-    return Predictions(epoch=20, clip_ids=names, labels=labels.astype(np.int64), logits=logits)
+    targets = Targets.of_labels(labels, num_classes=len(CLASSES))
+    return Predictions(epoch=20, clip_ids=names, targets=targets, logits=logits)
 
 
 def data_of(summary, outcomes=None, records=()):

@@ -17,6 +17,7 @@ from orchestrator.analysis.confusion import (
 from orchestrator.analysis.outcomes import Outcomes
 from orchestrator.analysis.summary import summarize
 from orchestrator.metrics.predictions import Predictions
+from orchestrator.metrics.targets import Targets
 from orchestrator.records import Status
 from orchestrator.report.plots.confusion import confusion_panel
 from orchestrator.report.render.page import render_page
@@ -35,7 +36,8 @@ def said(labels, guesses, *, names=None, classes=3):
     """Predictions that name the given classes."""
     logits = np.eye(classes, dtype=np.float32)[list(guesses)]
     ids = names or tuple(f"clip-{i}" for i in range(len(labels)))
-    return Predictions(epoch=1, clip_ids=ids, labels=np.array(labels), logits=logits)
+    targets = Targets.of_labels(labels, num_classes=classes)
+    return Predictions(epoch=1, clip_ids=ids, targets=targets, logits=logits)
 
 
 def by_arm(baseline, adaptor):

@@ -16,6 +16,7 @@ from orchestrator.analysis.paper_cells import ensemble_map
 from orchestrator.analysis.summary import summarize
 from orchestrator.errors import ConfigError
 from orchestrator.metrics.predictions import Predictions
+from orchestrator.metrics.targets import Targets
 from orchestrator.records import ArmRecord, EpochRecord
 from orchestrator.report.__main__ import main
 from orchestrator.report.files import write_report
@@ -212,7 +213,8 @@ def test_classes_of_desed_stand_below_the_printed_ones():
     def load(trial):
         labels = np.arange(40) % 10
         logits = np.eye(10, dtype=np.float32)[labels]
-        return Predictions(epoch=1, clip_ids=("a",) * 40, labels=labels, logits=logits)
+        targets = Targets.of_labels(labels, num_classes=10)
+        return Predictions(epoch=1, clip_ids=("a",) * 40, targets=targets, logits=logits)
 
     one = study(dataset={"name": "desed", "class_names": names}, predictions=load)
     table = paper_table("htsat-3", [one])
@@ -228,7 +230,8 @@ def test_many_classes_stand_below_one_another():
     def load(trial):
         labels = np.arange(40) % 20
         logits = np.eye(20, dtype=np.float32)[labels]
-        return Predictions(epoch=1, clip_ids=("a",) * 40, labels=labels, logits=logits)
+        targets = Targets.of_labels(labels, num_classes=20)
+        return Predictions(epoch=1, clip_ids=("a",) * 40, targets=targets, logits=logits)
 
     table = paper_table("htsat-3", [study(dataset=many, predictions=load)])
     assert [c.title for c in table.columns] == ["class", "plain", "full"]

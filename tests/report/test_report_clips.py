@@ -78,7 +78,7 @@ def test_clips_in_another_order_are_the_same_clips():
         return dataclasses.replace(
             made,
             clip_ids=made.clip_ids[::-1],
-            labels=made.labels[::-1].copy(),
+            targets=made.targets.take(np.arange(len(made))[::-1]),
             logits=made.logits[::-1].copy(),
         )
 

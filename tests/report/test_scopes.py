@@ -10,6 +10,7 @@ from report_examples import CLASSES, make_plan, make_record
 
 from orchestrator.analysis.summary import summarize
 from orchestrator.metrics.predictions import Predictions
+from orchestrator.metrics.targets import Targets
 from orchestrator.records import EpochRecord
 from orchestrator.report.render.formats import to_csv, to_json
 from orchestrator.report.render.latex_numbers import to_numbers
@@ -30,7 +31,8 @@ def predictions_of(key, *, gain=0.0, of_recordings=1.5):
     easy = np.repeat(own.normal(1.0 + gain, of_recordings, CLIPS // 3), 3)
     logits[np.arange(CLIPS), labels] += easy + rng.normal(0, 0.3)
     names = tuple(f"clip-{i}" for i in range(CLIPS))
-    return Predictions(epoch=20, clip_ids=names, labels=labels, logits=logits.astype(np.float32))
+    targets = Targets.of_labels(labels, num_classes=len(CLASSES))
+    return Predictions(epoch=20, clip_ids=names, targets=targets, logits=logits.astype(np.float32))
 
 
 def study(*, metric="val/top1", seeds=8, folds=(1,), recordings=RECORDINGS, gain=0.0, **options):

@@ -1,5 +1,6 @@
 """Checkpoints survive being killed at any point, and never load half a pair or a damaged file."""
 
+import json
 import os
 import signal
 import subprocess
@@ -108,6 +109,64 @@ def test_checkpoint_damaged_is_refused_by_name(tmp_path):
     path.unlink()
     with pytest.raises(CheckpointError, match="missing"):
         store.load_checkpoint("t", "last")
+
+
+def _steps(store, count):
+    for step in range(1, count + 1):
+        tensors = {"w": torch.full((100,), float(step))}
+        store.save_checkpoint("t", "last", tensors, {"step": step}, keeps_before=True)
+
+
+def _harmed(store, name, harm):
+    """Harm the pointer or the tensors of a checkpoint."""
+    path = f"trials/t/checkpoints/{name}.json"
+    if harm != "pointer cut":
+        path = f"trials/t/checkpoints/{json.loads(store.files.read(path))['file']}"
+    data = store.files.read(path)
+    if harm == "tensors gone":
+        store.files.delete(path)
+    else:
+        flipped = data[:-1] + bytes([data[-1] ^ 1])
+        store.files.write(path, flipped if harm == "tensors flipped" else data[: len(data) // 2])
+
+
+HARMS = ["tensors flipped", "tensors cut", "tensors gone", "pointer cut"]
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_damaged_newest_checkpoint_gives_way_to_the_one_before(any_store, harm):
+    store = any_store
+    _steps(store, 3)
+    _harmed(store, "last", harm)
+    found, damaged = store.recover_checkpoint("t", "last")
+    assert found is not None and found[1] == {"step": 2} and torch.all(found[0]["w"] == 2)
+    assert len(damaged) == 1 and "trials/t/checkpoints/last" in damaged[0]
+    assert any(name.endswith(".damaged-1") for name in store.files.names("trials/t/checkpoints"))
+    tensors = {"w": torch.full((100,), 3.0)}
+    store.save_checkpoint("t", "last", tensors, {"step": 3}, keeps_before=True)
+    _harmed(store, "last", harm)
+    found, _ = store.recover_checkpoint("t", "last")
+    assert found is not None and found[1] == {"step": 2}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_without_a_whole_checkpoint_there_is_none(any_store, harm):
+    store = any_store
+    _steps(store, 2)
+    _harmed(store, "last", "pointer cut")
+    _harmed(store, "last.before", harm)
+    found, damaged = store.recover_checkpoint("t", "last")
+    assert found is None and len(damaged) == 2
+    assert store.recover_checkpoint("t", "last") == (None, [])
+
+
+def test_checkpoint_before_is_kept_until_it_is_forgotten(any_store):
+    store = any_store
+    _steps(store, 3)
+    assert len(store.files.names("trials/t/checkpoints")) == 4
+    store.forget_checkpoint_before("t", "last")
+    assert len(store.files.names("trials/t/checkpoints")) == 2
+    assert store.load_checkpoint("t", "last")[1] == {"step": 3}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import StoreError
-from orchestrator.metrics.predictions import Predictions
+from orchestrator.metrics.predictions import Frames, Predictions
+from orchestrator.metrics.targets import Event, Targets
 from orchestrator.records import (
     ArmRecord,
     ContrastRecord,
@@ -23,8 +24,10 @@ from orchestrator.records import (
     TrialRecord,
     experiment_id,
 )
-from orchestrator.store import Store, forms
+from orchestrator.store import Store, forms, tables
 
+# Recorded from the version before clips could have several classes.
+SINGLE_LABEL_DIGEST = "8e58f02390c447860884f51d1de0baeddb2c6c11529375577210955865440b61"
 NUMBERS = st.floats(allow_nan=False)
 TEXT = st.text(max_size=12)
 JSON = st.recursive(
@@ -136,7 +139,7 @@ def test_predictions_round_trip_is_exact(shape, any_store):
     predictions = Predictions(
         epoch=7,
         clip_ids=tuple(f"clip ä {i}" for i in range(shape[0])),
-        labels=rng.integers(0, shape[1], shape[0]),
+        targets=Targets.of_labels(rng.integers(0, shape[1], shape[0]), num_classes=shape[1]),
         logits=rng.normal(size=shape).astype(np.float32),
     )
     any_store.write_predictions("t", "best", predictions)
@@ -146,6 +149,54 @@ def test_predictions_round_trip_is_exact(shape, any_store):
     np.testing.assert_array_equal(found.logits, predictions.logits, strict=True)
     assert found.labels.dtype == np.int64
     assert any_store.read_predictions("t", "last") is None
+
+
+def test_predictions_of_one_class_per_clip_are_stored_as_they_always_were():
+    made = Predictions(
+        epoch=7,
+        clip_ids=tuple(f"clip ä {i}" for i in range(5)),
+        targets=Targets.of_labels([0, 2, 1, 1, 0], num_classes=3),
+        logits=(np.arange(15).reshape(5, 3) / 7).astype(np.float32),
+    )
+    assert forms.digest_of(tables.dump(made)) == SINGLE_LABEL_DIGEST
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [(0, 2), (), (1,)],
+        [()],
+        [],
+        [(Event(2, 0.25, 1.5), Event(0, 0.0, 0.5)), (), (1,)],
+        [(Event(1, 0.1, 0.3),)],
+    ],
+)
+@pytest.mark.parametrize("rows", [0, 4])
+def test_predictions_of_any_targets_round_trip_is_exact(labels, rows, any_store):
+    rng = np.random.default_rng(0)
+    targets = Targets.of(labels, num_classes=3) if labels else Targets.of([()], num_classes=3)
+    targets = targets.take(np.arange(len(labels)))
+    frames = Frames(
+        logits=rng.normal(size=(len(labels), rows, 3)).astype(np.float16),
+        row_s=1 / 3,
+        clip_s=rng.random(len(labels)),
+    )
+    made = Predictions(
+        epoch=2,
+        clip_ids=tuple(f"clip {i}" for i in range(len(labels))),
+        targets=targets,
+        logits=rng.normal(size=(len(labels), 3)).astype(np.float32),
+        frames=frames if rows else None,
+    )
+    any_store.write_predictions("t", "last", made)
+    found = any_store.read_predictions("t", "last")
+    assert found.targets == made.targets and found.clip_ids == made.clip_ids
+    np.testing.assert_array_equal(found.logits, made.logits, strict=True)
+    assert (found.frames is None) == (not rows)
+    if rows:
+        assert found.frames.row_s == frames.row_s
+        np.testing.assert_array_equal(found.frames.logits, frames.logits, strict=True)
+        np.testing.assert_array_equal(found.frames.clip_s, frames.clip_s, strict=True)
 
 
 def test_predictions_damaged_are_refused_by_name(store):

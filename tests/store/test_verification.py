@@ -15,11 +15,15 @@ from hypothesis import strategies as st
 from orchestrator import cli
 from orchestrator.design.factors import Arm
 from orchestrator.design.plan import Plan
+from orchestrator.errors import StoreError
+from orchestrator.execution.launch import set_aside_doubtful
+from orchestrator.execution.stages import missing_trials
 from orchestrator.experiment.identity import canonical
 from orchestrator.experiment.overrides import override
 from orchestrator.metrics import catalog
 from orchestrator.metrics.classification import average_precisions
 from orchestrator.metrics.predictions import Predictions
+from orchestrator.metrics.targets import Targets
 from orchestrator.records import (
     ArmRecord,
     ContrastRecord,
@@ -55,7 +59,8 @@ def predictions(trial: str, epoch: int) -> Predictions:
     logits = rng.normal(size=(CLIPS, CLASSES)).astype(np.float32)
     logits[np.arange(CLIPS), labels] += 1
     names = tuple(f"clip {i}" for i in range(CLIPS))
-    return Predictions(epoch=epoch, clip_ids=names, labels=labels, logits=logits)
+    targets = Targets.of_labels(labels, num_classes=CLASSES)
+    return Predictions(epoch=epoch, clip_ids=names, targets=targets, logits=logits)
 
 
 def finish(store: Store, arm: str, seed: int) -> TrialRecord:
@@ -196,20 +201,42 @@ def test_record_edited_after_it_was_written_is_refused_by_its_digest(store, name
 @pytest.mark.parametrize(
     "key", [catalog.VAL_TOP1, catalog.VAL_TOP5, catalog.VAL_MAP, catalog.VAL_LOSS]
 )
-@pytest.mark.parametrize("selection", ["last", "best"])
+@pytest.mark.parametrize("selection", ["last", "best_on_test"])
 def test_metric_that_predictions_contradict_is_refused_with_both_values(
     tmp_path, key, selection, capsys
 ):
     store = fill(tmp_path, dataclasses.replace(PLAN, selection=selection))
     record = store.read_record(ONE)
-    epoch = record.best_epoch if selection == "best" else EPOCHS
+    epoch = EPOCHS if selection == "last" else record.best_epoch
     stored = record.metrics_at(selection)[key]
     change = setting("epochs", epoch - 1, "metrics", key, 0.015625)
     edit(record_file(store), change, without_digest=True)
     assert report(store) == (2, "")
     said = capsys.readouterr().err
     assert f"trial {ONE} (more): {key} of epoch {epoch} is stored as 0.015625" in said
-    assert f"its predictions give {stored!r}" in said and "record.json" in said
+    assert f"its predictions give {stored!r}" in said and "which sets them aside" in said
+
+
+def test_best_epoch_that_validation_clips_did_not_choose_is_refused(tmp_path, capsys):
+    store = fill(tmp_path, dataclasses.replace(PLAN, selection="best_on_validation"))
+    record = store.read_record(ONE)
+    best = record.best_epoch
+
+    def chosen(by):
+        def change(form):
+            form["data"] |= {"num_validation": 3, "chosen_on": "fold 2", "validation_rule": "next"}
+            for epoch in form["epochs"]:
+                epoch["metrics"]["selection/top1"] = 0.5 if epoch["epoch"] == by else 0.25
+
+        return change
+
+    edit(record_file(store), chosen(best), without_digest=True)
+    assert report(store)[0] == 0
+    other = best % EPOCHS + 1
+    edit(record_file(store), chosen(other))
+    assert report(store) == (2, "")
+    said = capsys.readouterr().err
+    assert f"its best epoch is {best}, and selection/top1 of its epochs chooses {other}" in said
 
 
 def test_metric_missing_from_every_epoch_is_refused_where_predictions_have_it(store, capsys):
@@ -308,19 +335,65 @@ def test_cell_with_another_seed_or_fold_than_its_record_is_refused(tmp_path, cap
     assert "is planned with fold 2" in said
 
 
-@pytest.mark.parametrize("without_digest", [False, True])
-@pytest.mark.parametrize("flag", [[], ["--dry-run"]])
-def test_launch_and_listing_do_not_believe_an_edited_record(store, capsys, flag, without_digest):
+@pytest.fixture
+def planned():
     arms = (Arm(name="base"), Arm(name="more", changes={"clip_norm": 6.0}))
     plan = Plan(name="mine", question="?", base=tiny.experiment(epochs=2), arms=arms, seeds=(0, 1))
     assert [trial.id for trial in plan.trials()] == [IDS[t.arm, t.seed] for t in plan.trials()]
+    return plan
+
+
+@pytest.mark.parametrize("without_digest", [False, True])
+def test_listing_does_not_believe_an_edited_record(store, planned, capsys, without_digest):
     edit(record_file(store), setting(*LAST, "val/top1", 0.99), without_digest=without_digest)
     with pytest.raises(SystemExit) as ended:
-        cli.main(plan, ["--store", store.uri, "--dataset", "synthetic", *flag])
+        cli.main(planned, ["--store", store.uri, "--dataset", "synthetic", "--dry-run"])
     said = capsys.readouterr().err
     assert ended.value.code == 2 and said.startswith("error: ")
     assert ONE in said and "run the sweep again" in said
     assert not (store.local_path / "sweeps" / "mine").exists()
+
+
+def _flip(path: Path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+HARMS = {
+    "edited": lambda f: edit(f / "record.json", setting(*LAST, "val/top1", 0.99)),
+    "edited without a digest": lambda f: edit(
+        f / "record.json", setting(*LAST, "val/top1", 0.99), without_digest=True
+    ),
+    "cut": lambda f: os.truncate(f / "record.json", 99),
+    "predictions flipped": lambda f: _flip(f / "predictions-last.arrow"),
+    "predictions gone": lambda f: (f / "predictions-last.arrow").unlink(),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_launch_sets_aside_what_cannot_be_believed_and_trains_it_again(
+    store, planned, harm, capsys
+):
+    others = [trial for trial in planned.trials() if trial.id != ONE]
+    folder = record_file(store).parent
+    HARMS[harm](folder)
+    damaged = (folder / "record.json").read_bytes()
+    set_aside_doubtful(planned, store)
+    said = capsys.readouterr().out
+    assert ONE in said and "record.json.damaged-1" in said and said.endswith("trains again.\n")
+    assert (folder / "record.json.damaged-1").read_bytes() == damaged
+    assert [trial.id for trial in missing_trials(planned.trials(), store)] == [ONE]
+    assert len(store.read_records(trial.id for trial in others)) == 3
+    set_aside_doubtful(planned, store)
+    assert capsys.readouterr().out == ""
+
+
+def test_launch_leaves_a_record_of_a_newer_version_where_it_is(store, planned):
+    record_file(store).write_text('{"schema": 99}')
+    with pytest.raises(StoreError, match="update the orchestrator"):
+        set_aside_doubtful(planned, store)
+    assert record_file(store).exists()
 
 
 @pytest.mark.parametrize(

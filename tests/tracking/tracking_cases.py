@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from orchestrator.metrics.predictions import Predictions
+from orchestrator.metrics.targets import Targets
 from orchestrator.records import (
     ArmRecord,
     ContrastRecord,
@@ -113,7 +114,7 @@ def make_predictions(trial: str, *, clips: int = 12, classes: int = 3) -> Predic
     return Predictions(
         epoch=3,
         clip_ids=tuple(f"clip-{i}" for i in range(clips)),
-        labels=np.arange(clips) % classes,
+        targets=Targets.of_labels(np.arange(clips) % classes, num_classes=classes),
         logits=rng.normal(size=(clips, classes)).astype(np.float32),
     )
 

@@ -106,7 +106,7 @@ def test_training_by_triplets_lowers_the_loss_and_neighbours_answer(trained):
         pass
     model = trainer.chain.model
     assert len(model.memory) == len(trainer.train_indices)
-    labels = torch.from_numpy(trainer.labels[trainer.train_indices]).long()
+    labels = torch.from_numpy(trainer.targets.labels[trainer.train_indices])
     assert torch.equal(model.memory_labels, labels)
     # Shares of three votes, and one spread over the classes.
     shares = torch.from_numpy(trainer.predictions["last"].logits).exp() * 4 - 1 / 3

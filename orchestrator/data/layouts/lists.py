@@ -84,6 +84,26 @@ def open_list(path: Path, *, tabs: bool = False) -> List:
     return _open_csv(path, text, tabs=tabs or suffix == "tsv")
 
 
+def rows_with(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Return the rows of a list as in `List.rows`.
+
+    Args:
+        path: The list.
+        columns: What its header must have.
+
+    Raises:
+        DataError: It cannot be read, or its header lacks one of them.
+    """
+    listed = open_list(path)
+    lacking = [name for name in columns if name not in listed.columns]
+    if lacking:
+        raise DataError(
+            f"{path} line 1: the header lacks {', '.join(lacking)} (it has "
+            f"{', '.join(map(shown, listed.columns))})"
+        )
+    return listed.rows
+
+
 def read_text(path: Path) -> str:
     """Read a text file in UTF-8.
 

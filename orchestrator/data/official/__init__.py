@@ -14,7 +14,10 @@ from typing import Protocol, cast
 
 from orchestrator.errors import DataError
 
-SETS = ("esc50", "speech_commands", "vggsound", "kinetics_sounds")
+SETS = (
+    *("kinetics_sounds", "vggsound", "epic_kitchens", "audioset", "esc50", "speech_commands"),
+    *("desed", "fsd50k"),
+)
 
 
 @dataclass(frozen=True)
@@ -23,14 +26,14 @@ class Line:
 
     Attributes:
         what: What is counted.
-        found: The number in the files.
+        found: The number in the files; None if their list is not here.
         published: The published number; None if there is none.
         by: Who published it.
         remark: Why they differ, or what else is to be known.
     """
 
     what: str
-    found: int | str
+    found: int | str | None
     published: int | str | None = None
     by: str = ""
     remark: str = ""
@@ -38,6 +41,8 @@ class Line:
     @property
     def verdict(self) -> str:
         """Whether both numbers agree, and the remark."""
+        if self.found is None:
+            return f"not counted; {self.remark}" if self.remark else "not counted"
         if self.published is None:
             return self.remark
         word = "agrees" if self.found == self.published else "differs"
@@ -92,3 +97,8 @@ def spread(counts: Mapping[str, int]) -> str:
     """Return the smallest and the largest number of clips of a class."""
     low, high = min(counts.values()), max(counts.values())
     return str(low) if low == high else f"{low} to {high}"
+
+
+def absent(found: object, file: str) -> str:
+    """Return the remark on a number whose optional list is not here; "" if it was counted."""
+    return f"{file} is not here" if found is None else ""

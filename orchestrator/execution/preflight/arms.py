@@ -27,6 +27,7 @@ from orchestrator.execution.preflight.probe import (
     probe,
 )
 from orchestrator.experiment.overrides import differences, whole_parts
+from orchestrator.metrics.targets import TargetKind
 from orchestrator.training.activation_checkpointing import checkpoint_activations
 from orchestrator.training.evaluate import build
 
@@ -119,6 +120,7 @@ def check_arms(
     num_samples: int,
     sample_rate: int,
     num_clips: int = 64,
+    kind: TargetKind = TargetKind.SINGLE_LABEL,
     on_gpu: bool = False,
     activation_checkpointing: bool = False,
 ) -> tuple[ArmCheck, ...]:
@@ -130,6 +132,7 @@ def check_arms(
         num_samples: Length of a clip in samples.
         sample_rate: Sample rate of the clips in Hz.
         num_clips: Number of clips of the data set, which determines the steps of a schedule.
+        kind: Kind of the data set's targets.
         on_gpu: Whether trials run on GPUs, which compute TF32 where this check, on the CPU, cannot.
         activation_checkpointing: Whether every model must be made of repeated blocks.
 
@@ -148,7 +151,13 @@ def check_arms(
     reference: Probe | None = None
     for arm in arms:
         try:
-            built = probe(plan.experiment(arm), clips, num_classes=num_classes, num_train=num_clips)
+            built = probe(
+                plan.experiment(arm),
+                clips,
+                num_classes=num_classes,
+                num_train=num_clips,
+                kind=kind,
+            )
             if activation_checkpointing:
                 model = build(plan.experiment(arm), num_classes=num_classes).model
                 checkpoint_activations(model)

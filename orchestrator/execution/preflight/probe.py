@@ -2,8 +2,10 @@
 
 The steps are those of the trainer: its loss, optimizer, clipping and precision, with new clips in
 every step. There are two steps, because momentum and moments show in the second, and three clips,
-two of one class, because a loss on pairs needs a positive pair. Outputs are computed in float32,
-where rounding hides no small difference; the precision shows in the trained weights.
+two of one class, because a loss on pairs needs a positive pair; where clips have any number of
+classes, one has two of them, and where they have events, these fill half of a clip. Outputs are
+computed in float32, where rounding hides no small difference; the precision shows in the trained
+weights.
 
 Every part is also checked against its contract: shape, type and finiteness of its output.
 """
@@ -29,8 +31,9 @@ from orchestrator.data.samplers import clip_seeds
 from orchestrator.errors import OrchestratorError
 from orchestrator.experiment.config import Component
 from orchestrator.experiment.identity import CompletedExperiment
-from orchestrator.training.evaluate import autocast, build
-from orchestrator.training.losses import build_loss, described
+from orchestrator.metrics.targets import Event, Label, TargetKind, Targets
+from orchestrator.training.evaluate import autocast, build, refuse_support
+from orchestrator.training.losses import batch_targets, build_loss, described
 from orchestrator.training.optimizers import clip_gradients, learning_rate
 from orchestrator.training.state import Initial, pack_state
 
@@ -72,6 +75,19 @@ class Probe:
     num_params: int
 
 
+def made_up_targets(kind: TargetKind, *, num_classes: int, seconds: float) -> Targets:
+    """Return targets of made-up clips, of a kind."""
+    first, second = 0, 1 % num_classes
+    labels: dict[TargetKind, tuple[Label, ...]] = {
+        TargetKind.SINGLE_LABEL: tuple(label % num_classes for label in CLASSES),
+        TargetKind.MULTI_LABEL: ((first,), (first, second), (second,)),
+        TargetKind.EVENTS: tuple(
+            (Event(label, 0.0, seconds / 2),) for label in (first, first, second)
+        ),
+    }
+    return Targets.of(labels[kind], num_classes=num_classes, kind=kind)
+
+
 def made_up_clips(num_samples: int, sample_rate: int) -> Tensor:
     """Return (STEPS, clips, num_samples) of a tone in noise, the same on every call."""
     generator = torch.Generator().manual_seed(0)
@@ -81,7 +97,12 @@ def made_up_clips(num_samples: int, sample_rate: int) -> Tensor:
 
 
 def probe(
-    experiment: CompletedExperiment, clips: Tensor, *, num_classes: int, num_train: int = 64
+    experiment: CompletedExperiment,
+    clips: Tensor,
+    *,
+    num_classes: int,
+    num_train: int = 64,
+    kind: TargetKind = TargetKind.SINGLE_LABEL,
 ) -> Probe:
     """Build an experiment as a trial would, and train one step on each batch of clips.
 
@@ -90,12 +111,14 @@ def probe(
         clips: Output of `made_up_clips`.
         num_classes: Number of classes of the data set.
         num_train: Approximate number of training clips, which determines the number of steps.
+        kind: Kind of the data set's targets.
 
     Raises:
         ContractError: A part returns a wrong output or fails when called.
         ConfigError: A part cannot be built.
     """
-    labels = torch.tensor(CLASSES) % num_classes
+    # Rows of frame logits cover one second here: which events sound in them does not matter.
+    targets = made_up_targets(kind, num_classes=num_classes, seconds=1.0)
     _hold_frontend(experiment.frontend)
     chain = build(experiment, num_classes=num_classes)
     watch = _Watch(chain, experiment, num_classes=num_classes)
@@ -113,10 +136,10 @@ def probe(
     _hold_schedule(experiment, num_steps, optimizer.param_groups[0]["lr"])
     with watch.named():
         before = _logits(chain, clips[0])
-        losses = _train(chain, experiment, optimizer, clips, labels)
+        losses = _train(chain, experiment, optimizer, clips, targets)
     with watch.named(f"after {STEPS} training steps"):
         after = _logits(chain, clips[0])
-        recalled = _recalled(chain, clips[0], labels, otherwise=after)
+        recalled = _recalled(chain, clips[0], targets, otherwise=after)
     return Probe(
         experiment=experiment,
         weights=weights,
@@ -270,10 +293,12 @@ def _logits(chain: Chain, clips: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _recalled(chain: Chain, clips: Tensor, labels: Tensor, *, otherwise: Tensor) -> Tensor:
+def _recalled(chain: Chain, clips: Tensor, targets: Targets, *, otherwise: Tensor) -> Tensor:
     """Return logits from remembered clips, if the model has any (see `evaluate.set_support`)."""
     if chain.backbone.set_support is None:
         return otherwise
+    refuse_support(targets.kind)
+    labels = torch.from_numpy(targets.labels)
     chain.backbone.set_support(chain.eval()(clips).embedding.float(), labels)
     return _logits(chain, clips)
 
@@ -283,10 +308,11 @@ def _train(
     experiment: CompletedExperiment,
     optimizer: torch.optim.Optimizer,
     clips: Tensor,
-    labels: Tensor,
+    targets: Targets,
 ) -> Tensor:
     """Train one step on each batch of clips; return (STEPS, batch) losses."""
-    name, loss = experiment.loss.name, build_loss(experiment.loss)
+    name, loss = experiment.loss.name, build_loss(experiment.loss, kind=targets.kind)
+    every = [np.arange(len(targets))]
     chain.train()
     seen: list[Tensor] = []
     for step, batch in enumerate(clips):
@@ -296,7 +322,8 @@ def _train(
         with autocast(batch.device, experiment.precision):
             output = chain(batch, torch.from_numpy(seeds))
             with _failing_as(f"loss {name!r}", "forward(logits, labels)"):
-                losses = loss(output, labels)
+                (given,) = batch_targets(targets, every, device=batch.device, covered_s=1.0)
+                losses = loss(output, *given)
         if not losses.isfinite().all():
             raise ContractError(
                 f"loss {name!r} returned {_not_finite(losses)}; every value must be finite"

@@ -10,9 +10,18 @@ from typing import Any
 
 from orchestrator.analysis.rows import Cell
 from orchestrator.analysis.summary import Summary
-from orchestrator.records import Status, TrialRecord
+from orchestrator.records import EPOCHS, Status, TrialRecord
 
-PER_RUN = ("host", "pid", "started_at", "ended_at", "finished_at", "features", "out_of_memory")
+PER_RUN = (
+    "host",
+    "pid",
+    "started_at",
+    "ended_at",
+    "finished_at",
+    "features",
+    "out_of_memory",
+    "damaged_checkpoints",
+)
 """Provenance that naturally differs between trials."""
 
 MAX_VALUES = 4
@@ -47,6 +56,9 @@ def environment_facts(summary: Summary, records: Mapping[str, TrialRecord]) -> l
     if starved := sum("out_of_memory" in record.provenance for record in mine):
         value = f"{starved} of {len(mine)} trials, which then trained with fewer beside them"
         facts.append(Fact(name="ran out of memory", value=value))
+    if damaged := sum("damaged_checkpoints" in record.provenance for record in mine):
+        value = f"of {damaged} of {len(mine)} trials, which trained again from the one before"
+        facts.append(Fact(name="damaged checkpoints", value=value))
     starts = sorted(r.provenance["started_at"] for r in mine if "started_at" in r.provenance)
     if starts:
         facts.append(Fact(name="first and last start", value=f"{starts[0]} and {starts[-1]}"))
@@ -60,7 +72,7 @@ def plan_facts(summary: Summary) -> list[Fact]:
     values = {
         "declared": plan.declared_at,
         "command": plan.command,
-        "metric": f"{plan.metric} at the {plan.selection} epoch",
+        "metric": f"{plan.metric} at {EPOCHS.get(plan.selection, plan.selection)}",
         "seeds": ", ".join(map(str, sorted({cell.seed for cell in cells}))),
         "folds": ", ".join(map(str, sorted({cell.fold for cell in cells}))),
         "published numbers": ". ".join(part for part in (plan.source, plan.conditions) if part),

@@ -17,10 +17,16 @@ MAX_SHOWN = 6
 def clip_sentences(comparison: ClipComparison) -> list[str]:
     """Describe what the clips show, ending with the caveat."""
     run, reference, test = comparison.run, comparison.reference, comparison.mcnemar
+    any_test = test or next(iter(comparison.tests.values()))
+    pair = (
+        f"{_named(run)} against {_named(reference)}, over the same {any_test.num_clips} held-out "
+        "clips"
+    )
     sentences = [
-        f"{_named(run)} against {_named(reference)}, over the same {test.num_clips} held-out "
-        f"clips: {test.only_run} are right in the first alone and {test.only_reference} in the "
+        f"{pair}: {test.only_run} are right in the first alone and {test.only_reference} in the "
         f"second alone ({test.method}, p {p_text(test.p_value)})."
+        if test
+        else f"{pair}, of any number of classes each."
     ]
     for key, result in comparison.tests.items():
         low, high = result.low, result.high

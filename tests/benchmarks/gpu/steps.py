@@ -47,6 +47,7 @@ from orchestrator import recipes
 from orchestrator.execution.trial import TrialCheckpoints
 from orchestrator.experiment.config import Component, Experiment
 from orchestrator.experiment.identity import complete
+from orchestrator.metrics.targets import Targets
 from orchestrator.store import Store
 from orchestrator.training import inputs
 from orchestrator.training.arithmetic import WORKSPACE, WORKSPACES, arithmetic
@@ -65,6 +66,7 @@ class Noise:
 
     class_names = tuple(str(number) for number in range(CLASSES))
     num_classes = CLASSES
+    sample_rate = 32000
 
     def __init__(self, num_train: int, num_samples: int) -> None:
         """Draw clips of one length; one is held out for every four that are trained on."""
@@ -72,13 +74,13 @@ class Noise:
         self._num_train = num_train
         self._waves = _noise(num_samples)
         self.num_samples = np.full(count, num_samples)
-        self.labels = np.arange(count) % CLASSES
+        self.targets = Targets.of_labels(np.arange(count) % CLASSES, num_classes=CLASSES)
         self.clip_ids = [str(number) for number in range(count)]
         self.fingerprint = f"noise {count} {num_samples}"
 
     def split(self, fold: int) -> tuple[np.ndarray, np.ndarray]:
         """Hold out the last clips."""
-        everything = np.arange(len(self.labels))
+        everything = np.arange(len(self.targets))
         return everything[: self._num_train], everything[self._num_train :]
 
     def pcm(self, indices: np.ndarray, num_samples: int) -> np.ndarray:

@@ -29,6 +29,7 @@ import numpy as np
 from orchestrator import recipes
 from orchestrator.experiment.identity import canonical, complete
 from orchestrator.metrics.predictions import Predictions
+from orchestrator.metrics.targets import Targets
 from orchestrator.records import (
     ArmRecord,
     ContrastRecord,
@@ -161,7 +162,8 @@ def fill(store: Store, plan: PlanRecord, *, with_predictions: bool) -> None:
             logits = rng.normal(size=(CLIPS, CLASSES)).astype(np.float32)
             logits[np.arange(CLIPS), labels] += 2
             names = tuple(f"clip-{i}" for i in range(CLIPS))
-            made = Predictions(epoch=EPOCHS, clip_ids=names, labels=labels, logits=logits)
+            targets = Targets.of_labels(labels, num_classes=CLASSES)
+            made = Predictions(epoch=EPOCHS, clip_ids=names, targets=targets, logits=logits)
             *before, last = record.epochs
             record = replace(
                 record,
