@@ -93,7 +93,7 @@ What follows from it:
 - Over early ends alone the mean is 1.07 to 1.23 times the truth where that is one spread, and about
   3 times where it is a quarter: only lucky studies of a small difference end early. An interval of
   t, which does not know when the study ended, then covers 35 to 97 %. The one shown covers 90 % or
-  more from half a spread on and 76 to 99 % at a quarter; it holds over all ends, not in these alone.
+  more from half a spread on, 76 to 99 % at a quarter: it is made for all ends, not these alone.
 """
 
 
