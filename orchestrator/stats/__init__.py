@@ -45,10 +45,12 @@ from orchestrator.stats.paired import (
 )
 from orchestrator.stats.planning import (
     MAX_PAIRS,
+    Needed,
     PooledSpread,
     Prospect,
     Steps,
     detectable_effect,
+    pairs_at_effect,
     pairs_for,
     pooled_spread,
     power_of,
@@ -92,6 +94,7 @@ __all__ = [
     "Equivalence",
     "Judged",
     "MeanInterval",
+    "Needed",
     "PairedDifference",
     "PooledSpread",
     "Prospect",
@@ -124,6 +127,7 @@ __all__ = [
     "normalized_score",
     "over_recordings",
     "paired_difference",
+    "pairs_at_effect",
     "pairs_for",
     "pairs_needed",
     "pooled_spread",

@@ -226,3 +226,20 @@ def test_planning_counts_pairs_that_tie_over_few_clips(tie_break):
         assert float(finds[1]) >= float(exact[1])
     else:
         assert float(finds[1]) == pytest.approx(float(exact[1]), rel=0.1)
+
+
+def test_each_metric_says_how_many_seeds_it_needs_at_the_effect_seen():
+    rng = np.random.default_rng(0)
+    records = {}
+    for key, record in records_of(PLAN, tuple(rng.normal(0.01, 0.02, 8))).items():
+        (epoch,) = record.epochs
+        top1 = epoch.metrics["val/top1"]
+        loss = 1.0 - (0.3 if top1 != 0.5 else 0.0) + rng.normal(0, 0.05)
+        scored = dataclasses.replace(epoch, metrics={"val/top1": top1, "val/loss": loss})
+        records[key] = dataclasses.replace(record, epochs=(scored,))
+    text = next(s for s in power_analysis(PLAN, records) if s.startswith("seeds that would"))
+    found = re.search(r"top-1 (\S+ ?\S*) \(.*validation loss (\d+) \((\d+) to (\d+)\); read", text)
+    assert found and (found[2], found[3], found[4]) == ("6", "6", "6")
+    assert "declare it in the next study" in text
+    alone = power_analysis(PLAN, records_of(PLAN))
+    assert not any(s.startswith("seeds that would") for s in alone)

@@ -12,6 +12,7 @@ from orchestrator.stats import (
     Steps,
     break_ties,
     detectable_effect,
+    pairs_at_effect,
     pairs_for,
     pairs_needed,
     pooled_spread,
@@ -123,6 +124,29 @@ def test_pairs_for_is_the_first_number_that_suffices():
 def test_pairs_for_of_many_pairs_is_near_the_normal_formula():
     z = scipy_stats.norm.ppf(0.975) + scipy_stats.norm.ppf(0.8)
     assert pairs_for(0.2, spread=1.0) == pytest.approx((z / 0.2) ** 2, abs=4)
+
+
+@pytest.mark.parametrize("contrasts", [1, 5])
+def test_pairs_at_the_effect_seen_are_those_of_the_power_analysis(contrasts):
+    data = np.random.default_rng(3).normal(0.9, 1, 9)
+    found = pairs_at_effect(data, num_contrasts=contrasts)
+    assert found.effect == pytest.approx(data.mean() / data.std(ddof=1))
+    exact = pairs_for(data.mean(), spread=data.std(ddof=1), num_contrasts=contrasts)
+    assert abs(found.pairs - exact) <= 1
+    assert found.fewest <= found.pairs and (found.most is None or found.pairs <= found.most)
+    assert pairs_at_effect(-data, num_contrasts=contrasts) == found
+    assert pairs_at_effect([1.0, 1.0, 1.0]) is None and pairs_at_effect([1.0, 2.0]) is None
+
+
+def test_interval_of_the_effect_behind_the_pairs_is_that_of_the_noncentral_t():
+    rng = np.random.default_rng(4)
+    needed = pairs_for(1.0, spread=1.0)
+    held = []
+    for row in rng.normal(1.0, 1, (800, 8)):
+        found = pairs_at_effect(row)
+        most = np.inf if found.most is None else found.most
+        held.append(found.fewest - 1 <= needed <= most + 1)
+    assert 0.77 <= np.mean(held) <= 0.92  # whole pairs, one more or fewer, cover more than 80 %
 
 
 def test_a_huge_difference_needs_what_the_test_needs():
