@@ -12,7 +12,14 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from orchestrator.errors import shown, unknown
-from orchestrator.metrics.catalog import METRICS, VAL_TOP1, lookup, reported_key
+from orchestrator.metrics.catalog import (
+    METRICS,
+    USUAL,
+    VAL_TOP1,
+    lookup,
+    reported_key,
+    selection_key,
+)
 
 SCHEMA = 2
 """Version of the stored forms; a reader refuses a newer one. From 2 on they carry a digest."""
@@ -64,7 +71,9 @@ class EpochRecord:
 def best_epoch(epochs: Sequence[EpochRecord], key: str) -> int:
     """Return the epoch that is best by a metric in its direction, the earliest of equals.
 
-    An epoch without a finite number is best only if no epoch has one; 0 if there is no epoch.
+    Where no epoch has the usual metric of clips with one class, which every experiment names that
+    names no other, the first of the usual ones counts that the epochs have. An epoch without a
+    finite number is best only if no epoch has one; 0 if there is no epoch.
 
     Args:
         epochs: Records of the epochs, in order.
@@ -73,6 +82,10 @@ def best_epoch(epochs: Sequence[EpochRecord], key: str) -> int:
     Raises:
         ConfigError: No metric has that key.
     """
+    reported = reported_key(key)
+    if reported == VAL_TOP1 and not any(key in epoch.metrics for epoch in epochs):
+        usual = USUAL.values() if key == reported else map(selection_key, USUAL.values())
+        key = next((k for k in usual if any(k in e.metrics for e in epochs)), key)
     sign = lookup(reported_key(key)).sign
 
     def worth(epoch: EpochRecord) -> float:

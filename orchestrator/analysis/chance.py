@@ -12,7 +12,7 @@ from scipy.special import betaincinv  # pyright: ignore[reportMissingTypeStubs]
 from orchestrator.analysis.rows import ArmSummary
 from orchestrator.metrics import Metric
 from orchestrator.metrics.chance import Chance, HeldOut
-from orchestrator.metrics.targets import TargetKind
+from orchestrator.metrics.labels import TargetKind
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.stats import CONFIDENCE
 

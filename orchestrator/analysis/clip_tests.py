@@ -13,8 +13,8 @@ from orchestrator.analysis.summary import Summary
 from orchestrator.errors import ConfigError, unknown
 from orchestrator.metrics.catalog import VAL_MAP, VAL_TOP1, lookup
 from orchestrator.metrics.classification import log_softmax, top_k_correct
+from orchestrator.metrics.labels import TargetKind
 from orchestrator.metrics.predictions import Predictions
-from orchestrator.metrics.targets import TargetKind
 from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
 from orchestrator.stats import (
     CAVEAT,

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from orchestrator.analysis.rows import Block
 from orchestrator.analysis.summary import Summary
 from orchestrator.metrics.classification import top_k_correct
+from orchestrator.metrics.labels import TargetKind
 from orchestrator.metrics.predictions import Loader, Predictions
-from orchestrator.metrics.targets import TargetKind
 from orchestrator.records import Status
 
 

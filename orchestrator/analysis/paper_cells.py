@@ -15,7 +15,7 @@ from orchestrator.metrics.classification import (
     mean_average_precision,
     multi_label_average_precision,
 )
-from orchestrator.metrics.targets import TargetKind
+from orchestrator.metrics.labels import TargetKind
 from orchestrator.records import PlanRecord, Status
 from orchestrator.stats import MeanInterval
 

@@ -18,8 +18,8 @@ from orchestrator.metrics.classification import (
     log_softmax,
     top_k_correct,
 )
+from orchestrator.metrics.labels import TargetKind
 from orchestrator.metrics.predictions import Loader, Predictions
-from orchestrator.metrics.targets import TargetKind
 from orchestrator.stats import (
     ALPHA,
     PairedDifference,

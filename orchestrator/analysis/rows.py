@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from orchestrator.analysis.datasets import num_folds
-from orchestrator.metrics import Metric
+from orchestrator.metrics import Metric, lookup
+from orchestrator.metrics.predictions import Loader
 from orchestrator.records import (
     EARLIER_BEST,
     ArmRecord,
@@ -139,6 +140,39 @@ def finished_trials(
     """Return the finished planned trials, each with its record."""
     recorded = ((trial, records[trial.id]) for trial in plan.trials if trial.id in records)
     return [(trial, record) for trial, record in recorded if record.status is Status.FINISHED]
+
+
+def with_scores(
+    plan: PlanRecord, records: Mapping[str, TrialRecord], keys: Iterable[str], load: Loader
+) -> dict[str, TrialRecord]:
+    """Return records with metrics that their trials did not compute, from stored predictions.
+
+    These are metrics that are newer than a trial, that only the report computes, and a user's own,
+    which is computed again even where it is stored, because its function may have changed.
+
+    Args:
+        plan: Study as declared.
+        records: Trial id -> record.
+        keys: Keys of the wanted metrics.
+        load: Function that reads a trial's predictions at the plan's epoch.
+    """
+    wanted = [metric for metric in map(lookup, dict.fromkeys(keys)) if metric.compute is not None]
+    scored = dict(records)
+    for trial, record in dict(finished_trials(plan, records)).items():
+        stored = record.metrics_at(plan.selection)
+        missing = [metric for metric in wanted if metric.is_own or metric.key not in stored]
+        made = load(trial.id) if missing else None
+        if made is None:
+            continue
+        values = {m.key: m.compute(made) for m in missing if m.compute and made.fit(m)}
+        epochs = tuple(
+            replace(epoch, metrics={**epoch.metrics, **values})
+            if epoch.epoch == made.epoch
+            else epoch
+            for epoch in record.epochs
+        )
+        scored[trial.id] = replace(record, epochs=epochs)
+    return scored
 
 
 def finished_values(

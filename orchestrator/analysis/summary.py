@@ -40,6 +40,7 @@ from orchestrator.analysis.rows import (
     Measure,
     plan_interval,
     value_of,
+    with_scores,
 )
 from orchestrator.metrics import METRICS, Metric, lookup
 from orchestrator.metrics.chance import Chance
@@ -168,14 +169,18 @@ def summarize(
         records: Trial id -> record; a planned trial without one counts as missing.
         metric: Key that replaces the plan's metric.
         mixed: Compare even trials of different code, data or epochs.
-        predictions: Function that reads a trial's predictions at the plan's epoch. With recordings,
-            declared comparisons then have an interval over other recordings, too.
+        predictions: Function that reads a trial's predictions at the plan's epoch, from which a
+            metric is computed that a trial lacks (see `with_scores`). With recordings, declared
+            comparisons then have an interval over other recordings, too.
         recordings: Clip -> source recording.
 
     Raises:
         ConfigError: No metric has that key.
     """
     chosen = lookup(metric or plan.metric)
+    if predictions:
+        keys = filter(None, (chosen.key, plan.tie_break_of(chosen.key)))
+        records = with_scores(plan, records, keys, predictions)
     arms = summarize_arms(plan, records, metric=chosen)
     chance = study_chance(plan, records, chosen)
     at_chance = arms_at_chance(arms, records, metric=chosen, chance=chance)

@@ -17,6 +17,10 @@ from orchestrator.data.decode import to_pcm
 from orchestrator.data.findings import BROKEN, ClipRecord, Problem
 from orchestrator.data.source import Clip, ClipFault, Source, check_decoded
 from orchestrator.errors import DataError, unknown
+from orchestrator.metrics.labels import Event
+
+_CLOSE_S = 0.0005
+"""An event that ends this little after the clip is listed in rounded milliseconds."""
 
 Progress = Callable[[int, int], None]
 
@@ -125,6 +129,13 @@ def _examine_one(source: Source, clip: Clip, resample: bool) -> Examined:
         problems.append(Problem("wrong_rate", f"{rate_hz} Hz, not {source.sample_rate}"))
     if decoded.channels > 1:
         problems.append(Problem("stereo", f"{decoded.channels} channels"))
+    seconds = len(samples) / rate_hz
+    label = clip.label if isinstance(clip.label, tuple) else ()
+    ends = [entry.offset_s for entry in label if isinstance(entry, Event)]
+    if beyond := [end for end in ends if end > seconds + _CLOSE_S]:
+        problems.append(
+            Problem("beyond_end", f"an event to {max(beyond):g} s in {seconds:.3f} s of audio")
+        )
     expected = round(source.seconds * rate_hz)
     if source.seconds and len(samples) > expected:
         problems.append(Problem("long", f"{len(samples)} samples, {expected} expected"))
@@ -133,7 +144,7 @@ def _examine_one(source: Source, clip: Clip, resample: bool) -> Examined:
         rate_hz=rate_hz,
         channels=decoded.channels,
         frames=len(samples),
-        seconds=len(samples) / rate_hz,
+        seconds=seconds,
         peak=peak,
         rms_dbfs=10 * math.log10(power) if power > 0 else None,
         zero_tail_s=tail / rate_hz,

@@ -29,6 +29,7 @@ NOTES = {
     "wrong_rate": "resampled to the pack's rate",
     "stereo": "channels averaged to mono",
     "long": "longer than every clip of this dataset is; kept whole",
+    "beyond_end": "an event ends after the clip; kept as it is listed",
     "over_full_scale": "samples beyond full scale were clipped",
 }
 LONG_TAIL_S = 0.5
@@ -117,11 +118,7 @@ def decide(source: Source, records: Iterable[ClipRecord]) -> dict[str, str]:
             * short
         )
     kept = [record.clip for record in records if not record.broken]
-    bare = [
-        f"class {name!r}"
-        for label, name in enumerate(source.class_names)
-        if all(clip.label != label for clip in kept)
-    ] + [
+    bare = [f"class {name!r}" for name, count in source.class_counts(kept).items() if not count] + [
         f"fold {name}"
         for fold, name in source.fold_names.items()
         if all(clip.fold != fold for clip in kept)

@@ -8,25 +8,42 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from orchestrator.metrics.labels import TargetKind
+
 LENGTH = 32
 _FORMAT = 1
 
 
 class Content:
-    """A running sha256 over clips in order: ids, labels, folds, rate, samples, class names.
+    """A running sha256 over clips in order: ids, targets, folds, rate, samples, class names.
 
     It excludes file locations, tools and dropped clips: the same clips give the same digest
     everywhere.
     """
 
-    def __init__(self, sample_rate: int, class_names: Sequence[str], fold_names: Mapping[int, str]):
+    def __init__(
+        self,
+        sample_rate: int,
+        class_names: Sequence[str],
+        fold_names: Mapping[int, str],
+        kind: TargetKind,
+    ):
         self._hash = hashlib.sha256()
         folds = {str(fold): name for fold, name in fold_names.items()}
-        self._say([_FORMAT, sample_rate, list(class_names), folds])
+        # Packs of one class per clip keep the digests that they had before there were other kinds.
+        others = [] if kind is TargetKind.SINGLE_LABEL else [str(kind)]
+        self._say([_FORMAT, sample_rate, list(class_names), folds, *others])
 
-    def add(self, clip_id: str, label: int, fold: int, pcm: np.ndarray) -> None:
-        """Add one clip; `pcm` is `(time,)` int16."""
-        self._say([clip_id, label, fold, len(pcm)])
+    def add(self, clip_id: str, form: object, fold: int, pcm: np.ndarray) -> None:
+        """Add one clip.
+
+        Args:
+            clip_id: Name of the clip.
+            form: What is known of it, as `Targets.form` returns it.
+            fold: Number of its fold.
+            pcm: `(time,)` int16.
+        """
+        self._say([clip_id, form, fold, len(pcm)])
         self._hash.update(np.ascontiguousarray(pcm, dtype="<i2").data)
 
     def digest(self) -> str:

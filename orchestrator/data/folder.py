@@ -136,7 +136,8 @@ def folder(
         num_folds=num_folds,
         mistakes=mistakes,
     )
-    _refuse_untrained(rows, division, names, mistakes)
+    if not official:
+        _refuse_untrained(rows, division, names, mistakes)
     mistakes.refuse()
     label_of = {name: number for number, name in enumerate(names)}
     clips = tuple(
@@ -182,7 +183,7 @@ def folder(
             *((f"folds: {division.text}",) if division.made else ()),
             *(
                 f"{subject}: {text}"
-                for subject, text in _official_texts(listing, recordings, division)
+                for subject, text in _official_texts(listing, rows, recordings, division)
             ),
             *listing.notes,
         ),
@@ -191,7 +192,7 @@ def folder(
             ("labels", listing.labels_are),
             ("splits" if TRAIN in division.names.values() else "folds", division.text),
             ("recordings", _recordings_text(recordings, rows, listing, recording_pattern)),
-            *_official_texts(listing, recordings, division),
+            *_official_texts(listing, rows, recordings, division),
             *texts,
             ("rates", _rates_text(headers)),
             *(("note", note) for note in listing.notes),
@@ -246,9 +247,9 @@ def _refuse_missing(rows: Sequence[Row], headers: dict[str, Header], mistakes: M
 
 
 def _refuse_double(rows: Sequence[Row], mistakes: Mistakes) -> None:
-    first: dict[tuple[str, float | None, float | None], Row] = {}
+    first: dict[tuple[str, str, float | None, float | None], Row] = {}
     for row in rows:
-        earlier = first.setdefault((row.audio.name, row.start_s, row.end_s), row)
+        earlier = first.setdefault((row.name, row.audio.name, row.start_s, row.end_s), row)
         if earlier is row:
             continue
         where = f"first in {earlier.where}" if earlier.where != row.where else "too"
@@ -375,6 +376,7 @@ def _parts(
         start = row.start_s or 0.0
         whole = row.start_s is None and row.end_s is None
         name = row.audio.name if whole else f"{row.audio.name}@{_span(start, start + length)}"
+        name = row.name or name
         if length <= clip_s:
             end = None if whole else row.end_s
             parts.append([_Part(name, row.audio, start, end)])
@@ -386,7 +388,7 @@ def _parts(
         for number in range(count):
             begin = start + number * clip_s
             stop = min(begin + clip_s, start + length)
-            own_name = name if count == 1 else f"{row.audio.name}@{_span(begin, stop)}"
+            own_name = name if count == 1 else f"{row.name or row.audio.name}@{_span(begin, stop)}"
             parts[-1].append(_Part(own_name, row.audio, begin, stop))
     return parts
 
@@ -453,7 +455,7 @@ def _recordings_text(
 
 
 def _official_texts(
-    listing: Listing, recordings: Sequence[str], division: Division
+    listing: Listing, rows: Sequence[Row], recordings: Sequence[str], division: Division
 ) -> list[tuple[str, str]]:
     """Say how much of an official list is here, and what its splits share."""
     if listing.absent is None:
@@ -468,6 +470,16 @@ def _official_texts(
     if listing.absent:
         some = ", ".join(name for _, name in listing.absent[:3])
         found.append(("missing", f"{len(listing.absent):,} clips, such as {some}"))
+    train = next((fold for fold, name in division.names.items() if name == TRAIN), None)
+    trained = {row.label for row, fold in zip(rows, division.folds, strict=True) if fold == train}
+    untrained = sorted({row.label for row in rows} - trained) if train is not None else []
+    if untrained:
+        found.append(
+            (
+                "untrained",
+                f"{len(untrained)} classes without a clip in train: {', '.join(untrained)}",
+            )
+        )
     folds: dict[str, set[int]] = defaultdict(set)
     for recording, fold in zip(recordings, division.folds, strict=True):
         folds[recording].add(fold)

@@ -12,8 +12,11 @@ from typing import Any
 from orchestrator.data.addresses import CLIPS, MANIFEST
 from orchestrator.data.source import Source, digest
 from orchestrator.errors import DataError, printable
+from orchestrator.metrics.labels import TargetKind
 
-PACK_FORMAT = 1
+PACK_FORMAT = 2
+SINGLE_LABEL_FORMAT = 1
+"""Format of packs with one class per clip, which earlier versions read as well."""
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -57,11 +60,12 @@ class PackInfo:
         fold_names: One per fold; "train" marks an official split.
         num_clips: Number of clips kept.
         num_samples: Length of the longest clip, in samples at `sample_rate`.
-        counts: Class name -> clips kept.
+        counts: Class name -> clips kept that have it.
         dropped: Clip id -> why it was left out.
         made: Whether this call made the pack.
         notes: What was done to the clips, in sentences.
         license: The dataset's license, if known.
+        targets: Kind of the clips' targets.
     """
 
     fingerprint: str
@@ -78,6 +82,7 @@ class PackInfo:
     made: bool = False
     notes: tuple[str, ...] = ()
     license: str = ""
+    targets: TargetKind = TargetKind.SINGLE_LABEL
 
 
 def from_manifest(manifest: Mapping[str, Any]) -> PackInfo:
@@ -96,12 +101,17 @@ def from_manifest(manifest: Mapping[str, Any]) -> PackInfo:
         dropped=manifest["dropped"],
         notes=tuple(manifest["notes"]),
         license=manifest["licence"],
+        targets=kind_in(manifest),
     )
+
+
+def kind_in(manifest: Mapping[str, Any]) -> TargetKind:
+    """Return the kind of targets that a `pack.json` states; it states none for one class."""
+    return TargetKind(manifest.get("targets", TargetKind.SINGLE_LABEL))
 
 
 def expected_info(source: Source) -> PackInfo:
     """Describe the pack that a source with a known fingerprint will become."""
-    labels = [clip.label for clip in source.clips]
     return PackInfo(
         fingerprint=source.fingerprint,
         name=source.name,
@@ -112,8 +122,9 @@ def expected_info(source: Source) -> PackInfo:
         fold_names=tuple(source.fold_names.values()),
         num_clips=len(source.clips),
         num_samples=round(source.seconds * source.sample_rate),
-        counts={name: labels.count(label) for label, name in enumerate(source.class_names)},
+        counts=source.class_counts(source.clips),
         license=source.license,
+        targets=source.kind,
     )
 
 
@@ -182,6 +193,8 @@ def parse_manifest(text: str, where: str | Path) -> dict[str, Any]:
         for name, (wanted, fits) in _FIELDS.items()
         if name not in manifest or not fits(manifest[name])
     ]
+    if manifest.get("targets", "single_label") not in list(TargetKind):
+        mistakes.append(f"targets is none of {', '.join(TargetKind)}")
     if mistakes:
         raise DamagedPack(where, f"in {MANIFEST}, {'; '.join(mistakes)}")
     written = manifest.get("manifest_digest")
@@ -231,7 +244,10 @@ def _hex(value: Any) -> bool:
 
 # The fields of pack.json that this program reads: what each must be, and the test for it.
 _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "format": (f"{PACK_FORMAT}", lambda value: type(value) is int and value == PACK_FORMAT),
+    "format": (
+        f"{SINGLE_LABEL_FORMAT} or {PACK_FORMAT}",
+        lambda value: type(value) is int and value in (SINGLE_LABEL_FORMAT, PACK_FORMAT),
+    ),
     "name": ("a name", lambda value: isinstance(value, str) and bool(value)),
     "fingerprint": ("a fingerprint", lambda value: isinstance(value, str) and bool(value)),
     "content_digest": ("64 hexadecimal digits", _hex),

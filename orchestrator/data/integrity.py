@@ -15,7 +15,6 @@ import json
 import shutil
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -168,11 +167,10 @@ def _damage_of_older(path: Path) -> str:
     except DamagedPack as damaged:
         return damaged.damage
     manifest = pack.manifest
-    labels = Counter(pack.labels.tolist())
-    counts = {name: labels.pop(label, 0) for label, name in enumerate(pack.class_names)}
+    counts = dict(zip(pack.class_names, pack.targets.counts().tolist(), strict=True))
     longest = int(pack.num_samples.max())
     # The recorded length is rounded; the resampler may miss it by a sample.
-    if labels or counts != manifest["kept"] or abs(longest - manifest["num_samples"]) > 1:
+    if counts != manifest["kept"] or abs(longest - manifest["num_samples"]) > 1:
         return "pack.json counts other clips or lengths than clips.arrow holds"
     if pack.content_digest() != manifest["content_digest"]:
         return "the clips, labels, folds or class names are not those that were written"

@@ -80,7 +80,7 @@ class Audit:
             rows.append(
                 (
                     clip.clip_id,
-                    self.source.class_names[clip.label],
+                    self.source.class_text(clip),
                     self.source.fold_names[clip.fold],
                     _text(record.rate_hz, "d"),
                     _text(record.seconds, ".3f"),
@@ -101,12 +101,11 @@ class Audit:
             f"{source.name}: {len(self.records)} clips listed, {len(self.broken)} broken"
             + (f", in {source.root}" if source.root else "")
         ]
-        labels = Counter(record.clip.label for record in usable)
         folds = Counter(record.clip.fold for record in usable)
         lines += [
             f"  {title:<12} {text}"
             for title, text in (
-                ("classes", _counts({n: labels[k] for k, n in enumerate(source.class_names)})),
+                ("classes", _counts(source.class_counts(record.clip for record in usable))),
                 ("folds", _counts({n: folds[k] for k, n in source.fold_names.items()})),
                 ("rates", _counts(_tally(usable, "rate_hz"), " Hz")),
                 ("channels", _counts(_tally(usable, "channels"))),
@@ -156,7 +155,7 @@ class Audit:
         return {
             "clip_id": clip.clip_id,
             "path": clip.path,
-            "class": self.source.class_names[clip.label],
+            "class": self.source.class_text(clip),
             "fold": self.source.fold_names[clip.fold],
             "source_id": clip.source_id,
         } | {measure: getattr(record, measure) for measure in _MEASURES}

@@ -53,9 +53,8 @@ def overview(source: Source, *, width: int) -> str:
         source: The data set.
         width: Width in terminal columns.
     """
-    labels = Counter(clip.label for clip in source.clips)
     folds = Counter(clip.fold for clip in source.clips)
-    counts = {name: labels[label] for label, name in enumerate(source.class_names)}
+    counts = source.class_counts(source.clips)
     facts = dict(source.facts) or _facts_of_files(source)
     of_folds = ", ".join(f"{name} {folds[fold]}" for fold, name in source.fold_names.items())
     title = "splits" if "splits" in facts else "folds"

@@ -14,15 +14,23 @@ import numpy as np
 
 from orchestrator.data import fingerprints
 from orchestrator.data.addresses import CLIPS
-from orchestrator.data.info import DamagedPack, read_manifest
+from orchestrator.data.info import DamagedPack, kind_in, read_manifest
 from orchestrator.data.partition import split_folds
+from orchestrator.metrics.labels import TargetKind
 from orchestrator.metrics.targets import Targets
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import torch
 
 SCALE = 1.0 / 32768.0
-COLUMNS = ("clip_id", "label", "fold", "source_id", "num_samples", "waveform")
+COLUMNS = ("clip_id", "fold", "source_id", "num_samples", "waveform")
+TARGET_COLUMNS = {
+    TargetKind.SINGLE_LABEL: ("label",),
+    TargetKind.MULTI_LABEL: ("labels",),
+    TargetKind.EVENTS: ("labels", "onset_s", "offset_s"),
+}
+"""Kind of targets -> the columns that hold them; those of several entries a clip are lists."""
 
 
 class Pack:
@@ -69,12 +77,12 @@ class Pack:
             # Offsets beyond the end of the file would otherwise be read unchecked.
             table.validate(full=True)
             columns = [table[name] for name in COLUMNS]
-        except (OSError, pa.ArrowException, KeyError) as error:
+            self.targets = _targets(table, kind_in(self.manifest), self.num_classes)
+        except (OSError, pa.ArrowException, KeyError, ValueError) as error:
             raise DamagedPack(self.path, f"{CLIPS} cannot be read ({error})") from error
-        clip_id, label, fold, source_id, num_samples, waveform = columns
+        clip_id, fold, source_id, num_samples, waveform = columns
         self.clip_ids: tuple[str, ...] = tuple(clip_id.to_pylist())
         self.source_ids: tuple[str, ...] = tuple(source_id.to_pylist())
-        self.targets = Targets.of_labels(label.to_numpy(), num_classes=self.num_classes)
         self.folds = fold.to_numpy().astype(np.int64)
         self.num_samples = num_samples.to_numpy().astype(np.int64)
         chunks = waveform.chunks
@@ -159,9 +167,27 @@ class Pack:
 
     def content_digest(self) -> str:
         """Hash the contents again; equal to `manifest["content_digest"]` unless damaged."""
-        content = fingerprints.Content(self.sample_rate, self.class_names, self.fold_names)
+        content = fingerprints.Content(
+            self.sample_rate, self.class_names, self.fold_names, self.targets.kind
+        )
         for index, clip_id in enumerate(self.clip_ids):
-            content.add(
-                clip_id, int(self.labels[index]), int(self.folds[index]), self.waveform(index)
-            )
+            form = self.targets.form(index)
+            content.add(clip_id, form, int(self.folds[index]), self.waveform(index))
         return content.digest()
+
+
+def _targets(table: pa.Table, kind: TargetKind, num_classes: int) -> Targets:
+    """Read the targets of all clips; a `ValueError` or `KeyError` if the columns do not fit."""
+    columns = {name: table[name].combine_chunks() for name in TARGET_COLUMNS[kind]}
+    if kind is TargetKind.SINGLE_LABEL:
+        return Targets.of_labels(columns["label"].to_numpy(), num_classes=num_classes)
+    sizes = columns["labels"].value_lengths().to_numpy(zero_copy_only=False)
+    flat = {name: column.flatten().to_numpy() for name, column in columns.items()}
+    return Targets(
+        kind=kind,
+        num_classes=num_classes,
+        starts=np.cumsum([0, *sizes], dtype=np.int64),
+        classes=flat["labels"].astype(np.int64),
+        onsets_s=flat.get("onset_s"),
+        offsets_s=flat.get("offset_s"),
+    )

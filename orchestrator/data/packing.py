@@ -6,8 +6,7 @@ import contextlib
 import errno
 import json
 import shutil
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +19,13 @@ from orchestrator.data.addresses import CLIPS, MANIFEST, is_local, local_path, p
 from orchestrator.data.audit import Examined, Progress, examine
 from orchestrator.data.decode import tools
 from orchestrator.data.findings import ClipRecord, decide, notes_of
-from orchestrator.data.info import PACK_FORMAT, manifest_digest
+from orchestrator.data.info import PACK_FORMAT, SINGLE_LABEL_FORMAT, manifest_digest
+from orchestrator.data.pack import TARGET_COLUMNS
 from orchestrator.data.source import Clip, Source, digest
 from orchestrator.data.unfinished import Unfinished
 from orchestrator.errors import DataError
+from orchestrator.metrics.labels import TargetKind
+from orchestrator.metrics.targets import Targets
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -137,12 +139,9 @@ def _manifest(
 ) -> dict[str, Any]:
     kept = [record for record in records if not record.broken]
 
-    def per_class(chosen: list[Clip]) -> dict[str, int]:
-        counts = Counter(clip.label for clip in chosen)
-        return {name: counts[label] for label, name in enumerate(source.class_names)}
-
+    single = source.kind is TargetKind.SINGLE_LABEL
     return {
-        "format": PACK_FORMAT,
+        "format": SINGLE_LABEL_FORMAT if single else PACK_FORMAT,
         "name": source.name,
         "fingerprint": source.fingerprint or content_digest[: fingerprints.LENGTH],
         "content_digest": content_digest,
@@ -151,13 +150,14 @@ def _manifest(
         "folds": {str(fold): name for fold, name in source.fold_names.items()},
         "num_clips": len(kept),
         "num_samples": max(_pack_length(record, source) for record in kept),
-        "kept": per_class([record.clip for record in kept]),
-        "dropped_per_class": per_class([record.clip for record in records if record.broken]),
+        "kept": source.class_counts(record.clip for record in kept),
+        "dropped_per_class": source.class_counts(r.clip for r in records if r.broken),
         "dropped": dropped,
         "notes": list(notes_of(source, records)),
         "tools": tools(),
         "root_hint": source.root,
         "licence": source.license,
+        **({} if single else {"targets": str(source.kind)}),
     }
 
 
@@ -172,12 +172,17 @@ class _Writer:
         import pyarrow as pa
 
         self.content = fingerprints.Content(
-            source.sample_rate, source.class_names, source.fold_names
+            source.sample_rate, source.class_names, source.fold_names, source.kind
         )
+        self._kind, self._num_classes = source.kind, len(source.class_names)
+        types = {"label": pa.int32(), "labels": pa.list_(pa.int32())}
         self._schema = pa.schema(
             [
                 ("clip_id", pa.string()),
-                ("label", pa.int32()),
+                *(
+                    (name, types.get(name, pa.list_(pa.float64())))
+                    for name in TARGET_COLUMNS[source.kind]
+                ),
                 ("fold", pa.int32()),
                 ("source_id", pa.string()),
                 ("num_samples", pa.int64()),
@@ -205,13 +210,18 @@ class _Writer:
         if seen.pcm is None:
             return False
         clip = seen.record.clip
-        self.content.add(clip.clip_id, clip.label, clip.fold, seen.pcm)
+        targets = self._targets([clip])
+        self.content.add(clip.clip_id, targets.form(0), clip.fold, seen.pcm)
         self._clips.append(clip)
         self._waves.append(seen.pcm)
         if len(self._clips) < _CLIPS_PER_BATCH:
             return False
         self._flush()
         return True
+
+    def _targets(self, clips: Sequence[Clip]) -> Targets:
+        labels = [clip.label for clip in clips]
+        return Targets.of(labels, num_classes=self._num_classes, kind=self._kind)
 
     def _flush(self) -> None:
         import pyarrow as pa
@@ -225,9 +235,21 @@ class _Writer:
             pa.array(np.concatenate(self._waves)),
             type=self._schema.field("waveform").type,
         )
+        targets = self._targets(self._clips)
+        values = {"label": targets.classes, "labels": targets.classes}
+        values |= {"onset_s": targets.onsets_s, "offset_s": targets.offsets_s}
+        own = {name: values[name] for name in TARGET_COLUMNS[self._kind]}
+        starts = pa.array(targets.starts, pa.int32())
         columns = [
             pa.array([clip.clip_id for clip in self._clips]),
-            pa.array([clip.label for clip in self._clips], pa.int32()),
+            *(
+                pa.array(column, self._schema.field(name).type)
+                if name == "label"
+                else pa.ListArray.from_arrays(
+                    starts, pa.array(column, self._schema.field(name).type.value_type)
+                )
+                for name, column in own.items()
+            ),
             pa.array([clip.fold for clip in self._clips], pa.int32()),
             pa.array([clip.source_id for clip in self._clips]),
             pa.array(lengths),

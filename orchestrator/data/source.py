@@ -6,16 +6,18 @@ at lists, file sizes and headers but never decodes audio, which `audit` and `pac
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import DataError, is_control, shown
+from orchestrator.metrics.labels import Event, Label, TargetKind, classes_of, kind_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,17 +38,25 @@ class Clip:
 
     Attributes:
         clip_id: Name of the clip in predictions, unique within the dataset.
-        label: Label, 0 to num_classes - 1.
+        label: Class, 0 to num_classes - 1. Where clips have any number of classes, a tuple of them;
+            where they have events with times, a tuple of `orchestrator.metrics.Event`, and of
+            classes whose times are unknown. All clips of a data set are listed alike; `()` is a
+            clip of background.
         fold: Number of the fold in which the clip is validated.
         source_id: Recording that the clip was cut from; clips of one recording belong together.
         path: The audio file, or "" for a synthetic clip.
     """
 
     clip_id: str
-    label: int
+    label: Label
     fold: int
     source_id: str
     path: str = ""
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """The different classes of the clip, in order."""
+        return classes_of(self.label)
 
 
 @dataclass(frozen=True)
@@ -114,6 +124,20 @@ class Source:
     unlisted: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
     facts: tuple[tuple[str, str], ...] = ()
+
+    @functools.cached_property
+    def kind(self) -> TargetKind:
+        """What the list says of every clip."""
+        return kind_of(clip.label for clip in self.clips)
+
+    def class_text(self, clip: Clip) -> str:
+        """Return the names of a clip's classes."""
+        return ", ".join(self.class_names[label] for label in clip.classes) or "none"
+
+    def class_counts(self, clips: Iterable[Clip]) -> dict[str, int]:
+        """Return class name -> the number of the clips that have it."""
+        counts = Counter(label for clip in clips for label in clip.classes)
+        return {name: counts[label] for label, name in enumerate(self.class_names)}
 
 
 def digest(value: Any) -> str:
@@ -245,6 +269,7 @@ def _mistakes_of_clips(source: Source) -> list[str]:
 
     ids: set[str] = set()
     labels, used = set(), set()
+    first_of: dict[type, int] = {}
     for place, clip in enumerate(source.clips):
         if not isinstance(clip, Clip):
             mistake("clip", place, f"{shown(clip)} is no Clip")
@@ -256,11 +281,11 @@ def _mistakes_of_clips(source: Source) -> list[str]:
             mistake("twice", place, f"clip_id {shown(clip.clip_id)} is there twice")
         else:
             ids.add(clip.clip_id)
-        if not _is_int(clip.label) or clip.label >= num_classes:
-            wanted = f"give an int from 0 to {num_classes - 1}, a place in class_names"
-            mistake("label", place, f"label is {shown(clip.label)}; {wanted}")
+        if wrong := _mistake_of_label(clip.label, num_classes):
+            mistake("label", place, wrong)
         else:
-            labels.add(clip.label)
+            labels.update(clip.classes)
+            first_of.setdefault(type(clip.label), place)
         if not _is_int(clip.fold, low=-MAX_INT) or clip.fold not in folds:
             valid = ", ".join(map(str, list(folds)[:20])) or "none"
             mistake("fold", place, f"fold is {shown(clip.fold)}; fold_names has {valid}")
@@ -275,12 +300,40 @@ def _mistakes_of_clips(source: Source) -> list[str]:
         text + (f" (and {counts[kind] - 1} clips more)" if counts[kind] > 1 else "")
         for kind, text in first.items()
     ]
+    if len(first_of) > 1:
+        mistakes.append(
+            f"clip {first_of[int]} has one class and clip {first_of[tuple]} a tuple "
+            "of them; list all clips alike, (3,) in place of 3"
+        )
     if not {"clip", "label"} & first.keys():
         bare = [name for label, name in enumerate(source.class_names) if label not in labels]
         mistakes += [f"class {shown(name)} has no clip" for name in bare]
     if not {"clip", "fold"} & first.keys():
         mistakes += [f"fold {shown(folds[fold])} has no clip" for fold in folds if fold not in used]
     return mistakes
+
+
+def _mistake_of_label(label: object, num_classes: int) -> str:
+    """Return what is wrong with a clip's label; "" if nothing is."""
+    for entry in label if type(label) is tuple else (label,):
+        own: object = entry.label if isinstance(entry, Event) else entry
+        if not _is_int(own) or own >= num_classes:  # type: ignore[operator]
+            return (
+                f"label is {shown(label)}; give an int from 0 to {num_classes - 1}, a place in "
+                "class_names" + ", or a tuple of them, or of Events" * (type(label) is not int)
+            )
+        if isinstance(entry, Event):
+            if type(label) is not tuple:
+                return f"label is {shown(label)}; give a tuple of Events"
+            times = (entry.onset_s, entry.offset_s)
+            if not all(type(time) in (int, float) for time in times) or not (
+                all(map(math.isnan, times)) or 0 <= entry.onset_s < entry.offset_s < math.inf
+            ):
+                return (
+                    f"an event lasts from {shown(times[0])} to {shown(times[1])}; give seconds, "
+                    "the offset after the onset, or NaN for both where the times are unknown"
+                )
+    return ""
 
 
 def _is_int(value: object, *, low: int = 0) -> bool:

@@ -19,7 +19,7 @@ from orchestrator.errors import DataError
 # Increment when a change of the generators changes a sample: it makes other packs, other trials.
 GENERATOR_REVISION = 1
 NUM_SOUNDS = 25
-_PEAK_DBFS = (-24.0, -3.0)
+PEAK_DBFS = (-24.0, -3.0)
 _FADE_S = 0.005
 
 
@@ -175,14 +175,38 @@ def make_clip(
     time_s = np.arange(num_samples) / sample_rate
     length = round(num_samples * rng.uniform(0.35, 0.9))
     start = int(rng.integers(0, num_samples - length + 1))
-    event = SOUNDS[kind](rng, time_s[:length])
-    ramp = np.minimum(time_s[:length] / _FADE_S, 1.0)
-    event *= ramp * ramp[::-1]
+    event = _faded(SOUNDS[kind](rng, time_s[:length]), time_s[:length])
     noise = colored_noise(rng, time_s, slope=rng.choice([0.0, 1.0, 2.0]))
     event *= 10 ** (snr_db / 20) * _rms(noise) / max(_rms(event), 1e-12)
     noise[start : start + length] += event
-    peak_dbfs = rng.uniform(*_PEAK_DBFS)
+    peak_dbfs = rng.uniform(*PEAK_DBFS)
     return (noise * (10 ** (peak_dbfs / 20) / np.abs(noise).max())).astype(np.float32)
+
+
+def make_event(
+    rng: np.random.Generator, kind: int, time_s: np.ndarray, noise: np.ndarray, *, snr_db: float
+) -> np.ndarray:
+    """Make one event that fills its time, faded in and out.
+
+    Args:
+        rng: Source of all randomness.
+        kind: Position in `sounds.SOUNDS`.
+        time_s: `(samples,)` times from 0.
+        noise: Background noise.
+        snr_db: Power of the event over that of the noise.
+
+    Returns:
+        `(samples,)` float64.
+    """
+    from orchestrator.data.sounds import SOUNDS
+
+    event = _faded(SOUNDS[kind](rng, time_s), time_s)
+    return event * (10 ** (snr_db / 20) * _rms(noise) / max(_rms(event), 1e-12))
+
+
+def _faded(event: np.ndarray, time_s: np.ndarray) -> np.ndarray:
+    ramp = np.minimum(time_s / _FADE_S, 1.0)
+    return event * (ramp * ramp[::-1])
 
 
 def _rms(wave: np.ndarray) -> float:

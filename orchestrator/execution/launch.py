@@ -42,6 +42,7 @@ from orchestrator.execution.ray_session import (
 )
 from orchestrator.execution.stages import Ended, Stage, missing_trials, stages
 from orchestrator.experiment.overrides import whole_parts
+from orchestrator.metrics import TargetKind
 from orchestrator.records import PlanRecord, Status
 from orchestrator.store import Store
 from orchestrator.store.locks import LockHeld
@@ -168,6 +169,7 @@ def run_preflight(prepared: LaunchPlan) -> tuple[ArmCheck, ...]:
         num_samples=prepared.data.num_samples,
         sample_rate=prepared.data.sample_rate,
         num_clips=prepared.data.num_clips,
+        kind=prepared.data.targets,
         on_gpu=prepared.options.runtime.gpus_per_worker > 0,
         activation_checkpointing=prepared.options.runtime.activation_checkpointing,
     )
@@ -186,6 +188,8 @@ def declare(plan: Plan, prepared: LaunchPlan, store: Store) -> PlanRecord:
         num_clips=data.num_clips,
         folds=list(data.folds),
         dropped=dict(data.dropped),
+        # Plans of one class per clip keep the form that they had before there were other kinds.
+        **({} if data.targets is TargetKind.SINGLE_LABEL else {"targets": str(data.targets)}),
     )
     return store.write_plan(record)
 

@@ -20,6 +20,7 @@ from orchestrator.design.search_space import Search
 from orchestrator.errors import ConfigError, StoreError, printable, unknown
 from orchestrator.execution.options import Options, check_folds
 from orchestrator.experiment.config import Component
+from orchestrator.metrics import METRICS, USUAL, TargetKind
 from orchestrator.terminal import terminal_width
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ DIGITS = (6, 12, 64)
 """Numbers of fingerprint digits that tell two packs apart, tried from the shortest."""
 
 
-MADE_UP = ("synthetic",)
+MADE_UP = ("synthetic", "synthetic_events")
 """Data sets that need no files, for demos and first runs."""
 
 MAX_WORD = 120
@@ -84,6 +85,9 @@ def prepare(sweep: Plan | Search, options: Options) -> LaunchPlan:
             search = dataclasses.replace(search, num_points=search.demo_points)
         search.check()
     plan.check()
+    own = tuple(key for key in (plan.metric, plan.tie_break) if key and ":" in key)
+    runtime = dataclasses.replace(options.runtime, own_metrics=own)
+    options = dataclasses.replace(options, runtime=runtime)
     _refuse_graphs(plan, options)
     from orchestrator.data import peek
     from orchestrator.data.entry import open_source
@@ -149,7 +153,9 @@ def with_data(prepared: LaunchPlan, data: PackInfo) -> LaunchPlan:
             "told apart"
         )
     plan = told_apart(
-        plan.with_base(dataset=dataset), data.fingerprint, prepared.options.runtime.store
+        _with_metric(plan, data.targets).with_base(dataset=dataset),
+        data.fingerprint,
+        prepared.options.runtime.store,
     )
     search = prepared.search.with_plan(plan) if prepared.search else None
     return dataclasses.replace(prepared, plan=plan, search=search, data=data)
@@ -187,6 +193,30 @@ def clips_by_purpose(prepared: LaunchPlan) -> list[str]:
         for experiment in arms.values()
     )
     return list(dict.fromkeys(lines))
+
+
+def _with_metric(plan: Plan, kind: TargetKind) -> Plan:
+    """Return the plan with a metric that is defined for the data set's targets.
+
+    Top-1 is the metric of every plan that names none, so it becomes the usual one of the kind.
+
+    Raises:
+        ConfigError: The plan or an arm names another metric that is not defined for the kind; the
+            message names the valid ones.
+    """
+    if plan.metric == USUAL[TargetKind.SINGLE_LABEL]:
+        plan = dataclasses.replace(plan, metric=USUAL[kind])
+    named = [plan.metric, *([plan.tie_break] if plan.tie_break else [])]
+    chosen = {plan.experiment(arm).selection_metric for arm in plan.arms}
+    named += sorted(chosen - {USUAL[TargetKind.SINGLE_LABEL]})
+    for key in dict.fromkeys(named):
+        if not METRICS[key].is_defined_for(kind):
+            valid = [k for k, m in METRICS.items() if m.compute and m.is_defined_for(kind)]
+            raise ConfigError(
+                f"{key} is not defined for the data set's targets, of kind {kind}; give one of "
+                f"{', '.join(valid)}"
+            )
+    return plan
 
 
 def told_apart(plan: Plan, fingerprint: str, place: str) -> Plan:

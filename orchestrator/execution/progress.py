@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from orchestrator.design.factors import Trial
 from orchestrator.execution.costs import duration
-from orchestrator.metrics import catalog
+from orchestrator.metrics import METRICS, USUAL, catalog
 from orchestrator.records import Status
 
 
@@ -83,10 +83,12 @@ class SweepProgress:
         self.started(trial_id)
         self._epochs[trial_id] = epoch
         if trial_id in self._tasks:
+            usual = METRICS[next(key for key in USUAL.values() if key in metrics)]
             note = (
                 f"epochs  loss {metrics[catalog.TRAIN_LOSS]:.3f}  "
-                f"top-1 {100 * metrics[catalog.VAL_TOP1]:.1f} %"
-            )
+                f"{usual.title} {usual.scale * metrics[usual.key]:.{1 if usual.unit else 3}f} "
+                f"{usual.unit}"
+            ).rstrip()
             self._bar.update(self._tasks[trial_id], completed=epoch, note=note)
         self._bar.update(self._sweep, note=self._left())
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from orchestrator.errors import CheckpointError, ConfigError, StoreError
 from orchestrator.experiment.config import Runtime
 from orchestrator.experiment.identity import CompletedExperiment, canonical
+from orchestrator.metrics import lookup
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord, experiment_id
 from orchestrator.store.files import is_full
 from orchestrator.store.provenance import now, provenance, source_digest
@@ -149,6 +150,8 @@ class TrialRun:
                 self.experiment.precision,
                 deterministic=self.device.startswith("cuda") and not self.runtime.fast,
             ):
+                for key in (*self.runtime.own_metrics, self.experiment.selection_metric):
+                    lookup(key)
                 trainer = self._build(group)
                 record = self._describe(record, trainer, earlier)
                 self._write(record, group)
@@ -272,6 +275,7 @@ class TrialRun:
             "num_val": len(trainer.val_indices),
             "val_counts": trainer.val_counts,
             **_chosen_on(trainer.partition),
+            **({"targets": manifest["targets"]} if "targets" in manifest else {}),
             "dropped": manifest.get("dropped", {}),
             "feature_mean": trainer.statistics[0],
             "feature_std": trainer.statistics[1],

@@ -196,6 +196,8 @@ class Runtime:
         data_root: Folder of the dataset's own files.
         feature_memory_gib: Largest set of features in GiB that a worker holds on its GPU; others
             are read from a file beside the pack.
+        own_metrics: The plan's metrics of the user's own, `module:name`, which every epoch
+            computes beside those of the catalog.
     """
 
     store: str = "store"
@@ -211,6 +213,7 @@ class Runtime:
     retries: int = 3
     data_root: str = ""
     feature_memory_gib: float = 4.0
+    own_metrics: tuple[str, ...] = ()
 
     @property
     def feature_memory(self) -> int:

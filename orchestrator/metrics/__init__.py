@@ -1,7 +1,19 @@
-"""Metrics by key, each with its direction and unit; the functions import numpy alone."""
+"""Metrics by key, each with its direction and unit, and the targets that they compare with.
 
-from orchestrator.metrics.catalog import METRICS, USUAL, Direction, Metric, lookup
-from orchestrator.metrics.targets import Event, Label, TargetKind, Targets
+What a data set lists (`labels`) is imported at once; what computes waits until first use, since it
+imports numpy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.metrics.labels import Event, Label, TargetKind
+
+if TYPE_CHECKING:
+    from orchestrator.metrics.catalog import METRICS, USUAL, Direction, Metric, lookup, metric
+    from orchestrator.metrics.targets import Targets
 
 __all__ = [
     "METRICS",
@@ -13,4 +25,12 @@ __all__ = [
     "TargetKind",
     "Targets",
     "lookup",
+    "metric",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = "targets" if name == "Targets" else "catalog"
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.metrics.targets import TargetKind
+from orchestrator.metrics.labels import TargetKind
 
 
 @dataclass(frozen=True, kw_only=True)

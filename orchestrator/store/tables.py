@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StoreError
+from orchestrator.metrics.labels import TargetKind
 from orchestrator.metrics.predictions import Frames, Predictions
-from orchestrator.metrics.targets import TargetKind, Targets
+from orchestrator.metrics.targets import Targets
 from orchestrator.store import forms
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def _predictions(table: pa.Table) -> Predictions:
     if kind is TargetKind.SINGLE_LABEL:
         targets = Targets.of_labels(column("label", np.int64), num_classes=classes)
     else:
-        sizes = [len(labels) for labels in table["labels"].to_pylist()]
+        sizes = table["labels"].combine_chunks().value_lengths().to_pylist()
         timed = kind is TargetKind.EVENTS
         targets = Targets(
             kind=kind,

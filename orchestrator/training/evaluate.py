@@ -13,8 +13,9 @@ from models.chain import Chain, build_chain
 from orchestrator.data.samplers import shard
 from orchestrator.errors import ConfigError
 from orchestrator.experiment.config import Component, Experiment
+from orchestrator.metrics.labels import TargetKind
 from orchestrator.metrics.predictions import Frames, Predictions
-from orchestrator.metrics.targets import TargetKind, Targets
+from orchestrator.metrics.targets import Targets
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.inputs import Inputs
 

@@ -14,7 +14,8 @@ from models.output import Output
 from models.registry import create, register
 from orchestrator.errors import ConfigError, TrainingError
 from orchestrator.experiment.config import Component
-from orchestrator.metrics.targets import TargetKind, Targets
+from orchestrator.metrics.labels import TargetKind
+from orchestrator.metrics.targets import Targets
 
 FrameTargets = Callable[[int], Tensor]
 """From the rows of a model's frame logits to (batch, rows, classes) float32: 1 where a class

@@ -32,8 +32,8 @@ from orchestrator.data.samplers import clip_seeds, epoch_order, shard, shuffle_t
 from orchestrator.errors import TrainingError
 from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.metrics import catalog
+from orchestrator.metrics.labels import TargetKind
 from orchestrator.metrics.predictions import Predictions
-from orchestrator.metrics.targets import TargetKind
 from orchestrator.records import EpochRecord, best_epoch, experiment_id
 from orchestrator.training.activation_checkpointing import checkpoint_activations
 from orchestrator.training.data_parallel import Group

@@ -91,6 +91,31 @@ def kinetics_csv(root: Path, annotations: Path) -> None:
     (root / "classes.txt").write_text("\n".join(taken) + "\n")
 
 
+EPIC = ("take", "put", "wash")
+
+
+def epic_lists(root: Path, annotations: Path) -> list[dict[str, str]]:
+    """Write the official lists with a few segments of three verbs; return those segments."""
+    folder = annotations / "epic_kitchens_100"
+    for kind in ("verb", "noun"):
+        name = f"EPIC_100_{kind}_classes.csv"
+        (root / name).write_bytes((folder / name).read_bytes())
+    kept = []
+    for file, name, few in (("uda_source_train", "train", 14), ("validation", "validation", 7)):
+        head, *rows = official_rows(folder / f"EPIC_100_{file}.csv")
+        own = by_label(rows, head.index("verb_class"), few)
+        lines = [row for label in "012" for row in own[label]]
+        headless(root / f"EPIC_100_{name}.csv", [head, *lines])
+        kept += [dict(zip(head, row, strict=True)) for row in lines]
+    return kept
+
+
+def epic_kitchens(root: Path, annotations: Path) -> None:
+    """A file per segment, of which one has not been cut."""
+    for take, row in enumerate(epic_lists(root, annotations)[1:]):
+        write(root / "audio" / f"{row['narration_id']}.wav", int(row["verb_class"]), take)
+
+
 def speech_commands(root: Path, annotations: Path) -> None:
     """The official lists' clips of three words; what they leave trains."""
     for split in ("validation", "testing"):
@@ -131,7 +156,11 @@ SETS: dict[str, tuple[Callable[[Path, Path], None], str, int, tuple[str, ...]]] 
     "vggsound_in_one": (vggsound_in_one, "vggsound", 60, ("train", "test")),
     "kinetics_sounds": (kinetics_sounds, "kinetics_sounds", 69, ("train", "test")),
     "kinetics_csv": (kinetics_csv, "kinetics_sounds", 66, ("train", "validation", "test")),
+    "epic_kitchens": (epic_kitchens, "epic_kitchens", 62, ("train", "validation")),
     "speech_commands_v2": (speech_commands, "class_folders", 72, ("train", "validation", "test")),
     "esc50": (esc50, "esc", 60, ("1", "2", "3", "4", "5")),
 }
 """Name -> builder, layout or data set that reads it, clips, and names of splits or folds."""
+
+FLAGS = {"epic_kitchens": "folder:label=verb"}
+"""Name -> what `--dataset` has to say; the others need nothing."""

@@ -233,8 +233,8 @@ def test_open_pack_of_an_older_version_damaged_is_refused(folder, packs, harm):
 
 def test_open_pack_of_a_later_version_says_so(folder, packs):
     fingerprint = packed(folder, packs).fingerprint
-    with_field(format=2)(path_of(fingerprint, packs))
-    with pytest.raises(DataError, match=r"has format 2, and this version reads up to 1"):
+    with_field(format=3)(path_of(fingerprint, packs))
+    with pytest.raises(DataError, match=r"has format 3, and this version reads up to 2"):
         open_pack(fingerprint, packs=packs)
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from orchestrator.data import clip_seeds, epoch_order, shard
 from orchestrator.data.samplers import shuffle_targets
-from orchestrator.metrics.targets import Event, Targets
+from orchestrator.metrics.labels import Event
+from orchestrator.metrics.targets import Targets
 
 SEEDS = st.integers(min_value=0, max_value=2**63 - 1)
 # Recorded once: another order is another experiment.

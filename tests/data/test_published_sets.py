@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dataset_folders import SETS, VGGSOUND, headless, official_rows
+import soundfile
+from dataset_folders import EPIC, FLAGS, SETS, VGGSOUND, epic_lists, headless, official_rows
 from layout_folders import line, write
 from layout_trial import Trial, trial
 
@@ -17,6 +18,7 @@ from orchestrator.data.entry import open_source
 from orchestrator.data.layouts.rows import Mistakes
 from orchestrator.data.layouts.tree import Tree
 from orchestrator.data.layouts.youtube import Clips
+from orchestrator.data.official.epic_kitchens import read_classes, read_segments
 from orchestrator.data.overview import recognized
 from orchestrator.errors import DataError
 
@@ -35,7 +37,8 @@ def first(tmp_path_factory, annotations) -> Callable[[str], Trial]:
 
     @functools.cache
     def run(name: str) -> Trial:
-        return trial(built(name, place, annotations), place / f"of {name}")
+        flags = ["--dataset", FLAGS[name]] if name in FLAGS else []
+        return trial(built(name, place, annotations), place / f"of {name}", *flags)
 
     return run
 
@@ -52,7 +55,8 @@ def test_published_set_is_recognized_packed_trained_and_reported(name, first):
         wave = done.pack.waveform(index).astype(float)
         loudest = np.abs(np.fft.rfft(wave)).argmax() * done.pack.sample_rate / len(wave)
         label = done.pack.class_names[done.pack.labels[index]]
-        place = VGGSOUND.index(label) if label in VGGSOUND else order[label]
+        named = next((of for of in (VGGSOUND, EPIC) if label in of), ())
+        place = named.index(label) if named else order[label]
         assert loudest == pytest.approx(300 * (place + 1), abs=10), done.pack.clip_ids[index]
 
 
@@ -84,6 +88,47 @@ def test_classes_are_in_the_order_of_the_list(annotations, tmp_path):
     names = (root / "classes.txt").read_text().split("\n")[:3]
     (root / "classes.txt").write_text("\n".join(reversed(names)))
     assert open_source("folder", {}, root=str(root)).class_names == tuple(reversed(names))
+
+
+def test_epic_segments_are_read_from_whole_videos_by_their_times(annotations, tmp_path):
+    epic_lists(tmp_path, annotations)
+    (tmp_path / "EPIC_100_validation.csv").unlink()
+    verbs, nouns = (
+        read_classes(tmp_path / f"EPIC_100_{kind}_classes.csv") for kind in ("verb", "noun")
+    )
+    segments = read_segments(tmp_path / "EPIC_100_train.csv", verbs, nouns)
+    segments = [one for one in segments if one.end_s < 500]
+    time_s = np.arange(8000 * 500) / 8000
+    wave = 0.5 * np.sin(2 * np.pi * time_s**2)  # its frequency says the time: 2 Hz a second
+    (tmp_path / "videos").mkdir()
+    for video in {one.video for one in segments}:
+        soundfile.write(tmp_path / "videos" / f"{video}.flac", wave, 8000)
+    head, *lines = official_rows(tmp_path / "EPIC_100_train.csv")
+    kept = [line for line in lines if line[0] in {one.name for one in segments}]
+    headless(tmp_path / "EPIC_100_train.csv", [head, *kept])
+    flags = {"label": "action", "longer": "cut", "num_folds": 2, "seconds": 9}
+    source = open_source("folder", flags, root=str(tmp_path))
+    assert [clip.clip_id for clip in source.clips] == [one.name for one in segments]
+    for clip, one in zip(source.clips, segments, strict=True):
+        samples, begin = source.read(clip).samples, round(8000 * one.start_s)
+        np.testing.assert_allclose(samples, wave[begin : begin + len(samples)], atol=1e-3)
+        assert len(samples) == pytest.approx(8000 * min(9, one.end_s - one.start_s), abs=1)
+        assert source.class_names[clip.label] == f"{verbs[one.verb]} {nouns[one.noun]}"
+
+
+def test_epic_asks_for_verb_noun_or_action(annotations, tmp_path):
+    root = built("epic_kitchens", tmp_path, annotations)
+    with pytest.raises(DataError) as caught:
+        open_source("folder", {}, root=str(root))
+    verbs, nouns, actions = (
+        open_source("folder", {"label": label}, root=str(root)).class_names
+        for label in ("verb", "noun", "action")
+    )
+    for label in ("verb", "noun", "action"):
+        assert f"--dataset folder:layout=epic_kitchens,label={label}" in str(caught.value)
+    assert verbs == ("take", "put", "wash")  # by their numbers, not by their names
+    assert {action.split(" ")[0] for action in actions} == set(verbs)
+    assert {action.split(" ")[1] for action in actions} == set(nouns)
 
 
 def test_video_in_two_official_splits_stays_there_and_is_said(annotations, tmp_path):
@@ -167,6 +212,18 @@ def word_that_is_gone(root: Path) -> None:
     line(root / "testing_list.txt", 2, "wow/bb05582b_nohash_0.wav")
 
 
+def no_audio(root: Path) -> None:
+    shutil.rmtree(root / "audio")
+
+
+def no_times(root: Path) -> None:
+    line(root / "EPIC_100_train.csv", 3, lambda text: text.replace(",00:", ",", 3))
+
+
+def no_noun_classes(root: Path) -> None:
+    (root / "EPIC_100_noun_classes.csv").unlink()
+
+
 def fold_of_letters(root: Path) -> None:
     line(root / "meta" / "esc50.csv", 3, lambda text: text.replace(",1,", ",one,", 1))
 
@@ -182,6 +239,9 @@ HARMS: dict[Callable[[Path], None], tuple[str, tuple[str, ...]]] = {
     no_such_split: ("kinetics_csv", ("kinetics400.csv line 5", "'holdout'")),
     broken_clip: ("kinetics_sounds", ("my_test.txt", "line 3", "no VIDEO_START,seconds,label")),
     word_that_is_gone: ("speech_commands_v2", ("testing_list.txt line 2", "'wow/bb05582b")),
+    no_audio: ("epic_kitchens", ("no audio of theirs", "P01_11_0.wav", "P01_11.wav")),
+    no_times: ("epic_kitchens", ("EPIC_100_train.csv", "line 3", "hours:minutes:seconds")),
+    no_noun_classes: ("epic_kitchens", ("no EPIC_100_noun_classes.csv", "github.com/epic")),
     fold_of_letters: ("esc50", ("esc50.csv", "line 3: fold 'one'")),
 }
 """What is done to a folder -> the folder, and words of the message."""
@@ -195,7 +255,8 @@ def test_broken_published_set_is_one_message_with_file_line_and_way_out(
     root = built(name, tmp_path, annotations)
     harm(root)
     with pytest.raises(DataError) as caught:
-        dataset, arguments = recognized(str(root), {})
+        given = {"label": "verb"} if name == "epic_kitchens" else {}
+        dataset, arguments = recognized(str(root), given)
         open_source(dataset, arguments, root=str(root))
     for word in words:
         assert word in str(caught.value), str(caught.value)

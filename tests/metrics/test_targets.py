@@ -11,8 +11,9 @@ from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 from orchestrator.errors import DataError
 from orchestrator.metrics import METRICS, USUAL, lookup
 from orchestrator.metrics.chance import HeldOut
+from orchestrator.metrics.labels import Event, TargetKind, kind_of
 from orchestrator.metrics.predictions import Frames, Predictions
-from orchestrator.metrics.targets import Event, TargetKind, Targets, kind_of
+from orchestrator.metrics.targets import Targets
 
 TAGS = [(0, 2), (), (1,), (2, 1, 1)]
 EVENTS = [

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import StoreError
+from orchestrator.metrics.labels import Event
 from orchestrator.metrics.predictions import Frames, Predictions
-from orchestrator.metrics.targets import Event, Targets
+from orchestrator.metrics.targets import Targets
 from orchestrator.records import (
     ArmRecord,
     ContrastRecord,

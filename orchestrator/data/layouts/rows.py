@@ -75,6 +75,7 @@ class Row:
         recording: Recording or speaker that it belongs to; "" if the data set does not say.
         start_s: Start in seconds; None for the whole of it.
         end_s: End in seconds; None for the whole of it.
+        name: Name that the data set gives it, unique in it; "" names it by its audio and times.
     """
 
     where: str
@@ -85,6 +86,7 @@ class Row:
     recording: str = ""
     start_s: float | None = None
     end_s: float | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from orchestrator.execution.preflight.probe import (
     probe,
 )
 from orchestrator.experiment.overrides import differences, whole_parts
-from orchestrator.metrics.targets import TargetKind
+from orchestrator.metrics.labels import TargetKind
 from orchestrator.training.activation_checkpointing import checkpoint_activations
 from orchestrator.training.evaluate import build
 

@@ -31,7 +31,8 @@ from orchestrator.data.samplers import clip_seeds
 from orchestrator.errors import OrchestratorError
 from orchestrator.experiment.config import Component
 from orchestrator.experiment.identity import CompletedExperiment
-from orchestrator.metrics.targets import Event, Label, TargetKind, Targets
+from orchestrator.metrics.labels import Event, Label, TargetKind
+from orchestrator.metrics.targets import Targets
 from orchestrator.training.evaluate import autocast, build, refuse_support
 from orchestrator.training.losses import batch_targets, build_loss, described
 from orchestrator.training.optimizers import clip_gradients, learning_rate
