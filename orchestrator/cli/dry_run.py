@@ -11,6 +11,7 @@ from orchestrator.cli.power import power_analysis
 from orchestrator.design.plan import Plan
 from orchestrator.execution.prepare import (
     LaunchPlan,
+    clips_by_purpose,
     existing_store,
     made_up,
     set_apart,
@@ -29,6 +30,8 @@ def print_listing(prepared: LaunchPlan) -> None:
     plan = prepared.plan
     print(f"{plan.sweep}: {visible(plan.question)}")
     print(f"metric {plan.metric} ({lookup(plan.metric).direction.value}), {_data(prepared)}")
+    for line in clips_by_purpose(prepared):
+        print(visible(line))
     if apart := set_apart(prepared):
         print(apart)
     if text := made_up(prepared):

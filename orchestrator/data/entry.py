@@ -35,6 +35,7 @@ from orchestrator.errors import DataError, OrchestratorError, unknown
 
 if TYPE_CHECKING:
     from orchestrator.data.pack import Pack
+    from orchestrator.data.partition import Divided
     from orchestrator.experiment.config import Component
 
 
@@ -134,6 +135,34 @@ def peek(
     if info is not None:
         _refuse_other(info.fingerprint, str(arguments.get("fingerprint") or ""), source)
     return info
+
+
+def divided_clips(
+    name: str, arguments: Mapping[str, Any], *, root: str | None, packs: str
+) -> Divided | None:
+    """Return what the clips of a pinned pack are for, from the pack or from its dataset's list.
+
+    Args:
+        name: Name of a registered dataset.
+        arguments: Its arguments, `fingerprint` among them.
+        root: Folder of the dataset's files.
+        packs: Where packs are kept.
+
+    Returns:
+        None if the pack is not on this disk, and the list does not say which clips it will hold.
+    """
+    from orchestrator.data.pack import Pack
+    from orchestrator.data.partition import ListedClips
+
+    fingerprint = str(arguments.get("fingerprint") or "")
+    address = addresses.join(packs, fingerprint)
+    try:
+        if fingerprint and addresses.is_local(packs) and addresses.local_path(address).is_dir():
+            return Pack(addresses.local_path(address))
+        source = open_source(name, arguments, root=root)
+    except DataError:  # a launch says what is damaged, or missing
+        return None
+    return ListedClips.of(source) if source.fingerprint == fingerprint != "" else None
 
 
 def packed_as(name: str, source: Source | None, arguments: Mapping[str, Any], *, packs: str) -> str:

@@ -15,8 +15,7 @@ import numpy as np
 from orchestrator.data import fingerprints
 from orchestrator.data.addresses import CLIPS
 from orchestrator.data.info import DamagedPack, kind_in, read_manifest
-from orchestrator.data.layouts.rows import TRAIN
-from orchestrator.errors import DataError, unknown
+from orchestrator.data.partition import split_folds
 from orchestrator.metrics.labels import TargetKind
 from orchestrator.metrics.targets import Targets
 
@@ -153,32 +152,8 @@ class Pack:
         return torch.from_numpy(self.pcm(indices, num_samples)).float().mul_(SCALE)
 
     def split(self, fold: int | str) -> tuple[np.ndarray, np.ndarray]:
-        """Divide the clips into those to train on and those to validate on.
-
-        Args:
-            fold: Number or name of the fold to validate on.
-
-        Returns:
-            `(train,)` and `(val,)` int64 positions in the pack. Training takes all other folds, or
-            only the one named "train" if the dataset has an official split.
-
-        Raises:
-            DataError: There is no such fold, or it is the whole dataset.
-        """
-        number = self._fold_number(fold)
-        val = self.folds == number
-        train = ~val
-        for other, name in self.fold_names.items():
-            if name == TRAIN:
-                train = self.folds == other
-        if number in self.fold_names and self.fold_names[number] == TRAIN:
-            raise DataError(
-                f"fold {TRAIN!r} is what is trained on; validate on one of "
-                + ", ".join(name for name in self.fold_names.values() if name != TRAIN)
-            )
-        if not train.any():
-            raise DataError(f"pack {self.fingerprint} has one fold only: nothing to train on")
-        return np.flatnonzero(train), np.flatnonzero(val)
+        """Divide the clips into those of a fold and the rest; see `partition.split_folds`."""
+        return split_folds(self.folds, self.fold_names, fold)
 
     def summary(self) -> str:
         """Describe in one line what the pack holds."""
@@ -199,12 +174,6 @@ class Pack:
             form = self.targets.form(index)
             content.add(clip_id, form, int(self.folds[index]), self.waveform(index))
         return content.digest()
-
-    def _fold_number(self, fold: int | str) -> int:
-        for number, name in self.fold_names.items():
-            if fold in (number, name):
-                return number
-        raise DataError(unknown("fold", fold, self.fold_names.values()))
 
 
 def _targets(table: pa.Table, kind: TargetKind, num_classes: int) -> Targets:

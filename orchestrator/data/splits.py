@@ -79,10 +79,11 @@ def _official(rows: Sequence[Row], mistakes: Mistakes) -> Division | None:
     if len(present) < 2:
         return None
     number = {split: place for place, split in enumerate(present)}
+    reported = TEST if TEST in number else VALIDATION
     return Division(
         tuple(number[names[row.split] or TRAIN] if row.split else 0 for row in rows),
         {place: split for split, place in number.items()},
-        f"official {', '.join(present)}; --folds 1 is {present[1]}",
+        f"official {', '.join(present)}; {reported} is reported, --folds {number[reported]}",
     )
 
 

@@ -25,6 +25,7 @@ from orchestrator.design.search_space import Point
 from orchestrator.errors import ConfigError, printable
 from orchestrator.execution.prepare import (
     LaunchPlan,
+    clips_by_purpose,
     made_up,
     packs_of,
     set_apart,
@@ -145,6 +146,8 @@ def with_pack(prepared: LaunchPlan) -> LaunchPlan:
     prepared = with_data(prepared, data)
     if apart := set_apart(prepared):
         print(f"data: {apart}")
+    for line in clips_by_purpose(prepared):
+        print(printable(f"data: {line}"))
     for trial in prepared.plan.prerequisite_trials():
         other = trial.experiment.dataset
         prepare_pack(other.name, other.arguments, root=None, packs=packs_of(runtime.store))

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models import registry
-from orchestrator.data.layouts.rows import TRAIN
+from orchestrator.data.layouts.rows import VALIDATION
+from orchestrator.data.partition import held_out_folds, partition
 from orchestrator.design.plan import Plan
 from orchestrator.design.search_space import Search
 from orchestrator.errors import ConfigError, StoreError, printable, unknown
@@ -137,12 +138,14 @@ def with_data(prepared: LaunchPlan, data: PackInfo) -> LaunchPlan:
     """Pin the pack: its fingerprint becomes part of every trial's id."""
     plan = prepared.plan
     dataset = plan.base.dataset.replace(fingerprint=data.fingerprint)
-    folds = prepared.options.folds
+    folds, names = prepared.options.folds, dict(zip(data.folds, data.fold_names, strict=True))
     if folds == ():
-        held_out = [f for f, name in zip(data.folds, data.fold_names, strict=True) if name != TRAIN]
-        plan = dataclasses.replace(plan.replicate(folds=held_out), num_blocks=0)
+        plan = dataclasses.replace(plan.replicate(folds=held_out_folds(names)), num_blocks=0)
         if plan.cap:
             plan = dataclasses.replace(plan, cap=len(plan.blocks))
+    elif folds is None and [names.get(fold) for fold in plan.folds] == [VALIDATION]:
+        # The first fold by default, and the test split is what is reported where there is one.
+        plan = plan.replicate(folds=held_out_folds(names))
     check_folds(plan.folds, data.folds)
     if data.num_classes < 2:
         raise ConfigError(
@@ -156,6 +159,40 @@ def with_data(prepared: LaunchPlan, data: PackInfo) -> LaunchPlan:
     )
     search = prepared.search.with_plan(plan) if prepared.search else None
     return dataclasses.replace(prepared, plan=plan, search=search, data=data)
+
+
+def clips_by_purpose(prepared: LaunchPlan) -> list[str]:
+    """Say how many clips train, choose the epoch and are reported, one line per reported fold.
+
+    Arms that choose their epochs differently have lines of their own. Where a seed draws the clips
+    that choose, they are counted for the first one.
+
+    Returns:
+        No line if the clips are not known yet.
+
+    Raises:
+        DataError: The clips cannot be divided as an arm asks for.
+    """
+    from orchestrator.data.entry import divided_clips
+
+    plan, runtime = prepared.plan, prepared.options.runtime
+    dataset = plan.base.dataset
+    clips = divided_clips(
+        dataset.name,
+        dataset.arguments,
+        root=runtime.data_root or None,
+        packs=packs_of(runtime.store),
+    )
+    if clips is None:
+        return []
+    arms = {one.selection: one for one in (plan.experiment(arm) for arm in plan.arms)}
+    seed = plan.seeds[0]
+    lines = (
+        str(partition(clips, experiment.at(fold=fold, seed=seed)))
+        for fold in plan.folds
+        for experiment in arms.values()
+    )
+    return list(dict.fromkeys(lines))
 
 
 def _with_metric(plan: Plan, kind: TargetKind) -> Plan:

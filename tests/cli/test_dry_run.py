@@ -7,6 +7,7 @@ import pytest
 from orchestrator import cli, recipes
 from orchestrator.design.factors import Arm
 from orchestrator.design.plan import Plan
+from orchestrator.experiment.config import Component
 
 PLAN = Plan(
     name="bits",
@@ -21,6 +22,21 @@ def listing(plan: Plan, *argv: str, capsys) -> str:
         cli.main(plan, ["--dry-run", *argv, "--store", "nowhere"])
     assert end.value.code == 0
     return capsys.readouterr().out
+
+
+def test_clips_that_train_choose_and_are_reported_are_counted(capsys):
+    dataset = Component("synthetic", clips_per_class=10, num_classes=4, num_folds=5)
+    by = {name: {"selection": name} for name in ("best", "best_on_test")}
+    arms = (Arm(name="last"), *(Arm(name=name, changes=changes) for name, changes in by.items()))
+    base = dataclasses.replace(PLAN.base, dataset=dataset)
+    said = listing(dataclasses.replace(PLAN, base=base, arms=arms, folds=(1, 5)), capsys=capsys)
+    rule = "the fold after the reported one (f mod 5 + 1), trained on the other 3"
+    for fold, chooses in ((1, 2), (5, 1)):
+        assert said.count(f"32 clips train, 8 are reported (fold {fold})\n") == 1
+        assert (
+            f"24 clips train, 8 choose the epoch (fold {chooses}: {rule}), 8 are reported "
+            f"(fold {fold})\n"
+        ) in said
 
 
 def test_tf32_without_a_gpu_is_said_to_be_fp32(capsys):

@@ -98,7 +98,7 @@ def test_pack_official_split_trains_on_train_only(folder, packs):
     pack = open_pack(made.fingerprint, packs=packs)
     train, test = pack.split("test")
     assert train.tolist() == [0, 3, 6] and test.tolist() == [2, 5]
-    with pytest.raises(DataError, match="validate on one of val, test"):
+    with pytest.raises(DataError, match="hold out one of val, test"):
         pack.split("train")
 
 

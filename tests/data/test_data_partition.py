@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.data import open_pack
 from orchestrator.data.entry import prepare
-from orchestrator.data.partition import partition
+from orchestrator.data.partition import ListedClips, held_out_folds, partition
 from orchestrator.errors import DataError
 from orchestrator.metrics.targets import Targets
 from tests import tiny
@@ -26,28 +25,14 @@ BASE = experiment()
 OTHER_ARM = experiment(model__depths=(1, 1, 1, 2), selection_metric="val/loss")
 
 
-@dataclass
-class Listed:
-    """Clips as lists, divided as a pack divides them."""
-
-    targets: Targets
-    folds: np.ndarray
-    fold_names: dict[int, str]
-    source_ids: tuple[str, ...]
-
-    def split(self, fold):
-        test = self.folds == fold
-        train = self.folds == 0 if self.fold_names.get(0) == "train" else ~test
-        return np.flatnonzero(train), np.flatnonzero(test)
-
-
 def listed(folds, names, *, labels=None, recordings=None):
     folds = np.asarray(folds)
-    return Listed(
-        Targets.of([i % 2 for i in range(len(folds))] if labels is None else labels, num_classes=4),
-        folds,
-        names,
-        tuple(recordings or map(str, range(len(folds)))),
+    labels = [i % 2 for i in range(len(folds))] if labels is None else labels
+    return ListedClips(
+        targets=Targets.of(labels, num_classes=4),
+        folds=folds,
+        fold_names=names,
+        source_ids=tuple(recordings or map(str, range(len(folds)))),
     )
 
 
@@ -84,7 +69,24 @@ def test_official_validation_split_chooses_and_test_is_reported():
     made = partition(clips, experiment(fold=2))
     parts = (made.train, made.validation, made.test)
     assert [part.tolist() for part in parts] == [[0, 1, 2, 3], [4, 5], [6, 7]]
-    assert (made.chosen_on, made.rule) == ("validation", "the official validation split")
+    assert (made.chosen_on, made.rule) == (
+        "the validation split",
+        "as the data set divides its clips",
+    )
+    assert str(made).endswith("divides its clips), 2 are reported (the test split)")
+
+
+@pytest.mark.parametrize(
+    ("names", "reported"),
+    [
+        ({1: "1", 2: "2"}, [1, 2]),
+        ({0: "train", 1: "test"}, [1]),
+        ({0: "train", 1: "validation"}, [1]),
+        ({0: "train", 1: "validation", 2: "test"}, [2]),
+    ],
+)
+def test_all_folds_are_those_that_neither_train_nor_choose(names, reported):
+    assert held_out_folds(names) == reported
 
 
 def test_reported_validation_split_does_not_choose():

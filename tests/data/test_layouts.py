@@ -26,7 +26,7 @@ from orchestrator.data.pack import Pack
 from orchestrator.errors import DataError
 from orchestrator.execution.launch import with_pack
 from orchestrator.execution.options import parse
-from orchestrator.execution.prepare import packs_of, prepare
+from orchestrator.execution.prepare import packs_of, prepare, with_data
 from orchestrator.store import Store
 from tests import tiny
 
@@ -141,11 +141,14 @@ def test_esc_csv_of_five_seconds_stays_esc(tmp_path):
     assert recognized(str(root), {}) == ("esc", {})
 
 
-def test_official_split_trains_on_train_alone_and_all_folds_leave_it_out(tmp_path):
+def test_official_split_trains_on_train_alone_and_test_is_reported(tmp_path):
     root, store = built("split_folders", tmp_path), Store.open(tmp_path / "store")
     flags = ["--demo", "--folds", "all", "--data-root", str(root), "--store", store.uri]
     packed = with_pack(prepare(plan(), parse(flags, description="")))
-    assert packed.data is not None and packed.plan.folds == (1, 2)
+    assert packed.data is not None and packed.plan.folds == (2,)
+    for stated, folds in (([], (2,)), (["--folds", "1"], (1,))):
+        options = parse([*flags[:1], *flags[3:], *stated], description="")
+        assert with_data(prepare(plan(), options), packed.data).plan.folds == folds
     pack = open_pack(packed.data.fingerprint, packs=packs_of(store.uri))
     assert [len(part) for part in pack.split("test")] == [36, 12]
 

@@ -247,6 +247,7 @@ def test_arm_that_chooses_its_epoch_otherwise_is_read_there_and_named():
     text = " ".join(cautions(summary))
     assert "last: the last epoch; on test: the epoch that is best on the test clips" in text
     assert "The epoch of each trial of on test was chosen on the clips that it is scored on" in text
+    assert "is optimistic; so are its differences from arms whose epochs were not." in text
 
 
 def test_another_metric_is_marked_as_not_declared():

@@ -39,9 +39,19 @@ class Fact:
 def data_facts(summary: Summary, records: Mapping[str, TrialRecord]) -> list[Fact]:
     """Return the facts about the data, as planned and as used by the trials."""
     planned = {f"planned {k}": _short(v) for k, v in summary.plan.dataset.items()}
-    return [Fact(name=k, value=v) for k, v in planned.items()] + _common(
-        (r.data for r in _mine(summary, records)), ignore=()
-    )
+    mine = [record.data for record in _mine(summary, records)]
+    clips = _common({"clips": _by_purpose(data)} for data in mine)
+    return [Fact(name=k, value=v) for k, v in planned.items()] + clips + _common(mine)
+
+
+def _by_purpose(data: Mapping[str, Any]) -> str:
+    """Say how many clips train, choose the epoch and are reported; empty if not recorded."""
+    if "num_train" not in data or "num_val" not in data:
+        return ""
+    choose = ""
+    if data.get("num_validation"):
+        choose = f"{data['num_validation']} choose the epoch ({data.get('chosen_on')}), "
+    return f"{data['num_train']} train, {choose}{data['num_val']} are reported"
 
 
 def environment_facts(summary: Summary, records: Mapping[str, TrialRecord]) -> list[Fact]:

@@ -190,9 +190,12 @@ def chosen_on_sentence(chosen: ChosenOn, title: str) -> str:
     low, high = chosen.num_clips
     if chosen.selection != "best_on_validation":
         by = " (best_on_test, a protocol of some papers)" * (chosen.selection != EARLIER_BEST)
+        less = "differences between arms less so"
+        if chosen.arms:
+            less = "so are its differences from arms whose epochs were not"
         return (
             f"The epoch of each trial{of_arms} was chosen on the clips that it is scored on{by}, "
-            f"so the level of {title} is optimistic; differences between arms less so."
+            f"so the level of {title} is optimistic; {less}."
         )
     count = "" if not high else f"{low} " if low == high else f"{low} to {high} "
     rules = f": {'; '.join(chosen.rules)}" if chosen.rules else ""
