@@ -8,10 +8,10 @@ Command    python sweeps/deformable.py --demo
 Cost       --demo: 32 trials of about 6 s on one CPU core; four comparisons need eight seeds.
 Expected   The paper has three of the four cells: 69.4, 70.5 and 71.5 % on Kinetics-Sounds. It has
            no adaptor without deformable attention, so nothing of it speaks of the interaction.
-Result     --demo on ESC-10, fold 1, 8 seeds: interaction -0.2 points of top-1 (-1.9 to 1.6, adjusted
-           p 1), adaptor -0.2 (-0.9 to 0.4, adjusted p 0.49), with deformable attention -0.3 (-1.9 to
-           1.3, adjusted p 0.75), deformable attention +3 (-1 to 7, p 0.0078, adjusted p 0.13): none
-           is distinguishable. No full-size result yet.
+Result     --demo on ESC-10, fold 1, 8 seeds: interaction -0.2 points of top-1 (-1.9 to 1.6,
+           adjusted p 1), adaptor -0.2 (-0.9 to 0.4, adjusted p 0.49), with deformable attention
+           -0.3 (-1.9 to 1.3, adjusted p 0.75), deformable attention +3 (-1 to 7, p 0.0078,
+           adjusted p 0.13): none is distinguishable. No full-size result yet.
 """
 
 from orchestrator import (

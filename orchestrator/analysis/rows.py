@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 from orchestrator.analysis.datasets import num_folds
 from orchestrator.metrics import Metric, lookup
 from orchestrator.metrics.predictions import Loader
-from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
+from orchestrator.records import (
+    EARLIER_BEST,
+    ArmRecord,
+    PlanRecord,
+    Status,
+    TrialKey,
+    TrialRecord,
+)
 from orchestrator.stats import (
     CrossedInterval,
     PairedDifference,
@@ -116,7 +123,13 @@ class ArmSummary:
 
 
 def value_of(record: TrialRecord, selection: str, key: str) -> float | None:
-    """Return a metric at the selected epoch, as stored; None if it is not finite."""
+    """Return a metric at the selected epoch, as stored; None if it is not finite.
+
+    A number whose epoch was chosen on its own clips by an earlier version is none: no paper's
+    protocol asked for it, as `best_on_test` says of others.
+    """
+    if selection == EARLIER_BEST:
+        return None
     value = record.metrics_at(selection).get(key)
     return value if value is not None and math.isfinite(value) else None
 
@@ -146,7 +159,7 @@ def with_scores(
     wanted = [metric for metric in map(lookup, dict.fromkeys(keys)) if metric.compute is not None]
     scored = dict(records)
     for trial, record in dict(finished_trials(plan, records)).items():
-        stored = record.metrics_at(plan.selection)
+        stored = record.metrics_at(plan.selection_of(trial.arm))
         missing = [metric for metric in wanted if metric.is_own or metric.key not in stored]
         made = load(trial.id) if missing else None
         if made is None:
@@ -168,7 +181,7 @@ def finished_values(
     """Return arm -> block -> value in the metric's unit, for finished trials with a value."""
     values: dict[str, dict[Block, float]] = {}
     for trial, record in finished_trials(plan, records):
-        value = value_of(record, plan.selection, metric.key)
+        value = value_of(record, plan.selection_of(trial.arm), metric.key)
         if value is not None:
             values.setdefault(trial.arm, {})[trial.seed, trial.fold] = metric.scale * value
     return values

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from orchestrator.data import Pack
+    from orchestrator.data.partition import Partition
     from orchestrator.store import Store
     from orchestrator.training.state import Initial
     from orchestrator.training.trainer import Trainer
@@ -273,6 +274,7 @@ class TrialRun:
             "num_train": len(trainer.train_indices),
             "num_val": len(trainer.val_indices),
             "val_counts": trainer.val_counts,
+            **_chosen_on(trainer.partition),
             "dropped": manifest.get("dropped", {}),
             "feature_mean": trainer.statistics[0],
             "feature_std": trainer.statistics[1],
@@ -348,6 +350,17 @@ def drop_old_features(pack: Pack) -> None:
 def _last_used(features: Path) -> float:
     lock = features / LOCK
     return lock.stat().st_mtime if lock.exists() else 0.0
+
+
+def _chosen_on(clips: Partition) -> dict[str, Any]:
+    """Return what a record says of the clips that chose the epoch; nothing without any."""
+    if not len(clips.validation):
+        return {}
+    return {
+        "num_validation": len(clips.validation),
+        "chosen_on": clips.chosen_on,
+        "validation_rule": clips.rule,
+    }
 
 
 DAMAGED = "damaged_checkpoints"

@@ -133,6 +133,8 @@ def fill_in(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
                 problem = f"is {values[name]}; {why}"
         if problem:
             mistakes.append(f"{name} {problem}")
+    if values["selection"] == "best":
+        values["selection"] = "best_on_validation"  # "best" chose on test clips in old records
     chooses = values["selection_metric"]
     if isinstance(chooses, str):
         if problem := mistake_of(chooses, what="selection_metric"):

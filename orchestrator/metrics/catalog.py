@@ -78,7 +78,8 @@ class Metric:
     """A number by which trials are compared.
 
     Attributes:
-        key: Key `split/name`, as stored and logged; `module:name` of a user's own.
+        key: Key `split/name`, as stored and logged; `val` is what is reported, for one that is
+            computed from predictions (see `selection_key`). `module:name` of a user's own.
         title: Title in a table's head.
         direction: Which way is better.
         scale: Factor from a stored value to `unit`.
@@ -437,6 +438,26 @@ USUAL: Mapping[TargetKind, str] = {
     TargetKind.EVENTS: VAL_MAP,
 }
 """Kind of targets -> the metric by which trials are compared if a plan names none."""
+_REPORTED, _SELECTION = "val/", "selection/"
+
+
+def selection_key(key: str) -> str:
+    """Return the key of a metric on the validation clips, which choose an epoch.
+
+    Keys in `METRICS` that start with `val/`, and a user's own, are of the clips that are reported.
+    """
+    if ":" in key:
+        return _SELECTION + key
+    return _SELECTION + key.removeprefix(_REPORTED) if key.startswith(_REPORTED) else key
+
+
+def reported_key(key: str) -> str:
+    """Return the key in `METRICS` of a metric on any clips; the inverse of `selection_key`."""
+    if not key.startswith(_SELECTION):
+        return key
+    name = key.removeprefix(_SELECTION)
+    return name if ":" in name else _REPORTED + name
+
 
 LEARNING_RATE = "train/learning_rate"
 EPOCH_S = "time/epoch_s"

@@ -20,6 +20,7 @@ from orchestrator.errors import ConfigError, PlanError
 from orchestrator.execution.trial import TrialRun
 from orchestrator.experiment.config import Runtime
 from orchestrator.metrics import METRICS, Direction, Metric, lookup, metric
+from orchestrator.metrics.catalog import reported_key, selection_key
 from orchestrator.metrics.chance import Chance
 from orchestrator.records import TrialRecord
 from orchestrator.report.__main__ import main
@@ -57,7 +58,7 @@ def study(tmp_path_factory):
         plan = Plan(
             name="own_metric",
             question="Which errs less?",
-            base=tiny.experiment(epochs=2, selection="best"),
+            base=tiny.experiment(epochs=4, selection="best"),
             arms=(Arm(name="base"), Arm(name="slow", changes={"optimizer.learning_rate": 1e-9})),
             contrasts=(Contrast("slow", "base"),),
             seeds=(0, 1),
@@ -88,18 +89,20 @@ def report(store, *more: str) -> tuple[int, str]:
 def test_trial_stores_an_added_metric_and_selects_its_best_epoch_by_it(study):
     plan, store = study
     for record in store.read_records(trial.id for trial in plan.trials).values():
-        values = [epoch.metrics[KEY] for epoch in record.epochs]
-        assert record.best_epoch == values.index(min(values)) + 1
+        chose = [epoch.metrics[selection_key(KEY)] for epoch in record.epochs]
+        assert record.best_epoch == chose.index(min(chose)) + 1
         made = store.read_predictions(record.id, "best")
-        assert made.scores()[KEY] == min(values) == balanced_error(made)
+        scored = record.epochs[record.best_epoch - 1].metrics[KEY]
+        assert made.scores()[KEY] == scored == balanced_error(made)
 
 
 def test_report_shows_an_added_metric_in_its_unit_and_direction(study):
     _, store = study
     code, text = report(store)
     text = " ".join(text.split())
-    assert code == 0 and "+13 points of balanced error" in text
-    assert "balanced error: at the best epoch, smaller is better." in text
+    assert code == 0 and "+3 points of balanced error" in text
+    assert "balanced error: at the epoch that is best on validation clips, smaller is" in text
+    assert "was chosen on 3 validation clips, which neither train nor are reported: 10 % of" in text
     assert "Chance: 66.7 %, any constant guess." in text and "left is better" in text
     # The arm that learns nothing has the larger number, and is said not to beat chance.
     assert "chance (66.7 %, any constant guess) in balanced error" in text and "slow" in text
@@ -224,6 +227,18 @@ def test_function_that_changed_since_training_is_scored_anew(study, monkeypatch)
     verify(plan, stale, load)
     summary = summarize(plan, stale, metric=key, predictions=load)
     assert all(arm.measures[key].interval.mean < 99 for arm in summary.arms)
+
+
+def test_own_metric_chooses_the_best_epoch_on_the_validation_clips(study):
+    _, store = study
+    key = f"{OWN_PARTS}:true_margin"
+    assert reported_key(selection_key(key)) == key
+    experiment = tiny.experiment(epochs=2, seed=8, selection="best", selection_metric=key)
+    METRICS.pop(key)
+    record = TrialRun(store=store, trial_id=experiment.id, experiment=experiment).run()
+    assert record.status == "finished", record.error
+    values = [epoch.metrics[selection_key(key)] for epoch in record.epochs]
+    assert record.best_epoch == values.index(max(values)) + 1
 
 
 @pytest.mark.parametrize(
