@@ -159,7 +159,7 @@ def with_scores(
     wanted = [metric for metric in map(lookup, dict.fromkeys(keys)) if metric.compute is not None]
     scored = dict(records)
     for trial, record in dict(finished_trials(plan, records)).items():
-        stored = record.metrics_at(plan.selection)
+        stored = record.metrics_at(plan.selection_of(trial.arm))
         missing = [metric for metric in wanted if metric.is_own or metric.key not in stored]
         made = load(trial.id) if missing else None
         if made is None:

@@ -15,8 +15,11 @@ from orchestrator.metrics.chance import (
     ChanceOf,
     auc_chance,
     class_mean_chance,
+    d_prime_chance,
     loss_chance,
+    macro_f1_chance,
     map_chance,
+    micro_f1_chance,
     top_k_chance,
 )
 from orchestrator.metrics.classification import (
@@ -25,20 +28,36 @@ from orchestrator.metrics.classification import (
     auc_range,
     binary_cross_entropies,
     cross_entropy,
+    d_prime,
     macro_f1,
     map_range,
     mean_average_precision,
     mean_class_accuracy,
     mean_roc_auc,
     multi_label_average_precision,
+    multi_label_f1,
     multi_label_roc_auc,
     top_k_accuracy,
     true_probability,
 )
+from orchestrator.metrics.events import (
+    SCENARIO_1,
+    SCENARIO_2,
+    Counts,
+    Events,
+    Psds,
+    collar_counts,
+    detect,
+    intersection_counts,
+    psds,
+    segment_counts,
+    thresholds,
+    without_overlaps,
+)
 from orchestrator.metrics.labels import TargetKind
 
 if TYPE_CHECKING:
-    from orchestrator.metrics.predictions import Predictions
+    from orchestrator.metrics.predictions import Frames, Predictions
 
 Compute = Callable[["Predictions"], float]
 """From predictions, with the targets of their clips, to a value as stored."""
@@ -214,6 +233,83 @@ def _mauc_range(made: Predictions) -> tuple[float, float]:
     return _mauc(made), _mauc(made)
 
 
+def _macro_f1(made: Predictions) -> float:
+    if made.kind is TargetKind.SINGLE_LABEL:
+        return macro_f1(made.logits, made.labels)
+    return multi_label_f1(made.probabilities(), made.targets.multi_hot())
+
+
+def _micro_f1(made: Predictions) -> float:
+    return multi_label_f1(made.probabilities(), made.targets.multi_hot(), micro=True)
+
+
+def _event_f1(key: str, title: str, count: Callable[..., Counts]) -> Metric:
+    """Return the macro F1 of events detected at threshold 0.5, without filter or closed gaps.
+
+    Clips without known times are left out, overlapping reference events of a class are one.
+    """
+
+    def compute(made: Predictions) -> float:
+        timed = made.take(made.targets.have_times)
+        size = timed.targets.num_classes
+        return count(_reference(timed), _detected(timed), num_classes=size).macro_f1()
+
+    return Metric(
+        key,
+        title,
+        Direction.MAXIMIZE,
+        scale=100.0,
+        unit="%",
+        bounds=(0.0, 1.0),
+        compute=compute,
+        kinds=(TargetKind.EVENTS,),
+        by_frame=True,
+        at_report=True,
+    )
+
+
+def _psds(key: str, title: str, settings: Psds) -> Metric:
+    """Return a PSDS over the thresholds of DCASE, of events and clips as in `_event_f1`."""
+
+    def compute(made: Predictions) -> float:
+        timed = made.take(made.targets.have_times)
+        return psds(
+            _reference(timed),
+            (_detected(timed, threshold=float(limit)) for limit in thresholds()),
+            num_classes=timed.targets.num_classes,
+            total_s=_frames(timed).clip_s.sum(),
+            settings=settings,
+        )
+
+    return Metric(
+        key,
+        title,
+        Direction.MAXIMIZE,
+        bounds=(0.0, 1.0),
+        compute=compute,
+        kinds=(TargetKind.EVENTS,),
+        by_frame=True,
+        at_report=True,
+    )
+
+
+def _reference(made: Predictions) -> Events:
+    return without_overlaps(made.targets.events())
+
+
+def _detected(made: Predictions, *, threshold: float = 0.5) -> Events:
+    frames = _frames(made)
+    # The sigmoid keeps the order, so the logits themselves need a threshold alone.
+    limit = math.log(threshold / (1 - threshold))
+    return detect(frames.logits, row_s=frames.row_s, threshold=limit, clip_s=frames.clip_s)
+
+
+def _frames(made: Predictions) -> Frames:
+    if made.frames is None:
+        raise ConfigError("predictions over time are needed, which a model with a frame head makes")
+    return made.frames
+
+
 def _percentage(
     key: str, title: str, of_labels: Callable[[Logits, Labels], float], chance: ChanceOf
 ) -> Metric:
@@ -238,6 +334,13 @@ VAL_MAUC = "val/mauc"
 VAL_MEAN_CLASS_ACCURACY = "val/mean_class_accuracy"
 VAL_MACRO_F1 = "val/macro_f1"
 VAL_TRUE_PROBABILITY = "val/true_probability"
+VAL_MICRO_F1 = "val/micro_f1"
+VAL_D_PRIME = "val/d_prime"
+VAL_EVENT_F1 = "val/event_f1"
+VAL_INTERSECTION_F1 = "val/intersection_f1"
+VAL_SEGMENT_F1 = "val/segment_f1"
+VAL_PSDS1 = "val/psds1"
+VAL_PSDS2 = "val/psds2"
 
 METRICS = {
     metric.key: metric
@@ -267,7 +370,43 @@ METRICS = {
         _percentage(
             VAL_MEAN_CLASS_ACCURACY, "mean class accuracy", mean_class_accuracy, class_mean_chance
         ),
-        _percentage(VAL_MACRO_F1, "macro F1", macro_f1, class_mean_chance),
+        Metric(
+            VAL_MACRO_F1,
+            "macro F1",
+            Direction.MAXIMIZE,
+            scale=100.0,
+            unit="%",
+            bounds=(0.0, 1.0),
+            chance=macro_f1_chance,
+            compute=_macro_f1,
+            kinds=tuple(TargetKind),
+        ),
+        Metric(
+            VAL_MICRO_F1,
+            "micro F1",
+            Direction.MAXIMIZE,
+            scale=100.0,
+            unit="%",
+            bounds=(0.0, 1.0),
+            chance=micro_f1_chance,
+            compute=_micro_f1,
+            kinds=(TargetKind.MULTI_LABEL, TargetKind.EVENTS),
+        ),
+        # Infinite for a perfect ranking, which no epoch may store.
+        Metric(
+            VAL_D_PRIME,
+            "d-prime",
+            Direction.MAXIMIZE,
+            chance=d_prime_chance,
+            compute=lambda made: d_prime(_mauc(made)),
+            kinds=tuple(TargetKind),
+            at_report=True,
+        ),
+        _event_f1(VAL_EVENT_F1, "event F1 (200 ms, 20 %)", collar_counts),
+        _event_f1(VAL_INTERSECTION_F1, "event F1 (intersection of half)", intersection_counts),
+        _event_f1(VAL_SEGMENT_F1, "segment F1 (1 s)", segment_counts),
+        _psds(VAL_PSDS1, "PSDS, scenario 1", SCENARIO_1),
+        _psds(VAL_PSDS2, "PSDS, scenario 2", SCENARIO_2),
         _percentage(
             VAL_TRUE_PROBABILITY, "probability of the true class", true_probability, top_k_chance(1)
         ),
@@ -305,14 +444,19 @@ _REPORTED, _SELECTION = "val/", "selection/"
 def selection_key(key: str) -> str:
     """Return the key of a metric on the validation clips, which choose an epoch.
 
-    Keys in `METRICS` that start with `val/` are of the clips that are reported.
+    Keys in `METRICS` that start with `val/`, and a user's own, are of the clips that are reported.
     """
+    if ":" in key:
+        return _SELECTION + key
     return _SELECTION + key.removeprefix(_REPORTED) if key.startswith(_REPORTED) else key
 
 
 def reported_key(key: str) -> str:
     """Return the key in `METRICS` of a metric on any clips; the inverse of `selection_key`."""
-    return _REPORTED + key.removeprefix(_SELECTION) if key.startswith(_SELECTION) else key
+    if not key.startswith(_SELECTION):
+        return key
+    name = key.removeprefix(_SELECTION)
+    return name if ":" in name else _REPORTED + name
 
 
 LEARNING_RATE = "train/learning_rate"

@@ -79,6 +79,46 @@ def class_mean_chance(held_out: HeldOut) -> Chance:
     return Chance(value=1 / size, rule=f"1 of {size} classes")
 
 
+def macro_f1_chance(held_out: HeldOut) -> Chance | None:
+    """Return the chance level of macro F1.
+
+    Where a clip has any number of classes, naming every class for every clip gives a class of
+    prevalence p an F1 of 2p / (1 + p). None without counts there.
+    """
+    if held_out.kind is TargetKind.SINGLE_LABEL:
+        return class_mean_chance(held_out)
+    shares = _shares(held_out)
+    if not shares:
+        return None
+    value = math.fsum(2 * share / (1 + share) for share in shares) / len(shares)
+    return Chance(value=value, rule="always naming every class")
+
+
+def micro_f1_chance(held_out: HeldOut) -> Chance | None:
+    """Return the largest micro F1 of naming the same classes for every clip: the commonest ones.
+
+    None without counts of clips and classes.
+    """
+    shares = sorted(_shares(held_out), reverse=True)
+    if not shares:
+        return None
+    hits = np.cumsum(shares)
+    value = float((2 * hits / (np.arange(1, len(shares) + 1) + hits[-1])).max())
+    return Chance(value=value, rule="always naming the commonest classes")
+
+
+def _shares(held_out: HeldOut) -> list[float]:
+    """Return the share of clips that have a class, of those that any has; empty if unknown."""
+    if not held_out.num_clips:
+        return []
+    return [count / held_out.num_clips for count in held_out.counts if count]
+
+
+def d_prime_chance(held_out: HeldOut) -> Chance:
+    """Return the d-prime of clips in random order: zero."""
+    return Chance(value=0.0, rule="clips in random order")
+
+
 def auc_chance(held_out: HeldOut) -> Chance:
     """Return the area under the ROC curve of clips in random order: one half."""
     return Chance(value=0.5, rule="clips in random order")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -218,3 +220,40 @@ def multi_label_roc_auc(scores: Logits, truth: Truth) -> float:
         return float("nan")
     ranked, told = scores.astype(np.float64), np.flatnonzero(truth.any(axis=0) & ~truth.all(axis=0))
     return _mean_of([roc_auc(ranked[:, c], truth[:, c]) for c in told])
+
+
+def multi_label_f1(
+    probabilities: Logits, truth: Truth, *, threshold: float = 0.5, micro: bool = False
+) -> float:
+    """Return F1, 2 TP / (2 TP + FP + FN), of the classes whose probability is above a threshold.
+
+    Macro F1 is the mean over the classes that a clip has; micro F1 counts all decisions together.
+    NaN if a probability is not finite, or no clip has a class.
+
+    Args:
+        probabilities: Probabilities (clips, classes).
+        truth: Whether a clip has a class (clips, classes).
+        threshold: The same for all classes, and never chosen by these clips.
+        micro: Whether to return micro F1.
+
+    Source: scikit-learn's `f1_score(zero_division=0)`, macro over the classes with a clip.
+    """
+    if not np.isfinite(probabilities).all() or not truth.any():
+        return float("nan")
+    named = probabilities > threshold
+    hits, total = (named & truth).sum(axis=0), named.sum(axis=0) + truth.sum(axis=0)
+    if micro:
+        return float(2 * hits.sum() / total.sum())
+    there = truth.any(axis=0)
+    return float((2 * hits[there] / total[there]).mean())
+
+
+def d_prime(auc: float) -> float:
+    """Return sqrt(2) times the normal quantile of an area under the ROC curve; infinite at 0 and 1.
+
+    Source: CNN architectures for large-scale audio classification (arXiv 1609.09430); of the mean
+    area over classes, as in PANNs and HTS-AT.
+    """
+    if not 0 < auc < 1:
+        return math.nan if math.isnan(auc) else math.copysign(math.inf, auc - 0.5)
+    return math.sqrt(2) * NormalDist().inv_cdf(auc)

@@ -210,6 +210,21 @@ class Targets:
             active[clip, start:stop, label] = True
         return active
 
+    def events(self) -> NDArray[np.float64]:
+        """Return the events with known times, (events, 4): clip, class, onset and offset in s.
+
+        Raises:
+            DataError: The targets are no events.
+        """
+        if self.onsets_s is None or self.offsets_s is None:
+            raise DataError(
+                f"times of events were asked for, and the data set is of kind {self.kind}: its "
+                "labels have no onset and offset"
+            )
+        columns = (self._clip_of_entry(), self.classes, self.onsets_s, self.offsets_s)
+        rows = np.stack([column.astype(np.float64) for column in columns], axis=1)
+        return rows[~np.isnan(self.onsets_s)]
+
     def form(self, clip: int) -> int | list[int] | list[list[float | int | None]]:
         """Return what is known of one clip as a JSON value, the same for the same targets."""
         chosen = slice(self.starts[clip], self.starts[clip + 1])

@@ -1,12 +1,14 @@
 """Metrics of per-clip scores against independent oracles."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax as scipy_softmax
-from scipy.stats import entropy
+from scipy.stats import entropy, norm
 from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score
 
 from orchestrator.metrics import lookup
@@ -14,15 +16,18 @@ from orchestrator.metrics.chance import HeldOut, map_chance
 from orchestrator.metrics.classification import (
     auc_range,
     cross_entropy,
+    d_prime,
     log_softmax,
     macro_f1,
     mean_average_precision,
     mean_class_accuracy,
     mean_roc_auc,
+    multi_label_f1,
     top_k_accuracy,
     top_k_correct,
     true_probability,
 )
+from orchestrator.metrics.targets import TargetKind
 
 
 @given(
@@ -196,3 +201,40 @@ def test_range_of_mean_auc_holds_every_order_that_rounding_allows():
     nudged = logits + rng.uniform(-1e-14, 1e-14, logits.shape)
     assert low < mean_roc_auc(logits, labels) < high
     assert low <= mean_roc_auc(nudged, labels) <= high
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    num_clips=st.integers(1, 40),
+    num_classes=st.integers(1, 6),
+    density=st.sampled_from([0.0, 0.2, 0.9, 1.0]),
+)
+def test_multi_label_f1_equals_scikit_learns(seed, num_clips, num_classes, density):
+    rng = np.random.default_rng(seed)
+    truth = rng.random((num_clips, num_classes)) < density
+    probabilities = rng.integers(0, 5, truth.shape) / 4  # many at the threshold itself
+    there = np.flatnonzero(truth.any(axis=0))
+    macro = micro = np.nan
+    if len(there):
+        named = probabilities > 0.5
+        macro = np.mean([f1_score(truth[:, c], named[:, c], zero_division=0) for c in there])
+        micro = f1_score(truth.ravel(), named.ravel(), zero_division=0)
+    exact = {"abs": 1e-12, "nan_ok": True}
+    assert multi_label_f1(probabilities, truth) == pytest.approx(macro, **exact)
+    assert multi_label_f1(probabilities, truth, micro=True) == pytest.approx(micro, **exact)
+
+
+def test_d_prime_is_the_normal_quantile_of_the_area():
+    for auc in (1e-6, 0.3, 0.5, 0.965, 1 - 1e-9):
+        assert d_prime(auc) == pytest.approx(np.sqrt(2) * norm.ppf(auc), abs=1e-9)
+    assert d_prime(1.0) == np.inf and d_prime(0.0) == -np.inf and np.isnan(d_prime(np.nan))
+
+
+def test_no_constant_guess_beats_the_f1_of_chance():
+    truth = np.zeros((40, 3), bool)
+    truth[:30, 0] = truth[10:20, 1] = truth[:4, 2] = True
+    held_out = HeldOut(num_classes=3, num_clips=40, counts=(30, 10, 4), kind=TargetKind.MULTI_LABEL)
+    guesses = [np.tile(named, (40, 1)) for named in itertools.product((0.0, 1.0), repeat=3)]
+    for key, micro in (("val/macro_f1", False), ("val/micro_f1", True)):
+        best = max(multi_label_f1(guess, truth, micro=micro) for guess in guesses)
+        assert lookup(key).chance(held_out).value == pytest.approx(best)

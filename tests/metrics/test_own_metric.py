@@ -20,7 +20,7 @@ from orchestrator.errors import ConfigError, PlanError
 from orchestrator.execution.trial import TrialRun
 from orchestrator.experiment.config import Runtime
 from orchestrator.metrics import METRICS, Direction, Metric, lookup, metric
-from orchestrator.metrics.catalog import selection_key
+from orchestrator.metrics.catalog import reported_key, selection_key
 from orchestrator.metrics.chance import Chance
 from orchestrator.records import TrialRecord
 from orchestrator.report.__main__ import main
@@ -227,6 +227,18 @@ def test_function_that_changed_since_training_is_scored_anew(study, monkeypatch)
     verify(plan, stale, load)
     summary = summarize(plan, stale, metric=key, predictions=load)
     assert all(arm.measures[key].interval.mean < 99 for arm in summary.arms)
+
+
+def test_own_metric_chooses_the_best_epoch_on_the_validation_clips(study):
+    _, store = study
+    key = f"{OWN_PARTS}:true_margin"
+    assert reported_key(selection_key(key)) == key
+    experiment = tiny.experiment(epochs=2, seed=8, selection="best", selection_metric=key)
+    METRICS.pop(key)
+    record = TrialRun(store=store, trial_id=experiment.id, experiment=experiment).run()
+    assert record.status == "finished", record.error
+    values = [epoch.metrics[selection_key(key)] for epoch in record.epochs]
+    assert record.best_epoch == values.index(max(values)) + 1
 
 
 @pytest.mark.parametrize(

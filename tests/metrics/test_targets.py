@@ -146,7 +146,7 @@ def test_map_and_loss_of_many_labels_equal_scikit_learns(seed, clips, steps):
     )
     scores, there = 1 / (1 + np.exp(-logits.astype(float))), truth.any(axis=0)
     found = made.scores()
-    assert found.keys() == {"val/map", "val/mauc", "val/loss"}
+    assert found.keys() == {"val/map", "val/mauc", "val/macro_f1", "val/micro_f1", "val/loss"}
     expected = average_precision_score(truth[:, there], scores[:, there], average="macro")
     assert np.isclose(found["val/map"], expected, rtol=1e-12, atol=0)
     told = there & ~truth.all(axis=0)
