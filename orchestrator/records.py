@@ -9,10 +9,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from orchestrator.errors import shown, unknown
-from orchestrator.metrics.catalog import METRICS, USUAL, VAL_TOP1, lookup
+from orchestrator.metrics.catalog import (
+    METRICS,
+    USUAL,
+    VAL_TOP1,
+    lookup,
+    reported_key,
+    selection_key,
+)
 
 SCHEMA = 2
 """Version of the stored forms; a reader refuses a newer one. From 2 on they carry a digest."""
@@ -20,6 +27,23 @@ SCHEMA = 2
 ID_LENGTH = 16
 
 _LARGEST = 2**63
+
+EARLIER_BEST = "best"
+"""Selection of stored plans whose epochs an earlier version chose on the clips that it reported."""
+
+
+EPOCHS: Mapping[str, str] = {
+    "last": "the last epoch",
+    "best_on_validation": "the epoch that is best on validation clips",
+    "best_on_test": "the epoch that is best on the test clips, which are those reported",
+    EARLIER_BEST: "the epoch that is best on the reported clips",
+}
+"""Selection -> the epoch that it reads, in words."""
+
+
+def epoch_of(selection: str) -> Literal["last", "best"]:
+    """Return which of the two kept epochs of a trial a selection reads."""
+    return "last" if selection == "last" else "best"
 
 
 class Status(StrEnum):
@@ -53,14 +77,16 @@ def best_epoch(epochs: Sequence[EpochRecord], key: str) -> int:
 
     Args:
         epochs: Records of the epochs, in order.
-        key: Key of `orchestrator.metrics.METRICS`.
+        key: Key of `orchestrator.metrics.METRICS`, or its `selection_key`.
 
     Raises:
         ConfigError: No metric has that key.
     """
-    if key == VAL_TOP1 and not any(key in epoch.metrics for epoch in epochs):
-        key = next((k for k in USUAL.values() if any(k in e.metrics for e in epochs)), key)
-    sign = lookup(key).sign
+    reported = reported_key(key)
+    if reported == VAL_TOP1 and not any(key in epoch.metrics for epoch in epochs):
+        usual = USUAL.values() if key == reported else map(selection_key, USUAL.values())
+        key = next((k for k in usual if any(k in e.metrics for e in epochs)), key)
+    sign = lookup(reported_key(key)).sign
 
     def worth(epoch: EpochRecord) -> float:
         value = sign * epoch.metrics.get(key, math.nan)
@@ -110,7 +136,8 @@ class TrialRecord:
         epochs: Records of the epochs in order, each epoch once.
         best_epoch: Epoch that is best by `chosen_by`, the earliest of equals; 0 if there is none.
         cost: Time, memory and size.
-        data: The pack's name, fingerprint, counts kept and dropped, feature mean and std.
+        data: The pack's name, fingerprint, counts kept and dropped, feature mean and std; which
+            clips chose the epoch, where any were held out for it.
         provenance: Code version, package versions, host, start and end in UTC.
         error: What stopped a failed trial, traceback included.
         predictions: `last` or `best` -> SHA-256 of the file with its per-clip predictions.
@@ -136,16 +163,21 @@ class TrialRecord:
         return str(self.experiment.get("selection_metric", VAL_TOP1))
 
     @property
+    def chose_on_validation(self) -> bool:
+        """Whether the best epoch was chosen on clips that are not reported."""
+        return bool(self.data.get("num_validation"))
+
+    @property
     def error_line(self) -> str:
         """The last informative line of the error, which names the exception."""
         lines = [line.strip() for line in self.error.splitlines() if line.strip()]
         return lines[-1] if lines else ""
 
     def metrics_at(self, selection: str) -> Mapping[str, float]:
-        """Return the metrics of the `last` or the `best` epoch; empty if there is none."""
+        """Return the metrics of the epoch that a selection reads; empty if there is none."""
         if not self.epochs:
             return {}
-        if selection == "best":
+        if epoch_of(selection) == "best":
             return next((e.metrics for e in self.epochs if e.epoch == self.best_epoch), {})
         return self.epochs[-1].metrics
 
@@ -250,7 +282,8 @@ class PlanRecord:
         sweep: Name in the store and in MLflow, variant included (`adaptor_lambda-demo-esc`).
         question: Question in the author's words.
         metric: Key of the primary metric.
-        selection: Either the `last` or the `best` epoch.
+        selection: The epoch that is read, of the baseline: `last`, `best_on_validation` or
+            `best_on_test`; `EARLIER_BEST` in plans of earlier versions.
         baseline: Name of the arm that the table sets apart.
         arms: Arms in table order; the report never sorts them.
         contrasts: Contrasts, most important first.
@@ -304,6 +337,16 @@ class PlanRecord:
         """The dataset's name and the first digits of its fingerprint; empty if not recorded."""
         name, fingerprint = (str(self.dataset.get(key) or "") for key in ("name", "fingerprint"))
         return f"{name} {fingerprint.removeprefix('sha256:')[:12]}".strip()
+
+    def selection_of(self, arm: str) -> str:
+        """Return the epoch that is read of an arm."""
+        changes = (one.changes for one in self.arms if one.name == arm)
+        return str(next(changes, {}).get("selection", self.selection))
+
+    def epochs_read(self) -> dict[str, Literal["last", "best"]]:
+        """Return the id of every planned trial -> which of its two kept epochs is read."""
+        of_arm = {arm.name: self.selection_of(arm.name) for arm in self.arms}
+        return {t.id: epoch_of(of_arm.get(t.arm, self.selection)) for t in self.all_trials}
 
     def margin_of(self, metric: str) -> float:
         """Return the margin for a metric: 0 for any but the plan's own."""
@@ -431,7 +474,8 @@ def _mistakes_of_epochs(epochs: list[Any]) -> list[str]:
             if not _is_number(value):
                 mistakes.append(f"{key} of epoch {place} is {value!r}; it must be a number")
                 continue
-            low, high = METRICS[key].bounds if key in METRICS else (-math.inf, math.inf)
+            metric = METRICS.get(reported_key(key))
+            low, high = metric.bounds if metric else (-math.inf, math.inf)
             if not (value != value or low <= value <= high):
                 bounds = f"from {low:g} to {high:g}"
                 mistakes.append(f"{key} of epoch {place} is {value!r}; it must be {bounds}")

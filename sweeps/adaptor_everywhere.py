@@ -6,7 +6,7 @@ Question   The DATAR paper (arXiv 2312.16228) puts a learnable residual convolut
 Command    python sweeps/adaptor_everywhere.py --demo
            python sweeps/adaptor_everywhere.py --demo --arms "DATAR*" "AST*"
            ray submit cluster/gpu.yaml sweeps/adaptor_everywhere.py -- --data-root DIR
-Cost       --demo: 260 trials of 12 to 120 s on one CPU core; thirteen contrasts need ten pairs
+Cost       --demo: 260 trials of 6 to 85 s on one CPU core; thirteen contrasts need ten pairs
            (13 * 2 / 2^10 is below 0.05). --arms takes a few families: two are 40 trials.
 Expected   The paper has one of the cells beside its plain form: 70.5 to 71.5 % for DATAR.
            HTS-AT and PANNs normalize behind the adaptor, so its bias does nothing there.

@@ -5,7 +5,7 @@ Question   The DATAR paper (arXiv 2312.16228) tries two strengths and does not s
            with fresh seeds in a sweep such as adaptor_lambda.py.
 Command    python sweeps/adaptor_search.py --demo
            ray submit cluster/gpu.yaml sweeps/adaptor_search.py -- --data-root DIR
-Cost       --demo: a control and 8 points, 9 trials of about 10 s on one CPU core.
+Cost       --demo: a control and 8 points, 9 trials of about 6 s on one CPU core.
 Expected   Unknown.
 Result     No full-size result yet.
 """

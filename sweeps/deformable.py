@@ -5,12 +5,13 @@ Question   The DATAR paper (arXiv 2312.16228) argues that deformable attention o
            deformable attention than without: an interaction in a 2 x 2 design.
 Command    python sweeps/deformable.py --demo
            ray submit cluster/gpu.yaml sweeps/deformable.py -- --data-root DIR
-Cost       --demo: 32 trials of about 12 s on one CPU core; four comparisons need eight seeds.
+Cost       --demo: 32 trials of about 6 s on one CPU core; four comparisons need eight seeds.
 Expected   The paper has three of the four cells: 69.4, 70.5 and 71.5 % on Kinetics-Sounds. It has
            no adaptor without deformable attention, so nothing of it speaks of the interaction.
-Result     --demo on ESC-10, fold 1, 8 seeds: interaction +0.5 +- 1.4 points of top-1, adaptor
-           +0.1 +- 0.7 (with deformable attention +0.3 +- 1.2), deformable attention +1.3 +- 3.0,
-           adjusted p 1 each: none is distinguishable. No full-size result yet.
+Result     --demo on ESC-10, fold 1, 8 seeds: interaction -0.2 points of top-1 (-1.9 to 1.6,
+           adjusted p 1), adaptor -0.2 (-0.9 to 0.4, adjusted p 0.49), with deformable attention
+           -0.3 (-1.9 to 1.3, adjusted p 0.75), deformable attention +3 (-1 to 7, p 0.0078,
+           adjusted p 0.13): none is distinguishable. No full-size result yet.
 """
 
 from orchestrator import (

@@ -6,10 +6,10 @@ Question   The systems of HTS-AT's and DATAR's tables report numbers from differ
 Command    python sweeps/model_zoo.py --demo --data-root ESC-50
            python sweeps/model_zoo.py --demo --arms DATAR AST
            ray submit cluster/gpu.yaml sweeps/model_zoo.py -- --data-root DIR
-Cost       --demo: 117 trials of 20 to 120 s on one CPU core; twelve contrasts need nine pairs.
+Cost       --demo: 117 trials of 6 to 85 s on one CPU core; twelve contrasts need nine pairs.
 Expected   Unknown; the published numbers are from pretrained weights. The recipe is DATAR's, which
            may flatter it: give each family its own search before you rank them.
-Result     --demo on ESC-10, fold 1, 6 seeds: DATAR 74.2, AST 69, HTS-AT 74.2, PANNs 77 % top-1; no
+Result     --demo on ESC-10, fold 1, 9 seeds: DATAR 70, AST 67, HTS-AT 71, PANNs 72 % top-1; no
            difference is distinguishable. No full-size result yet.
 """
 

@@ -5,7 +5,7 @@ Question   The DATAR paper (arXiv 2312.16228) compares its adaptor with Gaussian
            as the adaptor does, or has in every clip the variance of what the adaptor adds?
 Command    python sweeps/perturbation.py --demo
            ray submit cluster/gpu.yaml sweeps/perturbation.py -- --data-root DIR
-Cost       --demo: 56 trials of about 12 s on one CPU core; six contrasts need eight pairs.
+Cost       --demo: 56 trials of about 6 s on one CPU core; six contrasts need eight pairs.
 Expected   The paper, on Kinetics-Sounds: 70.2 % Gaussian, 70.5 % Laplacian, 71.5 % adaptor.
 Result     No full-size result yet.
 """

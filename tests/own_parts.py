@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from models.output import Output
+from orchestrator.metrics import metric
+from orchestrator.metrics.predictions import Predictions
 
 HELD: list[Any] = []
 
@@ -165,3 +167,25 @@ NOT_A_PART = 3
 
 def dataset(root, *, fingerprint=""):
     return ["a.wav", "b.wav"]
+
+
+@metric("margin of the true class", unit="nats")
+def true_margin(made: Predictions) -> float:
+    """How far the true class's logit lies above the mean of all."""
+    own = made.logits[range(len(made)), made.labels]
+    return float((own - made.logits.mean(axis=1)).mean())
+
+
+@metric("slow margin", unit="nats", at_report=True)
+def slow_margin(made: Predictions) -> float:
+    return 2 * true_margin.compute(made)
+
+
+@metric("failing")
+def failing(made: Predictions) -> float:
+    raise ValueError("no such class")
+
+
+@metric("unbounded", bounds=(0, 1))
+def unbounded(made: Predictions) -> float:
+    return 7.0

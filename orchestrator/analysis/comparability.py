@@ -11,7 +11,7 @@ from orchestrator.analysis.datasets import is_esc, known_dataset
 from orchestrator.analysis.rows import finished_trials
 from orchestrator.experiment.narrow import is_list
 from orchestrator.metrics import Metric
-from orchestrator.records import ArmRecord, PlanRecord, TrialKey, TrialRecord
+from orchestrator.records import EARLIER_BEST, ArmRecord, PlanRecord, TrialKey, TrialRecord
 from orchestrator.stats import replicates_of
 
 FIELDS = (
@@ -143,6 +143,7 @@ def _here(arm: ArmRecord, plan: PlanRecord, records: Mapping[str, TrialRecord]) 
     def setting(path: str) -> Any:
         return arm.changes.get(path, plan.settings.get(path))
 
+    selection = plan.selection_of(arm.name)
     finished = [(t, record) for t, record in finished_trials(plan, records) if t.arm == arm.name]
     classes = plan.dataset.get("class_names") or ()
     num_folds = _folds_averaged(plan, finished)
@@ -150,7 +151,7 @@ def _here(arm: ArmRecord, plan: PlanRecord, records: Mapping[str, TrialRecord]) 
         "dataset": known_dataset(plan) or "not recorded",
         "num_classes": len(classes) or None,
         "num_folds": num_folds,
-        "selection": {"last": "last", "best": "best_on_test"}.get(plan.selection),
+        "selection": "best_on_test" if selection == EARLIER_BEST else selection,
         "sample_rate_hz": setting("dataset.sample_rate"),
         "averaged_checkpoints": 1,
         "num_models": 1,

@@ -84,7 +84,11 @@ def mixed_in(
     """
     compared = list(trials)
     recorded = [records[trial.id] for trial in compared]
-    chosen = {record.chosen_by for record in recorded if plan.selection == "best"}
+    chosen = {
+        record.chosen_by
+        for trial, record in zip(compared, recorded, strict=True)
+        if plan.selection_of(trial.arm) != "last"
+    }
     packs = {str(record.data.get("fingerprint", "")) for record in recorded} - {""}
     return _joined(
         [
@@ -175,9 +179,53 @@ def conditions(
 
 def chosen_by(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> tuple[str, ...]:
     """Return the metrics that chose the best epochs of finished trials; empty for last epochs."""
-    if plan.selection != "best":
-        return ()
-    return tuple(sorted({record.chosen_by for _, record in finished_trials(plan, records)}))
+    read = plan.epochs_read()
+    finished = finished_trials(plan, records)
+    return tuple(
+        sorted({record.chosen_by for trial, record in finished if read[trial.id] == "best"})
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChosenOn:
+    """The clips that chose the best epochs of some trials.
+
+    Attributes:
+        selection: How those trials' epochs were chosen.
+        arms: The arms that they are of; empty if they are of all.
+        num_clips: Least and largest number of validation clips; zeros where the test clips chose,
+            or none is recorded.
+        rules: How the validation clips were taken.
+    """
+
+    selection: str
+    arms: tuple[str, ...]
+    num_clips: tuple[int, int]
+    rules: tuple[str, ...]
+
+
+def chosen_on(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> tuple[ChosenOn, ...]:
+    """Return the clips that chose the best epochs of finished trials, one per selection."""
+    finished = finished_trials(plan, records)
+    of_arm = {arm.name: plan.selection_of(arm.name) for arm in plan.arms}
+    every = list(dict.fromkeys(of_arm.values()))
+    found: list[ChosenOn] = []
+    for selection in every:
+        mine = [r for trial, r in finished if of_arm.get(trial.arm, plan.selection) == selection]
+        if selection == "last" or not mine:
+            continue
+        counts = [int(record.data.get("num_validation") or 0) for record in mine]
+        rules = (str(record.data.get("validation_rule") or "") for record in mine)
+        arms = tuple(name for name, other in of_arm.items() if other == selection)
+        found.append(
+            ChosenOn(
+                selection=selection,
+                arms=arms if len(every) > 1 else (),
+                num_clips=(min(counts), max(counts)),
+                rules=tuple(dict.fromkeys(rule for rule in rules if rule)),
+            )
+        )
+    return tuple(found)
 
 
 def epochs_of(record: TrialRecord) -> int:

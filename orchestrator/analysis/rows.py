@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from orchestrator.analysis.datasets import num_folds
-from orchestrator.metrics import Metric
-from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
+from orchestrator.metrics import Metric, lookup
+from orchestrator.metrics.predictions import Loader
+from orchestrator.records import (
+    EARLIER_BEST,
+    ArmRecord,
+    PlanRecord,
+    Status,
+    TrialKey,
+    TrialRecord,
+)
 from orchestrator.stats import (
     CrossedInterval,
     PairedDifference,
@@ -115,7 +123,13 @@ class ArmSummary:
 
 
 def value_of(record: TrialRecord, selection: str, key: str) -> float | None:
-    """Return a metric at the selected epoch, as stored; None if it is not finite."""
+    """Return a metric at the selected epoch, as stored; None if it is not finite.
+
+    A number whose epoch was chosen on its own clips by an earlier version is none: no paper's
+    protocol asked for it, as `best_on_test` says of others.
+    """
+    if selection == EARLIER_BEST:
+        return None
     value = record.metrics_at(selection).get(key)
     return value if value is not None and math.isfinite(value) else None
 
@@ -128,13 +142,46 @@ def finished_trials(
     return [(trial, record) for trial, record in recorded if record.status is Status.FINISHED]
 
 
+def with_scores(
+    plan: PlanRecord, records: Mapping[str, TrialRecord], keys: Iterable[str], load: Loader
+) -> dict[str, TrialRecord]:
+    """Return records with metrics that their trials did not compute, from stored predictions.
+
+    These are metrics that are newer than a trial, that only the report computes, and a user's own,
+    which is computed again even where it is stored, because its function may have changed.
+
+    Args:
+        plan: Study as declared.
+        records: Trial id -> record.
+        keys: Keys of the wanted metrics.
+        load: Function that reads a trial's predictions at the plan's epoch.
+    """
+    wanted = [metric for metric in map(lookup, dict.fromkeys(keys)) if metric.compute is not None]
+    scored = dict(records)
+    for trial, record in dict(finished_trials(plan, records)).items():
+        stored = record.metrics_at(plan.selection)
+        missing = [metric for metric in wanted if metric.is_own or metric.key not in stored]
+        made = load(trial.id) if missing else None
+        if made is None:
+            continue
+        values = {m.key: m.compute(made) for m in missing if m.compute and made.fit(m)}
+        epochs = tuple(
+            replace(epoch, metrics={**epoch.metrics, **values})
+            if epoch.epoch == made.epoch
+            else epoch
+            for epoch in record.epochs
+        )
+        scored[trial.id] = replace(record, epochs=epochs)
+    return scored
+
+
 def finished_values(
     plan: PlanRecord, records: Mapping[str, TrialRecord], metric: Metric
 ) -> dict[str, dict[Block, float]]:
     """Return arm -> block -> value in the metric's unit, for finished trials with a value."""
     values: dict[str, dict[Block, float]] = {}
     for trial, record in finished_trials(plan, records):
-        value = value_of(record, plan.selection, metric.key)
+        value = value_of(record, plan.selection_of(trial.arm), metric.key)
         if value is not None:
             values.setdefault(trial.arm, {})[trial.seed, trial.fold] = metric.scale * value
     return values

@@ -13,7 +13,13 @@ from functools import cached_property
 from orchestrator.analysis.chance import arms_at_chance, study_chance
 from orchestrator.analysis.comparability import Comparability, published_comparability
 from orchestrator.analysis.comparisons import Compared
-from orchestrator.analysis.confounds import Conditions, chosen_by, conditions
+from orchestrator.analysis.confounds import (
+    ChosenOn,
+    Conditions,
+    chosen_by,
+    chosen_on,
+    conditions,
+)
 from orchestrator.analysis.evidence import ContrastEvidence, EffectEvidence, Evidence
 from orchestrator.analysis.patterns import (
     Dose,
@@ -34,11 +40,20 @@ from orchestrator.analysis.rows import (
     Measure,
     plan_interval,
     value_of,
+    with_scores,
 )
 from orchestrator.metrics import METRICS, Metric, lookup
 from orchestrator.metrics.chance import Chance
 from orchestrator.metrics.predictions import Loader
-from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
+from orchestrator.records import (
+    EARLIER_BEST,
+    ArmRecord,
+    PlanRecord,
+    Status,
+    TrialKey,
+    TrialRecord,
+    epoch_of,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +69,7 @@ class Summary:
         conditions: Conditions of the trials.
         comparability: Arm -> whether its published number is comparable with its own.
         chosen_by: Metrics that chose the best epochs; empty if the last epochs are read.
+        chosen_on: Clips that chose the best epochs, one entry per way of choosing.
         chance: Level that the metric reaches without listening, in its unit; None if unknown.
         at_chance: Arms that do not beat chance.
     """
@@ -66,6 +82,7 @@ class Summary:
     conditions: Conditions
     comparability: Mapping[str, Comparability]
     chosen_by: tuple[str, ...] = ()
+    chosen_on: tuple[ChosenOn, ...] = ()
     chance: Chance | None = None
     at_chance: tuple[str, ...] = ()
 
@@ -152,14 +169,18 @@ def summarize(
         records: Trial id -> record; a planned trial without one counts as missing.
         metric: Key that replaces the plan's metric.
         mixed: Compare even trials of different code, data or epochs.
-        predictions: Function that reads a trial's predictions at the plan's epoch. With recordings,
-            declared comparisons then have an interval over other recordings, too.
+        predictions: Function that reads a trial's predictions at the plan's epoch, from which a
+            metric is computed that a trial lacks (see `with_scores`). With recordings, declared
+            comparisons then have an interval over other recordings, too.
         recordings: Clip -> source recording.
 
     Raises:
         ConfigError: No metric has that key.
     """
     chosen = lookup(metric or plan.metric)
+    if predictions:
+        keys = filter(None, (chosen.key, plan.tie_break_of(chosen.key)))
+        records = with_scores(plan, records, keys, predictions)
     arms = summarize_arms(plan, records, metric=chosen)
     chance = study_chance(plan, records, chosen)
     at_chance = arms_at_chance(arms, records, metric=chosen, chance=chance)
@@ -182,6 +203,7 @@ def summarize(
         conditions=conditions(plan, records, mixed=mixed),
         comparability=published_comparability(plan, records, chosen),
         chosen_by=chosen_by(plan, records),
+        chosen_on=chosen_on(plan, records),
         chance=chance,
         at_chance=at_chance,
     )
@@ -221,7 +243,7 @@ def _arm(
     plan: PlanRecord,
     metric: Metric,
 ) -> ArmSummary:
-    selection = plan.selection
+    selection = plan.selection_of(arm.name)
     cells = tuple(_cell(key, records.get(key.id), selection, metric) for key in keys)
     recorded = [records[key.id] for key in keys if key.id in records]
     measures: dict[str, Measure] = {}
@@ -250,7 +272,15 @@ def _cell(key: TrialKey, record: TrialRecord | None, selection: str, metric: Met
         reason = _without_module(record.error_line) or "no error text"
     else:
         value = value_of(record, selection, metric.key)
-        reason = "" if value is not None else f"no finite {metric.key} at its {selection} epoch"
+        reason = ""
+        if selection == EARLIER_BEST:
+            reason = (
+                "its epoch was chosen on the clips that it is scored on, by an earlier version; "
+                "run the sweep again, which chooses it on validation clips, or state "
+                "selection='best_on_test'"
+            )
+        elif value is None:
+            reason = f"no finite {metric.key} at its {epoch_of(selection)} epoch"
     return Cell(
         **dataclasses.asdict(key),
         status=status,

@@ -17,6 +17,7 @@ from orchestrator.stats import (
     ALPHA,
     MAX_PAIRS,
     PooledSpread,
+    Steps,
     anytime_p_rows,
     levels_for,
     pairs_for,
@@ -26,6 +27,9 @@ from orchestrator.stats import (
     smallest_p,
     weighted_sums,
 )
+
+SHARE_OF_SPREAD = 0.25
+"""Part of the spread from which on a step of whole clips is worth a sentence."""
 
 WANTED = {"%": 1.0}
 """Default difference to plan for, by the metric's unit."""
@@ -45,6 +49,7 @@ def power_analysis(
     Folds share training clips, so a seed counts once on any number of folds. Spreads and times come
     from the plan's stored trials: a pilot of a few seeds is enough. Planning uses the upper 80 %
     limit of the spread, pooled over all contrasts, because a small pilot often underestimates it.
+    Where accuracies come in whole clips, power counts the ties that this makes.
 
     Args:
         plan: Plan with any number of blocks.
@@ -58,18 +63,18 @@ def power_analysis(
     costs = CostEstimate(plan, records, num_workers=num_workers, price=price_per_hour)
     metric = lookup(plan.metric)
     given, wanted = wanted, wanted or WANTED.get(metric.unit, 0.0)
-    pilot = _pilot(plan, records, metric)
+    pilot, steps = _pilot(plan, records, metric), _steps(plan, records, metric)
     over_folds = len(plan.folds) > 1 and n < pairs_needed()
     if plan.cap:
         sentences = [_smallest_until_decided(plan.cap, num_contrasts)]
     else:
         sentences = [_over_folds(plan) if over_folds else _smallest(n, _replicates(plan))]
     if pilot:
-        sentences.append(_planned_with(pilot, metric))
+        sentences += [_planned_with(pilot, metric), _ties_words(pilot.upper, steps, plan, metric)]
         if not over_folds:
-            sentences.append(_detectable(plan, n, pilot.upper, metric))
+            sentences.append(_detectable(plan, n, pilot.upper, metric, steps))
         if wanted:
-            sentences.append(_enough(wanted, pilot.upper, plan, metric, costs))
+            sentences.append(_enough(wanted, pilot.upper, plan, metric, costs, steps))
     elif num_contrasts and over_folds and given:
         sentences.append(
             f"how many seeds find {given:g}{_unit(metric)} depends on the spread of whole seeds: "
@@ -151,6 +156,25 @@ def _pilot(plan: Plan, records: Mapping[str, TrialRecord], metric: Metric) -> Po
     return pooled_spread(samples, used) if samples else None
 
 
+def _steps(plan: Plan, records: Mapping[str, TrialRecord], metric: Metric) -> Steps | None:
+    """Return the steps of whole clips that a seed's value comes in; None if it has none."""
+    clips = {int(r.data.get("num_val") or 0) for r in records.values()} - {0}
+    if not (metric.is_share and clips):
+        return None
+    size = metric.scale / max(clips) / len(plan.folds)
+    return Steps(size=size, tie_break=bool(plan.record().tie_break_of(metric.key)))
+
+
+def _ties_words(spread: float, steps: Steps | None, plan: Plan, metric: Metric) -> str:
+    """Say how planning counts ties where a step of whole clips is not small."""
+    if steps is None or steps.size < SHARE_OF_SPREAD * spread:
+        return ""
+    text = f"{metric.title} comes in steps of {steps.size:.2g}{_unit(metric)}, so pairs tie"
+    if not steps.tie_break:
+        return text + " and show nothing, which is counted"
+    return text + f"; {lookup(plan.record().tie_break).title} orders them, which is counted"
+
+
 def _planned_with(pilot: PooledSpread, metric: Metric) -> str:
     several = f" of each of {pilot.num_contrasts} contrasts" if pilot.num_contrasts > 1 else ""
     return (
@@ -160,8 +184,8 @@ def _planned_with(pilot: PooledSpread, metric: Metric) -> str:
     )
 
 
-def _detectable(plan: Plan, n: int, spread: float, metric: Metric) -> str:
-    seen = prospect(n, spread=spread, num_contrasts=plan.num_declared)
+def _detectable(plan: Plan, n: int, spread: float, metric: Metric, steps: Steps | None) -> str:
+    seen = prospect(n, spread=spread, num_contrasts=plan.num_declared, steps=steps)
     if seen.detectable is None:
         return ""
     finds = (
@@ -176,8 +200,15 @@ def _detectable(plan: Plan, n: int, spread: float, metric: Metric) -> str:
     return f"{n} {_what(plan)} find {finds}"
 
 
-def _enough(wanted: float, spread: float, plan: Plan, metric: Metric, costs: CostEstimate) -> str:
-    needed = pairs_for(wanted, spread=spread, num_contrasts=plan.num_declared)
+def _enough(
+    wanted: float,
+    spread: float,
+    plan: Plan,
+    metric: Metric,
+    costs: CostEstimate,
+    steps: Steps | None,
+) -> str:
+    needed = pairs_for(wanted, spread=spread, num_contrasts=plan.num_declared, steps=steps)
     if needed is None:
         return (
             f"that spread is too large to find {wanted:g}{_unit(metric)} with {MAX_PAIRS:,} "

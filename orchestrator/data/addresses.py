@@ -8,6 +8,7 @@ exist. A remote pack is copied once per host and then memory-mapped like a local
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import stat
@@ -110,23 +111,47 @@ def write_text(address: str, text: str) -> None:
 
 
 @contextlib.contextmanager
-def workshop(packs: str) -> Iterator[Path]:
+def workshop(packs: str, *, key: str = "") -> Iterator[Path]:
     """Yield a directory to make a pack in, on the file system that `publish` renames within.
 
-    It is always removed afterwards; what a killed process left behind is removed after a day.
+    It is removed afterwards. What an interrupted or killed process left behind is removed after a
+    day, or given to the next process with the same key, unless another one works in it.
+
+    Args:
+        packs: Where packs are kept.
+        key: Name of what is made; "" is made anew every time.
     """
     parent = local_path(packs) if is_local(packs) else Path(tempfile.gettempdir())
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(prefix=".making-", dir=parent))
-    except OSError as error:
-        raise DataError(f"cannot write packs to {packs!r}: {error}") from error
-    if is_local(packs):
-        _sweep_out(parent)
-    try:
-        yield making
-    finally:
+    with contextlib.ExitStack() as held:
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            making = _taken_over(parent / f".making-{key}", held) if key else None
+            if making is None:
+                making = Path(tempfile.mkdtemp(prefix=".making-", dir=parent))
+        except OSError as error:
+            raise DataError(f"cannot write packs to {packs!r}: {error}") from error
+        if is_local(packs):
+            _sweep_out(parent)
+        try:
+            yield making
+        except BaseException as error:
+            if isinstance(error, Exception) or not key:  # else interrupted, and goes on from here
+                shutil.rmtree(making, ignore_errors=True)
+            raise
         shutil.rmtree(making, ignore_errors=True)
+
+
+def _taken_over(folder: Path, held: contextlib.ExitStack) -> Path | None:
+    """Make a folder, or take over that of a dead process; None if a living one works in it."""
+    folder.mkdir(exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    held.callback(os.close, descriptor)  # frees the lock
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Until it was locked another process may have finished and renamed it.
+        return folder if os.path.samestat(os.fstat(descriptor), os.stat(folder)) else None
+    except (BlockingIOError, FileNotFoundError):
+        return None
 
 
 def publish(making: Path, packs: str, fingerprint: str) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -44,6 +44,7 @@ def examine(
     resample: bool = True,
     progress: Progress | None = None,
     num_threads: int | None = None,
+    done: Sequence[ClipRecord] = (),
 ) -> Iterator[Examined]:
     """Open every clip of a source, in list order, on several threads.
 
@@ -52,18 +53,22 @@ def examine(
         resample: Also make the pack's samples; False only measures, which is faster.
         progress: Called with (clips done, clips in total) after every clip.
         num_threads: Decoding threads; by default the host's cores, at most eight.
+        done: Records of the first clips, which are not opened again.
 
     Yields:
-        One `Examined` per clip. Only a few clips are in memory at a time.
+        One `Examined` per other clip. Only a few clips are in memory at a time.
 
     Raises:
         DataError: The source's `read` fails, or does not return a `Decoded`.
     """
     workers = num_threads or min(8, os.cpu_count() or 1)
     first_with: dict[str, Clip] = {}
+    for record in done:
+        if record.sha256 is not None and not record.broken:
+            first_with.setdefault(record.sha256, record.clip)
     waiting: deque[Future[Examined]] = deque()
-    clips = iter(source.clips)
-    done = 0
+    clips = iter(source.clips[len(done) :])
+    count = len(done)
     with ThreadPoolExecutor(workers) as pool:
         try:
             while True:
@@ -75,9 +80,9 @@ def examine(
                 if not waiting:
                     return
                 seen = _compare(waiting.popleft().result(), first_with)
-                done += 1
+                count += 1
                 if progress:
-                    progress(done, len(source.clips))
+                    progress(count, len(source.clips))
                 yield seen
         finally:
             for future in waiting:

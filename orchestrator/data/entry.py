@@ -81,12 +81,14 @@ def prepare(
         from orchestrator.data.packing import make_pack
 
         _refuse_other(source.fingerprint, pinned, source)
-        made = make_pack(source, packs=packs, progress=progress)
+        index = _index_address(name, source, packs)
+        signature = index.rpartition("/")[2]
+        made = make_pack(source, packs=packs, progress=progress, signature=signature)
         info = from_manifest(made.manifest)
         fields = asdict(info)
         fields["digest"] = digest(fields)
         try:
-            addresses.write_text(_index_address(name, source, packs), json.dumps(fields, indent=1))
+            addresses.write_text(index, json.dumps(fields, indent=1))
         except OSError as error:
             raise DataError(
                 f"the pack {info.fingerprint} is made, and {packs!r} cannot be written any more: "

@@ -34,7 +34,7 @@ from orchestrator.data.splits import TRAIN, Division, divide
 from orchestrator.errors import DataError, printable, shown
 
 # Increment when a change of this file or of a layout changes what a pack holds.
-_REVISION = 1
+_REVISION = 2
 LONGEST_S = 10.0
 """Longest clip that is chosen without being asked for."""
 _PERCENT = 95
@@ -121,20 +121,23 @@ def folder(
         _refuse_missing(rows, headers, mistakes)
     _refuse_double(rows, mistakes)
     _refuse_beyond(rows, headers, mistakes)
-    names = _class_names(rows, mistakes)
+    names = _class_names(rows, mistakes, listing.class_names)
     mistakes.refuse()
     recordings = _recordings(rows, recording, recording_pattern)
     lengths = [_length(row, headers[row.audio.name]) for row in rows]
     clip_s = seconds or _clip_length(lengths)
     parts = _parts(rows, lengths, clip_s, longer)
+    official = listing.absent is not None and len({row.split for row in rows}) > 1
     division = divide(
         rows,
-        recordings,
+        # Official splits of a published data set stay as they are, and what they share is said.
+        [row.audio.name for row in rows] if official else recordings,
         num_clips=[len(of_row) for of_row in parts],
         num_folds=num_folds,
         mistakes=mistakes,
     )
-    _refuse_untrained(rows, division, names, mistakes)
+    if not official:
+        _refuse_untrained(rows, division, names, mistakes)
     mistakes.refuse()
     label_of = {name: number for number, name in enumerate(names)}
     clips = tuple(
@@ -178,6 +181,10 @@ def folder(
         notes=(
             *(f"{subject}: {text}" for subject, text in texts if subject == "clips"),
             *((f"folds: {division.text}",) if division.made else ()),
+            *(
+                f"{subject}: {text}"
+                for subject, text in _official_texts(listing, rows, recordings, division)
+            ),
             *listing.notes,
         ),
         facts=(
@@ -185,6 +192,7 @@ def folder(
             ("labels", listing.labels_are),
             ("splits" if TRAIN in division.names.values() else "folds", division.text),
             ("recordings", _recordings_text(recordings, rows, listing, recording_pattern)),
+            *_official_texts(listing, rows, recordings, division),
             *texts,
             ("rates", _rates_text(headers)),
             *(("note", note) for note in listing.notes),
@@ -239,9 +247,9 @@ def _refuse_missing(rows: Sequence[Row], headers: dict[str, Header], mistakes: M
 
 
 def _refuse_double(rows: Sequence[Row], mistakes: Mistakes) -> None:
-    first: dict[tuple[str, float | None, float | None], Row] = {}
+    first: dict[tuple[str, str, float | None, float | None], Row] = {}
     for row in rows:
-        earlier = first.setdefault((row.audio.name, row.start_s, row.end_s), row)
+        earlier = first.setdefault((row.name, row.audio.name, row.start_s, row.end_s), row)
         if earlier is row:
             continue
         where = f"first in {earlier.where}" if earlier.where != row.where else "too"
@@ -269,7 +277,7 @@ def _refuse_beyond(rows: Sequence[Row], headers: dict[str, Header], mistakes: Mi
             )
 
 
-def _class_names(rows: Sequence[Row], mistakes: Mistakes) -> tuple[str, ...]:
+def _class_names(rows: Sequence[Row], mistakes: Mistakes, order: Sequence[str]) -> tuple[str, ...]:
     first: dict[str, Row] = {}
     for row in rows:
         alike = first.setdefault(" ".join(row.label.lower().split()), row)
@@ -284,6 +292,8 @@ def _class_names(rows: Sequence[Row], mistakes: Mistakes) -> tuple[str, ...]:
     if len(names) < 2 and not mistakes:
         only = ", ".join(map(shown, names)) or "none"
         mistakes.add("", f"there is one class only ({only}); nothing can be told apart")
+    if order:
+        return tuple(name for name in order if name in names)
     if all(re.fullmatch(r"[0-9]{1,9}", name) for name in names):
         return tuple(sorted(names, key=lambda name: (int(name), name)))
     return tuple(sorted(names))
@@ -366,6 +376,7 @@ def _parts(
         start = row.start_s or 0.0
         whole = row.start_s is None and row.end_s is None
         name = row.audio.name if whole else f"{row.audio.name}@{_span(start, start + length)}"
+        name = row.name or name
         if length <= clip_s:
             end = None if whole else row.end_s
             parts.append([_Part(name, row.audio, start, end)])
@@ -377,7 +388,7 @@ def _parts(
         for number in range(count):
             begin = start + number * clip_s
             stop = min(begin + clip_s, start + length)
-            own_name = name if count == 1 else f"{row.audio.name}@{_span(begin, stop)}"
+            own_name = name if count == 1 else f"{row.name or row.audio.name}@{_span(begin, stop)}"
             parts[-1].append(_Part(own_name, row.audio, begin, stop))
     return parts
 
@@ -441,6 +452,41 @@ def _recordings_text(
     if recordings == [row.audio.name for row in rows]:
         return f"{count}, every file its own"
     return f"{count}, {listing.recordings_are or 'as the data set says'}"
+
+
+def _official_texts(
+    listing: Listing, rows: Sequence[Row], recordings: Sequence[str], division: Division
+) -> list[tuple[str, str]]:
+    """Say how much of an official list is here, and what its splits share."""
+    if listing.absent is None:
+        return []
+    here = Counter(row.split for row in listing.rows)
+    absent = Counter(split for split, _ in listing.absent)
+    texts = []
+    for split in sorted(here | absent, key=lambda split: (-(here + absent)[split], split)):
+        total = here[split] + absent[split]
+        texts.append(f"{split} {here[split]:,} of {total:,} clips here ({here[split] / total:.1%})")
+    found = [("official list", ", ".join(texts))]
+    if listing.absent:
+        some = ", ".join(name for _, name in listing.absent[:3])
+        found.append(("missing", f"{len(listing.absent):,} clips, such as {some}"))
+    train = next((fold for fold, name in division.names.items() if name == TRAIN), None)
+    trained = {row.label for row, fold in zip(rows, division.folds, strict=True) if fold == train}
+    untrained = sorted({row.label for row in rows} - trained) if train is not None else []
+    if untrained:
+        found.append(
+            (
+                "untrained",
+                f"{len(untrained)} classes without a clip in train: {', '.join(untrained)}",
+            )
+        )
+    folds: dict[str, set[int]] = defaultdict(set)
+    for recording, fold in zip(recordings, division.folds, strict=True):
+        folds[recording].add(fold)
+    shared = [recording for recording, of in folds.items() if len(of) > 1]
+    if shared:
+        found.append(("shared", f"{len(shared)} recordings are in two splits, such as {shared[0]}"))
+    return found
 
 
 def _left_out(listing: Listing, tree: Tree) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,8 @@ from orchestrator.data.decode import tools
 from orchestrator.data.findings import ClipRecord, decide, notes_of
 from orchestrator.data.info import PACK_FORMAT, SINGLE_LABEL_FORMAT, manifest_digest
 from orchestrator.data.pack import TARGET_COLUMNS
-from orchestrator.data.source import Clip, Source
+from orchestrator.data.source import Clip, Source, digest
+from orchestrator.data.unfinished import Unfinished
 from orchestrator.errors import DataError
 from orchestrator.metrics.labels import TargetKind
 from orchestrator.metrics.targets import Targets
@@ -47,29 +48,36 @@ class Made:
     records: tuple[ClipRecord, ...]
 
 
-def make_pack(source: Source, *, packs: str, progress: Progress | None = None) -> Made:
+def make_pack(
+    source: Source, *, packs: str, progress: Progress | None = None, signature: str = ""
+) -> Made:
     """Decode, audit, resample and write every clip of a source.
 
-    An existing pack with the same contents stays as it is; a damaged one is set aside.
+    An existing pack with the same contents stays as it is; a damaged one is set aside. What a
+    killed process wrote of the same source is not decoded again.
 
     Args:
         source: The dataset.
         packs: Directory or address to write below.
         progress: Called with (clips done, clips in total).
+        signature: Changes whenever what the source reads or how it reads it does; "" begins anew.
 
     Raises:
         DataError: See `findings.decide`; or `packs` cannot be written, or lacks space (the
             message says how much is needed).
     """
     _require_space(source, packs)
-    with workshop(packs) as making:
+    key = digest([signature, PACK_FORMAT, tools()]) if signature else ""
+    with workshop(packs, key=key) as making:
         try:
+            unfinished = Unfinished(making)
             writer = _Writer(making / CLIPS, source)
-            records = []
+            records: list[ClipRecord] = []
             with writer:
-                for seen in examine(source, progress=progress):
+                for seen in _examined(source, unfinished, records, progress):
                     records.append(seen.record)
-                    writer.add(seen)
+                    unfinished.add(seen, written=writer.add(seen))
+            unfinished.forget()
             dropped = decide(source, records)
             manifest = _manifest(source, records, dropped, writer.content.digest())
             manifest["num_bytes"] = (making / CLIPS).stat().st_size
@@ -84,6 +92,14 @@ def make_pack(source: Source, *, packs: str, progress: Progress | None = None) -
                 raise _no_space(packs, making.parent, _size(source)) from error
             raise DataError(f"cannot write packs to {packs!r}: {error}") from error
     return Made(manifest["fingerprint"], manifest, tuple(records))
+
+
+def _examined(
+    source: Source, unfinished: Unfinished, records: list[ClipRecord], progress: Progress | None
+) -> Iterator[Examined]:
+    """Yield what a killed process wrote, then the rest; the caller appends each record."""
+    yield from unfinished.recover(source)
+    yield from examine(source, progress=progress, done=records)
 
 
 def _size(source: Source) -> int:
@@ -189,16 +205,19 @@ class _Writer:
         with contextlib.suppress(OSError):
             self._writer.close()
 
-    def add(self, seen: Examined) -> None:
+    def add(self, seen: Examined) -> bool:
+        """Add a clip if it is usable; return whether a batch was written."""
         if seen.pcm is None:
-            return
+            return False
         clip = seen.record.clip
         targets = self._targets([clip])
         self.content.add(clip.clip_id, targets.form(0), clip.fold, seen.pcm)
         self._clips.append(clip)
         self._waves.append(seen.pcm)
-        if len(self._clips) == _CLIPS_PER_BATCH:
-            self._flush()
+        if len(self._clips) < _CLIPS_PER_BATCH:
+            return False
+        self._flush()
+        return True
 
     def _targets(self, clips: Sequence[Clip]) -> Targets:
         labels = [clip.label for clip in clips]

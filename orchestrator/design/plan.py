@@ -132,7 +132,7 @@ class Plan:
         names another.
         """
         changed = override(self.base, self.changes_of(arm))
-        if changed.selection == "best" and changed.selection_metric == ADDED["selection_metric"]:
+        if changed.selection != "last" and changed.selection_metric == ADDED["selection_metric"]:
             return dataclasses.replace(changed, selection_metric=self.metric)
         return changed
 
@@ -261,7 +261,7 @@ class Plan:
             sweep=self.sweep,
             question=self.question,
             metric=self.metric,
-            selection=self.base.selection,
+            selection=base.selection,
             baseline=self.baseline_arm,
             arms=arms,
             contrasts=tuple(

@@ -16,7 +16,7 @@ from orchestrator.experiment.config import RANGES, Experiment
 from orchestrator.experiment.identity import complete
 from orchestrator.experiment.narrow import is_list
 from orchestrator.experiment.overrides import mistakes_of
-from orchestrator.metrics import METRICS
+from orchestrator.metrics.catalog import METRICS, mistake_of
 from orchestrator.stats import pairs_needed
 
 if TYPE_CHECKING:
@@ -202,10 +202,15 @@ def _mistakes_of_names(plan: Plan) -> list[str]:
     mistakes += _mistakes_of_arm_names(names)
     if names and plan.baseline_arm not in names:
         mistakes.append(unknown("baseline arm", plan.baseline, names))
-    if plan.metric not in METRICS:
-        mistakes.append(unknown("metric", plan.metric, METRICS))
-    if plan.tie_break is not None and plan.tie_break not in METRICS:
-        mistakes.append(unknown("metric that breaks ties", plan.tie_break, METRICS))
+    problems = [mistake_of(plan.metric)]
+    if plan.tie_break is not None:
+        problems.append(mistake_of(plan.tie_break, what="metric that breaks ties"))
+    mistakes += filter(None, problems)
+    if plan.metric in METRICS and METRICS[plan.metric].at_report and plan.cap:
+        mistakes.append(
+            f"{plan.metric} is computed by the report alone, so a study cannot run until it is "
+            "decided by it; give it a fixed number of seeds"
+        )
     for contrast in plan.contrasts or ():
         for name in (contrast.arm, contrast.reference):
             if name not in names:

@@ -13,6 +13,7 @@ from models.errors import ModelError
 from models.registry import TRAINED_AS, RegistryError
 from models.seeding import derive_seed
 from orchestrator.data import open_pack
+from orchestrator.data.partition import partition
 from orchestrator.data.samplers import shuffle_targets
 from orchestrator.errors import CheckpointError, ConfigError, DataError, unknown
 from orchestrator.experiment.config import Experiment
@@ -128,7 +129,7 @@ def _from_the_pack(chain: Chain, experiment: Experiment, record: TrialRecord, st
         ) from error
     chain.class_names = pack.class_names
     if remembers:
-        train, _ = pack.split(experiment.fold)
+        train = partition(pack, experiment).train
         set_support(
             chain,
             Inputs(pack, torch.device("cpu")),

@@ -19,7 +19,7 @@ from orchestrator.design.search_space import Search
 from orchestrator.errors import ConfigError, StoreError, printable, unknown
 from orchestrator.execution.options import Options, check_folds
 from orchestrator.experiment.config import Component
-from orchestrator.metrics import METRICS, USUAL, TargetKind
+from orchestrator.metrics import METRICS, USUAL, TargetKind, lookup
 from orchestrator.terminal import terminal_width
 
 if TYPE_CHECKING:
@@ -84,6 +84,9 @@ def prepare(sweep: Plan | Search, options: Options) -> LaunchPlan:
             search = dataclasses.replace(search, num_points=search.demo_points)
         search.check()
     plan.check()
+    own = tuple(key for key in (plan.metric, plan.tie_break) if key and ":" in key)
+    runtime = dataclasses.replace(options.runtime, own_metrics=own)
+    options = dataclasses.replace(options, runtime=runtime)
     _refuse_graphs(plan, options)
     from orchestrator.data import peek
     from orchestrator.data.entry import open_source
@@ -170,7 +173,7 @@ def _with_metric(plan: Plan, kind: TargetKind) -> Plan:
     chosen = {plan.experiment(arm).selection_metric for arm in plan.arms}
     named += sorted(chosen - {USUAL[TargetKind.SINGLE_LABEL]})
     for key in dict.fromkeys(named):
-        if not METRICS[key].is_defined_for(kind):
+        if not lookup(key).is_defined_for(kind):
             valid = [k for k, m in METRICS.items() if m.compute and m.is_defined_for(kind)]
             raise ConfigError(
                 f"{key} is not defined for the data set's targets, of kind {kind}; give one of "

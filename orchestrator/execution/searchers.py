@@ -14,6 +14,7 @@ from orchestrator.design.factors import Trial
 from orchestrator.design.search_space import Choice, LogUniform, Point, Search, Uniform
 from orchestrator.execution.progress import SweepProgress
 from orchestrator.metrics import lookup
+from orchestrator.metrics.catalog import selection_key
 from orchestrator.records import TrialRecord
 from orchestrator.store import Store
 
@@ -22,15 +23,20 @@ OBJECTIVE = "objective"
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """Objective of a search: the plan's metric, signed so that larger is better."""
+    """Objective of a search: the plan's metric, signed so that larger is better.
+
+    It is that of the validation clips where trials have any, which a search may choose by.
+    """
 
     metric: str
     selection: str
 
     def value(self, records: Iterable[TrialRecord]) -> float | None:
         """Return the mean over the records, or None if a record lacks the metric."""
-        metric = lookup(self.metric)
-        values = [r.metrics_at(self.selection).get(self.metric) for r in records]
+        metric, key = lookup(self.metric), self.metric
+        if self.selection == "best_on_validation":
+            key = selection_key(key)
+        values = [r.metrics_at(self.selection).get(key) for r in records]
         if not values or any(value is None for value in values):
             return None
         return metric.sign * sum(value for value in values if value is not None) / len(values)

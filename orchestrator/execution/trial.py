@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from orchestrator.errors import CheckpointError, ConfigError, StoreError
 from orchestrator.experiment.config import Runtime
 from orchestrator.experiment.identity import CompletedExperiment, canonical
+from orchestrator.metrics import lookup
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord, experiment_id
 from orchestrator.store.files import is_full
 from orchestrator.store.provenance import now, provenance, source_digest
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from orchestrator.data import Pack
+    from orchestrator.data.partition import Partition
     from orchestrator.store import Store
     from orchestrator.training.state import Initial
     from orchestrator.training.trainer import Trainer
@@ -148,6 +150,8 @@ class TrialRun:
                 self.experiment.precision,
                 deterministic=self.device.startswith("cuda") and not self.runtime.fast,
             ):
+                for key in (*self.runtime.own_metrics, self.experiment.selection_metric):
+                    lookup(key)
                 trainer = self._build(group)
                 record = self._describe(record, trainer, earlier)
                 self._write(record, group)
@@ -270,6 +274,7 @@ class TrialRun:
             "num_train": len(trainer.train_indices),
             "num_val": len(trainer.val_indices),
             "val_counts": trainer.val_counts,
+            **_chosen_on(trainer.partition),
             **({"targets": manifest["targets"]} if "targets" in manifest else {}),
             "dropped": manifest.get("dropped", {}),
             "feature_mean": trainer.statistics[0],
@@ -346,6 +351,17 @@ def drop_old_features(pack: Pack) -> None:
 def _last_used(features: Path) -> float:
     lock = features / LOCK
     return lock.stat().st_mtime if lock.exists() else 0.0
+
+
+def _chosen_on(clips: Partition) -> dict[str, Any]:
+    """Return what a record says of the clips that chose the epoch; nothing without any."""
+    if not len(clips.validation):
+        return {}
+    return {
+        "num_validation": len(clips.validation),
+        "chosen_on": clips.chosen_on,
+        "validation_rule": clips.rule,
+    }
 
 
 DAMAGED = "damaged_checkpoints"

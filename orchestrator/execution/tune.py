@@ -30,7 +30,7 @@ from orchestrator.execution.searchers import (
     TpeSearcher,
 )
 from orchestrator.experiment.config import Runtime
-from orchestrator.experiment.identity import canonical
+from orchestrator.experiment.identity import canonical, complete
 from orchestrator.records import Status, TrialRecord
 from orchestrator.store import Holder, LockHeld, Store
 from orchestrator.store.files import is_full
@@ -87,7 +87,8 @@ def run_search(
         progress: Shows the epochs and the ends of trials.
         on_point: Callback for each new point before its trials start.
     """
-    objective = Objective(metric=search.plan.metric, selection=search.plan.base.selection)
+    selection = complete(search.plan.base).selection
+    objective = Objective(metric=search.plan.metric, selection=selection)
     wanted = search.num_points - len(points)
     searcher = TpeSearcher(
         search, points, objective=objective, store=store, progress=progress, on_point=on_point

@@ -136,9 +136,12 @@ class Experiment:
             products and convolutions to TF32 (10 bits); a CPU has no TF32 and computes as for
             `fp32`. `bf16` is automatic mixed precision with float32 weights; what it leaves in
             float32 is computed as for `fp32`.
-        selection: The epoch whose metrics the report reads.
+        selection: The epoch whose metrics the report reads: the `last`, or the one that is best on
+            validation clips, which neither train nor are reported (`best_on_validation`, or `best`
+            for short; see `orchestrator.data.partition`). `best_on_test` chooses it on the very
+            clips that are reported, as some papers did: the report says so.
         seed: Seed of initial weights, order, augmentation and dropout.
-        fold: The held-out fold (or official split).
+        fold: The fold (or official split) that is reported.
         shuffled_labels: Share of the training clips whose labels are permuted among themselves, for
             a control arm that must be worse.
         selection_metric: Key of the metric that chooses the `best` epoch; a plan whose trials are
@@ -160,7 +163,7 @@ class Experiment:
     accumulation_steps: int = 1
     clip_norm: float = 5.0
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
-    selection: Literal["last", "best"] = "last"
+    selection: Literal["last", "best", "best_on_validation", "best_on_test"] = "last"
     seed: int = 0
     fold: int = 1
     shuffled_labels: float = 0.0
@@ -193,6 +196,8 @@ class Runtime:
         data_root: Folder of the dataset's own files.
         feature_memory_gib: Largest set of features in GiB that a worker holds on its GPU; others
             are read from a file beside the pack.
+        own_metrics: The plan's metrics of the user's own, `module:name`, which every epoch
+            computes beside those of the catalog.
     """
 
     store: str = "store"
@@ -208,6 +213,7 @@ class Runtime:
     retries: int = 3
     data_root: str = ""
     feature_memory_gib: float = 4.0
+    own_metrics: tuple[str, ...] = ()
 
     @property
     def feature_memory(self) -> int:

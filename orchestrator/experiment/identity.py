@@ -34,7 +34,7 @@ from orchestrator.experiment.config import (
     File,
 )
 from orchestrator.experiment.narrow import is_list, is_mapping
-from orchestrator.metrics import METRICS
+from orchestrator.metrics.catalog import METRICS, mistake_of
 from orchestrator.records import ID_LENGTH, experiment_id
 
 
@@ -133,9 +133,17 @@ def fill_in(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
                 problem = f"is {values[name]}; {why}"
         if problem:
             mistakes.append(f"{name} {problem}")
+    if values["selection"] == "best":
+        values["selection"] = "best_on_validation"  # "best" chose on test clips in old records
     chooses = values["selection_metric"]
-    if isinstance(chooses, str) and chooses not in METRICS:
-        mistakes.append(unknown("selection_metric", chooses, METRICS))
+    if isinstance(chooses, str):
+        if problem := mistake_of(chooses, what="selection_metric"):
+            mistakes.append(problem)
+        elif METRICS[chooses].at_report:
+            mistakes.append(
+                f"selection_metric {chooses} is computed by the report alone, and every epoch "
+                'needs it to choose the best; give another, or selection="last"'
+            )
     return values, mistakes
 
 

@@ -12,6 +12,7 @@ from orchestrator.errors import ConfigError, unknown
 from orchestrator.experiment.config import COMPONENTS, HINTS, Component, Experiment, File
 from orchestrator.experiment.identity import CompletedExperiment, canonical, complete, fill_in
 from orchestrator.experiment.narrow import is_list, is_mapping
+from orchestrator.records import EARLIER_BEST
 
 _FEW = 3
 
@@ -46,6 +47,8 @@ def whole_parts(paths: Sequence[str]) -> list[str]:
 def from_canonical(data: Mapping[str, Any]) -> Experiment:
     """Rebuild an experiment from its canonical form (the inverse of `canonical`)."""
     values: dict[str, Any] = dict(data)
+    if values.get("selection") == EARLIER_BEST:
+        values["selection"] = "best_on_test"
     for name in COMPONENTS:
         part = data[name]
         arguments = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.figures.shelf import CLIP, Picture, are_there, read_pictures, write_index
 from orchestrator.metrics import TargetKind
-from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
+from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord, epoch_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +65,7 @@ def make_pictures(
     for trial in trials:
         record = records[trial.id]
         pack = open_pack(str(record.data["fingerprint"]), packs=store.packs_uri)
-        chain = _load(record, pack, plan.selection, store)
+        chain = _load(record, pack, plan.selection_of(trial.arm), store)
         # Frames of a custom front end have no known time.
         frame_s = chain.front.hop_length / pack.sample_rate if chain else 0.0
         if chain is not None and frame_s:
@@ -174,7 +174,7 @@ def _load(record: TrialRecord, pack: Pack, selection: str, store: Store) -> Chai
     from orchestrator.training.evaluate import build
     from orchestrator.training.state import model_state
 
-    checkpoint = store.load_checkpoint(record.id, "best" if selection == "best" else "last")
+    checkpoint = store.load_checkpoint(record.id, epoch_of(selection))
     if checkpoint is None:
         return None
     chain = build(from_canonical(record.experiment), num_classes=pack.num_classes)

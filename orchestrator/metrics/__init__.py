@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.metrics.labels import Event, Label, TargetKind
 
 if TYPE_CHECKING:
-    from orchestrator.metrics.catalog import METRICS, USUAL, Direction, Metric, lookup
+    from orchestrator.metrics.catalog import METRICS, USUAL, Direction, Metric, lookup, metric
     from orchestrator.metrics.targets import Targets
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "TargetKind",
     "Targets",
     "lookup",
+    "metric",
 ]
 
 

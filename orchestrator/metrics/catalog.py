@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -57,7 +59,8 @@ class Metric:
     """A number by which trials are compared.
 
     Attributes:
-        key: Key `split/name`, as stored and logged.
+        key: Key `split/name`, as stored and logged; `val` is what is reported, for one that is
+            computed from predictions (see `selection_key`). `module:name` of a user's own.
         title: Title in a table's head.
         direction: Which way is better.
         scale: Factor from a stored value to `unit`.
@@ -74,6 +77,8 @@ class Metric:
         kinds: Kinds of targets for which the metric is defined; by default one class per clip.
         by_frame: Whether it scores predictions over time, which only models with a frame head make,
             and only on clips with events.
+        at_report: Whether it takes too long for every epoch: the report alone computes it, from
+            stored predictions, where it is asked for.
     """
 
     key: str
@@ -88,6 +93,12 @@ class Metric:
     rounding: Range | None = field(default=None, repr=False, compare=False)
     kinds: tuple[TargetKind, ...] = (TargetKind.SINGLE_LABEL,)
     by_frame: bool = False
+    at_report: bool = False
+
+    @property
+    def is_own(self) -> bool:
+        """Whether a user defined the metric outside this package."""
+        return ":" in self.key
 
     @property
     def sign(self) -> int:
@@ -107,6 +118,56 @@ class Metric:
             by_frame: Whether there are predictions over time.
         """
         return kind in self.kinds and (by_frame or not self.by_frame)
+
+
+def metric(
+    title: str,
+    *,
+    direction: Direction | str = Direction.MAXIMIZE,
+    scale: float = 1.0,
+    unit: str = "",
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+    chance: ChanceOf | None = None,
+    kinds: tuple[TargetKind, ...] = tuple(TargetKind),
+    by_frame: bool = False,
+    at_report: bool = False,
+) -> Callable[[Compute], Metric]:
+    """Make a metric of one's own from a function of predictions.
+
+    A plan and `python -m orchestrator.report SWEEP --metric` name it `module:function`::
+
+        @metric("balanced error", direction="min", scale=100, unit="%", bounds=(0, 1))
+        def balanced_error(made: Predictions) -> float: ...
+
+    Args:
+        title: See `Metric`, as for all other arguments.
+        direction: `max` or `min`.
+        scale: Factor from a value to `unit`.
+        unit: Unit that a reader sees.
+        bounds: Smallest and largest value.
+        chance: Level reached without listening.
+        kinds: Kinds of targets for which it is defined; by default all.
+        by_frame: Whether it scores predictions over time.
+        at_report: Whether it takes too long for every epoch.
+
+    Raises:
+        ConfigError: The direction is not one.
+    """
+    if direction not in list(Direction):
+        raise ConfigError(unknown("direction of a metric", direction, Direction))
+    return lambda compute: Metric(
+        "",
+        title,
+        Direction(direction),
+        scale=scale,
+        unit=unit,
+        bounds=bounds,
+        chance=chance,
+        compute=compute,
+        kinds=kinds,
+        by_frame=by_frame,
+        at_report=at_report,
+    )
 
 
 def _top_k(k: int) -> Metric:
@@ -229,7 +290,8 @@ METRICS = {
         ),
     )
 }
-"""Key -> metric. What is added here is computed, stored, verified, reported and tracked."""
+"""Key -> metric. What is added here is computed, stored, verified, reported and tracked; `lookup`
+adds a user's own to those of its process."""
 
 USUAL: Mapping[TargetKind, str] = {
     TargetKind.SINGLE_LABEL: VAL_TOP1,
@@ -237,6 +299,21 @@ USUAL: Mapping[TargetKind, str] = {
     TargetKind.EVENTS: VAL_MAP,
 }
 """Kind of targets -> the metric by which trials are compared if a plan names none."""
+_REPORTED, _SELECTION = "val/", "selection/"
+
+
+def selection_key(key: str) -> str:
+    """Return the key of a metric on the validation clips, which choose an epoch.
+
+    Keys in `METRICS` that start with `val/` are of the clips that are reported.
+    """
+    return _SELECTION + key.removeprefix(_REPORTED) if key.startswith(_REPORTED) else key
+
+
+def reported_key(key: str) -> str:
+    """Return the key in `METRICS` of a metric on any clips; the inverse of `selection_key`."""
+    return _REPORTED + key.removeprefix(_SELECTION) if key.startswith(_SELECTION) else key
+
 
 LEARNING_RATE = "train/learning_rate"
 EPOCH_S = "time/epoch_s"
@@ -245,11 +322,65 @@ PEAK_MEMORY_MB = "memory/peak_mb"
 
 
 def lookup(key: str) -> Metric:
-    """Find a metric by key.
+    """Find a metric by key, or a user's own by `module:name`, which is imported.
+
+    From then on this process computes an own metric like those of the catalog.
 
     Raises:
         ConfigError: No metric has that key.
     """
-    if key not in METRICS:
-        raise ConfigError(unknown("metric", key, METRICS))
+    if problem := mistake_of(key):
+        raise ConfigError(problem)
     return METRICS[key]
+
+
+def mistake_of(key: str, *, what: str = "metric") -> str:
+    """Return why a key names no metric; empty if it names one, which is then in `METRICS`.
+
+    Args:
+        key: Key, or `module:name`.
+        what: What the key was given as.
+    """
+    if key in METRICS:
+        return ""
+    if ":" not in key:
+        hint = "One of your own is named module:function; see orchestrator.metrics.metric."
+        return unknown(what, key, (own for own in METRICS if ":" not in own), hint=hint)
+    module, _, name = key.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except Exception as error:  # a user's code may raise anything
+        return (
+            f"{what} {key!r} cannot be imported ({type(error).__name__}: {error}); its module must "
+            "be importable here and on every host"
+        )
+    if not isinstance(found, Metric) or found.compute is None:
+        return (
+            f"{what} {key!r} is a {type(found).__name__}; decorate a function of predictions with "
+            "@orchestrator.metrics.metric(title, direction=...), or name a Metric with compute"
+        )
+    METRICS[key] = dataclasses.replace(found, key=key, compute=_checked(key, found))
+    return ""
+
+
+def _checked(key: str, own: Metric) -> Compute:
+    """Return a user's function of predictions that says what is wrong with it."""
+    compute, (low, high) = own.compute, own.bounds
+    assert compute is not None
+
+    def checked(made: Predictions) -> float:
+        try:
+            value = float(compute(made))
+        except Exception as error:
+            raise ConfigError(
+                f"metric {key!r} failed on the predictions of {len(made)} clips after epoch "
+                f"{made.epoch} ({type(error).__name__}: {error}); it must return one number"
+            ) from error
+        if not (math.isnan(value) or low <= value <= high):
+            raise ConfigError(
+                f"metric {key!r} returned {value:g}, outside its bounds from {low:g} to {high:g}; "
+                "correct it or its bounds"
+            )
+        return value
+
+    return checked

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.metrics.catalog import METRICS
+from orchestrator.metrics.catalog import METRICS, Metric
 from orchestrator.metrics.classification import log_softmax
 from orchestrator.metrics.labels import TargetKind
 from orchestrator.metrics.targets import Targets
@@ -90,13 +90,16 @@ class Predictions:
         )
 
     def scores(self) -> dict[str, float]:
-        """Return metric key -> value for every metric that is defined for these predictions."""
+        """Return metric key -> value for every metric of an epoch that is defined for these."""
         return {
             key: metric.compute(self)
             for key, metric in METRICS.items()
-            if metric.compute is not None
-            and metric.is_defined_for(self.kind, by_frame=self.frames is not None)
+            if metric.compute is not None and not metric.at_report and self.fit(metric)
         }
+
+    def fit(self, metric: Metric) -> bool:
+        """Whether a metric is defined for these predictions."""
+        return metric.is_defined_for(self.kind, by_frame=self.frames is not None)
 
 
 Loader = Callable[[str], Predictions | None]

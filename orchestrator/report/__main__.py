@@ -25,7 +25,7 @@ from orchestrator.analysis.confounds import refuse_mixed
 from orchestrator.analysis.outcomes import no_predictions
 from orchestrator.analysis.summary import Summary, summarize
 from orchestrator.errors import ConfigError, OrchestratorError, unknown
-from orchestrator.metrics import METRICS
+from orchestrator.metrics.catalog import METRICS, mistake_of
 from orchestrator.records import PlanRecord, Status, TrialRecord
 from orchestrator.report.files import (
     NAMES,
@@ -121,7 +121,12 @@ def _parser() -> argparse.ArgumentParser:
         help="with --paper-table, another sweep whose data set gets a column; may be repeated",
     )
     add("--out", default="", metavar="PATH", help="file or folder (default: beside the plan)")
-    add("--metric", default="", metavar="KEY", help="another metric than the declared one")
+    add(
+        "--metric",
+        default="",
+        metavar="KEY",
+        help="another metric than the declared one, or module:function of your own",
+    )
     add("--width", type=int, default=0, metavar="N", help="columns of the text (default: terminal)")
     add(
         "--allow-mixed",
@@ -169,8 +174,8 @@ def _check(args: argparse.Namespace) -> None:
         )
     if args.clips and args.format not in ("", "text", "json"):
         mistakes.append(f"--clips is written as text or json, not {args.format!r}")
-    if args.metric and args.metric not in METRICS:
-        mistakes.append(unknown("metric", args.metric, METRICS))
+    if args.metric and (problem := mistake_of(args.metric)):
+        mistakes.append(problem)
     if args.aggregate and args.format not in AGGREGATE_FORMATS:
         mistakes.append(unknown("format of --aggregate", args.format, AGGREGATE_FORMATS[1:]))
     if args.aggregate and (args.clips or args.metric):
@@ -239,7 +244,6 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
     if args.clips:
         _compare_clips(args, material, stream)
         return
-    _check_metric(args.metric, plan, records)
     summary = summarize(
         plan,
         records,
@@ -248,6 +252,8 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
         predictions=material.predictions,
         recordings=material.recordings() if material.recordings else None,
     )
+    if args.metric and not summary.num_measured:
+        _refuse_metric(args.metric, plan, records)
     paper = _paper_table(args, source, material, summary)
     parts: PageParts = {
         "predictions": material.predictions,
@@ -286,7 +292,13 @@ def _paper_table(
     studies = [study]
     for name in args.beside:
         other = source.material(find_sweep(name, source.sweeps()))
-        joined = summarize(other.plan, other.records, metric=args.metric, mixed=args.allow_mixed)
+        joined = summarize(
+            other.plan,
+            other.records,
+            metric=args.metric,
+            mixed=args.allow_mixed,
+            predictions=other.predictions,
+        )
         studies.append(Study(summary=joined, predictions=other.predictions or no_predictions))
     return paper_table(args.paper_table, studies)
 
@@ -322,11 +334,14 @@ def _put(text: str, out: str, stream: TextIO) -> None:
         stream.write(text)
 
 
-def _check_metric(metric: str, plan: PlanRecord, records: Mapping[str, TrialRecord]) -> None:
+def _refuse_metric(metric: str, plan: PlanRecord, records: Mapping[str, TrialRecord]) -> None:
     finished = [r for r in records.values() if r.status is Status.FINISHED and r.epochs]
     present = {key for record in finished for key in record.metrics_at("last")} & METRICS.keys()
-    if metric and finished and metric not in present:
-        hint = f"No finished trial of {plan.sweep} has it."
+    if finished and metric not in present:
+        hint = (
+            f"No finished trial of {plan.sweep} has it, nor predictions to compute it from for "
+            "which it is defined."
+        )
         raise ConfigError(unknown("metric", metric, present, hint=hint))
 
 

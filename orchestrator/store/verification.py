@@ -15,8 +15,15 @@ from typing import Literal
 
 from orchestrator.errors import StoreError
 from orchestrator.metrics import METRICS
+from orchestrator.metrics.catalog import selection_key
 from orchestrator.metrics.predictions import Loader, Predictions
-from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
+from orchestrator.records import (
+    PlanRecord,
+    Status,
+    TrialKey,
+    TrialRecord,
+    best_epoch,
+)
 from orchestrator.store import Store, forms
 
 TOLERANCE = 1e-9
@@ -26,7 +33,7 @@ NAMED = 10
 """More trials than this are counted in a refusal, not named."""
 
 _THREADS = 4
-_RULE = 2
+_RULE = 3
 """Raised when more is checked, so that what was remembered is checked again."""
 
 WAY_OUT = (
@@ -36,17 +43,12 @@ WAY_OUT = (
 )
 
 
-def selected(plan: PlanRecord) -> Literal["last", "best"]:
-    """Return which epoch's predictions a plan's report reads."""
-    return "best" if plan.selection == "best" else "last"
-
-
 def loader(store: Store, plan: PlanRecord, records: Mapping[str, TrialRecord]) -> Loader:
     """Return a loader of a trial's predictions that checks the digest in its record."""
-    which = selected(plan)
+    read = plan.epochs_read()
 
     def load(trial_id: str) -> Predictions | None:
-        record = records.get(trial_id)
+        record, which = records.get(trial_id), read[trial_id]
         digest = record.predictions.get(which, "") if record else ""
         return store.read_predictions(trial_id, which, digest=digest)
 
@@ -103,9 +105,10 @@ def doubtful(store: Store, plan: PlanRecord) -> dict[str, str]:
                 continue
             if record is not None:
                 records[trial] = record
-    load = loader(store, plan, records)
+    load, read = loader(store, plan, records), plan.epochs_read()
     for trial in _unverified(store, plan, records)[1]:
-        if mistakes := _mistakes_of_predictions(plan, records[trial], load):
+        record = records[trial]
+        if mistakes := _mistakes_of_predictions(plan, record, load, which=read[trial]):
             doubts[trial] = mistakes[0].partition(";")[0]
     return doubts
 
@@ -121,12 +124,12 @@ def _unverified(
         records: Id -> record.
     """
     finished = _finished(plan, records)
-    which = selected(plan)
+    read = plan.epochs_read()
     paths = [forms.record_path(trial) for trial in finished]
-    paths += [forms.predictions_path(trial, which) for trial in finished]
+    paths += [forms.predictions_path(trial, read[trial]) for trial in finished]
     texts = store.files.versions(paths)
     versions = {
-        trial: f"{which} {record} {predictions}"
+        trial: f"{read[trial]} {record} {predictions}"
         for trial, record, predictions in zip(
             finished, texts[: len(finished)], texts[len(finished) :], strict=True
         )
@@ -159,9 +162,11 @@ def verify(
     """
     mistakes = _mistakes_of_cells(plan, records)
     chosen = _finished(plan, records) if trials is None else list(trials)
+    read = plan.epochs_read()
     with ThreadPoolExecutor(_THREADS) as pool:
         for of_trial in pool.map(
-            lambda trial: _mistakes_of_predictions(plan, records[trial], load), chosen
+            lambda trial: _mistakes_of_predictions(plan, records[trial], load, which=read[trial]),
+            chosen,
         ):
             mistakes += of_trial
     if mistakes:
@@ -188,27 +193,33 @@ def _mistakes_of_cells(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> 
     ]
 
 
-def _mistakes_of_predictions(plan: PlanRecord, record: TrialRecord, load: Loader) -> list[str]:
+def _mistakes_of_predictions(
+    plan: PlanRecord, record: TrialRecord, load: Loader, *, which: Literal["last", "best"]
+) -> list[str]:
     """Return a message for what is wrong with a trial's predictions, or with its metrics."""
     try:
         predictions = load(record.id)
     except StoreError as error:
         return [f"trial {record.id}: {error}"]
     if predictions is None:
-        lost = selected(plan) in record.predictions
+        lost = which in record.predictions
         return [f"trial {record.id}: the predictions of its record are gone"] * lost
-    return _mistakes_of_scores(plan, record, predictions)
+    mistakes = _mistakes_of_scores(plan, record, predictions, which=which)
+    return mistakes + _mistakes_of_choice(plan, record)
 
 
 def _mistakes_of_scores(
-    plan: PlanRecord, record: TrialRecord, predictions: Predictions
+    plan: PlanRecord,
+    record: TrialRecord,
+    predictions: Predictions,
+    *,
+    which: Literal["last", "best"],
 ) -> list[str]:
     """Return a message for every stored metric that differs from the stored predictions."""
     if not len(predictions) or not record.epochs:
         return []
     if not record.has_digest and record.cost.attempts > 1 and record.cost.device != "cpu":
         return []  # schema 1 kept numbers from before a resume beside predictions from after it
-    which = selected(plan)
     epoch = record.best_epoch if which == "best" else record.epochs[-1].epoch
     who = f"trial {record.id} ({_arm_of(plan, record.id)})"
     if predictions.epoch != epoch:
@@ -221,8 +232,23 @@ def _mistakes_of_scores(
         f"predictions give {value!r}"
         for key, value in predictions.scores().items()
         if not (key not in stored and record.has_digest)  # a later version's metric
+        and not METRICS[key].is_own  # always scored again, by the function as it is now
         and not _same(key, stored.get(key), value, predictions)
     ]
+
+
+def _mistakes_of_choice(plan: PlanRecord, record: TrialRecord) -> list[str]:
+    """Return a message if the best epoch is not the one that its validation clips chose."""
+    if not record.chose_on_validation or not record.epochs:
+        return []
+    key = selection_key(record.chosen_by)
+    if not any(key in epoch.metrics for epoch in record.epochs):
+        return []
+    chosen = best_epoch(record.epochs, key)
+    return [
+        f"trial {record.id} ({_arm_of(plan, record.id)}): its best epoch is {record.best_epoch}, "
+        f"and {key} of its epochs chooses {chosen}"
+    ] * (chosen != record.best_epoch)
 
 
 def _same(key: str, stored: float | None, value: float, predictions: Predictions) -> bool:

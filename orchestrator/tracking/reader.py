@@ -103,8 +103,8 @@ class Reader(Server):
             for trial in plan.trials
             if trial.id in mine
         }
-        which = "best" if plan.selection == "best" else "last"
-        digests = {trial: r.predictions.get(which, "") for trial, r in records.items()}
+        read = plan.epochs_read()
+        digests = {trial: r.predictions.get(read[trial], "") for trial, r in records.items()}
         links = {
             trial: run_address(self.uri, experiment.experiment_id, run.id)
             for trial, run in mine.items()

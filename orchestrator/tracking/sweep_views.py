@@ -11,7 +11,15 @@ from orchestrator.analysis.comparisons import Compared
 from orchestrator.analysis.summary import summarize, summarize_arms
 from orchestrator.metrics import METRICS, catalog, lookup
 from orchestrator.metrics.chance import caution_text
-from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey, TrialRecord
+from orchestrator.records import (
+    EPOCHS,
+    ArmRecord,
+    PlanRecord,
+    Status,
+    TrialKey,
+    TrialRecord,
+    epoch_of,
+)
 from orchestrator.store import forms
 from orchestrator.terminal import markdown_text
 from orchestrator.tracking.views import (
@@ -98,7 +106,7 @@ def _sweep(plan: PlanRecord, records: Records, *, store: str, final: bool) -> Ru
     note = [
         markdown_text(plan.question),
         *([markdown_text(low)] if low else []),
-        f"Metric: `{plan.metric}` at the {plan.selection} epoch.",
+        f"Metric: `{plan.metric}` at {EPOCHS.get(plan.selection, plan.selection)}.",
         f"Baseline: {markdown_text(plan.baseline)}; {len(plan.arms)} arms, "
         f"{len(plan.trials)} trials.",
     ]
@@ -225,9 +233,11 @@ def replicate_view(
     if record.status is not Status.RUNNING:
         finals |= {f"cost/{key}": value for key, value in costs.items()}
     if record.status is Status.FINISHED:
-        at_selection = record.metrics_at(plan.selection)
+        selection = plan.selection_of(trial.arm)
+        at_selection = record.metrics_at(selection)
         finals |= {f"final/{k}": v for k, v in at_selection.items() if k.startswith("val/")}
-        finals["final/epoch"] = record.best_epoch if plan.selection == "best" else len(epochs)
+        best = epoch_of(selection) == "best"
+        finals["final/epoch"] = record.best_epoch if best else len(epochs)
     error = record.error.strip()
     attempt = record.cost.attempts
     return RunView(

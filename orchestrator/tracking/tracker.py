@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import TrackingError
-from orchestrator.records import PlanRecord, TrialRecord
+from orchestrator.records import PlanRecord, TrialRecord, epoch_of
 from orchestrator.store import Store, forms
 from orchestrator.store.locks import LockHeld, flock
 from orchestrator.tracking.links import run_address
@@ -100,7 +100,7 @@ class Tracker:
                         continue
                     try:
                         changed = self._show(shown, draft)
-                        changed |= self._show_predictions(shown, draft.key, plan.selection)
+                        changed |= self._show_predictions(shown, draft.key, plan)
                         shown.remember(draft)
                     except TrackingError as error:
                         self._connect().ping()
@@ -232,12 +232,13 @@ class Tracker:
             )
         return changed
 
-    def _show_predictions(self, shown: Shown, key: Key, selection: str) -> bool:
+    def _show_predictions(self, shown: Shown, key: Key, plan: PlanRecord) -> bool:
         """Upload a finished trial's predictions if missing or changed; return whether it did."""
         run = shown.runs[key]
         if key[0] != "replicate" or run.status != "FINISHED":
             return False
-        path = forms.predictions_path(key[2], "best" if selection == "best" else "last")
+        selection = plan.selection_of(key[1])
+        path = forms.predictions_path(key[2], epoch_of(selection))
         (version,) = self.store.files.versions([path])
         wanted = f"{selection} {version}"
         data = None

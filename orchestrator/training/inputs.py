@@ -35,7 +35,7 @@ from models.frontends.base import FeatureSums
 from models.precision import full_precision
 from models.protocols import Frontend, built_as
 from orchestrator.data.pack import SCALE
-from orchestrator.metrics.targets import Targets
+from orchestrator.data.partition import Divided
 from orchestrator.waiting import waiting
 
 CHUNK = 64
@@ -56,13 +56,12 @@ _held: dict[str, Tensor] = {}
 _sums: dict[str, FeatureSums] = {}
 
 
-class Clips(Protocol):
+class Clips(Divided, Protocol):
     """The part of a pack that training needs; see `orchestrator.data.pack.Pack`."""
 
     fingerprint: str
     sample_rate: int
     class_names: tuple[str, ...]
-    targets: Targets
     num_samples: np.ndarray
 
     @property
@@ -73,10 +72,6 @@ class Clips(Protocol):
     @property
     def num_classes(self) -> int:
         """Number of classes."""
-        ...
-
-    def split(self, fold: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the indices of the training and of the held-out clips."""
         ...
 
     def pcm(self, indices: np.ndarray, num_samples: int) -> np.ndarray:

@@ -27,6 +27,7 @@ from torch import Tensor
 from models.frontends.base import FeatureSums, feature_statistics
 from models.registry import TRAINED_AS, create
 from models.seeding import derive_seed
+from orchestrator.data.partition import partition
 from orchestrator.data.samplers import clip_seeds, epoch_order, shard, shuffle_targets
 from orchestrator.errors import TrainingError
 from orchestrator.experiment.identity import CompletedExperiment, canonical
@@ -101,9 +102,10 @@ class Trainer:
     Attributes:
         chain: The whole model, from waveform to logits.
         records: Records of the finished epochs, those before a resume included.
-        predictions: Predictions `last` and `best` on the held-out clips, if made yet.
-        best_epoch: Earliest epoch that is best by the experiment's `selection_metric`; 0 before the
-            first.
+        partition: Which clips train, choose the epoch and are reported.
+        predictions: Predictions `last` and `best` on the test clips, if made yet.
+        best_epoch: Earliest epoch that is best by the experiment's `selection_metric`, on the
+            validation clips where there are any, else on the test clips; 0 before the first.
         statistics: Mean and standard deviation of the front end on the training clips.
         targets: What training takes for true of the pack's clips: some may be shuffled.
         covered_s: Time that frame outputs cover, for clips with events.
@@ -143,7 +145,8 @@ class Trainer:
         self.device = torch.device(device)
         _reset_peak_memory(self.device)
         self.group = group or Group()
-        self.train_indices, self.val_indices = clips.split(experiment.fold)
+        self.partition = partition(clips, experiment)
+        self.train_indices, self.val_indices = self.partition.train, self.partition.test
         self.targets = shuffle_targets(
             clips.targets,
             self.train_indices,
@@ -209,13 +212,8 @@ class Trainer:
                 started = time.perf_counter()
                 train_loss, rate = self._train_epoch(epoch)
                 trained_s = time.perf_counter() - started
-                predictions = self._evaluate(epoch)
-                scores = predictions.scores()
-                if not np.isfinite(predictions.logits).all():
-                    raise TrainingError(
-                        f"the predictions after epoch {epoch} are not finite; lower the learning "
-                        "rate or use fp32"
-                    )
+                predictions = self._evaluate(epoch, self.val_indices)
+                scores = predictions.scores() | self._validate(epoch)
                 record = EpochRecord(
                     epoch=epoch,
                     metrics={
@@ -228,7 +226,7 @@ class Trainer:
                     },
                 )
                 self.records.append(record)
-                better = epoch == best_epoch(self.records, self.experiment.selection_metric)
+                better = epoch == best_epoch(self.records, self.chosen_by)
                 self.predictions["last"] = predictions
                 if better:
                     self.best_epoch, self.predictions["best"] = epoch, predictions
@@ -236,6 +234,12 @@ class Trainer:
                 yield record
         finally:
             self._wait_until_saved()
+
+    @property
+    def chosen_by(self) -> str:
+        """Key of the metric, and so of the clips, by which the best epoch is chosen."""
+        metric = self.experiment.selection_metric
+        return catalog.selection_key(metric) if len(self.partition.validation) else metric
 
     @property
     def val_counts(self) -> list[int]:
@@ -254,7 +258,7 @@ class Trainer:
         A resumed run predicts again, from the checkpoints, what it no longer has in memory.
         """
         if "last" not in self.predictions:
-            self.predictions["last"] = self._evaluate(len(self.records))
+            self.predictions["last"] = self._evaluate(len(self.records), self.val_indices)
         if "best" not in self.predictions and self.best_epoch == len(self.records):
             self.predictions["best"] = self.predictions["last"]
         if "best" not in self.predictions:
@@ -263,7 +267,7 @@ class Trainer:
             assert saved is not None, "a best epoch is saved before its record is"
             last = pack_state(self.chain, None)
             self.chain.load_state_dict(model_state(saved[0]))
-            self.predictions["best"] = self._evaluate(self.best_epoch)
+            self.predictions["best"] = self._evaluate(self.best_epoch, self.val_indices)
             self.chain.load_state_dict(model_state(last))
         return self.predictions
 
@@ -272,7 +276,14 @@ class Trainer:
         self._save(better=False, optimizer=None)
         self._wait_until_saved()
 
-    def _evaluate(self, epoch: int) -> Predictions:
+    def _validate(self, epoch: int) -> dict[str, float]:
+        """Return the metrics on the validation clips under their own keys; none without clips."""
+        if not len(self.partition.validation):
+            return {}
+        scores = self._evaluate(epoch, self.partition.validation).scores()
+        return {catalog.selection_key(key): value for key, value in scores.items()}
+
+    def _evaluate(self, epoch: int, indices: np.ndarray) -> Predictions:
         # Noise in evaluation draws from here: the same whenever an epoch is predicted.
         _seed_generators(self.device, derive_seed(self.experiment.seed, f"evaluate/{epoch}"))
         set_support(
@@ -283,10 +294,10 @@ class Trainer:
             batch_size=self.experiment.batch_size,
             precision=self.experiment.precision,
         )
-        return evaluate(
+        made = evaluate(
             self.chain,
             self.inputs,
-            self.val_indices,
+            indices,
             batch_size=self.experiment.batch_size
             * (EVALUATION_FACTOR if self.device.type == "cuda" else 1),
             epoch=epoch,
@@ -294,6 +305,12 @@ class Trainer:
             group=self.group,
             covered_s=self.covered_s,
         )
+        if not np.isfinite(made.logits).all():
+            raise TrainingError(
+                f"the predictions after epoch {epoch} are not finite; lower the learning rate or "
+                "use fp32"
+            )
+        return made
 
     def _train_epoch(self, epoch: int) -> tuple[float, float]:
         """Train one epoch; return the mean loss and the last learning rate.

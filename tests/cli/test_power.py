@@ -202,3 +202,27 @@ def test_listing_until_decided_says_at_most_and_where_the_budget_stops(tmp_path,
     assert "at most 40 trials (2 arms x 20 seeds), block by block" in said
     assert "20 blocks at most: the smallest p that the rule until decided can give" in said
     assert "a budget of 2 device-hours begins no block" in said
+
+
+@pytest.mark.parametrize("tie_break", [None, "val/loss"])
+def test_planning_counts_pairs_that_tie_over_few_clips(tie_break):
+    plan = dataclasses.replace(PLAN, tie_break=tie_break)
+    differences = (0.0125, 0.0, -0.0125, 0.0)  # of 80 clips
+    records = {
+        key: dataclasses.replace(record, data={"num_val": 80})
+        for key, record in records_of(plan, differences).items()
+    }
+    said = power_analysis(plan, records, wanted=2.0)
+    ties = "top-1 comes in steps of 1.2 points, so pairs tie"
+    after = "; validation loss orders them" if tie_break else " and show nothing"
+    assert f"{ties}{after}, which is counted" in said
+    finds = re.search(r"find a true difference of ([\d.]+) points", " ".join(said))
+    many = {key: dataclasses.replace(r, data={"num_val": 80_000}) for key, r in records.items()}
+    other = " ".join(power_analysis(plan, many, wanted=2.0))
+    assert "steps" not in other
+    exact = re.search(r"find a true difference of ([\d.]+) points", other)
+    assert finds and exact
+    if tie_break is None:
+        assert float(finds[1]) >= float(exact[1])
+    else:
+        assert float(finds[1]) == pytest.approx(float(exact[1]), rel=0.1)

@@ -56,6 +56,13 @@ def table(path: Path, rows: list[dict[str, object]], *, delimiter: str = ",") ->
     return path
 
 
+def line(path: Path, number: int, new: str | Callable[[str], str]) -> None:
+    """Replace a line of a text file, counted from 1."""
+    lines = path.read_text().split("\n")
+    lines[number - 1] = new if isinstance(new, str) else new(lines[number - 1])
+    path.write_text("\n".join(lines))
+
+
 def class_folders(root: Path) -> None:
     """As most people keep their own sounds; lengths differ, and one file is very long."""
     for label, name, take in takes():

@@ -11,19 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
-from layout_folders import BUILDERS, CLASSES, RATE_HZ, write
+from layout_folders import BUILDERS, CLASSES, RATE_HZ, line, write
 
 from orchestrator.data import prepare
 from orchestrator.data.entry import open_source
 from orchestrator.data.source import ClipFault
 from orchestrator.errors import DataError
-
-
-def line(path: Path, number: int, new: str | Callable[[str], str]) -> None:
-    """Replace a line of a text file, counted from 1."""
-    lines = path.read_text().split("\n")
-    lines[number - 1] = new if isinstance(new, str) else new(lines[number - 1])
-    path.write_text("\n".join(lines))
 
 
 def bytes_of(path: Path, keep: float) -> None:

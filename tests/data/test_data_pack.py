@@ -214,14 +214,26 @@ def test_peek_before_packing_knows_nothing_of_files(folder, packs):
     assert peek("esc", ARGUMENTS, root=str(folder.root), packs=packs) is None
 
 
-def test_make_pack_that_is_interrupted_leaves_nothing(folder, packs, monkeypatch):
+def test_make_pack_that_fails_leaves_nothing(folder, packs, monkeypatch):
+    def pull_the_plug(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr(packing, "publish", pull_the_plug)
+    with pytest.raises(RuntimeError):
+        packed(folder, packs)
+    assert list(Path(packs).iterdir()) == []
+
+
+def test_make_pack_that_is_interrupted_leaves_nothing_once_it_is_made(folder, packs, monkeypatch):
     def pull_the_plug(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(packing, "publish", pull_the_plug)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(packing, "publish", pull_the_plug)
         packed(folder, packs)
-    assert list(Path(packs).iterdir()) == []
+    info = packed(folder, packs)
+    left = sorted(path.name for path in Path(packs).iterdir())
+    assert left == sorted([info.fingerprint, "sources"])
 
 
 def test_make_pack_sweeps_out_what_a_killed_process_left(folder, packs):

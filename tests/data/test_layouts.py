@@ -11,31 +11,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from dataset_folders import SETS
 from layout_folders import BUILDERS, CLASSES, FLAGS, RATE_HZ, encoded, sound, takes, write
+from layout_trial import plan, trial
 
-from orchestrator import Arm, Component, Plan
-from orchestrator.analysis.summary import summarize
+from orchestrator import Component
 from orchestrator.data import open_pack
 from orchestrator.data.entry import open_source
 from orchestrator.data.entry import prepare as prepare_pack
 from orchestrator.data.layouts import LAYOUTS
 from orchestrator.data.layouts.class_folders import INNER
 from orchestrator.data.overview import overview, recognized
+from orchestrator.data.pack import Pack
 from orchestrator.errors import DataError
-from orchestrator.execution.launch import declare, smoke, with_pack
+from orchestrator.execution.launch import with_pack
 from orchestrator.execution.options import parse
 from orchestrator.execution.prepare import packs_of, prepare
-from orchestrator.report.files import write_report
 from orchestrator.store import Store
 from tests import tiny
-
-
-@pytest.fixture(scope="module")
-def plan() -> Plan:
-    base = tiny.experiment()
-    return Plan(
-        name="layouts", question="Does it train?", base=base, demo=base, arms=(Arm(name="tiny"),)
-    )
 
 
 def built(name: str, tmp_path: Path) -> Path:
@@ -46,37 +39,25 @@ def built(name: str, tmp_path: Path) -> Path:
 
 
 def test_every_layout_has_a_folder_in_its_real_form():
-    assert set(LAYOUTS) == {layout for _, layout, *_ in BUILDERS.values() if ":" not in layout}
+    named = {layout for _, layout, *_ in [*BUILDERS.values(), *SETS.values()]}
+    assert set(LAYOUTS) == {name for name in named if ":" not in name} - {"esc"}
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_layout_is_recognized_packed_trained_and_reported(name, plan, tmp_path, monkeypatch):
-    root, store = built(name, tmp_path), Store.open(tmp_path / "store")
+def test_layout_is_recognized_packed_trained_and_reported(name, tmp_path, monkeypatch):
+    root = built(name, tmp_path)
     _, layout, num_clips, fold_names = BUILDERS[name]
-    flags = ["--smoke", "--data-root", str(root), "--store", store.uri]
     monkeypatch.syspath_prepend(tmp_path)
-    flags += ["--dataset", FLAGS[name]] if name in FLAGS else []
-    prepared = prepare(plan, parse(flags, description=""))
-    table = " ".join(prepared.overview.split())
-    assert f"--dataset folder:layout={layout})" in table
-    assert (
-        "classes 3: " in table and ("splits train" if "train" in fold_names else "folds") in table
-    )
-    assert smoke(prepared) == 0
-    packed = with_pack(prepared)
-    assert packed.data is not None
-    assert packed.data.num_clips == num_clips and packed.data.fold_names == fold_names
-    record = declare(packed.plan, packed, store)
-    records = store.read_records([trial.id for trial in record.trials])
-    assert len(records) == 1
-    paths = write_report(summarize(record, records), records, tmp_path / "report")
-    assert "tiny" in paths.html.read_text()
-    _holds_the_sounds(packed.data.fingerprint, store, root, layout)
+    done = trial(root, tmp_path, *(["--dataset", FLAGS[name]] if name in FLAGS else []))
+    assert f"--dataset folder:layout={layout})" in done.table
+    assert "classes 3: " in done.table
+    assert ("splits train" if "train" in fold_names else "folds") in done.table
+    assert done.info.num_clips == num_clips and done.info.fold_names == fold_names
+    _holds_the_sounds(done.pack)
 
 
-def _holds_the_sounds(fingerprint: str, store: Store, root: Path, layout: str) -> None:
+def _holds_the_sounds(pack: Pack) -> None:
     """Every clip's tone is the one of its class, so no label and no segment has slipped."""
-    pack = open_pack(fingerprint, packs=packs_of(store.uri))
     order = {name: place for place, name in enumerate(CLASSES)}
     order |= {"1": 0, "2": 1, "3": 2}
     order |= {"backward": 0, "right": 1, "yes": 2, "pipistrelle": 0, "noctule": 1, "serotine": 2}
@@ -160,10 +141,10 @@ def test_esc_csv_of_five_seconds_stays_esc(tmp_path):
     assert recognized(str(root), {}) == ("esc", {})
 
 
-def test_official_split_trains_on_train_alone_and_all_folds_leave_it_out(plan, tmp_path):
+def test_official_split_trains_on_train_alone_and_all_folds_leave_it_out(tmp_path):
     root, store = built("split_folders", tmp_path), Store.open(tmp_path / "store")
     flags = ["--demo", "--folds", "all", "--data-root", str(root), "--store", store.uri]
-    packed = with_pack(prepare(plan, parse(flags, description="")))
+    packed = with_pack(prepare(plan(), parse(flags, description="")))
     assert packed.data is not None and packed.plan.folds == (1, 2)
     pack = open_pack(packed.data.fingerprint, packs=packs_of(store.uri))
     assert [len(part) for part in pack.split("test")] == [36, 12]
@@ -282,17 +263,17 @@ def test_events_of_a_table_are_segments_where_files_repeat(tmp_path):
         )
 
 
-def test_data_set_of_the_plan_stays_with_a_data_root(plan, tmp_path):
+def test_data_set_of_the_plan_stays_with_a_data_root(tmp_path):
     root, store = built("class_folders", tmp_path), tmp_path / "store"
     dataset = Component("folder", sample_rate=16000, num_folds=3)
-    mine = dataclasses.replace(plan, base=dataclasses.replace(tiny.experiment(), dataset=dataset))
+    mine = dataclasses.replace(plan(), base=dataclasses.replace(tiny.experiment(), dataset=dataset))
     flags = ["--dry-run", "--data-root", str(root), "--store", str(store)]
     found = prepare(mine, parse(flags, description="")).plan.base.dataset
     assert found.name == "folder" and found.arguments["num_folds"] == 3
     assert found.arguments["layout"] == "class_folders"
 
 
-def test_column_that_is_named_by_a_number_stays_a_name(plan, tmp_path):
+def test_column_that_is_named_by_a_number_stays_a_name(tmp_path):
     root = tmp_path / "given"
     for label, name, take in takes(6):
         write(root / f"{name}{take}.wav", label, take)
@@ -300,12 +281,12 @@ def test_column_that_is_named_by_a_number_stays_a_name(plan, tmp_path):
     (root / "list.csv").write_text("\n".join(["path,5", *rows]))
     flags = ["--smoke", "--data-root", str(root), "--store", str(tmp_path / "store")]
     with pytest.raises(DataError, match=r"label=COLUMN"):
-        prepare(plan, parse(flags, description=""))
+        prepare(plan(), parse(flags, description=""))
     named = parse([*flags, "--dataset", "folder:layout=table,label=5"], description="")
-    assert "classes 3" in " ".join(prepare(plan, named).overview.split())
+    assert "classes 3" in " ".join(prepare(plan(), named).overview.split())
 
 
-def test_own_dataset_is_named_on_the_command_line(plan, tmp_path, monkeypatch):
+def test_own_dataset_is_named_on_the_command_line(tmp_path, monkeypatch):
     (tmp_path / "my_tones.py").write_text(
         "import numpy as np\n"
         "from orchestrator.data.source import Clip, Decoded, Source, digest\n\n\n"
@@ -321,7 +302,7 @@ def test_own_dataset_is_named_on_the_command_line(plan, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     flags = ["--smoke", "--store", str(tmp_path / "store"), "--dataset"]
     for given, count in (("my_tones:tones", 8), ("my_tones:tones:num_clips=12", 12)):
-        packed = with_pack(prepare(plan, parse([*flags, given], description="")))
+        packed = with_pack(prepare(plan(), parse([*flags, given], description="")))
         assert packed.data is not None and packed.data.num_clips == count
     with pytest.raises(DataError, match="my_tones"):
-        prepare(plan, parse([*flags, "my_tones:tonnes"], description=""))
+        prepare(plan(), parse([*flags, "my_tones:tonnes"], description=""))

@@ -18,6 +18,7 @@ from orchestrator.execution.prepare import prepare
 from orchestrator.execution.trial import TrialRun
 from orchestrator.figures.make import make_pictures
 from orchestrator.metrics import TargetKind
+from orchestrator.metrics.catalog import selection_key
 from orchestrator.report.__main__ import main
 from orchestrator.store.verification import verify_stored
 from tests import tiny
@@ -76,7 +77,7 @@ def test_trials_finish_with_the_metrics_of_their_kind_and_are_verified(study):
     for record in records.values():
         assert record.status == "finished", record.error
         assert record.data["targets"] == kind and record.chosen_by == "val/map"
-        values = [epoch.metrics["val/map"] for epoch in record.epochs]
+        values = [epoch.metrics[selection_key("val/map")] for epoch in record.epochs]
         assert record.best_epoch == values.index(max(values)) + 1
         assert "val/top1" not in record.epochs[0].metrics
         made = store.read_predictions(record.id, "best")

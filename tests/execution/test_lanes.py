@@ -17,7 +17,7 @@ from orchestrator.experiment.config import Component, Runtime
 from orchestrator.records import Status
 from tests import tiny
 
-NUMBERS = ("train/loss", "val/loss", "val/top1", "val/top5")
+NUMBERS = ("train/loss", "val/loss", "val/top1", "val/top5", "selection/loss", "selection/top1")
 
 
 def trial_of(experiment, arm: str = "arm") -> Trial:
@@ -27,7 +27,7 @@ def trial_of(experiment, arm: str = "arm") -> Trial:
 
 
 def numbers(record) -> list[list[float]]:
-    return [[epoch.metrics[key] for key in NUMBERS] for epoch in record.epochs]
+    return [[epoch.metrics[k] for k in NUMBERS if k in epoch.metrics] for epoch in record.epochs]
 
 
 class KillOnce(SweepProgress):
@@ -75,6 +75,12 @@ NORMED = {"frontend": SPECTROGRAM, "model": Component("vggsound_resnet_laptop")}
         pytest.param(
             {"model__drop_path_rate": 0.0, "batch_size": 6}, id="plain", marks=pytest.mark.slow
         ),
+        # Of the 15 clips, 3 choose the epoch.
+        pytest.param(
+            {"model__drop_path_rate": 0.0, "batch_size": 9, "selection": "best"},
+            id="validation",
+            marks=pytest.mark.slow,
+        ),
         # One clip in the last step: the second worker has none, and must not count.
         pytest.param({**NORMED, "batch_size": 7, "accumulation_steps": 2}, id="batch norms"),
     ],
@@ -89,16 +95,17 @@ def test_two_workers_give_the_losses_of_one(ray_here, tmp_path, changes):
     np.testing.assert_allclose(numbers(one), numbers(two), rtol=2e-4, atol=1e-6)
     predictions = store.read_predictions(two.id, "last")
     assert predictions is not None and len(predictions.clip_ids) == two.data["num_val"]
+    assert one.best_epoch == two.best_epoch and one.data == two.data
 
 
 def test_killed_worker_resumes_to_the_same_bits(ray_here, tmp_path):
-    experiment = tiny.experiment(epochs=6)
+    experiment = tiny.experiment(epochs=6, selection="best")
     calm, _, calm_store = run(experiment, tmp_path / "calm", Runtime())
     shot, progress, shot_store = run(experiment, tmp_path / "shot", Runtime(), KillOnce)
     assert len(progress.killed) == 1
     assert shot.status is Status.FINISHED, shot.error
     assert shot.cost.attempts == 2
-    assert numbers(shot) == numbers(calm)
+    assert numbers(shot) == numbers(calm) and shot.best_epoch == calm.best_epoch
     for which in ("last", "best"):
         ours = shot_store.read_predictions(shot.id, which)
         theirs = calm_store.read_predictions(calm.id, which)

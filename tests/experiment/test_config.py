@@ -18,6 +18,7 @@ from orchestrator.experiment.overrides import (
     mistakes_of,
     override,
 )
+from orchestrator.records import experiment_id
 
 BASE = recipes.datar_laptop()
 
@@ -75,6 +76,18 @@ def test_precision_is_one_of_three_and_each_has_its_id():
 def test_shuffled_labels_must_be_a_share():
     assert "shuffled_labels is 1.5; it is a share" in mistakes_of(BASE, {"shuffled_labels": 1.5})[0]
     assert vars(from_canonical(canonical(complete(BASE)))) == vars(complete(BASE))
+
+
+def test_best_epoch_is_chosen_on_validation_clips_unless_test_clips_are_named():
+    wanted = ("last", "best_on_validation", "best_on_test")
+    made = [override(BASE, {"selection": value}) for value in wanted]
+    assert len({one.id for one in made}) == 3 and made[0].id == complete(BASE).id
+    short = override(BASE, {"selection": "best"})
+    assert short.selection == "best_on_validation" and short.id == made[1].id
+    # What an earlier version stored chose on the test clips, and keeps an id of its own.
+    stored = canonical(made[2]) | {"selection": "best"}
+    assert experiment_id(stored) not in {one.id for one in made}
+    assert from_canonical(stored).selection == "best_on_test"
 
 
 def test_selection_metric_must_be_a_metric():

@@ -1,23 +1,33 @@
-"""A metric is one entry: added to `METRICS`, it is trained by, stored, verified and reported."""
+"""A metric is one entry, or a user's own function: trained by, stored, verified and reported."""
 
 import dataclasses
 import io
 import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from orchestrator.analysis.summary import summarize
 from orchestrator.design.factors import Arm, Contrast
 from orchestrator.design.plan import Plan
+from orchestrator.errors import ConfigError, PlanError
 from orchestrator.execution.trial import TrialRun
-from orchestrator.metrics import METRICS, Direction, Metric
+from orchestrator.experiment.config import Runtime
+from orchestrator.metrics import METRICS, Direction, Metric, lookup, metric
+from orchestrator.metrics.catalog import selection_key
 from orchestrator.metrics.chance import Chance
 from orchestrator.records import TrialRecord
 from orchestrator.report.__main__ import main
-from orchestrator.store.verification import verify_stored
+from orchestrator.store import Store
+from orchestrator.store.verification import loader, verify, verify_stored
 from orchestrator.tracking.sweep_views import arm_numbers
-from tests import tiny
+from tests import own_parts, tiny
 
 torch.set_num_threads(1)
 KEY = "val/balanced_error"
@@ -48,7 +58,7 @@ def study(tmp_path_factory):
         plan = Plan(
             name="own_metric",
             question="Which errs less?",
-            base=tiny.experiment(epochs=2, selection="best"),
+            base=tiny.experiment(epochs=4, selection="best"),
             arms=(Arm(name="base"), Arm(name="slow", changes={"optimizer.learning_rate": 1e-9})),
             contrasts=(Contrast("slow", "base"),),
             seeds=(0, 1),
@@ -62,6 +72,15 @@ def study(tmp_path_factory):
         yield plan.record(), store
 
 
+@pytest.fixture(autouse=True)
+def named():
+    """No metric of one test's is known to the next."""
+    before = dict(METRICS)
+    yield
+    METRICS.clear()
+    METRICS.update(before)
+
+
 def report(store, *more: str) -> tuple[int, str]:
     out = io.StringIO()
     return main(["own_metric", "--store", store.uri, *more], out=out), out.getvalue()
@@ -70,18 +89,20 @@ def report(store, *more: str) -> tuple[int, str]:
 def test_trial_stores_an_added_metric_and_selects_its_best_epoch_by_it(study):
     plan, store = study
     for record in store.read_records(trial.id for trial in plan.trials).values():
-        values = [epoch.metrics[KEY] for epoch in record.epochs]
-        assert record.best_epoch == values.index(min(values)) + 1
+        chose = [epoch.metrics[selection_key(KEY)] for epoch in record.epochs]
+        assert record.best_epoch == chose.index(min(chose)) + 1
         made = store.read_predictions(record.id, "best")
-        assert made.scores()[KEY] == min(values) == balanced_error(made)
+        scored = record.epochs[record.best_epoch - 1].metrics[KEY]
+        assert made.scores()[KEY] == scored == balanced_error(made)
 
 
 def test_report_shows_an_added_metric_in_its_unit_and_direction(study):
     _, store = study
     code, text = report(store)
     text = " ".join(text.split())
-    assert code == 0 and "+13 points of balanced error" in text
-    assert "balanced error: at the best epoch, smaller is better." in text
+    assert code == 0 and "+3 points of balanced error" in text
+    assert "balanced error: at the epoch that is best on validation clips, smaller is" in text
+    assert "was chosen on 3 validation clips, which neither train nor are reported: 10 % of" in text
     assert "Chance: 66.7 %, any constant guess." in text and "left is better" in text
     # The arm that learns nothing has the larger number, and is said not to beat chance.
     assert "chance (66.7 %, any constant guess) in balanced error" in text and "slow" in text
@@ -125,3 +146,179 @@ def test_store_from_before_a_metric_was_added_is_believed_as_before(study, monke
     records = store.read_records(trial.id for trial in plan.trials)
     verify_stored(store, plan, records, remember=False)
     assert report(store)[0] == 0
+
+
+OWN_PARTS = "tests.own_parts"
+
+
+def test_finished_study_is_reported_by_an_own_function_without_training_again(study):
+    plan, store = study
+    key = f"{OWN_PARTS}:true_margin"
+    code, text = report(store, "--metric", key, "--format", "json")
+    form = json.loads(text)
+    assert code == 0 and form["metric"]["title"] == "margin of the true class"
+    (base,) = (arm for arm in form["arms"] if arm["record"]["name"] == "base")
+    stored = [
+        own_parts.true_margin.compute(store.read_predictions(trial.id, "best"))
+        for trial in plan.trials
+        if trial.arm == "base"
+    ]
+    assert base["measures"][key]["interval"]["mean"] == pytest.approx(np.mean(stored), abs=1e-12)
+    assert form["contrasts"][0]["difference"]["n"] == 2
+    assert "margin of the true class" in report(store, "--metric", key)[1]
+    for record in store.read_records(trial.id for trial in plan.trials).values():
+        assert key not in record.metrics_at("best")
+
+
+def test_metric_that_only_the_report_computes_is_in_no_epoch(study):
+    plan, store = study
+    slow = lookup(f"{OWN_PARTS}:slow_margin")
+    made = store.read_predictions(plan.trials[0].id, "best")
+    assert slow.key not in made.scores()
+    assert report(store, "--metric", slow.key)[0] == 0
+    with pytest.raises(ConfigError, match="computed by the report alone, and every epoch"):
+        tiny.experiment(selection="best", selection_metric=slow.key)
+
+
+def test_older_records_are_reported_by_a_catalogued_metric_that_they_lack(study, monkeypatch):
+    _, store = study
+    later = dataclasses.replace(OWN, key="val/later", title="later")
+    monkeypatch.setitem(METRICS, later.key, later)
+    _, by_later = report(store, "--metric", later.key, "--format", "json")
+    _, by_own = report(store, "--metric", KEY, "--format", "json")
+    values = [
+        [arm["measures"][key]["interval"]["mean"] for arm in json.loads(form)["arms"]]
+        for key, form in ((later.key, by_later), (KEY, by_own))
+    ]
+    assert values[0] == values[1]
+
+
+def test_trial_computes_the_own_metrics_of_its_runtime_every_epoch(study, tmp_path):
+    _, store = study
+    key = f"{OWN_PARTS}:true_margin"
+    experiment = tiny.experiment(epochs=2, seed=7)
+    METRICS.pop(key, None)
+    runtime = Runtime(own_metrics=(key,))
+    record = TrialRun(
+        store=store, trial_id=experiment.id, experiment=experiment, runtime=runtime
+    ).run()
+    assert record.status == "finished", record.error
+    assert all(key in epoch.metrics for epoch in record.epochs)
+    made = store.read_predictions(experiment.id, "last")
+    assert record.epochs[-1].metrics[key] == own_parts.true_margin.compute(made)
+
+
+def test_function_that_changed_since_training_is_scored_anew(study, monkeypatch):
+    plan, store = study
+    key = f"{OWN_PARTS}:true_margin"
+    records = store.read_records(trial.id for trial in plan.trials)
+    stale = {
+        one: dataclasses.replace(
+            record,
+            epochs=tuple(
+                dataclasses.replace(epoch, metrics={**epoch.metrics, key: 99.0})
+                for epoch in record.epochs
+            ),
+        )
+        for one, record in records.items()
+    }
+    lookup(key)
+    load = loader(store, plan, records)
+    verify(plan, stale, load)
+    summary = summarize(plan, stale, metric=key, predictions=load)
+    assert all(arm.measures[key].interval.mean < 99 for arm in summary.arms)
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        ("val/topp1", r"did you mean 'val/top1'\? \(valid: .*\) One of your own is named module"),
+        ("no_such:metric", "cannot be imported .*No module named 'no_such'"),
+        (f"{OWN_PARTS}:no_such", "cannot be imported .*no attribute 'no_such'"),
+        (f"{OWN_PARTS}:Sound", r"is a type; decorate a function of predictions with @orch"),
+    ],
+)
+def test_metric_that_is_none_is_refused_with_the_way_out(study, key, problem, capsys):
+    _, store = study
+    with pytest.raises(ConfigError, match=problem):
+        lookup(key)
+    base = Plan(
+        name="other",
+        question="Which?",
+        base=tiny.experiment(),
+        arms=(Arm(name="base"), Arm(name="slow", changes={"optimizer.learning_rate": 1e-9})),
+        contrasts=(Contrast("slow", "base"),),
+        metric=key,
+    )
+    with pytest.raises(PlanError, match=problem):
+        base.check()
+    assert report(store, "--metric", key)[0] == 2
+    assert re.search(problem, capsys.readouterr().err)
+
+
+def test_own_function_that_fails_or_leaves_its_bounds_is_said(study, capsys):
+    _, store = study
+    assert report(store, "--metric", f"{OWN_PARTS}:failing")[0] == 2
+    assert "failed on the predictions of" in (text := capsys.readouterr().err)
+    assert "ValueError: no such class" in text
+    assert report(store, "--metric", f"{OWN_PARTS}:unbounded")[0] == 2
+    assert "returned 7, outside its bounds from 0 to 1" in capsys.readouterr().err
+
+
+SWEEP = """
+from orchestrator import Arm, Contrast, Plan, cli
+from tests import tiny
+
+PLAN = Plan(
+    name="by_own_metric",
+    question="Which is surer?",
+    base=tiny.experiment(epochs=2),
+    arms=(Arm(name="base"), Arm(name="slow", changes={"optimizer.learning_rate": 1e-9})),
+    contrasts=(Contrast("slow", "base"),),
+    seeds=(0,),
+    metric="sureness:sureness",
+)
+if __name__ == "__main__":
+    cli.main(PLAN)
+"""
+
+OWN_MODULE = """
+from orchestrator.metrics import metric
+
+@metric("sureness", unit="nats")
+def sureness(made):
+    return float(made.logits.max(axis=1).mean())
+"""
+
+
+@pytest.mark.slow
+def test_own_metric_travels_to_the_workers_of_a_sweep(tmp_path):
+    (tmp_path / "sweep.py").write_text(SWEEP)
+    (tmp_path / "sureness.py").write_text(OWN_MODULE)
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, tmp_path / "sweep.py", "--dataset", "synthetic", "--store", "store"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    store = Store.open(tmp_path / "store")
+    (name,) = store.sweeps()
+    plan = store.require_plan(name)
+    records = store.read_records(trial.id for trial in plan.trials)
+    assert len(records) == 2
+    for record in records.values():
+        assert all("sureness:sureness" in epoch.metrics for epoch in record.epochs)
+        made = store.read_predictions(record.id, "last")
+        expected = float(made.logits.max(axis=1).mean())
+        assert record.epochs[-1].metrics["sureness:sureness"] == expected
+    assert "sureness" in done.stdout
+
+
+def test_direction_of_an_own_metric_is_one_of_two():
+    with pytest.raises(
+        ConfigError, match=r"unknown direction of a metric 'up' \(valid: max, min\)"
+    ):
+        metric("mine", direction="up")

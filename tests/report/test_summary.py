@@ -161,15 +161,26 @@ def test_best_of_single_runs_is_called_optimistic():
     assert summary.arms[0].measures["val/top1"].interval.low is None
 
 
-def test_best_epoch_selection_reads_the_best_epoch_and_says_so():
-    plan = make_plan(seeds=2, selection="best")
+@pytest.mark.parametrize(
+    ("selection", "said"),
+    [
+        ("best_on_validation", "was chosen on 40 validation clips, which neither train nor"),
+        ("best_on_test", "(best_on_test, a protocol of some papers), so the level of top-1 is opt"),
+    ],
+)
+def test_best_epoch_selection_reads_the_best_epoch_and_says_which_clips_chose(selection, said):
+    plan = make_plan(seeds=2, selection=selection)
     records = {
         key.id: dataclasses.replace(make_record(key.id), best_epoch=3) for key in plan.trials
     }
+    for record in records.values() if selection == "best_on_validation" else ():
+        record.data.update(num_validation=40, chosen_on="fold 2", validation_rule="fold 2")
     summary = summarize(plan, records)
     expected = 100 * records[plan.trials[0].id].epochs[2].metrics["val/top1"]
     assert summary.arms[0].measures["val/top1"].interval.mean == pytest.approx(expected)
-    assert any("optimistic" in caution for caution in cautions(summary))
+    assert any(said in caution for caution in cautions(summary))
+    clips = "validation" if selection == "best_on_validation" else "the test"
+    assert any(f"epoch that is best on {clips} clips" in n for n in main_table(summary).notes)
     without = {k: dataclasses.replace(r, best_epoch=0) for k, r in records.items()}
     assert "no finite val/top1 at its best epoch" in summarize(plan, without).gaps[0].reason
 
@@ -177,14 +188,14 @@ def test_best_epoch_selection_reads_the_best_epoch_and_says_so():
 @pytest.mark.parametrize(
     ("chosen", "metric", "epoch", "said"),
     [
-        (["val/top1"], "", "at the best epoch, larger", ""),
-        (["val/map"], "val/map", "at the best epoch, larger", ""),
-        (["val/top1"], "val/map", "at the epoch that is best by top-1", "by top-1, not by mAP"),
-        (["val/loss"], "", "at the epoch that is best by validation loss", "loss, not by top-1"),
+        (["val/top1"], "", "at the epoch that is best on validation clips, larger", ""),
+        (["val/map"], "val/map", "at the epoch that is best on validation clips, larger", ""),
+        (["val/top1"], "val/map", "best by top-1 on validation clips", "by top-1, not by mAP"),
+        (["val/loss"], "", "best by validation loss on validation clips", "loss, not by top-1"),
     ],
 )
 def test_metric_that_chose_the_best_epoch_is_named_where_it_is_another(chosen, metric, epoch, said):
-    plan = make_plan(seeds=3, selection="best")
+    plan = make_plan(seeds=3, selection="best_on_validation")
     records = make_records(plan)
     for i, (key, record) in enumerate(records.items()):
         for one in record.epochs:
@@ -198,7 +209,7 @@ def test_metric_that_chose_the_best_epoch_is_named_where_it_is_another(chosen, m
 
 
 def test_trials_whose_best_epochs_different_metrics_chose_are_not_compared():
-    plan = make_plan(seeds=3, selection="best")
+    plan = make_plan(seeds=3, selection="best_on_validation")
     records = make_records(plan)
     for key in plan.trials:
         if key.arm == "λ=0.1":
@@ -208,6 +219,34 @@ def test_trials_whose_best_epochs_different_metrics_chose_are_not_compared():
     assert contrasts[0].difference is not None and contrasts[2].difference is None
     refused = finding_sentence(contrasts[2])
     assert "2 metrics that chose the best epoch (val/loss, val/top1)" in refused
+
+
+def test_numbers_whose_epochs_an_earlier_version_chose_on_their_own_clips_are_refused():
+    plan = make_plan(seeds=3, selection="best")
+    summary = summarize(plan, make_records(plan))
+    assert len(summary.gaps) == len(plan.trials) and not summary.arms[0].measures
+    assert "chosen on the clips that it is scored on" in summary.gaps[0].reason
+    assert "selection='best_on_test'" in summary.gaps[0].reason
+    assert "0 of 12 planned trials count (12 finished without a number)" in headline(summary)
+
+
+def test_arm_that_chooses_its_epoch_otherwise_is_read_there_and_named():
+    arms = (
+        ArmRecord(name="last"),
+        ArmRecord(name="on test", changes={"selection": "best_on_test"}),
+    )
+    plan = make_plan(arms, seeds=3)
+    records = {
+        key.id: dataclasses.replace(make_record(key.id), best_epoch=3) for key in plan.trials
+    }
+    summary = summarize(plan, records)
+    epochs = records[plan.trials[0].id].epochs
+    for arm, epoch in zip(summary.arms, (epochs[-1], epochs[2]), strict=True):
+        assert arm.measures["val/top1"].interval.mean == 100 * epoch.metrics["val/top1"]
+    assert any("the epoch that each arm declares" in note for note in main_table(summary).notes)
+    text = " ".join(cautions(summary))
+    assert "last: the last epoch; on test: the epoch that is best on the test clips" in text
+    assert "The epoch of each trial of on test was chosen on the clips that it is scored on" in text
 
 
 def test_another_metric_is_marked_as_not_declared():

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from orchestrator.stats import (
+    Steps,
+    break_ties,
     detectable_effect,
     pairs_for,
     pairs_needed,
@@ -36,6 +38,46 @@ def test_power_matches_a_simulation_of_the_test_itself(n, contrasts, effect):
     # Both sides are simulated: 4 standard errors of their difference.
     error = np.sqrt(max(rate * (1 - rate), 0.001) * (1 / 3_000 + 1 / 2_000))
     assert power_of(effect, n, num_contrasts=contrasts) == pytest.approx(rate, abs=4 * error)
+
+
+@pytest.mark.parametrize(("n", "contrasts"), [(6, 1), (8, 1), (8, 3)])
+@pytest.mark.parametrize("step", [0.5, 1.4])
+@pytest.mark.parametrize("tie_break", [False, True])
+def test_power_on_whole_clips_matches_a_simulation_of_the_test_itself(
+    n, contrasts, step, tie_break
+):
+    rng = np.random.default_rng(n + contrasts)
+    # The spread before rounding that has a variance of 1 after it, by Monte Carlo.
+    draws = rng.normal(size=400_000)
+    spreads = np.linspace(0.3, 1.0, 351)
+    rounded = [np.std(np.rint(draws[:20_000] * s / step) * step) for s in spreads]
+    spread = spreads[np.argmin(np.abs(np.array(rounded) - 1))]
+    found = []
+    for _ in range(2_000):
+        arms = rng.normal(0, spread / np.sqrt(2), (contrasts + 1, n))
+        differences = arms[1:] - arms[0]
+        differences[0] += 1.2
+        whole = [dict(enumerate(row)) for row in (np.rint(differences / step) * step).tolist()]
+        if tie_break:
+            second = [dict(enumerate(row)) for row in differences.tolist()]
+            whole = [break_ties(one, other) for one, other in zip(whole, second, strict=True)]
+        found.append(step_down(flip(whole))[0] <= 0.05)
+    rate = np.mean(found)
+    error = np.sqrt(max(rate * (1 - rate), 0.001) * (1 / 2_000 + 1 / 2_000))
+    planned = power_of(1.2, n, num_contrasts=contrasts, steps=Steps(size=step, tie_break=tie_break))
+    assert planned == pytest.approx(rate, abs=4 * error + 0.01)
+    if not tie_break:
+        assert planned <= power_of(1.2, n, num_contrasts=contrasts) + 0.02
+
+
+def test_pairs_for_asks_for_more_where_pairs_tie():
+    alone = pairs_for(1.0, spread=1.0)
+    tied = pairs_for(1.0, spread=1.0, steps=Steps(size=1.4))
+    broken = pairs_for(1.0, spread=1.0, steps=Steps(size=1.4, tie_break=True))
+    assert alone <= tied and broken <= tied
+    assert prospect(6, spread=2.0, steps=Steps(size=2.8)).detectable > 1.2 * (
+        prospect(6, spread=2.0).detectable
+    )
 
 
 @pytest.mark.parametrize("effect", [0.5, 1.0, 2.0])

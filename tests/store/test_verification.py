@@ -201,13 +201,13 @@ def test_record_edited_after_it_was_written_is_refused_by_its_digest(store, name
 @pytest.mark.parametrize(
     "key", [catalog.VAL_TOP1, catalog.VAL_TOP5, catalog.VAL_MAP, catalog.VAL_LOSS]
 )
-@pytest.mark.parametrize("selection", ["last", "best"])
+@pytest.mark.parametrize("selection", ["last", "best_on_test"])
 def test_metric_that_predictions_contradict_is_refused_with_both_values(
     tmp_path, key, selection, capsys
 ):
     store = fill(tmp_path, dataclasses.replace(PLAN, selection=selection))
     record = store.read_record(ONE)
-    epoch = record.best_epoch if selection == "best" else EPOCHS
+    epoch = EPOCHS if selection == "last" else record.best_epoch
     stored = record.metrics_at(selection)[key]
     change = setting("epochs", epoch - 1, "metrics", key, 0.015625)
     edit(record_file(store), change, without_digest=True)
@@ -215,6 +215,28 @@ def test_metric_that_predictions_contradict_is_refused_with_both_values(
     said = capsys.readouterr().err
     assert f"trial {ONE} (more): {key} of epoch {epoch} is stored as 0.015625" in said
     assert f"its predictions give {stored!r}" in said and "which sets them aside" in said
+
+
+def test_best_epoch_that_validation_clips_did_not_choose_is_refused(tmp_path, capsys):
+    store = fill(tmp_path, dataclasses.replace(PLAN, selection="best_on_validation"))
+    record = store.read_record(ONE)
+    best = record.best_epoch
+
+    def chosen(by):
+        def change(form):
+            form["data"] |= {"num_validation": 3, "chosen_on": "fold 2", "validation_rule": "next"}
+            for epoch in form["epochs"]:
+                epoch["metrics"]["selection/top1"] = 0.5 if epoch["epoch"] == by else 0.25
+
+        return change
+
+    edit(record_file(store), chosen(best), without_digest=True)
+    assert report(store)[0] == 0
+    other = best % EPOCHS + 1
+    edit(record_file(store), chosen(other))
+    assert report(store) == (2, "")
+    said = capsys.readouterr().err
+    assert f"its best epoch is {best}, and selection/top1 of its epochs chooses {other}" in said
 
 
 def test_metric_missing_from_every_epoch_is_refused_where_predictions_have_it(store, capsys):

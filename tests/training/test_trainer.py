@@ -31,7 +31,10 @@ def trainer(store: Store, experiment, name: str) -> Trainer:
 
 
 def numbers(records) -> list[list[float]]:
-    return [[record.metrics[key] for key in NUMBERS] for record in records]
+    return [
+        [record.metrics[key] for key in record.metrics if key in NUMBERS or "selection/" in key]
+        for record in records
+    ]
 
 
 def test_train_twice_gives_the_same_bits(store):
@@ -47,8 +50,9 @@ def test_train_twice_gives_the_same_bits(store):
         {"transform": Component("gaussian", scale=0.1)},
         {"model.drop_path_rate": 0.3, "accumulation_steps": 2},
         {"precision": "bf16"},
+        {"selection": "best"},
     ],
-    ids=["adam", "noise", "drop_path", "bf16"],
+    ids=["adam", "noise", "drop_path", "bf16", "validation"],
 )
 def test_resume_at_an_epoch_boundary_gives_the_same_bits(store, changes, request):
     experiment = tiny.experiment(**changes)
@@ -164,19 +168,53 @@ def test_trial_that_predicts_again_records_what_its_predictions_give(store):
     assert again.predictions == calm.predictions
 
 
+@pytest.mark.parametrize("selection", ["last", "best_on_test", "best"])
 @pytest.mark.parametrize("metric", ["val/top1", "val/map", "val/loss"])
-def test_best_epoch_is_by_the_selection_metric_in_its_direction(store, metric):
-    experiment = tiny.experiment(epochs=4, selection="best", selection_metric=metric)
-    run = trainer(store, experiment, f"best-{metric.replace('/', '-')}")
-    values = [record.metrics[metric] for record in run.epochs()]
+def test_best_epoch_is_by_the_selection_metric_in_its_direction(store, metric, selection):
+    experiment = tiny.experiment(epochs=4, selection=selection, selection_metric=metric)
+    name = f"{selection}-{metric.replace('/', '-')}"
+    run = trainer(store, experiment, name)
+    chosen_by = metric.replace("val/", "selection/") if selection == "best" else metric
+    values = [record.metrics[chosen_by] for record in run.epochs()]
     best = min(values) if metric == "val/loss" else max(values)
     assert run.best_epoch == values.index(best) + 1
     predictions = run.final_predictions()["best"]
     assert predictions.epoch == run.best_epoch
-    assert predictions.scores()[metric] == best
-    again = trainer(store, experiment, f"best-{metric.replace('/', '-')}")
+    assert predictions.scores()[metric] == run.records[run.best_epoch - 1].metrics[metric]
+    again = trainer(store, experiment, name)
     assert again.best_epoch == run.best_epoch
     assert again.final_predictions()["best"].epoch == run.best_epoch
+
+
+def test_validation_clips_choose_and_neither_train_nor_are_reported(store):
+    # The fold has 15 clips, five of each class and each a recording of its own.
+    experiment = tiny.experiment(selection="best", seed=3)
+    record = TrialRun(store=store, trial_id=experiment.id, experiment=experiment).run()
+    assert record.status is Status.FINISHED, record.error
+    assert (record.data["num_train"], record.data["num_validation"]) == (12, 3)
+    assert record.data["num_val"] == 15 and record.chose_on_validation
+    assert record.data["chosen_on"] == "some of the training recordings"
+    assert record.data["validation_rule"].startswith("10 % of each class by recording")
+    computed = {key for key in record.epochs[0].metrics if key.startswith("val/")}
+    chose = {key for key in record.epochs[0].metrics if key.startswith("selection/")}
+    assert {key.removeprefix("selection/") for key in chose} == {k[4:] for k in computed}
+    run = trainer(store, experiment, experiment.id)
+    parts = run.partition
+    assert np.array_equal(run.train_indices, parts.train)
+    assert not set(parts.validation) & {*parts.train, *parts.test}
+    # What is reported is of the test clips; what chose is of the validation clips.
+    made = run.final_predictions()["last"]
+    assert made.clip_ids == tuple(run.clips.clip_ids[i] for i in parts.test)
+    assert made.scores()["val/loss"] == record.metrics_at("last")["val/loss"]
+    chose_loss = run._evaluate(3, parts.validation).scores()["val/loss"]
+    assert chose_loss == record.metrics_at("last")["selection/loss"]
+
+
+def test_selection_of_the_last_epoch_trains_on_all_of_the_rest(store):
+    of_last = trainer(store, tiny.experiment(epochs=1), "of-last")
+    on_test = trainer(store, tiny.experiment(epochs=1, selection="best_on_test"), "on-test")
+    assert numbers(of_last.epochs()) == numbers(on_test.epochs())
+    assert len(of_last.train_indices) == 15 and not len(of_last.partition.validation)
 
 
 def test_trial_starts_from_the_weights_of_another(store):

@@ -13,8 +13,11 @@ from orchestrator.data.layouts.rows import Asked, Listing
 from orchestrator.data.layouts.tree import AUDIO, NOT_DECODED, Tree
 from orchestrator.errors import DataError, unknown
 
+PUBLISHED = ("esc_csv", "vggsound", "kinetics_sounds", "epic_kitchens")
+"""Data sets by their official lists, which say more than the folders around them."""
+
 LAYOUTS = (
-    "esc_csv",
+    *PUBLISHED,
     "huggingface",
     "webdataset",
     "kaldi",
@@ -69,8 +72,10 @@ def recognize(tree: Tree, asked: Asked) -> str:
     from orchestrator.data.layouts import class_folders
 
     fitting = [name for name in LAYOUTS if layout_of(name).fits(tree)]
-    if fitting and fitting[0] == "esc_csv":
-        return fitting[0]
+    official = [name for name in fitting if name in PUBLISHED]
+    if len(official) == 1:
+        return official[0]
+    fitting = official or fitting
     if len(fitting) == 2 and _agree(tree, asked, fitting):
         return fitting[0]
     readings = [f"{layout_of(name).TITLE}: --dataset folder:layout={name}" for name in fitting]

@@ -24,6 +24,7 @@ TITLE = "a folder per class with its audio files"
 _SPLIT_LISTS = {"validation_list.txt": VALIDATION, "testing_list.txt": TEST}
 _NO_CLASS = re.compile(r"(fold|part|chunk|shard|disc|cd)[ _-]*\d+", re.IGNORECASE)
 """Folders that divide the audio without saying what is in it."""
+_SPEAKER = re.compile(r"([^/_]+)_nohash_[^/]*")
 
 
 INNER = "([^/]+)/[^/]+$"
@@ -80,7 +81,13 @@ def read(tree: Tree, asked: Asked) -> Listing:
         rows = _officially(tree, folder, rows, mistakes)
         notes = (f"splits from {' and '.join(lists)}; every other clip trains",)
     mistakes.refuse()
-    return Listing(rows, notes=notes, left_out=left_out, labels_are="folders")
+    return Listing(
+        rows,
+        notes=notes,
+        left_out=left_out,
+        recordings_are="speakers" if notes else "",
+        labels_are="folders",
+    )
 
 
 def read_classes(
@@ -119,7 +126,7 @@ def read_classes(
 def _officially(
     tree: Tree, folder: str, rows: tuple[Row, ...], mistakes: Mistakes
 ) -> tuple[Row, ...]:
-    """Return the rows with the splits of the lists."""
+    """Return the rows with the splits of the lists, and the speakers that their names give."""
     start = f"{folder}/" if folder else ""
     known = {row.audio.name for row in rows}
     split_of: dict[str, tuple[str, str]] = {}
@@ -144,6 +151,7 @@ def _officially(
             audio=row.audio,
             label=row.label,
             split=split_of.get(row.audio.name, (TRAIN, ""))[0],
+            recording=match[1] if (match := _SPEAKER.search(row.audio.name)) else "",
         )
         for row in rows
     )

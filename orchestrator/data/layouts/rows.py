@@ -12,7 +12,7 @@ from orchestrator.errors import DataError, shown
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = {
     TRAIN: ("train", "training", "trn", "tr"),
-    VALIDATION: ("validation", "valid", "val", "dev"),
+    VALIDATION: ("validation", "validate", "valid", "val", "dev"),
     TEST: ("test", "testing", "tst", "eval", "evaluation"),
 }
 """Official splits and the names that data sets give them."""
@@ -75,6 +75,7 @@ class Row:
         recording: Recording or speaker that it belongs to; "" if the data set does not say.
         start_s: Start in seconds; None for the whole of it.
         end_s: End in seconds; None for the whole of it.
+        name: Name that the data set gives it, unique in it; "" names it by its audio and times.
     """
 
     where: str
@@ -85,6 +86,7 @@ class Row:
     recording: str = ""
     start_s: float | None = None
     end_s: float | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,9 @@ class Listing:
         left_out: Files that are not used.
         recordings_are: What `Row.recording` names, for example "speakers of utt2spk".
         labels_are: Where the labels come from.
+        class_names: Order of the classes; the others follow, and () is the order of their names.
+        absent: (split, clip) of an official list's clips that are not here; None if no official
+            list was read.
     """
 
     rows: tuple[Row, ...]
@@ -104,6 +109,8 @@ class Listing:
     left_out: tuple[str, ...] = ()
     recordings_are: str = ""
     labels_are: str = ""
+    class_names: tuple[str, ...] = ()
+    absent: tuple[tuple[str, str], ...] | None = None
 
 
 class Mistakes:

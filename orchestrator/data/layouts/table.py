@@ -28,7 +28,8 @@ from orchestrator.data.layouts.tree import Tree
 from orchestrator.errors import DataError, shown
 
 TITLE = "a csv, TSV, JSON lines or Parquet file with a column of paths and one of labels"
-_MAX_DEPTH = 2
+MAX_DEPTH = 2
+"""Folders that a list may lie in, one in the other."""
 _TRIED = 5
 
 
@@ -39,7 +40,7 @@ def fits(tree: Tree) -> bool:
 
 def nearly(tree: Tree) -> list[str]:
     """Return the lists that may be meant if no layout fits, likely ones first."""
-    names = [name for name in tree.ending(SUFFIXES) if name.count("/") <= _MAX_DEPTH]
+    names = [name for name in tree.ending(SUFFIXES) if name.count("/") <= MAX_DEPTH]
     return sorted(names, key=lambda name: (not _names_audio(tree, name), name))
 
 
@@ -88,7 +89,7 @@ def read_list(
     if not lines:
         raise DataError(f"{listed.path} has a header and no rows")
     use, notes = _columns(listed, lines, asked, layout)
-    own_split = split or _split_of(name)
+    own_split = split or split_of(name)
     beside = os.path.dirname(name)
     rows = []
     for number, line in lines:
@@ -268,13 +269,13 @@ def _chosen(tree: Tree, asked: Asked) -> list[str]:
     found = _fitting(tree) or nearly(tree)
     if not found:
         raise DataError(f"{tree.root} has no list of clips (.{', .'.join(SUFFIXES)})")
-    if len(found) == 1 or len({_split_of(name) for name in found} - {""}) == len(found):
+    if len(found) == 1 or len({split_of(name) for name in found} - {""}) == len(found):
         return found
     flags = "\n".join(f"  - --dataset folder:layout=table,table={name}" for name in found)
     raise DataError(f"{tree.root} has {len(found)} lists of clips; say which:\n{flags}")
 
 
-def _split_of(name: str) -> str:
+def split_of(name: str) -> str:
     """Return the split that a list's name begins or ends with, such as `train_meta.csv`."""
     stem = os.path.basename(name).rpartition(".")[0].replace("-", "_").replace(".", "_").lower()
     parts = stem.split("_")
@@ -285,7 +286,7 @@ def _fitting(tree: Tree) -> list[str]:
     return [
         name
         for name in tree.ending(SUFFIXES)
-        if name.count("/") <= _MAX_DEPTH and _names_audio(tree, name, labels=True)
+        if name.count("/") <= MAX_DEPTH and _names_audio(tree, name, labels=True)
     ]
 
 

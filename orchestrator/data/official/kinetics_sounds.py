@@ -7,7 +7,9 @@ Kinetics-400 leave 32 (pritamqu/CrissCross issue 4), and 31 without "strumming g
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.data.layouts.lists import read_text
@@ -24,12 +26,34 @@ FILES = (
 )
 _BY = "DATAR, section 3"
 _OTHER = "another set of clips: no list of DATAR's was published"
+_CLIP = re.compile(
+    r"(?P<name>(?P<video>[\w-]{11})_(?P<start>\d+)(_\d+)?),\d+,(?P<label>\d+)", re.ASCII
+)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A line of OGM-GE's lists.
+
+    Attributes:
+        line: Its number in the list.
+        name: The clip.
+        video: YouTube's id.
+        start_s: Start in the video.
+        label: Number of its class.
+    """
+
+    line: int
+    name: str
+    video: str
+    start_s: float
+    label: str
 
 
 def count(folder: Path) -> Counted:
     """Tell the two lists of classes apart, and count OGM-GE's lists of clips."""
     few, many = (read_classes(folder / file) for file in FILES[:2])
-    train, test = (Counter(label for _, label in read_clips(folder / file)) for file in FILES[2:])
+    train, test = (Counter(one.label for one in read_clips(folder / file)) for file in FILES[2:])
     added, lacking = sorted(set(many) - set(few)), sorted(set(few) - set(many))
     apart = f"without {', '.join(added)}" + f", with {', '.join(lacking)}" * bool(lacking)
     lines = (
@@ -58,21 +82,32 @@ def read_classes(path: Path) -> list[str]:
     return names
 
 
-def read_clips(path: Path) -> list[tuple[str, str]]:
-    """Return (clip, number of its class) of every line `clip,seconds,label`.
+def read_clips(path: Path) -> list[Listed]:
+    """Return the clips of OGM-GE's lists: lines `VIDEO_START,seconds,label`, or with an end.
 
     Raises:
         DataError: A line is none, or a clip is there twice; names every such line.
     """
     mistakes = Mistakes(path)
-    clips: dict[str, str] = {}
+    clips: dict[str, Listed] = {}
     for number, line in enumerate(read_text(path).splitlines(), start=1):
-        parts = line.strip().rsplit(",", 2)
-        if len(parts) != 3 or not parts[2].isdecimal():
-            mistakes.add(f"line {number}", f"{shown(line)} is no clip,seconds,label")
-        elif parts[0] in clips:
-            mistakes.add(f"line {number}", f"clip {shown(parts[0])} is there twice")
+        match = _CLIP.fullmatch(line.strip())
+        if match is None:
+            mistakes.add(f"line {number}", f"{shown(line)} is no VIDEO_START,seconds,label")
+        elif match["name"] in clips:
+            mistakes.add(f"line {number}", f"clip {shown(match['name'])} is there twice")
         else:
-            clips[parts[0]] = parts[2]
+            clips[match["name"]] = Listed(
+                number, match["name"], match["video"], float(match["start"]), match["label"]
+            )
     mistakes.refuse()
-    return list(clips.items())
+    return list(clips.values())
+
+
+def begins(path: Path) -> bool:
+    """Whether the first line of a file is a clip of OGM-GE's lists."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            return _CLIP.fullmatch(file.readline(200).strip()) is not None
+    except (OSError, UnicodeDecodeError):
+        return False

@@ -24,16 +24,23 @@ def plots(data: PlotData) -> Iterator[Plot]:
         yield Plot(
             section="curves",
             drawings=_drawings(data, learned, summary.metric),
-            caption=f"Line, mean over finished trials; band, 95 % {interval_over(summary)}; gray "
-            f"line, {summary.plan.baseline}; tick on the axis, median best epoch. One scale for "
-            "all panels; the vertical axis starts where the data do, and a band is cut at the "
-            "frame.",
+            caption=f"Line, mean over finished trials on the test clips; band, 95 % "
+            f"{interval_over(summary)}; gray line, {summary.plan.baseline}; tick on the axis, "
+            f"median of the epochs that are best {_chosen_on(data)}. One scale for all panels; "
+            "the vertical axis starts where the data do, and a band is cut at the frame.",
             layout="small",
             table=curve_table(learned, summary.metric),
         )
     if learned and fitted:
         drawings = _drawings(data, fitted, loss)
         yield Plot(section="curves", drawings=drawings, folded="Training loss", layout="small")
+
+
+def _chosen_on(data: PlotData) -> str:
+    """Name the clips on which the epochs are best that the ticks show."""
+    by = {record.chose_on_validation for record in data.records.values()}
+    words = {True: "on the validation clips, which are not shown", False: "on these clips"}
+    return " or ".join(words[one] for one in sorted(by))
 
 
 def _drawings(data: PlotData, found: Sequence[Curve], metric: Metric) -> tuple[str, ...]:

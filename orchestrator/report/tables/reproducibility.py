@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.analysis.rows import Cell
 from orchestrator.analysis.summary import Summary
-from orchestrator.records import Status, TrialRecord
+from orchestrator.records import EPOCHS, Status, TrialRecord
 
 PER_RUN = (
     "host",
@@ -72,7 +72,7 @@ def plan_facts(summary: Summary) -> list[Fact]:
     values = {
         "declared": plan.declared_at,
         "command": plan.command,
-        "metric": f"{plan.metric} at the {plan.selection} epoch",
+        "metric": f"{plan.metric} at {EPOCHS.get(plan.selection, plan.selection)}",
         "seeds": ", ".join(map(str, sorted({cell.seed for cell in cells}))),
         "folds": ", ".join(map(str, sorted({cell.fold for cell in cells}))),
         "published numbers": ". ".join(part for part in (plan.source, plan.conditions) if part),

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orchestrator.analysis.confounds import ChosenOn
 from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.rows import Cell
 from orchestrator.analysis.summary import Summary
 from orchestrator.metrics import METRICS
 from orchestrator.metrics.chance import caution_text
-from orchestrator.records import Status
+from orchestrator.records import EARLIER_BEST, EPOCHS, Status
 from orchestrator.report.wording.contrasts import half_width, places_of, unit_of_difference
 from orchestrator.report.wording.findings import finding_sentence
 from orchestrator.report.wording.numbers import NONE, decimals, end_text, number, p_text
@@ -108,11 +109,10 @@ def cautions(summary: Summary) -> tuple[str, ...]:
         )
     if winner := _winner(summary):
         notes.append(winner)
-    if plan.selection == "best":
-        notes.append(
-            "Each trial's epoch was chosen on the clips that it is scored on, so the level of "
-            f"{metric.title} is optimistic; differences between arms less so."
-        )
+    notes += [chosen_on_sentence(chosen, metric.title) for chosen in summary.chosen_on]
+    if len({plan.selection_of(arm.name) for arm in plan.arms}) > 1:
+        listed = (f"{arm.name}: {EPOCHS[plan.selection_of(arm.name)]}" for arm in plan.arms)
+        notes.append(f"Arms are read at epochs that were chosen differently. {'; '.join(listed)}.")
     others = [key for key in summary.chosen_by if key != metric.key]
     if others:
         notes.append(
@@ -173,10 +173,32 @@ def fast_sentence(summary: Summary) -> str:
 
 
 def epoch_words(summary: Summary) -> str:
-    """Name the epoch of the table's numbers, and the metric that chose it."""
+    """Name the epoch of the table's numbers, and the metric and the clips that chose it."""
+    plan = summary.plan
+    if len({plan.selection_of(arm.name) for arm in plan.arms}) > 1:
+        return "the epoch that each arm declares"
+    words = EPOCHS.get(plan.selection, plan.selection)
     if set(summary.chosen_by) <= {summary.metric.key}:
-        return f"the {summary.plan.selection} epoch"
-    return f"the epoch that is best by {_titles(summary.chosen_by)}"
+        return words
+    return words.replace("best", f"best by {_titles(summary.chosen_by)}")
+
+
+def chosen_on_sentence(chosen: ChosenOn, title: str) -> str:
+    """State which clips chose the epochs of trials, and what follows for a metric's level."""
+    of_arms = f" of {', '.join(chosen.arms)}" if chosen.arms else ""
+    low, high = chosen.num_clips
+    if chosen.selection != "best_on_validation":
+        by = " (best_on_test, a protocol of some papers)" * (chosen.selection != EARLIER_BEST)
+        return (
+            f"The epoch of each trial{of_arms} was chosen on the clips that it is scored on{by}, "
+            f"so the level of {title} is optimistic; differences between arms less so."
+        )
+    count = "" if not high else f"{low} " if low == high else f"{low} to {high} "
+    rules = f": {'; '.join(chosen.rules)}" if chosen.rules else ""
+    return (
+        f"The epoch of each trial{of_arms} was chosen on {count}validation clips, which neither "
+        f"train nor are reported{rules}."
+    )
 
 
 def interval_over(summary: Summary) -> str:
