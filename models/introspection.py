@@ -92,14 +92,20 @@ def moved_keys(chain: Chain, waveform: Tensor) -> tuple[MovedKeys, ...]:
 
 
 @torch.no_grad()
-def event_map(chain: Chain, waveform: Tensor) -> Tensor | None:
+def event_map(chain: Chain, waveform: Tensor, *, single_label: bool = True) -> Tensor | None:
     """Return class probabilities over time (HTS-AT, arXiv 2202.00874).
 
-    They are a softmax over classes, since sweeps train with one label per clip.
+    Args:
+        chain: The model.
+        waveform: (batch, time) in [-1, 1].
+        single_label: Whether the model was trained with one class per clip: its probabilities are a
+            softmax over classes then, otherwise a sigmoid of each.
 
     Returns:
         (batch, frames, classes), or None for a model without frame outputs.
     """
     with evaluating(chain):
         logits = chain(waveform).frame_logits
-    return None if logits is None else logits.float().softmax(dim=2)
+    if logits is None:
+        return None
+    return logits.float().softmax(dim=2) if single_label else logits.float().sigmoid()

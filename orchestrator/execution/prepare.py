@@ -20,7 +20,7 @@ from orchestrator.design.search_space import Search
 from orchestrator.errors import ConfigError, StoreError, printable, unknown
 from orchestrator.execution.options import Options, check_folds
 from orchestrator.experiment.config import Component
-from orchestrator.metrics import METRICS, USUAL, TargetKind
+from orchestrator.metrics import METRICS, USUAL, TargetKind, lookup
 from orchestrator.terminal import terminal_width
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def _with_metric(plan: Plan, kind: TargetKind) -> Plan:
     chosen = {plan.experiment(arm).selection_metric for arm in plan.arms}
     named += sorted(chosen - {USUAL[TargetKind.SINGLE_LABEL]})
     for key in dict.fromkeys(named):
-        if not METRICS[key].is_defined_for(kind):
+        if not lookup(key).is_defined_for(kind):
             valid = [k for k, m in METRICS.items() if m.compute and m.is_defined_for(kind)]
             raise ConfigError(
                 f"{key} is not defined for the data set's targets, of kind {kind}; give one of "

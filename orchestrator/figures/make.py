@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.figures.shelf import CLIP, Picture, are_there, read_pictures, write_index
+from orchestrator.metrics import TargetKind
 from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord, epoch_of
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _of_trial(
     change = input_change(chain, waveform)
     features = change.after[:, 0].float().numpy()
     shown = draw.Shown(
-        titles=tuple(f"{pack.class_names[pack.labels[i]]} ({pack.clip_ids[i]})" for i in clips),
+        titles=tuple(f"{_class_text(pack, i)} ({pack.clip_ids[i]})" for i in clips),
         frame_s=frame_s,
         seconds=float(pack.num_samples.max()) / pack.sample_rate,
         class_names=pack.class_names,
@@ -126,7 +127,8 @@ def _of_trial(
         draw.draw_input(change, shown, add("input"))
     if blocks := moved_keys(chain, waveform):
         draw.draw_keys(blocks[-2:], features, shown, add("keys"))
-    if (events := event_map(chain, waveform)) is not None:
+    single = pack.targets.kind is TargetKind.SINGLE_LABEL
+    if (events := event_map(chain, waveform, single_label=single)) is not None:
         draw.draw_events(events.numpy(), features, shown, add("events"))
     return found
 
@@ -184,10 +186,18 @@ def _clips(pack: Any, fold: int) -> np.ndarray:
     import numpy as np
 
     _, held_out = pack.split(fold)
-    labels = pack.labels[held_out]
-    classes = np.unique(labels)
+    there = pack.targets.take(held_out).multi_hot()
+    classes = np.flatnonzero(there.any(axis=0))
     spread = np.unique(np.linspace(0, len(classes) - 1, NUM_CLIPS).round().astype(int))
-    return np.array([held_out[np.flatnonzero(labels == classes[i])[0]] for i in spread])
+    chosen = [held_out[np.flatnonzero(there[:, classes[i]])[0]] for i in spread]
+    return np.array(list(dict.fromkeys(chosen)))  # one clip may have several of the classes
+
+
+def _class_text(pack: Pack, clip: int) -> str:
+    import numpy as np
+
+    (there,) = pack.targets.take([clip]).multi_hot()
+    return ", ".join(pack.class_names[label] for label in np.flatnonzero(there)) or "background"
 
 
 def _slug(text: str) -> str:
