@@ -377,7 +377,7 @@ def test_collectives_of_an_epoch_its_evaluation_and_a_resume_stay_on_the_device(
     assert seen.names.count("allreduce_") == run.steps_per_epoch * (norms + REST) + 1
     assert seen.devices == {"meta"}
     with Collectives() as seen:
-        run._evaluate(1)
+        run._evaluate(1, run.val_indices)
     assert seen.names == ["allreduce_"]
     assert seen.devices == {"meta"}
 

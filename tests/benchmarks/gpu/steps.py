@@ -36,7 +36,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -67,6 +67,7 @@ class Noise:
     class_names = tuple(str(number) for number in range(CLASSES))
     num_classes = CLASSES
     sample_rate = 32000
+    fold_names: ClassVar[dict[int, str]] = {1: "1"}
 
     def __init__(self, num_train: int, num_samples: int) -> None:
         """Draw clips of one length; one is held out for every four that are trained on."""
@@ -76,6 +77,8 @@ class Noise:
         self.num_samples = np.full(count, num_samples)
         self.targets = Targets.of_labels(np.arange(count) % CLASSES, num_classes=CLASSES)
         self.clip_ids = [str(number) for number in range(count)]
+        self.source_ids = self.clip_ids
+        self.folds = np.ones(count, np.int64)
         self.fingerprint = f"noise {count} {num_samples}"
 
     def split(self, fold: int) -> tuple[np.ndarray, np.ndarray]:
