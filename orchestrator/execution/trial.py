@@ -24,7 +24,7 @@ from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.metrics import lookup
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord, experiment_id
 from orchestrator.store.files import is_full
-from orchestrator.store.provenance import now, provenance, source_digest
+from orchestrator.store.provenance import now, provenance
 from orchestrator.training.arithmetic import arithmetic, arithmetic_facts
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.inputs import LOCK
@@ -333,7 +333,7 @@ class TrialRun:
 
 def features_folder(pack: Pack) -> Path:
     """Return where this version of the code keeps a pack's features."""
-    return pack.path / "features" / source_digest()
+    return pack.path / "features" / provenance()["code"]
 
 
 def drop_old_features(pack: Pack) -> None:
