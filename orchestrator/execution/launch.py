@@ -47,7 +47,7 @@ from orchestrator.records import PlanRecord, Status
 from orchestrator.store import Store
 from orchestrator.store.locks import LockHeld
 from orchestrator.store.provenance import now
-from orchestrator.store.verification import doubtful, verify_stored
+from orchestrator.store.verification import doubtful
 from orchestrator.terminal import visible
 
 if TYPE_CHECKING:
@@ -82,8 +82,6 @@ def launch(prepared: LaunchPlan) -> int:
         num_workers=options.runtime.num_workers,
     )
     first = next(steps)
-    planned = plan.record()
-    verify_stored(store, planned, store.read_records([key.id for key in planned.trials]))
     record = declare(first.plan, prepared, store)
     to_search = max(0, search.num_points - len(points)) if search else 0
     publisher = Publisher(record, store=store, tracking_uri=options.runtime.tracking_uri)

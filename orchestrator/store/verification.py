@@ -7,9 +7,11 @@ trials takes seconds. Later reads still check the digests.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
@@ -76,15 +78,13 @@ def verify_stored(
     versions, new = _unverified(store, plan, records)
     verify(plan, records, loader(store, plan, records), trials=new)
     if new and remember:
-        note = json.dumps({"rule": _RULE, "trials": versions}).encode()
-        try:
-            store.files.write(_note_path(plan), note)
-        except StoreError:
-            pass  # a read-only store is verified anew every time
+        _remember(store, plan, versions)
 
 
 def doubtful(store: Store, plan: PlanRecord) -> dict[str, str]:
     """Return the trials of a plan whose record or predictions cannot be believed, and why.
+
+    The others are noted in the store as verified.
 
     Raises:
         NewerVersion: A newer version of this package wrote a record.
@@ -105,11 +105,12 @@ def doubtful(store: Store, plan: PlanRecord) -> dict[str, str]:
                 continue
             if record is not None:
                 records[trial] = record
-    load, read = loader(store, plan, records), plan.epochs_read()
-    for trial in _unverified(store, plan, records)[1]:
-        record = records[trial]
-        if mistakes := _mistakes_of_predictions(plan, record, load, which=read[trial]):
+    versions, new = _unverified(store, plan, records)
+    for trial, mistakes in _by_trial(plan, records, loader(store, plan, records), new).items():
+        if mistakes:
             doubts[trial] = mistakes[0].partition(";")[0]
+    if new:
+        _remember(store, plan, {t: version for t, version in versions.items() if t not in doubts})
     return doubts
 
 
@@ -142,6 +143,12 @@ def _note_path(plan: PlanRecord) -> str:
     return f"{forms.sweep_folder(plan.sweep)}/verified.json"
 
 
+def _remember(store: Store, plan: PlanRecord, versions: Mapping[str, str]) -> None:
+    note = json.dumps({"rule": _RULE, "trials": versions}).encode()
+    with contextlib.suppress(StoreError):  # a read-only store is verified anew every time
+        store.files.write(_note_path(plan), note)
+
+
 def verify(
     plan: PlanRecord,
     records: Mapping[str, TrialRecord],
@@ -162,18 +169,25 @@ def verify(
     """
     mistakes = _mistakes_of_cells(plan, records)
     chosen = _finished(plan, records) if trials is None else list(trials)
-    read = plan.epochs_read()
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for of_trial in pool.map(
-            lambda trial: _mistakes_of_predictions(plan, records[trial], load, which=read[trial]),
-            chosen,
-        ):
-            mistakes += of_trial
+    mistakes += itertools.chain(*_by_trial(plan, records, load, chosen).values())
     if mistakes:
         more = [f"and {len(mistakes) - NAMED} more"] if len(mistakes) > NAMED else []
         listed = "\n".join(f"  - {mistake}" for mistake in mistakes[:NAMED] + more)
         count = "a record" if len(mistakes) == 1 else f"{len(mistakes)} records"
         raise StoreError(f"{count} of {plan.sweep} cannot be believed:\n{listed}\n{WAY_OUT}")
+
+
+def _by_trial(
+    plan: PlanRecord, records: Mapping[str, TrialRecord], load: Loader, trials: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return a message for what is wrong with the predictions or metrics of each trial."""
+    read = plan.epochs_read()
+
+    def check(trial: str) -> list[str]:
+        return _mistakes_of_predictions(plan, records[trial], load, which=read[trial])
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return dict(zip(trials, pool.map(check, trials), strict=True))
 
 
 def _finished(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> list[str]:

@@ -385,6 +385,8 @@ def test_launch_sets_aside_what_cannot_be_believed_and_trains_it_again(
     assert (folder / "record.json.damaged-1").read_bytes() == damaged
     assert [trial.id for trial in missing_trials(planned.trials(), store)] == [ONE]
     assert len(store.read_records(trial.id for trial in others)) == 3
+    verified = json.loads((store.local_path / "sweeps" / "mine" / "verified.json").read_text())
+    assert verified["trials"].keys() == {trial.id for trial in others}
     set_aside_doubtful(planned, store)
     assert capsys.readouterr().out == ""
 
