@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import ConfigError, unknown
 from orchestrator.metrics.chance import (
@@ -190,16 +190,12 @@ def metric(
 
 
 def _top_k(k: int) -> Metric:
-    return Metric(
+    return _percentage(
         f"val/top{k}",
         f"top-{k}",
-        Direction.MAXIMIZE,
-        scale=100.0,
-        unit="%",
-        bounds=(0.0, 1.0),
+        lambda made: top_k_accuracy(made.logits, made.labels, k=k),
         is_share=True,
         chance=top_k_chance(k),
-        compute=lambda made: top_k_accuracy(made.logits, made.labels, k=k),
     )
 
 
@@ -254,17 +250,8 @@ def _event_f1(key: str, title: str, count: Callable[..., Counts]) -> Metric:
         size = timed.targets.num_classes
         return count(_reference(timed), _detected(timed), num_classes=size).macro_f1()
 
-    return Metric(
-        key,
-        title,
-        Direction.MAXIMIZE,
-        scale=100.0,
-        unit="%",
-        bounds=(0.0, 1.0),
-        compute=compute,
-        kinds=(TargetKind.EVENTS,),
-        by_frame=True,
-        at_report=True,
+    return _percentage(
+        key, title, compute, kinds=(TargetKind.EVENTS,), by_frame=True, at_report=True
     )
 
 
@@ -310,9 +297,7 @@ def _frames(made: Predictions) -> Frames:
     return made.frames
 
 
-def _percentage(
-    key: str, title: str, of_labels: Callable[[Logits, Labels], float], chance: ChanceOf
-) -> Metric:
+def _percentage(key: str, title: str, compute: Compute, **others: Any) -> Metric:
     return Metric(
         key,
         title,
@@ -320,9 +305,13 @@ def _percentage(
         scale=100.0,
         unit="%",
         bounds=(0.0, 1.0),
-        chance=chance,
-        compute=lambda made: of_labels(made.logits, made.labels),
+        compute=compute,
+        **others,
     )
+
+
+def _of_labels(function: Callable[[Logits, Labels], float]) -> Compute:
+    return lambda made: function(made.logits, made.labels)
 
 
 TRAIN_LOSS = "train/loss"
@@ -368,28 +357,23 @@ METRICS = {
             kinds=tuple(TargetKind),
         ),
         _percentage(
-            VAL_MEAN_CLASS_ACCURACY, "mean class accuracy", mean_class_accuracy, class_mean_chance
+            VAL_MEAN_CLASS_ACCURACY,
+            "mean class accuracy",
+            _of_labels(mean_class_accuracy),
+            chance=class_mean_chance,
         ),
-        Metric(
+        _percentage(
             VAL_MACRO_F1,
             "macro F1",
-            Direction.MAXIMIZE,
-            scale=100.0,
-            unit="%",
-            bounds=(0.0, 1.0),
+            _macro_f1,
             chance=macro_f1_chance,
-            compute=_macro_f1,
             kinds=tuple(TargetKind),
         ),
-        Metric(
+        _percentage(
             VAL_MICRO_F1,
             "micro F1",
-            Direction.MAXIMIZE,
-            scale=100.0,
-            unit="%",
-            bounds=(0.0, 1.0),
+            _micro_f1,
             chance=micro_f1_chance,
-            compute=_micro_f1,
             kinds=(TargetKind.MULTI_LABEL, TargetKind.EVENTS),
         ),
         # Infinite for a perfect ranking, which no epoch may store.
@@ -408,7 +392,10 @@ METRICS = {
         _psds(VAL_PSDS1, "PSDS, scenario 1", SCENARIO_1),
         _psds(VAL_PSDS2, "PSDS, scenario 2", SCENARIO_2),
         _percentage(
-            VAL_TRUE_PROBABILITY, "probability of the true class", true_probability, top_k_chance(1)
+            VAL_TRUE_PROBABILITY,
+            "probability of the true class",
+            _of_labels(true_probability),
+            chance=top_k_chance(1),
         ),
         Metric(
             VAL_LOSS,
