@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import shutil
 import socket
 import time
 import traceback
@@ -27,7 +26,7 @@ from orchestrator.store.files import is_full
 from orchestrator.store.provenance import now, provenance
 from orchestrator.training.arithmetic import arithmetic, arithmetic_facts
 from orchestrator.training.data_parallel import Group
-from orchestrator.training.inputs import LOCK
+from orchestrator.training.inputs import drop_other_versions
 from orchestrator.waiting import to_terminal
 
 if TYPE_CHECKING:
@@ -190,7 +189,7 @@ class TrialRun:
         self._refuse_another()
         fingerprint = str(self.experiment.dataset.arguments["fingerprint"])
         clips = open_pack(fingerprint, packs=self.store.packs_uri, cache_dir=self.cache_dir)
-        drop_old_features(clips)
+        drop_other_versions(features_folder(clips))
         trainer = Trainer(
             self.experiment,
             clips=clips,
@@ -334,23 +333,6 @@ class TrialRun:
 def features_folder(pack: Pack) -> Path:
     """Return where this version of the code keeps a pack's features."""
     return pack.path / "features" / provenance()["code"]
-
-
-def drop_old_features(pack: Pack) -> None:
-    """Delete the features of other versions of the code, but for those of the one used last.
-
-    A process that still reads them keeps its files until it closes them.
-    """
-    own = features_folder(pack)
-    with suppress(OSError):  # others may delete, too
-        others = [folder for folder in own.parent.iterdir() if folder != own]
-        for old in sorted(others, key=_last_used)[:-1]:
-            shutil.rmtree(old, ignore_errors=True)
-
-
-def _last_used(features: Path) -> float:
-    lock = features / LOCK
-    return lock.stat().st_mtime if lock.exists() else 0.0
 
 
 def _chosen_on(clips: Partition) -> dict[str, Any]:

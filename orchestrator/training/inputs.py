@@ -209,6 +209,25 @@ def open_inputs(
     return (Features(source, file) if file else Inputs(clips, device)), _sums[key]
 
 
+def drop_other_versions(folder: Path) -> None:
+    """Delete the features of other versions of the code, but for those of the one used last.
+
+    A process that still reads them keeps its files until it closes them.
+
+    Args:
+        folder: That of this version, beside those of others.
+    """
+    with contextlib.suppress(OSError):  # others may delete, too
+        others = [other for other in folder.parent.iterdir() if other != folder]
+        for old in sorted(others, key=_last_used)[:-1]:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _last_used(features: Path) -> float:
+    lock = features / LOCK
+    return lock.stat().st_mtime if lock.exists() else 0.0
+
+
 class _Source:
     """Computes the features of a pack's clips."""
 
