@@ -33,6 +33,8 @@ DIGITS = (6, 12, 64)
 
 MADE_UP = ("synthetic", "synthetic_events")
 """Data sets that need no files, for demos and first runs."""
+MIXTURES = "mixtures"
+"""The data set that mixes the clips of a data root, or made-up sounds without one."""
 
 MAX_WORD = 120
 
@@ -113,7 +115,8 @@ def made_up(prepared: LaunchPlan) -> str:
         names the data set.
     """
     options, name = prepared.options, prepared.plan.base.dataset.name
-    if options.demo or options.smoke or options.dataset or name not in MADE_UP:
+    without_files = name in MADE_UP or (name == MIXTURES and not options.runtime.data_root)
+    if options.demo or options.smoke or options.dataset or not without_files:
         return ""
     return (
         f"the data set of {prepared.plan.sweep} at full size is {name!r}, made-up sounds: give "
