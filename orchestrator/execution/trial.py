@@ -274,7 +274,7 @@ class TrialRun:
             "num_val": len(trainer.val_indices),
             "val_counts": trainer.val_counts,
             **_chosen_on(trainer.partition),
-            **({"targets": manifest["targets"]} if "targets" in manifest else {}),
+            **{key: manifest[key] for key in ("targets", "heads") if key in manifest},
             "dropped": manifest.get("dropped", {}),
             "feature_mean": trainer.statistics[0],
             "feature_std": trainer.statistics[1],

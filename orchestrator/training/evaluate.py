@@ -22,15 +22,20 @@ from orchestrator.training.data_parallel import Group
 from orchestrator.training.inputs import Inputs
 
 
-def build(experiment: Experiment, *, num_classes: int) -> Chain:
+def build(
+    experiment: Experiment, *, num_classes: int, heads: Mapping[str, int] | None = None
+) -> Chain:
     """Build an experiment's chain with the initial weights of its seed.
 
     Args:
         experiment: Experiment to build.
         num_classes: Number of classes in the pack.
+        heads: Heads of the pack -> number of classes, if there are several. The logits of a model
+            are those of all heads, one after the other: its last layer is a linear one of each
+            head on one embedding.
 
     Raises:
-        ConfigError: The model has several heads.
+        ConfigError: The model has other heads.
     """
 
     def link(component: Component) -> tuple[str, Mapping[str, Any]]:
@@ -44,12 +49,14 @@ def build(experiment: Experiment, *, num_classes: int) -> Chain:
         num_classes=num_classes,
         seed=experiment.seed,
     )
-    heads = chain.backbone.heads_split
-    if len(heads) > 1:
+    # A model without an argument for heads need not know where one ends.
+    told = chain.backbone.heads_split
+    sizes = tuple((heads or {}).values())
+    if told and told != (sizes or (num_classes,)):
+        asked = f"the clips have {heads}" if heads else "the clips have one class each, of one head"
         raise ConfigError(
-            f"model {experiment.model.name!r} has {len(heads)} heads, of {heads} classes; an "
-            "experiment trains and scores one head, because a pack has one label per clip. Leave "
-            "model.heads out, or give (); to run several heads, models.create_model builds them"
+            f"model {experiment.model.name!r} has heads of {told} classes, and {asked}; set "
+            f"model.heads to {sizes}"
         )
     return chain
 

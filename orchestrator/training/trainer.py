@@ -198,7 +198,7 @@ class Trainer:
             share=experiment.shuffled_labels,
             seed=derive_seed(experiment.seed, "labels"),
         )
-        self.chain = build(experiment, num_classes=clips.num_classes)
+        self.chain = build(experiment, num_classes=clips.num_classes, heads=clips.targets.heads)
         self.records: list[EpochRecord] = []
         self.predictions: dict[str, Predictions] = {}
         self.best_epoch = 0
@@ -231,7 +231,10 @@ class Trainer:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._saving: Future[None] | None = None
         self.loss = build_loss(
-            experiment.loss, kind=clips.targets.kind, mixes_labels=self.mixup.mixes_labels
+            experiment.loss,
+            kind=clips.targets.kind,
+            heads=tuple(clips.targets.heads.values()),
+            mixes_labels=self.mixup.mixes_labels,
         )
         self.optimizer = create(
             "optimizer",
@@ -557,6 +560,7 @@ class Trainer:
             "experiment": form,
             "num_classes": self.clips.num_classes,
             "class_names": list(self.clips.class_names),
+            **({"heads": dict(heads)} if (heads := self.clips.targets.heads) else {}),
             "input_size": list(frontend.output_size),
             "mean": mean,
             "std": std,
