@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -52,7 +54,23 @@ def build(experiment: Experiment, *, num_classes: int) -> Chain:
     return chain
 
 
-@torch.no_grad()
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Clips that were predicted, of which predictions over time still lie on their workers.
+
+    Attributes:
+        predictions: What is predicted of every clip, without frames; all workers have all.
+        gather: Function that fetches the frames from all workers, which all must call.
+    """
+
+    predictions: Predictions
+    gather: Callable[[], Frames | None]
+
+    def whole(self) -> Predictions:
+        """Return the predictions with frames, if there are any; every worker must call this."""
+        return dataclasses.replace(self.predictions, frames=self.gather())
+
+
 def evaluate(
     chain: torch.nn.Module,
     inputs: Inputs,
@@ -63,10 +81,10 @@ def evaluate(
     precision: str,
     group: Group,
     covered_s: float = 0.0,
-) -> Predictions:
-    """Predict clips, shared over the workers; every worker returns all predictions.
+) -> Evaluation:
+    """Predict clips, shared over the workers.
 
-    Predictions over time are part of them where clips have events and the model a frame head.
+    Predictions over time are made where clips have events and the model a frame head.
 
     Args:
         chain: Model from waveform to logits.
@@ -88,28 +106,37 @@ def evaluate(
     start = 0
     over_time: list[Tensor] = []
     timed = clips.targets.kind is TargetKind.EVENTS
-    for batch in inputs.batches(parts_of(own_share, per_worker)):
-        with autocast(device, precision):
-            output = chain(**batch)
-        made = output.clip_logits.float()
-        if timed and output.frame_logits is not None:
-            over_time.append(output.frame_logits.to(torch.float16))
-        rows[start : start + len(made)] = made
-        start += len(made)
-    logits = group.total(logits)
-    frames = _gathered(over_time, group, num_clips=len(indices), device=device) if timed else None
-    return Predictions(
-        epoch=epoch,
-        clip_ids=tuple(str(clips.clip_ids[index]) for index in indices),
-        targets=clips.targets.take(indices),
-        logits=logits.cpu().numpy(),
-        frames=None
-        if frames is None
-        else Frames(
+    with torch.no_grad():
+        for batch in inputs.batches(parts_of(own_share, per_worker)):
+            with autocast(device, precision):
+                output = chain(**batch)
+            made = output.clip_logits.float()
+            if timed and output.frame_logits is not None:
+                over_time.append(output.frame_logits.to(torch.float16))
+            rows[start : start + len(made)] = made
+            start += len(made)
+        logits = group.total(logits)
+
+    def gather() -> Frames | None:
+        frames = None
+        if timed:
+            frames = _gathered(over_time, group, num_clips=len(indices), device=device)
+        if frames is None:
+            return None
+        return Frames(
             logits=frames,
             row_s=covered_s / frames.shape[1],
             clip_s=clips.num_samples[indices] / clips.sample_rate,
+        )
+
+    return Evaluation(
+        predictions=Predictions(
+            epoch=epoch,
+            clip_ids=tuple(str(clips.clip_ids[index]) for index in indices),
+            targets=clips.targets.take(indices),
+            logits=logits.cpu().numpy(),
         ),
+        gather=gather,
     )
 
 

@@ -38,6 +38,7 @@ from orchestrator.records import EpochRecord, best_epoch, experiment_id
 from orchestrator.training.activation_checkpointing import checkpoint_activations
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.evaluate import (
+    Evaluation,
     autocast,
     build,
     covered_seconds,
@@ -212,8 +213,8 @@ class Trainer:
                 started = time.perf_counter()
                 train_loss, rate = self._train_epoch(epoch)
                 trained_s = time.perf_counter() - started
-                predictions = self._evaluate(epoch, self.val_indices)
-                scores = predictions.scores() | self._validate(epoch)
+                made = self._evaluate(epoch, self.val_indices)
+                scores = _scored(made).scores() | self._validate(epoch)
                 record = EpochRecord(
                     epoch=epoch,
                     metrics={
@@ -227,9 +228,7 @@ class Trainer:
                 )
                 self.records.append(record)
                 better = epoch == best_epoch(self.records, self.chosen_by)
-                self.predictions["last"] = predictions
-                if better:
-                    self.best_epoch, self.predictions["best"] = epoch, predictions
+                self._keep(made, better=better)
                 self._save(better=better, optimizer=self.optimizer)
                 yield record
         finally:
@@ -258,7 +257,7 @@ class Trainer:
         A resumed run predicts again, from the checkpoints, what it no longer has in memory.
         """
         if "last" not in self.predictions:
-            self.predictions["last"] = self._evaluate(len(self.records), self.val_indices)
+            self.predictions["last"] = self._evaluate(len(self.records), self.val_indices).whole()
         if "best" not in self.predictions and self.best_epoch == len(self.records):
             self.predictions["best"] = self.predictions["last"]
         if "best" not in self.predictions:
@@ -267,7 +266,7 @@ class Trainer:
             assert saved is not None, "a best epoch is saved before its record is"
             last = pack_state(self.chain, None)
             self.chain.load_state_dict(model_state(saved[0]))
-            self.predictions["best"] = self._evaluate(self.best_epoch, self.val_indices)
+            self.predictions["best"] = self._evaluate(self.best_epoch, self.val_indices).whole()
             self.chain.load_state_dict(model_state(last))
         return self.predictions
 
@@ -280,10 +279,22 @@ class Trainer:
         """Return the metrics on the validation clips under their own keys; none without clips."""
         if not len(self.partition.validation):
             return {}
-        scores = self._evaluate(epoch, self.partition.validation).scores()
+        scores = _scored(self._evaluate(epoch, self.partition.validation)).scores()
         return {catalog.selection_key(key): value for key, value in scores.items()}
 
-    def _evaluate(self, epoch: int, indices: np.ndarray) -> Predictions:
+    def _keep(self, made: Evaluation, *, better: bool) -> None:
+        """Keep the predictions of the last and the best epoch, which alone are stored.
+
+        Predictions over time stay where they are after all other epochs: to gather them takes as
+        long as to send rows times classes numbers per clip.
+        """
+        self.predictions.pop("last", None)
+        if better or len(self.records) == self.experiment.epochs:
+            self.predictions["last"] = made.whole()
+        if better:
+            self.best_epoch, self.predictions["best"] = len(self.records), self.predictions["last"]
+
+    def _evaluate(self, epoch: int, indices: np.ndarray) -> Evaluation:
         # Noise in evaluation draws from here: the same whenever an epoch is predicted.
         _seed_generators(self.device, derive_seed(self.experiment.seed, f"evaluate/{epoch}"))
         set_support(
@@ -305,7 +316,7 @@ class Trainer:
             group=self.group,
             covered_s=self.covered_s,
         )
-        if not np.isfinite(made.logits).all():
+        if not np.isfinite(made.predictions.logits).all():
             raise TrainingError(
                 f"the predictions after epoch {epoch} are not finite; lower the learning rate or "
                 "use fp32"
@@ -473,6 +484,13 @@ class Trainer:
         self.initial = facts["initial"]
         mean, std = facts["statistics"]
         self.statistics = (mean, std)
+
+
+def _scored(made: Evaluation) -> Predictions:
+    """Return what the metrics of an epoch are computed from, with frames where one needs them."""
+    metrics = (metric for metric in catalog.METRICS.values() if metric.compute is not None)
+    by_frame = any(metric.by_frame and not metric.at_report for metric in metrics)
+    return made.whole() if by_frame else made.predictions
 
 
 def _reset_peak_memory(device: torch.device) -> None:
