@@ -41,6 +41,7 @@ from orchestrator.training.activation_checkpointing import checkpoint_activation
 from orchestrator.training.averaging import Averaging, renew_norms
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.evaluate import (
+    Evaluation,
     autocast,
     build,
     covered_seconds,
@@ -199,7 +200,7 @@ class Trainer:
             share=experiment.shuffled_labels,
             seed=derive_seed(experiment.seed, "labels"),
         )
-        self.chain = build(experiment, num_classes=clips.num_classes)
+        self.chain = build(experiment, num_classes=clips.num_classes, heads=clips.targets.heads)
         self.records: list[EpochRecord] = []
         self.predictions: dict[str, Predictions] = {}
         self.best_epoch = 0
@@ -232,7 +233,10 @@ class Trainer:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._saving: Future[None] | None = None
         self.loss = build_loss(
-            experiment.loss, kind=clips.targets.kind, mixes_labels=self.mixup.mixes_labels
+            experiment.loss,
+            kind=clips.targets.kind,
+            heads=tuple(clips.targets.heads.values()),
+            mixes_labels=self.mixup.mixes_labels,
         )
         self.optimizer = create(
             "optimizer",
@@ -278,8 +282,8 @@ class Trainer:
                 trained_s = time.perf_counter() - started
                 self.averaging.after_epoch(self.chain, epoch)
                 with self._averaged():
-                    predictions = self._evaluate(epoch, self.val_indices)
-                    scores = predictions.scores() | self._validate(epoch)
+                    made = self._evaluate(epoch, self.val_indices)
+                    scores = _scored(made).scores() | self._validate(epoch)
                     evaluated = pack_state(self.chain, None) if self.averaging.begun else None
                 record = EpochRecord(
                     epoch=epoch,
@@ -294,9 +298,7 @@ class Trainer:
                 )
                 self.records.append(record)
                 better = epoch == best_epoch(self.records, self.chosen_by)
-                self.predictions["last"] = predictions
-                if better:
-                    self.best_epoch, self.predictions["best"] = epoch, predictions
+                self._keep(made, better=better)
                 self._save(better=better, optimizer=self.optimizer, evaluated=evaluated)
                 yield record
         finally:
@@ -326,7 +328,8 @@ class Trainer:
         """
         if "last" not in self.predictions:
             with self._averaged():
-                self.predictions["last"] = self._evaluate(len(self.records), self.val_indices)
+                made = self._evaluate(len(self.records), self.val_indices)
+                self.predictions["last"] = made.whole()
         if "best" not in self.predictions and self.best_epoch == len(self.records):
             self.predictions["best"] = self.predictions["last"]
         if "best" not in self.predictions:
@@ -335,7 +338,7 @@ class Trainer:
             assert saved is not None, "a best epoch is saved before its record is"
             last = pack_state(self.chain, None)
             self.chain.load_state_dict(model_state(saved[0]))
-            self.predictions["best"] = self._evaluate(self.best_epoch, self.val_indices)
+            self.predictions["best"] = self._evaluate(self.best_epoch, self.val_indices).whole()
             self.chain.load_state_dict(model_state(last))
         return self.predictions
 
@@ -367,10 +370,22 @@ class Trainer:
         """Return the metrics on the validation clips under their own keys; none without clips."""
         if not len(self.partition.validation):
             return {}
-        scores = self._evaluate(epoch, self.partition.validation).scores()
+        scores = _scored(self._evaluate(epoch, self.partition.validation)).scores()
         return {catalog.selection_key(key): value for key, value in scores.items()}
 
-    def _evaluate(self, epoch: int, indices: np.ndarray) -> Predictions:
+    def _keep(self, made: Evaluation, *, better: bool) -> None:
+        """Keep the predictions of the last and the best epoch, which alone are stored.
+
+        Predictions over time stay where they are after all other epochs: to gather them takes as
+        long as to send rows times classes numbers per clip.
+        """
+        self.predictions.pop("last", None)
+        if better or len(self.records) == self.experiment.epochs:
+            self.predictions["last"] = made.whole()
+        if better:
+            self.best_epoch, self.predictions["best"] = len(self.records), self.predictions["last"]
+
+    def _evaluate(self, epoch: int, indices: np.ndarray) -> Evaluation:
         # Noise in evaluation draws from here: the same whenever an epoch is predicted.
         _seed_generators(self.device, derive_seed(self.experiment.seed, f"evaluate/{epoch}"))
         set_support(
@@ -392,7 +407,7 @@ class Trainer:
             group=self.group,
             covered_s=self.covered_s,
         )
-        if not np.isfinite(made.logits).all():
+        if not np.isfinite(made.predictions.logits).all():
             raise TrainingError(
                 f"the predictions after epoch {epoch} are not finite; lower the learning rate or "
                 "use fp32"
@@ -590,6 +605,7 @@ class Trainer:
             "experiment": form,
             "num_classes": self.clips.num_classes,
             "class_names": list(self.clips.class_names),
+            **({"heads": dict(heads)} if (heads := self.clips.targets.heads) else {}),
             "input_size": list(frontend.output_size),
             "mean": mean,
             "std": std,
@@ -607,6 +623,13 @@ class Trainer:
         self.initial = facts["initial"]
         mean, std = facts["statistics"]
         self.statistics = (mean, std)
+
+
+def _scored(made: Evaluation) -> Predictions:
+    """Return what the metrics of an epoch are computed from, with frames where one needs them."""
+    metrics = (metric for metric in catalog.METRICS.values() if metric.compute is not None)
+    by_frame = any(metric.by_frame and not metric.at_report for metric in metrics)
+    return made.whole() if by_frame else made.predictions
 
 
 def _reset_peak_memory(device: torch.device) -> None:
