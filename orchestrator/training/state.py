@@ -87,7 +87,7 @@ def pack_state(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> dic
 
     Args:
         model: The chain, not wrapped.
-        optimizer: Its optimizer; None leaves it out, for a checkpoint that is never resumed.
+        optimizer: Its optimizer; None leaves it out, for a state that no step follows.
     """
     tensors = dict(model.state_dict())
     if optimizer is not None:

@@ -230,7 +230,9 @@ class Trainer:
                 self.predictions["last"] = predictions
                 if better:
                     self.best_epoch, self.predictions["best"] = epoch, predictions
-                self._save(better=better, optimizer=self.optimizer)
+                # After the last epoch, nobody needs the optimizer, two thirds of a checkpoint.
+                resumes = epoch < self.experiment.epochs
+                self._save(better=better, optimizer=self.optimizer if resumes else None)
                 yield record
         finally:
             self._wait_until_saved()
@@ -270,11 +272,6 @@ class Trainer:
             self.predictions["best"] = self._evaluate(self.best_epoch, self.val_indices)
             self.chain.load_state_dict(model_state(last))
         return self.predictions
-
-    def drop_optimizer_state(self) -> None:
-        """Drop the optimizer's state, two thirds of a checkpoint, once all is recorded."""
-        self._save(better=False, optimizer=None)
-        self._wait_until_saved()
 
     def _validate(self, epoch: int) -> dict[str, float]:
         """Return the metrics on the validation clips under their own keys; none without clips."""
