@@ -134,6 +134,8 @@ def folder(
     layout = layout or recognize(tree, asked)
     listing, title = _read(tree, layout, asked)
     mistakes = Mistakes(f"{tree.root}, read as {title},")
+    if listing.absent is not None:  # names of an official list are as they are
+        asked = replace(asked, separator="none")
     rows, kind, how = settled(_with_short_names(listing.rows), asked, mistakes)
     headers = read_headers(
         list({row.audio.name: row.audio for row in rows}.values()), root=tree.root
