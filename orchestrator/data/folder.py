@@ -200,6 +200,7 @@ def folder(
         on_broken=on_broken,
         root=printable(str(tree.root)),
         license=license_of(tree.root),
+        absent=listing.absent or (),
         unlisted=tuple(name for name in listing.left_out if name in audio),
         notes=(
             *((f"targets: {targets_text}",) if kind is not TargetKind.SINGLE_LABEL else ()),
