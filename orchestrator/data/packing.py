@@ -158,6 +158,7 @@ def _manifest(
         "root_hint": source.root,
         "licence": source.license,
         **({} if single else {"targets": str(source.kind)}),
+        **({"heads": dict(source.heads)} if source.heads else {}),
     }
 
 
@@ -172,9 +173,10 @@ class _Writer:
         import pyarrow as pa
 
         self.content = fingerprints.Content(
-            source.sample_rate, source.class_names, source.fold_names, source.kind
+            source.sample_rate, source.class_names, source.fold_names, source.kind, source.heads
         )
         self._kind, self._num_classes = source.kind, len(source.class_names)
+        self._heads = source.heads
         types = {"label": pa.int32(), "labels": pa.list_(pa.int32())}
         measured = (pa.string(), pa.int32(), pa.int64(), pa.float64(), pa.float64())
         self._schema = pa.schema(
@@ -223,7 +225,7 @@ class _Writer:
 
     def _targets(self, clips: Sequence[Clip]) -> Targets:
         labels = [clip.label for clip in clips]
-        return Targets.of(labels, num_classes=self._num_classes, kind=self._kind)
+        return Targets.of(labels, num_classes=self._num_classes, kind=self._kind, heads=self._heads)
 
     def _flush(self) -> None:
         import pyarrow as pa

@@ -33,6 +33,8 @@ DIGITS = (6, 12, 64)
 
 MADE_UP = ("synthetic", "synthetic_events")
 """Data sets that need no files, for demos and first runs."""
+MIXTURES = "mixtures"
+"""The data set that mixes the clips of a data root, or made-up sounds without one."""
 
 MAX_WORD = 120
 
@@ -113,7 +115,8 @@ def made_up(prepared: LaunchPlan) -> str:
         names the data set.
     """
     options, name = prepared.options, prepared.plan.base.dataset.name
-    if options.demo or options.smoke or options.dataset or name not in MADE_UP:
+    without_files = name in MADE_UP or (name == MIXTURES and not options.runtime.data_root)
+    if options.demo or options.smoke or options.dataset or not without_files:
         return ""
     return (
         f"the data set of {prepared.plan.sweep} at full size is {name!r}, made-up sounds: give "
@@ -153,7 +156,7 @@ def with_data(prepared: LaunchPlan, data: PackInfo) -> LaunchPlan:
             "told apart"
         )
     plan = told_apart(
-        _for_targets(plan, data.targets).with_base(dataset=dataset),
+        _for_targets(plan, data).with_base(dataset=dataset),
         data.fingerprint,
         prepared.options.runtime.store,
     )
@@ -195,7 +198,7 @@ def clips_by_purpose(prepared: LaunchPlan) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def _for_targets(plan: Plan, kind: TargetKind) -> Plan:
+def _for_targets(plan: Plan, data: PackInfo) -> Plan:
     """Return the plan with a loss and a metric that are defined for the data set's targets.
 
     Top-1 is the metric of every plan that names none, so it becomes the usual one of the kind, and
@@ -205,16 +208,20 @@ def _for_targets(plan: Plan, kind: TargetKind) -> Plan:
         ConfigError: The plan or an arm names another metric that is not defined for the kind; the
             message names the valid ones.
     """
+    kind, heads = data.targets, tuple(data.heads)
     if plan.metric == USUAL[TargetKind.SINGLE_LABEL]:
         plan = dataclasses.replace(plan, metric=USUAL[kind])
-    if kind is not TargetKind.SINGLE_LABEL and plan.base.loss.name == "cross_entropy":
+    one_class = (TargetKind.SINGLE_LABEL, TargetKind.HEADS)
+    if kind not in one_class and plan.base.loss.name == "cross_entropy":
         plan = plan.with_base(loss=Component("binary_cross_entropy"))
     named = [plan.metric, *([plan.tie_break] if plan.tie_break else [])]
     chosen = {plan.experiment(arm).selection_metric for arm in plan.arms}
     named += sorted(chosen - {USUAL[TargetKind.SINGLE_LABEL]})
     for key in dict.fromkeys(named):
-        if not lookup(key).is_defined_for(kind):
-            valid = [k for k, m in METRICS.items() if m.compute and m.is_defined_for(kind)]
+        if not lookup(key).is_defined_for(kind, heads=heads):
+            valid = [
+                k for k, m in METRICS.items() if m.compute and m.is_defined_for(kind, heads=heads)
+            ]
             raise ConfigError(
                 f"{key} is not defined for the data set's targets, of kind {kind}; give one of "
                 f"{', '.join(valid)}"

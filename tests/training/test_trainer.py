@@ -206,7 +206,7 @@ def test_validation_clips_choose_and_neither_train_nor_are_reported(store):
     made = run.final_predictions()["last"]
     assert made.clip_ids == tuple(run.clips.clip_ids[i] for i in parts.test)
     assert made.scores()["val/loss"] == record.metrics_at("last")["val/loss"]
-    chose_loss = run._evaluate(3, parts.validation).scores()["val/loss"]
+    chose_loss = run._evaluate(3, parts.validation).predictions.scores()["val/loss"]
     assert chose_loss == record.metrics_at("last")["selection/loss"]
 
 
