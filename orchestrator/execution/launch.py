@@ -27,6 +27,7 @@ from orchestrator.execution.prepare import (
     LaunchPlan,
     clips_by_purpose,
     made_up,
+    of_kind,
     packs_of,
     set_apart,
     with_data,
@@ -142,6 +143,8 @@ def with_pack(prepared: LaunchPlan) -> LaunchPlan:
     for clip, reason in data.dropped.items():
         print(printable(f"data: dropped {clip}: {reason}"))
     prepared = with_data(prepared, data)
+    if kind := of_kind(prepared):
+        print(f"data: {kind}")
     if apart := set_apart(prepared):
         print(f"data: {apart}")
     for line in clips_by_purpose(prepared):

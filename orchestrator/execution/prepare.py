@@ -156,7 +156,7 @@ def with_data(prepared: LaunchPlan, data: PackInfo) -> LaunchPlan:
             "told apart"
         )
     plan = told_apart(
-        _with_metric(plan, data).with_base(dataset=dataset),
+        _for_targets(plan, data).with_base(dataset=dataset),
         data.fingerprint,
         prepared.options.runtime.store,
     )
@@ -198,10 +198,12 @@ def clips_by_purpose(prepared: LaunchPlan) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def _with_metric(plan: Plan, data: PackInfo) -> Plan:
-    """Return the plan with a metric that is defined for the data set's targets.
+def _for_targets(plan: Plan, data: PackInfo) -> Plan:
+    """Return the plan with a loss and a metric that are defined for the data set's targets.
 
-    Top-1 is the metric of every plan that names none, so it becomes the usual one of the kind.
+    Top-1 is the metric of every plan that names none, so it becomes the usual one of the kind, and
+    plain cross entropy, the loss of most recipes, becomes that of every class on its own where a
+    clip has any number of them.
 
     Raises:
         ConfigError: The plan or an arm names another metric that is not defined for the kind; the
@@ -210,6 +212,9 @@ def _with_metric(plan: Plan, data: PackInfo) -> Plan:
     kind, heads = data.targets, tuple(data.heads)
     if plan.metric == USUAL[TargetKind.SINGLE_LABEL]:
         plan = dataclasses.replace(plan, metric=USUAL[kind])
+    several = kind in (TargetKind.MULTI_LABEL, TargetKind.EVENTS)
+    if several and plan.base.loss.name == "cross_entropy":
+        plan = plan.with_base(loss=Component("binary_cross_entropy"))
     named = [plan.metric, *([plan.tie_break] if plan.tie_break else [])]
     chosen = {plan.experiment(arm).selection_metric for arm in plan.arms}
     named += sorted(chosen - {USUAL[TargetKind.SINGLE_LABEL]})
@@ -257,6 +262,17 @@ def told_apart(plan: Plan, fingerprint: str, place: str) -> Plan:
         if pack_of(named) == fingerprint:
             return named
     return next(named for named in (plan, *longer) if pack_of(named) in (None, fingerprint))
+
+
+def of_kind(prepared: LaunchPlan) -> str:
+    """Say how clips with several classes or events are trained and compared; empty for others."""
+    if prepared.data is None or prepared.data.targets is TargetKind.SINGLE_LABEL:
+        return ""
+    plan = prepared.plan
+    return (
+        f"targets are of kind {prepared.data.targets}: the loss is {plan.base.loss.name} unless an "
+        f"arm has another, and arms are compared by {plan.metric}"
+    )
 
 
 def set_apart(prepared: LaunchPlan) -> str:

@@ -1,12 +1,15 @@
-"""Simulate trained pairs of arms on clips of shared recordings; print the coverage of both scopes.
+"""Simulate trained arms on clips of shared recordings; print false calls and coverage.
 
     OMP_NUM_THREADS=1 python -m tests.benchmarks.stats.bench_recordings
 
-Prints `recordings.md`. Run it from the root of the repository.
+Prints the tables of `recordings.md`. Run it from the root of the repository.
 
-Both arms are drawn alike, so over other recordings the true difference is 0. On the clips at hand
-it is not: an arm is better on some recordings, in every seed. That difference is the mean over
-further seeds on the same clips.
+*Coverage.* Two arms are drawn alike, so over other recordings the true difference is 0. On the
+clips at hand it is not: an arm is better on some recordings, in every seed. That difference is the
+mean over further seeds on the same clips.
+
+*False calls.* Arms do not differ on any recording, only by what a seed makes of them. Power is that
+where all arms but the baseline are better by a gain in the logits of the true classes.
 """
 
 from __future__ import annotations
@@ -14,17 +17,23 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.metrics.classification import mean_average_precision
-from orchestrator.stats import average_precision_of, over_recordings, paired_difference
+from orchestrator.stats import (
+    ALPHA,
+    average_precision_of,
+    holm,
+    judge,
+    over_recordings,
+    paired_difference,
+)
 
 CLASSES = 5
 FURTHER_SEEDS = 400
-METRICS = ("top-1", "mAP")
+METRICS = ("top-1", "mAP", "multi-label mAP")
 SEEDS = (6, 8, 12)
 CLIPS = ((30, 1), (80, 1), (30, 4))
 """Recordings of a fold, and clips of each."""
@@ -32,64 +41,87 @@ CLIPS = ((30, 1), (80, 1), (30, 4))
 SPREADS = {"seeds": (0.8, 0.3), "recordings": (0.2, 0.8)}
 """What varies most -> spread of an arm's effect over seeds, and over recordings."""
 
+ARMS = 5
+OF_SEEDS = 0.5
+"""Spread over seeds of an arm's effect in studies of several contrasts."""
+
+GAIN = 0.5
+PRESENT = 0.3
+"""How often a recording has a class, where it may have several."""
+
+_ROUNDING = 1 + 1e-9
+
 Values = NDArray[np.float64]
 
 
 class Study:
-    """Held-out clips with two arms whose effects on recordings are fixed.
+    """Held-out clips with arms whose effects on recordings are fixed.
 
     Args:
         rng: Generator of everything.
+        metric: Metric to score by.
         recordings: Number of recordings.
         clips: Clips of each.
-        of_seeds: Spread over seeds of an arm's effect on the logit of the true class.
-        of_recordings: Spread of it over recordings.
+        gains: Gain of each arm in the logits of the true classes.
+        of_seeds: Spread of that over seeds.
+        of_recordings: Spread of it over recordings, each arm's own.
     """
 
     def __init__(
         self,
         rng: np.random.Generator,
+        metric: str,
         *,
         recordings: int,
         clips: int,
+        gains: Sequence[float],
         of_seeds: float,
         of_recordings: float,
     ):
-        self._rng, self._of_seeds = rng, of_seeds
+        self._rng, self._of_seeds, self._metric = rng, of_seeds, metric
         self.member = np.repeat(np.arange(recordings), clips)
-        labels = rng.permutation(np.arange(recordings) % CLASSES)
-        self.labels = labels[self.member]
+        self.labels = rng.permutation(np.arange(recordings) % CLASSES)[self.member]
+        targets = np.eye(CLASSES, dtype=bool)[self.labels]
+        if metric == "multi-label mAP":
+            others = rng.random((recordings, CLASSES)) < PRESENT
+            targets |= others[self.member]
+        self.targets = targets
         hard = rng.normal(1.2, 1.0, recordings)
-        effects = of_recordings * rng.standard_normal((2, recordings))
-        self._level = (hard + effects)[:, self.member]
+        effects = of_recordings * rng.standard_normal((len(gains), recordings))
+        self._level = (hard + effects)[:, self.member] + np.array(gains)[:, None]
 
-    def logits(self, arm: int) -> Values:
-        """(clips, classes) of a newly trained seed."""
-        made = self._rng.normal(size=(len(self.labels), CLASSES))
-        own = self._level[arm] + self._of_seeds * self._rng.standard_normal()
-        made[np.arange(len(self.labels)), self.labels] += own
+    def scores(self, arm: int, *, seeds: int = 1) -> Values:
+        """(seeds, clips, classes) of newly trained seeds."""
+        made = self._rng.normal(size=(seeds, len(self.labels), CLASSES))
+        own = self._level[arm] + self._of_seeds * self._rng.standard_normal((seeds, 1))
+        made += own[:, :, None] * self.targets
+        if self._metric == "mAP":
+            made -= np.log(np.exp(made).sum(axis=2, keepdims=True))
         return made
 
-    def without(self, logits: Values, metric: str) -> tuple[float, Values]:
-        """Return the metric, and its pseudo-values by recording."""
+    def pseudo(self, scores: Values) -> Values:
+        """(recordings,) pseudo-values of a seed's metric, whose mean it is."""
         size = int(self.member.max()) + 1
         kept = (self.member != np.arange(size)[:, None]).astype(np.float64)
         every = np.vstack([np.ones(len(self.labels)), kept])
-        if metric == "top-1":
-            right = (logits.argmax(axis=1) == self.labels).astype(np.float64)
+        if self._metric == "top-1":
+            right = (scores[0].argmax(axis=1) == self.labels).astype(np.float64)
             values = (every @ right) / every.sum(axis=1)
         else:
-            targets = np.eye(CLASSES, dtype=bool)[self.labels]
-            log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-            values = average_precision_of(log_p, targets)(every)
+            values = average_precision_of(scores[0], self.targets)(every)
         pseudo = size * values[0] - (size - 1) * values[1:]
-        return float(values[0]), pseudo - pseudo.mean() + values[0]
+        return pseudo - pseudo.mean() + values[0]
 
-    def value(self, logits: Values, metric: str) -> float:
-        """Return the metric."""
-        if metric == "top-1":
-            return float(np.mean(logits.argmax(axis=1) == self.labels))
-        return mean_average_precision(logits, self.labels)
+    def values(self, scores: Values) -> Values:
+        """(seeds,) values of the metric; scores do not tie."""
+        if self._metric == "top-1":
+            return (scores.argmax(axis=2) == self.labels).mean(axis=1)
+        order = np.argsort(-scores, axis=1)
+        hits = np.take_along_axis(np.broadcast_to(self.targets, scores.shape), order, axis=1)
+        precision = np.cumsum(hits, axis=1) / np.arange(1, len(self.labels) + 1)[:, None]
+        there = self.targets.any(axis=0)
+        of_class = (precision * hits).sum(axis=1)[:, there] / self.targets.sum(axis=0)[there]
+        return of_class.mean(axis=1)
 
 
 def coverage(
@@ -102,7 +134,7 @@ def coverage(
     spreads: tuple[float, float],
     simulations: int,
     seed: int,
-) -> tuple[float, float, float, float]:
+) -> tuple[float, ...]:
     """Return coverage: seeds on these clips; seeds alone, both, and the wider, elsewhere."""
     rng = np.random.default_rng(seed)
     held = np.zeros(4)
@@ -110,33 +142,29 @@ def coverage(
         made = [
             Study(
                 rng,
+                metric,
                 recordings=recordings,
                 clips=clips,
+                gains=(0.0, 0.0),
                 of_seeds=spreads[0],
                 of_recordings=spreads[1],
             )
             for _ in range(folds)
         ]
-        rows, values = [], []
-        for _ in range(seeds):
-            parts, own = [], []
-            for study in made:
-                (one, first), (two, second) = (
-                    study.without(study.logits(arm), metric) for arm in (0, 1)
-                )
-                own.append(two - one)
-                parts.append(second - first)
-            rows.append(np.concatenate(parts))
-            values.append(float(np.mean(own)))
-        here = np.mean(
+        table = np.array(
             [
-                study.value(study.logits(1), metric) - study.value(study.logits(0), metric)
-                for study in made
-                for _ in range(FURTHER_SEEDS // folds)
+                np.concatenate([s.pseudo(s.scores(1)) - s.pseudo(s.scores(0)) for s in made])
+                for _ in range(seeds)
             ]
         )
-        alone = paired_difference(dict(enumerate(values)), dict.fromkeys(range(seeds), 0.0))
-        both = over_recordings(np.array(rows), folds=np.repeat(np.arange(folds), recordings))
+        further = [
+            [s.values(s.scores(arm, seeds=FURTHER_SEEDS // folds)).mean() for arm in (0, 1)]
+            for s in made
+        ]
+        here = float(np.diff(further, axis=1).mean())
+        values = dict(enumerate(table.mean(axis=1).tolist()))
+        alone = paired_difference(values, dict.fromkeys(values, 0.0))
+        both = over_recordings(table, folds=np.repeat(np.arange(folds), recordings))
         assert alone.low is not None and alone.high is not None
         assert both.low is not None and both.high is not None
         held += [
@@ -145,36 +173,105 @@ def coverage(
             both.low <= 0 <= both.high,
             min(alone.low, both.low) <= 0 <= max(alone.high, both.high),
         ]
-    here_, elsewhere, crossed, wider = (held / simulations).tolist()
-    return here_, elsewhere, crossed, wider
+    return tuple((held / simulations).tolist())
 
 
-def lines(simulations: int, seed: int) -> Iterator[str]:
-    """Yield the table as Markdown."""
-    yield "# Coverage over other seeds, and over other recordings"
-    yield ""
-    yield (
-        "    python -m tests.benchmarks.stats.bench_recordings "
-        f"--simulations {simulations} --seed {seed}"
-    )
-    yield ""
-    yield (
-        f"Percent of {simulations} simulated contrasts of two arms per cell; the standard error of "
-        f"95 % is {100 * (0.95 * 0.05 / simulations) ** 0.5:.1f}. These clips: the sign-flip "
-        "interval and the difference on the clips at hand. Elsewhere, over other recordings: the "
-        "same interval, that of crossed mean squares, and the wider of the two, which a report "
-        "shows."
-    )
-    yield ""
+def family(
+    metric: str,
+    *,
+    seeds: int,
+    recordings: int,
+    clips: int,
+    folds: int,
+    simulations: int,
+    seed: int,
+) -> tuple[float, ...]:
+    """Return rates of studies of `ARMS` contrasts that share a baseline.
+
+    Returns:
+        Where no arm differs: studies with a call by joint flips and by Holm, studies whose
+        intervals of both scopes all hold 0 (seeds; recordings, too). Where all differ: contrasts
+        called by joint flips and by Holm.
+    """
+    rng = np.random.default_rng(seed)
+    counted = np.zeros(6)
+    by_fold = np.repeat(np.arange(folds), recordings)
+    for gain in (0.0, GAIN):
+        for _ in range(simulations):
+            made = [
+                Study(
+                    rng,
+                    metric,
+                    recordings=recordings,
+                    clips=clips,
+                    gains=(0.0, *[gain] * ARMS),
+                    of_seeds=OF_SEEDS,
+                    of_recordings=0.0,
+                )
+                for _ in range(folds)
+            ]
+            scored = np.array(
+                [
+                    [
+                        np.concatenate([_parts(s, s.scores(arm), whole=bool(gain)) for s in made])
+                        for _ in range(seeds)
+                    ]
+                    for arm in range(ARMS + 1)
+                ]
+            )
+            tables = scored[1:] - scored[0]
+            alone = []
+            for table in tables:
+                values = dict(enumerate(table.mean(axis=1).tolist()))
+                alone.append(paired_difference(values, dict.fromkeys(values, 0.0)))
+            judged = judge(alone)
+            by_holm = [p is not None and p <= ALPHA for p in holm([d.p_value for d in alone])]
+            called = [found.called for found in judged]
+            if gain:
+                counted[4:] += [np.mean(called), np.mean(by_holm)]
+                continue
+            both = [over_recordings(t, folds=by_fold, confidence=1 - ALPHA / ARMS) for t in tables]
+            ends = [
+                (min(d.low, b.low), max(d.high, b.high))
+                for found, b in zip(judged, both, strict=True)
+                if (d := found.difference) is not None
+                and d.low is not None
+                and d.high is not None
+                and b.low is not None
+                and b.high is not None
+            ]
+            assert len(ends) == ARMS
+            counted[:4] += [
+                any(called),
+                any(by_holm),
+                not any(called),
+                all(low <= 0 <= high for low, high in ends),
+            ]
+    return tuple((counted / simulations).tolist())
+
+
+def _parts(study: Study, scores: Values, *, whole: bool) -> Values:
+    """Return a fold's pseudo-values, or its metric alone, which is quicker."""
+    return study.values(scores) if whole else study.pseudo(scores)
+
+
+def cells() -> Iterator[tuple[int, int, int, int]]:
+    """Yield seeds, recordings, clips of each and folds."""
+    for seeds, (recordings, clips) in itertools.product(SEEDS, CLIPS):
+        yield seeds, recordings, clips, 1
+        if (seeds, recordings, clips) == (8, 30, 1):
+            yield seeds, recordings, clips, 3
+
+
+def coverage_lines(simulations: int, seed: int) -> Iterator[str]:
+    """Yield the table of coverage as Markdown."""
     yield (
         "| metric | varies most over | seeds | folds | recordings | clips of each | these clips | "
         "elsewhere | crossed | shown |"
     )
     yield "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|"
-    for metric, most, seeds, (recordings, clips) in itertools.product(
-        METRICS, SPREADS, SEEDS, CLIPS
-    ):
-        for folds in (1, 3) if (seeds, clips) == (8, 1) and recordings == 30 else (1,):
+    for metric, most in itertools.product(METRICS, SPREADS):
+        for seeds, recordings, clips, folds in cells():
             found = coverage(
                 metric,
                 seeds=seeds,
@@ -185,19 +282,46 @@ def lines(simulations: int, seed: int) -> Iterator[str]:
                 simulations=simulations,
                 seed=seed,
             )
-            cells = (metric, most, seeds, folds, recordings, clips)
-            shown = (f"{100 * rate:.1f}" for rate in found)
-            yield f"| {' | '.join([*map(str, cells), *shown])} |"
+            row = (metric, most, seeds, folds, recordings, clips)
+            yield f"| {' | '.join([*map(str, row), *map(_percent, found)])} |"
+
+
+def family_lines(simulations: int, seed: int) -> Iterator[str]:
+    """Yield the table of false calls and power as Markdown."""
+    yield (
+        "| metric | seeds | folds | recordings | clips of each | false calls | Holm | joint, seeds "
+        "| joint, both | power | Holm |"
+    )
+    yield "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+    for metric in METRICS:
+        for seeds, recordings, clips, folds in cells():
+            found = family(
+                metric,
+                seeds=seeds,
+                recordings=recordings,
+                clips=clips,
+                folds=folds,
+                simulations=simulations,
+                seed=seed,
+            )
+            row = (metric, seeds, folds, recordings, clips)
+            yield f"| {' | '.join([*map(str, row), *map(_percent, found)])} |"
+
+
+def _percent(rate: float) -> str:
+    return f"{100 * rate:.1f}"
 
 
 def main() -> int:
     """Run the command line; return its exit code."""
-    parser = argparse.ArgumentParser(description="Simulate the coverage of both scopes.")
-    parser.add_argument("--simulations", type=int, default=300, help="per cell (%(default)s)")
+    parser = argparse.ArgumentParser(description="Simulate false calls and coverage of two scopes.")
+    parser.add_argument("--simulations", type=int, default=1_000, help="per cell (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of all draws (%(default)s)")
     options = parser.parse_args()
-    for line in lines(options.simulations, options.seed):
-        print(line, flush=True)
+    for table in (coverage_lines, family_lines):
+        for line in table(options.simulations, options.seed):
+            print(line, flush=True)
+        print()
     return 0
 
 
