@@ -22,6 +22,7 @@ from contextlib import suppress
 
 from models.command import run_command
 from orchestrator.errors import CheckpointError, ConfigError, OrchestratorError, StoreError, unknown
+from orchestrator.metrics.catalog import load
 from orchestrator.records import PlanRecord, Status, TrialRecord
 from orchestrator.store import LockHeld, Store, forms
 from orchestrator.store.files import SET_ASIDE, TEMPORARY
@@ -59,6 +60,13 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("trial", metavar="TRIAL", help="its id or the beginning of it")
     verify = command("verify", _verify, "Read back records, predictions and checkpoints.")
     verify.add_argument("sweeps", nargs="*", metavar="SWEEP", help="default: all")
+    verify.add_argument(
+        "--own",
+        action="append",
+        default=[],
+        metavar="MODULE:FUNCTION",
+        help="import and run this metric of your own where a stored sweep names it",
+    )
     gc = command(
         "gc",
         _gc,
@@ -135,6 +143,8 @@ def _show(args: argparse.Namespace, store: Store) -> int:
 
 def _verify(args: argparse.Namespace, store: Store) -> int:
     damaged = 0
+    for key in args.own:
+        load(key)
     for sweep in args.sweeps or store.sweeps():
         mistakes = list(_mistakes(store, sweep))
         damaged += len(mistakes)
