@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from orchestrator.errors import CheckpointError, ConfigError, StoreError
 from orchestrator.experiment.config import Runtime
 from orchestrator.experiment.identity import CompletedExperiment, canonical
-from orchestrator.metrics import lookup
+from orchestrator.metrics.catalog import load
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord, experiment_id
 from orchestrator.store import Superseded
 from orchestrator.store.files import is_full
@@ -157,7 +157,7 @@ class TrialRun:
                 deterministic=self.device.startswith("cuda") and not self.runtime.fast,
             ):
                 for key in (*self.runtime.own_metrics, self.experiment.selection_metric):
-                    lookup(key)
+                    load(key)
                 trainer = self._build(group)
                 record = self._describe(record, trainer, earlier)
                 self._write(record, group)
