@@ -8,7 +8,6 @@ as one action.
 
 from __future__ import annotations
 
-
 from orchestrator.data.layouts.rows import TRAIN, VALIDATION, Asked, Audio, Listing, Mistakes, Row
 from orchestrator.data.layouts.tree import Tree
 from orchestrator.data.official import epic_kitchens
