@@ -116,6 +116,8 @@ ADDED: Mapping[str, Any] = {
     "sampler": Component("each_once"),
     "mixup": Component("none"),
     "averaging": Component("none"),
+    "frozen": False,
+    "head": "linear",
 }
 """Fields that came later -> the value at which an experiment is what it was without them."""
 
@@ -157,6 +159,11 @@ class Experiment:
             a control arm that must be worse.
         selection_metric: Key of the metric that chooses the `best` epoch; a plan whose trials are
             read at their best epoch sets it to its own metric.
+        frozen: Whether the model's weights stay as they start, and a head alone is trained on its
+            embeddings, which are computed once per clip and kept beside the pack; see
+            `models.frozen`. Nothing may augment what the encoder takes.
+        head: Head on a frozen model: `linear`, `mlp` (a hidden layer of 512), or `nearest`, which
+            learns nothing: the majority class of the five most similar training clips.
         revision: See `REVISION`.
     """
 
@@ -182,6 +189,8 @@ class Experiment:
     fold: int = 1
     shuffled_labels: float = 0.0
     selection_metric: str = VAL_TOP1
+    frozen: bool = False
+    head: Literal["linear", "mlp", "nearest"] = "linear"
     revision: int = REVISION
 
 

@@ -93,7 +93,7 @@ def pack_state(
 
     Args:
         model: The chain, not wrapped.
-        optimizer: Its optimizer; None leaves it out, for a checkpoint that is never resumed.
+        optimizer: Its optimizer; None leaves it out, for a state that no step follows.
         averaging: The average of its weights, left out in the same way.
     """
     tensors = dict(model.state_dict())

@@ -25,7 +25,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.chain import Chain
 from models.frontends.base import FeatureSums, feature_statistics
+from models.frozen import encoder_of
 from models.registry import TRAINED_AS, create
 from models.seeding import derive_seed
 from orchestrator.data.mixup import Mixed, Mixup
@@ -206,16 +208,19 @@ class Trainer:
         self.best_epoch = 0
         self.initial = ""
         saved = self.group.from_main(lambda: checkpoints.load("last"), self.device)
+        encoder = encoder_of(self.chain)
         if saved is None and initial is not None:
-            self.initial = initial.load(self.chain).summary()
+            self.initial = initial.load(encoder.chain if encoder else self.chain).summary()
         self.chain.to(self.device)
-        self.inputs, sums = open_inputs(
-            clips,
-            self.chain.frontend,
-            device=self.device,
-            folder=features,
-            memory_bytes=feature_memory,
-        )
+        opened = {"device": self.device, "folder": features, "memory_bytes": feature_memory}
+        if encoder is not None:
+            if saved is not None:
+                self.chain.load_state_dict(model_state(saved[0]))
+            else:
+                self.inputs, sums = open_inputs(clips, encoder.chain.frontend, **opened)
+                encoder.chain.set_normalization(*self._measure(sums, encoder.chain))
+            encoder.identify()
+        self.inputs, sums = open_inputs(clips, self.chain.frontend, **opened)
         self.sampler: Sampler = create(
             "sampler",
             experiment.sampler.name,
@@ -226,7 +231,7 @@ class Trainer:
         # Mixed waveforms have features that no file keeps.
         mixes_waveforms = self.mixup.on == "waveform"
         self.train_inputs = Inputs(clips, self.device) if mixes_waveforms else self.inputs
-        self.statistics = self._measure(sums)
+        self.statistics = self._measure(sums, self.chain)
         self.chain.set_normalization(*self.statistics)
         timed = clips.targets.kind is TargetKind.EVENTS
         self.covered_s = covered_seconds(self.chain, self.inputs) if timed else 0.0
@@ -298,7 +303,13 @@ class Trainer:
                 self.records.append(record)
                 better = epoch == best_epoch(self.records, self.chosen_by)
                 self._keep(made, better=better)
-                self._save(better=better, optimizer=self.optimizer, evaluated=evaluated)
+                # After the last epoch nobody needs the optimizer, two thirds of a checkpoint.
+                resumes = epoch < self.experiment.epochs
+                self._save(
+                    better=better,
+                    optimizer=self.optimizer if resumes else None,
+                    evaluated=evaluated,
+                )
                 yield record
         finally:
             self._wait_until_saved()
@@ -340,12 +351,6 @@ class Trainer:
             self.predictions["best"] = self._evaluate(self.best_epoch, self.val_indices).whole()
             self.chain.load_state_dict(model_state(last))
         return self.predictions
-
-    def drop_optimizer_state(self) -> None:
-        """Keep the weights that were evaluated alone, a third of a checkpoint, once all is done."""
-        with self._averaged():
-            self._save(better=False, optimizer=None)
-        self._wait_until_saved()
 
     def _averaged(self) -> AbstractContextManager[None]:
         """Evaluate the average of the weights, if there is one, in place of the weights."""
@@ -549,11 +554,11 @@ class Trainer:
         (loss * self.group.world_size).backward()
         return loss.detach()
 
-    def _measure(self, sums: FeatureSums | None) -> tuple[float, float]:
+    def _measure(self, sums: FeatureSums | None, chain: Chain) -> tuple[float, float]:
         if sums is not None:
             return sums.statistics(self.train_indices)
         parts = parts_of(self.train_indices, CHUNK)
-        return feature_statistics(self.chain.frontend, map(self.inputs.waveforms, parts))
+        return feature_statistics(chain.frontend, map(self.inputs.waveforms, parts))
 
     def _save(
         self,
@@ -566,7 +571,8 @@ class Trainer:
 
         Args:
             better: Whether the epoch is the best so far.
-            optimizer: The optimizer of a training that goes on.
+            optimizer: The optimizer of a training that goes on; after the last epoch None, and the
+                weights that were evaluated are all that is kept.
             evaluated: The weights that were evaluated, if they are not the chain's.
         """
         if not self.group.is_main:
@@ -580,10 +586,12 @@ class Trainer:
         }
         tensors = pack_state(self.chain, optimizer, self.averaging if optimizer else None)
 
+        weights = evaluated or model_state(tensors)
+
         def write() -> None:
             if better:
-                self.checkpoints.save("best", evaluated or model_state(tensors), facts)
-            self.checkpoints.save("last", tensors, facts)
+                self.checkpoints.save("best", weights, facts)
+            self.checkpoints.save("last", tensors if optimizer else weights, facts)
 
         self._wait_until_saved()
         self._saving = self._writer.submit(write)

@@ -146,12 +146,10 @@ def test_killed_trial_with_an_average_resumes_to_the_bit(store, name):
     for which, made in again.final_predictions().items():
         np.testing.assert_array_equal(made.logits, predicted[which])
 
-    # Killed between the last epoch and the record, and then after it: what is kept is evaluated.
-    for _ in range(2):
-        late = trainer(store, experiment, f"parts-{name}")
-        for which, made in late.final_predictions().items():
-            np.testing.assert_array_equal(made.logits, predicted[which])
-        late.drop_optimizer_state()
+    # Killed between the last epoch and the record: what is kept is what was evaluated.
+    late = trainer(store, experiment, f"parts-{name}")
+    for which, made in late.final_predictions().items():
+        np.testing.assert_array_equal(made.logits, predicted[which])
     kept = store.load_checkpoint(f"parts-{name}", "last")
     assert kept is not None and kept[0].keys() == model_state(kept[0]).keys()
 

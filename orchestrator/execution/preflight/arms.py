@@ -209,7 +209,8 @@ def _compare(
         null_control=arm.null_control,
     )
     problem = ""
-    loaded = "initial" in changed_parts
+    # A frozen chain is another one: its front end is the encoder, its model the head.
+    loaded = bool(changed_parts & {"initial", "frozen", "head"})
     strays = [part for part in new_weights if part not in changed_parts and not loaded]
     if strays:
         problem = (
