@@ -138,6 +138,9 @@ class Backbone:
         head_arguments: Arguments that change only the head.
         heads_split: Number of classes of each head, if there are several.
         input_size: (rows, frames) of the input.
+        max_frames_in_place: Number of frames of a clip beyond which rows of the frame logits are
+            not at their place in the clip: the model trains on crops and averages those of
+            evaluation. 0 for none.
         rename_published: Renames a published state to the model's names.
         fit_parameter: Resizes a parameter of a published state.
         unused_published: Prefix of skipped published names -> reason.
@@ -155,6 +158,7 @@ class Backbone:
     head_arguments: tuple[str, ...] = ()
     heads_split: tuple[int, ...] = ()
     input_size: tuple[int, ...] = ()
+    max_frames_in_place: int = 0
     rename_published: RenamePublished = _rename_nothing
     fit_parameter: FitParameter = _fit_nothing
     unused_published: Mapping[str, str] = field(default_factory=dict)

@@ -116,6 +116,7 @@ class HtsAt(nn.Module):
         self.image_size = image_size
         self.num_chunks = image_size // mels
         self.num_frames = image_size * self.num_chunks
+        self.max_frames_in_place = self.num_frames
         self.frames_per_step = shrink
         self.token_semantic = token_semantic
         self.bn0 = nn.BatchNorm2d(mels)

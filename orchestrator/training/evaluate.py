@@ -186,12 +186,28 @@ def covered_seconds(chain: Chain, inputs: Inputs) -> float:
 
     It is that of the front end's frames, which pad or cut clips to a fixed number; or the length of
     the longest clip for a front end without a hop.
+
+    Raises:
+        ConfigError: The model would put events of such clips at wrong places.
     """
     longest, rate = int(inputs.clips.num_samples.max()), inputs.clips.sample_rate
     if not chain.front.hop_length:
         return longest / rate
     frames = chain.frontend(torch.zeros(1, longest, device=inputs.device)).shape[-1]
+    refuse_cropped_events(chain, frames)
     return frames * chain.front.hop_length / rate
+
+
+def refuse_cropped_events(chain: Chain, num_frames: int) -> None:
+    """Raise a `ConfigError` if frame logits of clips with so many frames are not in their place."""
+    most = chain.backbone.max_frames_in_place
+    if most and num_frames > most:
+        raise ConfigError(
+            f"clips with events have {num_frames} frames, and {type(chain.model).__name__} crops "
+            f"what is longer than {most} without moving the events: cut the data set's clips "
+            f"(seconds=...) to {most} frames, set frontend.num_frames={most}, or raise "
+            "frontend.hop_length"
+        )
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from orchestrator.execution.options import parse
 from orchestrator.execution.preflight.arms import check_arms
 from orchestrator.execution.prepare import prepare
 from orchestrator.execution.trial import TrialRun
+from orchestrator.experiment.overrides import override
 from orchestrator.figures.make import make_pictures
 from orchestrator.metrics import TargetKind
 from orchestrator.metrics.catalog import selection_key
@@ -173,6 +174,26 @@ def test_metric_that_is_not_defined_is_refused_with_the_valid_ones(tmp_path):
         ConfigError, match=r"val/top5 is not defined .*multi_label; give one of .*val/map"
     ):
         launch(plan, tmp_path)
+
+
+def checked(plan):
+    return check_arms(
+        plan, num_classes=3, num_samples=8000, sample_rate=16000, kind=TargetKind.EVENTS
+    )
+
+
+def test_metric_of_events_is_refused_on_a_model_without_a_frame_head_before_launch():
+    changes = {"times": True, "loss": BCE, "selection": "last", "metric": "val/event_f1"}
+    with pytest.raises(PlanError, match=r"'datar_laptop', which has no frame head.*val/event_f1"):
+        checked(plan_of(**changes))
+    assert len(checked(plan_of(**changes, model=HTSAT))) == 2
+
+
+def test_events_in_clips_that_a_model_crops_are_refused_with_the_way_out():
+    plan = plan_of(times=True, loss=FRAME_BCE, model=HTSAT)
+    longer = {"frontend.num_frames": 600, "frontend.frame_shift_ms": 0.5}
+    with pytest.raises(PlanError, match=r"600 frames, and \w+ crops .*frontend\.num_frames=\d+"):
+        checked(dataclasses.replace(plan, base=override(plan.base, longer)))
 
 
 SWEEP = """

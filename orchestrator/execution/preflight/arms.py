@@ -27,6 +27,7 @@ from orchestrator.execution.preflight.probe import (
     probe,
 )
 from orchestrator.experiment.overrides import differences, whole_parts
+from orchestrator.metrics import lookup
 from orchestrator.metrics.labels import TargetKind
 from orchestrator.training.activation_checkpointing import checkpoint_activations
 from orchestrator.training.evaluate import build
@@ -174,6 +175,13 @@ def check_arms(
             continue  # no baseline
         is_baseline = reference is None
         reference = reference or built
+        if lookup(plan.metric).by_frame and not built.over_time:
+            problems.append(
+                f"arm {arm.name!r} has model {built.experiment.model.name!r}, which has no frame "
+                f"head, and the plan's metric {plan.metric} scores predictions over time; take a "
+                "model with one (htsat, cnn14_decision_level_att, talnet and others), or a metric "
+                "of whole clips such as val/map"
+            )
         check = _compare(arm, built, reference, is_baseline=is_baseline, on_gpu=on_gpu)
         checks.append(check)
         if check.problem:

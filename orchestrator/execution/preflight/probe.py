@@ -35,7 +35,7 @@ from orchestrator.experiment.config import Component
 from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.metrics.labels import Event, Label, TargetKind
 from orchestrator.metrics.targets import Targets
-from orchestrator.training.evaluate import autocast, build, refuse_support
+from orchestrator.training.evaluate import autocast, build, refuse_cropped_events, refuse_support
 from orchestrator.training.losses import batch_targets, build_loss, described
 from orchestrator.training.optimizers import build_schedule, clip_gradients, learning_rate
 from orchestrator.training.state import Initial, pack_state
@@ -68,6 +68,7 @@ class Probe:
         after: (2 * clips, classes) logits after the steps, without and with remembered clips; equal
             halves if the model remembers none.
         num_params: Parameters of the whole chain.
+        over_time: Whether the model predicts over time.
     """
 
     experiment: CompletedExperiment
@@ -76,6 +77,7 @@ class Probe:
     losses: Tensor
     after: Tensor
     num_params: int
+    over_time: bool
 
 
 def made_up_targets(
@@ -152,7 +154,10 @@ def probe(
     optimizer = _optimizer(chain, experiment)
     num_steps = experiment.epochs * math.ceil(num_train / experiment.batch_size)
     _hold_schedule(experiment, num_steps, optimizer.param_groups[0]["lr"])
+    if kind is TargetKind.EVENTS:
+        refuse_cropped_events(chain, features.shape[-1])
     with watch.named():
+        over_time = _over_time(chain, clips[0])
         before = _logits(chain, clips[0])
         losses = _train(chain, experiment, optimizer, clips, targets)
     with watch.named(f"after {STEPS} training steps"):
@@ -165,6 +170,7 @@ def probe(
         losses=losses,
         after=torch.cat([after, recalled]),
         num_params=sum(p.numel() for p in chain.parameters()),
+        over_time=over_time,
     )
 
 
@@ -305,6 +311,11 @@ def _optimizer(chain: nn.Module, experiment: CompletedExperiment) -> torch.optim
             "number, from which the schedule starts, is needed"
         )
     return optimizer
+
+
+@torch.no_grad()
+def _over_time(chain: Chain, clips: Tensor) -> bool:
+    return chain.eval()(clips).frame_logits is not None
 
 
 @torch.no_grad()
