@@ -17,7 +17,13 @@ from orchestrator.data.layouts.rows import VALIDATION
 from orchestrator.data.partition import held_out_folds, partition
 from orchestrator.design.plan import Plan
 from orchestrator.design.search_space import Search
-from orchestrator.errors import ConfigError, StoreError, printable, unknown
+from orchestrator.errors import (
+    ConfigError,
+    StoreError,
+    printable,
+    unknown,
+    without_passwords,
+)
 from orchestrator.execution.options import Options, check_folds
 from orchestrator.experiment.config import Component
 from orchestrator.metrics import METRICS, USUAL, TargetKind, lookup
@@ -402,4 +408,4 @@ def _short(word: str) -> str:
 
 
 def _command() -> str:
-    return shlex.join(["python", *sys.argv])
+    return shlex.join(["python", *map(without_passwords, sys.argv)])

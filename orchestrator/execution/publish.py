@@ -13,7 +13,7 @@ from types import TracebackType
 
 from orchestrator.analysis.outcomes import Outcomes
 from orchestrator.analysis.summary import Summary, summarize
-from orchestrator.errors import OrchestratorError, TrackingError
+from orchestrator.errors import OrchestratorError, TrackingError, without_passwords
 from orchestrator.figures.shelf import INDEX
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.report.files import PICTURES, report_folder, write_report
@@ -155,7 +155,7 @@ class Publisher:
             beside = Path(sys.executable).with_name("mlflow")
             program = "mlflow" if shutil.which("mlflow") else shlex.quote(str(beside))
             return f"MLflow: {program} ui --backend-store-uri {shlex.quote(self._uri)}"
-        return f"MLflow: {self._uri}"
+        return f"MLflow: {without_passwords(self._uri)}"
 
     def _pictures(
         self, records: Mapping[str, TrialRecord], summary: Summary, folder: Path

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from ray import tune
+from ray.tune.execution import class_cache
 from ray.tune.search import Searcher
 
 from orchestrator.design.factors import Trial
@@ -35,6 +36,14 @@ from orchestrator.records import Status, TrialRecord
 from orchestrator.store import Holder, LockHeld, Store
 from orchestrator.store.files import is_full
 from orchestrator.waiting import AFTER_S, EVERY_S
+
+SECRETS = {
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SECURITY_TOKEN",
+    "AWS_SESSION_TOKEN",
+}
+"""Variables that Tune sends to trials; nodes have rights of their own, or the environment here."""
 
 
 def run_trials(
@@ -130,6 +139,8 @@ def _fit(
                 verbose=0,
             ),
         )
+        # Tune would put keys into arguments of processes, which every user of a host can read.
+        class_cache.ENV_VARS_TO_PROPAGATE -= SECRETS
         tuner.fit()
         raise_if_interrupted()
         listener.raise_if_full()
