@@ -338,8 +338,9 @@ def _apply(plan: Plan, options: Options) -> Plan:
         plan = plan.with_base(epochs=options.epochs)
         variant.append(f"{options.epochs}ep")
     if options.arms:
-        plan = plan.only(options.arms)
-        variant.append(_short("_".join(map(_word, options.arms))))
+        arms = plan.named_arms(options.arms)
+        plan = plan.only(arms)
+        variant.append(_short("_".join(map(_word, arms))))
     plan = dataclasses.replace(plan, variant=tuple(variant))
     plan = plan.replicate(seeds=options.seeds, folds=options.folds or None)
     return plan.until_decided() if options.until_decided else plan
