@@ -162,6 +162,10 @@ def folder(
         _refuse_untrained(rows, division, names, mistakes)
     mistakes.refuse()
     label_of = {name: number for number, name in enumerate(names)}
+    heads = {
+        head: sum(name.startswith(f"{head}: ") for name in names)
+        for head in (() if targets else listing.heads)
+    }
     clips = tuple(
         Clip(part.clip_id, _label(row, part, label_of, kind), number, source_id, part.place)
         for row, number, source_id, own_parts in zip(
@@ -195,6 +199,7 @@ def folder(
                 own.source_digest(layout) if ":" in layout else layout,
                 [vars(clip) | {"label": _form(clip.label)} for clip in clips],
                 [[p.start_s, p.end_s, *_stamp(headers[p.audio.name])] for p in part_of.values()],
+                *([heads] if heads else []),
             ]
         ),
         on_broken=on_broken,
@@ -224,6 +229,7 @@ def folder(
             *(("note", note) for note in listing.notes),
             ("left out", _left_out(listing, tree)),
         ),
+        heads=heads,
     )
 
 

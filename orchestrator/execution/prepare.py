@@ -202,7 +202,8 @@ def _for_targets(plan: Plan, data: PackInfo) -> Plan:
     """Return the plan with a loss and a metric that are defined for the data set's targets.
 
     Top-1 is the metric of every plan that names none, so it becomes the usual one of the kind, and
-    plain cross entropy, the loss of most recipes, becomes that of every class on its own.
+    plain cross entropy, the loss of most recipes, becomes that of every class on its own where a
+    clip has any number of them.
 
     Raises:
         ConfigError: The plan or an arm names another metric that is not defined for the kind; the
@@ -211,8 +212,8 @@ def _for_targets(plan: Plan, data: PackInfo) -> Plan:
     kind, heads = data.targets, tuple(data.heads)
     if plan.metric == USUAL[TargetKind.SINGLE_LABEL]:
         plan = dataclasses.replace(plan, metric=USUAL[kind])
-    one_class = (TargetKind.SINGLE_LABEL, TargetKind.HEADS)
-    if kind not in one_class and plan.base.loss.name == "cross_entropy":
+    several = kind in (TargetKind.MULTI_LABEL, TargetKind.EVENTS)
+    if several and plan.base.loss.name == "cross_entropy":
         plan = plan.with_base(loss=Component("binary_cross_entropy"))
     named = [plan.metric, *([plan.tie_break] if plan.tie_break else [])]
     chosen = {plan.experiment(arm).selection_metric for arm in plan.arms}

@@ -115,6 +115,9 @@ ADDED: Mapping[str, Any] = {
     "selection_metric": VAL_TOP1,
     "sampler": Component("each_once"),
     "mixup": Component("none"),
+    "averaging": Component("none"),
+    "frozen": False,
+    "head": "linear",
 }
 """Fields that came later -> the value at which an experiment is what it was without them."""
 
@@ -134,6 +137,8 @@ class Experiment:
         schedule: Learning rate over the steps.
         sampler: Which clips an epoch draws; see `orchestrator.data.samplers`.
         mixup: Which clips are mixed, where and in what shares; see `orchestrator.data.mixup`.
+        averaging: Which average of the weights is evaluated and kept; see
+            `orchestrator.training.averaging`.
         initial: Either `scratch`, `trial` (the checkpoint of another trial, by id) or `checkpoint`
             (a file, by digest).
         epochs: Passes over the training clips.
@@ -154,6 +159,11 @@ class Experiment:
             a control arm that must be worse.
         selection_metric: Key of the metric that chooses the `best` epoch; a plan whose trials are
             read at their best epoch sets it to its own metric.
+        frozen: Whether the model's weights stay as they start, and a head alone is trained on its
+            embeddings, which are computed once per clip and kept beside the pack; see
+            `models.frozen`. Nothing may augment what the encoder takes.
+        head: Head on a frozen model: `linear`, `mlp` (a hidden layer of 512), or `nearest`, which
+            learns nothing: the majority class of the five most similar training clips.
         revision: See `REVISION`.
     """
 
@@ -167,6 +177,7 @@ class Experiment:
     schedule: Component
     sampler: Component = ADDED["sampler"]
     mixup: Component = ADDED["mixup"]
+    averaging: Component = ADDED["averaging"]
     initial: Component = Component("scratch")
     epochs: int
     batch_size: int
@@ -178,6 +189,8 @@ class Experiment:
     fold: int = 1
     shuffled_labels: float = 0.0
     selection_metric: str = VAL_TOP1
+    frozen: bool = False
+    head: Literal["linear", "mlp", "nearest"] = "linear"
     revision: int = REVISION
 
 

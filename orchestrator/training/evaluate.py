@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from models.chain import Chain, build_chain
+from models.frozen import freeze
 from orchestrator.data.samplers import shard
 from orchestrator.errors import ConfigError
 from orchestrator.experiment.config import Component, Experiment
@@ -20,6 +21,9 @@ from orchestrator.metrics.predictions import Frames, Predictions
 from orchestrator.metrics.targets import Targets
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.inputs import Inputs
+
+_PROBED_S = 10
+"""Length in seconds of the clip that shows how wide an embedding is."""
 
 
 def build(
@@ -33,6 +37,9 @@ def build(
         heads: Heads of the pack -> number of classes, if there are several. The logits of a model
             are those of all heads, one after the other: its last layer is a linear one of each
             head on one embedding.
+
+    Returns:
+        The chain; of a frozen experiment one whose front end is the encoder.
 
     Raises:
         ConfigError: The model has other heads.
@@ -58,7 +65,16 @@ def build(
             f"model {experiment.model.name!r} has heads of {told} classes, and {asked}; set "
             f"model.heads to {sizes}"
         )
-    return chain
+    if not experiment.frozen:
+        return chain
+    rate = experiment.dataset.arguments.get("sample_rate", 16000)
+    return freeze(
+        chain,
+        head=experiment.head,
+        num_classes=num_classes,
+        num_samples=_PROBED_S * rate,
+        seed=experiment.seed,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

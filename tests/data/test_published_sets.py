@@ -178,10 +178,10 @@ def test_epic_segments_are_read_from_whole_videos_by_their_times(annotations, tm
         assert source.class_names[clip.label] == f"{verbs[one.verb]} {nouns[one.noun]}"
 
 
-def test_epic_asks_for_verb_noun_or_action(annotations, tmp_path):
+def test_epic_takes_the_verb_the_noun_or_the_action_where_it_is_asked_to(annotations, tmp_path):
     root = built("epic_kitchens", tmp_path, annotations)
     with pytest.raises(DataError) as caught:
-        open_source("folder", {}, root=str(root))
+        open_source("folder", {"label": "species"}, root=str(root))
     verbs, nouns, actions = (
         open_source("folder", {"label": label}, root=str(root)).class_names
         for label in ("verb", "noun", "action")
@@ -191,6 +191,34 @@ def test_epic_asks_for_verb_noun_or_action(annotations, tmp_path):
     assert verbs == ("take", "put", "wash")  # by their numbers, not by their names
     assert {action.split(" ")[0] for action in actions} == set(verbs)
     assert {action.split(" ")[1] for action in actions} == set(nouns)
+
+
+def test_epic_trains_a_head_each_for_verb_and_noun_and_reports_the_action(annotations, tmp_path):
+    root = built("epic_kitchens", tmp_path, annotations)
+    done = trial(root, tmp_path / "both")
+    heads = done.pack.targets.heads
+    assert list(heads) == ["verb", "noun"] and heads["verb"] == 3
+    names = done.pack.class_names
+    assert names[:3] == ("verb: take", "verb: put", "verb: wash")
+    segments = {
+        one.name: one
+        for name in ("train", "validation")
+        for one in read_segments(
+            root / f"EPIC_100_{name}.csv",
+            *(read_classes(root / f"EPIC_100_{kind}_classes.csv") for kind in heads),
+        )
+    }
+    verbs, nouns = (read_classes(root / f"EPIC_100_{kind}_classes.csv") for kind in heads)
+    for clip_id, (verb, noun) in zip(
+        done.pack.clip_ids, done.pack.targets.classes.reshape(-1, 2), strict=True
+    ):
+        one = segments[clip_id]
+        assert (names[verb], names[noun]) == (
+            f"verb: {verbs[one.verb]}",
+            f"noun: {nouns[one.noun]}",
+        )
+    assert "action top-1" in done.page
+    assert open_source("folder", {"targets": "multi_label"}, root=str(root)).heads == {}
 
 
 def test_video_in_two_official_splits_stays_there_and_is_said(annotations, tmp_path):

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from models.chain import Chain
 from models.errors import ModelError
+from models.frozen import encoder_of
 from models.registry import CHAIN_PARTS, create
 from models.seeding import derive_seed
 from orchestrator.data.mixup import Mixup
@@ -138,7 +139,9 @@ def probe(
     chain = build(experiment, num_classes=num_classes, heads=heads)
     watch = _Watch(chain, experiment, num_classes=num_classes)
     if experiment.initial.name == "checkpoint":
-        Initial.read(experiment.initial.arguments["file"]).load(chain)
+        encoder = encoder_of(chain)
+        read = Initial.read(experiment.initial.arguments["file"])
+        read.load(encoder.chain if encoder else chain)
     with watch.named():
         features = chain.eval().frontend(clips[0]).double()
     chain.set_normalization(features.mean().item(), max(features.std().item(), 1e-3))
@@ -327,6 +330,9 @@ def _train(
 ) -> Tensor:
     """Train one step on each batch of clips; return (STEPS, batch) losses."""
     mixup: Mixup = create("mixup", experiment.mixup.name, **experiment.mixup.arguments)
+    create(
+        "averaging", experiment.averaging.name, experiment.epochs, **experiment.averaging.arguments
+    )
     create("sampler", experiment.sampler.name, targets, **experiment.sampler.arguments)
     name = experiment.loss.name
     loss = build_loss(
