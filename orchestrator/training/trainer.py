@@ -53,7 +53,7 @@ from orchestrator.training.evaluate import (
 )
 from orchestrator.training.inputs import CHUNK, Clips, Inputs, open_inputs
 from orchestrator.training.losses import FrameTargets, batch_targets, build_loss
-from orchestrator.training.optimizers import clip_gradients, learning_rate
+from orchestrator.training.optimizers import build_schedule, clip_gradients, learning_rate
 from orchestrator.training.state import (
     Checkpoints,
     Initial,
@@ -251,12 +251,11 @@ class Trainer:
         )
         peak = self.optimizer.param_groups[0]["lr"]
         self.steps_per_epoch = math.ceil(len(self.train_indices) / experiment.batch_size)
-        self.rate = create(
-            "schedule",
-            experiment.schedule.name,
-            self.steps_per_epoch * experiment.epochs,
-            peak,
-            **experiment.schedule.arguments,
+        self.rate = build_schedule(
+            experiment.schedule,
+            num_steps=self.steps_per_epoch * experiment.epochs,
+            peak=peak,
+            steps_per_epoch=self.steps_per_epoch,
         )
         self.averaging: Averaging = create(
             "averaging",

@@ -37,7 +37,7 @@ from orchestrator.metrics.labels import Event, Label, TargetKind
 from orchestrator.metrics.targets import Targets
 from orchestrator.training.evaluate import autocast, build, refuse_support
 from orchestrator.training.losses import batch_targets, build_loss, described
-from orchestrator.training.optimizers import clip_gradients, learning_rate
+from orchestrator.training.optimizers import build_schedule, clip_gradients, learning_rate
 from orchestrator.training.state import Initial, pack_state
 
 CALLS = {
@@ -276,7 +276,9 @@ def _hold_frontend(frontend: Component) -> None:
 def _hold_schedule(experiment: CompletedExperiment, num_steps: int, peak: float) -> None:
     """Raise if a schedule gives no learning rate at its first, middle or last step."""
     part = experiment.schedule
-    schedule = create("schedule", part.name, num_steps, peak, **part.arguments)
+    schedule = build_schedule(
+        part, num_steps=num_steps, peak=peak, steps_per_epoch=num_steps // experiment.epochs
+    )
     for step in sorted({0, num_steps // 2, num_steps - 1}):
         with _failing_as(f"schedule {part.name!r}", f"schedule({step}), of {num_steps} steps"):
             learning_rate(schedule, step, name=part.name)
