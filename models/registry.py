@@ -53,6 +53,8 @@ KINDS = (
     "loss",
     "optimizer",
     "schedule",
+    "sampler",
+    "mixup",
 )
 CHAIN_PARTS = ("frontend", "augmentation", "transform", "model")
 """Kinds of links in a chain, in order."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from statistics import fmean
 
 import numpy as np
 
-from orchestrator.analysis.rows import Block, finished_values
+from orchestrator.analysis.needed import seeds_needed, whole_seeds
+from orchestrator.analysis.rows import finished_values
 from orchestrator.design.plan import Plan
 from orchestrator.execution.costs import CostEstimate
 from orchestrator.metrics import METRICS, Metric, lookup
 from orchestrator.records import TrialRecord
 from orchestrator.report.wording.contrasts import unit_of_difference
+from orchestrator.report.wording.notes import needed_text
 from orchestrator.stats import (
     ALPHA,
     MAX_PAIRS,
@@ -20,13 +21,11 @@ from orchestrator.stats import (
     Steps,
     anytime_p_rows,
     levels_for,
-    pairs_at_effect,
     pairs_for,
     pairs_needed,
     pooled_spread,
     prospect,
     smallest_p,
-    weighted_sums,
 )
 
 SHARE_OF_SPREAD = 0.25
@@ -142,53 +141,23 @@ def _pilot(plan: Plan, records: Mapping[str, TrialRecord], metric: Metric) -> Po
     used: list[Mapping[str, float]] = []
     declared = [{c.arm: 1.0, c.reference: -1.0} for c in record.contrasts]
     for weights in (*declared, *(effect.weights for effect in record.effects)):
-        pairs = _pairs(plan, values, weights)
+        pairs = whole_seeds(record, values, weights)
         if len(pairs) > 1 and any(p != pairs[0] for p in pairs):
             samples.append(pairs)
             used.append(weights)
     return pooled_spread(samples, used) if samples else None
 
 
-def _pairs(
-    plan: Plan, values: Mapping[str, Mapping[Block, float]], weights: Mapping[str, float]
-) -> list[float]:
-    """Return the weighted sum of every seed that is whole, its mean over the folds."""
-    if not set[Block].intersection(*(set(values.get(arm, {})) for arm in weights)):
-        return []
-    sums = weighted_sums(values, weights)
-    return [
-        fmean(sums[seed, fold] for fold in plan.folds)
-        for seed in dict.fromkeys(seed for seed, _ in sums)
-        if all((seed, fold) in sums for fold in plan.folds)
-    ]
-
-
 def _by_metric(plan: Plan, records: Mapping[str, TrialRecord]) -> str:
-    """Say how many seeds each metric needs at the effect seen; empty for fewer than two metrics.
-
-    It is said of the first declared comparison.
-    """
-    record, parts = plan.record(), list[str]()
+    """Say how many seeds each metric needs for the first comparison; empty for fewer than two."""
+    record = plan.record()
     declared = [{c.arm: 1.0, c.reference: -1.0} for c in record.contrasts]
     weights = next(iter((*declared, *(effect.weights for effect in record.effects))), None)
-    keys = [key for key, metric in METRICS.items() if metric.compute is not None]
-    for key in dict.fromkeys((plan.metric, *keys)) if weights else ():
-        pairs = _pairs(plan, finished_values(record, records, METRICS[key]), weights or {})
-        needed = pairs_at_effect(pairs, num_contrasts=plan.num_declared) if pairs else None
-        if needed:
-            ends = f"{_count(needed.fewest)} to {_count(needed.most)}"
-            parts.append(f"{METRICS[key].title} {_count(needed.pairs)} ({ends})")
-    if len(parts) < 2:
+    if weights is None:
         return ""
-    return (
-        "seeds that would find the first comparison at the effect seen so far, by metric, with "
-        f"their 80 % intervals: {', '.join(parts)}; read off the same seeds, so the metric that "
-        "looks best looks too good: declare it in the next study, not in this one"
-    )
-
-
-def _count(pairs: int | None) -> str:
-    return f"over {MAX_PAIRS:,}" if pairs is None else str(pairs)
+    values = {key: finished_values(record, records, metric) for key, metric in METRICS.items()}
+    needed = seeds_needed(record, values, weights)
+    return needed_text("the first comparison at the effect seen so far", needed)
 
 
 def _steps(plan: Plan, records: Mapping[str, TrialRecord], metric: Metric) -> Steps | None:

@@ -122,8 +122,8 @@ def launch(prepared: LaunchPlan) -> int:
 def set_aside_doubtful(plan: Plan, store: Store) -> None:
     """Set aside the records that cannot be believed, so that their trials train again."""
     for trial, reason in doubtful(store, plan.record()).items():
-        with suppress(LockHeld), store.try_lock(trial, owner="another launch"):
-            names = ", ".join(store.set_aside(trial))
+        with suppress(LockHeld), store.try_lock(trial, owner="another launch") as lease:
+            names = ", ".join(store.attempt(trial, lease=lease).set_aside(trial))
             print(f"{reason}. It was set aside ({names}), and trial {trial} trains again.")
 
 
@@ -350,13 +350,14 @@ def smoke(prepared: LaunchPlan) -> int:
         t for t in with_pack(prepared).plan.trials() if t.arm == prepared.plan.baseline_arm
     )
     torch.set_num_threads(max(1, prepared.options.runtime.cpus_per_worker))
-    with store.lock(trial.id, owner="smoke"):
+    with store.lock(trial.id, owner="smoke") as lease:
         earlier = store.read_record(trial.id)
         record = TrialRun(
             store=store,
             trial_id=trial.id,
             experiment=trial.experiment,
             runtime=prepared.options.runtime,
+            lease=lease,
         ).run()
     if record.status is not Status.FINISHED:
         print(_without_traceback(record.error), file=sys.stderr)

@@ -1,7 +1,8 @@
 """One trial from its experiment to its record; every launcher ends up here.
 
-The caller holds the trial's lock. Everything goes to the store: each finished epoch, a failure with
-its traceback, the per-clip predictions, the last and the best weights.
+The caller holds the trial's lease. Everything goes to the store: each finished epoch, a failure
+with its traceback, the per-clip predictions, the last and the best weights. An attempt that a newer
+one has superseded stops at the next of these, and leaves the trial to it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from orchestrator.experiment.config import Runtime
 from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.metrics import lookup
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord, experiment_id
+from orchestrator.store import Superseded
 from orchestrator.store.files import is_full
 from orchestrator.store.provenance import now, provenance
 from orchestrator.training.arithmetic import arithmetic, arithmetic_facts
@@ -94,6 +96,7 @@ class TrialRun:
         experiment: Experiment to train.
         device: Device to train on.
         runtime: How to train; the caller has acted on where.
+        lease: Number of the lease that the caller holds; None takes the newest.
         cache_dir: Local copies of packs from an object store.
         on_epoch: Callback for the record of each epoch.
         out_of_memory: Whether the run ended because memory ran out.
@@ -104,13 +107,11 @@ class TrialRun:
     experiment: CompletedExperiment
     device: str = "cpu"
     runtime: Runtime = field(default_factory=Runtime)
+    lease: int | None = None
     cache_dir: str | None = None
     on_epoch: Callable[[EpochRecord], None] = field(default=lambda record: None)
     out_of_memory: bool = field(default=False, init=False)
     _checkpoints: TrialCheckpoints = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._checkpoints = TrialCheckpoints(self.store, self.trial_id)
 
     def run(self) -> TrialRecord:
         """Train the remaining epochs of the trial.
@@ -121,8 +122,13 @@ class TrialRun:
 
         Raises:
             StoreError: The store is full or read-only, which would fail every other trial too.
+            Superseded: Another process began a newer attempt, which goes on from here.
         """
         started = time.perf_counter()
+        group = Group()
+        if group.is_main:
+            self.store = self.store.attempt(self.trial_id, lease=self.lease)
+        self._checkpoints = TrialCheckpoints(self.store, self.trial_id)
         earlier = self.store.read_record(self.trial_id)
         record = TrialRecord(
             id=self.trial_id,
@@ -143,7 +149,6 @@ class TrialRun:
         )
         self._before = record.cost.seconds
         self._started = started
-        group = Group()
         try:
             with arithmetic(
                 self.experiment.precision,
@@ -161,6 +166,8 @@ class TrialRun:
                         self._write(record, group)
                         self.on_epoch(epoch)
                 record = self._finish(record, trainer)
+        except Superseded:
+            raise
         except Exception as error:
             record = replace(record, status=Status.FAILED, error=traceback.format_exc())
             record = self._ended(record)

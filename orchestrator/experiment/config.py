@@ -40,14 +40,6 @@ RANGES: Mapping[str, tuple[float, float, str]] = {
 }
 """Number of an experiment -> lowest and highest value, and both in words."""
 
-ADDED: Mapping[str, Any] = {
-    "shuffled_labels": 0.0,
-    "selection_metric": VAL_TOP1,
-    "frozen": False,
-    "head": "linear",
-}
-"""Fields that came later -> the value at which an experiment is what it was without them."""
-
 
 @dataclass(frozen=True)
 class File:
@@ -118,6 +110,17 @@ class Component:
         return Component(self.name, **{**self.arguments, **arguments})
 
 
+ADDED: Mapping[str, Any] = {
+    "shuffled_labels": 0.0,
+    "selection_metric": VAL_TOP1,
+    "sampler": Component("each_once"),
+    "mixup": Component("none"),
+    "frozen": False,
+    "head": "linear",
+}
+"""Fields that came later -> the value at which an experiment is what it was without them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
     """Everything that decides the numbers of one trial, and nothing else.
@@ -131,6 +134,8 @@ class Experiment:
         loss: Logits and labels to one number per clip.
         optimizer: Optimizer, with the peak learning rate.
         schedule: Learning rate over the steps.
+        sampler: Which clips an epoch draws; see `orchestrator.data.samplers`.
+        mixup: Which clips are mixed, where and in what shares; see `orchestrator.data.mixup`.
         initial: Either `scratch`, `trial` (the checkpoint of another trial, by id) or `checkpoint`
             (a file, by digest).
         epochs: Passes over the training clips.
@@ -167,6 +172,8 @@ class Experiment:
     loss: Component
     optimizer: Component
     schedule: Component
+    sampler: Component = ADDED["sampler"]
+    mixup: Component = ADDED["mixup"]
     initial: Component = Component("scratch")
     epochs: int
     batch_size: int

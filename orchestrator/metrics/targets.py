@@ -222,10 +222,14 @@ class Targets:
         hot[self._clip_of_entry(), self.classes] = True
         return hot
 
+    def pairs(self) -> NDArray[np.int64]:
+        """Return (pairs, 2) of clip and class, each pair once, by clip and class."""
+        pairs = np.unique(self._clip_of_entry() * self.num_classes + self.classes)
+        return np.stack([pairs // self.num_classes, pairs % self.num_classes], axis=1)
+
     def counts(self) -> NDArray[np.int64]:
         """Return (classes,) the number of clips that have each class."""
-        pairs = np.unique(self._clip_of_entry() * self.num_classes + self.classes)
-        return np.bincount(pairs % self.num_classes, minlength=self.num_classes).astype(np.int64)
+        return np.bincount(self.pairs()[:, 1], minlength=self.num_classes).astype(np.int64)
 
     def frames(self, num_rows: int, *, seconds: float) -> NDArray[np.bool_]:
         """Return (clips, rows, classes) booleans: whether a class sounds in a row.

@@ -41,9 +41,15 @@ class RecordingsInterval(MeanInterval):
     from_recordings: float
 
     @property
-    def more_seeds(self) -> bool:
-        """Whether more seeds would narrow the interval more than as many times the recordings."""
-        return self.from_seeds >= self.from_recordings
+    def narrowed_by(self) -> tuple[str, ...]:
+        """What as many times more of would narrow the interval most: seeds, recordings or either.
+
+        Neither part can be told from 0 where all of the spread is of seeds on single recordings,
+        which more of both shrink alike.
+        """
+        if self.from_seeds == self.from_recordings:
+            return ("seeds", "recordings")
+        return ("seeds",) if self.from_seeds > self.from_recordings else ("recordings",)
 
 
 def over_recordings(

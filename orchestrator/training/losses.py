@@ -59,6 +59,7 @@ def build_loss(
     *,
     kind: TargetKind = TargetKind.SINGLE_LABEL,
     heads: Sequence[int] = (),
+    mixes_labels: bool = False,
 ) -> Loss:
     """Build a loss by name, with its contract checked on every call.
 
@@ -74,10 +75,12 @@ def build_loss(
         component: The loss of an experiment.
         kind: Kind of the data set's targets.
         heads: Number of classes of each head, if there are several.
+        mixes_labels: Whether the labels of two clips are mixed, which a loss on pairs of clips,
+            with an attribute `is_per_clip = False`, cannot count.
 
     Raises:
         RegistryError: The name or an argument is unknown, or a value has the wrong type.
-        ConfigError: The loss is not defined for such targets.
+        ConfigError: The loss is not defined for such targets, or not for mixed ones.
     """
     part = create("loss", component.name, **component.arguments)
     kinds = getattr(part, "kinds", tuple(TargetKind))
@@ -87,6 +90,12 @@ def build_loss(
         raise ConfigError(
             f"loss {component.name!r} is for targets of kind {', '.join(kinds)}, and those of the "
             f"data set are {kind}; take binary_cross_entropy, which takes every kind"
+        )
+    if mixes_labels and not getattr(part, "is_per_clip", True):
+        raise ConfigError(
+            f"loss {component.name!r} compares the clips of a batch by their classes, and a mixed "
+            "clip has those of two; take mixup.labels=False, no mixup, or a loss such as "
+            "cross_entropy"
         )
 
     def loss(output: Output, labels: Tensor, frames: FrameTargets | None = None) -> Tensor:
@@ -250,6 +259,7 @@ class Triplet(OutputLoss):
     """
 
     kinds = (TargetKind.SINGLE_LABEL,)
+    is_per_clip = False
 
     def __init__(self, *, margin: float = 0.5):
         """Set how much farther other classes shall be, in squared distance."""

@@ -29,8 +29,9 @@ from models.frontends.base import FeatureSums, feature_statistics
 from models.frozen import encoder_of
 from models.registry import TRAINED_AS, create
 from models.seeding import derive_seed
+from orchestrator.data.mixup import Mixed, Mixup
 from orchestrator.data.partition import partition
-from orchestrator.data.samplers import clip_seeds, epoch_order, shard, shuffle_targets
+from orchestrator.data.samplers import Sampler, draw_seeds, shard, shuffle_targets
 from orchestrator.errors import TrainingError
 from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.metrics import catalog
@@ -48,7 +49,7 @@ from orchestrator.training.evaluate import (
     parts_of,
     set_support,
 )
-from orchestrator.training.inputs import CHUNK, Clips, open_inputs
+from orchestrator.training.inputs import CHUNK, Clips, Inputs, open_inputs
 from orchestrator.training.losses import FrameTargets, batch_targets, build_loss
 from orchestrator.training.optimizers import clip_gradients, learning_rate
 from orchestrator.training.state import (
@@ -63,8 +64,50 @@ from orchestrator.training.state import (
 EVALUATION_FACTOR = 4
 """Batch of an evaluation on a GPU over that of a step, which keeps activations and takes more."""
 
-_Batch = tuple["_Share", Mapping[str, Tensor], tuple[Tensor, FrameTargets | None], Tensor]
-"""A share with its inputs, targets and seeds on the device."""
+_Targets = tuple[Tensor, FrameTargets | None]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """A share of a step on the device.
+
+    Attributes:
+        weight: Weight of each clip's loss.
+        inputs: Keyword arguments of the chain.
+        targets: What the loss takes beside the output.
+        partner: Targets of the partners and the shares of the first, where labels are mixed.
+    """
+
+    weight: float
+    inputs: Mapping[str, Tensor]
+    targets: _Targets
+    partner: tuple[_Targets, Tensor] | None
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """The draws of an epoch, or some of them; partners are those of mixup.
+
+    Attributes:
+        first: (clips,) positions in the pack.
+        partner: (clips,) positions in the pack.
+        weight: (clips,) float32 share of the first.
+        first_seeds: (clips,) int64 seeds of the draws.
+        partner_seeds: (clips,) int64 seeds of the partners.
+    """
+
+    first: np.ndarray
+    partner: np.ndarray
+    weight: np.ndarray
+    first_seeds: np.ndarray
+    partner_seeds: np.ndarray
+
+    @classmethod
+    def of(cls, mixed: Mixed, train: np.ndarray, *, seed: int, epoch: int) -> _Draws:
+        """Return an epoch's draws with seeds, from positions among the training clips."""
+        first, partner = train[mixed.first], train[mixed.partner]
+        seeds = draw_seeds(np.concatenate([first, partner]), seed=seed, epoch=epoch)
+        return cls(first, partner, mixed.weight, seeds[: len(first)], seeds[len(first) :])
 
 
 @dataclass(frozen=True)
@@ -72,11 +115,12 @@ class _Share:
     """One worker's clips of an equal part of a step.
 
     Attributes:
-        indices: Positions in the pack; never empty, since every worker takes part in every step.
+        rows: Positions in the epoch's draws; never empty, since every worker takes part in every
+            step.
         weight: Weight of each clip's loss; 0 for a worker that no clip is left for.
     """
 
-    indices: np.ndarray
+    rows: np.ndarray
     weight: float
 
     @classmethod
@@ -175,6 +219,16 @@ class Trainer:
                 encoder.chain.set_normalization(*self._measure(sums, encoder.chain))
             encoder.identify()
         self.inputs, sums = open_inputs(clips, self.chain.frontend, **opened)
+        self.sampler: Sampler = create(
+            "sampler",
+            experiment.sampler.name,
+            self.targets.take(self.train_indices),
+            **experiment.sampler.arguments,
+        )
+        self.mixup: Mixup = create("mixup", experiment.mixup.name, **experiment.mixup.arguments)
+        # Mixed waveforms have features that no file keeps.
+        mixes_waveforms = self.mixup.on == "waveform"
+        self.train_inputs = Inputs(clips, self.device) if mixes_waveforms else self.inputs
         self.statistics = self._measure(sums, self.chain)
         self.chain.set_normalization(*self.statistics)
         timed = clips.targets.kind is TargetKind.EVENTS
@@ -185,6 +239,7 @@ class Trainer:
             experiment.loss,
             kind=clips.targets.kind,
             heads=tuple(clips.targets.heads.values()),
+            mixes_labels=self.mixup.mixes_labels,
         )
         self.optimizer = create(
             "optimizer",
@@ -339,21 +394,11 @@ class Trainer:
         """
         self.parallel.train()
         seed = self.experiment.seed
-        steps = self._steps(epoch)
-        shares = [share for step in steps for share in step.shares]
-        indices = np.concatenate([share.indices for share in shares])
-        sizes = [len(share.indices) for share in shares]
-        targets = batch_targets(
-            self.targets,
-            [share.indices for share in shares],
-            device=self.device,
-            covered_s=self.covered_s,
-        )
-        seeds = torch.from_numpy(clip_seeds(indices, seed=seed, epoch=epoch)).to(self.device)
+        steps = self._steps()
         losses = torch.zeros(len(steps), dtype=torch.float64, device=self.device)
         rate = 0.0
-        with contextlib.closing(self.inputs.batches([share.indices for share in shares])) as inputs:
-            batches = zip(shares, inputs, targets, seeds.split(sizes), strict=True)
+        shares = [share for step in steps for share in step.shares]
+        with contextlib.closing(self._batches(shares, epoch)) as batches:
             for number, step in enumerate(steps):
                 total = (epoch - 1) * self.steps_per_epoch + number
                 rate = learning_rate(self.rate, total, name=self.experiment.schedule.name)
@@ -370,18 +415,64 @@ class Trainer:
                     raise
         return self._mean_loss(self.group.total(losses), steps, epoch), rate
 
-    def _steps(self, epoch: int) -> list[_Step]:
+    def _steps(self) -> list[_Step]:
         """Return this worker's share of every step of an epoch."""
-        size = self.experiment.batch_size
-        order = epoch_order(len(self.train_indices), seed=self.experiment.seed, epoch=epoch)
         steps = []
-        for indices in parts_of(self.train_indices[order], size):
+        for rows in parts_of(np.arange(len(self.train_indices)), self.experiment.batch_size):
             # Parts first, then shares: what is normalized together does not depend on the workers.
-            parts = np.array_split(indices, min(self.experiment.accumulation_steps, len(indices)))
+            parts = np.array_split(rows, min(self.experiment.accumulation_steps, len(rows)))
             steps.append(
-                _Step(len(indices), [_Share.of(part, self.group, len(indices)) for part in parts])
+                _Step(len(rows), [_Share.of(part, self.group, len(rows)) for part in parts])
             )
         return steps
+
+    def _draws(self, epoch: int) -> _Draws:
+        """Return the draws of an epoch, the same on every worker."""
+        seed, num_clips = self.experiment.seed, len(self.train_indices)
+        mixed = self.mixup(
+            self.sampler(self.mixup.draws_per_clip * num_clips, seed=seed, epoch=epoch),
+            num_clips=num_clips,
+            batch_size=self.experiment.batch_size,
+            seed=seed,
+            epoch=epoch,
+        )
+        return _Draws.of(mixed, self.train_indices, seed=seed, epoch=epoch)
+
+    def _batches(self, shares: Sequence[_Share], epoch: int) -> Generator[_Batch]:
+        """Yield an epoch's shares on the device."""
+        draws = self._draws(epoch)
+        parts = [draws.first[share.rows] for share in shares]
+        seeds = [draws.first_seeds[share.rows] for share in shares]
+        partners: Iterator[tuple[_Targets, Tensor] | None] = itertools.repeat(None)
+        mixes: Iterator[dict[str, Tensor]] = itertools.repeat({})
+        taken = parts
+        if self.mixup.on:
+            second = [draws.partner[share.rows] for share in shares]
+            taken = [np.concatenate(both) for both in zip(parts, second, strict=True)]
+            of_second = [draws.partner_seeds[share.rows] for share in shares]
+            seeds = [np.concatenate(both) for both in zip(seeds, of_second, strict=True)]
+            rows = np.concatenate([share.rows for share in shares])
+            weights = torch.from_numpy(draws.weight[rows]).to(self.device)
+            split = weights.split([len(share.rows) for share in shares])
+            name = "mix_waveforms" if self.mixup.on == "waveform" else "mix_features"
+            mixes = ({name: weight} for weight in split)
+            if self.mixup.mixes_labels:
+                partners = zip(self._targets_of(second), split, strict=True)
+        all_seeds = torch.from_numpy(np.concatenate(seeds)).to(self.device)
+        with contextlib.closing(self.train_inputs.batches(taken)) as inputs:
+            for share, given, own, mix, targets, partner in zip(
+                shares,
+                inputs,
+                all_seeds.split([len(part) for part in taken]),
+                mixes,
+                self._targets_of(parts),
+                partners,
+                strict=False,  # repeats have no end
+            ):
+                yield _Batch(share.weight, {**given, "clip_seeds": own, **mix}, targets, partner)
+
+    def _targets_of(self, parts: Sequence[np.ndarray]) -> Iterator[_Targets]:
+        return batch_targets(self.targets, parts, device=self.device, covered_s=self.covered_s)
 
     def _mean_loss(self, losses: Tensor, steps: Sequence[_Step], epoch: int) -> float:
         """Return the mean loss per clip.
@@ -411,24 +502,22 @@ class Trainer:
         for number, batch in enumerate(batches, start=1):
             last = number == len(step.shares)
             with contextlib.nullcontext() if last else self.group.without_sync(self.parallel):
-                total += self._backward(*batch)
+                total += self._backward(batch)
         if self.experiment.clip_norm > 0:
             clip_gradients(self.chain.parameters(), self.experiment.clip_norm)
         self.optimizer.step()
         return total
 
-    def _backward(
-        self,
-        share: _Share,
-        inputs: Mapping[str, Tensor],
-        targets: tuple[Tensor, FrameTargets | None],
-        seeds: Tensor,
-    ) -> Tensor:
+    def _backward(self, batch: _Batch) -> Tensor:
         """Add the gradients of this worker's share of a part; return its share of the loss."""
-        self.group.has_clips = share.weight > 0
+        self.group.has_clips = batch.weight > 0
         with autocast(self.device, self.experiment.precision):
-            output = self.parallel(**inputs, clip_seeds=seeds)
-            loss = self.loss(output, *targets).sum() * share.weight
+            output = self.parallel(**batch.inputs)
+            losses = self.loss(output, *batch.targets)
+            if batch.partner is not None:
+                of_partner, share = batch.partner
+                losses = share * losses + (1 - share) * self.loss(output, *of_partner)
+            loss = losses.sum() * batch.weight
         # Data parallelism averages gradients, but their sum over the workers is needed.
         (loss * self.group.world_size).backward()
         return loss.detach()

@@ -54,6 +54,8 @@ def test_id_every_field_counts(field):
         "loss": Component("cross_entropy", label_smoothing=0.1),
         "optimizer": Component("adam_w", learning_rate=1.0),
         "schedule": Component("constant"),
+        "sampler": Component("weighted"),
+        "mixup": Component("pairs"),
         "initial": Component("trial", id="x"),
         "precision": "bf16",
         "selection": "best",

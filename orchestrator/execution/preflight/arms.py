@@ -35,7 +35,7 @@ LATER = (
     *("epochs", "schedule", "selection", "selection_metric"),  # take effect over time
     "clip_norm",  # the limit may be exceeded later, or by other clips
     *("dataset", "fold", "shuffled_labels"),  # different clips or labels
-    *("batch_size", "accumulation_steps"),  # need more clips
+    *("batch_size", "accumulation_steps", "sampler", "mixup"),  # need more clips
     "model.neighbours",  # with so few clips, all of them vote
     "initial",  # a checkpoint must be trained first
 )

@@ -28,6 +28,7 @@ from models.errors import ModelError
 from models.frozen import encoder_of
 from models.registry import CHAIN_PARTS, create
 from models.seeding import derive_seed
+from orchestrator.data.mixup import Mixup
 from orchestrator.data.samplers import clip_seeds
 from orchestrator.errors import OrchestratorError
 from orchestrator.experiment.config import Component
@@ -328,9 +329,14 @@ def _train(
     targets: Targets,
 ) -> Tensor:
     """Train one step on each batch of clips; return (STEPS, batch) losses."""
-    name, loss = (
-        experiment.loss.name,
-        build_loss(experiment.loss, kind=targets.kind, heads=tuple(targets.heads.values())),
+    mixup: Mixup = create("mixup", experiment.mixup.name, **experiment.mixup.arguments)
+    create("sampler", experiment.sampler.name, targets, **experiment.sampler.arguments)
+    name = experiment.loss.name
+    loss = build_loss(
+        experiment.loss,
+        kind=targets.kind,
+        heads=tuple(targets.heads.values()),
+        mixes_labels=mixup.mixes_labels,
     )
     every = [np.arange(len(targets))]
     chain.train()

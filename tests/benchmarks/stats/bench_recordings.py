@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 
 from orchestrator.stats import (
     ALPHA,
+    PairedDifference,
+    RecordingsInterval,
     average_precision_of,
     holm,
     judge,
@@ -231,23 +233,26 @@ def family(
                 counted[4:] += [np.mean(called), np.mean(by_holm)]
                 continue
             both = [over_recordings(t, folds=by_fold, confidence=1 - ALPHA / ARMS) for t in tables]
-            ends = [
-                (min(d.low, b.low), max(d.high, b.high))
-                for found, b in zip(judged, both, strict=True)
-                if (d := found.difference) is not None
-                and d.low is not None
-                and d.high is not None
-                and b.low is not None
-                and b.high is not None
-            ]
-            assert len(ends) == ARMS
             counted[:4] += [
                 any(called),
                 any(by_holm),
-                not any(called),
-                all(low <= 0 <= high for low, high in ends),
+                all(_holds(found.difference, found.called) for found in judged),
+                all(_holds(f.difference, f.called, b) for f, b in zip(judged, both, strict=True)),
             ]
     return tuple((counted / simulations).tolist())
+
+
+def _holds(
+    difference: PairedDifference | None, called: bool, both: RecordingsInterval | None = None
+) -> bool:
+    """Return whether 0 is in an interval, or in the wider of two; one without ends has it."""
+    assert difference is not None
+    low, high = difference.low, difference.high
+    if low is None or high is None:
+        return not called
+    if both is not None and both.low is not None and both.high is not None:
+        return min(low, both.low) <= 0 <= max(high, both.high)
+    return not called and low <= 0 <= high
 
 
 def _parts(study: Study, scores: Values, *, whole: bool) -> Values:
