@@ -37,8 +37,9 @@ from orchestrator.report.files import (
     write,
     write_report,
 )
-from orchestrator.report.render.text import WIDEST, render_text
+from orchestrator.report.render.text import WIDEST, render_text, table_text
 from orchestrator.report.sources import FromMlflow, FromStore, Material, Source
+from orchestrator.report.tables.missed import missed_tables
 from orchestrator.report.tables.paper import Study, own_paper_table, paper_table
 from orchestrator.report.tables.table import Table
 from orchestrator.report.wording.clips import clip_sentences, single_pair_sentences
@@ -262,19 +263,19 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
         "paper": paper,
     }
     width = args.width or terminal_width(widest=WIDEST)
+    missed = missed_tables(summary, records, material.predictions) if material.predictions else []
+    text = "\n".join((render_text(summary, width), *(table_text(one, width) for one in missed)))
     if args.format in ("", "all"):
-        print(render_text(summary, width), file=stream)
+        print(text, file=stream)
         for sentence in single_pair_sentences(summary, material.predictions):
             print(visible(sentence), file=stream)
         folder = Path(args.out) if args.out else material.folder
         paths = write_report(summary, records, folder, **parts)
         print(f"Page: {paths.html}", file=stream)
         return
-    if args.format == "text":
-        text = render_text(summary, width)
-    elif paper and args.format != "html":
+    if args.format != "text" and paper and args.format != "html":
         text = render_paper_table(args.format, paper, summary)
-    else:
+    elif args.format != "text":
         text = render(args.format, summary, records, **parts)
     path = Path(args.out)
     if args.out and (path.is_dir() or not path.suffix):
