@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from orchestrator.analysis.missed import missed_alike
-from orchestrator.analysis.outcomes import Outcomes
+from orchestrator.analysis.outcomes import Outcomes, remembering
 from orchestrator.analysis.summary import Summary, summarize
 from orchestrator.errors import OrchestratorError, TrackingError
 from orchestrator.figures.shelf import INDEX
@@ -89,7 +89,7 @@ class Publisher:
         plan, store = self._plan, self._store
         records = store.read_records([key.id for key in plan.trials])
         verify_stored(store, plan, records)
-        self._predictions = loader(store, plan, records)
+        self._predictions = remembering(loader(store, plan, records))
         width = terminal_width(widest=WIDEST)
         print()
         summary = summarize(

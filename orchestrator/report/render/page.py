@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from orchestrator.analysis.outcomes import Loader, Outcomes, no_predictions
+from orchestrator.analysis.outcomes import Loader, Outcomes, no_predictions, remembering
 from orchestrator.analysis.summary import Summary
 from orchestrator.figures.shelf import CLIP, Picture, read_pictures
 from orchestrator.records import TrialRecord
@@ -57,6 +57,7 @@ def render_page(
         pictures: Folder of `orchestrator.figures`; the page embeds the pictures.
         paper: Paper's table with the study.
     """
+    predictions = remembering(predictions) if predictions else None
     template = _environment().get_template("page.html.jinja")
     plan, metric = summary.plan, summary.metric
     data = PlotData(
