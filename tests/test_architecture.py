@@ -61,7 +61,7 @@ def loaded_after() -> dict[str, list[str]]:
 
 
 FLOORS = (
-    *("models", "errors", "terminal", "waiting", "metrics", "stats", "records"),
+    *("models", "errors", "terminal", "waiting", "cluster", "metrics", "stats", "records"),
     *("experiment", "design", "data", "recipes", "training", "store"),
     *("analysis", "figures", "tracking", "report", "execution", "cli"),
 )

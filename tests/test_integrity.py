@@ -120,7 +120,7 @@ class Study:
             epoch=1,
             precision="fp32",
             group=Group(),
-        ).logits
+        ).predictions.logits
 
     @property
     def fingerprint(self):

@@ -108,7 +108,7 @@ def test_trained_model_of_the_version_before_says_what_it_said(before):
         epoch=experiment.epochs,
         precision=experiment.precision,
         group=Group(),
-    )
+    ).predictions
     then = store.read_predictions(trial, "last")
     assert then is not None and now.clip_ids == then.clip_ids
     np.testing.assert_allclose(now.logits, then.logits, rtol=1e-4, atol=1e-5)

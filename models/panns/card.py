@@ -64,7 +64,9 @@ CARD = Card(
         license="MIT",
     ),
     frontend=("log_mel", {}),
-    frontends={"cnn6_laptop": ("log_mel", {"hop_length": 640})},
+    frontends=dict.fromkeys(
+        ("cnn6_laptop", "cnn14_decision_level_att_laptop"), ("log_mel", {"hop_length": 640})
+    ),
     weights=(
         _weights("cnn6", "Cnn6_mAP=0.343.pth", "e25e26b84585b14c7754c91e48efc9be"),
         _weights(

@@ -198,7 +198,7 @@ class OverRecordings:
             of_clip = right.astype(np.float64)
         elif key == VAL_LOSS and single:
             of_clip = -log_softmax(made.logits)[np.arange(len(made)), made.labels]
-        elif key == VAL_LOSS:
+        elif key == VAL_LOSS and made.kind is not TargetKind.HEADS:
             of_clip = binary_cross_entropies(made.logits, made.targets.multi_hot())
         else:
             return None

@@ -15,6 +15,7 @@ from orchestrator.execution.prepare import (
     clips_by_purpose,
     existing_store,
     made_up,
+    of_kind,
     set_apart,
     without_tf32,
 )
@@ -35,6 +36,8 @@ def print_listing(prepared: LaunchPlan) -> None:
     print(f"metric {plan.metric} ({lookup(plan.metric).direction.value}), {_data(prepared)}")
     for line in clips_by_purpose(prepared):
         print(visible(line))
+    if kind := of_kind(prepared):
+        print(kind)
     if apart := set_apart(prepared):
         print(apart)
     if text := made_up(prepared):

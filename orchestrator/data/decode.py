@@ -121,15 +121,15 @@ def _size(path: Path) -> int:
     return found.st_size
 
 
-def to_pcm(decoded: Decoded, *, sample_rate: int) -> tuple[np.ndarray, int]:
-    """Resample to the pack's rate and round to 16 bit.
+def resampled(decoded: Decoded, *, sample_rate: int) -> np.ndarray:
+    """Resample a clip.
 
     Args:
         decoded: Samples `(time,)` in [-1, 1].
-        sample_rate: The pack's rate in Hz.
+        sample_rate: Wanted rate in Hz.
 
     Returns:
-        int16 samples `(time,)`, and how many were beyond full scale and clipped.
+        float32 samples `(time,)`.
 
     Raises:
         ClipFault: The clip cannot be resampled or is too short for one sample at this rate, or the
@@ -149,6 +149,23 @@ def to_pcm(decoded: Decoded, *, sample_rate: int) -> tuple[np.ndarray, int]:
         due = len(decoded.samples) * sample_rate / decoded.rate_hz
         if abs(len(samples) - due) > 1:
             raise ClipFault("short", f"{len(samples)} samples after resampling, {due:.1f} due")
+    return samples
+
+
+def to_pcm(decoded: Decoded, *, sample_rate: int) -> tuple[np.ndarray, int]:
+    """Resample to the pack's rate and round to 16 bit.
+
+    Args:
+        decoded: Samples `(time,)` in [-1, 1].
+        sample_rate: The pack's rate in Hz.
+
+    Returns:
+        int16 samples `(time,)`, and how many were beyond full scale and clipped.
+
+    Raises:
+        ClipFault: See `resampled`.
+    """
+    samples = resampled(decoded, sample_rate=sample_rate)
     scaled = np.rint(samples.astype(np.float64) * FULL_SCALE)
     over = int(((scaled > FULL_SCALE - 1) | (scaled < -FULL_SCALE)).sum())
     return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype("<i2"), over

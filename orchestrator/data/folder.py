@@ -2,7 +2,8 @@
 
 A recording longer than a clip is cut into windows one behind the other; the rest of it is a clip if
 it is at least half as long, or if there is no other. A shorter one stays as it is, and is padded
-by the model's input.
+by the model's input. Classes without times are those of every window of their recording; an event
+belongs to the windows that it sounds in, cut at their edges.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from models.registry import register
 from orchestrator.data.decode import decode
 from orchestrator.data.headers import Header, read_headers
 from orchestrator.data.layouts import layout_of, own, recognize
-from orchestrator.data.layouts.rows import Asked, Audio, Listing, Mistakes, Row
+from orchestrator.data.layouts.labels import settled
+from orchestrator.data.layouts.rows import Asked, Audio, ListedEvent, Listing, Mistakes, Row
 from orchestrator.data.layouts.tree import NOT_DECODED, Tree, license_of
 from orchestrator.data.source import (
     Clip,
@@ -32,16 +34,17 @@ from orchestrator.data.source import (
 )
 from orchestrator.data.splits import TRAIN, Division, divide
 from orchestrator.errors import DataError, printable, shown
+from orchestrator.metrics.labels import Event, Label, TargetKind, classes_of
 
 # Increment when a change of this file or of a layout changes what a pack holds.
-_REVISION = 2
+_REVISION = 3
 LONGEST_S = 10.0
 """Longest clip that is chosen without being asked for."""
 _PERCENT = 95
 _TOLERANCE_S = 0.02
 """How far a segment may end behind its file: annotations are rounded."""
-_SEPARATOR = re.compile(r"[,;|](?!\s)")
-"""What several labels have between them; a comma and a space also occur inside names."""
+_SLIVER_S = 0.001
+"""Part of an event in a window that is not worth the name: times are rounded to milliseconds."""
 _TIMES = 1e6  # segments are compared in microseconds
 
 
@@ -65,6 +68,8 @@ def folder(
     recording_pattern: str = "",
     start: str = "",
     end: str = "",
+    targets: Literal["", "single_label", "multi_label", "events"] = "",
+    separator: str = "",
     fingerprint: str = "",
 ) -> Source:
     """List the clips of a folder by its layout.
@@ -88,6 +93,10 @@ def folder(
             recording.
         start: Column with the start of a segment in seconds.
         end: Column with its end.
+        targets: Kind of targets; "" is what the list has. Where it has events, "single_label" makes
+            a clip of each, and "multi_label" keeps the classes of a clip without their times.
+        separator: What several labels of one text have between them: semicolon, bar, comma, space,
+            or none where a label has one in its name; "" finds it.
         fingerprint: Pack that an experiment was made with; any other is refused.
 
     Returns:
@@ -108,19 +117,32 @@ def folder(
             f"dataset 'folder': seconds is {seconds!r} and num_folds {num_folds!r}; give 0 or more "
             "seconds, and 2 folds or more"
         )
-    asked = Asked(table, path, label, split, fold, recording, start, end, label_pattern)
+    asked = Asked(
+        table=table,
+        path=path,
+        label=label,
+        split=split,
+        fold=fold,
+        recording=recording,
+        start=start,
+        end=end,
+        label_pattern=label_pattern,
+        targets=targets,
+        separator=separator,
+    )
     tree = Tree.of(root)
     layout = layout or recognize(tree, asked)
     listing, title = _read(tree, layout, asked)
     mistakes = Mistakes(f"{tree.root}, read as {title},")
-    rows = _with_short_names(listing.rows)
+    if listing.absent is not None:  # names of an official list are as they are
+        asked = replace(asked, separator="none")
+    rows, kind, how = settled(_with_short_names(listing.rows), asked, mistakes)
     headers = read_headers(
         list({row.audio.name: row.audio for row in rows}.values()), root=tree.root
     )
     if on_broken == "stop":
         _refuse_missing(rows, headers, mistakes)
-    _refuse_double(rows, mistakes)
-    _refuse_beyond(rows, headers, mistakes)
+    _refuse_beyond(rows, headers, mistakes, official=listing.absent is not None)
     names = _class_names(rows, mistakes, listing.class_names)
     mistakes.refuse()
     recordings = _recordings(rows, recording, recording_pattern)
@@ -140,8 +162,12 @@ def folder(
         _refuse_untrained(rows, division, names, mistakes)
     mistakes.refuse()
     label_of = {name: number for number, name in enumerate(names)}
+    heads = {
+        head: sum(name.startswith(f"{head}: ") for name in names)
+        for head in (() if targets else listing.heads)
+    }
     clips = tuple(
-        Clip(part.clip_id, label_of[row.label], number, source_id, part.place)
+        Clip(part.clip_id, _label(row, part, label_of, kind), number, source_id, part.place)
         for row, number, source_id, own_parts in zip(
             rows, division.folds, recordings, parts, strict=True
         )
@@ -158,6 +184,7 @@ def folder(
         return decode(source, start_s=part.start_s, end_s=part.end_s)
 
     audio = set(tree.audio)
+    targets_text = _targets_text(rows, clips, kind, how)
     texts = _length_texts(lengths, clip_s, parts, longer, asked=bool(seconds))
     return Source(
         name="folder",
@@ -170,15 +197,18 @@ def folder(
             [
                 *("folder", _REVISION, str(tree.root), sample_rate, on_broken, clip_s, longer),
                 own.source_digest(layout) if ":" in layout else layout,
-                [vars(clip) for clip in clips],
+                [vars(clip) | {"label": _form(clip.label)} for clip in clips],
                 [[p.start_s, p.end_s, *_stamp(headers[p.audio.name])] for p in part_of.values()],
+                *([heads] if heads else []),
             ]
         ),
         on_broken=on_broken,
         root=printable(str(tree.root)),
         license=license_of(tree.root),
+        absent=listing.absent or (),
         unlisted=tuple(name for name in listing.left_out if name in audio),
         notes=(
+            *((f"targets: {targets_text}",) if kind is not TargetKind.SINGLE_LABEL else ()),
             *(f"{subject}: {text}" for subject, text in texts if subject == "clips"),
             *((f"folds: {division.text}",) if division.made else ()),
             *(
@@ -190,6 +220,7 @@ def folder(
         facts=(
             ("layout", f"{title} (--dataset folder:layout={layout})"),
             ("labels", listing.labels_are),
+            ("targets", targets_text),
             ("splits" if TRAIN in division.names.values() else "folds", division.text),
             ("recordings", _recordings_text(recordings, rows, listing, recording_pattern)),
             *_official_texts(listing, rows, recordings, division),
@@ -198,6 +229,7 @@ def folder(
             *(("note", note) for note in listing.notes),
             ("left out", _left_out(listing, tree)),
         ),
+        heads=heads,
     )
 
 
@@ -246,49 +278,31 @@ def _refuse_missing(rows: Sequence[Row], headers: dict[str, Header], mistakes: M
             )
 
 
-def _refuse_double(rows: Sequence[Row], mistakes: Mistakes) -> None:
-    first: dict[tuple[str, str, float | None, float | None], Row] = {}
-    for row in rows:
-        earlier = first.setdefault((row.name, row.audio.name, row.start_s, row.end_s), row)
-        if earlier is row:
-            continue
-        where = f"first in {earlier.where}" if earlier.where != row.where else "too"
-        if earlier.label == row.label:
-            mistakes.add(row.where, f"{shown(row.audio.name)} is listed twice, {where}")
-        else:
-            mistakes.add(
-                row.where,
-                f"{shown(row.audio.name)} is {shown(row.label)} here and {shown(earlier.label)} "
-                f"{where}; a clip has one label",
-            )
-
-
-def _refuse_beyond(rows: Sequence[Row], headers: dict[str, Header], mistakes: Mistakes) -> None:
+def _refuse_beyond(
+    rows: Sequence[Row], headers: dict[str, Header], mistakes: Mistakes, *, official: bool
+) -> None:
+    """Refuse what ends after its audio, but for events of official lists, which the audit notes."""
     for row in rows:
         length = headers[row.audio.name].seconds
-        if row.end_s is None and row.start_s is None:
-            continue
         last = row.end_s if row.end_s is not None else row.start_s or 0.0
-        if length and last > length + _TOLERANCE_S:
-            mistakes.add(
-                row.where,
-                f"the segment ends at {last:g} s, and {shown(row.audio.name)} at {length:g} s; "
-                "correct the time, or remove the line",
-            )
+        found = [("segment", last, row.where)]
+        if isinstance(row.label, tuple) and not official:
+            found += [
+                ("event", entry.offset_s, entry.where or row.where)
+                for entry in row.label
+                if isinstance(entry, ListedEvent)
+            ]
+        for what, end_s, where in found:
+            if length and end_s > length + _TOLERANCE_S:
+                mistakes.add(
+                    where,
+                    f"the {what} ends at {end_s:g} s, and {shown(row.audio.name)} at {length:g} s; "
+                    "correct the time, or remove the line",
+                )
 
 
 def _class_names(rows: Sequence[Row], mistakes: Mistakes, order: Sequence[str]) -> tuple[str, ...]:
-    first: dict[str, Row] = {}
-    for row in rows:
-        alike = first.setdefault(" ".join(row.label.lower().split()), row)
-        if alike.label != row.label:
-            mistakes.add(
-                row.where,
-                f"label {shown(row.label)} differs from {shown(alike.label)} in {alike.where} in "
-                "case or blanks only; write both alike",
-            )
-    names = {row.label for row in rows}
-    _refuse_several(names, first, mistakes)
+    names = {name for row in rows for name in row.names}
     if len(names) < 2 and not mistakes:
         only = ", ".join(map(shown, names)) or "none"
         mistakes.add("", f"there is one class only ({only}); nothing can be told apart")
@@ -299,18 +313,52 @@ def _class_names(rows: Sequence[Row], mistakes: Mistakes, order: Sequence[str]) 
     return tuple(sorted(names))
 
 
-def _refuse_several(names: set[str], first: dict[str, Row], mistakes: Mistakes) -> None:
-    """Refuse labels such as "dog,siren" whose parts are labels too: they are several in one."""
-    parts_of = {name: _SEPARATOR.split(name) for name in names}
-    shared = Counter(part for parts in parts_of.values() for part in set(parts))
-    for row in first.values():
-        parts = parts_of[row.label]
-        if len(parts) > 1 and any(shared[part] > 1 for part in parts):
-            mistakes.add(
-                row.where,
-                f"label {shown(row.label)} looks like {len(parts)} labels, and a clip has one; "
-                "keep one, or write it without its separators if it is one",
-            )
+def _label(row: Row, part: _Part, label_of: dict[str, int], kind: TargetKind) -> Label:
+    """Return what is listed of a part of a row, by the numbers of the classes."""
+    if isinstance(row.label, str):
+        return label_of[row.label]
+    known = sorted({label_of[entry] for entry in row.label if isinstance(entry, str)})
+    end_s = math.inf if part.end_s is None else part.end_s
+    events = []
+    for entry in row.label:
+        if isinstance(entry, str):
+            continue
+        onset_s, offset_s = max(entry.onset_s, part.start_s), min(entry.offset_s, end_s)
+        if offset_s - onset_s > min(_SLIVER_S, (entry.offset_s - entry.onset_s) / 2):
+            times = (round(time - part.start_s, 6) for time in (onset_s, offset_s))
+            events.append(Event(label_of[entry.label], *times))
+    label = (*known, *sorted(events, key=lambda one: (one.onset_s, one.label, one.offset_s)))
+    return classes_of(label) if kind is TargetKind.MULTI_LABEL else label
+
+
+def _form(label: Label) -> Any:
+    """Return a label as a JSON value."""
+    if isinstance(label, int):
+        return label
+    return [list(vars(one).values()) if isinstance(one, Event) else one for one in label]
+
+
+def _entries(clip: Clip) -> tuple[int | Event, ...]:
+    return clip.label if isinstance(clip.label, tuple) else (clip.label,)
+
+
+def _targets_text(rows: Sequence[Row], clips: Sequence[Clip], kind: TargetKind, how: str) -> str:
+    """Say which kind of targets was found, and how many entries a clip has."""
+    if kind is TargetKind.SINGLE_LABEL:
+        return "one class per clip" + (f" ({how})" if how else "")
+    counts = [len(_entries(clip)) for clip in clips]
+    spread = f"{sum(counts) / len(counts):.3g} a clip ({min(counts)} to {max(counts)})"
+    bare = f", {counts.count(0)} clips in which nothing sounds" if 0 in counts else ""
+    if kind is TargetKind.MULTI_LABEL:
+        return f"any number of classes per clip, {spread}{bare}" + (f"; {how}" if how else "")
+    entries = [entry for row in rows if not isinstance(row.label, str) for entry in row.label]
+    timed = sum(isinstance(entry, ListedEvent) for entry in entries)
+    weak = sum(any(isinstance(entry, int) for entry in _entries(clip)) for clip in clips)
+    weakly = f", {weak} clips with classes without times" if weak else ""
+    return (
+        f"{timed} events with onset and offset, {spread}{bare}{weakly}; a clip of each: --dataset "
+        "folder:targets=single_label"
+    )
 
 
 def _recordings(rows: Sequence[Row], recording: str, pattern: str) -> list[str]:
@@ -344,14 +392,19 @@ def _refuse_untrained(
     train = next((fold for fold, name in division.names.items() if name == TRAIN), None)
     if train is None or mistakes:
         return
-    trained = {row.label for row, fold in zip(rows, division.folds, strict=True) if fold == train}
+    trained = _trained(rows, division, train)
     for name in names:
         if name not in trained:
-            row = next(row for row in rows if row.label == name)
+            row = next(row for row in rows if name in row.names)
             mistakes.add(
                 row.where,
                 f"class {shown(name)} has no clip in train; is it spelled in another way there?",
             )
+
+
+def _trained(rows: Sequence[Row], division: Division, train: int) -> set[str]:
+    held = zip(rows, division.folds, strict=True)
+    return {name for row, fold in held if fold == train for name in row.names}
 
 
 def _length(row: Row, header: Header) -> float:
@@ -471,8 +524,8 @@ def _official_texts(
         some = ", ".join(name for _, name in listing.absent[:3])
         found.append(("missing", f"{len(listing.absent):,} clips, such as {some}"))
     train = next((fold for fold, name in division.names.items() if name == TRAIN), None)
-    trained = {row.label for row, fold in zip(rows, division.folds, strict=True) if fold == train}
-    untrained = sorted({row.label for row in rows} - trained) if train is not None else []
+    names = {name for row in rows for name in row.names}
+    untrained = [] if train is None else sorted(names - _trained(rows, division, train))
     if untrained:
         found.append(
             (

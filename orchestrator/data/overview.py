@@ -15,6 +15,8 @@ from orchestrator.terminal import grid, laid_out
 
 ESC_SECONDS = 5.0
 _MOST_CLASSES = 12
+_FIRST = ("layout", "labels", "targets")
+"""Facts that are shown before the classes."""
 
 
 def recognized(root: str, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -60,13 +62,13 @@ def overview(source: Source, *, width: int) -> str:
     title = "splits" if "splits" in facts else "folds"
     rows = [
         ("data set", f"{source.name}, {source.root}" if source.root else source.name),
-        *((key, text) for key, text in source.facts if key in ("layout", "labels")),
+        *((key, text) for key, text in source.facts if key in _FIRST),
         ("classes", f"{len(counts)}: {_few(counts)}"),
         (title, of_folds + (f" ({facts[title]})" if title in facts else "")),
         *(
             (key, text)
             for key, text in source.facts or facts.items()
-            if key not in ("layout", "labels", title)
+            if key not in (*_FIRST, title)
         ),
         *(("note", note) for note in source.notes if not source.facts),
     ]

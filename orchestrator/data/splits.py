@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from orchestrator.data.layouts.rows import TEST, TRAIN, VALIDATION, Mistakes, Row, split_named
 from orchestrator.errors import DataError, shown
 
+_NOTHING = ""
+"""Stands for the class of clips in which nothing sounds, which are spread evenly too."""
+
 
 @dataclass(frozen=True)
 class Division:
@@ -53,7 +56,7 @@ def divide(
     if official is None:
         official = _given_folds(rows, mistakes)
     if official is None:
-        labels = [row.label for row in rows]
+        labels = [row.names or (_NOTHING,) for row in rows]
         return make_folds(labels, recordings, num_clips=num_clips, num_folds=num_folds)
     if not mistakes:
         _refuse_straddling(rows, recordings, official, mistakes)
@@ -126,7 +129,7 @@ def _refuse_straddling(
 
 
 def make_folds(
-    labels: Sequence[str],
+    labels: Sequence[Sequence[str]],
     recordings: Sequence[str],
     *,
     num_clips: Sequence[int],
@@ -139,7 +142,7 @@ def make_folds(
     does not matter.
 
     Args:
-        labels: Label of each row.
+        labels: Classes of each row.
         recordings: Recording of each row.
         num_clips: Clips that each row is cut into.
         num_folds: Number of folds, numbered from 1.
@@ -149,9 +152,10 @@ def make_folds(
     """
     of: dict[str, Counter[str]] = defaultdict(Counter)
     totals: Counter[str] = Counter()
-    for label, recording, count in zip(labels, recordings, num_clips, strict=True):
-        of[recording][label] += count
-        totals[label] += count
+    for names, recording, count in zip(labels, recordings, num_clips, strict=True):
+        for name in names:
+            of[recording][name] += count
+            totals[name] += count
     if len(of) < num_folds:
         raise DataError(
             f"{len(of)} recordings cannot be dealt to {num_folds} folds; give fewer, "
@@ -172,7 +176,7 @@ def make_folds(
         held[best] += counts
         sizes[best] += counts.total()
         place[recording] = best + 1
-    lacking = sum(not one[label] for one in held for label in totals)
+    lacking = sum(not one[label] for one in held for label in totals if label != _NOTHING)
     text = f"made here: {num_folds} by recording, every class spread evenly"
     if lacking:
         text += f" ({lacking} times a fold lacks a class, which has too few recordings)"

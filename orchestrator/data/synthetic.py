@@ -200,8 +200,22 @@ def make_event(
     """
     from orchestrator.data.sounds import SOUNDS
 
-    event = _faded(SOUNDS[kind](rng, time_s), time_s)
-    return event * (10 ** (snr_db / 20) * _rms(noise) / max(_rms(event), 1e-12))
+    return faded_to(SOUNDS[kind](rng, time_s), time_s, noise, snr_db=snr_db)
+
+
+def faded_to(
+    event: np.ndarray, time_s: np.ndarray, noise: np.ndarray, *, snr_db: float
+) -> np.ndarray:
+    """Fade an event in and out and scale it to a level above noise.
+
+    Args:
+        event: `(samples,)`.
+        time_s: `(samples,)` times from 0.
+        noise: Background noise.
+        snr_db: Power of the event over that of the noise.
+    """
+    faded = _faded(event, time_s)
+    return faded * (10 ** (snr_db / 20) * _rms(noise) / max(_rms(faded), 1e-12))
 
 
 def _faded(event: np.ndarray, time_s: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -106,10 +107,10 @@ def synthetic_events(
     clips = []
     for index in range(num_clips):
         turn = index // num_folds
-        events = _events(
+        events = draw_events(
             np.random.default_rng([seed, index, _LISTED]),
             first=turn if turn < num_classes else None,
-            num_classes=num_classes,
+            labels=range(num_classes),
             max_events=max_events,
             seconds=seconds,
         )
@@ -138,19 +139,30 @@ def synthetic_events(
     )
 
 
-def _events(
+def draw_events(
     rng: np.random.Generator,
     *,
     first: int | None,
-    num_classes: int,
+    labels: Sequence[int],
     max_events: int,
     seconds: float,
 ) -> tuple[Event, ...]:
-    """Draw what sounds in a clip, in milliseconds; `first` is a class that it has."""
+    """Draw what sounds in a clip and when, to the millisecond.
+
+    Args:
+        rng: Source of all randomness.
+        first: Class that the clip has; None leaves it to chance.
+        labels: Classes to draw from.
+        max_events: Most events.
+        seconds: Length of the clip.
+
+    Returns:
+        0 to `max_events` events by onset, each 10 to 50 % of the clip long.
+    """
     count = int(rng.integers(0 if first is None else 1, max_events + 1))
     events = []
     for number in range(count):
-        label = int(rng.integers(num_classes))
+        label = labels[int(rng.integers(len(labels)))]
         length_s = round(seconds * rng.uniform(*_SHARE_OF_CLIP), 3)
         onset_s = round(rng.uniform(0, seconds - length_s), 3)
         if number == 0 and first is not None:

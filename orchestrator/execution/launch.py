@@ -27,6 +27,7 @@ from orchestrator.execution.prepare import (
     LaunchPlan,
     clips_by_purpose,
     made_up,
+    of_kind,
     packs_of,
     set_apart,
     with_data,
@@ -121,8 +122,8 @@ def launch(prepared: LaunchPlan) -> int:
 def set_aside_doubtful(plan: Plan, store: Store) -> None:
     """Set aside the records that cannot be believed, so that their trials train again."""
     for trial, reason in doubtful(store, plan.record()).items():
-        with suppress(LockHeld), store.try_lock(trial, owner="another launch"):
-            names = ", ".join(store.set_aside(trial))
+        with suppress(LockHeld), store.try_lock(trial, owner="another launch") as lease:
+            names = ", ".join(store.attempt(trial, lease=lease).set_aside(trial))
             print(f"{reason}. It was set aside ({names}), and trial {trial} trains again.")
 
 
@@ -142,6 +143,8 @@ def with_pack(prepared: LaunchPlan) -> LaunchPlan:
     for clip, reason in data.dropped.items():
         print(printable(f"data: dropped {clip}: {reason}"))
     prepared = with_data(prepared, data)
+    if kind := of_kind(prepared):
+        print(f"data: {kind}")
     if apart := set_apart(prepared):
         print(f"data: {apart}")
     for line in clips_by_purpose(prepared):
@@ -168,6 +171,7 @@ def run_preflight(prepared: LaunchPlan) -> tuple[ArmCheck, ...]:
         sample_rate=prepared.data.sample_rate,
         num_clips=prepared.data.num_clips,
         kind=prepared.data.targets,
+        heads=prepared.data.heads,
         on_gpu=prepared.options.runtime.gpus_per_worker > 0,
         activation_checkpointing=prepared.options.runtime.activation_checkpointing,
     )
@@ -188,6 +192,7 @@ def declare(plan: Plan, prepared: LaunchPlan, store: Store) -> PlanRecord:
         dropped=dict(data.dropped),
         # Plans of one class per clip keep the form that they had before there were other kinds.
         **({} if data.targets is TargetKind.SINGLE_LABEL else {"targets": str(data.targets)}),
+        **({"heads": dict(data.heads)} if data.heads else {}),
     )
     return store.write_plan(record)
 
@@ -345,13 +350,14 @@ def smoke(prepared: LaunchPlan) -> int:
         t for t in with_pack(prepared).plan.trials() if t.arm == prepared.plan.baseline_arm
     )
     torch.set_num_threads(max(1, prepared.options.runtime.cpus_per_worker))
-    with store.lock(trial.id, owner="smoke"):
+    with store.lock(trial.id, owner="smoke") as lease:
         earlier = store.read_record(trial.id)
         record = TrialRun(
             store=store,
             trial_id=trial.id,
             experiment=trial.experiment,
             runtime=prepared.options.runtime,
+            lease=lease,
         ).run()
     if record.status is not Status.FINISHED:
         print(_without_traceback(record.error), file=sys.stderr)

@@ -33,6 +33,8 @@ DIGITS = (6, 12, 64)
 
 MADE_UP = ("synthetic", "synthetic_events")
 """Data sets that need no files, for demos and first runs."""
+MIXTURES = "mixtures"
+"""The data set that mixes the clips of a data root, or made-up sounds without one."""
 
 MAX_WORD = 120
 
@@ -113,7 +115,8 @@ def made_up(prepared: LaunchPlan) -> str:
         names the data set.
     """
     options, name = prepared.options, prepared.plan.base.dataset.name
-    if options.demo or options.smoke or options.dataset or name not in MADE_UP:
+    without_files = name in MADE_UP or (name == MIXTURES and not options.runtime.data_root)
+    if options.demo or options.smoke or options.dataset or not without_files:
         return ""
     return (
         f"the data set of {prepared.plan.sweep} at full size is {name!r}, made-up sounds: give "
@@ -153,7 +156,7 @@ def with_data(prepared: LaunchPlan, data: PackInfo) -> LaunchPlan:
             "told apart"
         )
     plan = told_apart(
-        _with_metric(plan, data.targets).with_base(dataset=dataset),
+        _for_targets(plan, data).with_base(dataset=dataset),
         data.fingerprint,
         prepared.options.runtime.store,
     )
@@ -195,23 +198,31 @@ def clips_by_purpose(prepared: LaunchPlan) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def _with_metric(plan: Plan, kind: TargetKind) -> Plan:
-    """Return the plan with a metric that is defined for the data set's targets.
+def _for_targets(plan: Plan, data: PackInfo) -> Plan:
+    """Return the plan with a loss and a metric that are defined for the data set's targets.
 
-    Top-1 is the metric of every plan that names none, so it becomes the usual one of the kind.
+    Top-1 is the metric of every plan that names none, so it becomes the usual one of the kind, and
+    plain cross entropy, the loss of most recipes, becomes that of every class on its own where a
+    clip has any number of them.
 
     Raises:
         ConfigError: The plan or an arm names another metric that is not defined for the kind; the
             message names the valid ones.
     """
+    kind, heads = data.targets, tuple(data.heads)
     if plan.metric == USUAL[TargetKind.SINGLE_LABEL]:
         plan = dataclasses.replace(plan, metric=USUAL[kind])
+    several = kind in (TargetKind.MULTI_LABEL, TargetKind.EVENTS)
+    if several and plan.base.loss.name == "cross_entropy":
+        plan = plan.with_base(loss=Component("binary_cross_entropy"))
     named = [plan.metric, *([plan.tie_break] if plan.tie_break else [])]
     chosen = {plan.experiment(arm).selection_metric for arm in plan.arms}
     named += sorted(chosen - {USUAL[TargetKind.SINGLE_LABEL]})
     for key in dict.fromkeys(named):
-        if not lookup(key).is_defined_for(kind):
-            valid = [k for k, m in METRICS.items() if m.compute and m.is_defined_for(kind)]
+        if not lookup(key).is_defined_for(kind, heads=heads):
+            valid = [
+                k for k, m in METRICS.items() if m.compute and m.is_defined_for(kind, heads=heads)
+            ]
             raise ConfigError(
                 f"{key} is not defined for the data set's targets, of kind {kind}; give one of "
                 f"{', '.join(valid)}"
@@ -251,6 +262,17 @@ def told_apart(plan: Plan, fingerprint: str, place: str) -> Plan:
         if pack_of(named) == fingerprint:
             return named
     return next(named for named in (plan, *longer) if pack_of(named) in (None, fingerprint))
+
+
+def of_kind(prepared: LaunchPlan) -> str:
+    """Say how clips with several classes or events are trained and compared; empty for others."""
+    if prepared.data is None or prepared.data.targets is TargetKind.SINGLE_LABEL:
+        return ""
+    plan = prepared.plan
+    return (
+        f"targets are of kind {prepared.data.targets}: the loss is {plan.base.loss.name} unless an "
+        f"arm has another, and arms are compared by {plan.metric}"
+    )
 
 
 def set_apart(prepared: LaunchPlan) -> str:

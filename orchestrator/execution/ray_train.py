@@ -1,6 +1,6 @@
 """A trial on several devices or hosts: the only file that imports ray.train.
 
-The trial function that calls `run_parallel` holds the trial's lock and does no work. Ray Train
+The trial function that calls `run_parallel` holds the trial's lease and does no work. Ray Train
 starts the workers and restarts all of them when one dies; they resume from the store.
 """
 
@@ -20,6 +20,7 @@ def run_parallel(
     trial_id: str,
     experiment: CompletedExperiment,
     *,
+    lease: int,
     store: Store,
     runtime: Runtime,
     storage_path: str,
@@ -33,6 +34,7 @@ def run_parallel(
     Args:
         trial_id: Id of the experiment.
         experiment: Experiment to train.
+        lease: Number of the lease that the caller holds.
         store: Store for all results, reachable from every host.
         runtime: Number of workers and resources per worker.
         storage_path: Folder for Ray Train's bookkeeping.
@@ -55,6 +57,7 @@ def run_parallel(
         train_loop_config={
             "trial_id": trial_id,
             "experiment": experiment,
+            "lease": lease,
             "store": store,
             "runtime": runtime,
         },
@@ -99,5 +102,6 @@ def _work(config: dict[str, Any]) -> None:
         experiment=config["experiment"],
         device=str(get_device()) if runtime.gpus_per_worker > 0 else "cpu",
         runtime=runtime,
+        lease=config["lease"],
         on_epoch=report,
     ).run()

@@ -1,7 +1,9 @@
 """One trial from its experiment to its record; every launcher ends up here.
 
-The caller holds the trial's lock. Everything goes to the store: each finished epoch, a failure with
-its traceback, the per-clip predictions, the last and the best weights.
+The caller holds the trial's lease. Everything goes to the store: each finished epoch, a failure
+with its traceback, the per-clip predictions, the last and the best weights. The record of an epoch
+is written while the next one trains, as its checkpoint is. An attempt that a newer one has
+superseded stops at the next of these, and leaves the trial to it.
 """
 
 from __future__ import annotations
@@ -12,16 +14,18 @@ import os
 import socket
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import CheckpointError, ConfigError, StoreError
 from orchestrator.experiment.config import Runtime
 from orchestrator.experiment.identity import CompletedExperiment, canonical
-from orchestrator.metrics import lookup
+from orchestrator.metrics.catalog import load
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord, experiment_id
+from orchestrator.store import Superseded
 from orchestrator.store.files import is_full
 from orchestrator.store.provenance import now, provenance
 from orchestrator.training.arithmetic import arithmetic, arithmetic_facts
@@ -94,6 +98,7 @@ class TrialRun:
         experiment: Experiment to train.
         device: Device to train on.
         runtime: How to train; the caller has acted on where.
+        lease: Number of the lease that the caller holds; None takes the newest.
         cache_dir: Local copies of packs from an object store.
         on_epoch: Callback for the record of each epoch.
         out_of_memory: Whether the run ended because memory ran out.
@@ -104,13 +109,11 @@ class TrialRun:
     experiment: CompletedExperiment
     device: str = "cpu"
     runtime: Runtime = field(default_factory=Runtime)
+    lease: int | None = None
     cache_dir: str | None = None
     on_epoch: Callable[[EpochRecord], None] = field(default=lambda record: None)
     out_of_memory: bool = field(default=False, init=False)
     _checkpoints: TrialCheckpoints = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._checkpoints = TrialCheckpoints(self.store, self.trial_id)
 
     def run(self) -> TrialRecord:
         """Train the remaining epochs of the trial.
@@ -121,8 +124,13 @@ class TrialRun:
 
         Raises:
             StoreError: The store is full or read-only, which would fail every other trial too.
+            Superseded: Another process began a newer attempt, which goes on from here.
         """
         started = time.perf_counter()
+        group = Group()
+        if group.is_main:
+            self.store = self.store.attempt(self.trial_id, lease=self.lease)
+        self._checkpoints = TrialCheckpoints(self.store, self.trial_id)
         earlier = self.store.read_record(self.trial_id)
         record = TrialRecord(
             id=self.trial_id,
@@ -143,24 +151,25 @@ class TrialRun:
         )
         self._before = record.cost.seconds
         self._started = started
-        group = Group()
         try:
             with arithmetic(
                 self.experiment.precision,
                 deterministic=self.device.startswith("cuda") and not self.runtime.fast,
             ):
                 for key in (*self.runtime.own_metrics, self.experiment.selection_metric):
-                    lookup(key)
+                    load(key)
                 trainer = self._build(group)
                 record = self._describe(record, trainer, earlier)
                 self._write(record, group)
                 # An interrupt, too, waits for the checkpoint that is being written.
-                with closing(trainer.epochs()) as epochs:
+                with closing(trainer.epochs()) as epochs, _in_background(self._write) as write:
                     for epoch in epochs:
                         record = self._progress(record, trainer)
-                        self._write(record, group)
+                        write(record, group)
                         self.on_epoch(epoch)
                 record = self._finish(record, trainer)
+        except Superseded:
+            raise
         except Exception as error:
             record = replace(record, status=Status.FAILED, error=traceback.format_exc())
             record = self._ended(record)
@@ -177,7 +186,6 @@ class TrialRun:
                 raise  # other workers wait for this one
             return record
         self._write(record, group)
-        trainer.drop_optimizer_state()
         if group.is_main:
             self.store.forget_checkpoint_before(self.trial_id, "last")
         return record
@@ -274,7 +282,7 @@ class TrialRun:
             "num_val": len(trainer.val_indices),
             "val_counts": trainer.val_counts,
             **_chosen_on(trainer.partition),
-            **({"targets": manifest["targets"]} if "targets" in manifest else {}),
+            **{key: manifest[key] for key in ("targets", "heads") if key in manifest},
             "dropped": manifest.get("dropped", {}),
             "feature_mean": trainer.statistics[0],
             "feature_std": trainer.statistics[1],
@@ -328,6 +336,28 @@ class TrialRun:
     def _write(self, record: TrialRecord, group: Group) -> None:
         if group.is_main:
             self.store.write_record(record)
+
+
+@contextmanager
+def _in_background(
+    write: Callable[[TrialRecord, Group], None],
+) -> Iterator[Callable[[TrialRecord, Group], None]]:
+    """Yield a function that writes in order while training goes on.
+
+    All is written when the context ends; what kept a record from being written is raised by the
+    next call or by the end.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="record") as pool:
+        writing: list[Future[None]] = []
+
+        def submit(record: TrialRecord, group: Group) -> None:
+            for earlier in writing:
+                earlier.result()
+            writing[:] = [pool.submit(write, record, group)]
+
+        yield submit
+        for last in writing:
+            last.result()
 
 
 def features_folder(pack: Pack) -> Path:

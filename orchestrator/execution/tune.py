@@ -10,6 +10,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -31,10 +32,10 @@ from orchestrator.execution.searchers import (
 )
 from orchestrator.experiment.config import Runtime
 from orchestrator.experiment.identity import canonical, complete
-from orchestrator.records import Status, TrialRecord
-from orchestrator.store import Holder, LockHeld, Store
+from orchestrator.records import EpochRecord, Status, TrialRecord
+from orchestrator.store import Holder, LockHeld, Store, Superseded
 from orchestrator.store.files import is_full
-from orchestrator.waiting import AFTER_S, EVERY_S
+from orchestrator.waiting import AFTER_S, EVERY_S, to_terminal
 
 
 def run_trials(
@@ -274,7 +275,7 @@ def _train(
     records = []
     for trial in config["trials"]:
         try:
-            record, note, starved = _train_locked(
+            record, note, starved = _train_once(
                 trial, store=store, runtime=runtime, storage=storage
             )
         except StoreError as error:
@@ -296,6 +297,17 @@ def _train(
         )
 
 
+def _train_once(
+    trial: Trial, *, store: Store, runtime: Runtime, storage: str
+) -> tuple[TrialRecord, str, bool]:
+    """Train a trial, or wait for the process that has taken it over; see `_train_locked`."""
+    while True:
+        try:
+            return _train_locked(trial, store=store, runtime=runtime, storage=storage)
+        except Superseded as error:
+            to_terminal(str(error))
+
+
 def _train_locked(
     trial: Trial, *, store: Store, runtime: Runtime, storage: str
 ) -> tuple[TrialRecord, str, bool]:
@@ -305,7 +317,7 @@ def _train_locked(
     def wait(holder: Holder) -> None:
         tune.report({"id": trial.id, "waits_for": str(holder)})
 
-    with store.lock(trial.id, owner="another launch", on_wait=wait):
+    with store.lock(trial.id, owner="another launch", on_wait=wait) as lease:
         earlier = store.read_record(trial.id)
         if earlier is not None and earlier.status is Status.FINISHED:
             return earlier, "trained by another run meanwhile", False
@@ -313,7 +325,12 @@ def _train_locked(
             from orchestrator.execution.ray_train import run_parallel
 
             record = run_parallel(
-                trial.id, trial.experiment, store=store, runtime=runtime, storage_path=storage
+                trial.id,
+                trial.experiment,
+                lease=lease,
+                store=store,
+                runtime=runtime,
+                storage_path=storage,
             )
         else:
             import torch
@@ -321,15 +338,22 @@ def _train_locked(
             from orchestrator.execution.trial import TrialRun
 
             torch.set_num_threads(runtime.cpus_per_worker)
-            run = TrialRun(
-                store=store,
-                trial_id=trial.id,
-                experiment=trial.experiment,
-                device="cuda" if runtime.gpus_per_worker > 0 else "cpu",
-                runtime=runtime,
-                on_epoch=lambda e: tune.report({"id": trial.id, "epoch": e.epoch, **e.metrics}),
-            )
-            record = run.run()
+
+            def report(epoch: EpochRecord) -> None:
+                reports.submit(tune.report, {"id": trial.id, "epoch": epoch.epoch, **epoch.metrics})
+
+            # A report returns when the sweep has dealt with it; the next epoch does not wait.
+            with ThreadPoolExecutor(1, thread_name_prefix="reports") as reports:
+                run = TrialRun(
+                    store=store,
+                    trial_id=trial.id,
+                    experiment=trial.experiment,
+                    device="cuda" if runtime.gpus_per_worker > 0 else "cpu",
+                    runtime=runtime,
+                    lease=lease,
+                    on_epoch=report,
+                )
+                record = run.run()
             starved = run.out_of_memory
             if starved and torch.cuda.is_available():
                 torch.cuda.empty_cache()  # trials beside this one go on
@@ -342,16 +366,23 @@ def fail_stale_trials(trials: Sequence[Trial], store: Store) -> None:
     Trials that another process is training are left alone.
     """
     for trial in trials:
-        record = store.read_record(trial.id)
-        if record is None:
-            record = TrialRecord(
-                id=trial.id, status=Status.RUNNING, experiment=canonical(trial.experiment)
-            )
-        if record.status is not Status.RUNNING:
+        if _has_ended(store.read_record(trial.id)):
             continue
         try:
-            with store.try_lock(trial.id, owner="sweep"):
+            with store.try_lock(trial.id, owner="sweep") as lease:
+                record = store.read_record(trial.id)  # another process may have trained it
+                if _has_ended(record):
+                    continue
+                record = record or TrialRecord(
+                    id=trial.id, status=Status.RUNNING, experiment=canonical(trial.experiment)
+                )
                 error = "its worker process died too often (out of memory?)"
-                store.write_record(replace(record, status=Status.FAILED, error=error))
-        except LockHeld:
+                store.attempt(trial.id, lease=lease).write_record(
+                    replace(record, status=Status.FAILED, error=error)
+                )
+        except (LockHeld, Superseded):
             continue
+
+
+def _has_ended(record: TrialRecord | None) -> bool:
+    return record is not None and record.status is not Status.RUNNING

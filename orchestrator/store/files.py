@@ -10,15 +10,24 @@ import itertools
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from orchestrator.errors import StoreError
 
 TEMPORARY = ".tmp"
+SET_ASIDE = ".damaged-"
 _CHUNK_BYTES = 8 << 20
+
+
+Guard = Callable[[str], None]
+"""Is called with the path that is about to change, and raises a `StoreError` to refuse."""
+
+
+def _allow(path: str) -> None:
+    """Refuse nothing."""
 
 
 class Files(Protocol):
@@ -40,6 +49,14 @@ class Files(Protocol):
         """Append to a file; creates it and its folder."""
         ...
 
+    def create(self, path: str, data: bytes) -> str:
+        """Create a file that no other process creates as well.
+
+        Returns:
+            Its path, which may be longer than the given one; empty if another process created it.
+        """
+        ...
+
     def scratch(self, path: str) -> Path:
         """Return a new local name for a large file that `adopt` will put at `path`."""
         ...
@@ -52,6 +69,10 @@ class Files(Protocol):
         """Return the sorted names in a folder; empty if it does not exist."""
         ...
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return path -> bytes of every file below a folder, sorted by path."""
+        ...
+
     def delete(self, path: str) -> None:
         """Delete a file if it exists."""
         ...
@@ -62,6 +83,10 @@ class Files(Protocol):
 
     def versions(self, paths: Sequence[str]) -> list[str]:
         """Return a text per file that changes whenever the file does; empty for a missing file."""
+        ...
+
+    def guarded(self, guard: Guard) -> Files:
+        """Return the same files, with a function that can refuse every change just before it."""
         ...
 
 
@@ -99,8 +124,12 @@ class LocalFiles:
     or the new content and never a part.
     """
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, guard: Guard = _allow):
         self.root = root
+        self._guard = guard
+
+    def guarded(self, guard: Guard) -> LocalFiles:
+        return LocalFiles(self.root, guard)
 
     def where(self, path: str) -> str:
         return str(self.root / path)
@@ -120,6 +149,7 @@ class LocalFiles:
                     stream.write(data)
                     stream.flush()
                     os.fsync(stream.fileno())
+                self._guard(path)
                 os.replace(temporary, self.root / path)
             except BaseException:
                 temporary.unlink(missing_ok=True)
@@ -129,10 +159,22 @@ class LocalFiles:
         with blame("write", self.where(path)):
             target = self.root / path
             target.parent.mkdir(parents=True, exist_ok=True)
+            self._guard(path)
             with open(target, "ab") as stream:
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
+
+    def create(self, path: str, data: bytes) -> str:
+        with blame("write", self.where(path)):
+            target = self.root / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with open(target, "xb") as stream:
+                    stream.write(data)
+            except FileExistsError:
+                return ""
+        return path
 
     def scratch(self, path: str) -> Path:
         target = self.root / path
@@ -144,6 +186,7 @@ class LocalFiles:
         with blame("write", self.where(path)):
             target = self.root / path
             _sync(source)
+            self._guard(path)
             os.replace(source, target)
             _sync(target.parent)
 
@@ -154,13 +197,24 @@ class LocalFiles:
             except FileNotFoundError:
                 return []
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        found = {}
+        for place, _, names in os.walk(self.root / folder):
+            for name in names:
+                with suppress(FileNotFoundError):
+                    path = Path(place, name)
+                    found[path.relative_to(self.root).as_posix()] = path.stat().st_size
+        return dict(sorted(found.items()))
+
     def delete(self, path: str) -> None:
         with blame("delete", self.where(path)):
+            self._guard(path)
             (self.root / path).unlink(missing_ok=True)
 
     def set_aside(self, path: str) -> str:
         target = _aside(self, path)
         with blame("set aside", self.where(path)):
+            self._guard(path)
             try:
                 os.replace(self.root / path, self.root / target)
             except FileNotFoundError:
@@ -186,10 +240,14 @@ class RemoteFiles:
     see half a file; mount it and give its path instead.
     """
 
-    def __init__(self, system: Any, root: str, uri: str):
+    def __init__(self, system: Any, root: str, uri: str, guard: Guard = _allow):
         self.system = system
         self.root = root.rstrip("/")
         self.uri = uri.rstrip("/")
+        self._guard = guard
+
+    def guarded(self, guard: Guard) -> RemoteFiles:
+        return RemoteFiles(self.system, self.root, self.uri, guard)
 
     def where(self, path: str) -> str:
         return f"{self.uri}/{path}"
@@ -203,17 +261,32 @@ class RemoteFiles:
                 return None
 
     def write(self, path: str, data: bytes) -> None:
-        with blame("write", self.where(path)), self._output(path) as stream:
-            stream.write(data)
+        with blame("write", self.where(path)):
+            self._guard(path)
+            with self._output(path) as stream:
+                stream.write(data)
 
     def append(self, path: str, data: bytes) -> None:
         self.write(path, (self.read(path) or b"") + data)
+
+    def create(self, path: str, data: bytes) -> str:
+        # pyarrow cannot put an object only if there is none. So each process puts one of its own
+        # name and then looks for others: of two, at most one sees itself alone.
+        own = f"{path}-{secrets.token_hex(4)}"
+        self.write(own, data)
+        folder, _, name = path.rpartition("/")
+        same = [other for other in self.names(folder) if other.rpartition("-")[0] == name]
+        if same == [own.rpartition("/")[2]]:
+            return own
+        self.delete(own)
+        return ""
 
     def scratch(self, path: str) -> Path:
         return Path(tempfile.gettempdir()) / f"{secrets.token_hex(8)}{TEMPORARY}"
 
     def adopt(self, source: Path, path: str) -> None:
         with blame("write", self.where(path)):
+            self._guard(path)
             with open(source, "rb") as data, self._output(path) as stream:
                 while chunk := data.read(_CHUNK_BYTES):
                     stream.write(chunk)
@@ -226,8 +299,18 @@ class RemoteFiles:
             infos = self.system.get_file_info(FileSelector(self._at(folder), allow_not_found=True))
         return sorted(info.base_name for info in infos)
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        from pyarrow.fs import FileSelector
+
+        selector = FileSelector(self._at(folder), recursive=True, allow_not_found=True)
+        with blame("list", self.where(folder)):
+            infos = self.system.get_file_info(selector)
+        start = len(self._at(""))
+        return dict(sorted((info.path[start:], info.size) for info in infos if info.is_file))
+
     def delete(self, path: str) -> None:
         with blame("delete", self.where(path)):
+            self._guard(path)
             try:
                 self.system.delete_file(self._at(path))
             except FileNotFoundError:
@@ -236,6 +319,7 @@ class RemoteFiles:
     def set_aside(self, path: str) -> str:
         target = _aside(self, path)
         with blame("set aside", self.where(path)):
+            self._guard(path)
             try:
                 self.system.move(self._at(path), self._at(target))
             except FileNotFoundError:
@@ -325,8 +409,8 @@ def _aside(files: Files, path: str) -> str:
     """Return the first free name for a file that is set aside."""
     folder, _, name = path.rpartition("/")
     taken = files.names(folder)
-    number = next(n for n in itertools.count(1) if f"{name}.damaged-{n}" not in taken)
-    return f"{path}.damaged-{number}"
+    number = next(n for n in itertools.count(1) if f"{name}{SET_ASIDE}{n}" not in taken)
+    return f"{path}{SET_ASIDE}{number}"
 
 
 def _sync(path: Path) -> None:

@@ -43,6 +43,11 @@ def checkpoint_folder(trial_id: str) -> str:
     return f"{trial_folder(trial_id)}/checkpoints"
 
 
+def attempts_folder(trial_id: str) -> str:
+    """Return the folder of a trial's leases and attempts."""
+    return f"{trial_folder(trial_id)}/attempts"
+
+
 def sweep_folder(sweep: str) -> str:
     """Return the folder of a sweep."""
     return f"sweeps/{_safe('sweep', sweep)}"

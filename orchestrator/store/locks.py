@@ -1,46 +1,59 @@
-"""One trainer per trial: a kernel lock on a local disk, a lease elsewhere."""
+"""One trainer per trial: leases that processes and clusters share, and fencing of older writers.
+
+Everything is a name in one folder, a trial's `attempts/`: `7` is the seventh lease, with its
+holder and the time it expires; `7.2` is the second attempt that began under it. The largest name
+wins. A lease is renewed while its holder lives. It is free once it was released, once it expired,
+or at once where its holder was a process of this machine that has ended. Whoever takes it over
+makes a larger name, and from then on what was begun under a smaller one is refused (`Superseded`),
+whether its process was killed, stopped or only cut off and comes back.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
 import os
-import secrets
+import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestrator.errors import StoreError
-from orchestrator.store.files import Files, blame
+from orchestrator.store.files import Files
+
+T = TypeVar("T")
 
 POLL_S = 0.2
 LEASE_S = 120.0
-SETTLE_S = 1.0
 _REMIND_S = 60.0
+_NAME = re.compile(r"(\d+)(?:\.(\d+))?(?:-[0-9a-f]+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """The holder of a lock.
+    """The holder of a lease.
 
     Attributes:
         owner: Name that the holder gives itself, for example the sweep.
         host: Host of the process.
         pid: Process id on that host.
-        since: Start of the lock, UTC, ISO 8601.
+        since: Start of the lease, UTC, ISO 8601.
+        machine: Boot and process namespace in which the process id is valid; empty if unknown.
+        born: Start of the process in ticks after the boot; empty if unknown.
     """
 
     owner: str = "unknown"
     host: str = "unknown"
     pid: int = 0
     since: str = "unknown"
+    machine: str = ""
+    born: str = ""
 
     def __str__(self) -> str:
         return f"{self.owner} (process {self.pid} on {self.host}, since {self.since})"
@@ -48,8 +61,19 @@ class Holder:
     @classmethod
     def here(cls, owner: str) -> Holder:
         """Describe this process."""
-        since = datetime.now(UTC).isoformat(timespec="seconds")
-        return cls(owner=owner, host=socket.gethostname(), pid=os.getpid(), since=since)
+        return cls(
+            owner=owner,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            since=datetime.now(UTC).isoformat(timespec="seconds"),
+            machine=_machine(),
+            born=_born(os.getpid()),
+        )
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was a process of this machine that has ended, as far as can be seen here."""
+        return bool(self.machine) and self.machine == _machine() and _born(self.pid) != self.born
 
 
 class LockHeld(StoreError):
@@ -67,30 +91,23 @@ class LockHeld(StoreError):
         return LockHeld, (self.what, self.holder)
 
 
-class Held:
-    """A lock that this process holds."""
-
-    def __init__(self) -> None:
-        self._lost = threading.Event()
-
-    @property
-    def lost(self) -> bool:
-        """Whether another process took over the lock; only a lease can be lost."""
-        return self._lost.is_set()
+class Superseded(StoreError):
+    """A newer attempt at the trial has begun; this one may not write anymore."""
 
 
 OnWait = Callable[[Holder], None]
 
 
-def patiently(
-    attempt: Callable[[], None], *, timeout_s: float | None, on_wait: OnWait | None
-) -> None:
+def patiently(attempt: Callable[[], T], *, timeout_s: float | None, on_wait: OnWait | None) -> T:
     """Call `attempt` until it no longer raises `LockHeld` or the time is up.
 
     Args:
-        attempt: Function that raises `LockHeld` while the lock is taken.
+        attempt: Function that raises `LockHeld` while the lease is taken.
         timeout_s: Time to wait in seconds; 0 tries once, None waits forever.
         on_wait: Called when the wait begins, when the holder changes, and once a minute.
+
+    Returns:
+        What `attempt` returns.
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     told: Holder | None = None
@@ -109,122 +126,148 @@ def patiently(
 
 
 @contextmanager
-def flock(
-    path: Path, what: str, *, owner: str, timeout_s: float | None, on_wait: OnWait | None
-) -> Iterator[Held]:
-    """Hold a lock that the kernel frees when the process ends, however it ends."""
-    with blame("lock", str(path)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-
-        def attempt() -> None:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise LockHeld(what, _parse(os.pread(descriptor, 65536, 0))) from None
-
-        with blame("lock", str(path)):
-            patiently(attempt, timeout_s=timeout_s, on_wait=on_wait)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, _dump(Holder.here(owner)), 0)
-        try:
-            yield Held()
-        finally:
-            # The file stays: deleting it would let two processes lock two files of one name.
-            os.ftruncate(descriptor, 0)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
 def lease(
     files: Files,
-    path: str,
+    folder: str,
     what: str,
     *,
     owner: str,
     timeout_s: float | None,
     on_wait: OnWait | None,
     lease_s: float = LEASE_S,
-    settle_s: float = SETTLE_S,
-) -> Iterator[Held]:
-    """Hold a lease: a file that is renewed while the process lives and expires after it dies.
+) -> Iterator[int]:
+    """Hold a lease and yield its number, which is larger than that of every lease before.
 
-    Best effort: of two processes that start within `settle_s`, the last writer wins; a dead
-    holder's lease is taken over after `lease_s`; clocks that differ by more than `lease_s` defeat
-    it. Training twice wastes time but damages nothing, since the numbers are the same.
+    A holder that cannot renew it for `lease_s`, because it was stopped or cut off, may lose it to
+    another process, as may one whose clock is behind by as much: its attempts are then refused.
 
     Args:
         files: The store's files.
-        path: Path of the lease.
+        folder: Folder of the leases and attempts.
         what: What it guards, for messages.
         owner: Name that this process gives itself.
         timeout_s: Time to wait in seconds; 0 tries once, None waits forever.
         on_wait: Called with the holder while waiting.
         lease_s: Lifetime of a lease that is not renewed, in seconds.
-        settle_s: Pause in seconds before checking whether another process wrote the lease too.
+
+    Raises:
+        LockHeld: On entry, if another process still holds it when the time is up.
     """
-    token = secrets.token_hex(8)
     me = Holder.here(owner)
 
-    def write() -> None:
-        body = {**dataclasses.asdict(me), "token": token, "expires": time.time() + lease_s}
-        files.write(path, json.dumps(body).encode())
+    def body() -> bytes:
+        return json.dumps({**dataclasses.asdict(me), "expires": time.time() + lease_s}).encode()
 
-    def attempt() -> None:
-        current = _lease(files.read(path))
-        if current["expires"] > time.time():
-            raise LockHeld(what, _holder(current))
-        write()
-        time.sleep(settle_s)
-        current = _lease(files.read(path))
-        if current["token"] != token:
-            raise LockHeld(what, _holder(current))
+    def attempt() -> tuple[int, str]:
+        names = files.names(folder)
+        number = max((lease for lease, _, _ in _tokens(names)), default=0)
+        if holder := _holder(files, folder, names, number):
+            raise LockHeld(what, holder)
+        path = files.create(f"{folder}/{number + 1}", body())
+        if not path:
+            names = files.names(folder)
+            raise LockHeld(what, _holder(files, folder, names, number + 1) or Holder())
+        for lease, _, name in _tokens(names):
+            if lease <= number:
+                files.delete(f"{folder}/{name}")
+        return number + 1, path
 
-    patiently(attempt, timeout_s=timeout_s, on_wait=on_wait)
-    held = Held()
+    number, path = patiently(attempt, timeout_s=timeout_s, on_wait=on_wait)
     done = threading.Event()
 
     def renew() -> None:
         while not done.wait(lease_s / 6):
-            try:
-                if _lease(files.read(path))["token"] != token:
-                    held._lost.set()
+            with suppress(OSError):  # the network may come back before the lease is over
+                if any(lease > number for lease, _, _ in _tokens(files.names(folder))):
                     return
-                write()
-            except OSError:
-                continue  # The network may come back before the lease is over.
+                files.write(path, body())
 
     heart = threading.Thread(target=renew, name=f"lease of {what}", daemon=True)
     heart.start()
     try:
-        yield held
+        yield number
     finally:
         done.set()
         heart.join()
-        if not held.lost and _lease(files.read(path))["token"] == token:
+        with suppress(StoreError):  # it expires
+            files.create(f"{folder}/{number}.0", b"")  # numbers never go down
             files.delete(path)
 
 
-def _dump(holder: Holder) -> bytes:
-    return json.dumps(dataclasses.asdict(holder)).encode()
+def begin(files: Files, folder: str, what: str, *, lease: int | None) -> Callable[[], None]:
+    """Begin an attempt, which refuses every attempt before it.
+
+    Args:
+        files: The store's files.
+        folder: Folder of the leases and attempts.
+        what: What is attempted, for messages.
+        lease: Number of the lease that it was started under; None takes the newest.
+
+    Returns:
+        Function that raises `Superseded` once a newer lease or attempt has begun.
+
+    Raises:
+        Superseded: A newer lease was taken meanwhile.
+    """
+    leases = _tokens(files.names(folder))
+    newest, last, _ = max(leases, default=(0, 0, ""))
+    number = newest if lease is None else lease
+    if newest > number:
+        raise _superseded(what)
+    attempt = (last if newest == number else 0) + 1
+    path = files.create(f"{folder}/{number}.{attempt}", b"")
+    if not path:
+        raise _superseded(what)
+    own = path.rpartition("/")[2]
+
+    def check() -> None:
+        names = files.names(folder)
+        if own not in names or max(_tokens(names))[:2] != (number, attempt):
+            raise _superseded(what)
+
+    return check
 
 
-def _parse(data: bytes) -> Holder:
-    try:
-        return Holder(**json.loads(data))
-    except (ValueError, TypeError):
-        return Holder()  # The holder has locked but not yet written its name.
+def _superseded(what: str) -> Superseded:
+    return Superseded(f"a newer attempt at {what} has begun, so this one stops and writes no more")
 
 
-def _lease(data: bytes | None) -> dict[str, Any]:
-    try:
-        return {"token": "", "expires": 0.0, **json.loads(data or b"{}")}
-    except ValueError:
-        return {"token": "", "expires": 0.0}
+def _tokens(names: Sequence[str]) -> list[tuple[int, int, str]]:
+    """Return lease, attempt (0 for the lease itself) and name of each name."""
+    found = ((_NAME.fullmatch(name), name) for name in names)
+    return [(int(match[1]), int(match[2] or 0), name) for match, name in found if match]
 
 
-def _holder(lease: dict[str, Any]) -> Holder:
-    names = {field.name for field in dataclasses.fields(Holder)}
-    return Holder(**{key: value for key, value in lease.items() if key in names})
+def _holder(files: Files, folder: str, names: Sequence[str], number: int) -> Holder | None:
+    """Return who holds a lease; None if it is free.
+
+    A lease without readable content counts as free. Its holder may not have written it yet, and
+    will then be refused.
+    """
+    fields = {field.name for field in dataclasses.fields(Holder)}
+    for lease, _, name in _tokens(names):
+        if lease != number or "." in name:
+            continue
+        try:
+            stored: dict[str, Any] = json.loads(files.read(f"{folder}/{name}") or b"")
+            holder = Holder(**{key: value for key, value in stored.items() if key in fields})
+            if stored["expires"] > time.time() and not holder.has_ended:
+                return holder
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return None
+
+
+def _machine() -> str:
+    with suppress(OSError):  # Linux only
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}-{os.stat('/proc/self/ns/pid').st_ino}"
+    return ""
+
+
+def _born(pid: int) -> str:
+    """Return when a process started, in ticks after the boot; empty if it has ended."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if fields[0] in "ZX" else fields[19]
+    return ""

@@ -1,10 +1,11 @@
 """One directory per trial and one per sweep.
 
-trials/<id>/record.json, predictions-{last,best}.arrow, lock
+trials/<id>/record.json, predictions-{last,best}.arrow
+trials/<id>/attempts/<lease>, <lease>.<attempt>
 trials/<id>/checkpoints/{last,best}.json, {last,best}-<digest>.safetensors
 sweeps/<sweep>/plan.json, plans.jsonl (every declaration), points.json (those of a search),
-    synced-*.json, verified.json
-packs/, logs/
+    synced-*.json, verified.json, uploads/ (leases of those who upload it)
+packs/, logs/, uploads/
 """
 
 from __future__ import annotations
@@ -122,6 +123,10 @@ class Store:
         versions = self.files.versions([f"sweeps/{name}/plan.json" for name in names])
         return [name for name, version in zip(names, versions, strict=True) if version]
 
+    def trials(self) -> list[str]:
+        """Return the sorted ids of all trials that left anything here."""
+        return [name for name in self.files.names("trials") if not name.startswith(".")]
+
     def read_points(self, sweep: str) -> list[dict[str, Any]]:
         """Return the points that earlier runs of a search tried, in order, as path -> value."""
         data = self.files.read(_points_path(sweep))
@@ -230,7 +235,7 @@ class Store:
     def set_aside(self, trial_id: str) -> list[str]:
         """Rename a trial's record and predictions to `<name>.damaged-<n>`, so that it trains again.
 
-        Its checkpoints stay: the trial goes on from them. The caller holds the trial's lock.
+        Its checkpoints stay: the trial goes on from them. The caller holds the trial's lease.
 
         Returns:
             The new names.
@@ -270,7 +275,7 @@ class Store:
     ) -> tuple[tuple[dict[str, torch.Tensor], dict[str, Any]] | None, list[str]]:
         """Read a checkpoint to resume from, or the one before it if it is damaged.
 
-        Damaged files are renamed to `<name>.damaged-<n>`. The caller holds the trial's lock.
+        Damaged files are renamed to `<name>.damaged-<n>`. The caller holds the trial's lease.
 
         Returns:
             Tensors and meta, as `load_checkpoint`; None if none is whole. And what was wrong with
@@ -286,6 +291,17 @@ class Store:
         """Delete the checkpoint that `keeps_before` kept."""
         checkpoints.forget_before(self.files, forms.checkpoint_folder(trial_id), which)
 
+    def checkpoint_files(self, trial_id: str) -> list[str]:
+        """Return the names of the files that hold a trial's checkpoints.
+
+        Raises:
+            CheckpointError: The JSON of one is damaged.
+        """
+        folder = forms.checkpoint_folder(trial_id)
+        pointers = {w: checkpoints.read_pointer(self.files, folder, w) for w in get_args(Which)}
+        found = {which: pointer for which, pointer in pointers.items() if pointer}
+        return [name for w, p in found.items() for name in (f"{w}.json", p["file"])]
+
     def load_checkpoint(
         self, trial_id: str, which: Which
     ) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
@@ -296,7 +312,7 @@ class Store:
         """
         return checkpoints.load(self.files, forms.checkpoint_folder(trial_id), which)
 
-    # Locks
+    # Leases and attempts
 
     def lock(
         self,
@@ -305,11 +321,11 @@ class Store:
         owner: str,
         timeout_s: float | None = None,
         on_wait: locks.OnWait | None = None,
-    ) -> AbstractContextManager[locks.Held]:
-        """Hold a trial, so that no other launch trains it.
+    ) -> AbstractContextManager[int]:
+        """Hold a trial's lease, so that no other launch trains it; yields its number.
 
-        On a local file system the kernel frees the lock when the process ends, however it ends.
-        Elsewhere it is a lease that expires two minutes after its holder died; see `locks.lease`.
+        It is free at once when its holder, a process of this machine, has ended, and two minutes
+        after its holder died on another; see `locks`.
 
         Args:
             trial_id: Id of the trial.
@@ -320,18 +336,44 @@ class Store:
         Raises:
             LockHeld: On entry, if another process still holds it when the time is up.
         """
-        path = f"{forms.trial_folder(trial_id)}/lock"
-        what = f"trial {trial_id}"
-        if isinstance(self.files, LocalFiles):
-            place = self.files.root / path
-            return locks.flock(place, what, owner=owner, timeout_s=timeout_s, on_wait=on_wait)
         return locks.lease(
-            self.files, path, what, owner=owner, timeout_s=timeout_s, on_wait=on_wait
+            self.files,
+            forms.attempts_folder(trial_id),
+            f"trial {trial_id}",
+            owner=owner,
+            timeout_s=timeout_s,
+            on_wait=on_wait,
         )
 
-    def try_lock(self, trial_id: str, *, owner: str) -> AbstractContextManager[locks.Held]:
+    def try_lock(self, trial_id: str, *, owner: str) -> AbstractContextManager[int]:
         """Hold a trial now or raise `LockHeld`."""
         return self.lock(trial_id, owner=owner, timeout_s=0.0)
+
+    def attempt(self, trial_id: str, *, lease: int | None = None) -> Store:
+        """Begin an attempt at a trial; nothing of it can be changed by earlier attempts anymore.
+
+        A change is refused just before it would become visible. On an object store, which has no
+        conditional put, one that is under way at that moment is not.
+
+        Args:
+            trial_id: Id of the trial.
+            lease: Number of the lease that it was started under; None takes the newest.
+
+        Returns:
+            This store for the attempt, which raises `locks.Superseded` for every change to the
+            trial once a newer one has begun. It loses this when pickled.
+
+        Raises:
+            Superseded: A newer lease was taken meanwhile.
+        """
+        what, folder = f"trial {trial_id}", f"{forms.trial_folder(trial_id)}/"
+        check = locks.begin(self.files, forms.attempts_folder(trial_id), what, lease=lease)
+
+        def guard(path: str) -> None:
+            if path.startswith(folder):
+                check()
+
+        return Store(self.files.guarded(guard), self.uri)
 
 
 def _refuse_another_pack(current: PlanRecord, plan: PlanRecord) -> None:

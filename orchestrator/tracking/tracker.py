@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import TrackingError
 from orchestrator.records import PlanRecord, TrialRecord, epoch_of
 from orchestrator.store import Store, forms
-from orchestrator.store.locks import LockHeld, flock
+from orchestrator.store.locks import LockHeld, lease
 from orchestrator.tracking.links import run_address
 from orchestrator.tracking.places import artifact_root
 from orchestrator.tracking.sweep_views import drafts
@@ -72,6 +72,7 @@ class Tracker:
         self.store = store
         self._server: Server | None = None
         self._shown: dict[str, Shown] = {}
+        self._uploads: dict[str, int] = {}
 
     def reconcile(
         self, plan: PlanRecord, records: Mapping[str, TrialRecord], *, final: bool
@@ -188,20 +189,19 @@ class Tracker:
 
     @contextmanager
     def _alone(self, sweep: str) -> Iterator[None]:
-        """Keep other processes from uploading the same sweep; without a local store they may race.
-
-        The next reconciliation removes duplicates created by racing processes.
-        """
-        folder = self.store.local_path
-        if folder is None:
-            yield
-            return
-        path = folder / "sweeps" / sweep / "sync.lock" if sweep else folder / "tracking.lock"
+        """Keep other processes from uploading the same sweep, and see what they did before."""
+        folder = f"{forms.sweep_folder(sweep)}/uploads" if sweep else "uploads"
+        held = lease(
+            self.store.files, folder, "the upload", owner="sync", timeout_s=_LOCK_S, on_wait=None
+        )
         try:
-            with flock(path, "the upload", owner="sync", timeout_s=_LOCK_S, on_wait=None):
+            with held as number:
+                if self._uploads.get(sweep) != number - 1:  # another process uploaded meanwhile
+                    self._shown.pop(sweep, None)
+                self._uploads[sweep] = number
                 yield
-        except LockHeld as held:
-            raise TrackingError(f"another process is uploading: {held.holder}") from held
+        except LockHeld as error:
+            raise TrackingError(f"another process is uploading: {error.holder}") from error
 
     def _find(self, sweep: str) -> Shown:
         if sweep not in self._shown:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 from torch import Tensor
 
 from models.chain import Chain, build_chain
+from models.frozen import freeze
 from orchestrator.data.samplers import shard
 from orchestrator.errors import ConfigError
 from orchestrator.experiment.config import Component, Experiment
@@ -19,16 +22,27 @@ from orchestrator.metrics.targets import Targets
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.inputs import Inputs
 
+_PROBED_S = 10
+"""Length in seconds of the clip that shows how wide an embedding is."""
 
-def build(experiment: Experiment, *, num_classes: int) -> Chain:
+
+def build(
+    experiment: Experiment, *, num_classes: int, heads: Mapping[str, int] | None = None
+) -> Chain:
     """Build an experiment's chain with the initial weights of its seed.
 
     Args:
         experiment: Experiment to build.
         num_classes: Number of classes in the pack.
+        heads: Heads of the pack -> number of classes, if there are several. The logits of a model
+            are those of all heads, one after the other: its last layer is a linear one of each
+            head on one embedding.
+
+    Returns:
+        The chain; of a frozen experiment one whose front end is the encoder.
 
     Raises:
-        ConfigError: The model has several heads.
+        ConfigError: The model has other heads.
     """
 
     def link(component: Component) -> tuple[str, Mapping[str, Any]]:
@@ -42,17 +56,44 @@ def build(experiment: Experiment, *, num_classes: int) -> Chain:
         num_classes=num_classes,
         seed=experiment.seed,
     )
-    heads = chain.backbone.heads_split
-    if len(heads) > 1:
+    # A model without an argument for heads need not know where one ends.
+    told = chain.backbone.heads_split
+    sizes = tuple((heads or {}).values())
+    if told and told != (sizes or (num_classes,)):
+        asked = f"the clips have {heads}" if heads else "the clips have one class each, of one head"
         raise ConfigError(
-            f"model {experiment.model.name!r} has {len(heads)} heads, of {heads} classes; an "
-            "experiment trains and scores one head, because a pack has one label per clip. Leave "
-            "model.heads out, or give (); to run several heads, models.create_model builds them"
+            f"model {experiment.model.name!r} has heads of {told} classes, and {asked}; set "
+            f"model.heads to {sizes}"
         )
-    return chain
+    if not experiment.frozen:
+        return chain
+    rate = experiment.dataset.arguments.get("sample_rate", 16000)
+    return freeze(
+        chain,
+        head=experiment.head,
+        num_classes=num_classes,
+        num_samples=_PROBED_S * rate,
+        seed=experiment.seed,
+    )
 
 
-@torch.no_grad()
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Clips that were predicted, of which predictions over time still lie on their workers.
+
+    Attributes:
+        predictions: What is predicted of every clip, without frames; all workers have all.
+        gather: Function that fetches the frames from all workers, which all must call.
+    """
+
+    predictions: Predictions
+    gather: Callable[[], Frames | None]
+
+    def whole(self) -> Predictions:
+        """Return the predictions with frames, if there are any; every worker must call this."""
+        return dataclasses.replace(self.predictions, frames=self.gather())
+
+
 def evaluate(
     chain: torch.nn.Module,
     inputs: Inputs,
@@ -63,10 +104,10 @@ def evaluate(
     precision: str,
     group: Group,
     covered_s: float = 0.0,
-) -> Predictions:
-    """Predict clips, shared over the workers; every worker returns all predictions.
+) -> Evaluation:
+    """Predict clips, shared over the workers.
 
-    Predictions over time are part of them where clips have events and the model a frame head.
+    Predictions over time are made where clips have events and the model a frame head.
 
     Args:
         chain: Model from waveform to logits.
@@ -88,28 +129,37 @@ def evaluate(
     start = 0
     over_time: list[Tensor] = []
     timed = clips.targets.kind is TargetKind.EVENTS
-    for batch in inputs.batches(parts_of(own_share, per_worker)):
-        with autocast(device, precision):
-            output = chain(**batch)
-        made = output.clip_logits.float()
-        if timed and output.frame_logits is not None:
-            over_time.append(output.frame_logits.to(torch.float16))
-        rows[start : start + len(made)] = made
-        start += len(made)
-    logits = group.total(logits)
-    frames = _gathered(over_time, group, num_clips=len(indices), device=device) if timed else None
-    return Predictions(
-        epoch=epoch,
-        clip_ids=tuple(str(clips.clip_ids[index]) for index in indices),
-        targets=clips.targets.take(indices),
-        logits=logits.cpu().numpy(),
-        frames=None
-        if frames is None
-        else Frames(
+    with torch.no_grad():
+        for batch in inputs.batches(parts_of(own_share, per_worker)):
+            with autocast(device, precision):
+                output = chain(**batch)
+            made = output.clip_logits.float()
+            if timed and output.frame_logits is not None:
+                over_time.append(output.frame_logits.to(torch.float16))
+            rows[start : start + len(made)] = made
+            start += len(made)
+        logits = group.total(logits)
+
+    def gather() -> Frames | None:
+        frames = None
+        if timed:
+            frames = _gathered(over_time, group, num_clips=len(indices), device=device)
+        if frames is None:
+            return None
+        return Frames(
             logits=frames,
             row_s=covered_s / frames.shape[1],
             clip_s=clips.num_samples[indices] / clips.sample_rate,
+        )
+
+    return Evaluation(
+        predictions=Predictions(
+            epoch=epoch,
+            clip_ids=tuple(str(clips.clip_ids[index]) for index in indices),
+            targets=clips.targets.take(indices),
+            logits=logits.cpu().numpy(),
         ),
+        gather=gather,
     )
 
 

@@ -35,10 +35,14 @@ def write(path: Path, label: int, take: int, **how: float) -> Path:
     return path
 
 
-def encoded(label: int, take: int) -> bytes:
+def flac(wave: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    soundfile.write(buffer, sound(label, take), RATE_HZ, format="FLAC", subtype="PCM_16")
+    soundfile.write(buffer, wave, RATE_HZ, format="FLAC", subtype="PCM_16")
     return buffer.getvalue()
+
+
+def encoded(label: int, take: int) -> bytes:
+    return flac(sound(label, take))
 
 
 def takes(count: int = 20) -> Iterator[tuple[int, str, int]]:
@@ -194,6 +198,104 @@ def parquet_of_bytes(root: Path) -> None:
         pq.write_table(shard, root / "data" / f"{split}-00000-of-00001.parquet", row_group_size=10)
 
 
+COMBINATIONS = ((0,), (0, 1), (2,), (1, 2), (1,), (0, 1, 2))
+"""Classes of the clips with several, in turn."""
+
+
+def mixtures(count: int = 60) -> Iterator[tuple[tuple[int, ...], np.ndarray, int]]:
+    """Yield the classes of clips with several, their sound, and their number."""
+    for take in range(count):
+        classes = COMBINATIONS[take % len(COMBINATIONS)]
+        yield classes, sum(sound(label, take) for label in classes) / len(classes), take
+
+
+def write_wave(path: Path, wave: np.ndarray, *, rate_hz: int = RATE_HZ) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, wave, rate_hz, subtype="PCM_16")
+    return path
+
+
+def separated(root: Path) -> None:
+    """BirdCLEF's and many others' form: several labels in one field."""
+    rows: list[dict[str, object]] = []
+    for classes, wave, take in mixtures():
+        write_wave(root / "clips" / f"XC{100 + take}.wav", wave)
+        names = ";".join(CLASSES[label] for label in classes)
+        rows.append({"filename": f"XC{100 + take}.wav", "labels": names, "fold": 1 + take % 3})
+    table(root / "train_metadata.csv", rows)
+
+
+def one_hot(root: Path) -> None:
+    """Columns of 0 and 1, as OpenMIC and SONYC have them."""
+    rows: list[dict[str, object]] = []
+    for classes, wave, take in mixtures():
+        write_wave(root / "audio" / f"{take:02d}_000123.wav", wave)
+        bits = {name: int(label in classes) for label, name in enumerate(CLASSES)}
+        rows.append({"split": ("train", "test")[take % 4 == 3], "audio_filename": "", **bits})
+        rows[-1]["audio_filename"] = f"{take:02d}_000123.wav"
+    table(root / "annotations.csv", rows)
+
+
+def line_per_label(root: Path) -> None:
+    rows: list[dict[str, object]] = []
+    for classes, wave, take in mixtures():
+        write_wave(root / f"{take}.wav", wave)
+        rows += [{"path": f"{take}.wav", "label": CLASSES[label]} for label in classes]
+    table(root / "labels.tsv", rows, delimiter="\t")
+
+
+def lists_of_labels(root: Path) -> None:
+    """`audiofolder` with lists in JSON lines."""
+    rows = []
+    for classes, wave, take in mixtures():
+        write_wave(root / "data" / f"{take}.wav", wave)
+        names = [CLASSES[label] for label in classes]
+        rows.append({"file_name": f"data/{take}.wav", "labels": names})
+    (root / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+
+
+def parquet_of_lists(root: Path) -> None:
+    """A column of Sequence(ClassLabel) beside the bytes, as the hub has it."""
+    names = {"names": list(CLASSES), "_type": "ClassLabel"}
+    features = {"audio": {"_type": "Audio"}, "labels": {"feature": names, "_type": "Sequence"}}
+    rows = [
+        {"audio": {"bytes": flac(wave), "path": None}, "labels": list(classes)}
+        for classes, wave, _ in mixtures()
+    ]
+    known = {"huggingface": json.dumps({"info": {"features": features}})}
+    pq.write_table(
+        pa.Table.from_pylist(rows).replace_schema_metadata(known), root / "train.parquet"
+    )
+
+
+def webdataset_of_lists(root: Path) -> None:
+    with tarfile.open(root / "mix.tar", "w") as archive:
+        for classes, wave, take in mixtures():
+            names = [CLASSES[label] for label in classes]
+            kinds = {"flac": flac(wave), "json": json.dumps({"labels": names}).encode()}
+            for kind, content in kinds.items():
+                member = tarfile.TarInfo(f"{take:04d}.{kind}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+
+
+def strong_tsv(root: Path) -> None:
+    """DCASE's strong labels, some of which overlap; a clip without event has a line of its own."""
+    rows: list[dict[str, object]] = []
+    for take in range(60):
+        wave = np.random.default_rng(take).normal(0, 0.02, RATE_HZ // 2)
+        file = f"soundscape_{take:02d}.wav"
+        for number, label in enumerate(() if take % 12 == 5 else COMBINATIONS[take % 6]):
+            onset = 0.1 * number
+            wave[round(onset * RATE_HZ) :][: RATE_HZ // 5] += sound(label, take)
+            times = {"onset": f"{onset:.3f}", "offset": f"{onset + 0.2:.3f}"}
+            rows.append({"filename": file, **times, "event_label": CLASSES[label]})
+        if take % 12 == 5:
+            rows.append({"filename": file, "onset": "", "offset": "", "event_label": ""})
+        write_wave(root / "soundscapes" / file, wave)
+    table(root / "soundscapes.tsv", rows, delimiter="\t")
+
+
 def webdataset(root: Path) -> None:
     root.mkdir(parents=True, exist_ok=True)
     (root / "classes.txt").write_text("\n".join(CLASSES) + "\n")
@@ -286,8 +388,16 @@ BUILDERS: dict[str, tuple[Callable[[Path], None], str, int, tuple[str, ...]]] = 
     "audiofolder": (audiofolder, "huggingface", 60, ("train", "test")),
     "parquet_of_bytes": (parquet_of_bytes, "huggingface", 60, ("train", "validation")),
     "webdataset": (webdataset, "webdataset", 60, ("train", "validation")),
+    "separated": (separated, "table", 60, ("1", "2", "3")),
+    "one_hot": (one_hot, "table", 60, ("train", "test")),
+    "line_per_label": (line_per_label, "table", 60, ("1", "2", "3", "4", "5")),
+    "lists_of_labels": (lists_of_labels, "huggingface", 60, ("1", "2", "3", "4", "5")),
+    "parquet_of_lists": (parquet_of_lists, "huggingface", 60, ("1", "2", "3", "4", "5")),
+    "webdataset_of_lists": (webdataset_of_lists, "webdataset", 60, ("1", "2", "3", "4", "5")),
+    "strong_tsv": (strong_tsv, "table", 60, ("1", "2", "3", "4", "5")),
     "audacity": (audacity, "audacity", 72, ("1", "2", "3", "4", "5")),
     "raven": (raven, "raven", 72, ("1", "2", "3", "4", "5")),
+    "audacity_segments": (audacity, "audacity", 72, ("1", "2", "3", "4", "5")),
     "esc_of_other_lengths": (esc_of_other_lengths, "esc_csv", 60, ("1", "2", "3", "4", "5")),
     "file_names": (file_names, "file_names", 60, ("1", "2", "3", "4", "5")),
     "own_function": (own_function, "my_bats:calls", 60, ("x0", "x1", "x2", "x3")),
@@ -295,7 +405,17 @@ BUILDERS: dict[str, tuple[Callable[[Path], None], str, int, tuple[str, ...]]] = 
 """Name -> builder, layout that is recognized, clips, and names of splits or folds."""
 
 FLAGS = {
+    # Recordings of 3.6 s, each cut into 12 windows.
+    "audacity": "folder:seconds=0.3",
+    "raven": "folder:seconds=0.3",
+    "audacity_segments": "folder:targets=single_label",
     "file_names": "folder:label_pattern=/([0-9])_,recording_pattern=_([a-z]+)_",
     "own_function": "folder:layout=my_bats:calls",
 }
 """Name -> what `--dataset` has to say; the others need nothing."""
+
+MULTI_LABEL = (
+    *("separated", "one_hot", "line_per_label", "lists_of_labels", "parquet_of_lists"),
+    "webdataset_of_lists",
+)
+EVENTS = ("strong_tsv", "audacity", "raven")

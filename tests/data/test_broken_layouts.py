@@ -286,11 +286,103 @@ def no_audio_of_its_name(root: Path) -> None:
     sorted(root.glob("*.wav"))[1].unlink()
 
 
+TAGS = "train_metadata.csv"
+
+
+def empty_part(root: Path) -> None:
+    line(root / TAGS, 3, lambda text: text.replace("dog_bark;siren", "dog_bark;;siren"))
+
+
+def blank_among_several(root: Path) -> None:
+    line(root / TAGS, 3, lambda text: text.replace("dog_bark;siren", ""))
+
+
+def label_in_other_case(root: Path) -> None:
+    line(root / TAGS, 3, lambda text: text.replace("dog_bark;siren", "dog_bark;Siren"))
+
+
+def repeated_in_another_fold(root: Path) -> None:
+    line(root / TAGS, 2, lambda text: text + "\nXC100.wav,siren,3")
+
+
+def two_separators(root: Path) -> None:
+    """Half of the list is joined in another way, which is then a class of its own."""
+    line(root / TAGS, 3, lambda text: text.replace("dog_bark;siren", "dog_bark|siren"))
+
+
+def no_bit(root: Path) -> None:
+    line(root / "annotations.csv", 9, lambda text: text[:-1] + "2")
+
+
+def no_bit_at_all(root: Path) -> None:
+    line(root / "annotations.csv", 4, lambda text: text[:-1])
+
+
+def label_twice(root: Path) -> None:
+    lines = (root / "labels.tsv").read_text().split("\n")
+    line(root / "labels.tsv", 5, lines[3])
+
+
+def text_among_lists(root: Path) -> None:
+    line(root / "metadata.jsonl", 4, lambda text: text.partition(': ["')[0] + ': "siren"}')
+
+
+def list_in_list(root: Path) -> None:
+    line(root / "metadata.jsonl", 4, lambda text: text.partition(': ["')[0] + ': [["siren"]]}')
+
+
+def no_such_number(root: Path) -> None:
+    path = root / "train.parquet"
+    found = pq.read_table(path)
+    labels = found["labels"].to_pylist()
+    labels[4] = [0, 17]
+    pq.write_table(found.set_column(1, "labels", pa.array(labels)), path)
+
+
+EVENT_LIST = "soundscapes.tsv"
+
+
+def event(number: int, new: str) -> Callable[[Path], None]:
+    def harm(root: Path) -> None:
+        line(root / EVENT_LIST, number, lambda text: f"{text.split(chr(9))[0]}\t" + new)
+
+    return harm
+
+
+def named_harm(harm: Callable[[Path], None], name: str) -> Callable[[Path], None]:
+    harm.__name__ = name
+    return harm
+
+
+offset_before_onset = named_harm(event(2, "0.200\t0.100\tdog_bark"), "offset_before_onset")
+onset_of_letters = named_harm(event(2, "start\t0.100\tdog_bark"), "onset_of_letters")
+onset_alone = named_harm(event(2, "0.000\t\tdog_bark"), "onset_alone")
+negative_onset = named_harm(event(2, "-0.500\t0.100\tdog_bark"), "negative_onset")
+event_beyond_the_end = named_harm(event(2, "0.000\t9.000\tdog_bark"), "event_beyond_the_end")
+event_without_label = named_harm(event(2, "0.000\t0.200\t"), "event_without_label")
+
+
+def event_twice(root: Path) -> None:
+    line(root / EVENT_LIST, 3, lambda text: text + "\n" + text)
+
+
+def bare_and_not(root: Path) -> None:
+    line(root / EVENT_LIST, 2, lambda text: text + "\nsoundscape_00.wav\t\t\t")
+
+
+def weak_and_strong(root: Path) -> None:
+    line(root / EVENT_LIST, 2, lambda text: text + "\nsoundscape_00.wav\t\t\tsiren")
+
+
+def events_without_audio(root: Path) -> None:
+    (root / "soundscapes" / "soundscape_03.wav").unlink()
+
+
 HARMS: dict[Callable[[Path], None], tuple[str, tuple[str, ...]]] = {
     missing: ("urbansound8k", (f"{LIST} line 2", "100032-0-0-0.wav", "on_broken=drop")),
     blank_label: ("urbansound8k", (f"{LIST} line 5", "the label is blank")),
     listed_twice: ("urbansound8k", (f"{LIST} line 10", "listed twice", f"{LIST} line 4")),
-    two_labels: ("urbansound8k", (f"{LIST} line 10", "'siren' here and 'dog_bark'", "one label")),
+    two_labels: ("urbansound8k", (f"{LIST} line 10", "'siren' here and 'dog_bark'", "multi_label")),
     escaping: ("urbansound8k", (f"{LIST} line 7", "leads out of the data root", "absolute")),
     open_quote: ("urbansound8k", (f"{LIST} line", "quote left open")),
     comma: ("urbansound8k", (f"{LIST} line 8", "9 fields, and the header has 8", "quotes")),
@@ -324,8 +416,32 @@ HARMS: dict[Callable[[Path], None], tuple[str, tuple[str, ...]]] = {
     in_both_lists: ("speech_commands", ("validation_list.txt line 1", "testing_list.txt")),
     no_such_word: ("speech_commands", ("testing_list.txt line 2", "'wow/00000000_nohash_0.wav'")),
     no_json: ("json_lines", ("manifest.jsonl line 9", "no JSON", "one object per line")),
-    several_labels: ("json_lines", ("manifest.jsonl line 4", "2 labels", "one label")),
-    joined_labels: ("json_lines", ("manifest.jsonl line 4", "looks like 2 labels", "keep one")),
+    several_labels: ("json_lines", ("manifest.jsonl line 4", "a list of 2 labels", "multi_label")),
+    joined_labels: (
+        "json_lines",
+        ("manifest.jsonl line 4", "looks like 2 labels", "separator=comma", "separator=none"),
+    ),
+    empty_part: ("separated", (f"{TAGS} line 3", "'dog_bark;;siren' is empty")),
+    blank_among_several: ("separated", (f"{TAGS} line 3", "the label is blank", "[] if none")),
+    label_in_other_case: ("separated", (f"{TAGS} line 3", "'Siren' differs from 'siren'")),
+    repeated_in_another_fold: ("separated", (f"{TAGS} line 3", "'3' here and '1'", "line 2")),
+    two_separators: ("separated", (f"{TAGS} line 3", "looks like 2 labels", "separator=bar")),
+    no_bit: ("one_hot", ("annotations.csv line 9", "'street_music' is '2'", "0 or 1")),
+    no_bit_at_all: ("one_hot", ("annotations.csv line 4", "'street_music' is ''", "0 or 1")),
+    label_twice: ("line_per_label", ("labels.tsv line 5", "listed twice", "line 4")),
+    text_among_lists: ("lists_of_labels", ("metadata.jsonl line 4", "one label, 'siren'", "alike")),
+    list_in_list: ("lists_of_labels", ("metadata.jsonl line 4", "['siren'] is no event")),
+    no_such_number: ("parquet_of_lists", ("train.parquet row 5", "label 17 is none of the 3")),
+    offset_before_onset: ("strong_tsv", (f"{EVENT_LIST} line 2", "from 0.2 to 0.1 s", "length")),
+    onset_of_letters: ("strong_tsv", (f"{EVENT_LIST} line 2", "'start' to '0.100'", "seconds")),
+    onset_alone: ("strong_tsv", (f"{EVENT_LIST} line 2", "'0.000' to ''", "onset and offset")),
+    negative_onset: ("strong_tsv", (f"{EVENT_LIST} line 2", "'-0.500'", "in seconds")),
+    event_beyond_the_end: ("strong_tsv", (f"{EVENT_LIST} line 2", "ends at 9 s", "at 0.5 s")),
+    event_without_label: ("strong_tsv", (f"{EVENT_LIST} line 2", "the label is blank")),
+    event_twice: ("strong_tsv", (f"{EVENT_LIST} line 4", "this event, first in", "line 3")),
+    bare_and_not: ("strong_tsv", (f"{EVENT_LIST} line 3", "nothing sounds", "line 2")),
+    weak_and_strong: ("strong_tsv", (f"{EVENT_LIST} line 3", "'siren'", "has no times")),
+    events_without_audio: ("strong_tsv", ("soundscape_03.wav", "does not exist", "drop")),
     speaker_twice: ("tsv_per_split", ("dev.tsv line 2", "train.tsv line 2", "recording=file")),
     cut_parquet: ("parquet_of_bytes", ("train-00000-of-00001.parquet", "cannot be read", "again")),
     no_such_class: ("parquet_of_bytes", ("validation-00000-of-00001.parquet row 5", "label 17")),

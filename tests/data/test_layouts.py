@@ -12,8 +12,19 @@ import numpy as np
 import pytest
 import soundfile
 from dataset_folders import SETS
-from layout_folders import BUILDERS, CLASSES, FLAGS, RATE_HZ, encoded, sound, takes, write
-from layout_trial import plan, trial
+from layout_folders import (
+    BUILDERS,
+    CLASSES,
+    EVENTS,
+    FLAGS,
+    MULTI_LABEL,
+    RATE_HZ,
+    encoded,
+    sound,
+    takes,
+    write,
+)
+from layout_trial import plan, tones, trial
 
 from orchestrator import Component
 from orchestrator.data import open_pack
@@ -49,6 +60,8 @@ def test_layout_is_recognized_packed_trained_and_reported(name, tmp_path, monkey
     _, layout, num_clips, fold_names = BUILDERS[name]
     monkeypatch.syspath_prepend(tmp_path)
     done = trial(root, tmp_path, *(["--dataset", FLAGS[name]] if name in FLAGS else []))
+    kind = "events" if name in EVENTS else "multi_label" if name in MULTI_LABEL else "single_label"
+    assert done.info.targets == kind
     assert f"--dataset folder:layout={layout})" in done.table
     assert "classes 3: " in done.table
     assert ("splits train" if "train" in fold_names else "folds") in done.table
@@ -57,16 +70,15 @@ def test_layout_is_recognized_packed_trained_and_reported(name, tmp_path, monkey
 
 
 def _holds_the_sounds(pack: Pack) -> None:
-    """Every clip's tone is the one of its class, so no label and no segment has slipped."""
+    """Every clip has the tones of its classes and no other, so no label and no time has slipped."""
     order = {name: place for place, name in enumerate(CLASSES)}
     order |= {"1": 0, "2": 1, "3": 2}
     order |= {"backward": 0, "right": 1, "yes": 2, "pipistrelle": 0, "noctule": 1, "serotine": 2}
-    for index in range(len(pack)):
-        wave = pack.waveform(index).astype(float)
-        loudest = np.abs(np.fft.rfft(wave)).argmax() * pack.sample_rate / len(wave)
-        name = pack.class_names[pack.labels[index]]
-        assert loudest == pytest.approx(300 * (order[name] + 1), abs=10), pack.clip_ids[index]
-        # No recording is in two folds.
+    places = [order[name] for name in pack.class_names]
+    for index, listed in enumerate(pack.targets.multi_hot()):
+        heard = tones(pack.waveform(index), pack.sample_rate)[places]
+        np.testing.assert_array_equal(heard, listed, err_msg=pack.clip_ids[index])
+    # No recording is in two folds.
     for recording in set(pack.source_ids):
         held = pack.folds[[source == recording for source in pack.source_ids]]
         assert len(set(held.tolist())) == 1, recording
@@ -245,7 +257,7 @@ def test_webdataset_takes_the_label_of_its_json_by_key(tmp_path):
     assert source.class_names == CLASSES and len(source.fold_names) == 5
 
 
-def test_events_of_a_table_are_segments_where_files_repeat(tmp_path):
+def test_events_of_a_table_are_segments_where_one_class_per_clip_is_asked_for(tmp_path):
     """DESED's columns: onset and offset are times of the file."""
     rows = ["filename\tonset\toffset\tevent_label"]
     for recording in range(10):
@@ -256,7 +268,9 @@ def test_events_of_a_table_are_segments_where_files_repeat(tmp_path):
         for label, name in enumerate(CLASSES):
             rows.append(f"{path.name}\t{label * 0.2:.3f}\t{label * 0.2 + 0.2:.3f}\t{name}")
     (tmp_path / "events.tsv").write_text("\n".join(rows))
-    source = open_source("folder", {}, root=str(tmp_path))
+    whole = open_source("folder", {}, root=str(tmp_path))
+    assert len(whole.clips) == 10 and {len(clip.label) for clip in whole.clips} == {3}
+    source = open_source("folder", {"targets": "single_label"}, root=str(tmp_path))
     assert len(source.clips) == 30 and len({clip.source_id for clip in source.clips}) == 10
     for clip in source.clips:
         wave = source.read(clip).samples

@@ -75,7 +75,7 @@ def predicted(chain, store, experiment):
         epoch=1,
         precision=experiment.precision,
         group=orchestrator.training.data_parallel.Group(),
-    ).logits
+    ).predictions.logits
 
 
 def without_trained_as(store, trial_id, which="last"):

@@ -19,10 +19,11 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from models.frontends.base import FeatureSums
 from models.output import Output
-from orchestrator.data import open_pack
+from orchestrator.data import open_pack, pinned
 from orchestrator.execution import ray_train
 from orchestrator.execution.trial import TrialCheckpoints
 from orchestrator.experiment.config import Component
+from orchestrator.metrics import METRICS
 from orchestrator.store import Store
 from orchestrator.training import data_parallel, evaluate
 from orchestrator.training import trainer as training_loop
@@ -111,7 +112,7 @@ def trainer(store: Store, experiment, name: str = "a", **where) -> Trainer:
     return Trainer(experiment, clips=clips, checkpoints=TrialCheckpoints(store, name * 16), **where)
 
 
-def trained(store: Store, experiment, name: str = "a"):
+def trained(store: Store, experiment, name: str = "a", keys=NUMBERS):
     """Losses and scores by epoch, final parameters, and names of the collectives by epoch."""
     run = trainer(store, experiment, name, group=Group())
     numbers, names = [], []
@@ -121,7 +122,7 @@ def trained(store: Store, experiment, name: str = "a"):
             record = next(epochs, None)
         if record is None:
             break
-        numbers.append([record.metrics[key] for key in NUMBERS])
+        numbers.append([record.metrics[key] for key in keys])
         names.append(seen.names)
     state = {name: value.clone() for name, value in run.chain.state_dict().items()}
     return numbers, state, names
@@ -159,6 +160,91 @@ def test_two_workers_train_a_model_of_frozen_and_unused_parts_as_one_does(store,
                 assert their_state[name].equal(first[name]), f"{name} was decayed or stepped"
         moved = not their_state["model.rarely.weight"].equal(first["model.rarely.weight"])
         assert moved == (experiment.model.arguments["threshold"] < 99)
+
+
+SCENES = Component(
+    "synthetic_events", num_classes=3, num_clips=13, num_folds=2, seconds=0.5, max_events=2
+)
+ANY_TARGETS = {
+    "multi_label": {
+        "dataset": pinned(SCENES.replace(times=False)),
+        "model": Component("datar_laptop", depths=(1, 1, 1, 1), drop_path_rate=0.0),
+        "loss": Component("binary_cross_entropy"),
+    },
+    "events": {
+        "dataset": pinned(SCENES),
+        "model": Component("htsat_laptop", drop_path_rate=0.0),
+        "loss": Component("frame_binary_cross_entropy", clip_weight=0.5),
+    },
+}
+OF_TARGETS = ("train/loss", "val/loss", "val/map", "val/micro_f1")
+
+
+def predicted(store, experiment, name):
+    run = trainer(store, experiment, name, group=Group())
+    list(run.epochs())
+    return run.final_predictions()
+
+
+@pytest.mark.parametrize("kind", ANY_TARGETS)
+def test_two_workers_train_and_predict_clips_of_any_targets_as_one_does(tmp_path, kind, both):
+    # 7 clips are held out: one worker has one more than the other.
+    changes = {"augmentation": Component("none"), "batch_size": 4, "epochs": 1}
+    experiment = tiny.experiment(**changes, **ANY_TARGETS[kind])
+    store = tiny.store_with_pack(tmp_path, experiment)
+    numbers, state, _ = trained(store, experiment, keys=OF_TARGETS)
+    made = predicted(store, experiment, "b")
+    for theirs, their_state, _ in both(trained, store, experiment, "c", OF_TARGETS):
+        np.testing.assert_allclose(theirs, numbers, rtol=1e-4, atol=1e-5)
+        for name, value in state.items():
+            torch.testing.assert_close(their_state[name], value, rtol=1e-3, atol=1e-4, msg=name)
+    for others in both(predicted, store, experiment, "d"):
+        for which, one in made.items():
+            other = others[which]
+            assert (other.clip_ids, other.targets) == (one.clip_ids, one.targets)
+            np.testing.assert_allclose(other.logits, one.logits, rtol=1e-3, atol=1e-4)
+            assert (other.frames is None) == (one.frames is None) == (kind == "multi_label")
+            if one.frames is not None and other.frames is not None:
+                assert other.frames.row_s == one.frames.row_s
+                np.testing.assert_allclose(other.frames.logits, one.frames.logits, atol=2e-3)
+
+
+def gathered(store, experiment, needs_frames):
+    """Whether each epoch sums something with an entry per clip, row and class, and was better."""
+    run = trainer(store, experiment, group=Group())
+    key = "val/over_time"
+    if needs_frames:
+        METRICS[key] = dataclasses.replace(METRICS["val/event_f1"], key=key, at_report=False)
+    seen = []
+    try:
+        epochs = run.epochs()
+        while True:
+            sizes: list[int] = []
+            total = run.group.total
+            run.group.total = lambda value, total=total, sizes=sizes: (
+                sizes.append(value.ndim) or total(value)
+            )
+            record = next(epochs, None)
+            run.group.total = total
+            if record is None:
+                return seen
+            seen.append((3 in sizes, run.best_epoch == record.epoch))
+    finally:
+        METRICS.pop(key, None)
+
+
+@pytest.mark.parametrize("needs_frames", [False, True])
+def test_frames_are_gathered_where_they_are_stored_or_scored_alone(tmp_path, needs_frames, both):
+    changes = {"augmentation": Component("none"), "epochs": 5, **ANY_TARGETS["events"]}
+    experiment = tiny.experiment(optimizer=Component("adam_w", learning_rate=0.3), **changes)
+    store = tiny.store_with_pack(tmp_path, experiment)
+    first, second = both(gathered, store, experiment, needs_frames)
+    assert first == second and len(first) == 5
+    last = [False] * 4 + [True]
+    better = [was_better for _, was_better in first]
+    assert not all(better[:4])
+    wanted = [needs_frames or here or end for here, end in zip(better, last, strict=True)]
+    assert [was_gathered for was_gathered, _ in first] == wanted
 
 
 def stepped_detour(x, takes):

@@ -1,11 +1,12 @@
-"""Audacity label tracks: beside `x.wav` a text file of start, end and label, cut into segments.
+"""Audacity label tracks: beside `x.wav` a text file of start, end and label, each a sound event.
 
 https://manual.audacityteam.org/man/importing_and_exporting_labels.html. Lines that begin with a
-backslash give frequencies and are passed over. Segments of one file are one recording.
+backslash give frequencies and are passed over. An empty track is a file in which nothing sounds.
 """
 
 from __future__ import annotations
 
+from orchestrator.data.layouts.labels import event
 from orchestrator.data.layouts.lists import read_text
 from orchestrator.data.layouts.rows import (
     Asked,
@@ -35,41 +36,31 @@ def read(tree: Tree, asked: Asked) -> Listing:
     rows = []
     pairs = _pairs(tree)
     for track, name in pairs.items():
+        audio, events = Audio(name, tree.root / name), []
         for number, line in enumerate(read_text(tree.root / track).split("\n"), start=1):
             if not line.strip() or line.startswith("\\"):
                 continue
             where = f"{track} line {number}"
             start, end, label = [*line.rstrip("\r").split("\t", 2), "", ""][:3]
-            start_s, end_s = seconds(start), seconds(end)
-            if start_s is None or end_s is None:
+            if None in (seconds(start), seconds(end)):
                 mistakes.add(
                     where, f"{shown(line)} is no label; export start, end and label with tabs"
                 )
                 continue
-            if end_s <= start_s:
-                mistakes.add(
-                    where,
-                    f"the label {shown(label)} at {start_s:g} s has no length; give it an end "
-                    "after its start, or remove it",
-                )
             check_label(label, where, mistakes)
-            rows.append(
-                Row(
-                    where=where,
-                    audio=Audio(name, tree.root / name),
-                    label=label.strip(),
-                    recording=name,
-                    start_s=start_s,
-                    end_s=end_s,
-                )
-            )
-    if not rows and not mistakes:
+            events.append(event(label.strip(), start, end, where=where, mistakes=mistakes))
+        labels = [(one,) for one in events if one is not None]
+        if labels or not events:
+            rows += [
+                Row(where=one[0].where if one else track, audio=audio, label=one)
+                for one in labels or [()]
+            ]
+    if not any(row.label for row in rows) and not mistakes:
         raise DataError(f"{tree.root} has label tracks without a label")
     mistakes.refuse()
     return Listing(
         tuple(rows),
         left_out=tree.besides(pairs.values()),
-        recordings_are="audio files",
         labels_are="label tracks",
     )
 

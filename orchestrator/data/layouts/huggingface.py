@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from orchestrator.data.layouts import table
+from orchestrator.data.layouts import lists, table
+from orchestrator.data.layouts.labels import listed_label
 from orchestrator.data.layouts.lists import column, open_parquet, parquet_rows
 from orchestrator.data.layouts.rows import (
     Asked,
@@ -43,8 +44,8 @@ def fits(tree: Tree) -> bool:
 def read(tree: Tree, asked: Asked) -> Listing:
     """List the clips of all splits."""
     mistakes = Mistakes(tree.root)
-    lists = _lists(tree)
-    if lists:
+    metadata = _lists(tree)
+    if metadata:
         found = [
             table.read_list(
                 tree,
@@ -54,7 +55,7 @@ def read(tree: Tree, asked: Asked) -> Listing:
                 "huggingface",
                 split=split_named(os.path.basename(os.path.dirname(name))),
             )
-            for name in lists
+            for name in metadata
         ]
         labels = {one.labels_are.partition(" of ")[0] for one in found}
     else:
@@ -103,6 +104,7 @@ def _read_shard(tree: Tree, name: str, key: str, asked: Asked, mistakes: Mistake
         if asked.recording == "file"
         else column(columns, "recording", asked.recording, path=path, layout="huggingface")
     )
+    times = _event_times(file, label, columns)
     named = _class_names(file, label)
     match = _SHARD.fullmatch(os.path.basename(name))
     split = split_named(match["split"]) if match else ""
@@ -113,13 +115,16 @@ def _read_shard(tree: Tree, name: str, key: str, asked: Asked, mistakes: Mistake
     rows, number = [], 0
     # The paths without the bytes; a column of a struct is named with a point.
     has_path = file.schema_arrow.field(key).type.get_field_index("path") >= 0
-    wanted = [label, *filter(None, [recording]), *([f"{key}.path"] if has_path else [])]
+    wanted = [label, *filter(None, [recording]), *times, *([f"{key}.path"] if has_path else [])]
     group = 0
     for number, row in enumerate(parquet_rows(file, path, wanted)):
         while number >= starts[group + 1]:
             group += 1
         where = f"{name} row {number + 1}"
-        text = table.label_text(row[label], named, where, mistakes)
+        value = row[label]
+        if times and isinstance(value, list):
+            value = list(zip(value, *(row[name] or () for name in times), strict=False))
+        text = listed_label(value, class_names=named, where=where, mistakes=mistakes)
         if text is None:
             continue
         inside = (row.get(key) or {}).get("path") or ""
@@ -147,9 +152,22 @@ def _class_names(file: Any, label: str) -> tuple[str, ...]:
     """Return the names of a ClassLabel feature; () if the file does not say."""
     try:
         known = json.loads((file.schema_arrow.metadata or {})[b"huggingface"])
-        return tuple(known["info"]["features"][label]["names"])
-    except (KeyError, ValueError, TypeError):
+        feature = known["info"]["features"][label]
+        while "names" not in feature:  # Sequence and List have it inside, as a key or bare
+            feature = feature["feature"] if isinstance(feature, dict) else feature[0]
+        return tuple(feature["names"])
+    except (KeyError, ValueError, TypeError, IndexError):
         return ()
+
+
+def _event_times(file: Any, label: str, columns: list[str]) -> list[str]:
+    """Return the columns of onsets and offsets if they are lists beside lists of labels."""
+    import pyarrow as pa
+
+    found = [*lists.named(columns, "start")[:1], *lists.named(columns, "end")[:1]]
+    types = [file.schema_arrow.field(name).type for name in (label, *found)]
+    are_lists = all(pa.types.is_list(one) or pa.types.is_large_list(one) for one in types)
+    return found if len(found) == 2 and are_lists else []
 
 
 _reading = threading.Lock()

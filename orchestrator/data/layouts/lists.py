@@ -31,7 +31,7 @@ COLUMNS = {
     "label": (
         *("label", "class", "category", "class_name", "label_name", "classname", "event_label"),
         *("target", "labels", "class_id", "classid", "label_id", "primary_label", "species"),
-        *("genre", "emotion", "scene_label", "command", "instrument"),
+        *("genre", "emotion", "scene_label", "command", "instrument", "event_labels", "events"),
     ),
     "split": ("split", "subset", "partition"),
     "fold": ("fold", "folds", "fold_id", "cv_fold"),
@@ -39,8 +39,8 @@ COLUMNS = {
         *("recording", "recording_id", "source_id", "src_file", "freesound_id", "fsid", "session"),
         *("speaker", "speaker_id", "client_id", "spk", "identifier"),
     ),
-    "start": ("start", "start_s", "onset", "start_time", "begin", "start_seconds"),
-    "end": ("end", "end_s", "offset", "end_time", "stop", "stop_time", "end_seconds"),
+    "start": ("start", "start_s", "onset", "onset_s", "start_time", "begin", "start_seconds"),
+    "end": ("end", "end_s", "offset", "offset_s", "end_time", "stop", "stop_time", "end_seconds"),
 }
 """What a column may mean, and its usual names in any case."""
 

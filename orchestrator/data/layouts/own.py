@@ -8,12 +8,14 @@ from typing import Any
 
 from models.errors import ModelError, failure
 from models.own_source import own_source
-from orchestrator.data.layouts.rows import Listing, Mistakes, Row, check_label
+from orchestrator.data.layouts.labels import listed_label
+from orchestrator.data.layouts.rows import Listing, Mistakes, Row
 from orchestrator.data.layouts.tree import Tree
 from orchestrator.errors import DataError, shown, unknown
 
 KEYS = ("path", "label", "split", "fold", "recording", "start", "end")
-"""Keys of a row: the first two are needed, the last two are seconds."""
+"""Keys of a row: the first two are needed, the last two are seconds. A label is a name, a list of
+names, or a list of events, each (name, onset, offset) in seconds."""
 
 
 def read(tree: Tree, name: str) -> Listing:
@@ -42,10 +44,9 @@ def read(tree: Tree, name: str) -> Listing:
         if wrong or lacking:
             continue
         audio = tree.locate(str(given["path"]), where=where, mistakes=mistakes)
-        label = str(given["label"])
-        check_label(label, where, mistakes)
+        label = listed_label(given["label"], where=where, mistakes=mistakes)
         start, end = (_time(given.get(key), where, key, mistakes) for key in ("start", "end"))
-        if audio is None:
+        if audio is None or label is None:
             continue
         rows.append(
             Row(

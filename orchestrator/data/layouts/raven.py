@@ -2,7 +2,7 @@
 
 https://ravensoundsoftware.com. A selection is there once per view; one is kept. Times count from
 the start of the first file, so where a table spans several files, `File Offset (s)` counts.
-Segments of one file are one recording.
+A selection is a sound event.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from orchestrator.data.layouts.lists import List, named, open_list, read_text
 from orchestrator.data.layouts.rows import (
     Asked,
     Audio,
+    ListedEvent,
     Listing,
     Mistakes,
     Row,
@@ -24,7 +25,7 @@ from orchestrator.data.layouts.rows import (
 from orchestrator.data.layouts.tree import Tree
 from orchestrator.errors import DataError, shown
 
-TITLE = "RAVEN selection tables, cut into segments"
+TITLE = "RAVEN selection tables, a text file with the sound events of each audio file"
 BEGIN, END, OFFSET, FILE = "Begin Time (s)", "End Time (s)", "File Offset (s)", "Begin File"
 LABELS = ("annotation", "label", "species", "species_code", "class", "type", "call_type", "tags")
 _TRIED = 20
@@ -65,7 +66,6 @@ def read(tree: Tree, asked: Asked) -> Listing:
     return Listing(
         tuple(rows),
         left_out=tree.besides(row.audio.name for row in rows),
-        recordings_are="audio files",
         labels_are=" and ".join(f"column {label}" for label in sorted(labels)),
     )
 
@@ -99,10 +99,7 @@ def _row(
     return Row(
         where=where,
         audio=Audio(known, audio),
-        label=line[label].strip(),
-        recording=known,
-        start_s=begin,
-        end_s=end,
+        label=(ListedEvent(line[label].strip(), begin, end, where),),
     )
 
 

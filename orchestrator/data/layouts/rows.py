@@ -34,6 +34,9 @@ class Asked:
         start: Column with the start of a segment in seconds.
         end: Column with its end.
         label_pattern: Regular expression that finds the label in a path.
+        targets: Kind of targets to take the labels for, a value of `TargetKind`.
+        separator: What several labels of one text have between them, a key of
+            `labels.SEPARATORS`.
     """
 
     table: str = ""
@@ -45,6 +48,8 @@ class Asked:
     start: str = ""
     end: str = ""
     label_pattern: str = ""
+    targets: str = ""
+    separator: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,28 @@ class Audio:
     load: Callable[[], bytes] | None = field(default=None, compare=False)
 
 
+@dataclass(frozen=True)
+class ListedEvent:
+    """A sound event by the name of its class.
+
+    Attributes:
+        label: Name of its class.
+        onset_s: Start in seconds from the start of the audio, not of a segment of it.
+        offset_s: End in seconds, after the start.
+        where: File and line that list it, for messages.
+    """
+
+    label: str
+    onset_s: float
+    offset_s: float
+    where: str = field(default="", compare=False)
+
+
+ListedLabel = str | tuple[str | ListedEvent, ...]
+"""What is listed of a stretch of audio: the name of its class; or any number of names and events,
+of which a name among events has no known times."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One labeled stretch of audio.
@@ -69,7 +96,7 @@ class Row:
     Attributes:
         where: File and line that list it, for messages.
         audio: The audio.
-        label: Name of its class.
+        label: What is listed of it; `()` is a stretch in which no class sounds.
         split: Official split as the data set names it, or "".
         fold: Fold as the data set names it, or "".
         recording: Recording or speaker that it belongs to; "" if the data set does not say.
@@ -80,13 +107,25 @@ class Row:
 
     where: str
     audio: Audio
-    label: str
+    label: ListedLabel
     split: str = ""
     fold: str = ""
     recording: str = ""
     start_s: float | None = None
     end_s: float | None = None
     name: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The different classes of the stretch, in the order of their names."""
+        if isinstance(self.label, str):
+            return (self.label,)
+        return tuple(sorted({name_of(entry) for entry in self.label}))
+
+
+def name_of(entry: str | ListedEvent) -> str:
+    """Return the class of an entry of a row's label."""
+    return entry if isinstance(entry, str) else entry.label
 
 
 @dataclass(frozen=True)
@@ -102,6 +141,8 @@ class Listing:
         class_names: Order of the classes; the others follow, and () is the order of their names.
         absent: (split, clip) of an official list's clips that are not here; None if no official
             list was read.
+        heads: Names of several heads, if every row has one class of each: a class is named
+            "head: class", and `class_names` has those of the first head first.
     """
 
     rows: tuple[Row, ...]
@@ -111,6 +152,7 @@ class Listing:
     labels_are: str = ""
     class_names: tuple[str, ...] = ()
     absent: tuple[tuple[str, str], ...] | None = None
+    heads: tuple[str, ...] = ()
 
 
 class Mistakes:
@@ -146,7 +188,11 @@ def split_named(text: str) -> str:
 def check_label(label: str, where: str, mistakes: Mistakes) -> None:
     """Add a mistake if a label is blank or has control characters."""
     if not label.strip():
-        mistakes.add(where, "the label is blank; give every clip a label, or remove the line")
+        mistakes.add(
+            where,
+            "the label is blank; give every clip a label, [] if none of the classes sounds in it, "
+            "or remove the line",
+        )
     elif control := control_in(label):
         mistakes.add(where, f"label {shown(label)} has the control character {control}; remove it")
 

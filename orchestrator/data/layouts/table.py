@@ -1,8 +1,9 @@
 """A list of paths and labels: csv, TSV, JSON lines or Parquet.
 
-A label column next to an equal one of numbers (`class` and `classID`) is one label. Columns of
-times are segments only if files are listed several times or the user names them, for they may mean
-a place in a longer recording that is not here, as in UrbanSound8K.
+A label column next to an equal one of numbers (`class` and `classID`) is one label; without any,
+columns of 0 and 1 are classes. `onset` and `offset` are the times of sound events. Other columns of
+times are segments, and only if files are listed several times or the user names them, for they may
+mean a place in a longer recording that is not here, as in UrbanSound8K.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.data.layouts.labels import event, listed_label, text_of
 from orchestrator.data.layouts.lists import COLUMNS, SUFFIXES, List, column, named, open_list
 from orchestrator.data.layouts.rows import (
     Asked,
+    ListedLabel,
     Listing,
     Mistakes,
     Row,
@@ -26,11 +29,14 @@ from orchestrator.data.layouts.rows import (
 )
 from orchestrator.data.layouts.tree import Tree
 from orchestrator.errors import DataError, shown
+from orchestrator.metrics.labels import TargetKind
 
 TITLE = "a csv, TSV, JSON lines or Parquet file with a column of paths and one of labels"
 MAX_DEPTH = 2
 """Folders that a list may lie in, one in the other."""
 _TRIED = 5
+_MISTAKEN = 0.05
+"""Share of lines in which a column of 0 and 1 may have something else, which is a mistake."""
 
 
 def fits(tree: Tree) -> bool:
@@ -68,7 +74,6 @@ def read_list(
     layout: str,
     *,
     split: str = "",
-    class_names: Sequence[str] = (),
 ) -> Listing:
     """List the clips of one list.
 
@@ -79,7 +84,6 @@ def read_list(
         mistakes: Gets the mistakes of single lines.
         layout: Name of the layout, for the flags in messages.
         split: Official split of all its clips; "" takes it from a column or the list's name.
-        class_names: Names of labels that are numbers.
 
     Raises:
         DataError: The list or a column cannot be used.
@@ -101,18 +105,18 @@ def read_list(
         audio = tree.locate(text, beside=beside, where=where, mistakes=mistakes)
         if audio is None:
             continue
-        label = label_text(line.get(use.label), class_names, where, mistakes)
+        label = _label(line, use, where, mistakes)
         if label is None:
             continue
-        start, end = _times(line, use, where, mistakes)
+        start, end = (None, None) if use.as_events else _times(line, use, where, mistakes)
         rows.append(
             Row(
                 where=where,
                 audio=audio,
                 label=label,
-                split=_text(line.get(use.split)) if use.split else own_split,
-                fold=_text(line.get(use.fold)) if use.fold else "",
-                recording=_text(line.get(use.recording)) if use.recording else "",
+                split=text_of(line.get(use.split)) if use.split else own_split,
+                fold=text_of(line.get(use.fold)) if use.fold else "",
+                recording=text_of(line.get(use.recording)) if use.recording else "",
                 start_s=start,
                 end_s=end,
             )
@@ -121,12 +125,14 @@ def read_list(
         tuple(rows),
         notes=notes,
         recordings_are=f"of column {use.recording}" if use.recording else "",
-        labels_are=f"column {use.label} of {name}",
+        labels_are=f"{use.labels_are} of {name}",
     )
 
 
 @dataclass(frozen=True)
 class _Use:
+    """Columns by what they mean; `one_hot` are classes, and times are of events or of segments."""
+
     path: str
     label: str
     split: str
@@ -134,6 +140,14 @@ class _Use:
     recording: str
     start: str
     end: str
+    one_hot: tuple[str, ...] = ()
+    as_events: bool = False
+
+    @property
+    def labels_are(self) -> str:
+        if self.label:
+            return f"column {self.label}"
+        return f"{len(self.one_hot)} columns of 0 and 1, {self.one_hot[0]} to {self.one_hot[-1]},"
 
 
 def _columns(
@@ -146,12 +160,16 @@ def _columns(
         wanted = getattr(asked, meaning)
         return column(columns, meaning, wanted, path=listed.path, layout=layout)
 
-    path, label = one("path"), one("label")
-    if not asked.label:
+    path = one("path")
+    one_hot: tuple[str, ...] = ()
+    if not asked.label and not named(columns, "label"):
+        one_hot = _one_hot(columns, [line for _, line in lines])
+    label = "" if one_hot else one("label")
+    if label and not asked.label:
         label = _one_label(listed.path, [n for n in named(columns, "label") if n != path], lines)
     recording = "" if asked.recording == "file" else one("recording")
     split, fold = one("split"), one("fold")
-    if split and not asked.split and len({_text(line.get(split)) for _, line in lines}) < 2:
+    if split and not asked.split and len({text_of(line.get(split)) for _, line in lines}) < 2:
         split = ""
     if split and fold and not (asked.split or asked.fold):
         raise DataError(
@@ -163,18 +181,44 @@ def _columns(
         split, fold = (split, "") if asked.split else ("", fold)
     start, end = one("start"), one("end")
     several = max(Counter(str(line.get(path)) for _, line in lines).values()) > 1
+    as_events = asked.targets == TargetKind.EVENTS or start.strip().lower().startswith("onset")
     notes = []
-    if (start or end) and not (asked.start or asked.end or several):
+    if (start or end) and not (asked.start or asked.end or several or as_events):
         names = " and ".join(repr(name) for name in (start, end) if name)
         notes.append(
             f"columns {names} not used, for every file is listed once; if they are segments of "
-            f"it, say start={start or 'COLUMN'},end={end or 'COLUMN'}"
+            f"it, say start={start or 'COLUMN'},end={end or 'COLUMN'}; if they are sound events "
+            "in it, targets=events"
         )
         start = end = ""
     if bool(start) != bool(end):
         notes.append(f"column {start or end!r} not used, for a segment has a start and an end")
         start = end = ""
-    return _Use(path, label, split, fold, recording, start, end), tuple(notes)
+    if as_events and not start:
+        as_events = False
+    elif start and not as_events:
+        notes.append(
+            f"columns {start!r} and {end!r} cut a clip for every line; if they are sound events to "
+            "be found in the whole file: --dataset folder:targets=events"
+        )
+    used = (path, label, split, fold, recording, start, end)
+    return _Use(*used, one_hot=one_hot, as_events=as_events), tuple(notes)
+
+
+def _one_hot(columns: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the columns without another meaning that are 0 or 1, two or more; else ()."""
+    meant = {name for meaning in COLUMNS for name in named(columns, meaning)}
+    found = tuple(
+        name
+        for name in columns
+        if name not in meant
+        and sum(_bit(line.get(name)) is None for line in lines) <= _MISTAKEN * len(lines)
+    )
+    return found if lines and len(found) > 1 else ()
+
+
+def _bit(value: Any) -> bool | None:
+    return {"0": False, "1": True, "false": False, "true": True}.get(text_of(value).lower())
 
 
 def _one_label(
@@ -189,7 +233,7 @@ def _one_label(
     for other in others:
         seen: dict[tuple[str, str], tuple[int, str]] = {}
         for number, line in lines:
-            mine, theirs = _text(line.get(first)), _text(line.get(other))
+            mine, theirs = text_of(line.get(first)), text_of(line.get(other))
             for key, partner in (((first, mine), theirs), ((other, theirs), mine)):
                 before, known = seen.setdefault(key, (number, partner))
                 if known != partner and mine and theirs:
@@ -200,44 +244,49 @@ def _one_label(
                         f"folder:label={first} or --dataset folder:label={other}"
                     )
     words = (
-        name for name in found if not all(_text(line.get(name)).isdecimal() for _, line in lines)
+        name for name in found if not all(text_of(line.get(name)).isdecimal() for _, line in lines)
     )
     return next(words, first)
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return "" if value is None else str(value).strip()
-
-
-def label_text(
-    value: Any, class_names: Sequence[str], where: str, mistakes: Mistakes
-) -> str | None:
-    """Return a label as text; None after a mistake.
-
-    Args:
-        value: Label as in the list.
-        class_names: Names of labels that are numbers.
-        where: File and line, for the mistake.
-        mistakes: Gets it.
-    """
-    if isinstance(value, list | tuple):
-        if len(value) != 1:
-            mistakes.add(where, f"{len(value)} labels, {shown(value)}; a clip has one label")
+def _label(
+    line: Mapping[str, Any], use: _Use, where: str, mistakes: Mistakes
+) -> ListedLabel | None:
+    """Return what a line lists of its audio; None after a mistake."""
+    if use.one_hot:
+        bits = {name: _bit(line.get(name)) for name in use.one_hot}
+        for name, bit in bits.items():
+            if bit is None:
+                mistakes.add(
+                    where,
+                    f"column {shown(name)} is {shown(line.get(name))}, and 0 or 1 in other lines; "
+                    "correct it, or name a column of labels: --dataset folder:label=COLUMN",
+                )
+                return None
+        return tuple(name for name, bit in bits.items() if bit)
+    value = line.get(use.label)
+    if not use.as_events:
+        return listed_label(value, where=where, mistakes=mistakes)
+    times: list[Any] = [line.get(use.start), line.get(use.end)]
+    if isinstance(value, list) and all(isinstance(of, list) for of in times):
+        if len({len(value), *map(len, times)}) > 1:
+            mistakes.add(
+                where,
+                f"{len(value)} labels, {len(times[0])} onsets and {len(times[1])} offsets; give as "
+                "many of each",
+            )
             return None
-        value = value[0]
-    if isinstance(value, dict):
-        mistakes.add(where, f"the label is {shown(value)}; give a text or a number")
-        return None
-    if class_names and type(value) is int:
-        if not 0 <= value < len(class_names):
-            mistakes.add(where, f"label {value} is none of the {len(class_names)} named classes")
-            return None
-        value = class_names[value]
-    label = _text(value)
+        return listed_label(list(zip(value, *times, strict=True)), where=where, mistakes=mistakes)
+    label, blank = text_of(value), [text_of(time).lower() in ("", "nan") for time in times]
+    if all(blank) and label.lower() in ("", "nan"):
+        return ()  # a clip in which nothing sounds
     check_label(label, where, mistakes)
-    return label if label else None
+    if not label:
+        return None
+    if all(blank):
+        return (label,)
+    found = event(label, *times, where=where, mistakes=mistakes)
+    return None if found is None else (found,)
 
 
 def _times(
@@ -245,7 +294,7 @@ def _times(
 ) -> tuple[float | None, float | None]:
     if not use.start:
         return None, None
-    start, end = (seconds(_text(line.get(name))) for name in (use.start, use.end))
+    start, end = (seconds(text_of(line.get(name))) for name in (use.start, use.end))
     if start is None or end is None or end <= start:
         mistakes.add(
             where,
@@ -296,10 +345,12 @@ def _names_audio(tree: Tree, name: str, *, labels: bool = False) -> bool:
         return False
     try:
         listed = open_list(tree.root / name)
-        if labels and not (named(listed.columns, "label") and named(listed.columns, "path")):
+        if labels and not named(listed.columns, "path"):
             return False
         columns = named(listed.columns, "path") or listed.columns
         first = [row for _, (_, row) in zip(range(_TRIED), listed.rows, strict=False)]
+        if labels and not (named(listed.columns, "label") or _one_hot(listed.columns, first)):
+            return False
     except DataError:
         return not labels and any(word in name for word in ("meta", "label", "list", "train"))
     values = [row.get(key) for row in first for key in columns] + (

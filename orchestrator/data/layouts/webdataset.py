@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.data.layouts import table
+from orchestrator.data.layouts.labels import listed_label
 from orchestrator.data.layouts.lists import COLUMNS, read_text
 from orchestrator.data.layouts.rows import Asked, Audio, Listing, Mistakes, Row, split_named
 from orchestrator.data.layouts.tree import AUDIO, NOT_DECODED, Tree
@@ -124,7 +124,8 @@ class _Samples:
             return None
         if self.class_names and isinstance(value, str) and value.isdecimal():
             value = int(value)
-        label = table.label_text(value, self.class_names, where, self.mistakes)
+        names = self.class_names
+        label = listed_label(value, class_names=names, where=where, mistakes=self.mistakes)
         if label is None:
             return None
         self.kinds.add(kind)
