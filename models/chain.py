@@ -98,6 +98,8 @@ class Chain(nn.Module):
         clip_seeds: Tensor | None = None,
         *,
         frontend_output: Tensor | None = None,
+        mix_waveforms: Tensor | None = None,
+        mix_features: Tensor | None = None,
     ) -> Tensor:
         """Compute the input of the model.
 
@@ -105,6 +107,8 @@ class Chain(nn.Module):
             waveform: (batch, time) in [-1, 1].
             clip_seeds: See `forward`.
             frontend_output: See `forward`.
+            mix_waveforms: See `forward`.
+            mix_features: See `forward`.
 
         Returns:
             (batch, channels, mels, frames) float32.
@@ -115,9 +119,17 @@ class Chain(nn.Module):
         if self.training and clip_seeds is None:
             clip_seeds = draw_clip_seeds(len(given), given.device)
         with full_precision(given):
+            if mix_waveforms is not None:
+                assert waveform is not None and clip_seeds is not None
+                waveform = _mixed_waveforms(waveform, mix_waveforms)
+                clip_seeds = clip_seeds[: len(waveform)]
             features, padding = self.normalized(waveform, frontend_output=frontend_output)
             if self.training:
                 features = self.augmentation(features, clip_seeds=clip_seeds, padding=padding)
+            if mix_features is not None:
+                assert clip_seeds is not None
+                features = _mixed(features, mix_features)
+                clip_seeds = clip_seeds[: len(features)]
             return self.transform(features, clip_seeds=clip_seeds)
 
     def normalized(
@@ -153,6 +165,8 @@ class Chain(nn.Module):
         clip_seeds: Tensor | None = None,
         *,
         frontend_output: Tensor | None = None,
+        mix_waveforms: Tensor | None = None,
+        mix_features: Tensor | None = None,
     ) -> Output:
         """Classify a batch of clips.
 
@@ -163,6 +177,11 @@ class Chain(nn.Module):
                 training.
             frontend_output: (batch, channels, mels, frames) float32, what the front end returned
                 for these clips earlier; takes the place of the waveform.
+            mix_waveforms: (batch / 2,) shares w of the first half of the clips. The second half
+                are their partners: waveforms minus their means are mixed to w * first +
+                (1 - w) * partner, minus its mean; a clip with w = 1 stays as it is. What follows
+                has half the batch, under the seeds of the first half.
+            mix_features: The same for features after the augmentation, without any mean.
 
         Returns:
             `Output` with clip_logits (batch, classes).
@@ -170,9 +189,29 @@ class Chain(nn.Module):
         Raises:
             ModelError: The batch is empty or too short for the front end.
         """
-        return Output.of(
-            self.model(self.features(waveform, clip_seeds, frontend_output=frontend_output))
+        features = self.features(
+            waveform,
+            clip_seeds,
+            frontend_output=frontend_output,
+            mix_waveforms=mix_waveforms,
+            mix_features=mix_features,
         )
+        return Output.of(self.model(features))
+
+
+def _mixed(values: Tensor, weights: Tensor) -> Tensor:
+    """Mix the first half of (2 * batch, ...) values with the second, by (batch,) shares."""
+    first, partner = values.chunk(2)
+    shares = weights.to(values.dtype).reshape(-1, *[1] * (values.ndim - 1))
+    # Where the share is 1 the partner must not count even if it is not finite, nor round.
+    return torch.where(shares == 1, first, shares * first + (1 - shares) * partner)
+
+
+def _mixed_waveforms(waveform: Tensor, weights: Tensor) -> Tensor:
+    """Mix as AST does: waveforms minus their means, the sum minus its own."""
+    mixed = _mixed(waveform - waveform.mean(dim=1, keepdim=True), weights)
+    mixed = mixed - mixed.mean(dim=1, keepdim=True)
+    return torch.where(weights[:, None] == 1, waveform[: len(weights)], mixed)
 
 
 def build_chain(

@@ -53,6 +53,9 @@ KINDS = (
     "loss",
     "optimizer",
     "schedule",
+    "sampler",
+    "mixup",
+    "averaging",
 )
 CHAIN_PARTS = ("frontend", "augmentation", "transform", "model")
 """Kinds of links in a chain, in order."""

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from orchestrator.analysis.outcomes import Loader
 from orchestrator.analysis.summary import Summary
 from orchestrator.errors import ConfigError, unknown
-from orchestrator.metrics.catalog import VAL_MAP, VAL_TOP1, lookup
-from orchestrator.metrics.classification import log_softmax, top_k_correct
+from orchestrator.metrics.catalog import VAL_ACTION_TOP1, VAL_MAP, VAL_TOP1, lookup
+from orchestrator.metrics.classification import all_correct, log_softmax
 from orchestrator.metrics.labels import TargetKind
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
@@ -88,7 +88,7 @@ def compare_clips(
     reference: TrialKey,
     load: Loader | None,
     *,
-    metrics: Sequence[str] = ("val/top1", "val/map"),
+    metrics: Sequence[str] = (VAL_TOP1, VAL_MAP, VAL_ACTION_TOP1),
     recordings: Recordings | None = None,
 ) -> ClipComparison:
     """Compare two trials over their common clips.
@@ -134,7 +134,7 @@ def compare_clips(
     tests: dict[str, ClipTest] = {}
     defined = [key for key in metrics if lookup(key).is_defined_for(scored.kind)]
     for key in defined or [VAL_MAP]:
-        if key == "val/top1":
+        if key in (VAL_TOP1, VAL_ACTION_TOP1):
             pair = tuple(mean_of(_right(made)) for made in both)
         else:
             truth = scored.targets.multi_hot()
@@ -148,13 +148,15 @@ def compare_clips(
     return ClipComparison(
         run=run,
         reference=reference,
-        mcnemar=mcnemar(*map(_right, both)) if single else None,
+        mcnemar=mcnemar(*map(_right, both)) if single or scored.targets.heads else None,
         tests=tests,
     )
 
 
 def _right(made: Predictions) -> NDArray[np.bool_]:
-    return top_k_correct(made.logits, made.labels, k=1)
+    """Return (clips,) whether the class of each clip, or that of every head, is named first."""
+    heads = tuple(made.by_head().values()) or (made,)
+    return all_correct([one.logits for one in heads], [one.labels for one in heads], k=1)
 
 
 def single_pairs(summary: Summary, load: Loader | None) -> list[ClipComparison]:
@@ -165,7 +167,8 @@ def single_pairs(summary: Summary, load: Loader | None) -> list[ClipComparison]:
     cells = {arm.name: arm.cells for arm in summary.arms}
     if load is None or max(map(len, cells.values()), default=0) != 1:
         return []
-    metrics = (VAL_MAP,) if summary.metric.key == VAL_MAP else (VAL_TOP1,)
+    key = summary.metric.key
+    metrics = (key if key in (VAL_MAP, VAL_ACTION_TOP1) else VAL_TOP1,)
     keys = {trial.arm: trial for trial in summary.plan.trials}
     comparisons: list[ClipComparison] = []
     for contrast in summary.contrasts[:MAX_PAIRS]:

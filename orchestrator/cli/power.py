@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from statistics import fmean
 
 import numpy as np
 
-from orchestrator.analysis.rows import Block, finished_values
+from orchestrator.analysis.needed import seeds_needed, whole_seeds
+from orchestrator.analysis.recordings import OverRecordings
+from orchestrator.analysis.rows import finished_values
 from orchestrator.design.plan import Plan
 from orchestrator.execution.costs import CostEstimate
 from orchestrator.metrics import METRICS, Metric, lookup
-from orchestrator.records import TrialRecord
+from orchestrator.metrics.predictions import Loader
+from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.report.wording.contrasts import unit_of_difference
+from orchestrator.report.wording.notes import needed_text
 from orchestrator.stats import (
     ALPHA,
     MAX_PAIRS,
+    POWER,
+    Components,
     PooledSpread,
     Steps,
     anytime_p_rows,
+    components,
+    detectable_over_recordings,
     levels_for,
-    pairs_at_effect,
     pairs_for,
     pairs_needed,
+    pooled_components,
     pooled_spread,
     prospect,
+    recordings_over_seeds,
+    seeds_over_recordings,
     smallest_p,
-    weighted_sums,
 )
 
 SHARE_OF_SPREAD = 0.25
@@ -44,6 +52,8 @@ def power_analysis(
     num_workers: int = 1,
     price_per_hour: float = 0.0,
     budget_hours: float = 0.0,
+    predictions: Loader | None = None,
+    recordings: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Describe what the plan's blocks can show, how many would suffice, and the cost of both.
 
@@ -59,6 +69,9 @@ def power_analysis(
         num_workers: Devices per trial.
         price_per_hour: Price of one device-hour; 0 leaves money out.
         budget_hours: Budget of one launch in device-hours; 0 sets no limit.
+        predictions: Function that reads the predictions of stored trials; with recordings, other
+            recordings are planned for, too.
+        recordings: Clip -> source recording.
     """
     n, num_contrasts = _num_replicates(plan), plan.num_declared
     costs = CostEstimate(plan, records, num_workers=num_workers, price=price_per_hour)
@@ -76,6 +89,11 @@ def power_analysis(
             sentences.append(_detectable(plan, n, pilot.upper, metric, steps))
         if wanted:
             sentences.append(_enough(wanted, pilot.upper, plan, metric, costs, steps))
+        if predictions and recordings and not over_folds:
+            scope = OverRecordings(
+                plan.record(), metric=metric, load=predictions, recordings=recordings
+            )
+            sentences += _over_recordings(plan, records, metric, pilot, steps, wanted, scope)
     elif num_contrasts and over_folds and given:
         sentences.append(
             f"how many seeds find {given:g}{_unit(metric)} depends on the spread of whole seeds: "
@@ -140,55 +158,21 @@ def _pilot(plan: Plan, records: Mapping[str, TrialRecord], metric: Metric) -> Po
     values = finished_values(record, records, metric)
     samples: list[list[float]] = []
     used: list[Mapping[str, float]] = []
-    declared = [{c.arm: 1.0, c.reference: -1.0} for c in record.contrasts]
-    for weights in (*declared, *(effect.weights for effect in record.effects)):
-        pairs = _pairs(plan, values, weights)
+    for weights in _declared(record):
+        pairs = list(whole_seeds(record, values, weights).values())
         if len(pairs) > 1 and any(p != pairs[0] for p in pairs):
             samples.append(pairs)
             used.append(weights)
     return pooled_spread(samples, used) if samples else None
 
 
-def _pairs(
-    plan: Plan, values: Mapping[str, Mapping[Block, float]], weights: Mapping[str, float]
-) -> list[float]:
-    """Return the weighted sum of every seed that is whole, its mean over the folds."""
-    if not set[Block].intersection(*(set(values.get(arm, {})) for arm in weights)):
-        return []
-    sums = weighted_sums(values, weights)
-    return [
-        fmean(sums[seed, fold] for fold in plan.folds)
-        for seed in dict.fromkeys(seed for seed, _ in sums)
-        if all((seed, fold) in sums for fold in plan.folds)
-    ]
-
-
 def _by_metric(plan: Plan, records: Mapping[str, TrialRecord]) -> str:
-    """Say how many seeds each metric needs at the effect seen; empty for fewer than two metrics.
-
-    It is said of the first declared comparison.
-    """
-    record, parts = plan.record(), list[str]()
-    declared = [{c.arm: 1.0, c.reference: -1.0} for c in record.contrasts]
-    weights = next(iter((*declared, *(effect.weights for effect in record.effects))), None)
-    keys = [key for key, metric in METRICS.items() if metric.compute is not None]
-    for key in dict.fromkeys((plan.metric, *keys)) if weights else ():
-        pairs = _pairs(plan, finished_values(record, records, METRICS[key]), weights or {})
-        needed = pairs_at_effect(pairs, num_contrasts=plan.num_declared) if pairs else None
-        if needed:
-            ends = f"{_count(needed.fewest)} to {_count(needed.most)}"
-            parts.append(f"{METRICS[key].title} {_count(needed.pairs)} ({ends})")
-    if len(parts) < 2:
-        return ""
-    return (
-        "seeds that would find the first comparison at the effect seen so far, by metric, with "
-        f"their 80 % intervals: {', '.join(parts)}; read off the same seeds, so the metric that "
-        "looks best looks too good: declare it in the next study, not in this one"
-    )
-
-
-def _count(pairs: int | None) -> str:
-    return f"over {MAX_PAIRS:,}" if pairs is None else str(pairs)
+    """Say how many seeds each metric needs for the first comparison; empty for fewer than two."""
+    record = plan.record()
+    values = {key: finished_values(record, records, metric) for key, metric in METRICS.items()}
+    declared = _declared(record)
+    needed = seeds_needed(record, values, declared[0]) if declared else {}
+    return needed_text("the first comparison at the effect seen so far", needed)
 
 
 def _steps(plan: Plan, records: Mapping[str, TrialRecord], metric: Metric) -> Steps | None:
@@ -224,8 +208,8 @@ def _detectable(plan: Plan, n: int, spread: float, metric: Metric, steps: Steps 
     if seen.detectable is None:
         return ""
     finds = (
-        f"a true difference of {seen.detectable:.2g}{_unit(metric)} with {100 * seen.power:g} % "
-        "power"
+        f"a true difference of {_two_digits(seen.detectable)}{_unit(metric)} with "
+        f"{100 * seen.power:g} % power"
     )
     if plan.cap:
         return (
@@ -258,6 +242,73 @@ def _enough(
 
 def _what(plan: Plan) -> str:
     return "seeds" if len(plan.folds) > 1 else "blocks"
+
+
+def _over_recordings(
+    plan: Plan,
+    records: Mapping[str, TrialRecord],
+    metric: Metric,
+    pilot: PooledSpread,
+    steps: Steps | None,
+    wanted: float,
+    scope: OverRecordings,
+) -> list[str]:
+    """Say what the plan shows on other recordings, too, what limits that, and what would do."""
+    record, n, num_contrasts = plan.record(), _num_replicates(plan), plan.num_declared
+    values = finished_values(record, records, metric)
+    tables: list[Components] = []
+    used: list[Mapping[str, float]] = []
+    here = 0
+    for weights in _declared(record):
+        table = scope.table(weights, whole_seeds(record, values, weights))
+        if table is not None:
+            tables.append(components(table[0], folds=table[1]))
+            used.append(weights)
+            here = table[0].shape[1]
+    if not tables or n < pairs_needed():
+        return []
+    found = pooled_components(tables, used, widened=pilot.upper / pilot.estimate)
+    whole = found.variance(n, here)
+    if not whole:
+        return []
+    of_seeds, of_recordings = found.of_seeds / n / whole, found.of_recordings / here / whole
+    smallest = detectable_over_recordings(
+        found, seeds=n, recordings=here, num_contrasts=num_contrasts
+    )
+    limit = "seeds and recordings limit it alike"
+    if of_seeds != of_recordings:
+        limit = f"{'seeds' if of_seeds > of_recordings else 'recordings'} are the bottleneck"
+    sentences = [
+        f"for other seeds and other recordings, {n} {_what(plan)} on these {here} recordings find "
+        f"a true difference of {_two_digits(smallest)}{_unit(metric)} with {100 * POWER:g} % "
+        f"power; {100 * of_seeds:.0f} % of its variance is of seeds, {100 * of_recordings:.0f} % "
+        f"of recordings, the rest of both: {limit}"
+    ]
+    if wanted:
+        enough = seeds_over_recordings(wanted, found, recordings=here, num_contrasts=num_contrasts)
+        on_these = pairs_for(wanted, spread=pilot.upper, num_contrasts=num_contrasts, steps=steps)
+        more = recordings_over_seeds(wanted, found, seeds=n, num_contrasts=num_contrasts)
+        ways = []
+        if enough is not None and on_these is not None:
+            ways.append(f"{max(enough, on_these)} {_what(plan)} on these {here} recordings")
+        if more is not None and on_these is not None and n >= on_these:
+            ways.append(f"{max(more, here):,} recordings with {n} {_what(plan)}")
+        several = f"neither more {_what(plan)} nor more recordings alone are enough"
+        sentences.append(f"to find {wanted:g}{_unit(metric)} there, {' or '.join(ways) or several}")
+    return sentences
+
+
+def _declared(record: PlanRecord) -> list[Mapping[str, float]]:
+    """Return arm -> weight per declared comparison."""
+    contrasts: list[Mapping[str, float]] = [
+        {c.arm: 1.0, c.reference: -1.0} for c in record.contrasts
+    ]
+    return [*contrasts, *(effect.weights for effect in record.effects)]
+
+
+def _two_digits(value: float) -> str:
+    """Write two significant digits, without an exponent from 100 on."""
+    return f"{float(f'{value:.2g}'):g}"
 
 
 def _unit(metric: Metric) -> str:

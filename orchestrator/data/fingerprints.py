@@ -27,11 +27,13 @@ class Content:
         class_names: Sequence[str],
         fold_names: Mapping[int, str],
         kind: TargetKind,
+        heads: Mapping[str, int] | None = None,
     ):
         self._hash = hashlib.sha256()
         folds = {str(fold): name for fold, name in fold_names.items()}
         # Packs of one class per clip keep the digests that they had before there were other kinds.
-        others = [] if kind is TargetKind.SINGLE_LABEL else [str(kind)]
+        others: list[object] = [] if kind is TargetKind.SINGLE_LABEL else [str(kind)]
+        others += [list(heads.items())] if heads else []
         self._say([_FORMAT, sample_rate, list(class_names), folds, *others])
 
     def add(self, clip_id: str, form: object, fold: int, pcm: np.ndarray) -> None:

@@ -134,6 +134,8 @@ def folder(
     layout = layout or recognize(tree, asked)
     listing, title = _read(tree, layout, asked)
     mistakes = Mistakes(f"{tree.root}, read as {title},")
+    if listing.absent is not None:  # names of an official list are as they are
+        asked = replace(asked, separator="none")
     rows, kind, how = settled(_with_short_names(listing.rows), asked, mistakes)
     headers = read_headers(
         list({row.audio.name: row.audio for row in rows}.values()), root=tree.root
@@ -160,6 +162,10 @@ def folder(
         _refuse_untrained(rows, division, names, mistakes)
     mistakes.refuse()
     label_of = {name: number for number, name in enumerate(names)}
+    heads = {
+        head: sum(name.startswith(f"{head}: ") for name in names)
+        for head in (() if targets else listing.heads)
+    }
     clips = tuple(
         Clip(part.clip_id, _label(row, part, label_of, kind), number, source_id, part.place)
         for row, number, source_id, own_parts in zip(
@@ -193,11 +199,13 @@ def folder(
                 own.source_digest(layout) if ":" in layout else layout,
                 [vars(clip) | {"label": _form(clip.label)} for clip in clips],
                 [[p.start_s, p.end_s, *_stamp(headers[p.audio.name])] for p in part_of.values()],
+                *([heads] if heads else []),
             ]
         ),
         on_broken=on_broken,
         root=printable(str(tree.root)),
         license=license_of(tree.root),
+        absent=listing.absent or (),
         unlisted=tuple(name for name in listing.left_out if name in audio),
         notes=(
             *((f"targets: {targets_text}",) if kind is not TargetKind.SINGLE_LABEL else ()),
@@ -221,6 +229,7 @@ def folder(
             *(("note", note) for note in listing.notes),
             ("left out", _left_out(listing, tree)),
         ),
+        heads=heads,
     )
 
 

@@ -66,6 +66,7 @@ class PackInfo:
         notes: What was done to the clips, in sentences.
         license: The dataset's license, if known.
         targets: Kind of the clips' targets.
+        heads: Name of each of several heads -> number of its classes; {} for one head.
     """
 
     fingerprint: str
@@ -83,6 +84,7 @@ class PackInfo:
     notes: tuple[str, ...] = ()
     license: str = ""
     targets: TargetKind = TargetKind.SINGLE_LABEL
+    heads: Mapping[str, int] = field(default_factory=dict)
 
 
 def from_manifest(manifest: Mapping[str, Any]) -> PackInfo:
@@ -102,6 +104,7 @@ def from_manifest(manifest: Mapping[str, Any]) -> PackInfo:
         notes=tuple(manifest["notes"]),
         license=manifest["licence"],
         targets=kind_in(manifest),
+        heads=manifest.get("heads", {}),
     )
 
 
@@ -125,6 +128,7 @@ def expected_info(source: Source) -> PackInfo:
         counts=source.class_counts(source.clips),
         license=source.license,
         targets=source.kind,
+        heads=dict(source.heads),
     )
 
 
@@ -195,6 +199,8 @@ def parse_manifest(text: str, where: str | Path) -> dict[str, Any]:
     ]
     if manifest.get("targets", "single_label") not in list(TargetKind):
         mistakes.append(f"targets is none of {', '.join(TargetKind)}")
+    if "heads" in manifest and not _counts(manifest["heads"]):
+        mistakes.append("heads is not an object of counts")
     if mistakes:
         raise DamagedPack(where, f"in {MANIFEST}, {'; '.join(mistakes)}")
     written = manifest.get("manifest_digest")

@@ -6,9 +6,9 @@ shares one copy; `pack.json` says what they are and where they come from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 
 SCALE = 1.0 / 32768.0
 COLUMNS = ("clip_id", "fold", "source_id", "num_samples", "waveform")
+MEASURES = ("sha256", "rate_hz", "frames", "peak", "rms_dbfs")
+"""Columns with what the audit measured of a clip as it was decoded; see `findings.ClipRecord`."""
 TARGET_COLUMNS = {
     TargetKind.SINGLE_LABEL: ("label",),
     TargetKind.MULTI_LABEL: ("labels",),
     TargetKind.EVENTS: ("labels", "onset_s", "offset_s"),
+    TargetKind.HEADS: ("labels",),
 }
 """Kind of targets -> the columns that hold them; those of several entries a clip are lists."""
 
@@ -77,7 +80,7 @@ class Pack:
             # Offsets beyond the end of the file would otherwise be read unchecked.
             table.validate(full=True)
             columns = [table[name] for name in COLUMNS]
-            self.targets = _targets(table, kind_in(self.manifest), self.num_classes)
+            self.targets = _targets(table, self.manifest, self.num_classes)
         except (OSError, pa.ArrowException, KeyError, ValueError) as error:
             raise DamagedPack(self.path, f"{CLIPS} cannot be read ({error})") from error
         clip_id, fold, source_id, num_samples, waveform = columns
@@ -168,7 +171,11 @@ class Pack:
     def content_digest(self) -> str:
         """Hash the contents again; equal to `manifest["content_digest"]` unless damaged."""
         content = fingerprints.Content(
-            self.sample_rate, self.class_names, self.fold_names, self.targets.kind
+            self.sample_rate,
+            self.class_names,
+            self.fold_names,
+            self.targets.kind,
+            self.targets.heads,
         )
         for index, clip_id in enumerate(self.clip_ids):
             form = self.targets.form(index)
@@ -176,8 +183,9 @@ class Pack:
         return content.digest()
 
 
-def _targets(table: pa.Table, kind: TargetKind, num_classes: int) -> Targets:
+def _targets(table: pa.Table, manifest: Mapping[str, Any], num_classes: int) -> Targets:
     """Read the targets of all clips; a `ValueError` or `KeyError` if the columns do not fit."""
+    kind = kind_in(manifest)
     columns = {name: table[name].combine_chunks() for name in TARGET_COLUMNS[kind]}
     if kind is TargetKind.SINGLE_LABEL:
         return Targets.of_labels(columns["label"].to_numpy(), num_classes=num_classes)
@@ -190,4 +198,5 @@ def _targets(table: pa.Table, kind: TargetKind, num_classes: int) -> Targets:
         classes=flat["labels"].astype(np.int64),
         onsets_s=flat.get("onset_s"),
         offsets_s=flat.get("offset_s"),
+        heads=manifest.get("heads", {}),
     )

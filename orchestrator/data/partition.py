@@ -51,7 +51,11 @@ class ListedClips:
         """Return what a source lists."""
         clips = source.clips
         return cls(
-            targets=Targets.of([c.label for c in clips], num_classes=len(source.class_names)),
+            targets=Targets.of(
+                [clip.label for clip in clips],
+                num_classes=len(source.class_names),
+                heads=source.heads,
+            ),
             folds=np.array([clip.fold for clip in clips], np.int64),
             fold_names=dict(source.fold_names),
             source_ids=[clip.source_id for clip in clips],

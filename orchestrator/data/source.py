@@ -40,7 +40,8 @@ class Clip:
         clip_id: Name of the clip in predictions, unique within the dataset.
         label: Class, 0 to num_classes - 1. Where clips have any number of classes, a tuple of them;
             where they have events with times, a tuple of `orchestrator.metrics.Event`, and of
-            classes whose times are unknown. All clips of a data set are listed alike; `()` is a
+            classes whose times are unknown; where there are several heads, a tuple of one class of
+            each, in their order. All clips of a data set are listed alike; `()` is a
             clip of background.
         fold: Number of the fold in which the clip is validated.
         source_id: Recording that the clip was cut from; clips of one recording belong together.
@@ -104,9 +105,12 @@ class Source:
         fingerprint: The pack's fingerprint if it is known beforehand, else "".
         root: Where the dataset was found; a hint for people, never part of a fingerprint.
         license: The dataset's license if known, else "".
+        absent: (split, clip) of an official list's clips that are not here.
         unlisted: Audio files beside the listed ones that are not used.
         notes: Remarks from reading the list.
         facts: What the list was taken for, (subject, sentence) each; see `overview`.
+        heads: Name of each of several heads, such as "verb" -> number of its classes: the first
+            head has the first of `class_names`, and so on; {} for one head.
     """
 
     name: str
@@ -121,13 +125,17 @@ class Source:
     fingerprint: str = ""
     root: str = ""
     license: str = ""
+    absent: tuple[tuple[str, str], ...] = ()
     unlisted: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
     facts: tuple[tuple[str, str], ...] = ()
+    heads: Mapping[str, int] = field(default_factory=dict)
 
     @functools.cached_property
     def kind(self) -> TargetKind:
         """What the list says of every clip."""
+        if self.heads:
+            return TargetKind.HEADS
         return kind_of(clip.label for clip in self.clips)
 
     def class_text(self, clip: Clip) -> str:
@@ -190,7 +198,11 @@ def check_source(source: object, *, dataset: str) -> Source:
             f"dataset {dataset!r} returned {shown(source)}; its function must return an "
             "orchestrator.data.source.Source"
         )
-    mistakes = [*_mistakes_of_fields(source), *_mistakes_of_clips(source)]
+    mistakes = [
+        *_mistakes_of_fields(source),
+        *_mistakes_of_clips(source),
+        *_mistakes_of_heads(source),
+    ]
     if mistakes:
         more = f"\n  ... and {len(mistakes) - 20} more" if len(mistakes) > 20 else ""
         listed = "\n".join(f"  - {mistake}" for mistake in mistakes[:20])
@@ -231,6 +243,12 @@ def _mistakes_of_fields(source: Source) -> list[str]:
         ("on_broken", source.on_broken, source.on_broken in POLICIES, " or ".join(POLICIES)),
         ("root", source.root, isinstance(source.root, str), "a text"),
         ("license", source.license, isinstance(source.license, str), "a text"),
+        (
+            "absent",
+            source.absent,
+            isinstance(source.absent, tuple | list) and all(map(_are_texts, source.absent)),
+            "a tuple of splits and names",
+        ),
         ("unlisted", source.unlisted, _are_texts(source.unlisted), "a tuple of names"),
         ("notes", source.notes, _are_texts(source.notes), "a tuple of sentences"),
     )
@@ -311,6 +329,41 @@ def _mistakes_of_clips(source: Source) -> list[str]:
     if not {"clip", "fold"} & first.keys():
         mistakes += [f"fold {shown(folds[fold])} has no clip" for fold in folds if fold not in used]
     return mistakes
+
+
+def _mistakes_of_heads(source: Source) -> list[str]:
+    """Return what is wrong with the heads, or with the first clip that does not fit them."""
+    heads = source.heads
+    if not isinstance(heads, Mapping):
+        return [f"heads is {shown(heads)}; give a mapping of names to numbers of classes"]
+    sizes = list(heads.values())
+    if not heads:
+        return []
+    whole = len(heads) > 1 and all(_is_name(name) for name in heads)
+    if not whole or not all(_is_int(size, low=1) for size in sizes):
+        return [f"heads is {shown(dict(heads))}; give two names or more, each with its classes"]
+    if sum(sizes) != len(source.class_names):
+        return [
+            f"heads have {sum(sizes)} classes in all, and class_names {len(source.class_names)}"
+        ]
+    ends = [sum(sizes[: place + 1]) for place in range(len(sizes))]
+    for place, clip in enumerate(source.clips):
+        label = clip.label if isinstance(clip, Clip) else None
+        one_each = (
+            isinstance(label, tuple)
+            and len(label) == len(ends)
+            and all(
+                _is_int(own) and end - size <= own < end  # type: ignore[operator]
+                for own, size, end in zip(label, sizes, ends, strict=True)
+            )
+        )
+        if not one_each:
+            ranges = ", ".join(
+                f"{end - size} to {end - 1} for {name}"
+                for (name, size), end in zip(heads.items(), ends, strict=True)
+            )
+            return [f"clip {place}: label is {shown(label)}; give one class of each head: {ranges}"]
+    return []
 
 
 def _mistake_of_label(label: object, num_classes: int) -> str:

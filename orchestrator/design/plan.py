@@ -272,8 +272,7 @@ class Plan:
             settings={
                 path: canonical(value)
                 for path, value in flatten(base).items()
-                # A declaration made before this setting existed stays the same.
-                if path != "selection_metric" or value != ADDED[path]
+                if not _as_before(base, path)
             },
             source=self.source,
             conditions=self.conditions,
@@ -312,3 +311,13 @@ class Plan:
         """Return the paths at which an arm differs from the first."""
         built = [self.experiment(arm) for arm in self.arms]
         return {path for other in built[1:] for path in differences(built[0], other)}
+
+
+def _as_before(experiment: Experiment, path: str) -> bool:
+    """Whether a setting is one that came later and is as it was before.
+
+    A plan that was declared without it thus stays the same plan.
+    """
+    field = path.partition(".")[0]
+    added = ADDED.keys() - {"shuffled_labels"}  # which plans have stated from the start
+    return field in added and getattr(experiment, field) == ADDED[field]

@@ -171,6 +171,7 @@ def run_preflight(prepared: LaunchPlan) -> tuple[ArmCheck, ...]:
         sample_rate=prepared.data.sample_rate,
         num_clips=prepared.data.num_clips,
         kind=prepared.data.targets,
+        heads=prepared.data.heads,
         on_gpu=prepared.options.runtime.gpus_per_worker > 0,
         activation_checkpointing=prepared.options.runtime.activation_checkpointing,
     )
@@ -191,6 +192,7 @@ def declare(plan: Plan, prepared: LaunchPlan, store: Store) -> PlanRecord:
         dropped=dict(data.dropped),
         # Plans of one class per clip keep the form that they had before there were other kinds.
         **({} if data.targets is TargetKind.SINGLE_LABEL else {"targets": str(data.targets)}),
+        **({"heads": dict(data.heads)} if data.heads else {}),
     )
     return store.write_plan(record)
 

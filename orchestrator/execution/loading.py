@@ -74,8 +74,9 @@ def load_model(
         refuse_other(trained_as["experiment"], record.experiment, where="in the record")
     experiment = from_canonical(record.experiment)
     num_classes = trained_as["num_classes"] if trained_as else int(record.data["num_classes"])
+    heads = trained_as.get("heads") if trained_as else None
     try:
-        chain = build(experiment, num_classes=num_classes)
+        chain = build(experiment, num_classes=num_classes, heads=heads)
         chain.load_state_dict(model_state(tensors))
     except (RegistryError, ModelError, RuntimeError) as error:
         raise CheckpointError(

@@ -86,7 +86,7 @@ def run_pilot(
 
 def _macs(experiment: CompletedExperiment, pack: Pack) -> float:
     """Return the MACs of a pass through one part of a batch."""
-    chain = build(experiment, num_classes=pack.num_classes)
+    chain = build(experiment, num_classes=pack.num_classes, heads=pack.targets.heads)
     waveform = torch.zeros(1, int(pack.num_samples.max()))
     clips = math.ceil(experiment.batch_size / experiment.accumulation_steps)
     return clips * count_macs(chain, waveform).total

@@ -156,7 +156,7 @@ def with_data(prepared: LaunchPlan, data: PackInfo) -> LaunchPlan:
             "told apart"
         )
     plan = told_apart(
-        _for_targets(plan, data.targets).with_base(dataset=dataset),
+        _for_targets(plan, data).with_base(dataset=dataset),
         data.fingerprint,
         prepared.options.runtime.store,
     )
@@ -198,26 +198,31 @@ def clips_by_purpose(prepared: LaunchPlan) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def _for_targets(plan: Plan, kind: TargetKind) -> Plan:
+def _for_targets(plan: Plan, data: PackInfo) -> Plan:
     """Return the plan with a loss and a metric that are defined for the data set's targets.
 
     Top-1 is the metric of every plan that names none, so it becomes the usual one of the kind, and
-    plain cross entropy, the loss of most recipes, becomes that of every class on its own.
+    plain cross entropy, the loss of most recipes, becomes that of every class on its own where a
+    clip has any number of them.
 
     Raises:
         ConfigError: The plan or an arm names another metric that is not defined for the kind; the
             message names the valid ones.
     """
+    kind, heads = data.targets, tuple(data.heads)
     if plan.metric == USUAL[TargetKind.SINGLE_LABEL]:
         plan = dataclasses.replace(plan, metric=USUAL[kind])
-    if kind is not TargetKind.SINGLE_LABEL and plan.base.loss.name == "cross_entropy":
+    several = kind in (TargetKind.MULTI_LABEL, TargetKind.EVENTS)
+    if several and plan.base.loss.name == "cross_entropy":
         plan = plan.with_base(loss=Component("binary_cross_entropy"))
     named = [plan.metric, *([plan.tie_break] if plan.tie_break else [])]
     chosen = {plan.experiment(arm).selection_metric for arm in plan.arms}
     named += sorted(chosen - {USUAL[TargetKind.SINGLE_LABEL]})
     for key in dict.fromkeys(named):
-        if not lookup(key).is_defined_for(kind):
-            valid = [k for k, m in METRICS.items() if m.compute and m.is_defined_for(kind)]
+        if not lookup(key).is_defined_for(kind, heads=heads):
+            valid = [
+                k for k, m in METRICS.items() if m.compute and m.is_defined_for(kind, heads=heads)
+            ]
             raise ConfigError(
                 f"{key} is not defined for the data set's targets, of kind {kind}; give one of "
                 f"{', '.join(valid)}"

@@ -40,9 +40,6 @@ RANGES: Mapping[str, tuple[float, float, str]] = {
 }
 """Number of an experiment -> lowest and highest value, and both in words."""
 
-ADDED: Mapping[str, Any] = {"shuffled_labels": 0.0, "selection_metric": VAL_TOP1}
-"""Fields that came later -> the value at which an experiment is what it was without them."""
-
 
 @dataclass(frozen=True)
 class File:
@@ -113,6 +110,18 @@ class Component:
         return Component(self.name, **{**self.arguments, **arguments})
 
 
+ADDED: Mapping[str, Any] = {
+    "shuffled_labels": 0.0,
+    "selection_metric": VAL_TOP1,
+    "sampler": Component("each_once"),
+    "mixup": Component("none"),
+    "averaging": Component("none"),
+    "frozen": False,
+    "head": "linear",
+}
+"""Fields that came later -> the value at which an experiment is what it was without them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
     """Everything that decides the numbers of one trial, and nothing else.
@@ -126,6 +135,10 @@ class Experiment:
         loss: Logits and labels to one number per clip.
         optimizer: Optimizer, with the peak learning rate.
         schedule: Learning rate over the steps.
+        sampler: Which clips an epoch draws; see `orchestrator.data.samplers`.
+        mixup: Which clips are mixed, where and in what shares; see `orchestrator.data.mixup`.
+        averaging: Which average of the weights is evaluated and kept; see
+            `orchestrator.training.averaging`.
         initial: Either `scratch`, `trial` (the checkpoint of another trial, by id) or `checkpoint`
             (a file, by digest).
         epochs: Passes over the training clips.
@@ -146,6 +159,11 @@ class Experiment:
             a control arm that must be worse.
         selection_metric: Key of the metric that chooses the `best` epoch; a plan whose trials are
             read at their best epoch sets it to its own metric.
+        frozen: Whether the model's weights stay as they start, and a head alone is trained on its
+            embeddings, which are computed once per clip and kept beside the pack; see
+            `models.frozen`. Nothing may augment what the encoder takes.
+        head: Head on a frozen model: `linear`, `mlp` (a hidden layer of 512), or `nearest`, which
+            learns nothing: the majority class of the five most similar training clips.
         revision: See `REVISION`.
     """
 
@@ -157,6 +175,9 @@ class Experiment:
     loss: Component
     optimizer: Component
     schedule: Component
+    sampler: Component = ADDED["sampler"]
+    mixup: Component = ADDED["mixup"]
+    averaging: Component = ADDED["averaging"]
     initial: Component = Component("scratch")
     epochs: int
     batch_size: int
@@ -168,6 +189,8 @@ class Experiment:
     fold: int = 1
     shuffled_labels: float = 0.0
     selection_metric: str = VAL_TOP1
+    frozen: bool = False
+    head: Literal["linear", "mlp", "nearest"] = "linear"
     revision: int = REVISION
 
 

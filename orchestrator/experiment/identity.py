@@ -144,7 +144,26 @@ def fill_in(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
                 f"selection_metric {chooses} is computed by the report alone, and every epoch "
                 'needs it to choose the best; give another, or selection="last"'
             )
-    return values, mistakes
+    return values, [*mistakes, *_mistakes_of_frozen(values)]
+
+
+def _mistakes_of_frozen(values: dict[str, Any]) -> list[str]:
+    """Return why an encoder cannot be frozen, or why a head has nothing to stand on."""
+    augmentation = values["augmentation"]
+    if not values["frozen"]:
+        if values["head"] == ADDED["head"]:
+            return []
+        return [
+            f"head is {values['head']!r}, and the model has a head of its own; heads are for "
+            "embeddings of a frozen model: frozen=True"
+        ]
+    if isinstance(augmentation, Component) and augmentation.name != "none":
+        return [
+            f"augmentation {augmentation.name!r} changes what a frozen model takes in every epoch, "
+            "and its embeddings are computed once; leave it out in this arm: "
+            'augmentation=Component("none")'
+        ]
+    return []
 
 
 def replicate_ids(experiment: CompletedExperiment, blocks: Sequence[tuple[int, int]]) -> list[str]:

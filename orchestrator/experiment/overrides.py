@@ -50,6 +50,8 @@ def from_canonical(data: Mapping[str, Any]) -> Experiment:
     if values.get("selection") == EARLIER_BEST:
         values["selection"] = "best_on_test"
     for name in COMPONENTS:
+        if name not in data:
+            continue  # as before the field existed
         part = data[name]
         arguments = {
             key: File(value["digest"]) if _is_file(value) else _tuples(value)

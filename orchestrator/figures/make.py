@@ -177,7 +177,9 @@ def _load(record: TrialRecord, pack: Pack, selection: str, store: Store) -> Chai
     checkpoint = store.load_checkpoint(record.id, epoch_of(selection))
     if checkpoint is None:
         return None
-    chain = build(from_canonical(record.experiment), num_classes=pack.num_classes)
+    chain = build(
+        from_canonical(record.experiment), num_classes=pack.num_classes, heads=pack.targets.heads
+    )
     chain.load_state_dict(model_state(checkpoint[0]))
     return chain
 

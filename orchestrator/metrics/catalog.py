@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import math
-from collections.abc import Callable, Mapping
+import statistics
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,10 @@ from orchestrator.metrics.chance import (
 from orchestrator.metrics.classification import (
     Labels,
     Logits,
+    all_correct,
     auc_range,
     binary_cross_entropies,
+    combination_correct,
     cross_entropy,
     d_prime,
     macro_f1,
@@ -57,6 +60,9 @@ from orchestrator.metrics.events import (
 from orchestrator.metrics.labels import TargetKind
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from orchestrator.metrics.predictions import Frames, Predictions
 
 Compute = Callable[["Predictions"], float]
@@ -96,6 +102,7 @@ class Metric:
         kinds: Kinds of targets for which the metric is defined; by default one class per clip.
         by_frame: Whether it scores predictions over time, which only models with a frame head make,
             and only on clips with events.
+        head: Name of the head that it scores, of data sets with several; empty for all of them.
         at_report: Whether it takes too long for every epoch: the report alone computes it, from
             stored predictions, where it is asked for.
     """
@@ -113,6 +120,7 @@ class Metric:
     kinds: tuple[TargetKind, ...] = (TargetKind.SINGLE_LABEL,)
     by_frame: bool = False
     at_report: bool = False
+    head: str = ""
 
     @property
     def is_own(self) -> bool:
@@ -129,14 +137,18 @@ class Metric:
         """Whether the metric has a worst and a best value."""
         return all(map(math.isfinite, self.bounds))
 
-    def is_defined_for(self, kind: TargetKind, *, by_frame: bool = True) -> bool:
+    def is_defined_for(
+        self, kind: TargetKind, *, by_frame: bool = True, heads: Collection[str] = ()
+    ) -> bool:
         """Whether the metric is defined for targets of a kind.
 
         Args:
             kind: Kind of the targets.
             by_frame: Whether there are predictions over time.
+            heads: Names of the heads, if there are several.
         """
-        return kind in self.kinds and (by_frame or not self.by_frame)
+        there = not self.head or self.head in heads
+        return kind in self.kinds and there and (by_frame or not self.by_frame)
 
 
 def metric(
@@ -199,7 +211,30 @@ def _top_k(k: int) -> Metric:
     )
 
 
+def _of_head(name: str, k: int) -> Metric:
+    def compute(made: Predictions) -> float:
+        own = made.by_head()[name]
+        return top_k_accuracy(own.logits, own.labels, k=k)
+
+    return _percentage(
+        f"val/{name}_top{k}", f"{name} top-{k}", compute, kinds=(TargetKind.HEADS,), head=name
+    )
+
+
+def _of_all_heads(
+    key: str, title: str, correct: Callable[..., NDArray[np.bool_]], *, k: int
+) -> Metric:
+    def compute(made: Predictions) -> float:
+        heads = made.by_head().values()
+        right = correct([own.logits for own in heads], [own.labels for own in heads], k=k)
+        return float(right.mean())
+
+    return _percentage(key, title, compute, is_share=True, kinds=(TargetKind.HEADS,))
+
+
 def _loss(made: Predictions) -> float:
+    if made.kind is TargetKind.HEADS:
+        return statistics.fmean(map(_loss, made.by_head().values()))
     if made.kind is TargetKind.SINGLE_LABEL:
         return cross_entropy(made.logits, made.labels)
     return float(binary_cross_entropies(made.logits, made.targets.multi_hot()).mean())
@@ -330,6 +365,10 @@ VAL_INTERSECTION_F1 = "val/intersection_f1"
 VAL_SEGMENT_F1 = "val/segment_f1"
 VAL_PSDS1 = "val/psds1"
 VAL_PSDS2 = "val/psds2"
+VAL_ACTION_TOP1 = "val/action_top1"
+
+ONE_HEAD = (TargetKind.SINGLE_LABEL, TargetKind.MULTI_LABEL, TargetKind.EVENTS)
+"""Kinds of targets in which all classes are of one head."""
 
 METRICS = {
     metric.key: metric
@@ -344,7 +383,7 @@ METRICS = {
             chance=map_chance,
             compute=_map,
             rounding=_map_range,
-            kinds=tuple(TargetKind),
+            kinds=ONE_HEAD,
         ),
         Metric(
             VAL_MAUC,
@@ -354,7 +393,7 @@ METRICS = {
             chance=auc_chance,
             compute=_mauc,
             rounding=_mauc_range,
-            kinds=tuple(TargetKind),
+            kinds=ONE_HEAD,
         ),
         _percentage(
             VAL_MEAN_CLASS_ACCURACY,
@@ -367,7 +406,7 @@ METRICS = {
             "macro F1",
             _macro_f1,
             chance=macro_f1_chance,
-            kinds=tuple(TargetKind),
+            kinds=ONE_HEAD,
         ),
         _percentage(
             VAL_MICRO_F1,
@@ -383,7 +422,7 @@ METRICS = {
             Direction.MAXIMIZE,
             chance=d_prime_chance,
             compute=lambda made: d_prime(_mauc(made)),
-            kinds=tuple(TargetKind),
+            kinds=ONE_HEAD,
             at_report=True,
         ),
         _event_f1(VAL_EVENT_F1, "event F1 (200 ms, 20 %)", collar_counts),
@@ -397,6 +436,11 @@ METRICS = {
             _of_labels(true_probability),
             chance=top_k_chance(1),
         ),
+        *(_of_head(head, k) for head in ("verb", "noun") for k in (1, 5)),
+        # Of the likeliest combination, every class is the likeliest of its head.
+        _of_all_heads(VAL_ACTION_TOP1, "action top-1", all_correct, k=1),
+        _of_all_heads("val/action_top5", "action top-5", combination_correct, k=5),
+        _of_all_heads("val/action_each_top5", "action, each in its top-5", all_correct, k=5),
         Metric(
             VAL_LOSS,
             "validation loss",
@@ -423,6 +467,7 @@ USUAL: Mapping[TargetKind, str] = {
     TargetKind.SINGLE_LABEL: VAL_TOP1,
     TargetKind.MULTI_LABEL: VAL_MAP,
     TargetKind.EVENTS: VAL_MAP,
+    TargetKind.HEADS: VAL_ACTION_TOP1,
 }
 """Kind of targets -> the metric by which trials are compared if a plan names none."""
 _REPORTED, _SELECTION = "val/", "selection/"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -44,6 +45,56 @@ def top_k_correct(logits: Logits, labels: Labels, *, k: int) -> NDArray[np.bool_
 def top_k_accuracy(logits: Logits, labels: Labels, *, k: int) -> float:
     """Return the fraction of clips that `top_k_correct` counts."""
     return float(top_k_correct(logits, labels, k=k).mean())
+
+
+def all_correct(logits: Sequence[Logits], labels: Sequence[Labels], *, k: int) -> NDArray[np.bool_]:
+    """Return (clips,) booleans: whether the class of every head is among its k largest scores.
+
+    Source: `multitask_topk_accuracies` of ekazakos/auditory-slow-fast.
+
+    Args:
+        logits: Scores (clips, classes) of each head.
+        labels: Class indices (clips,) of each head.
+        k: Number of classes that may be named per head.
+    """
+    right = np.ones(len(labels[0]), np.bool_)
+    for pair in zip(logits, labels, strict=True):
+        right &= top_k_correct(*pair, k=k)
+    return right
+
+
+def combination_correct(
+    logits: Sequence[Logits], labels: Sequence[Labels], *, k: int
+) -> NDArray[np.bool_]:
+    """Return (clips,) booleans: whether one class of each head are among the k likeliest such.
+
+    The probability of a combination is the product of those of its classes, by each head alone.
+    Ties count against the clip, as in `top_k_correct`.
+
+    Source: `compute_action_scores` of epic-kitchens/C1-Action-Recognition, which combines the 100
+    most probable verbs and nouns.
+
+    Args:
+        logits: Scores (clips, classes) of each head.
+        labels: Class indices (clips,) of each head.
+        k: Number of combinations that may be named.
+    """
+    size = len(labels[0])
+    own, likeliest = np.zeros(size), np.zeros((size, 1))
+    for scores, true in zip(logits, labels, strict=True):
+        of_head = log_softmax(scores)
+        own += of_head[np.arange(size), true]
+        sums = likeliest[:, :, None] + _largest(of_head, k + 1)[:, None, :]
+        # The k + 1 likeliest combinations are of the k + 1 likeliest of each part.
+        likeliest = _largest(sums.reshape(size, -1), k + 1)
+    at_least = (likeliest >= own[:, None] - ROUNDING).sum(axis=1)
+    return (at_least <= k) & np.isfinite(own)
+
+
+def _largest(scores: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Return (clips, count) largest scores in no order, or all if there are fewer."""
+    count = min(count, scores.shape[1])
+    return np.partition(scores, scores.shape[1] - count, axis=1)[:, -count:]
 
 
 def log_softmax(logits: Logits) -> NDArray[np.float64]:

@@ -14,11 +14,14 @@ class TargetKind(StrEnum):
         SINGLE_LABEL: Exactly one class.
         MULTI_LABEL: Any number of classes; a clip without any is background.
         EVENTS: Sound events with onset and offset, any number of them, and thereby classes.
+        HEADS: Exactly one class in each of several sets of classes, such as a verb and a noun, each
+            set told apart by an output, a head, of its own.
     """
 
     SINGLE_LABEL = "single_label"
     MULTI_LABEL = "multi_label"
     EVENTS = "events"
+    HEADS = "heads"
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,14 @@ class Event:
 
 Label = int | tuple[int | Event, ...]
 """What is listed of a clip: its class, its classes, or its events. A class among events has no
-known times."""
+known times. Of a data set with several heads, the classes are one of each head, in their order."""
 
 
 def kind_of(labels: Iterable[Label]) -> TargetKind:
-    """Return the kind of targets that a data set lists, from the labels of all of its clips."""
+    """Return the kind of targets that a data set lists, from the labels of all of its clips.
+
+    Several heads show in no label; the data set names them.
+    """
     kind = TargetKind.SINGLE_LABEL
     for label in labels:
         if isinstance(label, tuple):

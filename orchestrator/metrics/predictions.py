@@ -71,9 +71,11 @@ class Predictions:
     def probabilities(self) -> NDArray[np.float64]:
         """Return (clips, classes) probabilities.
 
-        They are a softmax over classes where a clip has one class, and a sigmoid per class
-        otherwise.
+        They are a softmax over classes where a clip has one class, one over those of each head
+        where there are several, and a sigmoid per class otherwise.
         """
+        if self.kind is TargetKind.HEADS:
+            return np.concatenate([made.probabilities() for made in self.by_head().values()], 1)
         if self.kind is TargetKind.SINGLE_LABEL:
             return np.exp(log_softmax(self.logits))
         return np.exp(-np.logaddexp(0.0, -self.logits.astype(np.float64)))
@@ -89,6 +91,19 @@ class Predictions:
             frames=None if self.frames is None else self.frames.take(chosen),
         )
 
+    def by_head(self) -> dict[str, Predictions]:
+        """Return head -> its predictions, of one class per clip; {} without several heads."""
+        labels, parts = self.targets.by_head(), self.targets.parts()
+        return {
+            name: dataclasses.replace(
+                self,
+                targets=Targets.of_labels(labels[name], num_classes=self.targets.heads[name]),
+                logits=self.logits[:, part],
+                frames=None,
+            )
+            for name, part in parts.items()
+        }
+
     def scores(self) -> dict[str, float]:
         """Return metric key -> value for every metric of an epoch that is defined for these."""
         return {
@@ -99,7 +114,8 @@ class Predictions:
 
     def fit(self, metric: Metric) -> bool:
         """Whether a metric is defined for these predictions."""
-        return metric.is_defined_for(self.kind, by_frame=self.frames is not None)
+        heads = tuple(self.targets.heads)
+        return metric.is_defined_for(self.kind, by_frame=self.frames is not None, heads=heads)
 
 
 Loader = Callable[[str], Predictions | None]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ class Targets:
         classes: (entries,) int64 class of each entry.
         onsets_s: (entries,) float64 onsets in seconds, NaN if unknown; None without events.
         offsets_s: (entries,) float64 offsets in seconds, NaN if unknown; None without events.
+        heads: Name of each of several heads -> number of its classes, in order: the first head has
+            the first classes, and so on. A clip's entries are its class of each head.
     """
 
     kind: TargetKind
@@ -39,6 +41,7 @@ class Targets:
     classes: NDArray[np.int64]
     onsets_s: NDArray[np.float64] | None = None
     offsets_s: NDArray[np.float64] | None = None
+    heads: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def __post_init__(self) -> None:
         """Check that the arrays fit together.
@@ -59,6 +62,20 @@ class Targets:
                 raise ValueError(f"targets of kind {self.kind} do not fit their times")
         if self.kind is TargetKind.SINGLE_LABEL and (np.diff(self.starts) != 1).any():
             raise ValueError("a clip of single-label targets has exactly one class")
+        if (self.kind is TargetKind.HEADS) != bool(self.heads):
+            raise ValueError(f"targets of kind {self.kind} do not fit the heads {self.heads}")
+        if self.heads:
+            self._check_heads()
+
+    def _check_heads(self) -> None:
+        ends = np.cumsum([*self.heads.values()])
+        if len(self.heads) < 2 or min(self.heads.values()) < 1 or ends[-1] != self.num_classes:
+            raise ValueError(f"the heads {self.heads} do not divide {self.num_classes} classes")
+        if (np.diff(self.starts) != len(ends)).any():
+            raise ValueError(f"a clip has exactly one class of each of {len(ends)} heads")
+        of_clips = self.classes.reshape(-1, len(ends))
+        if (of_clips >= ends).any() or (of_clips[:, 1:] < ends[:-1]).any():
+            raise ValueError("the classes of a clip are not one of each head, in their order")
 
     @classmethod
     def of_labels(cls, labels: Any, *, num_classes: int) -> Targets:
@@ -73,7 +90,12 @@ class Targets:
 
     @classmethod
     def of(
-        cls, labels: Sequence[Label], *, num_classes: int, kind: TargetKind | None = None
+        cls,
+        labels: Sequence[Label],
+        *,
+        num_classes: int,
+        kind: TargetKind | None = None,
+        heads: Mapping[str, int] | None = None,
     ) -> Targets:
         """Return the targets of listed clips.
 
@@ -82,10 +104,19 @@ class Targets:
             num_classes: Number of classes.
             kind: Kind of the whole data set, of which these clips may be a part; by default that of
                 these clips.
+            heads: Heads of the data set, if there are several.
 
         Raises:
             ValueError: A clip does not fit the kind, or a class is none of `num_classes`.
         """
+        if heads:
+            return cls(
+                kind=TargetKind.HEADS,
+                num_classes=num_classes,
+                starts=np.arange(len(labels) + 1, dtype=np.int64) * len(heads),
+                classes=np.array([c for label in labels for c in classes_of(label)], np.int64),
+                heads=dict(heads),
+            )
         kind = kind_of(labels) if kind is None else kind
         if kind is TargetKind.SINGLE_LABEL:
             return cls.of_labels(labels, num_classes=num_classes)
@@ -118,6 +149,7 @@ class Targets:
             return NotImplemented
         return (
             (self.kind, self.num_classes) == (other.kind, other.num_classes)
+            and list(self.heads.items()) == list(other.heads.items())
             and np.array_equal(self.starts, other.starts)
             and np.array_equal(self.classes, other.classes)
             and _same_times(self.onsets_s, other.onsets_s)
@@ -139,6 +171,22 @@ class Targets:
                 "clip has any number of classes (see Targets.multi_hot)"
             )
         return self.classes
+
+    def by_head(self) -> dict[str, NDArray[np.int64]]:
+        """Return head -> (clips,) class of each clip among those of the head; {} without heads."""
+        of_clips = self.classes.reshape(-1, max(1, len(self.heads)))
+        return {
+            name: of_clips[:, place] - part.start
+            for place, (name, part) in enumerate(self.parts().items())
+        }
+
+    def parts(self) -> dict[str, slice]:
+        """Return head -> its part of all classes."""
+        ends = np.cumsum([*self.heads.values()]).tolist()
+        return {
+            name: slice(end - size, end)
+            for (name, size), end in zip(self.heads.items(), ends, strict=True)
+        }
 
     @property
     def have_times(self) -> NDArray[np.bool_]:
@@ -165,6 +213,7 @@ class Targets:
             classes=self.classes[entries],
             onsets_s=None if self.onsets_s is None else self.onsets_s[entries],
             offsets_s=None if self.offsets_s is None else self.offsets_s[entries],
+            heads=self.heads,
         )
 
     def multi_hot(self) -> NDArray[np.bool_]:
@@ -173,10 +222,14 @@ class Targets:
         hot[self._clip_of_entry(), self.classes] = True
         return hot
 
+    def pairs(self) -> NDArray[np.int64]:
+        """Return (pairs, 2) of clip and class, each pair once, by clip and class."""
+        pairs = np.unique(self._clip_of_entry() * self.num_classes + self.classes)
+        return np.stack([pairs // self.num_classes, pairs % self.num_classes], axis=1)
+
     def counts(self) -> NDArray[np.int64]:
         """Return (classes,) the number of clips that have each class."""
-        pairs = np.unique(self._clip_of_entry() * self.num_classes + self.classes)
-        return np.bincount(pairs % self.num_classes, minlength=self.num_classes).astype(np.int64)
+        return np.bincount(self.pairs()[:, 1], minlength=self.num_classes).astype(np.int64)
 
     def frames(self, num_rows: int, *, seconds: float) -> NDArray[np.bool_]:
         """Return (clips, rows, classes) booleans: whether a class sounds in a row.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StoreError
@@ -21,8 +22,9 @@ def dump(predictions: Predictions) -> bytes:
 
     Columns: `clip_id` string, `label` int64, `logits` fixed-size list of float32. Where a clip has
     any number of classes, `labels`, a list of int64, takes the place of `label`, beside `onset_s`
-    and `offset_s`, lists of float64, for events. Predictions over time add `clip_s` float64 and
-    `frame_logits`, a fixed-size list of float16, row by row.
+    and `offset_s`, lists of float64, for events; several heads are in the metadata, as JSON.
+    Predictions over time add `clip_s` float64 and `frame_logits`, a fixed-size list of float16, row
+    by row.
     """
     import numpy as np
     import pyarrow as pa
@@ -49,6 +51,8 @@ def dump(predictions: Predictions) -> bytes:
         columns["label"] = pa.array(np.asarray(targets.labels, dtype=np.int64))
     else:
         metadata["targets"] = str(targets.kind)
+        if targets.heads:
+            metadata["heads"] = json.dumps(dict(targets.heads))
         columns["labels"] = lists(targets.classes)
         if targets.onsets_s is not None and targets.offsets_s is not None:
             columns["onset_s"] = lists(targets.onsets_s)
@@ -130,6 +134,7 @@ def _predictions(table: pa.Table) -> Predictions:
             classes=entries("labels", np.int64),
             onsets_s=entries("onset_s", np.float64) if timed else None,
             offsets_s=entries("offset_s", np.float64) if timed else None,
+            heads=json.loads(metadata.get(b"heads", b"{}")),
         )
     frames = None
     if b"rows" in metadata:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from models.chain import Chain, build_chain
+from models.frozen import freeze
 from orchestrator.data.samplers import shard
 from orchestrator.errors import ConfigError
 from orchestrator.experiment.config import Component, Experiment
@@ -21,16 +22,27 @@ from orchestrator.metrics.targets import Targets
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.inputs import Inputs
 
+_PROBED_S = 10
+"""Length in seconds of the clip that shows how wide an embedding is."""
 
-def build(experiment: Experiment, *, num_classes: int) -> Chain:
+
+def build(
+    experiment: Experiment, *, num_classes: int, heads: Mapping[str, int] | None = None
+) -> Chain:
     """Build an experiment's chain with the initial weights of its seed.
 
     Args:
         experiment: Experiment to build.
         num_classes: Number of classes in the pack.
+        heads: Heads of the pack -> number of classes, if there are several. The logits of a model
+            are those of all heads, one after the other: its last layer is a linear one of each
+            head on one embedding.
+
+    Returns:
+        The chain; of a frozen experiment one whose front end is the encoder.
 
     Raises:
-        ConfigError: The model has several heads.
+        ConfigError: The model has other heads.
     """
 
     def link(component: Component) -> tuple[str, Mapping[str, Any]]:
@@ -44,14 +56,25 @@ def build(experiment: Experiment, *, num_classes: int) -> Chain:
         num_classes=num_classes,
         seed=experiment.seed,
     )
-    heads = chain.backbone.heads_split
-    if len(heads) > 1:
+    # A model without an argument for heads need not know where one ends.
+    told = chain.backbone.heads_split
+    sizes = tuple((heads or {}).values())
+    if told and told != (sizes or (num_classes,)):
+        asked = f"the clips have {heads}" if heads else "the clips have one class each, of one head"
         raise ConfigError(
-            f"model {experiment.model.name!r} has {len(heads)} heads, of {heads} classes; an "
-            "experiment trains and scores one head, because a pack has one label per clip. Leave "
-            "model.heads out, or give (); to run several heads, models.create_model builds them"
+            f"model {experiment.model.name!r} has heads of {told} classes, and {asked}; set "
+            f"model.heads to {sizes}"
         )
-    return chain
+    if not experiment.frozen:
+        return chain
+    rate = experiment.dataset.arguments.get("sample_rate", 16000)
+    return freeze(
+        chain,
+        head=experiment.head,
+        num_classes=num_classes,
+        num_samples=_PROBED_S * rate,
+        seed=experiment.seed,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

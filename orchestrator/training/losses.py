@@ -32,8 +32,8 @@ class Loss(Protocol):
 
         Args:
             output: The model's output.
-            labels: (batch,) int64 where a clip has one class, (batch, classes) float32 of 0 and 1
-                otherwise.
+            labels: (batch,) int64 where a clip has one class, (batch, heads) int64 where it has one
+                of each head, (batch, classes) float32 of 0 and 1 otherwise.
             frames: Targets over time, of clips with events.
         """
         ...
@@ -54,29 +54,49 @@ class FrameLoss(nn.Module):
     """
 
 
-def build_loss(component: Component, *, kind: TargetKind = TargetKind.SINGLE_LABEL) -> Loss:
+def build_loss(
+    component: Component,
+    *,
+    kind: TargetKind = TargetKind.SINGLE_LABEL,
+    heads: Sequence[int] = (),
+    mixes_labels: bool = False,
+) -> Loss:
     """Build a loss by name, with its contract checked on every call.
 
     The callable raises a `TrainingError` if the loss does not return one number per clip: a mean
     over the batch would silently train at a fraction of its scale. A loss that is not for every
     kind of targets says which in its attribute `kinds`.
 
+    Where there are several heads, a loss of one class per clip is computed of each and averaged
+    over them, as the models of EPIC-KITCHENS are trained (`tools/train_net.py` of
+    ekazakos/auditory-slow-fast).
+
     Args:
         component: The loss of an experiment.
         kind: Kind of the data set's targets.
+        heads: Number of classes of each head, if there are several.
+        mixes_labels: Whether the labels of two clips are mixed, which a loss on pairs of clips,
+            with an attribute `is_per_clip = False`, cannot count.
 
     Raises:
         RegistryError: The name or an argument is unknown, or a value has the wrong type.
-        ConfigError: The loss is not defined for such targets.
+        ConfigError: The loss is not defined for such targets, or not for mixed ones.
     """
     part = create("loss", component.name, **component.arguments)
     kinds = getattr(part, "kinds", tuple(TargetKind))
-    if kind not in kinds:
+    takes_output, takes_frames = isinstance(part, OutputLoss), isinstance(part, FrameLoss)
+    of_heads = kind is TargetKind.HEADS and not (takes_output or takes_frames)
+    if kind not in kinds and not (of_heads and TargetKind.SINGLE_LABEL in kinds):
         raise ConfigError(
             f"loss {component.name!r} is for targets of kind {', '.join(kinds)}, and those of the "
             f"data set are {kind}; take binary_cross_entropy, which takes every kind"
         )
-    takes_output, takes_frames = isinstance(part, OutputLoss), isinstance(part, FrameLoss)
+    if mixes_labels and not getattr(part, "is_per_clip", True):
+        raise ConfigError(
+            f"loss {component.name!r} compares the clips of a batch by their classes, and a mixed "
+            "clip has those of two; take mixup.labels=False, no mixup, or a loss such as "
+            "cross_entropy"
+        )
 
     def loss(output: Output, labels: Tensor, frames: FrameTargets | None = None) -> Tensor:
         if takes_frames:
@@ -87,6 +107,10 @@ def build_loss(component: Component, *, kind: TargetKind = TargetKind.SINGLE_LAB
                     "or binary_cross_entropy"
                 )
             losses = part(output, labels, frames(output.frame_logits.shape[1]))
+        elif of_heads:
+            split = output.clip_logits.split(list(heads), dim=1)
+            every = [part(*pair) for pair in zip(split, labels.unbind(dim=1), strict=True)]
+            losses = torch.stack(every).mean(dim=0)
         else:
             losses = part(output if takes_output else output.clip_logits, labels)
         wanted = (len(labels),)
@@ -112,8 +136,10 @@ def batch_targets(
         device: The training device.
         covered_s: Time that frame logits cover, of clips with events.
     """
-    if targets.kind is TargetKind.SINGLE_LABEL:
-        labels = torch.from_numpy(targets.labels[np.concatenate(parts)]).to(device)
+    if targets.kind in (TargetKind.SINGLE_LABEL, TargetKind.HEADS):
+        heads = targets.by_head()
+        every = np.stack(list(heads.values()), axis=1) if heads else targets.labels
+        labels = torch.from_numpy(every[np.concatenate(parts)]).to(device)
         yield from ((of_part, None) for of_part in labels.split([len(part) for part in parts]))
         return
 
@@ -233,6 +259,7 @@ class Triplet(OutputLoss):
     """
 
     kinds = (TargetKind.SINGLE_LABEL,)
+    is_per_clip = False
 
     def __init__(self, *, margin: float = 0.5):
         """Set how much farther other classes shall be, in squared distance."""

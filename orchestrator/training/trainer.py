@@ -16,6 +16,7 @@ import statistics
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.chain import Chain
 from models.frontends.base import FeatureSums, feature_statistics
+from models.frozen import encoder_of
 from models.registry import TRAINED_AS, create
 from models.seeding import derive_seed
+from orchestrator.data.mixup import Mixed, Mixup
 from orchestrator.data.partition import partition
-from orchestrator.data.samplers import clip_seeds, epoch_order, shard, shuffle_targets
+from orchestrator.data.samplers import Sampler, draw_seeds, shard, shuffle_targets
 from orchestrator.errors import TrainingError
 from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.metrics import catalog
@@ -36,6 +40,7 @@ from orchestrator.metrics.labels import TargetKind
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import EpochRecord, best_epoch, experiment_id
 from orchestrator.training.activation_checkpointing import checkpoint_activations
+from orchestrator.training.averaging import Averaging, renew_norms
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.evaluate import (
     Evaluation,
@@ -46,7 +51,7 @@ from orchestrator.training.evaluate import (
     parts_of,
     set_support,
 )
-from orchestrator.training.inputs import CHUNK, Clips, open_inputs
+from orchestrator.training.inputs import CHUNK, Clips, Inputs, open_inputs
 from orchestrator.training.losses import FrameTargets, batch_targets, build_loss
 from orchestrator.training.optimizers import clip_gradients, learning_rate
 from orchestrator.training.state import (
@@ -61,8 +66,50 @@ from orchestrator.training.state import (
 EVALUATION_FACTOR = 4
 """Batch of an evaluation on a GPU over that of a step, which keeps activations and takes more."""
 
-_Batch = tuple["_Share", Mapping[str, Tensor], tuple[Tensor, FrameTargets | None], Tensor]
-"""A share with its inputs, targets and seeds on the device."""
+_Targets = tuple[Tensor, FrameTargets | None]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """A share of a step on the device.
+
+    Attributes:
+        weight: Weight of each clip's loss.
+        inputs: Keyword arguments of the chain.
+        targets: What the loss takes beside the output.
+        partner: Targets of the partners and the shares of the first, where labels are mixed.
+    """
+
+    weight: float
+    inputs: Mapping[str, Tensor]
+    targets: _Targets
+    partner: tuple[_Targets, Tensor] | None
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """The draws of an epoch, or some of them; partners are those of mixup.
+
+    Attributes:
+        first: (clips,) positions in the pack.
+        partner: (clips,) positions in the pack.
+        weight: (clips,) float32 share of the first.
+        first_seeds: (clips,) int64 seeds of the draws.
+        partner_seeds: (clips,) int64 seeds of the partners.
+    """
+
+    first: np.ndarray
+    partner: np.ndarray
+    weight: np.ndarray
+    first_seeds: np.ndarray
+    partner_seeds: np.ndarray
+
+    @classmethod
+    def of(cls, mixed: Mixed, train: np.ndarray, *, seed: int, epoch: int) -> _Draws:
+        """Return an epoch's draws with seeds, from positions among the training clips."""
+        first, partner = train[mixed.first], train[mixed.partner]
+        seeds = draw_seeds(np.concatenate([first, partner]), seed=seed, epoch=epoch)
+        return cls(first, partner, mixed.weight, seeds[: len(first)], seeds[len(first) :])
 
 
 @dataclass(frozen=True)
@@ -70,11 +117,12 @@ class _Share:
     """One worker's clips of an equal part of a step.
 
     Attributes:
-        indices: Positions in the pack; never empty, since every worker takes part in every step.
+        rows: Positions in the epoch's draws; never empty, since every worker takes part in every
+            step.
         weight: Weight of each clip's loss; 0 for a worker that no clip is left for.
     """
 
-    indices: np.ndarray
+    rows: np.ndarray
     weight: float
 
     @classmethod
@@ -154,29 +202,47 @@ class Trainer:
             share=experiment.shuffled_labels,
             seed=derive_seed(experiment.seed, "labels"),
         )
-        self.chain = build(experiment, num_classes=clips.num_classes)
+        self.chain = build(experiment, num_classes=clips.num_classes, heads=clips.targets.heads)
         self.records: list[EpochRecord] = []
         self.predictions: dict[str, Predictions] = {}
         self.best_epoch = 0
         self.initial = ""
         saved = self.group.from_main(lambda: checkpoints.load("last"), self.device)
+        encoder = encoder_of(self.chain)
         if saved is None and initial is not None:
-            self.initial = initial.load(self.chain).summary()
+            self.initial = initial.load(encoder.chain if encoder else self.chain).summary()
         self.chain.to(self.device)
-        self.inputs, sums = open_inputs(
-            clips,
-            self.chain.frontend,
-            device=self.device,
-            folder=features,
-            memory_bytes=feature_memory,
+        opened = {"device": self.device, "folder": features, "memory_bytes": feature_memory}
+        if encoder is not None:
+            if saved is not None:
+                self.chain.load_state_dict(model_state(saved[0]))
+            else:
+                self.inputs, sums = open_inputs(clips, encoder.chain.frontend, **opened)
+                encoder.chain.set_normalization(*self._measure(sums, encoder.chain))
+            encoder.identify()
+        self.inputs, sums = open_inputs(clips, self.chain.frontend, **opened)
+        self.sampler: Sampler = create(
+            "sampler",
+            experiment.sampler.name,
+            self.targets.take(self.train_indices),
+            **experiment.sampler.arguments,
         )
-        self.statistics = self._measure(sums)
+        self.mixup: Mixup = create("mixup", experiment.mixup.name, **experiment.mixup.arguments)
+        # Mixed waveforms have features that no file keeps.
+        mixes_waveforms = self.mixup.on == "waveform"
+        self.train_inputs = Inputs(clips, self.device) if mixes_waveforms else self.inputs
+        self.statistics = self._measure(sums, self.chain)
         self.chain.set_normalization(*self.statistics)
         timed = clips.targets.kind is TargetKind.EVENTS
         self.covered_s = covered_seconds(self.chain, self.inputs) if timed else 0.0
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._saving: Future[None] | None = None
-        self.loss = build_loss(experiment.loss, kind=clips.targets.kind)
+        self.loss = build_loss(
+            experiment.loss,
+            kind=clips.targets.kind,
+            heads=tuple(clips.targets.heads.values()),
+            mixes_labels=self.mixup.mixes_labels,
+        )
         self.optimizer = create(
             "optimizer",
             experiment.optimizer.name,
@@ -191,6 +257,12 @@ class Trainer:
             self.steps_per_epoch * experiment.epochs,
             peak,
             **experiment.schedule.arguments,
+        )
+        self.averaging: Averaging = create(
+            "averaging",
+            experiment.averaging.name,
+            experiment.epochs,
+            **experiment.averaging.arguments,
         )
         if saved is not None:
             self._resume(*saved)
@@ -213,8 +285,11 @@ class Trainer:
                 started = time.perf_counter()
                 train_loss, rate = self._train_epoch(epoch)
                 trained_s = time.perf_counter() - started
-                made = self._evaluate(epoch, self.val_indices)
-                scores = _scored(made).scores() | self._validate(epoch)
+                self.averaging.after_epoch(self.chain, epoch)
+                with self._averaged():
+                    made = self._evaluate(epoch, self.val_indices)
+                    scores = _scored(made).scores() | self._validate(epoch)
+                    evaluated = pack_state(self.chain, None) if self.averaging.begun else None
                 record = EpochRecord(
                     epoch=epoch,
                     metrics={
@@ -229,7 +304,13 @@ class Trainer:
                 self.records.append(record)
                 better = epoch == best_epoch(self.records, self.chosen_by)
                 self._keep(made, better=better)
-                self._save(better=better, optimizer=self.optimizer)
+                # After the last epoch nobody needs the optimizer, two thirds of a checkpoint.
+                resumes = epoch < self.experiment.epochs
+                self._save(
+                    better=better,
+                    optimizer=self.optimizer if resumes else None,
+                    evaluated=evaluated,
+                )
                 yield record
         finally:
             self._wait_until_saved()
@@ -257,7 +338,9 @@ class Trainer:
         A resumed run predicts again, from the checkpoints, what it no longer has in memory.
         """
         if "last" not in self.predictions:
-            self.predictions["last"] = self._evaluate(len(self.records), self.val_indices).whole()
+            with self._averaged():
+                made = self._evaluate(len(self.records), self.val_indices)
+                self.predictions["last"] = made.whole()
         if "best" not in self.predictions and self.best_epoch == len(self.records):
             self.predictions["best"] = self.predictions["last"]
         if "best" not in self.predictions:
@@ -270,10 +353,23 @@ class Trainer:
             self.chain.load_state_dict(model_state(last))
         return self.predictions
 
-    def drop_optimizer_state(self) -> None:
-        """Drop the optimizer's state, two thirds of a checkpoint, once all is recorded."""
-        self._save(better=False, optimizer=None)
-        self._wait_until_saved()
+    def _averaged(self) -> AbstractContextManager[None]:
+        """Evaluate the average of the weights, if there is one, in place of the weights."""
+        return self.averaging.swapped_in(self.chain, self._renew_norms)
+
+    def _renew_norms(self) -> None:
+        """Measure the statistics of batch norms again, over the training clips."""
+        parts = parts_of(self.train_indices, self.experiment.batch_size)
+        own = [_Share.of(part, self.group, len(part)) for part in parts]
+
+        def run() -> None:
+            with contextlib.closing(self.inputs.batches([share.rows for share in own])) as inputs:
+                for share, batch in zip(own, inputs, strict=True):
+                    self.group.has_clips = share.weight > 0
+                    with autocast(self.device, self.experiment.precision):
+                        self.chain(**batch)
+
+        renew_norms(self.chain, run)
 
     def _validate(self, epoch: int) -> dict[str, float]:
         """Return the metrics on the validation clips under their own keys; none without clips."""
@@ -330,21 +426,11 @@ class Trainer:
         """
         self.parallel.train()
         seed = self.experiment.seed
-        steps = self._steps(epoch)
-        shares = [share for step in steps for share in step.shares]
-        indices = np.concatenate([share.indices for share in shares])
-        sizes = [len(share.indices) for share in shares]
-        targets = batch_targets(
-            self.targets,
-            [share.indices for share in shares],
-            device=self.device,
-            covered_s=self.covered_s,
-        )
-        seeds = torch.from_numpy(clip_seeds(indices, seed=seed, epoch=epoch)).to(self.device)
+        steps = self._steps()
         losses = torch.zeros(len(steps), dtype=torch.float64, device=self.device)
         rate = 0.0
-        with contextlib.closing(self.inputs.batches([share.indices for share in shares])) as inputs:
-            batches = zip(shares, inputs, targets, seeds.split(sizes), strict=True)
+        shares = [share for step in steps for share in step.shares]
+        with contextlib.closing(self._batches(shares, epoch)) as batches:
             for number, step in enumerate(steps):
                 total = (epoch - 1) * self.steps_per_epoch + number
                 rate = learning_rate(self.rate, total, name=self.experiment.schedule.name)
@@ -361,18 +447,64 @@ class Trainer:
                     raise
         return self._mean_loss(self.group.total(losses), steps, epoch), rate
 
-    def _steps(self, epoch: int) -> list[_Step]:
+    def _steps(self) -> list[_Step]:
         """Return this worker's share of every step of an epoch."""
-        size = self.experiment.batch_size
-        order = epoch_order(len(self.train_indices), seed=self.experiment.seed, epoch=epoch)
         steps = []
-        for indices in parts_of(self.train_indices[order], size):
+        for rows in parts_of(np.arange(len(self.train_indices)), self.experiment.batch_size):
             # Parts first, then shares: what is normalized together does not depend on the workers.
-            parts = np.array_split(indices, min(self.experiment.accumulation_steps, len(indices)))
+            parts = np.array_split(rows, min(self.experiment.accumulation_steps, len(rows)))
             steps.append(
-                _Step(len(indices), [_Share.of(part, self.group, len(indices)) for part in parts])
+                _Step(len(rows), [_Share.of(part, self.group, len(rows)) for part in parts])
             )
         return steps
+
+    def _draws(self, epoch: int) -> _Draws:
+        """Return the draws of an epoch, the same on every worker."""
+        seed, num_clips = self.experiment.seed, len(self.train_indices)
+        mixed = self.mixup(
+            self.sampler(self.mixup.draws_per_clip * num_clips, seed=seed, epoch=epoch),
+            num_clips=num_clips,
+            batch_size=self.experiment.batch_size,
+            seed=seed,
+            epoch=epoch,
+        )
+        return _Draws.of(mixed, self.train_indices, seed=seed, epoch=epoch)
+
+    def _batches(self, shares: Sequence[_Share], epoch: int) -> Generator[_Batch]:
+        """Yield an epoch's shares on the device."""
+        draws = self._draws(epoch)
+        parts = [draws.first[share.rows] for share in shares]
+        seeds = [draws.first_seeds[share.rows] for share in shares]
+        partners: Iterator[tuple[_Targets, Tensor] | None] = itertools.repeat(None)
+        mixes: Iterator[dict[str, Tensor]] = itertools.repeat({})
+        taken = parts
+        if self.mixup.on:
+            second = [draws.partner[share.rows] for share in shares]
+            taken = [np.concatenate(both) for both in zip(parts, second, strict=True)]
+            of_second = [draws.partner_seeds[share.rows] for share in shares]
+            seeds = [np.concatenate(both) for both in zip(seeds, of_second, strict=True)]
+            rows = np.concatenate([share.rows for share in shares])
+            weights = torch.from_numpy(draws.weight[rows]).to(self.device)
+            split = weights.split([len(share.rows) for share in shares])
+            name = "mix_waveforms" if self.mixup.on == "waveform" else "mix_features"
+            mixes = ({name: weight} for weight in split)
+            if self.mixup.mixes_labels:
+                partners = zip(self._targets_of(second), split, strict=True)
+        all_seeds = torch.from_numpy(np.concatenate(seeds)).to(self.device)
+        with contextlib.closing(self.train_inputs.batches(taken)) as inputs:
+            for share, given, own, mix, targets, partner in zip(
+                shares,
+                inputs,
+                all_seeds.split([len(part) for part in taken]),
+                mixes,
+                self._targets_of(parts),
+                partners,
+                strict=False,  # repeats have no end
+            ):
+                yield _Batch(share.weight, {**given, "clip_seeds": own, **mix}, targets, partner)
+
+    def _targets_of(self, parts: Sequence[np.ndarray]) -> Iterator[_Targets]:
+        return batch_targets(self.targets, parts, device=self.device, covered_s=self.covered_s)
 
     def _mean_loss(self, losses: Tensor, steps: Sequence[_Step], epoch: int) -> float:
         """Return the mean loss per clip.
@@ -402,36 +534,48 @@ class Trainer:
         for number, batch in enumerate(batches, start=1):
             last = number == len(step.shares)
             with contextlib.nullcontext() if last else self.group.without_sync(self.parallel):
-                total += self._backward(*batch)
+                total += self._backward(batch)
         if self.experiment.clip_norm > 0:
             clip_gradients(self.chain.parameters(), self.experiment.clip_norm)
         self.optimizer.step()
+        self.averaging.after_step(self.chain)
         return total
 
-    def _backward(
-        self,
-        share: _Share,
-        inputs: Mapping[str, Tensor],
-        targets: tuple[Tensor, FrameTargets | None],
-        seeds: Tensor,
-    ) -> Tensor:
+    def _backward(self, batch: _Batch) -> Tensor:
         """Add the gradients of this worker's share of a part; return its share of the loss."""
-        self.group.has_clips = share.weight > 0
+        self.group.has_clips = batch.weight > 0
         with autocast(self.device, self.experiment.precision):
-            output = self.parallel(**inputs, clip_seeds=seeds)
-            loss = self.loss(output, *targets).sum() * share.weight
+            output = self.parallel(**batch.inputs)
+            losses = self.loss(output, *batch.targets)
+            if batch.partner is not None:
+                of_partner, share = batch.partner
+                losses = share * losses + (1 - share) * self.loss(output, *of_partner)
+            loss = losses.sum() * batch.weight
         # Data parallelism averages gradients, but their sum over the workers is needed.
         (loss * self.group.world_size).backward()
         return loss.detach()
 
-    def _measure(self, sums: FeatureSums | None) -> tuple[float, float]:
+    def _measure(self, sums: FeatureSums | None, chain: Chain) -> tuple[float, float]:
         if sums is not None:
             return sums.statistics(self.train_indices)
         parts = parts_of(self.train_indices, CHUNK)
-        return feature_statistics(self.chain.frontend, map(self.inputs.waveforms, parts))
+        return feature_statistics(chain.frontend, map(self.inputs.waveforms, parts))
 
-    def _save(self, *, better: bool, optimizer: torch.optim.Optimizer | None) -> None:
-        """Copy the state, and write it while the next epoch trains."""
+    def _save(
+        self,
+        *,
+        better: bool,
+        optimizer: torch.optim.Optimizer | None,
+        evaluated: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Copy the state, and write it while the next epoch trains.
+
+        Args:
+            better: Whether the epoch is the best so far.
+            optimizer: The optimizer of a training that goes on; after the last epoch None, and the
+                weights that were evaluated are all that is kept.
+            evaluated: The weights that were evaluated, if they are not the chain's.
+        """
         if not self.group.is_main:
             return
         facts = {
@@ -441,12 +585,14 @@ class Trainer:
             "initial": self.initial,
             TRAINED_AS: self._trained_as(),
         }
-        tensors = pack_state(self.chain, optimizer)
+        tensors = pack_state(self.chain, optimizer, self.averaging if optimizer else None)
+
+        weights = evaluated or model_state(tensors)
 
         def write() -> None:
             if better:
-                self.checkpoints.save("best", model_state(tensors), facts)
-            self.checkpoints.save("last", tensors, facts)
+                self.checkpoints.save("best", weights, facts)
+            self.checkpoints.save("last", tensors if optimizer else weights, facts)
 
         self._wait_until_saved()
         self._saving = self._writer.submit(write)
@@ -467,6 +613,7 @@ class Trainer:
             "experiment": form,
             "num_classes": self.clips.num_classes,
             "class_names": list(self.clips.class_names),
+            **({"heads": dict(heads)} if (heads := self.clips.targets.heads) else {}),
             "input_size": list(frontend.output_size),
             "mean": mean,
             "std": std,
@@ -478,7 +625,7 @@ class Trainer:
             refuse_other(
                 trained_as["experiment"], canonical(self.experiment), where="in the experiment"
             )
-        unpack_state(tensors, self.chain, self.optimizer)
+        unpack_state(tensors, self.chain, self.optimizer, self.averaging, device=self.device)
         self.records = [EpochRecord(**record) for record in facts["epochs"]]
         self.best_epoch = facts["best_epoch"]
         self.initial = facts["initial"]

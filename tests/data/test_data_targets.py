@@ -46,7 +46,7 @@ def source(labels):
     )
 
 
-@pytest.mark.parametrize("kind", TargetKind)
+@pytest.mark.parametrize("kind", LABELS)
 def test_pack_holds_what_was_listed_and_its_fingerprint_covers_it(kind, packs):
     made = make_pack(check_source(source(LABELS[kind]), dataset="own"), packs=packs)
     pack = open_pack(made.fingerprint, packs=packs)
@@ -59,7 +59,7 @@ def test_pack_holds_what_was_listed_and_its_fingerprint_covers_it(kind, packs):
     assert pack.manifest.get("targets") == (None if single else kind)
     kept = {"a": 2, "b": 1} if single else {"a": 1 + (kind == "events"), "b": 2}
     assert pack.manifest["kept"] == kept
-    others = {make_pack(source(LABELS[k]), packs=packs).fingerprint for k in TargetKind}
+    others = {make_pack(source(LABELS[k]), packs=packs).fingerprint for k in LABELS}
     moved = make_pack(
         source((*LABELS[TargetKind.EVENTS][:2], (0, Event(1, 0.25, 0.8)))), packs=packs
     )
@@ -90,6 +90,24 @@ def test_event_beyond_the_end_is_noted_and_kept():
 def test_labels_that_cannot_be_meant_are_refused(labels, text):
     with pytest.raises(DataError, match=text):
         check_source(source(labels), dataset="own")
+
+
+@pytest.mark.parametrize(
+    ("heads", "label", "text"),
+    [
+        ({"verb": 1, "noun": 1}, (0,), r"clip 0: label is \(0,\); give one class of each head"),
+        ({"verb": 1, "noun": 1}, (1, 0), r"head: 0 to 0 for verb, 1 to 1 for noun"),
+        ({"verb": 1, "noun": 1}, (0, 1, 1), r"label is \(0, 1, 1\)"),
+        ({"verb": 1, "noun": 2}, (0, 1), "heads have 3 classes in all, and class_names 2"),
+        ({"verb": 2}, (0, 1), "give two names or more, each with its classes"),
+        ({"verb": 2, "noun": 0}, (0, 1), "each with its classes"),
+        (("verb", "noun"), (0, 1), "give a mapping of names to numbers of classes"),
+    ],
+)
+def test_heads_that_clips_do_not_fit_are_refused(heads, label, text):
+    given = dataclasses.replace(source(((0, 1), label)[::-1]), heads=heads)
+    with pytest.raises(DataError, match=text):
+        check_source(given, dataset="own")
 
 
 def test_made_up_events_sound_where_they_are_listed(packs):

@@ -54,16 +54,23 @@ def test_id_every_field_counts(field):
         "loss": Component("cross_entropy", label_smoothing=0.1),
         "optimizer": Component("adam_w", learning_rate=1.0),
         "schedule": Component("constant"),
+        "sampler": Component("weighted"),
+        "mixup": Component("pairs"),
+        "averaging": Component("ema"),
         "initial": Component("trial", id="x"),
         "precision": "bf16",
         "selection": "best",
         "shuffled_labels": 0.5,
         "selection_metric": "val/map",
+        "frozen": True,
+        "head": "mlp",
     }
+    # A head is one of a frozen model.
+    base = override(BASE, {"frozen": field == "head", "augmentation": Component("none")})
     value = changed.get(field, getattr(BASE, field))
     if field not in changed:
         value += 1
-    assert override(BASE, {field: value}).id != complete(BASE).id
+    assert override(base, {field: value}).id != base.id
 
 
 def test_precision_is_one_of_three_and_each_has_its_id():

@@ -14,7 +14,9 @@ from sklearn.metrics import average_precision_score, f1_score, recall_score, roc
 from orchestrator.metrics import lookup
 from orchestrator.metrics.chance import HeldOut, map_chance
 from orchestrator.metrics.classification import (
+    all_correct,
     auc_range,
+    combination_correct,
     cross_entropy,
     d_prime,
     log_softmax,
@@ -238,3 +240,23 @@ def test_no_constant_guess_beats_the_f1_of_chance():
     for key, micro in (("val/macro_f1", False), ("val/micro_f1", True)):
         best = max(multi_label_f1(guess, truth, micro=micro) for guess in guesses)
         assert lookup(key).chance(held_out).value == pytest.approx(best)
+
+
+def test_combination_is_among_the_likeliest_as_a_list_of_all_of_them_says():
+    rng = np.random.default_rng(5)
+    for sizes, k in (((4, 6), 1), ((4, 6), 5), ((97, 30), 5), ((3, 2, 4), 5), ((2, 2), 5)):
+        logits = [rng.normal(size=(40, size)).round(1) for size in sizes]  # with ties
+        labels = [rng.integers(size, size=40) for size in sizes]
+        right = combination_correct(logits, labels, k=k)
+        for clip in range(40):
+            scores = np.zeros(1)
+            for part in logits:
+                scores = (scores[:, None] + log_softmax(part)[clip]).ravel()
+            own = sum(
+                log_softmax(p)[clip, true[clip]] for p, true in zip(logits, labels, strict=True)
+            )
+            assert right[clip] == ((scores >= own - 1e-12).sum() <= k)
+        if k == 1:
+            np.testing.assert_array_equal(right, all_correct(logits, labels, k=1))
+        each = [top_k_correct(*pair, k=k) for pair in zip(logits, labels, strict=True)]
+        np.testing.assert_array_equal(all_correct(logits, labels, k=k), np.all(each, axis=0))

@@ -15,8 +15,9 @@ from orchestrator.analysis.summary import summarize
 from orchestrator.records import ContrastRecord
 from orchestrator.report.render.formats import to_csv
 from orchestrator.report.render.text import render_text
-from orchestrator.report.wording.findings import finding_sentence
-from orchestrator.stats import ALPHA
+from orchestrator.report.wording.findings import finding_sentence, name_of
+from orchestrator.report.wording.notes import cautions, next_study_sentence
+from orchestrator.stats import ALPHA, Verdict
 
 KINDS = {
     "normal": lambda rng, size: rng.normal(0, 0.01, size),
@@ -61,6 +62,16 @@ def assert_agreement(summary):
     rows = {row["arm"]: row for row in csv.DictReader(io.StringIO(to_csv(summary)))}
     text = render_text(summary, 80)
     assert max(map(len, text.splitlines())) <= 80
+    undecided = any(f.verdict is Verdict.UNDECIDED for f in summary.findings)
+    ended = any("until every contrast was decided" in caution for caution in cautions(summary))
+    assert ended == (summary.plan.cap > 0 and not undecided)
+    missed = [
+        f
+        for f in summary.findings
+        if f.difference and not f.called and any(f.difference.differences.values())
+    ]
+    needed = next_study_sentence(summary)
+    assert not needed or name_of(missed[0]) in needed
     for contrast in summary.contrasts:
         difference, said = contrast.difference, finding_sentence(contrast)
         helps, hurts = " helps by " in said, " hurts by " in said
@@ -70,6 +81,9 @@ def assert_agreement(summary):
         assert ("decides this: " in said) == contrast.tie_break_decides
         if difference is None:
             continue
+        assert (" on these clips" in said) == (difference.n > 1)
+        could_not = said.find("could not have been called")
+        assert could_not < len(f"{contrast.arm} against {contrast.reference} ") + 1
         row = rows[contrast.arm]
         if contrast.adjusted_p is not None and not contrast.decided:
             assert contrast.called == (contrast.adjusted_p <= ALPHA)

@@ -83,8 +83,10 @@ def test_interaction_is_the_test_of_the_difference_of_differences_by_block():
     assert effect.difference.high == pytest.approx(expected.high)
     assert effect.verdict is Verdict.BETTER
     assert re.match(
-        r"adaptor and deformable help each other by [\d.]+ points of top-1 \(95 % sign-flip "
-        r"interval .*, p 0.0078, n 8\): the change of top-1 from plain to adaptor is [\d.]+ points "
+        r"adaptor and deformable help each other by [\d.]+ points of top-1 for other seeds on "
+        r"these "
+        r"clips \(95 % sign-flip interval .*, p 0.0078, n 8\): the change of top-1 from plain to "
+        r"adaptor is [\d.]+ points "
         r"higher with deformable than with fixed points\.$",
         finding_sentence(effect),
     )
@@ -94,8 +96,9 @@ def test_harmful_interaction_hinders_and_none_is_not_distinguishable():
     plan, records = study(effects=[("input", "attention")], both=-0.03)
     said = finding_sentence(summarize(plan, records).effects[0])
     size, low, high, again = re.match(
-        r"adaptor and deformable hinder each other by ([\d.]+) points of top-1 \(95 % sign-flip "
-        r"interval ([\d.]+) to ([\d.]+), p .*\): the change of top-1 from plain to adaptor is "
+        r"adaptor and deformable hinder each other by ([\d.]+) points of top-1 for other seeds "
+        r"on these clips \(95 % sign-flip interval ([\d.]+) to ([\d.]+), p .*\): the change of "
+        r"top-1 from plain to adaptor is "
         r"([\d.]+) points lower with deformable than with fixed points\.$",
         said,
     ).groups()
@@ -111,8 +114,8 @@ def test_interaction_in_doubt_says_size_and_interval_in_one_direction():
     (effect,) = summarize(plan, records).effects
     assert effect.verdict is Verdict.NOT_DISTINGUISHABLE and effect.difference.mean < 0
     low, high = re.search(
-        r"is [\d.]+ points lower with deformable than with fixed points \(95 % sign-flip interval "
-        r"(−?[\d.]+) to (−?[\d.]+), p",
+        r"is [\d.]+ points lower with deformable than with fixed points for other seeds on these "
+        r"clips \(95 % sign-flip interval (−?[\d.]+) to (−?[\d.]+), p",
         finding_sentence(effect),
     ).groups()
     places = len(high.partition(".")[2])
@@ -137,8 +140,8 @@ def test_three_factor_interaction_that_hinders_says_its_size_once():
     }
     said = finding_sentence(summarize(plan, records).effects[0])
     assert re.match(
-        r"a1, b1 and c1 hinder each other by [\d.]+ points of top-1 \(95 % sign-flip interval "
-        r"[\d.]+ to [\d.]+, p 0.0078, n 8\)\.$",
+        r"a1, b1 and c1 hinder each other by [\d.]+ points of top-1 for other seeds on these "
+        r"clips \(95 % sign-flip interval [\d.]+ to [\d.]+, p 0.0078, n 8\)\.$",
         said,
     )
 

@@ -33,8 +33,8 @@ def test_call_that_later_blocks_contradict_says_its_blocks_and_the_mean_of_all()
     assert "helps" not in finding_sentence(contrast)
     assert finding_sentence(contrast) == (
         "A was called better than base by block 10 (p 0.004, adjusted 0.008), which stays; over "
-        "all 12 blocks the mean is −4.0 points of top-1 (95 % simultaneous repeated sign-flip "
-        "interval above 0.0 to 5.3, n 12)."
+        "all 12 blocks the mean is −4.0 points of top-1 for other seeds on these clips (95 % "
+        "simultaneous repeated sign-flip interval above 0.0 to 5.3, n 12)."
     )
 
 
@@ -88,7 +88,8 @@ def test_arms_that_are_equal_so_far_are_not_yet_decided():
     contrast = study([0.0] * 8).contrasts[0]
     assert contrast.verdict is Verdict.UNDECIDED
     assert finding_sentence(contrast).startswith(
-        "A is not yet decided against base: equal in all 8 pairs so far ("
+        "A is not yet decided against base for other seeds on these clips: equal in all 8 pairs so "
+        "far ("
     )
     assert finding_sentence(study([0.0] * 12).contrasts[0]).startswith(
         "A equals base in all 12 pairs"

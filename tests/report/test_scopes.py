@@ -61,7 +61,7 @@ def test_interval_over_recordings_is_that_of_the_table_of_right_and_wrong():
     assert (found.mean, found.num_recordings) == (pytest.approx(contrast.difference.mean), 40)
     assert found.low == pytest.approx(min(expected.low, contrast.difference.low))
     assert found.high == pytest.approx(max(expected.high, contrast.difference.high))
-    assert found.low < contrast.difference.low and not found.more_seeds
+    assert found.low < contrast.difference.low and found.narrowed_by == ("recordings",)
 
 
 @pytest.mark.parametrize("metric", ["val/top1", "val/top5", "val/map", "val/loss"])
@@ -78,10 +78,11 @@ def test_sentence_and_forms_say_both_scopes_and_what_would_narrow_them():
     summary, _ = study(gain=0.6)
     (contrast,) = summary.contrasts
     said = finding_sentence(contrast)
-    assert "That is over other seeds on these clips; over other recordings too it is" in said
-    assert said.endswith("and more recordings would narrow it most.")
+    assert " of top-1 against base for other seeds on these clips (95 %" in said
+    assert "For other seeds and other recordings the interval is −" in said
+    assert said.endswith("; more recordings would narrow it most.")
     assert contrast.called and contrast.over_recordings.low <= 0
-    assert "so it is shown for these clips alone" in said
+    assert ", so it is not shown there;" in said
     text = render_text(summary, 80)
     assert "and recordings" in text and "narrowed by" in text
     assert max(map(len, text.splitlines())) <= 80

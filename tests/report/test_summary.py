@@ -10,12 +10,13 @@ from orchestrator.analysis.datasets import ESC10_CLASSES, ESC50_CLASSES
 from orchestrator.analysis.summary import summarize
 from orchestrator.errors import ConfigError
 from orchestrator.records import ArmRecord, ContrastRecord, Status
+from orchestrator.report.render.formats import to_json
 from orchestrator.report.render.text import render_text
 from orchestrator.report.tables.arms import main_table
 from orchestrator.report.wording.findings import finding_sentence
 from orchestrator.report.wording.footnotes import published_footnotes
-from orchestrator.report.wording.notes import answers, cautions, headline
-from orchestrator.stats import Verdict
+from orchestrator.report.wording.notes import answers, cautions, headline, next_study_sentence
+from orchestrator.stats import MAX_PAIRS, Verdict, pairs_at_effect
 from orchestrator.stats.family import flip, step_down
 
 
@@ -138,6 +139,40 @@ def test_many_seeds_on_several_folds_are_averaged_over_the_folds():
 def test_a_study_on_one_fold_carries_no_caution():
     single = make_plan(seeds=6)
     assert cautions(summarize(single, make_records(single))) == ()
+
+
+def test_a_study_that_calls_too_little_says_what_each_metric_would_have_needed():
+    plan = make_plan(("base", "new"), seeds=8, dose="")
+    rng = np.random.default_rng(0)
+    records = {}
+    for key in plan.trials:
+        gain, made = 0.002 * (key.arm == "new"), make_record(key.id)
+        *before, last = made.epochs
+        scores = {"val/top1": 0.6 + gain, "val/loss": 1.0 - 20 * gain}
+        noisy = {name: value + rng.normal(0, 0.02) for name, value in scores.items()}
+        last = dataclasses.replace(last, metrics={**last.metrics, **noisy})
+        records[key.id] = dataclasses.replace(made, epochs=(*before, last))
+    summary = summarize(plan, records)
+    said = next_study_sentence(summary)
+    values = {
+        key: [
+            float(new - base)
+            for new, base in zip(
+                *(summary.arms[i].measures[key].values.values() for i in (1, 0)), strict=True
+            )
+        ]
+        for key in ("val/top1", "val/loss")
+    }
+    assert said.startswith("Seeds that would find new − base at the effect seen, by metric")
+    for key, title in (("val/top1", "top-1"), ("val/loss", "validation loss")):
+        needed = pairs_at_effect(values[key])
+        pairs, most = (
+            f"over {MAX_PAIRS:,}" if n is None else n for n in (needed.pairs, needed.most)
+        )
+        assert f"{title} {pairs} ({needed.fewest} to {most})" in said
+    assert said in to_json(summary) and not summary.contrasts[0].called
+    called = summarize(plan, make_records(plan, (0.1,)))
+    assert called.contrasts[0].called and not next_study_sentence(called)
 
 
 def test_missing_trials_on_several_folds_are_counted_in_replicates():

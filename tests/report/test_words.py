@@ -55,8 +55,8 @@ def say(differences, *, metric=TOP1, num_contrasts=1, num_planned=None, losses=(
 def test_a_called_difference_says_size_interval_p_and_n():
     _, said = say([1.0, 1.5, 2.0, 1.25, 0.75, 1.5, 1.0])
     assert said == (
-        "λ=0.005 helps by 1.3 points of top-1 against no adaptor "
-        "(95 % sign-flip interval 0.9 to 1.8, p 0.016, n 7)."
+        "λ=0.005 helps by 1.3 points of top-1 against no adaptor for other seeds on "
+        "these clips (95 % sign-flip interval 0.9 to 1.8, p 0.016, n 7)."
     )
 
 
@@ -84,7 +84,7 @@ def test_too_few_pairs_say_that_nothing_could_be_called():
     assert said == (
         "λ=0.005 against no adaptor could not have been called, whatever came out: with n 4 the "
         "smallest attainable p is 2/2^4 = 0.12; that takes 6 blocks at least. +1.01 points of "
-        "top-1 (no 95 % interval from 4 pairs, p 0.12, n 4)."
+        "top-1 for other seeds on these clips (no 95 % interval from 4 pairs, p 0.12, n 4)."
     )
 
 
@@ -93,8 +93,9 @@ def test_tied_pairs_do_not_count_towards_what_could_be_called():
     assert said == (
         "λ=0.005 against no adaptor could not have been called, whatever came out: 3 of 8 pairs "
         "are tied, and with the other 5 the smallest attainable p is 2/2^5 = 0.062; that takes 6 "
-        "blocks at least that are not tied. +1.0 points of top-1 (95 % sign-flip interval 0.0 to "
-        "2.0, p 0.062, n 8)."
+        "blocks at least that are not tied. +1.0 points of top-1 for other seeds on these clips "
+        "(95 % "
+        "sign-flip interval 0.0 to 2.0, p 0.062, n 8)."
     )
 
 
@@ -102,8 +103,10 @@ def test_a_call_that_the_tie_break_decides_says_so():
     losses = [-0.1, -0.2, 0.05, -0.3, -0.12, -0.4]
     _, said = say([0.0, 0.0, 1.25, 0.0, 0.0, 0.0], losses=losses)
     assert said == (
-        "λ=0.005 helps by 0.2 points of top-1 against no adaptor (95 % sign-flip interval above "
-        "0.0 to 1.2, p 0.031, n 6). Validation loss decides this: 5 of 6 pairs are tied in top-1 "
+        "λ=0.005 helps by 0.2 points of top-1 against no adaptor for other seeds on these clips "
+        "(95 "
+        "% sign-flip interval above 0.0 to 1.2, p 0.031, n 6). Validation loss decides this: 5 of "
+        "6 pairs are tied in top-1 "
         "and ordered by it; top-1 alone has p 1."
     )
     _, said = say([1.25] * 6, losses=losses)
@@ -117,8 +120,9 @@ def test_a_call_that_the_tie_break_decides_says_so():
 def test_a_call_of_equal_arms_is_said_to_be_the_second_metrics_alone():
     _, said = say([0.0] * 6, losses=[0.1, 0.2, 0.3, 0.1, 0.4, 0.2])
     assert said == (
-        "λ=0.005 is worse than no adaptor by validation loss alone: equal in top-1 in all 6 pairs "
-        "(equal differences have no spread to make an interval from, p 0.031, n 6). Validation "
+        "λ=0.005 is worse than no adaptor by validation loss alone for other seeds on these clips: "
+        "equal in top-1 in all 6 pairs (equal differences have no spread to make an interval from, "
+        "p 0.031, n 6). Validation "
         "loss decides this: 6 of 6 pairs are tied in top-1 and ordered by it; top-1 alone has p 1."
     )
 
@@ -166,8 +170,8 @@ def test_identical_arms_are_called_equal_not_bounded():
 def test_equal_differences_have_no_interval_without_width(value):
     _, said = say([value] * 8)
     assert said.endswith(
-        "points of top-1 against no adaptor (equal differences have no spread to make an interval "
-        "from, p 0.0078, n 8)."
+        "points of top-1 against no adaptor for other seeds on these clips (equal differences "
+        "have no spread to make an interval from, p 0.0078, n 8)."
     )
     _, said = say([value] * 3)
     assert "no 95 % interval from 3 pairs, p 0.25, n 3" in said and "rule out" not in said
@@ -179,10 +183,14 @@ def test_one_point_and_one_nat_are_said_in_the_singular():
     _, said = say([0.01, 0.01, 0.02, 0.02, 0.01, 8.6])
     assert "helps by 1 point of top-1" in said
     margin = equivalence([0.1, -0.1, 0.2, 0.0, 0.1, -0.2], margin=1.0, sign=1)
-    assert equivalence_sentence(margin, metric=TOP1).startswith("Equivalent within 1 point (")
-    assert equivalence_sentence(margin, metric=LOSS).startswith("Equivalent within 1 nat (")
+    assert equivalence_sentence(margin, metric=TOP1).startswith(
+        "Equivalent within 1 point for other"
+    )
+    assert equivalence_sentence(margin, metric=LOSS).startswith("Equivalent within 1 nat for other")
     wider = equivalence([0.1, -0.1, 0.2, 0.0, 0.1, -0.2], margin=1.5, sign=1)
-    assert equivalence_sentence(wider, metric=TOP1).startswith("Equivalent within 1.5 points (")
+    assert equivalence_sentence(wider, metric=TOP1).startswith(
+        "Equivalent within 1.5 points for other"
+    )
 
 
 def test_missing_pairs_are_counted():

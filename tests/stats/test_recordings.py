@@ -48,7 +48,7 @@ def test_interval_is_that_of_the_analysis_of_variance(seeds, recordings):
     assert (found.n, found.num_recordings) == (seeds, recordings)
     assert found.from_seeds == pytest.approx((a - e) / values.size)
     assert found.from_recordings == pytest.approx((b - e) / values.size)
-    assert not found.more_seeds or a > b
+    assert found.narrowed_by != ("seeds",) or a > b
 
 
 def test_recordings_that_do_not_differ_leave_the_t_interval_of_the_seeds():
@@ -57,7 +57,7 @@ def test_recordings_that_do_not_differ_leave_the_t_interval_of_the_seeds():
     found = over_recordings(values)
     expected = scipy_stats.t.interval(0.95, 5, values.mean(), scipy_stats.sem(values.mean(axis=1)))
     assert (found.low, found.high) == pytest.approx(expected)
-    assert found.more_seeds and found.from_recordings == 0
+    assert found.narrowed_by == ("seeds",) and found.from_recordings == 0
 
 
 def test_folds_that_differ_do_not_count_as_recordings_that_do():
@@ -71,8 +71,11 @@ def test_folds_that_differ_do_not_count_as_recordings_that_do():
 
 
 def test_bottleneck_is_where_the_variance_is():
-    assert over_recordings(crossed(6, 40, of_seeds=3.0, of_recordings=1.0)).more_seeds
-    assert not over_recordings(crossed(12, 20, of_seeds=0.2, of_recordings=4.0)).more_seeds
+    assert over_recordings(crossed(6, 40, of_seeds=3.0, of_recordings=1.0)).narrowed_by == (
+        "seeds",
+    )
+    found = over_recordings(crossed(12, 20, of_seeds=0.2, of_recordings=4.0))
+    assert found.narrowed_by == ("recordings",)
 
 
 @pytest.mark.parametrize(("of_seeds", "of_recordings"), [(1.0, 3.0), (2.0, 0.0), (0.2, 3.0)])
@@ -94,7 +97,7 @@ def test_interval_moves_and_scales_with_the_values(seed, shift, scale):
     values = crossed(5, 12, seed=seed)
     one, other = over_recordings(values), over_recordings(scale * (values + shift))
     assert other.low == pytest.approx(scale * (one.low + shift), abs=1e-7)
-    assert other.more_seeds == one.more_seeds
+    assert other.narrowed_by == one.narrowed_by
 
 
 @pytest.mark.parametrize("shape", [(1, 9), (5, 1)])

@@ -1,14 +1,12 @@
 """EPIC-KITCHENS-100 by its official lists; see `official.epic_kitchens`.
 
 Audio is a file per segment, named by its `narration_id` (`P01_11_0.wav`), or the whole sound of
-each video (`P01_11.wav`), from which segments are read by their times. A clip has one label: its
-verb, its noun or both as one action, as the user says.
+each video (`P01_11.wav`), from which segments are read by their times. A clip has a verb and a
+noun, each told by a head of its own, or one label if the user says so: its verb, its noun or both
+as one action.
 """
 
 from __future__ import annotations
-
-import os
-from collections.abc import Callable
 
 from orchestrator.data.layouts.rows import TRAIN, VALIDATION, Asked, Audio, Listing, Mistakes, Row
 from orchestrator.data.layouts.tree import Tree
@@ -17,42 +15,41 @@ from orchestrator.data.official.epic_kitchens import Segment
 from orchestrator.errors import DataError
 
 TITLE = "EPIC-KITCHENS-100: EPIC_100_train.csv and the like, audio by segment or by video"
-LABELS = ("verb", "noun", "action")
+HEADS = ("verb", "noun")
+LABELS = (*HEADS, "action")
 _LISTS = {"EPIC_100_train.csv": TRAIN, "EPIC_100_validation.csv": VALIDATION}
+_WHERE_FROM = "github.com/epic-kitchens/epic-kitchens-100-annotations"
 _CLASSES = ("EPIC_100_verb_classes.csv", "EPIC_100_noun_classes.csv")
 
 
 def fits(tree: Tree) -> bool:
     """Whether one of its lists of segments is here."""
-    return any(_one(tree, name) for name in _LISTS)
+    return any(tree.one_named(name) for name in _LISTS)
 
 
 def read(tree: Tree, asked: Asked) -> Listing:
     """List the segments that are here, and name those that are not.
 
     Raises:
-        DataError: The user has not said which label, the lists of classes lack, or no audio fits.
+        DataError: The user asks for another label, the lists of classes lack, or no audio fits.
     """
-    if asked.label not in LABELS:
+    if asked.label and asked.label not in LABELS:
         flags = "".join(
             f"\n  - --dataset folder:layout=epic_kitchens,label={label}" for label in LABELS
         )
         raise DataError(
-            f"a segment of EPIC-KITCHENS-100 in {tree.root} has a verb and a noun, and a clip one "
-            f"label; say which one:{flags}"
+            f"a segment of EPIC-KITCHENS-100 in {tree.root} has a verb and a noun, and no "
+            f"{asked.label!r}; leave the label out for a head each, or take one:{flags}"
         )
-    verbs, nouns = (epic_kitchens.read_classes(tree.root / _needed(tree, n)) for n in _CLASSES)
-    files: dict[str, str] = {}
+    kinds = (asked.label,) if asked.label else HEADS
+    classes = [tree.needed(name, where_from=_WHERE_FROM) for name in _CLASSES]
+    verbs, nouns = (epic_kitchens.read_classes(tree.root / name) for name in classes)
     mistakes = Mistakes(tree.root)
-    for name in tree.audio:
-        stem = os.path.basename(name).rpartition(".")[0]
-        if files.setdefault(stem, name) != name:
-            mistakes.add(name, f"has the name of {files[stem]}; keep one of them")
-    label_of, order = _labeling(asked.label, verbs, nouns)
+    files = tree.by_stem(mistakes)
     rows: list[Row] = []
     absent: list[tuple[str, str]] = []
-    used: set[int] = set()
-    lists = {found: split for name, split in _LISTS.items() if (found := _one(tree, name))}
+    used: dict[str, set[int]] = {kind: set() for kind in kinds}
+    lists = {found: split for name, split in _LISTS.items() if (found := tree.one_named(name))}
     for name, split in lists.items():
         for one in epic_kitchens.read_segments(tree.root / name, verbs, nouns):
             whole = one.name not in files
@@ -60,13 +57,18 @@ def read(tree: Tree, asked: Asked) -> Listing:
             if file is None:
                 absent.append((split, one.name))
                 continue
-            used.add(order(one))
+            places = {kind: _place(kind, one, nouns) for kind in kinds}
+            for kind, place in places.items():
+                used[kind].add(place)
+            label = tuple(_name(kind, place, verbs, nouns) for kind, place in places.items())
+            if not asked.label:
+                label = tuple(f"{kind}: {n}" for kind, n in zip(kinds, label, strict=True))
             rows.append(
                 Row(
                     where=f"{name} line {one.line}",
                     audio=Audio(file, tree.root / file),
                     name=one.name,
-                    label=label_of(one),
+                    label=label[0] if asked.label else label,
                     split=split,
                     recording=one.video,
                     start_s=one.start_s if whole else None,
@@ -83,46 +85,23 @@ def read(tree: Tree, asked: Asked) -> Listing:
         tuple(rows),
         left_out=tree.besides(row.audio.name for row in rows),
         recordings_are="videos",
-        labels_are=f"{asked.label} of {' and '.join(lists)}",
-        class_names=tuple(_name(asked.label, place, verbs, nouns) for place in sorted(used)),
+        labels_are=f"{' and '.join(kinds)} of {' and '.join(lists)}",
+        class_names=tuple(
+            ("" if asked.label else f"{kind}: ") + _name(kind, place, verbs, nouns)
+            for kind in kinds
+            for place in sorted(used[kind])
+        ),
         absent=tuple(absent),
+        heads=() if asked.label else HEADS,
     )
 
 
-def _labeling(
-    kind: str, verbs: list[str], nouns: list[str]
-) -> tuple[Callable[[Segment], str], Callable[[Segment], int]]:
-    """Return the functions that name a segment's class and place it among all classes."""
-
-    def place(one: Segment) -> int:
-        return {"verb": one.verb, "noun": one.noun}.get(kind, one.verb * len(nouns) + one.noun)
-
-    return lambda one: _name(kind, place(one), verbs, nouns), place
+def _place(kind: str, one: Segment, nouns: list[str]) -> int:
+    """Return the number of a segment's class among all of a kind."""
+    return {"verb": one.verb, "noun": one.noun}.get(kind, one.verb * len(nouns) + one.noun)
 
 
 def _name(kind: str, place: int, verbs: list[str], nouns: list[str]) -> str:
     if kind == "action":
         return f"{verbs[place // len(nouns)]} {nouns[place % len(nouns)]}"
     return (verbs if kind == "verb" else nouns)[place]
-
-
-def _one(tree: Tree, wanted: str) -> str:
-    """Return the file of a name, whichever folder it is in; "" if there is none.
-
-    Raises:
-        DataError: There are two.
-    """
-    found = [name for name in tree.files if os.path.basename(name) == wanted]
-    if len(found) > 1:
-        raise DataError(f"{tree.root} has {found[0]} and {found[1]}; keep one")
-    return found[0] if found else ""
-
-
-def _needed(tree: Tree, wanted: str) -> str:
-    found = _one(tree, wanted)
-    if not found:
-        raise DataError(
-            f"{tree.root} has no {wanted}, which names the classes; take it from "
-            "github.com/epic-kitchens/epic-kitchens-100-annotations"
-        )
-    return found

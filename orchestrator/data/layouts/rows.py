@@ -141,6 +141,8 @@ class Listing:
         class_names: Order of the classes; the others follow, and () is the order of their names.
         absent: (split, clip) of an official list's clips that are not here; None if no official
             list was read.
+        heads: Names of several heads, if every row has one class of each: a class is named
+            "head: class", and `class_names` has those of the first head first.
     """
 
     rows: tuple[Row, ...]
@@ -150,6 +152,7 @@ class Listing:
     labels_are: str = ""
     class_names: tuple[str, ...] = ()
     absent: tuple[tuple[str, str], ...] | None = None
+    heads: tuple[str, ...] = ()
 
 
 class Mistakes:

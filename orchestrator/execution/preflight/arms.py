@@ -32,10 +32,10 @@ from orchestrator.training.activation_checkpointing import checkpoint_activation
 from orchestrator.training.evaluate import build
 
 LATER = (
-    *("epochs", "schedule", "selection", "selection_metric"),  # take effect over time
+    *("epochs", "schedule", "selection", "selection_metric", "averaging"),  # take effect over time
     "clip_norm",  # the limit may be exceeded later, or by other clips
     *("dataset", "fold", "shuffled_labels"),  # different clips or labels
-    *("batch_size", "accumulation_steps"),  # need more clips
+    *("batch_size", "accumulation_steps", "sampler", "mixup"),  # need more clips
     "model.neighbours",  # with so few clips, all of them vote
     "initial",  # a checkpoint must be trained first
 )
@@ -121,6 +121,7 @@ def check_arms(
     sample_rate: int,
     num_clips: int = 64,
     kind: TargetKind = TargetKind.SINGLE_LABEL,
+    heads: Mapping[str, int] | None = None,
     on_gpu: bool = False,
     activation_checkpointing: bool = False,
 ) -> tuple[ArmCheck, ...]:
@@ -133,6 +134,7 @@ def check_arms(
         sample_rate: Sample rate of the clips in Hz.
         num_clips: Number of clips of the data set, which determines the steps of a schedule.
         kind: Kind of the data set's targets.
+        heads: Its heads -> number of classes, if there are several.
         on_gpu: Whether trials run on GPUs, which compute TF32 where this check, on the CPU, cannot.
         activation_checkpointing: Whether every model must be made of repeated blocks.
 
@@ -157,9 +159,10 @@ def check_arms(
                 num_classes=num_classes,
                 num_train=num_clips,
                 kind=kind,
+                heads=heads,
             )
             if activation_checkpointing:
-                model = build(plan.experiment(arm), num_classes=num_classes).model
+                model = build(plan.experiment(arm), num_classes=num_classes, heads=heads).model
                 checkpoint_activations(model)
         except Exception as error:  # a user's part may raise anything
             text = _failure(error)
@@ -206,7 +209,8 @@ def _compare(
         null_control=arm.null_control,
     )
     problem = ""
-    loaded = "initial" in changed_parts
+    # A frozen chain is another one: its front end is the encoder, its model the head.
+    loaded = bool(changed_parts & {"initial", "frozen", "head"})
     strays = [part for part in new_weights if part not in changed_parts and not loaded]
     if strays:
         problem = (

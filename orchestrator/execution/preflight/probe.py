@@ -25,8 +25,10 @@ from torch import Tensor, nn
 
 from models.chain import Chain
 from models.errors import ModelError
+from models.frozen import encoder_of
 from models.registry import CHAIN_PARTS, create
 from models.seeding import derive_seed
+from orchestrator.data.mixup import Mixup
 from orchestrator.data.samplers import clip_seeds
 from orchestrator.errors import OrchestratorError
 from orchestrator.experiment.config import Component
@@ -76,8 +78,19 @@ class Probe:
     num_params: int
 
 
-def made_up_targets(kind: TargetKind, *, num_classes: int, seconds: float) -> Targets:
+def made_up_targets(
+    kind: TargetKind, *, num_classes: int, seconds: float, heads: Mapping[str, int] | None = None
+) -> Targets:
     """Return targets of made-up clips, of a kind."""
+    if heads:
+        ends = np.cumsum([*heads.values()])
+        of_clips = [
+            tuple(
+                int(end) - 1 - label % size for end, size in zip(ends, heads.values(), strict=True)
+            )
+            for label in CLASSES
+        ]
+        return Targets.of(of_clips, num_classes=num_classes, heads=heads)
     first, second = 0, 1 % num_classes
     labels: dict[TargetKind, tuple[Label, ...]] = {
         TargetKind.SINGLE_LABEL: tuple(label % num_classes for label in CLASSES),
@@ -104,6 +117,7 @@ def probe(
     num_classes: int,
     num_train: int = 64,
     kind: TargetKind = TargetKind.SINGLE_LABEL,
+    heads: Mapping[str, int] | None = None,
 ) -> Probe:
     """Build an experiment as a trial would, and train one step on each batch of clips.
 
@@ -113,18 +127,21 @@ def probe(
         num_classes: Number of classes of the data set.
         num_train: Approximate number of training clips, which determines the number of steps.
         kind: Kind of the data set's targets.
+        heads: Its heads -> number of classes, if there are several.
 
     Raises:
         ContractError: A part returns a wrong output or fails when called.
         ConfigError: A part cannot be built.
     """
     # Rows of frame logits cover one second here: which events sound in them does not matter.
-    targets = made_up_targets(kind, num_classes=num_classes, seconds=1.0)
+    targets = made_up_targets(kind, num_classes=num_classes, seconds=1.0, heads=heads)
     _hold_frontend(experiment.frontend)
-    chain = build(experiment, num_classes=num_classes)
+    chain = build(experiment, num_classes=num_classes, heads=heads)
     watch = _Watch(chain, experiment, num_classes=num_classes)
     if experiment.initial.name == "checkpoint":
-        Initial.read(experiment.initial.arguments["file"]).load(chain)
+        encoder = encoder_of(chain)
+        read = Initial.read(experiment.initial.arguments["file"])
+        read.load(encoder.chain if encoder else chain)
     with watch.named():
         features = chain.eval().frontend(clips[0]).double()
     chain.set_normalization(features.mean().item(), max(features.std().item(), 1e-3))
@@ -312,7 +329,18 @@ def _train(
     targets: Targets,
 ) -> Tensor:
     """Train one step on each batch of clips; return (STEPS, batch) losses."""
-    name, loss = experiment.loss.name, build_loss(experiment.loss, kind=targets.kind)
+    mixup: Mixup = create("mixup", experiment.mixup.name, **experiment.mixup.arguments)
+    create(
+        "averaging", experiment.averaging.name, experiment.epochs, **experiment.averaging.arguments
+    )
+    create("sampler", experiment.sampler.name, targets, **experiment.sampler.arguments)
+    name = experiment.loss.name
+    loss = build_loss(
+        experiment.loss,
+        kind=targets.kind,
+        heads=tuple(targets.heads.values()),
+        mixes_labels=mixup.mixes_labels,
+    )
     every = [np.arange(len(targets))]
     chain.train()
     seen: list[Tensor] = []

@@ -26,6 +26,7 @@ from orchestrator.report.wording.notes import (
     chance_sentence,
     fast_sentence,
     headline,
+    next_study_sentence,
 )
 from orchestrator.report.wording.numbers import NONE
 from orchestrator.terminal import csv_text, markdown_text
@@ -137,6 +138,7 @@ def to_json(summary: Summary) -> str:
             {**_evidence(c), "arm": c.arm, "reference": c.reference} for c in summary.contrasts
         ],
         "cautions": cautions(summary),
+        "next_study": next_study_sentence(summary),
         **({"fast": fast} if (fast := fast_sentence(summary)) else {}),
         "footnotes": published_footnotes(summary.plan, summary.comparability),
         "effects": [{**_evidence(effect), "record": effect.record} for effect in summary.effects],

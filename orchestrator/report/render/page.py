@@ -26,6 +26,7 @@ from orchestrator.report.wording.notes import (
     cautions,
     gap_text,
     headline,
+    next_study_sentence,
     pattern_sentence,
 )
 from orchestrator.report.wording.numbers import digit_spaces, duration, quantity, tie
@@ -86,6 +87,7 @@ def render_page(
         answers=answers(summary),
         cautions=cautions(summary),
         pattern=pattern_sentence(summary),
+        next_study=next_study_sentence(summary),
         pictures=[shown for shown in drawn if shown[0].kind != CLIP],
         clips=[shown for shown in drawn if shown[0].kind == CLIP],
         data=reproducibility.data_facts(summary, records),

@@ -17,6 +17,7 @@ from orchestrator.report.wording.notes import (
     cautions,
     gap_text,
     headline,
+    next_study_sentence,
     pattern_sentence,
 )
 from orchestrator.report.wording.numbers import decimals, number, tie
@@ -57,6 +58,7 @@ def render_text(summary: Summary, width: int = 80) -> str:
         _completeness(summary, width),
         *(list(table_parts(table, width)) for table in all_tables(summary) if table.rows),
         _forest(summary, width),
+        [_sentence(text)] if (text := next_study_sentence(summary)) else [],
         [_points("!", cautions(summary))] if cautions(summary) else [],
     ]
     return "\n".join(laid_out(*part, width=width) for part in parts if part)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.summary import Summary
 from orchestrator.report.tables.table import Column, Table
-from orchestrator.report.wording.contrasts import places_of, unit_of_difference
+from orchestrator.report.wording.contrasts import half_width, places_of, unit_of_difference
 from orchestrator.report.wording.findings import name_of
 from orchestrator.report.wording.numbers import align, bracket
 
@@ -42,7 +42,9 @@ def tables(summary: Summary) -> list[Table]:
 def _narrowed_by(evidence: Evidence) -> str:
     """Name what more of would narrow the interval over seeds and recordings most."""
     found = evidence.over_recordings
-    return "" if found is None else "seeds" if found.more_seeds else "recordings"
+    if found is None or half_width(found) is None:
+        return ""
+    return " or ".join(found.narrowed_by)
 
 
 def _over_seeds(evidence: Evidence) -> str:

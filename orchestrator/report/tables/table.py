@@ -75,7 +75,7 @@ def recordings_record(evidence: Evidence) -> dict[str, object]:
         "difference_low_recordings": found.low,
         "difference_high_recordings": found.high,
         "recordings": found.num_recordings,
-        "narrowed_by": "seeds" if found.more_seeds else "recordings",
+        "narrowed_by": " or ".join(found.narrowed_by),
     }
 
 

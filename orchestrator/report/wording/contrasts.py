@@ -33,6 +33,11 @@ def with_unit(text: str, metric: Metric) -> str:
     return f"{text} {unit.removesuffix('s') if one else unit}".rstrip()
 
 
+def scope_words(difference: PairedDifference) -> str:
+    """Name what a paired difference, its interval and its p hold for."""
+    return "for other clips" if difference.test_per_train else "for other seeds on these clips"
+
+
 def half_width(interval: MeanInterval | None) -> float | None:
     """Return half of an interval's width; None without a spread.
 
@@ -69,7 +74,7 @@ def comparison_sentence(arm: str, reference: str, evidence: Evidence) -> str:
     difference, metric, verdict = evidence.difference, evidence.metric, evidence.verdict
     if difference is None:
         return f"{arm} against {reference}: no block has finished in both, so nothing can be said."
-    places = places_of(difference)
+    places, scope = places_of(difference), scope_words(difference)
     mean = with_unit(number(difference.mean, places, signed=True), metric)
     if difference.n == 1:
         return (
@@ -78,26 +83,26 @@ def comparison_sentence(arm: str, reference: str, evidence: Evidence) -> str:
             "can be said."
         )
     flip = -1 if difference.mean < 0 and evidence.called else 1
-    more = remarks(evidence, difference, places, flip)
+    more = remarks(evidence, difference, flip)
     if evidence.decided and evidence.turned:
         return (
             f"{arm} was called {verdict} than {reference} by block {evidence.decided.looked} "
             f"({p_words(evidence, difference)}), which stays; over all "
-            f"{difference.n} blocks the mean is {mean} of {metric.title} "
+            f"{difference.n} blocks the mean is {mean} of {metric.title} {scope} "
             f"({interval_words(evidence, difference, places, 1)}, "
             f"{count_words(evidence, difference)}).{more}"
         )
     if evidence.called and difference.num_equal == difference.n and evidence.tie_break:
         return (
-            f"{arm} is {verdict} than {reference} by {evidence.tie_break.title} alone: equal in "
-            f"{metric.title} in all {difference.n} pairs "
+            f"{arm} is {verdict} than {reference} by {evidence.tie_break.title} alone {scope}: "
+            f"equal in {metric.title} in all {difference.n} pairs "
             f"({evidence_words(evidence, difference, places, 1)}).{more}"
         )
     if evidence.called:
         verb = "helps" if verdict is Verdict.BETTER else "hurts"
         return (
             f"{arm} {verb} by {with_unit(number(abs(difference.mean), places), metric)} of "
-            f"{metric.title} against {reference} "
+            f"{metric.title} against {reference} {scope} "
             f"({evidence_words(evidence, difference, places, flip)}).{more}"
         )
     if difference.p_value is None:
@@ -109,21 +114,22 @@ def comparison_sentence(arm: str, reference: str, evidence: Evidence) -> str:
     shown = evidence_words(evidence, difference, places, 1)
     first = could_not(evidence, difference, f"{arm} against {reference}")
     if not any(difference.differences.values()):
-        text = f"{arm} equals {reference} in all {difference.n} pairs ({shown})"
+        where = "" if difference.test_per_train else " on these clips"
+        text = f"{arm} equals {reference} in all {difference.n} pairs{where} ({shown})"
         if verdict is Verdict.UNDECIDED:
             text = (
-                f"{arm} is not yet decided against {reference}: equal in all {difference.n} pairs "
-                f"so far ({shown})"
+                f"{arm} is not yet decided against {reference} {scope}: equal in all "
+                f"{difference.n} pairs so far ({shown})"
             )
     elif first:
-        text = f"{mean} of {metric.title} ({shown})"
+        text = f"{mean} of {metric.title} {scope} ({shown})"
     else:
         raw = difference.p_value is not None and difference.p_value <= ALPHA
         after = " after correction" if raw else ""
         relation = "not distinguishable from"
         if verdict is Verdict.UNDECIDED:
             relation, after = "not yet decided against", ""
-        text = f"{arm} is {relation} {reference}{after}: {mean} of {metric.title} ({shown})"
+        text = f"{arm} is {relation} {reference}{after}: {mean} of {metric.title} {scope} ({shown})"
         if bounds := ruled_out(evidence, difference):
             text += f"; the data rule out {bounds}"
     return f"{first}{text}.{more}"
@@ -142,15 +148,17 @@ def ruled_out(evidence: Evidence, difference: PairedDifference) -> str:
 def equivalence_sentence(equivalence: Equivalence, *, metric: Metric) -> str:
     """Describe the result against the margin that was declared beforehand."""
     within = with_unit(f"{equivalence.margin:g}", metric)
-    test = "corrected resampled t" if "corrected" in equivalence.test_method else "sign-flip"
+    test, scope = "sign-flip", "for other seeds on these clips"
+    if "corrected" in equivalence.test_method:
+        test, scope = "corrected resampled t", "for other clips"
     if equivalence.equivalent:
         return (
-            f"Equivalent within {within} (two one-sided {test} tests, p "
+            f"Equivalent within {within} {scope} (two one-sided {test} tests, p "
             f"{p_text(equivalence.p_equivalent)} uncorrected)."
         )
     claim = "It is" if equivalence.not_worse else "Not shown to be"
     return (
-        f"{claim} no worse by more than {within} (one-sided {test} test, p "
+        f"{claim} no worse by more than {within} {scope} (one-sided {test} test, p "
         f"{p_text(equivalence.p_not_worse)} uncorrected)."
     )
 
@@ -202,7 +210,11 @@ def count_words(evidence: Evidence, difference: PairedDifference) -> str:
 
 
 def could_not(evidence: Evidence, difference: PairedDifference, subject: str) -> str:
-    """Say that nothing could have been called, whatever came out; empty if it could."""
+    """Say that nothing could have been called, whatever came out; empty where that is not sure.
+
+    The smallest attainable p is a bound: beside other contrasts, a contrast below it may have been
+    out of reach, too, and is then said to be not distinguishable.
+    """
     least, smallest, n = evidence.smallest_adjusted_p, difference.smallest_p, difference.n
     if least <= ALPHA or evidence.called:
         return ""
@@ -225,13 +237,13 @@ def could_not(evidence: Evidence, difference: PairedDifference, subject: str) ->
     )
 
 
-def remarks(evidence: Evidence, difference: PairedDifference, places: int, flip: int) -> str:
+def remarks(evidence: Evidence, difference: PairedDifference, flip: int) -> str:
     """Explain the limits of a sentence: its ties, its scope, p from other blocks, arms at chance.
 
     Arguments as in `evidence_words`.
     """
     remark, decided = tie_words(evidence, difference), evidence.decided
-    remark += recordings_words(evidence, places, flip)
+    remark += recordings_words(evidence, flip)
     if decided and difference.n > decided.n:
         remark += (
             f" p and interval rest on {_first_blocks(decided.n)}, since block {decided.n + 1} is "
@@ -255,19 +267,28 @@ def tie_words(evidence: Evidence, difference: PairedDifference) -> str:
     )
 
 
-def recordings_words(evidence: Evidence, places: int, flip: int) -> str:
-    """Say what the comparison shows on other recordings, too; empty if that is not known."""
+def recordings_words(evidence: Evidence, flip: int) -> str:
+    """Say what the comparison shows on other recordings, too; empty if that is not known.
+
+    Args:
+        evidence: Evidence to describe.
+        flip: See `evidence_words`.
+    """
     found = evidence.over_recordings
-    if found is None or found.low is None or found.high is None:
+    if found is None or found.low is None or found.high is None or half_width(found) is None:
         return ""
-    low, high = (number(end, places) for end in sorted((flip * found.low, flip * found.high)))
-    needed = "seeds" if found.more_seeds else "recordings"
-    open_ = ""
-    if evidence.called and found.low <= 0 <= found.high:
-        open_ = ", so it is shown for these clips alone"
+    places = places_of(evidence.difference)
+    low, high = (end_text(end, places) for end in sorted((flip * found.low, flip * found.high)))
+    shown = ""
+    if evidence.called:
+        shown = (
+            ", so it is not shown there"
+            if found.low <= 0 <= found.high
+            else ", so it is shown there, too"
+        )
     return (
-        f" That is over other seeds on these clips; over other recordings too it is {low} to "
-        f"{high}{open_}, and more {needed} would narrow it most."
+        f" For other seeds and other recordings the interval is {low} to {high}{shown}; more "
+        f"{' or '.join(found.narrowed_by)} would narrow it most."
     )
 
 

@@ -21,6 +21,7 @@ from orchestrator.report.wording.contrasts import (
     places_of,
     remarks,
     ruled_out,
+    scope_words,
     with_unit,
 )
 from orchestrator.report.wording.numbers import number
@@ -92,8 +93,8 @@ def effect_sentence(evidence: EffectEvidence) -> str:
     places = places_of(difference)
     # If the size is given without its sign, the interval's bounds flip with it.
     flip = -1 if difference.mean < 0 and (evidence.called or len(effect.factors) == 2) else 1
-    more = remarks(evidence, difference, places, flip)
-    shown = evidence_words(evidence, difference, places, flip)
+    more = remarks(evidence, difference, flip)
+    shown, scope = evidence_words(evidence, difference, places, flip), scope_words(difference)
     if evidence.decided and evidence.turned:
         how = "help" if verdict is Verdict.BETTER else "hinder"
         return (
@@ -101,27 +102,28 @@ def effect_sentence(evidence: EffectEvidence) -> str:
             f"{evidence.decided.looked} ({p_words(evidence, difference)}), "
             f"which stays; over all {difference.n} blocks the interaction is "
             f"{_amount(difference.mean, difference, metric, signed=True)} of {metric.title}"
-            f"{mean_over} ({interval_words(evidence, difference, places, 1)}, "
+            f"{mean_over} {scope} ({interval_words(evidence, difference, places, 1)}, "
             f"{count_words(evidence, difference)}).{more}{aliased}"
         )
     first = could_not(evidence, difference, _subject(effect))
     if evidence.called and difference.num_equal == difference.n and evidence.tie_break:
         how = "help" if verdict is Verdict.BETTER else "hinder"
         text = (
-            f"{_joined(effect)} {how} each other by {evidence.tie_break.title} alone: there is no "
-            f"interaction in {metric.title} in any of {difference.n} blocks ({shown}){mean_over}"
+            f"{_joined(effect)} {how} each other by {evidence.tie_break.title} alone {scope}: "
+            f"there is no interaction in {metric.title} in any of {difference.n} blocks ({shown})"
+            f"{mean_over}"
         )
     elif evidence.called:
         how = "help" if verdict is Verdict.BETTER else "hinder"
         size = _amount(abs(difference.mean), difference, metric)
-        text = f"{_joined(effect)} {how} each other by {size} of {metric.title} ({shown})"
+        text = f"{_joined(effect)} {how} each other by {size} of {metric.title} {scope} ({shown})"
         if len(effect.factors) == 2:
             text += f": {_more(effect, difference, metric)}"
         text += mean_over
     else:
         raw = difference.p_value <= ALPHA and verdict is not Verdict.UNDECIDED
         state = "is not yet decided" if verdict is Verdict.UNDECIDED else "is not distinguishable"
-        size = f"{_more(effect, difference, metric)}{mean_over} ({shown})"
+        size = f"{_more(effect, difference, metric)}{mean_over} {scope} ({shown})"
         after = " after correction" if raw else ""
         text = f"{_subject(effect)} {state} from none{after}: {size}"
         if first:

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.analysis.confounds import ChosenOn
 from orchestrator.analysis.evidence import Evidence
+from orchestrator.analysis.needed import seeds_needed
 from orchestrator.analysis.rows import Cell
 from orchestrator.analysis.summary import Summary
 from orchestrator.metrics import METRICS
 from orchestrator.metrics.chance import caution_text
 from orchestrator.records import EARLIER_BEST, EPOCHS, Status
-from orchestrator.report.wording.contrasts import half_width, places_of, unit_of_difference
-from orchestrator.report.wording.findings import finding_sentence
+from orchestrator.report.wording.contrasts import (
+    half_width,
+    places_of,
+    scope_words,
+    unit_of_difference,
+)
+from orchestrator.report.wording.findings import finding_sentence, name_of
 from orchestrator.report.wording.numbers import NONE, decimals, end_text, number, p_text
-from orchestrator.stats import FLIP_INTERVAL, SEQUENTIAL_METHOD, PairedDifference, Verdict
+from orchestrator.stats import (
+    FLIP_INTERVAL,
+    MAX_PAIRS,
+    SEQUENTIAL_METHOD,
+    Needed,
+    PairedDifference,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +163,50 @@ def cautions(summary: Summary) -> tuple[str, ...]:
     return (*notes, *reasons(summary.findings))
 
 
+def next_study_sentence(summary: Summary) -> str:
+    """Say how many seeds each metric would have needed for the first comparison not called.
+
+    Empty where all are called, no arm beats chance, or fewer than two metrics have an effect.
+    """
+    values = {
+        key: {arm.name: arm.measures[key].values for arm in summary.arms if key in arm.measures}
+        for key in METRICS
+    }
+    for finding in (*summary.effects, *summary.contrasts):
+        difference = finding.difference
+        if finding.called or finding.at_chance or difference is None:
+            continue
+        if any(difference.differences.values()):
+            needed = seeds_needed(summary.plan, values, finding.weights)
+            text = needed_text(f"{name_of(finding)} at the effect seen", needed)
+            return f"{text[0].upper()}{text[1:]}." if text else ""
+    return ""
+
+
+def needed_text(comparison: str, needed: Mapping[str, Needed]) -> str:
+    """Say how many seeds each metric needs to find a comparison; empty for fewer than two metrics.
+
+    Args:
+        comparison: The comparison, with its effect.
+        needed: Metric -> seeds.
+    """
+    if len(needed) < 2:
+        return ""
+    listed = (
+        f"{METRICS[key].title} {_count(one.pairs)} ({_count(one.fewest)} to {_count(one.most)})"
+        for key, one in needed.items()
+    )
+    return (
+        f"seeds that would find {comparison}, by metric, with their 80 % intervals: "
+        f"{', '.join(listed)}; read off the same seeds, so the metric that looks best looks too "
+        "good: declare it in the next study, not in this one"
+    )
+
+
+def _count(pairs: int | None) -> str:
+    return f"over {MAX_PAIRS:,}" if pairs is None else str(pairs)
+
+
 def _winner(summary: Summary) -> str:
     """Say that the size of a called best of several is optimistic; empty if none is called."""
     compared = [c for c in summary.contrasts if c.reference == summary.plan.baseline]
@@ -213,9 +270,8 @@ def interval_over(summary: Summary) -> str:
         if summary.metric.key in arm.measures
     ]
     names = (
-        f"{i.interval_method} over n {i.replicate} means"
-        if i.reason
-        else f"{i.interval_method} over n {i.replicate}s"
+        f"{i.interval_method} over n {i.replicate}{' means' if i.reason else 's'}"
+        f"{' on these clips' if i.replicate == 'seed' else ''}"
         for i in intervals
     )
     return " or ".join(dict.fromkeys(names)) or "t interval"
@@ -348,7 +404,8 @@ def trend_sentence(summary: Summary) -> str:
     steps = " < ".join("none" if dose is None else f"{dose:g}" for dose in shown.doses)
     return (
         f"Trend over {summary.plan.dose} ({steps}): {number(trend.mean, places, signed=True)} "
-        f"{unit} of {summary.metric.title} a step (95 % t interval {low} to {high}, "
+        f"{unit} of {summary.metric.title} a step for other seeds on these clips "
+        f"(95 % t interval {low} to {high}, "
         f"{trend.test_method.partition(',')[0]}, p {p_text(trend.p_value)} uncorrected, "
         f"n {trend.n}{' seed means' if shown.by_fold else ''})."
     )
@@ -370,6 +427,7 @@ def interaction_sentence(summary: Summary) -> str:
         evidence = f", {interval}, p {p_text(changed.p_value)} uncorrected"
     return (
         f"Interaction: going from {c} to {d} changes {summary.metric.title} by "
-        f"{number(changed.mean, places, signed=True)} {unit} more under {b} than under {a}"
+        f"{number(changed.mean, places, signed=True)} {unit} more under {b} than under {a} "
+        f"{scope_words(changed)}"
         f"{evidence} (n {changed.n}{f' {changed.replicate}s' if changed.reason else ''})."
     )

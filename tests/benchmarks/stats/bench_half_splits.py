@@ -153,7 +153,7 @@ def stored(source: FromStore, sweep: str, rng: np.random.Generator) -> Iterator[
                 metric,
                 str(len(seeds)),
                 str(changed),
-                "seeds" if whole.more_seeds else "recordings",
+                " or ".join(whole.narrowed_by),
                 f"{100 * found.clips_only:.1f}",
                 f"{100 * found.target:.1f}",
                 f"{100 * found.widened:.1f}",

@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 
 from orchestrator.stats import (
     ALPHA,
+    PairedDifference,
+    RecordingsInterval,
     average_precision_of,
     holm,
     judge,
@@ -231,23 +233,26 @@ def family(
                 counted[4:] += [np.mean(called), np.mean(by_holm)]
                 continue
             both = [over_recordings(t, folds=by_fold, confidence=1 - ALPHA / ARMS) for t in tables]
-            ends = [
-                (min(d.low, b.low), max(d.high, b.high))
-                for found, b in zip(judged, both, strict=True)
-                if (d := found.difference) is not None
-                and d.low is not None
-                and d.high is not None
-                and b.low is not None
-                and b.high is not None
-            ]
-            assert len(ends) == ARMS
             counted[:4] += [
                 any(called),
                 any(by_holm),
-                not any(called),
-                all(low <= 0 <= high for low, high in ends),
+                all(_holds(found.difference, found.called) for found in judged),
+                all(_holds(f.difference, f.called, b) for f, b in zip(judged, both, strict=True)),
             ]
     return tuple((counted / simulations).tolist())
+
+
+def _holds(
+    difference: PairedDifference | None, called: bool, both: RecordingsInterval | None = None
+) -> bool:
+    """Return whether 0 is in an interval, or in the wider of two; one without ends has it."""
+    assert difference is not None
+    low, high = difference.low, difference.high
+    if low is None or high is None:
+        return not called
+    if both is not None and both.low is not None and both.high is not None:
+        return min(low, both.low) <= 0 <= max(high, both.high)
+    return not called and low <= 0 <= high
 
 
 def _parts(study: Study, scores: Values, *, whole: bool) -> Values:
@@ -263,14 +268,15 @@ def cells() -> Iterator[tuple[int, int, int, int]]:
             yield seeds, recordings, clips, 3
 
 
-def coverage_lines(simulations: int, seed: int) -> Iterator[str]:
+def coverage_lines(metrics: Sequence[str], simulations: int, seed: int) -> Iterator[str]:
     """Yield the table of coverage as Markdown."""
     yield (
-        "| metric | varies most over | seeds | folds | recordings | clips of each | these clips | "
+        "| metric | varies most over | seeds | folds | recordings | clips of each | studies | "
+        "these clips | "
         "elsewhere | crossed | shown |"
     )
-    yield "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|"
-    for metric, most in itertools.product(METRICS, SPREADS):
+    yield "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+    for metric, most in itertools.product(metrics, SPREADS):
         for seeds, recordings, clips, folds in cells():
             found = coverage(
                 metric,
@@ -282,18 +288,19 @@ def coverage_lines(simulations: int, seed: int) -> Iterator[str]:
                 simulations=simulations,
                 seed=seed,
             )
-            row = (metric, most, seeds, folds, recordings, clips)
+            row = (metric, most, seeds, folds, recordings, clips, simulations)
             yield f"| {' | '.join([*map(str, row), *map(_percent, found)])} |"
 
 
-def family_lines(simulations: int, seed: int) -> Iterator[str]:
+def family_lines(metrics: Sequence[str], simulations: int, seed: int) -> Iterator[str]:
     """Yield the table of false calls and power as Markdown."""
     yield (
-        "| metric | seeds | folds | recordings | clips of each | false calls | Holm | joint, seeds "
+        "| metric | seeds | folds | recordings | clips of each | studies | false calls | Holm | "
+        "joint, seeds "
         "| joint, both | power | Holm |"
     )
-    yield "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
-    for metric in METRICS:
+    yield "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+    for metric in metrics:
         for seeds, recordings, clips, folds in cells():
             found = family(
                 metric,
@@ -304,7 +311,7 @@ def family_lines(simulations: int, seed: int) -> Iterator[str]:
                 simulations=simulations,
                 seed=seed,
             )
-            row = (metric, seeds, folds, recordings, clips)
+            row = (metric, seeds, folds, recordings, clips, simulations)
             yield f"| {' | '.join([*map(str, row), *map(_percent, found)])} |"
 
 
@@ -316,10 +323,11 @@ def main() -> int:
     """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(description="Simulate false calls and coverage of two scopes.")
     parser.add_argument("--simulations", type=int, default=1_000, help="per cell (%(default)s)")
+    parser.add_argument("--metrics", nargs="+", choices=METRICS, default=METRICS, help="(all)")
     parser.add_argument("--seed", type=int, default=0, help="of all draws (%(default)s)")
     options = parser.parse_args()
     for table in (coverage_lines, family_lines):
-        for line in table(options.simulations, options.seed):
+        for line in table(options.metrics, options.simulations, options.seed):
             print(line, flush=True)
         print()
     return 0
