@@ -17,6 +17,7 @@ import platform
 import re
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -194,6 +195,7 @@ def ray_session(runtime: Runtime, *, say: Callable[[str], None] = to_terminal) -
             f"Ray does not start on this machine ({reason}); it needs space in /tmp (or in "
             "RAY_TMPDIR) and in /dev/shm"
         ) from error
+    guardian = None if runtime.address else _guardian()
     if threading.current_thread() is threading.main_thread():
         _interrupted.clear()
         # Ray's C++ handler would abort the process with a stack trace.
@@ -205,6 +207,53 @@ def ray_session(runtime: Runtime, *, say: Callable[[str], None] = to_terminal) -
         # Collecting a handle during the shutdown, in any thread, would kill this process.
         gc.collect()
         ray.shutdown()
+        if guardian is not None:
+            guardian.kill()
+            guardian.communicate()
+
+
+def _guardian() -> subprocess.Popen[bytes] | None:
+    """Start a process that ends what this process has started, should this one be killed.
+
+    Two helpers of Ray notice only after minutes that nobody needs them anymore. Workers, which come
+    and go, end by themselves.
+    """
+    if not Path("/proc/self/stat").exists():
+        return None  # Linux only
+    pids = [name for name in os.listdir("/proc") if name.isdecimal()]
+    facts = {pid: _facts(pid) for pid in pids}
+    family = [str(os.getpid())]
+    for member in family:
+        family += [pid for pid, (parent, _) in facts.items() if parent == member]
+    return subprocess.Popen(
+        [sys.executable, "-S", "-E", "-c", _GUARDIAN]
+        + [f"{pid}:{facts[pid][1]}" for pid in family[1:]],
+        stdin=subprocess.PIPE,
+        start_new_session=True,  # an interrupt from the terminal does not end it
+    )
+
+
+def _facts(pid: str) -> tuple[str, str]:
+    """Return the parent of a process and its start in ticks; empty if it has ended."""
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return fields[1], fields[19]
+    return "", ""
+
+
+_GUARDIAN = """
+import os, sys, time
+sys.stdin.read()  # ends when the other process does
+time.sleep(3)  # most end by themselves
+for child in sys.argv[1:]:
+    pid, born = child.split(":")
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            if file.read().rpartition(")")[2].split()[19] == born:
+                os.kill(int(pid), 9)
+    except OSError:
+        pass
+"""
 
 
 def _join(address: str) -> None:
