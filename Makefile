@@ -1,12 +1,14 @@
 # Everything a fresh machine needs: make, git, Python 3.11 or newer with pip.
 #   make demo                 from nothing to a table, a page and an MLflow database
-#   make demo DATA=DIR        the same on a folder of your own audio
+#   make demo DATA=DIR        the same on a folder of your own audio; ARGS= adds to the command line,
+#                             such as ARGS="--dataset folder:label=species"
 #   make test                 the default test suite, in two processes
 #   make test-slow            the tests that take long
 #   make lint                 format, lint and type checks
 
 STORE ?= store
 DATA ?=
+ARGS ?=
 SWEEP ?= sweeps/adaptor_lambda.py
 PYTHON ?= python3
 PROCESSES ?= 2
@@ -17,7 +19,7 @@ READY := .venv/.ready
 .PHONY: demo test test-slow lint format lock clean
 
 demo: $(READY)
-	.venv/bin/python $(SWEEP) --demo --store "$(STORE)" $(if $(DATA),--data-root "$(DATA)")
+	.venv/bin/python $(SWEEP) --demo --store "$(STORE)" $(if $(DATA),--data-root "$(DATA)") $(ARGS)
 
 test: $(READY)
 	.venv/bin/python -m pytest -n $(PROCESSES) -m "not slow and not gpu"

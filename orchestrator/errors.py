@@ -7,15 +7,19 @@ turns an `OrchestratorError` into one message on standard error and exit code 2.
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
 
 class OrchestratorError(Exception):
-    """The root of all errors that the user can fix; its message is safe on a terminal."""
+    """The root of all errors that the user can fix; its message is safe on a terminal.
+
+    It shows no password of an address.
+    """
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        return without_passwords(printable(super().__str__()))
 
 
 class ConfigError(OrchestratorError, ValueError):
@@ -67,6 +71,11 @@ def unknown(kind: str, given: object, valid: Iterable[object], *, hint: str = ""
     listed = ", ".join(names) if names else "none"
     tail = f" {hint}" if hint else ""
     return f"unknown {kind} {given!r}{meant} (valid: {listed}){tail}"
+
+
+def without_passwords(text: str) -> str:
+    """Return text in which the passwords of addresses (`scheme://user:password@host`) are `***`."""
+    return re.sub(r"(://[^/\s:@]*:)[^/\s]+@", r"\1***@", text)
 
 
 def is_control(character: str) -> bool:

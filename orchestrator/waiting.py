@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from orchestrator.errors import without_passwords
+
 AFTER_S = 4.0
 EVERY_S = 30.0
 
@@ -40,7 +42,7 @@ def waiting(
         pause_s = after_s
         while not done.wait(pause_s):
             pause_s = every_s
-            say(f"{what} ({time.monotonic() - started:.0f} s so far)")
+            say(f"{without_passwords(what)} ({time.monotonic() - started:.0f} s so far)")
 
     thread = threading.Thread(target=tell, name="waiting", daemon=True)
     thread.start()

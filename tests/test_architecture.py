@@ -1,6 +1,7 @@
 """The lines that the house is built on: who may import what, and what starts fast."""
 
 import ast
+import functools
 import graphlib
 import json
 import subprocess
@@ -113,16 +114,21 @@ def sources(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
+@functools.cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(path.read_text())))
+
+
+@functools.cache
 def imported(path: Path, *, types: bool = True) -> set[str]:
     names: set[str] = set()
-    tree = ast.parse(path.read_text())
     skipped = {
         inner
-        for node in ast.walk(tree)
+        for node in nodes(path)
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not types
         for inner in ast.walk(node)
     }
-    for node in ast.walk(tree):
+    for node in nodes(path):
         if node in skipped:
             continue
         if isinstance(node, ast.Import):
@@ -191,6 +197,7 @@ def test_import_of_the_words_of_a_sweep_loads_nothing_heavy():
     assert done.stdout == "[]\n", done.stderr
 
 
+@functools.cache
 def modules() -> dict[str, Path]:
     """Every module of both packages by its dotted name."""
     found = {}
@@ -201,6 +208,7 @@ def modules() -> dict[str, Path]:
     return found
 
 
+@functools.cache
 def graph(*, types: bool = True) -> dict[str, set[str]]:
     """Module -> the modules of ours that it imports, also lazily, and for types where asked."""
     known = modules()
@@ -218,7 +226,7 @@ def own(path: Path, package: str) -> bool:
     known = modules()
     return any(
         f"{package}.{alias.name}" not in known
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.ImportFrom) and node.module == package
         for alias in node.names
     )

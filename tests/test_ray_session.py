@@ -3,6 +3,8 @@
 import functools
 import io
 import os
+import platform
+import re
 import socket
 import subprocess
 import sys
@@ -10,6 +12,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 import ray
@@ -26,6 +30,7 @@ from orchestrator.experiment.config import Runtime
 from orchestrator.records import Status
 from orchestrator.waiting import waiting
 from tests import tiny
+from tests.commands import ROOT, environment
 
 
 @contextmanager
@@ -51,7 +56,6 @@ def listener(answer: bytes | None) -> Iterator[str]:
             connection.close()
 
 
-@pytest.mark.parametrize("scheme", ["", "ray://"])
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
@@ -60,13 +64,12 @@ def listener(answer: bytes | None) -> Iterator[str]:
         pytest.param(b"", "is no Ray", id="hangs up"),
     ],
 )
-def test_address_where_no_ray_answers_is_refused_soon(scheme, answer, words, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+def test_address_where_no_ray_answers_is_refused_soon(answer, words):
     started = time.monotonic()
     with listener(answer) as address, pytest.raises(ConfigError, match=words) as caught:
-        require_resources(Runtime(address=scheme + address))
+        require_resources(Runtime(address=address))
     assert time.monotonic() - started < 12
-    assert f"no Ray cluster answers at '{scheme}{address}'" in str(caught.value)
+    assert f"no Ray cluster answers at '{address}'" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +83,6 @@ def test_address_where_no_ray_answers_is_refused_soon(scheme, answer, words, mon
         "127.0.0.1:²",
         ":6379",
         "http://127.0.0.1:6379",
-        "ray://127.0.0.1",
         "me@host:6379",
         "a host:6379",
         "::1:6379",
@@ -103,10 +105,10 @@ def test_auto_leads_to_the_address_of_the_environment(monkeypatch):
         require_resources(Runtime(address="auto"))
 
 
-def test_client_address_without_its_packages_names_them(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"install 'ray\[client\]'.*--address auto"):
-        require_resources(Runtime(address="ray://127.0.0.1:1"))
+@pytest.mark.parametrize("address", ["ray://127.0.0.1:10001", "ray://127.0.0.1"])
+def test_address_of_the_ray_client_names_the_ways_into_a_cluster(address):
+    with pytest.raises(ConfigError, match=r"for Ray's client.*--address auto.*ray job submit"):
+        require_resources(Runtime(address=address))
 
 
 def test_workers_that_share_a_card_are_refused():
@@ -173,6 +175,123 @@ def cluster() -> Iterator[Cluster]:
     finally:
         ray.shutdown()
         started.shutdown()
+
+
+@pytest.mark.slow
+def test_cluster_of_another_ray_is_one_message_with_both_versions(cluster, monkeypatch):
+    monkeypatch.setattr(ray, "__version__", "2.59.0")
+    with pytest.raises(ConfigError) as caught, ray_session(Runtime(address=cluster.address)):
+        pass
+    here = platform.python_version()
+    text = (
+        f"runs Ray {version('ray')} on Python {here}, and this command Ray 2.59.0 on Python {here}"
+    )
+    assert text in str(caught.value)
+
+
+@pytest.mark.slow
+def test_node_with_other_code_is_one_message_that_names_it(cluster, monkeypatch):
+    monkeypatch.setattr("orchestrator.execution.ray_session.source_digest", lambda: "edited")
+    node = re.escape(cluster.address.split(":")[0])
+    with pytest.raises(ConfigError, match=f"the node {node} .* code of this package .* edited"):
+        with ray_session(Runtime(address=cluster.address)):
+            pass
+    assert not ray.is_initialized()
+
+
+SERVE = """
+import sys
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+print(cluster.address, flush=True)
+sys.stdin.read()
+cluster.shutdown()
+"""
+JOIN = """
+import sys
+from orchestrator.errors import ConfigError
+from orchestrator.execution.ray_session import ray_session
+from orchestrator.experiment.config import Runtime
+try:
+    with ray_session(Runtime(address=sys.argv[1])):
+        print("joined")
+except ConfigError as error:
+    print(error)
+"""
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory) -> Iterator[tuple[str, Path]]:
+    """The address of a cluster that asks for a token, and a home that has it."""
+    home = tmp_path_factory.mktemp("home")
+    (home / ".ray").mkdir()
+    (home / ".ray" / "auth_token").write_text("a" * 32)
+    env = environment(HOME=str(home), RAY_AUTH_MODE="token")
+    code = [sys.executable, "-c", SERVE]
+    with subprocess.Popen(
+        code, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        yield server.stdout.readline().strip(), home
+        server.communicate("")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("token", "mode", "words"),
+    [
+        ("a" * 32, "", "joined"),
+        ("a" * 32, "disabled", "RAY_AUTH_MODE is 'disabled' here; set it to token"),
+        ("b" * 32, "", "refuses the token that is here"),
+        ("", "", "asks for a token, and there is none here"),
+        ("", "token", "asks for a token, and there is none here"),
+    ],
+)
+def test_token_that_is_missing_or_wrong_is_told_from_a_missing_cluster(
+    guarded, token, mode, words, tmp_path
+):
+    address, _ = guarded
+    (tmp_path / ".ray").mkdir()
+    if token:
+        (tmp_path / ".ray" / "auth_token").write_text(token)
+    env = environment(HOME=str(tmp_path), **({"RAY_AUTH_MODE": mode} if mode else {}))
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", JOIN, address], env=env, cwd=ROOT, capture_output=True, text=True
+    )
+    assert words in done.stdout, done.stdout + done.stderr
+    assert "token" not in done.stdout or f"the Ray cluster at '{address}'" in done.stdout
+    assert time.monotonic() - started < 15  # Ray by itself tries for 20 s
+    assert "a" * 32 not in done.stdout + done.stderr
+
+
+ALONE = """
+import os, pathlib, psutil, ray
+from orchestrator.execution.ray_session import ray_session
+from orchestrator.experiment.config import Runtime
+with ray_session(Runtime()):
+    ray.get(ray.remote(lambda: 1).remote())
+    me = psutil.Process()
+    for one in [me, *me.children(recursive=True)]:
+        for connection in one.net_connections(kind="inet"):
+            if connection.status == psutil.CONN_LISTEN:
+                print(one.name(), connection.laddr.ip)
+    print(os.environ["RAY_AUTH_MODE"])
+    print(oct(pathlib.Path("~/.ray/auth_token").expanduser().stat().st_mode & 0o777))
+"""
+
+
+@pytest.mark.slow
+def test_ray_on_this_machine_listens_on_loopback_and_asks_for_a_token(tmp_path):
+    env = environment(HOME=str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE], env=env, cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    *listening, mode, rights = done.stdout.splitlines()
+    assert len(listening) >= 4, done.stdout + done.stderr
+    assert [line for line in listening if not line.endswith("127.0.0.1")] == []
+    assert (mode, rights) == ("token", "0o600")
 
 
 class Impatient(SweepProgress):

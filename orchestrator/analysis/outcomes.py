@@ -41,17 +41,40 @@ def no_predictions(trial_id: str) -> None:
     """Return None, as a loader without predictions."""
 
 
+def remembering(load: Loader, *, max_bytes: int = 2**29) -> Loader:
+    """Return a loader that reads a trial once, as long as all that it keeps fits into a size."""
+    kept: dict[str, Predictions | None] = {}
+    left = max_bytes
+
+    def read(trial_id: str) -> Predictions | None:
+        nonlocal left
+        if trial_id in kept:
+            return kept[trial_id]
+        made = load(trial_id)
+        frames = made.frames if made else None
+        size = (made.logits.nbytes if made else 0) + (frames.logits.nbytes if frames else 0)
+        if size <= left:
+            kept[trial_id] = made
+            left -= size
+        return made
+
+    return read
+
+
 class Outcomes:
     """Outcomes by trial, each read once.
 
     Args:
         summary: The study.
         load: Function that reads predictions.
+
+    Attributes:
+        load: The same.
     """
 
     def __init__(self, summary: Summary, load: Loader):
         self._cells = {arm.name: arm.cells for arm in summary.arms}
-        self._load = load
+        self.load = load
         self._known: dict[str, Outcome | None] = {}
 
     def of_arm(self, arm: str) -> dict[Block, Outcome]:
@@ -73,7 +96,7 @@ class Outcomes:
 
     def _of(self, trial_id: str) -> Outcome | None:
         if trial_id not in self._known:
-            made = self._load(trial_id)
+            made = self.load(trial_id)
             self._known[trial_id] = _outcome(made) if made else None
         return self._known[trial_id]
 

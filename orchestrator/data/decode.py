@@ -1,10 +1,11 @@
 """Decode audio files to samples, with recorded tools and no silent loss.
 
-soundfile (libsndfile) decodes. It notices a truncated FLAC or CAF but not a truncated WAV, AIFF,
-AU, W64, RF64, Ogg or MP3 (measured), so the length is compared with what the file itself declares:
-its chunk sizes, the Ogg end-of-stream mark, the frame count of the header. Mono is the mean of the
-channels. soxr at quality VHQ resamples once, when a pack is made. Samples are rounded to 16 bit
-without dither; samples beyond full scale are clipped and counted.
+soundfile (libsndfile) decodes, and PyAV what it cannot (see `video`). libsndfile notices a
+truncated FLAC or CAF but not a truncated WAV, AIFF, AU, W64, RF64, Ogg or MP3 (measured), so the
+length is compared with what the file itself declares: its chunk sizes, the Ogg end-of-stream mark,
+the frame count of the header. Mono is the mean of the channels. soxr at quality VHQ resamples once,
+when a pack is made. Samples are rounded to 16 bit without dither; samples beyond full scale are
+clipped and counted.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import io
 import os
 import stat
 import struct
+from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
+from orchestrator.data import video
 from orchestrator.data.source import ClipFault, Decoded
 
 RESAMPLER = "soxr VHQ"
@@ -33,6 +36,7 @@ def tools() -> dict[str, str]:
     return {
         "decoder": f"soundfile {soundfile.__version__} ({soundfile.__libsndfile_version__})",
         "resampler": f"{RESAMPLER} {soxr.__version__}",
+        **({"video": f"PyAV {version('av')}"} if video.installed() else {}),
         "mono": "mean of channels",
         "quantiser": "round to 16 bit, no dither",
         "numpy": np.__version__,
@@ -49,7 +53,8 @@ def decode(
     """Decode an audio file, or a part of it.
 
     Args:
-        path: The file, in any format that libsndfile reads, or its bytes.
+        path: The file, in any format that libsndfile reads, or PyAV where it is installed; or its
+            bytes.
         seconds: Required length, or 0.0 for any. A longer clip passes (`audit` notes it), a shorter
             one is a fault.
         start_s: Start of the part, rounded to a sample.
@@ -71,9 +76,13 @@ def decode(
     name = io.BytesIO(path) if isinstance(path, bytes) else os.fsencode(path)
     try:
         with io.BytesIO(path) if isinstance(path, bytes) else path.open("rb") as file:
-            cut = _cut_short(file, size)
+            form = video.is_video(file.read(16))
+            file.seek(0)
+            cut = "" if form else _cut_short(file, size)
         if cut:
             raise ClipFault("truncated", cut)
+        if form:
+            return _decode_video(path, form, seconds=seconds, start_s=start_s, end_s=end_s)
         with soundfile.SoundFile(name) as file:  # type: ignore[arg-type]
             rate_hz, channels = file.samplerate, file.channels
             start = round(start_s * rate_hz)
@@ -103,6 +112,25 @@ def decode(
     if len(frames) < expected:
         raise ClipFault("short", f"{len(frames)} samples, {expected} expected ({seconds:g} s)")
     mono = frames[:, 0] if channels == 1 else frames.mean(axis=1, dtype=np.float32)
+    return Decoded(np.ascontiguousarray(mono), rate_hz, channels)
+
+
+def _decode_video(
+    path: Path | bytes, form: str, *, seconds: float, start_s: float, end_s: float | None
+) -> Decoded:
+    if not video.installed():
+        raise ClipFault("unreadable", f"libsndfile does not decode {form}; {video.INSTALL}")
+    part = bool(start_s) or end_s is not None
+    mono, rate_hz, channels = video.read_sound(path, part=part)
+    stop = len(mono) if end_s is None else round(end_s * rate_hz)
+    mono = mono[round(start_s * rate_hz) : stop]
+    if len(mono) == 0:
+        raise ClipFault("empty", f"no samples at {start_s:g} s")
+    if not np.isfinite(mono).all():
+        raise ClipFault("non_finite", f"{int((~np.isfinite(mono)).sum())} samples are not finite")
+    expected = round(seconds * rate_hz)
+    if len(mono) < expected:
+        raise ClipFault("short", f"{len(mono)} samples, {expected} expected ({seconds:g} s)")
     return Decoded(np.ascontiguousarray(mono), rate_hz, channels)
 
 

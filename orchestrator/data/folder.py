@@ -22,7 +22,7 @@ from orchestrator.data.headers import Header, read_headers
 from orchestrator.data.layouts import layout_of, own, recognize
 from orchestrator.data.layouts.labels import settled
 from orchestrator.data.layouts.rows import Asked, Audio, ListedEvent, Listing, Mistakes, Row
-from orchestrator.data.layouts.tree import NOT_DECODED, Tree, license_of
+from orchestrator.data.layouts.tree import Tree, license_of
 from orchestrator.data.source import (
     Clip,
     ClipFault,
@@ -546,9 +546,9 @@ def _left_out(listing: Listing, tree: Tree) -> str:
     kinds: dict[str, list[str]] = defaultdict(list)
     for name in listing.left_out:
         kinds[name.rpartition(".")[2].lower() if "." in name else "no suffix"].append(name)
-    texts = []
+    texts, not_decoded = [], set(tree.not_decoded)
     for kind, names in sorted(kinds.items(), key=lambda item: -len(item[1])):
-        why = ", not decoded by libsndfile" if kind in NOT_DECODED else ""
+        why = ", not decoded by libsndfile (pip install av)" if names[0] in not_decoded else ""
         one = names[0] if len(names) == 1 else f"{len(names)} .{kind}, such as {names[0]}"
         texts.append(one + why)
     return "; ".join(texts) or "nothing"

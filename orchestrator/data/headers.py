@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.cache import cache_folder
+from orchestrator.data import video
 from orchestrator.data.addresses import write_text
 from orchestrator.data.layouts.rows import Audio
-from orchestrator.data.source import digest
+from orchestrator.data.source import ClipFault, digest
 
 _MAX_THREADS = 8
 
@@ -64,7 +65,8 @@ def read_headers(audio: Sequence[Audio], *, root: Path) -> dict[str, Header]:
     unknown: list[Audio] = []
     for one in audio:
         earlier = known.get(one.name)
-        if earlier is not None and (earlier.size, earlier.time_ns) == stamps[one.path]:
+        read = earlier is not None and (earlier.rate_hz or not video.installed())
+        if earlier is not None and read and (earlier.size, earlier.time_ns) == stamps[one.path]:
             found[one.name] = earlier
         else:
             unknown.append(one)
@@ -104,4 +106,10 @@ def _read(one: Audio, size: int, time_ns: int) -> Header:
         with soundfile.SoundFile(source) as file:  # type: ignore[arg-type]
             return Header(size, time_ns, file.samplerate, file.channels, max(0, file.frames))
     except (soundfile.SoundFileError, OSError, ValueError):
-        return Header(size, time_ns)  # the audit says what is wrong with it
+        pass
+    try:
+        if one.name.rpartition(".")[2].lower() in video.SUFFIXES and video.installed():
+            return Header(size, time_ns, *video.header(one.load() if one.load else one.path))
+    except (ClipFault, OSError):
+        pass
+    return Header(size, time_ns)  # the audit says what is wrong with it

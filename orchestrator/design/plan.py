@@ -146,6 +146,40 @@ class Plan:
             folds=self.folds if folds is None else tuple(folds),
         )
 
+    def named_arms(self, words: Sequence[str]) -> tuple[str, ...]:
+        """Return the names and patterns of arms that words of a command line stand for.
+
+        A word is a name, a pattern, several of them with commas between, or the number of an arm in
+        the order of the plan, from 1. Words that only together are a name are one: `ray submit`
+        takes a name with spaces apart.
+
+        Args:
+            words: Words of the command line.
+
+        Raises:
+            ConfigError: A word stands for no arm.
+        """
+        names = [arm.name for arm in self.arms]
+        found: list[str] = []
+        left = list(words)
+        while left:
+            word, left = left[0], left[1:]
+            joined = (" ".join([word, *left[:end]]) for end in range(len(left), 0, -1))
+            several = [part.strip() for part in word.split(",") if part.strip()]
+            if any(name == word or fnmatchcase(name, word) for name in names):
+                found.append(word)
+            elif name := next((name for name in joined if name in names), ""):
+                found.append(name)
+                left = left[name.count(" ") - word.count(" ") :]
+            elif "," in word and several:
+                left = several + left
+            elif word.isdecimal() and word.isascii() and 0 < int(word[:9]) <= len(names):
+                found.append(names[int(word) - 1])
+            else:
+                hint = f"or a number from 1 to {len(names)}, several with commas between"
+                raise ConfigError(unknown("arm", word, names, hint=hint))
+        return tuple(found)
+
     def only(self, patterns: Sequence[str]) -> Plan:
         """Return the plan with some of its arms, in its order.
 

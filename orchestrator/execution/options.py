@@ -33,7 +33,7 @@ class Options:
         check: Build every arm, check that it differs, and stop.
         dataset: `NAME` or `NAME:argument=value,...`; empty is what lies in the data root, or the
             plan's.
-        arms: Names or patterns of the arms to keep; empty keeps all.
+        arms: Words for the arms to keep, see `Plan.named_arms`; empty keeps all.
         seeds: Number of seeds; None keeps the plan's.
         folds: Held-out folds; None keeps the plan's, empty means all folds of the data.
         epochs: Number of epochs; None keeps the plan's.
@@ -114,7 +114,8 @@ def _parser(description: str) -> argparse.ArgumentParser:
         nargs="+",
         default=(),
         metavar="ARM",
-        help="keep these arms only, by name or pattern, for example --arms 'AST*' DATAR",
+        help="keep these arms only, by name, pattern or number in --dry-run, also with commas, for "
+        "example --arms 'AST*' DATAR, or --arms 1,3",
     )
     add("--seeds", type=_seeds, metavar="N|A,B,..", help="how many seeds, or which")
     add("--folds", type=_folds, metavar="A,B,..|all", help="which folds to hold out")

@@ -17,7 +17,13 @@ from orchestrator.data.layouts.rows import VALIDATION
 from orchestrator.data.partition import held_out_folds, partition
 from orchestrator.design.plan import Plan
 from orchestrator.design.search_space import Search
-from orchestrator.errors import ConfigError, StoreError, printable, unknown
+from orchestrator.errors import (
+    ConfigError,
+    StoreError,
+    printable,
+    unknown,
+    without_passwords,
+)
 from orchestrator.execution.options import Options, check_folds
 from orchestrator.experiment.config import Component
 from orchestrator.metrics import METRICS, USUAL, TargetKind, lookup
@@ -332,8 +338,9 @@ def _apply(plan: Plan, options: Options) -> Plan:
         plan = plan.with_base(epochs=options.epochs)
         variant.append(f"{options.epochs}ep")
     if options.arms:
-        plan = plan.only(options.arms)
-        variant.append(_short("_".join(map(_word, options.arms))))
+        arms = plan.named_arms(options.arms)
+        plan = plan.only(arms)
+        variant.append(_short("_".join(map(_word, arms))))
     plan = dataclasses.replace(plan, variant=tuple(variant))
     plan = plan.replicate(seeds=options.seeds, folds=options.folds or None)
     return plan.until_decided() if options.until_decided else plan
@@ -407,4 +414,4 @@ def _short(word: str) -> str:
 
 
 def _command() -> str:
-    return shlex.join(["python", *sys.argv])
+    return shlex.join(["python", *map(without_passwords, sys.argv)])

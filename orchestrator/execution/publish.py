@@ -11,15 +11,17 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
-from orchestrator.analysis.outcomes import Outcomes
+from orchestrator.analysis.missed import missed_alike
+from orchestrator.analysis.outcomes import Outcomes, remembering
 from orchestrator.analysis.summary import Summary, summarize
-from orchestrator.errors import OrchestratorError, TrackingError
+from orchestrator.errors import OrchestratorError, TrackingError, without_passwords
 from orchestrator.figures.shelf import INDEX
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.report.files import PICTURES, report_folder, write_report
-from orchestrator.report.render.text import WIDEST, render_text
+from orchestrator.report.render.text import WIDEST, render_text, table_text
 from orchestrator.report.sources import recordings_of
-from orchestrator.report.wording.clips import clips_to_show
+from orchestrator.report.tables.missed import missed_tables
+from orchestrator.report.wording.clips import clips_to_show, missed_to_show
 from orchestrator.store import Store
 from orchestrator.store.verification import loader, verify_stored
 from orchestrator.terminal import terminal_width
@@ -87,7 +89,7 @@ class Publisher:
         plan, store = self._plan, self._store
         records = store.read_records([key.id for key in plan.trials])
         verify_stored(store, plan, records)
-        self._predictions = loader(store, plan, records)
+        self._predictions = remembering(loader(store, plan, records))
         width = terminal_width(widest=WIDEST)
         print()
         summary = summarize(
@@ -97,6 +99,8 @@ class Publisher:
             recordings=recordings_of(store, plan),
         )
         print(render_text(summary, width), flush=True)
+        for table in missed_tables(summary, records, self._predictions):
+            print(table_text(table, width), flush=True)
         folder = report_folder(store, plan.sweep)
         whole = self._uri and is_synced(plan, store=store, tracking_uri=self._uri)
         if whole and (folder / "report.html").exists():
@@ -155,7 +159,7 @@ class Publisher:
             beside = Path(sys.executable).with_name("mlflow")
             program = "mlflow" if shutil.which("mlflow") else shlex.quote(str(beside))
             return f"MLflow: {program} ui --backend-store-uri {shlex.quote(self._uri)}"
-        return f"MLflow: {self._uri}"
+        return f"MLflow: {without_passwords(self._uri)}"
 
     def _pictures(
         self, records: Mapping[str, TrialRecord], summary: Summary, folder: Path
@@ -164,7 +168,8 @@ class Publisher:
         from orchestrator.figures.make import make_pictures
 
         try:
-            clips = clips_to_show(summary, Outcomes(summary, self._predictions))
+            clips = missed_to_show(summary, missed_alike(summary, records, self._predictions))
+            clips |= clips_to_show(summary, Outcomes(summary, self._predictions))
             pictures = make_pictures(self._plan, records, self._store, folder, clips=clips)
         except (OrchestratorError, OSError, RuntimeError, ValueError) as error:
             print(f"pictures: none, {str(error).strip().splitlines()[0]}")

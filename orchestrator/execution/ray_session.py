@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib.util
+import importlib.metadata
 import io
 import logging
 import os
+import platform
 import re
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -27,9 +29,13 @@ from rich.console import Console
 from orchestrator.errors import ConfigError
 from orchestrator.execution.packing import Host, cpu_share
 from orchestrator.experiment.config import Runtime
+from orchestrator.store.provenance import source_digest
 from orchestrator.waiting import to_terminal, waiting
 
 CONNECT_S = 5.0
+VERSIONS_S = 30.0
+_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+_TOKEN_PLACES = "~/.ray/auth_token, RAY_AUTH_TOKEN_PATH, RAY_AUTH_TOKEN"
 _SETTINGS = 4
 # HTTP/2 preface and an empty SETTINGS frame; a server answers with its own (RFC 9113).
 _HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0])
@@ -67,12 +73,6 @@ def require_resources(runtime: Runtime) -> None:
         return
     address = _cluster_here() if runtime.address == "auto" else runtime.address
     host, port = _host_and_port(address)
-    if address.startswith("ray://") and importlib.util.find_spec("grpc") is None:
-        raise ConfigError(
-            f"{address!r} needs packages that are not installed; install 'ray[client]' in the "
-            "version of the cluster, or run the command on a host of the cluster with "
-            "--address auto"
-        )
     try:
         with waiting(f"waiting for an answer of {address}"):
             _greet(host, port)
@@ -84,13 +84,19 @@ def require_resources(runtime: Runtime) -> None:
 
 
 def _host_and_port(address: str) -> tuple[str, int]:
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address.startswith("ray://"):
+        raise ConfigError(
+            f"{address!r} is for Ray's client, and a sweep needs a driver inside the cluster "
+            "(valid: auto, HOST:PORT); run the command on a host of the cluster with --address "
+            "auto, by `ray submit` or by `ray job submit`"
+        )
+    host, _, port = address.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     valid = host and not re.search(r"[/@\s]", host) and (bracketed or ":" not in host)
     if not valid or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
         raise ConfigError(
-            f"{address!r} is no address of a Ray cluster (valid: auto, HOST:PORT, "
-            "ray://HOST:PORT); leave --address out to use this machine alone"
+            f"{address!r} is no address of a Ray cluster (valid: auto, HOST:PORT); "
+            "leave --address out to use this machine alone"
         )
     return host.strip("[]"), int(port)
 
@@ -172,13 +178,13 @@ def ray_session(runtime: Runtime, *, say: Callable[[str], None] = to_terminal) -
     place = f"the Ray cluster at {runtime.address}" if runtime.address else "Ray to start"
     try:
         with waiting(f"waiting for {place}", say=say):
-            ray.init(
-                address=runtime.address or "local",
-                include_dashboard=False if not runtime.address else None,
-                log_to_driver=False,
-                logging_level=logging.WARNING,
-            )
+            if runtime.address:
+                _join(runtime.address)
+            else:
+                _start_here()
     except (OSError, RuntimeError, ValueError, RayError) as error:
+        if isinstance(error, ConfigError):
+            raise
         reason = " ".join(str(error).split())
         if runtime.address:
             raise ConfigError(
@@ -189,6 +195,7 @@ def ray_session(runtime: Runtime, *, say: Callable[[str], None] = to_terminal) -
             f"Ray does not start on this machine ({reason}); it needs space in /tmp (or in "
             "RAY_TMPDIR) and in /dev/shm"
         ) from error
+    guardian = None if runtime.address else _guardian()
     if threading.current_thread() is threading.main_thread():
         _interrupted.clear()
         # Ray's C++ handler would abort the process with a stack trace.
@@ -200,6 +207,183 @@ def ray_session(runtime: Runtime, *, say: Callable[[str], None] = to_terminal) -
         # Collecting a handle during the shutdown, in any thread, would kill this process.
         gc.collect()
         ray.shutdown()
+        if guardian is not None:
+            guardian.kill()
+            guardian.communicate()
+
+
+def _guardian() -> subprocess.Popen[bytes] | None:
+    """Start a process that ends what this process has started, should this one be killed.
+
+    Two helpers of Ray notice only after minutes that nobody needs them anymore. Workers, which come
+    and go, end by themselves.
+    """
+    if not Path("/proc/self/stat").exists():
+        return None  # Linux only
+    pids = [name for name in os.listdir("/proc") if name.isdecimal()]
+    facts = {pid: _facts(pid) for pid in pids}
+    family = [str(os.getpid())]
+    for member in family:
+        family += [pid for pid, (parent, _) in facts.items() if parent == member]
+    return subprocess.Popen(
+        [sys.executable, "-S", "-E", "-c", _GUARDIAN]
+        + [f"{pid}:{facts[pid][1]}" for pid in family[1:]],
+        stdin=subprocess.PIPE,
+        start_new_session=True,  # an interrupt from the terminal does not end it
+    )
+
+
+def _facts(pid: str) -> tuple[str, str]:
+    """Return the parent of a process and its start in ticks; empty if it has ended."""
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return fields[1], fields[19]
+    return "", ""
+
+
+_GUARDIAN = """
+import os, sys, time
+sys.stdin.read()  # ends when the other process does
+time.sleep(3)  # most end by themselves
+for child in sys.argv[1:]:
+    pid, born = child.split(":")
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            if file.read().rpartition(")")[2].split()[19] == born:
+                os.kill(int(pid), 9)
+    except OSError:
+        pass
+"""
+
+
+def _join(address: str) -> None:
+    """Connect to a cluster with this machine's token.
+
+    Raises:
+        ConfigError: The cluster asks for another token, or has other versions than this process.
+    """
+    import ray
+
+    _require_token(address)
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+    except RuntimeError as error:
+        if "Version mismatch" not in str(error):
+            raise
+        found = re.findall(r"Ray: (\S+)\s+Python: (\S+)", str(error))
+        there, here = [" on Python ".join(one) for one in found] or ("another", "this one")
+        raise ConfigError(
+            f"the cluster at {address!r} runs Ray {there}, and this command Ray {here}; install "
+            "the packages of one requirements.lock, and one Python, on both"
+        ) from None
+    try:
+        _require_same_versions()
+    except BaseException:
+        ray.shutdown()
+        raise
+
+
+def _require_token(address: str) -> None:
+    """Raise a `ConfigError` if a cluster refuses this machine's token, or the lack of one.
+
+    Ray itself tries for 20 seconds, and then only says that it failed to connect.
+    """
+    from ray._private.authentication.authentication_token_setup import (
+        maybe_enable_token_auth_if_token_available,
+    )
+    from ray._private.services import canonicalize_bootstrap_address
+    from ray._raylet import AuthenticationTokenLoader, GcsClient  # type: ignore
+    from ray.exceptions import AuthenticationError
+
+    enabled = maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    has_token = AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True)
+    if not enabled or has_token:
+        try:
+            GcsClient(address=canonicalize_bootstrap_address(address))
+            return
+        except AuthenticationError:
+            pass
+    if not has_token:
+        problem = f"asks for a token, and there is none here ({_TOKEN_PLACES})"
+    elif not enabled:
+        problem = f"asks for a token, and RAY_AUTH_MODE is {os.environ['RAY_AUTH_MODE']!r} here"
+    else:
+        problem = f"refuses the token that is here ({_TOKEN_PLACES})"
+    way_out = "set it to token" if has_token and not enabled else "copy the token of its head here"
+    raise ConfigError(f"the Ray cluster at {address!r} {problem}; {way_out}")
+
+
+def _versions() -> dict[str, str]:
+    """Return what must be the same on all nodes of a cluster."""
+    packages = {name: importlib.metadata.version(name) for name in ("ray", "torch")}
+    return {
+        "Python": platform.python_version(),
+        **packages,
+        "code of this package": source_digest(),
+    }
+
+
+def _require_same_versions() -> None:
+    """Raise a `ConfigError` if a node of the cluster has other versions than this process.
+
+    Nodes that are too busy to answer soon are believed. Ray itself refuses one that joins later
+    with another Ray or Python.
+    """
+    import ray
+    from ray.exceptions import RayError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    ask = ray.remote(num_cpus=0, max_retries=0)(_versions)
+    asked = {}
+    for node in ray.nodes():
+        if node["Alive"]:
+            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            asked[ask.options(scheduling_strategy=there).remote()] = node["NodeManagerAddress"]
+    here = _versions()
+    answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=VERSIONS_S)
+    for answer in answered:
+        place = f"the node {asked[answer]} of the cluster"
+        try:
+            found = ray.get(answer)
+        except RayError as error:
+            cause = getattr(error, "cause", None)
+            if not isinstance(cause, ImportError):
+                continue  # it left meanwhile
+            raise ConfigError(
+                f"{place} lacks what this command needs ({cause}); install the packages of "
+                "requirements.lock and this one there, as `ray up` does"
+            ) from None
+        for name, version in here.items():
+            if found.get(name) != version:
+                raise ConfigError(
+                    f"{place} has {name} {found.get(name)}, and this command {version}; install "
+                    "the same on every node and here, as `ray up` does"
+                )
+
+
+def _start_here() -> None:
+    """Start Ray on this machine, behind a token and on its loopback address alone."""
+    import ray
+    from ray._private import ray_constants
+
+    # Where Ray takes no other hosts, its servers listen on loopback, like on macOS and Windows. The
+    # variable is for Ray's processes, and this process has read it already.
+    given, taken = os.environ.get(_LOOPBACK), ray_constants.ENABLE_RAY_CLUSTER
+    if given is None:
+        os.environ[_LOOPBACK], ray_constants.ENABLE_RAY_CLUSTER = "0", False
+    try:
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+        )
+    finally:
+        if given is None:
+            os.environ.pop(_LOOPBACK, None)
+            ray_constants.ENABLE_RAY_CLUSTER = taken
+    with contextlib.suppress(OSError):  # Ray makes it readable to all
+        (Path.home() / ".ray" / "auth_token").chmod(0o600)
 
 
 def with_cpu_share(runtime: Runtime) -> Runtime:

@@ -78,7 +78,7 @@ class QueueSearcher(_Driven):
 
 
 class TpeSearcher(_Driven):
-    """Asks Optuna for points; every point becomes trials of the plan."""
+    """Asks Optuna for points, until it is stopped; every point becomes trials of the plan."""
 
     def __init__(
         self,
@@ -109,6 +109,10 @@ class TpeSearcher(_Driven):
                         params=dict(point), distributions=self._space, value=value
                     )
                 )
+
+    def stop(self) -> None:
+        """Suggest no more points."""
+        self._left = 0
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Ask the sampler for a point and return its trials, one per block."""

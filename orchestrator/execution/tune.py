@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from ray import tune
+from ray.tune.execution import class_cache
 from ray.tune.search import Searcher
 
 from orchestrator.design.factors import Trial
@@ -36,6 +37,14 @@ from orchestrator.records import EpochRecord, Status, TrialRecord
 from orchestrator.store import Holder, LockHeld, Store, Superseded
 from orchestrator.store.files import is_full
 from orchestrator.waiting import AFTER_S, EVERY_S, to_terminal
+
+SECRETS = {
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SECURITY_TOKEN",
+    "AWS_SESSION_TOKEN",
+}
+"""Variables that Tune sends to trials; nodes have rights of their own, or the environment here."""
 
 
 def run_trials(
@@ -78,24 +87,32 @@ def run_search(
 ) -> None:
     """Let Optuna's TPE suggest points until the search has enough.
 
-    Ray must be connected.
+    Ray must be connected. When a trial runs out of memory, the search goes on with half as many at
+    a time, as `run_trials` does, and begins with the trials that memory was short for.
 
     Args:
         search: Search space, and the plan that each point joins.
-        points: Points of earlier runs; the sampler learns from them.
+        points: Points so far; the sampler learns from them.
         runtime: Where and how to train.
         store: Store for all results.
         progress: Shows the epochs and the ends of trials.
-        on_point: Callback for each new point before its trials start.
+        on_point: Callback that adds each new point to `points`, before its trials start.
     """
     selection = complete(search.plan.base).selection
     objective = Objective(metric=search.plan.metric, selection=selection)
-    wanted = search.num_points - len(points)
-    searcher = TpeSearcher(
-        search, points, objective=objective, store=store, progress=progress, on_point=on_point
-    )
-    listener = _Listener(progress, runtime)
-    _fit(searcher, wanted, listener, objective=objective, runtime=runtime, store=store)
+    while len(points) < search.num_points:
+        wanted = search.num_points - len(points)
+        searcher = TpeSearcher(
+            search, points, objective=objective, store=store, progress=progress, on_point=on_point
+        )
+        fewer = fewer_at_a_time(runtime, cpus=_total("CPU"))
+        listener = _Listener(progress, runtime, fewer=fewer, stop=searcher.stop)
+        _fit(searcher, wanted, listener, objective=objective, runtime=runtime, store=store)
+        if not listener.starved:
+            return
+        assert fewer is not None
+        left = [trial for trial in progress.trials.values() if trial.id not in progress.done]
+        runtime = run_trials(left, runtime=fewer, store=store, progress=progress)
 
 
 def _fit(
@@ -131,6 +148,8 @@ def _fit(
                 verbose=0,
             ),
         )
+        # Tune would put keys into arguments of processes, which every user of a host can read.
+        class_cache.ENV_VARS_TO_PROPAGATE -= SECRETS
         tuner.fit()
         raise_if_interrupted()
         listener.raise_if_full()

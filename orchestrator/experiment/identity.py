@@ -149,7 +149,6 @@ def fill_in(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
 
 def _mistakes_of_frozen(values: dict[str, Any]) -> list[str]:
     """Return why an encoder cannot be frozen, or why a head has nothing to stand on."""
-    augmentation = values["augmentation"]
     if not values["frozen"]:
         if values["head"] == ADDED["head"]:
             return []
@@ -157,13 +156,12 @@ def _mistakes_of_frozen(values: dict[str, Any]) -> list[str]:
             f"head is {values['head']!r}, and the model has a head of its own; heads are for "
             "embeddings of a frozen model: frozen=True"
         ]
-    if isinstance(augmentation, Component) and augmentation.name != "none":
-        return [
-            f"augmentation {augmentation.name!r} changes what a frozen model takes in every epoch, "
-            "and its embeddings are computed once; leave it out in this arm: "
-            'augmentation=Component("none")'
-        ]
-    return []
+    return [
+        f"{kind} {part.name!r} changes what a frozen model takes in every epoch, and its "
+        f'embeddings are computed once; leave it out in this arm: {kind}=Component("none")'
+        for kind in ("augmentation", "mixup")
+        if isinstance(part := values[kind], Component) and part.name != "none"
+    ]
 
 
 def replicate_ids(experiment: CompletedExperiment, blocks: Sequence[tuple[int, int]]) -> list[str]:

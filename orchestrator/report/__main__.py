@@ -22,8 +22,9 @@ from models.zoo.paper_tables import PRINTED
 from orchestrator.analysis.aggregate import aggregate
 from orchestrator.analysis.clip_tests import compare_clips, find_trial
 from orchestrator.analysis.confounds import refuse_mixed
-from orchestrator.analysis.outcomes import no_predictions
+from orchestrator.analysis.outcomes import no_predictions, remembering
 from orchestrator.analysis.summary import Summary, summarize
+from orchestrator.analysis.tracks import tracks
 from orchestrator.errors import ConfigError, OrchestratorError, unknown
 from orchestrator.metrics.catalog import METRICS, mistake_of
 from orchestrator.records import PlanRecord, Status, TrialRecord
@@ -37,8 +38,10 @@ from orchestrator.report.files import (
     write,
     write_report,
 )
-from orchestrator.report.render.text import WIDEST, render_text
+from orchestrator.report.label_tracks import write_label_tracks
+from orchestrator.report.render.text import WIDEST, render_text, table_text
 from orchestrator.report.sources import FromMlflow, FromStore, Material, Source
+from orchestrator.report.tables.missed import missed_tables
 from orchestrator.report.tables.paper import Study, own_paper_table, paper_table
 from orchestrator.report.tables.table import Table
 from orchestrator.report.wording.clips import clip_sentences, single_pair_sentences
@@ -155,6 +158,13 @@ def _parser() -> argparse.ArgumentParser:
         help="score between chance and best, and probability of improvement, over the sweeps of "
         "several data sets that ask the same",
     )
+    add(
+        "--label-tracks",
+        default="",
+        metavar="DIR",
+        help="write the listed events of the held-out clips, and those that a trial of each arm "
+        "detects, as label tracks for Audacity",
+    )
     add("--list", action="store_true", help="list the stored sweeps with their packs, and stop")
     return options
 
@@ -246,6 +256,8 @@ def find_sweep(given: str, stored: Sequence[str]) -> str:
 
 def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
     material = source.material(find_sweep(args.sweeps[0], source.sweeps()))
+    if material.predictions:
+        material = dataclasses.replace(material, predictions=remembering(material.predictions))
     plan, records = material.plan, material.records
     if args.clips:
         _compare_clips(args, material, stream)
@@ -260,6 +272,12 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
     )
     if args.metric and not summary.num_measured:
         _refuse_metric(args.metric, plan, records)
+    if args.label_tracks:
+        load = material.predictions or no_predictions
+        found = tracks(summary, records, load)
+        for folder in write_label_tracks(summary, found, Path(args.label_tracks)):
+            print(f"Wrote {folder}", file=stream)
+        return
     paper = _paper_table(args, source, material, summary)
     parts: PageParts = {
         "predictions": material.predictions,
@@ -269,7 +287,7 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
     }
     width = args.width or terminal_width(widest=WIDEST)
     if args.format in ("", "all"):
-        print(render_text(summary, width), file=stream)
+        print(_text(summary, material, width), file=stream)
         for sentence in single_pair_sentences(summary, material.predictions):
             print(visible(sentence), file=stream)
         folder = Path(args.out) if args.out else material.folder
@@ -277,7 +295,7 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
         print(f"Page: {paths.html}", file=stream)
         return
     if args.format == "text":
-        text = render_text(summary, width)
+        text = _text(summary, material, width)
     elif paper and args.format != "html":
         text = render_paper_table(args.format, paper, summary)
     else:
@@ -286,6 +304,13 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
     if args.out and (path.is_dir() or not path.suffix):
         path = path / NAMES.get(args.format, "report.txt")
     _put(text, str(path) if args.out else "", stream)
+
+
+def _text(summary: Summary, material: Material, width: int) -> str:
+    """Return the report as text, with the clips that all good trials miss alike at its end."""
+    load = material.predictions
+    missed = missed_tables(summary, material.records, load) if load else []
+    return "\n".join((render_text(summary, width), *(table_text(one, width) for one in missed)))
 
 
 def _paper_table(

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from models.command import run_command
-from orchestrator.errors import OrchestratorError, TrackingError
+from orchestrator.errors import OrchestratorError, TrackingError, without_passwords
 from orchestrator.metrics.catalog import load
 
 
@@ -81,7 +81,7 @@ def _sync(sweeps: Sequence[str], place: str, tracking_uri: str) -> int:
             result = SweepSync(plan=plan, store=store, tracker=tracker).once(final=final)
         print(result.message)
         failed += result.failed
-    print(f"shown at {uri}")
+    print(f"shown at {without_passwords(uri)}")
     return 1 if failed else 0
 
 

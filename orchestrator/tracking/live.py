@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import OrchestratorError, without_passwords
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.store import Store
 from orchestrator.tracking.links import write_links
@@ -112,7 +112,7 @@ class LiveSync:
         self._thread.join(timeout_s)
         if self._thread.is_alive() and not self.problem:
             store = shlex.quote(self._store.uri)
-            self.problem = (
+            self.problem = without_passwords(
                 f"{self._uri} was still being written after {timeout_s:g} s. Nothing is lost: "
                 f"`python -m orchestrator.sync {self._plan.sweep} --store {store}` "
                 "uploads the rest."
@@ -147,5 +147,5 @@ class LiveSync:
         except OrchestratorError as error:
             self.problem = str(error)
         except Exception as error:  # a problem of the view must not stop the sweep
-            self.problem = f"tracking failed ({type(error).__name__}: {error})"
+            self.problem = without_passwords(f"tracking failed ({type(error).__name__}: {error})")
         return False

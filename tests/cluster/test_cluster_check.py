@@ -33,7 +33,9 @@ def laptop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def filled_in(name: str) -> str:
-    text = (CLUSTERS / name).read_text()
+    text = (
+        (CLUSTERS / name).read_text().replace("head: FILL-IN, gpu: FILL-IN", "head: 0.3, gpu: 0.9")
+    )
     text = text.replace("[FILL-IN]", "[sg-1]").replace("FILL-IN", "sounds")
     return text.replace("192.0.2.", "10.1.2.")
 
@@ -57,6 +59,10 @@ def mistakes_of(text: str, folder: Path) -> list[tuple[str, str]]:
                 "s3://sounds/audio-ablation",
                 "'mlflow ui --backend-store-uri sqlite:///$HOME/mlflow.db --port 5000' --port-f",
             ],
+        ),
+        (
+            "gcp.yaml",
+            ["head: 1 x n2-standard-4", "gpu: 0 to 4 x g2-standard-4", "costs 0.30 USD idle"],
         ),
         (
             "onprem.yaml",

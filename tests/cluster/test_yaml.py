@@ -9,9 +9,12 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = [ROOT / "cluster" / name for name in ("gpu.yaml", "onprem.yaml")]
+FILES = [ROOT / "cluster" / name for name in ("gpu.yaml", "gcp.yaml", "onprem.yaml")]
 HOME = "~/audio-ablation-orchestrator/"
-LOCKS = [ROOT / "requirements.lock", ROOT / "cluster" / "aws.lock"]
+LOCKS = [
+    ROOT / "requirements.lock",
+    *((ROOT / "cluster" / f"{one}.lock") for one in ("aws", "gcp")),
+]
 
 every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
@@ -109,9 +112,24 @@ def test_onprem_template_counts_its_workers() -> None:
 
 def test_locks_share_no_package_and_hold_hashes_but_no_addresses() -> None:
     names = [re.findall(r"^([\w.-]+)==", lock.read_text(), re.MULTILINE) for lock in LOCKS]
-    assert not set(names[0]) & set(names[1])
+    assert not set(names[0]) & (set(names[1]) | set(names[2]))
     for lock, packages in zip(LOCKS, names, strict=True):
         entries = re.split(r"\n(?=\S)", lock.read_text().strip())
         assert len(entries) == len(packages)
         assert all("--hash=sha256:" in entry for entry in entries)
         assert "://" not in lock.read_text()
+
+
+def test_kuberay_file_has_the_locked_ray_a_token_and_no_way_in_from_outside() -> None:
+    config = load(ROOT / "cluster" / "kuberay.yaml")
+    spec = config["spec"]
+    locked = re.search(r"(?m)^ray==(\S+)", LOCKS[0].read_text())
+    assert locked and spec["rayVersion"] == locked[1]
+    assert spec["authOptions"]["mode"] == "token"
+    assert spec["headGroupSpec"]["serviceType"] == "ClusterIP"
+    assert "enableIngress" not in spec["headGroupSpec"]
+    for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"]):
+        (container,) = group["template"]["spec"]["containers"]
+        named = {one["name"]: one["value"] for one in container["env"]}
+        assert named["ORCHESTRATOR_STORE"].startswith("s3://")
+        assert "ports" not in container and not [name for name in named if "TOKEN" in name]

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from layout_folders import BUILDERS, CLASSES, RATE_HZ, line, write
 
-from orchestrator.data import prepare
+from orchestrator.data import prepare, video
 from orchestrator.data.entry import open_source
 from orchestrator.data.source import ClipFault
 from orchestrator.errors import DataError
@@ -478,7 +478,10 @@ def folders(tmp_path_factory) -> Callable[[str], Path]:
 
 
 @pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__)
-def test_broken_folder_is_one_message_with_file_line_and_way_out(harm, folders, tmp_path):
+def test_broken_folder_is_one_message_with_file_line_and_way_out(
+    harm, folders, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(video, "installed", lambda: False)
     name, words = HARMS[harm]
     root = tmp_path / name
     _copy(folders(name), root)

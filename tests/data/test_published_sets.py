@@ -25,6 +25,7 @@ from dataset_folders import (
 from layout_folders import line, write
 from layout_trial import Trial, tones, trial
 
+from orchestrator.data import video as pyav
 from orchestrator.data.entry import open_source
 from orchestrator.data.layouts.rows import Mistakes
 from orchestrator.data.layouts.tree import Tree
@@ -438,8 +439,9 @@ HARMS: dict[Callable[[Path], None], tuple[str, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__)
 def test_broken_published_set_is_one_message_with_file_line_and_way_out(
-    harm, annotations, tmp_path
+    harm, annotations, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(pyav, "installed", lambda: False)
     name, words = HARMS[harm]
     root = built(name, tmp_path, annotations)
     harm(root)

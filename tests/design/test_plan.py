@@ -235,6 +235,33 @@ def test_only_drops_the_dose_with_the_arms_that_have_it():
 
 
 @pytest.mark.parametrize(
+    ("words", "arms"),
+    [
+        (["no adaptor"], ["no adaptor"]),
+        (["no", "adaptor"], ["no adaptor"]),  # as `ray submit` takes it apart
+        (["λ=1", "no", "adaptor"], ["λ=1", "no adaptor"]),
+        (["λ=1,λ=2"], ["λ=1", "λ=2"]),
+        (["no", "adaptor,λ=2"], None),
+        (["1,3", "λ=2"], ["no adaptor", "λ=2", "λ=2"]),
+        (["λ=*"], ["λ=*"]),
+        (["7"], ["7"]),  # an arm of that name, not the seventh
+        (["9"], None),
+        (["0"], None),
+        (["²"], None),
+        ([","], None),
+    ],
+)
+def test_words_of_a_command_line_name_arms(words, arms):
+    names = ("no adaptor", "λ=1", "λ=2", "7")
+    some = plan(*(Arm(name=name, changes={"epochs": n}) for n, name in enumerate(names, 1)))
+    if arms is None:
+        with pytest.raises(ConfigError, match=r"unknown arm .* or a number from 1 to 4"):
+            some.named_arms(words)
+    else:
+        assert list(some.named_arms(words)) == arms
+
+
+@pytest.mark.parametrize(
     ("names", "said"),
     [
         (("a", ""), "arm 2 is called ''; give it a name"),

@@ -113,6 +113,32 @@ def test_report_says_map_with_chance_and_leaves_out_what_needs_one_class(study):
     assert json.loads(form)["metric"]["key"] == "val/map"
 
 
+def test_event_maps_and_label_tracks_are_of_clips_with_events(study, tmp_path, capsys):
+    plan, store, kind = study
+    folder = tmp_path / "tracks"
+    arguments = ["scenes", "--store", store.uri, "--label-tracks", str(folder)]
+    code = main(arguments, out=io.StringIO())
+    page = report(store, "--format", "html")[1]
+    if kind is not TargetKind.EVENTS:
+        said = capsys.readouterr().err
+        assert code == 2 and "label tracks need a model with a frame head" in said
+        assert "Event maps" not in page
+        return
+    assert code == 0 and {path.name for path in folder.iterdir()} == {"listed", "base", "slow"}
+    made = store.read_predictions(plan.trials[0].id, "best")
+    lines = [
+        line.split("\t")
+        for clip in made.clip_ids
+        for line in (folder / "listed" / f"{clip}.txt").read_text().splitlines()
+    ]
+    assert len(lines) == len(made.targets.classes)
+    assert {name for _, _, name in lines} == set(plan.dataset["class_names"])
+    assert all(0 <= float(onset) < float(offset) <= 0.5 for onset, offset, _ in lines)
+    section = page[page.index("Event maps") :]
+    assert "one for each number of them" in section and section.count("Events of clip scene-") == 4
+    assert ", listed: 0." in section
+
+
 def test_two_trials_are_compared_over_their_clips_by_map(study):
     plan, store, _ = study
     one, other = (trial.id for trial in plan.trials if trial.seed == 0)

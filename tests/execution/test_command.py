@@ -196,6 +196,29 @@ def test_interrupt_leaves_no_process_and_the_next_run_finishes(number, sweep_onc
 
 
 @pytest.mark.slow
+def test_killed_command_leaves_no_process(tmp_path):
+    process = subprocess.Popen(
+        command("perturbation", *SMALL),
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and process.poll() is None:
+        if list((tmp_path / "store" / "trials").glob("*/record.json")):
+            break
+        time.sleep(0.2)
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert len(family) > 3, "Ray and its workers were running"
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(family, timeout=15)
+    assert alive == []
+
+
+@pytest.mark.slow
 def test_search_suggestions_are_stored_and_found_again(tmp_path):
     first = run("adaptor_search", *QUICK, cwd=tmp_path)
     assert "1 trials to train and 8 points to search" in first

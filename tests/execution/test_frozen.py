@@ -171,5 +171,7 @@ def test_arms_differ_and_pass_their_checks():
 def test_augmentation_before_a_frozen_encoder_is_refused_with_the_way_out():
     with pytest.raises(ConfigError, match=r"augmentation 'spec_augment' .*computed once; leave it"):
         tiny.experiment(frozen=True)
+    with pytest.raises(ConfigError, match=r"mixup '.*' changes what a frozen model takes"):
+        tiny.experiment(frozen=True, mixup=Component("random_partner"), **NO_AUGMENTATION)
     with pytest.raises(ConfigError, match=r"head is 'mlp', and the model has .*: frozen=True"):
         tiny.experiment(head="mlp")

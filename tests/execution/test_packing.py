@@ -11,6 +11,7 @@ from rich.console import Console
 
 from orchestrator.design.factors import Arm, Trial
 from orchestrator.design.plan import Plan
+from orchestrator.design.search_space import LogUniform, Search
 from orchestrator.execution.launch import _fitted
 from orchestrator.execution.packing import (
     Footprint,
@@ -22,7 +23,7 @@ from orchestrator.execution.packing import (
 )
 from orchestrator.execution.progress import SweepProgress
 from orchestrator.execution.ray_session import QUIET, with_cpu_share
-from orchestrator.execution.tune import run_trials
+from orchestrator.execution.tune import run_search, run_trials
 from orchestrator.experiment.config import Component, Runtime
 from orchestrator.records import Status
 from tests import tiny
@@ -120,6 +121,33 @@ def test_trial_that_runs_out_of_memory_trains_again_with_fewer_beside_it(tmp_pat
     assert runtime.max_concurrent == 1
     assert "out of memory; it and what is left train 1 at a time" in said.getvalue()
     assert set(progress.done.values()) == {Status.FINISHED}
+
+
+@pytest.mark.slow
+def test_search_goes_on_with_fewer_trials_at_a_time_where_memory_runs_out(tmp_path):
+    alone = Component("tests.own_parts:Alone", folder=str(tmp_path))
+    base = tiny.experiment(epochs=1, model=alone)
+    plan = Plan(name="found", question="?", base=base, arms=(Arm(name="control"),), seeds=(0, 1))
+    search = Search(
+        plan=plan, space={"optimizer.learning_rate": LogUniform(1e-4, 1e-2)}, num_points=4
+    )
+    store = tiny.store_with_pack(tmp_path / "store", base)
+    points, said = [], io.StringIO()
+    with ray_of(num_cpus=2), SweepProgress(Console(file=said, width=200), []) as progress:
+        run_search(
+            search,
+            points,
+            runtime=Runtime(),
+            store=store,
+            progress=progress,
+            on_point=points.append,
+        )
+    assert len(points) == 4 and len(progress.done) == 8
+    assert set(progress.done.values()) == {Status.FINISHED}
+    records = [store.read_record(trial_id) for trial_id in progress.done]
+    assert {record.status for record in records} == {Status.FINISHED}
+    assert any(record.provenance.get("out_of_memory") for record in records)
+    assert "out of memory; it and what is left train 1 at a time" in said.getvalue()
 
 
 @pytest.mark.slow

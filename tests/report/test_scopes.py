@@ -7,9 +7,13 @@ import io
 import numpy as np
 import pytest
 from report_examples import CLASSES, make_plan, make_record
+from scipy import stats as scipy_stats
+from sklearn.metrics import average_precision_score
 
 from orchestrator.analysis.summary import summarize
-from orchestrator.metrics.predictions import Predictions
+from orchestrator.metrics import lookup
+from orchestrator.metrics.labels import Event
+from orchestrator.metrics.predictions import Frames, Predictions
 from orchestrator.metrics.targets import Targets
 from orchestrator.records import EpochRecord
 from orchestrator.report.render.formats import to_csv, to_json
@@ -64,7 +68,13 @@ def test_interval_over_recordings_is_that_of_the_table_of_right_and_wrong():
     assert found.low < contrast.difference.low and found.narrowed_by == ("recordings",)
 
 
-@pytest.mark.parametrize("metric", ["val/top1", "val/top5", "val/map", "val/loss"])
+@pytest.mark.parametrize(
+    "metric",
+    [
+        *("val/top1", "val/top5", "val/map", "val/loss", "val/true_probability", "val/macro_f1"),
+        "val/mauc",
+    ],
+)
 @pytest.mark.parametrize("folds", [(1,), (1, 2)])
 def test_every_metric_has_it_and_it_is_the_wider_of_the_two(metric, folds):
     (contrast,) = study(metric=metric, folds=folds)[0].contrasts
@@ -118,3 +128,77 @@ def test_predictions_of_another_number_than_the_recorded_one_are_not_used():
         records[key.id] = make_record(key.id, top1=0.5 + 0.01 * (key.arm == "new") * key.seed)
     again = summarize(plan, records, predictions=made.get, recordings=RECORDINGS)
     assert again.contrasts[0].over_recordings is None
+
+
+def events_of(key, *, gain):
+    """Clips of one event each, which one arm finds more surely, and its tags."""
+    rng = np.random.default_rng([key.seed, key.arm == "new"])
+    clips, rows = 30, 20
+    onsets = np.random.default_rng(0).integers(2, 10, clips) / 10
+    labels = [
+        (Event(int(i) % 2, float(onset), float(onset) + 0.6),) for i, onset in enumerate(onsets)
+    ]
+    targets = Targets.of(labels, num_classes=2)
+    truth = targets.frames(rows, seconds=2.0)
+    noise = rng.normal(0, 2.0, (clips, 1, 2)) + rng.normal(0, 0.3, (clips, rows, 2))
+    logits = np.where(truth, 1.0 + gain * (key.arm == "new"), -3.0) + noise
+    names = tuple(f"clip-{i}" for i in range(clips))
+    frames = Frames(logits=logits.astype(np.float16), row_s=0.1, clip_s=np.full(clips, 2.0))
+    return Predictions(
+        epoch=20,
+        clip_ids=names,
+        targets=targets,
+        logits=logits.max(axis=1).astype(np.float32),
+        frames=frames,
+    )
+
+
+def left_out(made, metric):
+    """Pseudo-values of a metric by recording, each left out in a loop."""
+    names = [RECORDINGS[clip] for clip in made.clip_ids]
+    known = sorted(set(names))
+    size, whole = len(known), metric(made)
+    without = [metric(made.take(np.array([n != one for n in names]))) for one in known]
+    pseudo = size * whole - (size - 1) * np.array(without)
+    return pseudo - pseudo.mean() + whole
+
+
+def sklearn_map(made):
+    truth = made.targets.multi_hot()
+    there = truth.any(axis=0)
+    return average_precision_score(truth[:, there], made.logits[:, there])
+
+
+@pytest.mark.parametrize(
+    ("metric", "score"),
+    [("val/map", sklearn_map), ("val/event_f1", lookup("val/event_f1").compute)],
+)
+def test_ranked_and_event_scores_are_tested_over_seeds_and_jackknifed_over_recordings(
+    metric, score
+):
+    plan = make_plan(("base", "new"), seeds=7, dose="", metric=metric)
+    made = {key.id: events_of(key, gain=1.5) for key in plan.trials}
+    records = {}
+    for key in plan.trials:
+        record = make_record(key.id)
+        *before, last = record.epochs
+        last = EpochRecord(epoch=20, metrics=made[key.id].scores())
+        records[key.id] = dataclasses.replace(record, epochs=(*before, last))
+    summary = summarize(plan, records, predictions=made.get, recordings=RECORDINGS)
+    (contrast,) = summary.contrasts
+    by_trial = {(t.arm, t.seed): made[t.id] for t in plan.trials}
+    table = summary.metric.scale * np.array(
+        [
+            left_out(by_trial["new", s], score) - left_out(by_trial["base", s], score)
+            for s in range(7)
+        ]
+    )
+    p_value = scipy_stats.permutation_test(
+        (table.mean(axis=1),), np.mean, permutation_type="samples", n_resamples=np.inf
+    ).pvalue
+    assert contrast.difference.p_value == pytest.approx(p_value)
+    found, expected = contrast.over_recordings, over_recordings(table)
+    assert found.num_recordings == 10
+    assert found.low == pytest.approx(min(expected.low, contrast.difference.low))
+    assert found.high == pytest.approx(max(expected.high, contrast.difference.high))
+    assert contrast.called and "For other seeds and other recordings" in finding_sentence(contrast)

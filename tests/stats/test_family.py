@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
+from statsmodels.stats.multitest import multipletests
 
 from orchestrator.stats import (
     ALPHA,
@@ -289,3 +290,8 @@ def test_tied_pairs_limit_what_can_be_attained():
     assert (found.difference.num_tied, found.difference.smallest_p) == (3, 2 / 2**5)
     assert found.adjusted_p == found.smallest_adjusted_p == 2 / 2**5
     assert found.difference.low <= 0
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holms_correction_is_that_of_statsmodels(p_values):
+    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1].tolist())

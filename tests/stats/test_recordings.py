@@ -1,12 +1,15 @@
 """Crossed mean squares of seeds and recordings, against an analysis of variance by hand."""
 
 import numpy as np
+import patsy
 import pytest
+import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
+from statsmodels.regression.mixed_linear_model import VCSpec
 
-from orchestrator.stats import over_recordings
+from orchestrator.stats import components, over_recordings
 from tests.benchmarks.stats.bench_recordings import coverage
 
 
@@ -49,6 +52,51 @@ def test_interval_is_that_of_the_analysis_of_variance(seeds, recordings):
     assert found.from_seeds == pytest.approx((a - e) / values.size)
     assert found.from_recordings == pytest.approx((b - e) / values.size)
     assert found.narrowed_by != ("seeds",) or a > b
+
+
+def test_mean_squares_are_those_of_statsmodels_analysis_of_variance():
+    values = crossed(5, 12, seed=3)
+    s, r = np.indices(values.shape).reshape(2, -1)
+    design = patsy.dmatrix("C(s) + C(r)", {"s": s, "r": r}, return_type="dataframe")
+    fitted = sm.OLS(values.ravel(), design).fit()
+    of_seeds, of_recordings = (
+        sm.stats.anova_lm(
+            sm.OLS(values.ravel(), design.loc[:, ~design.columns.str.contains(f"C.{name}.")]).fit(),
+            fitted,
+        )
+        for name in ("s", "r")
+    )
+    a = of_seeds.ss_diff[1] / of_seeds.df_diff[1]
+    b = of_recordings.ss_diff[1] / of_recordings.df_diff[1]
+    e = fitted.mse_resid
+    found, parts = over_recordings(values), components(values)
+    assert found.half_width == pytest.approx(
+        scipy_stats.t.ppf(0.975, (a + b - e) ** 2 / (a**2 / 4 + b**2 / 11 + e**2 / 44))
+        * np.sqrt((a + b - e) / values.size)
+    )
+    assert (parts.of_seeds, parts.of_recordings, parts.of_rest) == pytest.approx(
+        ((a - e) / 12, (b - e) / 5, e)
+    )
+
+
+def test_variances_are_those_of_statsmodels_mixed_model():
+    """Balanced crossed samples: REML is the analysis of variance where no variance is 0."""
+    values = crossed(6, 15, seed=1)
+    s, r = np.indices(values.shape).reshape(2, -1)
+    model = sm.MixedLM(
+        values.ravel(),
+        np.ones((values.size, 1)),
+        groups=np.ones(values.size),
+        exog_vc=VCSpec(
+            ["s", "r"],
+            [[[str(k) for k in range(n)]] for n in values.shape],
+            [[np.eye(n)[of]] for n, of in zip(values.shape, (s, r), strict=True)],
+        ),
+    )
+    fitted, parts = model.fit(reml=True), components(values)
+    assert fitted.vcomp == pytest.approx((parts.of_seeds, parts.of_recordings), rel=1e-3)
+    assert fitted.scale == pytest.approx(parts.of_rest, rel=1e-3)
+    assert fitted.bse_fe[0] ** 2 == pytest.approx(parts.variance(6, 15), rel=1e-3)
 
 
 def test_recordings_that_do_not_differ_leave_the_t_interval_of_the_seeds():

@@ -10,7 +10,7 @@ import importlib
 from typing import Protocol, cast
 
 from orchestrator.data.layouts.rows import Asked, Listing
-from orchestrator.data.layouts.tree import AUDIO, NOT_DECODED, Tree
+from orchestrator.data.layouts.tree import AUDIO, Tree
 from orchestrator.errors import DataError, unknown
 
 PUBLISHED = (
@@ -122,7 +122,7 @@ def _why_none(tree: Tree) -> str:
     if lists:
         table.read(tree, Asked(table=lists[0]))  # raises what is wrong with it
     expected = "\n".join(f"  - {name}: {layout_of(name).TITLE}" for name in LAYOUTS)
-    other, archives = tree.ending(NOT_DECODED), tree.ending(_ARCHIVES)
+    other, archives = tree.not_decoded, tree.ending(_ARCHIVES)
     if tree.audio:
         what = (
             f"{len(tree.audio)} audio files and nothing that gives them labels. If their names do, "
@@ -130,8 +130,9 @@ def _why_none(tree: Tree) -> str:
         )
     elif other:
         what = (
-            f"{len(other)} files such as {other[0]}, which libsndfile cannot decode; convert them "
-            f"once, for example: ffmpeg -i {other[0]} {other[0].rpartition('.')[0]}.flac"
+            f"{len(other)} files such as {other[0]}, which libsndfile cannot decode; install PyAV, "
+            "which does (pip install av), or convert them once, for example: "
+            f"ffmpeg -i {other[0]} {other[0].rpartition('.')[0]}.flac"
         )
     elif archives:
         what = f"no audio files, and archives such as {archives[0]}; unpack them"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 
+from orchestrator.data import video
 from orchestrator.data.layouts.rows import (
     SPLITS,
     TEST,
@@ -17,7 +18,7 @@ from orchestrator.data.layouts.rows import (
     Row,
     check_label,
 )
-from orchestrator.data.layouts.tree import AUDIO, NOT_DECODED, Tree
+from orchestrator.data.layouts.tree import Tree
 from orchestrator.errors import DataError, shown
 
 TITLE = "a folder per class with its audio files"
@@ -96,16 +97,17 @@ def read_classes(
     """List the clips of the class folders below a folder, and the files that are not used."""
     start = f"{folder}/" if folder else ""
     classes = classes_below(tree, folder)
+    audio, not_decoded = set(tree.audio), set(tree.not_decoded)
     for below in tree.folders:
         name = below.removeprefix(start)
         if not below.startswith(start) or "/" in name or name in classes or name.startswith("_"):
             continue
         inside = [file for file in tree.files if file.startswith(f"{below}/")]
-        other = [file for file in inside if file.rpartition(".")[2].lower() in NOT_DECODED]
+        other = [file for file in inside if file in not_decoded]
         if other:
             mistakes.add(
                 below,
-                f"its audio, such as {other[0]}, cannot be decoded by libsndfile; convert it once "
+                f"its audio, such as {other[0]}, is not decoded by libsndfile; {video.INSTALL} "
                 "(ffmpeg -i IN OUT.flac), or remove the folder",
             )
         elif not inside:
@@ -115,7 +117,7 @@ def read_classes(
         if not name.startswith(start):
             continue
         label, _, rest = name[len(start) :].partition("/")
-        if not rest or label not in classes or name.rpartition(".")[2].lower() not in AUDIO:
+        if not rest or label not in classes or name not in audio:
             left_out.append(name)
             continue
         check_label(label, name, mistakes)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from orchestrator.data import video
 from orchestrator.data.layouts.rows import Audio, Mistakes
 from orchestrator.errors import DataError, printable, shown
 
@@ -18,7 +19,6 @@ AUDIO = ("wav", "flac", "ogg", "oga", "opus", "mp3", "aiff", "aif", "aifc", "au"
 """Suffixes of what libsndfile decodes."""
 
 _MISSING = "does not exist"
-NOT_DECODED = ("m4a", "mp4", "aac", "webm", "wma", "amr", "mkv", "mov", "avi")
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,21 @@ class Tree:
 
     @cached_property
     def audio(self) -> tuple[str, ...]:
-        """Files that libsndfile may decode, by their suffix."""
-        return self.ending(AUDIO)
+        """Files that may be decoded, by their suffix.
+
+        A video is left out where libsndfile decodes a file of its name: its sound is extracted.
+        """
+        found = self.ending(AUDIO)
+        videos = self.ending(video.SUFFIXES) if video.installed() else ()
+        if not videos:
+            return found
+        known = {_stem(name) for name in found}
+        return tuple(sorted((*found, *(name for name in videos if _stem(name) not in known))))
+
+    @cached_property
+    def not_decoded(self) -> tuple[str, ...]:
+        """Files of sound or video that nothing here decodes."""
+        return () if video.installed() else self.ending(video.SUFFIXES)
 
     def ending(self, suffixes: Iterable[str]) -> tuple[str, ...]:
         """Return the files with one of these suffixes, in any case."""
@@ -170,7 +183,7 @@ class Tree:
         """
         files: dict[str, str] = {}
         for name in self.audio:
-            stem = os.path.basename(name).rpartition(".")[0]
+            stem = _stem(name)
             if files.setdefault(stem, name) != name:
                 mistakes.add(name, f"has the name of {files[stem]}; keep one of them")
         return files
@@ -208,6 +221,10 @@ class Tree:
         with contextlib.suppress(ValueError):
             return path.relative_to(self.root).as_posix()
         return path.as_posix()
+
+
+def _stem(name: str) -> str:
+    return os.path.basename(name).rpartition(".")[0]
 
 
 def _suffix(name: str) -> str:

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.data import video
 from orchestrator.data.layouts.labels import listed_label
 from orchestrator.data.layouts.lists import COLUMNS, read_text
 from orchestrator.data.layouts.rows import Asked, Audio, Listing, Mistakes, Row, split_named
-from orchestrator.data.layouts.tree import AUDIO, NOT_DECODED, Tree
+from orchestrator.data.layouts.tree import AUDIO, Tree
 from orchestrator.errors import DataError, shown
 
 TITLE = "WebDataset tars with x.flac and x.cls, x.json or x.txt"
@@ -102,11 +103,12 @@ class _Samples:
     def row(self, key: str, of: dict[str, tarfile.TarInfo]) -> Row | None:
         """Return a sample's row from its members by suffix; None after a mistake."""
         where = f"{self.name} sample {key}"
-        audio = [kind for kind in of if kind in AUDIO]
+        decoded = (*AUDIO, *(video.SUFFIXES if video.installed() else ()))
+        audio = [kind for kind in of if kind in decoded]
         if len(audio) != 1:
-            other = [kind for kind in of if kind in NOT_DECODED]
+            other = [kind for kind in of if kind in video.SUFFIXES]
             text = f"has audio .{' and .'.join(audio)}; keep one" if audio else "has no audio"
-            only = f" that libsndfile decodes, only .{other[0]}" if other else ""
+            only = f" that libsndfile decodes, only .{other[0]}; {video.INSTALL}" if other else ""
             self.mistakes.add(where, text + only)
             return None
         kind = next((one for one in _LABELS if one in of), None)
@@ -175,7 +177,7 @@ def _holds_samples(path: Path) -> bool:
     try:
         with tarfile.open(path, "r:") as archive:
             for _, member in zip(range(4), archive, strict=False):
-                if member.name.rpartition(".")[2].lower() in (*AUDIO, *_LABELS):
+                if member.name.rpartition(".")[2].lower() in (*AUDIO, *video.SUFFIXES, *_LABELS):
                     return True
     except (tarfile.TarError, OSError, EOFError):
         return True  # to be refused with its reason

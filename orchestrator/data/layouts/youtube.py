@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.data.layouts.rows import Audio, Mistakes
-from orchestrator.data.layouts.tree import NOT_DECODED, Tree
+from orchestrator.data.layouts.tree import Tree
 from orchestrator.errors import DataError, shown
 
 _NAME = re.compile(
@@ -76,11 +76,12 @@ class Clips:
         if any(True for _ in rows):
             return
         tree = self._tree
-        videos = [name for name in tree.ending(NOT_DECODED) if any(_readings(name))]
+        videos = [name for name in tree.not_decoded if any(_readings(name))]
         if videos:
             raise DataError(
                 f"{tree.root} has the list of {title} and {len(videos)} clips such as {videos[0]}, "
-                "which libsndfile cannot decode; extract their audio once, for example: ffmpeg -i "
+                "which libsndfile cannot decode; install PyAV, which does (pip install av), or "
+                "extract their audio once, for example: ffmpeg -i "
                 f"{videos[0]} -vn {videos[0].rpartition('.')[0]}.flac"
             )
         raise DataError(

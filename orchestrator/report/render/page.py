@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from orchestrator.analysis.outcomes import Loader, Outcomes, no_predictions
+from orchestrator.analysis.outcomes import Loader, Outcomes, no_predictions, remembering
 from orchestrator.analysis.summary import Summary
 from orchestrator.figures.shelf import CLIP, Picture, read_pictures
 from orchestrator.records import TrialRecord
@@ -19,6 +19,7 @@ from orchestrator.report.plots.svg import styles
 from orchestrator.report.tables import all_tables, reproducibility
 from orchestrator.report.tables.arms import secondary_table
 from orchestrator.report.tables.clips import flipped_clips
+from orchestrator.report.tables.missed import missed_tables
 from orchestrator.report.tables.table import CALLED_MARK, Table
 from orchestrator.report.wording.clips import single_pair_sentences
 from orchestrator.report.wording.notes import (
@@ -56,6 +57,7 @@ def render_page(
         pictures: Folder of `orchestrator.figures`; the page embeds the pictures.
         paper: Paper's table with the study.
     """
+    predictions = remembering(predictions) if predictions else None
     template = _environment().get_template("page.html.jinja")
     plan, metric = summary.plan, summary.metric
     data = PlotData(
@@ -66,6 +68,9 @@ def render_page(
     )
     table, *further = all_tables(summary)
     drawn = _pictures(pictures)
+    missed = missed_tables(summary, records, predictions) if predictions else []
+    suspects = {row[0] for table in missed[:1] for row in table.rows}
+    clips = [shown for shown in drawn if shown[0].kind == CLIP]
     return template.render(
         summary=summary,
         plan=plan,
@@ -89,7 +94,9 @@ def render_page(
         pattern=pattern_sentence(summary),
         next_study=next_study_sentence(summary),
         pictures=[shown for shown in drawn if shown[0].kind != CLIP],
-        clips=[shown for shown in drawn if shown[0].kind == CLIP],
+        clips=[shown for shown in clips if shown[0].clips[0] not in suspects],
+        missed=missed,
+        missed_clips=[shown for shown in clips if shown[0].clips[0] in suspects],
         data=reproducibility.data_facts(summary, records),
         environment=reproducibility.environment_facts(summary, records),
         declared=reproducibility.plan_facts(summary),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from orchestrator.analysis.clip_tests import ClipComparison, single_pairs
 from orchestrator.analysis.confusion import flips
+from orchestrator.analysis.missed import Missed, MissedAlike
 from orchestrator.analysis.outcomes import Loader, Outcomes, class_name
 from orchestrator.analysis.summary import Summary
 from orchestrator.metrics import METRICS
@@ -65,6 +68,27 @@ def clips_to_show(summary: Summary, outcomes: Outcomes) -> dict[str, str]:
                 f"{contrast.arm}; most often mistaken for {class_name(summary, wrong)}."
             )
     return shown
+
+
+def missed_to_show(summary: Summary, found: MissedAlike) -> dict[str, str]:
+    """Return the clips that all good trials miss alike, with a sentence about each."""
+    return {
+        missed.clip: f"{missed_text(summary, missed)}, by all of {missed.num_trials} trials."
+        for missed in found.clips[:MAX_SHOWN]
+    }
+
+
+def missed_text(summary: Summary, missed: Missed) -> str:
+    """Return in words what is listed of a clip, and what all trials hear instead."""
+
+    def names(classes: Sequence[int]) -> str:
+        return ", ".join(class_name(summary, label) for label in classes)
+
+    parts = [f"Listed as {names(missed.listed)}" if missed.listed else "Nothing is listed"]
+    if missed.unheard and missed.unheard != missed.listed:
+        parts.append(f"{names(missed.unheard)} not heard")
+    parts.append(f"{names(missed.heard)} heard" if missed.heard else "none of it heard")
+    return "; ".join(parts)
 
 
 def _named(trial: TrialKey) -> str:
