@@ -5,11 +5,11 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from datetime import timedelta
 from typing import Any
 
 import pytest
-import torch
+
+from tests.process_group import join
 
 Both = Callable[..., list[Any]]
 
@@ -21,7 +21,7 @@ def both(tmp_path_factory) -> Iterator[Both]:
     context.set_forkserver_preload(["orchestrator.training.trainer"])
     meeting = tmp_path_factory.mktemp("group") / "meeting"
     workers = [
-        ProcessPoolExecutor(1, context, initializer=_join, initargs=(rank, str(meeting)))
+        ProcessPoolExecutor(1, context, initializer=join, initargs=(rank, str(meeting)))
         for rank in range(2)
     ]
 
@@ -32,14 +32,3 @@ def both(tmp_path_factory) -> Iterator[Both]:
     yield call
     for worker in workers:
         worker.shutdown()
-
-
-def _join(rank: int, meeting: str) -> None:
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        "gloo",
-        init_method=f"file://{meeting}",
-        rank=rank,
-        world_size=2,
-        timeout=timedelta(seconds=60),
-    )
