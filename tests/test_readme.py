@@ -30,7 +30,12 @@ def run(words: list[str], folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=COMMANDS)
+def marks_of(command: str) -> list[pytest.MarkDecorator]:
+    """Mark what starts Ray once more, after the sweep that the other commands need."""
+    return [pytest.mark.slow] if "--seeds" in command else []
+
+
+@pytest.mark.parametrize("command", [pytest.param(c, marks=marks_of(c), id=c) for c in COMMANDS])
 def test_command_of_the_readme_runs(command, folder):
     words = shlex.split(command)
     # One epoch, a few clips and the first seeds stand for the whole: the way is the same.

@@ -109,6 +109,7 @@ def run(way: Way, *words: str) -> int:
     return ended.value.code  # type: ignore[return-value]
 
 
+@pytest.mark.slow
 def test_plan_that_is_listed_checked_trained_and_reported_climbs_where_it_is_named(tmp_path):
     way, place = Way(), ["--store", str(tmp_path)]
     assert run(way, "--dry-run", *place) == 0

@@ -98,7 +98,11 @@ NORMED = {"frontend": SPECTROGRAM, "model": Component("vggsound_resnet_laptop")}
             marks=pytest.mark.slow,
         ),
         # One clip in the last step: the second worker has none, and must not count.
-        pytest.param({**NORMED, "batch_size": 7, "accumulation_steps": 2}, id="batch norms"),
+        pytest.param(
+            {**NORMED, "batch_size": 7, "accumulation_steps": 2},
+            id="batch norms",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_two_workers_give_the_losses_of_one(ray_here, tmp_path, changes):

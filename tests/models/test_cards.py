@@ -129,18 +129,20 @@ def test_new_family_is_a_folder(tmp_path):
     (family / "model.py").write_text(MODEL)
     (family / "card.py").write_text(CARD)
 
-    def run(*arguments):
-        command = [sys.executable, "-m", "models", *arguments, "--json"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-        assert (done.returncode, done.stderr) == (0, "")
-        return json.loads(done.stdout)
-
-    [wide] = run("toy_wide")
+    commands = (["toy_wide"], ["toy_narrow"], ["toy_wide", "--compare"])
+    code = (
+        "from models.__main__ import main\n"
+        f"for words in {commands}:\n"
+        "    assert main([*words, '--json']) == 0\n"
+        "    print('next')\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    [wide], [narrow], [row] = map(json.loads, done.stdout.split("next\n")[:-1])
     assert (wide["paper"]["title"], wide["num_classes"]) == ("Toys", 50)
     assert wide["input_size"][0] == 16
     assert wide["num_params"] == 17 * 8 + 9 * 50
     assert [result["value"] for result in wide["results"]] == [12.5]
-    [narrow] = run("toy_narrow")
     assert (narrow["input_size"][0], narrow["results"]) == (8, [])
-    [row] = run("toy_wide", "--compare")
     assert row["ours"] == 17 * 8 + 9 * 50
