@@ -55,6 +55,7 @@ KINDS = (
     "schedule",
     "sampler",
     "mixup",
+    "averaging",
 )
 CHAIN_PARTS = ("frontend", "augmentation", "transform", "model")
 """Kinds of links in a chain, in order."""

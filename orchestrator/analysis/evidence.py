@@ -41,7 +41,8 @@ class Evidence:
         adjusted_p: P value corrected over all declared comparisons, by joint sign flips or by the
             rule of a study until decided.
         adjusted_error: Standard error of a sampled adjusted p; 0 if exact.
-        smallest_adjusted_p: Smallest value possible with these pairs, of which some may be tied.
+        smallest_adjusted_p: Bound below which no signs of these pairs, of which some may be tied,
+            bring the adjusted p; at most `ALPHA` is necessary for a call, not sufficient.
         verdict: Conclusion that the numbers allow.
         num_declared: Number of declared contrasts and effects.
         num_planned: Planned replicates, or the cap of a study until decided.

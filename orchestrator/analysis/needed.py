@@ -14,8 +14,8 @@ ByArm = Mapping[str, Mapping[Block, float]]
 """Arm -> block -> value."""
 
 
-def whole_seeds(plan: PlanRecord, values: ByArm, weights: Mapping[str, float]) -> list[float]:
-    """Return the weighted sum of every seed that is whole, its mean over the plan's folds.
+def whole_seeds(plan: PlanRecord, values: ByArm, weights: Mapping[str, float]) -> dict[int, float]:
+    """Return seed -> weighted sum of every whole seed, its mean over the plan's folds.
 
     Args:
         plan: Plan that names the folds.
@@ -23,14 +23,14 @@ def whole_seeds(plan: PlanRecord, values: ByArm, weights: Mapping[str, float]) -
         weights: Arm -> weight.
     """
     if not set[Block].intersection(*(set(values.get(arm, {})) for arm in weights)):
-        return []
+        return {}
     sums = weighted_sums(values, weights)
     folds = sorted({trial.fold for trial in plan.trials})
-    return [
-        fmean(sums[seed, fold] for fold in folds)
+    return {
+        seed: fmean(sums[seed, fold] for fold in folds)
         for seed in dict.fromkeys(seed for seed, _ in sums)
         if all((seed, fold) in sums for fold in folds)
-    ]
+    }
 
 
 def seeds_needed(
@@ -47,7 +47,7 @@ def seeds_needed(
     needed: dict[str, Needed] = {}
     for key in dict.fromkeys((plan.metric, *computed)):
         seeds = whole_seeds(plan, values.get(key, {}), weights)
-        found = pairs_at_effect(seeds, num_contrasts=plan.num_declared) if seeds else None
+        found = pairs_at_effect(seeds.values(), num_contrasts=plan.num_declared) if seeds else None
         if found:
             needed[key] = found
     return needed

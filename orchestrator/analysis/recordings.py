@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.evidence import ContrastEvidence, EffectEvidence
-from orchestrator.analysis.rows import ArmSummary, Block
+from orchestrator.analysis.rows import Block
 from orchestrator.metrics import Metric
 from orchestrator.metrics.catalog import VAL_LOSS, VAL_MAP, VAL_TOP1, VAL_TOP5
 from orchestrator.metrics.classification import (
@@ -20,9 +20,9 @@ from orchestrator.metrics.classification import (
 )
 from orchestrator.metrics.labels import TargetKind
 from orchestrator.metrics.predictions import Loader, Predictions
+from orchestrator.records import PlanRecord
 from orchestrator.stats import (
     ALPHA,
-    PairedDifference,
     RecordingsInterval,
     average_precision_of,
     over_recordings,
@@ -60,7 +60,7 @@ class OverRecordings:
     """Intervals over other recordings, from predictions that are read once.
 
     Args:
-        arms: Arms of the study.
+        plan: The study.
         metric: Metric to compare by.
         load: Function that reads predictions at the plan's epoch.
         recordings: Clip -> recording; clips of one recording are no two samples.
@@ -68,13 +68,15 @@ class OverRecordings:
 
     def __init__(
         self,
-        arms: Sequence[ArmSummary],
+        plan: PlanRecord,
         *,
         metric: Metric,
         load: Loader,
         recordings: Mapping[str, str],
     ):
-        self._ids = {arm.name: {cell.block: cell.id for cell in arm.cells} for arm in arms}
+        self._ids: dict[str, dict[Block, str]] = {}
+        for trial in plan.trials:
+            self._ids.setdefault(trial.arm, {}).setdefault((trial.seed, trial.fold), trial.id)
         self._metric, self._load, self._recordings = metric, load, recordings
         self._known: dict[str, _Scored | None] = {}
         self._left = MAX_COMPUTED
@@ -90,7 +92,7 @@ class OverRecordings:
             return None
         if difference.replicate == "fold" or evidence.decided:
             return None
-        table = self._table(evidence.weights, difference)
+        table = self.table(evidence.weights, difference.by_seed)
         if table is None:
             return None
         values, folds = table
@@ -105,15 +107,24 @@ class OverRecordings:
             confidence=difference.confidence,
         )
 
-    def _table(
-        self, weights: Mapping[str, float], difference: PairedDifference
+    def table(
+        self, weights: Mapping[str, float], by_seed: Mapping[Any, float]
     ) -> tuple[Values, NDArray[np.int64]] | None:
-        """Return (seeds, recordings) pseudo-values of a weighted sum, and the recordings' folds."""
+        """Return (seeds, recordings) pseudo-values of a weighted sum, and the recordings' folds.
+
+        Args:
+            weights: Arm -> weight.
+            by_seed: Seed -> the sum as recorded, the mean over the folds.
+
+        Returns:
+            None without predictions or recordings of every trial, for fewer than two seeds or two
+            recordings of a fold, or if the predictions are not those of the recorded numbers.
+        """
         blocks = set[Block].intersection(*(set(self._ids.get(arm, {})) for arm in weights))
         folds = sorted({fold for _, fold in blocks})
         rows: list[Values] = []
         columns: list[tuple[str, ...]] = []
-        for seed, expected in difference.by_seed.items():
+        for seed, expected in by_seed.items():
             parts: list[Values] = []
             names: list[str] = []
             for fold in folds:

@@ -189,7 +189,7 @@ def summarize(
     contrasts, effects = counted.declared(arms)
     arms = counted.with_declared(arms, contrasts)
     if predictions and recordings:
-        scope = OverRecordings(arms, metric=chosen, load=predictions, recordings=recordings)
+        scope = OverRecordings(plan, metric=chosen, load=predictions, recordings=recordings)
         contrasts, effects = (
             tuple(dataclasses.replace(f, over_recordings=scope.extend(f)) for f in contrasts),
             tuple(dataclasses.replace(f, over_recordings=scope.extend(f)) for f in effects),

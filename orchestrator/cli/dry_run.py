@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypedDict
 
 from models.own_source import own_source
 from orchestrator.cli.power import power_analysis
@@ -21,8 +22,10 @@ from orchestrator.execution.prepare import (
 from orchestrator.experiment.config import COMPONENTS
 from orchestrator.experiment.overrides import departures
 from orchestrator.metrics import lookup
+from orchestrator.metrics.predictions import Loader
 from orchestrator.records import Status, TrialRecord
-from orchestrator.store.verification import verify_stored
+from orchestrator.report.sources import recordings_of
+from orchestrator.store.verification import loader, verify_stored
 from orchestrator.terminal import grid, laid_out, terminal_width, visible
 
 
@@ -92,8 +95,28 @@ def print_listing(prepared: LaunchPlan) -> None:
         num_workers=options.runtime.num_workers,
         price_per_hour=options.price_per_hour,
         budget_hours=options.budget_hours,
+        **_predictions(prepared, records),
     ):
         print(sentence)
+
+
+class _Predictions(TypedDict, total=False):
+    """What planning for other recordings needs."""
+
+    predictions: Loader
+    recordings: Mapping[str, str]
+
+
+def _predictions(prepared: LaunchPlan, records: Mapping[str, TrialRecord]) -> _Predictions:
+    """Return the stored predictions and the recordings of their clips; empty without any."""
+    store = existing_store(prepared.options.runtime.store)
+    if store is None or prepared.data is None or not records:
+        return {}
+    record = prepared.plan.record(fingerprint=prepared.data.fingerprint)
+    return {
+        "predictions": loader(store, record, records),
+        "recordings": recordings_of(store, record),
+    }
 
 
 def _print_rows(rows: Iterable[Sequence[str]]) -> None:

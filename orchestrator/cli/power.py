@@ -7,24 +7,33 @@ from collections.abc import Mapping
 import numpy as np
 
 from orchestrator.analysis.needed import seeds_needed, whole_seeds
+from orchestrator.analysis.recordings import OverRecordings
 from orchestrator.analysis.rows import finished_values
 from orchestrator.design.plan import Plan
 from orchestrator.execution.costs import CostEstimate
 from orchestrator.metrics import METRICS, Metric, lookup
-from orchestrator.records import TrialRecord
+from orchestrator.metrics.predictions import Loader
+from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.notes import needed_text
 from orchestrator.stats import (
     ALPHA,
     MAX_PAIRS,
+    POWER,
+    Components,
     PooledSpread,
     Steps,
     anytime_p_rows,
+    components,
+    detectable_over_recordings,
     levels_for,
     pairs_for,
     pairs_needed,
+    pooled_components,
     pooled_spread,
     prospect,
+    recordings_over_seeds,
+    seeds_over_recordings,
     smallest_p,
 )
 
@@ -43,6 +52,8 @@ def power_analysis(
     num_workers: int = 1,
     price_per_hour: float = 0.0,
     budget_hours: float = 0.0,
+    predictions: Loader | None = None,
+    recordings: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Describe what the plan's blocks can show, how many would suffice, and the cost of both.
 
@@ -58,6 +69,9 @@ def power_analysis(
         num_workers: Devices per trial.
         price_per_hour: Price of one device-hour; 0 leaves money out.
         budget_hours: Budget of one launch in device-hours; 0 sets no limit.
+        predictions: Function that reads the predictions of stored trials; with recordings, other
+            recordings are planned for, too.
+        recordings: Clip -> source recording.
     """
     n, num_contrasts = _num_replicates(plan), plan.num_declared
     costs = CostEstimate(plan, records, num_workers=num_workers, price=price_per_hour)
@@ -75,6 +89,11 @@ def power_analysis(
             sentences.append(_detectable(plan, n, pilot.upper, metric, steps))
         if wanted:
             sentences.append(_enough(wanted, pilot.upper, plan, metric, costs, steps))
+        if predictions and recordings and not over_folds:
+            scope = OverRecordings(
+                plan.record(), metric=metric, load=predictions, recordings=recordings
+            )
+            sentences += _over_recordings(plan, records, metric, pilot, steps, wanted, scope)
     elif num_contrasts and over_folds and given:
         sentences.append(
             f"how many seeds find {given:g}{_unit(metric)} depends on the spread of whole seeds: "
@@ -139,9 +158,8 @@ def _pilot(plan: Plan, records: Mapping[str, TrialRecord], metric: Metric) -> Po
     values = finished_values(record, records, metric)
     samples: list[list[float]] = []
     used: list[Mapping[str, float]] = []
-    declared = [{c.arm: 1.0, c.reference: -1.0} for c in record.contrasts]
-    for weights in (*declared, *(effect.weights for effect in record.effects)):
-        pairs = whole_seeds(record, values, weights)
+    for weights in _declared(record):
+        pairs = list(whole_seeds(record, values, weights).values())
         if len(pairs) > 1 and any(p != pairs[0] for p in pairs):
             samples.append(pairs)
             used.append(weights)
@@ -151,12 +169,9 @@ def _pilot(plan: Plan, records: Mapping[str, TrialRecord], metric: Metric) -> Po
 def _by_metric(plan: Plan, records: Mapping[str, TrialRecord]) -> str:
     """Say how many seeds each metric needs for the first comparison; empty for fewer than two."""
     record = plan.record()
-    declared = [{c.arm: 1.0, c.reference: -1.0} for c in record.contrasts]
-    weights = next(iter((*declared, *(effect.weights for effect in record.effects))), None)
-    if weights is None:
-        return ""
     values = {key: finished_values(record, records, metric) for key, metric in METRICS.items()}
-    needed = seeds_needed(record, values, weights)
+    declared = _declared(record)
+    needed = seeds_needed(record, values, declared[0]) if declared else {}
     return needed_text("the first comparison at the effect seen so far", needed)
 
 
@@ -193,8 +208,8 @@ def _detectable(plan: Plan, n: int, spread: float, metric: Metric, steps: Steps 
     if seen.detectable is None:
         return ""
     finds = (
-        f"a true difference of {seen.detectable:.2g}{_unit(metric)} with {100 * seen.power:g} % "
-        "power"
+        f"a true difference of {_two_digits(seen.detectable)}{_unit(metric)} with "
+        f"{100 * seen.power:g} % power"
     )
     if plan.cap:
         return (
@@ -227,6 +242,73 @@ def _enough(
 
 def _what(plan: Plan) -> str:
     return "seeds" if len(plan.folds) > 1 else "blocks"
+
+
+def _over_recordings(
+    plan: Plan,
+    records: Mapping[str, TrialRecord],
+    metric: Metric,
+    pilot: PooledSpread,
+    steps: Steps | None,
+    wanted: float,
+    scope: OverRecordings,
+) -> list[str]:
+    """Say what the plan shows on other recordings, too, what limits that, and what would do."""
+    record, n, num_contrasts = plan.record(), _num_replicates(plan), plan.num_declared
+    values = finished_values(record, records, metric)
+    tables: list[Components] = []
+    used: list[Mapping[str, float]] = []
+    here = 0
+    for weights in _declared(record):
+        table = scope.table(weights, whole_seeds(record, values, weights))
+        if table is not None:
+            tables.append(components(table[0], folds=table[1]))
+            used.append(weights)
+            here = table[0].shape[1]
+    if not tables or n < pairs_needed():
+        return []
+    found = pooled_components(tables, used, widened=pilot.upper / pilot.estimate)
+    whole = found.variance(n, here)
+    if not whole:
+        return []
+    of_seeds, of_recordings = found.of_seeds / n / whole, found.of_recordings / here / whole
+    smallest = detectable_over_recordings(
+        found, seeds=n, recordings=here, num_contrasts=num_contrasts
+    )
+    limit = "seeds and recordings limit it alike"
+    if of_seeds != of_recordings:
+        limit = f"{'seeds' if of_seeds > of_recordings else 'recordings'} are the bottleneck"
+    sentences = [
+        f"for other seeds and other recordings, {n} {_what(plan)} on these {here} recordings find "
+        f"a true difference of {_two_digits(smallest)}{_unit(metric)} with {100 * POWER:g} % "
+        f"power; {100 * of_seeds:.0f} % of its variance is of seeds, {100 * of_recordings:.0f} % "
+        f"of recordings, the rest of both: {limit}"
+    ]
+    if wanted:
+        enough = seeds_over_recordings(wanted, found, recordings=here, num_contrasts=num_contrasts)
+        on_these = pairs_for(wanted, spread=pilot.upper, num_contrasts=num_contrasts, steps=steps)
+        more = recordings_over_seeds(wanted, found, seeds=n, num_contrasts=num_contrasts)
+        ways = []
+        if enough is not None and on_these is not None:
+            ways.append(f"{max(enough, on_these)} {_what(plan)} on these {here} recordings")
+        if more is not None and on_these is not None and n >= on_these:
+            ways.append(f"{max(more, here):,} recordings with {n} {_what(plan)}")
+        several = f"neither more {_what(plan)} nor more recordings alone are enough"
+        sentences.append(f"to find {wanted:g}{_unit(metric)} there, {' or '.join(ways) or several}")
+    return sentences
+
+
+def _declared(record: PlanRecord) -> list[Mapping[str, float]]:
+    """Return arm -> weight per declared comparison."""
+    contrasts: list[Mapping[str, float]] = [
+        {c.arm: 1.0, c.reference: -1.0} for c in record.contrasts
+    ]
+    return [*contrasts, *(effect.weights for effect in record.effects)]
+
+
+def _two_digits(value: float) -> str:
+    """Write two significant digits, without an exponent from 100 on."""
+    return f"{float(f'{value:.2g}'):g}"
 
 
 def _unit(metric: Metric) -> str:

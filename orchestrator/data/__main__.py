@@ -6,7 +6,7 @@ import argparse
 import ast
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,13 @@ _EPILOG = """\
 examples:
   python -m orchestrator.data look --data-root ~/ESC-50
   python -m orchestrator.data audit --data-root ~/my_sounds --set label=species
+  python -m orchestrator.data audit --data-root ~/AudioSet --against /mnt/colleague/packs/4f1c...
   python -m orchestrator.data pack --data-root ~/ESC-50 --sample-rate 32000
   python -m orchestrator.data pack --dataset synthetic --set num_classes=5 --set seed=1
   python -m orchestrator.data counts --annotations ~/annotations
 
-exit code: 0 fine, 1 the audit found broken clips or a damaged pack, 2 a mistake that the message
-explains"""
+exit code: 0 fine, 1 the audit found broken clips, a damaged pack or another copy, 2 a mistake that
+the message explains"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,6 +85,15 @@ def _parser() -> argparse.ArgumentParser:
         parents=[shared],
         help="open every clip and the pack made of them, say what is wrong; change nothing",
     )
+    audit.add_argument(
+        "--against",
+        metavar="PACK",
+        help="say which clips differ from a colleague's: a pack's folder, or what audit --csv or "
+        "--json wrote there",
+    )
+    audit.add_argument(
+        "--missing-to", metavar="OUT", help="write the listed clips that are not here to this file"
+    )
     audit.add_argument("--all", action="store_true", help="show every clip, not only odd ones")
     commands.add_parser(
         "pack", parents=[shared], help="audit, decode and resample into a pack, once"
@@ -109,6 +119,7 @@ def _look(options: argparse.Namespace) -> int:
 
 
 def _audit(options: argparse.Namespace) -> int:
+    from orchestrator.data.against import Copy, compare
     from orchestrator.data.entry import open_source, packed_as
     from orchestrator.data.listing import Audit
     from orchestrator.data.source import RootMissing
@@ -121,15 +132,24 @@ def _audit(options: argparse.Namespace) -> int:
         if not pinned:
             raise
         return 0 if _audit_pack(pinned, options.packs) else 1
+    copy = Copy.read(options.against) if options.against else None
     with progress_bar("audit") as progress:
         audit = Audit.of(source, progress=progress)
     _export(options, audit)
+    _write(options.missing_to, audit.to_missing)
     print(printable(audit.table(every_clip=options.all, width=terminal_width())))
     print()
     print(printable(audit.summary()))
     pack = packed_as(options.dataset, source, arguments, packs=options.packs)
     whole = not pack or _audit_pack(pack, options.packs)
-    return 1 if audit.broken or not whole else 0
+    alike = True
+    if copy is not None:
+        found = compare(source, audit.records, copy)
+        print()
+        print(f"compared with {printable(str(copy.path))}")
+        print(printable(found.text(width=terminal_width(), every_clip=options.all)))
+        alike = found.alike
+    return 0 if whole and alike and not audit.broken else 1
 
 
 def _audit_pack(fingerprint: str, packs: str) -> bool:
@@ -250,11 +270,15 @@ def _value(key: str, text: str, kind: Any) -> Any:
 
 def _export(options: argparse.Namespace, audit: Any) -> None:
     for path, text in ((options.csv, audit.to_csv), (options.json, audit.to_json)):
-        if path:
-            try:
-                Path(path).write_text(text(), encoding="utf-8")
-            except OSError as error:
-                raise DataError(f"cannot write {path!r}: {error}") from error
+        _write(path, text)
+
+
+def _write(path: str | None, text: Callable[[], str]) -> None:
+    if path:
+        try:
+            Path(path).write_text(text(), encoding="utf-8")
+        except OSError as error:
+            raise DataError(f"cannot write {path!r}: {error}") from error
 
 
 _COMMANDS = {"look": _look, "audit": _audit, "pack": _pack, "counts": _counts}

@@ -134,6 +134,8 @@ def folder(
     layout = layout or recognize(tree, asked)
     listing, title = _read(tree, layout, asked)
     mistakes = Mistakes(f"{tree.root}, read as {title},")
+    if listing.absent is not None:  # names of an official list are as they are
+        asked = replace(asked, separator="none")
     rows, kind, how = settled(_with_short_names(listing.rows), asked, mistakes)
     headers = read_headers(
         list({row.audio.name: row.audio for row in rows}.values()), root=tree.root
@@ -203,6 +205,7 @@ def folder(
         on_broken=on_broken,
         root=printable(str(tree.root)),
         license=license_of(tree.root),
+        absent=listing.absent or (),
         unlisted=tuple(name for name in listing.left_out if name in audio),
         notes=(
             *((f"targets: {targets_text}",) if kind is not TargetKind.SINGLE_LABEL else ()),

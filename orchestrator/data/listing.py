@@ -118,8 +118,26 @@ class Audit:
         lines += [
             f"  broken: {kinds[kind]} {kind} ({BROKEN[kind]})" for kind in BROKEN if kinds[kind]
         ]
+        if absent := source.absent:
+            some = ", ".join(name for _, name in absent[:3])
+            lines.append(f"  missing: {len(absent)} clips of the official list, such as {some}")
         lines += [f"  note: {text}" for text in notes_of(source, self.records)]
         return "\n".join(lines)
+
+    @property
+    def missing(self) -> tuple[tuple[str, str], ...]:
+        """(split or fold, clip) of clips that are listed and whose files are not here."""
+        gone = (r for r in self.records if any(p.kind == "missing" for p in r.problems))
+        names = self.source.fold_names
+        return (*self.source.absent, *((names[r.clip.fold], r.clip.clip_id) for r in gone))
+
+    def to_missing(self) -> str:
+        """Return the missing clips as lines of csv, with a header."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(("split", "clip"))
+        writer.writerows((csv_text(split), csv_text(name)) for split, name in self.missing)
+        return out.getvalue()
 
     def to_json(self) -> str:
         """Return every record as JSON."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SCALE = 1.0 / 32768.0
 COLUMNS = ("clip_id", "fold", "source_id", "num_samples", "waveform")
+MEASURES = ("sha256", "rate_hz", "frames", "peak", "rms_dbfs")
+"""Columns with what the audit measured of a clip as it was decoded; see `findings.ClipRecord`."""
 TARGET_COLUMNS = {
     TargetKind.SINGLE_LABEL: ("label",),
     TargetKind.MULTI_LABEL: ("labels",),

@@ -20,7 +20,7 @@ from orchestrator.data.audit import Examined, Progress, examine
 from orchestrator.data.decode import tools
 from orchestrator.data.findings import ClipRecord, decide, notes_of
 from orchestrator.data.info import PACK_FORMAT, SINGLE_LABEL_FORMAT, manifest_digest
-from orchestrator.data.pack import TARGET_COLUMNS
+from orchestrator.data.pack import MEASURES, TARGET_COLUMNS
 from orchestrator.data.source import Clip, Source, digest
 from orchestrator.data.unfinished import Unfinished
 from orchestrator.errors import DataError
@@ -178,6 +178,7 @@ class _Writer:
         self._kind, self._num_classes = source.kind, len(source.class_names)
         self._heads = source.heads
         types = {"label": pa.int32(), "labels": pa.list_(pa.int32())}
+        measured = (pa.string(), pa.int32(), pa.int64(), pa.float64(), pa.float64())
         self._schema = pa.schema(
             [
                 ("clip_id", pa.string()),
@@ -188,11 +189,12 @@ class _Writer:
                 ("fold", pa.int32()),
                 ("source_id", pa.string()),
                 ("num_samples", pa.int64()),
+                *zip(MEASURES, measured, strict=True),
                 pa.field("waveform", pa.large_list(pa.field("item", pa.int16(), nullable=False))),
             ]
         )
         self._writer = pa.ipc.new_file(str(path), self._schema)
-        self._clips: list[Clip] = []
+        self._records: list[ClipRecord] = []
         self._waves: list[np.ndarray] = []
 
     def __enter__(self) -> _Writer:
@@ -214,9 +216,9 @@ class _Writer:
         clip = seen.record.clip
         targets = self._targets([clip])
         self.content.add(clip.clip_id, targets.form(0), clip.fold, seen.pcm)
-        self._clips.append(clip)
+        self._records.append(seen.record)
         self._waves.append(seen.pcm)
-        if len(self._clips) < _CLIPS_PER_BATCH:
+        if len(self._records) < _CLIPS_PER_BATCH:
             return False
         self._flush()
         return True
@@ -228,8 +230,9 @@ class _Writer:
     def _flush(self) -> None:
         import pyarrow as pa
 
-        if not self._clips:
+        if not self._records:
             return
+        clips = [record.clip for record in self._records]
         lengths = np.array([len(wave) for wave in self._waves], np.int64)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         waveform: pa.LargeListArray = pa.LargeListArray.from_arrays(
@@ -237,13 +240,13 @@ class _Writer:
             pa.array(np.concatenate(self._waves)),
             type=self._schema.field("waveform").type,
         )
-        targets = self._targets(self._clips)
+        targets = self._targets(clips)
         values = {"label": targets.classes, "labels": targets.classes}
         values |= {"onset_s": targets.onsets_s, "offset_s": targets.offsets_s}
         own = {name: values[name] for name in TARGET_COLUMNS[self._kind]}
         starts = pa.array(targets.starts, pa.int32())
         columns = [
-            pa.array([clip.clip_id for clip in self._clips]),
+            pa.array([clip.clip_id for clip in clips]),
             *(
                 pa.array(column, self._schema.field(name).type)
                 if name == "label"
@@ -252,10 +255,14 @@ class _Writer:
                 )
                 for name, column in own.items()
             ),
-            pa.array([clip.fold for clip in self._clips], pa.int32()),
-            pa.array([clip.source_id for clip in self._clips]),
+            pa.array([clip.fold for clip in clips], pa.int32()),
+            pa.array([clip.source_id for clip in clips]),
             pa.array(lengths),
+            *(
+                pa.array([getattr(r, name) for r in self._records], self._schema.field(name).type)
+                for name in MEASURES
+            ),
             waveform,
         ]
         self._writer.write_batch(pa.record_batch(columns, schema=self._schema))
-        self._clips, self._waves = [], []
+        self._records, self._waves = [], []

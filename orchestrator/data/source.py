@@ -105,6 +105,7 @@ class Source:
         fingerprint: The pack's fingerprint if it is known beforehand, else "".
         root: Where the dataset was found; a hint for people, never part of a fingerprint.
         license: The dataset's license if known, else "".
+        absent: (split, clip) of an official list's clips that are not here.
         unlisted: Audio files beside the listed ones that are not used.
         notes: Remarks from reading the list.
         facts: What the list was taken for, (subject, sentence) each; see `overview`.
@@ -124,6 +125,7 @@ class Source:
     fingerprint: str = ""
     root: str = ""
     license: str = ""
+    absent: tuple[tuple[str, str], ...] = ()
     unlisted: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
     facts: tuple[tuple[str, str], ...] = ()
@@ -241,6 +243,12 @@ def _mistakes_of_fields(source: Source) -> list[str]:
         ("on_broken", source.on_broken, source.on_broken in POLICIES, " or ".join(POLICIES)),
         ("root", source.root, isinstance(source.root, str), "a text"),
         ("license", source.license, isinstance(source.license, str), "a text"),
+        (
+            "absent",
+            source.absent,
+            isinstance(source.absent, tuple | list) and all(map(_are_texts, source.absent)),
+            "a tuple of splits and names",
+        ),
         ("unlisted", source.unlisted, _are_texts(source.unlisted), "a tuple of names"),
         ("notes", source.notes, _are_texts(source.notes), "a tuple of sentences"),
     )

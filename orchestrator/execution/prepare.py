@@ -212,8 +212,8 @@ def _for_targets(plan: Plan, data: PackInfo) -> Plan:
     kind, heads = data.targets, tuple(data.heads)
     if plan.metric == USUAL[TargetKind.SINGLE_LABEL]:
         plan = dataclasses.replace(plan, metric=USUAL[kind])
-    one_class = (TargetKind.SINGLE_LABEL, TargetKind.HEADS)
-    if kind not in one_class and plan.base.loss.name == "cross_entropy":
+    several = kind in (TargetKind.MULTI_LABEL, TargetKind.EVENTS)
+    if several and plan.base.loss.name == "cross_entropy":
         plan = plan.with_base(loss=Component("binary_cross_entropy"))
     named = [plan.metric, *([plan.tie_break] if plan.tie_break else [])]
     chosen = {plan.experiment(arm).selection_metric for arm in plan.arms}

@@ -13,8 +13,7 @@ from ray.tune.search import Searcher
 from orchestrator.design.factors import Trial
 from orchestrator.design.search_space import Choice, LogUniform, Point, Search, Uniform
 from orchestrator.execution.progress import SweepProgress
-from orchestrator.metrics import lookup
-from orchestrator.metrics.catalog import selection_key
+from orchestrator.metrics.catalog import load, selection_key
 from orchestrator.records import TrialRecord
 from orchestrator.store import Store
 
@@ -33,7 +32,7 @@ class Objective:
 
     def value(self, records: Iterable[TrialRecord]) -> float | None:
         """Return the mean over the records, or None if a record lacks the metric."""
-        metric, key = lookup(self.metric), self.metric
+        metric, key = load(self.metric), self.metric
         if self.selection == "best_on_validation":
             key = selection_key(key)
         values = [r.metrics_at(self.selection).get(key) for r in records]

@@ -1,8 +1,9 @@
 """One trial from its experiment to its record; every launcher ends up here.
 
 The caller holds the trial's lease. Everything goes to the store: each finished epoch, a failure
-with its traceback, the per-clip predictions, the last and the best weights. An attempt that a newer
-one has superseded stops at the next of these, and leaves the trial to it.
+with its traceback, the per-clip predictions, the last and the best weights. The record of an epoch
+is written while the next one trains, as its checkpoint is. An attempt that a newer one has
+superseded stops at the next of these, and leaves the trial to it.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ import os
 import socket
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import CheckpointError, ConfigError, StoreError
 from orchestrator.experiment.config import Runtime
 from orchestrator.experiment.identity import CompletedExperiment, canonical
-from orchestrator.metrics import lookup
+from orchestrator.metrics.catalog import load
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord, experiment_id
 from orchestrator.store import Superseded
 from orchestrator.store.files import is_full
@@ -155,15 +157,15 @@ class TrialRun:
                 deterministic=self.device.startswith("cuda") and not self.runtime.fast,
             ):
                 for key in (*self.runtime.own_metrics, self.experiment.selection_metric):
-                    lookup(key)
+                    load(key)
                 trainer = self._build(group)
                 record = self._describe(record, trainer, earlier)
                 self._write(record, group)
                 # An interrupt, too, waits for the checkpoint that is being written.
-                with closing(trainer.epochs()) as epochs:
+                with closing(trainer.epochs()) as epochs, _in_background(self._write) as write:
                     for epoch in epochs:
                         record = self._progress(record, trainer)
-                        self._write(record, group)
+                        write(record, group)
                         self.on_epoch(epoch)
                 record = self._finish(record, trainer)
         except Superseded:
@@ -184,7 +186,6 @@ class TrialRun:
                 raise  # other workers wait for this one
             return record
         self._write(record, group)
-        trainer.drop_optimizer_state()
         if group.is_main:
             self.store.forget_checkpoint_before(self.trial_id, "last")
         return record
@@ -335,6 +336,28 @@ class TrialRun:
     def _write(self, record: TrialRecord, group: Group) -> None:
         if group.is_main:
             self.store.write_record(record)
+
+
+@contextmanager
+def _in_background(
+    write: Callable[[TrialRecord, Group], None],
+) -> Iterator[Callable[[TrialRecord, Group], None]]:
+    """Yield a function that writes in order while training goes on.
+
+    All is written when the context ends; what kept a record from being written is raised by the
+    next call or by the end.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="record") as pool:
+        writing: list[Future[None]] = []
+
+        def submit(record: TrialRecord, group: Group) -> None:
+            for earlier in writing:
+                earlier.result()
+            writing[:] = [pool.submit(write, record, group)]
+
+        yield submit
+        for last in writing:
+            last.result()
 
 
 def features_folder(pack: Pack) -> Path:

@@ -10,6 +10,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +32,7 @@ from orchestrator.execution.searchers import (
 )
 from orchestrator.experiment.config import Runtime
 from orchestrator.experiment.identity import canonical, complete
-from orchestrator.records import Status, TrialRecord
+from orchestrator.records import EpochRecord, Status, TrialRecord
 from orchestrator.store import Holder, LockHeld, Store, Superseded
 from orchestrator.store.files import is_full
 from orchestrator.waiting import AFTER_S, EVERY_S, to_terminal
@@ -337,16 +338,22 @@ def _train_locked(
             from orchestrator.execution.trial import TrialRun
 
             torch.set_num_threads(runtime.cpus_per_worker)
-            run = TrialRun(
-                store=store,
-                trial_id=trial.id,
-                experiment=trial.experiment,
-                device="cuda" if runtime.gpus_per_worker > 0 else "cpu",
-                runtime=runtime,
-                lease=lease,
-                on_epoch=lambda e: tune.report({"id": trial.id, "epoch": e.epoch, **e.metrics}),
-            )
-            record = run.run()
+
+            def report(epoch: EpochRecord) -> None:
+                reports.submit(tune.report, {"id": trial.id, "epoch": epoch.epoch, **epoch.metrics})
+
+            # A report returns when the sweep has dealt with it; the next epoch does not wait.
+            with ThreadPoolExecutor(1, thread_name_prefix="reports") as reports:
+                run = TrialRun(
+                    store=store,
+                    trial_id=trial.id,
+                    experiment=trial.experiment,
+                    device="cuda" if runtime.gpus_per_worker > 0 else "cpu",
+                    runtime=runtime,
+                    lease=lease,
+                    on_epoch=report,
+                )
+                record = run.run()
             starved = run.out_of_memory
             if starved and torch.cuda.is_available():
                 torch.cuda.empty_cache()  # trials beside this one go on

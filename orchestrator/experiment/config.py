@@ -115,6 +115,7 @@ ADDED: Mapping[str, Any] = {
     "selection_metric": VAL_TOP1,
     "sampler": Component("each_once"),
     "mixup": Component("none"),
+    "averaging": Component("none"),
     "frozen": False,
     "head": "linear",
 }
@@ -136,6 +137,8 @@ class Experiment:
         schedule: Learning rate over the steps.
         sampler: Which clips an epoch draws; see `orchestrator.data.samplers`.
         mixup: Which clips are mixed, where and in what shares; see `orchestrator.data.mixup`.
+        averaging: Which average of the weights is evaluated and kept; see
+            `orchestrator.training.averaging`.
         initial: Either `scratch`, `trial` (the checkpoint of another trial, by id) or `checkpoint`
             (a file, by digest).
         epochs: Passes over the training clips.
@@ -174,6 +177,7 @@ class Experiment:
     schedule: Component
     sampler: Component = ADDED["sampler"]
     mixup: Component = ADDED["mixup"]
+    averaging: Component = ADDED["averaging"]
     initial: Component = Component("scratch")
     epochs: int
     batch_size: int

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import ConfigError, unknown
+from orchestrator.errors import ConfigError, printable, shown, unknown
 from orchestrator.metrics.chance import (
     ChanceOf,
     auc_chance,
@@ -498,7 +498,23 @@ PEAK_MEMORY_MB = "memory/peak_mb"
 
 
 def lookup(key: str) -> Metric:
-    """Find a metric by key, or a user's own by `module:name`, which is imported.
+    """Find a metric by key; a user's own, `module:name`, must have been loaded by `load`.
+
+    So a key that was read from a store or a tracking server runs no code.
+
+    Raises:
+        ConfigError: No metric has that key, or it is a user's own and was not loaded.
+    """
+    if key not in METRICS and ":" in key:
+        raise ConfigError(
+            f"metric {shown(key)} is code that was named by what is stored, and nothing stored is "
+            f"run unasked; if you trust it, say so by --own {printable(key)}"
+        )
+    return load(key)
+
+
+def load(key: str) -> Metric:
+    """Find a metric by key, or a user's own by `module:name`, which is imported and so runs.
 
     From then on this process computes an own metric like those of the catalog.
 

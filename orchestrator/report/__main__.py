@@ -130,6 +130,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY",
         help="another metric than the declared one, or module:function of your own",
     )
+    add(
+        "--own",
+        action="append",
+        default=[],
+        metavar="MODULE:FUNCTION",
+        help="import and run this metric of your own where a stored sweep names it",
+    )
     add("--width", type=int, default=0, metavar="N", help="columns of the text (default: terminal)")
     add(
         "--allow-mixed",
@@ -184,8 +191,7 @@ def _check(args: argparse.Namespace) -> None:
         )
     if args.clips and args.format not in ("", "text", "json"):
         mistakes.append(f"--clips is written as text or json, not {args.format!r}")
-    if args.metric and (problem := mistake_of(args.metric)):
-        mistakes.append(problem)
+    mistakes += filter(None, map(mistake_of, (*filter(None, [args.metric]), *args.own)))
     if args.aggregate and args.format not in AGGREGATE_FORMATS:
         mistakes.append(unknown("format of --aggregate", args.format, AGGREGATE_FORMATS[1:]))
     if args.aggregate and (args.clips or args.metric):

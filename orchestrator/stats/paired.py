@@ -208,7 +208,9 @@ class Judged:
         difference: Its difference, with the interval that agrees with the adjusted p.
         adjusted_p: P value corrected over the family; None if there is no test.
         adjusted_error: Standard error of a sampled adjusted p; 0 if exact.
-        smallest_adjusted_p: Smallest adjusted p that its pairs can attain, whatever their signs.
+        smallest_adjusted_p: Bound below which no signs of its pairs bring the adjusted p. At most
+            `ALPHA` is necessary for a call, not sufficient: beside other contrasts even pairs that
+            all agree may not reach it.
         with_ties: Adjusted p by the first metric alone, which counts its ties; None if no second
             metric breaks them.
     """

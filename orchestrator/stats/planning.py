@@ -18,7 +18,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtri, nctdtr, nctdtrinc, ndtr, stdtrit  # pyright: ignore[reportMissingTypeStubs]
 
 from orchestrator.stats.paired import pairs_needed
+from orchestrator.stats.recordings import Components
 from orchestrator.stats.signflip import smallest_p
 from orchestrator.stats.tie_break import SMALL
 from orchestrator.stats.values import ALPHA, finite
@@ -42,6 +43,7 @@ SIMULATED_CONTRASTS = 16_000
 """Simulations times contrasts: fewer simulations for more than 8 contrasts."""
 
 MAX_PAIRS = 1_000
+MAX_RECORDINGS = 100_000
 MAX_EFFECT = 16.0
 
 
@@ -303,14 +305,14 @@ def pairs_at_effect(
 
 
 def _pairs_by_t(effect: float, *, num_contrasts: int, power: float, alpha: float) -> int | None:
-    low, high = pairs_needed(alpha=alpha) - 1, MAX_PAIRS
-    if effect <= 0 or _power_of_t(effect, high, num_contrasts=num_contrasts, alpha=alpha) < power:
+    if effect <= 0:
         return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        found = _power_of_t(effect, middle, num_contrasts=num_contrasts, alpha=alpha)
-        low, high = (middle, high) if found < power else (low, middle)
-    return high
+    return _fewest(
+        lambda n: _power_of_t(effect, n, num_contrasts=num_contrasts, alpha=alpha),
+        pairs_needed(alpha=alpha),
+        MAX_PAIRS,
+        power,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -374,6 +376,157 @@ def pooled_spread(
         num_contrasts=len(data),
         num_pairs=max(values.size for values in data),
     )
+
+
+def pooled_components(
+    tables: Sequence[Components],
+    weights: Sequence[Mapping[str, float]],
+    *,
+    widened: float = 1.0,
+) -> Components:
+    """Return the variances to plan with, pooled over a pilot's contrasts as `pooled_spread` does.
+
+    Args:
+        tables: Per contrast, its variances.
+        weights: Per contrast, arm -> weight.
+        widened: Factor of the spread that allows for a small pilot: its upper limit over itself.
+    """
+    lengths = [math.fsum(weight**2 for weight in own.values()) for own in weights]
+    factor = widened**2 * max(lengths) / len(tables)
+
+    def pooled(variances: Iterable[float]) -> float:
+        pairs = zip(variances, lengths, strict=True)
+        return factor * math.fsum(variance / length for variance, length in pairs)
+
+    return Components(
+        of_seeds=pooled(table.of_seeds for table in tables),
+        of_recordings=pooled(table.of_recordings for table in tables),
+        of_rest=pooled(table.of_rest for table in tables),
+    )
+
+
+def power_over_recordings(
+    difference: float,
+    components: Components,
+    *,
+    seeds: int,
+    recordings: int,
+    num_contrasts: int = 1,
+    alpha: float = ALPHA,
+) -> float:
+    """Return how likely the interval over seeds and recordings leaves 0 out.
+
+    Args:
+        difference: True difference over other recordings, in the unit of the components.
+        components: Variances of a paired difference.
+        seeds: Number of seeds, at least 2.
+        recordings: Number of recordings, at least 2.
+        num_contrasts: Number of declared contrasts, whose intervals hold at once.
+        alpha: Probability that any of the intervals may miss its true difference.
+    """
+    variance = components.variance(seeds, recordings)
+    if not variance:
+        return 1.0
+    df = components.degrees(seeds, recordings)
+    critical = float(stdtrit(df, 1 - alpha / (2 * max(1, num_contrasts))))
+    shift = abs(difference) / math.sqrt(variance)
+    return float(1 - nctdtr(df, shift, critical) + nctdtr(df, shift, -critical))
+
+
+def seeds_over_recordings(
+    difference: float,
+    components: Components,
+    *,
+    recordings: int,
+    num_contrasts: int = 1,
+    power: float = POWER,
+    alpha: float = ALPHA,
+) -> int | None:
+    """Return the fewest seeds that find a difference on other recordings; None beyond `MAX_PAIRS`.
+
+    Arguments as in `power_over_recordings`; `power` is the desired probability.
+    """
+    return _fewest(
+        lambda seeds: power_over_recordings(
+            difference,
+            components,
+            seeds=seeds,
+            recordings=recordings,
+            num_contrasts=num_contrasts,
+            alpha=alpha,
+        ),
+        pairs_needed(alpha=alpha),
+        MAX_PAIRS,
+        power,
+    )
+
+
+def recordings_over_seeds(
+    difference: float,
+    components: Components,
+    *,
+    seeds: int,
+    num_contrasts: int = 1,
+    power: float = POWER,
+    alpha: float = ALPHA,
+) -> int | None:
+    """Return the fewest recordings that show a difference; None beyond `MAX_RECORDINGS`.
+
+    Arguments as in `seeds_over_recordings`, with the number of seeds.
+    """
+    return _fewest(
+        lambda recordings: power_over_recordings(
+            difference,
+            components,
+            seeds=seeds,
+            recordings=recordings,
+            num_contrasts=num_contrasts,
+            alpha=alpha,
+        ),
+        2,
+        MAX_RECORDINGS,
+        power,
+    )
+
+
+def detectable_over_recordings(
+    components: Components,
+    *,
+    seeds: int,
+    recordings: int,
+    num_contrasts: int = 1,
+    power: float = POWER,
+    alpha: float = ALPHA,
+) -> float:
+    """Return the smallest true difference over other recordings found with a power.
+
+    Arguments as in `seeds_over_recordings`; rounded up by at most a hundredth of its error.
+    """
+    error = math.sqrt(components.variance(seeds, recordings))
+    low, high = 0.0, 100.0 * error
+    while high - low > 0.01 * error:
+        middle = (low + high) / 2
+        found = power_over_recordings(
+            middle,
+            components,
+            seeds=seeds,
+            recordings=recordings,
+            num_contrasts=num_contrasts,
+            alpha=alpha,
+        )
+        low, high = (middle, high) if found < power else (low, middle)
+    return high
+
+
+def _fewest(power_at: Callable[[int], float], least: int, most: int, power: float) -> int | None:
+    """Return the smallest number with a power; None if the largest does not have it."""
+    if power_at(most) < power:
+        return None
+    low, high = least - 1, most
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if power_at(middle) < power else (low, middle)
+    return high
 
 
 def _spread(value: float) -> float:

@@ -52,6 +52,72 @@ class RecordingsInterval(MeanInterval):
         return ("seeds",) if self.from_seeds > self.from_recordings else ("recordings",)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Components:
+    """Variances of a difference, for planning.
+
+    Attributes:
+        of_seeds: Variance over seeds, whatever the recording.
+        of_recordings: Variance over recordings, whatever the seed.
+        of_rest: Variance of a single seed on a single recording beside both.
+    """
+
+    of_seeds: float
+    of_recordings: float
+    of_rest: float
+
+    def variance(self, seeds: float, recordings: float) -> float:
+        """Return the variance of the mean over seeds and recordings."""
+        rest = self.of_rest / (seeds * recordings)
+        return self.of_seeds / seeds + self.of_recordings / recordings + rest
+
+    def degrees(self, seeds: int, recordings: int) -> float:
+        """Return Satterthwaite's degrees of freedom of that variance as it would be estimated."""
+        squares = _Squares(
+            of_seeds=self.of_rest + recordings * self.of_seeds,
+            of_recordings=self.of_rest + seeds * self.of_recordings,
+            of_rest=self.of_rest,
+            seeds=seeds,
+            recordings=recordings,
+            within=recordings - 1,
+        )
+        return squares.total[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Squares:
+    """Mean squares of a table, with its sizes; `within` is recordings less folds."""
+
+    of_seeds: float
+    of_recordings: float
+    of_rest: float
+    seeds: int
+    recordings: int
+    within: int
+
+    @property
+    def total(self) -> tuple[float, float]:
+        """Cells times the variance of the mean, with its degrees of freedom."""
+        if self.of_recordings <= self.of_rest:
+            return self.of_seeds, self.seeds - 1.0
+        total = self.of_seeds + self.of_recordings - self.of_rest
+        terms = self.of_seeds**2 / (self.seeds - 1) + self.of_recordings**2 / self.within
+        terms += self.of_rest**2 / ((self.seeds - 1) * self.within)
+        return total, total**2 / terms  # Satterthwaite (Biometrics Bulletin 2, 1946)
+
+
+def components(
+    values: NDArray[np.float64], *, folds: NDArray[np.int64] | None = None
+) -> Components:
+    """Estimate the variances of a table of seeds and recordings; arguments as `over_recordings`."""
+    squares = _mean_squares(values, folds)
+    return Components(
+        of_seeds=max(0.0, squares.of_seeds - squares.of_rest) / squares.recordings,
+        of_recordings=max(0.0, squares.of_recordings - squares.of_rest) / squares.seeds,
+        of_rest=squares.of_rest,
+    )
+
+
 def over_recordings(
     values: NDArray[np.float64],
     *,
@@ -69,6 +135,25 @@ def over_recordings(
     Raises:
         ValueError: There are fewer than two seeds, or than two recordings in a fold.
     """
+    squares = _mean_squares(values, folds)
+    total, df = squares.total
+    cells = values.size
+    mean = float(values.mean(axis=1).mean())
+    half = t_quantile(df, confidence) * math.sqrt(total / cells)
+    return RecordingsInterval(
+        n=squares.seeds,
+        mean=mean,
+        low=mean - half,
+        high=mean + half,
+        confidence=confidence,
+        interval_method=CROSSED,
+        num_recordings=squares.recordings,
+        from_seeds=max(0.0, squares.of_seeds - squares.of_rest) / cells,
+        from_recordings=max(0.0, squares.of_recordings - squares.of_rest) / cells,
+    )
+
+
+def _mean_squares(values: NDArray[np.float64], folds: NDArray[np.int64] | None) -> _Squares:
     seeds, recordings = values.shape
     member = np.zeros(recordings, dtype=np.int64) if folds is None else folds
     labels, member = np.unique(member, return_inverse=True)
@@ -87,23 +172,11 @@ def over_recordings(
     of_seeds = recordings * float(rows.var(ddof=1))
     of_recordings = seeds * float(np.square(columns - of_fold).sum()) / within
     of_rest = float(np.square(rest).sum()) / ((seeds - 1) * within)
-    total, df = of_seeds, seeds - 1.0
-    if of_recordings > of_rest:
-        total = of_seeds + of_recordings - of_rest
-        terms = of_seeds**2 / (seeds - 1) + of_recordings**2 / within
-        terms += of_rest**2 / ((seeds - 1) * within)
-        df = total**2 / terms  # Satterthwaite (Biometrics Bulletin 2, 1946)
-    cells = seeds * recordings
-    mean = float(rows.mean())
-    half = t_quantile(df, confidence) * math.sqrt(total / cells)
-    return RecordingsInterval(
-        n=seeds,
-        mean=mean,
-        low=mean - half,
-        high=mean + half,
-        confidence=confidence,
-        interval_method=CROSSED,
-        num_recordings=recordings,
-        from_seeds=max(0.0, of_seeds - of_rest) / cells,
-        from_recordings=max(0.0, of_recordings - of_rest) / cells,
+    return _Squares(
+        of_seeds=of_seeds,
+        of_recordings=of_recordings,
+        of_rest=of_rest,
+        seeds=seeds,
+        recordings=recordings,
+        within=within,
     )

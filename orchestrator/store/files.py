@@ -11,13 +11,14 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from orchestrator.errors import StoreError
 
 TEMPORARY = ".tmp"
+SET_ASIDE = ".damaged-"
 _CHUNK_BYTES = 8 << 20
 
 
@@ -66,6 +67,10 @@ class Files(Protocol):
 
     def names(self, folder: str) -> list[str]:
         """Return the sorted names in a folder; empty if it does not exist."""
+        ...
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return path -> bytes of every file below a folder, sorted by path."""
         ...
 
     def delete(self, path: str) -> None:
@@ -192,6 +197,15 @@ class LocalFiles:
             except FileNotFoundError:
                 return []
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        found = {}
+        for place, _, names in os.walk(self.root / folder):
+            for name in names:
+                with suppress(FileNotFoundError):
+                    path = Path(place, name)
+                    found[path.relative_to(self.root).as_posix()] = path.stat().st_size
+        return dict(sorted(found.items()))
+
     def delete(self, path: str) -> None:
         with blame("delete", self.where(path)):
             self._guard(path)
@@ -284,6 +298,15 @@ class RemoteFiles:
         with blame("list", self.where(folder)):
             infos = self.system.get_file_info(FileSelector(self._at(folder), allow_not_found=True))
         return sorted(info.base_name for info in infos)
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        from pyarrow.fs import FileSelector
+
+        selector = FileSelector(self._at(folder), recursive=True, allow_not_found=True)
+        with blame("list", self.where(folder)):
+            infos = self.system.get_file_info(selector)
+        start = len(self._at(""))
+        return dict(sorted((info.path[start:], info.size) for info in infos if info.is_file))
 
     def delete(self, path: str) -> None:
         with blame("delete", self.where(path)):
@@ -386,8 +409,8 @@ def _aside(files: Files, path: str) -> str:
     """Return the first free name for a file that is set aside."""
     folder, _, name = path.rpartition("/")
     taken = files.names(folder)
-    number = next(n for n in itertools.count(1) if f"{name}.damaged-{n}" not in taken)
-    return f"{path}.damaged-{number}"
+    number = next(n for n in itertools.count(1) if f"{name}{SET_ASIDE}{n}" not in taken)
+    return f"{path}{SET_ASIDE}{number}"
 
 
 def _sync(path: Path) -> None:

@@ -123,6 +123,10 @@ class Store:
         versions = self.files.versions([f"sweeps/{name}/plan.json" for name in names])
         return [name for name, version in zip(names, versions, strict=True) if version]
 
+    def trials(self) -> list[str]:
+        """Return the sorted ids of all trials that left anything here."""
+        return [name for name in self.files.names("trials") if not name.startswith(".")]
+
     def read_points(self, sweep: str) -> list[dict[str, Any]]:
         """Return the points that earlier runs of a search tried, in order, as path -> value."""
         data = self.files.read(_points_path(sweep))
@@ -286,6 +290,17 @@ class Store:
     def forget_checkpoint_before(self, trial_id: str, which: Which) -> None:
         """Delete the checkpoint that `keeps_before` kept."""
         checkpoints.forget_before(self.files, forms.checkpoint_folder(trial_id), which)
+
+    def checkpoint_files(self, trial_id: str) -> list[str]:
+        """Return the names of the files that hold a trial's checkpoints.
+
+        Raises:
+            CheckpointError: The JSON of one is damaged.
+        """
+        folder = forms.checkpoint_folder(trial_id)
+        pointers = {w: checkpoints.read_pointer(self.files, folder, w) for w in get_args(Which)}
+        found = {which: pointer for which, pointer in pointers.items() if pointer}
+        return [name for w, p in found.items() for name in (f"{w}.json", p["file"])]
 
     def load_checkpoint(
         self, trial_id: str, which: Which

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from models.command import run_command
 from orchestrator.errors import OrchestratorError, TrackingError
+from orchestrator.metrics.catalog import load
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,6 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default="",
         help="address of the server (default: $MLFLOW_TRACKING_URI, else SQLite in the store)",
     )
+    parser.add_argument(
+        "--own",
+        action="append",
+        default=[],
+        metavar="MODULE:FUNCTION",
+        help="import and run this metric of your own where a stored sweep names it",
+    )
     options = parser.parse_args(arguments)
     return run_command(
         lambda: _answered(options),
@@ -41,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _answered(options: argparse.Namespace) -> int:
     try:
+        for key in options.own:
+            load(key)
         return _sync(options.sweeps, options.store, options.tracking_uri)
     except TrackingError as error:
         print(f"error: {error}", file=sys.stderr)

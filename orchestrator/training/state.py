@@ -14,8 +14,10 @@ from models.checkpoints.read import read_checkpoint
 from orchestrator.errors import CheckpointError
 from orchestrator.experiment.config import File
 from orchestrator.records import experiment_id
+from orchestrator.training.averaging import Averaging
 
 OPTIMIZER = "optimizer."
+AVERAGING = "averaging."
 
 
 class Checkpoints(Protocol):
@@ -82,26 +84,43 @@ class Initial:
         )
 
 
-def pack_state(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> dict[str, Tensor]:
+def pack_state(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer | None,
+    averaging: Averaging | None = None,
+) -> dict[str, Tensor]:
     """Return copies on the CPU of everything that the next step depends on.
 
     Args:
         model: The chain, not wrapped.
-        optimizer: Its optimizer; None leaves it out, for a checkpoint that is never resumed.
+        optimizer: Its optimizer; None leaves it out, for a state that no step follows.
+        averaging: The average of its weights, left out in the same way.
     """
     tensors = dict(model.state_dict())
     if optimizer is not None:
         for index, values in optimizer.state_dict()["state"].items():
             for name, value in values.items():
                 tensors[f"{OPTIMIZER}{index}.{name}"] = torch.as_tensor(value)
-    return {name: value.detach().to("cpu", copy=True) for name, value in tensors.items()}
+    copies = {name: value.detach().to("cpu", copy=True) for name, value in tensors.items()}
+    if averaging is not None:
+        copies |= {f"{AVERAGING}{name}": value for name, value in averaging.packed().items()}
+    return copies
 
 
 def unpack_state(
-    tensors: Mapping[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer
+    tensors: Mapping[str, Tensor],
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    averaging: Averaging,
+    *,
+    device: torch.device,
 ) -> None:
-    """Load a packed state; the model and optimizer must have been built the same way."""
+    """Load a packed state; all must have been built the same way, the model on the device."""
     model.load_state_dict(model_state(tensors))
+    averaging.unpack(
+        {n.removeprefix(AVERAGING): t for n, t in tensors.items() if n.startswith(AVERAGING)},
+        device,
+    )
     state: dict[int, dict[str, Any]] = {}
     for name, value in tensors.items():
         if name.startswith(OPTIMIZER):
@@ -113,7 +132,8 @@ def unpack_state(
 
 def model_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the chain's part of a packed state."""
-    return {name: value for name, value in tensors.items() if not name.startswith(OPTIMIZER)}
+    others = (OPTIMIZER, AVERAGING)
+    return {name: value for name, value in tensors.items() if not name.startswith(others)}
 
 
 def refuse_other(stored: Mapping[str, Any], wanted: Mapping[str, Any], *, where: str) -> None:

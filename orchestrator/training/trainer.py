@@ -16,6 +16,7 @@ import statistics
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from orchestrator.metrics.labels import TargetKind
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import EpochRecord, best_epoch, experiment_id
 from orchestrator.training.activation_checkpointing import checkpoint_activations
+from orchestrator.training.averaging import Averaging, renew_norms
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.evaluate import (
     Evaluation,
@@ -256,6 +258,12 @@ class Trainer:
             peak,
             **experiment.schedule.arguments,
         )
+        self.averaging: Averaging = create(
+            "averaging",
+            experiment.averaging.name,
+            experiment.epochs,
+            **experiment.averaging.arguments,
+        )
         if saved is not None:
             self._resume(*saved)
         if activation_checkpointing:
@@ -277,8 +285,11 @@ class Trainer:
                 started = time.perf_counter()
                 train_loss, rate = self._train_epoch(epoch)
                 trained_s = time.perf_counter() - started
-                made = self._evaluate(epoch, self.val_indices)
-                scores = _scored(made).scores() | self._validate(epoch)
+                self.averaging.after_epoch(self.chain, epoch)
+                with self._averaged():
+                    made = self._evaluate(epoch, self.val_indices)
+                    scores = _scored(made).scores() | self._validate(epoch)
+                    evaluated = pack_state(self.chain, None) if self.averaging.begun else None
                 record = EpochRecord(
                     epoch=epoch,
                     metrics={
@@ -293,7 +304,13 @@ class Trainer:
                 self.records.append(record)
                 better = epoch == best_epoch(self.records, self.chosen_by)
                 self._keep(made, better=better)
-                self._save(better=better, optimizer=self.optimizer)
+                # After the last epoch nobody needs the optimizer, two thirds of a checkpoint.
+                resumes = epoch < self.experiment.epochs
+                self._save(
+                    better=better,
+                    optimizer=self.optimizer if resumes else None,
+                    evaluated=evaluated,
+                )
                 yield record
         finally:
             self._wait_until_saved()
@@ -321,7 +338,9 @@ class Trainer:
         A resumed run predicts again, from the checkpoints, what it no longer has in memory.
         """
         if "last" not in self.predictions:
-            self.predictions["last"] = self._evaluate(len(self.records), self.val_indices).whole()
+            with self._averaged():
+                made = self._evaluate(len(self.records), self.val_indices)
+                self.predictions["last"] = made.whole()
         if "best" not in self.predictions and self.best_epoch == len(self.records):
             self.predictions["best"] = self.predictions["last"]
         if "best" not in self.predictions:
@@ -334,10 +353,23 @@ class Trainer:
             self.chain.load_state_dict(model_state(last))
         return self.predictions
 
-    def drop_optimizer_state(self) -> None:
-        """Drop the optimizer's state, two thirds of a checkpoint, once all is recorded."""
-        self._save(better=False, optimizer=None)
-        self._wait_until_saved()
+    def _averaged(self) -> AbstractContextManager[None]:
+        """Evaluate the average of the weights, if there is one, in place of the weights."""
+        return self.averaging.swapped_in(self.chain, self._renew_norms)
+
+    def _renew_norms(self) -> None:
+        """Measure the statistics of batch norms again, over the training clips."""
+        parts = parts_of(self.train_indices, self.experiment.batch_size)
+        own = [_Share.of(part, self.group, len(part)) for part in parts]
+
+        def run() -> None:
+            with contextlib.closing(self.inputs.batches([share.rows for share in own])) as inputs:
+                for share, batch in zip(own, inputs, strict=True):
+                    self.group.has_clips = share.weight > 0
+                    with autocast(self.device, self.experiment.precision):
+                        self.chain(**batch)
+
+        renew_norms(self.chain, run)
 
     def _validate(self, epoch: int) -> dict[str, float]:
         """Return the metrics on the validation clips under their own keys; none without clips."""
@@ -506,6 +538,7 @@ class Trainer:
         if self.experiment.clip_norm > 0:
             clip_gradients(self.chain.parameters(), self.experiment.clip_norm)
         self.optimizer.step()
+        self.averaging.after_step(self.chain)
         return total
 
     def _backward(self, batch: _Batch) -> Tensor:
@@ -528,8 +561,21 @@ class Trainer:
         parts = parts_of(self.train_indices, CHUNK)
         return feature_statistics(chain.frontend, map(self.inputs.waveforms, parts))
 
-    def _save(self, *, better: bool, optimizer: torch.optim.Optimizer | None) -> None:
-        """Copy the state, and write it while the next epoch trains."""
+    def _save(
+        self,
+        *,
+        better: bool,
+        optimizer: torch.optim.Optimizer | None,
+        evaluated: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Copy the state, and write it while the next epoch trains.
+
+        Args:
+            better: Whether the epoch is the best so far.
+            optimizer: The optimizer of a training that goes on; after the last epoch None, and the
+                weights that were evaluated are all that is kept.
+            evaluated: The weights that were evaluated, if they are not the chain's.
+        """
         if not self.group.is_main:
             return
         facts = {
@@ -539,12 +585,14 @@ class Trainer:
             "initial": self.initial,
             TRAINED_AS: self._trained_as(),
         }
-        tensors = pack_state(self.chain, optimizer)
+        tensors = pack_state(self.chain, optimizer, self.averaging if optimizer else None)
+
+        weights = evaluated or model_state(tensors)
 
         def write() -> None:
             if better:
-                self.checkpoints.save("best", model_state(tensors), facts)
-            self.checkpoints.save("last", tensors, facts)
+                self.checkpoints.save("best", weights, facts)
+            self.checkpoints.save("last", tensors if optimizer else weights, facts)
 
         self._wait_until_saved()
         self._saving = self._writer.submit(write)
@@ -577,7 +625,7 @@ class Trainer:
             refuse_other(
                 trained_as["experiment"], canonical(self.experiment), where="in the experiment"
             )
-        unpack_state(tensors, self.chain, self.optimizer)
+        unpack_state(tensors, self.chain, self.optimizer, self.averaging, device=self.device)
         self.records = [EpochRecord(**record) for record in facts["epochs"]]
         self.best_epoch = facts["best_epoch"]
         self.initial = facts["initial"]

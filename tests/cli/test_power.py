@@ -12,6 +12,8 @@ from orchestrator.cli.power import power_analysis
 from orchestrator.design.factors import Arm
 from orchestrator.design.plan import Plan
 from orchestrator.execution.stages import Ended, stages
+from orchestrator.metrics.predictions import Predictions
+from orchestrator.metrics.targets import Targets
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord
 from orchestrator.stats import decide, pooled_spread
 from orchestrator.store import Store
@@ -243,3 +245,60 @@ def test_each_metric_says_how_many_seeds_it_needs_at_the_effect_seen():
     assert "declare it in the next study" in text
     alone = power_analysis(PLAN, records_of(PLAN))
     assert not any(s.startswith("seeds that would") for s in alone)
+
+
+CLIPS, CLASSES = 90, 3
+RECORDINGS = {f"clip-{i}": f"recording-{i // 2}" for i in range(CLIPS)}
+
+
+def predictions_of(trial, *, of_seeds, of_recordings):
+    """Clips whose arms differ by seed and by recording, as much as is said."""
+    rng = np.random.default_rng([trial.seed, trial.arm == "b"])
+    own = np.random.default_rng(trial.arm == "b")
+    labels = (np.arange(CLIPS) // 2) % CLASSES
+    logits = rng.normal(size=(CLIPS, CLASSES))
+    easy = own.normal(0.5, of_recordings, CLIPS // 2) + rng.normal(0, of_seeds)
+    logits[np.arange(CLIPS), labels] += np.repeat(easy, 2)
+    names = tuple(RECORDINGS)
+    targets = Targets.of_labels(labels, num_classes=CLASSES)
+    return Predictions(epoch=1, clip_ids=names, targets=targets, logits=logits.astype(np.float32))
+
+
+def planned_for_both(*, seeds=8, wanted=0.0, recordings=RECORDINGS, **spreads):
+    """What a dry run says of other recordings, from a pilot with predictions."""
+    made = {t.id: predictions_of(t, **spreads) for t in PLAN.trials() if t.seed < seeds}
+    records = {
+        key: TrialRecord(
+            id=key,
+            status=Status.FINISHED,
+            experiment={},
+            epochs=(EpochRecord(epoch=1, metrics=one.scores()),),
+        )
+        for key, one in made.items()
+    }
+    said = power_analysis(PLAN, records, wanted=wanted, predictions=made.get, recordings=recordings)
+    return [one for one in said if "recordings" in one]
+
+
+def test_plan_for_other_recordings_says_what_it_finds_and_what_limits_it():
+    many, way = planned_for_both(of_seeds=0.05, of_recordings=1.5, wanted=25.0)
+    found = re.match(
+        r"for other seeds and other recordings, 8 blocks on these 45 recordings find a true "
+        r"difference of ([\d.]+) points with 80 % power; (\d+) % of its variance is of seeds, "
+        r"(\d+) % of recordings, the rest of both: recordings are the bottleneck$",
+        many,
+    )
+    assert found and float(found[1]) > 25 and int(found[3]) > 60 > int(found[2])
+    more = re.match(r"to find 25 points there, ([\d,]+) recordings with 8 blocks$", way)
+    assert more and int(more[1].replace(",", "")) > 45
+    _, way = planned_for_both(of_seeds=0.05, of_recordings=1.5, wanted=15.0)
+    assert way.endswith("neither more blocks nor more recordings alone are enough")
+    few, way = planned_for_both(of_seeds=2.0, of_recordings=0.1, wanted=40.0)
+    assert few.endswith("seeds are the bottleneck")
+    more = re.match(r"to find 40 points there, (\d+) blocks on these 45 recordings$", way)
+    assert more and int(more[1]) > 8
+
+
+def test_plan_without_recordings_or_with_too_few_seeds_says_nothing_of_them():
+    assert planned_for_both(of_seeds=1.0, of_recordings=1.0, recordings={}) == []
+    assert planned_for_both(of_seeds=1.0, of_recordings=1.0, seeds=1) == []

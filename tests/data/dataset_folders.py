@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from layout_folders import table, write
+import numpy as np
+from layout_folders import sound, table, write, write_wave
 
 VGGSOUND = ("dog barking", "vehicle horn, car horn, honking", "playing hammond organ")
 WORDS = ("backward", "right", "yes")
@@ -151,6 +152,120 @@ def esc50(root: Path, annotations: Path) -> None:
     headless(root / "meta" / "esc50.csv", [head, *kept])
 
 
+AUDIOSET = {"/m/0dxrf": "Frying (food)", "/m/07ptfmf": "Stir", "/m/07p9k1k": "Sizzle"}
+
+
+def audioset(root: Path, annotations: Path) -> None:
+    """Segments of three classes, in Google's form; a name per form that downloads have."""
+    folder = annotations / "audioset"
+    classes = "class_labels_indices.csv"
+    (root / classes).write_bytes((folder / classes).read_bytes())
+    forms = ("{0}", "Y{0}", "{0}_{1:.3f}_{2:.3f}", "{0}_{1:.0f}-{2:.0f}", "{0}_{1:06.0f}")
+    for name, few in (("balanced_train", 48), ("eval", 24)):
+        lines = []
+        for video, start, end, labels in official_rows(folder / f"{name}_segments.csv")[1:]:
+            ids = labels.split(",")
+            if len(lines) == few or not set(ids) <= set(AUDIOSET):
+                continue
+            lines.append(f'{video}, {start}, {end}, "{labels}"')
+            if len(lines) % 12:  # every twelfth is gone
+                form = forms[len(lines) % len(forms)].format(video, float(start), float(end))
+                take = len(lines) + 100 * (name == "eval")
+                mixed(root / name / f"{form}.flac", [list(AUDIOSET).index(i) for i in ids], take)
+        head = ["# Segments csv created Sun Mar  5 10:54:25 2017", "# num_ytids=72", "# YTID, ..."]
+        (root / f"{name}_segments.csv").write_text("\n".join(head + lines) + "\n")
+
+
+def mixed(path: Path, classes: Iterable[int], take: int) -> None:
+    write_wave(path, np.mean([sound(label, take) for label in classes], axis=0))
+
+
+FSD50K = {"Animal": "/m/0jbk", "Bark": "/m/05tny_", "Dog": "/m/0bt9lr", "Music": "/m/04rlf"}
+
+
+def fsd50k(root: Path, annotations: Path) -> None:
+    """FSD50K's folders; labels bring their ancestors, and clips have any length."""
+    truth = root / "FSD50K.ground_truth"
+    headless(truth / "vocabulary.csv", [[n, *item] for n, item in enumerate(FSD50K.items())])
+    lists: dict[str, list[dict[str, object]]] = {"dev": [], "eval": []}
+    for take in range(66):
+        labels = (("Animal",), ("Animal", "Dog"), ("Bark", "Dog", "Animal"), ("Music",))[take % 4]
+        kind = "eval" if take % 5 == 4 else "dev"
+        row: dict[str, object] = {"fname": 37199 + 11 * take, "labels": ",".join(labels)}
+        row["mids"] = ",".join(FSD50K[label] for label in labels)
+        lists[kind].append(
+            row | ({"split": ("train", "val")[take % 5 == 3]} if kind == "dev" else {})
+        )
+        places = [list(FSD50K).index(label) for label in labels]
+        wave = np.mean([sound(n, take, seconds=0.2 + 0.005 * (take % 9)) for n in places], axis=0)
+        write_wave(root / f"FSD50K.{kind}_audio" / f"{row['fname']}.wav", wave)
+    for kind, rows in lists.items():
+        table(truth / f"{kind}.csv", rows)
+
+
+DESED = ("Dishes", "Dog", "Speech")
+
+
+def scene(events: Iterable[list[str]], take: int) -> np.ndarray:
+    """10 s at 8 kHz with the tones of some events, each (filename, onset, offset, label)."""
+    wave = np.random.default_rng(take).normal(0, 0.02, 80000)
+    for _, onset, offset, label in events:
+        if label:
+            first, end = (round(8000 * float(time)) for time in (onset, offset))
+            tone = sound(DESED.index(label), take, seconds=10.0, rate_hz=8000)
+            wave[first:end] += 0.5 * tone[first:end]
+    return wave
+
+
+def desed(root: Path, annotations: Path) -> None:
+    """The folders that DESED's own download makes: weak, unlabeled, synthetic and real clips."""
+    folder, audio, meta = annotations / "desed", root / "audio", root / "metadata"
+
+    def strong(name: str, where: str, few: int) -> None:
+        head, *rows = tsv(folder / name)
+        of: dict[str, list[list[str]]] = defaultdict(list)
+        for row in rows:
+            of[row[0]].append(row)
+        kept = [own for own in of.values() if {row[3] for row in own} <= {*DESED, ""}]
+        bare = [own for own in kept if not own[0][3]][:2]
+        kept = [*bare, *(own for own in kept if own[0][3])][:few]
+        tabbed(meta / f"{where}.tsv", [head, *(row for own in kept for row in own)])
+        for take, own in enumerate(kept[1:] if few > 20 else kept):  # one was taken off YouTube
+            write_wave(audio / where / own[0][0], scene(own, take), rate_hz=8000)
+
+    strong("validation_validation.tsv", "validation/validation", 24)
+    strong("eval_public.tsv", "eval/public", 12)
+    head, *rows = tsv(folder / "train_weak.tsv")
+    kept = [row for row in rows if set(row[1].split(",")) <= set(DESED)][:24]
+    tabbed(meta / "train" / "weak.tsv", [head, *kept])
+    for take, (name, labels) in enumerate(kept):
+        own = [[name, "0", "10", label] for label in labels.split(",")]
+        write_wave(audio / "train" / "weak" / name, scene(own, 100 + take), rate_hz=8000)
+    head, *rows = tsv(folder / "train_unlabel_in_domain.tsv")
+    tabbed(meta / "train" / "unlabel_in_domain.tsv", [head, *rows[:3]])
+    for (name,) in rows[:2]:
+        write_wave(audio / "train" / "unlabel_in_domain" / name, scene([], 200), rate_hz=8000)
+    for split, few in (("train", 12), ("validation", 6)):  # both begin with 0.wav
+        where = f"{split}/synthetic21_{split}/soundscapes"
+        lines = [["filename", "onset", "offset", "event_label"]]
+        for take in range(few):
+            own = [[f"{take}.wav", f"{1 + take % 4}.5", "7.25", DESED[take % 3]]]
+            own.append([f"{take}.wav", "2.0", "9.0", DESED[(take + 1) % 3]])
+            lines += own
+            place = audio / where / f"{take}.wav"
+            write_wave(place, scene(own, 300 + take + 50 * (split == "train")), rate_hz=8000)
+        tabbed(meta / f"{where}.tsv", lines)
+
+
+def tsv(path: Path) -> list[list[str]]:
+    return [line.split("\t") for line in path.read_text().splitlines()]
+
+
+def tabbed(path: Path, rows: Iterable[Iterable[str]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join("\t".join(row) for row in rows) + "\n")
+
+
 SETS: dict[str, tuple[Callable[[Path, Path], None], str, int, tuple[str, ...]]] = {
     "vggsound": (vggsound, "vggsound", 63, ("train", "test")),
     "vggsound_in_one": (vggsound_in_one, "vggsound", 60, ("train", "test")),
@@ -158,6 +273,9 @@ SETS: dict[str, tuple[Callable[[Path, Path], None], str, int, tuple[str, ...]]] 
     "kinetics_csv": (kinetics_csv, "kinetics_sounds", 66, ("train", "validation", "test")),
     "epic_kitchens": (epic_kitchens, "epic_kitchens", 62, ("train", "validation")),
     "speech_commands_v2": (speech_commands, "class_folders", 72, ("train", "validation", "test")),
+    "audioset": (audioset, "audioset", 66, ("train", "test")),
+    "fsd50k": (fsd50k, "fsd50k", 66, ("train", "validation", "test")),
+    "desed": (desed, "desed", 77, ("train", "validation", "test")),
     "esc50": (esc50, "esc", 60, ("1", "2", "3", "4", "5")),
 }
 """Name -> builder, layout or data set that reads it, clips, and names of splits or folds."""

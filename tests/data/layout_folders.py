@@ -209,9 +209,9 @@ def mixtures(count: int = 60) -> Iterator[tuple[tuple[int, ...], np.ndarray, int
         yield classes, sum(sound(label, take) for label in classes) / len(classes), take
 
 
-def write_wave(path: Path, wave: np.ndarray) -> Path:
+def write_wave(path: Path, wave: np.ndarray, *, rate_hz: int = RATE_HZ) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, wave, RATE_HZ, subtype="PCM_16")
+    soundfile.write(path, wave, rate_hz, subtype="PCM_16")
     return path
 
 

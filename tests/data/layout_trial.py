@@ -34,7 +34,9 @@ def tones(pcm: np.ndarray, rate_hz: int) -> np.ndarray:
     """Return (4,) booleans: whether the tone of each class of `layout_folders.sound` is heard."""
     power = np.abs(np.fft.rfft(pcm / 32768.0)) / len(pcm)
     places = [round(300 * (label + 1) * len(pcm) / rate_hz) for label in range(4)]
-    return np.array([power[place - 1 : place + 2].max() for place in places]) > 0.01
+    return (
+        np.array([power[place - 1 : place + 2].max() for place in places]) > 0.1 / len(pcm) ** 0.5
+    )
 
 
 def plan() -> Plan:

@@ -10,9 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from dataset_folders import EPIC, FLAGS, SETS, VGGSOUND, epic_lists, headless, official_rows
+from dataset_folders import (
+    AUDIOSET,
+    DESED,
+    EPIC,
+    FLAGS,
+    FSD50K,
+    SETS,
+    VGGSOUND,
+    epic_lists,
+    headless,
+    official_rows,
+)
 from layout_folders import line, write
-from layout_trial import Trial, trial
+from layout_trial import Trial, tones, trial
 
 from orchestrator.data.entry import open_source
 from orchestrator.data.layouts.rows import Mistakes
@@ -50,14 +61,64 @@ def test_published_set_is_recognized_packed_trained_and_reported(name, first):
     named = f"--dataset folder:layout={layout})" if layout != "esc" else "data set esc"
     assert named in done.table
     assert done.info.num_clips == num_clips and done.info.fold_names == fold_names
-    order = {name: label for label, name in enumerate(sorted(set(done.pack.class_names)))}
-    for index in range(len(done.pack)):
-        wave = done.pack.waveform(index).astype(float)
-        loudest = np.abs(np.fft.rfft(wave)).argmax() * done.pack.sample_rate / len(wave)
-        label = done.pack.class_names[done.pack.labels[index]]
-        named = next((of for of in (VGGSOUND, EPIC) if label in of), ())
-        place = named.index(label) if named else order[label]
-        assert loudest == pytest.approx(300 * (place + 1), abs=10), done.pack.clip_ids[index]
+    names = done.pack.class_names
+    told = (VGGSOUND, EPIC, tuple(AUDIOSET.values()), tuple(FSD50K), DESED)
+    order = next((of for of in told if names[0] in of), tuple(sorted(names)))
+    places = [order.index(label) for label in names]
+    for index, listed in enumerate(done.pack.targets.multi_hot()):
+        heard = tones(done.pack.waveform(index), done.pack.sample_rate)[places]
+        np.testing.assert_array_equal(heard, listed, err_msg=done.pack.clip_ids[index])
+
+
+def test_audioset_says_what_is_gone_and_keeps_the_order_of_its_classes(first):
+    done = first("audioset")
+    assert "train 44 of 48 clips here (91.7%), test 22 of 24 clips here (91.7%)" in done.table
+    assert done.info.targets == "multi_label"
+    assert done.info.class_names == ("Frying (food)", "Stir", "Sizzle")
+    assert "any number of classes per clip" in done.table
+
+
+def test_audioset_trains_on_the_list_that_is_asked_for(annotations, tmp_path):
+    root = built("audioset", tmp_path, annotations)
+    balanced = root / "balanced_train_segments.csv"
+    lines = balanced.read_text().split("\n")
+    (root / "unbalanced_train_segments.csv").write_text("\n".join(lines[:3] + lines[23:]))
+    balanced.write_text("\n".join(lines[:23]))
+    both, one = (
+        open_source("folder", given, root=str(root))
+        for given in ({}, {"table": "balanced_train_segments.csv"})
+    )
+    assert len(both.clips) == 66 and len(one.clips) < 45
+    assert {clip.fold for clip in one.clips} == {0, 1}
+    with pytest.raises(DataError, match=r"no list 'train.csv' of AudioSet.*eval_segments.csv"):
+        open_source("folder", {"table": "train.csv"}, root=str(root))
+
+
+def test_fsd50k_keeps_all_labels_and_its_three_splits(first):
+    done = first("fsd50k")
+    assert "train 40 of 40 clips here (100.0%), test 13 of 13" in done.table
+    assert done.pack.targets.counts().tolist() == [50, 16, 33, 16]
+    assert done.info.targets == "multi_label"
+
+
+def test_desed_has_strong_and_weak_clips_and_leaves_unlabeled_ones_out(first):
+    done = first("desed")
+    pack = done.pack
+    assert done.info.targets == "events"
+    assert "validation 29 of 30 clips here" in done.table and "24 clips with classes" in done.table
+    assert "2 of the 3 unlabeled clips" in done.table
+    weak = np.array(["/weak/" in name for name in pack.clip_ids])
+    np.testing.assert_array_equal(pack.targets.have_times, ~weak)
+    for name, split in (("train/synth", "train"), ("validation/", "validation"), ("eval/", "test")):
+        number = next(fold for fold, known in pack.fold_names.items() if known == split)
+        own = [name in one for one in pack.clip_ids]
+        assert set(pack.folds[own]) == {number}
+    assert any(len(pack.targets.take([n]).classes) == 0 for n in range(len(pack)))
+    for clip, label, onset_s, offset_s in pack.targets.events():
+        wave, place = pack.waveform(int(clip)), DESED.index(pack.class_names[int(label)])
+        first_sample, end = (round(16000 * time) for time in (onset_s, offset_s))
+        if end - first_sample > 8000:
+            assert tones(wave[first_sample:end], 16000)[place]
 
 
 def test_table_and_record_say_how_much_of_the_official_list_is_here(first):
@@ -179,7 +240,17 @@ def test_list_of_one_split_is_dealt_to_folds_by_video(annotations, tmp_path):
 
 @pytest.mark.parametrize(
     "stem",
-    ["{0}_000030", "{0}_30", "{0}_30.000_40.000", "{0}_30000_40000", "{0}", "Y{0}", "Y{0}_30_40"],
+    [
+        "{0}_000030",
+        "{0}_30",
+        "{0}_30.000_40.000",
+        "{0}_30000_40000",
+        "{0}",
+        "Y{0}",
+        "Y{0}_30_40",
+        "{0}_30.0-40.0",
+        "{0}_30000",
+    ],
 )
 def test_clip_is_found_by_every_name_that_downloads_give_it(stem, tmp_path):
     for video in ("-a_b-c_d-e0", "Yotube_0_00"):
@@ -256,6 +327,81 @@ def fold_of_letters(root: Path) -> None:
     line(root / "meta" / "esc50.csv", 3, lambda text: text.replace(",1,", ",one,", 1))
 
 
+BALANCED = "balanced_train_segments.csv"
+TRUTH = "FSD50K.ground_truth"
+VALIDATION = "metadata/validation/validation.tsv"
+
+
+def no_such_mid(root: Path) -> None:
+    line(root / BALANCED, 5, lambda text: text.replace("/m/", "/n/"))
+
+
+def segment_backward(root: Path) -> None:
+    line(root / BALANCED, 5, lambda text: ", ".join([text[:11], "40.0", '30.0, "/m/0dxrf"']))
+
+
+def video_twice(root: Path) -> None:
+    lines = (root / BALANCED).read_text().split("\n")
+    line(root / BALANCED, 5, lines[3])
+
+
+def no_names_of_classes(root: Path) -> None:
+    (root / "class_labels_indices.csv").unlink()
+
+
+def two_balanced_lists(root: Path) -> None:
+    (root / "copy").mkdir()
+    shutil.copy(root / BALANCED, root / "copy" / BALANCED)
+
+
+def not_in_the_vocabulary(root: Path) -> None:
+    line(root / TRUTH / "dev.csv", 4, lambda text: text.replace("Animal", "Animals"))
+
+
+def split_of_another_name(root: Path) -> None:
+    line(root / TRUTH / "dev.csv", 3, lambda text: text.replace(",train", ",dev2"))
+
+
+def clip_twice(root: Path) -> None:
+    lines = (root / TRUTH / "eval.csv").read_text().split("\n")
+    line(root / TRUTH / "eval.csv", 4, lines[1])
+
+
+def resampled_copies(root: Path) -> None:
+    shutil.copytree(root / "FSD50K.dev_audio", root / "dev_audio_16k")
+
+
+def no_freesound_clips(root: Path) -> None:
+    for kind in ("dev", "eval"):
+        shutil.rmtree(root / f"FSD50K.{kind}_audio")
+
+
+def desed_backward(root: Path) -> None:
+    line(root / VALIDATION, 5, lambda text: "\t".join([text.split("\t")[0], "9.0", "2.0", "Dog"]))
+
+
+def desed_class(root: Path) -> None:
+    line(root / VALIDATION, 5, lambda text: text.rpartition("\t")[0] + "\tBird")
+
+
+def desed_weak_class(root: Path) -> None:
+    line(root / "metadata/train/weak.tsv", 3, lambda text: text.partition("\t")[0] + "\tdog")
+
+
+def desed_copies(root: Path) -> None:
+    place = root / "audio" / "validation" / "validation"
+    path = min(place.iterdir())
+    (place / "more").mkdir()
+    shutil.copy(path, place / "more" / path.name)
+
+
+def desed_weak_and_strong(root: Path) -> None:
+    rows = (root / VALIDATION).read_text().split("\n")
+    weak = root / "metadata/train/weak.tsv"
+    name = rows[3].split("\t")[0]
+    weak.write_text(weak.read_text() + f"{name}\tDog\n")
+
+
 HARMS: dict[Callable[[Path], None], tuple[str, tuple[str, ...]]] = {
     broken_line: ("vggsound", ("test.csv", "line 4", "no VIDEO_SECONDS.mp4,label", "quotes")),
     both_lists: ("vggsound", ("291 clips more", "table=vggsound.csv", "table=data/test.csv")),
@@ -270,6 +416,21 @@ HARMS: dict[Callable[[Path], None], tuple[str, tuple[str, ...]]] = {
     no_audio: ("epic_kitchens", ("no audio of theirs", "P01_11_0.wav", "P01_11.wav")),
     no_times: ("epic_kitchens", ("EPIC_100_train.csv", "line 3", "hours:minutes:seconds")),
     no_noun_classes: ("epic_kitchens", ("no EPIC_100_noun_classes.csv", "github.com/epic")),
+    no_such_mid: ("audioset", (BALANCED, "line 5", "'/n/", "none of the 527 classes")),
+    segment_backward: ("audioset", (BALANCED, "line 5", "no YTID,start_seconds")),
+    video_twice: ("audioset", (BALANCED, "line 5", "is in line 4 too")),
+    no_names_of_classes: ("audioset", ("no class_labels_indices.csv", "research.google.com")),
+    two_balanced_lists: ("audioset", (BALANCED, f"copy/{BALANCED}", "keep one")),
+    not_in_the_vocabulary: ("fsd50k", ("dev.csv", "line 4", "'Animals' is not in vocabulary")),
+    split_of_another_name: ("fsd50k", ("dev.csv", "line 3", "'dev2' is neither train nor val")),
+    clip_twice: ("fsd50k", ("eval.csv", "line 4", "is there twice")),
+    resampled_copies: ("fsd50k", ("dev_audio_16k/", "has the name of FSD50K", "keep one")),
+    no_freesound_clips: ("fsd50k", ("none of its clips", "64760.wav")),
+    desed_backward: ("desed", ("validation.tsv", "line 5", "'Dog' from '9.0' to '2.0'")),
+    desed_class: ("desed", ("validation.tsv", "line 5", "'Bird' is none of Alarm_bell")),
+    desed_weak_class: ("desed", ("weak.tsv", "line 3", "'dog' is none of")),
+    desed_copies: ("desed", ("validation.tsv line", "may be audio/", "keep one")),
+    desed_weak_and_strong: ("desed", ("weak.tsv line 26", "has no times", "validation.tsv line")),
     fold_of_letters: ("esc50", ("esc50.csv", "line 3: fold 'one'")),
 }
 """What is done to a folder -> the folder, and words of the message."""

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import os
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -44,6 +45,21 @@ class KillOnce(SweepProgress):
             pid = int(self.store.read_record(trial_id).provenance["pid"])
             os.kill(pid, signal.SIGKILL)
             self.killed.append(pid)
+
+
+class HearsLate(SweepProgress):
+    """Listens to no epoch until the trial has ended."""
+
+    def __init__(self, trials, store):
+        super().__init__(Console(file=io.StringIO()), trials)
+        self.store, self.heard = store, []
+
+    def epoch(self, trial_id, epoch, metrics):
+        deadline = time.monotonic() + 60
+        while self.store.read_record(trial_id).status is Status.RUNNING:
+            assert time.monotonic() < deadline, "the trial waits for its report"
+            time.sleep(0.05)
+        self.heard.append(epoch)
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +126,12 @@ def test_killed_worker_resumes_to_the_same_bits(ray_here, tmp_path):
         ours = shot_store.read_predictions(shot.id, which)
         theirs = calm_store.read_predictions(calm.id, which)
         np.testing.assert_array_equal(ours.logits, theirs.logits)
+
+
+def test_trial_trains_on_while_the_sweep_is_busy(ray_here, tmp_path):
+    record, progress, _ = run(tiny.experiment(), tmp_path, Runtime(), HearsLate)
+    assert record.status is Status.FINISHED, record.error
+    assert progress.heard == [1, 2, 3]
 
 
 @pytest.mark.slow

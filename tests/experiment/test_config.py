@@ -56,6 +56,7 @@ def test_id_every_field_counts(field):
         "schedule": Component("constant"),
         "sampler": Component("weighted"),
         "mixup": Component("pairs"),
+        "averaging": Component("ema"),
         "initial": Component("trial", id="x"),
         "precision": "bf16",
         "selection": "best",

@@ -19,8 +19,8 @@ from orchestrator.design.plan import Plan
 from orchestrator.errors import ConfigError, PlanError
 from orchestrator.execution.trial import TrialRun
 from orchestrator.experiment.config import Runtime
-from orchestrator.metrics import METRICS, Direction, Metric, lookup, metric
-from orchestrator.metrics.catalog import reported_key, selection_key
+from orchestrator.metrics import METRICS, Direction, Metric, metric
+from orchestrator.metrics.catalog import load, reported_key, selection_key
 from orchestrator.metrics.chance import Chance
 from orchestrator.records import TrialRecord
 from orchestrator.report.__main__ import main
@@ -28,6 +28,8 @@ from orchestrator.store import Store
 from orchestrator.store.verification import loader, verify, verify_stored
 from orchestrator.tracking.sweep_views import arm_numbers
 from tests import own_parts, tiny
+from tests.commands import run_command
+from tests.store.test_verification import PLAN, fill
 
 torch.set_num_threads(1)
 KEY = "val/balanced_error"
@@ -172,7 +174,7 @@ def test_finished_study_is_reported_by_an_own_function_without_training_again(st
 
 def test_metric_that_only_the_report_computes_is_in_no_epoch(study):
     plan, store = study
-    slow = lookup(f"{OWN_PARTS}:slow_margin")
+    slow = load(f"{OWN_PARTS}:slow_margin")
     made = store.read_predictions(plan.trials[0].id, "best")
     assert slow.key not in made.scores()
     assert report(store, "--metric", slow.key)[0] == 0
@@ -222,10 +224,10 @@ def test_function_that_changed_since_training_is_scored_anew(study, monkeypatch)
         )
         for one, record in records.items()
     }
-    lookup(key)
-    load = loader(store, plan, records)
-    verify(plan, stale, load)
-    summary = summarize(plan, stale, metric=key, predictions=load)
+    load(key)
+    made = loader(store, plan, records)
+    verify(plan, stale, made)
+    summary = summarize(plan, stale, metric=key, predictions=made)
     assert all(arm.measures[key].interval.mean < 99 for arm in summary.arms)
 
 
@@ -253,7 +255,7 @@ def test_own_metric_chooses_the_best_epoch_on_the_validation_clips(study):
 def test_metric_that_is_none_is_refused_with_the_way_out(study, key, problem, capsys):
     _, store = study
     with pytest.raises(ConfigError, match=problem):
-        lookup(key)
+        load(key)
     base = Plan(
         name="other",
         question="Which?",
@@ -275,6 +277,37 @@ def test_own_function_that_fails_or_leaves_its_bounds_is_said(study, capsys):
     assert "ValueError: no such class" in text
     assert report(store, "--metric", f"{OWN_PARTS}:unbounded")[0] == 2
     assert "returned 7, outside its bounds from 0 to 1" in capsys.readouterr().err
+
+
+PLANTED = """
+from pathlib import Path
+from orchestrator.metrics import metric
+
+Path("ran").touch()
+
+@metric("planted", direction="max")
+def planted(made):
+    return 0.5
+"""
+
+
+@pytest.mark.parametrize("command", ["report", "sync", "store verify"])
+def test_metric_that_only_the_store_names_is_not_run_unasked(command, tmp_path):
+    """Whoever may write a plan into a store may not run code where it is read."""
+    (tmp_path / "planted.py").write_text(PLANTED)
+    fill(tmp_path / "store", dataclasses.replace(PLAN, metric="planted:planted"))
+    room, *words = command.split()
+    words = ["-m", f"orchestrator.{room}", *words, "tiny"]
+
+    done = run_command(words, cwd=tmp_path)
+    assert not (tmp_path / "ran").exists()
+    if room != "store":  # which needs no metric's value
+        assert done.returncode == 2 and "--own planted:planted" in done.stderr, (
+            done.stdout + done.stderr
+        )
+    done = run_command([*words, "--own", "planted:planted"], cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "ran").exists()
 
 
 SWEEP = """

@@ -9,15 +9,23 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from orchestrator.stats import (
+    Components,
     Steps,
     break_ties,
+    components,
     detectable_effect,
+    detectable_over_recordings,
+    over_recordings,
     pairs_at_effect,
     pairs_for,
     pairs_needed,
+    pooled_components,
     pooled_spread,
     power_of,
+    power_over_recordings,
     prospect,
+    recordings_over_seeds,
+    seeds_over_recordings,
 )
 from orchestrator.stats.family import flip, step_down
 
@@ -217,3 +225,58 @@ def test_what_cannot_be_planned_is_refused(call):
 @given(st.integers(1, 40), st.integers(1, 12))
 def test_there_is_power_exactly_where_a_contrast_can_be_called(n, contrasts):
     assert (power_of(30.0, n, num_contrasts=contrasts) > 0.99) == (n >= pairs_needed())
+
+
+@pytest.mark.parametrize(
+    ("seeds", "recordings", "of_seeds", "of_recordings", "difference"),
+    [(6, 40, 1.0, 2.0, 1.6), (8, 20, 0.5, 4.0, 2.5), (12, 60, 1.5, 0.5, 1.4)],
+)
+def test_planned_power_over_recordings_is_what_simulated_tables_show(
+    seeds, recordings, of_seeds, of_recordings, difference
+):
+    rng = np.random.default_rng(seeds)
+    given = Components(of_seeds=of_seeds**2, of_recordings=of_recordings**2, of_rest=9.0)
+    shown = 0
+    for _ in range(1_000):
+        table = difference + of_seeds * rng.standard_normal((seeds, 1))
+        table = table + of_recordings * rng.standard_normal((1, recordings))
+        found = over_recordings(table + 3 * rng.standard_normal((seeds, recordings)))
+        shown += found.low > 0 or found.high < 0
+    planned = power_over_recordings(difference, given, seeds=seeds, recordings=recordings)
+    assert 0.4 < planned < 0.95
+    assert shown / 1_000 == pytest.approx(planned, abs=0.05)
+
+
+def test_seeds_and_recordings_that_suffice_are_the_fewest_that_do():
+    given = Components(of_seeds=4.0, of_recordings=9.0, of_rest=25.0)
+    asked = {"num_contrasts": 3}
+    seeds = seeds_over_recordings(3.0, given, recordings=80, **asked)
+    recordings = recordings_over_seeds(3.0, given, seeds=10, **asked)
+    for n, size in ((seeds, 80), (10, recordings)):
+        assert power_over_recordings(3.0, given, seeds=n, recordings=size, **asked) >= 0.8
+    for n, size in ((seeds - 1, 80), (10, recordings - 1)):
+        assert power_over_recordings(3.0, given, seeds=n, recordings=size, **asked) < 0.8
+    found = detectable_over_recordings(given, seeds=10, recordings=recordings, **asked)
+    assert 2.9 < found <= 3.01
+    # On twenty recordings their own spread hides a point, however many seeds there are.
+    assert seeds_over_recordings(1.0, given, recordings=20) is None
+    assert recordings_over_seeds(1.0, given, seeds=6) is None
+
+
+def test_variances_of_a_table_are_found_again_and_pooled_by_the_arms_in_a_contrast():
+    rng = np.random.default_rng(0)
+    tables = [
+        2 * rng.standard_normal((12, 1))
+        + 3 * rng.standard_normal((1, 200))
+        + 4 * rng.standard_normal((12, 200))
+        for _ in range(40)
+    ]
+    of = [components(table) for table in tables]
+    mean = pooled_components(of, [{"a": 1.0, "b": -1.0}] * 40)
+    assert mean.of_seeds == pytest.approx(4, rel=0.2)
+    assert mean.of_recordings == pytest.approx(9, rel=0.05)
+    assert mean.of_rest == pytest.approx(16, rel=0.02)
+    wider = pooled_components(of[:1], [{"a": 1.0, "b": -1.0}], widened=1.5)
+    assert wider.of_rest == pytest.approx(2.25 * of[0].of_rest)
+    both = pooled_components(of[:2], [{"a": 1.0, "b": -1.0}, dict.fromkeys("abcd", 0.5)])
+    assert both.of_rest == pytest.approx(of[0].of_rest / 2 + of[1].of_rest)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from models.registry import create
+from orchestrator.training.averaging import Averaging
 from orchestrator.training.state import pack_state, unpack_state
 
 
@@ -57,7 +58,7 @@ def test_weights_that_lie_otherwise_in_memory_are_resumed_as_the_same_numbers(na
             step(layer, optimizer, x)
     state = {key: value.contiguous() for key, value in pack_state(turned, optimizers[1]).items()}
     optimizers.append(made(resumed))
-    unpack_state(state, resumed, optimizers[2])
+    unpack_state(state, resumed, optimizers[2], Averaging(), device=torch.device("cpu"))
     for x in inputs[2:]:
         for layer, optimizer in zip((plain, turned, resumed), optimizers, strict=True):
             step(layer, optimizer, x)

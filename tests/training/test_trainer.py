@@ -1,11 +1,13 @@
+import errno
 import math
+import threading
 
 import numpy as np
 import pytest
 import torch
 
 from orchestrator.data import open_pack
-from orchestrator.errors import TrainingError
+from orchestrator.errors import StoreError, TrainingError
 from orchestrator.execution.trial import TrialCheckpoints, TrialRun
 from orchestrator.experiment.config import Component
 from orchestrator.experiment.overrides import override
@@ -76,6 +78,8 @@ def test_predictions_after_a_kill_between_the_last_epoch_and_the_record(store):
     experiment = tiny.experiment()
     whole = trainer(store, experiment, "done")
     list(whole.epochs())
+    tensors, _ = store.load_checkpoint("done", "last")
+    assert not any(name.startswith("optimizer.") for name in tensors)  # which nobody needs again
     again = trainer(store, experiment, "done")
     assert list(again.epochs()) == []
     for which in ("last", "best"):
@@ -151,6 +155,43 @@ def test_trial_record_says_what_a_report_needs(store):
     for which in ("last", "best"):
         made = store.read_predictions(experiment.id, which, digest=record.predictions[which])
         assert made.scores().items() <= record.metrics_at(which).items()
+
+
+def test_record_of_an_epoch_is_written_while_training_goes_on(store, monkeypatch):
+    experiment = tiny.experiment(seed=12)
+    heard, in_time = threading.Event(), []
+    write = TrialRun._write
+
+    def slow(run, record, group):
+        if record.status is Status.RUNNING and record.epochs:
+            in_time.append(heard.wait(60))
+        write(run, record, group)
+
+    monkeypatch.setattr(TrialRun, "_write", slow)
+    run = TrialRun(
+        store=store,
+        trial_id=experiment.id,
+        experiment=experiment,
+        on_epoch=lambda epoch: heard.set(),
+    )
+    record = run.run()
+    assert in_time == [True] * experiment.epochs
+    assert store.read_record(experiment.id) == record
+
+
+def test_record_that_cannot_be_written_stops_the_trial(store, monkeypatch):
+    experiment = tiny.experiment(seed=13)
+    write = TrialRun._write
+
+    def full(run, record, group):
+        if record.status is Status.RUNNING and record.epochs:
+            raise StoreError("cannot write") from OSError(errno.ENOSPC, "no space")
+        write(run, record, group)
+
+    monkeypatch.setattr(TrialRun, "_write", full)
+    with pytest.raises(StoreError, match="cannot write"):
+        TrialRun(store=store, trial_id=experiment.id, experiment=experiment).run()
+    assert store.read_record(experiment.id).status is Status.FAILED
 
 
 def test_trial_that_predicts_again_records_what_its_predictions_give(store):

@@ -13,7 +13,9 @@ from orchestrator.data.layouts.rows import Asked, Listing
 from orchestrator.data.layouts.tree import AUDIO, NOT_DECODED, Tree
 from orchestrator.errors import DataError, unknown
 
-PUBLISHED = ("esc_csv", "vggsound", "kinetics_sounds", "epic_kitchens")
+PUBLISHED = (
+    *("esc_csv", "vggsound", "kinetics_sounds", "epic_kitchens", "audioset", "fsd50k", "desed"),
+)
 """Data sets by their official lists, which say more than the folders around them."""
 
 LAYOUTS = (

@@ -8,8 +8,6 @@ as one action.
 
 from __future__ import annotations
 
-import os
-
 from orchestrator.data.layouts.rows import TRAIN, VALIDATION, Asked, Audio, Listing, Mistakes, Row
 from orchestrator.data.layouts.tree import Tree
 from orchestrator.data.official import epic_kitchens
@@ -20,12 +18,13 @@ TITLE = "EPIC-KITCHENS-100: EPIC_100_train.csv and the like, audio by segment or
 HEADS = ("verb", "noun")
 LABELS = (*HEADS, "action")
 _LISTS = {"EPIC_100_train.csv": TRAIN, "EPIC_100_validation.csv": VALIDATION}
+_WHERE_FROM = "github.com/epic-kitchens/epic-kitchens-100-annotations"
 _CLASSES = ("EPIC_100_verb_classes.csv", "EPIC_100_noun_classes.csv")
 
 
 def fits(tree: Tree) -> bool:
     """Whether one of its lists of segments is here."""
-    return any(_one(tree, name) for name in _LISTS)
+    return any(tree.one_named(name) for name in _LISTS)
 
 
 def read(tree: Tree, asked: Asked) -> Listing:
@@ -43,17 +42,14 @@ def read(tree: Tree, asked: Asked) -> Listing:
             f"{asked.label!r}; leave the label out for a head each, or take one:{flags}"
         )
     kinds = (asked.label,) if asked.label else HEADS
-    verbs, nouns = (epic_kitchens.read_classes(tree.root / _needed(tree, n)) for n in _CLASSES)
-    files: dict[str, str] = {}
+    classes = [tree.needed(name, where_from=_WHERE_FROM) for name in _CLASSES]
+    verbs, nouns = (epic_kitchens.read_classes(tree.root / name) for name in classes)
     mistakes = Mistakes(tree.root)
-    for name in tree.audio:
-        stem = os.path.basename(name).rpartition(".")[0]
-        if files.setdefault(stem, name) != name:
-            mistakes.add(name, f"has the name of {files[stem]}; keep one of them")
+    files = tree.by_stem(mistakes)
     rows: list[Row] = []
     absent: list[tuple[str, str]] = []
     used: dict[str, set[int]] = {kind: set() for kind in kinds}
-    lists = {found: split for name, split in _LISTS.items() if (found := _one(tree, name))}
+    lists = {found: split for name, split in _LISTS.items() if (found := tree.one_named(name))}
     for name, split in lists.items():
         for one in epic_kitchens.read_segments(tree.root / name, verbs, nouns):
             whole = one.name not in files
@@ -109,25 +105,3 @@ def _name(kind: str, place: int, verbs: list[str], nouns: list[str]) -> str:
     if kind == "action":
         return f"{verbs[place // len(nouns)]} {nouns[place % len(nouns)]}"
     return (verbs if kind == "verb" else nouns)[place]
-
-
-def _one(tree: Tree, wanted: str) -> str:
-    """Return the file of a name, whichever folder it is in; "" if there is none.
-
-    Raises:
-        DataError: There are two.
-    """
-    found = [name for name in tree.files if os.path.basename(name) == wanted]
-    if len(found) > 1:
-        raise DataError(f"{tree.root} has {found[0]} and {found[1]}; keep one")
-    return found[0] if found else ""
-
-
-def _needed(tree: Tree, wanted: str) -> str:
-    found = _one(tree, wanted)
-    if not found:
-        raise DataError(
-            f"{tree.root} has no {wanted}, which names the classes; take it from "
-            "github.com/epic-kitchens/epic-kitchens-100-annotations"
-        )
-    return found

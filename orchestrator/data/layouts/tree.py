@@ -134,10 +134,58 @@ class Tree:
         path = path or self.root / text
         return Audio(self.name_of(path), path)
 
+    def one_named(self, wanted: str) -> str:
+        """Return the file of a name, whichever folder it is in; "" if there is none.
+
+        Raises:
+            DataError: There are two.
+        """
+        found = self._of_name.get(wanted, [])
+        if len(found) > 1:
+            raise DataError(f"{self.root} has {found[0]} and {found[1]}; keep one")
+        return found[0] if found else ""
+
+    def needed(self, wanted: str, *, where_from: str) -> str:
+        """Return the list of classes of a name.
+
+        Args:
+            wanted: Its name.
+            where_from: Where a user gets it, for the message.
+
+        Raises:
+            DataError: There is none, or two.
+        """
+        found = self.one_named(wanted)
+        if not found:
+            raise DataError(
+                f"{self.root} has no {wanted}, which names the classes; take it from {where_from}"
+            )
+        return found
+
+    def by_stem(self, mistakes: Mistakes) -> dict[str, str]:
+        """Return the audio files by their names without folder and suffix.
+
+        Args:
+            mistakes: Gets files that share one.
+        """
+        files: dict[str, str] = {}
+        for name in self.audio:
+            stem = os.path.basename(name).rpartition(".")[0]
+            if files.setdefault(stem, name) != name:
+                mistakes.add(name, f"has the name of {files[stem]}; keep one of them")
+        return files
+
     def besides(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return the audio files that are not among some."""
         others = set(names)
         return tuple(name for name in self.audio if name not in others)
+
+    @cached_property
+    def _of_name(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for name in self.files:
+            found[os.path.basename(name)].append(name)
+        return found
 
     @cached_property
     def _known(self) -> frozenset[str]:

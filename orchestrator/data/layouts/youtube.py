@@ -3,7 +3,7 @@
 One clip of VGGSound is `glLQrEijrKg_000300` in its list, `glLQrEijrKg_300` in another, and
 `glLQrEijrKg_300000_310000` with milliseconds; Kinetics has `--4-0ihtnBU_000058_000068`, DESED
 `Y00pbt6aJV8Y_350.000_360.000`, and copies of AudioSet often the video's id alone, with or without
-the `Y`. Any folder and suffix will do.
+the `Y`, or its id and start in milliseconds, `b0RFKhbpFJA_30000`. Any folder and suffix will do.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from orchestrator.data.layouts.tree import NOT_DECODED, Tree
 from orchestrator.errors import DataError, shown
 
 _NAME = re.compile(
-    r"(?P<video>[\w-]{11})(_(?P<start>\d+(\.\d+)?)(_(?P<end>\d+(\.\d+)?))?)?", re.ASCII
+    r"(?P<video>[\w-]{11})(_(?P<start>\d+(\.\d+)?)([_-](?P<end>\d+(\.\d+)?))?)?", re.ASCII
 )
 _MS = 1000.0
 _LONGEST_S = 600.0  # an end this long after its start is given in milliseconds
@@ -98,3 +98,5 @@ def _readings(name: str) -> Iterable[tuple[str, float | None]]:
             if start is not None and end is not None and end - start > _LONGEST_S:
                 start /= _MS
             yield match["video"], start
+            if start and end is None and not match["start"].startswith("0") and start % _MS == 0:
+                yield match["video"], start / _MS

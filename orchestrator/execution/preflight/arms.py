@@ -32,7 +32,7 @@ from orchestrator.training.activation_checkpointing import checkpoint_activation
 from orchestrator.training.evaluate import build
 
 LATER = (
-    *("epochs", "schedule", "selection", "selection_metric"),  # take effect over time
+    *("epochs", "schedule", "selection", "selection_metric", "averaging"),  # take effect over time
     "clip_norm",  # the limit may be exceeded later, or by other clips
     *("dataset", "fold", "shuffled_labels"),  # different clips or labels
     *("batch_size", "accumulation_steps", "sampler", "mixup"),  # need more clips

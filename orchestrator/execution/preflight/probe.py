@@ -330,6 +330,9 @@ def _train(
 ) -> Tensor:
     """Train one step on each batch of clips; return (STEPS, batch) losses."""
     mixup: Mixup = create("mixup", experiment.mixup.name, **experiment.mixup.arguments)
+    create(
+        "averaging", experiment.averaging.name, experiment.epochs, **experiment.averaging.arguments
+    )
     create("sampler", experiment.sampler.name, targets, **experiment.sampler.arguments)
     name = experiment.loss.name
     loss = build_loss(

@@ -210,7 +210,11 @@ def count_words(evidence: Evidence, difference: PairedDifference) -> str:
 
 
 def could_not(evidence: Evidence, difference: PairedDifference, subject: str) -> str:
-    """Say that nothing could have been called, whatever came out; empty if it could."""
+    """Say that nothing could have been called, whatever came out; empty where that is not sure.
+
+    The smallest attainable p is a bound: beside other contrasts, a contrast below it may have been
+    out of reach, too, and is then said to be not distinguishable.
+    """
     least, smallest, n = evidence.smallest_adjusted_p, difference.smallest_p, difference.n
     if least <= ALPHA or evidence.called:
         return ""

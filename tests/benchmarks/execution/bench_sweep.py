@@ -5,7 +5,7 @@
 Prints the tables of `sweep.md`, all measured in one run on this machine's cores, on Ray:
 
 - busy: the seconds of all epochs of a real sweep (`sweeps/adaptor_lambda.py --demo`, 36 trials)
-  over the seconds from the start of its first trial to the end of its last one, times the slots;
+  over the seconds from the first step of any trial to the end of the last one, times the slots;
 - overhead: the wall seconds of a sweep of tiny trials on a Ray that has started, times the slots,
   less the seconds of all epochs, per trial;
 - nested: the same, for the pattern that Ray documents for trials of Ray Train: a Tuner over a
@@ -123,11 +123,12 @@ def _trained_s(records: Iterable[TrialRecord]) -> float:
 
 
 def _span_s(records: Iterable[TrialRecord]) -> float:
-    def at(key: str) -> list[datetime]:
-        return [datetime.fromisoformat(record.provenance[key]) for record in records]
+    def at(record: TrialRecord, key: str) -> float:
+        return datetime.fromisoformat(record.provenance[key]).timestamp()
 
     records = list(records)
-    return (max(at("ended_at")) - min(at("started_at"))).total_seconds()
+    first_step = min(at(record, "started_at") + record.cost.set_up_s for record in records)
+    return max(at(record, "ended_at") for record in records) - first_step
 
 
 def main() -> None:
