@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ def run_command(
     cwd: Path,
     env: Mapping[str, str] | None = None,
     timeout_s: float = 400,
+    on_start: Callable[[int], None] = lambda pid: None,
 ) -> subprocess.CompletedProcess[str]:
     """Run `python WORDS...` to its end: a file or `-m MODULE`, and arguments.
 
@@ -48,8 +49,10 @@ def run_command(
         cwd: the folder to run in.
         env: the environment; None is that of `environment`.
         timeout_s: after so long the command is killed, and the test fails.
+        on_start: called with the process id of the command once it runs.
     """
-    return _server().run([str(word) for word in words], cwd, env or environment(), timeout_s)
+    words = [str(word) for word in words]
+    return _server().run(words, cwd, env or environment(), timeout_s, on_start)
 
 
 @functools.cache
@@ -71,7 +74,12 @@ class _Server:
         )
 
     def run(
-        self, words: list[str], cwd: Path, env: Mapping[str, str], timeout_s: float
+        self,
+        words: list[str],
+        cwd: Path,
+        env: Mapping[str, str],
+        timeout_s: float,
+        on_start: Callable[[int], None],
     ) -> subprocess.CompletedProcess[str]:
         with tempfile.TemporaryDirectory() as folder:
             out, err = Path(folder, "out"), Path(folder, "err")
@@ -80,6 +88,7 @@ class _Server:
             pid = self._hear()["pid"]
             timer = threading.Timer(timeout_s, os.killpg, (pid, signal.SIGKILL))
             timer.start()
+            on_start(pid)
             code = self._hear()["code"]
             timer.cancel()
             return subprocess.CompletedProcess(words, code, out.read_text(), err.read_text())
