@@ -1,6 +1,7 @@
 """`ray up`, `ray submit` as typed, `ray down`, on a real host of a bed."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,12 @@ def test_ray_submit_runs_a_sweep_on_the_cluster_and_leaves_a_report(bed: hosts.B
     cluster = bed.fill_in(hosts.REPOSITORY / "cluster" / "onprem.yaml")
     ray(bed, "get-auth-token", "--generate")
     ray(bed, "up", "-y", "--no-config-cache", cluster)
+
+    listening = ray(bed, "exec", cluster, "ss -Hltn | sed 's/^/port /'")
+    ports = {int(port) for port in re.findall(r"^port \S+ +\d+ +\d+ +\S*:(\d+)", listening, re.M)}
+    assert {22, 6399} <= ports
+    unexplained = {port for port in ports - {22, *range(6399, 6404)} if not 11002 <= port <= 11999}
+    assert not unexplained, listening
 
     small = ("--epochs", "1", "--dataset", "synthetic:clips_per_class=10")
     sweep = ("--demo", "--seeds", "2", *small)
