@@ -18,8 +18,8 @@ def test_build_refuses_a_model_of_several_heads_and_names_the_way_out():
     with pytest.raises(ConfigError) as caught:
         build(two_headed(4, 6), num_classes=10)
     words = str(caught.value)
-    assert "'slowfast_laptop' has 2 heads, of (4, 6) classes" in words
-    assert "one label per clip" in words and "Leave model.heads out, or give ()" in words
+    assert "'slowfast_laptop' has heads of (4, 6) classes" in words
+    assert "the clips have one class each" in words and "set model.heads to ()" in words
 
 
 @pytest.mark.parametrize("heads", [(), (10,)], ids=str)
