@@ -71,6 +71,7 @@ def _clips(summary: Summary, found: MissedAlike) -> Table:
 def _contrasts(summary: Summary, without: Summary, num_clips: int) -> Table:
     named = [name_of(contrast) for contrast in summary.contrasts]
     unit = unit_of_difference(summary.metric)
+    chosen = "one clip that was" if num_clips == 1 else f"{num_clips} clips that were"
 
     def cells(which: Summary) -> list[str]:
         return differences(
@@ -89,7 +90,7 @@ def _contrasts(summary: Summary, without: Summary, num_clips: int) -> Table:
         key="without-missed",
         title="The contrasts without these clips",
         notes=(
-            f"Without {num_clips} clips that were chosen by looking at the results: a check "
+            f"Without {chosen} chosen by looking at the results: a check "
             "whether an answer hangs on them, no answer of its own.",
         ),
     )
