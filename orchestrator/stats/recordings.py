@@ -97,9 +97,16 @@ class _Squares:
 
     @property
     def total(self) -> tuple[float, float]:
-        """Cells times the variance of the mean, with its degrees of freedom."""
+        """Cells times the variance of the mean, with its degrees of freedom.
+
+        A part that is not above the rest is 0. Taken as less, it would be subtracted from the
+        other one and leave a small difference of few degrees of freedom, and so an interval that
+        may be a thousand times too wide.
+        """
         if self.of_recordings <= self.of_rest:
             return self.of_seeds, self.seeds - 1.0
+        if self.of_seeds <= self.of_rest:
+            return self.of_recordings, float(self.within)
         total = self.of_seeds + self.of_recordings - self.of_rest
         terms = self.of_seeds**2 / (self.seeds - 1) + self.of_recordings**2 / self.within
         terms += self.of_rest**2 / ((self.seeds - 1) * self.within)

@@ -108,6 +108,17 @@ def test_recordings_that_do_not_differ_leave_the_t_interval_of_the_seeds():
     assert found.narrowed_by == ("seeds",) and found.from_recordings == 0
 
 
+def test_few_recordings_leave_an_interval_of_the_spread_that_was_seen():
+    """A part below the rest is none: subtracted, it left thousands of times the values' spread."""
+    rng = np.random.default_rng(0)
+    wide = 0.0
+    for _ in range(2000):
+        values = rng.normal(size=(6, 4)) + 0.3 * rng.normal(size=4)
+        made = over_recordings(values)
+        wide = max(wide, (made.high - made.low) / float(values.std()))
+    assert wide < 10
+
+
 def test_folds_that_differ_do_not_count_as_recordings_that_do():
     values = crossed(6, 40, of_recordings=0.5)
     folds = np.arange(40) % 4
