@@ -18,6 +18,7 @@ On a GPU FlexAttention is compiled; on a CPU it runs as written.
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
@@ -37,12 +38,15 @@ from tests.benchmarks.gpu import machine
 
 FORMS = ("table", "dense", "on the fly")
 
-_compiled = torch.compile(flex.flex_attention, dynamic=False)
+
+@functools.cache
+def _compiled() -> Callable[..., Any]:
+    return torch.compile(flex.flex_attention, dynamic=False)
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Callable[..., Tensor]) -> Tensor:
     if q.is_cuda:
-        return _compiled(q, k, v, score_mod=bias)
+        return _compiled()(q, k, v, score_mod=bias)
     # PyTorch refuses the backward pass on a CPU, whose form is no kernel, but has one.
     with mock.patch.object(flex, "_validate_device", lambda *_: None):
         return flex.flex_attention(q, k, v, score_mod=bias)
