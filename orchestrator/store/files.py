@@ -167,13 +167,26 @@ class LocalFiles:
 
     def create(self, path: str, data: bytes) -> str:
         with blame("write", self.where(path)):
-            target = self.root / path
-            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self.scratch(path)
             try:
-                with open(target, "xb") as stream:
-                    stream.write(data)
+                temporary.write_bytes(data)
+                os.link(temporary, self.root / path)  # with its content, or not at all
             except FileExistsError:
                 return ""
+            except OSError as error:
+                if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+                    raise
+                return self._create_empty_first(path, data)  # a disk without hard links
+            finally:
+                temporary.unlink(missing_ok=True)
+        return path
+
+    def _create_empty_first(self, path: str, data: bytes) -> str:
+        try:
+            with open(self.root / path, "xb") as stream:
+                stream.write(data)
+        except FileExistsError:
+            return ""
         return path
 
     def scratch(self, path: str) -> Path:

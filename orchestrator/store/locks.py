@@ -161,13 +161,20 @@ def lease(
     def attempt() -> tuple[int, str]:
         names = files.names(folder)
         number = max((lease for lease, _, _ in _tokens(names)), default=0)
-        if holder := _holder(files, folder, names, number):
+        if holder := _holder(files, folder, names):
             raise LockHeld(what, holder)
         path = files.create(f"{folder}/{number + 1}", body())
-        if not path:
-            names = files.names(folder)
-            raise LockHeld(what, _holder(files, folder, names, number + 1) or Holder())
-        for lease, _, name in _tokens(names):
+        own = path.rpartition("/")[2]
+        names = [name for name in files.names(folder) if name != own]
+        holder = _holder(files, folder, names)
+        tokens = _tokens(names)
+        # Others may have come, or come and gone, since the names were listed. Of two that claim
+        # different numbers at once, the one that looks last sees the other.
+        if holder or not path or any(lease > number + 1 for lease, _, _ in tokens):
+            if path:
+                files.delete(path)
+            raise LockHeld(what, holder or Holder())
+        for lease, _, name in tokens:
             if lease <= number:
                 files.delete(f"{folder}/{name}")
         return number + 1, path
@@ -238,15 +245,15 @@ def _tokens(names: Sequence[str]) -> list[tuple[int, int, str]]:
     return [(int(match[1]), int(match[2] or 0), name) for match, name in found if match]
 
 
-def _holder(files: Files, folder: str, names: Sequence[str], number: int) -> Holder | None:
-    """Return who holds a lease; None if it is free.
+def _holder(files: Files, folder: str, names: Sequence[str]) -> Holder | None:
+    """Return who holds one of the leases; None if all are free.
 
     A lease without readable content counts as free. Its holder may not have written it yet, and
     will then be refused.
     """
     fields = {field.name for field in dataclasses.fields(Holder)}
-    for lease, _, name in _tokens(names):
-        if lease != number or "." in name:
+    for _, _, name in _tokens(names):
+        if "." in name:
             continue
         try:
             stored: dict[str, Any] = json.loads(files.read(f"{folder}/{name}") or b"")
