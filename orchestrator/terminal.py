@@ -80,6 +80,7 @@ def grid(
     *,
     heads: Sequence[str] = (),
     right: Container[int] = (),
+    whole: Container[int] = (),
     first: int | None = None,
     indent: int = 0,
     gap: int = 2,
@@ -90,6 +91,7 @@ def grid(
         rows: Rows of literal text.
         heads: Heads of the columns.
         right: Indices of the right-aligned columns.
+        whole: Indices of the columns that do not fold while another can.
         first: Largest width of the first column, in terminal columns.
         indent: Free terminal columns on the left.
         gap: Terminal columns between two columns.
@@ -101,7 +103,9 @@ def grid(
     table = Table(box=None, show_header=bool(heads), padding=(0, gap, 0, 0), pad_edge=False)
     for i, head in enumerate(heads or (rows[0] if rows else ())):
         justify = "right" if i in right else "left"
-        table.add_column(literal(head), justify=justify, max_width=None if i else first)
+        table.add_column(
+            literal(head), justify=justify, max_width=None if i else first, no_wrap=i in whole
+        )
     for row in rows:
         table.add_row(*map(literal, row))
     return Padding(table, (0, 0, 0, indent), expand=False)

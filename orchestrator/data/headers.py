@@ -65,8 +65,9 @@ def read_headers(audio: Sequence[Audio], *, root: Path) -> dict[str, Header]:
     unknown: list[Audio] = []
     for one in audio:
         earlier = known.get(one.name)
-        read = earlier is not None and (earlier.rate_hz or not video.installed())
-        if earlier is not None and read and (earlier.size, earlier.time_ns) == stamps[one.path]:
+        same = earlier is not None and (earlier.size, earlier.time_ns) == stamps[one.path]
+        # PyAV may have been installed since a video could not be read.
+        if earlier is not None and same and (earlier.rate_hz or not _is_video_here(one)):
             found[one.name] = earlier
         else:
             unknown.append(one)
@@ -78,6 +79,10 @@ def read_headers(audio: Sequence[Audio], *, root: Path) -> dict[str, Header]:
             fields = {name: list(vars(h).values()) for name, h in (known | found).items()}
             write_text(str(memory), json.dumps(fields))
     return found
+
+
+def _is_video_here(one: Audio) -> bool:
+    return one.name.rpartition(".")[2].lower() in video.SUFFIXES and video.installed()
 
 
 def _remembered(memory: Path) -> dict[str, Header]:
@@ -108,7 +113,7 @@ def _read(one: Audio, size: int, time_ns: int) -> Header:
     except (soundfile.SoundFileError, OSError, ValueError):
         pass
     try:
-        if one.name.rpartition(".")[2].lower() in video.SUFFIXES and video.installed():
+        if _is_video_here(one):
             return Header(size, time_ns, *video.header(one.load() if one.load else one.path))
     except (ClipFault, OSError):
         pass

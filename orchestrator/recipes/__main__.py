@@ -46,7 +46,7 @@ def _print(name: str) -> int:
 def _listed() -> str:
     rows = [(r.name, r.build().model.name, r.data, r.published) for r in PAPERS.values()]
     heads = ("recipe", "model", "data", "published")
-    return laid_out(grid(rows, heads=heads), width=terminal_width())
+    return laid_out(grid(rows, heads=heads, whole=(0,)), width=terminal_width())
 
 
 def _in_full(recipe: Recipe) -> str:

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 
 from models.command import run_command
 from orchestrator.errors import OrchestratorError, TrackingError, without_passwords
-from orchestrator.metrics.catalog import load
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _answered(options: argparse.Namespace) -> int:
+    # What the help of the command needs not wait for.
+    from orchestrator.metrics.catalog import load
+
     try:
         for key in options.own:
             load(key)
