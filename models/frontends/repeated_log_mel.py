@@ -15,8 +15,8 @@ class RepeatedLogMel(LogMel):
 
     Longer clips are cut.
 
-    Source: RetroCirce/HTS-Audio-Transformer 2e29471, which joins each clip of ESC-50 to itself and
-    repeats those of Speech Commands to 10 s.
+    Source: RetroCirce/HTS-Audio-Transformer 2e29471 (`data_generator.py`), which joins each clip of
+    ESC-50 to itself and repeats those of Speech Commands to 10 s.
     """
 
     is_pure = True

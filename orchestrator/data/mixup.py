@@ -99,8 +99,9 @@ def random_partner(
         on: What is mixed.
         labels: Whether labels are mixed too.
 
-    Source: YuanGongND/ast 31088be, YuanGongND/psla 76aedd1 (`dataloader.py`), which mix waveforms
-    minus their means, and take the mean off the sum.
+    Source: YuanGongND/ast 31088be (`src/dataloader.py`) and YuanGongND/psla 76aedd1
+    (`src/dataloaders/audioset_dataset.py`), which mix waveforms minus their means, and take the
+    mean off the sum.
     """
     _hold(alpha, probability)
 
@@ -129,9 +130,10 @@ def pairs(
         on: What is mixed.
         labels: Whether labels are mixed too.
 
-    Source: qiuqiangkong/audioset_tagging_cnn d2f4b8c (`Mixup`, `do_mixup`), which mixes after the
-    model's first batch norm. Here it is before that norm, whose statistics are then of the mixed
-    features; otherwise both are the same, because the weights sum to 1.
+    Source: qiuqiangkong/audioset_tagging_cnn d2f4b8c (`utils/utilities.py`, `Mixup`;
+    `pytorch/pytorch_utils.py`, `do_mixup`), which mixes after the model's first batch norm. Here it
+    is before that norm, whose statistics are then of the mixed features; otherwise both are the
+    same, because the weights sum to 1.
     """
     _hold(alpha)
 
@@ -152,7 +154,7 @@ def reversed_batch(
 ) -> Mixup:
     """Clip b of n in a batch is mixed with clip n - 1 - b, as HTS-AT mixes.
 
-    HTS-AT keeps the labels of the first clip, on purpose or not: `labels=True` mixes them.
+    HTS-AT keeps the labels of the first clip, so that the other is noise: `labels=True` mixes them.
 
     Args:
         alpha: Weights are drawn from Beta(alpha, alpha), one per clip.
@@ -161,8 +163,8 @@ def reversed_batch(
         on: What is mixed.
         labels: Whether labels are mixed too.
 
-    Source: RetroCirce/HTS-Audio-Transformer 2e29471 (`do_mixup`), after the model's first batch
-    norm; see `pairs`.
+    Source: RetroCirce/HTS-Audio-Transformer 2e29471 (`sed_model.py`, `training_step`; `utils.py`,
+    `do_mixup`), after the model's first batch norm; see `pairs`.
     """
     _hold(alpha)
     if group < 0:

@@ -62,7 +62,8 @@ def weighted(targets: Targets, *, smoothing: float = 0.01) -> Sampler:
         targets: Targets of the training clips.
         smoothing: What is added to the count of a class.
 
-    Source: YuanGongND/ast 31088be, YuanGongND/psla 76aedd1 (`gen_weight_file.py`).
+    Source: YuanGongND/ast 31088be (`egs/audioset/gen_weight_file.py`) and YuanGongND/psla 76aedd1
+    (`src/gen_weight_file.py`).
     """
     probability = clip_weights(targets, smoothing=smoothing)
     probability /= probability.sum()
@@ -104,7 +105,8 @@ def class_cycles(targets: Targets) -> Sampler:
     The classes are shuffled for every round. A class's list is shuffled anew once it is through, so
     that its clips are drawn equally often; epochs go on where the one before ended.
 
-    Source: qiuqiangkong/audioset_tagging_cnn d2f4b8c (`BalancedTrainSampler`).
+    Source: qiuqiangkong/audioset_tagging_cnn d2f4b8c (`utils/data_generator.py`,
+    `BalancedTrainSampler`).
     """
     members = _members(targets)
     num_classes = len(members)

@@ -86,7 +86,8 @@ def _paper(build: Callable[[], Experiment], data: str, published: str) -> Recipe
     return Recipe(
         build=build,
         data=data,
-        source="arXiv 2312.16228, sections 3 and 4; what it leaves open is DAT's and AST's",
+        source="arXiv 2312.16228; what it leaves open is from LeapLabTHU/DAT 797f187 (config.py, "
+        "configs/dat_tiny.yaml) and YuanGongND/ast 31088be (egs/audioset/run.sh)",
         weights="dat_tiny_imagenet",
         published=published,
         quirks=_QUIRKS,

@@ -12,7 +12,7 @@ def panns_cnn14() -> Experiment:
     32 kHz, 64 log-mels, Adam with amsgrad at a constant 1e-3 without decay, batches of 32 that are
     mixed of 64 clips by Beta(1, 1) with their labels, one clip of each class in turn through the
     class's own shuffled list, two stripes of up to 64 frames and two of up to 8 mels, binary
-    cross-entropy, float32. Its 600,000 steps are 10 epochs of 1.9 M clips.
+    cross-entropy, float32. The 600,000 steps of its published model are 10 epochs of 1.9 M clips.
     """
     return Experiment(
         dataset=Component("synthetic", sample_rate=32000, seconds=10.0),
@@ -36,7 +36,8 @@ PAPERS = (
     Recipe(
         build=panns_cnn14,
         data="AudioSet, 1.9 M clips",
-        source="qiuqiangkong/audioset_tagging_cnn d2f4b8c (main.py, data_generator.py)",
+        source="qiuqiangkong/audioset_tagging_cnn d2f4b8c (README.md, scripts/4_train.sh, "
+        "pytorch/main.py, pytorch/models.py, utils/data_generator.py, utils/utilities.py)",
         published="mAP 0.431",
         quirks={
             "draws balanced by class": {"sampler": Component("each_once")},

@@ -116,8 +116,9 @@ class EpochMean(Averaging):
     Every entry of the state is averaged, running statistics of batch norms included. From the first
     epoch of the mean on, each epoch is evaluated with the mean so far.
 
-    Source: YuanGongND/ast 31088be (`run.py`; AudioSet: epochs 1 to 5 of 5, balanced 6 to 25 of 25),
-    YuanGongND/psla 76aedd1 (16 to 30 of 30).
+    Source: `validate_wa` in `src/traintest.py` and the epochs in `egs/audioset/run.sh` of
+    YuanGongND/ast 31088be (1 to 5 of 5; balanced part 6 to 25 of 25) and YuanGongND/psla 76aedd1
+    (16 to 30 of 30; balanced part 41 to 60 of 60).
     """
 
     def __init__(self, num_epochs: int, *, first: int = 1, first_twice: bool = False) -> None:

@@ -137,7 +137,7 @@ SAMPLERS = {
     "htsat_speech_commands": "each_once",
     "panns_cnn14": "class_cycles",
     "psla_audioset": "weighted",
-    "psla_audioset_balanced": "weighted",
+    "psla_audioset_balanced": "each_once",
 }
 # Weight of a clip of a class with 1 of 4 clips over one with 3 of 4: 3.01 / 1.01.
 RATIO = {"weighted": 2.98020, "balanced": 3.0, "class_cycles": 3.0, "each_once": 1.0}
@@ -166,6 +166,7 @@ MIXUPS = {  # probability, Beta's parameter, what is mixed, whether labels are
     "htsat_speech_commands": (0.0, 0, "", False),
     "panns_cnn14": (1.0, 1, "features", True),
     "psla_audioset": (0.5, 10, "waveform", True),
+    "psla_audioset_balanced": (0.5, 10, "waveform", True),
     "datar_kinetics_sounds": (0.0, 0, "", False),
     "kwt_1": (0.0, 0, "", False),
 }
@@ -223,6 +224,7 @@ def test_recipe_keeps_the_papers_average_of_weights():
     assert averaging("ast_audioset") == ("epoch_mean", 1, False)
     assert averaging("ast_audioset_balanced") == ("epoch_mean", 6, False)
     assert averaging("psla_audioset") == ("epoch_mean", 16, True)
+    assert averaging("psla_audioset_balanced") == ("epoch_mean", 41, True)
     assert averaging("ast_esc50")[0] == averaging("htsat_audioset")[0] == "none"
 
 
