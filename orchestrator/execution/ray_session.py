@@ -295,14 +295,21 @@ def _require_token(address: str) -> None:
     from ray._raylet import AuthenticationTokenLoader, GcsClient  # type: ignore
     from ray.exceptions import AuthenticationError
 
-    enabled = maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
-    has_token = AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True)
-    if not enabled or has_token:
+    def is_admitted() -> bool:
         try:
             GcsClient(address=canonicalize_bootstrap_address(address))
-            return
         except AuthenticationError:
-            pass
+            return False
+        return True
+
+    # First without: a process that has read its token gets no worker of a cluster that asks for
+    # none.
+    if "RAY_AUTH_MODE" not in os.environ and is_admitted():
+        return
+    enabled = maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    has_token = AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True)
+    if (has_token or not enabled) and is_admitted():
+        return
     if not has_token:
         problem = f"asks for a token, and there is none here ({_TOKEN_PLACES})"
     elif not enabled:
