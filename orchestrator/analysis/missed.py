@@ -108,6 +108,8 @@ def _good_arms(summary: Summary) -> tuple[str, ...]:
         return ()
     scored = {arm: sign * mean for arm, mean in means.items()}
     best = max(scored.values())
+    if summary.chance is None and best == min(scored.values()):
+        return ()  # nothing tells arms that learned from arms that did not
     floor = min(scored.values()) if summary.chance is None else sign * summary.chance.value
     return tuple(
         arm

@@ -53,7 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument(
         "--dataset",
         default="",
-        help="a registered dataset (default: what lies in the data root, see `look`)",
+        help="NAME, NAME:argument=value,... or module:function (default: what lies in the data "
+        "root, see `look`)",
     )
     shared.add_argument("--data-root", metavar="DIR", help="the folder of the dataset's files")
     shared.add_argument(
@@ -234,6 +235,12 @@ def _number(value: int | str | None) -> str:
 def _arguments(options: argparse.Namespace) -> dict[str, Any]:
     from models import registry
 
+    # As a sweep takes it, so that the flags of a message fit both commands.
+    name, _, settings = options.dataset.partition(":")
+    if name in registry.names("dataset"):
+        is_found = name == "folder" and options.data_root
+        options.dataset = "" if is_found else name
+        options.settings = [*filter(None, settings.split(",")), *options.settings]
     arguments: dict[str, Any] = {}
     if options.sample_rate is not None:
         arguments["sample_rate"] = options.sample_rate

@@ -118,6 +118,13 @@ def test_too_few_trials_or_none_that_agree_find_nothing():
     assert missed_alike(summary, records, lambda trial: None).num_clips == 0
 
 
+def test_equal_arms_are_good_by_no_metric_without_a_chance_level():
+    summary, records = study(lambda trial: single_label("0-0"))
+    blind = dataclasses.replace(summary, chance=None, at_chance=())
+    found = missed_alike(blind, records, lambda trial: single_label("0-0"))
+    assert found.arms == () and found.clips == ()
+
+
 def test_section_shows_clips_contrasts_and_what_it_is_not(tmp_path):
     summary, records = study(single_label)
     clips, contrasts = missed_tables(summary, records, single_label)

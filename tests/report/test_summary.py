@@ -194,6 +194,10 @@ def test_best_of_single_runs_is_called_optimistic():
     assert "best of 20" in answer.text and "optimistic" in answer.text
     assert "none has finished yet" in answers(summarize(plan, {}))[0].text
     assert summary.arms[0].measures["val/top1"].interval.low is None
+    records = make_records(plan)
+    first = next(iter(records.values()))
+    equal = {key: dataclasses.replace(one, epochs=first.epochs) for key, one in records.items()}
+    assert "All 20 arms have the same top-1" in answers(summarize(plan, equal))[-1].text
 
 
 @pytest.mark.parametrize(

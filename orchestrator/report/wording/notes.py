@@ -87,6 +87,12 @@ def best_of(summary: Summary) -> str:
         return ""
     if best is None:
         return "Every arm is trained once, and none has finished yet."
+    means = {m.interval.mean for a in summary.arms if (m := a.measures.get(metric.key))}
+    if len(means) == 1 and summary.num_measured > 1:
+        return (
+            "Every arm is trained once, so no difference has an interval or a test. All "
+            f"{summary.num_measured} arms have the same {metric.title}."
+        )
     value = f"{number(best[1], 1 if metric.unit == '%' else 3)} {metric.unit}".rstrip()
     return (
         "Every arm is trained once, so no difference has an interval or a test. The best of "
