@@ -9,14 +9,14 @@ superseded stops at the next of these, and leaves the trial to it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import os
 import socket
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,6 +29,7 @@ from orchestrator.store import Superseded
 from orchestrator.store.files import is_full
 from orchestrator.store.provenance import now, provenance
 from orchestrator.training.arithmetic import arithmetic, arithmetic_facts
+from orchestrator.training.background import Background
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.inputs import drop_other_versions
 from orchestrator.waiting import to_terminal
@@ -162,10 +163,10 @@ class TrialRun:
                 record = self._describe(record, trainer, earlier)
                 self._write(record, group)
                 # An interrupt, too, waits for the checkpoint that is being written.
-                with closing(trainer.epochs()) as epochs, _in_background(self._write) as write:
+                with closing(trainer.epochs()) as epochs, Background("record") as writing:
                     for epoch in epochs:
                         record = self._progress(record, trainer)
-                        write(record, group)
+                        writing.submit(functools.partial(self._write, record, group))
                         self.on_epoch(epoch)
                 record = self._finish(record, trainer)
         except Superseded:
@@ -336,28 +337,6 @@ class TrialRun:
     def _write(self, record: TrialRecord, group: Group) -> None:
         if group.is_main:
             self.store.write_record(record)
-
-
-@contextmanager
-def _in_background(
-    write: Callable[[TrialRecord, Group], None],
-) -> Iterator[Callable[[TrialRecord, Group], None]]:
-    """Yield a function that writes in order while training goes on.
-
-    All is written when the context ends; what kept a record from being written is raised by the
-    next call or by the end.
-    """
-    with ThreadPoolExecutor(1, thread_name_prefix="record") as pool:
-        writing: list[Future[None]] = []
-
-        def submit(record: TrialRecord, group: Group) -> None:
-            for earlier in writing:
-                earlier.result()
-            writing[:] = [pool.submit(write, record, group)]
-
-        yield submit
-        for last in writing:
-            last.result()
 
 
 def features_folder(pack: Pack) -> Path:

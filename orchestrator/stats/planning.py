@@ -446,15 +446,11 @@ def seeds_over_recordings(
 
     Arguments as in `power_over_recordings`; `power` is the desired probability.
     """
+    power_of_both = functools.partial(
+        power_over_recordings, difference, components, num_contrasts=num_contrasts, alpha=alpha
+    )
     return _fewest(
-        lambda seeds: power_over_recordings(
-            difference,
-            components,
-            seeds=seeds,
-            recordings=recordings,
-            num_contrasts=num_contrasts,
-            alpha=alpha,
-        ),
+        lambda seeds: power_of_both(seeds=seeds, recordings=recordings),
         pairs_needed(alpha=alpha),
         MAX_PAIRS,
         power,
@@ -474,15 +470,11 @@ def recordings_over_seeds(
 
     Arguments as in `seeds_over_recordings`, with the number of seeds.
     """
+    power_of_both = functools.partial(
+        power_over_recordings, difference, components, num_contrasts=num_contrasts, alpha=alpha
+    )
     return _fewest(
-        lambda recordings: power_over_recordings(
-            difference,
-            components,
-            seeds=seeds,
-            recordings=recordings,
-            num_contrasts=num_contrasts,
-            alpha=alpha,
-        ),
+        lambda recordings: power_of_both(seeds=seeds, recordings=recordings),
         2,
         MAX_RECORDINGS,
         power,

@@ -102,18 +102,19 @@ def _ls(args: argparse.Namespace, store: Store) -> int:
             rows.append((trial.id, *cell, status, epochs, size))
         _print(heads, rows, right=(2, 3, 5, 6))
         return 0
-    rows = []
+    states = {trial: _state(store, trial)[1] for trial in store.trials()}  # each is read once
+    rows, planned = [], set[str]()
     for sweep in store.sweeps():
         with suppress(StoreError):
-            plan = store.require_plan(sweep)
-            states = Counter(_state(store, trial.id)[1] for trial in plan.all_trials)
-            rows.append((sweep, ", ".join(f"{n} {state}" for state, n in states.items())))
+            trials = [trial.id for trial in store.require_plan(sweep).all_trials]
+            planned.update(trials)
+            found = Counter(states.get(trial, Status.MISSING.value) for trial in trials)
+            rows.append((sweep, ", ".join(f"{n} {state}" for state, n in found.items())))
             continue
         rows.append((sweep, "its plan is damaged"))
     _print(("sweep", "trials"), rows)
-    in_plans = _planned(store)
-    stored = [trial for trial in store.trials() if _state(store, trial)[1] != Status.MISSING]
-    orphans = sum(trial not in in_plans for trial in stored)
+    stored = [trial for trial, state in states.items() if state != Status.MISSING.value]
+    orphans = sum(trial not in planned for trial in stored)
     print(f"{len(stored)} trials, {orphans} of them in no sweep, in {store.uri}")
     return 0
 
@@ -261,10 +262,6 @@ def _state(store: Store, trial: str) -> tuple[TrialRecord | None, str]:
     except StoreError:
         return None, "damaged"
     return record, (record.status if record else Status.MISSING).value
-
-
-def _planned(store: Store) -> set[str]:
-    return {trial for sweep in store.sweeps() for trial in _trials_of(store, sweep)}
 
 
 def _trials_of(store: Store, sweep: str) -> list[str]:

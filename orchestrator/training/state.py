@@ -9,8 +9,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from models.chain import Chain
 from models.checkpoints.load import LoadReport, differences, load_state
 from models.checkpoints.read import read_checkpoint
+from models.frozen import encoder_of
 from orchestrator.errors import CheckpointError
 from orchestrator.experiment.config import File
 from orchestrator.records import experiment_id
@@ -73,14 +75,19 @@ class Initial:
             )
         return cls(checkpoint.state, file.path, checkpoint.trained_as)
 
-    def load(self, chain: nn.Module) -> LoadReport:
-        """Load the weights into a chain's backbone.
+    def load(self, chain: Chain) -> LoadReport:
+        """Load the weights into a chain's backbone, a frozen one's if its encoder is frozen.
 
         Raises:
             models.errors.CheckpointError: They do not fit this backbone.
         """
+        encoder = encoder_of(chain)
         return load_state(
-            chain, self.state, source=self.source, take="backbone", trained_as=self.trained_as
+            encoder.chain if encoder else chain,
+            self.state,
+            source=self.source,
+            take="backbone",
+            trained_as=self.trained_as,
         )
 
 

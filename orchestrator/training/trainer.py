@@ -15,7 +15,6 @@ import resource
 import statistics
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +40,7 @@ from orchestrator.metrics.predictions import Predictions
 from orchestrator.records import EpochRecord, best_epoch, experiment_id
 from orchestrator.training.activation_checkpointing import checkpoint_activations
 from orchestrator.training.averaging import Averaging, renew_norms
+from orchestrator.training.background import Background
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.evaluate import (
     Evaluation,
@@ -208,12 +208,11 @@ class Trainer:
         self.best_epoch = 0
         self.initial = ""
         saved = self.group.from_main(lambda: checkpoints.load("last"), self.device)
-        encoder = encoder_of(self.chain)
         if saved is None and initial is not None:
-            self.initial = initial.load(encoder.chain if encoder else self.chain).summary()
+            self.initial = initial.load(self.chain).summary()
         self.chain.to(self.device)
         opened = {"device": self.device, "folder": features, "memory_bytes": feature_memory}
-        if encoder is not None:
+        if (encoder := encoder_of(self.chain)) is not None:
             if saved is not None:
                 self.chain.load_state_dict(model_state(saved[0]))
             else:
@@ -235,8 +234,7 @@ class Trainer:
         self.chain.set_normalization(*self.statistics)
         timed = clips.targets.kind is TargetKind.EVENTS
         self.covered_s = covered_seconds(self.chain, self.inputs) if timed else 0.0
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
-        self._saving: Future[None] | None = None
+        self._saving = Background("checkpoint")
         self.loss = build_loss(
             experiment.loss,
             kind=clips.targets.kind,
@@ -312,7 +310,7 @@ class Trainer:
                 )
                 yield record
         finally:
-            self._wait_until_saved()
+            self._saving.wait()
 
     @property
     def chosen_by(self) -> str:
@@ -343,7 +341,7 @@ class Trainer:
         if "best" not in self.predictions and self.best_epoch == len(self.records):
             self.predictions["best"] = self.predictions["last"]
         if "best" not in self.predictions:
-            self._wait_until_saved()
+            self._saving.wait()
             saved = self.group.from_main(lambda: self.checkpoints.load("best"), self.device)
             assert saved is not None, "a best epoch is saved before its record is"
             last = pack_state(self.chain, None)
@@ -593,14 +591,7 @@ class Trainer:
                 self.checkpoints.save("best", weights, facts)
             self.checkpoints.save("last", tensors if optimizer else weights, facts)
 
-        self._wait_until_saved()
-        self._saving = self._writer.submit(write)
-
-    def _wait_until_saved(self) -> None:
-        """Wait for the last checkpoint, and raise what kept it from being written."""
-        saving, self._saving = self._saving, None
-        if saving is not None:
-            saving.result()
+        self._saving.submit(write)
 
     def _trained_as(self) -> dict[str, Any]:
         """Return what a checkpoint records about itself; see `models.checkpoints.load`."""

@@ -25,7 +25,6 @@ from torch import Tensor, nn
 
 from models.chain import Chain
 from models.errors import ModelError
-from models.frozen import encoder_of
 from models.registry import CHAIN_PARTS, create
 from models.seeding import derive_seed
 from orchestrator.data.mixup import Mixup
@@ -141,9 +140,7 @@ def probe(
     chain = build(experiment, num_classes=num_classes, heads=heads)
     watch = _Watch(chain, experiment, num_classes=num_classes)
     if experiment.initial.name == "checkpoint":
-        encoder = encoder_of(chain)
-        read = Initial.read(experiment.initial.arguments["file"])
-        read.load(encoder.chain if encoder else chain)
+        Initial.read(experiment.initial.arguments["file"]).load(chain)
     with watch.named():
         features = chain.eval().frontend(clips[0]).double()
     chain.set_normalization(features.mean().item(), max(features.std().item(), 1e-3))
