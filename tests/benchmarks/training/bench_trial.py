@@ -4,8 +4,9 @@
 
 Prints the table of `trial.md`. Every run trains a trial of `sweeps/adaptor_lambda.py --demo` in a
 process of its own, after one that is not counted. Rows are CPU seconds of the process, since a wall
-clock counts what else the machine does; forward, backward and optimizer are those of training, and
-`share` is their sum over all that the training epochs took.
+clock counts what else the machine does; forward (of the model alone), loss, backward and optimizer
+are those of training. `share` is their sum over all that the training epochs took, without the loss
+and with it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ ROWS = (
     "set-up",
     "front end",
     "forward",
+    "loss",
     "backward",
     "optimizer",
     "evaluation",
@@ -78,6 +80,7 @@ def measure(root: str) -> dict[str, float]:
 
     def started(self: Any, *given: Any, **options: Any) -> None:
         init(self, *given, **options)
+        self.loss = timed("loss", self.loss)
         self.optimizer.step = timed("optimizer", self.optimizer.step)
 
     loop.build = built
@@ -131,15 +134,16 @@ def main() -> None:
         old, new = ([run[side][row] for run in runs] for side in (0, 1))
         ratio = statistics.median(old) / statistics.median(new) if statistics.median(new) else 0
         print(f"| {row} | {_cell(old)} | {_cell(new)} | {f'{ratio:.2f}' if ratio else ''} |")
-    shares = [
-        statistics.median(
-            sum(run[side][row] for row in ("forward", "backward", "optimizer"))
-            / run[side]["training epochs"]
-            for run in runs
-        )
-        for side in (0, 1)
-    ]
-    print(f"| share | {100 * shares[0]:.1f} % | {100 * shares[1]:.1f} % | |")
+    steps = ("forward", "backward", "optimizer")
+    for name, parts in (("share", steps), ("share with the loss", (*steps, "loss"))):
+        shares = [
+            statistics.median(
+                sum(run[side][part] for part in parts) / run[side]["training epochs"]
+                for run in runs
+            )
+            for side in (0, 1)
+        ]
+        print(f"| {name} | {100 * shares[0]:.1f} % | {100 * shares[1]:.1f} % | |")
 
 
 def _cell(values: list[float]) -> str:
