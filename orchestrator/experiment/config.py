@@ -118,6 +118,7 @@ ADDED: Mapping[str, Any] = {
     "averaging": Component("none"),
     "frozen": False,
     "head": "linear",
+    "waveform_augmentation": Component("none"),
 }
 """Fields that came later -> the value at which an experiment is what it was without them."""
 
@@ -129,6 +130,8 @@ class Experiment:
     Attributes:
         dataset: The clips; its `fingerprint` argument pins the pack.
         frontend: Waveform to features.
+        waveform_augmentation: Applied to training waveforms only, before the front end and before
+            any mixing; see `models.wave_augment`.
         augmentation: Applied to training features only.
         transform: The input transform, for example DATAR's adaptor.
         model: The backbone with its head.
@@ -178,6 +181,7 @@ class Experiment:
     sampler: Component = ADDED["sampler"]
     mixup: Component = ADDED["mixup"]
     averaging: Component = ADDED["averaging"]
+    waveform_augmentation: Component = ADDED["waveform_augmentation"]
     initial: Component = Component("scratch")
     epochs: int
     batch_size: int
