@@ -32,7 +32,7 @@ from orchestrator.data.source import (
     check_arguments,
     digest,
 )
-from orchestrator.data.splits import TRAIN, Division, divide
+from orchestrator.data.splits import TRAIN, Division, divide, given_division
 from orchestrator.errors import DataError, printable, shown
 from orchestrator.metrics.labels import Event, Label, TargetKind, classes_of
 
@@ -135,7 +135,7 @@ def folder(
     tree = Tree.of(root)
     layout = layout or recognize(tree, asked)
     listing, title = _read(tree, layout, asked)
-    mistakes = Mistakes(f"{tree.root}, read as {title},")
+    mistakes = Mistakes(f"{tree.root}, read as {title},", listing.mistakes)
     if listing.absent is not None:  # names of an official list are as they are
         asked = replace(asked, separator="none")
     rows, kind, how = settled(_with_short_names(listing.rows), asked, mistakes)
@@ -145,7 +145,8 @@ def folder(
     if on_broken == "stop":
         _refuse_missing(rows, headers, mistakes)
     _refuse_beyond(rows, headers, mistakes, official=listing.absent is not None)
-    names = _class_names(rows, mistakes, listing.class_names)
+    names = _class_names(rows, mistakes, listing)
+    given = given_division(rows, mistakes)
     mistakes.refuse()
     recordings = _recordings(rows, recording, recording_pattern)
     lengths = [_length(row, headers[row.audio.name]) for row in rows]
@@ -158,6 +159,7 @@ def folder(
         [row.audio.name for row in rows] if official else recordings,
         num_clips=[len(of_row) for of_row in parts],
         num_folds=num_folds,
+        given=given,
         mistakes=mistakes,
     )
     if not official:
@@ -273,10 +275,12 @@ def _with_short_names(rows: Sequence[Row]) -> list[Row]:
 def _refuse_missing(rows: Sequence[Row], headers: dict[str, Header], mistakes: Mistakes) -> None:
     for row in rows:
         if headers[row.audio.name].size < 0:
+            listed = row.where != row.audio.name
+            what = f"{shown(row.audio.name)} does" if listed else "is a link to what does"
             mistakes.add(
                 row.where,
-                f"{shown(row.audio.name)} does not exist; fetch it, remove its line, or leave out "
-                "all such clips: --dataset folder:on_broken=drop",
+                f"{what} not exist; fetch it, remove {'its line' if listed else 'it'}, or leave "
+                "out all such clips: --dataset folder:on_broken=drop",
             )
 
 
@@ -303,13 +307,16 @@ def _refuse_beyond(
                 )
 
 
-def _class_names(rows: Sequence[Row], mistakes: Mistakes, order: Sequence[str]) -> tuple[str, ...]:
+def _class_names(rows: Sequence[Row], mistakes: Mistakes, listing: Listing) -> tuple[str, ...]:
     names = {name for row in rows for name in row.names}
     if len(names) < 2 and not mistakes:
         only = ", ".join(map(shown, names)) or "none"
-        mistakes.add("", f"there is one class only ({only}); nothing can be told apart")
-    if order:
-        return tuple(name for name in order if name in names)
+        mistakes.add(
+            "",
+            f"there is one class only ({only}, by {listing.labels_are}); nothing can be told apart",
+        )
+    if listing.class_names:
+        return tuple(name for name in listing.class_names if name in names)
     if all(re.fullmatch(r"[0-9]{1,9}", name) for name in names):
         return tuple(sorted(names, key=lambda name: (int(name), name)))
     return tuple(sorted(names))

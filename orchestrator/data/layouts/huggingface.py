@@ -62,7 +62,6 @@ def read(tree: Tree, asked: Asked) -> Listing:
         shards = list(_shards(tree))
         found = [_read_shard(tree, name, key, asked, mistakes) for name, key in shards]
         labels = {one.labels_are for one in found}
-    mistakes.refuse()
     rows = tuple(row for one in found for row in one.rows)
     return Listing(
         rows,
@@ -70,6 +69,7 @@ def read(tree: Tree, asked: Asked) -> Listing:
         left_out=tree.besides(row.audio.name for row in rows),
         recordings_are=found[0].recordings_are,
         labels_are=" and ".join(sorted(labels)),
+        mistakes=mistakes.found,
     )
 
 

@@ -77,7 +77,11 @@ def _one(value: Any, class_names: Sequence[str], where: str, mistakes: Mistakes)
         return None
     if class_names and type(value) is int:
         if not 0 <= value < len(class_names):
-            mistakes.add(where, f"label {value} is none of the {len(class_names)} named classes")
+            mistakes.add(
+                where,
+                f"label {value} is none of the {len(class_names)} named classes, which are "
+                "numbered from 0; correct it, or name its class too",
+            )
             return None
         value = class_names[value]
     label = text_of(value)

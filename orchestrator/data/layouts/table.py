@@ -71,7 +71,6 @@ def read(tree: Tree, asked: Asked) -> Listing:
     """List the clips of one list, or of one per split."""
     mistakes = Mistakes(tree.root)
     found = [read_list(tree, name, asked, mistakes, "table") for name in _chosen(tree, asked)]
-    mistakes.refuse()
     rows = tuple(row for one in found for row in one.rows)
     notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
     return Listing(
@@ -80,6 +79,7 @@ def read(tree: Tree, asked: Asked) -> Listing:
         left_out=tree.besides(row.audio.name for row in rows),
         recordings_are=found[0].recordings_are,
         labels_are=found[0].labels_are,
+        mistakes=mistakes.found,
     )
 
 
@@ -245,14 +245,13 @@ def times_of(
     if not start and not end:
         return "", "", False, ()
     if not both and needed and not (untimed and not asked.start and not asked.end):
-        there, lacking = ("starts", "end") if start else ("ends", "start")
-        usual = ", ".join(COLUMNS[lacking][:3])
+        there, lacking = ("start", "end") if start else ("end", "start")
+        usual = {"end": "offset, end", "start": "onset, start"}[lacking]
         raise DataError(
-            f"{where}: column {shown(start or end)} has {there}, and no column has the {lacking} "
-            f"of its own that a sound event or a segment needs. Add one under a usual name "
-            f"({usual} in seconds; {usual.replace(', ', '_ms, ')}_ms in milliseconds), name it: "
-            f"--dataset folder:layout={layout},{lacking}=COLUMN, or take the labels for those of "
-            "the whole file: --dataset folder:targets=multi_label"
+            f"{where}: column {shown(start or end)} has the {there} of events or segments, and no "
+            f"column has their {lacking}. Name one: --dataset "
+            f"folder:layout={layout},{lacking}=COLUMN, or add one under a usual name ({usual}, "
+            "with _ms for milliseconds). Without this column the labels are those of the whole file"
         )
     if not both or not needed:
         names = " and ".join(repr(name) for name in (start, end) if name)
