@@ -21,13 +21,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from orchestrator.errors import ConfigError
-from orchestrator.execution.packing import Host, cpu_share
 from orchestrator.experiment.config import Runtime
 from orchestrator.store.provenance import source_digest
 from orchestrator.waiting import to_terminal, waiting
@@ -391,21 +389,6 @@ def _start_here() -> None:
             ray_constants.ENABLE_RAY_CLUSTER = taken
     with contextlib.suppress(OSError):  # Ray makes it readable to all
         (Path.home() / ".ray" / "auth_token").chmod(0o600)
-
-
-def with_cpu_share(runtime: Runtime) -> Runtime:
-    """Fill in the CPUs of a worker from the hosts of the connected Ray cluster."""
-    if runtime.cpus_per_worker:
-        return runtime
-    return replace(runtime, cpus_per_worker=cpu_share(hosts(), runtime.gpus_per_worker))
-
-
-def hosts() -> list[Host]:
-    """Return the hosts of the connected Ray cluster."""
-    import ray
-
-    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return [Host(cpus=has.get("CPU", 0), gpus=has.get("GPU", 0)) for has in alive]
 
 
 def raise_if_interrupted() -> None:
