@@ -56,6 +56,7 @@ KINDS = (
     "sampler",
     "mixup",
     "averaging",
+    "distillation",
 )
 CHAIN_PARTS = ("frontend", "augmentation", "transform", "model")
 """Kinds of links in a chain, in order."""

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from orchestrator.design.plan import Plan
     from orchestrator.design.published import with_published
     from orchestrator.design.search_space import Choice, LogUniform, Search, Uniform
-    from orchestrator.execution.loading import load_model as load_model
     from orchestrator.experiment.config import Component, Experiment, File
+    from orchestrator.predict.loading import load_model as load_model
 
 # Without `load_model`, so that `from orchestrator import *` loads no torch.
 __all__ = [
@@ -75,7 +75,7 @@ _NAMES = {
     "design.plan": ("Plan",),
     "design.published": ("with_published",),
     "design.search_space": ("Choice", "LogUniform", "Search", "Uniform"),
-    "execution.loading": ("load_model",),
+    "predict.loading": ("load_model",),
     "experiment.config": ("Component", "Experiment", "File"),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}

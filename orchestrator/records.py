@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,6 +26,7 @@ SCHEMA = 2
 """Version of the stored forms; a reader refuses a newer one. From 2 on they carry a digest."""
 
 ID_LENGTH = 16
+TRIAL_ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 
 _LARGEST = 2**63
 
@@ -288,7 +290,8 @@ class PlanRecord:
         arms: Arms in table order; the report never sorts them.
         contrasts: Contrasts, most important first.
         trials: Trials, block by block.
-        prerequisites: Trials whose checkpoints the arms start from; in no arm and no table.
+        prerequisites: Trials whose checkpoints the arms start from, or that teach them; in no arm
+            and no table.
         settings: Path -> value of the baseline experiment.
         source: Source of the published numbers.
         conditions: What the published numbers were measured on, as text.

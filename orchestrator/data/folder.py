@@ -84,14 +84,16 @@ def folder(
         num_folds: Folds to make where the data set has neither splits nor folds.
         table: The list to read, by its path below the root, where several fit.
         path: Column with the paths.
-        label: Column, JSON key or Kaldi file with the labels.
+        label: Column, JSON key or Kaldi file with the labels; or columns of 0 and 1, each a class:
+            FIRST..LAST, or several with + between.
         label_pattern: Regular expression; what its first group finds in a file's path is the label.
         split: Column with the official splits.
         fold: Column with the folds.
         recording: Column with the recordings; "file" takes every file for its own.
         recording_pattern: Regular expression; what its first group finds in a file's path is the
             recording.
-        start: Column with the start of a segment in seconds.
+        start: Column with the start of a segment in seconds, or in milliseconds if its name ends in
+            ms.
         end: Column with its end.
         targets: Kind of targets; "" is what the list has. Where it has events, "single_label" makes
             a clip of each, and "multi_label" keeps the classes of a clip without their times.

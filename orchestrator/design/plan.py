@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import graphlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -60,8 +61,8 @@ class Plan:
             report then tests whether an arm is equivalent, or no worse. 0 declares none.
         tie_break: Key of a metric that orders what the primary one leaves tied
             (`orchestrator.stats.tie_break`); None leaves ties, and so does the primary metric.
-        prerequisites: Experiments whose checkpoints arms start from, trained first; those that
-            no arm names are left out.
+        prerequisites: Experiments whose checkpoints arms start from, or that teach them, trained
+            first; those that no arm names are left out.
     """
 
     name: str
@@ -233,28 +234,50 @@ class Plan:
     def _trials(self) -> tuple[Trial, ...]:
         """Build the trials once: a listing, its forecast and the stored plan all use them."""
         self.check()
-        blocks = self.blocks
-        built = [(arm.name, self.experiment(arm)) for arm in self.arms]
-        ids = [replicate_ids(experiment, blocks) for _, experiment in built]
-        return tuple(
-            Trial(
-                arm=name,
-                seed=seed,
-                fold=fold,
-                experiment=experiment.at(fold=fold, seed=seed),
-                id=ids[column][row],
-            )
-            for row, (fold, seed) in enumerate(blocks)
-            for column, (name, experiment) in enumerate(built)
+        built = {arm.name: self.experiment(arm) for arm in self.arms}
+        of_arm: dict[str, list[Trial]] = {}
+        # Teachers first: their ids are part of their students'.
+        order = graphlib.TopologicalSorter(
+            {name: {one.teacher_arm} - {""} for name, one in built.items()}
         )
+        for name in order.static_order():
+            of_arm[name] = self._replicates(name, built[name], of_arm)
+        blocks = zip(*(of_arm[name] for name in built), strict=True)
+        return tuple(trial for block in blocks for trial in block)
+
+    def _replicates(
+        self, name: str, experiment: CompletedExperiment, of_arm: Mapping[str, list[Trial]]
+    ) -> list[Trial]:
+        """Return an arm's trials, one per block.
+
+        Args:
+            name: The arm.
+            experiment: Its experiment.
+            of_arm: Arm -> its trials, of those that teach.
+        """
+        blocks = self.blocks
+        if not experiment.teacher_arm:
+            ids = replicate_ids(experiment, blocks)
+            copies = [experiment.at(fold=fold, seed=seed) for fold, seed in blocks]
+        else:
+            teachers = of_arm[experiment.teacher_arm]
+            copies = [
+                experiment.at(fold=fold, seed=seed, teacher=teacher.id)
+                for (fold, seed), teacher in zip(blocks, teachers, strict=True)
+            ]
+            ids = [copy.id for copy in copies]
+        return [
+            Trial(arm=name, seed=seed, fold=fold, experiment=copy, id=id_)
+            for (fold, seed), copy, id_ in zip(blocks, copies, ids, strict=True)
+        ]
 
     def prerequisite_trials(self) -> tuple[Trial, ...]:
-        """Return the trials whose checkpoints the arms start from, to be trained first."""
+        """Return the trials that arms start from or learn from by id, to be trained first."""
         experiments = self.prerequisites(self.base) if self.prerequisites else ()
-        started_from = {
-            self.experiment(arm).initial.arguments.get("id") for arm in self.arms if experiments
-        }
-        needed = [(e, e.id) for e in map(complete, experiments) if e.id in started_from]
+        arms = [self.experiment(arm) for arm in self.arms if experiments]
+        named = {arm.initial.arguments.get("id") for arm in arms}
+        named |= {arm.distillation.arguments.get("teacher") for arm in arms}
+        needed = [(e, e.id) for e in map(complete, experiments) if e.id in named]
         return tuple(
             Trial(arm=f"prerequisite {number}", seed=e.seed, fold=e.fold, experiment=e, id=id_)
             for number, (e, id_) in enumerate(needed, start=1)

@@ -1,6 +1,7 @@
 """One directory per trial and one per sweep.
 
 trials/<id>/record.json, predictions-{last,best}.arrow
+trials/<id>/predictions-{last,best}-pack-<digest>.arrow (of a teacher)
 trials/<id>/attempts/<lease>, <lease>.<attempt>
 trials/<id>/checkpoints/{last,best}.json, {last,best}-<digest>.safetensors
 sweeps/<sweep>/plan.json, plans.jsonl (every declaration), points.json (those of a search),
@@ -232,6 +233,46 @@ class Store:
             return None
         return tables.parse(data, where=self.files.where(path), digest=digest)
 
+    def write_pack_predictions(self, trial_id: str, which: Which, predictions: Predictions) -> str:
+        """Store a trial's predictions of all clips of its pack; return the digest of the file.
+
+        The caller holds the trial's lease. They are written once: students learn from these bits.
+
+        Raises:
+            StoreError: They cannot be written.
+        """
+        data = tables.dump(predictions)
+        digest = forms.digest_of(data)
+        self.files.write(forms.pack_predictions_path(trial_id, which, digest), data)
+        return digest
+
+    def read_pack_predictions(self, trial_id: str, which: Which) -> tuple[Predictions, str] | None:
+        """Return a trial's predictions of all clips of its pack and the digest of their file.
+
+        Returns:
+            None if they were not made yet.
+
+        Raises:
+            StoreError: The file is damaged.
+        """
+        start = f"predictions-{which}-pack-"
+        names = self.files.names(forms.trial_folder(trial_id))
+        for name in names:
+            if name.startswith(start) and name.endswith(".arrow"):
+                digest = name.removeprefix(start).removesuffix(".arrow")
+                path = forms.pack_predictions_path(trial_id, which, digest)
+                data = self.files.read(path)
+                if data is None:
+                    continue
+                where = self.files.where(path)
+                if forms.digest_of(data) != digest:
+                    raise StoreError(
+                        f"{where} was edited or damaged after it was written; put it back from a "
+                        "copy, or delete it, and the next student predicts these clips again"
+                    )
+                return tables.parse(data, where=where), digest
+        return None
+
     def set_aside(self, trial_id: str) -> list[str]:
         """Rename a trial's record and predictions to `<name>.damaged-<n>`, so that it trains again.
 
@@ -241,7 +282,12 @@ class Store:
             The new names.
         """
         paths = [forms.record_path(trial_id)]
-        paths += [forms.predictions_path(trial_id, which) for which in get_args(Which)]
+        folder = forms.trial_folder(trial_id)
+        paths += [
+            f"{folder}/{name}"
+            for name in self.files.names(folder)
+            if name.startswith("predictions-") and name.endswith(".arrow")
+        ]
         return [name for path in paths if (name := self.files.set_aside(path))]
 
     # Checkpoints

@@ -14,7 +14,7 @@ import re
 import resource
 import statistics
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from torch import Tensor
 from models.chain import Chain
 from models.frontends.base import FeatureSums, feature_statistics
 from models.frozen import encoder_of
+from models.output import Output
 from models.registry import TRAINED_AS, create
 from models.seeding import derive_seed
 from orchestrator.data.mixup import Mixed, Mixup
@@ -42,6 +43,7 @@ from orchestrator.training.activation_checkpointing import checkpoint_activation
 from orchestrator.training.averaging import Averaging, renew_norms
 from orchestrator.training.background import Background
 from orchestrator.training.data_parallel import Group
+from orchestrator.training.distillation import build_distillation
 from orchestrator.training.evaluate import (
     Evaluation,
     autocast,
@@ -78,12 +80,15 @@ class _Batch:
         inputs: Keyword arguments of the chain.
         targets: What the loss takes beside the output.
         partner: Targets of the partners and the shares of the first, where labels are mixed.
+        teacher: The teacher's logits of the clips, and of the partners where labels are mixed;
+            empty without a teacher.
     """
 
     weight: float
     inputs: Mapping[str, Tensor]
     targets: _Targets
     partner: tuple[_Targets, Tensor] | None
+    teacher: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -170,6 +175,7 @@ class Trainer:
         device: torch.device | str = "cpu",
         group: Group | None = None,
         initial: Initial | None = None,
+        teacher: np.ndarray | None = None,
         features: Path | None = None,
         feature_memory: int = 0,
         activation_checkpointing: bool = False,
@@ -183,6 +189,8 @@ class Trainer:
             device: Device to train on.
             group: The data-parallel workers; a single one by default.
             initial: Weights that a fresh start loads.
+            teacher: (clips, classes) float32 logits of the teacher on all clips of the pack, for an
+                experiment with a distillation.
             features: Where to keep features; see `orchestrator.training.inputs.open_inputs`.
             feature_memory: Most that features may take of the device's memory, in bytes.
             activation_checkpointing: See
@@ -247,6 +255,13 @@ class Trainer:
             list(self.chain.named_parameters()),
             **experiment.optimizer.arguments,
         )
+        self.taught = build_distillation(
+            experiment.distillation,
+            kind=clips.targets.kind,
+            heads=tuple(clips.targets.heads.values()),
+        )
+        assert (self.taught is None) == (teacher is None), "a distillation needs a teacher's logits"
+        self.teacher = teacher
         peak = self.optimizer.param_groups[0]["lr"]
         self.steps_per_epoch = math.ceil(len(self.train_indices) / experiment.batch_size)
         self.rate = build_schedule(
@@ -475,6 +490,7 @@ class Trainer:
         partners: Iterator[tuple[_Targets, Tensor] | None] = itertools.repeat(None)
         mixes: Iterator[dict[str, Tensor]] = itertools.repeat({})
         taken = parts
+        taught: Iterable[tuple[np.ndarray, ...]] = ((part,) for part in parts)
         if self.mixup.on:
             second = [draws.partner[share.rows] for share in shares]
             taken = [np.concatenate(both) for both in zip(parts, second, strict=True)]
@@ -487,18 +503,30 @@ class Trainer:
             mixes = ({name: weight} for weight in split)
             if self.mixup.mixes_labels:
                 partners = zip(self._targets_of(second), split, strict=True)
+                taught = zip(parts, second, strict=True)
         all_seeds = torch.from_numpy(np.concatenate(seeds)).to(self.device)
         with contextlib.closing(self.train_inputs.batches(taken)) as inputs:
-            for share, given, own, mix, targets, partner in zip(
+            for share, given, own, mix, targets, partner, of_teacher in zip(
                 shares,
                 inputs,
                 all_seeds.split([len(part) for part in taken]),
                 mixes,
                 self._targets_of(parts),
                 partners,
+                taught,
                 strict=False,  # repeats have no end
             ):
-                yield _Batch(share.weight, {**given, "clip_seeds": own, **mix}, targets, partner)
+                teacher = tuple(map(self._teacher_logits, of_teacher if self.taught else ()))
+                chain_inputs = {**given, "clip_seeds": own, **mix}
+                yield _Batch(share.weight, chain_inputs, targets, partner, teacher)
+
+    def _teacher_logits(self, part: np.ndarray) -> Tensor:
+        assert self.teacher is not None
+        logits = torch.from_numpy(self.teacher[part])
+        # Pinned memory is copied while the device works.
+        return (logits.pin_memory() if self.device.type == "cuda" else logits).to(
+            self.device, non_blocking=True
+        )
 
     def _targets_of(self, parts: Sequence[np.ndarray]) -> Iterator[_Targets]:
         return batch_targets(self.targets, parts, device=self.device, covered_s=self.covered_s)
@@ -543,14 +571,22 @@ class Trainer:
         self.group.has_clips = batch.weight > 0
         with autocast(self.device, self.experiment.precision):
             output = self.parallel(**batch.inputs)
-            losses = self.loss(output, *batch.targets)
+            losses = self._losses(output, batch.targets, *batch.teacher[:1])
             if batch.partner is not None:
                 of_partner, share = batch.partner
-                losses = share * losses + (1 - share) * self.loss(output, *of_partner)
+                others = self._losses(output, of_partner, *batch.teacher[1:])
+                losses = share * losses + (1 - share) * others
             loss = losses.sum() * batch.weight
         # Data parallelism averages gradients, but their sum over the workers is needed.
         (loss * self.group.world_size).backward()
         return loss.detach()
+
+    def _losses(self, output: Output, targets: _Targets, teacher: Tensor | None = None) -> Tensor:
+        losses = self.loss(output, *targets)
+        if self.taught is None:
+            return losses
+        assert teacher is not None
+        return self.taught(losses, output.clip_logits, teacher)
 
     def _measure(self, sums: FeatureSums | None, chain: Chain) -> tuple[float, float]:
         if sums is not None:

@@ -362,6 +362,16 @@ event_beyond_the_end = named_harm(event(2, "0.000\t9.000\tdog_bark"), "event_bey
 event_without_label = named_harm(event(2, "0.000\t0.200\t"), "event_without_label")
 
 
+def no_offsets(root: Path) -> None:
+    line(root / EVENT_LIST, 1, lambda text: text.replace("offset", "loudness"))
+
+
+def bits_in_two_places(root: Path) -> None:
+    lines = (root / "annotations.csv").read_text().rstrip().split("\n")
+    more = [f"{text},mic{n % 3},{n % 2}" for n, text in enumerate(lines[1:])]
+    (root / "annotations.csv").write_text("\n".join([f"{lines[0]},device,outdoors", *more]))
+
+
 def event_twice(root: Path) -> None:
     line(root / EVENT_LIST, 3, lambda text: text + "\n" + text)
 
@@ -384,19 +394,19 @@ HARMS: dict[Callable[[Path], None], tuple[str, tuple[str, ...]]] = {
     listed_twice: ("urbansound8k", (f"{LIST} line 10", "listed twice", f"{LIST} line 4")),
     two_labels: ("urbansound8k", (f"{LIST} line 10", "'siren' here and 'dog_bark'", "multi_label")),
     escaping: ("urbansound8k", (f"{LIST} line 7", "leads out of the data root", "absolute")),
-    open_quote: ("urbansound8k", (f"{LIST} line", "quote left open")),
+    open_quote: ("urbansound8k", (f"{LIST} line 8", "quote left open")),
     comma: ("urbansound8k", (f"{LIST} line 8", "9 fields, and the header has 8", "quotes")),
     latin_1: ("urbansound8k", (f"{LIST} line 22", "0xe8 is not UTF-8", "save the file as UTF-8")),
-    two_columns: ("urbansound8k", (LIST, "in line 3, unlike line 2", "folder:label=category")),
+    two_columns: ("urbansound8k", (f"{LIST} line 3", "unlike line 2", "folder:label=category")),
     double_header: ("urbansound8k", (f"{LIST} line 1", "'class' twice", "keep one")),
     no_header: ("urbansound8k", (f"{LIST} line 1", "write a header above it, such as path,label")),
     unusual_label: ("urbansound8k", (f"{LIST} line 1", "'what_it_is'", "label=COLUMN")),
-    header_only: ("urbansound8k", (LIST, "has a header and no rows")),
+    header_only: ("urbansound8k", (f"{LIST} line 1", "a header and no rows below it")),
     blank_fold: ("urbansound8k", (f"{LIST} line 6", "the fold is blank")),
     in_two_folds: ("urbansound8k", (f"{LIST} line", "'100032' is in 3", "recording=file")),
     other_case: ("json_lines", ("manifest.jsonl line 4", "'Dog_bark'", "case or blanks")),
-    two_spellings: ("urbansound8k", (LIST, "'Dog_bark'", "in line 4, unlike line 2")),
-    split_and_fold: ("urbansound8k", (LIST, "split=split", "fold=fold")),
+    two_spellings: ("urbansound8k", (f"{LIST} line 4", "'Dog_bark'", "unlike line 2")),
+    split_and_fold: ("urbansound8k", (f"{LIST} line 1", "split=split", "fold=fold")),
     zero_length: ("class_folders", ("dog_bark/2024", "empty: the file has 0 bytes", "drop")),
     cut_wav: ("class_folders", ("dog_bark/2024-05-04 dog_bark.wav", "truncated", "declares")),
     not_audio: ("class_folders", ("siren/2024-05-01 siren.wav", "unreadable", "drop")),
@@ -438,6 +448,14 @@ HARMS: dict[Callable[[Path], None], tuple[str, tuple[str, ...]]] = {
     negative_onset: ("strong_tsv", (f"{EVENT_LIST} line 2", "'-0.500'", "in seconds")),
     event_beyond_the_end: ("strong_tsv", (f"{EVENT_LIST} line 2", "ends at 9 s", "at 0.5 s")),
     event_without_label: ("strong_tsv", (f"{EVENT_LIST} line 2", "the label is blank")),
+    no_offsets: (
+        "strong_tsv",
+        (f"{EVENT_LIST} line 1: column 'onset' has starts", "offset_ms", "end=COLUMN"),
+    ),
+    bits_in_two_places: (
+        "one_hot",
+        ("annotations.csv line 1", "label=dog_bark..street_music'", "street_music+outdoors'"),
+    ),
     event_twice: ("strong_tsv", (f"{EVENT_LIST} line 4", "this event, first in", "line 3")),
     bare_and_not: ("strong_tsv", (f"{EVENT_LIST} line 3", "nothing sounds", "line 2")),
     weak_and_strong: ("strong_tsv", (f"{EVENT_LIST} line 3", "'siren'", "has no times")),

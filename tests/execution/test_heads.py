@@ -6,12 +6,12 @@ import io
 import numpy as np
 import pytest
 import torch
+from orchestrator.execution.loading import load_model
 
 from orchestrator import Arm, Component, Contrast, Plan
 from orchestrator.data import open_pack, peek, prepare
 from orchestrator.data.entry import open_source
 from orchestrator.errors import ConfigError, PlanError
-from orchestrator.execution.loading import load_model
 from orchestrator.execution.options import parse
 from orchestrator.execution.preflight.arms import check_arms
 from orchestrator.execution.prepare import packs_of

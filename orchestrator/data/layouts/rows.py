@@ -27,11 +27,13 @@ class Asked:
     Attributes:
         table: The list to read.
         path: Column with the paths.
-        label: Column, field or file with the labels.
+        label: Column, field or file with the labels; or columns of 0 and 1, each a class:
+            `FIRST..LAST`, or several with `+` between.
         split: Column with the official splits.
         fold: Column with the folds.
         recording: Column with the recordings.
-        start: Column with the start of a segment in seconds.
+        start: Column with the start of a segment in seconds, or in milliseconds if its name ends in
+            `ms`.
         end: Column with its end.
         label_pattern: Regular expression that finds the label in a path.
         targets: Kind of targets to take the labels for, a value of `TargetKind`.

@@ -38,7 +38,7 @@ LATER = (
     *("dataset", "fold", "shuffled_labels"),  # different clips or labels
     *("batch_size", "accumulation_steps", "sampler", "mixup"),  # need more clips
     "model.neighbours",  # with so few clips, all of them vote
-    "initial",  # a checkpoint must be trained first
+    *("initial", "distillation.teacher"),  # these trials must be trained first
 )
 """Settings whose effect the steps may not show: whole parts or single arguments."""
 
