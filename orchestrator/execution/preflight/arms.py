@@ -38,6 +38,7 @@ LATER = (
     *("dataset", "fold", "shuffled_labels"),  # different clips or labels
     *("batch_size", "accumulation_steps"),  # need more clips
     *("sampler", "mixup"),  # built, but not called
+    "class_weights",  # of few clips they may be equal
     "model.neighbours",  # with so few clips, all of them vote
     "initial",  # a checkpoint must be trained first
 )

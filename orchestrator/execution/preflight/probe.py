@@ -35,6 +35,7 @@ from orchestrator.experiment.config import Component
 from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.metrics.labels import Event, Label, TargetKind
 from orchestrator.metrics.targets import Targets
+from orchestrator.training.class_weights import weigh_classes
 from orchestrator.training.evaluate import (
     autocast,
     build,
@@ -365,6 +366,7 @@ def _train(
         heads=tuple(targets.heads.values()),
         mixes_labels=mixup.mixes_labels,
         moves_time=getattr(augment, "moves_time", False),
+        class_weights=weigh_classes(experiment.class_weights, targets, device=clips.device),
     )
     every = [np.arange(len(targets))]
     chain.train()
