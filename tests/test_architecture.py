@@ -64,7 +64,7 @@ def loaded_after() -> dict[str, list[str]]:
 FLOORS = (
     *("models", "errors", "terminal", "waiting", "cluster", "metrics", "stats", "records"),
     *("experiment", "design", "data", "recipes", "training", "store"),
-    *("analysis", "figures", "tracking", "report", "execution", "cli"),
+    *("analysis", "predict", "tracking", "report", "execution", "cli"),
 )
 """Rooms from the ground up; what lies in a room imports from rooms below it alone."""
 

@@ -154,6 +154,11 @@ class Metric:
         """Whether the metric has a worst and a best value."""
         return all(map(math.isfinite, self.bounds))
 
+    @property
+    def shown_bounds(self) -> tuple[float, float]:
+        """Smallest and largest value, in the unit that a reader sees."""
+        return self.scale * self.bounds[0], self.scale * self.bounds[1]
+
     def is_defined_for(
         self, kind: TargetKind, *, by_frame: bool = True, heads: Collection[str] = ()
     ) -> bool:

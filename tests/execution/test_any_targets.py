@@ -17,9 +17,9 @@ from orchestrator.execution.preflight.arms import check_arms
 from orchestrator.execution.prepare import prepare
 from orchestrator.execution.trial import TrialRun
 from orchestrator.experiment.overrides import override
-from orchestrator.figures.make import make_pictures
 from orchestrator.metrics import TargetKind, lookup
 from orchestrator.metrics.catalog import selection_key
+from orchestrator.predict.figures.make import make_pictures
 from orchestrator.report.__main__ import main
 from orchestrator.store.verification import loader, verify_stored
 from tests import tiny
