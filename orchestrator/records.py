@@ -28,6 +28,9 @@ SCHEMA = 2
 ID_LENGTH = 16
 TRIAL_ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 
+VALIDATION_PART = "-validation"
+"""What the name of an epoch's predictions of the validation clips ends with."""
+
 _LARGEST = 2**63
 
 EARLIER_BEST = "best"
@@ -142,7 +145,8 @@ class TrialRecord:
             clips chose the epoch, where any were held out for it.
         provenance: Code version, package versions, host, start and end in UTC.
         error: What stopped a failed trial, traceback included.
-        predictions: `last` or `best` -> SHA-256 of the file with its per-clip predictions.
+        predictions: `last` or `best`, with `VALIDATION_PART` behind for those of validation clips
+            -> SHA-256 of the file with its per-clip predictions.
         has_digest: Whether the stored form carried a digest of its content, which schema 1 lacks.
             Not stored.
     """

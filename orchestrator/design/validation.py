@@ -279,6 +279,7 @@ def _mistakes_of_arms(plan: Plan) -> list[str]:
         return mistakes
     mistakes += _mistakes_of_data(plan)
     mistakes += _mistakes_of_teachers(plan)
+    mistakes += _mistakes_of_validation(plan)
     seen: dict[str, str] = {}
     for arm in plan.arms:
         key = plan.experiment(arm).id
@@ -322,6 +323,20 @@ def _mistakes_of_teachers(plan: Plan) -> list[str]:
             "learn without a teacher"
         )
     return mistakes
+
+
+def _mistakes_of_validation(plan: Plan) -> list[str]:
+    """Return why a metric that chooses thresholds on validation clips finds none."""
+    if plan.metric not in METRICS or not METRICS[plan.metric].needs_validation:
+        return []
+    without = [
+        arm.name for arm in plan.arms if plan.experiment(arm).selection != "best_on_validation"
+    ]
+    return [
+        f"{plan.metric} chooses thresholds on validation clips, and arms "
+        f"{', '.join(map(repr, without))} keep none from training; set "
+        "selection='best_on_validation', or give the thresholds"
+    ] * bool(without)
 
 
 def _mistakes_of_dose(plan: Plan) -> list[str]:

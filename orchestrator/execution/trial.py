@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from orchestrator.errors import CheckpointError, ConfigError, StoreError
 from orchestrator.experiment.config import Runtime
@@ -28,6 +28,7 @@ from orchestrator.records import Cost, EpochRecord, Status, TrialRecord, experim
 from orchestrator.store import Superseded
 from orchestrator.store.files import is_full
 from orchestrator.store.provenance import now, provenance
+from orchestrator.store.store import Made
 from orchestrator.training.arithmetic import arithmetic, arithmetic_facts
 from orchestrator.training.background import Background
 from orchestrator.training.data_parallel import Group
@@ -352,14 +353,15 @@ class TrialRun:
         predictions = trainer.final_predictions()
         digests: dict[str, str] = {}
         if trainer.group.is_main:
-            for which in WHICH:
-                digests[which] = self.store.write_predictions(
-                    self.trial_id, which, predictions[which]
-                )
+            for name in get_args(Made):
+                if name in predictions:
+                    digests[name] = self.store.write_predictions(
+                        self.trial_id, name, predictions[name]
+                    )
         record = self._progress(record, trainer)
         # A resumed run predicts again, on a GPU with different last digits: the record follows the
         # stored predictions, so that a report can check one against the other.
-        scores = {made.epoch: made.scores() for made in predictions.values()}
+        scores = {predictions[which].epoch: predictions[which].scores() for which in WHICH}
         epochs = tuple(
             replace(epoch, metrics={**epoch.metrics, **scores.get(epoch.epoch, {})})
             for epoch in record.epochs

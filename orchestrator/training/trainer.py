@@ -38,7 +38,7 @@ from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.metrics import catalog
 from orchestrator.metrics.labels import TargetKind
 from orchestrator.metrics.predictions import Predictions
-from orchestrator.records import EpochRecord, best_epoch, experiment_id
+from orchestrator.records import VALIDATION_PART, EpochRecord, best_epoch, experiment_id
 from orchestrator.training.activation_checkpointing import checkpoint_activations
 from orchestrator.training.averaging import Averaging, renew_norms
 from orchestrator.training.background import Background
@@ -307,8 +307,11 @@ class Trainer:
                 trained_s = time.perf_counter() - started
                 self.averaging.after_epoch(self.chain, epoch)
                 with self._averaged():
-                    made = self._evaluate(epoch, self.val_indices)
-                    scores = _scored(made).scores() | self._validate(epoch)
+                    made = self._evaluate_parts(epoch)
+                    scores: dict[str, float] = {}
+                    for part, evaluation in made.items():
+                        for key, value in _scored(evaluation).scores().items():
+                            scores[catalog.selection_key(key) if part else key] = value
                     evaluated = pack_state(self.chain, None) if self.averaging.begun else None
                 record = EpochRecord(
                     epoch=epoch,
@@ -356,22 +359,35 @@ class Trainer:
         """Return predictions with the last and the best weights; every worker must call this.
 
         A resumed run predicts again, from the checkpoints, what it no longer has in memory.
+
+        Returns:
+            `last` and `best` on the test clips, and on the validation clips, if there are any, the
+            same with `VALIDATION_PART` behind.
         """
-        if "last" not in self.predictions:
+        last, best = self._names("last"), self._names("best")
+        if last[0] not in self.predictions:
             with self._averaged():
-                made = self._evaluate(len(self.records), self.val_indices)
-                self.predictions["last"] = made.whole()
-        if "best" not in self.predictions and self.best_epoch == len(self.records):
-            self.predictions["best"] = self.predictions["last"]
-        if "best" not in self.predictions:
+                self._take(last, self._evaluate_parts(len(self.records)))
+        if best[0] not in self.predictions and self.best_epoch == len(self.records):
+            self.predictions |= {b: self.predictions[a] for a, b in zip(last, best, strict=True)}
+        if best[0] not in self.predictions:
             self._saving.wait()
             saved = self.group.from_main(lambda: self.checkpoints.load("best"), self.device)
             assert saved is not None, "a best epoch is saved before its record is"
-            last = pack_state(self.chain, None)
+            weights = pack_state(self.chain, None)
             self.chain.load_state_dict(model_state(saved[0]))
-            self.predictions["best"] = self._evaluate(self.best_epoch, self.val_indices).whole()
-            self.chain.load_state_dict(model_state(last))
+            self._take(best, self._evaluate_parts(self.best_epoch))
+            self.chain.load_state_dict(model_state(weights))
         return self.predictions
+
+    def _names(self, which: str) -> list[str]:
+        """Return the names of an epoch's predictions, one per part of the evaluated clips."""
+        return [which + part for part in self._evaluated]
+
+    def _take(self, names: Sequence[str], made: Mapping[str, Evaluation]) -> None:
+        self.predictions |= {
+            name: one.whole() for name, one in zip(names, made.values(), strict=True)
+        }
 
     def _averaged(self) -> AbstractContextManager[None]:
         """Evaluate the average of the weights, if there is one, in place of the weights."""
@@ -391,24 +407,30 @@ class Trainer:
 
         renew_norms(self.chain, run)
 
-    def _validate(self, epoch: int) -> dict[str, float]:
-        """Return the metrics on the validation clips under their own keys; none without clips."""
-        if not len(self.partition.validation):
-            return {}
-        scores = _scored(self._evaluate(epoch, self.partition.validation)).scores()
-        return {catalog.selection_key(key): value for key, value in scores.items()}
+    @property
+    def _evaluated(self) -> dict[str, np.ndarray]:
+        """Part of the evaluated clips -> positions; that of the test clips, the first, is empty."""
+        parts = {"": self.val_indices, VALIDATION_PART: self.partition.validation}
+        return {part: indices for part, indices in parts.items() if not part or len(indices)}
 
-    def _keep(self, made: Evaluation, *, better: bool) -> None:
+    def _keep(self, made: Mapping[str, Evaluation], *, better: bool) -> None:
         """Keep the predictions of the last and the best epoch, which alone are stored.
 
         Predictions over time stay where they are after all other epochs: to gather them takes as
         long as to send rows times classes numbers per clip.
         """
-        self.predictions.pop("last", None)
+        last = self._names("last")
+        for name in last:
+            self.predictions.pop(name, None)
         if better or len(self.records) == self.experiment.epochs:
-            self.predictions["last"] = made.whole()
+            self._take(last, made)
         if better:
-            self.best_epoch, self.predictions["best"] = len(self.records), self.predictions["last"]
+            self.best_epoch = len(self.records)
+            for one, other in zip(last, self._names("best"), strict=True):
+                self.predictions[other] = self.predictions[one]
+
+    def _evaluate_parts(self, epoch: int) -> dict[str, Evaluation]:
+        return {part: self._evaluate(epoch, indices) for part, indices in self._evaluated.items()}
 
     def _evaluate(self, epoch: int, indices: np.ndarray) -> Evaluation:
         # Noise in evaluation draws from here: the same whenever an epoch is predicted.
