@@ -46,6 +46,7 @@ from models.schema import coerce
 
 KINDS = (
     "dataset",
+    "waveform_augmentation",
     "frontend",
     "augmentation",
     "transform",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator import cli, recipes
+    from orchestrator.data.audio_folder import AudioFolder
     from orchestrator.design.designs import (
         add_one_in,
         aliases,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 # Without `load_model`, so that `from orchestrator import *` loads no torch.
 __all__ = [
     "Arm",
+    "AudioFolder",
     "Choice",
     "Component",
     "Contrast",
@@ -67,6 +69,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _NAMES = {
+    "data.audio_folder": ("AudioFolder",),
     "design.designs": (
         *("add_one_in", "aliases", "dose_series", "effects_of", "fractional_factorial"),
         *("full_factorial", "leave_one_out", "noise_control", "one_at_a_time"),

@@ -16,9 +16,9 @@ import torch
 
 from orchestrator.data.partition import partition
 from orchestrator.errors import ConfigError, StoreError, TrainingError
-from orchestrator.execution.loading import load_model
 from orchestrator.experiment.identity import CompletedExperiment, complete
 from orchestrator.experiment.overrides import from_canonical
+from orchestrator.predict.loading import load_model
 from orchestrator.records import Status
 from orchestrator.store import Superseded
 from orchestrator.training.arithmetic import arithmetic

@@ -119,6 +119,7 @@ ADDED: Mapping[str, Any] = {
     "distillation": Component("none"),
     "frozen": False,
     "head": "linear",
+    "waveform_augmentation": Component("none"),
 }
 """Fields that came later -> the value at which an experiment is what it was without them."""
 
@@ -130,6 +131,8 @@ class Experiment:
     Attributes:
         dataset: The clips; its `fingerprint` argument pins the pack.
         frontend: Waveform to features.
+        waveform_augmentation: Applied to training waveforms only, before the front end and before
+            any mixing; see `models.wave_augment`.
         augmentation: Applied to training features only.
         transform: The input transform, for example DATAR's adaptor.
         model: The backbone with its head.
@@ -182,6 +185,7 @@ class Experiment:
     mixup: Component = ADDED["mixup"]
     averaging: Component = ADDED["averaging"]
     distillation: Component = ADDED["distillation"]
+    waveform_augmentation: Component = ADDED["waveform_augmentation"]
     initial: Component = Component("scratch")
     epochs: int
     batch_size: int

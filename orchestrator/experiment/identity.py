@@ -121,7 +121,7 @@ def canonical(value: Any) -> Any:
         return {name: canonical(item) for name, item in held.items()}
     raise ConfigError(
         f"{type(value).__name__} {value!r} cannot be part of an experiment; use numbers, strings, "
-        "tuples, Component or File"
+        "tuples, Component, File or AudioFolder"
     )
 
 
@@ -186,7 +186,7 @@ def _mistakes_of_frozen(values: dict[str, Any]) -> list[str]:
     return [
         f"{kind} {part.name!r} changes what a frozen model takes in every epoch, and its "
         f'embeddings are computed once; leave it out in this arm: {kind}=Component("none")'
-        for kind in ("augmentation", "mixup")
+        for kind in ("waveform_augmentation", "augmentation", "mixup")
         if isinstance(part := values[kind], Component) and part.name != "none"
     ]
 

@@ -112,6 +112,21 @@ def parse_plan(data: bytes, *, where: str) -> PlanRecord:
     return _parse(PlanRecord, data, where, of="the plan")
 
 
+def parse_points(data: bytes, *, where: str) -> list[dict[str, Any]]:
+    """Read the points of a search.
+
+    Raises:
+        StoreError: They are no list of mappings.
+    """
+    try:
+        points = json.loads(data)
+        if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
+            raise ValueError("it must be a list of JSON objects")
+    except (ValueError, RecursionError) as error:
+        raise _damaged(where, error) from error
+    return points
+
+
 class NewerVersion(StoreError):
     """A stored form that a newer version of this package wrote; it is not damaged."""
 

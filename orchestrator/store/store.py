@@ -129,9 +129,14 @@ class Store:
         return [name for name in self.files.names("trials") if not name.startswith(".")]
 
     def read_points(self, sweep: str) -> list[dict[str, Any]]:
-        """Return the points that earlier runs of a search tried, in order, as path -> value."""
-        data = self.files.read(_points_path(sweep))
-        return json.loads(data) if data else []
+        """Return the points that earlier runs of a search tried, in order, as path -> value.
+
+        Raises:
+            StoreError: They are damaged.
+        """
+        path = _points_path(sweep)
+        data = self.files.read(path)
+        return [] if data is None else forms.parse_points(data, where=self.files.where(path))
 
     def write_points(self, sweep: str, points: Sequence[Mapping[str, Any]]) -> None:
         """Save all points of a search, for later runs."""

@@ -48,6 +48,7 @@ from orchestrator.training.evaluate import (
     Evaluation,
     autocast,
     build,
+    build_waveform_augmentation,
     covered_seconds,
     evaluate,
     parts_of,
@@ -161,6 +162,7 @@ class Trainer:
         best_epoch: Earliest epoch that is best by the experiment's `selection_metric`, on the
             validation clips where there are any, else on the test clips; 0 before the first.
         statistics: Mean and standard deviation of the front end on the training clips.
+        augment: Augmentation of training waveforms, if there is one.
         targets: What training takes for true of the pack's clips: some may be shuffled.
         covered_s: Time that frame outputs cover, for clips with events.
         initial: What was loaded from an initial checkpoint, as text; empty from scratch.
@@ -235,9 +237,14 @@ class Trainer:
             **experiment.sampler.arguments,
         )
         self.mixup: Mixup = create("mixup", experiment.mixup.name, **experiment.mixup.arguments)
-        # Mixed waveforms have features that no file keeps.
-        mixes_waveforms = self.mixup.on == "waveform"
-        self.train_inputs = Inputs(clips, self.device) if mixes_waveforms else self.inputs
+        self.augment = build_waveform_augmentation(
+            experiment.waveform_augmentation, sample_rate=clips.sample_rate
+        )
+        if isinstance(self.augment, torch.nn.Module):
+            self.augment.to(self.device)
+        # Waveforms that are augmented or mixed have features that no file keeps.
+        takes_waveforms = self.augment is not None or self.mixup.on == "waveform"
+        self.train_inputs = Inputs(clips, self.device) if takes_waveforms else self.inputs
         self.statistics = self._measure(sums, self.chain)
         self.chain.set_normalization(*self.statistics)
         timed = clips.targets.kind is TargetKind.EVENTS
@@ -248,6 +255,7 @@ class Trainer:
             kind=clips.targets.kind,
             heads=tuple(clips.targets.heads.values()),
             mixes_labels=self.mixup.mixes_labels,
+            moves_time=getattr(self.augment, "moves_time", False),
         )
         self.optimizer = create(
             "optimizer",
@@ -504,12 +512,13 @@ class Trainer:
             if self.mixup.mixes_labels:
                 partners = zip(self._targets_of(second), split, strict=True)
                 taught = zip(parts, second, strict=True)
-        all_seeds = torch.from_numpy(np.concatenate(seeds)).to(self.device)
+        sizes = [len(part) for part in taken]
+        all_seeds = torch.from_numpy(np.concatenate(seeds)).to(self.device).split(sizes)
         with contextlib.closing(self.train_inputs.batches(taken)) as inputs:
             for share, given, own, mix, targets, partner, of_teacher in zip(
                 shares,
-                inputs,
-                all_seeds.split([len(part) for part in taken]),
+                self._augmented(inputs, taken, all_seeds),
+                all_seeds,
                 mixes,
                 self._targets_of(parts),
                 partners,
@@ -527,6 +536,28 @@ class Trainer:
         return (logits.pin_memory() if self.device.type == "cuda" else logits).to(
             self.device, non_blocking=True
         )
+
+    def _augmented(
+        self,
+        inputs: Iterator[dict[str, Tensor]],
+        parts: Sequence[np.ndarray],
+        seeds: Sequence[Tensor],
+    ) -> Iterator[dict[str, Tensor]]:
+        """Yield inputs with their waveforms augmented, if the experiment augments waveforms.
+
+        Args:
+            inputs: Inputs of the parts.
+            parts: Positions in the pack.
+            seeds: Seeds of their draws, on the device.
+        """
+        if self.augment is None:
+            yield from inputs
+            return
+        lengths = torch.from_numpy(self.clips.num_samples[np.concatenate(parts)]).to(self.device)
+        of_parts = lengths.split([len(part) for part in parts])
+        for given, own, num_samples in zip(inputs, seeds, of_parts, strict=True):
+            waveform = self.augment(given["waveform"], clip_seeds=own, num_samples=num_samples)
+            yield {"waveform": waveform}
 
     def _targets_of(self, parts: Sequence[np.ndarray]) -> Iterator[_Targets]:
         return batch_targets(self.targets, parts, device=self.device, covered_s=self.covered_s)

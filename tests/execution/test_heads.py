@@ -6,7 +6,6 @@ import io
 import numpy as np
 import pytest
 import torch
-from orchestrator.execution.loading import load_model
 
 from orchestrator import Arm, Component, Contrast, Plan
 from orchestrator.data import open_pack, peek, prepare
@@ -17,6 +16,7 @@ from orchestrator.execution.preflight.arms import check_arms
 from orchestrator.execution.prepare import packs_of
 from orchestrator.execution.prepare import prepare as prepare_launch
 from orchestrator.execution.trial import TrialRun
+from orchestrator.predict.loading import load_model
 from orchestrator.report.__main__ import main
 from orchestrator.store import Store
 from orchestrator.store.verification import verify_stored

@@ -11,12 +11,12 @@ from orchestrator import Arm, Component, Plan
 from orchestrator.data import open_pack
 from orchestrator.data.partition import partition
 from orchestrator.errors import ConfigError, PlanError, StoreError
-from orchestrator.execution.loading import load_model
 from orchestrator.execution.preflight.arms import check_arms
 from orchestrator.execution.teacher import teacher_of
 from orchestrator.execution.trial import TrialRun
 from orchestrator.experiment.config import TEACHER_ARM
 from orchestrator.experiment.identity import canonical
+from orchestrator.predict.loading import load_model
 from orchestrator.records import Status
 from orchestrator.store import Store
 from orchestrator.store.forms import trial_folder
