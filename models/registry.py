@@ -58,6 +58,7 @@ KINDS = (
     "sampler",
     "mixup",
     "averaging",
+    "distillation",
 )
 CHAIN_PARTS = ("frontend", "augmentation", "transform", "model")
 """Kinds of links in a chain, in order."""

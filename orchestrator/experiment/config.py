@@ -116,6 +116,7 @@ ADDED: Mapping[str, Any] = {
     "sampler": Component("each_once"),
     "mixup": Component("none"),
     "averaging": Component("none"),
+    "distillation": Component("none"),
     "frozen": False,
     "head": "linear",
     "waveform_augmentation": Component("none"),
@@ -145,6 +146,8 @@ class Experiment:
         mixup: Which clips are mixed, where and in what shares; see `orchestrator.data.mixup`.
         averaging: Which average of the weights is evaluated and kept; see
             `orchestrator.training.averaging`.
+        distillation: Which trained trial is the teacher, and how its outputs on the training clips
+            are learned; see `orchestrator.training.distillation`.
         initial: Either `scratch`, `trial` (the checkpoint of another trial, by id) or `checkpoint`
             (a file, by digest).
         epochs: Passes over the training clips.
@@ -184,6 +187,7 @@ class Experiment:
     sampler: Component = ADDED["sampler"]
     mixup: Component = ADDED["mixup"]
     averaging: Component = ADDED["averaging"]
+    distillation: Component = ADDED["distillation"]
     waveform_augmentation: Component = ADDED["waveform_augmentation"]
     class_weights: Component = ADDED["class_weights"]
     initial: Component = Component("scratch")
@@ -251,6 +255,9 @@ class Runtime:
         """`feature_memory_gib` in bytes."""
         return int(min(self.feature_memory_gib * 2**30, sys.maxsize))
 
+
+TEACHER_ARM = "arm:"
+"""What the teacher of a distillation starts with if it is the name of an arm of the plan."""
 
 INITIAL: Mapping[str, Mapping[str, Any]] = {
     "scratch": {},

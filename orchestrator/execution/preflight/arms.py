@@ -40,7 +40,7 @@ LATER = (
     *("sampler", "mixup"),  # built, but not called
     "class_weights",  # of few clips they may be equal
     "model.neighbours",  # with so few clips, all of them vote
-    "initial",  # a checkpoint must be trained first
+    *("initial", "distillation.teacher"),  # these trials must be trained first
 )
 """Settings whose effect the steps may not show: whole parts or single arguments."""
 

@@ -36,6 +36,7 @@ from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.metrics.labels import Event, Label, TargetKind
 from orchestrator.metrics.targets import Targets
 from orchestrator.training.class_weights import weigh_classes
+from orchestrator.training.distillation import build_distillation
 from orchestrator.training.evaluate import (
     autocast,
     build,
@@ -368,6 +369,9 @@ def _train(
         moves_time=getattr(augment, "moves_time", False),
         class_weights=weigh_classes(experiment.class_weights, targets, device=clips.device),
     )
+    taught = build_distillation(
+        experiment.distillation, kind=targets.kind, heads=tuple(targets.heads.values())
+    )
     every = [np.arange(len(targets))]
     chain.train()
     seen: list[Tensor] = []
@@ -388,6 +392,10 @@ def _train(
             with _failing_as(f"loss {name!r}", "forward(logits, labels)"):
                 (given,) = batch_targets(targets, every, device=batch.device, covered_s=1.0)
                 losses = loss(output, *given)
+            if taught is not None:
+                with _failing_as(f"distillation {experiment.distillation.name!r}", "a loss"):
+                    logits = output.clip_logits
+                    losses = taught(losses, logits, _made_up_teacher(logits.shape))
         if not losses.isfinite().all():
             raise ContractError(
                 f"loss {name!r} returned {_not_finite(losses)}; every value must be finite"
@@ -405,6 +413,11 @@ def _train(
             pack_state(chain, optimizer)
         seen.append(losses.detach().float())
     return torch.stack(seen)
+
+
+def _made_up_teacher(shape: torch.Size) -> Tensor:
+    """Return logits in place of a teacher's, which is not trained yet."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
 @contextlib.contextmanager
