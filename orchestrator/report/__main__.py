@@ -46,7 +46,11 @@ from orchestrator.report.tables.ensembles import ensemble_table
 from orchestrator.report.tables.missed import missed_tables
 from orchestrator.report.tables.paper import Study, own_paper_table, paper_table
 from orchestrator.report.tables.table import Table
-from orchestrator.report.wording.clips import clip_sentences, single_pair_sentences
+from orchestrator.report.wording.clips import (
+    clip_sentences,
+    silent_sentences,
+    single_pair_sentences,
+)
 from orchestrator.terminal import grid, laid_out, terminal_width, visible
 
 AGGREGATE_FORMATS = ("", "text", "markdown", "csv", "json")
@@ -296,6 +300,8 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
         found = tracks(summary, records, load)
         for folder in write_label_tracks(summary, found, Path(args.label_tracks)):
             print(f"Wrote {folder}", file=stream)
+        for sentence in silent_sentences(found):
+            print(visible(sentence), file=stream)
         return
     paper = _paper_table(args, source, material, summary)
     parts: PageParts = {
