@@ -398,6 +398,10 @@ class Store:
             on_wait=on_wait,
         )
 
+    def holder(self, trial_id: str) -> locks.Holder | None:
+        """Return who holds a trial's lease now; None if it is free."""
+        return locks.holder(self.files, forms.attempts_folder(trial_id))
+
     def try_lock(self, trial_id: str, *, owner: str) -> AbstractContextManager[int]:
         """Hold a trial now or raise `LockHeld`."""
         return self.lock(trial_id, owner=owner, timeout_s=0.0)
