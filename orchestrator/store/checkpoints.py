@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.digests import file_digest
 from models.registry import TRAINED_AS
-from orchestrator.errors import CheckpointError
+from orchestrator.errors import CheckpointError, shown
 from orchestrator.store.files import TEMPORARY, Files, blame
 
 if TYPE_CHECKING:
@@ -157,12 +157,17 @@ def read_pointer(files: Files, folder: str, which: str) -> dict[str, Any] | None
         return None
     try:
         pointer = json.loads(data)
-        _ = pointer["file"], pointer["sha256"], pointer["meta"]
+        name, sha256, meta = pointer["file"], pointer["sha256"], pointer["meta"]
         digest = pointer.pop("digest", None)  # earlier versions wrote none
         if digest is not None and digest != _digest_of(pointer):
             raise ValueError("its content is not the one that was written")
         if strange := pointer.keys() - {"file", "sha256", "meta"}:
             raise ValueError(f"nothing is written as {', '.join(sorted(strange))}")
+        # The digest is no signature: a path here must not lead out of the folder.
+        if not (isinstance(name, str) and isinstance(sha256, str) and isinstance(meta, dict)):
+            raise ValueError("file and sha256 must be texts, and meta a mapping")
+        if not _belongs(name, which.removesuffix(_BEFORE)) or "/" in name:
+            raise ValueError(f"{shown(name)} is no file of it")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"{files.where(path)} is damaged ({error}); delete it and train the trial again"

@@ -10,9 +10,9 @@ from report_examples import CLASSES, make_plan, make_records
 
 from orchestrator.analysis.missed import missed_alike
 from orchestrator.analysis.summary import summarize
-from orchestrator.figures.shelf import Picture, write_index
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.metrics.targets import Targets
+from orchestrator.predict.figures.shelf import Picture, write_index
 from orchestrator.report.__main__ import main
 from orchestrator.report.render.page import render_page
 from orchestrator.report.tables.missed import missed_tables

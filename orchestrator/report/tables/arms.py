@@ -27,6 +27,7 @@ from orchestrator.report.wording.notes import (
     fast_sentence,
     interval_over,
     paired_over,
+    post_sentence,
     spread_notes,
     tests_used,
     ties_broken,
@@ -264,6 +265,8 @@ def _notes(summary: Summary, footnotes: Footnotes) -> list[str]:
         f"{summary.metric.title}: at {epoch_words(summary)}, "
         f"{'larger' if summary.metric.sign > 0 else 'smaller'} is better."
     )
+    if post := post_sentence(summary):
+        notes.append(post)
     if fast := fast_sentence(summary):
         notes.append(fast)
     return notes

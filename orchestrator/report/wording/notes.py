@@ -13,6 +13,7 @@ from orchestrator.analysis.rows import Cell
 from orchestrator.analysis.summary import Summary
 from orchestrator.metrics import METRICS
 from orchestrator.metrics.chance import level_text
+from orchestrator.metrics.postprocessing import VALIDATION
 from orchestrator.records import EARLIER_BEST, EPOCHS, Status
 from orchestrator.report.wording.contrasts import (
     places_of,
@@ -255,6 +256,32 @@ def fast_sentence(summary: Summary) -> str:
     all_of_them = ran.num_fast == ran.num_finished
     share = f"All {ran.num_fast}" if all_of_them else f"{ran.num_fast} of {ran.num_finished}"
     return f"{share} finished trials ran --fast, whose numbers do not repeat to the bit."
+
+
+def post_sentence(summary: Summary) -> str:
+    """Say how predictions became decisions; empty where one value holds for every class."""
+    post = summary.metric.post
+    if post is None:
+        return ""
+    classes = [str(name) for name in summary.plan.dataset.get("class_names") or ()]
+
+    def listed(values: float | tuple[float, ...] | str) -> str:
+        if not isinstance(values, tuple):
+            return ""
+        names = classes if len(classes) == len(values) else [str(i) for i in range(len(values))]
+        return ", ".join(f"{name} {x:g}" for name, x in zip(names, values, strict=True))
+
+    parts: list[str] = []
+    if post.threshold == VALIDATION:
+        parts.append(
+            "Thresholds: for each trial and class the one with the best F1 on the validation "
+            "clips, none of which is reported."
+        )
+    elif named := listed(post.threshold):
+        parts.append(f"Thresholds as declared: {named}.")
+    if named := listed(post.median_s):
+        parts.append(f"Median filters in seconds: {named}.")
+    return " ".join(parts)
 
 
 def epoch_words(summary: Summary) -> str:
