@@ -46,6 +46,7 @@ from models.schema import coerce
 
 KINDS = (
     "dataset",
+    "waveform_augmentation",
     "frontend",
     "augmentation",
     "transform",
@@ -56,6 +57,7 @@ KINDS = (
     "sampler",
     "mixup",
     "averaging",
+    "distillation",
 )
 CHAIN_PARTS = ("frontend", "augmentation", "transform", "model")
 """Kinds of links in a chain, in order."""

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,6 +26,10 @@ SCHEMA = 2
 """Version of the stored forms; a reader refuses a newer one. From 2 on they carry a digest."""
 
 ID_LENGTH = 16
+TRIAL_ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
+
+VALIDATION_PART = "-validation"
+"""What the name of an epoch's predictions of the validation clips ends with."""
 
 _LARGEST = 2**63
 
@@ -140,7 +145,8 @@ class TrialRecord:
             clips chose the epoch, where any were held out for it.
         provenance: Code version, package versions, host, start and end in UTC.
         error: What stopped a failed trial, traceback included.
-        predictions: `last` or `best` -> SHA-256 of the file with its per-clip predictions.
+        predictions: `last` or `best`, with `VALIDATION_PART` behind for those of validation clips
+            -> SHA-256 of the file with its per-clip predictions.
         has_digest: Whether the stored form carried a digest of its content, which schema 1 lacks.
             Not stored.
     """
@@ -288,7 +294,8 @@ class PlanRecord:
         arms: Arms in table order; the report never sorts them.
         contrasts: Contrasts, most important first.
         trials: Trials, block by block.
-        prerequisites: Trials whose checkpoints the arms start from; in no arm and no table.
+        prerequisites: Trials whose checkpoints the arms start from, or that teach them; in no arm
+            and no table.
         settings: Path -> value of the baseline experiment.
         source: Source of the published numbers.
         conditions: What the published numbers were measured on, as text.

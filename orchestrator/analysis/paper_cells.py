@@ -17,7 +17,7 @@ from orchestrator.metrics.classification import (
 )
 from orchestrator.metrics.labels import TargetKind
 from orchestrator.records import PlanRecord, Status
-from orchestrator.stats import MeanInterval
+from orchestrator.stats import CrossedInterval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class ClassScores:
     """
 
     by_class: dict[int, float]
-    average: MeanInterval
+    average: CrossedInterval
 
 
 def ensemble_map(arm: ArmSummary, load: Loader) -> Ensemble | None:
@@ -135,4 +135,5 @@ def class_scores(arm: ArmSummary, outcomes: Outcomes, *, plan: PlanRecord) -> Cl
     if not averages:
         return None
     by_class = {index: statistics.fmean(of_class) for index, of_class in sorted(values.items())}
-    return ClassScores(by_class=by_class, average=plan_interval(plan, averages))
+    average = plan_interval(plan, averages, within=(0.0, 100.0))
+    return ClassScores(by_class=by_class, average=average)

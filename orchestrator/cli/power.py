@@ -261,7 +261,7 @@ def _over_recordings(
     here = 0
     for weights in _declared(record):
         table = scope.table(weights, whole_seeds(record, values, weights))
-        if table is not None:
+        if table is not None and len(table[0]) > 1:
             tables.append(components(table[0], folds=table[1]))
             used.append(weights)
             here = table[0].shape[1]

@@ -76,7 +76,7 @@ class PageParts(TypedDict, total=False):
     Attributes:
         predictions: Function that reads a trial's predictions at the plan's epoch.
         links: Trial id -> address of its run in the tracking server.
-        pictures: Folder of `orchestrator.figures`.
+        pictures: Folder of `orchestrator.predict.figures`.
         paper: Paper's table with the study.
     """
 

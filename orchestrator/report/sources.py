@@ -28,7 +28,7 @@ class Material:
         folder: Default folder of the report.
         predictions: Function that reads a trial's predictions at the plan's epoch; None without
             predictions.
-        pictures: Folder of `orchestrator.figures`; None without pictures.
+        pictures: Folder of `orchestrator.predict.figures`; None without pictures.
         links: Trial id -> address of its run.
         recordings: Function that reads clip -> source recording; None without a pack.
     """

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import ConfigError, TrackingError
-from orchestrator.figures.shelf import INDEX, listed_files
 from orchestrator.metrics.predictions import Predictions
+from orchestrator.predict.figures.shelf import INDEX, listed_files
 from orchestrator.records import EpochRecord, PlanRecord, Status, TrialRecord
 from orchestrator.store import forms, tables
 from orchestrator.tracking.links import run_address

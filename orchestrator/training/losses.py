@@ -60,6 +60,7 @@ def build_loss(
     kind: TargetKind = TargetKind.SINGLE_LABEL,
     heads: Sequence[int] = (),
     mixes_labels: bool = False,
+    moves_time: bool = False,
 ) -> Loss:
     """Build a loss by name, with its contract checked on every call.
 
@@ -77,10 +78,12 @@ def build_loss(
         heads: Number of classes of each head, if there are several.
         mixes_labels: Whether the labels of two clips are mixed, which a loss on pairs of clips,
             with an attribute `is_per_clip = False`, cannot count.
+        moves_time: Whether clips are shifted or stretched, so that targets over time would lie
+            beside what sounds.
 
     Raises:
         RegistryError: The name or an argument is unknown, or a value has the wrong type.
-        ConfigError: The loss is not defined for such targets, or not for mixed ones.
+        ConfigError: The loss is not defined for such targets, or not for mixed or moved ones.
     """
     part = create("loss", component.name, **component.arguments)
     kinds = getattr(part, "kinds", tuple(TargetKind))
@@ -96,6 +99,12 @@ def build_loss(
             f"loss {component.name!r} compares the clips of a batch by their classes, and a mixed "
             "clip has those of two; take mixup.labels=False, no mixup, or a loss such as "
             "cross_entropy"
+        )
+    if moves_time and takes_frames:
+        raise ConfigError(
+            f"loss {component.name!r} counts when a class sounds, and the waveform augmentation "
+            "moves clips in time; take waveform_augmentation.shift_s=0.0 and .stretch=0.0, or a "
+            "loss of whole clips such as binary_cross_entropy"
         )
 
     def loss(output: Output, labels: Tensor, frames: FrameTargets | None = None) -> Tensor:

@@ -17,11 +17,11 @@ from orchestrator.execution.preflight.arms import check_arms
 from orchestrator.execution.prepare import prepare
 from orchestrator.execution.trial import TrialRun
 from orchestrator.experiment.overrides import override
-from orchestrator.figures.make import make_pictures
-from orchestrator.metrics import TargetKind
+from orchestrator.metrics import TargetKind, lookup
 from orchestrator.metrics.catalog import selection_key
+from orchestrator.predict.figures.make import make_pictures
 from orchestrator.report.__main__ import main
-from orchestrator.store.verification import verify_stored
+from orchestrator.store.verification import loader, verify_stored
 from tests import tiny
 from tests.commands import run_command
 
@@ -97,6 +97,37 @@ def test_predictions_over_time_cover_the_clip_and_follow_the_clip_logits(study):
     assert made.frames.clip_s.tolist() == [0.5] * len(made)
     mean = made.frames.logits.astype(np.float32).mean(axis=1)
     np.testing.assert_allclose(mean, made.logits, atol=0.02)
+
+
+def test_thresholds_of_validation_clips_score_stored_predictions_without_training(study):
+    plan, store, kind = study
+    key = "val/macro_f1(threshold=validation)"
+    records = store.read_records(trial.id for trial in plan.trials)
+    load = loader(store, plan, records)
+    for trial in plan.trials:
+        # What is kept of the validation clips is what chose the epoch.
+        made, record = load(trial.id).validation.load(), records[trial.id]
+        chose = record.epochs[record.best_epoch - 1].metrics[selection_key("val/map")]
+        assert lookup("val/map").compute(made) == pytest.approx(chose, abs=1e-12)
+        assert not set(made.clip_ids) & set(load(trial.id).clip_ids)
+    code, text = report(store, "--metric", key)
+    text = " ".join(text.split())
+    assert code == 0 and "macro F1, thresholds from validation clips: at the epoch" in text
+    assert "Thresholds: for each trial and class the one with the best F1 on the" in text
+    code, text = report(store, "--metric", "val/macro_f1(threshold=0.2/0.3/0.4)")
+    assert code == 0 and "Thresholds as declared: " in text and "0.3, " in text
+    if kind is TargetKind.EVENTS:
+        code, text = report(store, "--metric", "val/segment_f1(threshold=validation,median_s=0.1)")
+        assert code == 0 and "median filter of 0.1 s" in " ".join(text.split())
+
+
+def test_plan_whose_arms_keep_no_validation_clips_cannot_choose_thresholds_on_them():
+    plan = plan_of(times=False, loss=BCE, metric="val/macro_f1(threshold=validation)")
+    kept = dataclasses.replace(plan.base, selection_metric="val/map")
+    dataclasses.replace(plan, base=kept).check()
+    of_last = dataclasses.replace(plan, base=dataclasses.replace(kept, selection="last"))
+    with pytest.raises(PlanError, match=r"'base', 'slow' keep none from training; set selection"):
+        of_last.check()
 
 
 def test_report_says_map_with_chance_and_leaves_out_what_needs_one_class(study):

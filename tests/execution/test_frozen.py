@@ -11,9 +11,9 @@ from models.frozen import FrozenEncoder, encoder_of
 from orchestrator import Arm, Component, Contrast, Plan
 from orchestrator.data import open_pack
 from orchestrator.errors import ConfigError
-from orchestrator.execution.loading import load_model
 from orchestrator.execution.preflight.arms import check_arms
 from orchestrator.execution.trial import TrialCheckpoints, TrialRun
+from orchestrator.predict.loading import load_model
 from orchestrator.report.__main__ import main
 from orchestrator.store.verification import verify_stored
 from orchestrator.training.data_parallel import Group

@@ -57,6 +57,8 @@ def test_id_every_field_counts(field):
         "sampler": Component("weighted"),
         "mixup": Component("pairs"),
         "averaging": Component("ema"),
+        "distillation": Component("hard", teacher="0" * 16),
+        "waveform_augmentation": Component("wave_augment", shift_s=0.1),
         "initial": Component("trial", id="x"),
         "precision": "bf16",
         "selection": "best",

@@ -10,9 +10,9 @@ from report_examples import CLASSES, make_plan, make_records
 
 from orchestrator.analysis.missed import missed_alike
 from orchestrator.analysis.summary import summarize
-from orchestrator.figures.shelf import Picture, write_index
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.metrics.targets import Targets
+from orchestrator.predict.figures.shelf import Picture, write_index
 from orchestrator.report.__main__ import main
 from orchestrator.report.render.page import render_page
 from orchestrator.report.tables.missed import missed_tables
@@ -120,7 +120,7 @@ def test_too_few_trials_or_none_that_agree_find_nothing():
 
 def test_equal_arms_are_good_by_no_metric_without_a_chance_level():
     summary, records = study(lambda trial: single_label("0-0"))
-    blind = dataclasses.replace(summary, chance=None, at_chance=())
+    blind = dataclasses.replace(summary, chance=None, against_chance=None)
     found = missed_alike(blind, records, lambda trial: single_label("0-0"))
     assert found.arms == () and found.clips == ()
 

@@ -21,9 +21,10 @@ from models.frontends.base import FeatureSums
 from models.output import Output
 from orchestrator.data import open_pack, pinned
 from orchestrator.execution import ray_train
-from orchestrator.execution.trial import TrialCheckpoints
+from orchestrator.execution.trial import TrialCheckpoints, TrialRun
 from orchestrator.experiment.config import Component
 from orchestrator.metrics import METRICS
+from orchestrator.records import Status
 from orchestrator.store import Store
 from orchestrator.training import data_parallel, evaluate
 from orchestrator.training import trainer as training_loop
@@ -339,6 +340,35 @@ def test_all_workers_start_where_the_main_one_sees_nothing(store, both):
     (_, rest, _), (_, other_rest, _) = both(resumed, store, experiment, 1)
     assert [epoch for epoch, _ in rest] == [1, 2, 3]
     assert rest == other_rest
+
+
+def taught(store: Store, teacher, student):
+    """Train a student of a trained teacher; return its numbers and what it learned from."""
+    group = Group()
+    record = TrialRun(store=store, trial_id=student.id, experiment=student).run()
+    dist.barrier()
+    kept = store.read_pack_predictions(teacher.id, "last")
+    return [[e.metrics[key] for key in NUMBERS] for e in record.epochs], kept, group.world_size
+
+
+def test_two_workers_share_a_teachers_clips_and_learn_as_one_does(tmp_path, both):
+    steady = {"augmentation": Component("none"), "model__drop_path_rate": 0.0, "epochs": 2}
+    teacher = tiny.experiment(seed=1, **steady)
+    student = tiny.experiment(**steady, distillation=Component("soft", teacher=teacher.id))
+    stores = [tiny.store_with_pack(tmp_path / name, teacher) for name in ("one", "two")]
+    for store in stores:
+        TrialRun(store=store, trial_id=teacher.id, experiment=teacher).run()
+    record = TrialRun(store=stores[0], trial_id=student.id, experiment=student).run()
+    assert record.status is Status.FINISHED, record.error
+    numbers = [[epoch.metrics[key] for key in NUMBERS] for epoch in record.epochs]
+    expected, digest = stores[0].read_pack_predictions(teacher.id, "last")
+    first, second = both(taught, stores[1], teacher, student)
+    assert first[2] == second[2] == 2
+    for theirs, (logits, other), _ in (first, second):
+        np.testing.assert_allclose(theirs, numbers, rtol=1e-4)
+        np.testing.assert_allclose(logits.logits, expected.logits, rtol=0, atol=1e-5)
+        assert other == first[1][1]
+    assert record.data["teacher"]["predictions"] == digest
 
 
 STATE = (

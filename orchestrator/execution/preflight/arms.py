@@ -36,9 +36,10 @@ LATER = (
     *("epochs", "schedule", "selection", "selection_metric", "averaging"),  # take effect over time
     "clip_norm",  # the limit may be exceeded later, or by other clips
     *("dataset", "fold", "shuffled_labels"),  # different clips or labels
-    *("batch_size", "accumulation_steps", "sampler", "mixup"),  # need more clips
+    *("batch_size", "accumulation_steps"),  # need more clips
+    *("sampler", "mixup"),  # built, but not called
     "model.neighbours",  # with so few clips, all of them vote
-    "initial",  # a checkpoint must be trained first
+    *("initial", "distillation.teacher"),  # these trials must be trained first
 )
 """Settings whose effect the steps may not show: whole parts or single arguments."""
 
@@ -158,6 +159,7 @@ def check_arms(
                 plan.experiment(arm),
                 clips,
                 num_classes=num_classes,
+                sample_rate=sample_rate,
                 num_train=num_clips,
                 kind=kind,
                 heads=heads,

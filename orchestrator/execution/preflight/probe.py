@@ -1,11 +1,12 @@
 """A few training steps of an experiment on synthetic clips, to see what it computes.
 
-The steps are those of the trainer: its loss, optimizer, clipping and precision, with new clips in
-every step. There are two steps, because momentum and moments show in the second, and three clips,
-two of one class, because a loss on pairs needs a positive pair; where clips have any number of
-classes, one has two of them, and where they have events, these fill half of a clip. Outputs are
-computed in float32, where rounding hides no small difference; the precision shows in the trained
-weights.
+The steps are those of the trainer: its waveform augmentation, chain, loss, optimizer, clipping and
+precision, with new clips in every step. Sampler, mixup and averaging are built, which shows wrong
+arguments, but the clips are neither drawn nor mixed. There are two steps, because momentum and
+moments show in the second, and three clips, two of one class, because a loss on pairs needs a
+positive pair; where clips have any number of classes, one has two of them, and where they have
+events, these fill half of a clip. Outputs are computed in float32, where rounding hides no small
+difference; the precision shows in the trained weights.
 
 Every part is also checked against its contract: shape, type and finiteness of its output.
 """
@@ -34,18 +35,26 @@ from orchestrator.experiment.config import Component
 from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.metrics.labels import Event, Label, TargetKind
 from orchestrator.metrics.targets import Targets
-from orchestrator.training.evaluate import autocast, build, refuse_cropped_events, refuse_support
+from orchestrator.training.distillation import build_distillation
+from orchestrator.training.evaluate import (
+    autocast,
+    build,
+    build_waveform_augmentation,
+    refuse_cropped_events,
+    refuse_support,
+)
 from orchestrator.training.losses import batch_targets, build_loss, described
 from orchestrator.training.optimizers import build_schedule, clip_gradients, learning_rate
 from orchestrator.training.state import Initial, pack_state
 
 CALLS = {
+    "waveform_augmentation": "forward(waveform, *, clip_seeds, num_samples)",
     "frontend": "forward(waveform)",
     "augmentation": "forward(features, *, clip_seeds, padding)",
     "transform": "forward(features, *, clip_seeds)",
     "model": "forward(features)",
 }
-"""Part of the chain -> how the chain calls it."""
+"""Part of the chain, or what goes before it -> how it is called."""
 
 STEPS = 2
 CLASSES = (0, 0, 1)
@@ -116,6 +125,7 @@ def probe(
     clips: Tensor,
     *,
     num_classes: int,
+    sample_rate: int = 16000,
     num_train: int = 64,
     kind: TargetKind = TargetKind.SINGLE_LABEL,
     heads: Mapping[str, int] | None = None,
@@ -126,6 +136,7 @@ def probe(
         experiment: Experiment to build.
         clips: Output of `made_up_clips`.
         num_classes: Number of classes of the data set.
+        sample_rate: Sample rate of the clips in Hz.
         num_train: Approximate number of training clips, which determines the number of steps.
         kind: Kind of the data set's targets.
         heads: Its heads -> number of classes, if there are several.
@@ -156,7 +167,7 @@ def probe(
     with watch.named():
         over_time = _over_time(chain, clips[0])
         before = _logits(chain, clips[0])
-        losses = _train(chain, experiment, optimizer, clips, targets)
+        losses = _train(chain, experiment, optimizer, clips, targets, sample_rate=sample_rate)
     with watch.named(f"after {STEPS} training steps"):
         after = _logits(chain, clips[0])
         recalled = _recalled(chain, clips[0], targets, otherwise=after)
@@ -337,8 +348,12 @@ def _train(
     optimizer: torch.optim.Optimizer,
     clips: Tensor,
     targets: Targets,
+    *,
+    sample_rate: int,
 ) -> Tensor:
     """Train one step on each batch of clips; return (STEPS, batch) losses."""
+    part = experiment.waveform_augmentation
+    augment = build_waveform_augmentation(part, sample_rate=sample_rate)
     mixup: Mixup = create("mixup", experiment.mixup.name, **experiment.mixup.arguments)
     create(
         "averaging", experiment.averaging.name, experiment.epochs, **experiment.averaging.arguments
@@ -350,19 +365,35 @@ def _train(
         kind=targets.kind,
         heads=tuple(targets.heads.values()),
         mixes_labels=mixup.mixes_labels,
+        moves_time=getattr(augment, "moves_time", False),
+    )
+    taught = build_distillation(
+        experiment.distillation, kind=targets.kind, heads=tuple(targets.heads.values())
     )
     every = [np.arange(len(targets))]
     chain.train()
     seen: list[Tensor] = []
     for step, batch in enumerate(clips):
         torch.manual_seed(derive_seed(experiment.seed, f"probe/{step}"))
-        seeds = clip_seeds(np.arange(len(batch)), seed=experiment.seed, epoch=step + 1)
+        drawn = clip_seeds(np.arange(len(batch)), seed=experiment.seed, epoch=step + 1)
+        seeds = torch.from_numpy(drawn)
+        waveforms = batch
+        if augment is not None:
+            called = f"waveform_augmentation {part.name!r}"
+            with _failing_as(called, CALLS["waveform_augmentation"]):
+                lengths = torch.full_like(seeds, batch.shape[1])
+                waveforms = augment(batch, clip_seeds=seeds, num_samples=lengths)
+            _hold(f"{called} returned", waveforms, tuple(batch.shape), dtype=torch.float32)
         optimizer.zero_grad(set_to_none=True)
         with autocast(batch.device, experiment.precision):
-            output = chain(batch, torch.from_numpy(seeds))
+            output = chain(waveforms, seeds)
             with _failing_as(f"loss {name!r}", "forward(logits, labels)"):
                 (given,) = batch_targets(targets, every, device=batch.device, covered_s=1.0)
                 losses = loss(output, *given)
+            if taught is not None:
+                with _failing_as(f"distillation {experiment.distillation.name!r}", "a loss"):
+                    logits = output.clip_logits
+                    losses = taught(losses, logits, _made_up_teacher(logits.shape))
         if not losses.isfinite().all():
             raise ContractError(
                 f"loss {name!r} returned {_not_finite(losses)}; every value must be finite"
@@ -380,6 +411,11 @@ def _train(
             pack_state(chain, optimizer)
         seen.append(losses.detach().float())
     return torch.stack(seen)
+
+
+def _made_up_teacher(shape: torch.Size) -> Tensor:
+    """Return logits in place of a teacher's, which is not trained yet."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
 @contextlib.contextmanager
