@@ -121,6 +121,7 @@ ADDED: Mapping[str, Any] = {
     "head": "linear",
     "waveform_augmentation": Component("none"),
     "class_weights": Component("none"),
+    "test_shifts_s": (0.0,),
 }
 """Fields that came later -> the value at which an experiment is what it was without them."""
 
@@ -173,6 +174,10 @@ class Experiment:
             `models.frozen`. Nothing may augment what the encoder takes.
         head: Head on a frozen model: `linear`, `mlp` (a hidden layer of 512), or `nearest`, which
             learns nothing: the majority class of the five most similar training clips.
+        test_shifts_s: Shifts in seconds, later where positive, at which a clip is evaluated: the
+            waveform is rolled around by each, and the probabilities are averaged. (0.0,) evaluates
+            it as it is. Every evaluation takes as many passes, of waveforms instead of kept
+            features.
         revision: See `REVISION`.
     """
 
@@ -203,6 +208,7 @@ class Experiment:
     selection_metric: str = VAL_TOP1
     frozen: bool = False
     head: Literal["linear", "mlp", "nearest"] = "linear"
+    test_shifts_s: tuple[float, ...] = ADDED["test_shifts_s"]
     revision: int = REVISION
 
 
