@@ -262,9 +262,6 @@ class Runtime:
         return int(min(self.feature_memory_gib * 2**30, sys.maxsize))
 
 
-TEACHER_ARM = "arm:"
-"""What the teacher of a distillation starts with if it is the name of an arm of the plan."""
-
 INITIAL: Mapping[str, Mapping[str, Any]] = {
     "scratch": {},
     "trial": {"id": str},

@@ -29,14 +29,13 @@ from orchestrator.experiment.config import (
     INITIAL,
     RANGES,
     SCALARS,
-    TEACHER_ARM,
     Component,
     Experiment,
     File,
 )
 from orchestrator.experiment.narrow import is_list, is_mapping
 from orchestrator.metrics.catalog import METRICS, mistake_of
-from orchestrator.records import ID_LENGTH, TRIAL_ID, experiment_id
+from orchestrator.records import ID_LENGTH, TEACHER_ARM, TRIAL_ID, experiment_id
 
 
 @dataclass(frozen=True, kw_only=True)
