@@ -111,6 +111,7 @@ class Cost:
         num_workers: Number of data-parallel workers.
         peak_memory_mb: Peak of the process (CPU) or the device (CUDA), largest over the workers.
         num_params: Parameters of the whole chain.
+        num_trained: Those of them that training changes; 0 if none, and in older records.
         macs: Multiply-accumulates of one clip's forward pass, convolutions and linear layers only.
         clips_per_s: Training throughput, median over epochs.
         attempts: Number of attempts: 1 plus the number of restarts.
@@ -122,6 +123,7 @@ class Cost:
     num_workers: int = 1
     peak_memory_mb: float = 0.0
     num_params: int = 0
+    num_trained: int = 0
     macs: int = 0
     clips_per_s: float = 0.0
     attempts: int = 1

@@ -280,7 +280,7 @@ class TrialRun:
     def _describe(
         self, record: TrialRecord, trainer: Trainer, earlier: TrialRecord | None
     ) -> TrialRecord:
-        from models import count_macs, num_params
+        from models import count_macs, num_params, num_trained
 
         manifest = trainer.clips.manifest  # type: ignore[attr-defined]
         macs = count_macs(trainer.chain, trainer.inputs.waveforms(trainer.val_indices[:1]))
@@ -290,6 +290,7 @@ class TrialRun:
             num_workers=trainer.group.world_size,
             set_up_s=time.perf_counter() - self._started,
             num_params=num_params(trainer.chain),
+            num_trained=num_trained(trainer.chain),
             macs=macs.layers,
         )
         data = {

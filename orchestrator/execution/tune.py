@@ -137,7 +137,7 @@ def _fit(
             runtime=runtime,
             objective=objective,
             storage=storage,
-            launch=_this_launch(),
+            launch=this_launch(),
         )
         limit = _concurrency(runtime)
         limiter = ConcurrencyLimiter(searcher, max_concurrent=limit) if limit else None
@@ -166,7 +166,7 @@ def _fit(
         listener.raise_if_full()
 
 
-def _this_launch() -> str:
+def this_launch() -> str:
     """Name this launch, so that those who wait for one of its trials know whom to ask."""
     return f"the launch of process {os.getpid()} on {socket.gethostname()}"
 

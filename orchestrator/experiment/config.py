@@ -120,6 +120,7 @@ ADDED: Mapping[str, Any] = {
     "frozen": False,
     "head": "linear",
     "waveform_augmentation": Component("none"),
+    "class_weights": Component("none"),
 }
 """Fields that came later -> the value at which an experiment is what it was without them."""
 
@@ -137,6 +138,8 @@ class Experiment:
         transform: The input transform, for example DATAR's adaptor.
         model: The backbone with its head.
         loss: Logits and labels to one number per clip.
+        class_weights: How much each class counts in the loss, from the training clips of the fold;
+            see `orchestrator.training.class_weights`.
         optimizer: Optimizer, with the peak learning rate.
         schedule: Learning rate over the steps.
         sampler: Which clips an epoch draws; see `orchestrator.data.samplers`.
@@ -186,6 +189,7 @@ class Experiment:
     averaging: Component = ADDED["averaging"]
     distillation: Component = ADDED["distillation"]
     waveform_augmentation: Component = ADDED["waveform_augmentation"]
+    class_weights: Component = ADDED["class_weights"]
     initial: Component = Component("scratch")
     epochs: int
     batch_size: int

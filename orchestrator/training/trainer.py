@@ -42,6 +42,7 @@ from orchestrator.records import VALIDATION_PART, EpochRecord, best_epoch, exper
 from orchestrator.training.activation_checkpointing import checkpoint_activations
 from orchestrator.training.averaging import Averaging, renew_norms
 from orchestrator.training.background import Background
+from orchestrator.training.class_weights import weigh_classes
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.distillation import build_distillation
 from orchestrator.training.evaluate import (
@@ -256,6 +257,11 @@ class Trainer:
             heads=tuple(clips.targets.heads.values()),
             mixes_labels=self.mixup.mixes_labels,
             moves_time=getattr(self.augment, "moves_time", False),
+            class_weights=weigh_classes(
+                experiment.class_weights,
+                self.targets.take(self.train_indices),
+                device=self.device,
+            ),
         )
         self.optimizer = create(
             "optimizer",

@@ -148,7 +148,8 @@ def test_event_maps_and_label_tracks_are_of_clips_with_events(study, tmp_path, c
     plan, store, kind = study
     folder = tmp_path / "tracks"
     arguments = ["scenes", "--store", store.uri, "--label-tracks", str(folder)]
-    code = main(arguments, out=io.StringIO())
+    out = io.StringIO()
+    code = main(arguments, out=out)
     page = report(store, "--format", "html")[1]
     if kind is not TargetKind.EVENTS:
         said = capsys.readouterr().err
@@ -156,6 +157,9 @@ def test_event_maps_and_label_tracks_are_of_clips_with_events(study, tmp_path, c
         assert "Event maps" not in page
         return
     assert code == 0 and {path.name for path in folder.iterdir()} == {"listed", "base", "slow"}
+    for arm in ("base", "slow"):
+        silent = not any(path.read_text() for path in (folder / arm).iterdir())
+        assert (f"{arm} detects no event in any of its 20 held-out" in out.getvalue()) == silent
     made = store.read_predictions(plan.trials[0].id, "best")
     lines = [
         line.split("\t")

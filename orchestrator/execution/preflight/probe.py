@@ -26,6 +26,8 @@ from torch import Tensor, nn
 
 from models.chain import Chain
 from models.errors import ModelError
+from models.frozen import encoder_of
+from models.macs import num_params, num_trained
 from models.registry import CHAIN_PARTS, create
 from models.seeding import derive_seed
 from orchestrator.data.mixup import Mixup
@@ -35,6 +37,7 @@ from orchestrator.experiment.config import Component
 from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.metrics.labels import Event, Label, TargetKind
 from orchestrator.metrics.targets import Targets
+from orchestrator.training.class_weights import weigh_classes
 from orchestrator.training.distillation import build_distillation
 from orchestrator.training.evaluate import (
     autocast,
@@ -56,6 +59,9 @@ CALLS = {
 }
 """Part of the chain, or what goes before it -> how it is called."""
 
+HEAD = "head"
+"""The part that a frozen experiment trains."""
+
 STEPS = 2
 CLASSES = (0, 0, 1)
 
@@ -70,12 +76,14 @@ class Probe:
 
     Attributes:
         experiment: Experiment that was built.
-        weights: Part of the chain -> name -> initial value.
+        weights: Part of the chain -> name -> initial value; of a frozen experiment the encoder's
+            parts, and `HEAD`.
         before: (clips, classes) logits of the first batch before training.
         losses: (STEPS, clips) of the training steps.
         after: (2 * clips, classes) logits after the steps, without and with remembered clips; equal
             halves if the model remembers none.
         num_params: Parameters of the whole chain.
+        num_trained: Those of them that training changes.
         over_time: Whether the model predicts over time.
     """
 
@@ -85,6 +93,7 @@ class Probe:
     losses: Tensor
     after: Tensor
     num_params: int
+    num_trained: int
     over_time: bool
 
 
@@ -149,15 +158,21 @@ def probe(
     targets = made_up_targets(kind, num_classes=num_classes, seconds=1.0, heads=heads)
     _hold_frontend(experiment.frontend)
     chain = build(experiment, num_classes=num_classes, heads=heads)
-    watch = _Watch(chain, experiment, num_classes=num_classes)
+    encoder = encoder_of(chain)
+    inner = encoder.chain if encoder else chain  # whose parts the experiment names
+    watch = _Watch(inner, experiment, num_classes=num_classes)
     if experiment.initial.name == "checkpoint":
         Initial.read(experiment.initial.arguments["file"]).load(chain)
     with watch.named():
-        features = chain.eval().frontend(clips[0]).double()
-    chain.set_normalization(features.mean().item(), max(features.std().item(), 1e-3))
+        for one in [inner] if inner is chain else [inner, chain]:
+            features = one.eval().frontend(clips[0]).double()
+            one.set_normalization(features.mean().item(), max(features.std().item(), 1e-3))
+    parts = {kind: inner.get_submodule(kind) for kind in CHAIN_PARTS}
+    if inner is not chain:
+        parts[HEAD] = chain.model
     weights = {
-        kind: {n: p.detach().clone() for n, p in chain.get_submodule(kind).named_parameters()}
-        for kind in CHAIN_PARTS
+        kind: {name: value.detach().clone() for name, value in part.named_parameters()}
+        for kind, part in parts.items()
     }
     optimizer = _optimizer(chain, experiment)
     num_steps = experiment.epochs * math.ceil(num_train / experiment.batch_size)
@@ -177,7 +192,8 @@ def probe(
         before=before,
         losses=losses,
         after=torch.cat([after, recalled]),
-        num_params=sum(p.numel() for p in chain.parameters()),
+        num_params=num_params(chain),
+        num_trained=num_trained(chain),
         over_time=over_time,
     )
 
@@ -366,6 +382,7 @@ def _train(
         heads=tuple(targets.heads.values()),
         mixes_labels=mixup.mixes_labels,
         moves_time=getattr(augment, "moves_time", False),
+        class_weights=weigh_classes(experiment.class_weights, targets, device=clips.device),
     )
     taught = build_distillation(
         experiment.distillation, kind=targets.kind, heads=tuple(targets.heads.values())
