@@ -2,7 +2,7 @@
 #   make demo                 from nothing to a table, a page and an MLflow database
 #   make demo DATA=DIR        the same on a folder of your own audio; ARGS= adds to the command line,
 #                             such as ARGS="--dataset folder:label=species"
-#   make test                 the default test suite, in two processes
+#   make test                 the default test suite, in four processes, since tests also wait
 #   make test-slow            the tests that take long
 #   make lint                 format, lint and type checks
 
@@ -11,7 +11,7 @@ DATA ?=
 ARGS ?=
 SWEEP ?= sweeps/adaptor_lambda.py
 PYTHON ?= python3
-PROCESSES ?= 2
+PROCESSES ?= 4
 
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 READY := .venv/.ready
@@ -22,10 +22,10 @@ demo: $(READY)
 	.venv/bin/python $(SWEEP) --demo --store "$(STORE)" $(if $(DATA),--data-root "$(DATA)") $(ARGS)
 
 test: $(READY)
-	.venv/bin/python -m pytest -n $(PROCESSES) -m "not slow and not gpu"
+	.venv/bin/python -m pytest -n $(PROCESSES) --dist worksteal -m "not slow and not gpu"
 
 test-slow: $(READY)
-	.venv/bin/python -m pytest -n $(PROCESSES) -m "slow and not gpu"
+	.venv/bin/python -m pytest -n $(PROCESSES) --dist worksteal -m "slow and not gpu"
 
 lint: $(READY)
 	.venv/bin/ruff format --check .

@@ -46,16 +46,19 @@ from models.schema import coerce
 
 KINDS = (
     "dataset",
+    "waveform_augmentation",
     "frontend",
     "augmentation",
     "transform",
     "model",
     "loss",
+    "class_weights",
     "optimizer",
     "schedule",
     "sampler",
     "mixup",
     "averaging",
+    "distillation",
 )
 CHAIN_PARTS = ("frontend", "augmentation", "transform", "model")
 """Kinds of links in a chain, in order."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator import cli, recipes
+    from orchestrator.data.audio_folder import AudioFolder
     from orchestrator.design.designs import (
         add_one_in,
         aliases,
@@ -32,12 +33,13 @@ if TYPE_CHECKING:
     from orchestrator.design.plan import Plan
     from orchestrator.design.published import with_published
     from orchestrator.design.search_space import Choice, LogUniform, Search, Uniform
-    from orchestrator.execution.loading import load_model as load_model
     from orchestrator.experiment.config import Component, Experiment, File
+    from orchestrator.predict.loading import load_model as load_model
 
 # Without `load_model`, so that `from orchestrator import *` loads no torch.
 __all__ = [
     "Arm",
+    "AudioFolder",
     "Choice",
     "Component",
     "Contrast",
@@ -67,6 +69,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _NAMES = {
+    "data.audio_folder": ("AudioFolder",),
     "design.designs": (
         *("add_one_in", "aliases", "dose_series", "effects_of", "fractional_factorial"),
         *("full_factorial", "leave_one_out", "noise_control", "one_at_a_time"),
@@ -75,7 +78,7 @@ _NAMES = {
     "design.plan": ("Plan",),
     "design.published": ("with_published",),
     "design.search_space": ("Choice", "LogUniform", "Search", "Uniform"),
-    "execution.loading": ("load_model",),
+    "predict.loading": ("load_model",),
     "experiment.config": ("Component", "Experiment", "File"),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}

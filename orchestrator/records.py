@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,6 +26,10 @@ SCHEMA = 2
 """Version of the stored forms; a reader refuses a newer one. From 2 on they carry a digest."""
 
 ID_LENGTH = 16
+TRIAL_ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
+
+VALIDATION_PART = "-validation"
+"""What the name of an epoch's predictions of the validation clips ends with."""
 
 _LARGEST = 2**63
 
@@ -116,6 +121,7 @@ class Cost:
         num_workers: Number of data-parallel workers.
         peak_memory_mb: Peak of the process (CPU) or the device (CUDA), largest over the workers.
         num_params: Parameters of the whole chain.
+        num_trained: Those of them that training changes; 0 if none, and in older records.
         macs: Multiply-accumulates of one clip's forward pass, convolutions and linear layers only.
         clips_per_s: Training throughput, median over epochs.
         attempts: Number of attempts: 1 plus the number of restarts.
@@ -127,6 +133,7 @@ class Cost:
     num_workers: int = 1
     peak_memory_mb: float = 0.0
     num_params: int = 0
+    num_trained: int = 0
     macs: int = 0
     clips_per_s: float = 0.0
     attempts: int = 1
@@ -150,7 +157,8 @@ class TrialRecord:
             clips chose the epoch, where any were held out for it.
         provenance: Code version, package versions, host, start and end in UTC.
         error: What stopped a failed or diverged trial, traceback included.
-        predictions: `last` or `best` -> SHA-256 of the file with its per-clip predictions.
+        predictions: `last` or `best`, with `VALIDATION_PART` behind for those of validation clips
+            -> SHA-256 of the file with its per-clip predictions.
         has_digest: Whether the stored form carried a digest of its content, which schema 1 lacks.
             Not stored.
     """
@@ -298,7 +306,8 @@ class PlanRecord:
         arms: Arms in table order; the report never sorts them.
         contrasts: Contrasts, most important first.
         trials: Trials, block by block.
-        prerequisites: Trials whose checkpoints the arms start from; in no arm and no table.
+        prerequisites: Trials whose checkpoints the arms start from, or that teach them; in no arm
+            and no table.
         settings: Path -> value of the baseline experiment.
         source: Source of the published numbers.
         conditions: What the published numbers were measured on, as text.

@@ -21,9 +21,9 @@ from orchestrator.data import open_pack
 from orchestrator.design.factors import Arm
 from orchestrator.design.plan import Plan
 from orchestrator.errors import OrchestratorError
-from orchestrator.execution.loading import load_model
 from orchestrator.execution.trial import TrialRun
 from orchestrator.experiment.config import Component, File
+from orchestrator.predict.loading import load_model
 from orchestrator.records import Status
 from orchestrator.report.__main__ import main as report
 from orchestrator.training.data_parallel import Group

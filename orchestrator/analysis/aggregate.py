@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from orchestrator.analysis.chance import arms_at_chance, study_chance
+from orchestrator.analysis.chance import against_chance, study_chance
 from orchestrator.analysis.confounds import mixed_code, mixed_in
 from orchestrator.analysis.datasets import known_dataset, same_data
 from orchestrator.analysis.rows import finished_trials, finished_values
@@ -186,7 +186,8 @@ def _scales(
         means = {arm: fmean(values[label].values()) for arm, values in scores.items()}
         best = max(means, key=lambda arm: metric.sign * means[arm])
         arms = summarize_arms(plan, records, metric=metric)
-        if best in arms_at_chance(arms, records, metric=metric, chance=chance):
+        held = against_chance(plan, records, arms, metric=metric)
+        if held and best in held.at_chance:
             mistakes.append(
                 f"no arm beats chance on {label} ({level_text(chance, unit=metric.unit)}; "
                 f"the best is {best!r}), so its numbers have no scale; leave it out"

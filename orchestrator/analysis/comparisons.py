@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.analysis.confounds import mixed_in, trained_epochs
-from orchestrator.analysis.evidence import ContrastEvidence, EffectEvidence
+from orchestrator.analysis.evidence import ContrastEvidence, EffectEvidence, possible
 from orchestrator.analysis.rows import ArmSummary, Block, finished_values, plan_test
 from orchestrator.metrics import Metric, lookup
 from orchestrator.records import ContrastRecord, EffectRecord, PlanRecord, TrialRecord
@@ -72,10 +72,14 @@ class Compared:
         self, arms: tuple[ArmSummary, ...], contrasts: Sequence[ContrastEvidence]
     ) -> tuple[ArmSummary, ...]:
         """Return the arms, with the intervals of the declared contrasts with the baseline."""
-        declared = {c.arm: c.difference for c in contrasts if c.reference == self.plan.baseline}
-        return tuple(
-            dataclasses.replace(arm, to_baseline=declared.get(arm.name, arm.to_baseline))
+        differences = {
+            arm.name: possible(arm.to_baseline, metric=self.metric, weights=(1, -1))
             for arm in arms
+            if arm.to_baseline
+        }
+        differences |= {c.arm: c.difference for c in contrasts if c.reference == self.plan.baseline}
+        return tuple(
+            dataclasses.replace(arm, to_baseline=differences.get(arm.name)) for arm in arms
         )
 
     def declared(
@@ -88,8 +92,10 @@ class Compared:
         differences = [self._of_contrast(*pair) for pair in compared]
         compared += [[by_name[arm] for arm in effect.weights] for effect in effects]
         differences += [self._sum([(by_name[a], w) for a, w in e.weights.items()]) for e in effects]
+        weights = [(1.0, -1.0) for _ in contrasts]
+        weights += [tuple(effect.weights.values()) for effect in effects]
         names = [*map(_name_of, contrasts), *(effect.name for effect in effects)]
-        judged = self._judged(names, compared, differences)
+        judged = self._judged(names, compared, differences, weights)
         return (
             tuple(
                 ContrastEvidence(**evidence, arm=c.arm, reference=c.reference)
@@ -108,6 +114,7 @@ class Compared:
         names: Sequence[str],
         compared: Sequence[Sequence[ArmSummary]],
         differences: Sequence[PairedDifference | None],
+        weights: Sequence[tuple[float, ...]],
     ) -> list[dict[str, Any]]:
         """Return fields of `Evidence` per comparison, corrected for the whole family."""
         decided: Mapping[str, Sequential] = {}
@@ -117,13 +124,17 @@ class Compared:
             if self._tie_break:
                 tied = decisions(self.plan, self.records, metric=self.metric, tie_break=False)
         judged: list[dict[str, Any]] = []
-        for name, arms, found in zip(names, compared, judge(differences), strict=True):
+        for name, arms, found, own in zip(
+            names, compared, judge(differences), weights, strict=True
+        ):
             difference, call = found.difference, Verdict.NOT_TESTED
             if difference is not None and name in decided:
                 found = self._until_decided(difference, decided[name], tied.get(name))
                 difference, call = found.difference, Verdict[decided[name].decision.name]
             elif difference is not None:
                 call = verdict(difference, found.adjusted_p, sign=self.metric.sign)
+            if difference is not None:
+                difference = possible(difference, metric=self.metric, weights=own)
             judged.append(
                 {
                     "sweep": self.plan.sweep,
@@ -156,7 +167,8 @@ class Compared:
             alpha = ALPHA / self.plan.num_declared
             ends = repeated_interval(looked, cap=decided.cap, alpha=alpha)
             if ends[0] is not None:
-                ends = unbroken_ends(*ends, difference.differences, difference.ordered)
+                first = dict(list(difference.differences.items())[: decided.n])
+                ends = unbroken_ends(*ends, first, difference.ordered)
             low, high = agreeing_ends(
                 *ends,
                 mean=self.metric.sign * (1.0 if decided.decision is Decision.BETTER else -1.0),

@@ -46,7 +46,10 @@ def curves(summary: Summary, records: Mapping[str, TrialRecord], metric: Metric)
                 if value is not None and math.isfinite(value):
                     values[epoch.epoch][cell.block] = value * metric.scale
         if values:
-            means = {e: plan_interval(summary.plan, values[e]) for e in sorted(values)}
+            means = {
+                e: plan_interval(summary.plan, values[e], within=metric.shown_bounds)
+                for e in sorted(values)
+            }
             middle = statistics.median(best) if best else 0
             drawn.append(Curve(arm=arm.name, epochs=means, best_epoch=middle))
     return drawn

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from orchestrator.metrics import Metric
 from orchestrator.records import EffectRecord
 from orchestrator.stats import (
     ALPHA,
     Equivalence,
+    MeanInterval,
     PairedDifference,
     RecordingsInterval,
     Sequential,
     Verdict,
 )
+
+AnInterval = TypeVar("AnInterval", bound=MeanInterval)
+
+
+def possible(interval: AnInterval, *, metric: Metric, weights: Iterable[float]) -> AnInterval:
+    """Return the interval of a weighted sum of arms, ending where the metric's bounds end it.
+
+    Args:
+        interval: Interval in the metric's unit.
+        metric: Metric of the arms.
+        weights: Weights of the arms, which add up to 0.
+    """
+    low, high = metric.shown_bounds
+    most = (high - low) * sum(map(abs, weights)) / 2
+    if interval.low is None or interval.high is None:
+        return interval
+    return replace(interval, low=max(interval.low, -most), high=min(interval.high, most))
 
 
 @dataclass(frozen=True, kw_only=True)

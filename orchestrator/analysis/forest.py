@@ -62,7 +62,7 @@ def untested_line(
     *,
     plan: PlanRecord,
 ) -> Line:
-    """Return an exploratory row: paired differences with an interval and no test.
+    """Return an exploratory row: paired differences in points with an interval and no test.
 
     Seeds and folds count as in the study's tests: folds alone are not replicates.
 
@@ -75,7 +75,7 @@ def untested_line(
     """
     differences = {block: value - other[block] for block, value in one.items() if block in other}
     replicates = plan_replicates(plan, differences)
-    interval = replicate_interval(replicates)
+    interval = replicate_interval(replicates, within=(-100.0, 100.0))
     return Line(
         label=label,
         arm=arm,

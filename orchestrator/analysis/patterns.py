@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from orchestrator.analysis.evidence import possible
 from orchestrator.analysis.rows import ArmSummary, Block, plan_test
 from orchestrator.metrics import Metric
 from orchestrator.records import PlanRecord
@@ -143,6 +144,7 @@ def two_by_two_interaction(
             for at in blocks
         },
     )
+    difference = possible(difference, metric=metric, weights=(1, -1, -1, 1))
     return Interaction(first=(a, b), second=(c, d), difference=difference)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.evidence import ContrastEvidence, EffectEvidence
+from orchestrator.analysis.evidence import ContrastEvidence, EffectEvidence, possible
 from orchestrator.analysis.rows import Block
 from orchestrator.metrics import Metric
 from orchestrator.metrics.catalog import VAL_LOSS, VAL_MAP, VAL_TOP1, VAL_TOP5
@@ -23,9 +23,11 @@ from orchestrator.metrics.predictions import Loader, Predictions
 from orchestrator.records import PlanRecord
 from orchestrator.stats import (
     ALPHA,
+    MeanInterval,
     RecordingsInterval,
     average_precision_of,
     over_recordings,
+    over_recordings_alone,
 )
 
 MAX_COMPUTED = 20_000
@@ -93,19 +95,30 @@ class OverRecordings:
         if difference.replicate == "fold" or evidence.decided:
             return None
         table = self.table(evidence.weights, difference.by_seed)
-        if table is None:
+        if table is None or len(table[0]) < 2:
             return None
         values, folds = table
         found = over_recordings(values, folds=folds, confidence=1 - ALPHA / evidence.num_declared)
         low, high = found.low, found.high
         if low is None or high is None:
             return None
-        return dataclasses.replace(
+        wider = dataclasses.replace(
             found,
             low=min(low, difference.low),
             high=max(high, difference.high),
             confidence=difference.confidence,
         )
+        return possible(wider, metric=self._metric, weights=evidence.weights.values())
+
+    def level(self, arm: str, by_seed: Mapping[Any, float]) -> MeanInterval | None:
+        """Return an arm's mean with its interval over other recordings alone; see `table`.
+
+        Args:
+            arm: Name of the arm.
+            by_seed: Seed -> its value, the mean over the folds.
+        """
+        table = self.table({arm: 1.0}, by_seed)
+        return table and over_recordings_alone(table[0], folds=table[1])
 
     def table(
         self, weights: Mapping[str, float], by_seed: Mapping[Any, float]
@@ -117,8 +130,8 @@ class OverRecordings:
             by_seed: Seed -> the sum as recorded, the mean over the folds.
 
         Returns:
-            None without predictions or recordings of every trial, for fewer than two seeds or two
-            recordings of a fold, or if the predictions are not those of the recorded numbers.
+            None without predictions or recordings of every trial, for fewer than two recordings of
+            a fold, or if the predictions are not those of the recorded numbers.
         """
         blocks = set[Block].intersection(*(set(self._ids.get(arm, {})) for arm in weights))
         folds = sorted({fold for _, fold in blocks})
@@ -149,7 +162,7 @@ class OverRecordings:
                 return None  # the predictions are not those of the recorded number
             rows.append(row)
             columns.append(tuple(names))
-        if len(rows) < 2 or len(set(columns)) != 1:
+        if len(set(columns)) != 1:
             return None
         numbers = np.array([folds.index(int(n.partition("/")[0])) for n in columns[0]])
         if np.bincount(numbers).min(initial=2) < 2:

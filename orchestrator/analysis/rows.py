@@ -75,13 +75,17 @@ class Measure:
 
 @dataclass(frozen=True, kw_only=True)
 class ArmCost:
-    """Cost of an arm: medians over finished trials, totals over all trials with a record."""
+    """Cost of an arm: medians over finished trials, totals over all trials with a record.
+
+    `num_trained` is 0 where it is not known.
+    """
 
     seconds: float
     set_up_s: float
     total_s: float
     peak_memory_mb: float
     num_params: int
+    num_trained: int
     macs: int
     clips_per_s: float
     attempts: int
@@ -197,9 +201,17 @@ def plan_replicates(plan: PlanRecord, values: Mapping[Block, float]) -> Replicat
     return replicates_of(values, num_folds=num_folds(plan))
 
 
-def plan_interval(plan: PlanRecord, values: Mapping[Block, float]) -> CrossedInterval:
-    """Return the mean of values by block with its interval and n; see `plan_replicates`."""
-    return replicate_interval(plan_replicates(plan, values))
+def plan_interval(
+    plan: PlanRecord, values: Mapping[Block, float], *, within: tuple[float, float]
+) -> CrossedInterval:
+    """Return the mean of values by block with its interval and n; see `plan_replicates`.
+
+    Args:
+        plan: Plan that gives the number of folds.
+        values: Values of an arm.
+        within: Smallest and largest value that a mean can have (`Metric.shown_bounds`).
+    """
+    return replicate_interval(plan_replicates(plan, values), within=within)
 
 
 def plan_test(

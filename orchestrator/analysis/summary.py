@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import statistics
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
-from orchestrator.analysis.chance import arms_at_chance, study_chance
+from orchestrator.analysis.chance import AgainstChance, against_chance, study_chance
 from orchestrator.analysis.comparability import Comparability, published_comparability
 from orchestrator.analysis.comparisons import Compared
 from orchestrator.analysis.confounds import (
@@ -71,7 +71,7 @@ class Summary:
         chosen_by: Metrics that chose the best epochs; empty if the last epochs are read.
         chosen_on: Clips that chose the best epochs, one entry per way of choosing.
         chance: Level that the metric reaches without listening, in its unit; None if unknown.
-        at_chance: Arms that do not beat chance.
+        against_chance: The arms held against chance, by this metric or another; None if unknown.
     """
 
     plan: PlanRecord
@@ -84,7 +84,7 @@ class Summary:
     chosen_by: tuple[str, ...] = ()
     chosen_on: tuple[ChosenOn, ...] = ()
     chance: Chance | None = None
-    at_chance: tuple[str, ...] = ()
+    against_chance: AgainstChance | None = None
 
     @property
     def complete(self) -> bool:
@@ -112,6 +112,11 @@ class Summary:
         return tuple(cell for cell in self.cells if cell.value is None)
 
     @property
+    def at_chance(self) -> tuple[str, ...]:
+        """The arms that do not beat chance; empty if the level is unknown."""
+        return self.against_chance.at_chance if self.against_chance else ()
+
+    @property
     def num_measured(self) -> int:
         """Number of arms with a value of the primary metric."""
         return sum(self.metric.key in arm.measures for arm in self.arms)
@@ -136,12 +141,12 @@ class Summary:
         """The design, if it is a full one of two factors."""
         return two_factor_grid(self.arms, self.metric)
 
-    @cached_property
+    @functools.cached_property
     def interaction(self) -> Interaction | None:
         """The interaction of a 2 x 2 design, declared or not."""
         return two_by_two_interaction(self.plan, self.arms, self.metric)
 
-    @cached_property
+    @functools.cached_property
     def trend(self) -> DoseTrend | None:
         """The trend of a dose series, cached because its permutations take a while."""
         return trend_over_doses(self.plan, self.arms, self.metric)
@@ -182,17 +187,28 @@ def summarize(
         keys = filter(None, (chosen.key, plan.tie_break_of(chosen.key)))
         records = with_scores(plan, records, keys, predictions)
     arms = summarize_arms(plan, records, metric=chosen)
-    chance = study_chance(plan, records, chosen)
-    at_chance = arms_at_chance(arms, records, metric=chosen, chance=chance)
-    counted = Compared(plan=plan, records=records, metric=chosen, mixed=mixed, at_chance=at_chance)
+
+    @functools.cache
+    def scope(metric: Metric) -> OverRecordings | None:
+        if not (predictions and recordings):
+            return None
+        return OverRecordings(plan, metric=metric, load=predictions, recordings=recordings)
+
+    held = against_chance(plan, records, arms, metric=chosen, scope=scope)
+    counted = Compared(
+        plan=plan,
+        records=records,
+        metric=chosen,
+        mixed=mixed,
+        at_chance=held.at_chance if held else (),
+    )
     arms = counted.with_differences(arms)
     contrasts, effects = counted.declared(arms)
     arms = counted.with_declared(arms, contrasts)
-    if predictions and recordings:
-        scope = OverRecordings(plan, metric=chosen, load=predictions, recordings=recordings)
+    if over := scope(chosen):
         contrasts, effects = (
-            tuple(dataclasses.replace(f, over_recordings=scope.extend(f)) for f in contrasts),
-            tuple(dataclasses.replace(f, over_recordings=scope.extend(f)) for f in effects),
+            tuple(dataclasses.replace(f, over_recordings=over.extend(f)) for f in contrasts),
+            tuple(dataclasses.replace(f, over_recordings=over.extend(f)) for f in effects),
         )
     return Summary(
         plan=plan,
@@ -204,8 +220,8 @@ def summarize(
         comparability=published_comparability(plan, records, chosen),
         chosen_by=chosen_by(plan, records),
         chosen_on=chosen_on(plan, records),
-        chance=chance,
-        at_chance=at_chance,
+        chance=study_chance(plan, records, chosen),
+        against_chance=held,
     )
 
 
@@ -256,7 +272,7 @@ def _arm(
             and (value := value_of(records[cell.id], selection, key)) is not None
         }
         if values:
-            interval = plan_interval(plan, values)
+            interval = plan_interval(plan, values, within=METRICS[key].shown_bounds)
             measures[key] = Measure(metric=METRICS[key], values=values, interval=interval)
     return ArmSummary(record=arm, cells=cells, measures=measures, cost=_cost(recorded))
 
@@ -299,6 +315,7 @@ def _cost(records: list[TrialRecord]) -> ArmCost | None:
         total_s=sum(r.cost.seconds for r in records),
         peak_memory_mb=max(c.peak_memory_mb for c in done),
         num_params=max(c.num_params for c in done),
+        num_trained=max(c.num_trained for c in done),
         macs=max(c.macs for c in done),
         clips_per_s=statistics.median(c.clips_per_s for c in done),
         attempts=sum(r.cost.attempts for r in records),

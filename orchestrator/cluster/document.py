@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 import yaml
 
 from orchestrator.errors import ConfigError
+
+MAX_VALUES = 100_000
+"""Upper limit on the values of a file; aliases of aliases grow without end."""
 
 Place = tuple[str | int, ...]
 """Keys and indices that lead to a value."""
@@ -54,8 +58,10 @@ class Document:
             ConfigError: The file cannot be read, or is no YAML.
         """
         try:
+            if path.exists() and not path.is_file():  # reading a pipe would block forever
+                raise OSError(errno.EINVAL, "it is not a file")
             text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
             raise ConfigError(
                 f"cannot read {path} ({reason}); give a cluster file, for example cluster/gpu.yaml"
@@ -68,6 +74,8 @@ class Document:
             problem = getattr(error, "problem", None) or error
             where = f", line {mark.line + 1}" if mark else ""
             raise ConfigError(f"{path}{where} is no YAML ({problem}); mend it there") from None
+        except RecursionError:
+            raise ConfigError(f"{path} is no cluster file: it nests too deep") from None
         documents = []
         for node, data in zip(nodes, loaded, strict=True):
             document = cls(path, data, text.splitlines())
@@ -80,6 +88,11 @@ class Document:
             return  # an anchor that contains its own alias
         above |= {id(node)}
         self._lines.setdefault(place, node.start_mark.line + 1)
+        if len(self._lines) > MAX_VALUES:
+            raise ConfigError(
+                f"{self.path} has more than {MAX_VALUES:,} values, aliases counted where they "
+                "stand; give a cluster file, for example cluster/gpu.yaml"
+            )
         if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()
             for key, value in node.value:

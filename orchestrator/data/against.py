@@ -59,6 +59,8 @@ class Copy:
         if path.is_dir():
             return cls(path, _of_pack(path), Pack(path))
         try:
+            if path.exists() and not path.is_file():  # a pipe or a device has no end
+                raise DataError(f"{path} is not a file; give a pack's folder or an audit's file")
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"cannot read {path}: {error}") from error

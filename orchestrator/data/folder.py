@@ -32,7 +32,7 @@ from orchestrator.data.source import (
     check_arguments,
     digest,
 )
-from orchestrator.data.splits import TRAIN, Division, divide
+from orchestrator.data.splits import TRAIN, Division, divide, given_division
 from orchestrator.errors import DataError, printable, shown
 from orchestrator.metrics.labels import Event, Label, TargetKind, classes_of
 
@@ -84,14 +84,16 @@ def folder(
         num_folds: Folds to make where the data set has neither splits nor folds.
         table: The list to read, by its path below the root, where several fit.
         path: Column with the paths.
-        label: Column, JSON key or Kaldi file with the labels.
+        label: Column, JSON key or Kaldi file with the labels; or columns of 0 and 1, each a class:
+            FIRST..LAST, or several with + between.
         label_pattern: Regular expression; what its first group finds in a file's path is the label.
         split: Column with the official splits.
         fold: Column with the folds.
         recording: Column with the recordings; "file" takes every file for its own.
         recording_pattern: Regular expression; what its first group finds in a file's path is the
             recording.
-        start: Column with the start of a segment in seconds.
+        start: Column with the start of a segment in seconds, or in milliseconds if its name ends in
+            ms.
         end: Column with its end.
         targets: Kind of targets; "" is what the list has. Where it has events, "single_label" makes
             a clip of each, and "multi_label" keeps the classes of a clip without their times.
@@ -133,7 +135,7 @@ def folder(
     tree = Tree.of(root)
     layout = layout or recognize(tree, asked)
     listing, title = _read(tree, layout, asked)
-    mistakes = Mistakes(f"{tree.root}, read as {title},")
+    mistakes = Mistakes(f"{tree.root}, read as {title},", listing.mistakes)
     if listing.absent is not None:  # names of an official list are as they are
         asked = replace(asked, separator="none")
     rows, kind, how = settled(_with_short_names(listing.rows), asked, mistakes)
@@ -143,7 +145,8 @@ def folder(
     if on_broken == "stop":
         _refuse_missing(rows, headers, mistakes)
     _refuse_beyond(rows, headers, mistakes, official=listing.absent is not None)
-    names = _class_names(rows, mistakes, listing.class_names)
+    names = _class_names(rows, mistakes, listing)
+    given = given_division(rows, mistakes)
     mistakes.refuse()
     recordings = _recordings(rows, recording, recording_pattern)
     lengths = [_length(row, headers[row.audio.name]) for row in rows]
@@ -156,6 +159,7 @@ def folder(
         [row.audio.name for row in rows] if official else recordings,
         num_clips=[len(of_row) for of_row in parts],
         num_folds=num_folds,
+        given=given,
         mistakes=mistakes,
     )
     if not official:
@@ -271,10 +275,12 @@ def _with_short_names(rows: Sequence[Row]) -> list[Row]:
 def _refuse_missing(rows: Sequence[Row], headers: dict[str, Header], mistakes: Mistakes) -> None:
     for row in rows:
         if headers[row.audio.name].size < 0:
+            listed = row.where != row.audio.name
+            what = f"{shown(row.audio.name)} does" if listed else "is a link to what does"
             mistakes.add(
                 row.where,
-                f"{shown(row.audio.name)} does not exist; fetch it, remove its line, or leave out "
-                "all such clips: --dataset folder:on_broken=drop",
+                f"{what} not exist; fetch it, remove {'its line' if listed else 'it'}, or leave "
+                "out all such clips: --dataset folder:on_broken=drop",
             )
 
 
@@ -301,13 +307,16 @@ def _refuse_beyond(
                 )
 
 
-def _class_names(rows: Sequence[Row], mistakes: Mistakes, order: Sequence[str]) -> tuple[str, ...]:
+def _class_names(rows: Sequence[Row], mistakes: Mistakes, listing: Listing) -> tuple[str, ...]:
     names = {name for row in rows for name in row.names}
     if len(names) < 2 and not mistakes:
         only = ", ".join(map(shown, names)) or "none"
-        mistakes.add("", f"there is one class only ({only}); nothing can be told apart")
-    if order:
-        return tuple(name for name in order if name in names)
+        mistakes.add(
+            "",
+            f"there is one class only ({only}, by {listing.labels_are}); nothing can be told apart",
+        )
+    if listing.class_names:
+        return tuple(name for name in listing.class_names if name in names)
     if all(re.fullmatch(r"[0-9]{1,9}", name) for name in names):
         return tuple(sorted(names, key=lambda name: (int(name), name)))
     return tuple(sorted(names))

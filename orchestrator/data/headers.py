@@ -21,6 +21,8 @@ from orchestrator.data.layouts.rows import Audio
 from orchestrator.data.source import ClipFault, digest
 
 _MAX_THREADS = 8
+_MOST_FRAMES_PER_BYTE = 6000
+"""More than silence takes in FLAC, 65,535 samples in 11 bytes: such a header is wrong."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,8 @@ def _read(one: Audio, size: int, time_ns: int) -> Header:
     try:
         source = io.BytesIO(one.load()) if one.load else os.fsencode(one.path)
         with soundfile.SoundFile(source) as file:  # type: ignore[arg-type]
+            if file.frames > _MOST_FRAMES_PER_BYTE * size:
+                return Header(size, time_ns)
             return Header(size, time_ns, file.samplerate, file.channels, max(0, file.frames))
     except (soundfile.SoundFileError, OSError, ValueError):
         pass

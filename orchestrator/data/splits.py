@@ -8,8 +8,16 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.data.layouts.rows import TEST, TRAIN, VALIDATION, Mistakes, Row, split_named
-from orchestrator.errors import DataError, shown
+from orchestrator.data.layouts.rows import (
+    SPLITS,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Mistakes,
+    Row,
+    split_named,
+)
+from orchestrator.errors import DataError, shown, unknown
 
 _NOTHING = ""
 """Stands for the class of clips in which nothing sounds, which are spread evenly too."""
@@ -38,6 +46,7 @@ def divide(
     *,
     num_clips: Sequence[int],
     num_folds: int,
+    given: Division | None,
     mistakes: Mistakes,
 ) -> Division:
     """Divide rows by the data set's own splits or folds, else into folds by recording.
@@ -47,36 +56,53 @@ def divide(
         recordings: Recording of each; one that is in two splits or folds is a mistake.
         num_clips: Clips that each row is cut into, by which folds are made of one size.
         num_folds: Number of folds to make where the data set has no division.
-        mistakes: Gets the rows that lack a split, and recordings that are in two.
+        given: The data set's own division, as `given_division` returns it.
+        mistakes: Gets recordings that are in two splits or folds.
 
     Raises:
-        DataError: The splits have no train, or there are too few recordings.
+        DataError: There are too few recordings.
     """
-    official = _official(rows, mistakes)
-    if official is None:
-        official = _given_folds(rows, mistakes)
-    if official is None:
+    if given is None:
         labels = [row.names or (_NOTHING,) for row in rows]
         return make_folds(labels, recordings, num_clips=num_clips, num_folds=num_folds)
-    if not mistakes:
-        _refuse_straddling(rows, recordings, official, mistakes)
-    return official
+    _refuse_straddling(rows, recordings, given, mistakes)
+    return given
+
+
+def given_division(rows: Sequence[Row], mistakes: Mistakes) -> Division | None:
+    """Return the data set's own splits, or else its own folds; None if it has neither.
+
+    Args:
+        rows: The data set's rows.
+        mistakes: Gets the rows that lack a split or have none of a known name; the division is then
+            not to be used.
+    """
+    return _official(rows, mistakes) or _given_folds(rows, mistakes)
 
 
 def _official(rows: Sequence[Row], mistakes: Mistakes) -> Division | None:
     names = {row.split: split_named(row.split) for row in rows if row.split}
     if len(names) < 2:
         return None
-    blank = [row for row in rows if not row.split]
-    for row in blank[:3]:
+    as_folds = "or take the splits for folds: --dataset folder:fold=COLUMN"
+    known = [name for of_split in SPLITS.values() for name in of_split]
+    for row in rows:
+        if not row.split:
+            mistakes.add(
+                row.where, "the split is blank; give every clip one of train, validation, test"
+            )
+    strange = [row for row in rows if row.split and not names[row.split]]
+    for name, count in Counter(row.split for row in strange).items():
+        where = next(row.where for row in strange if row.split == name)
         mistakes.add(
-            row.where, "the split is blank; give every clip one of train, validation, test"
+            where,
+            f"{unknown('split', name, known)}, of {count} clips; correct it, {as_folds}",
         )
-    strange = [name for name, split in names.items() if not split]
-    if strange or TRAIN not in names.values():
-        raise DataError(
-            f"the splits are named {', '.join(map(shown, sorted(names)))}; rename them train, "
-            "validation and test, or take them for folds: --dataset folder:fold=COLUMN"
+    if all(names.values()) and TRAIN not in names.values():
+        mistakes.add(
+            rows[0].where,
+            f"the splits are {', '.join(map(shown, sorted(names)))}, and none is train; name the "
+            f"one to train on train, {as_folds}",
         )
     present = [split for split in (TRAIN, VALIDATION, TEST) if split in names.values()]
     if len(present) < 2:
@@ -84,7 +110,7 @@ def _official(rows: Sequence[Row], mistakes: Mistakes) -> Division | None:
     number = {split: place for place, split in enumerate(present)}
     reported = TEST if TEST in number else VALIDATION
     return Division(
-        tuple(number[names[row.split] or TRAIN] if row.split else 0 for row in rows),
+        tuple(number.get(names.get(row.split, ""), 0) for row in rows),
         {place: split for split, place in number.items()},
         f"official {', '.join(present)}; {reported} is reported, --folds {number[reported]}",
     )
@@ -94,8 +120,9 @@ def _given_folds(rows: Sequence[Row], mistakes: Mistakes) -> Division | None:
     names = {row.fold for row in rows if row.fold}
     if not names:
         return None
-    for row in [row for row in rows if not row.fold][:3]:
-        mistakes.add(row.where, "the fold is blank; give every clip a fold")
+    for row in rows:
+        if not row.fold:
+            mistakes.add(row.where, "the fold is blank; give every clip a fold")
     if all(re.fullmatch(r"[0-9]{1,9}", name) for name in names):
         number = {name: int(name) for name in names}
         if len(set(number.values())) < len(names):

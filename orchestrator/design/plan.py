@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import graphlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -26,8 +27,12 @@ from orchestrator.experiment.identity import (
     replicate_ids,
 )
 from orchestrator.experiment.overrides import differences, flatten, override
-from orchestrator.metrics.catalog import VAL_LOSS
+from orchestrator.metrics.catalog import VAL_LOSS, VAL_TOP1
 from orchestrator.records import ArmRecord, ContrastRecord, EffectRecord, PlanRecord
+
+
+class DefaultMetric(str):
+    """Metric of a plan that names none: a launch puts the usual one of the data in its place."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +47,8 @@ class Plan:
         demo: Laptop-size base that `--demo` puts in place of `base`.
         demo_seeds: Seeds that `--demo` puts in place of `seeds`.
         baseline: The arm that the table sets apart; empty means the first.
-        metric: Key of the primary metric.
+        metric: Key of the primary metric; if it is not named, that of `orchestrator.metrics.USUAL`
+            for the data set's kind of targets.
         contrasts: Contrasts, most important first; None means every other arm against the baseline,
             or no contrasts if effects are declared.
         effects: Main effects and interactions of a factorial design, most important first; tested
@@ -60,8 +66,8 @@ class Plan:
             report then tests whether an arm is equivalent, or no worse. 0 declares none.
         tie_break: Key of a metric that orders what the primary one leaves tied
             (`orchestrator.stats.tie_break`); None leaves ties, and so does the primary metric.
-        prerequisites: Experiments whose checkpoints arms start from, trained first; those that
-            no arm names are left out.
+        prerequisites: Experiments whose checkpoints arms start from, or that teach them, trained
+            first; those that no arm names are left out.
     """
 
     name: str
@@ -71,7 +77,7 @@ class Plan:
     demo: Experiment | None = None
     demo_seeds: tuple[int, ...] = tuple(range(6))
     baseline: str = ""
-    metric: str = "val/top1"
+    metric: str = DefaultMetric(VAL_TOP1)
     contrasts: tuple[Contrast, ...] | None = None
     effects: tuple[Effect, ...] = ()
     seeds: tuple[int, ...] = tuple(range(8))
@@ -233,28 +239,50 @@ class Plan:
     def _trials(self) -> tuple[Trial, ...]:
         """Build the trials once: a listing, its forecast and the stored plan all use them."""
         self.check()
-        blocks = self.blocks
-        built = [(arm.name, self.experiment(arm)) for arm in self.arms]
-        ids = [replicate_ids(experiment, blocks) for _, experiment in built]
-        return tuple(
-            Trial(
-                arm=name,
-                seed=seed,
-                fold=fold,
-                experiment=experiment.at(fold=fold, seed=seed),
-                id=ids[column][row],
-            )
-            for row, (fold, seed) in enumerate(blocks)
-            for column, (name, experiment) in enumerate(built)
+        built = {arm.name: self.experiment(arm) for arm in self.arms}
+        of_arm: dict[str, list[Trial]] = {}
+        # Teachers first: their ids are part of their students'.
+        order = graphlib.TopologicalSorter(
+            {name: {one.teacher_arm} - {""} for name, one in built.items()}
         )
+        for name in order.static_order():
+            of_arm[name] = self._replicates(name, built[name], of_arm)
+        blocks = zip(*(of_arm[name] for name in built), strict=True)
+        return tuple(trial for block in blocks for trial in block)
+
+    def _replicates(
+        self, name: str, experiment: CompletedExperiment, of_arm: Mapping[str, list[Trial]]
+    ) -> list[Trial]:
+        """Return an arm's trials, one per block.
+
+        Args:
+            name: The arm.
+            experiment: Its experiment.
+            of_arm: Arm -> its trials, of those that teach.
+        """
+        blocks = self.blocks
+        if not experiment.teacher_arm:
+            ids = replicate_ids(experiment, blocks)
+            copies = [experiment.at(fold=fold, seed=seed) for fold, seed in blocks]
+        else:
+            teachers = of_arm[experiment.teacher_arm]
+            copies = [
+                experiment.at(fold=fold, seed=seed, teacher=teacher.id)
+                for (fold, seed), teacher in zip(blocks, teachers, strict=True)
+            ]
+            ids = [copy.id for copy in copies]
+        return [
+            Trial(arm=name, seed=seed, fold=fold, experiment=copy, id=id_)
+            for (fold, seed), copy, id_ in zip(blocks, copies, ids, strict=True)
+        ]
 
     def prerequisite_trials(self) -> tuple[Trial, ...]:
-        """Return the trials whose checkpoints the arms start from, to be trained first."""
+        """Return the trials that arms start from or learn from by id, to be trained first."""
         experiments = self.prerequisites(self.base) if self.prerequisites else ()
-        started_from = {
-            self.experiment(arm).initial.arguments.get("id") for arm in self.arms if experiments
-        }
-        needed = [(e, e.id) for e in map(complete, experiments) if e.id in started_from]
+        arms = [self.experiment(arm) for arm in self.arms if experiments]
+        named = {arm.initial.arguments.get("id") for arm in arms}
+        named |= {arm.distillation.arguments.get("teacher") for arm in arms}
+        needed = [(e, e.id) for e in map(complete, experiments) if e.id in named]
         return tuple(
             Trial(arm=f"prerequisite {number}", seed=e.seed, fold=e.fold, experiment=e, id=id_)
             for number, (e, id_) in enumerate(needed, start=1)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import graphlib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,9 @@ MAX_CAP = 1000
 
 MAX_NAME = 250
 """Characters of a name; MLflow and file systems take no more."""
+
+
+_WITH_TEACHER = "The plan, and --arms, must keep the arm that teaches."
 
 
 def mistakes_of_plan(plan: Plan) -> list[str]:
@@ -274,6 +278,8 @@ def _mistakes_of_arms(plan: Plan) -> list[str]:
     if mistakes:
         return mistakes
     mistakes += _mistakes_of_data(plan)
+    mistakes += _mistakes_of_teachers(plan)
+    mistakes += _mistakes_of_validation(plan)
     seen: dict[str, str] = {}
     for arm in plan.arms:
         key = plan.experiment(arm).id
@@ -298,6 +304,39 @@ def _mistakes_of_data(plan: Plan) -> list[str]:
         if (data := plan.experiment(arm).dataset) != base
         and data.arguments.get("fingerprint", "") in ("", fingerprint)
     ]
+
+
+def _mistakes_of_teachers(plan: Plan) -> list[str]:
+    """Return the arms whose teacher is no arm, or that teach each other in a circle."""
+    teachers = {arm.name: plan.experiment(arm).teacher_arm for arm in plan.arms}
+    mistakes = [
+        f"arm {name!r}: " + unknown("arm of its teacher", teacher, teachers, hint=_WITH_TEACHER)
+        for name, teacher in teachers.items()
+        if teacher and teacher not in teachers
+    ]
+    graph = {name: {teacher} - {""} for name, teacher in teachers.items()}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        mistakes.append(
+            f"arms teach each other in a circle: {' -> '.join(error.args[1])}; one of them must "
+            "learn without a teacher"
+        )
+    return mistakes
+
+
+def _mistakes_of_validation(plan: Plan) -> list[str]:
+    """Return why a metric that chooses thresholds on validation clips finds none."""
+    if plan.metric not in METRICS or not METRICS[plan.metric].needs_validation:
+        return []
+    without = [
+        arm.name for arm in plan.arms if plan.experiment(arm).selection != "best_on_validation"
+    ]
+    return [
+        f"{plan.metric} chooses thresholds on validation clips, and arms "
+        f"{', '.join(map(repr, without))} keep none from training; set "
+        "selection='best_on_validation', or give the thresholds"
+    ] * bool(without)
 
 
 def _mistakes_of_dose(plan: Plan) -> list[str]:

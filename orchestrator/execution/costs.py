@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from orchestrator.design.factors import Trial
 from orchestrator.design.plan import Plan
-from orchestrator.records import Status, TrialRecord
+from orchestrator.records import Status, TrialKey, TrialRecord
 
 
 def unfinished(trials: Iterable[Trial], records: Mapping[str, TrialRecord]) -> list[Trial]:
@@ -29,7 +29,9 @@ def untrained(trials: Iterable[Trial], records: Mapping[str, TrialRecord]) -> li
     ]
 
 
-def seconds_by_arm(trials: Iterable[Trial], records: Mapping[str, TrialRecord]) -> dict[str, float]:
+def seconds_by_arm(
+    trials: Iterable[Trial | TrialKey], records: Mapping[str, TrialRecord]
+) -> dict[str, float]:
     """Return the median seconds of each arm's finished trials.
 
     An arm without any gets the median of all arms; empty if no trial is finished.

@@ -35,13 +35,7 @@ from orchestrator.execution.prepare import (
     without_tf32,
 )
 from orchestrator.execution.publish import Publisher
-from orchestrator.execution.ray_session import (
-    hosts,
-    ray_session,
-    require_resources,
-    terminal,
-    with_cpu_share,
-)
+from orchestrator.execution.ray_session import ray_session, require_resources, terminal
 from orchestrator.execution.stages import Ended, Stage, missing_trials, stages
 from orchestrator.experiment.overrides import whole_parts
 from orchestrator.metrics import TargetKind
@@ -51,6 +45,7 @@ from orchestrator.store.locks import LockHeld
 from orchestrator.store.provenance import now
 from orchestrator.store.verification import doubtful
 from orchestrator.terminal import visible
+from orchestrator.waiting import waiting
 
 if TYPE_CHECKING:
     from orchestrator.execution.preflight.arms import ArmCheck
@@ -233,6 +228,7 @@ def _run(
     Returns:
         The end of the stages; for a search, the plan includes the new points.
     """
+    from orchestrator.execution.capacity import require_capacity, with_cpu_share
     from orchestrator.execution.progress import SweepProgress
     from orchestrator.execution.tune import fail_stale_trials, run_search, run_trials
 
@@ -251,6 +247,7 @@ def _run(
         SweepProgress(console, missing) as progress,
         ray_session(runtime, say=progress.say),
     ):
+        require_capacity(runtime)
         if prepared.options.fits_gpus and len(missing) > 1:
             runtime = _fitted(prepared.plan, runtime, store=store, say=progress.say)
         runtime = with_cpu_share(runtime)
@@ -280,6 +277,7 @@ def _fitted(plan: Plan, runtime: Runtime, *, store: Store, say: Callable[[str], 
     import ray
     from ray.exceptions import RayError
 
+    from orchestrator.execution.capacity import capacity
     from orchestrator.execution.packing import Footprint, share_of_gpu
     from orchestrator.execution.pilot import run_pilot
 
@@ -288,12 +286,15 @@ def _fitted(plan: Plan, runtime: Runtime, *, store: Store, say: Callable[[str], 
     remote: Any = ray.remote(num_gpus=1, num_cpus=1, max_retries=0)
     pilot = remote(run_pilot)
     try:
-        found: Footprint = ray.get(pilot.remote(arms, store=store, runtime=runtime, device="cuda"))
+        with waiting("waiting for a GPU, and for the pilot on it", say=say):
+            found: Footprint = ray.get(
+                pilot.remote(arms, store=store, runtime=runtime, device="cuda")
+            )
     except RayError as error:
         reason = str(error).strip().rpartition("\n")[2]
         say(f"pilot: failed ({reason}); each trial gets a GPU to itself")
         return runtime
-    cpus = min((host.cpus / host.gpus for host in hosts() if host.gpus), default=1)
+    cpus = min((host.cpus / host.gpus for host in capacity(runtime).hosts if host.gpus), default=1)
     trials = found.trials_per_gpu(cpus)
     turns = "side by side (MPS runs)" if found.has_mps else "in turns (no MPS runs)"
     say(

@@ -30,6 +30,16 @@ class Host:
             return int(self.gpus // gpus_per_worker)
         return int(self.gpus) * int(1 / gpus_per_worker + _ROUNDING)
 
+    def holds(self, runtime: Runtime) -> int:
+        """Return how many workers of a runtime its CPUs and GPUs hold."""
+        by_cpus = int(self.cpus // max(1, runtime.cpus_per_worker))
+        if runtime.gpus_per_worker <= 0:
+            return by_cpus
+        return min(by_cpus, self.workers(runtime.gpus_per_worker))
+
+    def __str__(self) -> str:
+        return f"{self.cpus:g} CPUs" + (f" and {self.gpus:g} GPUs" if self.gpus else "")
+
 
 def cpu_share(hosts: Sequence[Host], gpus_per_worker: float) -> int:
     """Return the CPUs of one worker: its host's, divided by the workers that its GPUs hold.

@@ -18,7 +18,7 @@ from models.macs import count_macs
 from orchestrator.data import Pack, open_pack
 from orchestrator.execution.packing import Footprint
 from orchestrator.execution.trial import features_folder
-from orchestrator.experiment.config import Runtime
+from orchestrator.experiment.config import Component, Runtime
 from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.metrics import catalog
 from orchestrator.training.arithmetic import arithmetic
@@ -53,7 +53,9 @@ def run_pilot(
     on_gpu = place.type == "cuda"
     with arithmetic(largest.precision, deterministic=on_gpu and not runtime.fast):
         trainer = Trainer(
-            dataclasses.replace(largest, epochs=2, selection="last"),
+            dataclasses.replace(
+                largest, epochs=2, selection="last", distillation=Component("none")
+            ),
             clips=_few(pack, largest),
             checkpoints=NoCheckpoints(),
             device=place,

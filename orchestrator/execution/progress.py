@@ -75,8 +75,19 @@ class SweepProgress:
             )
 
     def waits(self, trial_id: str, holder: str) -> None:
-        """Report that another process trains a trial, whose result will be used."""
-        self.say(f"{name_of(self.trials[trial_id])}: waits for {holder}, which trains it")
+        """Report that another process holds a trial, whose result will be used.
+
+        Args:
+            trial_id: Id of the trial.
+            holder: Who holds it, and after a colon the details.
+        """
+        self.say(f"{name_of(self.trials[trial_id])}: waits for {holder}")
+        self.note(trial_id, f"waits for {holder.partition(':')[0]}")
+
+    def note(self, trial_id: str, text: str) -> None:
+        """Show what a trial does beside its bar."""
+        if trial_id in self._tasks:
+            self._bar.update(self._tasks[trial_id], note=text)
 
     def recovers(self, trial_id: str, reason: str) -> None:
         """Report that a trial's worker was lost, and that another goes on with it."""

@@ -15,7 +15,7 @@ from orchestrator.analysis.missed import missed_alike
 from orchestrator.analysis.outcomes import Outcomes, remembering
 from orchestrator.analysis.summary import Summary, summarize
 from orchestrator.errors import OrchestratorError, TrackingError, without_passwords
-from orchestrator.figures.shelf import INDEX
+from orchestrator.predict.figures.shelf import INDEX
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.report.files import PICTURES, report_folder, write_report
 from orchestrator.report.render.text import WIDEST, render_text, table_text
@@ -165,7 +165,7 @@ class Publisher:
         self, records: Mapping[str, TrialRecord], summary: Summary, folder: Path
     ) -> list[Path]:
         """Make the pictures; a failure affects nothing else."""
-        from orchestrator.figures.make import make_pictures
+        from orchestrator.predict.figures.make import make_pictures
 
         try:
             clips = missed_to_show(summary, missed_alike(summary, records, self._predictions))

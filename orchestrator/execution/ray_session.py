@@ -21,13 +21,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from orchestrator.errors import ConfigError
-from orchestrator.execution.packing import Host, cpu_share
 from orchestrator.experiment.config import Runtime
 from orchestrator.store.provenance import source_digest
 from orchestrator.waiting import to_terminal, waiting
@@ -331,7 +329,7 @@ def _versions() -> dict[str, str]:
 
 
 def _require_same_versions() -> None:
-    """Raise a `ConfigError` if a node of the cluster has other versions than this process.
+    """Raise a `ConfigError` that names every node with other versions than this process.
 
     Nodes that are too busy to answer soon are believed. Ray itself refuses one that joins later
     with another Ray or Python.
@@ -346,26 +344,29 @@ def _require_same_versions() -> None:
         if node["Alive"]:
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             asked[ask.options(scheduling_strategy=there).remote()] = node["NodeManagerAddress"]
-    here = _versions()
+    here, differ = _versions(), []
     answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=VERSIONS_S)
     for answer in answered:
-        place = f"the node {asked[answer]} of the cluster"
         try:
-            found = ray.get(answer)
+            there = ray.get(answer)
         except RayError as error:
             cause = getattr(error, "cause", None)
-            if not isinstance(cause, ImportError):
-                continue  # it left meanwhile
-            raise ConfigError(
-                f"{place} lacks what this command needs ({cause}); install the packages of "
-                "requirements.lock and this one there, as `ray up` does"
-            ) from None
-        for name, version in here.items():
-            if found.get(name) != version:
-                raise ConfigError(
-                    f"{place} has {name} {found.get(name)}, and this command {version}; install "
-                    "the same on every node and here, as `ray up` does"
-                )
+            if isinstance(cause, ImportError):  # else it left meanwhile
+                differ.append(f"{asked[answer]} lacks what this command needs ({cause})")
+            continue
+        others = [
+            f"{name} {there.get(name)} instead of {version}"
+            for name, version in here.items()
+            if there.get(name) != version
+        ]
+        if others:
+            differ.append(f"{asked[answer]} has {', '.join(others)}")
+    if differ:
+        raise ConfigError(
+            f"{len(differ)} of {len(asked)} nodes of the cluster differ from this command: node "
+            f"{'; node '.join(sorted(differ))}. Install the packages of one requirements.lock and "
+            "the same code of this package on every node and here, as `ray up` does"
+        )
 
 
 def _start_here() -> None:
@@ -391,21 +392,6 @@ def _start_here() -> None:
             ray_constants.ENABLE_RAY_CLUSTER = taken
     with contextlib.suppress(OSError):  # Ray makes it readable to all
         (Path.home() / ".ray" / "auth_token").chmod(0o600)
-
-
-def with_cpu_share(runtime: Runtime) -> Runtime:
-    """Fill in the CPUs of a worker from the hosts of the connected Ray cluster."""
-    if runtime.cpus_per_worker:
-        return runtime
-    return replace(runtime, cpus_per_worker=cpu_share(hosts(), runtime.gpus_per_worker))
-
-
-def hosts() -> list[Host]:
-    """Return the hosts of the connected Ray cluster."""
-    import ray
-
-    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return [Host(cpus=has.get("CPU", 0), gpus=has.get("GPU", 0)) for has in alive]
 
 
 def raise_if_interrupted() -> None:

@@ -29,7 +29,8 @@ class Stage:
 
     Attributes:
         plan: Plan declared so far; a study until decided grows by blocks.
-        trials: Trials missing from the store; prerequisites have their own stage.
+        trials: Trials missing from the store; prerequisites have their own stage, and so have
+            teachers whose students are in the same block.
     """
 
     plan: Plan
@@ -62,7 +63,7 @@ def stages(
     """
     declared = plan.take(pairs_needed(plan.num_declared)) if plan.cap else plan
     budget = _Budget(store=store, limit_s=3600.0 * budget_hours, num_workers=num_workers)
-    if first := missing_trials(declared.prerequisite_trials(), store):
+    for first in _teachers_first(missing_trials(declared.prerequisite_trials(), store)):
         yield budget.begin(declared, first)
     while True:
         reason = yield from _within_budget(declared, budget)
@@ -87,7 +88,7 @@ def _within_budget(plan: Plan, budget: _Budget) -> Generator[Stage, None, str]:
     """
     trials = plan.trials()
     if not budget.limit_s:
-        if missing := missing_trials(trials, budget.store):
+        for missing in _teachers_first(missing_trials(trials, budget.store)):
             yield budget.begin(plan, missing)
         return ""
     blocks = blocks_of(trials)
@@ -102,8 +103,19 @@ def _within_budget(plan: Plan, budget: _Budget) -> Generator[Stage, None, str]:
                 f"{_hours(next_s)} device-hours, and {_hours(spent_s)} of "
                 f"{_hours(budget.limit_s)} are spent; the same command goes on from here"
             )
-        yield budget.begin(plan, missing)
+        for stage in _teachers_first(missing):
+            yield budget.begin(plan, stage)
     return ""
+
+
+def _teachers_first(trials: Sequence[Trial]) -> Iterator[list[Trial]]:
+    """Yield the trials so that a teacher's stage is before its students'."""
+    left = list(trials)
+    while left:
+        ids = {trial.id for trial in left}
+        ready = [t for t in left if t.experiment.distillation.arguments.get("teacher") not in ids]
+        yield ready
+        left = [t for t in left if t.experiment.distillation.arguments.get("teacher") in ids]
 
 
 def _verdict(declared: Plan, store: Store) -> str | None:

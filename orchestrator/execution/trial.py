@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from orchestrator.errors import CheckpointError, ConfigError, DivergedError, StoreError
 from orchestrator.execution.failures import (
@@ -34,6 +34,7 @@ from orchestrator.records import Cost, EpochRecord, Status, TrialRecord, experim
 from orchestrator.store import Superseded
 from orchestrator.store.files import is_full
 from orchestrator.store.provenance import now, provenance
+from orchestrator.store.store import Made
 from orchestrator.training.arithmetic import arithmetic, arithmetic_facts
 from orchestrator.training.background import Background
 from orchestrator.training.data_parallel import Group
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
     from orchestrator.data import Pack
     from orchestrator.data.partition import Partition
+    from orchestrator.execution.teacher import Teacher
     from orchestrator.store import Store
     from orchestrator.training.state import Initial
     from orchestrator.training.trainer import Trainer
@@ -121,6 +123,7 @@ class TrialRun:
     on_epoch: Callable[[EpochRecord], None] = field(default=lambda record: None)
     out_of_memory: bool = field(default=False, init=False)
     _checkpoints: TrialCheckpoints = field(init=False)
+    _teacher: Teacher | None = field(default=None, init=False)
 
     def run(self) -> TrialRecord:
         """Train the remaining epochs of the trial.
@@ -163,7 +166,7 @@ class TrialRun:
         try:
             with arithmetic(
                 self.experiment.precision,
-                deterministic=self.device.startswith("cuda") and not self.runtime.fast,
+                deterministic=self._repeats_on_gpu,
             ):
                 for key in (*self.runtime.own_metrics, self.experiment.selection_metric):
                     load(key)
@@ -204,14 +207,27 @@ class TrialRun:
             self.store.forget_checkpoint_before(self.trial_id, "last")
         return record
 
+    @property
+    def _repeats_on_gpu(self) -> bool:
+        return self.device.startswith("cuda") and not self.runtime.fast
+
     def _build(self, group: Group) -> Trainer:
         from orchestrator.data import open_pack
+        from orchestrator.execution.teacher import teacher_of
         from orchestrator.training.trainer import Trainer
 
         self._refuse_another()
         fingerprint = str(self.experiment.dataset.arguments["fingerprint"])
         clips = open_pack(fingerprint, packs=self.store.packs_uri, cache_dir=self.cache_dir)
         drop_other_versions(features_folder(clips))
+        self._teacher = teacher_of(
+            self.experiment,
+            clips=clips,
+            store=self.store,
+            group=group,
+            device=self.device,
+            deterministic=self._repeats_on_gpu,
+        )
         trainer = Trainer(
             self.experiment,
             clips=clips,
@@ -219,6 +235,7 @@ class TrialRun:
             device=self.device,
             group=group,
             initial=self._initial(),
+            teacher=self._teacher.logits if self._teacher else None,
             features=features_folder(clips),
             feature_memory=self.runtime.feature_memory,
             activation_checkpointing=self.runtime.activation_checkpointing,
@@ -283,7 +300,7 @@ class TrialRun:
     def _describe(
         self, record: TrialRecord, trainer: Trainer, earlier: TrialRecord | None
     ) -> TrialRecord:
-        from models import count_macs, num_params
+        from models import count_macs, num_params, num_trained
 
         manifest = trainer.clips.manifest  # type: ignore[attr-defined]
         macs = count_macs(trainer.chain, trainer.inputs.waveforms(trainer.val_indices[:1]))
@@ -293,6 +310,7 @@ class TrialRun:
             num_workers=trainer.group.world_size,
             set_up_s=time.perf_counter() - self._started,
             num_params=num_params(trainer.chain),
+            num_trained=num_trained(trainer.chain),
             macs=macs.layers,
         )
         data = {
@@ -308,6 +326,7 @@ class TrialRun:
             "feature_mean": trainer.statistics[0],
             "feature_std": trainer.statistics[1],
             "initial": trainer.initial,
+            **self._taught_by(earlier),
         }
         computed = {**arithmetic_facts(trainer.device), "compiled": self.runtime.compile or "no"}
         if earlier is not None and earlier.epochs:  # which a resumed trial keeps
@@ -320,6 +339,25 @@ class TrialRun:
         if damage := [line for line in (*earlier_damage, *self._checkpoints.damaged) if line]:
             computed[DAMAGED] = "\n".join(damage)
         return replace(record, cost=cost, data=data, provenance={**record.provenance, **computed})
+
+    def _taught_by(self, earlier: TrialRecord | None) -> dict[str, Any]:
+        """Return what a record says of the teacher; nothing without one.
+
+        Raises:
+            StoreError: Earlier epochs were trained against other outputs of the teacher.
+        """
+        if self._teacher is None:
+            return {}
+        facts = dict(self._teacher.facts)
+        before = earlier.data.get("teacher") if earlier is not None and earlier.epochs else None
+        if before is not None and before != facts and facts["predictions"]:
+            raise StoreError(
+                f"the outputs of teacher {facts['trial']} are others than those that the first "
+                f"{len(earlier.epochs if earlier else ())} epochs of trial {self.trial_id} were "
+                f"trained against ({before['predictions'][:12]}...); put that file back, or delete "
+                "the trial, which then begins anew"
+            )
+        return {"teacher": facts}
 
     def _progress(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:
         cost = replace(
@@ -336,14 +374,15 @@ class TrialRun:
         predictions = trainer.final_predictions()
         digests: dict[str, str] = {}
         if trainer.group.is_main:
-            for which in WHICH:
-                digests[which] = self.store.write_predictions(
-                    self.trial_id, which, predictions[which]
-                )
+            for name in get_args(Made):
+                if name in predictions:
+                    digests[name] = self.store.write_predictions(
+                        self.trial_id, name, predictions[name]
+                    )
         record = self._progress(record, trainer)
         # A resumed run predicts again, on a GPU with different last digits: the record follows the
         # stored predictions, so that a report can check one against the other.
-        scores = {made.epoch: made.scores() for made in predictions.values()}
+        scores = {predictions[which].epoch: predictions[which].scores() for which in WHICH}
         epochs = tuple(
             replace(epoch, metrics={**epoch.metrics, **scores.get(epoch.epoch, {})})
             for epoch in record.epochs

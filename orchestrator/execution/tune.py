@@ -6,6 +6,8 @@ same command again is a fresh run over the missing trials.
 
 from __future__ import annotations
 
+import os
+import socket
 import tempfile
 import time
 import uuid
@@ -16,14 +18,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import ray
 import ray.cloudpickle
 from ray import tune
 from ray.tune.execution import class_cache
-from ray.tune.search import Searcher
+from ray.tune.search import ConcurrencyLimiter, Searcher
 
 from orchestrator.design.factors import Trial
 from orchestrator.design.search_space import Point, Search
 from orchestrator.errors import OrchestratorError, StoreError, TrainingError
+from orchestrator.execution.capacity import asks, capacity, waits_for
 from orchestrator.execution.failures import FAILED_AT, FailedAlike, why_lost
 from orchestrator.execution.packing import at_a_time, fewer_at_a_time
 from orchestrator.execution.progress import SweepProgress
@@ -139,14 +143,21 @@ def _fit(
         local = store.local_path
         storage = str(local / "logs" / "ray") if local else scratch
         trainable = tune.with_parameters(
-            _train, store=store, runtime=runtime, objective=objective, storage=storage
+            _train,
+            store=store,
+            runtime=runtime,
+            objective=objective,
+            storage=storage,
+            launch=this_launch(),
         )
+        limit = _concurrency(runtime)
+        limiter = ConcurrencyLimiter(searcher, max_concurrent=limit) if limit else None
+        listener.limiter = limiter
         tuner = tune.Tuner(
             tune.with_resources(trainable, _resources(runtime)),
             tune_config=tune.TuneConfig(
-                search_alg=searcher,
+                search_alg=searcher if limiter is None else limiter,
                 num_samples=num_samples,
-                max_concurrent_trials=_concurrency(runtime),
                 reuse_actors=runtime.num_workers == 1,
                 trial_name_creator=lambda trial: f"trial-{trial.trial_id}",
                 trial_dirname_creator=lambda trial: trial.trial_id,
@@ -167,6 +178,11 @@ def _fit(
         listener.raise_if_over()
 
 
+def this_launch() -> str:
+    """Name this launch, so that those who wait for one of its trials know whom to ask."""
+    return f"the launch of process {os.getpid()} on {socket.gethostname()}"
+
+
 def _resources(runtime: Runtime) -> dict[str, float]:
     if runtime.num_workers > 1:
         # The trial only coordinates; Ray Train's workers hold the resources. The head node is safe.
@@ -175,42 +191,20 @@ def _resources(runtime: Runtime) -> dict[str, float]:
 
 
 def _concurrency(runtime: Runtime) -> int | None:
-    """Return the maximum number of parallel trials; Tune cannot see nested workers' resources."""
-    if runtime.num_workers == 1:
+    """Return the maximum number of trials at a time; None leaves it to Tune.
+
+    Tune cannot see the resources of nested workers. On a cluster that may grow, it asks for a
+    second trial's only once it has the first's, so that nodes would start one by one.
+    """
+    has = capacity(runtime)
+    if runtime.num_workers == 1 and not has.types:
         return runtime.max_concurrent or None
-    fits = _total("CPU") // (runtime.num_workers * runtime.cpus_per_worker)
-    if runtime.gpus_per_worker > 0:
-        fits = min(fits, _total("GPU") // (runtime.num_workers * runtime.gpus_per_worker))
-    return max(1, min(int(fits), runtime.max_concurrent or int(fits)))
+    fits = has.at_most(runtime) // runtime.num_workers
+    return max(1, min(fits, runtime.max_concurrent or fits))
 
 
 def _total(kind: str) -> float:
-    import ray
-
     return ray.cluster_resources().get(kind, 0)
-
-
-def _waits_for(runtime: Runtime) -> str:
-    """Describe the resources of one trial, and how many the cluster has in total and free."""
-    import ray
-
-    wanted = {"CPU": runtime.cpus_per_worker, "GPU": runtime.gpus_per_worker}
-    wanted = {kind: number for kind, number in wanted.items() if number > 0}
-    total, free = ray.cluster_resources(), ray.available_resources()
-    workers = f"{runtime.num_workers} workers of " if runtime.num_workers > 1 else ""
-    each = " each" if runtime.num_workers > 1 else ""
-    has = " and ".join(
-        f"{total.get(kind, 0):g} {kind}s, of which {free.get(kind, 0):g} are free"
-        for kind in wanted
-    )
-    needs = " and ".join(f"{number:g} {kind}" for kind, number in wanted.items())
-    short = any(
-        total.get(kind, 0) < runtime.num_workers * number for kind, number in wanted.items()
-    )
-    way_out = "; it must grow, or ask for less" if short else ""
-    return (
-        f"waiting for the cluster: a trial asks for {workers}{needs}{each}; it has {has}{way_out}"
-    )
 
 
 class _Listener(NotPickled, tune.Callback):
@@ -218,7 +212,10 @@ class _Listener(NotPickled, tune.Callback):
 
     Attributes:
         starved: Whether a trial ran out of memory, and is to train with fewer beside it.
+        limiter: Limits the trials at a time, and follows the nodes that join.
     """
+
+    limiter: ConcurrencyLimiter | None = None
 
     def __init__(
         self,
@@ -242,6 +239,7 @@ class _Listener(NotPickled, tune.Callback):
         self._furthest: dict[str, int] = {}
         self._over: OrchestratorError | None = None
         self._speak_at = time.monotonic() + AFTER_S
+        self._look_at = self._speak_at
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Report the missing resources while no trial runs; Tune calls this many times a second.
@@ -250,11 +248,16 @@ class _Listener(NotPickled, tune.Callback):
         """
         self.raise_if_over()
         now = time.monotonic()
+        if self.limiter is not None and self._runtime.address and now >= self._look_at:
+            self._look_at = now + AFTER_S
+            self.limiter.max_concurrent = _concurrency(self._runtime) or 1
         if any(self._is_at_work(trial) for trial in trials if trial.status == "RUNNING"):
             self._speak_at = now + AFTER_S
         elif self._runtime.address and now >= self._speak_at:
             self._speak_at = now + EVERY_S
-            self._progress.say(_waits_for(self._runtime))
+            self._progress.say(
+                waits_for(self._runtime, capacity(self._runtime), ray.available_resources())
+            )
 
     def raise_if_over(self) -> None:
         """Raise the error that all other trials would fail with, if there is one.
@@ -275,6 +278,8 @@ class _Listener(NotPickled, tune.Callback):
         self._gets_on(self._epochs_of(trial))
         for planned in trial.config["trials"]:
             self._progress.started(planned.id)
+            if not self._is_at_work(trial):
+                self._progress.note(planned.id, f"waits for {asks(self._runtime)}")
 
     def on_trial_result(
         self,
@@ -299,6 +304,9 @@ class _Listener(NotPickled, tune.Callback):
             self._compare(result["id"], note=result["note"], place=result["place"])
         elif "waits_for" in result:
             self._progress.waits(result["id"], result["waits_for"])
+        elif "at_work" in result:
+            for planned in trial.config["trials"]:
+                self._progress.note(planned.id, "epochs")
         elif "epoch" in result:
             trial_id = result.get("id", trial.config["trials"][0].id)
             if self._gets_on({trial_id: result["epoch"]}):
@@ -356,13 +364,14 @@ def _train(
     runtime: Runtime,
     objective: Objective | None,
     storage: str,
+    launch: str,
 ) -> None:
     """Train the trials of one Tune trial, in a process that is reused for the next."""
     records = []
     for trial in config["trials"]:
         try:
             record, note, starved = _train_once(
-                trial, store=store, runtime=runtime, storage=storage
+                trial, store=store, runtime=runtime, storage=storage, launch=launch
             )
         except StoreError as error:
             if not is_full(error):
@@ -385,26 +394,30 @@ def _train(
 
 
 def _train_once(
-    trial: Trial, *, store: Store, runtime: Runtime, storage: str
+    trial: Trial, *, store: Store, runtime: Runtime, storage: str, launch: str
 ) -> tuple[TrialRecord, str, bool]:
     """Train a trial, or wait for the process that has taken it over; see `_train_locked`."""
     while True:
         try:
-            return _train_locked(trial, store=store, runtime=runtime, storage=storage)
+            return _train_locked(
+                trial, store=store, runtime=runtime, storage=storage, launch=launch
+            )
         except Superseded as error:
             to_terminal(str(error))
 
 
 def _train_locked(
-    trial: Trial, *, store: Store, runtime: Runtime, storage: str
+    trial: Trial, *, store: Store, runtime: Runtime, storage: str, launch: str
 ) -> tuple[TrialRecord, str, bool]:
     """Return the record, a note on it, and whether the memory that trials share ran out."""
     starved = False
 
     def wait(holder: Holder) -> None:
-        tune.report({"id": trial.id, "waits_for": str(holder)})
+        own = holder.owner == launch
+        who = "an earlier attempt of its own, until its lease ends" if own else "another launch"
+        tune.report({"id": trial.id, "waits_for": f"{who}: {holder}"})
 
-    with store.lock(trial.id, owner="another launch", on_wait=wait) as lease:
+    with store.lock(trial.id, owner=launch, on_wait=wait) as lease:
         earlier = store.read_record(trial.id)
         if earlier is not None and earlier.status.is_final:
             return earlier, "trained by another run meanwhile", False

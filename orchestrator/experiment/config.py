@@ -116,8 +116,11 @@ ADDED: Mapping[str, Any] = {
     "sampler": Component("each_once"),
     "mixup": Component("none"),
     "averaging": Component("none"),
+    "distillation": Component("none"),
     "frozen": False,
     "head": "linear",
+    "waveform_augmentation": Component("none"),
+    "class_weights": Component("none"),
 }
 """Fields that came later -> the value at which an experiment is what it was without them."""
 
@@ -129,16 +132,22 @@ class Experiment:
     Attributes:
         dataset: The clips; its `fingerprint` argument pins the pack.
         frontend: Waveform to features.
+        waveform_augmentation: Applied to training waveforms only, before the front end and before
+            any mixing; see `models.wave_augment`.
         augmentation: Applied to training features only.
         transform: The input transform, for example DATAR's adaptor.
         model: The backbone with its head.
         loss: Logits and labels to one number per clip.
+        class_weights: How much each class counts in the loss, from the training clips of the fold;
+            see `orchestrator.training.class_weights`.
         optimizer: Optimizer, with the peak learning rate.
         schedule: Learning rate over the steps.
         sampler: Which clips an epoch draws; see `orchestrator.data.samplers`.
         mixup: Which clips are mixed, where and in what shares; see `orchestrator.data.mixup`.
         averaging: Which average of the weights is evaluated and kept; see
             `orchestrator.training.averaging`.
+        distillation: Which trained trial is the teacher, and how its outputs on the training clips
+            are learned; see `orchestrator.training.distillation`.
         initial: Either `scratch`, `trial` (the checkpoint of another trial, by id) or `checkpoint`
             (a file, by digest).
         epochs: Passes over the training clips.
@@ -178,6 +187,9 @@ class Experiment:
     sampler: Component = ADDED["sampler"]
     mixup: Component = ADDED["mixup"]
     averaging: Component = ADDED["averaging"]
+    distillation: Component = ADDED["distillation"]
+    waveform_augmentation: Component = ADDED["waveform_augmentation"]
+    class_weights: Component = ADDED["class_weights"]
     initial: Component = Component("scratch")
     epochs: int
     batch_size: int
@@ -244,6 +256,9 @@ class Runtime:
         """`feature_memory_gib` in bytes."""
         return int(min(self.feature_memory_gib * 2**30, sys.maxsize))
 
+
+TEACHER_ARM = "arm:"
+"""What the teacher of a distillation starts with if it is the name of an arm of the plan."""
 
 INITIAL: Mapping[str, Mapping[str, Any]] = {
     "scratch": {},

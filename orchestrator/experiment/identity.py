@@ -29,13 +29,14 @@ from orchestrator.experiment.config import (
     INITIAL,
     RANGES,
     SCALARS,
+    TEACHER_ARM,
     Component,
     Experiment,
     File,
 )
 from orchestrator.experiment.narrow import is_list, is_mapping
 from orchestrator.metrics.catalog import METRICS, mistake_of
-from orchestrator.records import ID_LENGTH, experiment_id
+from orchestrator.records import ID_LENGTH, TRIAL_ID, experiment_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +59,25 @@ class CompletedExperiment(Experiment):
         """The first 16 hex digits of the SHA-256 of the canonical JSON."""
         return experiment_id(canonical(self))
 
-    def at(self, *, fold: int, seed: int) -> CompletedExperiment:
-        """Return the experiment at another fold and seed, without checking the rest again."""
+    def at(self, *, fold: int, seed: int, teacher: str = "") -> CompletedExperiment:
+        """Return the experiment at another fold and seed, without checking the rest again.
+
+        Args:
+            fold: The other fold.
+            seed: The other seed.
+            teacher: Id of the trial that takes the place of its teacher; empty keeps it.
+        """
         other = copy.copy(self)
         other.__dict__.update(fold=fold, seed=seed)
+        if teacher:
+            other.__dict__["distillation"] = self.distillation.replace(teacher=teacher)
         return other
+
+    @property
+    def teacher_arm(self) -> str:
+        """The arm of the plan that is its teacher; empty if it has none, or a trial by id."""
+        teacher = str(self.distillation.arguments.get("teacher", ""))
+        return teacher.removeprefix(TEACHER_ARM) if teacher.startswith(TEACHER_ARM) else ""
 
 
 def complete(experiment: Experiment) -> CompletedExperiment:
@@ -106,7 +121,7 @@ def canonical(value: Any) -> Any:
         return {name: canonical(item) for name, item in held.items()}
     raise ConfigError(
         f"{type(value).__name__} {value!r} cannot be part of an experiment; use numbers, strings, "
-        "tuples, Component or File"
+        "tuples, Component, File or AudioFolder"
     )
 
 
@@ -144,7 +159,19 @@ def fill_in(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
                 f"selection_metric {chooses} is computed by the report alone, and every epoch "
                 'needs it to choose the best; give another, or selection="last"'
             )
-    return values, [*mistakes, *_mistakes_of_frozen(values)]
+    return values, [*mistakes, *_mistakes_of_frozen(values), *_mistakes_of_teacher(values)]
+
+
+def _mistakes_of_teacher(values: dict[str, Any]) -> list[str]:
+    part = values["distillation"]
+    teacher = part.arguments.get("teacher") if isinstance(part, Component) else None
+    named = isinstance(teacher, str) and teacher.startswith(TEACHER_ARM) and teacher != TEACHER_ARM
+    if not isinstance(teacher, str) or named or TRIAL_ID.fullmatch(teacher):
+        return []
+    return [
+        f"distillation.teacher is {teacher!r}; it must be the id of a trial, {ID_LENGTH} hex "
+        f"digits, or an arm of the plan, {TEACHER_ARM + 'NAME'!r}"
+    ]
 
 
 def _mistakes_of_frozen(values: dict[str, Any]) -> list[str]:
@@ -159,7 +186,7 @@ def _mistakes_of_frozen(values: dict[str, Any]) -> list[str]:
     return [
         f"{kind} {part.name!r} changes what a frozen model takes in every epoch, and its "
         f'embeddings are computed once; leave it out in this arm: {kind}=Component("none")'
-        for kind in ("augmentation", "mixup")
+        for kind in ("waveform_augmentation", "augmentation", "mixup")
         if isinstance(part := values[kind], Component) and part.name != "none"
     ]
 

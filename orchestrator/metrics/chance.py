@@ -152,12 +152,15 @@ def map_chance(held_out: HeldOut) -> Chance | None:
     return Chance(value=math.fsum(expected) / len(expected), rule="clips in random order")
 
 
-def loss_chance(held_out: HeldOut) -> Chance:
+def loss_chance(held_out: HeldOut) -> Chance | None:
     """Return the cross entropy, in nats, of the same prediction for every clip.
 
     It is log(classes) for equal shares, or the entropy of the held-out classes if that is less.
-    Where a clip has any number of classes, it is the mean binary entropy of their prevalences.
+    Where a clip has any number of classes, it is the mean binary entropy of their prevalences. None
+    for several heads, whose classes are not told apart here.
     """
+    if held_out.kind is TargetKind.HEADS:
+        return None
     if held_out.kind is not TargetKind.SINGLE_LABEL:
         return _binary_loss_chance(held_out)
     uniform = math.log(held_out.num_classes)
@@ -195,27 +198,36 @@ def level_text(chance: Chance, *, unit: str) -> str:
 
 
 def caution_text(
-    chance: Chance | None, at_chance: Sequence[str], *, num_arms: int, title: str, unit: str
+    chance: Chance,
+    at_chance: Sequence[str],
+    *,
+    num_arms: int,
+    title: str,
+    unit: str,
+    num_clips: int = 0,
 ) -> str:
     """Return which arms do not beat chance, for tracker and report; empty if all do.
 
     Args:
-        chance: Chance level in the metric's unit; None if unknown.
+        chance: Chance level in the metric's unit.
         at_chance: The arms that do not beat it.
         num_arms: Number of arms with a number.
         title: Title of the metric.
         unit: Unit of the metric.
+        num_clips: Number of clips, if the arms were held against chance by an interval over clips.
     """
-    if chance is None or not at_chance:
+    if not at_chance:
         return ""
     level = level_text(chance, unit=unit)
+    over = f" over {num_clips:,} clips" if num_clips else ""
     if len(at_chance) == num_arms:
         return (
-            f"No arm beats chance ({level}) in {title}, so nothing that follows says which "
+            f"No arm beats chance ({level}) in {title}{over}, so nothing that follows says which "
             "is better: train longer, or check data and labels."
         )
     verb = "does" if len(at_chance) == 1 else "do"
     listed = f": {', '.join(at_chance)}" if len(at_chance) <= MAX_NAMED else ""
     return (
-        f"{len(at_chance)} of {num_arms} arms {verb} not beat chance ({level}) in {title}{listed}."
+        f"{len(at_chance)} of {num_arms} arms {verb} not beat chance ({level}) in {title}{over}"
+        f"{listed}."
     )

@@ -126,6 +126,30 @@ def detect(
     return events.astype(np.float64)
 
 
+def median_filtered(
+    scores: NDArray[np.floating[Any]], median_rows: Sequence[int]
+) -> NDArray[np.float32]:
+    """Return scores over time after a median filter of each class, mirrored at both ends.
+
+    A threshold then gives what `detect` makes of the unfiltered scores with that filter, whatever
+    the threshold. NaN counts as the lowest score.
+
+    Args:
+        scores: Scores (clips, rows, classes).
+        median_rows: (classes,) lengths of the filters, odd; 1 filters nothing.
+    """
+    from scipy.ndimage import median_filter  # pyright: ignore
+
+    filtered = np.where(np.isnan(scores), -np.inf, scores).astype(np.float32)
+    lengths = np.asarray(median_rows)
+    for length in np.unique(lengths[lengths > 1]).tolist():
+        own = lengths == length
+        filtered[:, :, own] = median_filter(  # pyright: ignore
+            filtered[:, :, own], size=(1, length, 1)
+        )
+    return filtered
+
+
 def without_overlaps(events: Events) -> Events:
     """Return events in which those of one class that overlap in a clip are one."""
     merged: list[list[float]] = []

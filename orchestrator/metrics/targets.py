@@ -182,11 +182,7 @@ class Targets:
 
     def parts(self) -> dict[str, slice]:
         """Return head -> its part of all classes."""
-        ends = np.cumsum([*self.heads.values()]).tolist()
-        return {
-            name: slice(end - size, end)
-            for (name, size), end in zip(self.heads.items(), ends, strict=True)
-        }
+        return parts_of(self.heads)
 
     @property
     def have_times(self) -> NDArray[np.bool_]:
@@ -294,6 +290,14 @@ class Targets:
 
     def _clip_of_entry(self) -> NDArray[np.int64]:
         return np.repeat(np.arange(len(self)), np.diff(self.starts))
+
+
+def parts_of(heads: Mapping[str, int]) -> dict[str, slice]:
+    """Return head -> its part of all classes, from head -> number of its classes."""
+    ends = np.cumsum([*heads.values()]).tolist()
+    return {
+        name: slice(end - size, end) for (name, size), end in zip(heads.items(), ends, strict=True)
+    }
 
 
 def _starts(lists: Sequence[Sequence[object]]) -> NDArray[np.int64]:

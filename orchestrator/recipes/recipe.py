@@ -10,7 +10,8 @@ from orchestrator.experiment.config import Experiment
 from orchestrator.experiment.identity import complete
 
 TRAINING = (
-    *("augmentation", "loss", "optimizer", "schedule", "sampler", "mixup", "averaging"),
+    *("waveform_augmentation", "augmentation", "loss", "optimizer", "schedule"),
+    *("class_weights", "sampler", "mixup", "averaging"),
     *("epochs", "batch_size", "clip_norm", "precision", "selection"),
 )
 """Fields that say how a model is trained, whatever model and clips."""

@@ -28,7 +28,7 @@ class Material:
         folder: Default folder of the report.
         predictions: Function that reads a trial's predictions at the plan's epoch; None without
             predictions.
-        pictures: Folder of `orchestrator.figures`; None without pictures.
+        pictures: Folder of `orchestrator.predict.figures`; None without pictures.
         links: Trial id -> address of its run.
         recordings: Function that reads clip -> source recording; None without a pack.
     """
@@ -44,13 +44,14 @@ class Material:
 
 def recordings_of(store: Store, plan: PlanRecord) -> dict[str, str]:
     """Return clip -> recording from a plan's pack; empty if the pack is not in the store."""
-    root = store.local_path
-    folder = root / "packs" / str(plan.dataset.get("fingerprint", "")) if root else None
-    if folder is None or not (folder / MANIFEST).is_file():
+    root, fingerprint = store.local_path, str(plan.dataset.get("fingerprint", ""))
+    packs = root / "packs" if root else None
+    # A fingerprint is the name of a folder, which a path out of the store is not.
+    if packs is None or not (packs / Path(fingerprint).name / MANIFEST).is_file():
         return {}
     from orchestrator.data import open_pack
 
-    pack = open_pack(folder.name, packs=str(folder.parent))
+    pack = open_pack(fingerprint, packs=str(packs))
     return dict(zip(pack.clip_ids, pack.source_ids, strict=True))
 
 

@@ -28,7 +28,7 @@ from orchestrator.stats.folds import (
     replicate_interval,
     replicates_of,
 )
-from orchestrator.stats.intervals import MeanInterval, mean_interval
+from orchestrator.stats.intervals import MIN_REPLICATES, MeanInterval, mean_interval
 from orchestrator.stats.paired import (
     FLIP_INTERVAL,
     SIMULTANEOUS,
@@ -68,6 +68,7 @@ from orchestrator.stats.recordings import (
     RecordingsInterval,
     components,
     over_recordings,
+    over_recordings_alone,
 )
 from orchestrator.stats.sequential import (
     REPEATED_INTERVAL,
@@ -97,6 +98,7 @@ __all__ = [
     "FLIP_INTERVAL",
     "MAX_PAIRS",
     "MAX_RECORDINGS",
+    "MIN_REPLICATES",
     "POWER",
     "REPEATED_INTERVAL",
     "SEQUENTIAL_METHOD",
@@ -143,6 +145,7 @@ __all__ = [
     "normalized_difference",
     "normalized_score",
     "over_recordings",
+    "over_recordings_alone",
     "paired_difference",
     "pairs_at_effect",
     "pairs_for",

@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 from orchestrator.stats.intervals import (
     T_INTERVAL,
+    UNBOUNDED,
     MeanInterval,
     bounds,
     t_probability,
@@ -188,10 +189,12 @@ class CrossedInterval(MeanInterval):
     Attributes:
         replicate: Unit that n counts: `seed` or `fold`.
         reason: Why blocks were averaged or left out; empty if they were not.
+        values: Values of the replicates.
     """
 
     replicate: str
     reason: str
+    values: tuple[float, ...]
 
 
 def crossed_test(
@@ -240,12 +243,16 @@ def crossed_test(
 
 
 def replicate_interval(
-    replicates: Replicates, *, confidence: float = CONFIDENCE
+    replicates: Replicates,
+    *,
+    within: tuple[float, float] = UNBOUNDED,
+    confidence: float = CONFIDENCE,
 ) -> CrossedInterval:
     """Return the mean of replicates with its t interval, widened if they share training clips.
 
     Args:
         replicates: Result of `replicates_of`.
+        within: Smallest and largest value that a mean can have, at which the interval ends.
         confidence: Coverage of the interval.
     """
     data = finite(replicates.values.values())
@@ -254,6 +261,8 @@ def replicate_interval(
     if replicates.test_per_train and low is not None and high is not None:
         wider = math.sqrt(1 + n * replicates.test_per_train)
         low, high = mean - (mean - low) * wider, mean + (high - mean) * wider
+    if low is not None and high is not None:
+        low, high = max(low, within[0]), min(high, within[1])
     return CrossedInterval(
         n=n,
         mean=mean,
@@ -263,4 +272,5 @@ def replicate_interval(
         interval_method=CORRECTED_INTERVAL if replicates.test_per_train else T_INTERVAL,
         replicate=replicates.replicate,
         reason=replicates.reason,
+        values=tuple(data.tolist()),
     )

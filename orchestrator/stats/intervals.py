@@ -3,7 +3,8 @@
 Differences of arms have the interval of their test (`orchestrator.stats.family`). The two arms'
 skews cancel in a difference, but not in an arm's own mean: there t covers 92 to 94 % at n 5 to 10
 for clipped and skewed metrics (`tests/benchmarks/stats/error_rates.md`), and 88 % for five
-exponential values.
+exponential values. That of two values is 12.7 standard errors wide on either side, which
+says nothing of a bounded metric, so two values have none.
 
 `tests/benchmarks/stats/mean_intervals.md` compares alternatives on those means at n 5 to 10, with
 their widths: t on the logit, Hall's transform of t, the wider of that and t, the studentized
@@ -27,10 +28,15 @@ from orchestrator.stats.values import CONFIDENCE, finite
 
 T_INTERVAL = "t interval"
 
+MIN_REPLICATES = 3
+"""Fewer values than this have no interval of their mean."""
+
+UNBOUNDED = (-math.inf, math.inf)
+
 
 @dataclass(frozen=True, kw_only=True)
 class MeanInterval:
-    """A mean with its interval; `low` and `high` are None if n is 1.
+    """A mean with its interval; `low` and `high` are None if n is too small for one.
 
     Attributes:
         n: Number of replicates.
@@ -53,6 +59,14 @@ class MeanInterval:
         """Half of the interval's width; None if there is no interval."""
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
+    @property
+    def is_even(self) -> bool:
+        """Whether both ends are as far from the mean: not so where a bound cuts the interval."""
+        if self.low is None or self.high is None:
+            return True
+        uneven = (self.high - self.mean) - (self.mean - self.low)
+        return abs(uneven) <= 1e-9 * max(abs(self.low), abs(self.high))
+
 
 def mean_interval(values: Iterable[float], *, confidence: float = CONFIDENCE) -> MeanInterval:
     """Return the mean of independent replicates with its t interval.
@@ -74,8 +88,8 @@ def mean_interval(values: Iterable[float], *, confidence: float = CONFIDENCE) ->
 def bounds(
     data: NDArray[np.float64], *, confidence: float = CONFIDENCE
 ) -> tuple[float, float] | tuple[None, None]:
-    """Return the t interval of the mean of (n,) numbers; (None, None) for a single one."""
-    if data.size == 1:
+    """Return the t interval of the mean of (n,) numbers; (None, None) below `MIN_REPLICATES`."""
+    if data.size < MIN_REPLICATES:
         return None, None
     mean, error = float(data.mean()), float(data.std(ddof=1)) / math.sqrt(data.size)
     half = t_quantile(data.size - 1, confidence) * error

@@ -160,6 +160,33 @@ def over_recordings(
     )
 
 
+def over_recordings_alone(
+    values: NDArray[np.float64],
+    *,
+    folds: NDArray[np.int64] | None = None,
+    confidence: float = CONFIDENCE,
+) -> MeanInterval:
+    """Return the mean of a table with its t interval for other recordings and these very models.
+
+    Args:
+        values: (seeds, recordings), see `over_recordings`; one seed is enough.
+        folds: (recordings,) fold that holds out each; None for one.
+        confidence: Coverage of the interval.
+
+    Raises:
+        ValueError: A fold has fewer than two recordings.
+    """
+    # Seeds that repeat the mean have its variance over recordings and no other.
+    repeated = np.repeat(values.mean(axis=0, keepdims=True), 2, axis=0)
+    squares = _mean_squares(repeated, folds)
+    mean = float(values.mean())
+    error = math.sqrt(squares.of_recordings / repeated.size)
+    half = t_quantile(squares.within, confidence) * error
+    return MeanInterval(
+        n=squares.recordings, mean=mean, low=mean - half, high=mean + half, confidence=confidence
+    )
+
+
 def _mean_squares(values: NDArray[np.float64], folds: NDArray[np.int64] | None) -> _Squares:
     seeds, recordings = values.shape
     member = np.zeros(recordings, dtype=np.int64) if folds is None else folds

@@ -19,6 +19,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from typing import get_args
 
 from models.command import run_command
 from orchestrator.errors import CheckpointError, ConfigError, OrchestratorError, StoreError, unknown
@@ -26,6 +27,7 @@ from orchestrator.metrics.catalog import load
 from orchestrator.records import PlanRecord, Status, TrialRecord
 from orchestrator.store import LockHeld, Store, forms
 from orchestrator.store.files import SET_ASIDE, TEMPORARY
+from orchestrator.store.store import Made
 from orchestrator.store.verification import verify_stored
 from orchestrator.terminal import grid, laid_out, terminal_width, visible
 
@@ -235,7 +237,10 @@ def _export(args: argparse.Namespace, store: Store) -> int:
     plan = store.require_plan(args.sweep)
     paths = [f"{forms.sweep_folder(plan.sweep)}/plan.json"]
     for trial in dict.fromkeys(trial.id for trial in plan.all_trials):
-        paths += [forms.record_path(trial), *(forms.predictions_path(trial, w) for w in WHICH)]
+        paths += [
+            forms.record_path(trial),
+            *(forms.predictions_path(trial, w) for w in get_args(Made)),
+        ]
         if args.checkpoints:
             folder = forms.checkpoint_folder(trial)
             paths += [f"{folder}/{name}" for name in store.checkpoint_files(trial)]

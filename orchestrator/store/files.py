@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+from orchestrator.data import addresses
 from orchestrator.errors import StoreError
 
 TEMPORARY = ".tmp"
@@ -22,6 +23,7 @@ SET_ASIDE = ".damaged-"
 _CHUNK_BYTES = 8 << 20
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """Numbers of the errors of a place that is full or read-only."""
+_ATTEMPTS = 4
 
 
 Guard = Callable[[str], None]
@@ -261,15 +263,38 @@ class RemoteFiles:
         return RemoteFiles(self.system, self.root, self.uri, guard)
 
     def where(self, path: str) -> str:
-        return f"{self.uri}/{path}"
+        return addresses.join(self.uri, path)
 
     def read(self, path: str) -> bytes | None:
+        # pyarrow asks S3 for the length, then for so many bytes. If another process replaces or
+        # deletes the object between the two, it fails, or returns bytes of neither.
         with blame("read", self.where(path)):
-            try:
-                with self.system.open_input_stream(self._at(path), compression=None) as stream:
-                    return stream.read()
-            except FileNotFoundError:
-                return None
+            for attempt in itertools.count(1):
+                try:
+                    stream = self._input(path)
+                except FileNotFoundError:
+                    return None
+                with stream:
+                    version = stream.metadata()
+                    try:
+                        data = stream.read()
+                    except OSError:
+                        if attempt >= _ATTEMPTS and self._has_version(path, version):
+                            raise
+                        continue
+                if not version or self._has_version(path, version):
+                    return data
+        raise AssertionError("unreachable")
+
+    def _has_version(self, path: str, version: object) -> bool:
+        try:
+            with self._input(path) as stream:
+                return stream.metadata() == version
+        except FileNotFoundError:
+            return False
+
+    def _input(self, path: str) -> Any:
+        return self.system.open_input_stream(self._at(path), compression=None)
 
     def write(self, path: str, data: bytes) -> None:
         with blame("write", self.where(path)):
@@ -333,7 +358,9 @@ class RemoteFiles:
             self._guard(path)
             try:
                 self.system.move(self._at(path), self._at(target))
-            except FileNotFoundError:
+            except OSError:  # of S3 no `FileNotFoundError`
+                if self.system.get_file_info(self._at(path)).is_file:
+                    raise
                 return ""
         return target.rpartition("/")[2]
 

@@ -15,12 +15,11 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from orchestrator.errors import StoreError
-from orchestrator.records import ID_LENGTH, NewerSchema, PlanRecord, TrialRecord, experiment_id
+from orchestrator.records import TRIAL_ID, NewerSchema, PlanRecord, TrialRecord, experiment_id
 
 T = TypeVar("T", TrialRecord, PlanRecord)
 
 _HEAD = re.compile(rb'\{"digest":"([0-9a-f]{64})",')
-_ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 
 
 def trial_folder(trial_id: str) -> str:
@@ -36,6 +35,11 @@ def record_path(trial_id: str) -> str:
 def predictions_path(trial_id: str, which: str) -> str:
     """Return the path of a trial's per-clip predictions."""
     return f"{trial_folder(trial_id)}/predictions-{which}.arrow"
+
+
+def pack_predictions_path(trial_id: str, which: str, digest: str) -> str:
+    """Return the path of a trial's predictions of a whole pack, of a file with a digest."""
+    return f"{trial_folder(trial_id)}/predictions-{which}-pack-{digest}.arrow"
 
 
 def checkpoint_folder(trial_id: str) -> str:
@@ -92,7 +96,7 @@ def parse_record(trial_id: str, data: bytes, *, where: str) -> TrialRecord:
     record = _parse(TrialRecord, data, where, of=f"the record of trial {trial_id}")
     if record.id != trial_id:
         raise _damaged(where, f"it is of trial {record.id}")
-    if _ID.fullmatch(trial_id) and (record.experiment or not record.has_digest):
+    if TRIAL_ID.fullmatch(trial_id) and (record.experiment or not record.has_digest):
         id_ = experiment_id(record.experiment)
         if id_ != trial_id:
             raise _damaged(where, f"its experiment is that of trial {id_}, not of {trial_id}")
@@ -106,6 +110,21 @@ def parse_plan(data: bytes, *, where: str) -> PlanRecord:
         StoreError: It is damaged, edited or newer than this version.
     """
     return _parse(PlanRecord, data, where, of="the plan")
+
+
+def parse_points(data: bytes, *, where: str) -> list[dict[str, Any]]:
+    """Read the points of a search.
+
+    Raises:
+        StoreError: They are no list of mappings.
+    """
+    try:
+        points = json.loads(data)
+        if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
+            raise ValueError("it must be a list of JSON objects")
+    except (ValueError, RecursionError) as error:
+        raise _damaged(where, error) from error
+    return points
 
 
 class NewerVersion(StoreError):

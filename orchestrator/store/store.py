@@ -1,6 +1,7 @@
 """One directory per trial and one per sweep.
 
-trials/<id>/record.json, predictions-{last,best}.arrow
+trials/<id>/record.json, predictions-{last,best}{,-validation}.arrow
+trials/<id>/predictions-{last,best}-pack-<digest>.arrow (of a teacher)
 trials/<id>/attempts/<lease>, <lease>.<attempt>
 trials/<id>/checkpoints/{last,best}.json, {last,best}-<digest>.safetensors
 sweeps/<sweep>/plan.json, plans.jsonl (every declaration), points.json (those of a search),
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from orchestrator.metrics.predictions import Predictions
 
 Which = Literal["last", "best"]
+Made = Literal["last", "best", "last-validation", "best-validation"]
+"""Name of predictions: an epoch's on the reported clips, or on the validation clips."""
 _THREADS = 16
 
 
@@ -128,9 +131,14 @@ class Store:
         return [name for name in self.files.names("trials") if not name.startswith(".")]
 
     def read_points(self, sweep: str) -> list[dict[str, Any]]:
-        """Return the points that earlier runs of a search tried, in order, as path -> value."""
-        data = self.files.read(_points_path(sweep))
-        return json.loads(data) if data else []
+        """Return the points that earlier runs of a search tried, in order, as path -> value.
+
+        Raises:
+            StoreError: They are damaged.
+        """
+        path = _points_path(sweep)
+        data = self.files.read(path)
+        return [] if data is None else forms.parse_points(data, where=self.files.where(path))
 
     def write_points(self, sweep: str, points: Sequence[Mapping[str, Any]]) -> None:
         """Save all points of a search, for later runs."""
@@ -195,12 +203,12 @@ class Store:
 
     # Predictions
 
-    def write_predictions(self, trial_id: str, which: Which, predictions: Predictions) -> str:
+    def write_predictions(self, trial_id: str, which: Made, predictions: Predictions) -> str:
         """Replace a trial's per-clip predictions atomically.
 
         Args:
             trial_id: Id of the trial.
-            which: After the last or the best epoch.
+            which: After the last or the best epoch, of reported or of validation clips.
             predictions: One row per clip.
 
         Returns:
@@ -214,13 +222,13 @@ class Store:
         return forms.digest_of(data)
 
     def read_predictions(
-        self, trial_id: str, which: Which, *, digest: str = ""
+        self, trial_id: str, which: Made, *, digest: str = ""
     ) -> Predictions | None:
         """Return a trial's per-clip predictions; None if there are none.
 
         Args:
             trial_id: Id of the trial.
-            which: After the last or the best epoch.
+            which: After the last or the best epoch, of reported or of validation clips.
             digest: Digest of the file in the trial's record; empty if it has none.
 
         Raises:
@@ -232,6 +240,46 @@ class Store:
             return None
         return tables.parse(data, where=self.files.where(path), digest=digest)
 
+    def write_pack_predictions(self, trial_id: str, which: Which, predictions: Predictions) -> str:
+        """Store a trial's predictions of all clips of its pack; return the digest of the file.
+
+        The caller holds the trial's lease. They are written once: students learn from these bits.
+
+        Raises:
+            StoreError: They cannot be written.
+        """
+        data = tables.dump(predictions)
+        digest = forms.digest_of(data)
+        self.files.write(forms.pack_predictions_path(trial_id, which, digest), data)
+        return digest
+
+    def read_pack_predictions(self, trial_id: str, which: Which) -> tuple[Predictions, str] | None:
+        """Return a trial's predictions of all clips of its pack and the digest of their file.
+
+        Returns:
+            None if they were not made yet.
+
+        Raises:
+            StoreError: The file is damaged.
+        """
+        start = f"predictions-{which}-pack-"
+        names = self.files.names(forms.trial_folder(trial_id))
+        for name in names:
+            if name.startswith(start) and name.endswith(".arrow"):
+                digest = name.removeprefix(start).removesuffix(".arrow")
+                path = forms.pack_predictions_path(trial_id, which, digest)
+                data = self.files.read(path)
+                if data is None:
+                    continue
+                where = self.files.where(path)
+                if forms.digest_of(data) != digest:
+                    raise StoreError(
+                        f"{where} was edited or damaged after it was written; put it back from a "
+                        "copy, or delete it, and the next student predicts these clips again"
+                    )
+                return tables.parse(data, where=where), digest
+        return None
+
     def set_aside(self, trial_id: str) -> list[str]:
         """Rename a trial's record and predictions to `<name>.damaged-<n>`, so that it trains again.
 
@@ -241,7 +289,12 @@ class Store:
             The new names.
         """
         paths = [forms.record_path(trial_id)]
-        paths += [forms.predictions_path(trial_id, which) for which in get_args(Which)]
+        folder = forms.trial_folder(trial_id)
+        paths += [
+            f"{folder}/{name}"
+            for name in self.files.names(folder)
+            if name.startswith("predictions-") and name.endswith(".arrow")
+        ]
         return [name for path in paths if (name := self.files.set_aside(path))]
 
     # Checkpoints
@@ -344,6 +397,10 @@ class Store:
             timeout_s=timeout_s,
             on_wait=on_wait,
         )
+
+    def holder(self, trial_id: str) -> locks.Holder | None:
+        """Return who holds a trial's lease now; None if it is free."""
+        return locks.holder(self.files, forms.attempts_folder(trial_id))
 
     def try_lock(self, trial_id: str, *, owner: str) -> AbstractContextManager[int]:
         """Hold a trial now or raise `LockHeld`."""

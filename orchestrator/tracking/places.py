@@ -20,6 +20,7 @@ from orchestrator.tracking.views import FORMAT, digest
 ENVIRONMENT = "MLFLOW_TRACKING_URI"
 SQLITE = "sqlite:///"
 _BUSY_S = 5.0
+_MLFLOW = frozenset({"experiments", "runs", "metrics", "params", "tags"})
 SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
 
 
@@ -80,8 +81,8 @@ def check_database(uri: str) -> None:
             created.
 
     Raises:
-        TrackingError: The file cannot be written, is locked by another process or is not a
-            database.
+        TrackingError: The file cannot be written, is locked by another process, is not a
+            database or is one of another program.
     """
     path = _database_file(uri)
     if not path:
@@ -90,11 +91,36 @@ def check_database(uri: str) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)) as database:
             database.execute("BEGIN IMMEDIATE")
+            tables = _tables(database)
+            if tables and _MLFLOW.isdisjoint(tables):
+                some = ", ".join(sorted(tables)[:3])
+                raise TrackingError(
+                    f"{uri} is the database of another program (it has {some}); give one of "
+                    "MLflow's, or a new file"
+                )
             (version,) = database.execute("PRAGMA user_version").fetchone()
             database.execute(f"PRAGMA user_version = {version}")
             database.execute("ROLLBACK")
+    except TrackingError:
+        raise
     except (sqlite3.Error, OSError) as error:
-        raise TrackingError(f"{uri}: {error}") from error
+        usable = isinstance(error, sqlite3.OperationalError | OSError)
+        way_out = "" if usable else "; give one of MLflow's databases, or a new file"
+        raise TrackingError(f"{uri}: {error}{way_out}") from error
+
+
+def holds_runs(path: str) -> bool:
+    """Whether a SQLite file has the tables in which MLflow keeps runs; True if it is none."""
+    try:
+        with closing(sqlite3.connect(path, timeout=_BUSY_S)) as database:
+            return _MLFLOW <= _tables(database)
+    except sqlite3.Error:
+        return True  # `check_database` says what is wrong with it
+
+
+def _tables(database: sqlite3.Connection) -> set[str]:
+    names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    return {name for (name,) in database.execute(names)}
 
 
 def _database_file(uri: str) -> str:
@@ -122,7 +148,7 @@ def artifact_root(uri: str, store: Store) -> str | None:
         return None
     if uri.startswith(SQLITE) and uri != default_uri(store):
         return str(Path(uri.removeprefix(SQLITE)).absolute().parent / "mlartifacts")
-    return store.files.where("mlartifacts")
+    return store.files.where("mlartifacts").partition("?")[0]  # MLflow has settings of its own
 
 
 def is_synced(plan: PlanRecord, *, store: Store, tracking_uri: str) -> bool:

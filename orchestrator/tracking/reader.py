@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import ConfigError, TrackingError
-from orchestrator.figures.shelf import INDEX, listed_files
 from orchestrator.metrics.predictions import Predictions
+from orchestrator.predict.figures.shelf import INDEX, listed_files
 from orchestrator.records import EpochRecord, PlanRecord, Status, TrialRecord
 from orchestrator.store import forms, tables
 from orchestrator.tracking.links import run_address
 from orchestrator.tracking.mlflow_server import FoundRun, Server
-from orchestrator.tracking.places import SQLITE, checked_uri
+from orchestrator.tracking.places import SQLITE, checked_uri, holds_runs
 from orchestrator.tracking.sweep_views import PLAN, RECORD
 from orchestrator.tracking.uploads import PREDICTIONS, PREDICTIONS_TAG, REPORT_TAG, key_of, state_of
 from orchestrator.tracking.views import SWEEP, TAG, Key
@@ -48,15 +48,19 @@ class Reader(Server):
         uri: Address, for example `sqlite:////data/mlflow.db` or `http://host:5000`.
 
     Raises:
-        ConfigError: The address is invalid, or the SQLite file does not exist.
+        ConfigError: The address is invalid, or the SQLite file does not exist or holds no runs.
         TrackingError: The server does not answer.
     """
 
     def __init__(self, uri: str):
         path = checked_uri(uri).removeprefix(SQLITE)
+        # MLflow would create one, or its tables in one of another program.
         if path != uri and not os.path.isfile(path):
-            # MLflow would create an empty one.
             raise ConfigError(f"there is no database {path!r}; give the address of a sweep's runs")
+        if path != uri and not holds_runs(path):
+            raise ConfigError(
+                f"{path!r} holds no runs of MLflow; give the address of a sweep's runs"
+            )
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         super().__init__(uri, None)
         self._copies = tempfile.TemporaryDirectory()

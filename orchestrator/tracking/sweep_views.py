@@ -10,7 +10,6 @@ from functools import partial
 from orchestrator.analysis.comparisons import Compared
 from orchestrator.analysis.summary import summarize, summarize_arms
 from orchestrator.metrics import METRICS, catalog, lookup
-from orchestrator.metrics.chance import caution_text
 from orchestrator.records import (
     EPOCHS,
     ArmRecord,
@@ -97,13 +96,7 @@ def drafts(plan: PlanRecord, records: Records, *, store: str, final: bool) -> It
 
 def _sweep(plan: PlanRecord, records: Records, *, store: str, final: bool) -> RunView:
     summary = summarize(plan, records)
-    low = caution_text(
-        summary.chance,
-        summary.at_chance,
-        num_arms=summary.num_measured,
-        title=summary.metric.title,
-        unit=summary.metric.unit,
-    )
+    low = summary.against_chance.caution if summary.against_chance else ""
     note = [
         markdown_text(plan.question),
         *([markdown_text(low)] if low else []),

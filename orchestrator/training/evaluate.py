@@ -13,6 +13,8 @@ from torch import Tensor
 
 from models.chain import Chain, build_chain
 from models.frozen import freeze
+from models.registry import create
+from orchestrator.data.audio_folder import AudioFolder
 from orchestrator.data.samplers import shard
 from orchestrator.errors import ConfigError
 from orchestrator.experiment.config import Component, Experiment
@@ -75,6 +77,23 @@ def build(
         num_samples=_PROBED_S * rate,
         seed=experiment.seed,
     )
+
+
+def build_waveform_augmentation(
+    component: Component, *, sample_rate: int
+) -> Callable[..., Tensor] | None:
+    """Build a waveform augmentation with the recordings of its folders; None if there is none.
+
+    Raises:
+        ConfigError: A folder has changed, or holds what cannot be decoded.
+        RegistryError: The name or an argument is unknown, or a value has the wrong type.
+        ModelError: A value is out of range.
+    """
+    arguments = {
+        name: value.load(sample_rate) if isinstance(value, AudioFolder) else value
+        for name, value in component.arguments.items()
+    }
+    return create("waveform_augmentation", component.name, sample_rate, **arguments)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ import re
 import resource
 import statistics
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from torch import Tensor
 from models.chain import Chain
 from models.frontends.base import FeatureSums, feature_statistics
 from models.frozen import encoder_of
+from models.output import Output
 from models.registry import TRAINED_AS, create
 from models.seeding import derive_seed
 from orchestrator.data.mixup import Mixed, Mixup
@@ -37,15 +38,18 @@ from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.metrics import catalog
 from orchestrator.metrics.labels import TargetKind
 from orchestrator.metrics.predictions import Predictions
-from orchestrator.records import EpochRecord, best_epoch, experiment_id
+from orchestrator.records import VALIDATION_PART, EpochRecord, best_epoch, experiment_id
 from orchestrator.training.activation_checkpointing import checkpoint_activations
 from orchestrator.training.averaging import Averaging, renew_norms
 from orchestrator.training.background import Background
+from orchestrator.training.class_weights import weigh_classes
 from orchestrator.training.data_parallel import Group
+from orchestrator.training.distillation import build_distillation
 from orchestrator.training.evaluate import (
     Evaluation,
     autocast,
     build,
+    build_waveform_augmentation,
     covered_seconds,
     evaluate,
     parts_of,
@@ -78,12 +82,15 @@ class _Batch:
         inputs: Keyword arguments of the chain.
         targets: What the loss takes beside the output.
         partner: Targets of the partners and the shares of the first, where labels are mixed.
+        teacher: The teacher's logits of the clips, and of the partners where labels are mixed;
+            empty without a teacher.
     """
 
     weight: float
     inputs: Mapping[str, Tensor]
     targets: _Targets
     partner: tuple[_Targets, Tensor] | None
+    teacher: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -156,6 +163,7 @@ class Trainer:
         best_epoch: Earliest epoch that is best by the experiment's `selection_metric`, on the
             validation clips where there are any, else on the test clips; 0 before the first.
         statistics: Mean and standard deviation of the front end on the training clips.
+        augment: Augmentation of training waveforms, if there is one.
         targets: What training takes for true of the pack's clips: some may be shuffled.
         covered_s: Time that frame outputs cover, for clips with events.
         initial: What was loaded from an initial checkpoint, as text; empty from scratch.
@@ -170,6 +178,7 @@ class Trainer:
         device: torch.device | str = "cpu",
         group: Group | None = None,
         initial: Initial | None = None,
+        teacher: np.ndarray | None = None,
         features: Path | None = None,
         feature_memory: int = 0,
         activation_checkpointing: bool = False,
@@ -183,6 +192,8 @@ class Trainer:
             device: Device to train on.
             group: The data-parallel workers; a single one by default.
             initial: Weights that a fresh start loads.
+            teacher: (clips, classes) float32 logits of the teacher on all clips of the pack, for an
+                experiment with a distillation.
             features: Where to keep features; see `orchestrator.training.inputs.open_inputs`.
             feature_memory: Most that features may take of the device's memory, in bytes.
             activation_checkpointing: See
@@ -227,9 +238,14 @@ class Trainer:
             **experiment.sampler.arguments,
         )
         self.mixup: Mixup = create("mixup", experiment.mixup.name, **experiment.mixup.arguments)
-        # Mixed waveforms have features that no file keeps.
-        mixes_waveforms = self.mixup.on == "waveform"
-        self.train_inputs = Inputs(clips, self.device) if mixes_waveforms else self.inputs
+        self.augment = build_waveform_augmentation(
+            experiment.waveform_augmentation, sample_rate=clips.sample_rate
+        )
+        if isinstance(self.augment, torch.nn.Module):
+            self.augment.to(self.device)
+        # Waveforms that are augmented or mixed have features that no file keeps.
+        takes_waveforms = self.augment is not None or self.mixup.on == "waveform"
+        self.train_inputs = Inputs(clips, self.device) if takes_waveforms else self.inputs
         self.statistics = self._measure(sums, self.chain)
         self.chain.set_normalization(*self.statistics)
         timed = clips.targets.kind is TargetKind.EVENTS
@@ -240,6 +256,12 @@ class Trainer:
             kind=clips.targets.kind,
             heads=tuple(clips.targets.heads.values()),
             mixes_labels=self.mixup.mixes_labels,
+            moves_time=getattr(self.augment, "moves_time", False),
+            class_weights=weigh_classes(
+                experiment.class_weights,
+                self.targets.take(self.train_indices),
+                device=self.device,
+            ),
         )
         self.optimizer = create(
             "optimizer",
@@ -247,6 +269,13 @@ class Trainer:
             list(self.chain.named_parameters()),
             **experiment.optimizer.arguments,
         )
+        self.taught = build_distillation(
+            experiment.distillation,
+            kind=clips.targets.kind,
+            heads=tuple(clips.targets.heads.values()),
+        )
+        assert (self.taught is None) == (teacher is None), "a distillation needs a teacher's logits"
+        self.teacher = teacher
         peak = self.optimizer.param_groups[0]["lr"]
         self.steps_per_epoch = math.ceil(len(self.train_indices) / experiment.batch_size)
         self.rate = build_schedule(
@@ -284,8 +313,11 @@ class Trainer:
                 trained_s = time.perf_counter() - started
                 self.averaging.after_epoch(self.chain, epoch)
                 with self._averaged():
-                    made = self._evaluate(epoch, self.val_indices)
-                    scores = _scored(made).scores() | self._validate(epoch)
+                    made = self._evaluate_parts(epoch)
+                    scores: dict[str, float] = {}
+                    for part, evaluation in made.items():
+                        for key, value in _scored(evaluation).scores().items():
+                            scores[catalog.selection_key(key) if part else key] = value
                     evaluated = pack_state(self.chain, None) if self.averaging.begun else None
                 record = EpochRecord(
                     epoch=epoch,
@@ -333,22 +365,35 @@ class Trainer:
         """Return predictions with the last and the best weights; every worker must call this.
 
         A resumed run predicts again, from the checkpoints, what it no longer has in memory.
+
+        Returns:
+            `last` and `best` on the test clips, and on the validation clips, if there are any, the
+            same with `VALIDATION_PART` behind.
         """
-        if "last" not in self.predictions:
+        last, best = self._names("last"), self._names("best")
+        if last[0] not in self.predictions:
             with self._averaged():
-                made = self._evaluate(len(self.records), self.val_indices)
-                self.predictions["last"] = made.whole()
-        if "best" not in self.predictions and self.best_epoch == len(self.records):
-            self.predictions["best"] = self.predictions["last"]
-        if "best" not in self.predictions:
+                self._take(last, self._evaluate_parts(len(self.records)))
+        if best[0] not in self.predictions and self.best_epoch == len(self.records):
+            self.predictions |= {b: self.predictions[a] for a, b in zip(last, best, strict=True)}
+        if best[0] not in self.predictions:
             self._saving.wait()
             saved = self.group.from_main(lambda: self.checkpoints.load("best"), self.device)
             assert saved is not None, "a best epoch is saved before its record is"
-            last = pack_state(self.chain, None)
+            weights = pack_state(self.chain, None)
             self.chain.load_state_dict(model_state(saved[0]))
-            self.predictions["best"] = self._evaluate(self.best_epoch, self.val_indices).whole()
-            self.chain.load_state_dict(model_state(last))
+            self._take(best, self._evaluate_parts(self.best_epoch))
+            self.chain.load_state_dict(model_state(weights))
         return self.predictions
+
+    def _names(self, which: str) -> list[str]:
+        """Return the names of an epoch's predictions, one per part of the evaluated clips."""
+        return [which + part for part in self._evaluated]
+
+    def _take(self, names: Sequence[str], made: Mapping[str, Evaluation]) -> None:
+        self.predictions |= {
+            name: one.whole() for name, one in zip(names, made.values(), strict=True)
+        }
 
     def _averaged(self) -> AbstractContextManager[None]:
         """Evaluate the average of the weights, if there is one, in place of the weights."""
@@ -368,24 +413,30 @@ class Trainer:
 
         renew_norms(self.chain, run)
 
-    def _validate(self, epoch: int) -> dict[str, float]:
-        """Return the metrics on the validation clips under their own keys; none without clips."""
-        if not len(self.partition.validation):
-            return {}
-        scores = _scored(self._evaluate(epoch, self.partition.validation)).scores()
-        return {catalog.selection_key(key): value for key, value in scores.items()}
+    @property
+    def _evaluated(self) -> dict[str, np.ndarray]:
+        """Part of the evaluated clips -> positions; that of the test clips, the first, is empty."""
+        parts = {"": self.val_indices, VALIDATION_PART: self.partition.validation}
+        return {part: indices for part, indices in parts.items() if not part or len(indices)}
 
-    def _keep(self, made: Evaluation, *, better: bool) -> None:
+    def _keep(self, made: Mapping[str, Evaluation], *, better: bool) -> None:
         """Keep the predictions of the last and the best epoch, which alone are stored.
 
         Predictions over time stay where they are after all other epochs: to gather them takes as
         long as to send rows times classes numbers per clip.
         """
-        self.predictions.pop("last", None)
+        last = self._names("last")
+        for name in last:
+            self.predictions.pop(name, None)
         if better or len(self.records) == self.experiment.epochs:
-            self.predictions["last"] = made.whole()
+            self._take(last, made)
         if better:
-            self.best_epoch, self.predictions["best"] = len(self.records), self.predictions["last"]
+            self.best_epoch = len(self.records)
+            for one, other in zip(last, self._names("best"), strict=True):
+                self.predictions[other] = self.predictions[one]
+
+    def _evaluate_parts(self, epoch: int) -> dict[str, Evaluation]:
+        return {part: self._evaluate(epoch, indices) for part, indices in self._evaluated.items()}
 
     def _evaluate(self, epoch: int, indices: np.ndarray) -> Evaluation:
         # Noise in evaluation draws from here: the same whenever an epoch is predicted.
@@ -475,6 +526,7 @@ class Trainer:
         partners: Iterator[tuple[_Targets, Tensor] | None] = itertools.repeat(None)
         mixes: Iterator[dict[str, Tensor]] = itertools.repeat({})
         taken = parts
+        taught: Iterable[tuple[np.ndarray, ...]] = ((part,) for part in parts)
         if self.mixup.on:
             second = [draws.partner[share.rows] for share in shares]
             taken = [np.concatenate(both) for both in zip(parts, second, strict=True)]
@@ -487,18 +539,53 @@ class Trainer:
             mixes = ({name: weight} for weight in split)
             if self.mixup.mixes_labels:
                 partners = zip(self._targets_of(second), split, strict=True)
-        all_seeds = torch.from_numpy(np.concatenate(seeds)).to(self.device)
+                taught = zip(parts, second, strict=True)
+        sizes = [len(part) for part in taken]
+        all_seeds = torch.from_numpy(np.concatenate(seeds)).to(self.device).split(sizes)
         with contextlib.closing(self.train_inputs.batches(taken)) as inputs:
-            for share, given, own, mix, targets, partner in zip(
+            for share, given, own, mix, targets, partner, of_teacher in zip(
                 shares,
-                inputs,
-                all_seeds.split([len(part) for part in taken]),
+                self._augmented(inputs, taken, all_seeds),
+                all_seeds,
                 mixes,
                 self._targets_of(parts),
                 partners,
+                taught,
                 strict=False,  # repeats have no end
             ):
-                yield _Batch(share.weight, {**given, "clip_seeds": own, **mix}, targets, partner)
+                teacher = tuple(map(self._teacher_logits, of_teacher if self.taught else ()))
+                chain_inputs = {**given, "clip_seeds": own, **mix}
+                yield _Batch(share.weight, chain_inputs, targets, partner, teacher)
+
+    def _teacher_logits(self, part: np.ndarray) -> Tensor:
+        assert self.teacher is not None
+        logits = torch.from_numpy(self.teacher[part])
+        # Pinned memory is copied while the device works.
+        return (logits.pin_memory() if self.device.type == "cuda" else logits).to(
+            self.device, non_blocking=True
+        )
+
+    def _augmented(
+        self,
+        inputs: Iterator[dict[str, Tensor]],
+        parts: Sequence[np.ndarray],
+        seeds: Sequence[Tensor],
+    ) -> Iterator[dict[str, Tensor]]:
+        """Yield inputs with their waveforms augmented, if the experiment augments waveforms.
+
+        Args:
+            inputs: Inputs of the parts.
+            parts: Positions in the pack.
+            seeds: Seeds of their draws, on the device.
+        """
+        if self.augment is None:
+            yield from inputs
+            return
+        lengths = torch.from_numpy(self.clips.num_samples[np.concatenate(parts)]).to(self.device)
+        of_parts = lengths.split([len(part) for part in parts])
+        for given, own, num_samples in zip(inputs, seeds, of_parts, strict=True):
+            waveform = self.augment(given["waveform"], clip_seeds=own, num_samples=num_samples)
+            yield {"waveform": waveform}
 
     def _targets_of(self, parts: Sequence[np.ndarray]) -> Iterator[_Targets]:
         return batch_targets(self.targets, parts, device=self.device, covered_s=self.covered_s)
@@ -543,14 +630,22 @@ class Trainer:
         self.group.has_clips = batch.weight > 0
         with autocast(self.device, self.experiment.precision):
             output = self.parallel(**batch.inputs)
-            losses = self.loss(output, *batch.targets)
+            losses = self._losses(output, batch.targets, *batch.teacher[:1])
             if batch.partner is not None:
                 of_partner, share = batch.partner
-                losses = share * losses + (1 - share) * self.loss(output, *of_partner)
+                others = self._losses(output, of_partner, *batch.teacher[1:])
+                losses = share * losses + (1 - share) * others
             loss = losses.sum() * batch.weight
         # Data parallelism averages gradients, but their sum over the workers is needed.
         (loss * self.group.world_size).backward()
         return loss.detach()
+
+    def _losses(self, output: Output, targets: _Targets, teacher: Tensor | None = None) -> Tensor:
+        losses = self.loss(output, *targets)
+        if self.taught is None:
+            return losses
+        assert teacher is not None
+        return self.taught(losses, output.clip_logits, teacher)
 
     def _measure(self, sums: FeatureSums | None, chain: Chain) -> tuple[float, float]:
         if sums is not None:

@@ -2,10 +2,11 @@
 
     python -m tests.chaos.chaos --seeds 25 --folder /tmp/chaos
 
-A sweep of 6 arms and 3 seeds trains, for every third seed of this script in both lanes: one trial
-on two workers of Ray Train, the others inside Tune's processes. At random moments of a run its
-processes are killed or stopped or its disk fills, between two runs files of the store are damaged,
-and the same command is typed again until it exits with 0.
+A sweep of 6 arms and 3 seeds trains in both lanes: one trial on two workers of Ray Train, the
+others inside Tune's processes. Every second seed of this script shows it on an MLflow server, the
+others in the SQLite file of the store. At random moments of a run its processes or the server are
+killed or stopped or its disk fills, between two runs files of the store are damaged, and the same
+command is typed again until it exits with 0.
 Then table, predictions and metric histories must be those of the undisturbed sweep, and MLflow must
 show one run per trial with every point once.
 """
@@ -37,6 +38,7 @@ import psutil
 from orchestrator.metrics import catalog
 from orchestrator.store import Store
 from tests.commands import ROOT, environment, run_command
+from tests.tracking_server import MlflowServer
 
 SWEEP = """
 import dataclasses
@@ -131,12 +133,12 @@ class Sweep:
     Attributes:
         faults: Every fault that happened, in order.
         runs: Exit codes of the commands.
+        damaged: Every file that was damaged, in order.
     """
 
-    def __init__(self, folder: Path, seed: int, *, on_two: bool):
+    def __init__(self, folder: Path, seed: int, *, has_server: bool):
         self.folder = folder
         self.rng = random.Random(seed)
-        self.commands = (ON_TWO, WHOLE) if on_two else (WHOLE,)
         self.disk = Disk(folder)
         self.file = folder / "chaos.py"
         self.file.write_text(SWEEP)
@@ -145,9 +147,17 @@ class Sweep:
         self.runs: list[int] = []
         self.finished: collections.Counter[str] = collections.Counter()
         self.again: collections.Counter[str] = collections.Counter()
+        self.damaged: list[str] = []
         self.said = ""
+        self.server: MlflowServer | None = None
+        if has_server:
+            (folder / "server").mkdir()
+            self.server = MlflowServer(folder / "server")
+            self.server.start()
 
     def close(self) -> None:
+        if self.server is not None:
+            self.server.kill()
         self.disk.close()
 
     def run(self, words: Sequence[str], disturb: Callable[[int], None] | None = None) -> int:
@@ -159,8 +169,9 @@ class Sweep:
                 thread.append(threading.Thread(target=disturb, args=(pid,)))
                 thread[0].start()
 
+        tracking = ["--tracking-uri", self.server.uri] if self.server else []
         done = run_command(
-            [self.file, *words],
+            [self.file, *words, *tracking],
             cwd=self.folder,
             env=environment(**SETTINGS),
             timeout_s=1200,
@@ -177,26 +188,39 @@ class Sweep:
         return done.returncode
 
     def to_the_end(self, num_faults: int) -> None:
-        """Run until both commands exit with 0, with so many faults on the way."""
-        for words in self.commands:
-            calm = 0
-            while True:
-                assert len(self.runs) < MAX_RUNS, self.said[-3000:]
-                left = num_faults - len(self.faults)
-                if words != WHOLE:  # the slow lane gets a third of them
-                    left -= 2 * num_faults // 3
-                code = self.run(words, functools.partial(self._disturb, left) if left > 0 else None)
+        """Type both commands until both exit with 0, with so many faults on the way.
+
+        They are typed in this order each time, so that what was lost of the trial on two workers
+        is not trained on one, which rounds differently.
+        """
+        calm = 0
+        while True:
+            left = num_faults - len(self.faults)
+            code = self._both(num_faults)
+            self.disk.free()
+            print(f"  exit code {code} after {', '.join(self.faults)}", flush=True)
+            if left <= 0:
+                if code == 0:
+                    return
+                calm += 1
+                assert calm < 4, self.said[-3000:]
+            for _ in range(min(left, self.rng.randint(1, 3))):
+                self._damage()
+
+    def _both(self, num_faults: int) -> int:
+        for words in (ON_TWO, WHOLE):
+            # Half of the faults at most are for the lane of one trial.
+            left = (num_faults // 2 if words == ON_TWO else num_faults) - len(self.faults)
+            assert len(self.runs) < MAX_RUNS, self.said[-3000:]
+            if self.server and not self.server.process and (left <= 0 or self.rng.random() < 0.5):
                 self.disk.free()
-                print(f"  exit code {code} after {', '.join(self.faults)}", flush=True)
-                if code not in (0, 130, -signal.SIGKILL):
-                    print("  " + "\n  ".join(self.said.splitlines()[-4:]), flush=True)
-                if left <= 0:
-                    if code == 0:
-                        break
-                    calm += 1
-                    assert calm < 4, self.said[-3000:]
-                for _ in range(min(left, self.rng.randint(1, 3))):
-                    self._damage()
+                self.server.start()
+            code = self.run(words, functools.partial(self._disturb, left) if left > 0 else None)
+            if code not in (0, 130, -signal.SIGKILL):
+                print("  " + "\n  ".join(self.said.splitlines()[-4:]), flush=True)
+            if code != 0:
+                return code
+        return 0
 
     # Processes
 
@@ -213,7 +237,9 @@ class Sweep:
     def _break_one(self, driver: psutil.Process) -> None:
         faults = [self._kill_worker, self._stop_worker, self._kill_driver, self._interrupt]
         faults += [self._kill_raylet, self._kill_gcs, self._stop_driver, self._kill_worker]
+        faults += [self._stop_raylet, self._stop_gcs]
         faults += [self._fill_disk] if self.disk.is_mounted else []
+        faults += [self._kill_server, self._stop_server] if self.server else []
         if driver.is_running() and driver.status() != psutil.STATUS_ZOMBIE:
             self.rng.choice(faults)(driver)
 
@@ -267,18 +293,45 @@ class Sweep:
     def _kill_worker(self, driver: psutil.Process) -> None:
         self._hit(self._worker(driver), signal.SIGKILL, "worker killed")
 
-    def _stop_worker(self, driver: psutil.Process) -> None:
-        worker = self._worker(driver)
-        self._hit(worker, signal.SIGSTOP, "worker stopped")
-        time.sleep(self.rng.uniform(1.0, 5.0))
-        if worker is not None:
+    def _stop(self, process: psutil.Process | None, what: str) -> None:
+        """Stop a process for some seconds, and let it go on, or kill it while it is stopped."""
+        self._hit(process, signal.SIGSTOP, f"{what} stopped")
+        time.sleep(self.rng.uniform(1.0, 10.0))
+        if process is not None:
             with suppress(psutil.NoSuchProcess):
-                worker.send_signal(self.rng.choice([signal.SIGKILL, signal.SIGCONT]))
+                process.send_signal(self.rng.choice([signal.SIGKILL, signal.SIGCONT]))
+
+    def _stop_worker(self, driver: psutil.Process) -> None:
+        self._stop(self._worker(driver), "worker")
 
     def _stop_driver(self, driver: psutil.Process) -> None:
-        self._hit(driver, signal.SIGSTOP, "driver stopped")
-        time.sleep(self.rng.uniform(1.0, 5.0))
-        driver.send_signal(signal.SIGCONT)
+        self._stop(driver, "driver")
+
+    def _stop_raylet(self, driver: psutil.Process) -> None:
+        self._stop(self._of_ray(driver, "raylet"), "raylet")
+
+    def _stop_gcs(self, driver: psutil.Process) -> None:
+        self._stop(self._of_ray(driver, "gcs_server"), "GCS")
+
+    def _kill_server(self, driver: psutil.Process) -> None:
+        """Kill the tracking server, and start it again some seconds later or before a later run."""
+        if self.server is None or self.server.process is None:
+            return
+        self.server.kill()
+        self.faults.append("MLflow server killed")
+        if self.rng.random() < 0.5:
+            time.sleep(self.rng.uniform(0.0, 5.0))
+            try:
+                self.server.start()
+            except (AssertionError, TimeoutError):  # its disk is full
+                self.server.kill()
+
+    def _stop_server(self, driver: psutil.Process) -> None:
+        if self.server is not None and self.server.process is not None:
+            self.server.send(signal.SIGSTOP)
+            self.faults.append("MLflow server stopped")
+            time.sleep(self.rng.uniform(1.0, 20.0))
+            self.server.send(signal.SIGCONT)
 
     def _kill_driver(self, driver: psutil.Process) -> None:
         family = driver.children(recursive=True)
@@ -327,6 +380,7 @@ class Sweep:
                 data[:at] + bytes([data[at] ^ 1 << self.rng.randrange(8)]) + data[at + 1 :]
             )
         self.faults.append(f"{kind} {how}")
+        self.damaged.append(str(path.relative_to(self.store)))
         if kind in ("record", "predictions"):
             self.again[path.parent.name] += 1
 
@@ -368,7 +422,8 @@ class Sweep:
 
         A run's summary (`final/`, `cost/`) is logged again, whole, where its cost changed.
         """
-        with sqlite3.connect(self.store / "mlflow.db") as database:
+        path = self.folder / "server" / "server.db" if self.server else self.store / "mlflow.db"
+        with sqlite3.connect(path) as database:
             tags = database.execute(
                 "SELECT t.run_uuid, t.value FROM tags t JOIN runs r ON r.run_uuid = t.run_uuid "
                 "JOIN experiments e ON e.experiment_id = r.experiment_id "
@@ -399,9 +454,9 @@ def _table(said: str) -> str:
     return table(said)
 
 
-def undisturbed(folder: Path, *, on_two: bool) -> Outcome:
+def undisturbed(folder: Path) -> Outcome:
     """Run the sweep to its end, and return what came out."""
-    sweep = Sweep(folder, 0, on_two=on_two)
+    sweep = Sweep(folder, 0, has_server=False)
     try:
         sweep.to_the_end(0)
         outcome = sweep.outcome()
@@ -412,21 +467,22 @@ def undisturbed(folder: Path, *, on_two: bool) -> Outcome:
     return outcome
 
 
-def disturbed(
-    folder: Path, seed: int, wanted: Outcome, *, on_two: bool, num_faults: int = 7
-) -> Sweep:
+def disturbed(folder: Path, seed: int, wanted: Outcome, *, num_faults: int = 7) -> Sweep:
     """Run the sweep to its end through random faults, and hold it to the undisturbed one."""
-    sweep = Sweep(folder, seed, on_two=on_two)
+    sweep = Sweep(folder, seed, has_server=seed % 2 == 0)
     try:
         sweep.to_the_end(num_faults)
         found = sweep.outcome()
-        assert found.histories == wanted.histories
-        assert found.predictions == wanted.predictions
+        for what in ("histories", "predictions"):
+            one, other = getattr(found, what), getattr(wanted, what)
+            differing = [name for name in other if one.get(name) != other[name]]
+            assert not differing, (what, differing, sweep.damaged)
         assert found.table == wanted.table
         sweep.check_once()
         sweep.check_mlflow(wanted)
     except BaseException:
         print(f"seed {seed}: {sweep.faults}, exit codes {sweep.runs}\n{sweep.said[-6000:]}")
+        shutil.copytree(sweep.store, folder.with_name(f"{folder.name}-kept"), dirs_exist_ok=True)
         raise
     finally:
         sweep.close()
@@ -443,21 +499,16 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=7, help="of each seed (default: %(default)s)")
     parser.add_argument("--folder", type=Path, required=True)
     options = parser.parse_args()
-    wanted: dict[bool, Outcome] = {}
     failed: list[int] = []
     tally: collections.Counter[str] = collections.Counter()
+    began = time.monotonic()
+    wanted = undisturbed(options.folder / "undisturbed")
+    print(f"undisturbed: {time.monotonic() - began:.0f} s", flush=True)
     for seed in range(options.first, options.first + options.seeds):
-        on_two = seed % 3 == 2
-        if on_two not in wanted:
-            began = time.monotonic()
-            wanted[on_two] = undisturbed(options.folder / f"undisturbed-{on_two}", on_two=on_two)
-            print(f"undisturbed: {time.monotonic() - began:.0f} s", flush=True)
         began = time.monotonic()
         folder = options.folder / f"seed-{seed}"
         try:
-            sweep = disturbed(
-                folder, seed, wanted[on_two], on_two=on_two, num_faults=options.faults
-            )
+            sweep = disturbed(folder, seed, wanted, num_faults=options.faults)
         except AssertionError:
             traceback.print_exc()
             failed.append(seed)

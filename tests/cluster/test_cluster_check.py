@@ -180,7 +180,12 @@ GPU = [
     ),
     ("{ head: 0.2016, gpu: 1.006 }", "{ head: 0.2016, cpu: 1.006 }", "cpu: 1", "unknown node type"),
     ("{ head: 0.2016, gpu: 1.006 }", "{ head: 0.2016, gpu: cheap }", "cheap", "no number"),
-    ("'TUNE_MAX_PENDING_TRIALS_PG=4'", "'TUNE_MAX_PENDING_TRIALS_PG=4", "bash ~/", "never closed"),
+    (
+        "'ORCHESTRATOR_GPUS_PER_WORKER=1'",
+        "'ORCHESTRATOR_GPUS_PER_WORKER=1",
+        "bash ~/",
+        "never closed",
+    ),
 ]
 ONPREM = [
     ("RAY_enable_autoscaler_v2=0 ", "", "ray start --head", "second autoscaler"),

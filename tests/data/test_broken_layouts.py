@@ -88,6 +88,21 @@ def blank_fold(root: Path) -> None:
     line(root / LIST, 6, lambda text: text.replace(",1,1,0,dog_bark", ",1,,0,dog_bark"))
 
 
+def split_misspelled(root: Path) -> None:
+    for number in (2, 3):
+        line(root / "annotations.csv", number, lambda text: text.replace("train", "trian"))
+
+
+def splits_of_letters(root: Path) -> None:
+    text = (root / "annotations.csv").read_text()
+    (root / "annotations.csv").write_text(text.replace("train", "A").replace("test", "B"))
+
+
+def no_train(root: Path) -> None:
+    text = (root / "annotations.csv").read_text()
+    (root / "annotations.csv").write_text(text.replace("train", "dev"))
+
+
 def in_two_folds(root: Path) -> None:
     """Two slices of one Freesound recording, one of them moved to another fold."""
     lines = (root / LIST).read_text().split("\n")
@@ -362,6 +377,16 @@ event_beyond_the_end = named_harm(event(2, "0.000\t9.000\tdog_bark"), "event_bey
 event_without_label = named_harm(event(2, "0.000\t0.200\t"), "event_without_label")
 
 
+def no_offsets(root: Path) -> None:
+    line(root / EVENT_LIST, 1, lambda text: text.replace("offset", "loudness"))
+
+
+def bits_in_two_places(root: Path) -> None:
+    lines = (root / "annotations.csv").read_text().rstrip().split("\n")
+    more = [f"{text},mic{n % 3},{n % 2}" for n, text in enumerate(lines[1:])]
+    (root / "annotations.csv").write_text("\n".join([f"{lines[0]},device,outdoors", *more]))
+
+
 def event_twice(root: Path) -> None:
     line(root / EVENT_LIST, 3, lambda text: text + "\n" + text)
 
@@ -384,26 +409,32 @@ HARMS: dict[Callable[[Path], None], tuple[str, tuple[str, ...]]] = {
     listed_twice: ("urbansound8k", (f"{LIST} line 10", "listed twice", f"{LIST} line 4")),
     two_labels: ("urbansound8k", (f"{LIST} line 10", "'siren' here and 'dog_bark'", "multi_label")),
     escaping: ("urbansound8k", (f"{LIST} line 7", "leads out of the data root", "absolute")),
-    open_quote: ("urbansound8k", (f"{LIST} line", "quote left open")),
+    open_quote: ("urbansound8k", (f"{LIST} line 8", "quote left open")),
     comma: ("urbansound8k", (f"{LIST} line 8", "9 fields, and the header has 8", "quotes")),
     latin_1: ("urbansound8k", (f"{LIST} line 22", "0xe8 is not UTF-8", "save the file as UTF-8")),
-    two_columns: ("urbansound8k", (LIST, "in line 3, unlike line 2", "folder:label=category")),
+    two_columns: ("urbansound8k", (f"{LIST} line 3", "unlike line 2", "folder:label=category")),
     double_header: ("urbansound8k", (f"{LIST} line 1", "'class' twice", "keep one")),
     no_header: ("urbansound8k", (f"{LIST} line 1", "write a header above it, such as path,label")),
     unusual_label: ("urbansound8k", (f"{LIST} line 1", "'what_it_is'", "label=COLUMN")),
-    header_only: ("urbansound8k", (LIST, "has a header and no rows")),
+    header_only: ("urbansound8k", (f"{LIST} line 1", "a header and no rows below it")),
+    split_misspelled: (
+        "one_hot",
+        ("annotations.csv line 2", "'trian'; did you mean 'train'?", "valid: dev, eval", "of 2 cl"),
+    ),
+    splits_of_letters: ("one_hot", ("annotations.csv line 5", "unknown split 'B'", "fold=COLUMN")),
+    no_train: ("one_hot", ("annotations.csv line 2", "'dev', 'test', and none is train")),
     blank_fold: ("urbansound8k", (f"{LIST} line 6", "the fold is blank")),
     in_two_folds: ("urbansound8k", (f"{LIST} line", "'100032' is in 3", "recording=file")),
     other_case: ("json_lines", ("manifest.jsonl line 4", "'Dog_bark'", "case or blanks")),
-    two_spellings: ("urbansound8k", (LIST, "'Dog_bark'", "in line 4, unlike line 2")),
-    split_and_fold: ("urbansound8k", (LIST, "split=split", "fold=fold")),
+    two_spellings: ("urbansound8k", (f"{LIST} line 4", "'Dog_bark'", "unlike line 2")),
+    split_and_fold: ("urbansound8k", (f"{LIST} line 1", "split=split", "fold=fold")),
     zero_length: ("class_folders", ("dog_bark/2024", "empty: the file has 0 bytes", "drop")),
     cut_wav: ("class_folders", ("dog_bark/2024-05-04 dog_bark.wav", "truncated", "declares")),
     not_audio: ("class_folders", ("siren/2024-05-01 siren.wav", "unreadable", "drop")),
     wrong_rate: ("class_folders", ("siren/2024-05-01 siren.wav", "rate of 400 Hz", "drop")),
     empty_class: ("class_folders", ("jackhammer", "this class is empty; fill it, or remove it")),
     undecodable_class: ("class_folders", ("jackhammer/1.m4a", "libsndfile", "ffmpeg")),
-    one_class: ("class_folders", ("one class only ('dog_bark')",)),
+    one_class: ("class_folders", ("one class only ('dog_bark', by column label of labels.csv)",)),
     loose_audio: (
         "class_folders",
         ("60 audio files and nothing that gives them labels", "label_pattern="),
@@ -438,6 +469,14 @@ HARMS: dict[Callable[[Path], None], tuple[str, tuple[str, ...]]] = {
     negative_onset: ("strong_tsv", (f"{EVENT_LIST} line 2", "'-0.500'", "in seconds")),
     event_beyond_the_end: ("strong_tsv", (f"{EVENT_LIST} line 2", "ends at 9 s", "at 0.5 s")),
     event_without_label: ("strong_tsv", (f"{EVENT_LIST} line 2", "the label is blank")),
+    no_offsets: (
+        "strong_tsv",
+        (f"{EVENT_LIST} line 1: column 'onset' has the start", "offset, end", "end=COLUMN"),
+    ),
+    bits_in_two_places: (
+        "one_hot",
+        ("annotations.csv line 1", "label=dog_bark..street_music'", "street_music+outdoors'"),
+    ),
     event_twice: ("strong_tsv", (f"{EVENT_LIST} line 4", "this event, first in", "line 3")),
     bare_and_not: ("strong_tsv", (f"{EVENT_LIST} line 3", "nothing sounds", "line 2")),
     weak_and_strong: ("strong_tsv", (f"{EVENT_LIST} line 3", "'siren'", "has no times")),
@@ -447,7 +486,7 @@ HARMS: dict[Callable[[Path], None], tuple[str, tuple[str, ...]]] = {
     no_such_class: ("parquet_of_bytes", ("validation-00000-of-00001.parquet row 5", "label 17")),
     cut_tar: ("webdataset", ("train-000001.tar", "cannot be read to its end", "fetch it again")),
     tar_without_end: ("webdataset", ("train-000001.tar", "stops before its end mark")),
-    unnamed_class: ("webdataset", ("sample", "label 2 is none of the 2 named classes")),
+    unnamed_class: ("webdataset", ("sample", "label 2 is none of the 2 named classes", "from 0")),
     no_utt2label: ("kaldi", ("data/test", "no file that gives", "label=FILE")),
     transcripts: ("kaldi", ("data/test/text", "transcripts, not labels", "utt2label")),
     piped: ("kaldi", ("data/train/wav.scp line 2", "never run", "list their paths")),
@@ -461,6 +500,10 @@ HARMS: dict[Callable[[Path], None], tuple[str, tuple[str, ...]]] = {
     no_audio_of_its_name: ("raven", (".selections.txt line 2", "no audio file has the name")),
 }
 """What is done to a folder -> the folder, and words of the message."""
+
+
+FOLLOW_ON = {listed_twice: 1, two_labels: 1, no_audio_of_its_name: 1, piped: 1}
+"""What is done to a folder -> mistakes that are named, where one brings about others."""
 
 
 @pytest.fixture(scope="module")
@@ -490,7 +533,36 @@ def test_broken_folder_is_one_message_with_file_line_and_way_out(
         prepare("folder", {}, root=str(root), packs=str(tmp_path / "packs"))
     for word in words:
         assert word in str(caught.value), str(caught.value)
+    if harm in FOLLOW_ON:
+        assert str(caught.value).count("\n") == FOLLOW_ON[harm], str(caught.value)
     assert not list((tmp_path / "packs").glob("*/pack.json"))
+
+
+def test_mistakes_of_all_kinds_are_named_at_once(folders, tmp_path):
+    """In times, in labels and in the audio, which are looked at one after the other."""
+    root = tmp_path / "strong_tsv"
+    _copy(folders("strong_tsv"), root)
+    listed = (root / EVENT_LIST).read_text().rstrip().split("\n")
+    broken = {number: "0.3\t0.1\tdog_bark" for number in range(10, 60)}
+    broken |= {4: "0.0\t9.0\tdog_bark", 5: "0.0\t0.2\tDog_Bark", 8: "x\t0.2\tsiren", 9: "0\t1\t"}
+    for number, text in broken.items():
+        listed[number - 1] = f"{listed[number - 1].split(chr(9))[0]}\t{text}"
+    (root / EVENT_LIST).write_text("\n".join(listed))
+    (root / "soundscapes" / "soundscape_00.wav").unlink()
+    with pytest.raises(DataError) as caught:
+        open_source("folder", {}, root=str(root))
+    message = str(caught.value)
+    for word in (
+        "line 2: 'soundscape_00.wav' does not exist",
+        "line 4: the event ends at 9 s",
+        "line 5: label 'Dog_Bark' differs",
+        "line 8: an event from 'x' to '0.2' has no times",
+        "line 9: the label is blank",
+        "line 10: the event 'dog_bark' from 0.3 to 0.1 s has no length",
+    ):
+        assert f"{EVENT_LIST} {word}" in message, message
+    assert message.count("\n") == 11 and "and 45 more: soundscapes.tsv line 15, 16, " in message
+    assert message.endswith(", 54; ...")
 
 
 def _copy(folder: Path, root: Path) -> None:

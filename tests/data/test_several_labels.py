@@ -114,6 +114,86 @@ def test_windows_of_weakly_labeled_recordings_have_all_their_classes(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("form", ["csv", "json", "segments", "bytes", "bytes_of_lists"])
+def test_times_in_milliseconds_are_read_as_such(form, tmp_path):
+    rows = []
+    for number in range(10):
+        label, times = "ab"[number % 2], (50 + number, 150)
+        row: dict[str, object] = {"path": f"{number}.wav", "label": label}
+        if form == "csv":
+            row |= dict(zip(("Onset (ms)", "Offset (ms)"), times, strict=True))
+        elif form == "json":
+            row["label"] = [dict(label=label, onset_ms=times[0], offset_ms=times[1])]
+        elif form == "segments":
+            row |= dict(zip(("start_ms", "end_ms"), times, strict=True))
+        else:
+            row["audio"] = {"bytes": flac(sound(0, number)), "path": row.pop("path")}
+            of_lists = form == "bytes_of_lists"
+            for key, value in zip(("onset_ms", "offset_ms"), times, strict=True):
+                row[key] = [value] if of_lists else value
+            row["label"] = [label] if of_lists else label
+        if "path" in row:
+            write_wave(tmp_path / f"{number}.wav", sound(0, number))
+        rows.append(row)
+    if form.startswith("bytes"):
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "train.parquet")
+    elif form == "json":
+        (tmp_path / "list.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    else:
+        table(tmp_path / "list.csv", rows)
+    if form == "segments":
+        source = opened(tmp_path, start="start_ms", end="end_ms")
+        assert sorted(clip.clip_id for clip in source.clips)[3] == "3.wav@0.053-0.15s"
+    else:
+        source = opened(tmp_path)
+        assert source.clips[3].label == (Event(1, 0.053, 0.15),)
+
+
+def with_bits(root: Path, value: str = "{}.0", **more: object) -> None:
+    """A csv with columns of bits for two classes, and others that repeat their digits."""
+    rows: list[dict[str, object]] = []
+    for number in range(12):
+        write_wave(root / f"{number}.wav", sound(0, number))
+        bits = {"dog": int(number % 3 < 2), "siren": int(number % 3 > 0)}
+        rows.append({"path": f"{number}.wav"} | {k: value.format(bit) for k, bit in bits.items()})
+        rows[-1] |= {name: str(of)[number % len(str(of))] for name, of in more.items()}
+    table(root / "list.csv", rows)
+
+
+def test_bits_of_the_clip_itself_are_no_classes_and_are_named(tmp_path):
+    with_bits(tmp_path, is_noisy="01", manually_verified="110", outdoors="1")
+    source = opened(tmp_path)
+    assert source.class_names == ("dog", "siren")
+    text = " ".join(overview(source, width=200).split())
+    assert "2 columns of 0 and 1, dog to siren (others: --dataset folder:label=FIRST..LAST)" in text
+    assert "not taken for classes: is_noisy, manually_verified, outdoors;" in text
+    assert "--dataset folder:label=dog..siren+is_noisy" in text
+    named = opened(tmp_path, label="dog..siren+is_noisy").class_names
+    assert named == ("dog", "is_noisy", "siren")
+    for wrong, why in {
+        "dog..sirens": "did you mean 'siren'",
+        "siren..dog": "give dog..siren",
+    }.items():
+        with pytest.raises(DataError, match=rf"list\.csv line 1: .*{why}"):
+            opened(tmp_path, label=wrong)
+
+
+def test_bits_may_all_be_of_the_clip_and_one_class_a_clip_is_one(tmp_path):
+    with_bits(tmp_path / "all", "{}", fold="01")
+    listed = (tmp_path / "all" / "list.csv").read_text()
+    (tmp_path / "all" / "list.csv").write_text(listed.replace("dog,siren", "has_dog,is_siren"))
+    assert opened(tmp_path / "all").class_names == ("has_dog", "is_siren")
+    with_bits(tmp_path / "one", "{}", cat="011", is_noisy="01", cow="001")
+    lines = ["0.wav,1,0,0,1,0", "1.wav,0,1,0,0,0", "2.wav,0,0,0,1,1", "3.wav,0,0,1,0,0"] * 3
+    rows = [f"{number}{text[1:]}" for number, text in enumerate(lines)]
+    (tmp_path / "one" / "list.csv").write_text(
+        "\n".join(["path,dog,siren,cat,is_noisy,cow", *rows])
+    )
+    source = opened(tmp_path / "one", num_folds=2)
+    assert source.kind is TargetKind.SINGLE_LABEL
+    assert source.class_names == ("cat", "cow", "dog", "siren")
+
+
 def test_clips_with_and_without_times_may_stand_in_one_list(tmp_path):
     rows: list[dict[str, object]] = []
     for number in range(12):

@@ -24,7 +24,8 @@ from orchestrator.design.search_space import Choice, LogUniform, Search, Uniform
 from orchestrator.errors import ConfigError, PlanError
 from orchestrator.experiment import identity
 from orchestrator.experiment.config import Component
-from orchestrator.experiment.overrides import override
+from orchestrator.experiment.identity import canonical, complete
+from orchestrator.experiment.overrides import from_canonical, override
 from orchestrator.records import PlanRecord
 
 BASE = recipes.datar_laptop()
@@ -380,14 +381,64 @@ def test_only_keeps_arms_by_name_and_pattern_with_their_contrasts():
 
 
 def test_prerequisites_that_no_arm_starts_from_are_left_out():
-    used, idle = (override(BASE, {"seed": seed}) for seed in (7, 8))
+    used, idle, teacher = (override(BASE, {"seed": seed}) for seed in (7, 8, 9))
     some = plan(
         Arm(name="scratch"),
         Arm(name="started", changes={"initial": Component("trial", id=used.id)}),
-        prerequisites=lambda base: (used, idle),
+        Arm(name="taught", changes={"distillation": Component("hard", teacher=teacher.id)}),
+        prerequisites=lambda base: (used, idle, teacher),
     )
-    assert [trial.id for trial in some.prerequisite_trials()] == [used.id]
+    assert [trial.id for trial in some.prerequisite_trials()] == [used.id, teacher.id]
     assert some.only(["scratch"]).prerequisite_trials() == ()
+
+
+def taught_by(name: str, **more) -> dict:
+    return {"distillation": Component("soft", teacher=f"arm:{name}"), **more}
+
+
+def test_students_are_paired_with_the_teacher_of_their_seed_and_fold():
+    some = plan(
+        Arm(name="grandchild", changes=taught_by("child", epochs=7)),
+        Arm(name="child", changes=taught_by("a, b")),
+        Arm(name="a, b"),
+        seeds=(0, 3),
+        folds=(1, 2),
+    )
+    trials = {(t.arm, t.fold, t.seed): t for t in some.trials()}
+    assert [t.arm for t in some.trials()[:3]] == ["grandchild", "child", "a, b"]
+    for arm, teacher in (("grandchild", "child"), ("child", "a, b")):
+        for block in some.blocks:
+            trial = trials[(arm, *block)]
+            assert trial.id == trial.experiment.id
+            assert trial.experiment.distillation.arguments["teacher"] == trials[teacher, *block].id
+            # A worker completes what it gets, and a store rebuilds what it holds.
+            assert complete(from_canonical(canonical(trial.experiment))).id == trial.id
+    assert len({t.id for t in some.trials()}) == 12
+    changes = {arm.name: arm.changes for arm in some.record().arms}
+    assert changes["a, b"]["distillation.teacher"] == "arm:a, b" or some.baseline_arm != "a, b"
+
+
+@pytest.mark.parametrize(
+    ("arms", "said"),
+    [
+        ({"a": {}, "b": taught_by("c")}, "unknown arm of its teacher 'c' (valid: a, b)"),
+        ({"a": taught_by("b"), "b": taught_by("a")}, "arms teach each other in a circle: "),
+        ({"a": taught_by("a"), "b": {}}, "arms teach each other in a circle: a -> a"),
+        (
+            {"a": {}, "b": {"distillation": Component("soft", teacher="a")}},
+            "distillation.teacher is 'a'; it must be the id of a trial, 16 hex digits, or an arm",
+        ),
+        (
+            {"a": {}, "b": {"distillation": Component("soft")}},
+            "distillation 'soft' needs the argument 'teacher'",
+        ),
+    ],
+)
+def test_teacher_that_is_no_other_arm_is_refused(arms, said):
+    some = plan(*(Arm(name=name, changes=changes) for name, changes in arms.items()))
+    with pytest.raises(PlanError) as refused:
+        some.trials()
+    assert said in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ from orchestrator import Arm, Component, Contrast, Plan
 from orchestrator.data import open_pack, peek, prepare
 from orchestrator.data.entry import open_source
 from orchestrator.errors import ConfigError, PlanError
-from orchestrator.execution.loading import load_model
 from orchestrator.execution.options import parse
 from orchestrator.execution.preflight.arms import check_arms
 from orchestrator.execution.prepare import packs_of
 from orchestrator.execution.prepare import prepare as prepare_launch
 from orchestrator.execution.trial import TrialRun
+from orchestrator.predict.loading import load_model
 from orchestrator.report.__main__ import main
 from orchestrator.store import Store
 from orchestrator.store.verification import verify_stored
@@ -157,3 +157,5 @@ def test_launch_takes_the_usual_metric_and_refuses_that_of_another_head(tmp_path
     assert prepare_launch(plan, options).plan.metric == "val/action_top1"
     with pytest.raises(ConfigError, match=r"val/map is not defined .*heads; .*val/verb_top1"):
         prepare_launch(dataclasses.replace(plan, metric="val/map"), options)
+    with pytest.raises(ConfigError, match=r"val/top1 is not .* out for val/action_top1"):
+        prepare_launch(dataclasses.replace(plan, metric="val/top1"), options)

@@ -1,5 +1,6 @@
 """The two lanes on a real Ray: equal numbers, and nothing lost when a worker is killed."""
 
+import contextlib
 import dataclasses
 import io
 import os
@@ -13,7 +14,7 @@ from rich.console import Console
 from orchestrator.design.factors import Trial
 from orchestrator.execution.progress import SweepProgress
 from orchestrator.execution.ray_session import ray_session
-from orchestrator.execution.tune import fail_stale_trials, run_trials
+from orchestrator.execution.tune import fail_stale_trials, run_trials, this_launch
 from orchestrator.experiment.config import Component, Runtime
 from orchestrator.records import Status
 from tests import tiny
@@ -60,6 +61,20 @@ class HearsLate(SweepProgress):
             assert time.monotonic() < deadline, "the trial waits for its report"
             time.sleep(0.05)
         self.heard.append(epoch)
+
+
+class LetsGo(SweepProgress):
+    """Gives a lease back once it is said who holds it."""
+
+    def __init__(self, trials, store, owner):
+        super().__init__(Console(file=io.StringIO()), trials)
+        self._lease = contextlib.ExitStack()
+        self._lease.enter_context(store.lock(trials[0].id, owner=owner))
+        self.said = []
+
+    def say(self, text):
+        self.said.append(text)
+        self._lease.close()
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +151,28 @@ def test_trial_trains_on_while_the_sweep_is_busy(ray_here, tmp_path):
     record, progress, _ = run(tiny.experiment(), tmp_path, Runtime(), HearsLate)
     assert record.status is Status.FINISHED, record.error
     assert progress.heard == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("owner", "words"),
+    [
+        (
+            this_launch(),
+            "an earlier attempt of its own, until its lease ends: the launch of process ",
+        ),
+        (
+            "the launch of process 7 on gpu3",
+            "another launch: the launch of process 7 on gpu3 (process ",
+        ),
+    ],
+)
+def test_trial_that_waits_says_who_holds_it(ray_here, tmp_path, owner, words):
+    def lets_go(trials, store):
+        return LetsGo(trials, store, owner)
+
+    record, progress, _ = run(tiny.experiment(epochs=1), tmp_path, Runtime(), lets_go)
+    assert record.status is Status.FINISHED, record.error
+    assert progress.said[0].startswith(f"arm · seed 0 · fold 1: waits for {words}")
 
 
 @pytest.mark.slow

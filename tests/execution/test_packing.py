@@ -12,6 +12,7 @@ from rich.console import Console
 from orchestrator.design.factors import Arm, Trial
 from orchestrator.design.plan import Plan
 from orchestrator.design.search_space import LogUniform, Search
+from orchestrator.execution.capacity import with_cpu_share
 from orchestrator.execution.launch import _fitted
 from orchestrator.execution.packing import (
     Footprint,
@@ -22,7 +23,7 @@ from orchestrator.execution.packing import (
     share_of_gpu,
 )
 from orchestrator.execution.progress import SweepProgress
-from orchestrator.execution.ray_session import QUIET, with_cpu_share
+from orchestrator.execution.ray_session import QUIET
 from orchestrator.execution.tune import run_search, run_trials
 from orchestrator.experiment.config import Component, Runtime
 from orchestrator.records import Status

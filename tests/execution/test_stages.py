@@ -12,6 +12,7 @@ from orchestrator.design.factors import Arm, Trial
 from orchestrator.design.plan import Plan
 from orchestrator.errors import PlanError
 from orchestrator.execution.stages import Ended, Stage, missing_trials, stages
+from orchestrator.experiment.config import Component
 from orchestrator.records import Cost, EpochRecord, Status, TrialRecord
 from orchestrator.report.wording.findings import finding_sentence
 from orchestrator.report.wording.notes import cautions
@@ -69,6 +70,35 @@ def test_fixed_study_is_one_stage_of_what_is_missing(store):
     stage, end = stages(PLAN, store)
     assert isinstance(stage, Stage) and end == Ended(plan=PLAN)
     assert [t.id for t in stage.trials] == [t.id for t in PLAN.trials() if t != PLAN.trials()[3]]
+
+
+def test_teachers_are_trained_before_their_students(store):
+    by = {name: Component("soft", teacher=f"arm:{name}") for name in ("a", "b")}
+    plan = dataclasses.replace(
+        PLAN,
+        arms=(
+            Arm(name="c", changes={"distillation": by["b"]}),
+            Arm(name="b", changes={"distillation": by["a"]}),
+            *PLAN.arms[:1],
+            Arm(name="alone", changes={"epochs": 2}),
+        ),
+        seeds=(0, 1),
+    )
+
+    def waves(**limits) -> list[set[str]]:
+        place = Store.open(store.local_path / f"store{len(limits)}")
+        done, _ = follow(plan, place, lambda stage: train(place, stage), **limits)
+        return [{trial.arm for trial in stage.trials} for stage in done]
+
+    order = [{"a", "alone"}, {"b"}, {"c"}]
+    assert waves() == order
+    assert waves(budget_hours=100.0) == order * 2
+    # What is stored need not be waited for.
+    for trial in plan.trials():
+        if trial.arm != "c":
+            finish(store, trial)
+    left, _ = follow(plan, store, lambda stage: train(store, stage))
+    assert [{t.arm for t in stage.trials} for stage in left] == [{"c"}]
 
 
 def test_finished_study_has_no_stage(store):

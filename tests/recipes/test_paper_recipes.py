@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from models.registry import create
@@ -17,6 +18,7 @@ from orchestrator.experiment.identity import complete
 from orchestrator.experiment.overrides import override
 from orchestrator.metrics.targets import Targets
 from orchestrator.recipes.__main__ import main
+from orchestrator.training.evaluate import build_waveform_augmentation
 from orchestrator.training.optimizers import build_schedule
 
 PAPERS = recipes.PAPERS
@@ -256,6 +258,33 @@ def test_noise_and_roll_are_those_of_ast():
     shifts, counts = (places.flatten() - 20).unique(return_counts=True)
     assert shifts.tolist() == list(range(-10, 10))
     assert counts.min() > 300 and counts.max() < 500  # 400 are expected of each
+
+
+@pytest.mark.parametrize(
+    ("recipe", "volumes"), [(recipes.kwt_2, (0.0, 0.1)), (recipes.res15, (0.1, 0.1))]
+)
+def test_words_are_shifted_and_get_a_background_as_in_the_keyword_models(recipe, volumes, tmp_path):
+    soundfile.write(tmp_path / "hum.wav", np.full(20_000, 0.5), 16000)
+    part = complete(recipe(background=tmp_path)).waveform_augmentation
+    words = torch.zeros(500, 16000)
+    words[:, 8000] = 1.0
+
+    def augmented(**changes):
+        augment = build_waveform_augmentation(part.replace(**changes), sample_rate=16000)
+        lengths = torch.full((500,), 16000)
+        return augment(words, clip_seeds=torch.arange(500), num_samples=lengths)
+
+    # Up to 100 ms at 16 kHz are 1600 samples, either way.
+    shifts = augmented(stretch=0.0, background=None).argmax(dim=1) - 8000
+    assert -1600 <= shifts.min() < -1580 and 1580 < shifts.max() <= 1600
+    assert shifts.double().std().item() == pytest.approx(3201 / 12**0.5, rel=0.05)
+    levels = augmented(stretch=0.0)[:, 0] / 0.5
+    assert (levels > 0).float().mean().item() == pytest.approx(0.8, abs=0.05)
+    heard = levels[levels > 0]
+    assert heard.min().item() == pytest.approx(volumes[0], abs=2e-3)
+    assert heard.max().item() == pytest.approx(volumes[1], abs=2e-3)
+    assert part.arguments["stretch"] == (0.15 if recipe is recipes.kwt_2 else 0.0)
+    assert complete(recipe()).waveform_augmentation.arguments["background"] is None
 
 
 @pytest.mark.parametrize("name", PAPERS)

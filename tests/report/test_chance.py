@@ -6,6 +6,7 @@ import io
 import json
 import math
 
+import numpy as np
 import pytest
 from report_examples import make_plan, make_record, make_records
 from scipy import stats as scipy_stats
@@ -13,6 +14,8 @@ from scipy import stats as scipy_stats
 from orchestrator.analysis.chance import study_chance
 from orchestrator.analysis.summary import summarize
 from orchestrator.metrics import lookup
+from orchestrator.metrics.predictions import Predictions
+from orchestrator.metrics.targets import Targets
 from orchestrator.records import ArmRecord, EffectRecord
 from orchestrator.report.render.formats import to_csv, to_json, to_markdown
 from orchestrator.report.render.latex import to_latex
@@ -143,6 +146,84 @@ def test_arm_trained_once_is_held_against_chance_by_its_clips(hits, beats):
     low = scipy_stats.binomtest(hits, 400).proportion_ci(0.95, method="exact").low
     assert (low > 1 / 50) == beats
     assert ("no adaptor" not in summarize(plan, records).at_chance) == beats
+
+
+@pytest.mark.parametrize(
+    ("shares", "beats"),
+    [
+        ((0.43, 0.43), True),  # two equal seeds
+        ((0.30, 0.56), True),  # two whose t interval would reach from -122 to 208 %
+        ((0.0325, 0.0325), False),  # equal, above 2 %, but by 13 of 400 clips
+        ((0.0325, 0.0325, 0.0325, 0.0325), False),
+        ((0.43, 0.43, 0.43, 0.43), True),
+    ],
+)
+def test_few_or_equal_seeds_are_held_against_chance_by_clips(shares, beats):
+    plan, records = study((0.5, 0.9), seeds=len(shares), data={"num_val": 400})
+    for key in plan.trials:
+        if key.arm == ARMS[0]:
+            records[key.id].epochs[-1].metrics["val/top1"] = shares[key.seed]
+    summary = summarize(plan, records)
+    hits = round(400 * sum(shares) / len(shares))
+    low = scipy_stats.binomtest(hits, 400).proportion_ci(0.95, method="exact").low
+    assert (low > 1 / 50) == beats == (ARMS[0] not in summary.at_chance)
+    note = " Fewer than 3 seeds, or equal ones, beat it where the exact binomial interval over 400 "
+    assert f"classes.{note}clips does." in " ".join(render_text(summary, 80).split())
+    assert (" in top-1 over 400 clips: no adaptor." in chance_sentence(summary)) != beats
+
+
+def test_few_seeds_of_a_metric_that_is_no_share_are_held_against_chance_by_recordings():
+    """scipy's t interval of a jackknife over recordings is the oracle."""
+    plan = make_plan(("base", "new"), seeds=1, dose="", metric="val/map")
+    rng = np.random.default_rng(0)
+    labels = np.arange(40) % 8
+    clips = tuple(f"clip-{i}" for i in range(40))
+    for gain, beats in ((0.0, False), (2.0, True)):
+        logits = rng.normal(size=(40, 8)) + gain * np.eye(8)[labels]
+        made = Predictions(
+            epoch=20,
+            clip_ids=clips,
+            targets=Targets.of_labels(labels, num_classes=8),
+            logits=logits.astype(np.float32),
+        )
+        records = {}
+        for key in plan.trials:
+            *before, last = (record := make_record(key.id)).epochs
+            last = dataclasses.replace(last, metrics={**last.metrics, **made.scores()})
+            record.data.update(num_val=40, num_classes=8, val_counts=[5] * 8)
+            records[key.id] = dataclasses.replace(record, epochs=(*before, last))
+        summary = summarize(
+            plan,
+            records,
+            predictions=lambda trial, made=made: made,
+            recordings={clip: f"recording {i // 2}" for i, clip in enumerate(clips)},
+        )
+        kept = [np.delete(np.arange(40), [2 * i, 2 * i + 1]) for i in range(20)]
+        whole, *without = (made.take(part).scores()["val/map"] for part in [np.arange(40), *kept])
+        pseudo = 20 * whole - 19 * np.array(without)
+        half = scipy_stats.t.ppf(0.975, 19) * pseudo.std(ddof=1) / np.sqrt(20)
+        assert (whole - half > summary.chance.value) == beats == (not summary.at_chance)
+        assert summary.against_chance.by_recordings == {"base": 20, "new": 20}
+        alone = summarize(plan, records)  # as the tracker, without predictions
+        assert alone.against_chance.by_values == ("base", "new")
+        assert "beat it where every value does" in render_text(alone, 200)
+
+
+def test_arms_at_chance_stay_so_under_a_metric_without_a_chance_level():
+    plan, records = study((0.021, 0.022, 0.021))
+    for record in records.values():
+        record.epochs[-1].metrics["val/segment_f1"] = 0.3
+    summary = summarize(plan, records, metric="val/segment_f1")
+    assert summary.chance is None and summary.at_chance == ARMS
+    assert answers(summary)[0].text.startswith(NONE_BEATS)
+    assert "Chance in top-1: 2 %, 1 of 50 classes." in render_text(summary, 200)
+    rows = list(csv.DictReader(io.StringIO(to_csv(summary))))
+    assert {(row["chance"], row["beats_chance"]) for row in rows} == {("", "False")}
+
+
+def test_loss_of_several_heads_has_no_chance_level():
+    plan, records = study((0.3, 0.4), metric="val/loss", data={"targets": "heads"})
+    assert summarize(plan, records).chance is None
 
 
 def test_loss_beats_chance_below_the_logarithm_of_the_classes():

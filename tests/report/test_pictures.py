@@ -16,8 +16,8 @@ from orchestrator.design.factors import Arm
 from orchestrator.design.plan import Plan
 from orchestrator.execution.trial import TrialRun
 from orchestrator.experiment.config import Component
-from orchestrator.figures.make import make_pictures
-from orchestrator.figures.shelf import INDEX, read_pictures
+from orchestrator.predict.figures.make import make_pictures
+from orchestrator.predict.figures.shelf import INDEX, read_pictures
 from orchestrator.report.render.page import render_page
 from orchestrator.report.wording.clips import clips_to_show
 from tests import tiny

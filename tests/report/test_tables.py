@@ -14,10 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_examples import make_plan, make_record, make_records
 
+from orchestrator.analysis.curves import curves
 from orchestrator.analysis.summary import summarize
 from orchestrator.records import ArmRecord, Status
 from orchestrator.report import tables
 from orchestrator.report.files import render
+from orchestrator.report.plots.curves import curve_table
 from orchestrator.report.render.formats import to_csv, to_json, to_markdown
 from orchestrator.report.render.latex import escape, to_latex
 from orchestrator.report.render.latex_numbers import to_numbers, words
@@ -392,6 +394,46 @@ def test_best_mean_is_not_emphasised_unless_it_is_called():
     plan = make_plan(seeds=3)
     text = to_latex(summarize(plan, make_records(plan, (0.1, 0.2, 0.3))))
     assert r"\textbf" not in text
+
+
+@pytest.mark.parametrize(
+    ("shares", "cell", "note"),
+    [
+        ((0.33, 0.54), "44 (33, 54)", "(a, b): the two values, too few for an interval."),
+        ((0.9, 1.0, 0.98), "96 [83, 100]", "[a, b]: the interval, which ends at a bound of the"),
+        ((0.0, 0.05, 0.0, 0.01), "1.5 [0.0, 5.3]", "[a, b]: the interval, which ends at a bound"),
+        ((0.5, 0.5), "50.0 —", "— for ±: equal values have no spread to make an interval from."),
+    ],
+)
+def test_level_stays_within_the_bounds_of_its_metric_and_two_seeds_are_listed(shares, cell, note):
+    plan = make_plan(("base", "new"), seeds=len(shares), dose="")
+    records = {k.id: make_record(k.id, top1=shares[k.seed]) for k in plan.trials}
+    summary = summarize(plan, records)
+    text = " ".join(render_text(summary, 120).split())
+    assert (
+        cell in text
+        and note in text
+        and "±" not in text.replace("— for ±", "").replace("± is the half width", "")
+    )
+    assert cell in " ".join(to_markdown(summary).replace("\\", "").split())
+    macros = to_numbers(summary)
+    assert "TopOneMean}" in macros and "TopOneHalfWidth}" not in macros
+    learned = curve_table(curves(summary, records, summary.metric), summary.metric)
+    assert cell in " ".join(learned.rows[-1][1].split()) and note in " ".join(learned.notes)
+    for curve in curves(summary, records, summary.metric):
+        for interval in curve.epochs.values():
+            assert interval.low is None or 0 <= interval.low <= interval.high <= 100
+
+
+def test_differences_of_two_folds_stay_within_what_the_metric_allows():
+    plan = make_plan(("base", "new"), seeds=2, folds=(1, 2), dose="")
+    gain = {1: 0.05, 2: 0.5}
+    records = {
+        k.id: make_record(k.id, top1=0.3 + gain[k.fold] * (k.arm == "new") + 0.01 * k.seed)
+        for k in plan.trials
+    }
+    difference = summarize(plan, records).contrasts[0].difference
+    assert (difference.low, difference.high) == (-100, 100)  # by t, from -336 to 391 points
 
 
 def test_digits_follow_the_interval():

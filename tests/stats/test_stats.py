@@ -76,10 +76,11 @@ def test_mean_interval_matches_scipy_t(confidence):
     assert (found.low, found.high) == pytest.approx(expected)
 
 
-def test_mean_interval_of_one_value_has_no_interval():
-    found = mean_interval([0.5])
-    assert (found.n, found.mean, found.low, found.high) == (1, 0.5, None, None)
-    assert found.half_width is None
+@pytest.mark.parametrize("values", [[0.5], [0.4, 0.6]])
+def test_mean_of_fewer_than_three_values_has_no_interval(values):
+    found = mean_interval(values)
+    assert (found.n, found.mean, found.low, found.high) == (len(values), 0.5, None, None)
+    assert found.half_width is None and found.is_even
 
 
 @pytest.mark.parametrize("values", [[], [1.0, math.nan], [math.inf]])

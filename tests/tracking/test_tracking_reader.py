@@ -10,7 +10,7 @@ import pytest
 from tracking_cases import make_plan, make_record, trial_id, write_all, write_predictions
 
 from orchestrator.errors import StoreError, TrackingError
-from orchestrator.figures.shelf import INDEX, Picture, write_index
+from orchestrator.predict.figures.shelf import INDEX, Picture, write_index
 from orchestrator.records import Status
 from orchestrator.report.__main__ import main
 from orchestrator.report.files import NAMES

@@ -12,9 +12,9 @@ from torch._dynamo.utils import counters
 
 from models.registry import create
 from orchestrator.errors import TrainingError
-from orchestrator.execution.loading import load_model
 from orchestrator.execution.trial import TrialRun
 from orchestrator.experiment.config import Component, Runtime
+from orchestrator.predict.loading import load_model
 from orchestrator.records import Status
 from orchestrator.training.compiled import CACHE, compile_training
 from tests import tiny

@@ -18,12 +18,14 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from models.frontends.base import FeatureSums
+from models.frozen import FrozenEncoder
 from models.output import Output
 from orchestrator.data import open_pack, pinned
 from orchestrator.execution import ray_train
-from orchestrator.execution.trial import TrialCheckpoints
+from orchestrator.execution.trial import TrialCheckpoints, TrialRun
 from orchestrator.experiment.config import Component
 from orchestrator.metrics import METRICS
+from orchestrator.records import Status
 from orchestrator.store import Store
 from orchestrator.training import data_parallel, evaluate
 from orchestrator.training import trainer as training_loop
@@ -209,6 +211,53 @@ def test_two_workers_train_and_predict_clips_of_any_targets_as_one_does(tmp_path
                 np.testing.assert_allclose(other.frames.logits, one.frames.logits, atol=2e-3)
 
 
+def frozen_trained(store, experiment, name, features, stops=False):
+    """Losses and scores, final state, predictions, and clips that went through the encoder.
+
+    A run that stops goes on after its first epoch in another trainer.
+    """
+    encoded: list[int] = []
+    forward = FrozenEncoder.forward
+
+    def counted(self, waveform):
+        encoded.append(len(waveform))
+        return forward(self, waveform)
+
+    FrozenEncoder.forward = counted
+    try:
+        if stops:
+            epochs = trainer(store, experiment, name, group=Group(), features=features).epochs()
+            next(epochs)
+            epochs.close()
+        run = trainer(store, experiment, name, group=Group(), features=features)
+        list(run.epochs())
+        numbers = [[record.metrics[key] for key in NUMBERS] for record in run.records]
+        made = run.final_predictions()["last"]
+    finally:
+        FrozenEncoder.forward = forward
+    state = {key: value.clone() for key, value in run.chain.state_dict().items()}
+    return numbers, state, made.logits, sum(encoded)
+
+
+@pytest.mark.parametrize("head", ["linear", "nearest"])
+def test_two_workers_train_a_head_on_a_frozen_encoder_as_one_does(store, tmp_path, head, both):
+    """An encoder with batch norms, and epochs that end with a step of few clips."""
+    experiment = dataclasses.replace(NORMED, frozen=True, head=head, epochs=2, batch_size=14)
+    numbers, state, logits, _ = frozen_trained(store, experiment, "a", tmp_path / "one")
+    for theirs, their_state, their_logits, encoded in both(
+        frozen_trained, store, experiment, "b", tmp_path / "two", True
+    ):
+        np.testing.assert_allclose(theirs, numbers, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(their_logits, logits, rtol=1e-4, atol=1e-5)
+        assert their_state.keys() == state.keys()
+        for name, value in state.items():
+            close = {"rtol": 1e-4, "atol": 1e-5, "msg": name}
+            torch.testing.assert_close(their_state[name], value, **close)
+            if name.startswith("frontend.chain."):
+                assert their_state[name].equal(value), f"{name} of the encoder was trained"
+        assert encoded <= 30 + 2 + 2  # every trainer takes two clips to see that it is pure
+
+
 def gathered(store, experiment, needs_frames):
     """Whether each epoch sums something with an entry per clip, row and class, and was better."""
     run = trainer(store, experiment, group=Group())
@@ -339,6 +388,35 @@ def test_all_workers_start_where_the_main_one_sees_nothing(store, both):
     (_, rest, _), (_, other_rest, _) = both(resumed, store, experiment, 1)
     assert [epoch for epoch, _ in rest] == [1, 2, 3]
     assert rest == other_rest
+
+
+def taught(store: Store, teacher, student):
+    """Train a student of a trained teacher; return its numbers and what it learned from."""
+    group = Group()
+    record = TrialRun(store=store, trial_id=student.id, experiment=student).run()
+    dist.barrier()
+    kept = store.read_pack_predictions(teacher.id, "last")
+    return [[e.metrics[key] for key in NUMBERS] for e in record.epochs], kept, group.world_size
+
+
+def test_two_workers_share_a_teachers_clips_and_learn_as_one_does(tmp_path, both):
+    steady = {"augmentation": Component("none"), "model__drop_path_rate": 0.0, "epochs": 2}
+    teacher = tiny.experiment(seed=1, **steady)
+    student = tiny.experiment(**steady, distillation=Component("soft", teacher=teacher.id))
+    stores = [tiny.store_with_pack(tmp_path / name, teacher) for name in ("one", "two")]
+    for store in stores:
+        TrialRun(store=store, trial_id=teacher.id, experiment=teacher).run()
+    record = TrialRun(store=stores[0], trial_id=student.id, experiment=student).run()
+    assert record.status is Status.FINISHED, record.error
+    numbers = [[epoch.metrics[key] for key in NUMBERS] for epoch in record.epochs]
+    expected, digest = stores[0].read_pack_predictions(teacher.id, "last")
+    first, second = both(taught, stores[1], teacher, student)
+    assert first[2] == second[2] == 2
+    for theirs, (logits, other), _ in (first, second):
+        np.testing.assert_allclose(theirs, numbers, rtol=1e-4)
+        np.testing.assert_allclose(logits.logits, expected.logits, rtol=0, atol=1e-5)
+        assert other == first[1][1]
+    assert record.data["teacher"]["predictions"] == digest
 
 
 STATE = (

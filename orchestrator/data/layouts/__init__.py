@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Protocol, cast
 
-from orchestrator.data.layouts.rows import Asked, Listing
+from orchestrator.data.layouts.rows import Asked, Listing, Mistakes
 from orchestrator.data.layouts.tree import AUDIO, Tree
 from orchestrator.errors import DataError, unknown
 
@@ -111,6 +111,8 @@ def _agree(tree: Tree, asked: Asked, fitting: list[str]) -> bool:
         first, second = (layout_of(name).read(tree, asked) for name in fitting)
     except DataError:
         return False
+    if first.mistakes or second.mistakes:
+        return False
     labels = {row.audio.name: row.label for row in second.rows}
     return all(labels.get(row.audio.name) == row.label for row in first.rows)
 
@@ -120,7 +122,8 @@ def _why_none(tree: Tree) -> str:
 
     lists = table.nearly(tree)
     if lists:
-        table.read(tree, Asked(table=lists[0]))  # raises what is wrong with it
+        listing = table.read(tree, Asked(table=lists[0]))  # raises what is wrong with it
+        Mistakes(tree.root, listing.mistakes).refuse()
     expected = "\n".join(f"  - {name}: {layout_of(name).TITLE}" for name in LAYOUTS)
     other, archives = tree.not_decoded, tree.ending(_ARCHIVES)
     if tree.audio:

@@ -57,11 +57,11 @@ def read(tree: Tree, asked: Asked) -> Listing:
             ]
     if not any(row.label for row in rows) and not mistakes:
         raise DataError(f"{tree.root} has label tracks without a label")
-    mistakes.refuse()
     return Listing(
         tuple(rows),
         left_out=tree.besides(pairs.values()),
         labels_are="label tracks",
+        mistakes=mistakes.found,
     )
 
 

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from orchestrator.data.layouts import lists, table
+from orchestrator.data.layouts import table
 from orchestrator.data.layouts.labels import listed_label
-from orchestrator.data.layouts.lists import column, open_parquet, parquet_rows
+from orchestrator.data.layouts.lists import column, in_seconds, open_parquet, parquet_rows
 from orchestrator.data.layouts.rows import (
     Asked,
     Audio,
@@ -62,7 +62,6 @@ def read(tree: Tree, asked: Asked) -> Listing:
         shards = list(_shards(tree))
         found = [_read_shard(tree, name, key, asked, mistakes) for name, key in shards]
         labels = {one.labels_are for one in found}
-    mistakes.refuse()
     rows = tuple(row for one in found for row in one.rows)
     return Listing(
         rows,
@@ -70,6 +69,7 @@ def read(tree: Tree, asked: Asked) -> Listing:
         left_out=tree.besides(row.audio.name for row in rows),
         recordings_are=found[0].recordings_are,
         labels_are=" and ".join(sorted(labels)),
+        mistakes=mistakes.found,
     )
 
 
@@ -104,7 +104,7 @@ def _read_shard(tree: Tree, name: str, key: str, asked: Asked, mistakes: Mistake
         if asked.recording == "file"
         else column(columns, "recording", asked.recording, path=path, layout="huggingface")
     )
-    times = _event_times(file, label, columns)
+    times, as_events, notes = _times(file, label, columns, asked, path)
     named = _class_names(file, label)
     match = _SHARD.fullmatch(os.path.basename(name))
     split = split_named(match["split"]) if match else ""
@@ -122,11 +122,15 @@ def _read_shard(tree: Tree, name: str, key: str, asked: Asked, mistakes: Mistake
             group += 1
         where = f"{name} row {number + 1}"
         value = row[label]
-        if times and isinstance(value, list):
-            value = list(zip(value, *(row[name] or () for name in times), strict=False))
-        text = listed_label(value, class_names=named, where=where, mistakes=mistakes)
+        stretch = [in_seconds(row[name], name) for name in times]
+        if as_events:
+            value = table.with_times(value, stretch, where=where, mistakes=mistakes)
+        text = None
+        if value is not None:
+            text = listed_label(value, class_names=named, where=where, mistakes=mistakes)
         if text is None:
             continue
+        start, end = (None, None) if as_events else table.segment(stretch, where, mistakes)
         inside = (row.get(key) or {}).get("path") or ""
         clip = f"{name.removesuffix('.parquet')}/{number + 1:06d}"
         load = functools.partial(_load, path, key, group, number - starts[group])
@@ -137,12 +141,15 @@ def _read_shard(tree: Tree, name: str, key: str, asked: Asked, mistakes: Mistake
                 label=text,
                 split=split,
                 recording=str(row[recording]) if recording else "",
+                start_s=start,
+                end_s=end,
             )
         )
     if not rows and not mistakes:
         raise DataError(f"{path} has no rows")
     return Listing(
         tuple(rows),
+        notes=notes,
         recordings_are=f"of column {recording}" if recording else "",
         labels_are=f"column {label}",
     )
@@ -160,14 +167,26 @@ def _class_names(file: Any, label: str) -> tuple[str, ...]:
         return ()
 
 
-def _event_times(file: Any, label: str, columns: list[str]) -> list[str]:
-    """Return the columns of onsets and offsets if they are lists beside lists of labels."""
+def _times(
+    file: Any, label: str, columns: list[str], asked: Asked, path: Path
+) -> tuple[list[str], bool, tuple[str, ...]]:
+    """Return the columns of times, whether they are of events, and what was decided.
+
+    Lists of times beside a list of labels are of events, whatever their names.
+    """
     import pyarrow as pa
 
-    found = [*lists.named(columns, "start")[:1], *lists.named(columns, "end")[:1]]
-    types = [file.schema_arrow.field(name).type for name in (label, *found)]
-    are_lists = all(pa.types.is_list(one) or pa.types.is_large_list(one) for one in types)
-    return found if len(found) == 2 and are_lists else []
+    start, end = (
+        column(columns, meaning, getattr(asked, meaning), path=path, layout="huggingface")
+        for meaning in ("start", "end")
+    )
+    types = [file.schema_arrow.field(name).type for name in (label, *filter(None, (start, end)))]
+    if len(types) == 3 and all(pa.types.is_list(t) or pa.types.is_large_list(t) for t in types):
+        return [start, end], True, ()
+    start, end, as_events, notes = table.times_of(
+        start, end, asked, several=False, where=str(path), layout="huggingface"
+    )
+    return [start, end] if start else [], as_events, notes
 
 
 _reading = threading.Lock()

@@ -57,12 +57,12 @@ def read(tree: Tree, asked: Asked) -> Listing:
         rows += found
         names.add(name)
         speakers |= with_speakers
-    mistakes.refuse()
     return Listing(
         tuple(rows),
         left_out=tree.besides(row.audio.name for row in rows),
         recordings_are="speakers of utt2spk" if speakers else "",
         labels_are=" and ".join(sorted(names)),
+        mistakes=mistakes.found,
     )
 
 
@@ -112,7 +112,7 @@ def _read_folder(
             if start is None or end is None or end <= start:
                 mistakes.add(where, f"{shown(text)} is no segment; give recording, start, end in s")
                 continue
-            if recording not in audio:
+            if recording not in recorded:
                 mistakes.add(where, f"recording {shown(recording)} is not in wav.scp")
         if recording not in audio:
             continue

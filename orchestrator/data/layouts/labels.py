@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.data.layouts.lists import named
+from orchestrator.data.layouts.lists import in_seconds, named
 from orchestrator.data.layouts.rows import (
     Asked,
     ListedEvent,
@@ -77,7 +77,11 @@ def _one(value: Any, class_names: Sequence[str], where: str, mistakes: Mistakes)
         return None
     if class_names and type(value) is int:
         if not 0 <= value < len(class_names):
-            mistakes.add(where, f"label {value} is none of the {len(class_names)} named classes")
+            mistakes.add(
+                where,
+                f"label {value} is none of the {len(class_names)} named classes, which are "
+                "numbered from 0; correct it, or name its class too",
+            )
             return None
         value = class_names[value]
     label = text_of(value)
@@ -97,7 +101,7 @@ def _entry(
                 f"{shown(value)} is no event; give an object with label, onset and offset in s",
             )
             return None
-        value = [value[place[0]] for place in places]
+        value = [in_seconds(value[place[0]], place[0]) for place in places]
     if isinstance(value, list | tuple):
         if len(value) != 3:
             mistakes.add(where, f"{shown(value)} is no event; give label, onset and offset")

@@ -5,14 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import DataError, shown
+from orchestrator.errors import DataError, shown, unknown
 
 SUFFIXES = ("csv", "tsv", "jsonl", "ndjson", "parquet")
+_SECONDS = ("", "_s", "_sec", "_secs", "_second", "_seconds")
+_MILLISECONDS = ("_ms", "_msec", "_msecs", "_millis", "_millisecond", "_milliseconds")
+_STARTS = ("start", "onset", "begin", "start_time", "onset_time", "begin_time")
+_ENDS = ("end", "offset", "stop", "end_time", "offset_time", "stop_time")
 COLUMNS = {
     "path": (
         *("path", "filename", "file_name", "file", "filepath", "file_path", "audio", "audio_path"),
@@ -39,14 +44,16 @@ COLUMNS = {
         *("recording", "recording_id", "source_id", "src_file", "freesound_id", "fsid", "session"),
         *("speaker", "speaker_id", "client_id", "spk", "identifier"),
     ),
-    "start": ("start", "start_s", "onset", "onset_s", "start_time", "begin", "start_seconds"),
-    "end": ("end", "end_s", "offset", "offset_s", "end_time", "stop", "stop_time", "end_seconds"),
+    "start": tuple(f"{name}{unit}" for unit in _SECONDS + _MILLISECONDS for name in _STARTS),
+    "end": tuple(f"{name}{unit}" for unit in _SECONDS + _MILLISECONDS for name in _ENDS),
 }
-"""What a column may mean, and its usual names in any case."""
+"""What a column may mean, and its usual names in any case, with blanks, hyphens and parentheses
+(`Begin Time (ms)`) for underscores."""
 
 _MAX_BYTES = 1 << 28
 _BATCH_ROWS = 4096
 _NO_HEADER = "If this line is a clip already, write a header above it, such as path,label"
+_WITH_HEADER = (".csv", ".tsv", ".txt")
 
 
 @dataclass(frozen=True)
@@ -132,11 +139,14 @@ def _open_csv(path: Path, text: str, *, tabs: bool) -> List:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=marks, strict=True)
 
     def lines() -> Iterator[list[str]]:
+        begun = 1  # a quote that is left open runs on to later lines: the first one is named
         try:
-            yield from reader
+            for row in reader:
+                yield row
+                begun = reader.line_num + 1
         except csv.Error as error:
             raise DataError(
-                f"{path} line {reader.line_num}: {error}; is a quote left open, or missing at the "
+                f"{path} line {begun}: {error}; is a quote left open, or missing at the "
                 "end of a field?"
             ) from error
 
@@ -234,8 +244,34 @@ def parquet_rows(file: Any, path: Path, columns: Sequence[str]) -> Iterator[dict
 
 def named(columns: Sequence[str], meaning: str) -> list[str]:
     """Return the columns whose names usually mean this, in the order of `COLUMNS`."""
-    lower = {name.strip().lower().replace(" ", "_").replace("-", "_"): name for name in columns}
+    lower = {_plain(name): name for name in columns}
     return [lower[name] for name in COLUMNS[meaning] if name in lower]
+
+
+def _plain(column: str) -> str:
+    return re.sub(r"[ ()\[\]-]+", "_", column.strip().lower()).strip("_")
+
+
+def in_seconds(value: Any, column: str) -> Any:
+    """Return a time, or a list of them, in seconds: divided by 1000 if a column's name ends in ms.
+
+    Args:
+        value: What the column has; what is no number stays as it is, for messages.
+        column: Name of the column.
+    """
+    if not _plain(column).endswith(_MILLISECONDS):
+        return value
+    if isinstance(value, list):
+        return [in_seconds(one, column) for one in value]
+    try:
+        return float(str(value).strip().replace(",", ".")) / 1000
+    except ValueError:
+        return value
+
+
+def header_of(path: Path) -> str:
+    """Return where a list names its columns, for messages: its first line if it has a header."""
+    return f"{path} line 1" if path.suffix.lower() in _WITH_HEADER else str(path)
 
 
 def column(columns: Sequence[str], meaning: str, asked: str, *, path: Path, layout: str) -> str:
@@ -253,13 +289,15 @@ def column(columns: Sequence[str], meaning: str, asked: str, *, path: Path, layo
     """
     if asked:
         if asked not in columns:
-            raise DataError(f"{path} has no column {asked!r} (its columns: {', '.join(columns)})")
+            raise DataError(f"{header_of(path)}: {unknown('column', asked, columns)}")
         return asked
     found = named(columns, meaning)
     if not found and meaning in ("path", "label"):
+        where = header_of(path)
+        hint = f". {_NO_HEADER}" if where != str(path) else ""
         raise DataError(
-            f"{path} line 1: no column has a usual name of a {meaning}; its columns are "
+            f"{where}: no column has a usual name of a {meaning}; its columns are "
             f"{', '.join(map(shown, columns))}. Name one: --dataset "
-            f"folder:layout={layout},{meaning}=COLUMN. {_NO_HEADER}"
+            f"folder:layout={layout},{meaning}=COLUMN{hint}"
         )
     return found[0] if found else ""

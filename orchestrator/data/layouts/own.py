@@ -62,12 +62,12 @@ def read(tree: Tree, name: str) -> Listing:
         )
     if not rows and not mistakes:
         mistakes.add("", "no rows")
-    mistakes.refuse()
     return Listing(
         tuple(rows),
         left_out=tree.besides(row.audio.name for row in rows),
         recordings_are=f"of {name}" if any(row.recording for row in rows) else "",
         labels_are=name,
+        mistakes=mistakes.found,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from orchestrator.data.layouts.lists import List, named, open_list, read_text
@@ -48,6 +49,7 @@ def read(tree: Tree, asked: Asked) -> Listing:
             continue
         label = _label_column(listed, asked)
         labels.add(label)
+        own, problem = _of_its_name(tree, name)
         seen: dict[str, tuple[str, str]] = {}
         for number, line in listed.rows:
             where = f"{name} line {number}"
@@ -58,15 +60,18 @@ def read(tree: Tree, asked: Asked) -> Listing:
                     mistakes.add(where, f"selection {key} is there twice with different times")
                 continue
             seen[key] = times
-            if row := _row(tree, name, line, label, where, mistakes):
+            if not line.get(FILE) and own is None:
+                mistakes.add(where, problem)
+                break  # as in every other line of the table
+            if row := _row(tree, name, line, label, own, where, mistakes):
                 rows.append(row)
-    mistakes.refuse()
-    if not rows:
+    if not rows and not mistakes:
         raise DataError(f"{tree.root} has selection tables without a selection")
     return Listing(
         tuple(rows),
         left_out=tree.besides(row.audio.name for row in rows),
         labels_are=" and ".join(f"column {label}" for label in sorted(labels)),
+        mistakes=mistakes.found,
     )
 
 
@@ -75,6 +80,7 @@ def _row(
     name: str,
     line: Mapping[str, Any],
     label: str,
+    own: Path | None,
     where: str,
     mistakes: Mistakes,
 ) -> Row | None:
@@ -88,11 +94,9 @@ def _row(
     if offset is not None:
         begin, end = offset, offset + end - begin
     text = line.get(FILE) or ""
-    audio, problem = (
-        tree.find(text, beside=os.path.dirname(name)) if text else _of_its_name(tree, name)
-    )
+    audio, problem = tree.find(text, beside=os.path.dirname(name)) if text else (own, "")
     if audio is None:
-        mistakes.add(where, f"its audio {shown(text)} {problem}" if text else problem)
+        mistakes.add(where, f"its audio {shown(text)} {problem}")
         return None
     check_label(line[label], where, mistakes)
     known = tree.name_of(audio)
@@ -103,7 +107,7 @@ def _row(
     )
 
 
-def _of_its_name(tree: Tree, table: str) -> tuple[Any, str]:
+def _of_its_name(tree: Tree, table: str) -> tuple[Path | None, str]:
     """Find the audio file that a table is named after, such as `x.Table.1.selections.txt`."""
     stem = table.removesuffix(".txt")
     while stem:

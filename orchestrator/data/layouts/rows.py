@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +19,10 @@ SPLITS = {
 }
 """Official splits and the names that data sets give them."""
 
-_SHOWN = 10
+_SHOWN, _PLACES = 10, 40
+_PLACE = re.compile(r"(.* (?:line|row|sample) )(\S+)")
+_GIVEN = re.compile(r"'[^']*'|\"[^\"]*\"|[0-9][0-9.,]*")
+"""What differs between the texts of two mistakes of one kind."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +32,13 @@ class Asked:
     Attributes:
         table: The list to read.
         path: Column with the paths.
-        label: Column, field or file with the labels.
+        label: Column, field or file with the labels; or columns of 0 and 1, each a class:
+            `FIRST..LAST`, or several with `+` between.
         split: Column with the official splits.
         fold: Column with the folds.
         recording: Column with the recordings.
-        start: Column with the start of a segment in seconds.
+        start: Column with the start of a segment in seconds, or in milliseconds if its name ends in
+            `ms`.
         end: Column with its end.
         label_pattern: Regular expression that finds the label in a path.
         targets: Kind of targets to take the labels for, a value of `TargetKind`.
@@ -143,6 +150,7 @@ class Listing:
             list was read.
         heads: Names of several heads, if every row has one class of each: a class is named
             "head: class", and `class_names` has those of the first head first.
+        mistakes: (file and line, mistake) of what could not be read, for rows that are not here.
     """
 
     rows: tuple[Row, ...]
@@ -153,30 +161,65 @@ class Listing:
     class_names: tuple[str, ...] = ()
     absent: tuple[tuple[str, str], ...] | None = None
     heads: tuple[str, ...] = ()
+    mistakes: tuple[tuple[str, str], ...] = ()
 
 
 class Mistakes:
     """Mistakes of a data set, reported all at once."""
 
-    def __init__(self, place: str | Path):
+    def __init__(self, place: str | Path, found: Iterable[tuple[str, str]] = ()):
+        """Start with some that were found already, (file and line, mistake) each."""
         self._place = place
-        self._texts: list[str] = []
+        self._found = list(found)
 
     def add(self, where: str, text: str) -> None:
         """Add one, with the file and line that it is in."""
-        self._texts.append(f"{where}: {text}" if where else text)
+        self._found.append((where, text))
 
     def __bool__(self) -> bool:
-        return bool(self._texts)
+        return bool(self._found)
+
+    @property
+    def found(self) -> tuple[tuple[str, str], ...]:
+        """(File and line, mistake) of all of them."""
+        return tuple(self._found)
 
     def refuse(self) -> None:
-        """Raise a `DataError` if there are any."""
-        if not self._texts:
+        """Raise a `DataError` if there are any.
+
+        Ten are listed, some of every kind; of others the places, of which there are at most 40.
+        """
+        if not self._found:
             return
-        more = len(self._texts) - _SHOWN
-        listed = "\n".join(f"  - {text}" for text in self._texts[:_SHOWN])
-        tail = f"\n  ... and {more} more" if more > 0 else ""
-        raise DataError(f"{self._place} cannot be used:\n{listed}{tail}")
+        listed = self._listed()
+        lines = [
+            f"  - {where}: {text}" if where else f"  - {text}"
+            for number, (where, text) in enumerate(self._found)
+            if number in listed
+        ]
+        others = [where for number, (where, _) in enumerate(self._found) if number not in listed]
+        if others:
+            lines.append(f"  ... and {len(others)} more: {_places(others)}")
+        raise DataError("\n".join([f"{self._place} cannot be used:", *lines]))
+
+    def _listed(self) -> set[int]:
+        """Return the numbers of those to list: the kinds take turns."""
+        kinds: dict[str, list[int]] = defaultdict(list)
+        for number, (_, text) in enumerate(self._found):
+            kinds[_GIVEN.sub("", text)].append(number)
+        turns = sorted((turn, own) for of in kinds.values() for turn, own in enumerate(of))
+        return {number for _, number in turns[:_SHOWN]}
+
+
+def _places(wheres: Sequence[str]) -> str:
+    """Return files and lines, the lines of one file together: `list.csv line 3, 4`."""
+    shown_of: dict[str, list[str]] = defaultdict(list)
+    for where in wheres[:_PLACES]:
+        match = _PLACE.fullmatch(where)
+        file, line = (match[1], match[2]) if match else (where, "")
+        shown_of[file].append(line)
+    texts = [f"{file}{', '.join(dict.fromkeys(lines))}" for file, lines in shown_of.items()]
+    return "; ".join(texts) + ("; ..." if len(wheres) > _PLACES else "")
 
 
 def split_named(text: str) -> str:

@@ -49,11 +49,11 @@ def read(tree: Tree, asked: Asked) -> Listing:
     kinds: set[str] = set()
     for name in tree.ending(("tar",)):
         rows += _read_tar(tree, name, asked, class_names, mistakes, kinds)
-    mistakes.refuse()
     return Listing(
         tuple(rows),
         left_out=tree.audio,
         labels_are=" and ".join(f"members .{kind}" for kind in sorted(kinds)),
+        mistakes=mistakes.found,
     )
 
 

@@ -1,11 +1,12 @@
 """A few training steps of an experiment on synthetic clips, to see what it computes.
 
-The steps are those of the trainer: its loss, optimizer, clipping and precision, with new clips in
-every step. There are two steps, because momentum and moments show in the second, and three clips,
-two of one class, because a loss on pairs needs a positive pair; where clips have any number of
-classes, one has two of them, and where they have events, these fill half of a clip. Outputs are
-computed in float32, where rounding hides no small difference; the precision shows in the trained
-weights.
+The steps are those of the trainer: its waveform augmentation, chain, loss, optimizer, clipping and
+precision, with new clips in every step. Sampler, mixup and averaging are built, which shows wrong
+arguments, but the clips are neither drawn nor mixed. There are two steps, because momentum and
+moments show in the second, and three clips, two of one class, because a loss on pairs needs a
+positive pair; where clips have any number of classes, one has two of them, and where they have
+events, these fill half of a clip. Outputs are computed in float32, where rounding hides no small
+difference; the precision shows in the trained weights.
 
 Every part is also checked against its contract: shape, type and finiteness of its output.
 """
@@ -25,6 +26,8 @@ from torch import Tensor, nn
 
 from models.chain import Chain
 from models.errors import ModelError
+from models.frozen import encoder_of
+from models.macs import num_params, num_trained
 from models.registry import CHAIN_PARTS, create
 from models.seeding import derive_seed
 from orchestrator.data.mixup import Mixup
@@ -34,18 +37,30 @@ from orchestrator.experiment.config import Component
 from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.metrics.labels import Event, Label, TargetKind
 from orchestrator.metrics.targets import Targets
-from orchestrator.training.evaluate import autocast, build, refuse_cropped_events, refuse_support
+from orchestrator.training.class_weights import weigh_classes
+from orchestrator.training.distillation import build_distillation
+from orchestrator.training.evaluate import (
+    autocast,
+    build,
+    build_waveform_augmentation,
+    refuse_cropped_events,
+    refuse_support,
+)
 from orchestrator.training.losses import batch_targets, build_loss, described
 from orchestrator.training.optimizers import build_schedule, clip_gradients, learning_rate
 from orchestrator.training.state import Initial, pack_state
 
 CALLS = {
+    "waveform_augmentation": "forward(waveform, *, clip_seeds, num_samples)",
     "frontend": "forward(waveform)",
     "augmentation": "forward(features, *, clip_seeds, padding)",
     "transform": "forward(features, *, clip_seeds)",
     "model": "forward(features)",
 }
-"""Part of the chain -> how the chain calls it."""
+"""Part of the chain, or what goes before it -> how it is called."""
+
+HEAD = "head"
+"""The part that a frozen experiment trains."""
 
 STEPS = 2
 CLASSES = (0, 0, 1)
@@ -61,12 +76,14 @@ class Probe:
 
     Attributes:
         experiment: Experiment that was built.
-        weights: Part of the chain -> name -> initial value.
+        weights: Part of the chain -> name -> initial value; of a frozen experiment the encoder's
+            parts, and `HEAD`.
         before: (clips, classes) logits of the first batch before training.
         losses: (STEPS, clips) of the training steps.
         after: (2 * clips, classes) logits after the steps, without and with remembered clips; equal
             halves if the model remembers none.
         num_params: Parameters of the whole chain.
+        num_trained: Those of them that training changes.
         over_time: Whether the model predicts over time.
     """
 
@@ -76,6 +93,7 @@ class Probe:
     losses: Tensor
     after: Tensor
     num_params: int
+    num_trained: int
     over_time: bool
 
 
@@ -116,6 +134,7 @@ def probe(
     clips: Tensor,
     *,
     num_classes: int,
+    sample_rate: int = 16000,
     num_train: int = 64,
     kind: TargetKind = TargetKind.SINGLE_LABEL,
     heads: Mapping[str, int] | None = None,
@@ -126,6 +145,7 @@ def probe(
         experiment: Experiment to build.
         clips: Output of `made_up_clips`.
         num_classes: Number of classes of the data set.
+        sample_rate: Sample rate of the clips in Hz.
         num_train: Approximate number of training clips, which determines the number of steps.
         kind: Kind of the data set's targets.
         heads: Its heads -> number of classes, if there are several.
@@ -138,15 +158,21 @@ def probe(
     targets = made_up_targets(kind, num_classes=num_classes, seconds=1.0, heads=heads)
     _hold_frontend(experiment.frontend)
     chain = build(experiment, num_classes=num_classes, heads=heads)
-    watch = _Watch(chain, experiment, num_classes=num_classes)
+    encoder = encoder_of(chain)
+    inner = encoder.chain if encoder else chain  # whose parts the experiment names
+    watch = _Watch(inner, experiment, num_classes=num_classes)
     if experiment.initial.name == "checkpoint":
         Initial.read(experiment.initial.arguments["file"]).load(chain)
     with watch.named():
-        features = chain.eval().frontend(clips[0]).double()
-    chain.set_normalization(features.mean().item(), max(features.std().item(), 1e-3))
+        for one in [inner] if inner is chain else [inner, chain]:
+            features = one.eval().frontend(clips[0]).double()
+            one.set_normalization(features.mean().item(), max(features.std().item(), 1e-3))
+    parts = {kind: inner.get_submodule(kind) for kind in CHAIN_PARTS}
+    if inner is not chain:
+        parts[HEAD] = chain.model
     weights = {
-        kind: {n: p.detach().clone() for n, p in chain.get_submodule(kind).named_parameters()}
-        for kind in CHAIN_PARTS
+        kind: {name: value.detach().clone() for name, value in part.named_parameters()}
+        for kind, part in parts.items()
     }
     optimizer = _optimizer(chain, experiment)
     num_steps = experiment.epochs * math.ceil(num_train / experiment.batch_size)
@@ -156,7 +182,7 @@ def probe(
     with watch.named():
         over_time = _over_time(chain, clips[0])
         before = _logits(chain, clips[0])
-        losses = _train(chain, experiment, optimizer, clips, targets)
+        losses = _train(chain, experiment, optimizer, clips, targets, sample_rate=sample_rate)
     with watch.named(f"after {STEPS} training steps"):
         after = _logits(chain, clips[0])
         recalled = _recalled(chain, clips[0], targets, otherwise=after)
@@ -166,7 +192,8 @@ def probe(
         before=before,
         losses=losses,
         after=torch.cat([after, recalled]),
-        num_params=sum(p.numel() for p in chain.parameters()),
+        num_params=num_params(chain),
+        num_trained=num_trained(chain),
         over_time=over_time,
     )
 
@@ -337,8 +364,12 @@ def _train(
     optimizer: torch.optim.Optimizer,
     clips: Tensor,
     targets: Targets,
+    *,
+    sample_rate: int,
 ) -> Tensor:
     """Train one step on each batch of clips; return (STEPS, batch) losses."""
+    part = experiment.waveform_augmentation
+    augment = build_waveform_augmentation(part, sample_rate=sample_rate)
     mixup: Mixup = create("mixup", experiment.mixup.name, **experiment.mixup.arguments)
     create(
         "averaging", experiment.averaging.name, experiment.epochs, **experiment.averaging.arguments
@@ -350,19 +381,36 @@ def _train(
         kind=targets.kind,
         heads=tuple(targets.heads.values()),
         mixes_labels=mixup.mixes_labels,
+        moves_time=getattr(augment, "moves_time", False),
+        class_weights=weigh_classes(experiment.class_weights, targets, device=clips.device),
+    )
+    taught = build_distillation(
+        experiment.distillation, kind=targets.kind, heads=tuple(targets.heads.values())
     )
     every = [np.arange(len(targets))]
     chain.train()
     seen: list[Tensor] = []
     for step, batch in enumerate(clips):
         torch.manual_seed(derive_seed(experiment.seed, f"probe/{step}"))
-        seeds = clip_seeds(np.arange(len(batch)), seed=experiment.seed, epoch=step + 1)
+        drawn = clip_seeds(np.arange(len(batch)), seed=experiment.seed, epoch=step + 1)
+        seeds = torch.from_numpy(drawn)
+        waveforms = batch
+        if augment is not None:
+            called = f"waveform_augmentation {part.name!r}"
+            with _failing_as(called, CALLS["waveform_augmentation"]):
+                lengths = torch.full_like(seeds, batch.shape[1])
+                waveforms = augment(batch, clip_seeds=seeds, num_samples=lengths)
+            _hold(f"{called} returned", waveforms, tuple(batch.shape), dtype=torch.float32)
         optimizer.zero_grad(set_to_none=True)
         with autocast(batch.device, experiment.precision):
-            output = chain(batch, torch.from_numpy(seeds))
+            output = chain(waveforms, seeds)
             with _failing_as(f"loss {name!r}", "forward(logits, labels)"):
                 (given,) = batch_targets(targets, every, device=batch.device, covered_s=1.0)
                 losses = loss(output, *given)
+            if taught is not None:
+                with _failing_as(f"distillation {experiment.distillation.name!r}", "a loss"):
+                    logits = output.clip_logits
+                    losses = taught(losses, logits, _made_up_teacher(logits.shape))
         if not losses.isfinite().all():
             raise ContractError(
                 f"loss {name!r} returned {_not_finite(losses)}; every value must be finite"
@@ -380,6 +428,11 @@ def _train(
             pack_state(chain, optimizer)
         seen.append(losses.detach().float())
     return torch.stack(seen)
+
+
+def _made_up_teacher(shape: torch.Size) -> Tensor:
+    """Return logits in place of a teacher's, which is not trained yet."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from orchestrator.report.plots import svg
 from orchestrator.report.plots.panel import Axis, Panel, linear_axis, with_unit
 from orchestrator.report.plots.plot import Plot, PlotData
 from orchestrator.report.tables.table import Column, Table, spread
-from orchestrator.report.wording.notes import interval_over
+from orchestrator.report.wording.notes import interval_over, spread_notes
 from orchestrator.stats import CONFIDENCE
 
 MAX_ROWS = 50
@@ -88,10 +88,12 @@ def curve_table(found: Sequence[Curve], metric: Metric) -> Table:
     epochs = sorted({epoch for curve in found for epoch in curve.epochs})
     stride = -(-len(epochs) // MAX_ROWS) or 1
     chosen = sorted({*epochs[::stride], *epochs[-1:]})
-    texts = [spread([curve.epochs.get(epoch) for epoch in chosen]) for curve in found]
+    shown = [[curve.epochs.get(epoch) for epoch in chosen] for curve in found]
+    texts = [spread(intervals, metric) for intervals in shown]
     methods = dict.fromkeys(i.interval_method for curve in found for i in curve.epochs.values())
     over = " or ".join(methods) or "t interval"
     notes = [f"{metric.title}: mean ± half width of the {100 * CONFIDENCE:g} % {over}."]
+    notes += spread_notes(interval for intervals in shown for interval in intervals)
     if stride > 1:
         notes.append(f"Every {stride}. epoch and the last.")
     return Table(

@@ -18,9 +18,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from orchestrator.analysis.evidence import Evidence
-from orchestrator.analysis.rows import ArmSummary
+from orchestrator.analysis.rows import ArmSummary, Measure
 from orchestrator.analysis.summary import Summary
 from orchestrator.report.render.latex import escape
+from orchestrator.report.wording.contrasts import places_of_level
 from orchestrator.report.wording.notes import fast_sentence, headline
 from orchestrator.report.wording.numbers import (
     NONE,
@@ -119,9 +120,9 @@ def _of_arm(name: str, arm: ArmSummary, summary: Summary) -> Iterator[tuple[str,
         yield f"{name}{metric}N", str(measure.interval.n)
         if len(measure.values) != measure.interval.n:
             yield f"{name}{metric}Trials", str(len(measure.values))
-        yield from _interval(f"{name}{metric}", "Mean", measure.interval)
+        yield from _level(f"{name}{metric}", measure)
     if arm.to_baseline:
-        yield from _interval(f"{name}{primary}", "Difference", arm.to_baseline, signed=True)
+        yield from _difference(f"{name}{primary}", arm.to_baseline)
         yield f"{name}{primary}DifferenceN", str(arm.to_baseline.n)
     contrast = summary.against_baseline(arm.name)
     if contrast:
@@ -142,7 +143,7 @@ def _of_arm(name: str, arm: ArmSummary, summary: Summary) -> Iterator[tuple[str,
 def _of_finding(name: str, evidence: Evidence, summary: Summary) -> Iterator[tuple[str, str]]:
     name += words(summary.metric.title)
     if evidence.difference:
-        yield from _interval(name, "Difference", evidence.difference, signed=True)
+        yield from _difference(name, evidence.difference)
         yield f"{name}DifferenceN", str(evidence.difference.n)
     yield from _p_values(name, evidence)
 
@@ -159,18 +160,29 @@ def _p_values(name: str, evidence: Evidence) -> Iterator[tuple[str, str]]:
         yield f"{name}DifferenceRecordingsHigh", end_text(found.high, places, signed=True)
 
 
-def _interval(
-    name: str, middle: str, interval: MeanInterval, *, signed: bool = False
-) -> Iterator[tuple[str, str]]:
-    """Yield a mean with its interval, `TopOneMean` and `TopOneLow` or `...DifferenceLow`."""
-    places = decimals(interval.half_width)
-    ends = "" if middle == "Mean" else middle
-    yield f"{name}{middle}", number(interval.mean, places, signed=signed)
-    if interval.half_width is not None and not ends:  # a difference has two unequal halves
+def _level(name: str, measure: Measure) -> Iterator[tuple[str, str]]:
+    """Yield an arm's mean with its interval: `TopOneMean`, `TopOneHalfWidth`, `TopOneLow`."""
+    interval = measure.interval
+    places = places_of_level(interval, measure.metric)
+    yield f"{name}Mean", number(interval.mean, places)
+    if interval.half_width is not None and interval.is_even:
         yield f"{name}HalfWidth", number(interval.half_width, places)
+    yield from _ends(name, interval, places)
+
+
+def _difference(name: str, interval: MeanInterval) -> Iterator[tuple[str, str]]:
+    """Yield a difference with its interval, whose halves are unequal: `TopOneDifferenceLow`."""
+    places = decimals(interval.half_width)
+    yield f"{name}Difference", number(interval.mean, places, signed=True)
+    yield from _ends(f"{name}Difference", interval, places, signed=True)
+
+
+def _ends(
+    name: str, interval: MeanInterval, places: int, *, signed: bool = False
+) -> Iterator[tuple[str, str]]:
     for end, value in (("Low", interval.low), ("High", interval.high)):
         if value is not None:
-            yield f"{name}{ends}{end}", end_text(value, places, signed=signed)
+            yield f"{name}{end}", end_text(value, places, signed=signed)
 
 
 def _value(text: str) -> str:

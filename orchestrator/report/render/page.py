@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from orchestrator.analysis.outcomes import Loader, Outcomes, no_predictions, remembering
 from orchestrator.analysis.summary import Summary
-from orchestrator.figures.shelf import CLIP, Picture, read_pictures
+from orchestrator.predict.figures.shelf import CLIP, Picture, read_pictures
 from orchestrator.records import TrialRecord
 from orchestrator.report.plots import all_plots
 from orchestrator.report.plots.plot import PlotData
@@ -54,7 +54,7 @@ def render_page(
         predictions: Function that reads a trial's predictions; without it, the page has no section
             on classes.
         links: Trial id -> address of its run; only `http` and `https` addresses are linked.
-        pictures: Folder of `orchestrator.figures`; the page embeds the pictures.
+        pictures: Folder of `orchestrator.predict.figures`; the page embeds the pictures.
         paper: Paper's table with the study.
     """
     predictions = remembering(predictions) if predictions else None

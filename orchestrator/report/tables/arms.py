@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from orchestrator.analysis.rows import ArmSummary
 from orchestrator.analysis.summary import Summary
 from orchestrator.metrics import METRICS, Metric
-from orchestrator.metrics.chance import level_text
 from orchestrator.report.tables.table import (
     CALLED_MARK,
     Column,
@@ -21,16 +20,18 @@ from orchestrator.report.tables.table import (
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.footnotes import Footnotes, published_footnotes
 from orchestrator.report.wording.notes import (
+    chance_note,
     correction_used,
     difference_interval,
     epoch_words,
     fast_sentence,
     interval_over,
     paired_over,
+    post_sentence,
+    spread_notes,
     tests_used,
     ties_broken,
     without_interval,
-    without_spread,
 )
 from orchestrator.report.wording.numbers import (
     NONE,
@@ -38,7 +39,7 @@ from orchestrator.report.wording.numbers import (
     duration,
     quantity,
 )
-from orchestrator.stats import ALPHA, CONFIDENCE, Verdict
+from orchestrator.stats import ALPHA, CONFIDENCE, MIN_REPLICATES, Verdict
 
 
 def tables(summary: Summary) -> list[Table]:
@@ -80,6 +81,7 @@ def main_table(summary: Summary) -> Table:
     ]
     for key, title, keep, write in (
         ("num_params", "params", 5, quantity),
+        *([("num_trained", "trained", 5, quantity)] if _frozen(summary) else []),
         ("macs", "MACs", 4, quantity),
         ("seconds", "trial time", 6, duration),
         ("clips_per_s", "clips/s", 3, quantity),
@@ -103,7 +105,12 @@ def secondary_table(summary: Summary) -> Table:
     return Table.of(
         [names, *(_measured(METRICS[key], arms) for key in keys)],
         baseline=_baseline(summary),
-        notes=("Not corrected for being several; the question was about the metric above.",),
+        notes=(
+            "Not corrected for being several; the question was about the metric above.",
+            *spread_notes(
+                arm.measures[key].interval for arm in arms for key in keys if key in arm.measures
+            ),
+        ),
     )
 
 
@@ -114,7 +121,7 @@ def _measured(metric: Metric, arms: Sequence[ArmSummary], key: str = "") -> Colu
         key=key or metric.key,
         title=metric.title,
         unit=metric.unit,
-        texts=spread([measure.interval if measure else None for measure in measures]),
+        texts=spread([measure.interval if measure else None for measure in measures], metric),
     )
 
 
@@ -138,6 +145,13 @@ def _baseline(summary: Summary) -> int:
     return names.index(summary.plan.baseline) if summary.plan.baseline in names else -1
 
 
+def _frozen(summary: Summary) -> bool:
+    """Whether an arm trains a part of its parameters, and their numbers are known."""
+    costs = [arm.cost for arm in summary.arms if arm.cost]
+    known = any(cost.num_trained for cost in costs)
+    return known and any(cost.num_trained != cost.num_params for cost in costs)
+
+
 def _record(arm: ArmSummary, summary: Summary) -> dict[str, object]:
     """Return the numbers of an arm in the metric's unit, keyed by CSV column."""
     key, chance = summary.metric.key, summary.chance
@@ -158,7 +172,9 @@ def _record(arm: ArmSummary, summary: Summary) -> dict[str, object]:
     if measure:
         mean = measure.interval
         record |= {"mean": mean.mean, "low": mean.low, "high": mean.high}
-        record["beats_chance"] = arm.name not in summary.at_chance if chance else None
+        held = summary.against_chance
+        if held and held.metric.key in arm.measures:
+            record["beats_chance"] = arm.name not in held.at_chance
     if delta:
         record |= {
             "reference": summary.plan.baseline,
@@ -174,6 +190,8 @@ def _record(arm: ArmSummary, summary: Summary) -> dict[str, object]:
         record["trials_fast"] = summary.conditions.fast_by_arm[arm.name]
     if cost:
         record |= {"params": cost.num_params, "macs": cost.macs}
+        if _frozen(summary):
+            record["trained_params"] = cost.num_trained
         record |= {"median_s": cost.seconds, "clips_per_s": cost.clips_per_s}
     return record
 
@@ -216,19 +234,26 @@ def _values_kept(summary: Summary) -> str:
 def _notes(summary: Summary, footnotes: Footnotes) -> list[str]:
     over, notes = _replicates(summary), []
     several = len({cell.block for cell in summary.cells}) > 1
+    key = summary.metric.key
+    levels = [arm.measures[key].interval for arm in summary.arms if key in arm.measures]
     if several:
+        half_widths = ""
+        if not levels or any(level.n >= MIN_REPLICATES for level in levels):
+            half_widths = f"± is the half width of the {100 * CONFIDENCE:g} % "
+            half_widths += f"{interval_over(summary)}. "
         notes.append(
-            f"± is the half width of the {100 * CONFIDENCE:g} % {interval_over(summary)}. "
-            f"Δ is paired over {paired_over(summary) or f'the same {over}'}, with its "
+            f"{half_widths}Δ is paired over {paired_over(summary) or f'the same {over}'}, with its "
             f"{100 * CONFIDENCE:g} % {difference_interval(summary)}{_values_kept(summary)}."
         )
     elif summary.cells:
         notes.append("Every arm was trained once, so there is no interval.")
     trials = {len(arm.cells) for arm in summary.arms}
-    planned = {arm.counted(summary.metric.key)[1] for arm in summary.arms}
+    planned = {arm.counted(key)[1] for arm in summary.arms}
     if notes and len(trials) == 1 and trials != planned:
         notes[-1] += f" n counts these means, of {trials.pop()} trials planned per arm."
-    notes += [note for note in (without_spread(summary), without_interval(summary)) if note]
+    notes += spread_notes(levels)
+    if missing := without_interval(summary):
+        notes.append(missing)
     if summary.findings and several:
         correction = ""
         if summary.plan.num_declared > 1:
@@ -238,10 +263,8 @@ def _notes(summary: Summary, footnotes: Footnotes) -> list[str]:
             f"{CALLED_MARK} at most {ALPHA:g}. {NONE}: not declared or not testable."
             f"{ties_broken(summary)}"
         )
-    if summary.chance:
-        notes.append(f"Chance: {level_text(summary.chance, unit=summary.metric.unit)}.")
-    elif summary.metric.chance:
-        notes.append("Chance is not known: neither plan nor trials recorded the classes.")
+    if chance := chance_note(summary):
+        notes.append(chance)
     notes += [f"{mark} {text}" for mark, text in footnotes.texts.items()]
     if any(arm.cost and arm.cost.macs for arm in summary.arms):
         notes.append(
@@ -252,6 +275,8 @@ def _notes(summary: Summary, footnotes: Footnotes) -> list[str]:
         f"{summary.metric.title}: at {epoch_words(summary)}, "
         f"{'larger' if summary.metric.sign > 0 else 'smaller'} is better."
     )
+    if post := post_sentence(summary):
+        notes.append(post)
     if fast := fast_sentence(summary):
         notes.append(fast)
     return notes

@@ -14,10 +14,11 @@ from orchestrator.analysis.rows import ArmSummary
 from orchestrator.analysis.summary import Summary
 from orchestrator.errors import ConfigError, unknown
 from orchestrator.metrics import METRICS
+from orchestrator.metrics.catalog import VAL_MACRO_F1
 from orchestrator.records import ArmRecord, PlanRecord
 from orchestrator.report.tables.table import Column, Table, spread
 from orchestrator.report.wording.footnotes import published_footnotes
-from orchestrator.report.wording.notes import interval_over
+from orchestrator.report.wording.notes import interval_over, spread_notes
 from orchestrator.report.wording.numbers import NONE, align, decimals, number, quantity
 from orchestrator.stats import CONFIDENCE
 
@@ -87,6 +88,10 @@ def _metrics(printed: PrintedTable, studies: Sequence[Study]) -> Table:
     notes = []
     if any("±" in text for texts in cells.values() for text in texts):
         notes.append(f"± is the half width of the {100 * CONFIDENCE:g} % {interval_over(summary)}.")
+    shown = [key for key in cells if key in METRICS]
+    notes += spread_notes(
+        arm.measures[key].interval for arm in summary.arms for key in shown if key in arm.measures
+    )
     if "ensemble/map" in cells:
         notes.append(ensemble_note(study))
     missing = [c.title for c in columns if all(t.strip() == NONE for t in cells[c.key])]
@@ -138,7 +143,8 @@ def _classes(printed: PrintedTable, studies: Sequence[Study]) -> Table:
     same = [*names, ""] == list(titles)
     columns = [Column(key=n, title=titles[n] if same else n) for n in names]
     columns.append(Column(key="", title="average"))
-    averages = spread([scores.average if scores else None for scores in by_arm.values()])
+    levels = [scores.average if scores else None for scores in by_arm.values()]
+    averages = spread(levels, METRICS[VAL_MACRO_F1])
     rows = {
         name: [
             *(number(scores.by_class.get(i) if scores else None, 1) for i in indices),
@@ -152,6 +158,7 @@ def _classes(printed: PrintedTable, studies: Sequence[Study]) -> Table:
         "record no onsets and offsets, so that there is no event-based F1, by collars or by "
         "intersection, to stand beside the printed one."
     ]
+    notes += spread_notes(levels)
     if not indices:
         notes.append("No predictions are at hand, so that no class can be scored.")
     elif len(columns) > MAX_CLASS_COLUMNS + 1:
@@ -237,7 +244,8 @@ def _column(key: str, study: Study) -> list[str]:
         return [number(made.value if made else None, 3) for made in ensembles]
     if key not in METRICS:
         return [NONE] * len(arms)
-    return spread([arm.measures[key].interval if key in arm.measures else None for arm in arms])
+    levels = [arm.measures[key].interval if key in arm.measures else None for arm in arms]
+    return spread(levels, METRICS[key])
 
 
 def _pretrained(arm: ArmSummary, plan: PlanRecord) -> str:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.analysis.evidence import Evidence
-from orchestrator.report.wording.contrasts import half_width, places_of
-from orchestrator.report.wording.numbers import NONE, align, bracket, decimals, number, p_text
-from orchestrator.stats import MeanInterval, PairedDifference
+from orchestrator.metrics import Metric
+from orchestrator.report.wording.contrasts import half_width, places_of, places_of_level
+from orchestrator.report.wording.numbers import NONE, align, bracket, number, p_text
+from orchestrator.stats import CrossedInterval, PairedDifference
 
 CALLED_MARK = "*"
 
@@ -102,15 +103,32 @@ def differences(found: Sequence[PairedDifference | None], called: Sequence[bool]
     return [f"{mean} {end.ljust(longest)}" for mean, end in zip(means, ends, strict=True)]
 
 
-def spread(intervals: Sequence[MeanInterval | None]) -> list[str]:
-    """Write `mean ±half width` with both decimal points aligned; a dash for None."""
-    widths = [half_width(i) for i in intervals]
-    places = [decimals(width) for width in widths]
+def spread(intervals: Sequence[CrossedInterval | None], metric: Metric) -> list[str]:
+    """Write `mean ±half width` with both decimal points aligned; a dash for None.
+
+    `[low, high]` stands for an interval that a bound of the metric cuts, and `(first, second)` for
+    two values, which have none: see `spread_notes`.
+    """
+    places = [places_of_level(i, metric) for i in intervals]
     means = align(
         [number(i.mean if i else None, p) for i, p in zip(intervals, places, strict=True)]
     )
-    halves = align([number(width, p) for width, p in zip(widths, places, strict=True)])
-    return [
-        f"{mean} {' ' if width is None else '±'}{half if i else ' ' * len(half)}"
-        for i, width, mean, half in zip(intervals, widths, means, halves, strict=True)
+    even = [half_width(i) if i and i.is_even else None for i in intervals]
+    halves = align([number(width, p) for width, p in zip(even, places, strict=True)])
+    ends = [
+        f"±{half}" if width is not None else _ends(i, p, len(half))
+        for i, width, half, p in zip(intervals, even, halves, places, strict=True)
     ]
+    longest = max(map(len, ends), default=0)
+    return [f"{mean} {end.ljust(longest)}" for mean, end in zip(means, ends, strict=True)]
+
+
+def _ends(interval: CrossedInterval | None, places: int, width: int) -> str:
+    """Write what stands beside a mean without a half width, a dash if its replicates are equal."""
+    if interval is None:
+        return ""
+    if interval.n == 2 and interval.values[0] != interval.values[1]:
+        return f"({', '.join(number(value, places) for value in interval.values)})"
+    if half_width(interval) is None or interval.low is None or interval.high is None:
+        return f" {NONE.rjust(width)}"
+    return bracket(interval.low, interval.high, places, called=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.analysis.confounds import ChosenOn
@@ -12,10 +12,10 @@ from orchestrator.analysis.needed import seeds_needed
 from orchestrator.analysis.rows import Cell
 from orchestrator.analysis.summary import Summary
 from orchestrator.metrics import METRICS
-from orchestrator.metrics.chance import caution_text
+from orchestrator.metrics.chance import level_text
+from orchestrator.metrics.postprocessing import VALIDATION
 from orchestrator.records import EARLIER_BEST, EPOCHS, Status
 from orchestrator.report.wording.contrasts import (
-    half_width,
     places_of,
     scope_words,
     unit_of_difference,
@@ -25,7 +25,9 @@ from orchestrator.report.wording.numbers import NONE, decimals, end_text, number
 from orchestrator.stats import (
     FLIP_INTERVAL,
     MAX_PAIRS,
+    MIN_REPLICATES,
     SEQUENTIAL_METHOD,
+    CrossedInterval,
     Needed,
     PairedDifference,
     Verdict,
@@ -70,13 +72,33 @@ def answers(summary: Summary) -> tuple[Answer, ...]:
 
 def chance_sentence(summary: Summary) -> str:
     """Name the arms that do not beat chance; empty if all do or chance is unknown."""
-    return caution_text(
-        summary.chance,
-        summary.at_chance,
-        num_arms=summary.num_measured,
-        title=summary.metric.title,
-        unit=summary.metric.unit,
-    )
+    return summary.against_chance.caution if summary.against_chance else ""
+
+
+def chance_note(summary: Summary) -> str:
+    """State the chance level, and what holds arms against it that have no interval over seeds."""
+    held = summary.against_chance
+    if held is None:
+        unknown = "Chance is not known: neither plan nor trials recorded the classes."
+        return unknown if summary.metric.chance else ""
+    level = level_text(held.chance, unit=held.metric.unit)
+    other = f" in {held.metric.title}" if held.metric != summary.metric else ""
+    ways = []
+    for what, counts, method in (
+        ("clips", held.by_clips, "exact binomial interval"),
+        ("recordings", held.by_recordings, "interval"),
+    ):
+        if counts:
+            ends = dict.fromkeys((min(counts.values()), max(counts.values())))
+            count = " to ".join(f"{end:,}" for end in ends)
+            ways.append(f"the {method} over {count} {what} does")
+    if held.by_values:
+        ways.append("every value does")
+    rule = ""
+    if ways:
+        rule = f" Fewer than {MIN_REPLICATES} seeds, or equal ones, beat it where "
+        rule += f"{' or '.join(ways)}."
+    return f"Chance{other}: {level}.{rule}"
 
 
 def best_of(summary: Summary) -> str:
@@ -236,6 +258,32 @@ def fast_sentence(summary: Summary) -> str:
     return f"{share} finished trials ran --fast, whose numbers do not repeat to the bit."
 
 
+def post_sentence(summary: Summary) -> str:
+    """Say how predictions became decisions; empty where one value holds for every class."""
+    post = summary.metric.post
+    if post is None:
+        return ""
+    classes = [str(name) for name in summary.plan.dataset.get("class_names") or ()]
+
+    def listed(values: float | tuple[float, ...] | str) -> str:
+        if not isinstance(values, tuple):
+            return ""
+        names = classes if len(classes) == len(values) else [str(i) for i in range(len(values))]
+        return ", ".join(f"{name} {x:g}" for name, x in zip(names, values, strict=True))
+
+    parts: list[str] = []
+    if post.threshold == VALIDATION:
+        parts.append(
+            "Thresholds: for each trial and class the one with the best F1 on the validation "
+            "clips, none of which is reported."
+        )
+    elif named := listed(post.threshold):
+        parts.append(f"Thresholds as declared: {named}.")
+    if named := listed(post.median_s):
+        parts.append(f"Median filters in seconds: {named}.")
+    return " ".join(parts)
+
+
 def epoch_words(summary: Summary) -> str:
     """Name the epoch of the table's numbers, and the metric and the clips that chose it."""
     plan = summary.plan
@@ -283,18 +331,28 @@ def interval_over(summary: Summary) -> str:
     return " or ".join(dict.fromkeys(names)) or "t interval"
 
 
-def without_spread(summary: Summary) -> str:
-    """Explain why some replicates have no interval; empty if all arms with several have one."""
-    key = summary.metric.key
-    shown = [arm.measures[key].interval for arm in summary.arms if key in arm.measures]
-    if any(interval.n > 1 and half_width(interval) is None for interval in shown):
-        return f"{NONE} for ±: equal values have no spread to make an interval from."
-    return ""
+def spread_notes(intervals: Iterable[CrossedInterval | None]) -> list[str]:
+    """Explain what stands for ± beside some means; empty if all of several replicates have it."""
+    shown = [interval for interval in intervals if interval is not None]
+    notes = []
+    if any(len(set(interval.values)) == interval.n == 2 for interval in shown):
+        notes.append("(a, b): the two values, too few for an interval.")
+    if any(not interval.is_even for interval in shown):
+        notes.append("[a, b]: the interval, which ends at a bound of the metric.")
+    if any(interval.n > 1 and len(set(interval.values)) == 1 for interval in shown):
+        notes.append(f"{NONE} for ±: equal values have no spread to make an interval from.")
+    return notes
 
 
 def without_interval(summary: Summary) -> str:
     """Explain why differences have no interval; empty if all of several pairs have one."""
-    shown = [arm.to_baseline for arm in summary.arms if arm.to_baseline] + _differences(summary)
+    called = [f for f in summary.findings if f.called and f.difference and f.difference.low is None]
+    shown = [
+        arm.to_baseline
+        for arm in summary.arms
+        if arm.to_baseline and summary.against_baseline(arm.name) is None
+    ]
+    shown += [f.difference for f in summary.findings if f.difference and not f.called]
     pairs = sorted(
         {
             d.n - d.num_tied
@@ -302,13 +360,23 @@ def without_interval(summary: Summary) -> str:
             if d.n > 1 and d.low is None and any(d.differences.values())
         }
     )
-    if not pairs:
-        return ""
-    listed = " or ".join(filter(None, (", ".join(map(str, pairs[:-1])), str(pairs[-1]))))
-    return (
-        f"No interval: the test of {listed} pairs that are not tied rejects "
-        "no value, however far off."
-    )
+    notes = []
+    if pairs:
+        listed = " or ".join(filter(None, (", ".join(map(str, pairs[:-1])), str(pairs[-1]))))
+        notes.append(
+            f"No interval: the test of {listed} pairs that are not tied rejects no value, however "
+            "far off."
+        )
+    if any(finding.decided for finding in called):
+        notes.append(
+            "No interval of what was called: later blocks contradict the call, which stays."
+        )
+    if any(not finding.decided for finding in called):
+        notes.append(
+            "No interval of what was called: beside the others' spread no value far off is "
+            "rejected, but 0 is, so the direction is shown and no size."
+        )
+    return " ".join(notes)
 
 
 def difference_interval(summary: Summary) -> str:
@@ -406,12 +474,15 @@ def trend_sentence(summary: Summary) -> str:
         return ""
     trend = shown.trend
     places, unit = decimals(trend.half_width), unit_of_difference(summary.metric)
-    low, high = number(trend.low, places), number(trend.high, places)
+    interval = f"no 95 % interval from {trend.n} seeds"
+    if trend.low is not None:
+        low, high = number(trend.low, places), number(trend.high, places)
+        interval = f"95 % t interval {low} to {high}"
     steps = " < ".join("none" if dose is None else f"{dose:g}" for dose in shown.doses)
     return (
         f"Trend over {summary.plan.dose} ({steps}): {number(trend.mean, places, signed=True)} "
         f"{unit} of {summary.metric.title} a step for other seeds on these clips "
-        f"(95 % t interval {low} to {high}, "
+        f"({interval}, "
         f"{trend.test_method.partition(',')[0]}, p {p_text(trend.p_value)} uncorrected, "
         f"n {trend.n}{' seed means' if shown.by_fold else ''})."
     )

@@ -1,14 +1,19 @@
-"""Load a trained model from a store, exactly as the trial saved it."""
+"""Load a trained model from a store or a file, exactly as the trial saved it."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from torch import Tensor
 
 from models.chain import Chain
+from models.checkpoints.read import read_checkpoint
+from models.errors import CheckpointError as ModelCheckpointError
 from models.errors import ModelError
 from models.registry import TRAINED_AS, RegistryError
 from models.seeding import derive_seed
@@ -27,6 +32,29 @@ if TYPE_CHECKING:
     from orchestrator.records import TrialRecord
 
 _SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedModel:
+    """A trained chain and what it was trained as.
+
+    Attributes:
+        chain: On the CPU in evaluation mode; see `load_model`.
+        experiment: The experiment that trained it.
+        heads: Head -> number of its classes, where a clip has a class of each of several heads.
+        source: Where it comes from, for messages.
+    """
+
+    chain: Chain
+    experiment: Experiment
+    heads: Mapping[str, int]
+    source: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each logit's class; its number where the names are unknown."""
+        numbers = tuple(map(str, range(self.chain.num_classes)))
+        return self.chain.class_names or numbers
 
 
 def load_model(
@@ -53,6 +81,13 @@ def load_model(
         CheckpointError: No trial or several trials match, the checkpoint is missing, damaged or of
             another trial, or this version cannot build it.
     """
+    return load_trained(store, trial, which=which).chain
+
+
+def load_trained(
+    store: Store | str | Path, trial: str, *, which: Literal["last", "best"] = "last"
+) -> TrainedModel:
+    """Do what `load_model` does, and return what the model was trained as too."""
     if which not in ("last", "best"):
         raise ConfigError(unknown("weights", which, ("last", "best")))
     store = store if isinstance(store, Store) else Store.open(store, create=False)
@@ -72,22 +107,66 @@ def load_model(
     trained_as = facts.get(TRAINED_AS)  # missing from checkpoints of an earlier version
     if trained_as is not None:
         refuse_other(trained_as["experiment"], record.experiment, where="in the record")
-    experiment = from_canonical(record.experiment)
-    num_classes = trained_as["num_classes"] if trained_as else int(record.data["num_classes"])
-    heads = trained_as.get("heads") if trained_as else None
+    by = f"of the code that trained it: {record.provenance.get('code', 'not recorded')}"
+    model = _built(
+        from_canonical(record.experiment),
+        tensors,
+        trained_as or {"num_classes": record.data["num_classes"]},
+        source=f"trial {trial_id}",
+        version=by,
+    )
+    if trained_as is None:
+        _from_the_pack(model.chain, model.experiment, record, store)
+    return model
+
+
+def load_file(path: str | Path) -> TrainedModel:
+    """Load a trial's checkpoint from its file alone, wherever it lies.
+
+    Args:
+        path: A `.safetensors` file of a store's `trials/<id>/checkpoints`, or a copy.
+
+    Raises:
+        CheckpointError: The file cannot be read, is none of a trial, or this version cannot build
+            what it was trained as.
+    """
     try:
-        chain = build(experiment, num_classes=num_classes, heads=heads)
+        checkpoint = read_checkpoint(Path(path))
+        if checkpoint.trained_as is None:
+            raise CheckpointError(
+                f"{path} does not say what it was trained as; give a checkpoint of a trial, or put "
+                "published weights into an experiment (initial) and train its head"
+            )
+        return _built(
+            from_canonical(checkpoint.trained_as["experiment"]),
+            checkpoint.state,
+            checkpoint.trained_as,
+            source=str(path),
+            version="of the code that trained it",
+        )
+    except ModelCheckpointError as error:
+        raise CheckpointError(str(error)) from error
+
+
+def _built(
+    experiment: Experiment,
+    tensors: Mapping[str, Tensor],
+    trained_as: Mapping[str, Any],
+    *,
+    source: str,
+    version: str,
+) -> TrainedModel:
+    heads = trained_as.get("heads") or {}
+    num_classes = int(trained_as["num_classes"])
+    try:
+        chain = build(experiment, num_classes=num_classes, heads=heads or None)
         chain.load_state_dict(model_state(tensors))
     except (RegistryError, ModelError, RuntimeError) as error:
         raise CheckpointError(
-            f"trial {trial_id} cannot be built as it was ({error}); take the version of the code "
-            f"that trained it: {record.provenance.get('code', 'not recorded')}"
+            f"{source} cannot be built as it was ({error}); take the version {version}"
         ) from error
-    if trained_as is not None:
-        chain.class_names = tuple(trained_as["class_names"])
-    else:
-        _from_the_pack(chain, experiment, record, store)
-    return chain.eval()
+    chain.class_names = tuple(trained_as.get("class_names", ()))
+    return TrainedModel(chain=chain.eval(), experiment=experiment, heads=heads, source=source)
 
 
 def _find(store: Store, trial: str) -> str:

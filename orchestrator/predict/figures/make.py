@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.figures.shelf import CLIP, Picture, are_there, read_pictures, write_index
 from orchestrator.metrics import TargetKind
+from orchestrator.predict.figures.shelf import CLIP, Picture, are_there, read_pictures, write_index
 from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord, epoch_of
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def make_pictures(
     for trial in trials:
         record = records[trial.id]
         pack = open_pack(str(record.data["fingerprint"]), packs=store.packs_uri)
-        chain = _load(record, pack, plan.selection_of(trial.arm), store)
+        chain = _load(record, plan.selection_of(trial.arm), store)
         # Frames of a custom front end have no known time.
         frame_s = chain.front.hop_length / pack.sample_rate if chain else 0.0
         if chain is not None and frame_s:
@@ -95,7 +95,7 @@ def _of_trial(
     trial: TrialKey, chain: Chain, pack: Pack, frame_s: float, folder: Path
 ) -> list[Picture]:
     from models.introspection import event_map, input_change, moved_keys
-    from orchestrator.figures import draw
+    from orchestrator.predict.figures import draw
 
     clips = _clips(pack, trial.fold)
     waveform = pack.batch(clips, int(pack.num_samples.max()))
@@ -143,7 +143,7 @@ def _of_clips(
 ) -> list[Picture]:
     """Draw clips one by one, as a trial's front end passes them to its model."""
     from models.introspection import input_change
-    from orchestrator.figures import draw
+    from orchestrator.predict.figures import draw
 
     places = {clip: index for index, clip in enumerate(pack.clip_ids)}
     if not clips.keys() <= places.keys():
@@ -169,19 +169,13 @@ def _of_clips(
     return made
 
 
-def _load(record: TrialRecord, pack: Pack, selection: str, store: Store) -> Chain | None:
-    from orchestrator.experiment.overrides import from_canonical
-    from orchestrator.training.evaluate import build
-    from orchestrator.training.state import model_state
+def _load(record: TrialRecord, selection: str, store: Store) -> Chain | None:
+    from orchestrator.predict.loading import load_model
 
-    checkpoint = store.load_checkpoint(record.id, epoch_of(selection))
-    if checkpoint is None:
+    which = epoch_of(selection)
+    if f"{which}.json" not in store.checkpoint_files(record.id):
         return None
-    chain = build(
-        from_canonical(record.experiment), num_classes=pack.num_classes, heads=pack.targets.heads
-    )
-    chain.load_state_dict(model_state(checkpoint[0]))
-    return chain
+    return load_model(store, record.id, which=which)
 
 
 def _clips(pack: Any, fold: int) -> np.ndarray:

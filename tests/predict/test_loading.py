@@ -19,10 +19,10 @@ from models.errors import CheckpointError as ModelCheckpointError
 from models.registry import RegistryError, create
 from orchestrator.data import open_pack
 from orchestrator.errors import CheckpointError, ConfigError, OrchestratorError, StoreError
-from orchestrator.execution.loading import load_model
 from orchestrator.execution.preflight.probe import made_up_clips, probe
 from orchestrator.execution.trial import TrialRun
 from orchestrator.experiment.config import Component, File
+from orchestrator.predict.loading import load_model
 from orchestrator.records import Status
 from orchestrator.store import Store
 from orchestrator.training.evaluate import evaluate

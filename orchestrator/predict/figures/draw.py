@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +25,7 @@ PANEL = (3.6, 1.9)
 GROUPS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#0072b2", "#ffffff")
 """Palette of Okabe and Ito, which color-blind readers can tell apart."""
 MAX_CLASSES = 8
+MAX_CLASSES_OF_RECORDING = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +136,63 @@ def draw_events(events: NDArray[Any], features: NDArray[Any], shown: Shown, path
         panel.set_yticklabels([shown.class_names[c] for c in likeliest], fontsize=6)
         figure.colorbar(drawn, ax=panel, pad=0.02).ax.tick_params(labelsize=6)
     _save(figure, axes, path)
+
+
+def draw_recording(
+    pcm: NDArray[np.int16],
+    rows: NDArray[np.float32],
+    events: Sequence[tuple[float, float, str]],
+    shown: Shown,
+    sample_rate: int,
+    path: Path,
+) -> None:
+    """Draw a recording's spectrogram, and below it the likeliest classes over time and the events.
+
+    Args:
+        pcm: (time,) samples.
+        rows: (rows, classes) probabilities, a row every `shown.frame_s`.
+        events: Onset and offset in seconds and class of each event, drawn as a frame.
+        shown: Title, length and class names.
+        sample_rate: Rate of the samples in Hz.
+        path: Path of the PNG.
+    """
+    figure = Figure(figsize=(min(24.0, max(8.0, shown.seconds / 10)), 4.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    above, below = figure.subplots(2, 1, sharex=True)
+    above.set_title(shown.titles[0], fontsize=8)
+    size = min(1024, len(pcm))
+    with np.errstate(divide="ignore"):  # digital silence
+        above.specgram(
+            pcm.astype(np.float32), NFFT=size, noverlap=size // 2, Fs=sample_rate, cmap="magma"
+        )
+    above.set_facecolor("black")  # where the recording is silent
+    above.yaxis.set_major_formatter(lambda hertz, _: f"{hertz / 1000:g}")
+    above.set_ylabel("kHz", fontsize=7)
+    named = {shown.class_names.index(name) for _, _, name in events}
+    order = [int(c) for c in np.argsort(-rows.max(axis=0), kind="stable")]
+    likeliest = sorted(order, key=lambda c: c not in named)[:MAX_CLASSES_OF_RECORDING]
+    length_s = len(rows) * shown.frame_s
+    drawn = below.imshow(
+        rows[:, likeliest].T,
+        aspect="auto",
+        cmap="viridis",
+        vmin=0,
+        vmax=1,
+        extent=(0, length_s, len(likeliest), 0),
+        interpolation="nearest",
+    )
+    for onset, offset, name in events:
+        label = shown.class_names.index(name)
+        if label in likeliest:
+            place = (onset, likeliest.index(label) + 0.06)
+            below.add_patch(
+                Rectangle(place, offset - onset, 0.88, fill=False, edgecolor="white", linewidth=1)
+            )
+    below.set_yticks(np.arange(len(likeliest)) + 0.5)
+    below.set_yticklabels([shown.class_names[c] for c in likeliest], fontsize=6)
+    below.set_xlim(0, shown.seconds)
+    figure.colorbar(drawn, ax=below, pad=0.01).ax.tick_params(labelsize=6)
+    _save(figure, np.array([[above], [below]]), path)
 
 
 def _grid(rows: int, columns: int, titles: Sequence[str]) -> tuple[Figure, NDArray[Any]]:

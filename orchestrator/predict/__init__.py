@@ -1,0 +1,1 @@
+"""A trained model, loaded as it was and run on recordings."""
