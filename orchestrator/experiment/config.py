@@ -233,7 +233,8 @@ class Runtime:
         compile: Mode of `torch.compile` for training steps, `default` or `reduce-overhead`; empty
             trains without a compiler.
         max_concurrent: Largest number of concurrent trials; 0 means as many as the resources allow.
-        retries: Restarts of a trial whose worker died, before it counts as failed.
+        retries: Largest number of workers that a trial may lose in a row without finishing another
+            epoch; those lost on the way do not count.
         data_root: Folder of the dataset's own files.
         feature_memory_gib: Largest set of features in GiB that a worker holds on its GPU; others
             are read from a file beside the pack.

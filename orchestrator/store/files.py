@@ -21,6 +21,8 @@ from orchestrator.errors import StoreError
 TEMPORARY = ".tmp"
 SET_ASIDE = ".damaged-"
 _CHUNK_BYTES = 8 << 20
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Numbers of the errors of a place that is full or read-only."""
 _ATTEMPTS = 4
 
 
@@ -95,11 +97,7 @@ class Files(Protocol):
 def is_full(error: BaseException) -> bool:
     """Whether an error means that the place is full or read-only, so a retry cannot help."""
     cause = error.__cause__ if isinstance(error, StoreError) else error
-    return isinstance(cause, OSError) and cause.errno in (
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EROFS,
-    )
+    return isinstance(cause, OSError) and cause.errno in FULL
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from models.seeding import derive_seed
 from orchestrator.data.mixup import Mixed, Mixup
 from orchestrator.data.partition import partition
 from orchestrator.data.samplers import Sampler, draw_seeds, shard, shuffle_targets
-from orchestrator.errors import TrainingError
+from orchestrator.errors import DivergedError
 from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.metrics import catalog
 from orchestrator.metrics.labels import TargetKind
@@ -305,8 +305,8 @@ class Trainer:
         ends or is closed; a process that is killed before loses that epoch, not its checkpoint.
 
         Raises:
-            TrainingError: A loss or a prediction is not finite, a loss is not one per clip, or the
-                learning rate is invalid.
+            DivergedError: A loss or a prediction is not finite.
+            TrainingError: A loss is not one per clip, or the learning rate is invalid.
         """
         try:
             for epoch in range(len(self.records) + 1, self.experiment.epochs + 1):
@@ -464,7 +464,7 @@ class Trainer:
             shifts=self.shifts,
         )
         if not np.isfinite(made.predictions.logits).all():
-            raise TrainingError(
+            raise DivergedError(
                 f"the predictions after epoch {epoch} are not finite; lower the learning rate or "
                 "use fp32"
             )
@@ -602,12 +602,12 @@ class Trainer:
             epoch: For the message.
 
         Raises:
-            TrainingError: A step's loss is not finite.
+            DivergedError: A step's loss is not finite.
         """
         total = 0.0
         for number, loss in enumerate(losses.tolist()):
             if not math.isfinite(loss):
-                raise TrainingError(
+                raise DivergedError(
                     f"the loss is {loss} at epoch {epoch}, step {number + 1} of {len(steps)}; "
                     "lower the learning rate or use fp32"
                 )
