@@ -66,6 +66,8 @@ class File:
         """
         try:
             local = weight_file(path)
+            if local.exists() and not local.is_file():  # a pipe or a device may have no end
+                raise CheckpointError(f"{local} is not a file; give the path of an existing file")
             digest = file_digest(local)
         except CheckpointError as error:
             raise ConfigError(str(error)) from None
