@@ -55,12 +55,22 @@ def epoch_of(selection: str) -> Literal["last", "best"]:
 
 
 class Status(StrEnum):
-    """The state of a trial. A planned trial without a record is `MISSING`."""
+    """The state of a trial. A planned trial without a record is `MISSING`.
+
+    One whose loss or predictions ceased to be finite has `DIVERGED`, which is its outcome: trained
+    again, it would diverge again.
+    """
 
     MISSING = "missing"
     RUNNING = "running"
     FINISHED = "finished"
     FAILED = "failed"
+    DIVERGED = "diverged"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the same command leaves the trial as it is."""
+        return self in (Status.FINISHED, Status.DIVERGED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +124,7 @@ class Cost:
         num_workers: Number of data-parallel workers.
         peak_memory_mb: Peak of the process (CPU) or the device (CUDA), largest over the workers.
         num_params: Parameters of the whole chain.
+        num_trained: Those of them that training changes; 0 if none, and in older records.
         macs: Multiply-accumulates of one clip's forward pass, convolutions and linear layers only.
         clips_per_s: Training throughput, median over epochs.
         attempts: Number of attempts: 1 plus the number of restarts.
@@ -125,6 +136,7 @@ class Cost:
     num_workers: int = 1
     peak_memory_mb: float = 0.0
     num_params: int = 0
+    num_trained: int = 0
     macs: int = 0
     clips_per_s: float = 0.0
     attempts: int = 1
@@ -139,7 +151,7 @@ class TrialRecord:
 
     Attributes:
         id: The experiment's id.
-        status: Running, finished or failed.
+        status: Running, finished, failed or diverged.
         experiment: Canonical form of the completed experiment.
         epochs: Records of the epochs in order, each epoch once.
         best_epoch: Epoch that is best by `chosen_by`, the earliest of equals; 0 if there is none.
@@ -147,7 +159,7 @@ class TrialRecord:
         data: The pack's name, fingerprint, counts kept and dropped, feature mean and std; which
             clips chose the epoch, where any were held out for it.
         provenance: Code version, package versions, host, start and end in UTC.
-        error: What stopped a failed trial, traceback included.
+        error: What stopped a failed or diverged trial, traceback included.
         predictions: `last` or `best`, with `VALIDATION_PART` behind for those of validation clips
             -> SHA-256 of the file with its per-clip predictions.
         has_digest: Whether the stored form carried a digest of its content, which schema 1 lacks.

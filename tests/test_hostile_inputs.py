@@ -676,6 +676,21 @@ RECORDS = {
         REPORT,
         "record.json cannot be read",
     ),
+    "record that is a pipe": Case(
+        lambda s: (s.at / "record.json").unlink() or os.mkfifo(s.at / "record.json"),
+        REPORT,
+        "record.json .a pipe or a device",
+    ),
+    "record that is a device": Case(
+        lambda s: (s.at / "record.json").unlink() or (s.at / "record.json").symlink_to("/dev/zero"),
+        REPORT,
+        "record.json .a pipe or a device",
+    ),
+    "record that is a folder": Case(
+        lambda s: (s.at / "record.json").unlink() or (s.at / "record.json").mkdir(),
+        REPORT,
+        "record.json .Is a directory",
+    ),
     "record edited": Case(
         recorded(lambda r: r["epochs"][0]["metrics"].update({"val/top1": 1.0}), signs=False),
         REPORT,

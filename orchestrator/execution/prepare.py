@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models import registry
+from orchestrator.data import addresses
 from orchestrator.data.layouts.rows import VALIDATION
 from orchestrator.data.partition import held_out_folds, partition
 from orchestrator.design.plan import DefaultMetric, Plan
@@ -308,7 +309,7 @@ def set_apart(prepared: LaunchPlan) -> str:
 def packs_of(store: str) -> str:
     """Return the location of a store's packs; the store need not exist yet."""
     place = store if "://" in store else str(Path(store).expanduser().absolute())
-    return f"{place.rstrip('/')}/packs"
+    return addresses.join(place, "packs")
 
 
 def existing_store(place: str) -> Store | None:

@@ -158,7 +158,29 @@ def fill_in(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
                 f"selection_metric {chooses} is computed by the report alone, and every epoch "
                 'needs it to choose the best; give another, or selection="last"'
             )
-    return values, [*mistakes, *_mistakes_of_frozen(values), *_mistakes_of_teacher(values)]
+    return values, [
+        *mistakes,
+        *_mistakes_of_frozen(values),
+        *_mistakes_of_teacher(values),
+        *_mistakes_of_shifts(values),
+    ]
+
+
+def _mistakes_of_shifts(values: dict[str, Any]) -> list[str]:
+    shifts = values["test_shifts_s"]
+    if not is_list(shifts) or not all(isinstance(by, float) for by in shifts):
+        return []  # said already
+    if values["frozen"] and shifts != ADDED["test_shifts_s"]:
+        return [
+            "test_shifts_s shifts what a frozen model takes, and its embeddings are computed once; "
+            "leave it out in this arm: test_shifts_s=(0.0,)"
+        ]
+    if shifts and len(set(shifts)) == len(shifts) and all(map(math.isfinite, shifts)):
+        return []
+    return [
+        f"test_shifts_s is {shifts}; it must be one or more shifts in seconds, each once, for "
+        "example (0.0, -0.05, 0.05)"
+    ]
 
 
 def _mistakes_of_teacher(values: dict[str, Any]) -> list[str]:

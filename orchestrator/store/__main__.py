@@ -138,6 +138,8 @@ def _show(args: argparse.Namespace, store: Store) -> int:
         ]
     _print((), rows)
     print()
+    if record is not None and record.error:
+        print(visible(record.error), end="\n\n")
     files = store.files.sizes(forms.trial_folder(trial))
     start = len(forms.trial_folder(trial)) + 1
     _print(("file", "bytes"), [(path[start:], str(size)) for path, size in files.items()], (1,))

@@ -50,6 +50,7 @@ _STATUS = {
     Status.RUNNING: "RUNNING",
     Status.FINISHED: "FINISHED",
     Status.FAILED: "FAILED",
+    Status.DIVERGED: "FAILED",
 }
 
 Records = Mapping[str, TrialRecord]
@@ -172,7 +173,7 @@ def _with_progress(
     """Add the progress of a run's trials."""
     present = [record for record in records if record is not None]
     count = {status: sum(r.status is status for r in present) for status in Status}
-    finished, failed = count[Status.FINISHED], count[Status.FAILED]
+    finished, failed = count[Status.FINISHED], count[Status.FAILED] + count[Status.DIVERGED]
     if finished == len(records):
         status = "FINISHED"
     elif finished + failed == len(records):

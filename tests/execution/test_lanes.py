@@ -1,5 +1,6 @@
 """The two lanes on a real Ray: equal numbers, and nothing lost when a worker is killed."""
 
+import contextlib
 import dataclasses
 import io
 import os
@@ -13,7 +14,7 @@ from rich.console import Console
 from orchestrator.design.factors import Trial
 from orchestrator.execution.progress import SweepProgress
 from orchestrator.execution.ray_session import ray_session
-from orchestrator.execution.tune import fail_stale_trials, run_trials
+from orchestrator.execution.tune import fail_stale_trials, run_trials, this_launch
 from orchestrator.experiment.config import Component, Runtime
 from orchestrator.records import Status
 from tests import tiny
@@ -62,6 +63,20 @@ class HearsLate(SweepProgress):
         self.heard.append(epoch)
 
 
+class LetsGo(SweepProgress):
+    """Gives a lease back once it is said who holds it."""
+
+    def __init__(self, trials, store, owner):
+        super().__init__(Console(file=io.StringIO()), trials)
+        self._lease = contextlib.ExitStack()
+        self._lease.enter_context(store.lock(trials[0].id, owner=owner))
+        self.said = []
+
+    def say(self, text):
+        self.said.append(text)
+        self._lease.close()
+
+
 @pytest.fixture(scope="module")
 def ray_here():
     with ray_session(Runtime()):
@@ -77,7 +92,7 @@ def run(experiment, path, runtime, progress_of=None):
     )
     with progress:
         run_trials([trial], runtime=runtime, store=store, progress=progress)
-        fail_stale_trials([trial], store)
+        fail_stale_trials([trial], store, reasons=progress.lost)
     return store.read_record(trial.id), progress, store
 
 
@@ -138,6 +153,28 @@ def test_trial_trains_on_while_the_sweep_is_busy(ray_here, tmp_path):
     assert progress.heard == [1, 2, 3]
 
 
+@pytest.mark.parametrize(
+    ("owner", "words"),
+    [
+        (
+            this_launch(),
+            "an earlier attempt of its own, until its lease ends: the launch of process ",
+        ),
+        (
+            "the launch of process 7 on gpu3",
+            "another launch: the launch of process 7 on gpu3 (process ",
+        ),
+    ],
+)
+def test_trial_that_waits_says_who_holds_it(ray_here, tmp_path, owner, words):
+    def lets_go(trials, store):
+        return LetsGo(trials, store, owner)
+
+    record, progress, _ = run(tiny.experiment(epochs=1), tmp_path, Runtime(), lets_go)
+    assert record.status is Status.FINISHED, record.error
+    assert progress.said[0].startswith(f"arm · seed 0 · fold 1: waits for {words}")
+
+
 @pytest.mark.slow
 def test_killed_worker_of_two_resumes_to_the_same_losses(ray_here, tmp_path):
     experiment = tiny.experiment(epochs=4)
@@ -146,14 +183,3 @@ def test_killed_worker_of_two_resumes_to_the_same_losses(ray_here, tmp_path):
     assert len(progress.killed) == 1
     assert shot.status is Status.FINISHED, shot.error
     assert numbers(shot) == numbers(calm)
-
-
-def test_worker_that_dies_too_often_is_a_failed_trial(ray_here, tmp_path):
-    def always(trials, store):
-        return KillOnce(trials, store, times=9)
-
-    record, progress, _ = run(tiny.experiment(epochs=4), tmp_path, Runtime(retries=1), always)
-    assert len(progress.killed) == 2
-    assert record.status is Status.FAILED
-    assert "died" in record.error
-    assert list(progress.done.values()) == [Status.FAILED]

@@ -194,6 +194,8 @@ def interval_words(evidence: Evidence, difference: PairedDifference, places: int
     """Return the interval with its bounds in order; arguments as in `evidence_words`."""
     level = f"{100 * difference.confidence:g} %"
     if difference.low is None or difference.high is None:
+        if evidence.called and not evidence.decided:
+            return f"no {level} interval beside the other comparisons"
         pairs = evidence.decided.n if evidence.decided else difference.n
         return f"no {level} interval from {pairs} pairs"
     if half_width(difference) is None:

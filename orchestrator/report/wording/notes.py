@@ -346,7 +346,13 @@ def spread_notes(intervals: Iterable[CrossedInterval | None]) -> list[str]:
 
 def without_interval(summary: Summary) -> str:
     """Explain why differences have no interval; empty if all of several pairs have one."""
-    shown = [arm.to_baseline for arm in summary.arms if arm.to_baseline] + _differences(summary)
+    called = [f for f in summary.findings if f.called and f.difference and f.difference.low is None]
+    shown = [
+        arm.to_baseline
+        for arm in summary.arms
+        if arm.to_baseline and summary.against_baseline(arm.name) is None
+    ]
+    shown += [f.difference for f in summary.findings if f.difference and not f.called]
     pairs = sorted(
         {
             d.n - d.num_tied
@@ -354,13 +360,23 @@ def without_interval(summary: Summary) -> str:
             if d.n > 1 and d.low is None and any(d.differences.values())
         }
     )
-    if not pairs:
-        return ""
-    listed = " or ".join(filter(None, (", ".join(map(str, pairs[:-1])), str(pairs[-1]))))
-    return (
-        f"No interval: the test of {listed} pairs that are not tied rejects "
-        "no value, however far off."
-    )
+    notes = []
+    if pairs:
+        listed = " or ".join(filter(None, (", ".join(map(str, pairs[:-1])), str(pairs[-1]))))
+        notes.append(
+            f"No interval: the test of {listed} pairs that are not tied rejects no value, however "
+            "far off."
+        )
+    if any(finding.decided for finding in called):
+        notes.append(
+            "No interval of what was called: later blocks contradict the call, which stays."
+        )
+    if any(not finding.decided for finding in called):
+        notes.append(
+            "No interval of what was called: beside the others' spread no value far off is "
+            "rejected, but 0 is, so the direction is shown and no size."
+        )
+    return " ".join(notes)
 
 
 def difference_interval(summary: Summary) -> str:
