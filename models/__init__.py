@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from models.checkpoints.files import weight_file
     from models.checkpoints.load import load_pretrained, load_state
     from models.factory import create_model, list_models
-    from models.macs import count_macs, num_params
+    from models.macs import count_macs, num_params, num_trained
 
 __all__ = [
     "count_macs",
@@ -21,6 +21,7 @@ __all__ = [
     "load_pretrained",
     "load_state",
     "num_params",
+    "num_trained",
     "weight_file",
 ]
 
@@ -29,6 +30,7 @@ _HOMES = {
     "list_models": "models.factory",
     "count_macs": "models.macs",
     "num_params": "models.macs",
+    "num_trained": "models.macs",
     "load_pretrained": "models.checkpoints.load",
     "load_state": "models.checkpoints.load",
     "weight_file": "models.checkpoints.files",

@@ -103,6 +103,7 @@ class NearestHead(Nearest):
     """
 
     normalizes_input = True  # similarity is that of the embeddings as they are
+    learns_nothing = True
 
     def __init__(self, dim: int, num_classes: int) -> None:
         """Start without a support set."""

@@ -70,5 +70,19 @@ def num_params(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
+def num_trained(model: nn.Module) -> int:
+    """Count the parameters that training changes.
+
+    None of a frozen part is, and none of a part that says `learns_nothing`.
+    """
+    return sum(
+        parameter.numel()
+        for part in model.modules()
+        if not getattr(part, "learns_nothing", False)
+        for parameter in part.parameters(recurse=False)
+        if parameter.requires_grad
+    )
+
+
 def _sampling_flops(*shapes: Any, out_shape: Any, **_: Any) -> int:
     return 2 * 4 * math.prod(out_shape)

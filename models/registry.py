@@ -52,6 +52,7 @@ KINDS = (
     "transform",
     "model",
     "loss",
+    "class_weights",
     "optimizer",
     "schedule",
     "sampler",

@@ -79,15 +79,15 @@ def test_model_family_is_listed_and_described_from_its_folder(house):
 @pytest.mark.slow
 def test_study_of_the_examples_trains_and_reports(house):
     """A real study: own data set, front end, model, loss, metric, plot and factor in one."""
-    text = run(house, "sweeps/focus.py", "--store", "store")
+    text = run(house, "sweeps/poly.py", "--store", "store")
     assert "Complete: all 4 planned trials finished." in text
     assert "balanced accuracy" in " ".join(text.split())
     assert "lowest" in text and "highest" in text
-    rows = list(csv.DictReader((house / "store/sweeps/focus/report/table.csv").open()))
+    rows = list(csv.DictReader((house / "store/sweeps/poly/report/table.csv").open()))
     means = {row["arm"]: float(row["mean"]) for row in rows if row["mean"]}
     assert all(mean > 60 for mean in means.values()), means  # of two classes, so it learned
     extremes = [row for row in rows if row["kind"] == "extremes"]
     assert [float(row["lowest"]) <= means[row["arm"]] for row in extremes] == [True, True]
-    page = (house / "store/sweeps/focus/report/report.html").read_text()
+    page = (house / "store/sweeps/poly/report/report.html").read_text()
     assert "Extremes" in page
     assert "Every trial" in page and "balanced accuracy of every trial" in page

@@ -167,7 +167,8 @@ class Compared:
             alpha = ALPHA / self.plan.num_declared
             ends = repeated_interval(looked, cap=decided.cap, alpha=alpha)
             if ends[0] is not None:
-                ends = unbroken_ends(*ends, difference.differences, difference.ordered)
+                first = dict(list(difference.differences.items())[: decided.n])
+                ends = unbroken_ends(*ends, first, difference.ordered)
             low, high = agreeing_ends(
                 *ends,
                 mean=self.metric.sign * (1.0 if decided.decision is Decision.BETTER else -1.0),

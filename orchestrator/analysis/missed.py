@@ -57,6 +57,7 @@ class MissedAlike:
         clips: The clips, the most strongly missed first.
         arms: The good arms.
         num_clips: Number of held-out clips that enough trials have predicted.
+        one_class: Whether every clip has one class, so that a clip is missed by that class.
         without: The study without these clips; None if there are none, or if its metric is not
             computed from predictions.
     """
@@ -64,6 +65,7 @@ class MissedAlike:
     clips: tuple[Missed, ...]
     arms: tuple[str, ...]
     num_clips: int
+    one_class: bool
     without: Summary | None
 
 
@@ -97,6 +99,7 @@ def missed_alike(summary: Summary, records: Mapping[str, TrialRecord], load: Loa
         clips=tuple(clips),
         arms=good,
         num_clips=len(enough),
+        one_class=all(of[0][0].kind is TargetKind.SINGLE_LABEL for of in enough.values()),
         without=_without(summary, records, load, {missed.clip for missed in clips}),
     )
 

@@ -9,14 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from orchestrator.analysis.ensembles import mean_of, models_by_fold
 from orchestrator.analysis.outcomes import Loader, Outcomes
 from orchestrator.analysis.rows import ArmSummary, plan_interval
-from orchestrator.metrics.classification import (
-    mean_average_precision,
-    multi_label_average_precision,
-)
-from orchestrator.metrics.labels import TargetKind
-from orchestrator.records import PlanRecord, Status
+from orchestrator.metrics.catalog import METRICS, VAL_MAP
+from orchestrator.records import PlanRecord
 from orchestrator.stats import CrossedInterval
 
 
@@ -69,28 +66,13 @@ def ensemble_map(arm: ArmSummary, load: Loader) -> Ensemble | None:
     Returns:
         The ensemble; None if no fold has predictions of two trials on the same clips.
     """
-    trials: defaultdict[int, list[str]] = defaultdict(list)
-    for cell in arm.cells:
-        if cell.status is Status.FINISHED:
-            trials[cell.fold].append(cell.id)
-    values: list[float] = []
-    counts: list[int] = []
-    for ids in trials.values():
-        models = [made for made in map(load, ids) if made]
-        if len(models) < 2 or len({made.clip_ids for made in models}) > 1:
-            return None
-        mean = np.mean([made.probabilities() for made in models], axis=0)
-        if models[0].kind is TargetKind.SINGLE_LABEL:
-            # The softmax inside turns the logarithm back into the mean.
-            logits = np.log(np.maximum(mean, np.finfo(np.float64).tiny))
-            values.append(mean_average_precision(logits, models[0].labels))
-        else:
-            truth = models[0].targets.multi_hot()
-            values.append(multi_label_average_precision(mean, truth))
-        counts.append(len(models))
+    compute = METRICS[VAL_MAP].compute
+    assert compute is not None
+    by_fold = models_by_fold(arm, load)
+    values = [compute(mean_of(models)) for models in by_fold.values()]
     if not values or not all(map(math.isfinite, values)):
         return None
-    return Ensemble(value=statistics.fmean(values), num_models=min(counts))
+    return Ensemble(value=statistics.fmean(values), num_models=min(map(len, by_fold.values())))
 
 
 def runs(arm: ArmSummary, key: str) -> Runs | None:

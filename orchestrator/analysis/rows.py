@@ -75,13 +75,17 @@ class Measure:
 
 @dataclass(frozen=True, kw_only=True)
 class ArmCost:
-    """Cost of an arm: medians over finished trials, totals over all trials with a record."""
+    """Cost of an arm: medians over finished trials, totals over all trials with a record.
+
+    `num_trained` is 0 where it is not known.
+    """
 
     seconds: float
     set_up_s: float
     total_s: float
     peak_memory_mb: float
     num_params: int
+    num_trained: int
     macs: int
     clips_per_s: float
     attempts: int

@@ -284,7 +284,7 @@ def _cell(key: TrialKey, record: TrialRecord | None, selection: str, metric: Met
         reason = "no record yet"
     elif status is Status.RUNNING:
         reason = f"running, {len(record.epochs)} epochs done"
-    elif status is Status.FAILED:
+    elif status in (Status.FAILED, Status.DIVERGED):
         reason = _without_module(record.error_line) or "no error text"
     else:
         value = value_of(record, selection, metric.key)
@@ -315,6 +315,7 @@ def _cost(records: list[TrialRecord]) -> ArmCost | None:
         total_s=sum(r.cost.seconds for r in records),
         peak_memory_mb=max(c.peak_memory_mb for c in done),
         num_params=max(c.num_params for c in done),
+        num_trained=max(c.num_trained for c in done),
         macs=max(c.macs for c in done),
         clips_per_s=statistics.median(c.clips_per_s for c in done),
         attempts=sum(r.cost.attempts for r in records),

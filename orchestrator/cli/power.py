@@ -40,6 +40,9 @@ from orchestrator.stats import (
 SHARE_OF_SPREAD = 0.25
 """Part of the spread from which on a step of whole clips is worth a sentence."""
 
+UNKNOWN_SPREAD = 2.5
+"""Upper limit of the spread over what was seen from which on a pilot is too small to plan by."""
+
 WANTED = {"%": 1.0}
 """Default difference to plan for, by the metric's unit."""
 
@@ -88,7 +91,7 @@ def power_analysis(
         if not over_folds:
             sentences.append(_detectable(plan, n, pilot.upper, metric, steps))
         if wanted:
-            sentences.append(_enough(wanted, pilot.upper, plan, metric, costs, steps))
+            sentences.append(_enough(wanted, pilot, plan, metric, costs, steps))
         if predictions and recordings and not over_folds:
             scope = OverRecordings(
                 plan.record(), metric=metric, load=predictions, recordings=recordings
@@ -221,22 +224,33 @@ def _detectable(plan: Plan, n: int, spread: float, metric: Metric, steps: Steps 
 
 def _enough(
     wanted: float,
-    spread: float,
+    pilot: PooledSpread,
     plan: Plan,
     metric: Metric,
     costs: CostEstimate,
     steps: Steps | None,
 ) -> str:
-    needed = pairs_for(wanted, spread=spread, num_contrasts=plan.num_declared, steps=steps)
+    needed, fewest = (
+        pairs_for(wanted, spread=spread, num_contrasts=plan.num_declared, steps=steps)
+        for spread in (pilot.upper, pilot.estimate)
+    )
+    once = " by the exact test, made once" if plan.cap or len(plan.folds) > 1 else ""
+    if pilot.factor() >= UNKNOWN_SPREAD and fewest is not None and fewest != needed:
+        most = f"over {MAX_PAIRS:,}" if needed is None else f"{needed:,}"
+        cost = costs.of_blocks(fewest)
+        return (
+            f"to find {wanted:g}{_unit(metric)}, {fewest} {_what(plan)}{once} if the spread is as "
+            f"seen{f': {cost}' if cost else ''}; {most} at its upper limit. One more seed than "
+            f"these {pilot.num_pairs} tells most: it brings the limit from {pilot.factor():.2g} to "
+            f"{pilot.factor(more_pairs=1):.2g} times what is seen; train it and list the plan again"
+        )
     if needed is None:
         return (
             f"that spread is too large to find {wanted:g}{_unit(metric)} with {MAX_PAIRS:,} "
             f"{_what(plan)}"
         )
     cost = costs.of_blocks(needed)
-    sentence = f"to find {wanted:g}{_unit(metric)}, {needed} {_what(plan)}"
-    if plan.cap or len(plan.folds) > 1:
-        sentence += " by the exact test, made once"
+    sentence = f"to find {wanted:g}{_unit(metric)}, {needed} {_what(plan)}{once}"
     return sentence + (f": {cost}" if cost else "")
 
 
@@ -284,7 +298,7 @@ def _over_recordings(
         f"power; {100 * of_seeds:.0f} % of its variance is of seeds, {100 * of_recordings:.0f} % "
         f"of recordings, the rest of both: {limit}"
     ]
-    if wanted:
+    if wanted and pilot.factor() < UNKNOWN_SPREAD:
         enough = seeds_over_recordings(wanted, found, recordings=here, num_contrasts=num_contrasts)
         on_these = pairs_for(wanted, spread=pilot.upper, num_contrasts=num_contrasts, steps=steps)
         more = recordings_over_seeds(wanted, found, seeds=n, num_contrasts=num_contrasts)

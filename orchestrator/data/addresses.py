@@ -40,10 +40,11 @@ def local_path(address: str) -> Path:
 
 
 def join(address: str, *parts: str) -> str:
-    """Append names to a path or address."""
+    """Append names to a path or address, in front of an address's options (`?region=...`)."""
     if is_local(address):
         return str(local_path(address).joinpath(*parts))
-    return "/".join([address.rstrip("/"), *parts])
+    place, mark, options = address.partition("?")
+    return "/".join([place.rstrip("/"), *parts]) + mark + options
 
 
 def resolve(address: str) -> tuple[FileSystem, str]:

@@ -92,7 +92,7 @@ def whole_or_set_aside(packs: str, fingerprint: str) -> bool:
         try:
             parse_manifest(text, address)
         except DamagedPack as damaged:
-            _set_aside(address, damaged)
+            _set_aside(packs, fingerprint, damaged)
             return False
         return True
     path = addresses.local_path(address)
@@ -103,7 +103,7 @@ def whole_or_set_aside(packs: str, fingerprint: str) -> bool:
             return True
         except DamagedPack as damaged:
             if identity(path) == seen:
-                _set_aside(address, damaged)
+                _set_aside(packs, fingerprint, damaged)
         except DataError:
             if path.is_dir():
                 raise
@@ -111,9 +111,9 @@ def whole_or_set_aside(packs: str, fingerprint: str) -> bool:
     return False
 
 
-def _set_aside(address: str, damaged: DamagedPack) -> None:
+def _set_aside(packs: str, fingerprint: str, damaged: DamagedPack) -> None:
     try:
-        aside = _rename(address)
+        aside = _rename(packs, fingerprint)
     except OSError as error:
         raise DataError(
             f"{damaged.damage_of}; it cannot be set aside ({error}): make its place writable, or "
@@ -177,9 +177,10 @@ def _damage_of_older(path: Path) -> str:
     return ""
 
 
-def _rename(address: str) -> str:
+def _rename(packs: str, fingerprint: str) -> str:
+    address = addresses.join(packs, fingerprint)
     for number in itertools.count(1):
-        aside = f"{address}.damaged-{number}"
+        aside = addresses.join(packs, f"{fingerprint}.damaged-{number}")
         if not addresses.is_local(address):
             filesystem, path = addresses.resolve(address)
             _, target = addresses.resolve(aside)
@@ -250,7 +251,7 @@ def local_copy(pack_uri: str, cache_dir: str | None = None) -> Path:
     if addresses.is_local(pack_uri):
         return addresses.local_path(pack_uri)
     cache = Path(cache_dir or addresses.default_cache_dir()).expanduser()
-    fingerprint = pack_uri.rstrip("/").rpartition("/")[2]
+    fingerprint = pack_uri.partition("?")[0].rstrip("/").rpartition("/")[2]
     final = cache / fingerprint
     if (final / addresses.MANIFEST).is_file():
         return final

@@ -27,8 +27,12 @@ from orchestrator.experiment.identity import (
     replicate_ids,
 )
 from orchestrator.experiment.overrides import differences, flatten, override
-from orchestrator.metrics.catalog import VAL_LOSS
+from orchestrator.metrics.catalog import VAL_LOSS, VAL_TOP1
 from orchestrator.records import ArmRecord, ContrastRecord, EffectRecord, PlanRecord
+
+
+class DefaultMetric(str):
+    """Metric of a plan that names none: a launch puts the usual one of the data in its place."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +45,11 @@ class Plan:
         base: Experiment that every arm departs from.
         arms: Rows of the table in order.
         demo: Laptop-size base that `--demo` puts in place of `base`.
-        demo_seeds: Seeds that `--demo` puts in place of `seeds`.
+        demo_seeds: Seeds that `--demo` puts in place of `seeds`. Of six pairs none may tie for a
+            contrast to be called; eight allow for the ties that whole clips make.
         baseline: The arm that the table sets apart; empty means the first.
-        metric: Key of the primary metric.
+        metric: Key of the primary metric; if it is not named, that of `orchestrator.metrics.USUAL`
+            for the data set's kind of targets.
         contrasts: Contrasts, most important first; None means every other arm against the baseline,
             or no contrasts if effects are declared.
         effects: Main effects and interactions of a factorial design, most important first; tested
@@ -70,9 +76,9 @@ class Plan:
     base: Experiment
     arms: tuple[Arm, ...]
     demo: Experiment | None = None
-    demo_seeds: tuple[int, ...] = tuple(range(6))
+    demo_seeds: tuple[int, ...] = tuple(range(8))
     baseline: str = ""
-    metric: str = "val/top1"
+    metric: str = DefaultMetric(VAL_TOP1)
     contrasts: tuple[Contrast, ...] | None = None
     effects: tuple[Effect, ...] = ()
     seeds: tuple[int, ...] = tuple(range(8))

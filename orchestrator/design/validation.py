@@ -279,6 +279,7 @@ def _mistakes_of_arms(plan: Plan) -> list[str]:
         return mistakes
     mistakes += _mistakes_of_data(plan)
     mistakes += _mistakes_of_teachers(plan)
+    mistakes += _mistakes_of_validation(plan)
     seen: dict[str, str] = {}
     for arm in plan.arms:
         key = plan.experiment(arm).id
@@ -306,13 +307,29 @@ def _mistakes_of_data(plan: Plan) -> list[str]:
 
 
 def _mistakes_of_teachers(plan: Plan) -> list[str]:
-    """Return the arms whose teacher is no arm, or that teach each other in a circle."""
-    teachers = {arm.name: plan.experiment(arm).teacher_arm for arm in plan.arms}
+    """Return the arms whose teacher is no arm, learns from them or has heard their clips."""
+    built = {arm.name: plan.experiment(arm) for arm in plan.arms}
+    teachers = {name: experiment.teacher_arm for name, experiment in built.items()}
     mistakes = [
         f"arm {name!r}: " + unknown("arm of its teacher", teacher, teachers, hint=_WITH_TEACHER)
         for name, teacher in teachers.items()
         if teacher and teacher not in teachers
     ]
+    for name, teacher in teachers.items():
+        if teacher not in built:
+            continue
+        own, its = built[name].selection, built[teacher].selection
+        if its == "best_on_test":
+            mistakes.append(
+                f"arm {name!r}: its teacher {teacher!r} is read at the epoch that is best on the "
+                "clips it reports, and would teach of them; give that arm selection='last' or "
+                "'best_on_validation'"
+            )
+        elif own == "best_on_validation" != its:
+            mistakes.append(
+                f"arm {name!r} chooses its epoch on validation clips, on which its teacher "
+                f"{teacher!r} is trained; give both selection='best_on_validation'"
+            )
     graph = {name: {teacher} - {""} for name, teacher in teachers.items()}
     try:
         graphlib.TopologicalSorter(graph).prepare()
@@ -322,6 +339,20 @@ def _mistakes_of_teachers(plan: Plan) -> list[str]:
             "learn without a teacher"
         )
     return mistakes
+
+
+def _mistakes_of_validation(plan: Plan) -> list[str]:
+    """Return why a metric that chooses thresholds on validation clips finds none."""
+    if plan.metric not in METRICS or not METRICS[plan.metric].needs_validation:
+        return []
+    without = [
+        arm.name for arm in plan.arms if plan.experiment(arm).selection != "best_on_validation"
+    ]
+    return [
+        f"{plan.metric} chooses thresholds on validation clips, and arms "
+        f"{', '.join(map(repr, without))} keep none from training; set "
+        "selection='best_on_validation', or give the thresholds"
+    ] * bool(without)
 
 
 def _mistakes_of_dose(plan: Plan) -> list[str]:

@@ -8,14 +8,16 @@ import hashlib
 import re
 import shlex
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models import registry
+from orchestrator.data import addresses
 from orchestrator.data.layouts.rows import VALIDATION
 from orchestrator.data.partition import held_out_folds, partition
-from orchestrator.design.plan import Plan
+from orchestrator.design.plan import DefaultMetric, Plan
 from orchestrator.design.search_space import Search
 from orchestrator.errors import (
     ConfigError,
@@ -106,6 +108,7 @@ def prepare(sweep: Plan | Search, options: Options) -> LaunchPlan:
     data = peek(dataset.name, dataset.arguments, root=root, packs=packs, source=source)
     prepared = LaunchPlan(plan=plan, search=search, options=options, data=None, command=_command())
     if data is None and source is not None:
+        _for_targets(plan, source.kind, source.heads)  # refuses before hours of packing
         from orchestrator.data.overview import overview
 
         table = printable(overview(source, width=terminal_width()))
@@ -162,7 +165,7 @@ def with_data(prepared: LaunchPlan, data: PackInfo) -> LaunchPlan:
             "told apart"
         )
     plan = told_apart(
-        _for_targets(plan, data).with_base(dataset=dataset),
+        _for_targets(plan, data.targets, data.heads).with_base(dataset=dataset),
         data.fingerprint,
         prepared.options.runtime.store,
     )
@@ -204,19 +207,19 @@ def clips_by_purpose(prepared: LaunchPlan) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def _for_targets(plan: Plan, data: PackInfo) -> Plan:
+def _for_targets(plan: Plan, kind: TargetKind, heads: Iterable[str]) -> Plan:
     """Return the plan with a loss and a metric that are defined for the data set's targets.
 
-    Top-1 is the metric of every plan that names none, so it becomes the usual one of the kind, and
-    plain cross entropy, the loss of most recipes, becomes that of every class on its own where a
-    clip has any number of them.
+    The metric of a plan that names none becomes the usual one of the kind, and plain cross entropy,
+    the loss of most recipes, becomes that of every class on its own where a clip has any number of
+    them.
 
     Raises:
-        ConfigError: The plan or an arm names another metric that is not defined for the kind; the
-            message names the valid ones.
+        ConfigError: The plan or an arm names a metric that is not defined for the kind; the message
+            names the valid ones.
     """
-    kind, heads = data.targets, tuple(data.heads)
-    if plan.metric == USUAL[TargetKind.SINGLE_LABEL]:
+    heads = tuple(heads)
+    if isinstance(plan.metric, DefaultMetric):
         plan = dataclasses.replace(plan, metric=USUAL[kind])
     several = kind in (TargetKind.MULTI_LABEL, TargetKind.EVENTS)
     if several and plan.base.loss.name == "cross_entropy":
@@ -231,7 +234,7 @@ def _for_targets(plan: Plan, data: PackInfo) -> Plan:
             ]
             raise ConfigError(
                 f"{key} is not defined for the data set's targets, of kind {kind}; give one of "
-                f"{', '.join(valid)}"
+                f"{', '.join(valid)}, or leave the plan's metric out for {USUAL[kind]}"
             )
     return plan
 
@@ -306,7 +309,7 @@ def set_apart(prepared: LaunchPlan) -> str:
 def packs_of(store: str) -> str:
     """Return the location of a store's packs; the store need not exist yet."""
     place = store if "://" in store else str(Path(store).expanduser().absolute())
-    return f"{place.rstrip('/')}/packs"
+    return addresses.join(place, "packs")
 
 
 def existing_store(place: str) -> Store | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -104,11 +105,12 @@ class TpeSearcher(_Driven):
             records = store.read_records([trial.id for trial in trials])
             value = objective.value(records.values()) if len(records) == len(trials) else None
             if value is not None:
-                self._study.add_trial(
-                    optuna.trial.create_trial(
-                        params=dict(point), distributions=self._space, value=value
+                with suppress(ValueError):  # a point that the sweep file's space no longer has
+                    self._study.add_trial(
+                        optuna.trial.create_trial(
+                            params=dict(point), distributions=self._space, value=value
+                        )
                     )
-                )
 
     def stop(self) -> None:
         """Suggest no more points."""

@@ -13,6 +13,7 @@ from orchestrator.metrics.labels import Event, Label, TargetKind
 
 if TYPE_CHECKING:
     from orchestrator.metrics.catalog import METRICS, USUAL, Direction, Metric, lookup, metric
+    from orchestrator.metrics.postprocessing import post_processed
     from orchestrator.metrics.targets import Targets
 
 __all__ = [
@@ -26,11 +27,13 @@ __all__ = [
     "Targets",
     "lookup",
     "metric",
+    "post_processed",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = "targets" if name == "Targets" else "catalog"
+    homes = {"Targets": "targets", "post_processed": "postprocessing"}
+    home = homes.get(name, "catalog")
     return getattr(importlib.import_module(f"{__name__}.{home}"), name)

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from orchestrator.errors import ConfigError, printable, shown, unknown
 from orchestrator.metrics.chance import (
     ChanceOf,
@@ -52,18 +55,19 @@ from orchestrator.metrics.events import (
     collar_counts,
     detect,
     intersection_counts,
+    median_filtered,
     psds,
     segment_counts,
     thresholds,
     without_overlaps,
 )
 from orchestrator.metrics.labels import TargetKind
+from orchestrator.metrics.postprocessing import VALIDATION, PostProcessing, parse
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from orchestrator.metrics.predictions import Frames, Predictions
+
+FloatArray = NDArray[np.float64]
 
 Compute = Callable[["Predictions"], float]
 """From predictions, with the targets of their clips, to a value as stored."""
@@ -105,6 +109,9 @@ class Metric:
         head: Name of the head that it scores, of data sets with several; empty for all of them.
         at_report: Whether it takes too long for every epoch: the report alone computes it, from
             stored predictions, where it is asked for.
+        processed: Function from post-processing to `compute`; None for a metric that takes none.
+        takes: What it takes of `PostProcessing`.
+        post: The post-processing of its key; None for one without.
     """
 
     key: str
@@ -121,6 +128,16 @@ class Metric:
     by_frame: bool = False
     at_report: bool = False
     head: str = ""
+    processed: Callable[[PostProcessing], Compute] | None = field(
+        default=None, repr=False, compare=False
+    )
+    takes: tuple[str, ...] = ()
+    post: PostProcessing | None = None
+
+    @property
+    def needs_validation(self) -> bool:
+        """Whether it chooses its thresholds on validation clips."""
+        return self.post is not None and self.post.threshold == VALIDATION
 
     @property
     def is_own(self) -> bool:
@@ -269,14 +286,30 @@ def _mauc_range(made: Predictions) -> tuple[float, float]:
     return _mauc(made), _mauc(made)
 
 
-def _macro_f1(made: Predictions) -> float:
-    if made.kind is TargetKind.SINGLE_LABEL:
-        return macro_f1(made.logits, made.labels)
-    return multi_label_f1(made.probabilities(), made.targets.multi_hot())
+def _clip_f1(*, micro: bool) -> Callable[[PostProcessing], Compute]:
+    """Return macro or micro F1 of the classes of a clip above their thresholds."""
 
+    def f1_by_class(made: Predictions, limit: float) -> FloatArray:
+        truth, named = made.targets.multi_hot(), made.probabilities() > limit
+        total = named.sum(axis=0) + truth.sum(axis=0)
+        return 2 * (named & truth).sum(axis=0) / np.maximum(total, 1)
 
-def _micro_f1(made: Predictions) -> float:
-    return multi_label_f1(made.probabilities(), made.targets.multi_hot(), micro=True)
+    def processed(post: PostProcessing) -> Compute:
+        def compute(made: Predictions) -> float:
+            if made.kind is TargetKind.SINGLE_LABEL:
+                if post != PostProcessing():
+                    raise ConfigError(
+                        "a clip with one class has its likeliest, whatever the threshold; give the "
+                        "metric without post-processing"
+                    )
+                return macro_f1(made.logits, made.labels)
+            limits = _limits(post, made, "micro" if micro else "macro", f1_by_class)
+            truth = made.targets.multi_hot()
+            return multi_label_f1(made.probabilities(), truth, threshold=limits, micro=micro)
+
+        return compute
+
+    return processed
 
 
 def _event_f1(key: str, title: str, count: Callable[..., Counts]) -> Metric:
@@ -285,50 +318,147 @@ def _event_f1(key: str, title: str, count: Callable[..., Counts]) -> Metric:
     Clips without known times are left out, overlapping reference events of a class are one.
     """
 
-    def compute(made: Predictions) -> float:
-        timed = made.take(made.targets.have_times)
-        size = timed.targets.num_classes
-        return count(_reference(timed), _detected(timed), num_classes=size).macro_f1()
+    def processed(post: PostProcessing) -> Compute:
+        def counts(timed: Predictions, scores: Frames, limits: float | FloatArray) -> Counts:
+            size = timed.targets.num_classes
+            return count(_reference(timed), _detected(scores, limits), num_classes=size)
+
+        def compute(made: Predictions) -> float:
+            timed = _timed(made)
+            held: list[tuple[Predictions, Frames]] = []  # filtered once for all thresholds
+
+            def f1_by_class(validation: Predictions, limit: float) -> FloatArray:
+                if not held:
+                    chosen_on = _timed(validation)
+                    held.append((chosen_on, _filtered(chosen_on, post)))
+                return counts(*held[0], limit).f1()
+
+            limits = _limits(post, made, f"{key} {post.median_s}", f1_by_class)
+            return counts(timed, _filtered(timed, post), limits).macro_f1()
+
+        return compute
 
     return _percentage(
-        key, title, compute, kinds=(TargetKind.EVENTS,), by_frame=True, at_report=True
+        key,
+        title,
+        processed(PostProcessing()),
+        kinds=(TargetKind.EVENTS,),
+        by_frame=True,
+        at_report=True,
+        processed=processed,
+        takes=("threshold", "median_s"),
     )
 
 
 def _psds(key: str, title: str, settings: Psds) -> Metric:
     """Return a PSDS over the thresholds of DCASE, of events and clips as in `_event_f1`."""
 
-    def compute(made: Predictions) -> float:
-        timed = made.take(made.targets.have_times)
-        return psds(
-            _reference(timed),
-            (_detected(timed, threshold=float(limit)) for limit in thresholds()),
-            num_classes=timed.targets.num_classes,
-            total_s=_frames(timed).clip_s.sum(),
-            settings=settings,
-        )
+    def processed(post: PostProcessing) -> Compute:
+        def compute(made: Predictions) -> float:
+            timed = _timed(made)
+            scores = _filtered(timed, post)
+            return psds(
+                _reference(timed),
+                (_detected(scores, float(limit)) for limit in thresholds()),
+                num_classes=timed.targets.num_classes,
+                total_s=scores.clip_s.sum(),
+                settings=settings,
+            )
+
+        return compute
 
     return Metric(
         key,
         title,
         Direction.MAXIMIZE,
         bounds=(0.0, 1.0),
-        compute=compute,
+        compute=processed(PostProcessing()),
         kinds=(TargetKind.EVENTS,),
         by_frame=True,
         at_report=True,
+        processed=processed,
+        takes=("median_s",),
     )
+
+
+def _timed(made: Predictions) -> Predictions:
+    return made.take(made.targets.have_times)
 
 
 def _reference(made: Predictions) -> Events:
     return without_overlaps(made.targets.events())
 
 
-def _detected(made: Predictions, *, threshold: float = 0.5) -> Events:
+def _filtered(made: Predictions, post: PostProcessing) -> Frames:
+    """Return predictions over time after the median filters."""
     frames = _frames(made)
+    if not post.median_s:
+        return frames
+    lengths = _per_class("median_s", post.median_s, made.targets.num_classes)
+    halves = np.maximum(np.rint((lengths / frames.row_s - 1) / 2), 0)
+    logits = median_filtered(frames.logits, (2 * halves + 1).astype(int).tolist())
+    # The median of values of float16 is one of them.
+    return dataclasses.replace(frames, logits=logits.astype(np.float16))
+
+
+def _detected(scores: Frames, limits: float | FloatArray) -> Events:
     # The sigmoid keeps the order, so the logits themselves need a threshold alone.
-    limit = math.log(threshold / (1 - threshold))
-    return detect(frames.logits, row_s=frames.row_s, threshold=limit, clip_s=frames.clip_s)
+    levels = np.log(np.asarray(limits) / (1 - np.asarray(limits)))
+    return detect(
+        scores.logits, row_s=scores.row_s, threshold=levels.tolist(), clip_s=scores.clip_s
+    )
+
+
+def _limits(
+    post: PostProcessing,
+    made: Predictions,
+    name: str,
+    f1_by_class: Callable[[Predictions, float], FloatArray],
+) -> float | FloatArray:
+    """Return the thresholds, one or (classes,), which are never chosen on the scored clips.
+
+    Of thresholds that are equally good on the validation clips, the one nearest to 0.5 is taken; so
+    it is 0.5 for a class that they lack.
+
+    Args:
+        post: The post-processing.
+        made: The scored predictions.
+        name: Name under which what was chosen is remembered.
+        f1_by_class: Function of validation predictions and a threshold.
+
+    Raises:
+        ConfigError: There are no validation predictions, or other numbers of thresholds.
+    """
+    classes = made.targets.num_classes
+    if not isinstance(post.threshold, str):
+        if isinstance(post.threshold, float):
+            return post.threshold
+        return _per_class("threshold", post.threshold, classes)
+    held = made.validation
+    if held is not None and name in held.chosen:
+        return held.chosen[name]
+    validation = held.load() if held is not None else None
+    if held is None or validation is None:
+        raise ConfigError(
+            "thresholds are chosen on validation clips, and no predictions of them are at hand; "
+            "read the store, of trials with selection='best_on_validation' that this version "
+            "trained, or give the thresholds"
+        )
+    tried = np.append(0.5, thresholds())
+    tried = tried[np.argsort(np.abs(tried - 0.5), kind="stable")]
+    scores = np.stack([f1_by_class(validation, float(limit)) for limit in tried])
+    held.chosen[name] = tried[np.nan_to_num(scores, nan=0.0).argmax(axis=0)]
+    return held.chosen[name]
+
+
+def _per_class(name: str, values: float | tuple[float, ...], num_classes: int) -> FloatArray:
+    given = np.atleast_1d(np.asarray(values, np.float64))
+    if len(given) not in (1, num_classes):
+        raise ConfigError(
+            f"{name} has {len(given)} values, and the data set {num_classes} classes; give one, or "
+            "one per class in their order"
+        )
+    return np.broadcast_to(given, (num_classes,))
 
 
 def _frames(made: Predictions) -> Frames:
@@ -409,16 +539,20 @@ METRICS = {
         _percentage(
             VAL_MACRO_F1,
             "macro F1",
-            _macro_f1,
+            _clip_f1(micro=False)(PostProcessing()),
             chance=macro_f1_chance,
             kinds=ONE_HEAD,
+            processed=_clip_f1(micro=False),
+            takes=("threshold",),
         ),
         _percentage(
             VAL_MICRO_F1,
             "micro F1",
-            _micro_f1,
+            _clip_f1(micro=True)(PostProcessing()),
             chance=micro_f1_chance,
             kinds=(TargetKind.MULTI_LABEL, TargetKind.EVENTS),
+            processed=_clip_f1(micro=True),
+            takes=("threshold",),
         ),
         # Infinite for a perfect ranking, which no epoch may store.
         Metric(
@@ -540,6 +674,8 @@ def mistake_of(key: str, *, what: str = "metric") -> str:
     """
     if key in METRICS:
         return ""
+    if "(" in key and ":" not in key:
+        return _mistake_of_processed(key, what)
     if ":" not in key:
         hint = "One of your own is named module:function; see orchestrator.metrics.metric."
         return unknown(what, key, (own for own in METRICS if ":" not in own), hint=hint)
@@ -557,6 +693,34 @@ def mistake_of(key: str, *, what: str = "metric") -> str:
             "@orchestrator.metrics.metric(title, direction=...), or name a Metric with compute"
         )
     METRICS[key] = dataclasses.replace(found, key=key, compute=_checked(key, found))
+    return ""
+
+
+def _mistake_of_processed(key: str, what: str) -> str:
+    """Return why a key names no metric with post-processing; otherwise put it into `METRICS`."""
+    try:
+        found = parse(key)
+    except ConfigError as error:
+        return str(error)
+    takers = {name: known for name, known in METRICS.items() if known.processed and not known.post}
+    if found is None or found[0] not in takers:
+        hint = "Post-processing is written metric(threshold=...,median_s=...)."
+        return unknown(
+            f"{what} with post-processing", found[0] if found else key, takers, hint=hint
+        )
+    plain, post = takers[found[0]], found[1]
+    asked = {name for name in ("threshold", "median_s") if f"{name}=" in key}
+    if excess := sorted(asked - set(plain.takes)):
+        return f"{what} {plain.key} takes {' and '.join(plain.takes)}, not {', '.join(excess)}"
+    assert plain.processed is not None
+    METRICS[key] = dataclasses.replace(
+        plain,
+        key=key,
+        title=", ".join(filter(None, (plain.title, post.words))),
+        compute=plain.processed(post),
+        post=post,
+        at_report=True,
+    )
     return ""
 
 

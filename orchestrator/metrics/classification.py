@@ -274,7 +274,11 @@ def multi_label_roc_auc(scores: Logits, truth: Truth) -> float:
 
 
 def multi_label_f1(
-    probabilities: Logits, truth: Truth, *, threshold: float = 0.5, micro: bool = False
+    probabilities: Logits,
+    truth: Truth,
+    *,
+    threshold: float | NDArray[np.float64] = 0.5,
+    micro: bool = False,
 ) -> float:
     """Return F1, 2 TP / (2 TP + FP + FN), of the classes whose probability is above a threshold.
 
@@ -284,7 +288,7 @@ def multi_label_f1(
     Args:
         probabilities: Probabilities (clips, classes).
         truth: Whether a clip has a class (clips, classes).
-        threshold: The same for all classes, and never chosen by these clips.
+        threshold: The same for all classes, or (classes,), and never chosen by these clips.
         micro: Whether to return micro F1.
 
     Source: scikit-learn's `f1_score(zero_division=0)`, macro over the classes with a clip.

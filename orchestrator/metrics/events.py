@@ -126,6 +126,36 @@ def detect(
     return events.astype(np.float64)
 
 
+def median_filtered(
+    scores: NDArray[np.floating[Any]], median_rows: Sequence[int]
+) -> NDArray[np.float32]:
+    """Return scores over time after a median filter of each class, mirrored at both ends.
+
+    A threshold then gives what `detect` makes of the unfiltered scores with that filter, whatever
+    the threshold. NaN counts as the lowest score.
+
+    Args:
+        scores: Scores (clips, rows, classes).
+        median_rows: (classes,) lengths of the filters, odd; 1 filters nothing.
+    """
+    from scipy.ndimage import median_filter  # pyright: ignore
+
+    filtered = np.where(np.isnan(scores), -np.inf, scores).astype(np.float32)
+    lengths = np.asarray(median_rows)
+    for length in np.unique(lengths[lengths > 1]).tolist():
+        own, half = lengths == length, length // 2
+        # All in one line, mirrored on either side: scipy filters one dimension 10 times as fast.
+        padded = np.pad(filtered[:, :, own], ((0, 0), (half, half), (0, 0)), mode="symmetric")
+        lines = np.ascontiguousarray(padded.transpose(0, 2, 1))
+        flat: NDArray[np.float32] = np.asarray(
+            median_filter(lines.reshape(-1), size=length),  # pyright: ignore
+            np.float32,
+        )
+        inner = flat.reshape(lines.shape)[:, :, half : half + filtered.shape[1]]
+        filtered[:, :, own] = inner.transpose(0, 2, 1)
+    return filtered
+
+
 def without_overlaps(events: Events) -> Events:
     """Return events in which those of one class that overlap in a clip are one."""
     merged: list[list[float]] = []

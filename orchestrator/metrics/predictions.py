@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from orchestrator.metrics.catalog import METRICS, Metric
 from orchestrator.metrics.classification import log_softmax
 from orchestrator.metrics.labels import TargetKind
+from orchestrator.metrics.postprocessing import Validation
 from orchestrator.metrics.targets import Targets
 
 
@@ -46,6 +47,8 @@ class Predictions:
         targets: What is true of the clips.
         logits: (clips, classes) float32, before any softmax or sigmoid.
         frames: Predictions over time; None unless the clips have events and the model a frame head.
+        validation: The same model's predictions of its validation clips, for metrics that choose
+            thresholds on them; None where they are not at hand.
     """
 
     epoch: int
@@ -53,6 +56,7 @@ class Predictions:
     targets: Targets
     logits: NDArray[np.float32]
     frames: Frames | None = None
+    validation: Validation | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         """Return the number of clips."""
@@ -89,6 +93,7 @@ class Predictions:
             targets=self.targets.take(chosen),
             logits=self.logits[chosen],
             frames=None if self.frames is None else self.frames.take(chosen),
+            validation=self.validation,
         )
 
     def by_head(self) -> dict[str, Predictions]:
@@ -100,6 +105,7 @@ class Predictions:
                 targets=Targets.of_labels(labels[name], num_classes=self.targets.heads[name]),
                 logits=self.logits[:, part],
                 frames=None,
+                validation=None,
             )
             for name, part in parts.items()
         }

@@ -11,7 +11,7 @@ from orchestrator.experiment.identity import complete
 
 TRAINING = (
     *("waveform_augmentation", "augmentation", "loss", "optimizer", "schedule"),
-    *("sampler", "mixup", "averaging"),
+    *("class_weights", "sampler", "mixup", "averaging"),
     *("epochs", "batch_size", "clip_norm", "precision", "selection"),
 )
 """Fields that say how a model is trained, whatever model and clips."""

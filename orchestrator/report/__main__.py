@@ -22,6 +22,7 @@ from models.zoo.paper_tables import PRINTED
 from orchestrator.analysis.aggregate import aggregate
 from orchestrator.analysis.clip_tests import compare_clips, find_trial
 from orchestrator.analysis.confounds import refuse_mixed
+from orchestrator.analysis.ensembles import ensembles
 from orchestrator.analysis.outcomes import no_predictions, remembering
 from orchestrator.analysis.summary import Summary, summarize
 from orchestrator.analysis.tracks import tracks
@@ -34,20 +35,26 @@ from orchestrator.report.files import (
     PageParts,
     render,
     render_aggregate,
-    render_paper_table,
+    render_table,
     write,
     write_report,
 )
 from orchestrator.report.label_tracks import write_label_tracks
 from orchestrator.report.render.text import WIDEST, render_text, table_text
 from orchestrator.report.sources import FromMlflow, FromStore, Material, Source
+from orchestrator.report.tables.ensembles import ensemble_table
 from orchestrator.report.tables.missed import missed_tables
 from orchestrator.report.tables.paper import Study, own_paper_table, paper_table
 from orchestrator.report.tables.table import Table
-from orchestrator.report.wording.clips import clip_sentences, single_pair_sentences
+from orchestrator.report.wording.clips import (
+    clip_sentences,
+    silent_sentences,
+    single_pair_sentences,
+)
 from orchestrator.terminal import grid, laid_out, terminal_width, visible
 
 AGGREGATE_FORMATS = ("", "text", "markdown", "csv", "json")
+ENSEMBLE_FORMATS = ("", "text", *PAPER_NAMES)
 FORMATS = ("text", *NAMES, "all")
 RENAMED = {"--shape": ("--paper-table", 1), "--mixed": ("--allow-mixed", 0)}
 """Former option -> its current name and number of values."""
@@ -159,6 +166,12 @@ def _parser() -> argparse.ArgumentParser:
         "several data sets that ask the same",
     )
     add(
+        "--ensemble",
+        action="store_true",
+        help="print each arm's ensemble instead: the mean probabilities of its seeds, scored as "
+        "one model, with an interval over recordings",
+    )
+    add(
         "--label-tracks",
         default="",
         metavar="DIR",
@@ -188,6 +201,13 @@ def _check(args: argparse.Namespace) -> None:
     if args.beside and not args.paper_table:
         mistakes.append(
             "--beside puts another sweep into a paper's table; say which by --paper-table"
+        )
+    if args.ensemble and args.format not in ENSEMBLE_FORMATS:
+        mistakes.append(unknown("format of --ensemble", args.format, ENSEMBLE_FORMATS[1:]))
+    if args.ensemble and (args.clips or args.aggregate or args.label_tracks or args.paper_table):
+        mistakes.append(
+            "--ensemble is a table of its own; ask for --clips, --aggregate, --label-tracks or "
+            "--paper-table in another command"
         )
     if args.clips and args.format not in ("", "text", "json"):
         mistakes.append(f"--clips is written as text or json, not {args.format!r}")
@@ -272,11 +292,16 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
     )
     if args.metric and not summary.num_measured:
         _refuse_metric(args.metric, plan, records)
+    if args.ensemble:
+        _ensembles(args, summary, material, stream)
+        return
     if args.label_tracks:
         load = material.predictions or no_predictions
         found = tracks(summary, records, load)
         for folder in write_label_tracks(summary, found, Path(args.label_tracks)):
             print(f"Wrote {folder}", file=stream)
+        for sentence in silent_sentences(found):
+            print(visible(sentence), file=stream)
         return
     paper = _paper_table(args, source, material, summary)
     parts: PageParts = {
@@ -297,13 +322,27 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
     if args.format == "text":
         text = _text(summary, material, width)
     elif paper and args.format != "html":
-        text = render_paper_table(args.format, paper, summary)
+        text = render_table(args.format, paper, summary)
     else:
         text = render(args.format, summary, records, **parts)
     path = Path(args.out)
     if args.out and (path.is_dir() or not path.suffix):
         path = path / NAMES.get(args.format, "report.txt")
     _put(text, str(path) if args.out else "", stream)
+
+
+def _ensembles(
+    args: argparse.Namespace, summary: Summary, material: Material, stream: TextIO
+) -> None:
+    """Print the table of ensembles."""
+    recordings = material.recordings() if material.recordings else {}
+    found = ensembles(summary, material.predictions or no_predictions, recordings)
+    table = ensemble_table(summary, found, over="recordings" if recordings else "clips")
+    if args.format in PAPER_NAMES:
+        text = render_table(args.format, table, summary)
+    else:
+        text = table_text(table, args.width or terminal_width(widest=WIDEST))
+    _put(text, args.out, stream)
 
 
 def _text(summary: Summary, material: Material, width: int) -> str:

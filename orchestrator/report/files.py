@@ -117,7 +117,7 @@ def write_report(
         write(folder / name, render(form, summary, records, **parts))
     if paper:
         for form, name in PAPER_NAMES.items():
-            write(folder / name, render_paper_table(form, paper, summary))
+            write(folder / name, render_table(form, paper, summary))
     return Paths(
         **{form: folder / name for form, name in NAMES.items()},
         paper=tuple(folder / name for name in PAPER_NAMES.values()) if paper else (),
@@ -138,8 +138,8 @@ def render(
     return render_page(summary, records, **parts)
 
 
-def render_paper_table(form: str, table: Table, summary: Summary) -> str:
-    """Return a paper's table in one of the formats of `PAPER_NAMES`."""
+def render_table(form: str, table: Table, summary: Summary) -> str:
+    """Return a table alone, as a paper's is, in one of the formats of `PAPER_NAMES`."""
     if form == "latex":
         return latex_table(table, summary, caption=table.title)
     if form == "csv":

@@ -179,20 +179,30 @@ def unbroken_ends(
 ) -> tuple[float, float] | tuple[None, None]:
     """Return the ends of an interval over tie-broken differences, in those of the first metric.
 
-    They differ by less than any difference of the first, so only an end at 0 must be moved back.
+    They differ by less than any difference of the first, so only an end at 0 or at the mean must be
+    moved back: equal differences then have no spread, and no interval leaves its mean out.
 
     Args:
         low: Lower end; infinite if there is none.
         high: Upper end.
-        differences: Replicate -> difference of the first metric.
+        differences: Replicate -> difference of the first metric, of those that were tested.
         ordered: Replicate -> difference with ties broken; empty without a second metric.
     """
     if not (math.isfinite(low) and math.isfinite(high)):
         return None, None
-    if ordered and not any(differences.values()):
+    if not ordered:
+        return low, high
+    if not any(differences.values()):
         return 0.0, 0.0
-    moved = 2 * max((abs(ordered[key] - differences[key]) for key in ordered), default=0.0)
-    return (0.0 if abs(low) <= moved else low), (0.0 if abs(high) <= moved else high)
+    moved = 2 * max(abs(ordered[key] - different) for key, different in differences.items())
+    mean = float(np.array(list(differences.values())).mean())
+
+    def back(end: float) -> float:
+        if abs(end) <= moved:
+            return 0.0
+        return mean if abs(end - mean) <= moved else end
+
+    return back(low), back(high)
 
 
 def _num_tied(differences: Mapping[Any, float]) -> int:

@@ -325,6 +325,7 @@ class PooledSpread:
         confidence: Probability that the limit is not below the true spread.
         num_contrasts: Number of contrasts that it is pooled over.
         num_pairs: Pairs of the contrast that has most.
+        degrees: Degrees of freedom of its square.
     """
 
     estimate: float
@@ -332,6 +333,12 @@ class PooledSpread:
     confidence: float
     num_contrasts: int
     num_pairs: int
+    degrees: float
+
+    def factor(self, *, more_pairs: int = 0) -> float:
+        """Return the upper limit over the estimate, as it is or with more pairs per contrast."""
+        degrees = self.degrees * (1 + more_pairs / (self.num_pairs - 1))
+        return math.sqrt(degrees / float(chdtri(degrees, self.confidence)))
 
 
 def pooled_spread(
@@ -375,6 +382,7 @@ def pooled_spread(
         confidence=confidence,
         num_contrasts=len(data),
         num_pairs=max(values.size for values in data),
+        degrees=freedom,
     )
 
 

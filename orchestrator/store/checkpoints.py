@@ -130,16 +130,17 @@ def load(
         pointer = read_pointer(files, folder, which)
         if pointer is None:
             return None
-        data = files.read(f"{folder}/{pointer['file']}")
+        path = f"{folder}/{pointer['file']}"
+        data = files.read(path)
         if data is None:
             continue  # A newer checkpoint replaced it between the two reads.
         _check(hashlib.sha256(data).hexdigest(), files, folder, pointer)
         tensors = load_bytes(data)
-        trained_as = trained_as_in(data, source=files.where(f"{folder}/{pointer['file']}"))
+        trained_as = trained_as_in(data, source=files.where(path))
         if trained_as is not None and trained_as != pointer["meta"].get(TRAINED_AS):
             raise CheckpointError(
-                f"{files.where(folder)}/{pointer['file']} says that it was trained as something "
-                f"else than {which}.json beside it does; delete both and train the trial again"
+                f"{files.where(path)} says that it was trained as something else than "
+                f"{which}.json beside it does; delete both and train the trial again"
             )
         return tensors, pointer["meta"]
     raise _missing(files, folder, pointer)
@@ -223,15 +224,16 @@ def _separate(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def _check(digest: str, files: Files, folder: str, pointer: Mapping[str, Any]) -> None:
     if digest != pointer["sha256"]:
+        where = files.where(f"{folder}/{pointer['file']}")
         raise CheckpointError(
-            f"{files.where(folder)}/{pointer['file']} is damaged (sha256 {digest[:16]}..., "
+            f"{where} is damaged (sha256 {digest[:16]}..., "
             f"expected {pointer['sha256'][:16]}...); delete it and train the trial again"
         )
 
 
 def _missing(files: Files, folder: str, pointer: Mapping[str, Any] | None) -> CheckpointError:
-    name = pointer["file"] if pointer else "the tensors"
+    where = files.where(f"{folder}/{pointer['file'] if pointer else 'the tensors'}")
     return CheckpointError(
-        f"{files.where(folder)}/{name} is missing although the JSON beside it names it; delete "
-        "the folder and train the trial again"
+        f"{where} is missing although the JSON beside it names it; delete the folder and train "
+        "the trial again"
     )

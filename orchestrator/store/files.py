@@ -9,17 +9,22 @@ import errno
 import itertools
 import os
 import secrets
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+from orchestrator.data import addresses
 from orchestrator.errors import StoreError
 
 TEMPORARY = ".tmp"
 SET_ASIDE = ".damaged-"
 _CHUNK_BYTES = 8 << 20
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Numbers of the errors of a place that is full or read-only."""
+_ATTEMPTS = 4
 
 
 Guard = Callable[[str], None]
@@ -93,11 +98,7 @@ class Files(Protocol):
 def is_full(error: BaseException) -> bool:
     """Whether an error means that the place is full or read-only, so a retry cannot help."""
     cause = error.__cause__ if isinstance(error, StoreError) else error
-    return isinstance(cause, OSError) and cause.errno in (
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EROFS,
-    )
+    return isinstance(cause, OSError) and cause.errno in FULL
 
 
 @contextmanager
@@ -115,6 +116,18 @@ def blame(doing: str, where: str) -> Iterator[None]:
             else "give a place that can be read and written with --store"
         )
         raise StoreError(f"cannot {doing} {where} ({reason}); {way_out}") from error
+
+
+def _open_file(path: str, flags: int) -> int:
+    """Open a file; a pipe would wait for its writer forever, and a device may have no end."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    raise StoreError(f"cannot read {path} (a pipe or a device); remove it, or name another store")
 
 
 class LocalFiles:
@@ -137,7 +150,8 @@ class LocalFiles:
     def read(self, path: str) -> bytes | None:
         with blame("read", self.where(path)):
             try:
-                return (self.root / path).read_bytes()
+                with open(self.root / path, "rb", opener=_open_file) as stream:
+                    return stream.read()
             except FileNotFoundError:
                 return None
 
@@ -238,11 +252,11 @@ class LocalFiles:
         texts = []
         for path in paths:
             try:
-                stat = os.stat(self.root / path)
+                status = os.stat(self.root / path)
             except FileNotFoundError:
                 texts.append("")
             else:
-                texts.append(f"{stat.st_mtime_ns}-{stat.st_size}-{stat.st_ino}")
+                texts.append(f"{status.st_mtime_ns}-{status.st_size}-{status.st_ino}")
         return texts
 
 
@@ -263,15 +277,38 @@ class RemoteFiles:
         return RemoteFiles(self.system, self.root, self.uri, guard)
 
     def where(self, path: str) -> str:
-        return f"{self.uri}/{path}"
+        return addresses.join(self.uri, path)
 
     def read(self, path: str) -> bytes | None:
+        # pyarrow asks S3 for the length, then for so many bytes. If another process replaces or
+        # deletes the object between the two, it fails, or returns bytes of neither.
         with blame("read", self.where(path)):
-            try:
-                with self.system.open_input_stream(self._at(path), compression=None) as stream:
-                    return stream.read()
-            except FileNotFoundError:
-                return None
+            for attempt in itertools.count(1):
+                try:
+                    stream = self._input(path)
+                except FileNotFoundError:
+                    return None
+                with stream:
+                    version = stream.metadata()
+                    try:
+                        data = stream.read()
+                    except OSError:
+                        if attempt >= _ATTEMPTS and self._has_version(path, version):
+                            raise
+                        continue
+                if not version or self._has_version(path, version):
+                    return data
+        raise AssertionError("unreachable")
+
+    def _has_version(self, path: str, version: object) -> bool:
+        try:
+            with self._input(path) as stream:
+                return stream.metadata() == version
+        except FileNotFoundError:
+            return False
+
+    def _input(self, path: str) -> Any:
+        return self.system.open_input_stream(self._at(path), compression=None)
 
     def write(self, path: str, data: bytes) -> None:
         with blame("write", self.where(path)):
@@ -335,7 +372,9 @@ class RemoteFiles:
             self._guard(path)
             try:
                 self.system.move(self._at(path), self._at(target))
-            except FileNotFoundError:
+            except OSError:  # of S3 no `FileNotFoundError`
+                if self.system.get_file_info(self._at(path)).is_file:
+                    raise
                 return ""
         return target.rpartition("/")[2]
 

@@ -201,6 +201,11 @@ def lease(
             files.delete(path)
 
 
+def holder(files: Files, folder: str) -> Holder | None:
+    """Return who holds the lease of a folder now; None if it is free."""
+    return _holder(files, folder, files.names(folder))
+
+
 def begin(files: Files, folder: str, what: str, *, lease: int | None) -> Callable[[], None]:
     """Begin an attempt, which refuses every attempt before it.
 

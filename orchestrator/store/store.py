@@ -1,6 +1,6 @@
 """One directory per trial and one per sweep.
 
-trials/<id>/record.json, predictions-{last,best}.arrow
+trials/<id>/record.json, predictions-{last,best}{,-validation}.arrow
 trials/<id>/predictions-{last,best}-pack-<digest>.arrow (of a teacher)
 trials/<id>/attempts/<lease>, <lease>.<attempt>
 trials/<id>/checkpoints/{last,best}.json, {last,best}-<digest>.safetensors
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from orchestrator.metrics.predictions import Predictions
 
 Which = Literal["last", "best"]
+Made = Literal["last", "best", "last-validation", "best-validation"]
+"""Name of predictions: an epoch's on the reported clips, or on the validation clips."""
 _THREADS = 16
 
 
@@ -201,12 +203,12 @@ class Store:
 
     # Predictions
 
-    def write_predictions(self, trial_id: str, which: Which, predictions: Predictions) -> str:
+    def write_predictions(self, trial_id: str, which: Made, predictions: Predictions) -> str:
         """Replace a trial's per-clip predictions atomically.
 
         Args:
             trial_id: Id of the trial.
-            which: After the last or the best epoch.
+            which: After the last or the best epoch, of reported or of validation clips.
             predictions: One row per clip.
 
         Returns:
@@ -220,13 +222,13 @@ class Store:
         return forms.digest_of(data)
 
     def read_predictions(
-        self, trial_id: str, which: Which, *, digest: str = ""
+        self, trial_id: str, which: Made, *, digest: str = ""
     ) -> Predictions | None:
         """Return a trial's per-clip predictions; None if there are none.
 
         Args:
             trial_id: Id of the trial.
-            which: After the last or the best epoch.
+            which: After the last or the best epoch, of reported or of validation clips.
             digest: Digest of the file in the trial's record; empty if it has none.
 
         Raises:
@@ -395,6 +397,10 @@ class Store:
             timeout_s=timeout_s,
             on_wait=on_wait,
         )
+
+    def holder(self, trial_id: str) -> locks.Holder | None:
+        """Return who holds a trial's lease now; None if it is free."""
+        return locks.holder(self.files, forms.attempts_folder(trial_id))
 
     def try_lock(self, trial_id: str, *, owner: str) -> AbstractContextManager[int]:
         """Hold a trial now or raise `LockHeld`."""

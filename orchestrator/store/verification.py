@@ -13,13 +13,16 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from dataclasses import replace
+from typing import Any, Literal
 
 from orchestrator.errors import StoreError
 from orchestrator.metrics import METRICS
 from orchestrator.metrics.catalog import selection_key
+from orchestrator.metrics.postprocessing import Validation
 from orchestrator.metrics.predictions import Loader, Predictions
 from orchestrator.records import (
+    VALIDATION_PART,
     PlanRecord,
     Status,
     TrialKey,
@@ -51,8 +54,17 @@ def loader(store: Store, plan: PlanRecord, records: Mapping[str, TrialRecord]) -
 
     def load(trial_id: str) -> Predictions | None:
         record, which = records.get(trial_id), read[trial_id]
-        digest = record.predictions.get(which, "") if record else ""
-        return store.read_predictions(trial_id, which, digest=digest)
+        digests = record.predictions if record else {}
+        made = store.read_predictions(trial_id, which, digest=digests.get(which, ""))
+        of_validation = f"{which}{VALIDATION_PART}"
+        if made is None or of_validation not in digests:
+            return made
+
+        def validation() -> Predictions | None:
+            name: Any = of_validation
+            return store.read_predictions(trial_id, name, digest=digests[name])
+
+        return replace(made, validation=Validation(validation))
 
     return load
 

@@ -148,7 +148,7 @@ def artifact_root(uri: str, store: Store) -> str | None:
         return None
     if uri.startswith(SQLITE) and uri != default_uri(store):
         return str(Path(uri.removeprefix(SQLITE)).absolute().parent / "mlartifacts")
-    return store.files.where("mlartifacts")
+    return store.files.where("mlartifacts").partition("?")[0]  # MLflow has settings of its own
 
 
 def is_synced(plan: PlanRecord, *, store: Store, tracking_uri: str) -> bool:

@@ -61,6 +61,7 @@ def build_loss(
     heads: Sequence[int] = (),
     mixes_labels: bool = False,
     moves_time: bool = False,
+    class_weights: Sequence[Tensor] = (),
 ) -> Loss:
     """Build a loss by name, with its contract checked on every call.
 
@@ -80,10 +81,16 @@ def build_loss(
             with an attribute `is_per_clip = False`, cannot count.
         moves_time: Whether clips are shifted or stretched, so that targets over time would lie
             beside what sounds.
+        class_weights: What `orchestrator.training.class_weights.weigh_classes` returns. A clip of
+            one class counts by the weight of that class, also if the loss looks at all classes, as
+            in Cui et al.; one of each head, by that of each in the head's loss. Where clips have
+            any number of classes, each class's term counts by its weight, whether a clip has it or
+            not, which takes a loss with a method `by_class`.
 
     Raises:
         RegistryError: The name or an argument is unknown, or a value has the wrong type.
-        ConfigError: The loss is not defined for such targets, or not for mixed or moved ones.
+        ConfigError: The loss is not defined for such targets, for mixed or moved clips, or for
+            class weights.
     """
     part = create("loss", component.name, **component.arguments)
     kinds = getattr(part, "kinds", tuple(TargetKind))
@@ -107,6 +114,16 @@ def build_loss(
             "loss of whole clips such as binary_cross_entropy"
         )
 
+    any_number = kind in (TargetKind.MULTI_LABEL, TargetKind.EVENTS)
+    of_clips = kind is TargetKind.SINGLE_LABEL and not takes_frames
+    takes_weights = hasattr(part, "by_class") if any_number else of_heads or of_clips
+    if class_weights and not (takes_weights and getattr(part, "is_per_clip", True)):
+        prefix = "binary_" if any_number else ""
+        raise ConfigError(
+            f"loss {component.name!r} takes no class weights on targets of kind {kind}; take "
+            f'{prefix}cross_entropy or {prefix}focal, or class_weights=Component("none")'
+        )
+
     def loss(output: Output, labels: Tensor, frames: FrameTargets | None = None) -> Tensor:
         if takes_frames:
             if output.frame_logits is None or frames is None:
@@ -119,9 +136,17 @@ def build_loss(
         elif of_heads:
             split = output.clip_logits.split(list(heads), dim=1)
             every = [part(*pair) for pair in zip(split, labels.unbind(dim=1), strict=True)]
+            if class_weights:
+                of_labels = zip(class_weights, labels.unbind(dim=1), strict=True)
+                shares = [weights[classes] for weights, classes in of_labels]
+                every = [share * own for share, own in zip(shares, every, strict=True)]
             losses = torch.stack(every).mean(dim=0)
+        elif class_weights and any_number:
+            losses = (class_weights[0] * part.by_class(output.clip_logits, labels)).mean(dim=1)
         else:
             losses = part(output if takes_output else output.clip_logits, labels)
+            if class_weights:
+                losses = class_weights[0][labels] * losses
         wanted = (len(labels),)
         fits = isinstance(losses, Tensor) and losses.shape == wanted
         if not fits or not losses.is_floating_point():
@@ -208,13 +233,106 @@ class BinaryCrossEntropy(nn.Module):
             logits: (batch, classes).
             labels: (batch,) class indices, or (batch, classes) of 0 and 1.
         """
-        targets = labels
-        if labels.ndim == 1:
-            targets = torch.nn.functional.one_hot(labels, logits.shape[1]).float()
-        losses = torch.nn.functional.binary_cross_entropy_with_logits(
-            logits.float(), targets, reduction="none"
+        return self.by_class(logits, labels).mean(dim=1)
+
+    def by_class(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return (batch, classes) losses in nats; see `forward`."""
+        return torch.nn.functional.binary_cross_entropy_with_logits(
+            logits.float(), _multi_hot(labels, logits.shape[1]), reduction="none"
         )
-        return losses.mean(dim=1)
+
+
+def _multi_hot(labels: Tensor, num_classes: int) -> Tensor:
+    """Return (batch, classes) of 0 and 1 from these or from (batch,) class indices."""
+    if labels.ndim == 1:
+        return torch.nn.functional.one_hot(labels, num_classes).float()
+    return labels
+
+
+@register("loss")
+class Focal(nn.Module):
+    """Cross entropy that counts a clip less the better it is classified: -(1 - p)^gamma log p.
+
+    `p` is the softmax of the clip's class. The paper's alpha, a weight of each class, is
+    `Experiment.class_weights`.
+
+    Source: Lin et al., arXiv 1708.02002, equation 4, with a softmax in place of its sigmoid.
+    """
+
+    kinds = (TargetKind.SINGLE_LABEL,)
+
+    def __init__(self, *, gamma: float = 2.0):
+        """Set how fast a clip counts less; 0 is cross entropy.
+
+        Raises:
+            ConfigError: Gamma is negative.
+        """
+        super().__init__()
+        self.gamma = _exponent(gamma)
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return (batch,) losses in nats from (batch, classes) logits and (batch,) labels."""
+        log_p = logits.float().log_softmax(dim=1).gather(1, labels[:, None])[:, 0]
+        return _focused(-log_p, -torch.expm1(log_p), self.gamma)
+
+
+@register("loss")
+class BinaryFocal(nn.Module):
+    """Binary cross entropy that counts a class less the better a clip is told to have it or not.
+
+    -alpha (1 - p)^gamma log p of a class that the clip has, and -(1 - alpha) p^gamma log(1 - p) of
+    one that it has not, with p the sigmoid of the class.
+
+    Source: Lin et al., arXiv 1708.02002, equation 5; the mean over classes in place of the sum over
+    the number of objects.
+    """
+
+    def __init__(self, *, gamma: float = 2.0, alpha: float | None = 0.25):
+        """Set gamma and alpha.
+
+        Args:
+            gamma: How fast a class counts less; 0 is binary cross entropy.
+            alpha: Weight of the classes that a clip has; those that it has not weigh 1 - alpha.
+                None weighs both by 1.
+
+        Raises:
+            ConfigError: Gamma is negative, or alpha not between 0 and 1.
+        """
+        super().__init__()
+        self.gamma = _exponent(gamma)
+        if alpha is not None and not 0 < alpha < 1:
+            raise ConfigError(f"alpha={alpha}: it is between 0 and 1, or None for no weights")
+        self.alpha = alpha
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return (batch,) means over classes in nats.
+
+        Args:
+            logits: (batch, classes).
+            labels: (batch,) class indices, or (batch, classes) of 0 and 1.
+        """
+        return self.by_class(logits, labels).mean(dim=1)
+
+    def by_class(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return (batch, classes) losses in nats; see `forward`."""
+        present = _multi_hot(labels, logits.shape[1])
+        wrong = (1 - 2 * present) * logits.float()  # the logit of what is not so
+        losses = _focused(torch.nn.functional.softplus(wrong), wrong.sigmoid(), self.gamma)
+        if self.alpha is None:
+            return losses
+        return torch.where(present == 1, self.alpha, 1 - self.alpha) * losses
+
+
+def _exponent(gamma: float) -> float:
+    if not gamma >= 0:
+        raise ConfigError(f"gamma={gamma}: it is at least 0, and 2 in its paper")
+    return gamma
+
+
+def _focused(losses: Tensor, wrong: Tensor, gamma: float) -> Tensor:
+    """Return losses times the probability of what is not so to the power gamma."""
+    # At 0 a power below 1 has no finite slope.
+    return wrong.clamp_min(torch.finfo(wrong.dtype).tiny) ** gamma * losses
 
 
 @register("loss")

@@ -33,15 +33,16 @@ from models.seeding import derive_seed
 from orchestrator.data.mixup import Mixed, Mixup
 from orchestrator.data.partition import partition
 from orchestrator.data.samplers import Sampler, draw_seeds, shard, shuffle_targets
-from orchestrator.errors import TrainingError
+from orchestrator.errors import DivergedError
 from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.metrics import catalog
 from orchestrator.metrics.labels import TargetKind
 from orchestrator.metrics.predictions import Predictions
-from orchestrator.records import EpochRecord, best_epoch, experiment_id
+from orchestrator.records import VALIDATION_PART, EpochRecord, best_epoch, experiment_id
 from orchestrator.training.activation_checkpointing import checkpoint_activations
 from orchestrator.training.averaging import Averaging, renew_norms
 from orchestrator.training.background import Background
+from orchestrator.training.class_weights import weigh_classes
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.distillation import build_distillation
 from orchestrator.training.evaluate import (
@@ -245,6 +246,8 @@ class Trainer:
         # Waveforms that are augmented or mixed have features that no file keeps.
         takes_waveforms = self.augment is not None or self.mixup.on == "waveform"
         self.train_inputs = Inputs(clips, self.device) if takes_waveforms else self.inputs
+        self.shifts = tuple(round(by * clips.sample_rate) for by in experiment.test_shifts_s)
+        self.test_inputs = self.inputs if self.shifts == (0,) else Inputs(clips, self.device)
         self.statistics = self._measure(sums, self.chain)
         self.chain.set_normalization(*self.statistics)
         timed = clips.targets.kind is TargetKind.EVENTS
@@ -256,6 +259,11 @@ class Trainer:
             heads=tuple(clips.targets.heads.values()),
             mixes_labels=self.mixup.mixes_labels,
             moves_time=getattr(self.augment, "moves_time", False),
+            class_weights=weigh_classes(
+                experiment.class_weights,
+                self.targets.take(self.train_indices),
+                device=self.device,
+            ),
         )
         self.optimizer = create(
             "optimizer",
@@ -297,8 +305,8 @@ class Trainer:
         ends or is closed; a process that is killed before loses that epoch, not its checkpoint.
 
         Raises:
-            TrainingError: A loss or a prediction is not finite, a loss is not one per clip, or the
-                learning rate is invalid.
+            DivergedError: A loss or a prediction is not finite.
+            TrainingError: A loss is not one per clip, or the learning rate is invalid.
         """
         try:
             for epoch in range(len(self.records) + 1, self.experiment.epochs + 1):
@@ -307,8 +315,11 @@ class Trainer:
                 trained_s = time.perf_counter() - started
                 self.averaging.after_epoch(self.chain, epoch)
                 with self._averaged():
-                    made = self._evaluate(epoch, self.val_indices)
-                    scores = _scored(made).scores() | self._validate(epoch)
+                    made = self._evaluate_parts(epoch)
+                    scores: dict[str, float] = {}
+                    for part, evaluation in made.items():
+                        for key, value in _scored(evaluation).scores().items():
+                            scores[catalog.selection_key(key) if part else key] = value
                     evaluated = pack_state(self.chain, None) if self.averaging.begun else None
                 record = EpochRecord(
                     epoch=epoch,
@@ -356,22 +367,35 @@ class Trainer:
         """Return predictions with the last and the best weights; every worker must call this.
 
         A resumed run predicts again, from the checkpoints, what it no longer has in memory.
+
+        Returns:
+            `last` and `best` on the test clips, and on the validation clips, if there are any, the
+            same with `VALIDATION_PART` behind.
         """
-        if "last" not in self.predictions:
+        last, best = self._names("last"), self._names("best")
+        if last[0] not in self.predictions:
             with self._averaged():
-                made = self._evaluate(len(self.records), self.val_indices)
-                self.predictions["last"] = made.whole()
-        if "best" not in self.predictions and self.best_epoch == len(self.records):
-            self.predictions["best"] = self.predictions["last"]
-        if "best" not in self.predictions:
+                self._take(last, self._evaluate_parts(len(self.records)))
+        if best[0] not in self.predictions and self.best_epoch == len(self.records):
+            self.predictions |= {b: self.predictions[a] for a, b in zip(last, best, strict=True)}
+        if best[0] not in self.predictions:
             self._saving.wait()
             saved = self.group.from_main(lambda: self.checkpoints.load("best"), self.device)
             assert saved is not None, "a best epoch is saved before its record is"
-            last = pack_state(self.chain, None)
+            weights = pack_state(self.chain, None)
             self.chain.load_state_dict(model_state(saved[0]))
-            self.predictions["best"] = self._evaluate(self.best_epoch, self.val_indices).whole()
-            self.chain.load_state_dict(model_state(last))
+            self._take(best, self._evaluate_parts(self.best_epoch))
+            self.chain.load_state_dict(model_state(weights))
         return self.predictions
+
+    def _names(self, which: str) -> list[str]:
+        """Return the names of an epoch's predictions, one per part of the evaluated clips."""
+        return [which + part for part in self._evaluated]
+
+    def _take(self, names: Sequence[str], made: Mapping[str, Evaluation]) -> None:
+        self.predictions |= {
+            name: one.whole() for name, one in zip(names, made.values(), strict=True)
+        }
 
     def _averaged(self) -> AbstractContextManager[None]:
         """Evaluate the average of the weights, if there is one, in place of the weights."""
@@ -391,24 +415,30 @@ class Trainer:
 
         renew_norms(self.chain, run)
 
-    def _validate(self, epoch: int) -> dict[str, float]:
-        """Return the metrics on the validation clips under their own keys; none without clips."""
-        if not len(self.partition.validation):
-            return {}
-        scores = _scored(self._evaluate(epoch, self.partition.validation)).scores()
-        return {catalog.selection_key(key): value for key, value in scores.items()}
+    @property
+    def _evaluated(self) -> dict[str, np.ndarray]:
+        """Part of the evaluated clips -> positions; that of the test clips, the first, is empty."""
+        parts = {"": self.val_indices, VALIDATION_PART: self.partition.validation}
+        return {part: indices for part, indices in parts.items() if not part or len(indices)}
 
-    def _keep(self, made: Evaluation, *, better: bool) -> None:
+    def _keep(self, made: Mapping[str, Evaluation], *, better: bool) -> None:
         """Keep the predictions of the last and the best epoch, which alone are stored.
 
         Predictions over time stay where they are after all other epochs: to gather them takes as
         long as to send rows times classes numbers per clip.
         """
-        self.predictions.pop("last", None)
+        last = self._names("last")
+        for name in last:
+            self.predictions.pop(name, None)
         if better or len(self.records) == self.experiment.epochs:
-            self.predictions["last"] = made.whole()
+            self._take(last, made)
         if better:
-            self.best_epoch, self.predictions["best"] = len(self.records), self.predictions["last"]
+            self.best_epoch = len(self.records)
+            for one, other in zip(last, self._names("best"), strict=True):
+                self.predictions[other] = self.predictions[one]
+
+    def _evaluate_parts(self, epoch: int) -> dict[str, Evaluation]:
+        return {part: self._evaluate(epoch, indices) for part, indices in self._evaluated.items()}
 
     def _evaluate(self, epoch: int, indices: np.ndarray) -> Evaluation:
         # Noise in evaluation draws from here: the same whenever an epoch is predicted.
@@ -423,7 +453,7 @@ class Trainer:
         )
         made = evaluate(
             self.chain,
-            self.inputs,
+            self.test_inputs,
             indices,
             batch_size=self.experiment.batch_size
             * (EVALUATION_FACTOR if self.device.type == "cuda" else 1),
@@ -431,9 +461,10 @@ class Trainer:
             precision=self.experiment.precision,
             group=self.group,
             covered_s=self.covered_s,
+            shifts=self.shifts,
         )
         if not np.isfinite(made.predictions.logits).all():
-            raise TrainingError(
+            raise DivergedError(
                 f"the predictions after epoch {epoch} are not finite; lower the learning rate or "
                 "use fp32"
             )
@@ -571,12 +602,12 @@ class Trainer:
             epoch: For the message.
 
         Raises:
-            TrainingError: A step's loss is not finite.
+            DivergedError: A step's loss is not finite.
         """
         total = 0.0
         for number, loss in enumerate(losses.tolist()):
             if not math.isfinite(loss):
-                raise TrainingError(
+                raise DivergedError(
                     f"the loss is {loss} at epoch {epoch}, step {number + 1} of {len(steps)}; "
                     "lower the learning rate or use fp32"
                 )

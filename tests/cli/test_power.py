@@ -163,7 +163,25 @@ def test_few_seeds_on_folds_answer_what_is_asked_or_say_why_not():
     assert why.startswith("how many seeds find 5 points depends on the spread of whole seeds")
     _, planned, enough = power_analysis(few, records_of(few), wanted=5.0)
     assert "2 stored pairs" in planned
-    assert re.match(r"to find 5 points, \d+ seeds by the exact test, made once: about", enough)
+    as_seen = r"to find 5 points, \d+ seeds by the exact test, made once if the spread is as seen: "
+    assert re.match(as_seen + "about", enough)
+
+
+def test_pilot_of_two_seeds_says_that_a_third_tells_most():
+    records = records_of(PLAN)
+    two = {t.id: records[t.id] for t in PLAN.trials() if t.seed < 2 and t.id in records}
+    *_, planned, _, enough, _ = power_analysis(PLAN, two)
+    assert "seen in 2 stored pairs" in planned
+    found = re.match(
+        r"to find 1 points, ([\d,]+) blocks if the spread is as seen: about .*; (over |)([\d,]+) "
+        r"at its upper limit. One more seed than these 2 tells most: it brings the limit from "
+        r"([\d.]+) to ([\d.]+) times what is seen; train it and list the plan again$",
+        enough,
+    )
+    fewest, most = (int(found[i].replace(",", "")) for i in (1, 3))
+    assert 10 * fewest < most
+    limits = [np.sqrt(k / scipy_stats.chi2.ppf(0.2, k)) for k in (1, 2)]
+    assert [float(found[i]) for i in (4, 5)] == pytest.approx(limits, rel=0.02)
 
 
 @pytest.mark.parametrize("hours", [0.4, 1.2, 2.0, 2.6, 99.0])

@@ -34,7 +34,7 @@ from orchestrator.data.layouts import LAYOUTS
 from orchestrator.data.layouts.class_folders import INNER
 from orchestrator.data.overview import overview, recognized
 from orchestrator.data.pack import Pack
-from orchestrator.errors import DataError
+from orchestrator.errors import ConfigError, DataError
 from orchestrator.execution.launch import with_pack
 from orchestrator.execution.options import parse
 from orchestrator.execution.prepare import packs_of, prepare, with_data
@@ -288,6 +288,16 @@ def test_data_set_of_the_plan_stays_with_a_data_root(tmp_path):
     found = prepare(mine, parse(flags, description="")).plan.base.dataset
     assert found.name == "folder" and found.arguments["num_folds"] == 3
     assert found.arguments["layout"] == "class_folders"
+
+
+def test_top_1_that_a_plan_names_is_refused_on_several_labels_before_packing(tmp_path):
+    root = built("one_hot", tmp_path)
+    flags = ["--demo", "--data-root", str(root), "--store", str(tmp_path / "store")]
+    options = parse(flags, description="")
+    assert prepare(plan(), options).data is None
+    named = dataclasses.replace(plan(), metric="val/top1")
+    with pytest.raises(ConfigError, match=r"val/top1 .* kind multi_label; .*val/map, .* out for"):
+        prepare(named, options)
 
 
 def test_column_that_is_named_by_a_number_stays_a_name(tmp_path):

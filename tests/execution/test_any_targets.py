@@ -17,11 +17,11 @@ from orchestrator.execution.preflight.arms import check_arms
 from orchestrator.execution.prepare import prepare
 from orchestrator.execution.trial import TrialRun
 from orchestrator.experiment.overrides import override
-from orchestrator.metrics import TargetKind
+from orchestrator.metrics import TargetKind, lookup
 from orchestrator.metrics.catalog import selection_key
 from orchestrator.predict.figures.make import make_pictures
 from orchestrator.report.__main__ import main
-from orchestrator.store.verification import verify_stored
+from orchestrator.store.verification import loader, verify_stored
 from tests import tiny
 from tests.commands import run_command
 
@@ -99,6 +99,37 @@ def test_predictions_over_time_cover_the_clip_and_follow_the_clip_logits(study):
     np.testing.assert_allclose(mean, made.logits, atol=0.02)
 
 
+def test_thresholds_of_validation_clips_score_stored_predictions_without_training(study):
+    plan, store, kind = study
+    key = "val/macro_f1(threshold=validation)"
+    records = store.read_records(trial.id for trial in plan.trials)
+    load = loader(store, plan, records)
+    for trial in plan.trials:
+        # What is kept of the validation clips is what chose the epoch.
+        made, record = load(trial.id).validation.load(), records[trial.id]
+        chose = record.epochs[record.best_epoch - 1].metrics[selection_key("val/map")]
+        assert lookup("val/map").compute(made) == pytest.approx(chose, abs=1e-12)
+        assert not set(made.clip_ids) & set(load(trial.id).clip_ids)
+    code, text = report(store, "--metric", key)
+    text = " ".join(text.split())
+    assert code == 0 and "macro F1, thresholds from validation clips: at the epoch" in text
+    assert "Thresholds: for each trial and class the one with the best F1 on the" in text
+    code, text = report(store, "--metric", "val/macro_f1(threshold=0.2/0.3/0.4)")
+    assert code == 0 and "Thresholds as declared: " in text and "0.3, " in text
+    if kind is TargetKind.EVENTS:
+        code, text = report(store, "--metric", "val/segment_f1(threshold=validation,median_s=0.1)")
+        assert code == 0 and "median filter of 0.1 s" in " ".join(text.split())
+
+
+def test_plan_whose_arms_keep_no_validation_clips_cannot_choose_thresholds_on_them():
+    plan = plan_of(times=False, loss=BCE, metric="val/macro_f1(threshold=validation)")
+    kept = dataclasses.replace(plan.base, selection_metric="val/map")
+    dataclasses.replace(plan, base=kept).check()
+    of_last = dataclasses.replace(plan, base=dataclasses.replace(kept, selection="last"))
+    with pytest.raises(PlanError, match=r"'base', 'slow' keep none from training; set selection"):
+        of_last.check()
+
+
 def test_report_says_map_with_chance_and_leaves_out_what_needs_one_class(study):
     _, store, _ = study
     code, text = report(store)
@@ -117,7 +148,8 @@ def test_event_maps_and_label_tracks_are_of_clips_with_events(study, tmp_path, c
     plan, store, kind = study
     folder = tmp_path / "tracks"
     arguments = ["scenes", "--store", store.uri, "--label-tracks", str(folder)]
-    code = main(arguments, out=io.StringIO())
+    out = io.StringIO()
+    code = main(arguments, out=out)
     page = report(store, "--format", "html")[1]
     if kind is not TargetKind.EVENTS:
         said = capsys.readouterr().err
@@ -125,6 +157,9 @@ def test_event_maps_and_label_tracks_are_of_clips_with_events(study, tmp_path, c
         assert "Event maps" not in page
         return
     assert code == 0 and {path.name for path in folder.iterdir()} == {"listed", "base", "slow"}
+    for arm in ("base", "slow"):
+        silent = not any(path.read_text() for path in (folder / arm).iterdir())
+        assert (f"{arm} detects no event in any of its 20 held-out" in out.getvalue()) == silent
     made = store.read_predictions(plan.trials[0].id, "best")
     lines = [
         line.split("\t")

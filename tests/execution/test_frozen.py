@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import re
 
 import numpy as np
 import pytest
@@ -75,6 +76,9 @@ def test_frozen_arms_stand_in_one_table_with_fine_tuning_and_are_verified(study)
     text = " ".join(out.getvalue().split())
     assert "Complete: all 8 planned trials finished" in text
     assert all(f"{head} − fine-tuned" in text or f"{head} against" in text for head in HEADS), text
+    assert re.search("params +trained .*fine-tuned .*310 k +310 k .*linear .*311 k +387", text), (
+        text
+    )
 
 
 def test_encoder_keeps_its_weights_and_the_head_learns(study):
@@ -164,8 +168,16 @@ def test_initial_weights_are_loaded_into_the_encoder(study):
 
 def test_arms_differ_and_pass_their_checks():
     sizes = {"num_classes": 3, "num_samples": 8000, "sample_rate": 16000}
-    for check in check_arms(plan_of(), **sizes)[1:]:
+    _, *checks = check_arms(plan_of(), **sizes)
+    for check in checks:
         assert check.differs and not check.problem
+        assert check.new_weights == ("head",)  # the encoder starts as the fine-tuned model does
+    texts = [str(check).partition("; ")[0] for check in checks]
+    assert texts == [
+        "linear: 310,629 parameters, 387 of them trained",
+        "mlp: 377,829 parameters, 67,587 of them trained",
+        "nearest: 310,243 parameters, none of them trained",
+    ]
 
 
 def test_augmentation_before_a_frozen_encoder_is_refused_with_the_way_out():

@@ -157,3 +157,5 @@ def test_launch_takes_the_usual_metric_and_refuses_that_of_another_head(tmp_path
     assert prepare_launch(plan, options).plan.metric == "val/action_top1"
     with pytest.raises(ConfigError, match=r"val/map is not defined .*heads; .*val/verb_top1"):
         prepare_launch(dataclasses.replace(plan, metric="val/map"), options)
+    with pytest.raises(ConfigError, match=r"val/top1 is not .* out for val/action_top1"):
+        prepare_launch(dataclasses.replace(plan, metric="val/top1"), options)

@@ -9,6 +9,7 @@ from orchestrator.design.plan import Plan
 from orchestrator.errors import DataError, PlanError
 from orchestrator.execution.preflight.arms import check_arms
 from orchestrator.experiment.config import Component
+from orchestrator.metrics.labels import TargetKind
 from tests import tiny
 
 ADAPTOR = {"transform": Component("adaptor", strength=0.2)}
@@ -247,3 +248,42 @@ def test_check_exits_with_2_where_an_arm_was_not_seen_to_differ(arms, code, said
 def test_dataset_of_ones_own_that_is_no_source_is_one_message(tmp_path):
     with pytest.raises(DataError, match=r"'tests.own_parts:dataset' returned \['a.wav'"):
         open_source("tests.own_parts:dataset", {}, root=None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "loss"),
+    [
+        ("single_label", "cross_entropy"),
+        ("single_label", "binary_focal"),
+        ("multi_label", "binary_focal"),
+        ("events", "binary_cross_entropy"),
+        ("heads", "focal"),
+    ],
+)
+def test_class_weights_and_losses_are_seen_on_targets_of_every_kind(kind, loss):
+    heads = {"verb": 2, "noun": 1} if kind == "heads" else None
+    plan = Plan(
+        name="weights",
+        question="Do rare classes count too little?",
+        base=tiny.experiment(loss=Component(loss)),
+        arms=(
+            Arm(name="alike"),
+            Arm(name="weighted", changes={"class_weights": Component(f"{__name__}:rising")}),
+            Arm(name="by number", changes={"class_weights": Component("effective_number")}),
+        ),
+    )
+    _, weighted, by_number = check_arms(
+        plan,
+        num_classes=3,
+        num_samples=8000,
+        sample_rate=16000,
+        kind=TargetKind(kind),
+        heads=heads,
+    )
+    assert weighted.loss_change > 0 and weighted.output_change == 0
+    assert by_number.problem == ""
+
+
+def rising(counts):
+    """Weights of a rule of one's own."""
+    return range(1, len(counts) + 1)

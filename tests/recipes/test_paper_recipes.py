@@ -260,29 +260,36 @@ def test_noise_and_roll_are_those_of_ast():
     assert counts.min() > 300 and counts.max() < 500  # 400 are expected of each
 
 
+def test_clips_of_audioset_are_evaluated_at_the_ten_shifts_of_htsat():
+    made = [round(32000 * by) for by in complete(recipes.htsat_audioset()).test_shifts_s]
+    assert made == [0, -100, -300, -600, -1000, -1500, -2100, -2800, -3600, -4500]
+    for other in (recipes.htsat_esc50, recipes.htsat_speech_commands):
+        assert complete(other()).test_shifts_s == (0.0,)
+
+
 @pytest.mark.parametrize(
     ("recipe", "volumes"), [(recipes.kwt_2, (0.0, 0.1)), (recipes.res15, (0.1, 0.1))]
 )
 def test_words_are_shifted_and_get_a_background_as_in_the_keyword_models(recipe, volumes, tmp_path):
     soundfile.write(tmp_path / "hum.wav", np.full(20_000, 0.5), 16000)
     part = complete(recipe(background=tmp_path)).waveform_augmentation
-    words = torch.zeros(2000, 16000)
+    words = torch.zeros(500, 16000)
     words[:, 8000] = 1.0
 
     def augmented(**changes):
         augment = build_waveform_augmentation(part.replace(**changes), sample_rate=16000)
-        lengths = torch.full((2000,), 16000)
-        return augment(words, clip_seeds=torch.arange(2000), num_samples=lengths)
+        lengths = torch.full((500,), 16000)
+        return augment(words, clip_seeds=torch.arange(500), num_samples=lengths)
 
     # Up to 100 ms at 16 kHz are 1600 samples, either way.
     shifts = augmented(stretch=0.0, background=None).argmax(dim=1) - 8000
-    assert -1600 <= shifts.min() < -1590 and 1590 < shifts.max() <= 1600
-    assert shifts.double().std().item() == pytest.approx(3201 / 12**0.5, rel=0.03)
+    assert -1600 <= shifts.min() < -1580 and 1580 < shifts.max() <= 1600
+    assert shifts.double().std().item() == pytest.approx(3201 / 12**0.5, rel=0.05)
     levels = augmented(stretch=0.0)[:, 0] / 0.5
-    assert (levels > 0).float().mean().item() == pytest.approx(0.8, abs=0.03)
+    assert (levels > 0).float().mean().item() == pytest.approx(0.8, abs=0.05)
     heard = levels[levels > 0]
-    assert heard.min().item() == pytest.approx(volumes[0], abs=1e-3)
-    assert heard.max().item() == pytest.approx(volumes[1], abs=1e-3)
+    assert heard.min().item() == pytest.approx(volumes[0], abs=2e-3)
+    assert heard.max().item() == pytest.approx(volumes[1], abs=2e-3)
     assert part.arguments["stretch"] == (0.15 if recipe is recipes.kwt_2 else 0.0)
     assert complete(recipe()).waveform_augmentation.arguments["background"] is None
 

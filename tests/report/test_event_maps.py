@@ -71,4 +71,6 @@ def test_event_map_has_a_lane_for_what_is_listed_and_for_each_arm(study):
     assert "dog, listed: 0.00 to 1.00 s" in most and "rain, listed: 0.50 to 2.00 s" in most
     assert "rooster, listed: 1.00 to 3.00 s" in one and "rooster, first: 1.00 to 2.50 s" in one
     assert "other:" not in one and "listed:" not in none
+    assert "other detects no event in any of its 3 held-out clips" in plot.caption
+    assert "first detects no event" not in plot.caption
     assert list(plots(data_of(summary))) == []

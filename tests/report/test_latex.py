@@ -14,7 +14,7 @@ from test_tables import golden_study, macros
 from models.zoo.paper_tables import PRINTED
 from orchestrator.analysis.summary import summarize
 from orchestrator.records import ArmRecord
-from orchestrator.report.files import render_paper_table
+from orchestrator.report.files import render_table
 from orchestrator.report.render.latex import (
     LONG_NAME,
     LONG_WORD,
@@ -105,7 +105,7 @@ def test_tables_and_macros_compile_and_fit_the_text(tmp_path, page):
 def test_papers_tables_compile_and_fit_the_text(tmp_path, page):
     summary = table4()
     study = Study(summary=summary, predictions=make_predictions)
-    tables = [render_paper_table("latex", paper_table(key, [study]), summary) for key in PRINTED]
+    tables = [render_table("latex", paper_table(key, [study]), summary) for key in PRINTED]
     assert faults(compiled(tmp_path, *tables, page=page)) == []
 
 

@@ -69,6 +69,7 @@ def test_breaking_ties_moves_no_end_and_never_raises_p(study):
     assert (found.mean, found.differences) == (plain.mean, plain.differences)
     assert found.p_value <= plain.p_value
     assert (found.low, found.high) == pytest.approx((plain.low, plain.high), abs=0.01)
+    assert found.low <= found.mean + 1e-12 and found.mean - 1e-12 <= found.high
     assert found.smallest_p <= plain.smallest_p
 
 
@@ -102,6 +103,13 @@ def test_order_of_the_first_metric_is_kept(study):
             assert (broken[i] < broken[j]) == (first[i] < first[j])
         elif second[i] != second[j]:
             assert (broken[i] < broken[j]) == (second[i] < second[j])
+
+
+def test_equal_differences_whose_ties_are_broken_are_their_own_interval():
+    found = top1_of([1] * 7, [3, 1, -1, 2, 5, 4, 0])
+    assert (found.low, found.mean, found.high) == (1.25, 1.25, 1.25)
+    (judged,) = judge([found])
+    assert judged.called and judged.difference.low == judged.difference.high == 1.25
 
 
 def test_five_tied_pairs_of_six_can_be_called():

@@ -1,6 +1,8 @@
 """No lost and no invented record: writers that die anywhere, come back, and disks that forget."""
 
 import dataclasses
+import functools
+import io
 import secrets
 import shutil
 import tempfile
@@ -17,6 +19,7 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
+    run_state_machine_as_test,
 )
 
 from orchestrator.errors import CheckpointError, StoreError
@@ -24,9 +27,9 @@ from orchestrator.metrics.predictions import Predictions
 from orchestrator.metrics.targets import Targets
 from orchestrator.records import Status, TrialRecord
 from orchestrator.store import Store, Superseded, checkpoints, forms
+from orchestrator.store.files import RemoteFiles
 
 T = "t"
-CHANGES = ("write", "adopt", "delete", "set_aside", "create")
 
 
 class Died(BaseException):
@@ -34,37 +37,88 @@ class Died(BaseException):
 
 
 class Mortal:
-    """Files of one process, which dies right before or after one of its changes.
+    """Files or a bucket as one process sees it, which dies right before or after a change.
 
     What comes between, half a change, is the file system's to rule out: it renames or puts whole
     files.
     """
 
-    def __init__(self, files):
-        self.files, self.left, self.after = files, None, False
+    def __init__(self, real, changes):
+        self.real, self.changes, self.left, self.after = real, changes, None, False
 
     def __getattr__(self, name: str):
-        real = getattr(self.files, name)
-        return self._counted(real) if name in CHANGES else real
+        found = getattr(self.real, name)
+        return self._counted(found) if name in self.changes else found
 
-    def guarded(self, guard):
-        other = Mortal(self.files.guarded(guard))
-        other.left, other.after = self.left, self.after
-        return other
-
-    def _counted(self, real: Callable) -> Callable:
-        def change(*arguments):
+    def _counted(self, found: Callable) -> Callable:
+        def change(*arguments, **options):
             if self.left is None:
-                return real(*arguments)
+                return found(*arguments, **options)
             self.left -= 1
             if self.left < 0 and not self.after:
                 raise Died
-            done = real(*arguments)
+            done = found(*arguments, **options)
             if self.left < 0:
                 raise Died
             return done
 
         return change
+
+
+class MortalFiles(Mortal):
+    """Files of one process."""
+
+    def __init__(self, files):
+        super().__init__(files, ("write", "adopt", "delete", "set_aside", "create"))
+
+    def guarded(self, guard):
+        return MortalFiles(self.real.guarded(guard))
+
+
+class MortalBucket(Mortal):
+    """A bucket of one process, whose changes are requests: moving an object takes two."""
+
+    def __init__(self, system):
+        super().__init__(system, ("copy_file", "delete_file"))
+        self.put = self._counted(self._put)
+
+    def open_output_stream(self, path: str, **options):
+        return Upload(self, path, options)
+
+    def _put(self, path: str, data: bytes, options) -> None:
+        with self.real.open_output_stream(path, **options) as stream:
+            stream.write(data)
+
+    def move(self, path: str, target: str) -> None:
+        self.copy_file(path, target)
+        self.delete_file(path)
+
+
+class Upload(io.BytesIO):
+    """An object, which is there once all of it was written."""
+
+    def __init__(self, bucket: MortalBucket, path: str, options):
+        super().__init__()
+        self.put = functools.partial(bucket.put, path, options=options)
+
+    def __exit__(self, kind, error, trace) -> None:
+        if kind is None:
+            self.put(self.getvalue())
+
+
+def mortal(store: Store) -> Store:
+    """The store as another process sees it."""
+    files = store.files
+    if isinstance(files, RemoteFiles):
+        files = RemoteFiles(MortalBucket(files.system), files.root, files.uri)
+    else:
+        files = MortalFiles(files)
+    return Store(files, store.uri)
+
+
+def process(store: Store) -> Mortal:
+    """What dies of a mortal store."""
+    return store.files.system if isinstance(store.files, RemoteFiles) else store.files
 
 
 def predictions(step: int) -> Predictions:
@@ -108,31 +162,34 @@ class StoreMachine(RuleBasedStateMachine):
         if self.folder:
             shutil.rmtree(self.folder)
 
-    def mortal(self) -> Store:
-        return Store(Mortal(self.store.files), self.store.uri)
-
     @rule()
     def take_over(self):
         """The holder's lease is over, and another process begins; the older ones live on."""
-        store = self.mortal()
+        store = mortal(self.store)
         with store.lock(T, owner="one", timeout_s=0) as lease:
             numbers = [writer.lease for writer in self.writers]
             assert lease > max(numbers, default=0)
             self.writers.append(Writer(store.attempt(T, lease=lease), lease))
 
     @precondition(lambda self: self.writers)
-    @rule()
-    def begin_again(self):
+    @rule(dies_at=st.none() | st.integers(0, 1), after=st.booleans())
+    def begin_again(self, dies_at, after):
         """Workers of one trial start again under the lease of their launcher."""
-        newest = self.writers[-1].lease
-        self.writers.append(Writer(self.mortal().attempt(T, lease=newest), newest))
+        newest, store = self.writers[-1].lease, mortal(self.store)
+        process(store).left, process(store).after = dies_at, after
+        try:
+            begun = store.attempt(T, lease=newest)
+        except Died:  # and may leave an attempt that nobody makes
+            begun = mortal(self.store).attempt(T, lease=newest)
+        process(begun).left = None
+        self.writers.append(Writer(begun, newest))
 
     @precondition(lambda self: len(self.writers) > 1)
     @rule(data=st.data(), act=st.integers(0, 4))
     def come_back(self, data, act):
         """A writer of an older attempt is refused whatever it does, and changes nothing."""
         old = data.draw(st.sampled_from(self.writers[:-1]))
-        old.store.files.left = None  # it was cut off, and did not die
+        process(old.store).left = None  # it was cut off, and did not die
         seen = self.seen()
         with pytest.raises(Superseded):
             self.acts(old.store, self.step + 1000)[act]()
@@ -163,14 +220,13 @@ class StoreMachine(RuleBasedStateMachine):
     def mortally(self, act, dies_at: int | None, after: bool) -> bool:
         """Let the newest writer act; return whether it survived. The dead begin no more."""
         writer = self.writers[-1]
-        files = writer.store.files
-        files.left, files.after = dies_at, after
+        process(writer.store).left, process(writer.store).after = dies_at, after
         try:
             act(writer.store, self.step)
         except Died:
             self.take_over()
             return False
-        files.left = None
+        process(writer.store).left = None
         return True
 
     @precondition(lambda self: self.writers)
@@ -183,7 +239,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.records = {self.step} if lived else self.records | {self.step}
 
     @precondition(lambda self: self.writers)
-    @rule(dies_at=st.none() | st.integers(0, 4), after=st.booleans())
+    @rule(dies_at=st.none() | st.integers(0, 6), after=st.booleans())
     def saves(self, dies_at, after):
         self.step += 1
         self.written.add(self.step)
@@ -201,7 +257,7 @@ class StoreMachine(RuleBasedStateMachine):
         seen = self.seen()
         path = data.draw(st.sampled_from(sorted(seen)))
         whole = seen[path]
-        if harm == "delete":
+        if harm == "delete" or not whole:  # nothing is left of it to cut
             self.store.files.delete(path)
         else:
             at %= len(whole)
@@ -292,8 +348,16 @@ TestStore.settings = settings(PROPERTY, max_examples=15)
 
 @pytest.mark.slow
 def test_nothing_is_lost_or_invented_at_length():
-    from hypothesis.stateful import run_state_machine_as_test
-
     run_state_machine_as_test(
         StoreMachine, settings=settings(PROPERTY, max_examples=60, stateful_step_count=50)
     )
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_or_invented_on_s3(new_bucket):
+    class OnS3(StoreMachine):
+        @initialize()
+        def open(self):
+            self.store = Store.open(new_bucket())
+
+    run_state_machine_as_test(OnS3, settings=settings(PROPERTY, max_examples=10))

@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from models.frontends.base import FeatureSums
+from models.frozen import FrozenEncoder
 from models.output import Output
 from orchestrator.data import open_pack, pinned
 from orchestrator.execution import ray_train
@@ -208,6 +209,53 @@ def test_two_workers_train_and_predict_clips_of_any_targets_as_one_does(tmp_path
             if one.frames is not None and other.frames is not None:
                 assert other.frames.row_s == one.frames.row_s
                 np.testing.assert_allclose(other.frames.logits, one.frames.logits, atol=2e-3)
+
+
+def frozen_trained(store, experiment, name, features, stops=False):
+    """Losses and scores, final state, predictions, and clips that went through the encoder.
+
+    A run that stops goes on after its first epoch in another trainer.
+    """
+    encoded: list[int] = []
+    forward = FrozenEncoder.forward
+
+    def counted(self, waveform):
+        encoded.append(len(waveform))
+        return forward(self, waveform)
+
+    FrozenEncoder.forward = counted
+    try:
+        if stops:
+            epochs = trainer(store, experiment, name, group=Group(), features=features).epochs()
+            next(epochs)
+            epochs.close()
+        run = trainer(store, experiment, name, group=Group(), features=features)
+        list(run.epochs())
+        numbers = [[record.metrics[key] for key in NUMBERS] for record in run.records]
+        made = run.final_predictions()["last"]
+    finally:
+        FrozenEncoder.forward = forward
+    state = {key: value.clone() for key, value in run.chain.state_dict().items()}
+    return numbers, state, made.logits, sum(encoded)
+
+
+@pytest.mark.parametrize("head", ["linear", "nearest"])
+def test_two_workers_train_a_head_on_a_frozen_encoder_as_one_does(store, tmp_path, head, both):
+    """An encoder with batch norms, and epochs that end with a step of few clips."""
+    experiment = dataclasses.replace(NORMED, frozen=True, head=head, epochs=2, batch_size=14)
+    numbers, state, logits, _ = frozen_trained(store, experiment, "a", tmp_path / "one")
+    for theirs, their_state, their_logits, encoded in both(
+        frozen_trained, store, experiment, "b", tmp_path / "two", True
+    ):
+        np.testing.assert_allclose(theirs, numbers, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(their_logits, logits, rtol=1e-4, atol=1e-5)
+        assert their_state.keys() == state.keys()
+        for name, value in state.items():
+            close = {"rtol": 1e-4, "atol": 1e-5, "msg": name}
+            torch.testing.assert_close(their_state[name], value, **close)
+            if name.startswith("frontend.chain."):
+                assert their_state[name].equal(value), f"{name} of the encoder was trained"
+        assert encoded <= 30 + 2 + 2  # every trainer takes two clips to see that it is pure
 
 
 def gathered(store, experiment, needs_frames):

@@ -48,22 +48,35 @@ def trainer(store: Store, name: str = "a", **changes) -> Trainer:
     return Trainer(experiment, clips=clips, checkpoints=TrialCheckpoints(store, name * 16))
 
 
-def losses(store: Store, part: Component, name: str) -> list[float]:
-    run = trainer(store, name, waveform_augmentation=part)
+def rising(counts: np.ndarray) -> np.ndarray:
+    """Weights of classes that differ although as many clips have each."""
+    return np.arange(1, len(counts) + 1)
+
+
+WEIGHTS = Component(f"{__name__}:rising")
+
+
+def losses(store: Store, name: str, **changes) -> list[float]:
+    run = trainer(store, name, **changes)
     return [record.metrics["train/loss"] for record in run.epochs()]
 
 
 def test_training_repeats_resumes_and_is_shared_by_two_workers(store, noisy, both):
-    whole = losses(store, noisy, "b")
-    assert whole != losses(store, Component("none"), "c")
-    begun = trainer(store, "d", waveform_augmentation=noisy).epochs()
+    changes = {"waveform_augmentation": noisy, "loss": Component("focal"), "class_weights": WEIGHTS}
+    whole = losses(store, "b", **changes)
+    assert whole[0] != losses(store, "c", **{**changes, "class_weights": Component("none")})[0]
+    begun = trainer(store, "d", **changes).epochs()
     next(begun)
     begun.close()
-    resumed = trainer(store, "d", waveform_augmentation=noisy)
+    resumed = trainer(store, "d", **changes)
     assert len(resumed.records) == 1
     assert [record.metrics["train/loss"] for record in resumed.epochs()] == whole[1:]
-    for theirs in both(losses, store, noisy, "e"):
+    for theirs in both(losses_of, store, "e", changes):
         np.testing.assert_allclose(theirs, whole, rtol=1e-4)
+
+
+def losses_of(store: Store, name: str, changes: dict) -> list[float]:
+    return losses(store, name, **changes)
 
 
 def test_clips_are_augmented_by_their_seed_before_they_are_mixed(store, noisy):
@@ -96,10 +109,9 @@ def test_frozen_model_refuses_augmented_waveforms(noisy):
         tiny.experiment(frozen=True, augmentation=Component("none"), waveform_augmentation=noisy)
 
 
-def checks(*arms: Arm):
-    plan = Plan(
-        name="waves", question="What is each worth?", base=tiny.experiment(**QUIET), arms=arms
-    )
+def checks(*arms: Arm, **changes):
+    base = tiny.experiment(**{**QUIET, **changes})
+    plan = Plan(name="waves", question="What is each worth?", base=base, arms=arms)
     return check_arms(plan, num_classes=3, num_samples=8000, sample_rate=16000)
 
 

@@ -20,6 +20,7 @@ from orchestrator.design.factors import Arm
 from orchestrator.design.plan import Plan
 from orchestrator.errors import OrchestratorError, PlanError, TrainingError
 from orchestrator.execution.preflight.probe import (
+    HEAD,
     STEPS,
     ContractError,
     Probe,
@@ -38,6 +39,7 @@ LATER = (
     *("dataset", "fold", "shuffled_labels"),  # different clips or labels
     *("batch_size", "accumulation_steps"),  # need more clips
     *("sampler", "mixup"),  # built, but not called
+    "class_weights",  # of few clips they may be equal
     "model.neighbours",  # with so few clips, all of them vote
     *("initial", "distillation.teacher"),  # these trials must be trained first
 )
@@ -52,6 +54,7 @@ class ArmCheck:
         arm: Name of the arm.
         settings: Paths of all settings that differ from the baseline.
         num_params: Parameters of the whole chain.
+        num_trained: Those of them that training changes.
         new_weights: Parts of the chain whose parameters differ in name, shape or initial value.
         output_change: Largest difference of the logits before training.
         loss_change: Largest difference of the clips' losses in the training steps.
@@ -64,6 +67,7 @@ class ArmCheck:
     arm: str
     settings: tuple[str, ...]
     num_params: int
+    num_trained: int
     new_weights: tuple[str, ...]
     output_change: float
     loss_change: float
@@ -94,23 +98,30 @@ class ArmCheck:
             f"steps, losses by up to {loss:.2g}"
         )
 
+    @property
+    def _size(self) -> str:
+        text = f"{self.num_params:,} parameters"
+        if self.num_trained == self.num_params:
+            return text
+        return f"{text}, {f'{self.num_trained:,}' if self.num_trained else 'none'} of them trained"
+
     def __str__(self) -> str:
         settings = ", ".join(whole_parts(self.settings))
         if self.null_control:
             return (
-                f"{self.arm}: {self.num_params:,} parameters; a control that differs in {settings} "
+                f"{self.arm}: {self._size}; a control that differs in {settings} "
                 f"and in nothing that {STEPS} training steps compute"
             )
         if self.settings and not self.shows:
             return (
-                f"{self.arm}: {self.num_params:,} parameters; differs in {settings}, which "
+                f"{self.arm}: {self._size}; differs in {settings}, which "
                 f"{STEPS} training steps cannot show"
             )
         if not self.settings:
-            return f"{self.arm}: the baseline, {self.num_params:,} parameters"
+            return f"{self.arm}: the baseline, {self._size}"
         weights = ", ".join(self.new_weights) or "none, all weights start alike"
         return (
-            f"{self.arm}: {self.num_params:,} parameters; differs in {settings}; "
+            f"{self.arm}: {self._size}; differs in {settings}; "
             f"other initial weights in: {weights}; {self.summary}"
         )
 
@@ -178,11 +189,13 @@ def check_arms(
         is_baseline = reference is None
         reference = reference or built
         if lookup(plan.metric).by_frame and not built.over_time:
+            model = f"has model {built.experiment.model.name!r}, which has no frame head"
+            if built.experiment.frozen:
+                model = f"trains head {built.experiment.head!r} alone, which predicts whole clips"
             problems.append(
-                f"arm {arm.name!r} has model {built.experiment.model.name!r}, which has no frame "
-                f"head, and the plan's metric {plan.metric} scores predictions over time; take a "
-                "model with one (htsat, cnn14_decision_level_att, talnet and others), or a metric "
-                "of whole clips such as val/map"
+                f"arm {arm.name!r} {model}, and the plan's metric {plan.metric} scores predictions "
+                "over time; take a model with a frame head (htsat, cnn14_decision_level_att, "
+                "talnet and others), or a metric of whole clips such as val/map"
             )
         check = _compare(arm, built, reference, is_baseline=is_baseline, on_gpu=on_gpu)
         checks.append(check)
@@ -206,12 +219,15 @@ def _compare(
     settings = tuple(differences(reference.experiment, built.experiment))
     changed_parts = {path.partition(".")[0] for path in settings}
     new_weights = tuple(
-        part for part in CHAIN_PARTS if _differ(built.weights[part], reference.weights[part])
+        part
+        for part in (*CHAIN_PARTS, HEAD)
+        if _differ(built.weights.get(part, {}), reference.weights.get(part, {}))
     )
     check = ArmCheck(
         arm=arm.name,
         settings=settings,
         num_params=built.num_params,
+        num_trained=built.num_trained,
         new_weights=new_weights,
         output_change=_change(built.before, reference.before),
         loss_change=_change(built.losses, reference.losses),
@@ -219,9 +235,12 @@ def _compare(
         null_control=arm.null_control,
     )
     problem = ""
-    # A frozen chain is another one: its front end is the encoder, its model the head.
-    loaded = bool(changed_parts & {"initial", "frozen", "head"})
-    strays = [part for part in new_weights if part not in changed_parts and not loaded]
+    # A checkpoint changes every part. The head of a frozen model comes with it, and is as wide as
+    # its embeddings.
+    named = {*changed_parts, *(CHAIN_PARTS if "initial" in changed_parts else ())}
+    if named & {"frozen", *CHAIN_PARTS}:
+        named.add(HEAD)
+    strays = [part for part in new_weights if part not in named]
     if strays:
         problem = (
             f"changes the initial weights of {', '.join(strays)}, which it does not name; parts "

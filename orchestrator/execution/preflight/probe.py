@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ from torch import Tensor, nn
 
 from models.chain import Chain
 from models.errors import ModelError
+from models.frozen import encoder_of
+from models.macs import num_params, num_trained
 from models.registry import CHAIN_PARTS, create
 from models.seeding import derive_seed
 from orchestrator.data.mixup import Mixup
@@ -35,11 +37,13 @@ from orchestrator.experiment.config import Component
 from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.metrics.labels import Event, Label, TargetKind
 from orchestrator.metrics.targets import Targets
+from orchestrator.training.class_weights import weigh_classes
 from orchestrator.training.distillation import build_distillation
 from orchestrator.training.evaluate import (
     autocast,
     build,
     build_waveform_augmentation,
+    predict_shifted,
     refuse_cropped_events,
     refuse_support,
 )
@@ -56,6 +60,9 @@ CALLS = {
 }
 """Part of the chain, or what goes before it -> how it is called."""
 
+HEAD = "head"
+"""The part that a frozen experiment trains."""
+
 STEPS = 2
 CLASSES = (0, 0, 1)
 
@@ -70,12 +77,14 @@ class Probe:
 
     Attributes:
         experiment: Experiment that was built.
-        weights: Part of the chain -> name -> initial value.
+        weights: Part of the chain -> name -> initial value; of a frozen experiment the encoder's
+            parts, and `HEAD`.
         before: (clips, classes) logits of the first batch before training.
         losses: (STEPS, clips) of the training steps.
         after: (2 * clips, classes) logits after the steps, without and with remembered clips; equal
             halves if the model remembers none.
         num_params: Parameters of the whole chain.
+        num_trained: Those of them that training changes.
         over_time: Whether the model predicts over time.
     """
 
@@ -85,6 +94,7 @@ class Probe:
     losses: Tensor
     after: Tensor
     num_params: int
+    num_trained: int
     over_time: bool
 
 
@@ -149,15 +159,21 @@ def probe(
     targets = made_up_targets(kind, num_classes=num_classes, seconds=1.0, heads=heads)
     _hold_frontend(experiment.frontend)
     chain = build(experiment, num_classes=num_classes, heads=heads)
-    watch = _Watch(chain, experiment, num_classes=num_classes)
+    encoder = encoder_of(chain)
+    inner = encoder.chain if encoder else chain  # whose parts the experiment names
+    watch = _Watch(inner, experiment, num_classes=num_classes)
     if experiment.initial.name == "checkpoint":
         Initial.read(experiment.initial.arguments["file"]).load(chain)
     with watch.named():
-        features = chain.eval().frontend(clips[0]).double()
-    chain.set_normalization(features.mean().item(), max(features.std().item(), 1e-3))
+        for one in [inner] if inner is chain else [inner, chain]:
+            features = one.eval().frontend(clips[0]).double()
+            one.set_normalization(features.mean().item(), max(features.std().item(), 1e-3))
+    parts = {kind: inner.get_submodule(kind) for kind in CHAIN_PARTS}
+    if inner is not chain:
+        parts[HEAD] = chain.model
     weights = {
-        kind: {n: p.detach().clone() for n, p in chain.get_submodule(kind).named_parameters()}
-        for kind in CHAIN_PARTS
+        kind: {name: value.detach().clone() for name, value in part.named_parameters()}
+        for kind, part in parts.items()
     }
     optimizer = _optimizer(chain, experiment)
     num_steps = experiment.epochs * math.ceil(num_train / experiment.batch_size)
@@ -166,18 +182,23 @@ def probe(
         refuse_cropped_events(chain, features.shape[-1])
     with watch.named():
         over_time = _over_time(chain, clips[0])
-        before = _logits(chain, clips[0])
+        shifts = [round(by * sample_rate) for by in experiment.test_shifts_s]
+        predict = functools.partial(_logits, chain, clips[0], shifts=shifts, targets=targets)
+        before = predict()
         losses = _train(chain, experiment, optimizer, clips, targets, sample_rate=sample_rate)
     with watch.named(f"after {STEPS} training steps"):
-        after = _logits(chain, clips[0])
-        recalled = _recalled(chain, clips[0], targets, otherwise=after)
+        after = predict()
+        recalled = after
+        if _remember(chain, clips[0], targets):
+            recalled = predict()
     return Probe(
         experiment=experiment,
         weights=weights,
         before=before,
         losses=losses,
         after=torch.cat([after, recalled]),
-        num_params=sum(p.numel() for p in chain.parameters()),
+        num_params=num_params(chain),
+        num_trained=num_trained(chain),
         over_time=over_time,
     )
 
@@ -327,19 +348,22 @@ def _over_time(chain: Chain, clips: Tensor) -> bool:
 
 
 @torch.no_grad()
-def _logits(chain: Chain, clips: Tensor) -> Tensor:
-    return chain.eval()(clips).clip_logits.float()
+def _logits(chain: Chain, clips: Tensor, *, shifts: Sequence[int], targets: Targets) -> Tensor:
+    """Return what an evaluation predicts of clips."""
+    given = {"waveform": clips}
+    output = predict_shifted(chain.eval(), given, shifts=shifts, targets=targets)
+    return output.clip_logits.float()
 
 
 @torch.no_grad()
-def _recalled(chain: Chain, clips: Tensor, targets: Targets, *, otherwise: Tensor) -> Tensor:
-    """Return logits from remembered clips, if the model has any (see `evaluate.set_support`)."""
+def _remember(chain: Chain, clips: Tensor, targets: Targets) -> bool:
+    """Show clips to a model that remembers them (see `evaluate.set_support`); whether it does."""
     if chain.backbone.set_support is None:
-        return otherwise
+        return False
     refuse_support(targets.kind)
     labels = torch.from_numpy(targets.labels)
     chain.backbone.set_support(chain.eval()(clips).embedding.float(), labels)
-    return _logits(chain, clips)
+    return True
 
 
 def _train(
@@ -366,6 +390,7 @@ def _train(
         heads=tuple(targets.heads.values()),
         mixes_labels=mixup.mixes_labels,
         moves_time=getattr(augment, "moves_time", False),
+        class_weights=weigh_classes(experiment.class_weights, targets, device=clips.device),
     )
     taught = build_distillation(
         experiment.distillation, kind=targets.kind, heads=tuple(targets.heads.values())

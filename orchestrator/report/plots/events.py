@@ -12,6 +12,7 @@ from orchestrator.metrics.events import Events
 from orchestrator.report.plots.panel import LINE, Axis, Panel, ticks
 from orchestrator.report.plots.plot import Plot, PlotData
 from orchestrator.report.plots.svg import Style, clip
+from orchestrator.report.wording.clips import silent_sentences
 
 NUM_CLIPS = 4
 MAX_ARMS = 3
@@ -38,7 +39,8 @@ def plots(data: PlotData) -> Iterator[Plot]:
         layout="small",
         caption="What sounds when in some of the held-out clips: of each class, the listed events "
         f"on top, below them those detected by one trial{left_out} (frame scores above 0.5, "
-        "unfiltered). The clips are those with most listed events, one for each number of them.",
+        "unfiltered). The clips are those with most listed events, one for each number of them."
+        + "".join(f" {sentence}" for sentence in silent_sentences(shown)),
         legend={"listed": LISTED, **{arm: data.styles[arm] for arm in shown}},
     )
 

@@ -27,6 +27,7 @@ from orchestrator.report.wording.notes import (
     fast_sentence,
     interval_over,
     paired_over,
+    post_sentence,
     spread_notes,
     tests_used,
     ties_broken,
@@ -80,6 +81,7 @@ def main_table(summary: Summary) -> Table:
     ]
     for key, title, keep, write in (
         ("num_params", "params", 5, quantity),
+        *([("num_trained", "trained", 5, quantity)] if _frozen(summary) else []),
         ("macs", "MACs", 4, quantity),
         ("seconds", "trial time", 6, duration),
         ("clips_per_s", "clips/s", 3, quantity),
@@ -143,6 +145,13 @@ def _baseline(summary: Summary) -> int:
     return names.index(summary.plan.baseline) if summary.plan.baseline in names else -1
 
 
+def _frozen(summary: Summary) -> bool:
+    """Whether an arm trains a part of its parameters, and their numbers are known."""
+    costs = [arm.cost for arm in summary.arms if arm.cost]
+    known = any(cost.num_trained for cost in costs)
+    return known and any(cost.num_trained != cost.num_params for cost in costs)
+
+
 def _record(arm: ArmSummary, summary: Summary) -> dict[str, object]:
     """Return the numbers of an arm in the metric's unit, keyed by CSV column."""
     key, chance = summary.metric.key, summary.chance
@@ -181,6 +190,8 @@ def _record(arm: ArmSummary, summary: Summary) -> dict[str, object]:
         record["trials_fast"] = summary.conditions.fast_by_arm[arm.name]
     if cost:
         record |= {"params": cost.num_params, "macs": cost.macs}
+        if _frozen(summary):
+            record["trained_params"] = cost.num_trained
         record |= {"median_s": cost.seconds, "clips_per_s": cost.clips_per_s}
     return record
 
@@ -264,6 +275,8 @@ def _notes(summary: Summary, footnotes: Footnotes) -> list[str]:
         f"{summary.metric.title}: at {epoch_words(summary)}, "
         f"{'larger' if summary.metric.sign > 0 else 'smaller'} is better."
     )
+    if post := post_sentence(summary):
+        notes.append(post)
     if fast := fast_sentence(summary):
         notes.append(fast)
     return notes

@@ -39,16 +39,18 @@ def missed_tables(
 def _clips(summary: Summary, found: MissedAlike) -> Table:
     shown = found.clips[:MAX_CLIPS]
     more = len(found.clips) - len(shown)
+    unheard = Column(
+        key="unheard",
+        title="not heard",
+        texts=[_names(summary, one.unheard) for one in shown],
+        keep=2,
+    )
     return Table.of(
         [
             Column(key="clip", title="clip", texts=[one.clip for one in shown]),
             Column(key="listed", title="listed", texts=[_names(summary, c.listed) for c in shown]),
-            Column(
-                key="unheard",
-                title="not heard",
-                texts=[_names(summary, one.unheard) for one in shown],
-                keep=2,
-            ),
+            # The one class of a clip is what is listed.
+            *([] if found.one_class else [unheard]),
             Column(
                 key="heard",
                 title="heard instead",

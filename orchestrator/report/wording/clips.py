@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from orchestrator.analysis.clip_tests import ClipComparison, single_pairs
 from orchestrator.analysis.confusion import flips
 from orchestrator.analysis.missed import Missed, MissedAlike
 from orchestrator.analysis.outcomes import Loader, Outcomes, class_name
 from orchestrator.analysis.summary import Summary
+from orchestrator.analysis.tracks import Track
 from orchestrator.metrics import METRICS
 from orchestrator.records import TrialKey
 from orchestrator.report.wording.numbers import decimals, number, p_text
@@ -89,6 +90,16 @@ def missed_text(summary: Summary, missed: Missed) -> str:
         parts.append(f"{names(missed.unheard)} not heard")
     parts.append(f"{names(missed.heard)} heard" if missed.heard else "none of it heard")
     return "; ".join(parts)
+
+
+def silent_sentences(found: Mapping[str, Track]) -> list[str]:
+    """Name the arms without a single detected event, whose tracks and maps are empty."""
+    return [
+        f"{arm} detects no event in any of its {len(track.clip_ids)} held-out clips: no frame "
+        "score is above 0.5."
+        for arm, track in found.items()
+        if not len(track.detected)
+    ]
 
 
 def _named(trial: TrialKey) -> str:

@@ -70,7 +70,7 @@ def places_of_level(interval: CrossedInterval | None, metric: Metric) -> int:
     The difference of two values, which is two standard errors, stands for a half width.
     """
     half = half_width(interval)
-    if half is None and interval is not None and interval.n == 2:
+    if half is None and interval is not None and interval.n == 2 and not interval.is_flat:
         half = max(interval.values) - min(interval.values)
     return decimals(half, default=1 if metric.unit == "%" else 3)
 
@@ -194,6 +194,8 @@ def interval_words(evidence: Evidence, difference: PairedDifference, places: int
     """Return the interval with its bounds in order; arguments as in `evidence_words`."""
     level = f"{100 * difference.confidence:g} %"
     if difference.low is None or difference.high is None:
+        if evidence.called and not evidence.decided:
+            return f"no {level} interval beside the other comparisons"
         pairs = evidence.decided.n if evidence.decided else difference.n
         return f"no {level} interval from {pairs} pairs"
     if half_width(difference) is None:

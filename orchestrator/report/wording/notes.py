@@ -13,6 +13,7 @@ from orchestrator.analysis.rows import Cell
 from orchestrator.analysis.summary import Summary
 from orchestrator.metrics import METRICS
 from orchestrator.metrics.chance import level_text
+from orchestrator.metrics.postprocessing import VALIDATION
 from orchestrator.records import EARLIER_BEST, EPOCHS, Status
 from orchestrator.report.wording.contrasts import (
     places_of,
@@ -257,6 +258,32 @@ def fast_sentence(summary: Summary) -> str:
     return f"{share} finished trials ran --fast, whose numbers do not repeat to the bit."
 
 
+def post_sentence(summary: Summary) -> str:
+    """Say how predictions became decisions; empty where one value holds for every class."""
+    post = summary.metric.post
+    if post is None:
+        return ""
+    classes = [str(name) for name in summary.plan.dataset.get("class_names") or ()]
+
+    def listed(values: float | tuple[float, ...] | str) -> str:
+        if not isinstance(values, tuple):
+            return ""
+        names = classes if len(classes) == len(values) else [str(i) for i in range(len(values))]
+        return ", ".join(f"{name} {x:g}" for name, x in zip(names, values, strict=True))
+
+    parts: list[str] = []
+    if post.threshold == VALIDATION:
+        parts.append(
+            "Thresholds: for each trial and class the one with the best F1 on the validation "
+            "clips, none of which is reported."
+        )
+    elif named := listed(post.threshold):
+        parts.append(f"Thresholds as declared: {named}.")
+    if named := listed(post.median_s):
+        parts.append(f"Median filters in seconds: {named}.")
+    return " ".join(parts)
+
+
 def epoch_words(summary: Summary) -> str:
     """Name the epoch of the table's numbers, and the metric and the clips that chose it."""
     plan = summary.plan
@@ -308,18 +335,24 @@ def spread_notes(intervals: Iterable[CrossedInterval | None]) -> list[str]:
     """Explain what stands for ± beside some means; empty if all of several replicates have it."""
     shown = [interval for interval in intervals if interval is not None]
     notes = []
-    if any(len(set(interval.values)) == interval.n == 2 for interval in shown):
+    if any(interval.n == 2 and not interval.is_flat for interval in shown):
         notes.append("(a, b): the two values, too few for an interval.")
-    if any(not interval.is_even for interval in shown):
+    if any(not (interval.is_even or interval.is_flat) for interval in shown):
         notes.append("[a, b]: the interval, which ends at a bound of the metric.")
-    if any(interval.n > 1 and len(set(interval.values)) == 1 for interval in shown):
+    if any(interval.n > 1 and interval.is_flat for interval in shown):
         notes.append(f"{NONE} for ±: equal values have no spread to make an interval from.")
     return notes
 
 
 def without_interval(summary: Summary) -> str:
     """Explain why differences have no interval; empty if all of several pairs have one."""
-    shown = [arm.to_baseline for arm in summary.arms if arm.to_baseline] + _differences(summary)
+    called = [f for f in summary.findings if f.called and f.difference and f.difference.low is None]
+    shown = [
+        arm.to_baseline
+        for arm in summary.arms
+        if arm.to_baseline and summary.against_baseline(arm.name) is None
+    ]
+    shown += [f.difference for f in summary.findings if f.difference and not f.called]
     pairs = sorted(
         {
             d.n - d.num_tied
@@ -327,13 +360,23 @@ def without_interval(summary: Summary) -> str:
             if d.n > 1 and d.low is None and any(d.differences.values())
         }
     )
-    if not pairs:
-        return ""
-    listed = " or ".join(filter(None, (", ".join(map(str, pairs[:-1])), str(pairs[-1]))))
-    return (
-        f"No interval: the test of {listed} pairs that are not tied rejects "
-        "no value, however far off."
-    )
+    notes = []
+    if pairs:
+        listed = " or ".join(filter(None, (", ".join(map(str, pairs[:-1])), str(pairs[-1]))))
+        notes.append(
+            f"No interval: the test of {listed} pairs that are not tied rejects no value, however "
+            "far off."
+        )
+    if any(finding.decided for finding in called):
+        notes.append(
+            "No interval of what was called: later blocks contradict the call, which stays."
+        )
+    if any(not finding.decided for finding in called):
+        notes.append(
+            "No interval of what was called: beside the others' spread no value far off is "
+            "rejected, but 0 is, so the direction is shown and no size."
+        )
+    return " ".join(notes)
 
 
 def difference_interval(summary: Summary) -> str:
