@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -51,7 +52,19 @@ class Host:
     address: str
     folder: Path
     bridge_end: str
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def boot(self) -> None:
+        """Switch the power on."""
+        spaces = ("--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--uts")
+        start = ("unshare", *spaces, "bash", self.folder / "boot.sh")
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                ["ip", "netns", "exec", self.name, *start],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
 
     @property
     def home(self) -> Path:
@@ -122,7 +135,7 @@ class Bed:
         for index in range(self.num_hosts):
             self.hosts.append(self._start_host(index))
         for host in self.hosts:
-            self._wait_for_ssh(host)
+            self.wait_for_ssh(host)
 
     def _start_host(self, index: int) -> Host:
         name, address = f"{self._tag}h{index}", f"{self._net}.{10 + index}"
@@ -138,15 +151,9 @@ class Bed:
         _run(*inside, "link", "set", INTERFACE, "up")
         _run(*inside, "link", "set", "lo", "up")
         self._write_files(folder, name, address)
-        spaces = ("--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--uts")
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                ["ip", "netns", "exec", name, "unshare", *spaces, "bash", folder / "boot.sh"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        return Host(name, address, folder, bridge_end, process)
+        host = Host(name, address, folder, bridge_end)
+        host.boot()
+        return host
 
     def _write_files(self, folder: Path, name: str, address: str) -> None:
         home = folder / "home"
@@ -177,7 +184,8 @@ class Bed:
             )
         )
 
-    def _wait_for_ssh(self, host: Host, timeout_s: float = 20.0) -> None:
+    def wait_for_ssh(self, host: Host, timeout_s: float = 20.0) -> None:
+        """Wait until a host that was switched on lets people in."""
         end = time.monotonic() + timeout_s
         while host.process.poll() is None and time.monotonic() < end:
             try:
@@ -195,16 +203,31 @@ class Bed:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "ORCHESTRATOR_"))}
         return {**kept, **own, "RAY_UP_enable_autoscaler_v2": "1", "RAY_USAGE_STATS_ENABLED": "0"}
 
-    def fill_in(self, template: Path) -> Path:
-        """Write a cluster file for these hosts: the first is the head, the others are workers."""
+    def on(self, host: Host, command: str, timeout_s: int = 3) -> subprocess.CompletedProcess[str]:
+        """Run a command on a host over SSH, in a shell like the one of Ray's launcher."""
+        options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR")
+        return subprocess.run(
+            [
+                *("ssh", "-i", str(self.key), "-o", f"ConnectTimeout={timeout_s}"),
+                *(part for option in options for part in ("-o", option)),
+                *(f"root@{host.address}", f"bash --login -i -c {shlex.quote(command)}"),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def fill_in(self, template: Path, hosts: Sequence[Host] = ()) -> Path:
+        """Write a cluster file for some hosts, else all: a head, and the others as its workers."""
         config: dict[str, Any] = yaml.safe_load(template.read_text())
-        head, *workers = (host.address for host in self.hosts)
-        config["cluster_name"] = self._tag
+        head, *workers = (host.address for host in hosts or self.hosts)
+        config["cluster_name"] = f"{self._tag}-{head.rpartition('.')[2]}"
         config["provider"].update(head_ip=head, worker_ips=workers)
         config["auth"] = {"ssh_user": "root", "ssh_private_key": str(self.key)}
         config["min_workers"] = config["max_workers"] = len(workers)
         text = yaml.safe_dump(config, sort_keys=False, width=10_000)
-        path = self.folder / template.name
+        path = self.folder / f"{config['cluster_name']}-{template.name}"
         path.write_text(text.replace("/shared/", f"{self.shared}/"))
         return path
 

@@ -4,30 +4,17 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hosts import Bed, Host
+from hosts import Bed
 
 pytestmark = pytest.mark.slow
-
-
-def on(bed: Bed, host: Host, command: str, timeout_s: int = 3) -> subprocess.CompletedProcess[str]:
-    options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR")
-    return subprocess.run(
-        [
-            *("ssh", "-i", str(bed.key), "-o", f"ConnectTimeout={timeout_s}"),
-            *(part for option in options for part in ("-o", option)),
-            *(f"root@{host.address}", f"bash --login -i -c '{command}' 2> /dev/null"),
-        ],
-        capture_output=True,
-        text=True,
-    )
 
 
 @pytest.mark.parametrize("bed", [2], indirect=True)
 def test_host_has_its_own_home_tmp_and_processes(bed: Bed) -> None:
     first, second = bed.hosts
-    on(bed, first, "touch ~/mark /tmp/mark; sleep 60 < /dev/null &> /dev/null & disown")
-    assert on(bed, first, "ls ~/mark /tmp/mark && pgrep -x sleep").returncode == 0
-    seen = on(bed, second, "ls ~ /tmp; pgrep -x sleep; hostname").stdout
+    bed.on(first, "touch ~/mark /tmp/mark; sleep 60 < /dev/null &> /dev/null & disown")
+    assert bed.on(first, "ls ~/mark /tmp/mark && pgrep -x sleep").returncode == 0
+    seen = bed.on(second, "ls ~ /tmp; pgrep -x sleep; hostname").stdout
     assert "mark" not in seen
     assert seen.splitlines()[-1] == second.name
     assert not Path("/tmp/mark").exists()
@@ -37,12 +24,15 @@ def test_host_has_its_own_home_tmp_and_processes(bed: Bed) -> None:
 def test_cut_mended_and_killed_host_answers_only_while_connected(bed: Bed) -> None:
     host, other = bed.hosts
     host.cut()
-    assert on(bed, host, "true", timeout_s=1).returncode != 0
+    assert bed.on(host, "true", timeout_s=1).returncode != 0
     host.mend()
-    assert on(bed, host, "true").returncode == 0
+    assert bed.on(host, "true").returncode == 0
     host.kill()
-    assert on(bed, host, "true", timeout_s=1).returncode != 0
-    assert on(bed, other, "true").returncode == 0
+    assert bed.on(host, "true", timeout_s=1).returncode != 0
+    assert bed.on(other, "true").returncode == 0
+    host.boot()
+    bed.wait_for_ssh(host)
+    assert bed.on(host, "true").returncode == 0
 
 
 def test_closed_bed_leaves_no_process_namespace_link_or_file(bed: Bed) -> None:
