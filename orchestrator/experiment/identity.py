@@ -21,7 +21,7 @@ from typing import Any
 from models import registry
 from models.errors import ModelError
 from models.own_source import own_source
-from models.schema import coerce
+from models.schema import MAX_BITS, coerce
 from orchestrator.errors import ConfigError, unknown
 from orchestrator.experiment.config import (
     ADDED,
@@ -97,6 +97,11 @@ def canonical(value: Any) -> Any:
         ConfigError: A value has no canonical form, for example a function or a NaN.
     """
     match value:
+        case int() if value.bit_length() > MAX_BITS:
+            raise ConfigError(
+                f"a whole number of {value.bit_length()} bits cannot be part of an experiment; "
+                f"use {MAX_BITS} at most"
+            )
         case None | bool() | int() | str():
             return value
         case float():
