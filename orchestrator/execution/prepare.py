@@ -44,7 +44,9 @@ MADE_UP = ("synthetic", "synthetic_events")
 MIXTURES = "mixtures"
 """The data set that mixes the clips of a data root, or made-up sounds without one."""
 
-MAX_WORD = 120
+MAX_WORD = 69
+"""Longest part of a sweep's stored name, which tables, paths and MLflow show whole."""
+_DIGEST = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -413,7 +415,8 @@ def _short(word: str) -> str:
     """Return a valid folder name, different for different words."""
     if len(word) <= MAX_WORD:
         return word
-    return f"{word[:60]}_{hashlib.sha256(word.encode()).hexdigest()[:8]}"
+    digest = hashlib.sha256(word.encode()).hexdigest()[:_DIGEST]
+    return f"{word[: MAX_WORD - _DIGEST - 1]}_{digest}"
 
 
 def _command() -> str:
