@@ -110,11 +110,13 @@ def prepare(sweep: Plan | Search, options: Options) -> LaunchPlan:
     data = peek(dataset.name, dataset.arguments, root=root, packs=packs, source=source)
     prepared = LaunchPlan(plan=plan, search=search, options=options, data=None, command=_command())
     if data is None and source is not None:
-        _for_targets(plan, source.kind, source.heads)  # refuses before hours of packing
         from orchestrator.data.overview import overview
 
         table = printable(overview(source, width=terminal_width()))
-        prepared = dataclasses.replace(prepared, overview=table)
+        # A metric that does not fit is refused before hours of packing.
+        plan = _for_targets(plan, source.kind, source.heads)
+        search = search.with_plan(plan) if search else None
+        prepared = dataclasses.replace(prepared, plan=plan, search=search, overview=table)
     return prepared if data is None else with_data(prepared, data)
 
 
