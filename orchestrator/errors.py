@@ -52,6 +52,10 @@ class TrainingError(OrchestratorError, RuntimeError):
     """A trial that cannot go on, for example a loss that is not finite."""
 
 
+class DivergedError(TrainingError):
+    """A loss or a prediction that is not finite: what the experiment gives, whenever it runs."""
+
+
 class TrackingError(OrchestratorError, ConnectionError):
     """A tracking server that does not answer."""
 

@@ -28,6 +28,9 @@ SCHEMA = 2
 ID_LENGTH = 16
 TRIAL_ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 
+TEACHER_ARM = "arm:"
+"""What the teacher of a distillation starts with if it is the name of an arm of the plan."""
+
 VALIDATION_PART = "-validation"
 """What the name of an epoch's predictions of the validation clips ends with."""
 
@@ -52,12 +55,22 @@ def epoch_of(selection: str) -> Literal["last", "best"]:
 
 
 class Status(StrEnum):
-    """The state of a trial. A planned trial without a record is `MISSING`."""
+    """The state of a trial. A planned trial without a record is `MISSING`.
+
+    One whose loss or predictions ceased to be finite has `DIVERGED`, which is its outcome: trained
+    again, it would diverge again.
+    """
 
     MISSING = "missing"
     RUNNING = "running"
     FINISHED = "finished"
     FAILED = "failed"
+    DIVERGED = "diverged"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the same command leaves the trial as it is."""
+        return self in (Status.FINISHED, Status.DIVERGED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +151,7 @@ class TrialRecord:
 
     Attributes:
         id: The experiment's id.
-        status: Running, finished or failed.
+        status: Running, finished, failed or diverged.
         experiment: Canonical form of the completed experiment.
         epochs: Records of the epochs in order, each epoch once.
         best_epoch: Epoch that is best by `chosen_by`, the earliest of equals; 0 if there is none.
@@ -146,7 +159,7 @@ class TrialRecord:
         data: The pack's name, fingerprint, counts kept and dropped, feature mean and std; which
             clips chose the epoch, where any were held out for it.
         provenance: Code version, package versions, host, start and end in UTC.
-        error: What stopped a failed trial, traceback included.
+        error: What stopped a failed or diverged trial, traceback included.
         predictions: `last` or `best`, with `VALIDATION_PART` behind for those of validation clips
             -> SHA-256 of the file with its per-clip predictions.
         has_digest: Whether the stored form carried a digest of its content, which schema 1 lacks.
@@ -369,6 +382,15 @@ class PlanRecord:
     def all_trials(self) -> tuple[TrialKey, ...]:
         """The prerequisites and the trials, in training order."""
         return (*self.prerequisites, *self.trials)
+
+    @property
+    def learned_from(self) -> set[str]:
+        """Ids of trials that others start or learn from: prerequisites, and arms that teach."""
+        path = "distillation.teacher"
+        named = [self.settings.get(path), *(arm.changes.get(path) for arm in self.arms)]
+        arms = {str(one).removeprefix(TEACHER_ARM) for one in named if one is not None}
+        teaching = {trial.id for trial in self.trials if trial.arm in arms}
+        return {trial.id for trial in self.prerequisites} | teaching
 
     @property
     def asked(self) -> dict[str, Any]:

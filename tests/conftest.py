@@ -11,6 +11,7 @@ import pytest
 WHOLE_MACHINE = (
     "cluster/",
     "execution/test_command.py",
+    "execution/test_failures.py",
     "execution/test_lanes.py",
     "execution/test_packing.py",
     "test_readme.py",

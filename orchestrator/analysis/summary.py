@@ -284,7 +284,7 @@ def _cell(key: TrialKey, record: TrialRecord | None, selection: str, metric: Met
         reason = "no record yet"
     elif status is Status.RUNNING:
         reason = f"running, {len(record.epochs)} epochs done"
-    elif status is Status.FAILED:
+    elif status in (Status.FAILED, Status.DIVERGED):
         reason = _without_module(record.error_line) or "no error text"
     else:
         value = value_of(record, selection, metric.key)

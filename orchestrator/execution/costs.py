@@ -20,6 +20,15 @@ def unfinished(trials: Iterable[Trial], records: Mapping[str, TrialRecord]) -> l
     ]
 
 
+def untrained(trials: Iterable[Trial], records: Mapping[str, TrialRecord]) -> list[Trial]:
+    """Return the trials that have no outcome yet, without duplicates."""
+    return [
+        trial
+        for trial in unfinished(trials, records)
+        if trial.id not in records or not records[trial.id].status.is_final
+    ]
+
+
 def seconds_by_arm(
     trials: Iterable[Trial | TrialKey], records: Mapping[str, TrialRecord]
 ) -> dict[str, float]:
@@ -76,9 +85,9 @@ class CostEstimate:
         self._folds = len(plan.folds)
         self._at_most = "at most " if plan.cap else ""
         self._trials = plan.trials()
-        self._first = unfinished(plan.prerequisite_trials(), records)
+        self._first = untrained(plan.prerequisite_trials(), records)
         self._records = records
-        self._missing = [trial.arm for trial in unfinished(self._trials, records)]
+        self._missing = [trial.arm for trial in untrained(self._trials, records)]
         self._of_arm = seconds_by_arm(self._trials, records)
 
     def of_blocks(self, count: int) -> str:
@@ -109,7 +118,7 @@ class CostEstimate:
         first = f"; {_trials(len(self._first))} to train first not counted" if self._first else ""
         blocks, spent_s, num_trials = blocks_of(self._trials), 0.0, 0
         for number, block in enumerate(blocks, start=1):
-            missing = unfinished(block, self._records)
+            missing = untrained(block, self._records)
             next_s = self._factor * sum(self._of_arm[trial.arm] for trial in missing)
             if missing and is_over_budget(spent_s, next_s, limit_s=3600 * hours):
                 return (

@@ -23,6 +23,7 @@ from orchestrator.design.factors import Trial
 from orchestrator.design.plan import Plan
 from orchestrator.design.search_space import Point
 from orchestrator.errors import ConfigError, printable
+from orchestrator.execution.costs import unfinished
 from orchestrator.execution.prepare import (
     LaunchPlan,
     clips_by_purpose,
@@ -111,7 +112,8 @@ def launch(prepared: LaunchPlan) -> int:
         print(end.reason)
     publisher.finish()
     trials = end.plan.trials()
-    return 1 if missing_trials(trials, store) else 0
+    records = store.read_records([trial.id for trial in trials])
+    return 1 if unfinished(trials, records) else 0
 
 
 def set_aside_doubtful(plan: Plan, store: Store) -> None:
@@ -259,14 +261,14 @@ def _run(
             for trial in step.trials:
                 progress.add(trial)
             runtime = run_trials(step.trials, runtime=runtime, store=store, progress=progress)
-            fail_stale_trials(step.trials, store)
+            fail_stale_trials(step.trials, store, reasons=progress.lost)
         assert end is not None, "stages end with `Ended`"
         if search is not None and len(points) < search.num_points:
             run_search(
                 search, points, runtime=runtime, store=store, progress=progress, on_point=keep
             )
             end = Ended(plan=search.with_points(points))
-            fail_stale_trials(end.plan.trials(), store)
+            fail_stale_trials(end.plan.trials(), store, reasons=progress.lost)
     return end
 
 

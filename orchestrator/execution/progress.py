@@ -19,12 +19,19 @@ from orchestrator.records import Status
 
 
 class SweepProgress:
-    """Shows the epochs and the ends of trials."""
+    """Shows the epochs and the ends of trials.
+
+    Attributes:
+        trials: Id -> trial to run.
+        done: Id of an ended trial -> its status.
+        lost: Id of a trial that was given up -> what became of its workers.
+    """
 
     def __init__(self, console: Console, trials: Sequence[Trial]):
         """Create the progress display."""
         self.trials = {trial.id: trial for trial in trials}
         self.done: dict[str, Status] = {}
+        self.lost: dict[str, str] = {}
         self._console = console
         self._started = time.monotonic()
         self._epochs: dict[str, int] = {}
@@ -81,6 +88,10 @@ class SweepProgress:
         """Show what a trial does beside its bar."""
         if trial_id in self._tasks:
             self._bar.update(self._tasks[trial_id], note=text)
+
+    def recovers(self, trial_id: str, reason: str) -> None:
+        """Report that a trial's worker was lost, and that another goes on with it."""
+        self.say(f"{name_of(self.trials[trial_id])}: {reason}; another worker goes on with it")
 
     def starved(self, trial_id: str, at_a_time: str) -> None:
         """Report that a trial ran out of memory and trains again with fewer beside it."""

@@ -1,17 +1,20 @@
 """A trial on several devices or hosts: the only file that imports ray.train.
 
 The trial function that calls `run_parallel` holds the trial's lease and does no work. Ray Train
-starts the workers and restarts all of them when one dies; they resume from the store.
+starts the workers and ends all of them when one dies; a new trial function resumes from the store.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+from orchestrator.errors import StoreError
 from orchestrator.experiment.config import Runtime
 from orchestrator.experiment.identity import CompletedExperiment
-from orchestrator.records import EpochRecord, TrialRecord
+from orchestrator.records import EpochRecord, Status, TrialRecord
 from orchestrator.store import Store
+from orchestrator.store.files import FULL
 
 BACKENDS = "cpu:gloo,cuda:nccl"
 
@@ -41,10 +44,15 @@ def run_parallel(
 
     Returns:
         The trial's record in the store.
+
+    Raises:
+        StoreError: The store is full or read-only.
+        TrainingFailedError: A worker was lost.
     """
     import uuid
 
     import ray.train
+    from ray.train import TrainingFailedError
     from ray.train.torch import TorchConfig, TorchTrainer
     from ray.tune.integration.ray_train import TuneReportCallback
 
@@ -73,10 +81,22 @@ def run_parallel(
             name=f"{trial_id}-{uuid.uuid4().hex[:8]}",
             storage_path=storage_path,
             callbacks=[TuneReportCallback()],
-            failure_config=ray.train.FailureConfig(max_failures=runtime.retries),
         ),
     )
-    trainer.fit()
+    earlier = store.read_record(trial_id)
+    try:
+        trainer.fit()
+    except TrainingFailedError as error:
+        # Ray Train passes a worker's error on as text.
+        for reason in FULL:
+            if os.strerror(reason) in str(error):
+                cause = OSError(reason, os.strerror(reason))
+                raise StoreError(f"cannot write {store.uri} ({cause.strerror})") from cause
+        record = store.read_record(trial_id)
+        before = earlier.cost.attempts if earlier else 0
+        if record is None or record.cost.attempts == before or record.status is Status.RUNNING:
+            raise
+        return record
     record = store.read_record(trial_id)
     assert record is not None, "the leading worker writes a record before its first epoch"
     return record

@@ -11,7 +11,13 @@ from dataclasses import dataclass, field
 from orchestrator.analysis.comparisons import decisions
 from orchestrator.design.factors import Trial
 from orchestrator.design.plan import Plan
-from orchestrator.execution.costs import blocks_of, is_over_budget, seconds_by_arm, unfinished
+from orchestrator.execution.costs import (
+    blocks_of,
+    is_over_budget,
+    seconds_by_arm,
+    unfinished,
+    untrained,
+)
 from orchestrator.records import TrialRecord
 from orchestrator.stats import all_decided, pairs_needed
 from orchestrator.store import Store
@@ -70,8 +76,8 @@ def stages(
 
 
 def missing_trials(trials: Sequence[Trial], store: Store) -> list[Trial]:
-    """Return the trials without a finished record in the store, without duplicates."""
-    return unfinished(trials, _records(trials, store))
+    """Return the trials without an outcome in the store, without duplicates."""
+    return untrained(trials, _records(trials, store))
 
 
 def _within_budget(plan: Plan, budget: _Budget) -> Generator[Stage, None, str]:
@@ -123,9 +129,10 @@ def _verdict(declared: Plan, store: Store) -> str | None:
     if missing := unfinished(trials, records):
         gaps = {(trial.fold, trial.seed) for trial in missing}
         first = next(i for i, block in enumerate(declared.blocks, 1) if block in gaps)
+        again = "; the same command tries again" if untrained(missing, records) else ""
         return (
             f"block {first} is not whole, so nothing from there on can be judged: see the "
-            "failures; the same command tries again"
+            f"failures{again}"
         )
     if not all_decided(decisions(declared.record(), records)):
         return None

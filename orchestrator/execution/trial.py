@@ -14,13 +14,19 @@ import math
 import os
 import socket
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from orchestrator.errors import CheckpointError, ConfigError, StoreError
+from orchestrator.errors import CheckpointError, ConfigError, DivergedError, StoreError
+from orchestrator.execution.failures import (
+    FAILED_AT,
+    error_text,
+    is_of_the_group,
+    is_out_of_memory,
+    place_of,
+)
 from orchestrator.experiment.config import Runtime
 from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.metrics.catalog import load
@@ -123,11 +129,13 @@ class TrialRun:
         """Train the remaining epochs of the trial.
 
         Returns:
-            Its record: finished, or failed with the traceback. An interrupt propagates and leaves a
-            running record, from which the next run resumes.
+            Its record: finished, or failed or diverged with the traceback. An interrupt propagates
+            and leaves a running record, from which the next run resumes.
 
         Raises:
-            StoreError: The store is full or read-only, which would fail every other trial too.
+            StoreError: The store cannot be written, which is no fault of the trial: it goes on
+                from its last checkpoint once the store can.
+            RuntimeError: Another worker of the trial was lost; the trial goes on, too.
             Superseded: Another process began a newer attempt, which goes on from here.
         """
         started = time.perf_counter()
@@ -175,15 +183,20 @@ class TrialRun:
         except Superseded:
             raise
         except Exception as error:
-            record = replace(record, status=Status.FAILED, error=traceback.format_exc())
-            record = self._ended(record)
-            self.out_of_memory = _is_out_of_memory(error)
-            if self.out_of_memory:
-                ran_out = _memory_ran_out(record, times=1)
-                record = replace(record, provenance={**record.provenance, **ran_out})
-            if is_full(error):
-                with suppress(StoreError):  # a record may still fit
-                    self._write(record, group)
+            if group.world_size > 1 and is_of_the_group(error):
+                raise
+            diverged = isinstance(error, DivergedError)
+            status = Status.DIVERGED if diverged else Status.FAILED
+            record = self._ended(replace(record, status=status, error=error_text(error)))
+            self.out_of_memory = is_out_of_memory(error)
+            facts = _memory_ran_out(record, times=1) if self.out_of_memory else {}
+            if not diverged:
+                facts[FAILED_AT] = place_of(error)
+            record = replace(record, provenance={**record.provenance, **facts})
+            if isinstance(error, StoreError):
+                if is_full(error):
+                    with suppress(StoreError):  # a record may still fit
+                        self._write(record, group)
                 raise
             self._write(record, group)
             if group.world_size > 1:
@@ -258,6 +271,13 @@ class TrialRun:
             from orchestrator.training.state import model_state
 
             trial_id = initial.arguments["id"]
+            record = self.store.read_record(trial_id)
+            if record is None or record.status is not Status.FINISHED:
+                state = record.status if record else Status.MISSING
+                raise CheckpointError(
+                    f"trial {trial_id}, whose weights this one starts from, is {state} in "
+                    f"{self.store.uri}; run the sweep that trains it to its end"
+                )
             checkpoint = self.store.load_checkpoint(trial_id, "last")
             if checkpoint is None:
                 raise CheckpointError(
@@ -404,16 +424,6 @@ def _memory_ran_out(record: TrialRecord | None, *, times: int = 0) -> dict[str, 
     before = record.provenance.get(OUT_OF_MEMORY, "0") if record else "0"
     total = int(before) + times
     return {OUT_OF_MEMORY: str(total)} if total else {}
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out: PyTorch's own, that of a library of CUDA's, or the machine's."""
-    import torch
-
-    words = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
-    )
 
 
 def _started_at(earlier: TrialRecord | None) -> str:

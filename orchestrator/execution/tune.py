@@ -12,19 +12,23 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import ray
+import ray.cloudpickle
 from ray import tune
 from ray.tune.execution import class_cache
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
 from orchestrator.design.factors import Trial
 from orchestrator.design.search_space import Point, Search
-from orchestrator.errors import StoreError
+from orchestrator.errors import OrchestratorError, StoreError, TrainingError
 from orchestrator.execution.capacity import asks, capacity, waits_for
+from orchestrator.execution.failures import FAILED_AT, FailedAlike, why_lost
 from orchestrator.execution.packing import at_a_time, fewer_at_a_time
 from orchestrator.execution.progress import SweepProgress
 from orchestrator.execution.ray_session import raise_if_interrupted
@@ -71,7 +75,14 @@ def run_trials(
     while True:
         queue = QueueSearcher(trials)
         fewer = fewer_at_a_time(runtime, cpus=_total("CPU"))
-        listener = _Listener(progress, runtime, fewer=fewer, stop=queue.stop)
+        listener = _Listener(
+            progress,
+            runtime,
+            store,
+            fewer=fewer,
+            stop=queue.stop,
+            alike=FailedAlike(t.arm for t in trials),
+        )
         _fit(queue, len(trials), listener, objective=None, runtime=runtime, store=store)
         if not listener.starved:
             return runtime
@@ -110,7 +121,7 @@ def run_search(
             search, points, objective=objective, store=store, progress=progress, on_point=on_point
         )
         fewer = fewer_at_a_time(runtime, cpus=_total("CPU"))
-        listener = _Listener(progress, runtime, fewer=fewer, stop=searcher.stop)
+        listener = _Listener(progress, runtime, store, fewer=fewer, stop=searcher.stop)
         _fit(searcher, wanted, listener, objective=objective, runtime=runtime, store=store)
         if not listener.starved:
             return
@@ -155,7 +166,8 @@ def _fit(
                 name=f"tune-{uuid.uuid4().hex[:8]}",
                 storage_path=storage,
                 callbacks=[listener],
-                failure_config=tune.FailureConfig(max_failures=runtime.retries),
+                # The listener gives up a trial that loses workers without getting on.
+                failure_config=tune.FailureConfig(max_failures=-1 if runtime.retries else 0),
                 verbose=0,
             ),
         )
@@ -163,7 +175,7 @@ def _fit(
         class_cache.ENV_VARS_TO_PROPAGATE -= SECRETS
         tuner.fit()
         raise_if_interrupted()
-        listener.raise_if_full()
+        listener.raise_if_over()
 
 
 def this_launch() -> str:
@@ -209,17 +221,23 @@ class _Listener(NotPickled, tune.Callback):
         self,
         progress: SweepProgress,
         runtime: Runtime,
+        store: Store,
         *,
         fewer: Runtime | None = None,
         stop: Callable[[], None] = lambda: None,
+        alike: FailedAlike | None = None,
     ):
         self._progress = progress
         self._runtime = runtime
+        self._store = store
         self._fewer = fewer
         self._stop = stop
+        self._alike = alike or FailedAlike(())
         self.starved = False
         self._at_work: set[str] = set()
-        self._full = ""
+        self._losses: dict[str, int] = {}
+        self._furthest: dict[str, int] = {}
+        self._over: OrchestratorError | None = None
         self._speak_at = time.monotonic() + AFTER_S
         self._look_at = self._speak_at
 
@@ -228,7 +246,7 @@ class _Listener(NotPickled, tune.Callback):
 
         Without a cluster, no other launch holds them.
         """
-        self.raise_if_full()
+        self.raise_if_over()
         now = time.monotonic()
         if self.limiter is not None and self._runtime.address and now >= self._look_at:
             self._look_at = now + AFTER_S
@@ -241,10 +259,15 @@ class _Listener(NotPickled, tune.Callback):
                 waits_for(self._runtime, capacity(self._runtime), ray.available_resources())
             )
 
-    def raise_if_full(self) -> None:
-        """Raise a `StoreError` if a trial found the store full or read-only, so all would fail."""
-        if self._full:
-            raise StoreError(f"{self._full}; then run the same command again, it goes on from here")
+    def raise_if_over(self) -> None:
+        """Raise the error that all other trials would fail with, if there is one.
+
+        Raises:
+            StoreError: A trial found the store full or read-only.
+            TrainingError: Every arm failed alike.
+        """
+        if self._over is not None:
+            raise self._over
 
     def _is_at_work(self, trial: Any) -> bool:
         # With several workers, the trial only coordinates and holds no resources.
@@ -252,6 +275,7 @@ class _Listener(NotPickled, tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         raise_if_interrupted()
+        self._gets_on(self._epochs_of(trial))
         for planned in trial.config["trials"]:
             self._progress.started(planned.id)
             if not self._is_at_work(trial):
@@ -268,7 +292,8 @@ class _Listener(NotPickled, tune.Callback):
         raise_if_interrupted()
         self._at_work.add(trial.trial_id)
         if "full" in result:
-            self._full = result["full"]
+            text = f"{result['full']}; then run the same command again, it goes on from here"
+            self._over = StoreError(text)
             self._progress.ended(result["id"], Status.FAILED, "the store is full or read-only")
         elif result.get("out_of_memory") and self._fewer is not None:
             self.starved = True
@@ -276,18 +301,65 @@ class _Listener(NotPickled, tune.Callback):
             self._progress.starved(result["id"], at_a_time(self._fewer))
         elif "status" in result:
             self._progress.ended(result["id"], Status(result["status"]), result["note"])
+            self._compare(result["id"], note=result["note"], place=result["place"])
         elif "waits_for" in result:
             self._progress.waits(result["id"], result["waits_for"])
         elif "at_work" in result:
             for planned in trial.config["trials"]:
                 self._progress.note(planned.id, "epochs")
         elif "epoch" in result:
-            ids = [planned.id for planned in trial.config["trials"]]
-            self._progress.epoch(result.get("id", ids[0]), result["epoch"], result)
+            trial_id = result.get("id", trial.config["trials"][0].id)
+            if self._gets_on({trial_id: result["epoch"]}):
+                self._losses.pop(trial.trial_id, None)
+                trial.max_failures = -1 if self._runtime.retries else 0
+            self._progress.epoch(trial_id, result["epoch"], result)
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Go on with a trial that lost its worker; one that stands still is given up next time."""
+        raise_if_interrupted()
+        got_on = self._gets_on(self._epochs_of(trial))
+        losses = 1 if got_on else self._losses.get(trial.trial_id, 0) + 1
+        self._losses[trial.trial_id] = losses
+        trial.max_failures = trial.num_failures if losses >= self._runtime.retries else -1
+        planned = next(one for one in trial.config["trials"] if one.id not in self._progress.done)
+        self._progress.recovers(planned.id, _why_lost(trial))
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Drop the statistics that Tune keeps of every metric of every trial, 45 kB each."""
+        trial.run_metadata.metric_analysis.clear()
+        trial.run_metadata.metric_n_steps.clear()
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        reason = _why_lost(trial)
+        times = self._losses.get(trial.trial_id, 0) + 1
+        note = f"lost {times} workers in a row without finishing another epoch; last, {reason}"
         for planned in trial.config["trials"]:
-            self._progress.ended(planned.id, Status.FAILED, "its worker died too often")
+            if planned.id not in self._progress.done:
+                self._progress.lost[planned.id] = note
+                self._progress.ended(planned.id, Status.FAILED, note)
+                self._compare(planned.id, note=reason, place="in its worker")
+
+    def _compare(self, trial_id: str, *, note: str, place: str) -> None:
+        if text := self._alike.ended(self._progress.trials[trial_id], note=note, place=place):
+            self._over = TrainingError(text)
+
+    def _epochs_of(self, trial: Any) -> dict[str, int]:
+        """Return id -> number of epochs in the store, for what a Tune trial trains."""
+        records = self._store.read_records([planned.id for planned in trial.config["trials"]])
+        return {id_: len(record.epochs) for id_, record in records.items()}
+
+    def _gets_on(self, epochs: Mapping[str, int]) -> bool:
+        """Whether a trial has finished an epoch that it had not finished before."""
+        further = {id_: n for id_, n in epochs.items() if n > self._furthest.get(id_, 0)}
+        self._furthest |= further
+        return bool(further)
+
+
+def _why_lost(trial: Any) -> str:
+    """Return what became of the worker of a Tune trial, from the error that Tune kept of it."""
+    with suppress(OSError, TypeError):  # Tune keeps it below /tmp, which may be full
+        return why_lost(ray.cloudpickle.loads(Path(trial.pickled_error_file).read_bytes()))
+    return "its worker was lost"
 
 
 def _train(
@@ -319,6 +391,7 @@ def _train(
                 "id": trial.id,
                 "status": record.status.value,
                 "note": note,
+                "place": record.provenance.get(FAILED_AT, ""),
                 "out_of_memory": starved,
                 OBJECTIVE: value,
             }
@@ -351,7 +424,7 @@ def _train_locked(
 
     with store.lock(trial.id, owner=launch, on_wait=wait) as lease:
         earlier = store.read_record(trial.id)
-        if earlier is not None and earlier.status is Status.FINISHED:
+        if earlier is not None and earlier.status.is_final:
             return earlier, "trained by another run meanwhile", False
         if runtime.num_workers > 1:
             from orchestrator.execution.ray_train import run_parallel
@@ -370,9 +443,11 @@ def _train_locked(
             from orchestrator.execution.trial import TrialRun
 
             torch.set_num_threads(runtime.cpus_per_worker)
+            reported: list[Future[None]] = []
 
             def report(epoch: EpochRecord) -> None:
-                reports.submit(tune.report, {"id": trial.id, "epoch": epoch.epoch, **epoch.metrics})
+                facts = {"id": trial.id, "epoch": epoch.epoch, **epoch.metrics}
+                reported.append(reports.submit(tune.report, facts))
 
             # A report returns when the sweep has dealt with it; the next epoch does not wait.
             with ThreadPoolExecutor(1, thread_name_prefix="reports") as reports:
@@ -386,16 +461,23 @@ def _train_locked(
                     on_epoch=report,
                 )
                 record = run.run()
+            for one in reported:
+                one.result()  # an error in a thread is nobody's until it is asked for
             starved = run.out_of_memory
             if starved and torch.cuda.is_available():
                 torch.cuda.empty_cache()  # trials beside this one go on
     return record, record.error_line, starved
 
 
-def fail_stale_trials(trials: Sequence[Trial], store: Store) -> None:
-    """Mark trials as failed if their workers died and were not restarted.
+def fail_stale_trials(trials: Sequence[Trial], store: Store, *, reasons: Mapping[str, str]) -> None:
+    """Mark trials as failed if their workers were lost and nothing goes on with them.
 
     Trials that another process is training are left alone.
+
+    Args:
+        trials: Trials that were to be trained.
+        store: Store with their records.
+        reasons: Id of a trial that was given up -> what became of its workers.
     """
     for trial in trials:
         if _has_ended(store.read_record(trial.id)):
@@ -408,7 +490,7 @@ def fail_stale_trials(trials: Sequence[Trial], store: Store) -> None:
                 record = record or TrialRecord(
                     id=trial.id, status=Status.RUNNING, experiment=canonical(trial.experiment)
                 )
-                error = "its worker process died too often (out of memory?)"
+                error = reasons.get(trial.id, "its worker was lost")
                 store.attempt(trial.id, lease=lease).write_record(
                     replace(record, status=Status.FAILED, error=error)
                 )

@@ -79,8 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     gc.add_argument(
         "--checkpoints",
         action="store_true",
-        help="also the checkpoints of finished trials from which no sweep starts; reports stay as "
-        "they are, `load_model` and pictures need them",
+        help="also the checkpoints of finished trials that nothing starts or learns from; reports "
+        "stay as they are, `load_model` and pictures need them",
     )
     gc.add_argument("--orphans", action="store_true", help="also all trials that no sweep has now")
     export = command("export", _export, "Copy a sweep's plan, records and predictions.")
@@ -138,6 +138,8 @@ def _show(args: argparse.Namespace, store: Store) -> int:
         ]
     _print((), rows)
     print()
+    if record is not None and record.error:
+        print(visible(record.error), end="\n\n")
     files = store.files.sizes(forms.trial_folder(trial))
     start = len(forms.trial_folder(trial)) + 1
     _print(("file", "bytes"), [(path[start:], str(size)) for path, size in files.items()], (1,))
@@ -185,7 +187,7 @@ def _mistakes(store: Store, sweep: str) -> Iterator[str]:
 def _gc(args: argparse.Namespace, store: Store) -> int:
     plans = [store.require_plan(sweep) for sweep in store.sweeps()]  # all, or nothing is deleted
     kept = {trial.id for plan in plans for trial in plan.all_trials}
-    starts = {trial.id for plan in plans for trial in plan.prerequisites}
+    starts = {trial for plan in plans for trial in plan.learned_from}
     count = size = 0
     for trial in store.trials():
         try:

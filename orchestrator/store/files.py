@@ -9,6 +9,7 @@ import errno
 import itertools
 import os
 import secrets
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +22,8 @@ from orchestrator.errors import StoreError
 TEMPORARY = ".tmp"
 SET_ASIDE = ".damaged-"
 _CHUNK_BYTES = 8 << 20
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Numbers of the errors of a place that is full or read-only."""
 _ATTEMPTS = 4
 
 
@@ -95,11 +98,7 @@ class Files(Protocol):
 def is_full(error: BaseException) -> bool:
     """Whether an error means that the place is full or read-only, so a retry cannot help."""
     cause = error.__cause__ if isinstance(error, StoreError) else error
-    return isinstance(cause, OSError) and cause.errno in (
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EROFS,
-    )
+    return isinstance(cause, OSError) and cause.errno in FULL
 
 
 @contextmanager
@@ -117,6 +116,18 @@ def blame(doing: str, where: str) -> Iterator[None]:
             else "give a place that can be read and written with --store"
         )
         raise StoreError(f"cannot {doing} {where} ({reason}); {way_out}") from error
+
+
+def _open_file(path: str, flags: int) -> int:
+    """Open a file; a pipe would wait for its writer forever, and a device may have no end."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    raise StoreError(f"cannot read {path} (a pipe or a device); remove it, or name another store")
 
 
 class LocalFiles:
@@ -139,7 +150,8 @@ class LocalFiles:
     def read(self, path: str) -> bytes | None:
         with blame("read", self.where(path)):
             try:
-                return (self.root / path).read_bytes()
+                with open(self.root / path, "rb", opener=_open_file) as stream:
+                    return stream.read()
             except FileNotFoundError:
                 return None
 
@@ -240,11 +252,11 @@ class LocalFiles:
         texts = []
         for path in paths:
             try:
-                stat = os.stat(self.root / path)
+                status = os.stat(self.root / path)
             except FileNotFoundError:
                 texts.append("")
             else:
-                texts.append(f"{stat.st_mtime_ns}-{stat.st_size}-{stat.st_ino}")
+                texts.append(f"{status.st_mtime_ns}-{status.st_size}-{status.st_ino}")
         return texts
 
 

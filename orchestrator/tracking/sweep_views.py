@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from functools import partial
 
 from orchestrator.analysis.comparisons import Compared
+from orchestrator.analysis.evidence import possible
 from orchestrator.analysis.summary import summarize, summarize_arms
 from orchestrator.metrics import METRICS, catalog, lookup
 from orchestrator.records import (
@@ -50,6 +51,7 @@ _STATUS = {
     Status.RUNNING: "RUNNING",
     Status.FINISHED: "FINISHED",
     Status.FAILED: "FAILED",
+    Status.DIVERGED: "FAILED",
 }
 
 Records = Mapping[str, TrialRecord]
@@ -172,7 +174,7 @@ def _with_progress(
     """Add the progress of a run's trials."""
     present = [record for record in records if record is not None]
     count = {status: sum(r.status is status for r in present) for status in Status}
-    finished, failed = count[Status.FINISHED], count[Status.FAILED]
+    finished, failed = count[Status.FINISHED], count[Status.FAILED] + count[Status.DIVERGED]
     if finished == len(records):
         status = "FINISHED"
     elif finished + failed == len(records):
@@ -330,11 +332,11 @@ def arm_numbers(
         records: Trial id -> record.
 
     Returns:
-        For each validation metric `/mean`, `/n` and, from two replicates on, `/low` and `/high` (95
-        % interval); for every arm but the reference also `/difference`, arm minus reference over
-        common blocks, if the report compares them, with its interval unless that depends on the
-        other contrasts that were declared. All are the report's numbers in the unit in which trials
-        store them; n counts what the interval counts. Also the cost of a replicate.
+        For each validation metric `/mean`, `/n` and, from three replicates on, `/low` and `/high`
+        (95 % interval); for every arm but the reference also `/difference`, arm minus reference
+        over common blocks, if the report compares them, with its interval unless that depends on
+        the other contrasts that were declared. All are the report's numbers in the unit in which
+        trials store them; n counts what the interval counts. Also the cost of a replicate.
     """
     primary = lookup(plan.metric)
     arms = {
@@ -357,6 +359,7 @@ def arm_numbers(
         gap = compared.difference(summary, other)
         if gap is None:
             continue
+        gap = possible(gap, metric=METRICS[key], weights=(1, -1))
         numbers[f"{key}/difference"] = gap.mean / scale
         if alone and gap.low is not None and gap.high is not None:
             numbers |= {

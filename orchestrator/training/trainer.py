@@ -33,7 +33,7 @@ from models.seeding import derive_seed
 from orchestrator.data.mixup import Mixed, Mixup
 from orchestrator.data.partition import partition
 from orchestrator.data.samplers import Sampler, draw_seeds, shard, shuffle_targets
-from orchestrator.errors import TrainingError
+from orchestrator.errors import DivergedError
 from orchestrator.experiment.identity import CompletedExperiment, canonical
 from orchestrator.metrics import catalog
 from orchestrator.metrics.labels import TargetKind
@@ -246,6 +246,8 @@ class Trainer:
         # Waveforms that are augmented or mixed have features that no file keeps.
         takes_waveforms = self.augment is not None or self.mixup.on == "waveform"
         self.train_inputs = Inputs(clips, self.device) if takes_waveforms else self.inputs
+        self.shifts = tuple(round(by * clips.sample_rate) for by in experiment.test_shifts_s)
+        self.test_inputs = self.inputs if self.shifts == (0,) else Inputs(clips, self.device)
         self.statistics = self._measure(sums, self.chain)
         self.chain.set_normalization(*self.statistics)
         timed = clips.targets.kind is TargetKind.EVENTS
@@ -303,8 +305,8 @@ class Trainer:
         ends or is closed; a process that is killed before loses that epoch, not its checkpoint.
 
         Raises:
-            TrainingError: A loss or a prediction is not finite, a loss is not one per clip, or the
-                learning rate is invalid.
+            DivergedError: A loss or a prediction is not finite.
+            TrainingError: A loss is not one per clip, or the learning rate is invalid.
         """
         try:
             for epoch in range(len(self.records) + 1, self.experiment.epochs + 1):
@@ -451,7 +453,7 @@ class Trainer:
         )
         made = evaluate(
             self.chain,
-            self.inputs,
+            self.test_inputs,
             indices,
             batch_size=self.experiment.batch_size
             * (EVALUATION_FACTOR if self.device.type == "cuda" else 1),
@@ -459,9 +461,10 @@ class Trainer:
             precision=self.experiment.precision,
             group=self.group,
             covered_s=self.covered_s,
+            shifts=self.shifts,
         )
         if not np.isfinite(made.predictions.logits).all():
-            raise TrainingError(
+            raise DivergedError(
                 f"the predictions after epoch {epoch} are not finite; lower the learning rate or "
                 "use fp32"
             )
@@ -599,12 +602,12 @@ class Trainer:
             epoch: For the message.
 
         Raises:
-            TrainingError: A step's loss is not finite.
+            DivergedError: A step's loss is not finite.
         """
         total = 0.0
         for number, loss in enumerate(losses.tolist()):
             if not math.isfinite(loss):
-                raise TrainingError(
+                raise DivergedError(
                     f"the loss is {loss} at epoch {epoch}, step {number + 1} of {len(steps)}; "
                     "lower the learning rate or use fp32"
                 )

@@ -78,6 +78,7 @@ LINE = "from orchestrator import *\n"
     ("text", "said"),
     [
         ("File.read('gone.pt')", "line 2: cannot read 'gone"),
+        ("File.read('/dev/zero')", "line 2: /dev/zero is not a file; give the path of an existing"),
         ("Factor('f', 'ab')", "line 2: the plan has a mistake:\n  - factor 'f': levels is 'ab'"),
         ("def arms():\n    return one_at_a_time('x')\narms()", "line 3: the plan has"),
     ],

@@ -92,7 +92,7 @@ def run(experiment, path, runtime, progress_of=None):
     )
     with progress:
         run_trials([trial], runtime=runtime, store=store, progress=progress)
-        fail_stale_trials([trial], store)
+        fail_stale_trials([trial], store, reasons=progress.lost)
     return store.read_record(trial.id), progress, store
 
 
@@ -183,14 +183,3 @@ def test_killed_worker_of_two_resumes_to_the_same_losses(ray_here, tmp_path):
     assert len(progress.killed) == 1
     assert shot.status is Status.FINISHED, shot.error
     assert numbers(shot) == numbers(calm)
-
-
-def test_worker_that_dies_too_often_is_a_failed_trial(ray_here, tmp_path):
-    def always(trials, store):
-        return KillOnce(trials, store, times=9)
-
-    record, progress, _ = run(tiny.experiment(epochs=4), tmp_path, Runtime(retries=1), always)
-    assert len(progress.killed) == 2
-    assert record.status is Status.FAILED
-    assert "died" in record.error
-    assert list(progress.done.values()) == [Status.FAILED]

@@ -14,10 +14,9 @@ from orchestrator.errors import ConfigError, PlanError, StoreError
 from orchestrator.execution.preflight.arms import check_arms
 from orchestrator.execution.teacher import teacher_of
 from orchestrator.execution.trial import TrialRun
-from orchestrator.experiment.config import TEACHER_ARM
 from orchestrator.experiment.identity import canonical
 from orchestrator.predict.loading import load_model
-from orchestrator.records import Status
+from orchestrator.records import TEACHER_ARM, Status
 from orchestrator.store import Store
 from orchestrator.store.forms import trial_folder
 from orchestrator.training.data_parallel import Group

@@ -88,6 +88,18 @@ def test_gc_deletes_what_nobody_can_need_and_says_it_before(store, capsys):
     assert report(store) == calm
 
 
+def test_gc_keeps_the_checkpoints_of_arms_that_teach(store, capsys):
+    run(capsys, store, "gc")
+    teacher = next(trial.arm for trial in PLAN.trials if trial.id == ONE)
+    student = dataclasses.replace(
+        PLAN.arms[-1], name="taught", changes={"distillation.teacher": f"arm:{teacher}"}
+    )
+    store.write_plan(dataclasses.replace(PLAN, arms=(*PLAN.arms, student)))
+    assert "0 files" in run(capsys, store, "gc", "--checkpoints")[1]
+    store.write_plan(PLAN)
+    assert "2 files" in run(capsys, store, "gc", "--checkpoints")[1]
+
+
 def test_gc_leaves_trials_in_training_and_those_that_no_sweep_has_alone(store, capsys):
     (record_file(store).parent / "record.json.damaged-1").write_text("x")
     shutil.copytree(record_file(store).parent, store.local_path / "trials" / ("0" * 16))

@@ -124,12 +124,36 @@ def test_training_holds_the_losses_and_the_learning_rate_to_their_contract(store
         list(trainer(store, own, "own").epochs())
 
 
-def test_trial_failure_is_kept_with_its_traceback(store):
-    experiment = tiny.experiment(optimizer__learning_rate=1e30)
+@pytest.mark.parametrize(
+    ("changes", "status", "words"),
+    [
+        ({"optimizer__learning_rate": 1e30}, Status.DIVERGED, "DivergedError: the loss is"),
+        ({"loss": Component("tests.own_parts:Mean")}, Status.FAILED, "tests.own_parts:Mean"),
+    ],
+)
+def test_trial_that_ends_early_is_kept_with_its_traceback(store, changes, status, words):
+    experiment = tiny.experiment(**changes)
     record = TrialRun(store=store, trial_id=experiment.id, experiment=experiment).run()
-    assert record.status is Status.FAILED
-    assert "TrainingError: the loss is" in record.error
+    assert record.status is status
+    assert record.error.startswith("Traceback") and words in record.error_line
     assert store.read_record(experiment.id) == record
+
+
+def test_trial_does_not_start_from_one_that_was_not_trained_to_its_end(store):
+    first = tiny.experiment(seed=7)
+    run = TrialRun(store=store, trial_id=first.id, experiment=first)
+
+    def stop(epoch) -> None:
+        raise KeyboardInterrupt
+
+    run.on_epoch = stop
+    with pytest.raises(KeyboardInterrupt):
+        run.run()
+    assert store.load_checkpoint(first.id, "last") is not None
+    after = tiny.experiment(initial=Component("trial", id=first.id))
+    record = TrialRun(store=store, trial_id=after.id, experiment=after).run()
+    assert record.status is Status.FAILED
+    assert f"trial {first.id}, whose weights this one starts from, is running" in record.error_line
 
 
 def test_trial_record_says_what_a_report_needs(store):

@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,7 @@ from orchestrator.training.evaluate import (
     autocast,
     build,
     build_waveform_augmentation,
+    predict_shifted,
     refuse_cropped_events,
     refuse_support,
 )
@@ -181,11 +182,15 @@ def probe(
         refuse_cropped_events(chain, features.shape[-1])
     with watch.named():
         over_time = _over_time(chain, clips[0])
-        before = _logits(chain, clips[0])
+        shifts = [round(by * sample_rate) for by in experiment.test_shifts_s]
+        predict = functools.partial(_logits, chain, clips[0], shifts=shifts, targets=targets)
+        before = predict()
         losses = _train(chain, experiment, optimizer, clips, targets, sample_rate=sample_rate)
     with watch.named(f"after {STEPS} training steps"):
-        after = _logits(chain, clips[0])
-        recalled = _recalled(chain, clips[0], targets, otherwise=after)
+        after = predict()
+        recalled = after
+        if _remember(chain, clips[0], targets):
+            recalled = predict()
     return Probe(
         experiment=experiment,
         weights=weights,
@@ -343,19 +348,22 @@ def _over_time(chain: Chain, clips: Tensor) -> bool:
 
 
 @torch.no_grad()
-def _logits(chain: Chain, clips: Tensor) -> Tensor:
-    return chain.eval()(clips).clip_logits.float()
+def _logits(chain: Chain, clips: Tensor, *, shifts: Sequence[int], targets: Targets) -> Tensor:
+    """Return what an evaluation predicts of clips."""
+    given = {"waveform": clips}
+    output = predict_shifted(chain.eval(), given, shifts=shifts, targets=targets)
+    return output.clip_logits.float()
 
 
 @torch.no_grad()
-def _recalled(chain: Chain, clips: Tensor, targets: Targets, *, otherwise: Tensor) -> Tensor:
-    """Return logits from remembered clips, if the model has any (see `evaluate.set_support`)."""
+def _remember(chain: Chain, clips: Tensor, targets: Targets) -> bool:
+    """Show clips to a model that remembers them (see `evaluate.set_support`); whether it does."""
     if chain.backbone.set_support is None:
-        return otherwise
+        return False
     refuse_support(targets.kind)
     labels = torch.from_numpy(targets.labels)
     chain.backbone.set_support(chain.eval()(clips).embedding.float(), labels)
-    return _logits(chain, clips)
+    return True
 
 
 def _train(

@@ -31,6 +31,7 @@ GLYPHS = {
     Status.FINISHED: "■",
     Status.RUNNING: "▸",
     Status.FAILED: "✗",
+    Status.DIVERGED: "∞",
     Status.MISSING: "·",
 }
 WIDEST = 120
@@ -145,8 +146,11 @@ def _completeness(summary: Summary, width: int) -> list[RenderableType]:
         literal(headline(summary) if summary.complete else "Trials, one square each:"),
         grid(rows, indent=2, first=max(width // 3, width - longest - 12)),
     ]
-    if any(cell.status is not Status.FINISHED for cell in summary.cells):
-        parts.append(grid([[f"{glyph} {status}" for status, glyph in GLYPHS.items()]], indent=2))
+    statuses = {cell.status for cell in summary.cells}
+    if statuses - {Status.FINISHED}:
+        shown_always = statuses | set(Status) - {Status.DIVERGED}
+        legend = [f"{glyph} {status}" for status, glyph in GLYPHS.items() if status in shown_always]
+        parts.append(grid([legend], indent=2))
     gaps = [gap_text(cell) for cell in summary.gaps]
     left = len(gaps) - MAX_GAPS
     if left > 0:

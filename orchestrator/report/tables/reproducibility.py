@@ -20,6 +20,7 @@ PER_RUN = (
     "finished_at",
     "features",
     "out_of_memory",
+    "failed_at",
     "damaged_checkpoints",
 )
 """Provenance that naturally differs between trials."""
@@ -91,8 +92,9 @@ def plan_facts(summary: Summary) -> list[Fact]:
 
 
 def failures(summary: Summary, records: Mapping[str, TrialRecord]) -> list[tuple[Cell, str]]:
-    """Return every failed trial with its full error text, arm by arm."""
-    failed = [cell for cell in summary.cells if cell.status is Status.FAILED]
+    """Return every failed or diverged trial with its full error text, arm by arm."""
+    ended = (Status.FAILED, Status.DIVERGED)
+    failed = [cell for cell in summary.cells if cell.status in ended]
     return [
         (cell, records[cell.id].error.strip() or "no error text was recorded") for cell in failed
     ]
