@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python -m tests.benchmarks.execution.bench_many_trials
 
 Four raylets of one CPU each stand in for four hosts. A trial is that of `tests/tiny.py` with one
-epoch, a tenth of a second of training, so that nearly all of its time is the program's own. Prints
+epoch, 0.05 s on an idle core, so that nearly all of its time is the program's own. Prints
 a row per 100 trials: wall seconds, CPU seconds of the driver, its memory, threads and open files,
 and the workers and processes of Ray; then what is left once the session has ended.
 """
