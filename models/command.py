@@ -32,7 +32,7 @@ def run_command(
         work: The command; returns its exit code.
         mistakes: User errors, reported in one message with exit code 2, as are full, read-only, or
             forbidden paths.
-        interrupted: Message for Ctrl-C, with exit code 130.
+        interrupted: Message for Ctrl-C, with exit code 130, unless the interrupt has its own.
 
     Returns:
         The exit code; 0 if the reader of the output (such as `head`) has closed the pipe.
@@ -46,8 +46,8 @@ def run_command(
     except BrokenPipeError:
         _close(sys.stdout)
         return 0
-    except KeyboardInterrupt:
-        _say(interrupted)
+    except KeyboardInterrupt as interrupt:
+        _say(str(interrupt) or interrupted)
         return INTERRUPTED
     except OSError as error:
         if error.errno not in _WAYS_OUT:

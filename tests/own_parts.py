@@ -79,7 +79,7 @@ class Alone(Model):
 
 
 class Doomed(Model):
-    """Does what it is told in its second epoch of training: kills itself, raises, or gives NaN."""
+    """Does what it is told: dies, takes its time, or raises or gives NaN in its second epoch."""
 
     def __init__(self, channels, size, num_classes, *, does):
         super().__init__(channels, size, num_classes)
@@ -94,6 +94,8 @@ class Doomed(Model):
         made = super().logits(features)
         if self.does == "dies" and self.training:
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.does == "dawdles" and self.training:
+            time.sleep(0.5)
         if self.does == "raises" and self.training and self.epochs > 1:
             return made[:, {}["gain"]]
         return made * math.nan if self.does == "diverges" and self.epochs > 1 else made

@@ -98,16 +98,19 @@ def launch(prepared: LaunchPlan) -> int:
         print(f"{len(missing)} trials to train{to_come}, {num_stored} are in the store {store.uri}")
         print(f"messages of Ray and of the workers: {log}", flush=True)
         run_preflight(prepared)
-        with publisher:
-            end = _run(
-                itertools.chain((first,), steps),
-                missing=missing,
-                points=points,
-                prepared=prepared,
-                store=store,
-                log=log,
-                publisher=publisher,
-            )
+        try:
+            with publisher:
+                end = _run(
+                    itertools.chain((first,), steps),
+                    missing=missing,
+                    points=points,
+                    prepared=prepared,
+                    store=store,
+                    log=log,
+                    publisher=publisher,
+                )
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_what_is_left(missing, prepared, store)) from None
     if end.reason:
         print(end.reason)
     publisher.finish()
@@ -270,6 +273,18 @@ def _run(
             end = Ended(plan=search.with_points(points))
             fail_stale_trials(end.plan.trials(), store, reasons=progress.lost)
     return end
+
+
+def _what_is_left(trials: Sequence[Trial], prepared: LaunchPlan, store: Store) -> str:
+    """Describe the trials of an interrupted launch, and how to go on."""
+    records = store.read_records([trial.id for trial in trials])
+    ended = [record for record in records.values() if record.status is not Status.RUNNING]
+    left = len(trials) - len(records)
+    return (
+        f"interrupted: of {len(trials)} trials, {len(ended)} have ended, "
+        f"{len(records) - len(ended)} were begun and {left} not; nothing that was saved is lost, "
+        f"and the same command goes on from here:\n  {printable(prepared.command)}"
+    )
 
 
 def _fitted(plan: Plan, runtime: Runtime, *, store: Store, say: Callable[[str], None]) -> Runtime:

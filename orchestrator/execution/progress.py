@@ -93,6 +93,10 @@ class SweepProgress:
         """Report that a trial's worker was lost, and that another goes on with it."""
         self.say(f"{name_of(self.trials[trial_id])}: {reason}; another worker goes on with it")
 
+    def stopped(self, trial_id: str) -> None:
+        """Report that a trial has saved what it has."""
+        self.say(f"{name_of(self.trials[trial_id])}: saved")
+
     def starved(self, trial_id: str, at_a_time: str) -> None:
         """Report that a trial ran out of memory and trains again with fewer beside it."""
         self.say(

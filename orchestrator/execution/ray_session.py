@@ -38,6 +38,8 @@ _SETTINGS = 4
 # HTTP/2 preface and an empty SETTINGS frame; a server answers with its own (RFC 9113).
 _HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0])
 _interrupted = threading.Event()
+_gentle = threading.Event()
+_stopping = threading.Event()
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -195,7 +197,8 @@ def ray_session(runtime: Runtime, *, say: Callable[[str], None] = to_terminal) -
         ) from error
     guardian = None if runtime.address else _guardian()
     if threading.current_thread() is threading.main_thread():
-        _interrupted.clear()
+        for event in (_interrupted, _gentle, _stopping):
+            event.clear()
         # Ray's C++ handler would abort the process with a stack trace.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupt)
@@ -403,7 +406,26 @@ def raise_if_interrupted() -> None:
         raise KeyboardInterrupt
 
 
+@contextlib.contextmanager
+def first_interrupt_noted() -> Iterator[None]:
+    """Let the first interrupt only set `is_stopping`; the second is raised as ever."""
+    _stopping.clear()
+    _gentle.set()
+    try:
+        yield
+    finally:
+        _gentle.clear()
+
+
+def is_stopping() -> bool:
+    """Whether an interrupt was noted."""
+    return _stopping.is_set()
+
+
 def _interrupt(number: int, frame: object) -> None:
+    if _gentle.is_set() and not _stopping.is_set():
+        _stopping.set()
+        return
     _interrupted.set()
     raise KeyboardInterrupt
 

@@ -10,6 +10,7 @@ import os
 from typing import Any
 
 from orchestrator.errors import StoreError
+from orchestrator.execution.stopping import StopRequest
 from orchestrator.experiment.config import Runtime
 from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.records import EpochRecord, Status, TrialRecord
@@ -27,6 +28,7 @@ def run_parallel(
     store: Store,
     runtime: Runtime,
     storage_path: str,
+    request: StopRequest,
 ) -> TrialRecord:
     """Train a trial on `runtime.num_workers` data-parallel workers.
 
@@ -41,11 +43,13 @@ def run_parallel(
         store: Store for all results, reachable from every host.
         runtime: Number of workers and resources per worker.
         storage_path: Folder for Ray Train's bookkeeping.
+        request: Request to stop, which the workers watch.
 
     Returns:
         The trial's record in the store.
 
     Raises:
+        Stopped: The workers were asked to stop, and have saved what they need to go on.
         StoreError: The store is full or read-only.
         TrainingFailedError: A worker was lost.
     """
@@ -55,6 +59,8 @@ def run_parallel(
     from ray.train import TrainingFailedError
     from ray.train.torch import TorchConfig, TorchTrainer
     from ray.tune.integration.ray_train import TuneReportCallback
+
+    from orchestrator.training.trainer import Stopped
 
     uses_gpu = runtime.gpus_per_worker > 0
     resources: dict[str, float] = {"CPU": runtime.cpus_per_worker}
@@ -68,6 +74,7 @@ def run_parallel(
             "lease": lease,
             "store": store,
             "runtime": runtime,
+            "request": request,
         },
         torch_config=TorchConfig(backend=BACKENDS if uses_gpu else "gloo"),
         scaling_config=ray.train.ScalingConfig(
@@ -88,6 +95,8 @@ def run_parallel(
         trainer.fit()
     except TrainingFailedError as error:
         # Ray Train passes a worker's error on as text.
+        if Stopped.__name__ in str(error):
+            raise Stopped from None
         for reason in FULL:
             if os.strerror(reason) in str(error):
                 cause = OSError(reason, os.strerror(reason))
@@ -116,12 +125,14 @@ def _work(config: dict[str, Any]) -> None:
         ray.train.report({"epoch": record.epoch, **record.metrics})
 
     ray.train.report({"at_work": 1})  # the workers have their resources
-    TrialRun(
-        store=config["store"],
-        trial_id=config["trial_id"],
-        experiment=config["experiment"],
-        device=str(get_device()) if runtime.gpus_per_worker > 0 else "cpu",
-        runtime=runtime,
-        lease=config["lease"],
-        on_epoch=report,
-    ).run()
+    with config["request"].watched() as stop:
+        TrialRun(
+            store=config["store"],
+            trial_id=config["trial_id"],
+            experiment=config["experiment"],
+            device=str(get_device()) if runtime.gpus_per_worker > 0 else "cpu",
+            runtime=runtime,
+            lease=config["lease"],
+            on_epoch=report,
+            stop=stop,
+        ).run()

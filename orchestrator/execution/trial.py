@@ -39,6 +39,7 @@ from orchestrator.training.arithmetic import arithmetic, arithmetic_facts
 from orchestrator.training.background import Background
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.inputs import drop_other_versions
+from orchestrator.training.trainer import Stopped
 from orchestrator.waiting import to_terminal
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ class TrialRun:
         lease: Number of the lease that the caller holds; None takes the newest.
         cache_dir: Local copies of packs from an object store.
         on_epoch: Callback for the record of each epoch.
+        stop: Whether to stop soon, asked after every step of a single worker.
         out_of_memory: Whether the run ended because memory ran out.
     """
 
@@ -121,6 +123,7 @@ class TrialRun:
     lease: int | None = None
     cache_dir: str | None = None
     on_epoch: Callable[[EpochRecord], None] = field(default=lambda record: None)
+    stop: Callable[[], bool] = field(default=lambda: False)
     out_of_memory: bool = field(default=False, init=False)
     _checkpoints: TrialCheckpoints = field(init=False)
     _teacher: Teacher | None = field(default=None, init=False)
@@ -133,6 +136,7 @@ class TrialRun:
             and leaves a running record, from which the next run resumes.
 
         Raises:
+            Stopped: `stop` asked for it; the next run goes on from that step.
             StoreError: The store cannot be written, which is no fault of the trial: it goes on
                 from its last checkpoint once the store can.
             RuntimeError: Another worker of the trial was lost; the trial goes on, too.
@@ -181,6 +185,9 @@ class TrialRun:
                         self.on_epoch(epoch)
                 record = self._finish(record, trainer)
         except Superseded:
+            raise
+        except Stopped:
+            self._write(self._timed(record), group)
             raise
         except Exception as error:
             if group.world_size > 1 and is_of_the_group(error):
@@ -239,6 +246,7 @@ class TrialRun:
             features=features_folder(clips),
             feature_memory=self.runtime.feature_memory,
             activation_checkpointing=self.runtime.activation_checkpointing,
+            stop=self.stop,
         )
         if self.runtime.compile:
             from orchestrator.training.compiled import compile_training
@@ -344,14 +352,14 @@ class TrialRun:
         """Return what a record says of the teacher; nothing without one.
 
         Raises:
-            StoreError: Earlier epochs were trained against other outputs of the teacher.
+            CheckpointError: Earlier epochs were trained against other outputs of the teacher.
         """
         if self._teacher is None:
             return {}
         facts = dict(self._teacher.facts)
         before = earlier.data.get("teacher") if earlier is not None and earlier.epochs else None
         if before is not None and before != facts and facts["predictions"]:
-            raise StoreError(
+            raise CheckpointError(
                 f"the outputs of teacher {facts['trial']} are others than those that the first "
                 f"{len(earlier.epochs if earlier else ())} epochs of trial {self.trial_id} were "
                 f"trained against ({before['predictions'][:12]}...); put that file back, or delete "
@@ -360,15 +368,19 @@ class TrialRun:
         return {"teacher": facts}
 
     def _progress(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:
+        record = self._timed(record)
         cost = replace(
             record.cost,
-            seconds=self._before + time.perf_counter() - self._started,
             clips_per_s=trainer.clips_per_s,
             peak_memory_mb=max(e.metrics["memory/peak_mb"] for e in trainer.records),
         )
         return replace(
             record, epochs=tuple(trainer.records), best_epoch=trainer.best_epoch, cost=cost
         )
+
+    def _timed(self, record: TrialRecord) -> TrialRecord:
+        seconds = self._before + time.perf_counter() - self._started
+        return replace(record, cost=replace(record.cost, seconds=seconds))
 
     def _finish(self, record: TrialRecord, trainer: Trainer) -> TrialRecord:
         predictions = trainer.final_predictions()

@@ -31,7 +31,11 @@ from orchestrator.execution.capacity import asks, capacity, waits_for
 from orchestrator.execution.failures import FAILED_AT, FailedAlike, why_lost
 from orchestrator.execution.packing import at_a_time, fewer_at_a_time
 from orchestrator.execution.progress import SweepProgress
-from orchestrator.execution.ray_session import raise_if_interrupted
+from orchestrator.execution.ray_session import (
+    first_interrupt_noted,
+    is_stopping,
+    raise_if_interrupted,
+)
 from orchestrator.execution.searchers import (
     OBJECTIVE,
     NotPickled,
@@ -39,6 +43,7 @@ from orchestrator.execution.searchers import (
     QueueSearcher,
     TpeSearcher,
 )
+from orchestrator.execution.stopping import StopRequest
 from orchestrator.experiment.config import Runtime
 from orchestrator.experiment.identity import canonical, complete
 from orchestrator.records import EpochRecord, Status, TrialRecord
@@ -149,6 +154,7 @@ def _fit(
             objective=objective,
             storage=storage,
             launch=this_launch(),
+            request=listener.request,
         )
         limit = _concurrency(runtime)
         limiter = ConcurrencyLimiter(searcher, max_concurrent=limit) if limit else None
@@ -173,8 +179,14 @@ def _fit(
         )
         # Tune would put keys into arguments of processes, which every user of a host can read.
         class_cache.ENV_VARS_TO_PROPAGATE -= SECRETS
-        tuner.fit()
+        try:
+            with first_interrupt_noted():
+                tuner.fit()
+        finally:
+            listener.request.forget()
         raise_if_interrupted()
+        if is_stopping():
+            raise KeyboardInterrupt
         listener.raise_if_over()
 
 
@@ -211,6 +223,7 @@ class _Listener(NotPickled, tune.Callback):
     """Forwards Tune's events to the sweep's progress, and reports why it is waiting.
 
     Attributes:
+        request: The request to stop, which workers watch.
         starved: Whether a trial ran out of memory, and is to train with fewer beside it.
         limiter: Limits the trials at a time, and follows the nodes that join.
     """
@@ -233,7 +246,10 @@ class _Listener(NotPickled, tune.Callback):
         self._fewer = fewer
         self._stop = stop
         self._alike = alike or FailedAlike(())
+        self.request = StopRequest()
         self.starved = False
+        self._is_stopping = False
+        self._waits: set[str] = set()
         self._at_work: set[str] = set()
         self._losses: dict[str, int] = {}
         self._furthest: dict[str, int] = {}
@@ -247,6 +263,9 @@ class _Listener(NotPickled, tune.Callback):
         Without a cluster, no other launch holds them.
         """
         self.raise_if_over()
+        if is_stopping():
+            self._wait_for_saving([trial for trial in trials if trial.status == "RUNNING"])
+            return
         now = time.monotonic()
         if self.limiter is not None and self._runtime.address and now >= self._look_at:
             self._look_at = now + AFTER_S
@@ -258,6 +277,21 @@ class _Listener(NotPickled, tune.Callback):
             self._progress.say(
                 waits_for(self._runtime, capacity(self._runtime), ray.available_resources())
             )
+
+    def _wait_for_saving(self, running: Sequence[Any]) -> None:
+        """Ask the running trials to stop, and end the sweep once they have."""
+        at_work = [trial for trial in running if trial.trial_id not in self._waits]
+        if not self._is_stopping:
+            self._is_stopping = True
+            self._stop()
+            self.request.send()
+            if at_work:
+                self._progress.say(
+                    f"stopping: {len(at_work)} running trials save what they have; "
+                    "Ctrl-C once more stops at once"
+                )
+        if not at_work:
+            raise KeyboardInterrupt
 
     def raise_if_over(self) -> None:
         """Raise the error that all other trials would fail with, if there is one.
@@ -291,6 +325,7 @@ class _Listener(NotPickled, tune.Callback):
     ) -> None:
         raise_if_interrupted()
         self._at_work.add(trial.trial_id)
+        self._waits.discard(trial.trial_id)
         if "full" in result:
             text = f"{result['full']}; then run the same command again, it goes on from here"
             self._over = StoreError(text)
@@ -302,7 +337,10 @@ class _Listener(NotPickled, tune.Callback):
         elif "status" in result:
             self._progress.ended(result["id"], Status(result["status"]), result["note"])
             self._compare(result["id"], note=result["note"], place=result["place"])
+        elif "stopped" in result:
+            self._progress.stopped(result["id"])
         elif "waits_for" in result:
+            self._waits.add(trial.trial_id)
             self._progress.waits(result["id"], result["waits_for"])
         elif "at_work" in result:
             for planned in trial.config["trials"]:
@@ -370,14 +408,25 @@ def _train(
     objective: Objective | None,
     storage: str,
     launch: str,
+    request: StopRequest,
 ) -> None:
     """Train the trials of one Tune trial, in a process that is reused for the next."""
+    from orchestrator.training.trainer import Stopped
+
     records = []
     for trial in config["trials"]:
         try:
             record, note, starved = _train_once(
-                trial, store=store, runtime=runtime, storage=storage, launch=launch
+                trial,
+                store=store,
+                runtime=runtime,
+                storage=storage,
+                launch=launch,
+                request=request,
             )
+        except Stopped:
+            tune.report({"id": trial.id, "stopped": True})
+            return
         except StoreError as error:
             if not is_full(error):
                 raise
@@ -399,20 +448,37 @@ def _train(
 
 
 def _train_once(
-    trial: Trial, *, store: Store, runtime: Runtime, storage: str, launch: str
+    trial: Trial,
+    *,
+    store: Store,
+    runtime: Runtime,
+    storage: str,
+    launch: str,
+    request: StopRequest,
 ) -> tuple[TrialRecord, str, bool]:
     """Train a trial, or wait for the process that has taken it over; see `_train_locked`."""
     while True:
         try:
             return _train_locked(
-                trial, store=store, runtime=runtime, storage=storage, launch=launch
+                trial,
+                store=store,
+                runtime=runtime,
+                storage=storage,
+                launch=launch,
+                request=request,
             )
         except Superseded as error:
             to_terminal(str(error))
 
 
 def _train_locked(
-    trial: Trial, *, store: Store, runtime: Runtime, storage: str, launch: str
+    trial: Trial,
+    *,
+    store: Store,
+    runtime: Runtime,
+    storage: str,
+    launch: str,
+    request: StopRequest,
 ) -> tuple[TrialRecord, str, bool]:
     """Return the record, a note on it, and whether the memory that trials share ran out."""
     starved = False
@@ -436,6 +502,7 @@ def _train_locked(
                 store=store,
                 runtime=runtime,
                 storage_path=storage,
+                request=request,
             )
         else:
             import torch
@@ -450,7 +517,10 @@ def _train_locked(
                 reported.append(reports.submit(tune.report, facts))
 
             # A report returns when the sweep has dealt with it; the next epoch does not wait.
-            with ThreadPoolExecutor(1, thread_name_prefix="reports") as reports:
+            with (
+                ThreadPoolExecutor(1, thread_name_prefix="reports") as reports,
+                request.watched() as stop,
+            ):
                 run = TrialRun(
                     store=store,
                     trial_id=trial.id,
@@ -459,6 +529,7 @@ def _train_locked(
                     runtime=runtime,
                     lease=lease,
                     on_epoch=report,
+                    stop=stop,
                 )
                 record = run.run()
             for one in reported:

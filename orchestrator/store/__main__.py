@@ -15,6 +15,7 @@ if __name__ == "__main__":
     shorten_interrupts()  # the imports below take a moment
 
 import argparse
+import functools
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -173,9 +174,19 @@ def _mistakes(store: Store, sweep: str) -> Iterator[str]:
                 records[trial] = record
         except StoreError as error:
             yield str(error)
-        for which in WHICH:
+        kept = records[trial].predictions if trial in records else {}
+        of_validation = (name for name in get_args(Made) if name not in WHICH and name in kept)
+        reads = [
+            *(functools.partial(store.load_checkpoint, trial, which) for which in WHICH),
+            *(functools.partial(store.read_pack_predictions, trial, which) for which in WHICH),
+            *(
+                functools.partial(store.read_predictions, trial, name, digest=kept[name])
+                for name in of_validation
+            ),
+        ]
+        for read in reads:
             try:
-                store.load_checkpoint(trial, which)
+                read()
             except (CheckpointError, StoreError) as error:
                 yield str(error)
     try:

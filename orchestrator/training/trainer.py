@@ -1,8 +1,8 @@
 """The training loop, in plain PyTorch, independent of Ray, stores and MLflow.
 
 Order, augmentation and dropout are functions of (seed, epoch, clip or step). Nothing random is
-carried from one epoch to the next, so a run resumed at an epoch boundary computes bit-identical
-numbers on one device type, and any number of workers sees the same clips.
+carried from one step to the next, so a run resumed at any step computes bit-identical numbers on
+one device type, and any number of workers sees the same clips.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 import resource
 import statistics
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,8 +67,15 @@ from orchestrator.training.state import (
     unpack_state,
 )
 
+LOSSES = "losses_so_far"
+"""Fact of a checkpoint within an epoch: the losses of its steps so far."""
 EVALUATION_FACTOR = 4
 """Batch of an evaluation on a GPU over that of a step, which keeps activations and takes more."""
+
+
+class Stopped(Exception):
+    """Training was asked to stop, and has saved all that it needs to go on."""
+
 
 _Targets = tuple[Tensor, FrameTargets | None]
 
@@ -182,6 +189,7 @@ class Trainer:
         features: Path | None = None,
         feature_memory: int = 0,
         activation_checkpointing: bool = False,
+        stop: Callable[[], bool] = lambda: False,
     ):
         """Build everything, and resume from the `last` checkpoint if there is one.
 
@@ -198,8 +206,12 @@ class Trainer:
             feature_memory: Most that features may take of the device's memory, in bytes.
             activation_checkpointing: See
                 `orchestrator.training.activation_checkpointing.checkpoint_activations`.
+            stop: Whether to stop soon. A single worker asks after every step, several after every
+                epoch.
         """
         self.experiment = experiment
+        self._stop = stop
+        self._losses_so_far: list[float] = []
         self.clips = clips
         self.checkpoints = checkpoints
         self.device = torch.device(device)
@@ -305,12 +317,16 @@ class Trainer:
         ends or is closed; a process that is killed before loses that epoch, not its checkpoint.
 
         Raises:
+            Stopped: `stop` asked for it; the state is saved.
             DivergedError: A loss or a prediction is not finite.
             TrainingError: A loss is not one per clip, or the learning rate is invalid.
         """
         try:
             for epoch in range(len(self.records) + 1, self.experiment.epochs + 1):
+                if self.group.world_size > 1 and self._any_stops():
+                    raise Stopped
                 started = time.perf_counter()
+                share = 1 - len(self._losses_so_far) / self.steps_per_epoch
                 train_loss, rate = self._train_epoch(epoch)
                 trained_s = time.perf_counter() - started
                 self.averaging.after_epoch(self.chain, epoch)
@@ -328,7 +344,7 @@ class Trainer:
                         **scores,
                         catalog.LEARNING_RATE: rate,
                         catalog.EPOCH_S: time.perf_counter() - started,
-                        catalog.CLIPS_PER_S: len(self.train_indices) / trained_s,
+                        catalog.CLIPS_PER_S: share * len(self.train_indices) / trained_s,
                         catalog.PEAK_MEMORY_MB: _peak_memory_mb(self.device),
                     },
                 )
@@ -479,10 +495,15 @@ class Trainer:
         seed = self.experiment.seed
         steps = self._steps()
         losses = torch.zeros(len(steps), dtype=torch.float64, device=self.device)
+        before, self._losses_so_far = self._losses_so_far, []
+        losses[: len(before)] = torch.tensor(before, dtype=torch.float64)
         rate = 0.0
-        shares = [share for step in steps for share in step.shares]
+        shares = [share for step in steps[len(before) :] for share in step.shares]
         with contextlib.closing(self._batches(shares, epoch)) as batches:
-            for number, step in enumerate(steps):
+            for number, step in enumerate(steps[len(before) :], start=len(before)):
+                if self.group.world_size == 1 and self._stop():
+                    self._save_within(losses[:number].tolist())
+                    raise Stopped
                 total = (epoch - 1) * self.steps_per_epoch + number
                 rate = learning_rate(self.rate, total, name=self.experiment.schedule.name)
                 for parameters in self.optimizer.param_groups:
@@ -497,6 +518,18 @@ class Trainer:
                     self._mean_loss(losses[:number], steps, epoch)
                     raise
         return self._mean_loss(self.group.total(losses), steps, epoch), rate
+
+    def _any_stops(self) -> bool:
+        """Whether any worker is asked to stop; all of them stop together."""
+        return bool(self.group.total(torch.tensor(float(self._stop()), device=self.device)) > 0)
+
+    def _save_within(self, losses: list[float]) -> None:
+        """Save the state within an epoch, of which these are the losses so far.
+
+        Nothing is saved where the state is that of the last checkpoint.
+        """
+        if losses:
+            self._save(better=False, optimizer=self.optimizer, losses=losses)
 
     def _steps(self) -> list[_Step]:
         """Return this worker's share of every step of an epoch."""
@@ -662,6 +695,7 @@ class Trainer:
         better: bool,
         optimizer: torch.optim.Optimizer | None,
         evaluated: Mapping[str, Tensor] | None = None,
+        losses: Sequence[float] = (),
     ) -> None:
         """Copy the state, and write it while the next epoch trains.
 
@@ -670,6 +704,7 @@ class Trainer:
             optimizer: The optimizer of a training that goes on; after the last epoch None, and the
                 weights that were evaluated are all that is kept.
             evaluated: The weights that were evaluated, if they are not the chain's.
+            losses: Losses of the steps since the last whole epoch.
         """
         if not self.group.is_main:
             return
@@ -679,6 +714,7 @@ class Trainer:
             "statistics": list(self.statistics),
             "initial": self.initial,
             TRAINED_AS: self._trained_as(),
+            **({LOSSES: list(losses)} if losses else {}),
         }
         tensors = pack_state(self.chain, optimizer, self.averaging if optimizer else None)
 
@@ -715,6 +751,7 @@ class Trainer:
             )
         unpack_state(tensors, self.chain, self.optimizer, self.averaging, device=self.device)
         self.records = [EpochRecord(**record) for record in facts["epochs"]]
+        self._losses_so_far = facts.get(LOSSES, [])
         self.best_epoch = facts["best_epoch"]
         self.initial = facts["initial"]
         mean, std = facts["statistics"]

@@ -186,7 +186,8 @@ def test_interrupt_leaves_no_process_and_the_next_run_finishes(number, sweep_onc
         process.send_signal(number)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert "the same command goes on from here" in said
+    assert re.search(r"interrupted: of 14 trials, [1-9]\d? have ended, \d+ were begun and", said)
+    assert "the same command goes on from here:\n  " in said and "--seeds 2" in said
     assert "Traceback" not in said
     _, alive = psutil.wait_procs(family, timeout=30)
     assert alive == []

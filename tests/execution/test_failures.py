@@ -106,3 +106,36 @@ def test_bug_that_all_arms_share_ends_the_sweep_after_one_trial_of_each(ray_here
     records = store.read_records(trial.id for trial in trials)
     failed = [record for record in records.values() if record.status is Status.FAILED]
     assert [record.cost.attempts for record in failed] == [1] * len(failed)
+
+
+class InterruptOnce(SweepProgress):
+    """Presses Ctrl-C when it hears of an epoch."""
+
+    def __init__(self, trials):
+        self.out = io.StringIO()
+        super().__init__(Console(file=self.out, width=250), trials)
+
+    def epoch(self, trial_id, epoch, metrics):
+        super().epoch(trial_id, epoch, metrics)
+        if epoch == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.slow
+def test_first_interrupt_saves_the_step_and_begins_nothing(ray_here, tmp_path):
+    trials = [doomed("dawdles", seed=seed, batch_size=3) for seed in range(2)]
+    store = tiny.store_with_pack(tmp_path, trials[0].experiment)
+    runtime = Runtime(store=store.uri, max_concurrent=1)
+    with InterruptOnce(trials) as progress:
+        with pytest.raises(KeyboardInterrupt):
+            run_trials(trials, runtime=runtime, store=store, progress=progress)
+    said = progress.out.getvalue()
+    assert "stopping: 1 running trials save what they have" in said and ": saved" in said
+    (record,) = store.read_records(trial.id for trial in trials).values()
+    assert record.status is Status.RUNNING and len(record.epochs) in (1, 2)
+    _, facts = store.load_checkpoint(record.id, "last")
+    assert len(facts["epochs"]) == len(record.epochs) and 0 < len(facts["losses_so_far"]) < 5
+    with SweepProgress(Console(file=io.StringIO()), trials) as progress:
+        run_trials(trials, runtime=runtime, store=store, progress=progress)
+    assert set(progress.done.values()) == {Status.FINISHED}
+    assert store.read_record(record.id).cost.attempts == 2

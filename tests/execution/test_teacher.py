@@ -10,7 +10,7 @@ import torch
 from orchestrator import Arm, Component, Plan
 from orchestrator.data import open_pack
 from orchestrator.data.partition import partition
-from orchestrator.errors import ConfigError, PlanError, StoreError
+from orchestrator.errors import CheckpointError, ConfigError, PlanError
 from orchestrator.execution.preflight.arms import check_arms
 from orchestrator.execution.teacher import teacher_of
 from orchestrator.execution.trial import TrialRun
@@ -161,7 +161,7 @@ def test_other_outputs_of_the_teacher_are_no_continuation(taught, tmp_path):
     assert "others than those that the first 2 epochs" in run(other, student.experiment).error
     path = next((tmp_path / "store" / trial_folder(teacher.id)).glob("predictions-last-pack-*"))
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    with pytest.raises(StoreError, match="edited or damaged"):
+    with pytest.raises(CheckpointError, match="edited or damaged"):
         learned(other, student.experiment)
 
 
@@ -211,7 +211,7 @@ def test_teacher_that_must_not_teach_is_refused(taught, changes, teaching, said)
     experiment = dataclasses.replace(
         student.experiment, distillation=BY_ARM.replace(teacher=other.id), **changes
     )
-    with pytest.raises((ConfigError, StoreError), match=said):
+    with pytest.raises((ConfigError, CheckpointError), match=said):
         learned(store, experiment)
 
 

@@ -62,9 +62,22 @@ def test_verify_names_what_is_damaged_and_changes_nothing(store, capsys):
     record_file(store).write_bytes(record_file(store).read_bytes()[:-9])
     (path,) = (record_file(store).parent / "checkpoints").glob("last.json")
     path.write_text("{")
+    # Those of a teacher on the whole pack, and of validation clips.
+    other = next(trial.id for trial in PLAN.trials if trial.id != ONE)
+    made = store.read_predictions(other, "last")
+    store.write_pack_predictions(other, "last", made)
+    digest = store.write_predictions(other, "last-validation", made)
+    record = store.read_record(other)
+    kept = {**record.predictions, "last-validation": digest}
+    store.write_record(dataclasses.replace(record, predictions=kept))
+    assert "2 damaged" in run(capsys, store, "verify")[1]
+    for name in ("predictions-last-pack-*.arrow", "predictions-last-validation.arrow"):
+        (path,) = (store.local_path / "trials" / other).glob(name)
+        path.write_bytes(path.read_bytes()[:-9])
     before = contents(store)
     code, said = run(capsys, store, "verify")
-    assert code == 1 and "2 damaged" in said and "record.json" in said and "last.json" in said
+    assert code == 1 and "4 damaged" in said and "record.json" in said and "last.json" in said
+    assert "predictions-last-pack-" in said and "predictions-last-validation" in said
     assert contents(store) == before
 
 

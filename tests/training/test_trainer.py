@@ -15,7 +15,7 @@ from orchestrator.records import Status
 from orchestrator.store import Store
 from orchestrator.training.optimizers import adam_w, cosine
 from orchestrator.training.state import Initial, model_state
-from orchestrator.training.trainer import Trainer
+from orchestrator.training.trainer import Stopped, Trainer
 from tests import tiny
 
 torch.set_num_threads(1)
@@ -346,3 +346,37 @@ def test_epoch_that_is_last_and_best_is_predicted_once(tmp_path):
     run.predictions.clear()
     made = run.final_predictions()
     assert made["best"] is made["last"]
+
+
+@pytest.mark.parametrize("averaging", ["none", "ema"])
+def test_trial_stopped_at_any_step_goes_on_to_the_same_bits(tmp_path, averaging):
+    experiment = tiny.experiment(
+        epochs=2, averaging=Component(averaging), transform=Component("adaptor")
+    )
+    calm = TrialRun(
+        store=tiny.store_with_pack(tmp_path / "calm", experiment),
+        trial_id=experiment.id,
+        experiment=experiment,
+    ).run()
+    store = tiny.store_with_pack(tmp_path / "stopped", experiment)
+    num_stops, num_steps = 0, 0
+
+    def stop() -> bool:  # after every step but one
+        nonlocal num_steps
+        num_steps += 1
+        return num_steps == 2
+
+    while True:
+        num_steps = 0
+        run = TrialRun(store=store, trial_id=experiment.id, experiment=experiment, stop=stop)
+        try:
+            record = run.run()
+            break
+        except Stopped:
+            num_stops += 1
+    assert num_stops == 5 and record.cost.attempts == 6
+    for one, other in zip(calm.epochs, record.epochs, strict=True):
+        for key, value in one.metrics.items():
+            if not key.startswith(("time/", "throughput/", "memory/")):
+                assert other.metrics[key] == value, key
+    assert record.predictions == calm.predictions

@@ -1,8 +1,8 @@
 """A few training steps of an experiment on synthetic clips, to see what it computes.
 
-The steps are those of the trainer: its waveform augmentation, chain, loss, optimizer, clipping and
-precision, with new clips in every step. Sampler, mixup and averaging are built, which shows wrong
-arguments, but the clips are neither drawn nor mixed. There are two steps, because momentum and
+The steps are those of the trainer: its waveform augmentation, mixup, chain, loss, optimizer,
+clipping and precision, with new clips in every step. Sampler and averaging are built, which shows
+wrong arguments, but nothing is drawn or averaged. There are two steps, because momentum and
 moments show in the second, and three clips, two of one class, because a loss on pairs needs a
 positive pair; where clips have any number of classes, one has two of them, and where they have
 events, these fill half of a clip. Outputs are computed in float32, where rounding hides no small
@@ -31,7 +31,7 @@ from models.macs import num_params, num_trained
 from models.registry import CHAIN_PARTS, create
 from models.seeding import derive_seed
 from orchestrator.data.mixup import Mixup
-from orchestrator.data.samplers import clip_seeds
+from orchestrator.data.samplers import draw_seeds
 from orchestrator.errors import OrchestratorError
 from orchestrator.experiment.config import Component
 from orchestrator.experiment.identity import CompletedExperiment
@@ -395,30 +395,45 @@ def _train(
     taught = build_distillation(
         experiment.distillation, kind=targets.kind, heads=tuple(targets.heads.values())
     )
-    every = [np.arange(len(targets))]
+    draws = np.arange(mixup.draws_per_clip * len(targets)) % len(targets)
     chain.train()
     seen: list[Tensor] = []
     for step, batch in enumerate(clips):
         torch.manual_seed(derive_seed(experiment.seed, f"probe/{step}"))
-        drawn = clip_seeds(np.arange(len(batch)), seed=experiment.seed, epoch=step + 1)
-        seeds = torch.from_numpy(drawn)
-        waveforms = batch
+        mixed = mixup(
+            draws,
+            num_clips=len(targets),
+            batch_size=len(targets),
+            seed=experiment.seed,
+            epoch=step + 1,
+        )
+        parts = [mixed.first, mixed.partner] if mixup.on else [mixed.first]
+        taken = np.concatenate(parts)
+        seeds = torch.from_numpy(draw_seeds(taken, seed=experiment.seed, epoch=step + 1))
+        shares = torch.from_numpy(mixed.weight)
+        waveforms = batch[torch.from_numpy(taken)]
         if augment is not None:
             called = f"waveform_augmentation {part.name!r}"
             with _failing_as(called, CALLS["waveform_augmentation"]):
+                shape = tuple(waveforms.shape)
                 lengths = torch.full_like(seeds, batch.shape[1])
-                waveforms = augment(batch, clip_seeds=seeds, num_samples=lengths)
-            _hold(f"{called} returned", waveforms, tuple(batch.shape), dtype=torch.float32)
+                waveforms = augment(waveforms, clip_seeds=seeds, num_samples=lengths)
+            _hold(f"{called} returned", waveforms, shape, dtype=torch.float32)
         optimizer.zero_grad(set_to_none=True)
         with autocast(batch.device, experiment.precision):
-            output = chain(waveforms, seeds)
-            with _failing_as(f"loss {name!r}", "forward(logits, labels)"):
-                (given,) = batch_targets(targets, every, device=batch.device, covered_s=1.0)
-                losses = loss(output, *given)
-            if taught is not None:
-                with _failing_as(f"distillation {experiment.distillation.name!r}", "a loss"):
-                    logits = output.clip_logits
-                    losses = taught(losses, logits, _made_up_teacher(logits.shape))
+            into = "mix_waveforms" if mixup.on == "waveform" else "mix_features"
+            mix = {into: shares} if mixup.on else {}
+            output = chain(waveforms, seeds, **mix)
+            each: list[Tensor] = []
+            counted = parts if mixup.mixes_labels else parts[:1]
+            for given in batch_targets(targets, counted, device=batch.device, covered_s=1.0):
+                with _failing_as(f"loss {name!r}", "forward(logits, labels)"):
+                    each.append(loss(output, *given))
+                if taught is not None:
+                    with _failing_as(f"distillation {experiment.distillation.name!r}", "a loss"):
+                        logits = output.clip_logits
+                        each[-1] = taught(each[-1], logits, _made_up_teacher(logits.shape))
+            losses = shares * each[0] + (1 - shares) * each[1] if len(each) == 2 else each[0]
         if not losses.isfinite().all():
             raise ContractError(
                 f"loss {name!r} returned {_not_finite(losses)}; every value must be finite"
