@@ -154,21 +154,16 @@ def test_trial_trains_on_while_the_sweep_is_busy(ray_here, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("owner", "words"),
+    ("own", "words"),
     [
-        (
-            this_launch(),
-            "an earlier attempt of its own, until its lease ends: the launch of process ",
-        ),
-        (
-            "the launch of process 7 on gpu3",
-            "another launch: the launch of process 7 on gpu3 (process ",
-        ),
+        (True, "an earlier attempt of its own, until its lease ends: the launch of process "),
+        (False, "another launch: the launch on gpu3 (process "),
     ],
+    ids=["its own", "another"],
 )
-def test_trial_that_waits_says_who_holds_it(ray_here, tmp_path, owner, words):
+def test_trial_that_waits_says_who_holds_it(ray_here, tmp_path, own, words):
     def lets_go(trials, store):
-        return LetsGo(trials, store, owner)
+        return LetsGo(trials, store, this_launch() if own else "the launch on gpu3")
 
     record, progress, _ = run(tiny.experiment(epochs=1), tmp_path, Runtime(), lets_go)
     assert record.status is Status.FINISHED, record.error
