@@ -22,10 +22,10 @@ demo: $(READY)
 	.venv/bin/python $(SWEEP) --demo --store "$(STORE)" $(if $(DATA),--data-root "$(DATA)") $(ARGS)
 
 test: $(READY)
-	.venv/bin/python -m pytest -n $(PROCESSES) --dist worksteal -m "not slow and not gpu"
+	.venv/bin/python -m pytest -n $(PROCESSES) -m "not slow and not gpu"
 
 test-slow: $(READY)
-	.venv/bin/python -m pytest -n $(PROCESSES) --dist worksteal -m "slow and not gpu"
+	.venv/bin/python -m pytest -n $(PROCESSES) -m "slow and not gpu"
 
 lint: $(READY)
 	.venv/bin/ruff format --check .

@@ -4,6 +4,7 @@
 #
 #   node.sh install NAME=VALUE ...   the locked packages, this package, the login environment
 #   node.sh stop ADDRESS             end the Ray processes of this user that belong to ADDRESS
+#   node.sh end_together ADDRESS     once their raylet has ended, end the others, too
 #
 # install is safe to repeat. VALUE may contain $HOME, $NODE_IP and the like: it is expanded when a
 # shell starts, not when it is written.
@@ -61,9 +62,14 @@ install() {
 
 # `ray stop` would end every Ray process that this user may signal, other clusters' too. The
 # processes of a cluster carry its address; the workers they started end with them.
+pattern() {
+  local ip=${1%:*} port=${1##*:}
+  echo "gcs-address=$ip:$port( |$)|gcs_server_port=$port .*node-ip-address=$ip( |$)"
+}
+
 stop() {
-  local ip=${1%:*} port=${1##*:} ours
-  ours="gcs-address=$ip:$port( |$)|gcs_server_port=$port .*node-ip-address=$ip( |$)"
+  local ours
+  ours=$(pattern "$1")
   pkill -u "$(id -u)" -f -- "$ours" || return 0
   for _ in {1..50}; do
     pgrep -u "$(id -u)" -f -- "$ours" >/dev/null || return 0
@@ -72,6 +78,16 @@ stop() {
   pkill -KILL -u "$(id -u)" -f -- "$ours" || true
 }
 
-command=${1:?install or stop}
+# `ray down` stops the head alone. A worker's raylet ends a minute later, its log monitor never.
+end_together() {
+  local raylet pids
+  raylet=$(pgrep -u "$(id -u)" -f -- "/raylet .*--gcs-address=$1( |$)")
+  mapfile -t pids < <(pgrep -u "$(id -u)" -f -- "$(pattern "$1")")
+  # shellcheck disable=SC2016
+  setsid bash -c 'tail --pid="$1" -f /dev/null; kill "${@:2}"' together \
+    "$raylet" "${pids[@]}" </dev/null &>/dev/null &
+}
+
+command=${1:?install, stop or end_together}
 shift
 "$command" "$@"

@@ -6,22 +6,27 @@ import types
 import typing
 from typing import Any, Literal
 
+MAX_BITS = 64
+"""Upper limit on whole numbers."""
+
 
 def coerce(value: Any, kind: Any) -> tuple[Any, str]:
     """Return the value in its declared type, and the problem with it (empty if none)."""
+    if type(value) is int and value.bit_length() > MAX_BITS:
+        return value, f"is a whole number of {value.bit_length()} bits; give {MAX_BITS} at most"
     if kind is Any:
         return value, ""
     origin, options = typing.get_origin(kind), typing.get_args(kind)
     if origin is Literal:
         if value in options and type(value) in {type(option) for option in options}:
             return value, ""
-        return value, f"is {value!r}; it must be one of {', '.join(map(repr, options))}"
+        return value, f"is {_shown(value)}; it must be one of {', '.join(map(repr, options))}"
     if origin in (typing.Union, types.UnionType):
         for option in options:
             coerced, problem = coerce(value, option)
             if not problem:
                 return coerced, ""
-        return value, f"is {value!r}; it must be {name_of(kind)}"
+        return value, f"is {_shown(value)}; it must be {name_of(kind)}"
     if origin is tuple and isinstance(value, tuple | list):
         endless = len(options) == 2 and options[1] is Ellipsis
         wanted = [options[0]] * len(value) if endless else list(options)
@@ -35,7 +40,14 @@ def coerce(value: Any, kind: Any) -> tuple[Any, str]:
             return value, ""
     elif kind is type(None) and value is None:
         return value, ""
-    return value, f"is {value!r}; it must be {name_of(kind)}"
+    return value, f"is {_shown(value)}; it must be {name_of(kind)}"
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # Python writes out no whole number of more than 4300 digits
+        return f"a {type(value).__name__} with a whole number of more than {MAX_BITS} bits"
 
 
 def name_of(kind: Any) -> str:

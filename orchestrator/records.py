@@ -28,6 +28,9 @@ SCHEMA = 2
 ID_LENGTH = 16
 TRIAL_ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 
+TEACHER_ARM = "arm:"
+"""What the teacher of a distillation starts with if it is the name of an arm of the plan."""
+
 VALIDATION_PART = "-validation"
 """What the name of an epoch's predictions of the validation clips ends with."""
 
@@ -379,6 +382,15 @@ class PlanRecord:
     def all_trials(self) -> tuple[TrialKey, ...]:
         """The prerequisites and the trials, in training order."""
         return (*self.prerequisites, *self.trials)
+
+    @property
+    def learned_from(self) -> set[str]:
+        """Ids of trials that others start or learn from: prerequisites, and arms that teach."""
+        path = "distillation.teacher"
+        named = [self.settings.get(path), *(arm.changes.get(path) for arm in self.arms)]
+        arms = {str(one).removeprefix(TEACHER_ARM) for one in named if one is not None}
+        teaching = {trial.id for trial in self.trials if trial.arm in arms}
+        return {trial.id for trial in self.prerequisites} | teaching
 
     @property
     def asked(self) -> dict[str, Any]:

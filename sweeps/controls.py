@@ -25,7 +25,6 @@ PLAN = Plan(
     question="Are a harmful and a void change told apart from the baseline as they should be?",
     base=recipes.datar_tiny(),
     demo=recipes.datar_laptop(),
-    demo_seeds=tuple(range(8)),
     arms=(
         Arm(name=BASELINE),
         Arm(name=ADAPTOR, changes={"transform": Component("adaptor", strength=0.005)}),

@@ -39,7 +39,6 @@ PLAN = Plan(
     question="Which parts of DATAR help: deformable attention, the adaptor, or mere noise?",
     base=recipes.datar_tiny(),
     demo=recipes.datar_laptop(),
-    demo_seeds=tuple(range(8)),
     arms=ARMS,
     baseline=DEFORMABLE,
     contrasts=(

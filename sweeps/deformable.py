@@ -42,7 +42,6 @@ PLAN = Plan(
     question="Does the adaptor gain more with deformable attention than without?",
     base=recipes.datar_tiny(),
     demo=recipes.datar_laptop(),
-    demo_seeds=tuple(range(8)),
     arms=full_factorial(ATTENTION, INPUT),
     contrasts=(Contrast("deformable, adaptor", "deformable, plain"),),
     effects=(Effect(("input", "attention")), Effect(("input",)), Effect(("attention",))),

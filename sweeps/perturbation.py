@@ -47,7 +47,6 @@ PLAN = Plan(
     question="Does the learnable adaptor do more than noise of the same scale?",
     base=recipes.datar_tiny(),
     demo=recipes.datar_laptop(),
-    demo_seeds=tuple(range(8)),
     arms=one_at_a_time(TRANSFORM, baseline="plain"),
     contrasts=tuple(Contrast("adaptor", o.name) for o in TRANSFORM.levels if o.name != "adaptor"),
 )

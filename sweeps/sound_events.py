@@ -7,7 +7,7 @@ Question   Clips with 0 to 3 events at known times are mixed from clips with one
 Command    python sweeps/sound_events.py --demo --data-root ESC-10
            The same with --arms "HTS-AT, plain" "CNN14, plain", which trains nothing again, then
            python -m orchestrator.report SWEEP --metric val/event_f1   (or val/psds1)
-Cost       --demo: 42 trials of 10 to 60 s on one CPU core.
+Cost       --demo: 48 trials of 10 to 60 s on one CPU core.
 Expected   No paper has these data. DATAR has no frame head.
 Result     --demo on ESC-10, fold 1, --seeds 6. mAP by clip (chance 0.20): DATAR 0.355 +- 0.023,
            HTS-AT 0.42 +- 0.06, CNN14 0.50 +- 0.04; the adaptor +0.005 (-0.010 to 0.020), +0.01
@@ -46,7 +46,6 @@ PLAN = Plan(
     demo=dataclasses.replace(
         recipes.datar_laptop(), dataset=Component("mixtures"), loss=BCE, epochs=20
     ),
-    demo_seeds=tuple(range(7)),
     metric="val/map",
     arms=full_factorial(MODEL, INPUT),
     contrasts=(

@@ -1,12 +1,17 @@
-"""How the suite is divided over two processes, as `make test` runs it.
+"""How the suite is divided over processes, as `make test` runs it.
 
 A file's tests stay in one process and share its fixtures. Tests that start Ray or hosts take the
-whole machine, so all of them run in one process, one after the other; the other takes the rest.
+whole machine, so all of them run in one process, one after the other; the others take the rest.
 """
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+# Examples are timed on machines of any speed, beside whatever else runs on them.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 WHOLE_MACHINE = (
     "cluster/",
@@ -17,7 +22,7 @@ WHOLE_MACHINE = (
     "test_readme.py",
     "test_way_of_a_plan.py",
 )
-# Tests that share nothing and of which some are long: either process takes the next one.
+# Tests that share nothing and of which some are long: any process takes the next one.
 SINGLY = ("models/test_contract.py",)
 
 

@@ -58,7 +58,6 @@ CHANGE = st.tuples(
 ONCE = settings(
     derandomize=True,
     database=None,
-    deadline=None,
     phases=[Phase.generate],
     suppress_health_check=[*HealthCheck],
 )

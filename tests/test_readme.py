@@ -3,9 +3,15 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
+from orchestrator import Plan, one_at_a_time
+from orchestrator.execution.preflight.arms import check_arms
+from tests import tiny
 from tests.commands import run_command
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,6 +59,26 @@ def test_sweep_file_of_the_readme_is_a_sweep(tmp_path):
     listed = run(["python", "smoothing.py", "--demo", "--dry-run"], tmp_path)
     assert "loss.label_smoothing=0.1" in listed
     assert "ablates" not in run(["python", "smoothing.py", "--demo", "--check"], tmp_path)
+
+
+def test_levels_of_the_readme_are_seen_to_differ_before_launch(tmp_path, monkeypatch):
+    (tmp_path / "noise").mkdir()
+    sound = 0.1 * np.random.default_rng(0).standard_normal(4000)
+    soundfile.write(tmp_path / "noise" / "rain.wav", sound, 16000)
+    monkeypatch.chdir(tmp_path)
+    _, block, *_ = re.findall(r"```python\n(.*?)```", README, re.S)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    plan = Plan(
+        name="training",
+        question="What does each change?",
+        base=tiny.experiment(),
+        arms=one_at_a_time(names["TRAINING"], baseline="plain"),
+    )
+    _, *levels = check_arms(plan, num_classes=3, num_samples=8000, sample_rate=16000)
+    assert [level.arm for level in levels if level.differs] == [
+        *("shifted", "in noise", "focal", "rare classes", "three looks")
+    ]
 
 
 def test_make_targets_of_the_readme_exist():

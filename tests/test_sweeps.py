@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,18 @@ def test_adaptor_everywhere_asks_every_family_with_pairs_enough_for_all():
     assert len(FAMILIES) * smallest <= 0.05 < len(FAMILIES) * 2 * smallest
     trials = len(plan.arms) * len(plan.demo_seeds)
     assert trials == 2 * 13 * 10 and f"{trials} trials" in path.read_text()
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_demo_has_seeds_enough_that_a_contrast_can_be_called_beside_ties(path):
+    """Three of eight pairs tie in top-1 on ESC-10's 80 clips."""
+    plan = load(path)
+    if isinstance(plan, Search):
+        return  # it compares nothing that was declared
+    assert len(plan.demo_seeds) >= 8
+    cost = re.search(r"--demo: (\d+) trials", path.read_text())
+    more = int(cost[1]) - len(plan.arms) * len(plan.demo_seeds)
+    assert 0 <= more < len(plan.arms)  # checkpoints that are trained first
 
 
 @pytest.fixture(scope="module")

@@ -90,11 +90,16 @@ _TAGGING = (
 )
 _BALANCED = _TAGGING | dict(training_subset="balanced", epochs=25)
 # One epoch for all folds, chosen by the mean over the test folds.
-_ESC50 = ESC50 | _AST | dict(place="Section 3.2", epochs=25, selection="best_on_test")
+_ESC50 = ESC50 | _AST | dict(place="Section 3.2, Table 7", epochs=25, selection="best_on_test")
 _SPEECH = (
     SPEECH_COMMANDS
     | _AST
-    | dict(place="Section 3.2", num_train_clips=84_843, epochs=30, selection="best_on_validation")
+    | dict(
+        place="Section 3.2, Table 7",
+        num_train_clips=84_843,
+        epochs=30,
+        selection="best_on_validation",
+    )
 )
 _S = dict(form="AST-S", pretraining=("imagenet_1k",), spread_kind="std")
 _P = dict(form="AST-P", pretraining=("imagenet_1k", "audioset"), spread_kind="std")

@@ -142,7 +142,7 @@ def against_chance(
     for arm in measured:
         interval = arm.measures[metric.key].interval
         worst = interval.low if metric.sign > 0 else interval.high
-        if worst is None or interval.low == interval.high:
+        if worst is None or interval.is_flat:
             values = arm.measures[metric.key].values
             clips = _num_clips(arm, records, arm.measures[metric.key])
             level = over.level(arm.name, _by_seed(values)) if over and not metric.is_share else None

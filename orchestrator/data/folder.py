@@ -19,7 +19,7 @@ from typing import Any, Literal
 from models.registry import register
 from orchestrator.data.decode import decode
 from orchestrator.data.headers import Header, read_headers
-from orchestrator.data.layouts import layout_of, own, recognize
+from orchestrator.data.layouts import layout_of, own, recognize, refuse_unused
 from orchestrator.data.layouts.labels import settled
 from orchestrator.data.layouts.rows import Asked, Audio, ListedEvent, Listing, Mistakes, Row
 from orchestrator.data.layouts.tree import Tree, license_of
@@ -252,6 +252,7 @@ class _Part:
 
 
 def _read(tree: Tree, layout: str, asked: Asked) -> tuple[Listing, str]:
+    refuse_unused(layout, asked)
     if ":" in layout:
         return own.read(tree, layout), f"the list of {layout}"
     found = layout_of(layout)
@@ -356,7 +357,9 @@ def _targets_text(rows: Sequence[Row], clips: Sequence[Clip], kind: TargetKind, 
     if kind is TargetKind.SINGLE_LABEL:
         return "one class per clip" + (f" ({how})" if how else "")
     counts = [len(_entries(clip)) for clip in clips]
-    spread = f"{sum(counts) / len(counts):.3g} a clip ({min(counts)} to {max(counts)})"
+    spread = f"{sum(counts) / len(counts):.3g} a clip"
+    if min(counts) < max(counts):
+        spread += f" ({min(counts)} to {max(counts)})"
     bare = f", {counts.count(0)} clips in which nothing sounds" if 0 in counts else ""
     if kind is TargetKind.MULTI_LABEL:
         return f"any number of classes per clip, {spread}{bare}" + (f"; {how}" if how else "")
@@ -481,6 +484,7 @@ def _length_texts(
     middle = known[len(known) // 2]
     spread = f"{low:.3g} s" if low == high else f"{low:.3g} to {high:.3g} s, median {middle:.3g} s"
     long = sum(length > clip_s for length in lengths)
+    ones = "1 longer one is" if long == 1 else f"{long} longer ones are"
     if not long:
         text = f"whole, {high:.4g} s"
         if low < high:
@@ -489,9 +493,9 @@ def _length_texts(
         rule = "as asked" if asked else f"{_PERCENT}th percentile of the lengths, 10 s at most"
         cut = sum(len(own) for own, length in zip(parts, lengths, strict=True) if length > clip_s)
         what = (
-            f"{long} longer ones are cut into {cut} windows, rests under half a clip left out"
+            f"{ones} cut into {cut} window{'s' * (cut > 1)}, rests under half a clip left out"
             if longer == "windows"
-            else f"{long} longer ones are cut at their end"
+            else f"{ones} cut at the end"
         )
         text = f"{clip_s:.4g} s ({rule}): {what}; shorter ones are padded by the model's input"
     return [("lengths", spread), ("clips", text)]

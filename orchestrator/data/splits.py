@@ -85,7 +85,7 @@ def _official(rows: Sequence[Row], mistakes: Mistakes) -> Division | None:
     if len(names) < 2:
         return None
     as_folds = "or take the splits for folds: --dataset folder:fold=COLUMN"
-    known = [name for of_split in SPLITS.values() for name in of_split]
+    known = [name for of_split in SPLITS.values() for name in of_split if len(name) > 3]
     for row in rows:
         if not row.split:
             mistakes.add(
@@ -96,7 +96,8 @@ def _official(rows: Sequence[Row], mistakes: Mistakes) -> Division | None:
         where = next(row.where for row in strange if row.split == name)
         mistakes.add(
             where,
-            f"{unknown('split', name, known)}, of {count} clips; correct it, {as_folds}",
+            f"{unknown('split', name, known)}, of {count} clips; give it one of these names, or a "
+            f"usual short form of it, {as_folds}",
         )
     if all(names.values()) and TRAIN not in names.values():
         mistakes.add(

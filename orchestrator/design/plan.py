@@ -45,7 +45,8 @@ class Plan:
         base: Experiment that every arm departs from.
         arms: Rows of the table in order.
         demo: Laptop-size base that `--demo` puts in place of `base`.
-        demo_seeds: Seeds that `--demo` puts in place of `seeds`.
+        demo_seeds: Seeds that `--demo` puts in place of `seeds`. Of six pairs none may tie for a
+            contrast to be called; eight allow for the ties that whole clips make.
         baseline: The arm that the table sets apart; empty means the first.
         metric: Key of the primary metric; if it is not named, that of `orchestrator.metrics.USUAL`
             for the data set's kind of targets.
@@ -75,7 +76,7 @@ class Plan:
     base: Experiment
     arms: tuple[Arm, ...]
     demo: Experiment | None = None
-    demo_seeds: tuple[int, ...] = tuple(range(6))
+    demo_seeds: tuple[int, ...] = tuple(range(8))
     baseline: str = ""
     metric: str = DefaultMetric(VAL_TOP1)
     contrasts: tuple[Contrast, ...] | None = None

@@ -307,13 +307,29 @@ def _mistakes_of_data(plan: Plan) -> list[str]:
 
 
 def _mistakes_of_teachers(plan: Plan) -> list[str]:
-    """Return the arms whose teacher is no arm, or that teach each other in a circle."""
-    teachers = {arm.name: plan.experiment(arm).teacher_arm for arm in plan.arms}
+    """Return the arms whose teacher is no arm, learns from them or has heard their clips."""
+    built = {arm.name: plan.experiment(arm) for arm in plan.arms}
+    teachers = {name: experiment.teacher_arm for name, experiment in built.items()}
     mistakes = [
         f"arm {name!r}: " + unknown("arm of its teacher", teacher, teachers, hint=_WITH_TEACHER)
         for name, teacher in teachers.items()
         if teacher and teacher not in teachers
     ]
+    for name, teacher in teachers.items():
+        if teacher not in built:
+            continue
+        own, its = built[name].selection, built[teacher].selection
+        if its == "best_on_test":
+            mistakes.append(
+                f"arm {name!r}: its teacher {teacher!r} is read at the epoch that is best on the "
+                "clips it reports, and would teach of them; give that arm selection='last' or "
+                "'best_on_validation'"
+            )
+        elif own == "best_on_validation" != its:
+            mistakes.append(
+                f"arm {name!r} chooses its epoch on validation clips, on which its teacher "
+                f"{teacher!r} is trained; give both selection='best_on_validation'"
+            )
     graph = {name: {teacher} - {""} for name, teacher in teachers.items()}
     try:
         graphlib.TopologicalSorter(graph).prepare()

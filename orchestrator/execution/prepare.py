@@ -44,7 +44,9 @@ MADE_UP = ("synthetic", "synthetic_events")
 MIXTURES = "mixtures"
 """The data set that mixes the clips of a data root, or made-up sounds without one."""
 
-MAX_WORD = 120
+MAX_WORD = 69
+"""Longest part of a sweep's stored name, which tables, paths and MLflow show whole."""
+_DIGEST = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,11 +110,13 @@ def prepare(sweep: Plan | Search, options: Options) -> LaunchPlan:
     data = peek(dataset.name, dataset.arguments, root=root, packs=packs, source=source)
     prepared = LaunchPlan(plan=plan, search=search, options=options, data=None, command=_command())
     if data is None and source is not None:
-        _for_targets(plan, source.kind, source.heads)  # refuses before hours of packing
         from orchestrator.data.overview import overview
 
         table = printable(overview(source, width=terminal_width()))
-        prepared = dataclasses.replace(prepared, overview=table)
+        # A metric that does not fit is refused before hours of packing.
+        plan = _for_targets(plan, source.kind, source.heads)
+        search = search.with_plan(plan) if search else None
+        prepared = dataclasses.replace(prepared, plan=plan, search=search, overview=table)
     return prepared if data is None else with_data(prepared, data)
 
 
@@ -413,7 +417,8 @@ def _short(word: str) -> str:
     """Return a valid folder name, different for different words."""
     if len(word) <= MAX_WORD:
         return word
-    return f"{word[:60]}_{hashlib.sha256(word.encode()).hexdigest()[:8]}"
+    digest = hashlib.sha256(word.encode()).hexdigest()[:_DIGEST]
+    return f"{word[: MAX_WORD - _DIGEST - 1]}_{digest}"
 
 
 def _command() -> str:

@@ -58,9 +58,8 @@ class SweepStatus:
         sweep: Its name.
         counts: Status -> number of trials; those that were left in the middle are `missing`.
         running: Trials that run now.
-        failed: Failed trials, each with the last line of its error.
-        left_s: Seconds until all that is not finished or failed is; None if unknown or nothing
-            runs.
+        failed: Trials that failed or diverged, each with the last line of its error.
+        left_s: Seconds until all that has no outcome yet has one; None if unknown or nothing runs.
         changed_at: Time of the last end of a trial, ISO 8601; empty before the first.
     """
 
@@ -124,7 +123,8 @@ class Observer:
                 else:
                     running.append(Running(trial=trial, record=record, holder=holder.host))
             counts[status] += 1
-        failed = [(trials[i], r.error_line) for i, r in own.items() if r.status is Status.FAILED]
+        bad = (Status.FAILED, Status.DIVERGED)
+        failed = [(trials[id_], r.error_line) for id_, r in own.items() if r.status in bad]
         return SweepStatus(
             sweep=plan.sweep,
             counts=counts,
@@ -145,7 +145,7 @@ def _left_s(
     left = 0.0
     for id_, trial in trials.items():
         record = records.get(id_)
-        if record and record.status in (Status.FINISHED, Status.FAILED):
+        if record and (record.status.is_final or record.status is Status.FAILED):
             continue
         epochs = int(record.experiment["epochs"]) if record else 1
         done = len(record.epochs) / epochs if record else 0.0

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from orchestrator.data.partition import partition
-from orchestrator.errors import ConfigError, StoreError, TrainingError
+from orchestrator.errors import CheckpointError, ConfigError, TrainingError
 from orchestrator.experiment.identity import CompletedExperiment, complete
 from orchestrator.experiment.overrides import from_canonical
 from orchestrator.predict.loading import load_model
@@ -67,8 +67,8 @@ def teacher_of(
     Raises:
         ConfigError: The teacher is no trial, was trained on another pack, or heard clips on which
             the student is evaluated.
-        StoreError: The teacher is not finished, or what is kept of it is damaged.
-        CheckpointError: Its outputs are to be computed, and its checkpoint is missing or damaged.
+        CheckpointError: The teacher is not finished, its kept outputs are damaged, or they are to
+            be computed and its checkpoint is missing or damaged.
     """
     trial_id = student.distillation.arguments.get("teacher")
     if trial_id is None:
@@ -117,7 +117,7 @@ def teacher_of(
                     attempt = store.attempt(trial_id, lease=lease)
                     digest = attempt.write_pack_predictions(trial_id, which, made)
                 except Superseded as error:  # of the teacher's trial, not of the student's
-                    raise StoreError(
+                    raise CheckpointError(
                         f"teacher {trial_id} was trained again while its outputs were computed; "
                         "run the same command again"
                     ) from error
@@ -130,9 +130,9 @@ def _experiment(trial_id: str, store: Store) -> CompletedExperiment:
     record = store.read_record(trial_id)
     if record is None or record.status is not Status.FINISHED:
         state = record.status if record else Status.MISSING
-        raise StoreError(
+        raise CheckpointError(
             f"trial {trial_id}, the teacher, is {state} in {store.uri}; run the sweep that trains "
-            "it, then this one again"
+            "it to its end, then this one again"
         )
     return complete(from_canonical(record.experiment))
 

@@ -352,14 +352,14 @@ class TrialRun:
         """Return what a record says of the teacher; nothing without one.
 
         Raises:
-            StoreError: Earlier epochs were trained against other outputs of the teacher.
+            CheckpointError: Earlier epochs were trained against other outputs of the teacher.
         """
         if self._teacher is None:
             return {}
         facts = dict(self._teacher.facts)
         before = earlier.data.get("teacher") if earlier is not None and earlier.epochs else None
         if before is not None and before != facts and facts["predictions"]:
-            raise StoreError(
+            raise CheckpointError(
                 f"the outputs of teacher {facts['trial']} are others than those that the first "
                 f"{len(earlier.epochs if earlier else ())} epochs of trial {self.trial_id} were "
                 f"trained against ({before['predictions'][:12]}...); put that file back, or delete "

@@ -362,6 +362,11 @@ class _Listener(NotPickled, tune.Callback):
         planned = next(one for one in trial.config["trials"] if one.id not in self._progress.done)
         self._progress.recovers(planned.id, _why_lost(trial))
 
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Drop the statistics that Tune keeps of every metric of every trial, 45 kB each."""
+        trial.run_metadata.metric_analysis.clear()
+        trial.run_metadata.metric_n_steps.clear()
+
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         reason = _why_lost(trial)
         times = self._losses.get(trial.trial_id, 0) + 1

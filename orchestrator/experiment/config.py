@@ -66,6 +66,8 @@ class File:
         """
         try:
             local = weight_file(path)
+            if local.exists() and not local.is_file():  # a pipe or a device may have no end
+                raise CheckpointError(f"{local} is not a file; give the path of an existing file")
             digest = file_digest(local)
         except CheckpointError as error:
             raise ConfigError(str(error)) from None
@@ -121,6 +123,7 @@ ADDED: Mapping[str, Any] = {
     "head": "linear",
     "waveform_augmentation": Component("none"),
     "class_weights": Component("none"),
+    "test_shifts_s": (0.0,),
 }
 """Fields that came later -> the value at which an experiment is what it was without them."""
 
@@ -173,6 +176,10 @@ class Experiment:
             `models.frozen`. Nothing may augment what the encoder takes.
         head: Head on a frozen model: `linear`, `mlp` (a hidden layer of 512), or `nearest`, which
             learns nothing: the majority class of the five most similar training clips.
+        test_shifts_s: Shifts in seconds, later where positive, at which a clip is evaluated: the
+            waveform is rolled around by each, and the probabilities are averaged. (0.0,) evaluates
+            it as it is. Every evaluation takes as many passes, of waveforms instead of kept
+            features.
         revision: See `REVISION`.
     """
 
@@ -203,6 +210,7 @@ class Experiment:
     selection_metric: str = VAL_TOP1
     frozen: bool = False
     head: Literal["linear", "mlp", "nearest"] = "linear"
+    test_shifts_s: tuple[float, ...] = ADDED["test_shifts_s"]
     revision: int = REVISION
 
 
@@ -256,9 +264,6 @@ class Runtime:
         """`feature_memory_gib` in bytes."""
         return int(min(self.feature_memory_gib * 2**30, sys.maxsize))
 
-
-TEACHER_ARM = "arm:"
-"""What the teacher of a distillation starts with if it is the name of an arm of the plan."""
 
 INITIAL: Mapping[str, Mapping[str, Any]] = {
     "scratch": {},

@@ -21,7 +21,7 @@ from typing import Any
 from models import registry
 from models.errors import ModelError
 from models.own_source import own_source
-from models.schema import coerce
+from models.schema import MAX_BITS, coerce
 from orchestrator.errors import ConfigError, unknown
 from orchestrator.experiment.config import (
     ADDED,
@@ -29,14 +29,13 @@ from orchestrator.experiment.config import (
     INITIAL,
     RANGES,
     SCALARS,
-    TEACHER_ARM,
     Component,
     Experiment,
     File,
 )
 from orchestrator.experiment.narrow import is_list, is_mapping
 from orchestrator.metrics.catalog import METRICS, mistake_of
-from orchestrator.records import ID_LENGTH, TRIAL_ID, experiment_id
+from orchestrator.records import ID_LENGTH, TEACHER_ARM, TRIAL_ID, experiment_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +97,11 @@ def canonical(value: Any) -> Any:
         ConfigError: A value has no canonical form, for example a function or a NaN.
     """
     match value:
+        case int() if value.bit_length() > MAX_BITS:
+            raise ConfigError(
+                f"a whole number of {value.bit_length()} bits cannot be part of an experiment; "
+                f"use {MAX_BITS} at most"
+            )
         case None | bool() | int() | str():
             return value
         case float():
@@ -159,7 +163,29 @@ def fill_in(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
                 f"selection_metric {chooses} is computed by the report alone, and every epoch "
                 'needs it to choose the best; give another, or selection="last"'
             )
-    return values, [*mistakes, *_mistakes_of_frozen(values), *_mistakes_of_teacher(values)]
+    return values, [
+        *mistakes,
+        *_mistakes_of_frozen(values),
+        *_mistakes_of_teacher(values),
+        *_mistakes_of_shifts(values),
+    ]
+
+
+def _mistakes_of_shifts(values: dict[str, Any]) -> list[str]:
+    shifts = values["test_shifts_s"]
+    if not is_list(shifts) or not all(isinstance(by, float) for by in shifts):
+        return []  # said already
+    if values["frozen"] and shifts != ADDED["test_shifts_s"]:
+        return [
+            "test_shifts_s shifts what a frozen model takes, and its embeddings are computed once; "
+            "leave it out in this arm: test_shifts_s=(0.0,)"
+        ]
+    if shifts and len(set(shifts)) == len(shifts) and all(map(math.isfinite, shifts)):
+        return []
+    return [
+        f"test_shifts_s is {shifts}; it must be one or more shifts in seconds, each once, for "
+        "example (0.0, -0.05, 0.05)"
+    ]
 
 
 def _mistakes_of_teacher(values: dict[str, Any]) -> list[str]:

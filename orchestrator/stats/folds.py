@@ -196,6 +196,12 @@ class CrossedInterval(MeanInterval):
     reason: str
     values: tuple[float, ...]
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether all replicates are equal, but for rounding."""
+        ends = min(self.values), max(self.values)
+        return ends[1] - ends[0] <= 1e-9 * max(map(abs, ends))
+
 
 def crossed_test(
     differences: Mapping[tuple[Seed, Fold], float],

@@ -15,6 +15,7 @@ if __name__ == "__main__":
     shorten_interrupts()  # the imports below take a moment
 
 import argparse
+import functools
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -79,8 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     gc.add_argument(
         "--checkpoints",
         action="store_true",
-        help="also the checkpoints of finished trials from which no sweep starts; reports stay as "
-        "they are, `load_model` and pictures need them",
+        help="also the checkpoints of finished trials that nothing starts or learns from; reports "
+        "stay as they are, `load_model` and pictures need them",
     )
     gc.add_argument("--orphans", action="store_true", help="also all trials that no sweep has now")
     export = command("export", _export, "Copy a sweep's plan, records and predictions.")
@@ -173,9 +174,19 @@ def _mistakes(store: Store, sweep: str) -> Iterator[str]:
                 records[trial] = record
         except StoreError as error:
             yield str(error)
-        for which in WHICH:
+        kept = records[trial].predictions if trial in records else {}
+        of_validation = (name for name in get_args(Made) if name not in WHICH and name in kept)
+        reads = [
+            *(functools.partial(store.load_checkpoint, trial, which) for which in WHICH),
+            *(functools.partial(store.read_pack_predictions, trial, which) for which in WHICH),
+            *(
+                functools.partial(store.read_predictions, trial, name, digest=kept[name])
+                for name in of_validation
+            ),
+        ]
+        for read in reads:
             try:
-                store.load_checkpoint(trial, which)
+                read()
             except (CheckpointError, StoreError) as error:
                 yield str(error)
     try:
@@ -187,7 +198,7 @@ def _mistakes(store: Store, sweep: str) -> Iterator[str]:
 def _gc(args: argparse.Namespace, store: Store) -> int:
     plans = [store.require_plan(sweep) for sweep in store.sweeps()]  # all, or nothing is deleted
     kept = {trial.id for plan in plans for trial in plan.all_trials}
-    starts = {trial.id for plan in plans for trial in plan.prerequisites}
+    starts = {trial for plan in plans for trial in plan.learned_from}
     count = size = 0
     for trial in store.trials():
         try:

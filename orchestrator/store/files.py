@@ -9,6 +9,7 @@ import errno
 import itertools
 import os
 import secrets
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -117,6 +118,18 @@ def blame(doing: str, where: str) -> Iterator[None]:
         raise StoreError(f"cannot {doing} {where} ({reason}); {way_out}") from error
 
 
+def _open_file(path: str, flags: int) -> int:
+    """Open a file; a pipe would wait for its writer forever, and a device may have no end."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    raise StoreError(f"cannot read {path} (a pipe or a device); remove it, or name another store")
+
+
 class LocalFiles:
     """Files under a local folder.
 
@@ -137,7 +150,8 @@ class LocalFiles:
     def read(self, path: str) -> bytes | None:
         with blame("read", self.where(path)):
             try:
-                return (self.root / path).read_bytes()
+                with open(self.root / path, "rb", opener=_open_file) as stream:
+                    return stream.read()
             except FileNotFoundError:
                 return None
 
@@ -238,11 +252,11 @@ class LocalFiles:
         texts = []
         for path in paths:
             try:
-                stat = os.stat(self.root / path)
+                status = os.stat(self.root / path)
             except FileNotFoundError:
                 texts.append("")
             else:
-                texts.append(f"{stat.st_mtime_ns}-{stat.st_size}-{stat.st_ino}")
+                texts.append(f"{status.st_mtime_ns}-{status.st_size}-{status.st_ino}")
         return texts
 
 

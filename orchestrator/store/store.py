@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from orchestrator.errors import StoreError, unknown
+from orchestrator.errors import CheckpointError, StoreError, unknown
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.store import checkpoints, forms, locks, tables
 from orchestrator.store.files import Files, LocalFiles, open_files
@@ -260,7 +260,7 @@ class Store:
             None if they were not made yet.
 
         Raises:
-            StoreError: The file is damaged.
+            CheckpointError: The file is damaged; other trials can go on without it.
         """
         start = f"predictions-{which}-pack-"
         names = self.files.names(forms.trial_folder(trial_id))
@@ -273,7 +273,7 @@ class Store:
                     continue
                 where = self.files.where(path)
                 if forms.digest_of(data) != digest:
-                    raise StoreError(
+                    raise CheckpointError(
                         f"{where} was edited or damaged after it was written; put it back from a "
                         "copy, or delete it, and the next student predicts these clips again"
                     )

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from functools import partial
 
 from orchestrator.analysis.comparisons import Compared
+from orchestrator.analysis.evidence import possible
 from orchestrator.analysis.summary import summarize, summarize_arms
 from orchestrator.metrics import METRICS, catalog, lookup
 from orchestrator.records import (
@@ -331,11 +332,11 @@ def arm_numbers(
         records: Trial id -> record.
 
     Returns:
-        For each validation metric `/mean`, `/n` and, from two replicates on, `/low` and `/high` (95
-        % interval); for every arm but the reference also `/difference`, arm minus reference over
-        common blocks, if the report compares them, with its interval unless that depends on the
-        other contrasts that were declared. All are the report's numbers in the unit in which trials
-        store them; n counts what the interval counts. Also the cost of a replicate.
+        For each validation metric `/mean`, `/n` and, from three replicates on, `/low` and `/high`
+        (95 % interval); for every arm but the reference also `/difference`, arm minus reference
+        over common blocks, if the report compares them, with its interval unless that depends on
+        the other contrasts that were declared. All are the report's numbers in the unit in which
+        trials store them; n counts what the interval counts. Also the cost of a replicate.
     """
     primary = lookup(plan.metric)
     arms = {
@@ -358,6 +359,7 @@ def arm_numbers(
         gap = compared.difference(summary, other)
         if gap is None:
             continue
+        gap = possible(gap, metric=METRICS[key], weights=(1, -1))
         numbers[f"{key}/difference"] = gap.mean / scale
         if alone and gap.low is not None and gap.high is not None:
             numbers |= {

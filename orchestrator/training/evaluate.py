@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from models.chain import Chain, build_chain
 from models.frozen import freeze
+from models.output import Output
 from models.registry import create
 from orchestrator.data.audio_folder import AudioFolder
 from orchestrator.data.samplers import shard
@@ -123,6 +125,7 @@ def evaluate(
     precision: str,
     group: Group,
     covered_s: float = 0.0,
+    shifts: Sequence[int] = (0,),
 ) -> Evaluation:
     """Predict clips, shared over the workers.
 
@@ -137,6 +140,10 @@ def evaluate(
         precision: `fp32`, `tf32` or `bf16`.
         group: The data-parallel workers.
         covered_s: What `covered_seconds` returns, for clips with events.
+        shifts: See `predict_shifted`.
+
+    Raises:
+        ConfigError: Predictions over time would be shifted.
     """
     chain.eval()
     own_share = shard(indices, group.rank, group.world_size)
@@ -151,7 +158,7 @@ def evaluate(
     with torch.no_grad():
         for batch in inputs.batches(parts_of(own_share, per_worker)):
             with autocast(device, precision):
-                output = chain(**batch)
+                output = predict_shifted(chain, batch, shifts=shifts, targets=clips.targets)
             made = output.clip_logits.float()
             if timed and output.frame_logits is not None:
                 over_time.append(output.frame_logits.to(torch.float16))
@@ -180,6 +187,57 @@ def evaluate(
         ),
         gather=gather,
     )
+
+
+def predict_shifted(
+    chain: torch.nn.Module,
+    inputs: Mapping[str, Tensor],
+    *,
+    shifts: Sequence[int],
+    targets: Targets,
+) -> Output:
+    """Predict clips at several shifts of their waveforms.
+
+    Args:
+        chain: Model from waveform to logits.
+        inputs: Inputs of the chain; waveforms, where they are shifted.
+        shifts: Numbers of samples by which the waveforms are rolled around, later where positive.
+        targets: Targets of the data set, which say how logits become probabilities.
+
+    Returns:
+        Output of the chain; at several shifts the logits of the mean probabilities alone.
+
+    Raises:
+        ConfigError: The clips have events, and the model predicts over time.
+    """
+    if tuple(shifts) == (0,):
+        return chain(**inputs)
+    made: list[Tensor] = []
+    for shift in shifts:
+        output = chain(inputs["waveform"].roll(shift, dims=1))
+        if targets.kind is TargetKind.EVENTS and output.frame_logits is not None:
+            raise ConfigError(
+                "test_shifts_s moves the events that the model predicts over time; take "
+                "test_shifts_s=(0.0,), or a model without a frame head"
+            )
+        made.append(output.clip_logits.float())
+    return Output(mean_logits(torch.stack(made), targets))
+
+
+def mean_logits(logits: Tensor, targets: Targets) -> Tensor:
+    """Return the logits (clips, classes) of the mean of probabilities.
+
+    Args:
+        logits: (predictions, clips, classes) float32.
+        targets: Targets of the data set: probabilities are a softmax where a clip has one class,
+            one of each head where it has several, and otherwise a sigmoid of every class.
+    """
+    if targets.kind in (TargetKind.MULTI_LABEL, TargetKind.EVENTS):
+        sigmoid = torch.nn.functional.logsigmoid
+        return sigmoid(logits).logsumexp(dim=0) - sigmoid(-logits).logsumexp(dim=0)
+    heads = targets.parts().values() or (slice(None),)
+    sums = [logits[..., part].log_softmax(dim=2).logsumexp(dim=0) for part in heads]
+    return torch.cat(sums, dim=1) - math.log(len(logits))
 
 
 def _gathered(

@@ -258,6 +258,8 @@ class Trainer:
         # Waveforms that are augmented or mixed have features that no file keeps.
         takes_waveforms = self.augment is not None or self.mixup.on == "waveform"
         self.train_inputs = Inputs(clips, self.device) if takes_waveforms else self.inputs
+        self.shifts = tuple(round(by * clips.sample_rate) for by in experiment.test_shifts_s)
+        self.test_inputs = self.inputs if self.shifts == (0,) else Inputs(clips, self.device)
         self.statistics = self._measure(sums, self.chain)
         self.chain.set_normalization(*self.statistics)
         timed = clips.targets.kind is TargetKind.EVENTS
@@ -467,7 +469,7 @@ class Trainer:
         )
         made = evaluate(
             self.chain,
-            self.inputs,
+            self.test_inputs,
             indices,
             batch_size=self.experiment.batch_size
             * (EVALUATION_FACTOR if self.device.type == "cuda" else 1),
@@ -475,6 +477,7 @@ class Trainer:
             precision=self.experiment.precision,
             group=self.group,
             covered_s=self.covered_s,
+            shifts=self.shifts,
         )
         if not np.isfinite(made.predictions.logits).all():
             raise DivergedError(

@@ -55,7 +55,9 @@ def test_long_choice_of_arms_makes_a_name_that_a_folder_can_have(capsys):
     _, out, _ = answer(many, "--dry-run", "--demo", "--arms", *chosen, capsys=capsys)
     _, other, _ = answer(many, "--dry-run", "--demo", "--arms", *chosen[:-1], capsys=capsys)
     names = {text.partition(":")[0] for text in (out, other)}
-    assert len(names) == 2 and max(map(len, names)) < 120
+    assert len(names) == 2 and max(map(len, names)) < 80
+    _, some, _ = answer(many, "--dry-run", "--demo", "--arms", chosen[0][:2] + "*", capsys=capsys)
+    assert some.partition(":")[0].endswith("-demo-2")  # the words are kept as they are if short
 
 
 @pytest.mark.parametrize("columns", [80, 120])
@@ -76,6 +78,7 @@ LINE = "from orchestrator import *\n"
     ("text", "said"),
     [
         ("File.read('gone.pt')", "line 2: cannot read 'gone"),
+        ("File.read('/dev/zero')", "line 2: /dev/zero is not a file; give the path of an existing"),
         ("Factor('f', 'ab')", "line 2: the plan has a mistake:\n  - factor 'f': levels is 'ab'"),
         ("def arms():\n    return one_at_a_time('x')\narms()", "line 3: the plan has"),
     ],

@@ -419,7 +419,7 @@ HARMS: dict[Callable[[Path], None], tuple[str, tuple[str, ...]]] = {
     header_only: ("urbansound8k", (f"{LIST} line 1", "a header and no rows below it")),
     split_misspelled: (
         "one_hot",
-        ("annotations.csv line 2", "'trian'; did you mean 'train'?", "valid: dev, eval", "of 2 cl"),
+        ("annotations.csv line 2", "'trian'; did you mean 'train'?", "valid: eval, ", "of 2 cl"),
     ),
     splits_of_letters: ("one_hot", ("annotations.csv line 5", "unknown split 'B'", "fold=COLUMN")),
     no_train: ("one_hot", ("annotations.csv line 2", "'dev', 'test', and none is train")),

@@ -92,7 +92,7 @@ def test_long_recording_among_short_ones_becomes_windows(tmp_path):
     lengths = [len(source.read(clip).samples) for clip in source.clips]
     assert max(lengths) == round(0.245 * RATE_HZ)  # not 2 s, to which every clip would be padded
     text = " ".join(overview(source, width=120).split())
-    assert "2 longer ones are cut into" in text or "longer ones are cut into" in text
+    assert "1 longer one is cut into 8 windows, rests" in text
     assert "README.md" in text
 
 
@@ -294,10 +294,20 @@ def test_top_1_that_a_plan_names_is_refused_on_several_labels_before_packing(tmp
     root = built("one_hot", tmp_path)
     flags = ["--demo", "--data-root", str(root), "--store", str(tmp_path / "store")]
     options = parse(flags, description="")
-    assert prepare(plan(), options).data is None
+    prepared = prepare(plan(), options)
+    assert (prepared.data, prepared.plan.metric) == (None, "val/map")
     named = dataclasses.replace(plan(), metric="val/top1")
     with pytest.raises(ConfigError, match=r"val/top1 .* kind multi_label; .*val/map, .* out for"):
         prepare(named, options)
+
+
+def test_flag_that_a_layout_has_no_use_for_is_refused_with_what_it_takes(tmp_path):
+    root = str(built("class_folders", tmp_path))
+    for flag in ({"label": "species"}, {"start": "onset", "end": "offset"}, {"split": "set"}):
+        with pytest.raises(
+            DataError, match=rf"{next(iter(flag))}=.* no such column .*layout=table"
+        ):
+            open_source("folder", flag, root=root)
 
 
 def test_column_that_is_named_by_a_number_stays_a_name(tmp_path):

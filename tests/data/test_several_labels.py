@@ -161,13 +161,17 @@ def with_bits(root: Path, value: str = "{}.0", **more: object) -> None:
 
 
 def test_bits_of_the_clip_itself_are_no_classes_and_are_named(tmp_path):
-    with_bits(tmp_path, is_noisy="01", manually_verified="110", outdoors="1")
+    with_bits(tmp_path, is_noisy="01", manually_verified="110", outdoors="1", set="ttte")
+    listed = (tmp_path / "list.csv").read_text().replace(",t", ",train").replace(",e", ",test")
+    (tmp_path / "list.csv").write_text(listed)
     source = opened(tmp_path)
     assert source.class_names == ("dog", "siren")
     text = " ".join(overview(source, width=200).split())
     assert "2 columns of 0 and 1, dog to siren (others: --dataset folder:label=FIRST..LAST)" in text
     assert "not taken for classes: is_noisy, manually_verified, outdoors;" in text
     assert "--dataset folder:label=dog..siren+is_noisy" in text
+    assert "columns not used: set; if set has the splits: --dataset folder:split=set" in text
+    assert set(opened(tmp_path, split="set").fold_names.values()) == {"train", "test"}
     named = opened(tmp_path, label="dog..siren+is_noisy").class_names
     assert named == ("dog", "is_noisy", "siren")
     for wrong, why in {

@@ -425,6 +425,14 @@ def test_students_are_paired_with_the_teacher_of_their_seed_and_fold():
         ({"a": taught_by("b"), "b": taught_by("a")}, "arms teach each other in a circle: "),
         ({"a": taught_by("a"), "b": {}}, "arms teach each other in a circle: a -> a"),
         (
+            {"a": {"selection": "best_on_test"}, "b": taught_by("a")},
+            "arm 'b': its teacher 'a' is read at the epoch that is best on the clips it reports",
+        ),
+        (
+            {"a": {}, "b": taught_by("a", selection="best")},
+            "arm 'b' chooses its epoch on validation clips, on which its teacher 'a' is trained",
+        ),
+        (
             {"a": {}, "b": {"distillation": Component("soft", teacher="a")}},
             "distillation.teacher is 'a'; it must be the id of a trial, 16 hex digits, or an arm",
         ),

@@ -251,6 +251,21 @@ def test_dataset_of_ones_own_that_is_no_source_is_one_message(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "mixup",
+    [
+        Component("pairs"),
+        Component("reversed_batch", labels=True),
+        Component("reversed_batch", on="waveform"),
+        Component("random_partner", probability=1.0),
+    ],
+    ids=str,
+)
+def test_mixup_is_seen_to_differ(mixup):
+    _, mixed = checks(Arm(name="plain"), Arm(name="mixed", changes={"mixup": mixup}))
+    assert mixed.shows and mixed.loss_change > 0 and mixed.output_change == 0
+
+
+@pytest.mark.parametrize(
     ("kind", "loss"),
     [
         ("single_label", "cross_entropy"),

@@ -29,7 +29,7 @@ def test_a_sweep_counts_what_is_done_runs_and_failed(store, monkeypatch, capsys)
         change(store, cell, cost=cost)
     record = store.read_record(IDS["base", 1])
     running = change(store, ("base", 1), status=Status.RUNNING, epochs=record.epochs[:1])
-    change(store, ("more", 1), status=Status.FAILED, error="Traceback\nValueError: \x1b[2Jno")
+    change(store, ("more", 1), status=Status.DIVERGED, error="Traceback\nValueError: \x1b[2Jno")
     observer = Observer(store)
     (left,) = observer.sweeps()
     assert not left.running and left.counts[Status.MISSING] == 1  # its process has ended

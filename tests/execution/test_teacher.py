@@ -10,14 +10,13 @@ import torch
 from orchestrator import Arm, Component, Plan
 from orchestrator.data import open_pack
 from orchestrator.data.partition import partition
-from orchestrator.errors import ConfigError, PlanError, StoreError
+from orchestrator.errors import CheckpointError, ConfigError, PlanError
 from orchestrator.execution.preflight.arms import check_arms
 from orchestrator.execution.teacher import teacher_of
 from orchestrator.execution.trial import TrialRun
-from orchestrator.experiment.config import TEACHER_ARM
 from orchestrator.experiment.identity import canonical
 from orchestrator.predict.loading import load_model
-from orchestrator.records import Status
+from orchestrator.records import TEACHER_ARM, Status
 from orchestrator.store import Store
 from orchestrator.store.forms import trial_folder
 from orchestrator.training.data_parallel import Group
@@ -162,7 +161,7 @@ def test_other_outputs_of_the_teacher_are_no_continuation(taught, tmp_path):
     assert "others than those that the first 2 epochs" in run(other, student.experiment).error
     path = next((tmp_path / "store" / trial_folder(teacher.id)).glob("predictions-last-pack-*"))
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    with pytest.raises(StoreError, match="edited or damaged"):
+    with pytest.raises(CheckpointError, match="edited or damaged"):
         learned(other, student.experiment)
 
 
@@ -212,7 +211,7 @@ def test_teacher_that_must_not_teach_is_refused(taught, changes, teaching, said)
     experiment = dataclasses.replace(
         student.experiment, distillation=BY_ARM.replace(teacher=other.id), **changes
     )
-    with pytest.raises((ConfigError, StoreError), match=said):
+    with pytest.raises((ConfigError, CheckpointError), match=said):
         learned(store, experiment)
 
 

@@ -60,6 +60,7 @@ def test_id_every_field_counts(field):
         "distillation": Component("hard", teacher="0" * 16),
         "waveform_augmentation": Component("wave_augment", shift_s=0.1),
         "class_weights": Component("effective_number"),
+        "test_shifts_s": (0.0, 0.1),
         "initial": Component("trial", id="x"),
         "precision": "bf16",
         "selection": "best",

@@ -130,7 +130,7 @@ def test_values_that_do_not_fit_the_classes_are_refused():
             score(f"val/event_f1({setting})")
 
 
-@pytest.mark.parametrize("lengths", [(1, 1, 1), (7, 3, 1), (5, 5, 5)])
+@pytest.mark.parametrize("lengths", [(1, 1, 1), (7, 3, 1), (5, 5, 5), (41, 99, 201)])
 def test_filtered_scores_at_any_threshold_are_the_filtered_decisions(lengths):
     logits = TEST.frames.logits.copy()
     logits[0, :5, 0] = np.nan

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
@@ -97,7 +97,6 @@ def test_frames_of_onsets_on_the_edge_of_a_row_start_there():
     assert np.array_equal(active[:, :, 0], np.eye(100, dtype=bool))
 
 
-@settings(deadline=None)
 @given(
     times=st.lists(
         st.tuples(st.integers(0, 1000), st.integers(1, 500), st.integers(0, 2)), max_size=6
@@ -130,7 +129,6 @@ def test_taking_clips_is_taking_from_the_list(labels):
     assert targets.take(np.array([True, False, True, False])) == targets.take([0, 2])
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 10_000), clips=st.integers(2, 40), steps=st.integers(1, 9))
 def test_map_and_loss_of_many_labels_equal_scikit_learns(seed, clips, steps):
     rng = np.random.default_rng(seed)

@@ -260,6 +260,13 @@ def test_noise_and_roll_are_those_of_ast():
     assert counts.min() > 300 and counts.max() < 500  # 400 are expected of each
 
 
+def test_clips_of_audioset_are_evaluated_at_the_ten_shifts_of_htsat():
+    made = [round(32000 * by) for by in complete(recipes.htsat_audioset()).test_shifts_s]
+    assert made == [0, -100, -300, -600, -1000, -1500, -2100, -2800, -3600, -4500]
+    for other in (recipes.htsat_esc50, recipes.htsat_speech_commands):
+        assert complete(other()).test_shifts_s == (0.0,)
+
+
 @pytest.mark.parametrize(
     ("recipe", "volumes"), [(recipes.kwt_2, (0.0, 0.1)), (recipes.res15, (0.1, 0.1))]
 )

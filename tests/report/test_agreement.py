@@ -175,7 +175,7 @@ def assert_agreement(summary):
             assert below <= 0 <= above
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(sorted(KINDS)),
     st.integers(2, 11),
@@ -190,7 +190,7 @@ def test_one_contrast_never_disagrees(kind, seeds, gain, seed, metric, tie_break
     assert_agreement(study(kind, seeds=seeds, gains=[gain], seed=seed, **options))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(sorted(KINDS)),
     st.integers(2, 10),
@@ -220,7 +220,7 @@ def test_call_without_an_interval_is_not_explained_by_too_few_pairs():
     assert "no 95 % interval beside the other comparisons, p 0.031" in finding_sentence(sure)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.sampled_from(sorted(KINDS)),
     st.integers(3, 10),

@@ -156,6 +156,7 @@ def test_arm_trained_once_is_held_against_chance_by_its_clips(hits, beats):
         ((0.0325, 0.0325), False),  # equal, above 2 %, but by 13 of 400 clips
         ((0.0325, 0.0325, 0.0325, 0.0325), False),
         ((0.43, 0.43, 0.43, 0.43), True),
+        ((0.0325, 0.0325, 0.0325 + 1e-12), False),  # equal but for rounding
     ],
 )
 def test_few_or_equal_seeds_are_held_against_chance_by_clips(shares, beats):

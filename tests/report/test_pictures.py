@@ -14,6 +14,7 @@ from orchestrator.analysis.summary import summarize
 from orchestrator.data import open_pack
 from orchestrator.design.factors import Arm
 from orchestrator.design.plan import Plan
+from orchestrator.errors import CheckpointError
 from orchestrator.execution.trial import TrialRun
 from orchestrator.experiment.config import Component
 from orchestrator.predict.figures.make import make_pictures
@@ -88,6 +89,21 @@ def test_pictures_are_made_once(swept, tmp_path):
     (tmp_path / made[1].file).unlink()
     assert make_pictures(plan, records, store, tmp_path) == made
     assert (tmp_path / made[1].file).stat().st_size > 1000
+
+
+def test_pictures_are_of_the_first_block_whose_checkpoints_are_whole(baseline_alone, tmp_path):
+    plan, records, store = baseline_alone
+    first, *_, second = (trial.id for trial in plan.trials[:4])
+    pointer = store.local_path / "trials" / first / "checkpoints" / "last.json"
+    content = pointer.read_bytes()
+    pointer.write_bytes(content[:99])
+    try:
+        assert {one.trial for one in make_pictures(plan, records, store, tmp_path)} == {second}
+        alone = {first: records[first]}
+        with pytest.raises(CheckpointError, match=r"last\.json is damaged"):
+            make_pictures(plan, alone, store, tmp_path / "other")
+    finally:
+        pointer.write_bytes(content)
 
 
 def test_pictures_of_an_unfinished_block_are_not_made(swept, tmp_path):

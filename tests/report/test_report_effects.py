@@ -338,7 +338,7 @@ def test_latex_of_effects_compiles(tmp_path):
     assert done.returncode == 0 and "Overfull" not in said, said[-2000:]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.floats(-0.2, 0.2))
 def test_what_all_arms_of_a_block_share_never_reaches_an_effect(seed, shift):
     plan, records = study(effects=[("input", "attention"), ("input",)], seeds=6, seed=seed)

@@ -184,7 +184,7 @@ def test_data_sets_must_agree():
 RUNS = st.lists(st.integers(-20, 20), min_size=2, max_size=6)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(RUNS, RUNS)
 def test_improvement_of_one_is_the_loss_of_the_other(one, other):
     size = min(len(one), len(other))

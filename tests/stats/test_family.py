@@ -65,7 +65,7 @@ def test_six_pairs_reach_from_the_least_to_the_largest_difference_and_five_nowhe
     assert (found.low, found.high, found.interval_method) == (None, None, "sign-flip interval")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(families(contrasts=(1, 1)), st.floats(-8, 8))
 def test_interval_of_one_contrast_holds_exactly_what_scipys_test_does_not_reject(rows, moved):
     (data,) = map(np.array, rows)
@@ -129,7 +129,7 @@ def test_step_down_is_the_closed_test_of_all_intersections(seed):
     assert step_down(flip(blocks_of(rows))).tolist() == pytest.approx(closed_test(rows))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(families(contrasts=(2, 3), pairs=(4, 6)))
 def test_step_down_of_tied_differences_is_the_closed_test(rows):
     # Whole eighths tie often; a row of zeros has no t.
@@ -139,7 +139,7 @@ def test_step_down_of_tied_differences_is_the_closed_test(rows):
     assert step_down(flip(blocks_of(rows))).tolist() == pytest.approx(closed_test(rows))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(families())
 def test_adjusted_p_is_never_below_that_of_the_contrast_alone_nor_above_bonferroni_of_equals(rows):
     flipped = flip(blocks_of(rows))
@@ -182,7 +182,7 @@ def test_simultaneous_ends_are_where_moved_differences_stop_being_rejected(seed)
             assert inner == pytest.approx(end, abs=1e-6)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(families(pairs=(2, 9)))
 def test_no_interval_of_a_family_disagrees_with_its_call(rows):
     for found in judged(rows):

@@ -221,7 +221,7 @@ def test_what_cannot_be_planned_is_refused(call):
         call()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 40), st.integers(1, 12))
 def test_there_is_power_exactly_where_a_contrast_can_be_called(n, contrasts):
     assert (power_of(30.0, n, num_contrasts=contrasts) > 0.99) == (n >= pairs_needed())

@@ -25,7 +25,7 @@ def patterns(magnitudes):
     return signs * np.asarray(magnitudes, dtype=float)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(MAGNITUDES)
 def test_over_all_sign_patterns_each_level_is_kept_at_every_look(magnitudes):
     # Without the level 1, at which a p says nothing.
@@ -94,7 +94,7 @@ def test_beyond_all_patterns_the_level_holds_within_simulation_error():
     assert rate <= 0.2 + 3 * np.sqrt(0.2 * 0.8 / 60)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.integers(-50, 50), min_size=2, max_size=9), st.sampled_from([0.01, 30.0]))
 def test_p_falls_along_the_looks_and_knows_no_unit_or_direction(differences, scale):
     row = np.array([differences], dtype=float)
@@ -157,7 +157,7 @@ def test_caps_that_cannot_work_are_refused():
         decide({"arm": [1.0, np.nan]}, cap=6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(-8, 24).map(lambda i: i / 8), min_size=1, max_size=10))
 def test_repeated_interval_leaves_zero_out_exactly_where_the_rule_calls(differences):
     found = decide({"a": differences}, cap=10)["a"]

@@ -52,14 +52,14 @@ def lexicographic_p(first, second):
     return sum(size(signs) >= observed for signs in patterns) / len(patterns)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(studies())
 def test_p_is_that_of_lexicographic_order(study):
     (first,), (second,) = study
     assert top1_of(first, second).p_value == pytest.approx(lexicographic_p(first, second))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(studies(pairs=(6, 9)))
 def test_breaking_ties_moves_no_end_and_never_raises_p(study):
     (first,), (second,) = study
@@ -73,7 +73,7 @@ def test_breaking_ties_moves_no_end_and_never_raises_p(study):
     assert found.smallest_p <= plain.smallest_p
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(studies(contrasts=(1, 4), pairs=(6, 8)))
 def test_intervals_agree_with_the_calls_of_tie_broken_families(study):
     every = [top1_of(*rows) for rows in zip(*study, strict=True)]
@@ -91,7 +91,7 @@ def test_intervals_agree_with_the_calls_of_tie_broken_families(study):
         assert difference.direction * difference.mean >= 0 or not difference.mean
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(studies(pairs=(2, 7)))
 def test_order_of_the_first_metric_is_kept(study):
     (first,), (second,) = study

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
@@ -93,7 +93,6 @@ def test_series_that_cannot_have_a_trend_is_refused(doses, scores, message):
 TABLES = st.lists(st.lists(st.integers(-50, 50), min_size=3, max_size=3), min_size=1, max_size=4)
 
 
-@settings(deadline=None)
 @given(TABLES, st.sampled_from([0.1, 7.0]), st.integers(-99, 99))
 def test_p_does_not_depend_on_unit_level_or_direction(rows, scale, shift):
     table = np.array(rows, dtype=float)

@@ -62,9 +62,22 @@ def test_verify_names_what_is_damaged_and_changes_nothing(store, capsys):
     record_file(store).write_bytes(record_file(store).read_bytes()[:-9])
     (path,) = (record_file(store).parent / "checkpoints").glob("last.json")
     path.write_text("{")
+    # Those of a teacher on the whole pack, and of validation clips.
+    other = next(trial.id for trial in PLAN.trials if trial.id != ONE)
+    made = store.read_predictions(other, "last")
+    store.write_pack_predictions(other, "last", made)
+    digest = store.write_predictions(other, "last-validation", made)
+    record = store.read_record(other)
+    kept = {**record.predictions, "last-validation": digest}
+    store.write_record(dataclasses.replace(record, predictions=kept))
+    assert "2 damaged" in run(capsys, store, "verify")[1]
+    for name in ("predictions-last-pack-*.arrow", "predictions-last-validation.arrow"):
+        (path,) = (store.local_path / "trials" / other).glob(name)
+        path.write_bytes(path.read_bytes()[:-9])
     before = contents(store)
     code, said = run(capsys, store, "verify")
-    assert code == 1 and "2 damaged" in said and "record.json" in said and "last.json" in said
+    assert code == 1 and "4 damaged" in said and "record.json" in said and "last.json" in said
+    assert "predictions-last-pack-" in said and "predictions-last-validation" in said
     assert contents(store) == before
 
 
@@ -86,6 +99,18 @@ def test_gc_deletes_what_nobody_can_need_and_says_it_before(store, capsys):
     assert "0 files" in run(capsys, store, "gc")[1]
     assert "2 files" in run(capsys, store, "gc", "--checkpoints")[1]
     assert report(store) == calm
+
+
+def test_gc_keeps_the_checkpoints_of_arms_that_teach(store, capsys):
+    run(capsys, store, "gc")
+    teacher = next(trial.arm for trial in PLAN.trials if trial.id == ONE)
+    student = dataclasses.replace(
+        PLAN.arms[-1], name="taught", changes={"distillation.teacher": f"arm:{teacher}"}
+    )
+    store.write_plan(dataclasses.replace(PLAN, arms=(*PLAN.arms, student)))
+    assert "0 files" in run(capsys, store, "gc", "--checkpoints")[1]
+    store.write_plan(PLAN)
+    assert "2 files" in run(capsys, store, "gc", "--checkpoints")[1]
 
 
 def test_gc_leaves_trials_in_training_and_those_that_no_sweep_has_alone(store, capsys):

@@ -335,7 +335,6 @@ def record(step: int, made: dict[str, str]) -> TrialRecord:
 
 
 PROPERTY = settings(
-    deadline=None,
     derandomize=True,
     database=None,
     stateful_step_count=25,

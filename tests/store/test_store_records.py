@@ -77,7 +77,7 @@ PLAN = PlanRecord(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(record=RECORDS)
 def test_record_round_trip_is_exact(record, store):
     store.write_record(record)

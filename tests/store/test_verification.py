@@ -533,7 +533,6 @@ def holds(finished, changed, capsys):
 
 
 PROPERTY = settings(
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -30,6 +30,13 @@ LAYOUTS = (
     "class_folders",
     "file_names",
 )
+_NAMED = ("table", "path", "label", "split", "fold", "start", "end")
+"""What a user names of a list."""
+_TAKES = {
+    **{layout: _NAMED for layout in ("table", "huggingface")},
+    **{layout: ("label",) for layout in ("kaldi", "raven", "webdataset", "epic_kitchens")},
+    **{layout: ("table",) for layout in ("audioset", "vggsound", "kinetics_sounds", "esc_csv")},
+}
 _ARCHIVES = ("zip", "gz", "tgz", "7z", "rar", "bz2", "xz")
 
 
@@ -57,6 +64,23 @@ def layout_of(name: str) -> Layout:
         hint = "a function of your own is layout=module:function"
         raise DataError(unknown("layout", name, LAYOUTS, hint=hint))
     return cast(Layout, importlib.import_module(f"{__name__}.{name}"))
+
+
+def refuse_unused(layout: str, asked: Asked) -> None:
+    """Raise a `DataError` if the user names what a layout does not have, such as a column."""
+    unused = [
+        f"{name}={value}"
+        for name in _NAMED
+        if (value := getattr(asked, name)) and name not in _TAKES.get(layout, ())
+    ]
+    if unused:
+        title = f"the list of {layout}" if ":" in layout else layout_of(layout).TITLE
+        takes = ", ".join(_TAKES.get(layout, ())) or "none of them"
+        raise DataError(
+            f"{', '.join(unused)}: read as {title}, the data set has no such column (this layout "
+            f"takes {takes}). Leave it out, or name the layout of your list: --dataset "
+            "folder:layout=table"
+        )
 
 
 def recognize(tree: Tree, asked: Asked) -> str:

@@ -44,7 +44,7 @@ from orchestrator.metrics.labels import TargetKind
 TITLE = "a csv, TSV, JSON lines or Parquet file with a column of paths and one of labels"
 MAX_DEPTH = 2
 """Folders that a list may lie in, one in the other."""
-_TRIED = 5
+_TRIED, _SHOWN = 5, 12
 _MISTAKEN = 0.05
 """Share of lines in which a column of 0 and 1 may have something else, which is a mistake; and of
 files that may be listed twice by mistake."""
@@ -184,7 +184,13 @@ def _columns(
         return column(columns, meaning, wanted, path=listed.path, layout=layout)
 
     path = one("path")
-    one_hot, notes = _classes(listed, [line for _, line in lines], asked, layout)
+    one_hot, of_the_clip = _classes(listed, [line for _, line in lines], asked, layout)
+    notes = ()
+    if of_the_clip:
+        notes = (
+            f"columns of 0 and 1 that are not taken for classes: {', '.join(of_the_clip)}; if they "
+            f"are: --dataset folder:label={one_hot[0]}..{one_hot[-1]}+{of_the_clip[0]}",
+        )
     label = "" if one_hot else one("label")
     if label and not asked.label:
         label = _one_label(listed.path, [n for n in named(columns, "label") if n != path], lines)
@@ -202,11 +208,30 @@ def _columns(
         split, fold = (split, "") if asked.split else ("", fold)
     start, end = one("start"), one("end")
     several = _listed_several_times([line for _, line in lines], path, start, end)
+    noted = {*of_the_clip, start, end}
     start, end, as_events, more = times_of(
         start, end, asked, several=several, where=header_of(listed.path), layout=layout
     )
     used = (path, label, split, fold, recording, start, end)
-    return _Use(*used, one_hot=one_hot, as_events=as_events), (*notes, *more)
+    rest = [name for name in columns if name not in {*used, *one_hot, *noted}]
+    unused = _unused(rest, [line for _, line in lines], divided=bool(split or fold))
+    return _Use(*used, one_hot=one_hot, as_events=as_events), (*notes, *more, *unused)
+
+
+def _unused(
+    names: Sequence[str], lines: Sequence[Mapping[str, Any]], *, divided: bool
+) -> tuple[str, ...]:
+    """Name the columns that nothing is taken from, and one that has the splits by its values."""
+    if not names:
+        return ()
+    text = f"columns not used: {', '.join(names[:_SHOWN])}"
+    if len(names) > _SHOWN:
+        text += f" and {len(names) - _SHOWN} more"
+    for name in () if divided else names:
+        values = [text_of(line.get(name)) for line in lines]
+        if len(set(values)) > 1 and 2 * sum(map(bool, map(split_named, values))) > len(values):
+            return (f"{text}; if {name} has the splits: --dataset folder:split={name}",)
+    return (text,)
 
 
 def _listed_several_times(
@@ -273,7 +298,7 @@ def times_of(
 def _classes(
     listed: List, lines: Sequence[Mapping[str, Any]], asked: Asked, layout: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the columns that are classes, if there is no column of labels, and what was decided.
+    """Return the columns of 0 and 1 that are classes, if there is no column of labels, and others.
 
     Raises:
         DataError: They lie in several places, or those that were asked for do not exist.
@@ -306,13 +331,7 @@ def _classes(
             f"{header_of(listed.path)}: columns of 0 and 1 lie in {len(runs)} places; say which of "
             f"them are classes, or name one column of labels (label=COLUMN):\n{readings}"
         )
-    if not of_the_clip:
-        return tuple(bits), ()
-    first, last = runs[0][0], runs[0][-1]
-    return tuple(runs[0]), (
-        f"columns of 0 and 1 that are not taken for classes: {', '.join(of_the_clip)}; if they "
-        f"are: --dataset folder:label={first}..{last}+{of_the_clip[0]}",
-    )
+    return tuple(name for run in runs for name in run), tuple(of_the_clip)
 
 
 def _asked_classes(listed: List, text: str) -> tuple[str, ...]:

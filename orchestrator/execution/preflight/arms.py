@@ -38,7 +38,8 @@ LATER = (
     "clip_norm",  # the limit may be exceeded later, or by other clips
     *("dataset", "fold", "shuffled_labels"),  # different clips or labels
     *("batch_size", "accumulation_steps"),  # need more clips
-    *("sampler", "mixup"),  # built, but not called
+    "sampler",  # built, but not called
+    "mixup",  # may by chance mix none of so few clips
     "class_weights",  # of few clips they may be equal
     "model.neighbours",  # with so few clips, all of them vote
     *("initial", "distillation.teacher"),  # these trials must be trained first

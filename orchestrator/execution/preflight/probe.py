@@ -1,8 +1,8 @@
 """A few training steps of an experiment on synthetic clips, to see what it computes.
 
-The steps are those of the trainer: its waveform augmentation, chain, loss, optimizer, clipping and
-precision, with new clips in every step. Sampler, mixup and averaging are built, which shows wrong
-arguments, but the clips are neither drawn nor mixed. There are two steps, because momentum and
+The steps are those of the trainer: its waveform augmentation, mixup, chain, loss, optimizer,
+clipping and precision, with new clips in every step. Sampler and averaging are built, which shows
+wrong arguments, but nothing is drawn or averaged. There are two steps, because momentum and
 moments show in the second, and three clips, two of one class, because a loss on pairs needs a
 positive pair; where clips have any number of classes, one has two of them, and where they have
 events, these fill half of a clip. Outputs are computed in float32, where rounding hides no small
@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ from models.macs import num_params, num_trained
 from models.registry import CHAIN_PARTS, create
 from models.seeding import derive_seed
 from orchestrator.data.mixup import Mixup
-from orchestrator.data.samplers import clip_seeds
+from orchestrator.data.samplers import draw_seeds
 from orchestrator.errors import OrchestratorError
 from orchestrator.experiment.config import Component
 from orchestrator.experiment.identity import CompletedExperiment
@@ -43,6 +43,7 @@ from orchestrator.training.evaluate import (
     autocast,
     build,
     build_waveform_augmentation,
+    predict_shifted,
     refuse_cropped_events,
     refuse_support,
 )
@@ -181,11 +182,15 @@ def probe(
         refuse_cropped_events(chain, features.shape[-1])
     with watch.named():
         over_time = _over_time(chain, clips[0])
-        before = _logits(chain, clips[0])
+        shifts = [round(by * sample_rate) for by in experiment.test_shifts_s]
+        predict = functools.partial(_logits, chain, clips[0], shifts=shifts, targets=targets)
+        before = predict()
         losses = _train(chain, experiment, optimizer, clips, targets, sample_rate=sample_rate)
     with watch.named(f"after {STEPS} training steps"):
-        after = _logits(chain, clips[0])
-        recalled = _recalled(chain, clips[0], targets, otherwise=after)
+        after = predict()
+        recalled = after
+        if _remember(chain, clips[0], targets):
+            recalled = predict()
     return Probe(
         experiment=experiment,
         weights=weights,
@@ -343,19 +348,22 @@ def _over_time(chain: Chain, clips: Tensor) -> bool:
 
 
 @torch.no_grad()
-def _logits(chain: Chain, clips: Tensor) -> Tensor:
-    return chain.eval()(clips).clip_logits.float()
+def _logits(chain: Chain, clips: Tensor, *, shifts: Sequence[int], targets: Targets) -> Tensor:
+    """Return what an evaluation predicts of clips."""
+    given = {"waveform": clips}
+    output = predict_shifted(chain.eval(), given, shifts=shifts, targets=targets)
+    return output.clip_logits.float()
 
 
 @torch.no_grad()
-def _recalled(chain: Chain, clips: Tensor, targets: Targets, *, otherwise: Tensor) -> Tensor:
-    """Return logits from remembered clips, if the model has any (see `evaluate.set_support`)."""
+def _remember(chain: Chain, clips: Tensor, targets: Targets) -> bool:
+    """Show clips to a model that remembers them (see `evaluate.set_support`); whether it does."""
     if chain.backbone.set_support is None:
-        return otherwise
+        return False
     refuse_support(targets.kind)
     labels = torch.from_numpy(targets.labels)
     chain.backbone.set_support(chain.eval()(clips).embedding.float(), labels)
-    return _logits(chain, clips)
+    return True
 
 
 def _train(
@@ -387,30 +395,45 @@ def _train(
     taught = build_distillation(
         experiment.distillation, kind=targets.kind, heads=tuple(targets.heads.values())
     )
-    every = [np.arange(len(targets))]
+    draws = np.arange(mixup.draws_per_clip * len(targets)) % len(targets)
     chain.train()
     seen: list[Tensor] = []
     for step, batch in enumerate(clips):
         torch.manual_seed(derive_seed(experiment.seed, f"probe/{step}"))
-        drawn = clip_seeds(np.arange(len(batch)), seed=experiment.seed, epoch=step + 1)
-        seeds = torch.from_numpy(drawn)
-        waveforms = batch
+        mixed = mixup(
+            draws,
+            num_clips=len(targets),
+            batch_size=len(targets),
+            seed=experiment.seed,
+            epoch=step + 1,
+        )
+        parts = [mixed.first, mixed.partner] if mixup.on else [mixed.first]
+        taken = np.concatenate(parts)
+        seeds = torch.from_numpy(draw_seeds(taken, seed=experiment.seed, epoch=step + 1))
+        shares = torch.from_numpy(mixed.weight)
+        waveforms = batch[torch.from_numpy(taken)]
         if augment is not None:
             called = f"waveform_augmentation {part.name!r}"
             with _failing_as(called, CALLS["waveform_augmentation"]):
+                shape = tuple(waveforms.shape)
                 lengths = torch.full_like(seeds, batch.shape[1])
-                waveforms = augment(batch, clip_seeds=seeds, num_samples=lengths)
-            _hold(f"{called} returned", waveforms, tuple(batch.shape), dtype=torch.float32)
+                waveforms = augment(waveforms, clip_seeds=seeds, num_samples=lengths)
+            _hold(f"{called} returned", waveforms, shape, dtype=torch.float32)
         optimizer.zero_grad(set_to_none=True)
         with autocast(batch.device, experiment.precision):
-            output = chain(waveforms, seeds)
-            with _failing_as(f"loss {name!r}", "forward(logits, labels)"):
-                (given,) = batch_targets(targets, every, device=batch.device, covered_s=1.0)
-                losses = loss(output, *given)
-            if taught is not None:
-                with _failing_as(f"distillation {experiment.distillation.name!r}", "a loss"):
-                    logits = output.clip_logits
-                    losses = taught(losses, logits, _made_up_teacher(logits.shape))
+            into = "mix_waveforms" if mixup.on == "waveform" else "mix_features"
+            mix = {into: shares} if mixup.on else {}
+            output = chain(waveforms, seeds, **mix)
+            each: list[Tensor] = []
+            counted = parts if mixup.mixes_labels else parts[:1]
+            for given in batch_targets(targets, counted, device=batch.device, covered_s=1.0):
+                with _failing_as(f"loss {name!r}", "forward(logits, labels)"):
+                    each.append(loss(output, *given))
+                if taught is not None:
+                    with _failing_as(f"distillation {experiment.distillation.name!r}", "a loss"):
+                        logits = output.clip_logits
+                        each[-1] = taught(each[-1], logits, _made_up_teacher(logits.shape))
+            losses = shares * each[0] + (1 - shares) * each[1] if len(each) == 2 else each[0]
         if not losses.isfinite().all():
             raise ContractError(
                 f"loss {name!r} returned {_not_finite(losses)}; every value must be finite"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.errors import CheckpointError
 from orchestrator.metrics import TargetKind
 from orchestrator.predict.figures.shelf import CLIP, Picture, are_there, read_pictures, write_index
 from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord, epoch_of
@@ -39,9 +40,9 @@ def make_pictures(
 ) -> tuple[Picture, ...]:
     """Make the pictures that the sweep's trials allow, unless the folder already holds them.
 
-    They show the first block in which every chosen arm is finished: the baseline and the arms of
-    the contrasts and effects, in this order, at most `MAX_ARMS`. The clips are the first held-out
-    clips of `NUM_CLIPS` classes spread over all classes.
+    They show the first block in which every chosen arm is finished and its checkpoint is whole: the
+    baseline and the arms of the contrasts and effects, in this order, at most `MAX_ARMS`. The clips
+    are the first held-out clips of `NUM_CLIPS` classes spread over all classes.
 
     Args:
         plan: Plan of the sweep.
@@ -52,20 +53,31 @@ def make_pictures(
 
     Returns:
         All pictures in the folder's list; empty if no trial is finished.
+
+    Raises:
+        CheckpointError: Every such block has a damaged checkpoint.
     """
     from orchestrator.data import open_pack
 
-    trials = _chosen(plan, records)
-    ids = [trial.id for trial in trials]
-    if not trials or are_there(folder, ids, clips or {}):
+    damaged = None
+    for trials in _blocks(plan, records):
+        ids = [trial.id for trial in trials]
+        if are_there(folder, ids, clips or {}):
+            return read_pictures(folder)
+        try:
+            chains = [_load(records[t.id], plan.selection_of(t.arm), store) for t in trials]
+            break
+        except CheckpointError as error:
+            damaged = damaged or error
+    else:
+        if damaged is not None:
+            raise damaged
         return read_pictures(folder)
     folder.mkdir(parents=True, exist_ok=True)
     made: list[Picture] = []
     alone: list[Picture] = []
-    for trial in trials:
-        record = records[trial.id]
-        pack = open_pack(str(record.data["fingerprint"]), packs=store.packs_uri)
-        chain = _load(record, plan.selection_of(trial.arm), store)
+    for trial, chain in zip(trials, chains, strict=True):
+        pack = open_pack(str(records[trial.id].data["fingerprint"]), packs=store.packs_uri)
         # Frames of a custom front end have no known time.
         frame_s = chain.front.hop_length / pack.sample_rate if chain else 0.0
         if chain is not None and frame_s:
@@ -77,7 +89,7 @@ def make_pictures(
     return tuple(made)
 
 
-def _chosen(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> list[TrialKey]:
+def _blocks(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> list[list[TrialKey]]:
     names = [plan.baseline, *(name for c in plan.contrasts for name in (c.arm, c.reference))]
     names += [name for effect in plan.effects for name in effect.weights]
     arms = list(dict.fromkeys(names))[:MAX_ARMS]
@@ -87,8 +99,7 @@ def _chosen(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> list[TrialK
         if trial.arm in arms and record is not None and record.status is Status.FINISHED:
             blocks.setdefault((trial.seed, trial.fold), {})[trial.arm] = trial
     whole = (block for block in blocks.values() if len(block) == len(arms))
-    block = next(whole, {})
-    return [block[arm] for arm in arms if arm in block]
+    return [[block[arm] for arm in arms] for block in whole]
 
 
 def _of_trial(

@@ -113,7 +113,7 @@ def spread(intervals: Sequence[CrossedInterval | None], metric: Metric) -> list[
     means = align(
         [number(i.mean if i else None, p) for i, p in zip(intervals, places, strict=True)]
     )
-    even = [half_width(i) if i and i.is_even else None for i in intervals]
+    even = [half_width(i) if i and (i.is_even or i.is_flat) else None for i in intervals]
     halves = align([number(width, p) for width, p in zip(even, places, strict=True)])
     ends = [
         f"±{half}" if width is not None else _ends(i, p, len(half))
@@ -127,7 +127,7 @@ def _ends(interval: CrossedInterval | None, places: int, width: int) -> str:
     """Write what stands beside a mean without a half width, a dash if its replicates are equal."""
     if interval is None:
         return ""
-    if interval.n == 2 and interval.values[0] != interval.values[1]:
+    if interval.n == 2 and not interval.is_flat:
         return f"({', '.join(number(value, places) for value in interval.values)})"
     if half_width(interval) is None or interval.low is None or interval.high is None:
         return f" {NONE.rjust(width)}"

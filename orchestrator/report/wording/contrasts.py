@@ -70,7 +70,7 @@ def places_of_level(interval: CrossedInterval | None, metric: Metric) -> int:
     The difference of two values, which is two standard errors, stands for a half width.
     """
     half = half_width(interval)
-    if half is None and interval is not None and interval.n == 2:
+    if half is None and interval is not None and interval.n == 2 and not interval.is_flat:
         half = max(interval.values) - min(interval.values)
     return decimals(half, default=1 if metric.unit == "%" else 3)
 

@@ -335,11 +335,11 @@ def spread_notes(intervals: Iterable[CrossedInterval | None]) -> list[str]:
     """Explain what stands for ± beside some means; empty if all of several replicates have it."""
     shown = [interval for interval in intervals if interval is not None]
     notes = []
-    if any(len(set(interval.values)) == interval.n == 2 for interval in shown):
+    if any(interval.n == 2 and not interval.is_flat for interval in shown):
         notes.append("(a, b): the two values, too few for an interval.")
-    if any(not interval.is_even for interval in shown):
+    if any(not (interval.is_even or interval.is_flat) for interval in shown):
         notes.append("[a, b]: the interval, which ends at a bound of the metric.")
-    if any(interval.n > 1 and len(set(interval.values)) == 1 for interval in shown):
+    if any(interval.n > 1 and interval.is_flat for interval in shown):
         notes.append(f"{NONE} for ±: equal values have no spread to make an interval from.")
     return notes
 
