@@ -3,7 +3,9 @@
 Everything is a name in one folder, a trial's `attempts/`: `7` is the seventh lease, with its
 holder and the time it expires; `7.2` is the second attempt that began under it. The largest name
 wins. A lease is renewed while its holder lives. It is free once it was released, once it expired,
-or at once where its holder was a process of this machine that has ended. Whoever takes it over
+or at once where its holder was a process of this machine that has ended. On one machine it expires
+by the time since the boot, which nobody sets; between machines by their clocks, or, if these
+disagree, once it was seen not to be renewed. Whoever takes it over
 makes a larger name, and from then on what was begun under a smaller one is refused (`Superseded`),
 whether its process was killed, stopped or only cut off and comes back.
 """
@@ -156,17 +158,26 @@ def lease(
     me = Holder.here(owner)
 
     def body() -> bytes:
-        return json.dumps({**dataclasses.asdict(me), "expires": time.time() + lease_s}).encode()
+        expires = {"expires": time.time() + lease_s, "expires_here": time.monotonic() + lease_s}
+        return json.dumps({**dataclasses.asdict(me), **expires}).encode()
+
+    seen: dict[str, tuple[bytes, float]] = {}
+
+    def is_renewed(name: str, content: bytes) -> bool:
+        now = time.monotonic()
+        if name not in seen or seen[name][0] != content:
+            seen[name] = content, now
+        return now - seen[name][1] < lease_s
 
     def attempt() -> tuple[int, str]:
         names = files.names(folder)
         number = max((lease for lease, _, _ in _tokens(names)), default=0)
-        if holder := _holder(files, folder, names):
+        if holder := _holder(files, folder, names, is_renewed):
             raise LockHeld(what, holder)
         path = files.create(f"{folder}/{number + 1}", body())
         own = path.rpartition("/")[2]
         names = [name for name in files.names(folder) if name != own]
-        holder = _holder(files, folder, names)
+        holder = _holder(files, folder, names, is_renewed)
         tokens = _tokens(names)
         # Others may have come, or come and gone, since the names were listed. Of two that claim
         # different numbers at once, the one that looks last sees the other.
@@ -250,8 +261,16 @@ def _tokens(names: Sequence[str]) -> list[tuple[int, int, str]]:
     return [(int(match[1]), int(match[2] or 0), name) for match, name in found if match]
 
 
-def _holder(files: Files, folder: str, names: Sequence[str]) -> Holder | None:
+def _holder(
+    files: Files,
+    folder: str,
+    names: Sequence[str],
+    is_renewed: Callable[[str, bytes], bool] = lambda name, content: True,
+) -> Holder | None:
     """Return who holds one of the leases; None if all are free.
+
+    A clock that jumps ends no lease of this machine, and one that is ahead elsewhere prolongs none:
+    `is_renewed` tells from a lease's name and content whether it changed lately.
 
     A lease without readable content counts as free. Its holder may not have written it yet, and
     will then be refused.
@@ -261,9 +280,14 @@ def _holder(files: Files, folder: str, names: Sequence[str]) -> Holder | None:
         if "." in name:
             continue
         try:
-            stored: dict[str, Any] = json.loads(files.read(f"{folder}/{name}") or b"")
+            content = files.read(f"{folder}/{name}") or b""
+            stored: dict[str, Any] = json.loads(content)
             holder = Holder(**{key: value for key, value in stored.items() if key in fields})
-            if stored["expires"] > time.time() and not holder.has_ended:
+            if holder.machine and holder.machine == _machine() and "expires_here" in stored:
+                lasts = stored["expires_here"] > time.monotonic()
+            else:
+                lasts = stored["expires"] > time.time() and is_renewed(name, content)
+            if lasts and not holder.has_ended:
                 return holder
         except (ValueError, KeyError, TypeError, AttributeError):
             continue

@@ -122,6 +122,30 @@ def test_lease_of_a_process_of_this_machine_that_ended_is_free_at_once(any_store
         assert number == 8
 
 
+def test_clock_that_was_set_ends_no_lease_of_this_machine(any_store):
+    with any_store.lock("t", owner="one"):
+        (name,) = any_store.files.names("trials/t/attempts")
+        path = f"trials/t/attempts/{name}"
+        held = json.loads(any_store.files.read(path))
+        assert held["expires"] > time.time()
+        # As if the clock had been set forward by a day since.
+        any_store.files.write(path, json.dumps({**held, "expires": time.time() - 86400}).encode())
+        with pytest.raises(LockHeld), any_store.try_lock("t", owner="two"):
+            pass
+
+
+def test_lease_from_a_clock_that_is_ahead_ends_once_nobody_renews_it(any_store):
+    leave_behind(any_store.files, expires=time.time() + 86400)
+    folder = "trials/t/attempts"
+    started = time.monotonic()
+    held = lease(
+        any_store.files, folder, "t", owner="two", timeout_s=5.0, on_wait=None, lease_s=0.6
+    )
+    with held as number:
+        assert number == 8
+    assert 0.5 < time.monotonic() - started < 4
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"expires": "soon"}', b'{"owner": "x"}'])
 def test_lease_that_cannot_be_read_is_free(any_store, content):
     assert any_store.files.create(f"{FOLDER}/7", content)

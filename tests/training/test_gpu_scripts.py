@@ -39,7 +39,7 @@ def test_right_says_what_a_way_failed_of(tmp_path):
     store = tiny.store_with_pack(tmp_path, broken)
     with pytest.raises(RuntimeError):
         machine.train(store.uri, broken, "cpu")
-    assert right._result(store, broken.id).startswith("failed orchestrator.errors.TrainingError")
+    assert right._result(store, broken.id).startswith("failed orchestrator.errors.DivergedError")
 
 
 def test_steps_say_where_the_time_goes():
