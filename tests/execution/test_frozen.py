@@ -72,7 +72,7 @@ def test_frozen_arms_stand_in_one_table_with_fine_tuning_and_are_verified(study)
         assert one.status == "finished", one.error
     verify_stored(store, record, records, remember=False)
     out = io.StringIO()
-    assert main(["frozen", "--store", store.uri], out=out) == 0
+    assert main(["frozen", "--store", store.uri, "--width", "120"], out=out) == 0
     text = " ".join(out.getvalue().split())
     assert "Complete: all 8 planned trials finished" in text
     assert all(f"{head} − fine-tuned" in text or f"{head} against" in text for head in HEADS), text

@@ -341,9 +341,8 @@ def test_step_needs_two_collectives_a_norm_and_one_a_bucket_of_gradients(store, 
     norms = sum(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in run.chain.modules())
     for _, _, ((*names,),) in both(trained, store, NORMED):
         assert names.count("_allgather_base_") == run.steps_per_epoch * norms
-        assert (
-            names.count("allreduce_") == run.steps_per_epoch * (norms + REST) + 2
-        )  # losses, logits
+        # Losses, logits, and whether anybody is asked to stop.
+        assert names.count("allreduce_") == run.steps_per_epoch * (norms + REST) + 3
         assert len(names) == names.count("_allgather_base_") + names.count("allreduce_")
 
 
