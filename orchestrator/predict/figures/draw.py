@@ -121,19 +121,9 @@ def draw_events(events: NDArray[Any], features: NDArray[Any], shown: Shown, path
         low, high = _limits(features[row])
         _spectrogram(axes[row, 0], features[row], shown, vmin=low, vmax=high)
         axes[row, 0].set_ylabel(f"{title}\nmel bin", fontsize=7)
-        likeliest = np.argsort(-events[row].max(axis=0))[:MAX_CLASSES]
+        likeliest = [int(c) for c in np.argsort(-events[row].max(axis=0))[:MAX_CLASSES]]
         panel = axes[row, 1]
-        drawn = panel.imshow(
-            events[row][:, likeliest].T,
-            aspect="auto",
-            cmap="viridis",
-            vmin=0,
-            vmax=1,
-            extent=(0, length_s, len(likeliest), 0),
-            interpolation="nearest",
-        )
-        panel.set_yticks(np.arange(len(likeliest)) + 0.5)
-        panel.set_yticklabels([shown.class_names[c] for c in likeliest], fontsize=6)
+        drawn = _over_time(panel, events[row], likeliest, shown, row_s=length_s / events.shape[1])
         figure.colorbar(drawn, ax=panel, pad=0.02).ax.tick_params(labelsize=6)
     _save(figure, axes, path)
 
@@ -171,16 +161,7 @@ def draw_recording(
     named = {shown.class_names.index(name) for _, _, name in events}
     order = [int(c) for c in np.argsort(-rows.max(axis=0), kind="stable")]
     likeliest = sorted(order, key=lambda c: c not in named)[:MAX_CLASSES_OF_RECORDING]
-    length_s = len(rows) * shown.frame_s
-    drawn = below.imshow(
-        rows[:, likeliest].T,
-        aspect="auto",
-        cmap="viridis",
-        vmin=0,
-        vmax=1,
-        extent=(0, length_s, len(likeliest), 0),
-        interpolation="nearest",
-    )
+    drawn = _over_time(below, rows, likeliest, shown, row_s=shown.frame_s)
     for onset, offset, name in events:
         label = shown.class_names.index(name)
         if label in likeliest:
@@ -188,8 +169,6 @@ def draw_recording(
             below.add_patch(
                 Rectangle(place, offset - onset, 0.88, fill=False, edgecolor="white", linewidth=1)
             )
-    below.set_yticks(np.arange(len(likeliest)) + 0.5)
-    below.set_yticklabels([shown.class_names[c] for c in likeliest], fontsize=6)
     below.set_xlim(0, shown.seconds)
     figure.colorbar(drawn, ax=below, pad=0.01).ax.tick_params(labelsize=6)
     _save(figure, np.array([[above], [below]]), path)
@@ -213,6 +192,24 @@ def _spectrogram(axis: Axes, image: NDArray[Any], shown: Shown, **style: Any) ->
     return axis.imshow(
         image, origin="lower", aspect="auto", extent=extent, interpolation="nearest", **style
     )
+
+
+def _over_time(
+    axis: Axes, rows: NDArray[Any], classes: Sequence[int], shown: Shown, *, row_s: float
+) -> Any:
+    """Draw (rows, classes) probabilities of some classes, a line each, the first on top."""
+    drawn = axis.imshow(
+        rows[:, classes].T,
+        aspect="auto",
+        cmap="viridis",
+        vmin=0,
+        vmax=1,
+        extent=(0, len(rows) * row_s, len(classes), 0),
+        interpolation="nearest",
+    )
+    axis.set_yticks(np.arange(len(classes)) + 0.5)
+    axis.set_yticklabels([shown.class_names[c] for c in classes], fontsize=6)
+    return drawn
 
 
 def _limits(image: NDArray[Any]) -> tuple[float, float]:
