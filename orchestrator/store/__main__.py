@@ -29,7 +29,7 @@ from orchestrator.records import PlanRecord, Status, TrialRecord
 from orchestrator.store import LockHeld, Store, forms
 from orchestrator.store.files import SET_ASIDE, TEMPORARY
 from orchestrator.store.store import Made
-from orchestrator.store.verification import verify_stored
+from orchestrator.store.verification import mistakes_of_unread, verify_stored
 from orchestrator.terminal import grid, laid_out, terminal_width, visible
 
 WHICH = ("last", "best")
@@ -168,27 +168,24 @@ def _mistakes(store: Store, sweep: str) -> Iterator[str]:
         yield str(error)
         return
     records: dict[str, TrialRecord] = {}
+    epochs_read = plan.epochs_read()
     for trial in dict.fromkeys(trial.id for trial in plan.all_trials):
         try:
             if (record := store.read_record(trial)) is not None:
                 records[trial] = record
         except StoreError as error:
             yield str(error)
-        kept = records[trial].predictions if trial in records else {}
-        of_validation = (name for name in get_args(Made) if name not in WHICH and name in kept)
         reads = [
             *(functools.partial(store.load_checkpoint, trial, which) for which in WHICH),
             *(functools.partial(store.read_pack_predictions, trial, which) for which in WHICH),
-            *(
-                functools.partial(store.read_predictions, trial, name, digest=kept[name])
-                for name in of_validation
-            ),
         ]
         for read in reads:
             try:
                 read()
             except (CheckpointError, StoreError) as error:
                 yield str(error)
+        if trial in records:
+            yield from mistakes_of_unread(store, records[trial], read=epochs_read[trial])
     try:
         verify_stored(store, plan, records, remember=False)
     except StoreError as error:

@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from orchestrator.errors import StoreError
 from orchestrator.metrics import METRICS
@@ -30,6 +30,7 @@ from orchestrator.records import (
     best_epoch,
 )
 from orchestrator.store import Store, forms
+from orchestrator.store.store import Made
 
 TOLERANCE = 1e-9
 """Largest difference from a stored metric, relative above 1: other processors round otherwise."""
@@ -118,12 +119,38 @@ def doubtful(store: Store, plan: PlanRecord) -> dict[str, str]:
             if record is not None:
                 records[trial] = record
     versions, new = _unverified(store, plan, records)
+    read = plan.epochs_read()
     for trial, mistakes in _by_trial(plan, records, loader(store, plan, records), new).items():
+        mistakes += mistakes_of_unread(store, records[trial], read=read[trial])
         if mistakes:
             doubts[trial] = mistakes[0].partition(";")[0]
     if new:
         _remember(store, plan, {t: version for t, version in versions.items() if t not in doubts})
     return doubts
+
+
+def mistakes_of_unread(store: Store, record: TrialRecord, *, read: str) -> list[str]:
+    """Return a message for each damaged file of predictions that a plan itself does not read.
+
+    Another plan may read the other epoch, and metrics read the predictions of validation clips.
+
+    Args:
+        store: Store that holds the predictions.
+        record: The trial.
+        read: What the plan reads: `last` or `best`.
+    """
+    mistakes = []
+    for name in get_args(Made):
+        if name not in record.predictions or name == read:
+            continue
+        try:
+            made = store.read_predictions(record.id, name, digest=record.predictions[name])
+        except StoreError as error:
+            mistakes.append(f"trial {record.id}: {error}")
+            continue
+        if made is None:
+            mistakes.append(f"trial {record.id}: the predictions {name!r} of its record are gone")
+    return mistakes
 
 
 def _unverified(
@@ -138,14 +165,15 @@ def _unverified(
     """
     finished = _finished(plan, records)
     read = plan.epochs_read()
-    paths = [forms.record_path(trial) for trial in finished]
-    paths += [forms.predictions_path(trial, read[trial]) for trial in finished]
-    texts = store.files.versions(paths)
+    kept = {trial: sorted({read[trial], *records[trial].predictions}) for trial in finished}
+    paths = {
+        trial: [forms.record_path(trial), *(forms.predictions_path(trial, name) for name in names)]
+        for trial, names in kept.items()
+    }
+    texts = iter(store.files.versions([path for of_trial in paths.values() for path in of_trial]))
     versions = {
-        trial: f"{read[trial]} {record} {predictions}"
-        for trial, record, predictions in zip(
-            finished, texts[: len(finished)], texts[len(finished) :], strict=True
-        )
+        trial: " ".join([read[trial], *itertools.islice(texts, len(of_trial))])
+        for trial, of_trial in paths.items()
     }
     known = _remembered(store.files.read(_note_path(plan)))
     return versions, [trial for trial, version in versions.items() if known.get(trial) != version]

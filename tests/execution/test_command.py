@@ -143,7 +143,7 @@ def test_two_launches_at_once_train_each_trial_once_and_say_who_waits(sweep_once
     ]
     assert len(trained) == 7
     waits = [line for output in outputs for line in output.splitlines() if "waits for" in line]
-    assert waits and all(" · seed 2 · " in line and "another launch (" in line for line in waits)
+    assert waits and all(" · seed 2 · " in line and "another launch: " in line for line in waits)
 
 
 def test_report_command_prints_the_same_table(sweep_once):

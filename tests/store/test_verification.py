@@ -37,7 +37,7 @@ from orchestrator.records import (
 )
 from orchestrator.report.__main__ import main
 from orchestrator.store import Store, forms
-from orchestrator.store.verification import verify_stored
+from orchestrator.store.verification import doubtful, verify_stored
 from tests import tiny
 
 EPOCHS, CLASSES, CLIPS = 2, 3, 12
@@ -550,3 +550,11 @@ def test_small_change_is_refused_or_changes_no_number(finished, capsys, changed)
 @given(changed=changes())
 def test_small_change_is_refused_or_changes_no_number_at_length(finished, capsys, changed):
     holds(finished, changed, capsys)
+
+
+@pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_bytes(b"x")])
+def test_predictions_that_the_plan_does_not_read_are_doubted_too(store, harm):
+    assert doubtful(store, PLAN) == {}
+    harm(record_file(store).parent / "predictions-best.arrow")
+    assert list(doubtful(store, PLAN)) == [ONE]
+    assert set(doubtful(store, PLAN)) == {ONE}  # it is not remembered as verified
