@@ -27,7 +27,7 @@ from orchestrator.experiment.identity import (
     replicate_ids,
 )
 from orchestrator.experiment.overrides import differences, flatten, override
-from orchestrator.metrics.catalog import VAL_LOSS, VAL_TOP1
+from orchestrator.metrics.catalog import METRICS, VAL_LOSS, VAL_TOP1, mistake_of
 from orchestrator.records import ArmRecord, ContrastRecord, EffectRecord, PlanRecord
 
 
@@ -136,10 +136,12 @@ class Plan:
         """Return an arm's experiment, at the base's seed and fold.
 
         If it is read at its best epoch, the plan's metric chooses that epoch, unless the experiment
-        names another.
+        names another, or the report alone computes the plan's.
         """
         changed = override(self.base, self.changes_of(arm))
-        if changed.selection != "last" and changed.selection_metric == ADDED["selection_metric"]:
+        named = changed.selection_metric != ADDED["selection_metric"]
+        at_report = not mistake_of(self.metric) and METRICS[self.metric].at_report
+        if changed.selection != "last" and not named and not at_report:
             return dataclasses.replace(changed, selection_metric=self.metric)
         return changed
 

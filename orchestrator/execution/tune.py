@@ -286,10 +286,13 @@ class _Listener(NotPickled, tune.Callback):
             self._stop()
             self.request.send()
             if at_work:
-                self._progress.say(
-                    f"stopping: {len(at_work)} running trials save what they have; "
-                    "Ctrl-C once more stops at once"
+                one = len(at_work) == 1
+                who = (
+                    "the running trial saves what it has"
+                    if one
+                    else (f"{len(at_work)} running trials save what they have")
                 )
+                self._progress.say(f"stopping: {who}; Ctrl-C once more stops at once")
         if not at_work:
             raise KeyboardInterrupt
 

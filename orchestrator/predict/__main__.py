@@ -28,11 +28,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.command import run_command
+from orchestrator.analysis.rows import with_scores
 from orchestrator.errors import ConfigError, DataError, OrchestratorError, unknown
-from orchestrator.metrics.catalog import METRICS
+from orchestrator.metrics.catalog import load as load_metric
 from orchestrator.metrics.targets import parts_of
 from orchestrator.records import PlanRecord, Status, epoch_of
 from orchestrator.store import Store
+from orchestrator.store.verification import loader
 from orchestrator.terminal import csv_text, grid, laid_out, terminal_width, visible
 
 if TYPE_CHECKING:
@@ -176,6 +178,9 @@ def _model(args: argparse.Namespace) -> TrainedModel:
     if slash and sweep in store.sweeps():
         trial, epoch = _best(store, store.require_plan(sweep), arm)
         return load_trained(store, trial, which=args.epoch or epoch)
+    if args.model in store.sweeps():
+        arms = (one.name for one in store.require_plan(args.model).arms)
+        raise ConfigError(unknown(f"arm of {args.model}", "", arms, hint="Give SWEEP/ARM."))
     if slash or args.model.endswith(".safetensors"):
         hint = "MODEL is a trial's id, SWEEP/ARM, or the path of a checkpoint."
         raise ConfigError(unknown("sweep or file", args.model, store.sweeps(), hint=hint))
@@ -186,20 +191,24 @@ def _best(store: Store, plan: PlanRecord, arm: str) -> tuple[str, Any]:
     """Return an arm's finished trial that is best by the sweep's metric, and its epoch."""
     if arm not in (names := [one.name for one in plan.arms]):
         raise ConfigError(unknown(f"arm of {plan.sweep}", arm, names))
-    if plan.metric not in METRICS:
+    if ":" in plan.metric:
         # Its direction is known to its module alone, and a store's plan must run no code.
         raise ConfigError(
             f"the best trial of an arm is not known, since {plan.sweep} is read by a metric of "
             f"your own ({plan.metric}); give a trial's id"
         )
-    metric, selection = METRICS[plan.metric], plan.selection_of(arm)
-    found: dict[str, float] = {}
-    for trial, record in store.read_records(t.id for t in plan.trials if t.arm == arm).items():
-        if record.status is Status.FINISHED:
-            found[trial] = record.metrics_at(selection).get(plan.metric, math.nan)
+    metric, selection = load_metric(plan.metric), plan.selection_of(arm)
+    records = store.read_records(trial.id for trial in plan.trials if trial.arm == arm)
+    # Some metrics are computed from stored predictions alone.
+    records = with_scores(plan, records, [plan.metric], loader(store, plan, records))
+    found = {
+        trial: metric.sign * record.metrics_at(selection)[plan.metric]
+        for trial, record in records.items()
+        if record.status is Status.FINISHED and plan.metric in record.metrics_at(selection)
+    }
     if not found:
         raise ConfigError(f"no trial of {arm!r} of {plan.sweep} has finished; run the sweep")
-    return max(found, key=lambda trial: metric.sign * found[trial]), epoch_of(selection)
+    return max(found, key=found.__getitem__), epoch_of(selection)
 
 
 def _results(

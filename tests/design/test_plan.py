@@ -65,6 +65,17 @@ def test_metric_of_a_plan_chooses_the_best_epoch_of_its_trials(metric, selection
     assert made.record().arms[1].changes == {"model.deformable": "False"}
 
 
+def test_metric_of_the_report_alone_leaves_the_epoch_to_one_that_epochs_have():
+    made = Plan(
+        name="p",
+        question="?",
+        base=dataclasses.replace(BASE, selection="best_on_validation"),
+        arms=(Arm(name="a"), Arm(name="b", changes=OFF)),
+        metric="val/macro_f1(threshold=validation)",
+    )
+    assert {t.experiment.selection_metric for t in made.trials()} == {"val/top1"}
+
+
 def test_metric_that_an_arm_chooses_by_is_kept():
     base = dataclasses.replace(BASE, selection="best")
     arm = Arm(name="by loss", changes={"selection_metric": "val/loss"})

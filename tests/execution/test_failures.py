@@ -130,7 +130,7 @@ def test_first_interrupt_saves_the_step_and_begins_nothing(ray_here, tmp_path):
         with pytest.raises(KeyboardInterrupt):
             run_trials(trials, runtime=runtime, store=store, progress=progress)
     said = progress.out.getvalue()
-    assert "stopping: 1 running trials save what they have" in said and ": saved" in said
+    assert "stopping: the running trial saves what it has" in said and ": saved" in said
     (record,) = store.read_records(trial.id for trial in trials).values()
     assert record.status is Status.RUNNING and len(record.epochs) in (1, 2)
     _, facts = store.load_checkpoint(record.id, "last")

@@ -141,6 +141,12 @@ def test_an_arm_is_its_best_seed(store, joined, capsys):
     assert f"trial {best}" in run(capsys, store, "tiny/clips", str(joined))
 
 
+def test_the_best_seed_by_a_metric_that_the_report_alone_computes(store, joined, capsys):
+    plan = store.require_plan("tiny")
+    store.write_plan(dataclasses.replace(plan, sweep="late", metric="val/d_prime"))
+    assert "trial " in run(capsys, store, "late/frames", str(joined))
+
+
 def test_a_checkpoint_is_loaded_from_its_file_alone(store, joined, tmp_path, capsys):
     path = tmp_path / "copied.safetensors"
     path.write_bytes(tiny.checkpoint_file(store, CLIPS.id, "last").read_bytes())
@@ -186,6 +192,7 @@ def test_one_of_classes_that_exclude_each_other_sounds_at_a_time():
         (("tiny/clip", "A"), "did you mean 'clips'"),
         (("tiny/never", "A"), "no trial of 'never' of tiny has finished"),
         (("tyni/clips", "A"), "unknown sweep or file 'tyni/clips'"),
+        (("tiny", "A"), "(valid: clips, frames, never) Give SWEEP/ARM."),
         (("gone.safetensors", "A"), "unknown sweep or file"),
         (("A", "A"), "cannot be read, it may be cut off"),
         (("tiny/clips", "gone.wav"), "gone.wav is no file"),
