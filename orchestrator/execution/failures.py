@@ -87,12 +87,14 @@ def why_lost(error: Exception) -> str:
 class FailedAlike:
     """Finds the error with which every arm fails: the same exception at the same line of code."""
 
-    def __init__(self, arms: Iterable[str]):
+    def __init__(self, arms: Iterable[str], *, store: str):
         """Wait for a trial of each arm, and for two trials at least.
 
         Args:
             arms: Arms of the trials to come; none where they are not known yet.
+            store: Place of the store, for the message.
         """
+        self._store = store
         self._missing = set(arms)
         self._num_ended = 0
         self._errors: set[str] = set()
@@ -116,5 +118,6 @@ class FailedAlike:
         return (
             f"the first {self._num_ended} trials, among them one of each arm, failed alike, so the "
             f"others were not begun: {note}\n  {place}\nMend it and run the same command again; "
-            f"`python -m orchestrator.store show {trial.id}` prints the whole traceback"
+            f"`python -m orchestrator.store show {trial.id} --store {self._store}` prints the "
+            "whole traceback"
         )

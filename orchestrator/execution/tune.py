@@ -86,7 +86,7 @@ def run_trials(
             store,
             fewer=fewer,
             stop=queue.stop,
-            alike=FailedAlike(t.arm for t in trials),
+            alike=FailedAlike((t.arm for t in trials), store=store.uri),
         )
         _fit(queue, len(trials), listener, objective=None, runtime=runtime, store=store)
         if not listener.starved:
@@ -245,7 +245,7 @@ class _Listener(NotPickled, tune.Callback):
         self._store = store
         self._fewer = fewer
         self._stop = stop
-        self._alike = alike or FailedAlike(())
+        self._alike = alike or FailedAlike((), store=store.uri)
         self.request = StopRequest()
         self.starved = False
         self._is_stopping = False
