@@ -25,7 +25,9 @@ pytestmark = pytest.mark.slow
 RAY = str(Path(sys.executable).with_name("ray"))
 SWEEP = "sweeps/adaptor_lambda.py"
 SMALL = ("--demo", "--dataset", "synthetic:clips_per_class=10")
-NINE = (*SMALL, "--seeds", "3", "--arms", "1,2,3", "--epochs", "4")
+CPUS = ("--cpus-per-worker", str(os.cpu_count()))
+"""A worker takes all CPUs of a host, so that trials at a time are on as many hosts."""
+NINE = (*SMALL, "--seeds", "3", "--arms", "1,2,3", "--epochs", "20", *CPUS)
 NOT_OF_THE_CLOCK = re.compile(r"(train|val)/")
 
 
@@ -182,11 +184,9 @@ def numbers(record: dict[str, Any]) -> list[dict[str, float]]:
 
 
 def test_one_trial_trains_over_two_hosts(up: Up) -> None:
-    # A worker takes all CPUs of a host, so two of them need two.
-    wide = ("--num-workers", "2", "--cpus-per-worker", str(os.cpu_count()))
     before = set(up.records())
-    one = (*SMALL, "--seeds", "1", "--arms", "1", "--epochs", "2")
-    up.ray("submit", up.large, SWEEP, "--", *one, *wide, timeout_s=300)
+    one = (*SMALL, "--seeds", "1", "--arms", "1", "--epochs", "2", "--num-workers", "2")
+    up.ray("submit", up.large, SWEEP, "--", *one, *CPUS, timeout_s=300)
     (trial,) = set(up.records()) - before
     record = up.records()[trial]
     assert record["status"] == "finished" and record["cost"]["num_workers"] == 2, record
