@@ -163,5 +163,5 @@ def _interval(
     found = scope.level("ensemble", {0: value})
     if found is None or found.low is None or found.high is None:
         return None
-    low, high = (metric.scale * bound for bound in metric.bounds)
+    low, high = metric.shown_bounds
     return replace(found, low=max(low, found.low), high=min(high, found.high))

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -149,12 +149,14 @@ def _fit(
         storage = str(local / "logs" / "ray") if local else scratch
         trainable = tune.with_parameters(
             _train,
-            store=store,
-            runtime=runtime,
+            launch=_Launch(
+                name=this_launch(),
+                store=store,
+                runtime=runtime,
+                storage=storage,
+                request=listener.request,
+            ),
             objective=objective,
-            storage=storage,
-            launch=this_launch(),
-            request=listener.request,
         )
         limit = _concurrency(runtime)
         limiter = ConcurrencyLimiter(searcher, max_concurrent=limit) if limit else None
@@ -286,12 +288,9 @@ class _Listener(NotPickled, tune.Callback):
             self._stop()
             self.request.send()
             if at_work:
-                one = len(at_work) == 1
-                who = (
-                    "the running trial saves what it has"
-                    if one
-                    else (f"{len(at_work)} running trials save what they have")
-                )
+                who = f"{len(at_work)} running trials save what they have"
+                if len(at_work) == 1:
+                    who = "the running trial saves what it has"
                 self._progress.say(f"stopping: {who}; Ctrl-C once more stops at once")
         if not at_work:
             raise KeyboardInterrupt
@@ -403,30 +402,33 @@ def _why_lost(trial: Any) -> str:
     return "its worker was lost"
 
 
-def _train(
-    config: Mapping[str, Any],
-    *,
-    store: Store,
-    runtime: Runtime,
-    objective: Objective | None,
-    storage: str,
-    launch: str,
-    request: StopRequest,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _Launch:
+    """What every process that trains knows of the launch.
+
+    Attributes:
+        name: See `this_launch`.
+        store: Store of the trials.
+        runtime: Resources and settings of a trial.
+        storage: Folder for Ray's bookkeeping.
+        request: The request to stop.
+    """
+
+    name: str
+    store: Store
+    runtime: Runtime
+    storage: str
+    request: StopRequest
+
+
+def _train(config: Mapping[str, Any], *, launch: _Launch, objective: Objective | None) -> None:
     """Train the trials of one Tune trial, in a process that is reused for the next."""
     from orchestrator.training.trainer import Stopped
 
     records = []
     for trial in config["trials"]:
         try:
-            record, note, starved = _train_once(
-                trial,
-                store=store,
-                runtime=runtime,
-                storage=storage,
-                launch=launch,
-                request=request,
-            )
+            record, note, starved = _train_once(trial, launch)
         except Stopped:
             tune.report({"id": trial.id, "stopped": True})
             return
@@ -450,48 +452,25 @@ def _train(
         )
 
 
-def _train_once(
-    trial: Trial,
-    *,
-    store: Store,
-    runtime: Runtime,
-    storage: str,
-    launch: str,
-    request: StopRequest,
-) -> tuple[TrialRecord, str, bool]:
+def _train_once(trial: Trial, launch: _Launch) -> tuple[TrialRecord, str, bool]:
     """Train a trial, or wait for the process that has taken it over; see `_train_locked`."""
     while True:
         try:
-            return _train_locked(
-                trial,
-                store=store,
-                runtime=runtime,
-                storage=storage,
-                launch=launch,
-                request=request,
-            )
+            return _train_locked(trial, launch)
         except Superseded as error:
             to_terminal(str(error))
 
 
-def _train_locked(
-    trial: Trial,
-    *,
-    store: Store,
-    runtime: Runtime,
-    storage: str,
-    launch: str,
-    request: StopRequest,
-) -> tuple[TrialRecord, str, bool]:
+def _train_locked(trial: Trial, launch: _Launch) -> tuple[TrialRecord, str, bool]:
     """Return the record, a note on it, and whether the memory that trials share ran out."""
-    starved = False
+    store, runtime, starved = launch.store, launch.runtime, False
 
     def wait(holder: Holder) -> None:
-        own = holder.owner == launch
+        own = holder.owner == launch.name
         who = "an earlier attempt of its own, until its lease ends" if own else "another launch"
         tune.report({"id": trial.id, "waits_for": f"{who}: {holder}"})
 
-    with store.lock(trial.id, owner=launch, on_wait=wait) as lease:
+    with store.lock(trial.id, owner=launch.name, on_wait=wait) as lease:
         earlier = store.read_record(trial.id)
         if earlier is not None and earlier.status.is_final:
             return earlier, "trained by another run meanwhile", False
@@ -504,8 +483,8 @@ def _train_locked(
                 lease=lease,
                 store=store,
                 runtime=runtime,
-                storage_path=storage,
-                request=request,
+                storage_path=launch.storage,
+                request=launch.request,
             )
         else:
             import torch
@@ -522,7 +501,7 @@ def _train_locked(
             # A report returns when the sweep has dealt with it; the next epoch does not wait.
             with (
                 ThreadPoolExecutor(1, thread_name_prefix="reports") as reports,
-                request.watched() as stop,
+                launch.request.watched() as stop,
             ):
                 run = TrialRun(
                     store=store,

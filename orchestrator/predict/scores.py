@@ -140,12 +140,6 @@ class Scores:
         return float(self.rows[first : max(end, first + 1), int(event[1])].mean())
 
 
-def is_one_class(model: TrainedModel) -> bool:
-    """Whether the classes of a model exclude each other: its loss is of one class per clip."""
-    loss = create("loss", model.experiment.loss.name, **model.experiment.loss.arguments)
-    return TargetKind.MULTI_LABEL not in getattr(loss, "kinds", tuple(TargetKind))
-
-
 @torch.no_grad()
 def score(
     model: TrainedModel,
@@ -206,7 +200,13 @@ def _front(model: TrainedModel) -> Frontend:
 def _groups(model: TrainedModel) -> tuple[slice, ...]:
     if model.heads:
         return tuple(parts_of(model.heads).values())
-    return (slice(0, model.chain.num_classes),) if is_one_class(model) else ()
+    return (slice(0, model.chain.num_classes),) if _is_one_class(model) else ()
+
+
+def _is_one_class(model: TrainedModel) -> bool:
+    """Whether the classes of a model exclude each other: its loss is of one class per clip."""
+    loss = create("loss", model.experiment.loss.name, **model.experiment.loss.arguments)
+    return TargetKind.MULTI_LABEL not in getattr(loss, "kinds", tuple(TargetKind))
 
 
 def _probabilities(logits: Any, groups: tuple[slice, ...]) -> NDArray[np.float32]:
