@@ -28,7 +28,7 @@ from orchestrator.execution.progress import SweepProgress
 from orchestrator.execution.ray_session import ray_session, require_resources, terminal
 from orchestrator.experiment.config import Runtime
 from orchestrator.records import Status
-from orchestrator.waiting import waiting
+from orchestrator.terminal.waiting import waiting
 from tests import tiny
 from tests.commands import ROOT, environment
 

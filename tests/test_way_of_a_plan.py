@@ -40,7 +40,9 @@ CLIMBS = {
     ("orchestrator.training.trainer", "execution"): "a trial says where its checkpoints lie",
 }
 NO_CALLS = ("<module>", "<genexpr>")
-SOMETIMES = {("orchestrator.waiting", "execution"): "a wait of seconds is told above the bars"}
+SOMETIMES = {
+    ("orchestrator.terminal.waiting", "execution"): "a wait of seconds is told above the bars"
+}
 DEMO = dataclasses.replace(tiny.experiment(epochs=1), seed=0)
 PLAN = Plan(
     name="way",

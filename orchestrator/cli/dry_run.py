@@ -26,7 +26,7 @@ from orchestrator.metrics.predictions import Loader
 from orchestrator.records import Status, TrialRecord
 from orchestrator.report.sources import recordings_of
 from orchestrator.store.verification import loader, verify_stored
-from orchestrator.terminal import grid, laid_out, terminal_width, visible
+from orchestrator.terminal.text import grid, laid_out, terminal_width, visible
 
 
 def print_listing(prepared: LaunchPlan) -> None:

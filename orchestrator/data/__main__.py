@@ -13,7 +13,7 @@ from typing import Any
 from models.command import run_command
 from orchestrator.data.source import POLICIES
 from orchestrator.errors import DataError, OrchestratorError, printable
-from orchestrator.terminal import terminal_width
+from orchestrator.terminal.text import terminal_width
 
 _PACKS = "store/packs"
 _EPILOG = """\
@@ -206,7 +206,7 @@ def _pack(options: argparse.Namespace) -> int:
 def _counts(options: argparse.Namespace) -> int:
     from orchestrator.data.layouts.tree import data_folder
     from orchestrator.data.official import official, present
-    from orchestrator.terminal import grid, laid_out
+    from orchestrator.terminal.text import grid, laid_out
 
     folder, width = data_folder(options.annotations), terminal_width()
     heads = ("count", "here", "published", "by", "verdict")

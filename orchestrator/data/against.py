@@ -24,7 +24,7 @@ from orchestrator.data.info import read_manifest
 from orchestrator.data.pack import MEASURES, Pack
 from orchestrator.data.source import ClipFault, Source
 from orchestrator.errors import DataError
-from orchestrator.terminal import csv_text, grid, laid_out
+from orchestrator.terminal.text import csv_text, grid, laid_out
 
 _SHOWN = 20
 

@@ -25,7 +25,7 @@ from orchestrator.data import addresses
 from orchestrator.data.info import DamagedPack, parse_manifest, read_manifest
 from orchestrator.data.source import digest
 from orchestrator.errors import DataError, printable
-from orchestrator.waiting import waiting
+from orchestrator.terminal.waiting import waiting
 
 SETTLED_NS = 1_000_000_000
 """Age of the newest change below which a check is not remembered: within a file system's clock tick

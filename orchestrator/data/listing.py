@@ -14,7 +14,7 @@ import numpy as np
 from orchestrator.data.audit import Progress, examine
 from orchestrator.data.findings import BROKEN, ClipRecord, notes_of
 from orchestrator.data.source import Source
-from orchestrator.terminal import csv_text, grid, laid_out
+from orchestrator.terminal.text import csv_text, grid, laid_out
 
 _MEASURES = (
     "rate_hz",

@@ -11,7 +11,7 @@ from orchestrator.data.layouts import recognize
 from orchestrator.data.layouts.rows import Asked, Audio
 from orchestrator.data.layouts.tree import Tree
 from orchestrator.data.source import Source
-from orchestrator.terminal import grid, laid_out
+from orchestrator.terminal.text import grid, laid_out
 
 ESC_SECONDS = 5.0
 _MOST_CLASSES = 12

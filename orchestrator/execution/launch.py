@@ -44,8 +44,8 @@ from orchestrator.store import Store
 from orchestrator.store.locks import LockHeld
 from orchestrator.store.provenance import now
 from orchestrator.store.verification import doubtful
-from orchestrator.terminal import visible
-from orchestrator.waiting import waiting
+from orchestrator.terminal.text import visible
+from orchestrator.terminal.waiting import waiting
 
 if TYPE_CHECKING:
     from orchestrator.execution.preflight.arms import ArmCheck

@@ -29,7 +29,7 @@ from orchestrator.errors import (
 from orchestrator.execution.options import Options, check_folds
 from orchestrator.experiment.config import Component
 from orchestrator.metrics import METRICS, USUAL, TargetKind, lookup
-from orchestrator.terminal import terminal_width
+from orchestrator.terminal.text import terminal_width
 
 if TYPE_CHECKING:
     from orchestrator.data import PackInfo

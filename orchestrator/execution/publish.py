@@ -24,12 +24,12 @@ from orchestrator.report.tables.missed import missed_tables
 from orchestrator.report.wording.clips import clips_to_show, missed_to_show
 from orchestrator.store import Store
 from orchestrator.store.verification import loader, verify_stored
-from orchestrator.terminal import terminal_width
+from orchestrator.terminal.text import terminal_width
+from orchestrator.terminal.waiting import waiting
 from orchestrator.tracking.links import read_links
 from orchestrator.tracking.live import LiveSync, SweepSync
 from orchestrator.tracking.places import is_synced, resolve_uri
 from orchestrator.tracking.tracker import Tracker
-from orchestrator.waiting import waiting
 
 STOP_S = 120.0
 

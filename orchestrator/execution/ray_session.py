@@ -28,7 +28,7 @@ from rich.console import Console
 from orchestrator.errors import ConfigError
 from orchestrator.experiment.config import Runtime
 from orchestrator.store.provenance import source_digest
-from orchestrator.waiting import to_terminal, waiting
+from orchestrator.terminal.waiting import to_terminal, waiting
 
 CONNECT_S = 5.0
 VERSIONS_S = 30.0

@@ -25,7 +25,7 @@ from orchestrator.execution.costs import duration, seconds_by_arm
 from orchestrator.metrics import METRICS, USUAL
 from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
 from orchestrator.store import Store
-from orchestrator.terminal import grid, laid_out, terminal_width, visible
+from orchestrator.terminal.text import grid, laid_out, terminal_width, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

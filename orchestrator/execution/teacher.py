@@ -21,11 +21,11 @@ from orchestrator.experiment.overrides import from_canonical
 from orchestrator.predict.loading import load_model
 from orchestrator.records import Status
 from orchestrator.store import Superseded
+from orchestrator.terminal.waiting import to_terminal
 from orchestrator.training.arithmetic import arithmetic
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.evaluate import evaluate
 from orchestrator.training.inputs import Inputs
-from orchestrator.waiting import to_terminal
 
 if TYPE_CHECKING:
     from orchestrator.data import Pack

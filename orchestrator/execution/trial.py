@@ -35,12 +35,12 @@ from orchestrator.store import Superseded
 from orchestrator.store.files import is_full
 from orchestrator.store.provenance import now, provenance
 from orchestrator.store.store import Made
+from orchestrator.terminal.waiting import to_terminal
 from orchestrator.training.arithmetic import arithmetic, arithmetic_facts
 from orchestrator.training.background import Background
 from orchestrator.training.data_parallel import Group
 from orchestrator.training.inputs import drop_other_versions
 from orchestrator.training.trainer import Stopped
-from orchestrator.waiting import to_terminal
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -49,7 +49,7 @@ from orchestrator.experiment.identity import canonical, complete
 from orchestrator.records import EpochRecord, Status, TrialRecord
 from orchestrator.store import Holder, LockHeld, Store, Superseded
 from orchestrator.store.files import is_full
-from orchestrator.waiting import AFTER_S, EVERY_S, to_terminal
+from orchestrator.terminal.waiting import AFTER_S, EVERY_S, to_terminal
 
 SECRETS = {
     "AWS_ACCESS_KEY_ID",

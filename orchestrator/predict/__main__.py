@@ -35,7 +35,7 @@ from orchestrator.metrics.targets import parts_of
 from orchestrator.records import PlanRecord, Status, epoch_of
 from orchestrator.store import Store
 from orchestrator.store.verification import loader
-from orchestrator.terminal import csv_text, grid, laid_out, terminal_width, visible
+from orchestrator.terminal.text import csv_text, grid, laid_out, terminal_width, visible
 
 if TYPE_CHECKING:
     from orchestrator.predict.loading import TrainedModel

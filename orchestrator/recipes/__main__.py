@@ -10,7 +10,7 @@ from orchestrator.errors import ConfigError, OrchestratorError, unknown
 from orchestrator.experiment.identity import complete
 from orchestrator.recipes import PAPERS
 from orchestrator.recipes.recipe import TRAINING, Recipe
-from orchestrator.terminal import grid, laid_out, terminal_width
+from orchestrator.terminal.text import grid, laid_out, terminal_width
 
 _EPILOG = """\
 examples:

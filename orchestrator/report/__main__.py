@@ -51,7 +51,7 @@ from orchestrator.report.wording.clips import (
     silent_sentences,
     single_pair_sentences,
 )
-from orchestrator.terminal import grid, laid_out, terminal_width, visible
+from orchestrator.terminal.text import grid, laid_out, terminal_width, visible
 
 AGGREGATE_FORMATS = ("", "text", "markdown", "csv", "json")
 ENSEMBLE_FORMATS = ("", "text", *PAPER_NAMES)

@@ -30,7 +30,7 @@ from orchestrator.report.tables.aggregate import FIELDS, aggregate_table
 from orchestrator.report.tables.paper import Study, own_paper_table
 from orchestrator.report.tables.table import Table
 from orchestrator.store import Store
-from orchestrator.terminal import markdown_text
+from orchestrator.terminal.text import markdown_text
 
 NAMES = {
     "html": "report.html",

@@ -30,7 +30,7 @@ from orchestrator.store import LockHeld, Store, forms
 from orchestrator.store.files import SET_ASIDE, TEMPORARY
 from orchestrator.store.store import Made
 from orchestrator.store.verification import mistakes_of_unread, verify_stored
-from orchestrator.terminal import grid, laid_out, terminal_width, visible
+from orchestrator.terminal.text import grid, laid_out, terminal_width, visible
 
 WHICH = ("last", "best")
 

@@ -62,10 +62,10 @@ def _answered(options: argparse.Namespace) -> int:
 def _sync(sweeps: Sequence[str], place: str, tracking_uri: str) -> int:
     from orchestrator.records import Status
     from orchestrator.store import Store
+    from orchestrator.terminal.waiting import waiting
     from orchestrator.tracking.live import SweepSync
     from orchestrator.tracking.places import resolve_uri
     from orchestrator.tracking.tracker import Tracker
-    from orchestrator.waiting import waiting
 
     store = Store.open(place, create=False)
     uri = resolve_uri(tracking_uri, os.environ, store)

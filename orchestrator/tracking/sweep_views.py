@@ -21,7 +21,7 @@ from orchestrator.records import (
     epoch_of,
 )
 from orchestrator.store import forms
-from orchestrator.terminal import markdown_text
+from orchestrator.terminal.text import markdown_text
 from orchestrator.tracking.views import (
     MAX_DATASET_DIGEST,
     SWEEP,

@@ -36,7 +36,7 @@ from models.precision import full_precision
 from models.protocols import Frontend, built_as
 from orchestrator.data.pack import SCALE
 from orchestrator.data.partition import Divided
-from orchestrator.waiting import waiting
+from orchestrator.terminal.waiting import waiting
 
 CHUNK = 64
 """Clips per pass of a front end."""

@@ -24,7 +24,7 @@ from orchestrator.report.render.latex import to_latex
 from orchestrator.report.render.page import render_page
 from orchestrator.report.render.text import render_text
 from orchestrator.report.tables.table import Column, Table
-from orchestrator.terminal import csv_text, markdown_text, visible
+from orchestrator.terminal.text import csv_text, markdown_text, visible
 from orchestrator.tracking.sweep_views import drafts
 
 HOSTILE = (

@@ -29,7 +29,7 @@ from orchestrator.report.wording.notes import (
     next_study_sentence,
 )
 from orchestrator.report.wording.numbers import NONE
-from orchestrator.terminal import csv_text, markdown_text
+from orchestrator.terminal.text import csv_text, markdown_text
 
 NUMBER = re.compile(r"[+−]?\d[\d.]*(\s*±\s*[\d.]+)?[^\w\s]*$")
 """A numeric cell of a table, with an optional interval and marks."""

@@ -23,7 +23,7 @@ from orchestrator.report.wording.numbers import (
     POINT_SPACE,
     digit_spaces,
 )
-from orchestrator.terminal import visible
+from orchestrator.terminal.text import visible
 
 LONG_NAME = 32
 """Length from which a table's names wrap in a column of a third of the text width."""

@@ -33,7 +33,7 @@ from orchestrator.report.wording.numbers import (
     quantity,
 )
 from orchestrator.stats import MeanInterval
-from orchestrator.terminal import visible
+from orchestrator.terminal.text import visible
 
 DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 SIGNS = {

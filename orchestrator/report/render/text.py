@@ -21,7 +21,7 @@ from orchestrator.report.wording.notes import (
     pattern_sentence,
 )
 from orchestrator.report.wording.numbers import decimals, number, tie
-from orchestrator.terminal import HARD_SPACE, grid, laid_out, literal
+from orchestrator.terminal.text import HARD_SPACE, grid, laid_out, literal
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from orchestrator.stats import ALPHA
-from orchestrator.terminal import HARD_SPACE
+from orchestrator.terminal.text import HARD_SPACE
 
 MINUS = "−"
 NONE = "—"

@@ -1,0 +1,1 @@
+"""What every command shows in a terminal: text made safe, tables, and long waits."""
