@@ -58,7 +58,8 @@ class SweepStatus:
         sweep: Its name.
         counts: Status -> number of trials; those that were left in the middle are `missing`.
         running: Trials that run now.
-        failed: Trials that failed or diverged, each with the last line of its error.
+        failed: Trials that failed, each with the last line of its error.
+        diverged: Trials that diverged, each with the last line of its error.
         left_s: Seconds until all that has no outcome yet has one; None if unknown or nothing runs.
         changed_at: Time of the last end of a trial, ISO 8601; empty before the first.
     """
@@ -67,6 +68,7 @@ class SweepStatus:
     counts: Counter[Status]
     running: tuple[Running, ...]
     failed: tuple[tuple[TrialKey, str], ...]
+    diverged: tuple[tuple[TrialKey, str], ...]
     left_s: float | None
     changed_at: str
 
@@ -123,13 +125,16 @@ class Observer:
                 else:
                     running.append(Running(trial=trial, record=record, holder=holder.host))
             counts[status] += 1
-        bad = (Status.FAILED, Status.DIVERGED)
-        failed = [(trials[id_], r.error_line) for id_, r in own.items() if r.status in bad]
+
+        def ended(status: Status) -> tuple[tuple[TrialKey, str], ...]:
+            return tuple((trials[i], r.error_line) for i, r in own.items() if r.status is status)
+
         return SweepStatus(
             sweep=plan.sweep,
             counts=counts,
             running=tuple(running),
-            failed=tuple(failed),
+            failed=ended(Status.FAILED),
+            diverged=ended(Status.DIVERGED),
             left_s=_left_s(trials, own, len(running)),
             changed_at=max((r.provenance.get("ended_at", "") for r in own.values()), default=""),
         )
@@ -203,32 +208,38 @@ def _parts(observer: Observer, names: Sequence[str]) -> Iterator[RenderableType]
     if not found:
         yield f"no sweep was declared in {visible(observer.store.uri)} yet"
         return
-    heads = ("sweep", "finished", "running", "failed", "left", "last end")
+    # Divergence is rare, so its column stands only where there is one.
+    diverged = ("diverged",) if any(one.diverged for one in found) else ()
+    heads = ("sweep", "finished", "running", "failed", *diverged, "left", "last end")
     rows = [
         (
             visible(one.sweep),
             f"{one.counts[Status.FINISHED]} of {one.num_trials}",
             str(len(one.running) or ""),
             str(len(one.failed) or ""),
+            *(str(len(one.diverged) or "") for _ in diverged),
             "" if one.left_s is None else f"about {duration(one.left_s)}",
             _local(one.changed_at),
         )
         for one in found
     ]
-    yield grid(rows, heads=heads, right=(1, 2, 3), whole=(1, 2, 3, 4, 5))
+    counts = range(1, 4 + len(diverged))
+    yield grid(rows, heads=heads, right=counts, whole=range(1, len(heads)))
     for one in found:
         if one.running:
             yield ""
             yield f"{visible(one.sweep)}: running"
             yield _running(one.running)
-        if one.failed:
-            shown = one.failed if names else one.failed[:MAX_FAILURES]
+        for status, bad in ((Status.FAILED, one.failed), (Status.DIVERGED, one.diverged)):
+            if not bad:
+                continue
+            shown = bad if names else bad[:MAX_FAILURES]
             yield ""
-            yield f"{visible(one.sweep)}: failed"
+            yield f"{visible(one.sweep)}: {status}"
             for trial, error in shown:
                 yield f"  {visible(_name(trial))}: {visible(error)}"
-            if len(shown) < len(one.failed):
-                yield f"  and {len(one.failed) - len(shown)} more; name the sweep to see all"
+            if len(shown) < len(bad):
+                yield f"  and {len(bad) - len(shown)} more; name the sweep to see all"
 
 
 def _running(running: Sequence[Running]) -> RenderableType:
