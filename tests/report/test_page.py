@@ -71,9 +71,22 @@ def test_page_has_every_section_in_the_order_of_reading():
     plan, records = study()
     reader = Reader(page_of(plan, records, predictions=make_predictions))
     assert reader.ids == [
-        *("answer", "complete", "table", "forest", "pattern"),
+        *("answer", "forest", "table", "numbers", "pattern"),
         *("curves", "classes", "cost", "trust"),
     ]
+    assert [link for link in reader.links if link.startswith("#")] == [f"#{i}" for i in reader.ids]
+    plan, records = study(seeds=3)
+    del records[plan.trials[0].id]
+    assert Reader(page_of(plan, records)).ids[:4] == ["answer", "forest", "table", "complete"]
+
+
+def test_first_screen_has_the_verdict_with_its_scope_then_the_forest_and_the_table():
+    plan, records = study()
+    page = page_of(plan, records)
+    first = re.search(r'<span class="verdict">(.*?)</span>', page)[1]
+    assert "for other seeds on these clips" in first and "p\u00a0" in first and "n\u00a08" in first
+    assert 'class="square' not in page  # completeness is one line
+    assert page.index("Complete: all 32") < page.index('id="forest"') < page.index('id="table"')
 
 
 def test_page_loads_nothing():
@@ -117,7 +130,7 @@ def test_links_lead_to_runs_and_only_to_web_addresses():
     one, other = plan.trials[0].id, plan.trials[1].id
     links = {one: "http://localhost:5000/#/runs/1", other: "javascript:alert(1)"}
     reader = Reader(page_of(plan, records, links=links))
-    assert set(reader.links) == {"http://localhost:5000/#/runs/1"}
+    assert {link for link in reader.links if link[0] != "#"} == {"http://localhost:5000/#/runs/1"}
 
 
 def test_names_are_escaped_everywhere():
@@ -130,7 +143,7 @@ def test_names_are_escaped_everywhere():
 
 def test_page_of_a_study_that_has_not_run_still_reads():
     reader = Reader(page_of(make_plan(), {}))
-    assert reader.ids == ["answer", "complete", "table", "cost", "trust"]
+    assert reader.ids == ["answer", "table", "complete", "cost", "trust"]
     assert "no record yet" in "".join(reader.text)
 
 
