@@ -73,6 +73,10 @@ class FromStore:
         """Return the names of the stored sweeps."""
         return self._store.sweeps()
 
+    def plan(self, sweep: str) -> PlanRecord:
+        """Return the plan of a stored sweep."""
+        return self._store.require_plan(sweep)
+
     def packs(self) -> dict[str, str]:
         """Return stored sweep -> pack."""
         packs = {}
