@@ -119,8 +119,13 @@ def table_parts(table: Table, width: int) -> Iterator[RenderableType]:
             Text("\n").join(map(cell, lines)),
             justify="right" if i else "left",
             no_wrap=bool(i) and fits,
+            max_width=max(named, MAX_NAME) if table.headings and not i else None,
         )
     for i, (arm, *cells) in enumerate(zip(*(texts[c.key] for c in columns), strict=True)):
+        if heading := table.headings.get(i):
+            if i:
+                shown.add_section()
+            shown.add_row(literal(heading))
         shown.add_row(literal(arm), *map(cell, cells), end_section=i == table.baseline == 0)
     yield shown
     yield from map(_sentence, table.notes)
