@@ -11,7 +11,6 @@ from orchestrator.analysis.summary import Summary
 from orchestrator.records import Status, TrialRecord
 from orchestrator.stats import CONFIDENCE, MeanInterval, mean_interval
 
-
 MIN_RATIO = 1.05
 """Ratio of the largest to the smallest cost from which arms count as different."""
 
