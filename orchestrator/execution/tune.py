@@ -366,9 +366,12 @@ class _Listener(NotPickled, tune.Callback):
         self._progress.recovers(self._next_of(trial).id, reason)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Drop the statistics that Tune keeps of every metric of every trial, 45 kB each."""
+        """Drop what Tune keeps of a trial that has ended; the store has its results."""
         trial.run_metadata.metric_analysis.clear()
         trial.run_metadata.metric_n_steps.clear()
+        trial.run_metadata.last_result = {}
+        trial.config, trial.evaluated_params, trial.experiment_tag = {}, {}, ""
+        trial._Trial__unresolved_config = {}
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         reason = _why_lost(trial)
