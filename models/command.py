@@ -26,18 +26,22 @@ def run_command(
     *,
     mistakes: type[Exception] | tuple[type[Exception], ...],
     interrupted: str = "interrupted",
+    mistake: int = MISTAKE,
 ) -> int:
     """Run a command and return its exit code.
 
     Args:
         work: The command; returns its exit code.
-        mistakes: User errors, reported in one message with exit code 2, as are full, read-only, or
-            forbidden paths.
+        mistakes: User errors, reported in one message with the exit code of a mistake, as are full,
+            read-only, or forbidden paths.
         interrupted: Message for Ctrl-C, with exit code 130, unless the interrupt has its own.
+        mistake: Exit code of a mistake, where 2 has a meaning of its own.
 
     Returns:
-        The exit code; 0 if the reader of the output (such as `head`) has closed the pipe.
+        The exit code; 0 if the reader of the output (such as `head`) has closed the pipe before the
+        command knew its own.
     """
+    code = 0
     try:
         code = work()
         sys.stdout.flush()
@@ -46,7 +50,7 @@ def run_command(
         _say(f"error: {error}")
     except BrokenPipeError:
         _close(sys.stdout)
-        return 0
+        return code
     except KeyboardInterrupt as interrupt:
         _say(str(interrupt) or interrupted)
         return INTERRUPTED
@@ -57,7 +61,7 @@ def run_command(
         _say(f"error: cannot use{where} ({error.strerror}); {_WAYS_OUT[error.errno]}")
         if not error.filename:
             _close(sys.stdout)  # the buffer may hold what did not fit
-    return MISTAKE
+    return mistake
 
 
 def completing(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:

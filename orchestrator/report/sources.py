@@ -74,6 +74,10 @@ class FromStore:
         """Return the names of the stored sweeps."""
         return self._store.sweeps()
 
+    def plan(self, sweep: str) -> PlanRecord:
+        """Return the plan of a stored sweep."""
+        return self._store.require_plan(sweep)
+
     def overviews(self) -> dict[str, Overview]:
         """Return stored sweep -> its line in a list; a damaged one has the reason as its verdict.
 
