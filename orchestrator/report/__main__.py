@@ -42,7 +42,7 @@ from orchestrator.report.files import (
 )
 from orchestrator.report.label_tracks import write_label_tracks
 from orchestrator.report.render.text import WIDEST, render_text, table_text
-from orchestrator.report.sources import FromMlflow, FromStore, Material, Source
+from orchestrator.report.sources import FromMlflow, FromStore, Material, Source, find_sweep
 from orchestrator.report.tables.ensembles import ensemble_table
 from orchestrator.report.tables.missed import missed_tables
 from orchestrator.report.tables.paper import Study, own_paper_table, paper_table
@@ -282,31 +282,6 @@ def _listed(source: Source) -> str:
     name = max(16, width - widths[1] - widths[2] - len(Verdict.NOT_DISTINGUISHABLE) - 6)
     table = grid(rows, heads=heads, right=(2,), whole=(1, 2), first=name)
     return laid_out(table, width=width).rstrip("\n")
-
-
-def find_sweep(given: str, stored: Sequence[str]) -> str:
-    """Find a stored sweep by its name or the path of its sweep file.
-
-    Args:
-        given: Stored name, or a path such as `sweeps/adaptor_lambda.py`.
-        stored: All stored names.
-
-    Raises:
-        ConfigError: No sweep or several match; the message names them.
-    """
-    if given in stored:
-        return given
-    stem = Path(given).stem if given.endswith(".py") else given
-    matches = [name for name in stored if name == stem or name.startswith(f"{stem}-")]
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        raise ConfigError(
-            f"{given!r} names {len(matches)} stored sweeps; give one of them: {', '.join(matches)}"
-        )
-    raise ConfigError(
-        unknown("sweep", stem, stored, hint="Run it first, or name its store with --store.")
-    )
 
 
 def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:

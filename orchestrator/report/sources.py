@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +11,7 @@ from orchestrator.analysis.clip_tests import Recordings
 from orchestrator.analysis.outcomes import Loader
 from orchestrator.analysis.overview import Overview, overview
 from orchestrator.data.addresses import MANIFEST
-from orchestrator.errors import StoreError
+from orchestrator.errors import ConfigError, StoreError, unknown
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.report.files import PICTURES, report_folder
 from orchestrator.store import Store
@@ -163,3 +163,28 @@ class FromMlflow:
 
 Source = FromStore | FromMlflow
 """Source of sweeps to report."""
+
+
+def find_sweep(given: str, stored: Sequence[str]) -> str:
+    """Find a stored sweep by its name or the path of its sweep file.
+
+    Args:
+        given: Stored name, or a path such as `sweeps/adaptor_lambda.py`.
+        stored: All stored names.
+
+    Raises:
+        ConfigError: No sweep or several match; the message names them.
+    """
+    if given in stored:
+        return given
+    stem = Path(given).stem if given.endswith(".py") else given
+    matches = [name for name in stored if name == stem or name.startswith(f"{stem}-")]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise ConfigError(
+            f"{given!r} names {len(matches)} stored sweeps; give one of them: {', '.join(matches)}"
+        )
+    raise ConfigError(
+        unknown("sweep", stem, stored, hint="Run it first, or name its store with --store.")
+    )
