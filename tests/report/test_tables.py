@@ -449,3 +449,21 @@ def test_arms_with_no_published_number_leave_the_column_out():
     assert "published" not in render_text(summarize(plan, make_records(plan)), 120)
     cheap = {k: dataclasses.replace(r) for k, r in make_records(plan).items()}
     assert "MACs" in render_text(summarize(plan, cheap), 120)
+
+
+def test_column_has_one_precision_and_a_called_difference_never_reads_as_nothing():
+    plan = make_plan(("base", "wide", "narrow", "middle"), seeds=8, dose="")
+    noise = {"base": 0.0, "wide": 0.2, "narrow": 0.0004, "middle": 0.02}
+    gains = {"base": 0.0, "wide": 0.0, "narrow": 0.003, "middle": 0.05}
+    records = {
+        k.id: make_record(
+            k.id, top1=0.5 + 0.01 * k.seed + gains[k.arm] + noise[k.arm] * (k.seed % 4 - 1.5)
+        )
+        for k in plan.trials
+    }
+    table = main_table(summarize(plan, records))
+    columns = dict(zip((c.key for c in table.columns), zip(*table.rows, strict=True), strict=True))
+    for key in ("mean", "difference"):
+        texts = [re.match(r" *[+−]?[\d.]+", text) for text in columns[key]]
+        assert len({len(m[0].partition(".")[2]) for m in texts if m}) == 1, columns[key]
+    assert "0.3" in columns["difference"][2]
