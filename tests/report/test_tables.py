@@ -16,6 +16,7 @@ from report_examples import make_plan, make_record, make_records
 
 from orchestrator.analysis.curves import curves
 from orchestrator.analysis.summary import summarize
+from orchestrator.metrics.catalog import lookup
 from orchestrator.records import ArmRecord, Status
 from orchestrator.report import tables
 from orchestrator.report.files import NAMES, render
@@ -119,6 +120,19 @@ def test_text_fits_its_width(width):
     plan = make_plan(arms, question="Why? " * 40)
     text = render_text(summarize(plan, make_records(plan, (0.1, -0.1))), width)
     assert max(map(len, text.splitlines())) <= width
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_long_heads_fold_before_p_is_left_out(width):
+    study = golden_study()
+    post = lookup("val/event_f1(threshold=validation,median_s=0.45)")
+    study = dataclasses.replace(study, metric=dataclasses.replace(study.metric, title=post.title))
+    lines = render_text(study, width).splitlines()
+    assert max(map(len, lines)) <= width
+    row = next(line for line in lines if re.match(r"λ=0\.01 .*±", line))
+    assert re.search(r"55\.7 ±0\.7 +\+4\.4 \[3\.8, 5\.3\] +0\.016\*", row)
+    (dropped,) = (line for line in lines if line.startswith("Left out"))
+    assert "clips/s" in dropped and "p," not in dropped
 
 
 def columns_of(text):
