@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from orchestrator.analysis.clip_tests import Recordings
 from orchestrator.analysis.outcomes import Loader
 from orchestrator.analysis.overview import Overview, overview
+from orchestrator.analysis.summary import Summary, summarize
 from orchestrator.data.addresses import MANIFEST
-from orchestrator.errors import StoreError
+from orchestrator.errors import ConfigError, StoreError, unknown
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.report.files import PICTURES, report_folder
 from orchestrator.store import Store
@@ -200,6 +201,7 @@ class FromMlflow:
 
         self.place = uri
         self._reader = Reader(uri)
+        self._pictures: list[TemporaryDirectory[str]] = []
 
     def sweeps(self) -> list[str]:
         """Return the names of the server's sweeps."""
@@ -218,17 +220,68 @@ class FromMlflow:
         """
         study = self._reader.study(sweep)
         verify(study.plan, study.records, study.predictions)
-        self._pictures = TemporaryDirectory()
-        study.pictures(Path(self._pictures.name))
+        folder = TemporaryDirectory()
+        self._pictures.append(folder)
+        pictures = Path(folder.name)
+        study.pictures(pictures)
         return Material(
             plan=study.plan,
             records=study.records,
             folder=Path("report") / sweep,
             predictions=study.predictions,
-            pictures=Path(self._pictures.name),
+            pictures=pictures,
             links=study.links,
         )
 
 
 Source = FromStore | FromMlflow
 """Source of sweeps to report."""
+
+
+def find_sweep(given: str, stored: Sequence[str]) -> str:
+    """Find a stored sweep by its name or the path of its sweep file.
+
+    Args:
+        given: Stored name, or a path such as `sweeps/adaptor_lambda.py`.
+        stored: All stored names.
+
+    Raises:
+        ConfigError: No sweep or several match; the message names them.
+    """
+    if given in stored:
+        return given
+    stem = Path(given).stem if given.endswith(".py") else given
+    matches = [name for name in stored if name == stem or name.startswith(f"{stem}-")]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise ConfigError(
+            f"{given!r} names {len(matches)} stored sweeps; give one of them: {', '.join(matches)}"
+        )
+    raise ConfigError(
+        unknown("sweep", stem, stored, hint="Run it first, or name its store with --store.")
+    )
+
+
+def following_summary(
+    source: Source, plan: PlanRecord, *, metric: str = "", mixed: bool = False
+) -> Summary | None:
+    """Return the study that goes on with arms of a plan; None without one.
+
+    Args:
+        source: Source of both.
+        plan: Plan whose `followed_by` names it.
+        metric: Key that replaces the plan's metric.
+        mixed: Compare even trials of different code, data or epochs.
+    """
+    if not plan.followed_by or plan.followed_by not in source.sweeps():
+        return None
+    other = source.material(plan.followed_by)
+    return summarize(
+        other.plan,
+        other.records,
+        metric=metric,
+        mixed=mixed,
+        predictions=other.predictions,
+        recordings=other.recordings() if other.recordings else None,
+    )
