@@ -42,7 +42,14 @@ from orchestrator.report.files import (
 )
 from orchestrator.report.label_tracks import write_label_tracks
 from orchestrator.report.render.text import WIDEST, render_text, table_text
-from orchestrator.report.sources import FromMlflow, FromStore, Material, Source, find_sweep
+from orchestrator.report.sources import (
+    FromMlflow,
+    FromStore,
+    Material,
+    Source,
+    find_sweep,
+    following_summary,
+)
 from orchestrator.report.tables.ensembles import ensemble_table
 from orchestrator.report.tables.missed import missed_tables
 from orchestrator.report.tables.paper import Study, own_paper_table, paper_table
@@ -299,6 +306,7 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
         mixed=args.allow_mixed,
         predictions=material.predictions,
         recordings=material.recordings() if material.recordings else None,
+        following=following_summary(source, plan, metric=args.metric, mixed=args.allow_mixed),
     )
     if args.metric and not summary.num_measured:
         _refuse_metric(args.metric, plan, records)

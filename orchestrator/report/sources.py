@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from orchestrator.analysis.clip_tests import Recordings
 from orchestrator.analysis.outcomes import Loader
 from orchestrator.analysis.overview import Overview, overview
+from orchestrator.analysis.summary import Summary, summarize
 from orchestrator.data.addresses import MANIFEST
 from orchestrator.errors import ConfigError, StoreError, unknown
 from orchestrator.records import PlanRecord, TrialRecord
@@ -131,6 +132,7 @@ class FromMlflow:
 
         self.place = uri
         self._reader = Reader(uri)
+        self._pictures: list[TemporaryDirectory[str]] = []
 
     def sweeps(self) -> list[str]:
         """Return the names of the server's sweeps."""
@@ -149,14 +151,16 @@ class FromMlflow:
         """
         study = self._reader.study(sweep)
         verify(study.plan, study.records, study.predictions)
-        self._pictures = TemporaryDirectory()
-        study.pictures(Path(self._pictures.name))
+        folder = TemporaryDirectory()
+        self._pictures.append(folder)
+        pictures = Path(folder.name)
+        study.pictures(pictures)
         return Material(
             plan=study.plan,
             records=study.records,
             folder=Path("report") / sweep,
             predictions=study.predictions,
-            pictures=Path(self._pictures.name),
+            pictures=pictures,
             links=study.links,
         )
 
@@ -187,4 +191,28 @@ def find_sweep(given: str, stored: Sequence[str]) -> str:
         )
     raise ConfigError(
         unknown("sweep", stem, stored, hint="Run it first, or name its store with --store.")
+    )
+
+
+def following_summary(
+    source: Source, plan: PlanRecord, *, metric: str = "", mixed: bool = False
+) -> Summary | None:
+    """Return the study that goes on with arms of a plan; None without one.
+
+    Args:
+        source: Source of both.
+        plan: Plan whose `followed_by` names it.
+        metric: Key that replaces the plan's metric.
+        mixed: Compare even trials of different code, data or epochs.
+    """
+    if not plan.followed_by or plan.followed_by not in source.sweeps():
+        return None
+    other = source.material(plan.followed_by)
+    return summarize(
+        other.plan,
+        other.records,
+        metric=metric,
+        mixed=mixed,
+        predictions=other.predictions,
+        recordings=other.recordings() if other.recordings else None,
     )

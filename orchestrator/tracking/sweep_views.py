@@ -66,6 +66,7 @@ _STATUS = {
     Status.FINISHED: "FINISHED",
     Status.FAILED: "FAILED",
     Status.DIVERGED: "FAILED",
+    Status.PRUNED: "KILLED",
 }
 
 Records = Mapping[str, TrialRecord]
@@ -262,7 +263,7 @@ def _with_progress(
     present = [record for record in records if record is not None]
     count = {status: sum(r.status is status for r in present) for status in Status}
     finished, failed = count[Status.FINISHED], count[Status.FAILED] + count[Status.DIVERGED]
-    if finished == len(records):
+    if finished and finished + count[Status.PRUNED] == len(records):
         status = "FINISHED"
     elif finished + failed == len(records):
         status = "FAILED"
