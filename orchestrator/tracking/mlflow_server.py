@@ -20,7 +20,7 @@ from typing import Any
 
 from orchestrator.errors import TrackingError
 from orchestrator.tracking.places import check_database
-from orchestrator.tracking.views import Dataset, Point
+from orchestrator.tracking.views import NOTE_TAG, Dataset, Point
 
 CONNECT_TIMEOUT_S = 5
 REQUEST_TIMEOUT_S = 60
@@ -113,6 +113,11 @@ class Server:
             if experiment.lifecycle_stage == "deleted":
                 self._client.restore_experiment(experiment.experiment_id)
             return experiment.experiment_id
+
+    def describe(self, experiment_id: str, text: str) -> None:
+        """Set the description of an experiment, in Markdown."""
+        with self._speaking():
+            self._client.set_experiment_tag(experiment_id, NOTE_TAG, text)
 
     def runs(self, experiment_id: str) -> list[FoundRun]:
         """Return all runs of an experiment that are not deleted."""
