@@ -43,7 +43,7 @@ lock: $(UV)
 		-o requirements.lock
 
 # Compiled at once, since every worker imports torch, and some machines keep no bytecode.
-$(READY): requirements.lock pyproject.toml $(UV)
+$(READY): requirements.lock pyproject.toml setup.py $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
 	$(UV) pip sync --quiet --compile-bytecode --python .venv/bin/python \
 		--require-hashes requirements.lock

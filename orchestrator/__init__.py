@@ -11,6 +11,7 @@ exception keeps its traceback, and so does an interactive session.
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,6 @@ __all__ = [
     "recipes",
     "with_published",
 ]
-__version__ = "0.1.0"
 
 _NAMES = {
     "data.audio_folder": ("AudioFolder",),
@@ -86,6 +86,8 @@ _MODULES = ("cli", "recipes")
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.metadata.version("audio-ablation-orchestrator")
     if name not in _HOMES and name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

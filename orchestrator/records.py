@@ -192,9 +192,9 @@ class TrialRecord:
 
     @property
     def error_line(self) -> str:
-        """The last informative line of the error, which names the exception."""
+        """The last informative line of the error, with the exception's name without its module."""
         lines = [line.strip() for line in self.error.splitlines() if line.strip()]
-        return lines[-1] if lines else ""
+        return re.sub(r"^(?:\w+\.)+(?=\w+:)", "", lines[-1]) if lines else ""
 
     def metrics_at(self, selection: str) -> Mapping[str, float]:
         """Return the metrics of the epoch that a selection reads; empty if there is none."""

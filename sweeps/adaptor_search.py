@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Which strength and kernel size should the input adaptor have?
 
 Question   The DATAR paper (arXiv 2312.16228) tries two strengths and does not state the kernel.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import re
 import statistics
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -302,7 +301,7 @@ def _cell(key: TrialKey, record: TrialRecord | None, selection: str, metric: Met
     elif status is Status.PRUNED:
         reason = f"left by a search after {len(record.epochs)} epochs"
     elif status in (Status.FAILED, Status.DIVERGED):
-        reason = _without_module(record.error_line) or "no error text"
+        reason = record.error_line or "no error text"
     else:
         value = value_of(record, selection, metric.key)
         reason = ""
@@ -339,7 +338,3 @@ def _cost(records: list[TrialRecord]) -> ArmCost | None:
         num_trials=len(records),
         devices=tuple(sorted({c.device for c in done})),
     )
-
-
-def _without_module(error_line: str) -> str:
-    return re.sub(r"^(?:\w+\.)+(?=\w+:)", "", error_line)

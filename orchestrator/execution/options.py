@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from models.command import completing
 from orchestrator.errors import ConfigError
 from orchestrator.experiment.config import Runtime
 
@@ -76,7 +77,7 @@ def parse(argv: Sequence[str] | None, *, description: str) -> Options:
         argv: Arguments without the program's name; None reads `sys.argv`.
         description: Docstring of the sweep file.
     """
-    parser = _parser(description)
+    parser = completing(_parser(description))
     args = parser.parse_args(argv)
     if problem := _contradiction(args):
         parser.error(problem)
@@ -98,6 +99,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
     add("--smoke", action="store_true", help="train one tiny trial in this process, without Ray")
     add("--dry-run", action="store_true", help="list the trials and what they can show, and stop")
     add("--check", action="store_true", help="build every arm, check that it differs, and stop")
+    add = parser.add_argument_group("data").add_argument
     add(
         "--dataset",
         default="",
@@ -111,6 +113,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder of your own audio, in any layout that is recognized",
     )
+    add = parser.add_argument_group("which trials").add_argument
     add(
         "--arms",
         nargs="+",
@@ -122,6 +125,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
     add("--seeds", type=_seeds, metavar="N|A,B,..", help="how many seeds, or which")
     add("--folds", type=_folds, metavar="A,B,..|all", help="which folds to hold out")
     add("--epochs", type=_positive, metavar="N", help="passes over the training clips")
+    add = parser.add_argument_group("searches").add_argument
     add(
         "--confirm",
         type=_count,
@@ -129,6 +133,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
         help="of a search: confirm its K best points on fresh seeds, as an ablation against the "
         "control",
     )
+    add = parser.add_argument_group("how many seeds").add_argument
     add(
         "--until-decided",
         action="store_true",
@@ -155,6 +160,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
         metavar="P",
         help="of one device, in your currency; --dry-run then says what the trials may cost",
     )
+    add = parser.add_argument_group("devices and speed").add_argument
     add(
         "--num-workers",
         type=_positive,
@@ -208,6 +214,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
         help="train through torch.compile, which takes minutes per model and rounds differently; "
         "default, or reduce-overhead for CUDA graphs",
     )
+    add = parser.add_argument_group("where it runs, and what it leaves").add_argument
     add(
         "--max-concurrent",
         type=_count,

@@ -433,4 +433,6 @@ def _short(word: str) -> str:
 
 
 def _command() -> str:
-    return shlex.join(["python", *map(without_passwords, sys.argv)])
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    script = ["-m", spec.name] if spec else sys.argv[:1]
+    return shlex.join(["python", *map(without_passwords, [*script, *sys.argv[1:]])])

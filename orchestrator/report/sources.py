@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from orchestrator.analysis.clip_tests import Recordings
 from orchestrator.analysis.outcomes import Loader
+from orchestrator.analysis.overview import Overview, overview
 from orchestrator.analysis.summary import Summary, summarize
 from orchestrator.data.addresses import MANIFEST
 from orchestrator.errors import StoreError
@@ -74,15 +75,23 @@ class FromStore:
         """Return the names of the stored sweeps."""
         return self._store.sweeps()
 
-    def packs(self) -> dict[str, str]:
-        """Return stored sweep -> pack."""
-        packs = {}
+    def plan(self, sweep: str) -> PlanRecord:
+        """Return the plan of a stored sweep."""
+        return self._store.require_plan(sweep)
+
+    def overviews(self) -> dict[str, Overview]:
+        """Return stored sweep -> its line in a list; a damaged one has the reason as its verdict.
+
+        Records are not held to their predictions, as they are for a report.
+        """
+        found = {}
         for sweep in self.sweeps():
             try:
-                packs[sweep] = self._store.require_plan(sweep).pack
+                plan = self._store.require_plan(sweep)
+                found[sweep] = overview(plan, self._store.read_records([t.id for t in plan.trials]))
             except StoreError as error:
-                packs[sweep] = str(error)
-        return packs
+                found[sweep] = Overview(verdict=str(error))
+        return found
 
     def material(self, sweep: str) -> Material:
         """Return a stored sweep.
@@ -127,10 +136,10 @@ class FromMlflow:
 
     def sweeps(self) -> list[str]:
         """Return the names of the server's sweeps."""
-        return list(self.packs())
+        return list(self.overviews())
 
-    def packs(self) -> dict[str, str]:
-        """Return sweep on the server -> pack."""
+    def overviews(self) -> dict[str, Overview]:
+        """Return sweep on the server -> its line in a list."""
         return self._reader.sweeps()
 
     def material(self, sweep: str) -> Material:

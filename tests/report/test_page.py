@@ -71,9 +71,22 @@ def test_page_has_every_section_in_the_order_of_reading():
     plan, records = study()
     reader = Reader(page_of(plan, records, predictions=make_predictions))
     assert reader.ids == [
-        *("answer", "complete", "table", "forest", "pattern"),
+        *("answer", "forest", "table", "numbers", "pattern"),
         *("curves", "classes", "cost", "trust"),
     ]
+    assert [link for link in reader.links if link.startswith("#")] == [f"#{i}" for i in reader.ids]
+    plan, records = study(seeds=3)
+    del records[plan.trials[0].id]
+    assert Reader(page_of(plan, records)).ids[:4] == ["answer", "forest", "table", "complete"]
+
+
+def test_first_screen_has_the_verdict_with_its_scope_then_the_forest_and_the_table():
+    plan, records = study()
+    page = page_of(plan, records)
+    first = re.search(r'<span class="verdict">(.*?)</span>', page)[1]
+    assert "for other seeds on these clips" in first and "p\u00a0" in first and "n\u00a08" in first
+    assert 'class="square' not in page  # completeness is one line
+    assert page.index("Complete: all 32") < page.index('id="forest"') < page.index('id="table"')
 
 
 def test_page_loads_nothing():
@@ -117,7 +130,7 @@ def test_links_lead_to_runs_and_only_to_web_addresses():
     one, other = plan.trials[0].id, plan.trials[1].id
     links = {one: "http://localhost:5000/#/runs/1", other: "javascript:alert(1)"}
     reader = Reader(page_of(plan, records, links=links))
-    assert set(reader.links) == {"http://localhost:5000/#/runs/1"}
+    assert {link for link in reader.links if link[0] != "#"} == {"http://localhost:5000/#/runs/1"}
 
 
 def test_names_are_escaped_everywhere():
@@ -130,7 +143,7 @@ def test_names_are_escaped_everywhere():
 
 def test_page_of_a_study_that_has_not_run_still_reads():
     reader = Reader(page_of(make_plan(), {}))
-    assert reader.ids == ["answer", "complete", "table", "cost", "trust"]
+    assert reader.ids == ["answer", "table", "complete", "cost", "trust"]
     assert "no record yet" in "".join(reader.text)
 
 
@@ -263,6 +276,19 @@ def test_arms_beyond_the_colors_differ_in_shape_in_plots_legends_and_tables():
         for shape in svg.SHAPES
         if shape != "square"
     )
+
+
+def test_doses_are_a_ramp_and_equal_values_stand_in_a_stack():
+    doses = {"b": 0.1, "c": 0.2, "d": 0.4}
+    found = svg.styles(["a", "b", "c", "d", "e"], "a", doses)
+    assert found["a"] == svg.BASELINE and found["e"].color == "var(--arm-1)"
+    ramp = [found[name].color for name in doses]
+    assert len(set(ramp)) == 3 and all("color-mix(in oklab" in color for color in ramp)
+    plan = make_plan(seeds=8)
+    records = {k.id: make_record(k.id, top1=0.5 + 0.1 * (k.seed == 7)) for k in plan.trials}
+    page = page_of(plan, records)
+    dots = re.findall(r'<circle cx="([^"]+)" cy="([^"]+)" r="2.8"', page)
+    assert len(dots) == len(set(dots)) == 7 * 8  # three arms in the forest, four over the dose
 
 
 def test_another_plot_is_a_module_and_its_line_in_the_list(monkeypatch):

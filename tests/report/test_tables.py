@@ -16,6 +16,7 @@ from report_examples import make_plan, make_record, make_records
 
 from orchestrator.analysis.curves import curves
 from orchestrator.analysis.summary import summarize
+from orchestrator.metrics.catalog import lookup
 from orchestrator.records import ArmRecord, Status
 from orchestrator.report import tables
 from orchestrator.report.files import render
@@ -118,6 +119,19 @@ def test_text_fits_its_width(width):
     plan = make_plan(arms, question="Why? " * 40)
     text = render_text(summarize(plan, make_records(plan, (0.1, -0.1))), width)
     assert max(map(len, text.splitlines())) <= width
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_long_heads_fold_before_p_is_left_out(width):
+    study = golden_study()
+    post = lookup("val/event_f1(threshold=validation,median_s=0.45)")
+    study = dataclasses.replace(study, metric=dataclasses.replace(study.metric, title=post.title))
+    lines = render_text(study, width).splitlines()
+    assert max(map(len, lines)) <= width
+    row = next(line for line in lines if re.match(r"λ=0\.01 .*±", line))
+    assert re.search(r"55\.7 ±0\.7 +\+4\.4 \[3\.8, 5\.3\] +0\.016\*", row)
+    (dropped,) = (line for line in lines if line.startswith("Left out"))
+    assert "clips/s" in dropped and "p," not in dropped
 
 
 def columns_of(text):
@@ -449,3 +463,21 @@ def test_arms_with_no_published_number_leave_the_column_out():
     assert "published" not in render_text(summarize(plan, make_records(plan)), 120)
     cheap = {k: dataclasses.replace(r) for k, r in make_records(plan).items()}
     assert "MACs" in render_text(summarize(plan, cheap), 120)
+
+
+def test_column_has_one_precision_and_a_called_difference_never_reads_as_nothing():
+    plan = make_plan(("base", "wide", "narrow", "middle"), seeds=8, dose="")
+    noise = {"base": 0.0, "wide": 0.2, "narrow": 0.0004, "middle": 0.02}
+    gains = {"base": 0.0, "wide": 0.0, "narrow": 0.003, "middle": 0.05}
+    records = {
+        k.id: make_record(
+            k.id, top1=0.5 + 0.01 * k.seed + gains[k.arm] + noise[k.arm] * (k.seed % 4 - 1.5)
+        )
+        for k in plan.trials
+    }
+    table = main_table(summarize(plan, records))
+    columns = dict(zip((c.key for c in table.columns), zip(*table.rows, strict=True), strict=True))
+    for key in ("mean", "difference"):
+        texts = [re.match(r" *[+−]?[\d.]+", text) for text in columns[key]]
+        assert len({len(m[0].partition(".")[2]) for m in texts if m}) == 1, columns[key]
+    assert "0.3" in columns["difference"][2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -64,7 +65,11 @@ def render_page(
         summary=summary,
         records=records,
         outcomes=Outcomes(summary, predictions or no_predictions),
-        styles=styles([arm.name for arm in summary.arms], plan.baseline),
+        styles=styles(
+            [arm.name for arm in summary.arms],
+            plan.baseline,
+            {item.arm: item.dose for item in summary.doses if item.dose is not None},
+        ),
     )
     table, *further = all_tables(summary)
     drawn = _pictures(pictures)
@@ -113,9 +118,27 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        cell=_aligned, duration=duration, quantity=quantity, gap_text=gap_text, tie=tie
+        cell=_aligned,
+        duration=duration,
+        quantity=quantity,
+        gap_text=gap_text,
+        tie=tie,
+        lead=_lead,
+        sections=_sections,
     )
     return environment
+
+
+def _lead(text: str) -> tuple[str, str]:
+    """Split a text after its first sentence, which the page sets large."""
+    first, stop, rest = text.partition(". ")
+    return first + stop.rstrip(), rest
+
+
+def _sections(main: str) -> list[tuple[str, Markup]]:
+    """Return id and heading of each section, for the contents."""
+    found = re.findall(r'<section id="(\w+)">\n<h2>(.*?)</h2>', main)
+    return [(name, Markup(title)) for name, title in found]  # as escaped as it was
 
 
 def _aligned(text: str) -> Markup:
