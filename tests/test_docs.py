@@ -87,11 +87,16 @@ def folder(tmp_path_factory) -> Path:
 DONE: set[str] = set()
 
 
+def as_trained(text: str) -> str:
+    """Name the sweeps as they are stored after a single epoch."""
+    return re.sub(r"\b\w+-demo\b", r"\g<0>-1ep", text)
+
+
 def run(command: str, folder: Path) -> str:
     """Run a command of a page as it is typed, but for the size of what it trains."""
     if command in DONE:
         return command
-    name, *words = shlex.split(re.sub(r"\b\w+-demo\b", r"\g<0>-1ep", command))
+    name, *words = shlex.split(as_trained(command))
     assert name == "python", command
     if re.fullmatch(r"(sweeps/)?\w+\.py", words[0]):
         words += [*QUICK, "2" if "--seeds" in words else "1"]
@@ -128,7 +133,7 @@ def check_blocks(page: str, folder: Path) -> dict[str, Any]:
         elif block.language == "python":
             output = io.StringIO()
             with at_home(folder), contextlib.redirect_stdout(output):
-                exec(compile(block.text, block.title or page, "exec"), names)
+                exec(compile(as_trained(block.text), block.title or page, "exec"), names)
             printed = output.getvalue()
         elif printed:  # what the Python before it prints
             assert block.text == printed

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 import ray
 from ray.cluster_utils import Cluster
@@ -277,7 +278,9 @@ from orchestrator.experiment.config import Runtime
 with ray_session(Runtime()):
     ray.get(ray.remote(lambda: 1).remote())
     me = psutil.Process()
-    for one in [me, *me.children(recursive=True)]:
+    family = me.children(recursive=True)
+    assert os.getsid(0) not in {os.getsid(one.pid) for one in family}  # a signal is for me alone
+    for one in [me, *family]:
         for connection in one.net_connections(kind="inet"):
             if connection.status == psutil.CONN_LISTEN:
                 print(one.name(), connection.laddr.ip)
@@ -297,6 +300,43 @@ def test_ray_on_this_machine_listens_on_loopback_and_asks_for_a_token(tmp_path):
     assert len(listening) >= 4, done.stdout + done.stderr
     assert [line for line in listening if not line.endswith("127.0.0.1")] == []
     assert (mode, rights) == ("token", "0o600")
+
+
+KILLED = """
+import psutil, sys, time
+from orchestrator.execution.ray_session import ray_session
+from orchestrator.experiment.config import Runtime
+with ray_session(Runtime()):
+    family = psutil.Process().children(recursive=True)
+    print(*(one.pid for one in family), flush=True)
+    (one,) = [one for one in family if one.name() == sys.argv[1]]
+    one.kill()
+    time.sleep(60)
+"""
+
+
+@pytest.mark.slow
+def test_command_whose_ray_dies_says_so_and_ends_at_once(tmp_path):
+    names = {"raylet": "the raylet", "gcs_server": "the GCS"}
+    started = {
+        name: subprocess.Popen(
+            [sys.executable, "-c", KILLED, name],
+            env=environment(HOME=str(tmp_path)),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        for name in names
+    }
+    for name, process in started.items():
+        family, said = process.communicate(timeout=50)
+        assert process.returncode == 1
+        text = f"{names[name]} of Ray died on this machine, and this command ends with it"
+        assert said.splitlines().count(text) == 1, said
+        left = [psutil.Process(int(pid)) for pid in family.split() if psutil.pid_exists(int(pid))]
+        assert psutil.wait_procs(left, timeout=15)[1] == []
 
 
 class Impatient(SweepProgress):

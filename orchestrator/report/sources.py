@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from orchestrator.analysis.clip_tests import Recordings
 from orchestrator.analysis.outcomes import Loader
+from orchestrator.analysis.overview import Overview, overview
+from orchestrator.analysis.summary import Summary, summarize
 from orchestrator.data.addresses import MANIFEST
-from orchestrator.errors import StoreError
+from orchestrator.errors import ConfigError, StoreError, unknown
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.report.files import PICTURES, report_folder
 from orchestrator.store import Store
@@ -77,15 +79,19 @@ class FromStore:
         """Return the plan of a stored sweep."""
         return self._store.require_plan(sweep)
 
-    def packs(self) -> dict[str, str]:
-        """Return stored sweep -> pack."""
-        packs = {}
+    def overviews(self) -> dict[str, Overview]:
+        """Return stored sweep -> its line in a list; a damaged one has the reason as its verdict.
+
+        Records are not held to their predictions, as they are for a report.
+        """
+        found = {}
         for sweep in self.sweeps():
             try:
-                packs[sweep] = self._store.require_plan(sweep).pack
+                plan = self._store.require_plan(sweep)
+                found[sweep] = overview(plan, self._store.read_records([t.id for t in plan.trials]))
             except StoreError as error:
-                packs[sweep] = str(error)
-        return packs
+                found[sweep] = Overview(verdict=str(error))
+        return found
 
     def material(self, sweep: str) -> Material:
         """Return a stored sweep.
@@ -126,13 +132,14 @@ class FromMlflow:
 
         self.place = uri
         self._reader = Reader(uri)
+        self._pictures: list[TemporaryDirectory[str]] = []
 
     def sweeps(self) -> list[str]:
         """Return the names of the server's sweeps."""
-        return list(self.packs())
+        return list(self.overviews())
 
-    def packs(self) -> dict[str, str]:
-        """Return sweep on the server -> pack."""
+    def overviews(self) -> dict[str, Overview]:
+        """Return sweep on the server -> its line in a list."""
         return self._reader.sweeps()
 
     def material(self, sweep: str) -> Material:
@@ -144,17 +151,68 @@ class FromMlflow:
         """
         study = self._reader.study(sweep)
         verify(study.plan, study.records, study.predictions)
-        self._pictures = TemporaryDirectory()
-        study.pictures(Path(self._pictures.name))
+        folder = TemporaryDirectory()
+        self._pictures.append(folder)
+        pictures = Path(folder.name)
+        study.pictures(pictures)
         return Material(
             plan=study.plan,
             records=study.records,
             folder=Path("report") / sweep,
             predictions=study.predictions,
-            pictures=Path(self._pictures.name),
+            pictures=pictures,
             links=study.links,
         )
 
 
 Source = FromStore | FromMlflow
 """Source of sweeps to report."""
+
+
+def find_sweep(given: str, stored: Sequence[str]) -> str:
+    """Find a stored sweep by its name or the path of its sweep file.
+
+    Args:
+        given: Stored name, or a path such as `sweeps/adaptor_lambda.py`.
+        stored: All stored names.
+
+    Raises:
+        ConfigError: No sweep or several match; the message names them.
+    """
+    if given in stored:
+        return given
+    stem = Path(given).stem if given.endswith(".py") else given
+    matches = [name for name in stored if name == stem or name.startswith(f"{stem}-")]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise ConfigError(
+            f"{given!r} names {len(matches)} stored sweeps; give one of them: {', '.join(matches)}"
+        )
+    raise ConfigError(
+        unknown("sweep", stem, stored, hint="Run it first, or name its store with --store.")
+    )
+
+
+def following_summary(
+    source: Source, plan: PlanRecord, *, metric: str = "", mixed: bool = False
+) -> Summary | None:
+    """Return the study that goes on with arms of a plan; None without one.
+
+    Args:
+        source: Source of both.
+        plan: Plan whose `followed_by` names it.
+        metric: Key that replaces the plan's metric.
+        mixed: Compare even trials of different code, data or epochs.
+    """
+    if not plan.followed_by or plan.followed_by not in source.sweeps():
+        return None
+    other = source.material(plan.followed_by)
+    return summarize(
+        other.plan,
+        other.records,
+        metric=metric,
+        mixed=mixed,
+        predictions=other.predictions,
+        recordings=other.recordings() if other.recordings else None,
+    )

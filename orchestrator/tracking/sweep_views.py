@@ -9,6 +9,7 @@ from functools import partial
 
 from orchestrator.analysis.comparisons import Compared
 from orchestrator.analysis.evidence import possible
+from orchestrator.analysis.overview import verdicts
 from orchestrator.analysis.summary import summarize, summarize_arms
 from orchestrator.metrics import METRICS, catalog, lookup
 from orchestrator.records import (
@@ -47,11 +48,17 @@ PLAN = "plan.json"
 RECORD = "record.json"
 """Artifact with a trial's whole record."""
 
+VERDICT_TAG = TAG + "verdict"
+"""Tag of a sweep with its verdicts, and of an arm with that of its contrast."""
+
+PLANNED, FINISHED, FAILED = "replicates/planned", "replicates/finished", "replicates/failed"
+
 _STATUS = {
     Status.RUNNING: "RUNNING",
     Status.FINISHED: "FINISHED",
     Status.FAILED: "FAILED",
     Status.DIVERGED: "FAILED",
+    Status.PRUNED: "KILLED",
 }
 
 Records = Mapping[str, TrialRecord]
@@ -116,6 +123,7 @@ def _sweep(plan: PlanRecord, records: Records, *, store: str, final: bool) -> Ru
                 **own_tags("sweep", plan, store),
                 "mlflow.note.content": "\n\n".join(note),
                 "mlflow.source.name": plan.command,
+                VERDICT_TAG: verdicts(summary),
                 TAG + "metric": plan.metric,
                 TAG + "pack": plan.pack,
                 TAG + "selection": plan.selection,
@@ -175,7 +183,7 @@ def _with_progress(
     present = [record for record in records if record is not None]
     count = {status: sum(r.status is status for r in present) for status in Status}
     finished, failed = count[Status.FINISHED], count[Status.FAILED] + count[Status.DIVERGED]
-    if finished == len(records):
+    if finished and finished + count[Status.PRUNED] == len(records):
         status = "FINISHED"
     elif finished + failed == len(records):
         status = "FAILED"
@@ -185,9 +193,9 @@ def _with_progress(
     ended = latest(ended_ms(record) for record in present)
     at = ended if ended is not None else view.started_ms or 0
     counts = {
-        "replicates/planned": len(records),
-        "replicates/finished": finished,
-        "replicates/failed": failed,
+        PLANNED: len(records),
+        FINISHED: finished,
+        FAILED: failed,
     }
     points = [
         Point(key=as_key(name), value=float(value), step=finished, timestamp_ms=at)

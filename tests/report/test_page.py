@@ -278,6 +278,19 @@ def test_arms_beyond_the_colors_differ_in_shape_in_plots_legends_and_tables():
     )
 
 
+def test_doses_are_a_ramp_and_equal_values_stand_in_a_stack():
+    doses = {"b": 0.1, "c": 0.2, "d": 0.4}
+    found = svg.styles(["a", "b", "c", "d", "e"], "a", doses)
+    assert found["a"] == svg.BASELINE and found["e"].color == "var(--arm-1)"
+    ramp = [found[name].color for name in doses]
+    assert len(set(ramp)) == 3 and all("color-mix(in oklab" in color for color in ramp)
+    plan = make_plan(seeds=8)
+    records = {k.id: make_record(k.id, top1=0.5 + 0.1 * (k.seed == 7)) for k in plan.trials}
+    page = page_of(plan, records)
+    dots = re.findall(r'<circle cx="([^"]+)" cy="([^"]+)" r="2.8"', page)
+    assert len(dots) == len(set(dots)) == 7 * 8  # three arms in the forest, four over the dose
+
+
 def test_another_plot_is_a_module_and_its_line_in_the_list(monkeypatch):
     module = types.ModuleType("orchestrator.report.plots.loudness")
 

@@ -14,6 +14,9 @@ from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.notes import difference_interval, paired_over
 from orchestrator.report.wording.numbers import bracket, decimals, number
 
+ROOM = 40.0
+"""Room below a row's label for the interval and the replicates, in pixels."""
+
 
 def plots(data: PlotData) -> Iterator[Plot]:
     """Draw every arm against the baseline, then declared contrasts and effects."""
@@ -35,8 +38,8 @@ def plots(data: PlotData) -> Iterator[Plot]:
     caption = (
         "Paired differences: large point, mean (filled where the adjusted test calls it); bar, "
         f"95 % {difference_interval(summary)}{f' over {paired}' if paired else ''}; faint dots, "
-        f"single {'means' if paired else 'pairs'}{shaded if margin else ''}. Rows as in the table"
-        f"{rows}."
+        f"single {'means' if paired else 'pairs'}, equal ones stacked{shaded if margin else ''}. "
+        f"Rows as in the table{rows}."
     )
     lines = forest_lines(summary)
     drawing = forest(lines, data.styles, title, unit, sign=metric.sign, margin=margin)
@@ -69,7 +72,7 @@ def forest(
     shaded = margin if any(row.margin for row in lines) else 0.0
     within = f"margin of ±{margin:g} {unit}".rstrip()
     labels = [_label(row) for row in lines]
-    edges = [0.0, *itertools.accumulate(LINE * (x.count("\n") + 1) + 28 for x in labels)]
+    edges = [0.0, *itertools.accumulate(LINE * (x.count("\n") + 1) + ROOM for x in labels)]
     values = [v for row in lines for v in (row.low, row.mean, row.high, *row.replicates)]
     panel = Panel(
         edges[-1],
@@ -86,16 +89,18 @@ def forest(
             panel.box(*ends, kind="margin", color=color, title=within)
     panel.line(((0, 0), (0, edges[-1])), kind="zero")
     for row, label, top, bottom in zip(lines, labels, edges, edges[1:], strict=False):
-        panel.label((top + bottom - 24) / 2, label)
+        panel.label((top + bottom - ROOM + 4) / 2, label)
         if row.mean is None:
             continue
         panel.point(
             row.mean,
-            bottom - 17,
+            bottom - ROOM + 11,
             styles.get(row.arm, svg.BASELINE),
             title=f"{row.label} {_numbers(row)}, n {len(row.replicates)}",
             x_ends=(row.low, row.high),
-            faint=[(v, bottom - 8) for v in row.replicates] if len(row.replicates) > 1 else (),
+            faint=[(v, bottom - ROOM + 20) for v in row.replicates]
+            if len(row.replicates) > 1
+            else (),
             hollow=not row.called,
         )
     return str(panel)
@@ -114,7 +119,7 @@ def _label(row: Line) -> str:
 
 def _numbers(row: Line) -> str:
     if row.mean is None:
-        return "nothing to compare yet"
+        return "not compared"
     if row.low is None or row.high is None:
         return f"{number(row.mean, 1, signed=True)}, no interval"
     places = decimals((row.high - row.low) / 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ WIDTH = 400.0
 
 LINE = 16.0
 """Height of a line of text, in pixels."""
+
+MAX_STACK = 12.0
+"""Length of a stack of equal values, in pixels."""
 
 MAX_NAME = 140.0
 """Maximum length of a turned name, in pixels."""
@@ -168,10 +172,19 @@ class Panel:
             title: Tooltip, and text for screen readers.
             x_ends: Ends of the horizontal interval.
             y_ends: Ends of the vertical interval.
-            faint: Single values behind the point.
+            faint: Single values beside the point; equal ones stand in a stack.
             hollow: Whether only the rim is drawn.
         """
-        body = [svg.marker(*self.at(*p), style, radius=2.8, kind="faint") for p in faint]
+        stacks = Counter[tuple[float, float]]()
+        body, beside = list[str](), y_ends != (None, None)
+        places = [self.at(*p) for p in faint]
+        deepest = Counter((round(a), round(b)) for a, b in places)
+        for across, down in places:
+            spot = round(across), round(down)
+            step = min(4.0, MAX_STACK / max(1, deepest[spot] - 1)) * stacks[spot]
+            stacks[spot] += 1
+            at = (across + 9 + step, down) if beside else (across, down + step)
+            body.append(svg.marker(*at, style, radius=2.8, kind="faint"))
         for bar in ([(end, y) for end in x_ends], [(x, end) for end in y_ends]):
             ends = [self.at(a, b) for a, b in bar if a is not None and b is not None]
             body += [svg.line(ends, kind="interval", color=style.color)] if len(ends) == 2 else []

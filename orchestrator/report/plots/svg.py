@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -35,14 +35,33 @@ class Style:
 BASELINE = Style("var(--baseline)")
 
 
-def styles(names: Sequence[str], baseline: str) -> dict[str, Style]:
-    """Return name -> style: gray for the baseline, then colors, then shapes."""
+def styles(
+    names: Sequence[str], baseline: str, doses: Mapping[str, float] | None = None
+) -> dict[str, Style]:
+    """Return name -> style: gray for the baseline, a ramp for doses, else colors, then shapes.
+
+    Args:
+        names: All names, in order.
+        baseline: Name of the baseline.
+        doses: Name -> dose, for the arms of a dose series.
+    """
     shapes = list(SHAPES)
     found = {baseline: BASELINE}
-    for i, name in enumerate(name for name in names if name != baseline):
+    steps = sorted({dose for name, dose in (doses or {}).items() if name != baseline})
+    for name, dose in (doses or {}).items():
+        if name != baseline:
+            found[name] = Style(_ramp(steps.index(dose) / max(1, len(steps) - 1)))
+    for i, name in enumerate(name for name in names if name not in found):
         shape = shapes[i // NUM_COLORS % len(shapes)]
         found[name] = Style(f"var(--arm-{i % NUM_COLORS + 1})", shape)
     return found
+
+
+def _ramp(share: float) -> str:
+    """Return a color between the lowest dose (0) and the highest (1)."""
+    half, rest = divmod(2 * min(share, 0.999), 1)
+    one, other = (("low", "mid"), ("mid", "high"))[int(half)]
+    return f"color-mix(in oklab, var(--dose-{other}) {100 * rest:.0f}%, var(--dose-{one}))"
 
 
 def figure(width: float, height: float, body: Iterable[str], *, label: str) -> str:

@@ -65,7 +65,11 @@ def render_page(
         summary=summary,
         records=records,
         outcomes=Outcomes(summary, predictions or no_predictions),
-        styles=styles([arm.name for arm in summary.arms], plan.baseline),
+        styles=styles(
+            [arm.name for arm in summary.arms],
+            plan.baseline,
+            {item.arm: item.dose for item in summary.doses if item.dose is not None},
+        ),
     )
     table, *further = all_tables(summary)
     drawn = _pictures(pictures)
