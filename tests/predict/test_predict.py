@@ -12,45 +12,14 @@ import soundfile
 import torch
 
 from orchestrator.data import open_pack
-from orchestrator.execution.trial import TrialRun
-from orchestrator.experiment.config import Component
 from orchestrator.predict.__main__ import main
 from orchestrator.predict.loading import load_file, load_model, load_trained
 from orchestrator.predict.scores import Scores, Windows, score
-from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey
 from orchestrator.store import Store
 from tests import tiny
+from tests.predict.conftest import CLIPS, FRAMES, TRIALS
 
 torch.set_num_threads(1)
-
-CLIPS = tiny.experiment(epochs=1)
-FRAMES = tiny.experiment(
-    epochs=1, model=Component("htsat_laptop"), loss=Component("binary_cross_entropy")
-)
-TRIALS = (CLIPS, dataclasses.replace(CLIPS, seed=1), FRAMES)
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory) -> Store:
-    made = tiny.store_with_pack(tmp_path_factory.mktemp("store"), CLIPS)
-    keys = []
-    for arm, experiment in zip(("clips", "clips", "frames"), TRIALS, strict=True):
-        done = TrialRun(store=made, trial_id=experiment.id, experiment=experiment).run()
-        assert done.status is Status.FINISHED, done.error
-        keys.append(TrialKey(id=experiment.id, arm=arm, seed=experiment.seed, fold=1))
-    made.write_plan(
-        PlanRecord(
-            sweep="tiny",
-            question="Does it?",
-            metric="val/loss",
-            selection="last",
-            baseline="clips",
-            arms=(ArmRecord(name="clips"), ArmRecord(name="frames"), ArmRecord(name="never")),
-            contrasts=(),
-            trials=tuple(keys),
-        )
-    )
-    return made
 
 
 @pytest.fixture(scope="module")
