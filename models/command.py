@@ -1,7 +1,8 @@
-"""Exit codes and error messages of all commands: at most one message, never a traceback."""
+"""What all commands share: exit codes, one message instead of a traceback, completion."""
 
 from __future__ import annotations
 
+import argparse
 import errno
 import os
 import sys
@@ -25,18 +26,22 @@ def run_command(
     *,
     mistakes: type[Exception] | tuple[type[Exception], ...],
     interrupted: str = "interrupted",
+    mistake: int = MISTAKE,
 ) -> int:
     """Run a command and return its exit code.
 
     Args:
         work: The command; returns its exit code.
-        mistakes: User errors, reported in one message with exit code 2, as are full, read-only, or
-            forbidden paths.
+        mistakes: User errors, reported in one message with the exit code of a mistake, as are full,
+            read-only, or forbidden paths.
         interrupted: Message for Ctrl-C, with exit code 130, unless the interrupt has its own.
+        mistake: Exit code of a mistake, where 2 has a meaning of its own.
 
     Returns:
-        The exit code; 0 if the reader of the output (such as `head`) has closed the pipe.
+        The exit code; 0 if the reader of the output (such as `head`) has closed the pipe before the
+        command knew its own.
     """
+    code = 0
     try:
         code = work()
         sys.stdout.flush()
@@ -45,7 +50,7 @@ def run_command(
         _say(f"error: {error}")
     except BrokenPipeError:
         _close(sys.stdout)
-        return 0
+        return code
     except KeyboardInterrupt as interrupt:
         _say(str(interrupt) or interrupted)
         return INTERRUPTED
@@ -56,7 +61,20 @@ def run_command(
         _say(f"error: cannot use{where} ({error.strerror}); {_WAYS_OUT[error.errno]}")
         if not error.filename:
             _close(sys.stdout)  # the buffer may hold what did not fit
-    return MISTAKE
+    return mistake
+
+
+def completing(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Return the parser, or answer the shell that asks what completes a line, and exit.
+
+    The shell asks through argcomplete's hook those programs whose first lines have its mark.
+    """
+    if "_ARGCOMPLETE" in os.environ:
+        with suppress(ImportError):
+            import argcomplete
+
+            argcomplete.autocomplete(parser)
+    return parser
 
 
 def shorten_interrupts() -> None:

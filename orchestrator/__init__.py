@@ -11,6 +11,7 @@ exception keeps its traceback, and so does an interactive session.
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
     from orchestrator.design.search_space import Choice, LogUniform, Search, Uniform
     from orchestrator.experiment.config import Component, Experiment, File
     from orchestrator.predict.loading import load_model as load_model
+    from orchestrator.report.study import load_study as load_study
 
-# Without `load_model`, so that `from orchestrator import *` loads no torch.
+# Without what reads results, so that `from orchestrator import *` loads no torch.
 __all__ = [
     "Arm",
     "AudioFolder",
@@ -66,7 +68,6 @@ __all__ = [
     "recipes",
     "with_published",
 ]
-__version__ = "0.1.0"
 
 _NAMES = {
     "data.audio_folder": ("AudioFolder",),
@@ -79,6 +80,7 @@ _NAMES = {
     "design.published": ("with_published",),
     "design.search_space": ("Choice", "LogUniform", "Search", "Uniform"),
     "predict.loading": ("load_model",),
+    "report.study": ("load_study",),
     "experiment.config": ("Component", "Experiment", "File"),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
@@ -86,6 +88,8 @@ _MODULES = ("cli", "recipes")
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.metadata.version("audio-ablation-orchestrator")
     if name not in _HOMES and name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

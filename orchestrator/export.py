@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """`python -m orchestrator.export`; see `orchestrator.predict.export`."""
 
 from __future__ import annotations

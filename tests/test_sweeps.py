@@ -15,7 +15,7 @@ from orchestrator.design.search_space import Search
 from orchestrator.recipes.families import FAMILIES
 
 ROOT = Path(__file__).resolve().parent.parent
-SWEEPS = sorted((ROOT / "sweeps").glob("*.py"))
+SWEEPS = sorted((ROOT / "sweeps").glob("[!_]*.py"))
 
 
 def load(path: Path) -> Plan | Search:

@@ -16,16 +16,15 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from models.command import run_command
+from models.command import completing, run_command
 from orchestrator.errors import ConfigError, OrchestratorError
 from orchestrator.execution.costs import duration, seconds_by_arm
 from orchestrator.metrics import METRICS, USUAL
 from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
 from orchestrator.store import Store
-from orchestrator.terminal.text import grid, laid_out, terminal_width, visible
+from orchestrator.terminal.text import grid, laid_out, local_time, terminal_width, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -58,7 +57,8 @@ class SweepStatus:
         sweep: Its name.
         counts: Status -> number of trials; those that were left in the middle are `missing`.
         running: Trials that run now.
-        failed: Trials that failed or diverged, each with the last line of its error.
+        failed: Trials that failed, each with the last line of its error.
+        diverged: Trials that diverged, each with the last line of its error.
         left_s: Seconds until all that has no outcome yet has one; None if unknown or nothing runs.
         changed_at: Time of the last end of a trial, ISO 8601; empty before the first.
     """
@@ -67,6 +67,7 @@ class SweepStatus:
     counts: Counter[Status]
     running: tuple[Running, ...]
     failed: tuple[tuple[TrialKey, str], ...]
+    diverged: tuple[tuple[TrialKey, str], ...]
     left_s: float | None
     changed_at: str
 
@@ -123,13 +124,16 @@ class Observer:
                 else:
                     running.append(Running(trial=trial, record=record, holder=holder.host))
             counts[status] += 1
-        bad = (Status.FAILED, Status.DIVERGED)
-        failed = [(trials[id_], r.error_line) for id_, r in own.items() if r.status in bad]
+
+        def ended(status: Status) -> tuple[tuple[TrialKey, str], ...]:
+            return tuple((trials[i], r.error_line) for i, r in own.items() if r.status is status)
+
         return SweepStatus(
             sweep=plan.sweep,
             counts=counts,
             running=tuple(running),
-            failed=tuple(failed),
+            failed=ended(Status.FAILED),
+            diverged=ended(Status.DIVERGED),
             left_s=_left_s(trials, own, len(running)),
             changed_at=max((r.provenance.get("ended_at", "") for r in own.values()), default=""),
         )
@@ -145,7 +149,7 @@ def _left_s(
     left = 0.0
     for id_, trial in trials.items():
         record = records.get(id_)
-        if record and (record.status.is_final or record.status is Status.FAILED):
+        if record and (record.status.is_final or record.status in (Status.FAILED, Status.PRUNED)):
             continue
         epochs = int(record.experiment["epochs"]) if record else 1
         done = len(record.epochs) / epochs if record else 0.0
@@ -155,7 +159,7 @@ def _left_s(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    args = _parser().parse_args(argv)
+    args = completing(_parser()).parse_args(argv)
     return run_command(lambda: _run(args), mistakes=OrchestratorError)
 
 
@@ -165,7 +169,8 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("sweeps", nargs="*", metavar="SWEEP", help="default: all")
+    sweeps = parser.add_argument("sweeps", nargs="*", metavar="SWEEP", help="default: all")
+    sweeps.completer = lambda parsed_args, **_: _observer(parsed_args).store.sweeps()  # type: ignore
     parser.add_argument("--store", default="store", help="folder or URI (default: %(default)s)")
     parser.add_argument(
         "--watch",
@@ -178,12 +183,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _observer(args: argparse.Namespace) -> Observer:
+    return Observer(Store.open(args.store, create=False))
+
+
 def _run(args: argparse.Namespace) -> int:
     if args.watch is not None and not 0.1 <= args.watch < math.inf:
         raise ConfigError(
             f"--watch {args.watch:g}: give the seconds between two looks, 0.1 or more"
         )
-    observer = Observer(Store.open(args.store, create=False))
+    observer = _observer(args)
     if args.watch is None:
         parts = tuple(_parts(observer, args.sweeps))
         print(laid_out(*parts, width=terminal_width()).rstrip("\n"))
@@ -203,32 +212,38 @@ def _parts(observer: Observer, names: Sequence[str]) -> Iterator[RenderableType]
     if not found:
         yield f"no sweep was declared in {visible(observer.store.uri)} yet"
         return
-    heads = ("sweep", "finished", "running", "failed", "left", "last end")
+    # Divergence is rare, so its column stands only where there is one.
+    diverged = ("diverged",) if any(one.diverged for one in found) else ()
+    heads = ("sweep", "finished", "running", "failed", *diverged, "left", "last end")
     rows = [
         (
             visible(one.sweep),
             f"{one.counts[Status.FINISHED]} of {one.num_trials}",
             str(len(one.running) or ""),
             str(len(one.failed) or ""),
+            *(str(len(one.diverged) or "") for _ in diverged),
             "" if one.left_s is None else f"about {duration(one.left_s)}",
-            _local(one.changed_at),
+            local_time(one.changed_at),
         )
         for one in found
     ]
-    yield grid(rows, heads=heads, right=(1, 2, 3), whole=(1, 2, 3, 4, 5))
+    counts = range(1, 4 + len(diverged))
+    yield grid(rows, heads=heads, right=counts, whole=range(1, len(heads)))
     for one in found:
         if one.running:
             yield ""
             yield f"{visible(one.sweep)}: running"
             yield _running(one.running)
-        if one.failed:
-            shown = one.failed if names else one.failed[:MAX_FAILURES]
+        for status, bad in ((Status.FAILED, one.failed), (Status.DIVERGED, one.diverged)):
+            if not bad:
+                continue
+            shown = bad if names else bad[:MAX_FAILURES]
             yield ""
-            yield f"{visible(one.sweep)}: failed"
+            yield f"{visible(one.sweep)}: {status}"
             for trial, error in shown:
                 yield f"  {visible(_name(trial))}: {visible(error)}"
-            if len(shown) < len(one.failed):
-                yield f"  and {len(one.failed) - len(shown)} more; name the sweep to see all"
+            if len(shown) < len(bad):
+                yield f"  and {len(bad) - len(shown)} more; name the sweep to see all"
 
 
 def _running(running: Sequence[Running]) -> RenderableType:
@@ -256,13 +271,6 @@ def _running(running: Sequence[Running]) -> RenderableType:
 
 def _name(trial: TrialKey) -> str:
     return f"{trial.arm}, seed {trial.seed}, fold {trial.fold} ({trial.id[:7]})"
-
-
-def _local(time_utc: str) -> str:
-    """Return a time as it is on this machine's clock, to the minute."""
-    if not time_utc:
-        return ""
-    return datetime.fromisoformat(time_utc).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Run a trained model on recordings.
 
 python -m orchestrator.predict 3f2a recording.wav              a trial, by the beginning of its id
@@ -27,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.command import run_command
+from models.command import completing, run_command
 from orchestrator.errors import ConfigError, DataError, OrchestratorError
 from orchestrator.metrics.targets import parts_of
 from orchestrator.predict.choice import choose
@@ -67,7 +68,7 @@ class Result:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    args = _parser().parse_args(argv)
+    args = completing(_parser()).parse_args(argv)
     return run_command(lambda: _run(args), mistakes=OrchestratorError)
 
 
@@ -79,12 +80,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("model", metavar="MODEL", help="TRIAL, SWEEP/ARM or a checkpoint's file")
     parser.add_argument("files", nargs="+", metavar="FILE", help="audio")
-    parser.add_argument("--store", default="store", help="folder or URI (default: %(default)s)")
-    parser.add_argument(
+    which = parser.add_argument_group("model")
+    which.add_argument("--store", default="store", help="folder or URI (default: %(default)s)")
+    which.add_argument(
         "--epoch",
         choices=("last", "best"),
         help="whose weights; default: the epoch that the sweep reports, or the last",
     )
+    which.add_argument("--device", default="", help="cpu, cuda, ...; default: the first GPU if any")
     cut = parser.add_argument_group("windows")
     cut.add_argument("--window", type=float, default=0.0, metavar="S", help="length in seconds")
     cut.add_argument(
@@ -112,9 +115,6 @@ def _parser() -> argparse.ArgumentParser:
         help="of label tracks and pictures, one per recording (default: %(default)s)",
     )
     what.add_argument("--figure", action="store_true", help="draw each recording as a PNG")
-    parser.add_argument(
-        "--device", default="", help="cpu, cuda, ...; default: the first GPU if any"
-    )
     return parser
 
 

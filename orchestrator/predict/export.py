@@ -35,7 +35,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.command import run_command
+from models.command import completing, run_command
 from orchestrator.errors import ConfigError, OrchestratorError
 from orchestrator.predict.choice import choose
 from orchestrator.store import Store
@@ -62,7 +62,7 @@ def main(
     Returns:
         The exit code.
     """
-    args = _parser().parse_args(argv)
+    args = completing(_parser()).parse_args(argv)
     return run_command(lambda: _run(args, log_model), mistakes=OrchestratorError)
 
 

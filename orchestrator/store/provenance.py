@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+DISTRIBUTION = "audio-ablation-orchestrator"
 PACKAGES = ("torch", "torchaudio", "timm", "ray", "numpy", "pyarrow", "soundfile", "soxr")
 
 
@@ -31,15 +32,19 @@ def provenance() -> dict[str, str]:
         "host": socket.gethostname(),
     }
     for package in PACKAGES:
-        try:
-            facts[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            facts[package] = "absent"
+        facts[package] = _version(package)
     if "torch" in sys.modules:
         import torch
 
         facts["cuda"] = torch.version.cuda or "none" if torch.cuda.is_available() else "none"
     return facts
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
 
 
 def source_digest() -> str:
@@ -48,6 +53,8 @@ def source_digest() -> str:
     root = Path(__file__).resolve().parents[2]
     for package in ("models", "orchestrator"):
         for path in sorted((root / package).rglob("*.py")):
+            if root / "orchestrator" / "sweeps" in path.parents:
+                continue  # plans, which a checkout keeps elsewhere; a trial's id holds its values
             digest.update(str(path.relative_to(root)).encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
@@ -57,7 +64,7 @@ def git_commit() -> str:
     """Return the commit of the current checkout, with `+changes` if it is not clean."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
-        return "not a checkout"
+        return f"not a checkout, version {_version(DISTRIBUTION)}"
     try:
         commit = _git(root, "rev-parse", "--short=12", "HEAD")
         return commit + ("+changes" if _git(root, "status", "--porcelain", "-uno") else "")

@@ -27,7 +27,9 @@ SWEEP = "sweeps/adaptor_lambda.py"
 SMALL = ("--demo", "--dataset", "synthetic:clips_per_class=10")
 CPUS = ("--cpus-per-worker", str(os.cpu_count()))
 """A worker takes all CPUs of a host, so that trials at a time are on as many hosts."""
-NINE = (*SMALL, "--seeds", "3", "--arms", "1,2,3", "--epochs", "20", *CPUS)
+NINE = (*SMALL, "--seeds", "3", "--arms", "1,2,3", "--epochs", "12", *CPUS)
+HANGS_AFTER_S = 1200
+"""Longer than anything here takes on a slow machine that runs other tests beside it."""
 NOT_OF_THE_CLOCK = re.compile(r"(train|val)/")
 
 
@@ -66,13 +68,14 @@ class Up:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            errors="replace",  # what is cut off may end inside a letter
             start_new_session=True,
         )
         self.commands.append(command)
         return command
 
-    def ray(self, *arguments: str | Path, timeout_s: int = 180) -> str:
-        return output(self.start(*arguments), timeout_s=timeout_s)
+    def ray(self, *arguments: str | Path) -> str:
+        return output(self.start(*arguments))
 
 
 def drop(command: subprocess.Popen[str]) -> None:
@@ -81,23 +84,21 @@ def drop(command: subprocess.Popen[str]) -> None:
     command.communicate()
 
 
-def output(process: subprocess.Popen[str], *, timeout_s: int = 300) -> str:
+def output(process: subprocess.Popen[str]) -> str:
     try:
-        said, _ = process.communicate(timeout=timeout_s)
+        said, _ = process.communicate(timeout=HANGS_AFTER_S)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         said, _ = process.communicate()
-        raise AssertionError(f"no end after {timeout_s} s:\n{said[-6000:]}") from None
+        raise AssertionError(f"no end after {HANGS_AFTER_S} s:\n{said[-6000:]}") from None
     assert process.returncode == 0, said[-6000:]
     return said
 
 
-def until(
-    true: Callable[[], Any], *, timeout_s: int = 240, what: Callable[[], Any] = lambda: ""
-) -> None:
-    end = time.monotonic() + timeout_s
+def until(true: Callable[[], Any], *, what: Callable[[], Any] = lambda: "") -> None:
+    end = time.monotonic() + HANGS_AFTER_S
     while not true():
-        assert time.monotonic() < end, f"no end after {timeout_s} s {what()}"
+        assert time.monotonic() < end, f"no end after {HANGS_AFTER_S} s {what()}"
         time.sleep(0.5)
 
 
@@ -153,16 +154,16 @@ def test_two_launches_and_faults_train_every_trial_once_to_the_same_bits(
     _, cut, killed, _ = up.bed.hosts
     large, other = (up.start("submit", c, SWEEP, "--", *NINE) for c in (up.large, up.small))
     everywhere = {host.name for host in up.bed.hosts}
-    until(lambda: up.at_work() == everywhere, timeout_s=500, what=up.at_work)
+    until(lambda: up.at_work() == everywhere, what=up.at_work)
     cut.cut()
     up.bed.on(killed, "pkill -KILL -x raylet")
     time.sleep(5)
     killed.kill()
-    until(lambda: up.finished() >= 1, timeout_s=500)
+    until(lambda: up.finished() >= 1)
     drop(large)
     cut.mend()
     killed.boot()
-    said = [output(up.start("submit", up.large, SWEEP, "--", *NINE), timeout_s=400), output(other)]
+    said = [output(up.start("submit", up.large, SWEEP, "--", *NINE)), output(other)]
     records = up.records()
     assert [one["status"] for one in records.values()] == ["finished"] * 9, said
     assert "Traceback" not in "".join(said)
@@ -186,7 +187,7 @@ def numbers(record: dict[str, Any]) -> list[dict[str, float]]:
 def test_one_trial_trains_over_two_hosts(up: Up) -> None:
     before = set(up.records())
     one = (*SMALL, "--seeds", "1", "--arms", "1", "--epochs", "2", "--num-workers", "2")
-    up.ray("submit", up.large, SWEEP, "--", *one, *CPUS, timeout_s=300)
+    up.ray("submit", up.large, SWEEP, "--", *one, *CPUS)
     (trial,) = set(up.records()) - before
     record = up.records()[trial]
     assert record["status"] == "finished" and record["cost"]["num_workers"] == 2, record
@@ -200,4 +201,4 @@ def test_ray_down_leaves_no_process(up: Up) -> None:
         lines = [up.bed.on(one, "ps -eo args").stdout.splitlines() for one in up.bed.hosts]
         return [line for lines in lines for line in lines if re.search("ray|python|node.sh", line)]
 
-    until(lambda: not left(), timeout_s=240, what=left)
+    until(lambda: not left(), what=left)

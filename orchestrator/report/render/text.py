@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ GLYPHS = {
     Status.RUNNING: "▸",
     Status.FAILED: "✗",
     Status.DIVERGED: "∞",
+    Status.PRUNED: "◂",
     Status.MISSING: "·",
 }
 WIDEST = 120
@@ -39,6 +41,10 @@ WIDEST = 120
 
 MAX_SENTENCES = 12
 MAX_GAPS = 12
+HEAD_WIDTHS = (WIDEST, 24, 16, 8)
+"""Widths at which long heads fold, tried in turn before a column is left out; the last, at which
+they grow tall, only before the last column that can be."""
+
 MAX_NAME = 32
 """Columns that a table leaves for longer names before it leaves columns out."""
 
@@ -74,7 +80,8 @@ def table_text(table: Table, width: int) -> str:
 def table_parts(table: Table, width: int) -> Iterator[RenderableType]:
     """Yield a table and the notes below it.
 
-    Columns that do not fit are left out, least important first, and named; arms' names wrap.
+    Long heads fold. Columns that do not fit then are left out, least important first, and named;
+    arms' names wrap.
     """
     from rich import box
     from rich.cells import cell_len
@@ -83,33 +90,54 @@ def table_parts(table: Table, width: int) -> Iterator[RenderableType]:
 
     columns = list(table.columns)
     texts = dict(zip((c.key for c in columns), zip(*table.rows, strict=True), strict=True))
-    widths = {c.key: 2 + max(map(cell_len, (c.title, c.unit, *texts[c.key]))) for c in columns}
-    name = max(12, min(widths.pop(columns[0].key) - 2, MAX_NAME))
-    dropped = []
-    while name + sum(widths.values()) > width and any(c.keep for c in columns):
-        worst = min((c for c in columns if c.keep), key=lambda column: column.keep)
-        columns.remove(worst)
-        del widths[worst.key]
-        dropped.append(worst.title)
-    name = max(12, min(name, width - sum(widths.values())))
-    fits = name + sum(widths.values()) <= width
+    longest = {c.key: max(map(cell_len, (c.unit, *texts[c.key])), default=0) for c in columns}
+    named = max(longest[columns[0].key], cell_len(columns[0].title))
+    name = max(12, min(named, MAX_NAME))
+    dropped: list[str] = []
+    while True:
+        droppable = sorted((c for c in columns if c.keep), key=lambda column: column.keep)
+        for head_width in HEAD_WIDTHS[: -1 if len(droppable) > 1 else None]:
+            heads = [_folded(c.title, max(head_width, longest[c.key])) for c in columns]
+            taken = sum(
+                2 + max(longest[column.key], *map(cell_len, head))
+                for column, head in zip(columns[1:], heads[1:], strict=True)
+            )
+            if name + taken <= width:
+                break
+        if name + taken <= width or not droppable:
+            break
+        columns.remove(droppable[0])
+        dropped.append(droppable[0].title)
+    fits = max(12, min(name, width - taken)) + taken <= width
+    deepest = max(map(len, heads))
     shown = Grid(box=box.HORIZONTALS, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     # Padding aligns the decimal points and must be kept.
     cell = _held if fits else literal
     units = any(column.unit for column in columns)
     for i, column in enumerate(columns):
-        lines = (column.title, column.unit) if units else (column.title,)
+        lines = [*[""] * (deepest - len(heads[i])), *heads[i], *([column.unit] if units else [])]
         shown.add_column(
             Text("\n").join(map(cell, lines)),
             justify="right" if i else "left",
             no_wrap=bool(i) and fits,
+            max_width=max(named, MAX_NAME) if table.headings and not i else None,
         )
     for i, (arm, *cells) in enumerate(zip(*(texts[c.key] for c in columns), strict=True)):
+        if heading := table.headings.get(i):
+            if i:
+                shown.add_section()
+            shown.add_row(literal(heading))
         shown.add_row(literal(arm), *map(cell, cells), end_section=i == table.baseline == 0)
     yield shown
     yield from map(_sentence, table.notes)
     if dropped:
         yield _sentence(f"Left out at {width} columns: {', '.join(dropped)}.")
+
+
+def _folded(title: str, width: int) -> list[str]:
+    """Return the lines of a head, broken at spaces alone."""
+    lines = textwrap.wrap(title, width, break_long_words=False, break_on_hyphens=False)
+    return lines or [""]
 
 
 def _held(text: str) -> Text:
@@ -148,7 +176,7 @@ def _completeness(summary: Summary, width: int) -> list[RenderableType]:
     ]
     statuses = {cell.status for cell in summary.cells}
     if statuses - {Status.FINISHED}:
-        shown_always = statuses | set(Status) - {Status.DIVERGED}
+        shown_always = statuses | set(Status) - {Status.DIVERGED, Status.PRUNED}
         legend = [f"{glyph} {status}" for status, glyph in GLYPHS.items() if status in shown_always]
         parts.append(grid([legend], indent=2))
     gaps = [gap_text(cell) for cell in summary.gaps]

@@ -30,7 +30,7 @@ def other_contrasts_table(summary: Summary) -> Table | None:
         ),
         _counts(contrasts),
         _sizes(contrasts, summary, title="difference"),
-        Column(key="p", title="p", texts=align([p_text(d and d.p_value) for d in shown])),
+        Column(key="p", title="p", keep=5, texts=align([p_text(d and d.p_value) for d in shown])),
         _deciding(contrasts, summary),
     ]
     if summary.plan.num_declared == 1:

@@ -60,7 +60,10 @@ def ensemble_table(summary: Summary, found: Sequence[Ensemble], *, over: str) ->
         [
             Column(key="arm", title="arm", texts=arms),
             Column(
-                key="models", title="models", texts=[str(r.num_models) if r else NONE for r in rows]
+                key="models",
+                title="models",
+                keep=4,
+                texts=[str(r.num_models) if r else NONE for r in rows],
             ),
             Column(
                 key="ensemble",

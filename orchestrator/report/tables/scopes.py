@@ -23,7 +23,9 @@ def tables(summary: Summary) -> list[Table]:
             key="both", title="and recordings", unit=unit, texts=list(map(_over_both, findings))
         ),
         Column(key="num", title="recordings", keep=3, texts=align(list(map(_count, findings)))),
-        Column(key="narrowed", title="narrowed by", texts=list(map(_narrowed_by, findings))),
+        Column(
+            key="narrowed", title="narrowed by", keep=4, texts=list(map(_narrowed_by, findings))
+        ),
     ]
     return [
         Table.of(

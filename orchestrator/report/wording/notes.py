@@ -47,6 +47,11 @@ def headline(summary: Summary) -> str:
     cells, gaps = summary.cells, summary.gaps
     if not cells:
         return "INCOMPLETE: no trial was planned, so there is no number."
+    if not gaps and summary.pruned:
+        return (
+            f"Complete: {len(cells) - len(summary.pruned)} of {len(cells)} planned trials "
+            f"finished, and the search left {len(summary.pruned)} early."
+        )
     if not gaps:
         return f"Complete: all {len(cells)} planned trials finished."
     kinds = Counter(
@@ -64,6 +69,9 @@ def answers(summary: Summary) -> tuple[Answer, ...]:
     """Return the main answers, with arms that do not beat chance first."""
     low, best = chance_sentence(summary), best_of(summary)
     first = (Answer(verdict=Verdict.NOT_TESTED, text=low),) if low else ()
+    if summary.search:
+        confirmed = answers(summary.following) if summary.following else ()
+        return (*confirmed, *first, Answer(verdict=Verdict.NOT_TESTED, text=searched(summary)))
     if best:
         return (*first, Answer(verdict=Verdict.NOT_TESTED, text=best))
     others = (Answer(verdict=c.verdict, text=finding_sentence(c)) for c in summary.findings)
@@ -99,6 +107,35 @@ def chance_note(summary: Summary) -> str:
         rule = f" Fewer than {MIN_REPLICATES} seeds, or equal ones, beat it where "
         rule += f"{' or '.join(ways)}."
     return f"Chance{other}: {level}.{rule}"
+
+
+def searched(summary: Summary) -> str:
+    """Say what a search found, and that its scores are optimistic; empty for other studies."""
+    found, following = summary.search, summary.following
+    if found is None:
+        return ""
+    if not found.ranked:
+        return f"None of {len(found.points)} points of the search has finished yet."
+    best = found.ranked[0]
+    value = f"{number(best.value, 1 if found.metric.unit == '%' else 3)} {found.metric.unit}"
+    of = f"{len(found.points)} points"
+    if len(found.points) < found.num_planned:
+        of += f" so far, of {found.num_planned} planned,"
+    clips = "validation clips" if found.on_validation else "the reported clips"
+    text = (
+        f"The best of {of} by {found.metric.title} on {clips} is {best.arm} with {value.strip()}: "
+        "an optimistic number, since chance helped to choose it. No score of a search has a test."
+    )
+    if following is None:
+        return f"{text} Confirm its best points with --confirm 3 before you quote one."
+    seeds = len({cell.seed for cell in following.cells})
+    text += (
+        f" The result is the table on {seeds} fresh seeds, which compares the best "
+        f"{len(following.arms) - 1} with {following.plan.baseline}"
+    )
+    if not found.on_validation:
+        text += "; its clips are those that chose them, which fresh seeds do not mend"
+    return f"{text}."
 
 
 def best_of(summary: Summary) -> str:
