@@ -150,6 +150,9 @@ def score(
 ) -> Scores:
     """Score a recording.
 
+    A window is scored at the `test_shifts_s` of the experiment, as its clips were, and the mean
+    counts. Scores over time of a model with a frame head are those of the window as it is.
+
     Args:
         model: The trained model, on the device.
         pcm: (time,) 16-bit samples at the rate of the windows, as packs hold them.
@@ -166,6 +169,7 @@ def score(
     starts = [*range(0, last, hop), last]  # the last window ends with the recording
     padded = np.pad(pcm, (0, max(0, length - len(pcm))))
     groups = groups_of(model)
+    shifts = [round(by * rate) for by in model.experiment.test_shifts_s]
     clips: list[NDArray[np.float32]] = []
     frames: list[NDArray[np.float32]] = []
     for begin in range(0, len(starts), BATCH):
@@ -175,7 +179,11 @@ def score(
         waveform = torch.from_numpy(batch).float().div_(FULL_SCALE).to(device)
         with autocast(device, model.experiment.precision):
             output = model.chain(waveform)
-        clips.append(probabilities(output.clip_logits, groups).cpu().numpy())
+            shifted = [
+                model.chain(waveform.roll(shift, dims=1)) if shift else output for shift in shifts
+            ]
+        parts = [probabilities(one.clip_logits, groups) for one in shifted]
+        clips.append(torch.stack(parts).mean(dim=0).cpu().numpy())
         if output.frame_logits is not None:
             frames.append(probabilities(output.frame_logits, groups).cpu().numpy())
     whole = np.concatenate(clips)
