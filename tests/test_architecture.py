@@ -180,7 +180,7 @@ def test_words_of_a_sweep_are_at_the_top_and_typed():
         if isinstance(line, ast.ImportFrom)
         for alias in line.names
     }
-    assert {*orchestrator.__all__, "load_model"} == typed <= set(dir(orchestrator))
+    assert {*orchestrator.__all__, "load_model", "load_study"} == typed <= set(dir(orchestrator))
     for name in typed:
         assert getattr(orchestrator, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'Arms'"):

@@ -305,10 +305,16 @@ def _run(
         plan = search.with_points(points)
         publisher.declare(declare(plan, prepared, store, points=points))
 
+    def last_word(text: str) -> None:
+        progress.last_word(
+            f"error: {text}; nothing that was saved is lost, and the same command goes on from "
+            f"here:\n  {printable(prepared.command)}"
+        )
+
     with (
         terminal(log) as console,
         SweepProgress(console, missing) as progress,
-        ray_session(runtime, say=progress.say),
+        ray_session(runtime, say=progress.say, last_word=last_word),
     ):
         require_capacity(runtime)
         if prepared.options.fits_gpus and len(missing) > 1:

@@ -292,13 +292,7 @@ class TrialRun:
                     f"trial {trial_id}, whose weights this one starts from, is {state} in "
                     f"{self.store.uri}; run the sweep that trains it to its end"
                 )
-            checkpoint = self.store.load_checkpoint(trial_id, "last")
-            if checkpoint is None:
-                raise CheckpointError(
-                    f"trial {trial_id} has no checkpoint in {self.store.uri}; run the sweep that "
-                    "trains it, it is the prerequisite of this one"
-                )
-            tensors, facts = checkpoint
+            tensors, facts = self.store.require_checkpoint(trial_id, "last")
             trained_as = facts.get(TRAINED_AS)
             if trained_as is not None and experiment_id(trained_as["experiment"]) != trial_id:
                 raise CheckpointError(

@@ -3,7 +3,10 @@
 import io
 import os
 import re
+import select
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -18,6 +21,7 @@ from orchestrator.execution.tune import fail_stale_trials, run_trials
 from orchestrator.experiment.config import Component, Runtime
 from orchestrator.records import Status
 from tests import tiny
+from tests.commands import ROOT, environment
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +110,53 @@ def test_bug_that_all_arms_share_ends_the_sweep_after_one_trial_of_each(ray_here
     records = store.read_records(trial.id for trial in trials)
     failed = [record for record in records.values() if record.status is Status.FAILED]
     assert [record.cost.attempts for record in failed] == [1] * len(failed)
+
+
+DAWDLE = """
+import fcntl, os, sys, termios
+from pathlib import Path
+from orchestrator.design.factors import Trial
+from orchestrator.execution.progress import SweepProgress
+from orchestrator.execution.ray_session import ray_session, terminal
+from orchestrator.execution.tune import run_trials
+from orchestrator.experiment.config import Runtime
+from orchestrator.store import Store
+from tests.execution.test_failures import doomed
+fcntl.ioctl(0, termios.TIOCSCTTY)
+store, trials = Store.open(sys.argv[1]), [doomed("dawdles", batch_size=3)]
+with (
+    terminal(Path(sys.argv[1], "log")) as console,
+    SweepProgress(console, trials) as progress,
+    ray_session(Runtime()),
+):
+    run_trials(trials, runtime=Runtime(store=store.uri), store=store, progress=progress)
+"""
+
+
+@pytest.mark.slow
+def test_terminal_that_hangs_up_lets_the_step_be_saved(tmp_path):
+    trial = doomed("dawdles", batch_size=3)
+    store = tiny.store_with_pack(tmp_path, trial.experiment)
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", DAWDLE, tmp_path],
+        cwd=ROOT,
+        env=environment(),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown, deadline = b"", time.monotonic() + 100
+    while not ((record := store.read_record(trial.id)) and record.epochs):
+        assert time.monotonic() < deadline and process.poll() is None, shown[-3000:]
+        if select.select([ours], [], [], 0.1)[0]:
+            shown += os.read(ours, 1 << 16)
+    os.close(ours)
+    process.wait(60)
+    _, facts = store.load_checkpoint(trial.id, "last")
+    assert len(facts["epochs"]) in (1, 2) and 0 < len(facts["losses_so_far"]) < 5
 
 
 class InterruptOnce(SweepProgress):

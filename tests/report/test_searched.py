@@ -76,10 +76,11 @@ def test_pruned_trials_of_a_search_have_an_outcome_and_no_number(searched):
     )
     assert [point.arm for point in summary.search.ranked] == ["λ=0.01", "λ=0.1", "λ=0.001"]
     assert "◂ pruned" in render_text(summary)
+    assert "and the search left 1 early." in render_page(summary, records)
     other = summarize(dataclasses.replace(plan, search=None), records)
-    assert 'class="square pruned"' in render_page(other, records)
     assert headline(other).startswith("INCOMPLETE: 4 of 5 planned trials count (1 pruned)")
     assert "left by a search after 2 epochs" in render_text(other)
+    assert 'class="square pruned"' in render_page(other, records)
 
 
 def test_front_importances_and_history_of_a_search_are_shown(searched):
