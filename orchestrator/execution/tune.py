@@ -42,10 +42,11 @@ from orchestrator.execution.searchers import (
     NotPickled,
     PointSearcher,
     QueueSearcher,
+    objective_of,
 )
 from orchestrator.execution.stopping import StopRequest
 from orchestrator.experiment.config import Runtime
-from orchestrator.experiment.identity import canonical, complete
+from orchestrator.experiment.identity import canonical
 from orchestrator.records import EpochRecord, Status, TrialRecord
 from orchestrator.store import Holder, LockHeld, Store, Superseded
 from orchestrator.store.files import is_full
@@ -118,8 +119,7 @@ def run_search(
         progress: Shows the epochs and the ends of trials.
         on_point: Callback that adds each new point to `points`, before its trials start.
     """
-    selection = complete(search.plan.base).selection
-    objective = Objective(metric=search.plan.metric, selection=selection)
+    objective = objective_of(search)
     while True:
         searcher = PointSearcher(
             search, points, objective=objective, store=store, progress=progress, on_point=on_point
@@ -483,7 +483,7 @@ def _train(config: Mapping[str, Any], *, launch: _Launch, objective: Objective |
         records.append(record)
         last = trial is config["trials"][-1]
         counts = record.status is Status.FINISHED and last
-        value = objective.value(records) if objective and counts else None
+        values = objective.values(records) if objective and counts else None
         tune.report(
             {
                 "id": trial.id,
@@ -491,7 +491,7 @@ def _train(config: Mapping[str, Any], *, launch: _Launch, objective: Objective |
                 "note": note,
                 "place": record.provenance.get(FAILED_AT, ""),
                 "out_of_memory": starved,
-                OBJECTIVE: value,
+                OBJECTIVE: values,
             }
         )
 
