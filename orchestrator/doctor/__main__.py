@@ -173,8 +173,7 @@ def _observe(
 def report(found: Sequence[Finding], *, what: str, log: Log) -> str:
     """Say what departs first, what else does, and what was compared."""
     departed = [one for one in found if one.departure]
-    runs = f", {log.num_runs} runs" if log.num_runs > 1 else ""
-    lines = [f"{what}, against {log.of}{runs}"]
+    lines = [f"{what}, against {log.of}"]
     if departed:
         first, *others = departed
         lines += [

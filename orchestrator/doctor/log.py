@@ -39,11 +39,6 @@ class Log:
     of: str
     facts: Mapping[str, Logged]
 
-    @property
-    def num_runs(self) -> int:
-        """Largest number of runs that a fact has."""
-        return max((len(logged.values) for logged in self.facts.values()), default=0)
-
 
 def write_log(path: Path, runs: Sequence[Mapping[str, Value]], *, of: str) -> None:
     """Write runs of one experiment under several seeds as a log."""

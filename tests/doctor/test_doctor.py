@@ -118,11 +118,10 @@ def test_file_that_is_no_log_is_refused(tmp_path, text, message):
 
 
 SWEEP = """
-from orchestrator import Arm, Component, Plan
-import dataclasses
-from tests import tiny
+from orchestrator import Arm, Plan
+from tests.benchmarks.doctor.faults import healthy
 
-BASE = dataclasses.replace(tiny.experiment(epochs=2), dataset=tiny.DATASET)
+BASE = healthy(clips_per_class=5, seconds=0.5)
 PLAN = Plan(name="mine", question="?", base=BASE, arms=(Arm(name="a"),), seeds=(0, 1))
 """
 
@@ -139,12 +138,12 @@ def test_command_records_and_compares_and_its_exit_code_says_whether_something_d
     assert main(["mine.py", "--log", "healthy.json"]) == 0
     assert "Nothing departs" in capsys.readouterr().out
     assert main(["mine.py", "--log", "healthy.json", "--epochs", "3", "--no-training"]) == 1
-    assert "First departure: epochs of the training: 3, the log has 2" in capsys.readouterr().out
-    # Three classes of half a second are not what AST trained on.
+    assert "First departure: epochs of the training: 3, the log has 10" in capsys.readouterr().out
+    # Ten classes of half a second are not what AST trained on.
     assert main(["mine.py", "--log", "ast_esc50", "--no-training"]) == 1
     printed = capsys.readouterr().out
-    assert "First departure: number of classes: 3, the log has 50" in printed
-    assert "clips of an optimizer step: 5, the log has 15" in printed  # 48, of so few
+    assert "First departure: number of classes: 10, the log has 50" in printed
+    assert "clips of an optimizer step: 16, the log has 40" in printed  # 48, of so few
 
 
 @pytest.mark.parametrize(
