@@ -327,6 +327,7 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
         "links": material.links,
         "pictures": material.pictures,
         "paper": paper,
+        "sounds": material.sounds,
     }
     width = args.width or terminal_width(widest=WIDEST)
     asked_paper = paper if args.paper_table else None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from orchestrator.analysis.clip_tests import Recordings
 from orchestrator.analysis.outcomes import Loader
@@ -18,6 +20,22 @@ from orchestrator.report.files import PICTURES, report_folder
 from orchestrator.store import Store
 from orchestrator.store.verification import loader, verify, verify_stored
 from orchestrator.tracking.links import read_links
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from orchestrator.data.pack import Pack
+
+Sounds = Callable[[Iterable[str]], Mapping[str, bytes]]
+"""Function that returns clip -> Ogg Opus file, for those clips of a list that can be had."""
+
+MAX_SECONDS = 10.0
+"""Length of a sound; longer clips are cut at the end."""
+
+MAX_BYTES = 2**20
+"""Size of all sounds together, to keep the page small enough to send."""
+
+OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +51,7 @@ class Material:
         pictures: Folder of `orchestrator.predict.figures`; None without pictures.
         links: Trial id -> address of its run.
         recordings: Function that reads clip -> source recording; None without a pack.
+        sounds: Function that reads clips to listen to; None without a pack.
     """
 
     plan: PlanRecord
@@ -42,19 +61,68 @@ class Material:
     pictures: Path | None = None
     links: Mapping[str, str] | None = None
     recordings: Recordings | None = None
+    sounds: Sounds | None = None
 
 
 def recordings_of(store: Store, plan: PlanRecord) -> dict[str, str]:
     """Return clip -> recording from a plan's pack; empty if the pack is not in the store."""
+    pack = _pack(store, plan)
+    return dict(zip(pack.clip_ids, pack.source_ids, strict=True)) if pack else {}
+
+
+def sounds_of(store: Store, plan: PlanRecord) -> Sounds:
+    """Return a function that reads clips to listen to from a plan's pack, as far as it is there.
+
+    Clips that would exceed `MAX_BYTES` together are left out, the last ones first.
+    """
+
+    def read(clips: Iterable[str]) -> dict[str, bytes]:
+        pack, made, left = _pack(store, plan), dict[str, bytes](), MAX_BYTES
+        places = {clip: place for place, clip in enumerate(pack.clip_ids)} if pack else {}
+        for clip in clips:
+            if pack and clip in places:
+                sound = opus(pack.waveform(places[clip]), pack.sample_rate)
+                left -= len(sound)
+                if left < 0:
+                    break
+                made[clip] = sound
+        return made
+
+    return read
+
+
+def opus(pcm: np.ndarray, sample_rate: int) -> bytes:
+    """Encode the beginning of a clip for listening.
+
+    Args:
+        pcm: (time,) int16 samples.
+        sample_rate: Their rate in Hz; Opus takes the next higher of `OPUS_RATES`.
+
+    Returns:
+        An Ogg Opus file of about 25 kbit/s.
+    """
+    import soundfile
+    import soxr
+
+    file = io.BytesIO()
+    rate = next((one for one in OPUS_RATES if one >= sample_rate), OPUS_RATES[-1])
+    heard = pcm[: round(MAX_SECONDS * sample_rate)]
+    if rate != sample_rate:
+        heard = soxr.resample(heard, sample_rate, rate)
+    soundfile.write(file, heard, rate, format="OGG", subtype="OPUS")
+    return file.getvalue()
+
+
+def _pack(store: Store, plan: PlanRecord) -> Pack | None:
+    """Return a plan's pack; None if it is not in the store."""
     root, fingerprint = store.local_path, str(plan.dataset.get("fingerprint", ""))
     packs = root / "packs" if root else None
     # A fingerprint is the name of a folder, which a path out of the store is not.
     if packs is None or not (packs / Path(fingerprint).name / MANIFEST).is_file():
-        return {}
+        return None
     from orchestrator.data import open_pack
 
-    pack = open_pack(fingerprint, packs=str(packs))
-    return dict(zip(pack.clip_ids, pack.source_ids, strict=True))
+    return open_pack(fingerprint, packs=str(packs))
 
 
 class FromStore:
@@ -113,6 +181,7 @@ class FromStore:
             pictures=folder / PICTURES,
             links=read_links(store, sweep),
             recordings=lambda: recordings_of(store, plan),
+            sounds=sounds_of(store, plan),
         )
 
 

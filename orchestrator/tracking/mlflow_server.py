@@ -7,8 +7,10 @@ sets those that the user has not set, and restores them afterwards.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from typing import Any
 
 from orchestrator.errors import TrackingError
 from orchestrator.tracking.places import check_database
-from orchestrator.tracking.views import Dataset, Point
+from orchestrator.tracking.views import NOTE_TAG, Dataset, Point
 
 CONNECT_TIMEOUT_S = 5
 REQUEST_TIMEOUT_S = 60
@@ -68,12 +70,14 @@ class Server:
     Args:
         uri: Address of the server.
         artifact_root: Folder for a database's artifacts; None lets a server decide.
+        until: Time by the monotonic clock after which no request begins, and none waits.
     """
 
-    def __init__(self, uri: str, artifact_root: str | None):
+    def __init__(self, uri: str, artifact_root: str | None, *, until: float = math.inf):
         check_database(uri)
         load()
         self.uri = uri
+        self.until = until
         self.artifact_root = artifact_root
         with self._speaking(timeout_s=CONNECT_TIMEOUT_S, retries=0):
             from mlflow.store.db import utils
@@ -109,6 +113,11 @@ class Server:
             if experiment.lifecycle_stage == "deleted":
                 self._client.restore_experiment(experiment.experiment_id)
             return experiment.experiment_id
+
+    def describe(self, experiment_id: str, text: str) -> None:
+        """Set the description of an experiment, in Markdown."""
+        with self._speaking():
+            self._client.set_experiment_tag(experiment_id, NOTE_TAG, text)
 
     def runs(self, experiment_id: str) -> list[FoundRun]:
         """Return all runs of an experiment that are not deleted."""
@@ -234,14 +243,17 @@ class Server:
         self, *, timeout_s: int = REQUEST_TIMEOUT_S, retries: int = RETRIES, insist: bool = False
     ) -> Iterator[None]:
         """Set a call's time-out and retries, and turn any error into a `TrackingError`."""
-        wanted = {
-            _RETRIES_SETTING: str(retries),
-            "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout_s),
-            "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        }
         # The environment is the process's: one call at a time.
         with _GATE:
+            left_s = self.until - time.monotonic()
+            if left_s <= 0:
+                raise TrackingError(f"{self.uri}: the time for uploads is over")
+            wanted = {
+                _RETRIES_SETTING: str(int(min(retries, left_s / timeout_s))),
+                "MLFLOW_HTTP_REQUEST_TIMEOUT": str(math.ceil(min(timeout_s, left_s))),
+                "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+                "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+            }
             before = {name: os.environ.get(name) for name in wanted}
             for name, value in wanted.items():
                 if before[name] is None or (insist and name == _RETRIES_SETTING):

@@ -62,7 +62,8 @@ def test_scores_of_a_search_are_optimistic_and_fresh_seeds_are_the_result(search
     assert "The result is the table on 8 fresh seeds, which compares the best 2" in text
     assert "its clips are those that chose them, which fresh seeds do not mend" in text
     assert "adjusted p" in text and "sign-flip test" in text
-    assert "The result: the best points on fresh seeds" in render_page(summary, searched[1])
+    page = render_page(summary, searched[1])
+    assert page.index("adjusted p") < page.index("<h3>Every point of the search, whose scores")
     for form in RENDERERS.values():
         assert form(summary)
 
@@ -75,7 +76,8 @@ def test_pruned_trials_of_a_search_have_an_outcome_and_no_number(searched):
     )
     assert [point.arm for point in summary.search.ranked] == ["λ=0.01", "λ=0.1", "λ=0.001"]
     assert "◂ pruned" in render_text(summary)
-    assert 'class="square pruned"' in render_page(summary, records)
+    assert "and the search left 1 early." in render_page(summary, records)
     other = summarize(dataclasses.replace(plan, search=None), records)
     assert headline(other).startswith("INCOMPLETE: 4 of 5 planned trials count (1 pruned)")
     assert "left by a search after 2 epochs" in render_text(other)
+    assert 'class="square pruned"' in render_page(other, records)

@@ -21,7 +21,9 @@ def confirmed_table(confirmed: Summary) -> Table:
     table = main_table(confirmed)
     return dataclasses.replace(
         table,
-        key="confirmed",
-        title="The result: the best points on fresh seeds",
-        notes=(f"The whole report is that of {confirmed.plan.sweep}.", *table.notes),
+        notes=(
+            f"The result: the best points on fresh seeds, {confirmed.plan.sweep}.",
+            *table.notes,
+        ),
+        records=tuple({**record, "kind": "confirmed"} for record in table.records),
     )
