@@ -71,7 +71,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     hook = sys.excepthook
     try:
         with (
-            mock.patch.object(argparse.ArgumentParser, "parse_args", stop),
+            mock.patch.object(argparse.ArgumentParser, "parse_known_args", stop),
             mock.patch.object(sys, "argv", [words[-1]]),
             contextlib.chdir(ROOT),
             warnings.catch_warnings(),
