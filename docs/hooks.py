@@ -115,7 +115,7 @@ def _commands() -> str:
 
 
 def _helped(name: str, parser: argparse.ArgumentParser, level: int = 2) -> Iterator[str]:
-    with mock.patch.dict(os.environ, COLUMNS="100"):
+    with mock.patch.dict(os.environ, COLUMNS="92"):
         text = parser.format_help()
     text = text.replace(f"usage: {Path(SWEEP).name}", f"usage: python {SWEEP}")
     yield from (f"{'#' * level} {name}", "", "```text", text.rstrip(), "```", "")
