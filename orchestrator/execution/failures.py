@@ -92,11 +92,13 @@ class FailedAlike:
         """Wait for a trial of each arm, and for two trials at least.
 
         Args:
-            arms: Arms of the trials to come; none where they are not known yet.
+            arms: Arm of every trial to come; none where they are not known yet.
             store: Place of the store, for the message.
         """
         self._store = store
-        self._missing = set(arms)
+        of_trials = list(arms)
+        self._num_trials = len(of_trials)
+        self._missing = set(of_trials)
         self._num_ended = 0
         self._errors: set[str] = set()
 
@@ -116,9 +118,12 @@ class FailedAlike:
         self._errors.add(f"{note.partition(':')[0]} {place}" if place else "")
         if self._missing or self._num_ended < 2 or len(self._errors) > 1 or "" in self._errors:
             return ""
+        which = f"all {self._num_ended} trials failed alike"
+        if self._num_ended != self._num_trials:
+            which = f"the first {self._num_ended} trials, among them one of each arm, failed alike,"
+            which += " so the others were not begun"
         return (
-            f"the first {self._num_ended} trials, among them one of each arm, failed alike, so the "
-            f"others were not begun: {note}\n  {place}\nMend it and run the same command again; "
+            f"{which}: {note}\n  {place}\nMend it and run the same command again; "
             f"`python -m orchestrator.store show {trial.id} --store {self._store}` prints the "
             "whole traceback"
         )

@@ -38,6 +38,7 @@ class Options:
         seeds: Number of seeds; None keeps the plan's.
         folds: Held-out folds; None keeps the plan's, empty means all folds of the data.
         epochs: Number of epochs; None keeps the plan's.
+        confirm: Number of a search's best points to confirm; None keeps the sweep's.
         until_decided: Add blocks until every contrast is decided, up to `seeds`.
         budget_hours: Device-hours after which no further block starts; 0 sets no limit.
         detect: Difference that `--dry-run` plans for, in the metric's unit; 0 means one point.
@@ -56,6 +57,7 @@ class Options:
     seeds: tuple[int, ...] | None
     folds: tuple[int, ...] | None
     epochs: int | None
+    confirm: int | None
     until_decided: bool
     budget_hours: float
     detect: float
@@ -123,6 +125,14 @@ def _parser(description: str) -> argparse.ArgumentParser:
     add("--seeds", type=_seeds, metavar="N|A,B,..", help="how many seeds, or which")
     add("--folds", type=_folds, metavar="A,B,..|all", help="which folds to hold out")
     add("--epochs", type=_positive, metavar="N", help="passes over the training clips")
+    add = parser.add_argument_group("searches").add_argument
+    add(
+        "--confirm",
+        type=_count,
+        metavar="K",
+        help="of a search: confirm its K best points on fresh seeds, as an ablation against the "
+        "control",
+    )
     add = parser.add_argument_group("how many seeds").add_argument
     add(
         "--until-decided",

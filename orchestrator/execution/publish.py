@@ -19,7 +19,12 @@ from orchestrator.predict.figures.shelf import INDEX
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.report.files import PICTURES, report_folder, write_report
 from orchestrator.report.render.text import WIDEST, render_text, table_text
-from orchestrator.report.sources import recordings_of
+from orchestrator.report.sources import (
+    FromStore,
+    following_summary,
+    recordings_of,
+    sounds_of,
+)
 from orchestrator.report.tables.missed import missed_tables
 from orchestrator.report.wording.clips import clips_to_show, missed_to_show
 from orchestrator.store import Store
@@ -99,6 +104,7 @@ class Publisher:
             records,
             predictions=self._predictions,
             recordings=recordings_of(store, plan),
+            following=following_summary(FromStore(store.uri), plan),
         )
         print(render_text(summary, width), flush=True)
         for table in missed_tables(summary, records, self._predictions):
@@ -118,6 +124,7 @@ class Publisher:
             predictions=self._predictions,
             links=read_links(store, plan.sweep),
             pictures=folder / PICTURES,
+            sounds=sounds_of(store, plan),
         )
         print(f"report: {paths.html}")
         files = [*paths.every, *pictures]

@@ -149,7 +149,7 @@ def _left_s(
     left = 0.0
     for id_, trial in trials.items():
         record = records.get(id_)
-        if record and (record.status.is_final or record.status is Status.FAILED):
+        if record and (record.status.is_final or record.status in (Status.FAILED, Status.PRUNED)):
             continue
         epochs = int(record.experiment["epochs"]) if record else 1
         done = len(record.epochs) / epochs if record else 0.0

@@ -42,7 +42,14 @@ from orchestrator.report.files import (
 )
 from orchestrator.report.label_tracks import write_label_tracks
 from orchestrator.report.render.text import WIDEST, render_text, table_text
-from orchestrator.report.sources import FromMlflow, FromStore, Material, Source
+from orchestrator.report.sources import (
+    FromMlflow,
+    FromStore,
+    Material,
+    Source,
+    find_sweep,
+    following_summary,
+)
 from orchestrator.report.tables.ensembles import ensemble_table
 from orchestrator.report.tables.missed import missed_tables
 from orchestrator.report.tables.paper import Study, own_paper_table, paper_table
@@ -284,31 +291,6 @@ def _listed(source: Source) -> str:
     return laid_out(table, width=width).rstrip("\n")
 
 
-def find_sweep(given: str, stored: Sequence[str]) -> str:
-    """Find a stored sweep by its name or the path of its sweep file.
-
-    Args:
-        given: Stored name, or a path such as `sweeps/adaptor_lambda.py`.
-        stored: All stored names.
-
-    Raises:
-        ConfigError: No sweep or several match; the message names them.
-    """
-    if given in stored:
-        return given
-    stem = Path(given).stem if given.endswith(".py") else given
-    matches = [name for name in stored if name == stem or name.startswith(f"{stem}-")]
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        raise ConfigError(
-            f"{given!r} names {len(matches)} stored sweeps; give one of them: {', '.join(matches)}"
-        )
-    raise ConfigError(
-        unknown("sweep", stem, stored, hint="Run it first, or name its store with --store.")
-    )
-
-
 def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
     material = source.material(find_sweep(args.sweeps[0], source.sweeps()))
     if material.predictions:
@@ -324,6 +306,7 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
         mixed=args.allow_mixed,
         predictions=material.predictions,
         recordings=material.recordings() if material.recordings else None,
+        following=following_summary(source, plan, metric=args.metric, mixed=args.allow_mixed),
     )
     if args.metric and not summary.num_measured:
         _refuse_metric(args.metric, plan, records)
@@ -344,6 +327,7 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
         "links": material.links,
         "pictures": material.pictures,
         "paper": paper,
+        "sounds": material.sounds,
     }
     width = args.width or terminal_width(widest=WIDEST)
     asked_paper = paper if args.paper_table else None

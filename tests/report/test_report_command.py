@@ -9,8 +9,9 @@ from report_examples import make_plan, make_records, write_scored
 
 from orchestrator.analysis.summary import summarize
 from orchestrator.errors import ConfigError
-from orchestrator.report.__main__ import find_sweep, main
+from orchestrator.report.__main__ import main
 from orchestrator.report.files import NAMES, write_report
+from orchestrator.report.sources import find_sweep
 from orchestrator.store import Store
 
 

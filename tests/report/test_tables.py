@@ -19,7 +19,7 @@ from orchestrator.analysis.summary import summarize
 from orchestrator.metrics.catalog import lookup
 from orchestrator.records import ArmRecord, Status
 from orchestrator.report import tables
-from orchestrator.report.files import render
+from orchestrator.report.files import NAMES, render
 from orchestrator.report.plots.curves import curve_table
 from orchestrator.report.render.formats import to_csv, to_json, to_markdown
 from orchestrator.report.render.latex import escape, to_latex
@@ -29,6 +29,7 @@ from orchestrator.report.render.text import render_text
 from orchestrator.report.tables.arms import main_table
 from orchestrator.report.tables.reproducibility import environment_facts
 from orchestrator.report.tables.table import Column, Table
+from orchestrator.report.wording.notes import cautions
 from orchestrator.report.wording.numbers import p_text
 
 TOP1 = {
@@ -481,3 +482,17 @@ def test_column_has_one_precision_and_a_called_difference_never_reads_as_nothing
         texts = [re.match(r" *[+−]?[\d.]+", text) for text in columns[key]]
         assert len({len(m[0].partition(".")[2]) for m in texts if m}) == 1, columns[key]
     assert "0.3" in columns["difference"][2]
+
+
+def test_cautions_stand_in_every_format():
+    plan = make_plan(("base", "new"), seeds=6)
+    records = make_records(plan)
+    first = plan.trials[0].id
+    cost = dataclasses.replace(records[first].cost, device="another device")
+    records[first] = dataclasses.replace(records[first], cost=cost)
+    summary = summarize(plan, records)
+    (care,) = cautions(summary)
+    assert "another device" in care
+    for form in NAMES:
+        assert care in render(form, summary, records), form
+    assert care in " ".join(render_text(summary).split())

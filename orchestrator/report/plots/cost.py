@@ -77,6 +77,7 @@ def _drawing(
             title=f"{item.arm}: {mean_text(mean, metric)} at {words(item.cost)}, n {mean.n}",
             x_ends=(item.low, item.high),
             y_ends=(mean.low, mean.high),
+            arm=item.arm,
         )
     return str(panel)
 

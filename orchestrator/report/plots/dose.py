@@ -69,6 +69,7 @@ def _drawing(data: PlotData) -> str:
             data.styles[item.arm],
             title=f"{item.arm}: {mean_text(mean, metric)}, n {mean.n}",
             y_ends=(mean.low, mean.high),
+            arm=item.arm,
             faint=[(x, value) for value in item.values],
         )
     return str(panel)

@@ -6,12 +6,13 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from orchestrator.analysis.forest import Line, forest_lines
+from orchestrator.analysis.forest import Line, forest_lines, other_lines
+from orchestrator.metrics import METRICS
 from orchestrator.report.plots import svg
 from orchestrator.report.plots.panel import LINE, WIDTH, Axis, Panel, linear_axis
 from orchestrator.report.plots.plot import Plot, PlotData
 from orchestrator.report.wording.contrasts import unit_of_difference
-from orchestrator.report.wording.notes import difference_interval, paired_over
+from orchestrator.report.wording.notes import difference_interval, interval_over, paired_over
 from orchestrator.report.wording.numbers import bracket, decimals, number
 
 ROOM = 40.0
@@ -43,8 +44,22 @@ def plots(data: PlotData) -> Iterator[Plot]:
     )
     lines = forest_lines(summary)
     drawing = forest(lines, data.styles, title, unit, sign=metric.sign, margin=margin)
-    if drawing:
-        yield Plot(section="forest", drawings=(drawing,), caption=caption)
+    if not drawing:
+        return
+    yield Plot(section="forest", drawings=(drawing,), caption=caption, metric=metric.title)
+    keys = dict.fromkeys(key for arm in summary.arms for key in arm.measures if key != metric.key)
+    for other in (METRICS[key] for key in keys):
+        title, unit = f"difference in {other.title} from {plan.baseline}", unit_of_difference(other)
+        lines = other_lines(summary, other)
+        if drawing := forest(lines, data.styles, title, unit, sign=other.sign):
+            yield Plot(
+                section="forest",
+                drawings=(drawing,),
+                caption=f"Paired differences in {other.title}, bars 95 % {interval_over(summary)}: "
+                f"neither tested nor corrected, since the question was about {metric.title}.",
+                metric=other.title,
+                folded=other.title,
+            )
 
 
 def forest(
@@ -80,8 +95,8 @@ def forest(
         y=Axis(low=edges[-1], high=0.0, ticks={}),
         spoken=f"{caption}{f'; shaded, the {within}' if shaded else ''}",
         caption=caption,
-        left=20,
-        right=20,
+        left=26,
+        right=26,
     )
     for row, top, bottom in zip(lines, edges, edges[1:], strict=False):
         if margin and row.margin:
@@ -102,6 +117,7 @@ def forest(
             if len(row.replicates) > 1
             else (),
             hollow=not row.called,
+            arm=row.arm,
         )
     return str(panel)
 

@@ -64,17 +64,28 @@ def _ramp(share: float) -> str:
     return f"color-mix(in oklab, var(--dose-{other}) {100 * rest:.0f}%, var(--dose-{one}))"
 
 
-def figure(width: float, height: float, body: Iterable[str], *, label: str) -> str:
-    """Return an SVG with a text alternative."""
+def figure(
+    width: float,
+    height: float,
+    body: Iterable[str],
+    *,
+    label: str,
+    data: Mapping[str, str] | None = None,
+) -> str:
+    """Return an SVG with a text alternative, and data for the page's script."""
     return (
-        f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" '
-        f'role="img" aria-label="{escape(label)}">{"".join(body)}</svg>'
+        f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
+        f'{_data(data or {})} role="img" aria-label="{escape(label)}">{"".join(body)}</svg>'
     )
 
 
-def group(body: Iterable[str], *, title: str) -> str:
-    """Return elements with a tooltip."""
-    return f"<g><title>{escape(title)}</title>{''.join(body)}</g>"
+def group(body: Iterable[str], *, title: str, arm: str = "") -> str:
+    """Return elements with a tooltip, of an arm if they show one."""
+    return f"<g{_data({'arm': arm})}><title>{escape(title)}</title>{''.join(body)}</g>"
+
+
+def _data(values: Mapping[str, str]) -> str:
+    return "".join(f' data-{name}="{escape(value)}"' for name, value in values.items() if value)
 
 
 def text(
@@ -98,7 +109,8 @@ def line(
     styled = [f"--color:{color}"] if color else []
     styled += [f"opacity:{opacity:.3g}"] if opacity is not None else []
     style = f' style="{";".join(styled)}"' if styled else ""
-    joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    places = 2 if kind.startswith("curve") else 1  # the page's script reads values off curves
+    joined = " ".join(f"{x:.1f},{y:.{places}f}" for x, y in points)
     return f'<{"polygon" if closed else "polyline"} points="{joined}" class="{kind}"{style}/>'
 
 

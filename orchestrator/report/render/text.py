@@ -33,6 +33,7 @@ GLYPHS = {
     Status.RUNNING: "▸",
     Status.FAILED: "✗",
     Status.DIVERGED: "∞",
+    Status.PRUNED: "◂",
     Status.MISSING: "·",
 }
 WIDEST = 120
@@ -175,7 +176,7 @@ def _completeness(summary: Summary, width: int) -> list[RenderableType]:
     ]
     statuses = {cell.status for cell in summary.cells}
     if statuses - {Status.FINISHED}:
-        shown_always = statuses | set(Status) - {Status.DIVERGED}
+        shown_always = statuses | set(Status) - {Status.DIVERGED, Status.PRUNED}
         legend = [f"{glyph} {status}" for status, glyph in GLYPHS.items() if status in shown_always]
         parts.append(grid([legend], indent=2))
     gaps = [gap_text(cell) for cell in summary.gaps]
