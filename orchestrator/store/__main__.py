@@ -17,6 +17,8 @@ if __name__ == "__main__":
 
 import argparse
 import functools
+import json
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -70,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="MODULE:FUNCTION",
         help="import and run this metric of your own where a stored sweep names it",
+    )
+    verify.add_argument(
+        "--scores",
+        action="store_true",
+        help="also score finished trials again from their checkpoints, in a process of its own, "
+        "and note in their records how far that is from the stored predictions",
     )
     gc = command(
         "gc",
@@ -154,11 +162,33 @@ def _verify(args: argparse.Namespace, store: Store) -> int:
         load(key)
     for sweep in args.sweeps or store.sweeps():
         mistakes = list(_mistakes(store, sweep))
+        again = ""
+        if args.scores and not mistakes:  # what is damaged cannot be scored
+            mistakes, again = _scored_again(store, sweep)
         damaged += len(mistakes)
-        print(f"{visible(sweep)}: {len(mistakes) or 'nothing'} damaged", flush=True)
+        print(f"{visible(sweep)}: {len(mistakes) or 'nothing'} damaged{again}", flush=True)
         for mistake in mistakes:
             print(f"  {mistake}")
     return 1 if damaged else 0
+
+
+def _scored_again(store: Store, sweep: str) -> tuple[list[str], str]:
+    """Score a sweep's trials again; return what is wrong, and how many were scored how well."""
+    trials = dict.fromkeys(trial.id for trial in store.require_plan(sweep).all_trials)
+    # By name, for it lies in a room above, and in a process that has not seen the training.
+    command = [sys.executable, "-m", "orchestrator.predict.scored_again", "--store", store.uri]
+    done = subprocess.run([*command, *trials], stdout=subprocess.PIPE, text=True, check=False)
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    if done.returncode:
+        raise StoreError(
+            f"scoring {sweep} again ended with exit code {done.returncode} after {len(said)} of "
+            f"{len(trials)} trials; see the lines above"
+        )
+    found = [float(one["difference"]) for one in said if "difference" in one]
+    again = f"; {len(found)} of {len(trials)} trials scored again from their checkpoints"
+    if found:
+        again += f", largest difference {max(found):.2g}"
+    return [one["mistake"] for one in said if "mistake" in one], again
 
 
 def _mistakes(store: Store, sweep: str) -> Iterator[str]:
