@@ -125,7 +125,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
     add("--seeds", type=_seeds, metavar="N|A,B,..", help="how many seeds, or which")
     add("--folds", type=_folds, metavar="A,B,..|all", help="which folds to hold out")
     add("--epochs", type=_positive, metavar="N", help="passes over the training clips")
-    add = parser.add_argument_group("how many seeds").add_argument
+    add = parser.add_argument_group("searches").add_argument
     add(
         "--confirm",
         type=_count,
@@ -133,6 +133,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
         help="of a search: confirm its K best points on fresh seeds, as an ablation against the "
         "control",
     )
+    add = parser.add_argument_group("how many seeds").add_argument
     add(
         "--until-decided",
         action="store_true",

@@ -37,6 +37,8 @@ from orchestrator.tracking.places import is_synced, resolve_uri
 from orchestrator.tracking.tracker import Tracker
 
 STOP_S = 120.0
+LAST_S = 300.0
+"""Most seconds for the last upload; `python -m orchestrator.sync` has no limit."""
 
 
 class Publisher:
@@ -143,6 +145,7 @@ class Publisher:
             )
         try:
             self._tracker = Tracker(self._uri, store=self._store)
+            self._tracker.finish_within(LAST_S)
             sync = SweepSync(plan=self._plan, store=self._store, tracker=self._tracker)
             with self._waiting():
                 result = sync.once(final=True)
@@ -159,7 +162,9 @@ class Publisher:
         return self._how_to_look()
 
     def _waiting(self) -> AbstractContextManager[None]:
-        return waiting(f"MLflow: waiting for {self._uri} to take what it does not show yet")
+        return waiting(
+            f"MLflow: waiting, at most {LAST_S:g} s, for {self._uri} to take what it does not show"
+        )
 
     def _how_to_look(self) -> str:
         if self._uri.startswith("sqlite:"):

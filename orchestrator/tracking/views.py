@@ -18,6 +18,10 @@ FORMAT = 4
 """Version of the views; an increment updates runs that an older version uploaded."""
 
 TAG = "orchestrator."
+NOTE_TAG = "mlflow.note.content"
+RUN_PAGE = "(this run's page)"
+"""Stands in a tag for the address of the run's page within the server's pages."""
+
 PARENT_TAG = "mlflow.parentRunId"
 MAX_KEY = 250
 MAX_PARAM = 6000
