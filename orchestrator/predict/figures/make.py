@@ -196,8 +196,7 @@ def _rows_hz(chain: Chain, pack: Pack) -> tuple[float, ...]:
     from models.frontends.base import AudioFrontend
 
     frontend = chain.frontend
-    hertz = frontend.rows_hz() if isinstance(frontend, AudioFrontend) else None
-    if hertz is None:
+    if not isinstance(frontend, AudioFrontend) or (hertz := frontend.rows_hz()) is None:
         return ()
     # A front end may call the pack's rate by another, to fill a number of frames.
     return tuple((hertz * (pack.sample_rate / frontend.sample_rate)).tolist())
