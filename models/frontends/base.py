@@ -33,6 +33,7 @@ class AudioFrontend(nn.Module):
     time of Kaldi's filterbank."""
     window: Tensor
     filters: Tensor
+    sample_rate: int
 
     def __init__(
         self,
@@ -109,6 +110,17 @@ class AudioFrontend(nn.Module):
         if self.num_frames and missing > 0:
             features = self._lengthened(features, missing)
         return features.contiguous()
+
+    def rows_hz(self) -> Tensor | None:
+        """Return the mean frequency of each row's filter in Hz; None if rows are no bands.
+
+        A row without a filter is NaN.
+        """
+        bins = torch.arange(len(self.filters), device=self.filters.device)
+        hertz = bins * (self.sample_rate / self.n_fft)
+        if self.filters.dim() == 1:  # a row per bin
+            return hertz
+        return (hertz @ self.filters) / self.filters.sum(dim=0)
 
     def _placed(self, waveform: Tensor) -> Tensor:
         """Pad or cut (batch, time) so that it starts with the first frame."""

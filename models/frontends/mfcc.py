@@ -65,6 +65,9 @@ class Cepstra(AudioFrontend):
         cosines = cosine_transform(n_mels, n_mfcc, scale_first=scale_first)
         self.register_buffer("cosines", cosines, persistent=False)
 
+    def rows_hz(self) -> None:
+        """Return None: a row is a coefficient, not a band."""
+
     def _logarithm(self, power: Tensor) -> Tensor:
         """(batch, frames, bins) -> (batch, frames, n_mels)."""
         raise NotImplementedError

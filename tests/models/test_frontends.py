@@ -11,6 +11,7 @@ from models.errors import ModelError
 from models.frontends.base import feature_statistics
 from models.frontends.features import Features
 from models.frontends.kaldi import KaldiFbank
+from models.registry import create
 
 ROOT = Path(os.environ.get("ESC10_ROOT", Path(__file__).parents[3] / "shared/data/esc10"))
 
@@ -199,3 +200,19 @@ def test_feature_statistics_of_nothing_are_refused():
         feature_statistics(frontend, [])
     with pytest.raises(ModelError, match="silent"):
         feature_statistics(frontend, [torch.zeros(1, 16000)])
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [("kaldi_fbank", 64), ("log_mel", 64), ("htk_log_mel", 64), ("log_spectrogram", 257)],
+)
+def test_tone_is_loudest_in_the_row_of_its_frequency(name, rows):
+    sizes = {"seconds": 0.0} if name == "log_spectrogram" else {"n_mels": rows, "num_frames": 90}
+    frontend = create("frontend", name, sample_rate=16000, **sizes)
+    hertz = frontend.rows_hz()
+    assert len(hertz) == rows
+    for row in (rows // 3, rows // 2, rows - rows // 6):
+        tone = torch.sin(2 * torch.pi * hertz[row] * torch.arange(16000) / 16000)
+        loud = frontend(0.5 * tone[None])[0, 0].mean(dim=1)
+        assert abs(int(loud.argmax()) - row) <= 1
+    assert create("frontend", "mfcc").rows_hz() is None

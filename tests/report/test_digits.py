@@ -11,9 +11,11 @@ from orchestrator.report.wording.numbers import (
     decimals,
     digit_spaces,
     duration,
+    durations,
     number,
     p_text,
     quantity,
+    rates,
 )
 
 
@@ -122,3 +124,11 @@ def test_digit_spaces_make_marked_numbers_end_alike():
     assert whole.startswith("97‡" + POINT_SPACE)
     assert width(marked) == width(whole)
     assert plain.startswith("95.6")
+
+
+def test_column_of_measured_values_has_one_unit_and_one_precision():
+    assert durations([67.9, 232.0, None, 277.8]) == ["1.13 min", "3.87 min", "—", "4.63 min"]
+    assert durations([7.74, 12.9, 42.0, 84.7]) == ["7.7 s", "12.9 s", "42.0 s", "84.7 s"]
+    assert rates([603.2, 281.4, 82.1, 42.1]) == ["603", "281", "82", "42"]
+    assert rates([0.012, 400.0, 500.0]) == ["0.01", "400", "500"]
+    assert durations([None]) == ["—"]

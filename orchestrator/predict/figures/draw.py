@@ -24,6 +24,9 @@ PANEL = (3.6, 1.9)
 """Width and height of one panel in inches."""
 GROUPS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#0072b2", "#ffffff")
 """Palette of Okabe and Ito, which color-blind readers can tell apart."""
+KHZ = (8, 1, 4, 2, 0.5, 16, 0.25)
+"""Frequencies on the vertical axis, the first of two that would touch."""
+
 MAX_CLASSES = 8
 MAX_CLASSES_OF_RECORDING = 16
 
@@ -37,12 +40,14 @@ class Shown:
         frame_s: Seconds from one frame to the next.
         seconds: Length of the longest clip; everything after it is padding.
         class_names: Name of each label.
+        rows_hz: Frequency of each row in Hz; empty if rows are no bands of frequency.
     """
 
     titles: tuple[str, ...]
     frame_s: float
     seconds: float
     class_names: tuple[str, ...]
+    rows_hz: tuple[float, ...] = ()
 
 
 def draw_input(change: InputChange, shown: Shown, path: Path) -> None:
@@ -57,7 +62,7 @@ def draw_input(change: InputChange, shown: Shown, path: Path) -> None:
         drawn = _spectrogram(
             axes[row, 2], after[row] - before[row], shown, cmap="RdBu_r", vmin=-reach, vmax=reach
         )
-        axes[row, 0].set_ylabel(f"{title}\nmel bin", fontsize=7)
+        axes[row, 0].set_ylabel(f"{title}\n{_unit(shown)}", fontsize=7)
         figure.colorbar(drawn, ax=axes[row, 2], pad=0.02).ax.tick_params(labelsize=6)
     _save(figure, axes, path)
 
@@ -70,7 +75,7 @@ def draw_clip(features: NDArray[Any], shown: Shown, path: Path) -> None:
     whole = dataclasses.replace(shown, seconds=length_s)  # the padding is cut off, not marked
     _spectrogram(axes[0, 0], features, whole, vmin=low, vmax=high)
     axes[0, 0].set_xlim(0, min(shown.seconds, length_s))
-    axes[0, 0].set_ylabel("mel bin", fontsize=8)
+    axes[0, 0].set_ylabel(_unit(shown), fontsize=8)
     _save(figure, axes, path)
 
 
@@ -102,7 +107,7 @@ def draw_keys(
                 panel.plot(x, y, "o", color=color, markersize=2.4, **rim)
             panel.set_xlim(0, size[1] * shown.frame_s)
             panel.set_ylim(0, size[0])
-        axes[row, 0].set_ylabel(f"{title}\nmel bin", fontsize=7)
+        axes[row, 0].set_ylabel(f"{title}\n{_unit(shown)}", fontsize=7)
     _save(figure, axes, path)
 
 
@@ -120,7 +125,7 @@ def draw_events(events: NDArray[Any], features: NDArray[Any], shown: Shown, path
     for row, title in enumerate(shown.titles):
         low, high = _limits(features[row])
         _spectrogram(axes[row, 0], features[row], shown, vmin=low, vmax=high)
-        axes[row, 0].set_ylabel(f"{title}\nmel bin", fontsize=7)
+        axes[row, 0].set_ylabel(f"{title}\n{_unit(shown)}", fontsize=7)
         likeliest = [int(c) for c in np.argsort(-events[row].max(axis=0))[:MAX_CLASSES]]
         panel = axes[row, 1]
         drawn = _over_time(panel, events[row], likeliest, shown, row_s=length_s / events.shape[1])
@@ -187,11 +192,31 @@ def _spectrogram(axis: Axes, image: NDArray[Any], shown: Shown, **style: Any) ->
     mels, frames = image.shape
     style = {"cmap": "magma", **style}
     extent = (0, frames * shown.frame_s, 0, mels)
+    if marks := _khz(shown):
+        axis.set_yticks(list(marks), [f"{khz:g}" for khz in marks.values()])
     if shown.seconds < (frames - 1) * shown.frame_s:
         axis.axvline(shown.seconds, color="white", linewidth=0.6, linestyle=":")
     return axis.imshow(
         image, origin="lower", aspect="auto", extent=extent, interpolation="nearest", **style
     )
+
+
+def _unit(shown: Shown) -> str:
+    return "kHz" if _khz(shown) else "row"
+
+
+def _khz(shown: Shown) -> dict[float, float]:
+    """Return place on the vertical axis -> round frequency in kHz, at least an eighth apart."""
+    hertz = np.array(shown.rows_hz)
+    places = np.arange(len(hertz)) + 0.5
+    rising = np.isfinite(hertz)  # a row without a filter has no frequency
+    marks = dict[float, float]()
+    for khz in KHZ if rising.any() else ():
+        if hertz[rising][0] <= 1000 * khz <= hertz[rising][-1]:
+            place = float(np.interp(1000 * khz, hertz[rising], places[rising]))
+            if all(abs(place - other) >= len(hertz) / 8 for other in marks):
+                marks[place] = khz
+    return marks
 
 
 def _over_time(

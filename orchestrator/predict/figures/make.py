@@ -117,6 +117,7 @@ def _of_trial(
         frame_s=frame_s,
         seconds=float(pack.num_samples.max()) / pack.sample_rate,
         class_names=pack.class_names,
+        rows_hz=_rows_hz(chain, pack),
     )
     found: list[Picture] = []
 
@@ -168,6 +169,7 @@ def _of_clips(
             frame_s=frame_s,
             seconds=float(pack.num_samples[index]) / pack.sample_rate,
             class_names=pack.class_names,
+            rows_hz=_rows_hz(chain, pack),
         )
         name = f"{CLIP}-{number}-{_slug(clip)}.png"
         features = input_change(chain, waveform).before[0, 0].float().numpy()
@@ -187,6 +189,17 @@ def _load(record: TrialRecord, selection: str, store: Store) -> Chain | None:
     if f"{which}.json" not in store.checkpoint_files(record.id):
         return None
     return load_model(store, record.id, which=which)
+
+
+def _rows_hz(chain: Chain, pack: Pack) -> tuple[float, ...]:
+    """Return the frequency of each row of a chain's features; empty if unknown."""
+    from models.frontends.base import AudioFrontend
+
+    frontend = chain.frontend
+    if not isinstance(frontend, AudioFrontend) or (hertz := frontend.rows_hz()) is None:
+        return ()
+    # A front end may call the pack's rate by another, to fill a number of frames.
+    return tuple((hertz * (pack.sample_rate / frontend.sample_rate)).tolist())
 
 
 def _clips(pack: Any, fold: int) -> np.ndarray:

@@ -41,7 +41,7 @@ def plots(data: PlotData) -> Iterator[Plot]:
                 drawings=_drawings(data, drawn, metric),
                 layout="small",
                 metric=metric.title,
-                folded=metric.title[0].upper() + metric.title[1:],
+                folded=metric.title,
             )
 
 

@@ -229,7 +229,9 @@ class Panel:
                 place = at + 4, self._bottom + 9
                 self._parts.append(svg.text(*place, words, anchor="end", kind="tick", turned=True))
                 depth = max(depth, wide)
-            elif at - wide / 2 >= free:
+                continue
+            at = min(at, self._width - wide / 2)  # the last text stays inside the drawing
+            if at - wide / 2 >= free:
                 self._write(at, self._bottom + 6 + tall / 2, words, anchor="middle", kind="tick")
                 depth, free = max(depth, tall), at + wide / 2 + 4
         return self._bottom + 8 + depth

@@ -161,3 +161,4 @@ const spy = new IntersectionObserver((entries) => {
   seen?.setAttribute("aria-current", "true");
 }, { rootMargin: "-48px 0px -50% 0px" });
 for (const section of all("#answer, main section[id]")) spy.observe(section);
+links[0]?.setAttribute("aria-current", "true");

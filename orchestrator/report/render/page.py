@@ -23,6 +23,7 @@ from orchestrator.report.plots.svg import styles
 from orchestrator.report.tables import all_tables, reproducibility
 from orchestrator.report.tables.arms import secondary_table
 from orchestrator.report.tables.clips import flipped_clips
+from orchestrator.report.tables.cost import cost_table
 from orchestrator.report.tables.missed import missed_tables
 from orchestrator.report.tables.table import CALLED_MARK, Table
 from orchestrator.report.wording.clips import (
@@ -38,7 +39,7 @@ from orchestrator.report.wording.notes import (
     next_study_sentence,
     pattern_sentence,
 )
-from orchestrator.report.wording.numbers import digit_spaces, duration, quantity, tie
+from orchestrator.report.wording.numbers import digit_spaces, tie
 from orchestrator.tracking.links import LOCAL_PAGES, needs_local_server
 
 MAX_SENTENCES = 12
@@ -118,6 +119,7 @@ def render_page(
         clips=_cards(flipped, spectrograms, heard),
         missed=missed,
         missed_clips=_cards(suspects, spectrograms, heard),
+        costs=cost_table(summary),
         drawn_by=spectrograms[0][0].arm if spectrograms else "",
         heard=heard,
         data=reproducibility.data_facts(summary, records),
@@ -164,8 +166,6 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         cell=_aligned,
-        duration=duration,
-        quantity=quantity,
         gap_text=gap_text,
         tie=tie,
         lead=_lead,

@@ -37,8 +37,9 @@ from orchestrator.report.wording.notes import (
 from orchestrator.report.wording.numbers import (
     NONE,
     align,
-    duration,
+    durations,
     quantity,
+    rates,
 )
 from orchestrator.stats import ALPHA, CONFIDENCE, MIN_REPLICATES, Verdict
 
@@ -74,6 +75,10 @@ def _confirmed(confirmed: Summary) -> Table:
 
 def main_table(summary: Summary) -> Table:
     """Return the main table without empty columns."""
+
+    def counts(column: Sequence[float | None]) -> list[str]:
+        return [quantity(value) for value in column]
+
     metric, arms = summary.metric, summary.arms
     contrasts = [summary.against_baseline(arm.name) for arm in arms]
     footnotes = published_footnotes(summary.plan, summary.comparability)
@@ -105,13 +110,13 @@ def main_table(summary: Summary) -> Table:
         ),
     ]
     for key, title, keep, write in (
-        ("num_params", "params", 5, quantity),
-        *([("num_trained", "trained", 5, quantity)] if _frozen(summary) else []),
-        ("macs", "MACs", 4, quantity),
-        ("seconds", "trial time", 6, duration),
-        ("clips_per_s", "clips/s", 3, quantity),
+        ("num_params", "params", 5, counts),
+        *([("num_trained", "trained", 5, counts)] if _frozen(summary) else []),
+        ("macs", "MACs", 4, counts),
+        ("seconds", "trial time", 6, durations),
+        ("clips_per_s", "clips/s", 3, rates),
     ):
-        texts = align([write(getattr(arm.cost, key) if arm.cost else None) for arm in arms])
+        texts = align(write([getattr(arm.cost, key) if arm.cost else None for arm in arms]))
         columns.append(Column(key=key, title=title, keep=keep, texts=texts))
     return Table.of(
         [c for c in columns if c.keep == 0 or any(text.strip(f" {NONE}") for text in c.texts)],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
 from collections.abc import Sequence
 
 from orchestrator.stats import ALPHA
@@ -101,10 +102,37 @@ def duration(seconds: float | None) -> str:
     """Write a duration in a readable unit."""
     if not seconds:
         return NONE
-    for limit, one, suffix in ((172_800, 86_400, "d"), (7_200, 3_600, "h"), (120, 60, "min")):
+    one, unit = _unit(seconds)
+    return f"{_three(seconds / one)} {unit}"
+
+
+def durations(column: Sequence[float | None]) -> list[str]:
+    """Write the durations of a column in one unit with one precision; a dash for None.
+
+    The middle duration decides, which gets three digits.
+    """
+    known = [seconds for seconds in column if seconds]
+    one, unit = _unit(statistics.median_high(known)) if known else (1, "s")
+    texts = rates([seconds and seconds / one for seconds in column])
+    return [text if text == NONE else f"{text} {unit}" for text in texts]
+
+
+def rates(column: Sequence[float | None]) -> list[str]:
+    """Write measured values of a column, of which the middle one gets three digits."""
+    known = [value for value in column if value]
+    middle = statistics.median_high(known) if known else 1.0
+    places = max(0, 2 - math.floor(math.log10(middle)))
+    if any(not float(f"{value:.{places}f}") for value in known):  # too far apart for one precision
+        return [_three(value) if value else NONE for value in column]
+    return [number(value, places) if value else NONE for value in column]
+
+
+def _unit(seconds: float) -> tuple[int, str]:
+    """Return a readable unit of a duration, in seconds, and its name."""
+    for limit, one, unit in ((172_800, 86_400, "d"), (7_200, 3_600, "h"), (120, 60, "min")):
         if seconds >= limit:
-            return f"{_three(seconds / one)} {suffix}"
-    return f"{_three(seconds)} s"
+            return one, unit
+    return 1, "s"
 
 
 def tie(text: str) -> str:
