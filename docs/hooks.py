@@ -24,6 +24,7 @@ COPIES = {
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
     "measured/gpu.md": "tests/benchmarks/gpu/README.md",
+    "measured/doctor.md": "tests/benchmarks/doctor/doctor.md",
     **{
         f"measured/{name}.md": f"tests/benchmarks/stats/{name}.md"
         for name in ("error_rates", "tie_break", "recordings", "half_splits", "aggregate")
@@ -71,7 +72,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     hook = sys.excepthook
     try:
         with (
-            mock.patch.object(argparse.ArgumentParser, "parse_args", stop),
+            mock.patch.object(argparse.ArgumentParser, "parse_known_args", stop),
             mock.patch.object(sys, "argv", [words[-1]]),
             contextlib.chdir(ROOT),
             warnings.catch_warnings(),
@@ -115,7 +116,7 @@ def _commands() -> str:
 
 
 def _helped(name: str, parser: argparse.ArgumentParser, level: int = 2) -> Iterator[str]:
-    with mock.patch.dict(os.environ, COLUMNS="100"):
+    with mock.patch.dict(os.environ, COLUMNS="92"):
         text = parser.format_help()
     text = text.replace(f"usage: {Path(SWEEP).name}", f"usage: python {SWEEP}")
     yield from (f"{'#' * level} {name}", "", "```text", text.rstrip(), "```", "")

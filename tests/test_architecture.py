@@ -64,11 +64,11 @@ def loaded_after() -> dict[str, list[str]]:
 FLOORS = (
     *("models", "errors", "terminal", "cluster", "metrics", "stats", "records"),
     *("experiment", "design", "data", "recipes", "training", "store"),
-    *("analysis", "predict", "tracking", "report", "execution", "cli"),
+    *("analysis", "predict", "tracking", "report", "execution", "doctor", "cli"),
 )
 """Rooms from the ground up; what lies in a room imports from rooms below it alone."""
 
-COMMANDS = {"gate", "status", "sync"}
+COMMANDS = {"export", "gate", "status", "sync"}
 """Modules that are the name of a command, and hand on to the room that does it."""
 HANDED_ON = {"orchestrator", *(f"orchestrator.{name}" for name in COMMANDS)}
 """Modules that hand on what lies higher: the package itself, lazily, and names of commands."""

@@ -16,11 +16,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from orchestrator.errors import TrackingError
 from orchestrator.tracking.places import check_database
 from orchestrator.tracking.views import NOTE_TAG, Dataset, Point
+
+if TYPE_CHECKING:
+    from torch import nn
 
 CONNECT_TIMEOUT_S = 5
 REQUEST_TIMEOUT_S = 60
@@ -225,6 +230,85 @@ class Server:
         """Upload a file to a folder of the run's artifacts; an empty folder is the root."""
         with self._speaking():
             self._client.log_artifact(run.id, str(path), folder or None)
+
+    def log_model(
+        self,
+        run: FoundRun,
+        model: nn.Module,
+        *,
+        name: str,
+        example: np.ndarray,
+        num_classes: int,
+        facts: Mapping[str, Any],
+    ) -> str:
+        """Log a PyTorch model to a run, as a program of torch.export with its signature.
+
+        Args:
+            run: The run of its trial.
+            model: Module from waveforms (batch, samples) to probabilities (batch, classes).
+            name: Name of the model in the run.
+            example: (batch, samples) float32 input example; a batch of 2 or more, so that its size
+                stays free.
+            num_classes: Number of classes.
+            facts: What the model says about itself, as plain JSON.
+
+        Returns:
+            Its address, `models:/...`.
+        """
+        import mlflow
+        import mlflow.pytorch as flavor
+        import torch
+        from mlflow.models import Model, ModelSignature
+        from mlflow.types import Schema, TensorSpec
+
+        number = np.dtype(np.float32)
+        signature = ModelSignature(
+            inputs=Schema([TensorSpec(number, (-1, example.shape[1]))]),
+            outputs=Schema([TensorSpec(number, (-1, num_classes))]),
+        )
+        with self._speaking():
+            mlflow.set_tracking_uri(self.uri)
+            info = Model.log(
+                artifact_path=None,
+                name=name,
+                flavor=flavor,
+                run_id=run.id,
+                metadata=dict(facts),
+                pytorch_model=model,
+                signature=signature,
+                input_example=example,
+                serialization_format="pt2",
+                # The program holds all of the model: nothing of this package runs it.
+                pip_requirements=[
+                    f"mlflow=={mlflow.__version__}",
+                    f"torch=={torch.__version__.partition('+')[0]}",
+                    f"numpy=={np.__version__}",
+                ],
+            )
+        return info.model_uri
+
+    def load_model(self, uri: str) -> nn.Module:
+        """Return a logged model as `mlflow.pytorch` loads it."""
+        import mlflow
+        import mlflow.pytorch as flavor
+
+        with self._speaking():
+            mlflow.set_tracking_uri(self.uri)
+            return flavor.load_model(uri)
+
+    def delete_model(self, uri: str) -> None:
+        """Delete a logged model."""
+        with self._speaking():
+            self._client.delete_logged_model(uri.removeprefix("models:/"))
+
+    def register_model(self, uri: str, name: str) -> str:
+        """Register a logged model as a new version of a name; return the version's address."""
+        import mlflow
+
+        with self._speaking():
+            mlflow.set_tracking_uri(self.uri)
+            version = mlflow.register_model(uri, name)
+        return f"models:/{name}/{version.version}"
 
     def _pages(self, search: Callable[..., Any], *what: Any, **options: Any) -> list[Any]:
         """Return all results of a client's search, page by page."""

@@ -182,6 +182,21 @@ class Tracker:
             if key[0] == "replicate"
         }
 
+    def run_of(self, plan: PlanRecord, arm: str, trial: str) -> tuple[Server, FoundRun]:
+        """Return the server and the run of a trial on it.
+
+        Raises:
+            TrackingError: The server does not answer, or does not have the trial.
+        """
+        with self._alone(plan.sweep):
+            run = self._find(plan.sweep).runs.get(("replicate", arm, trial))
+        if run is None:
+            raise TrackingError(
+                f"trial {trial} of {plan.sweep} is not on {self.tracking_uri} yet; `python -m "
+                f"orchestrator.sync {plan.sweep} --store {shlex.quote(self.store.uri)}` uploads it"
+            )
+        return self._connect(), run
+
     def _connect(self) -> Server:
         if not self.tracking_uri:
             raise TrackingError(

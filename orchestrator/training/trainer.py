@@ -744,6 +744,7 @@ class Trainer:
             "class_names": list(self.clips.class_names),
             **({"heads": dict(heads)} if (heads := self.clips.targets.heads) else {}),
             "input_size": list(frontend.output_size),
+            "seconds": float(self.clips.num_samples.max()) / self.clips.sample_rate,
             "mean": mean,
             "std": std,
         }
