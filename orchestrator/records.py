@@ -324,6 +324,21 @@ class SearchRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TunedRecord:
+    """How the arms of a plan came to settings of their own.
+
+    Attributes:
+        path: The setting that was tuned.
+        num_trials: Trials per arm that chose it, that at the shared setting among them.
+        values: Arm -> its setting.
+    """
+
+    path: str
+    num_trials: int
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlanRecord:
     """A sweep as it was declared, stored before its first trial runs.
 
@@ -352,8 +367,9 @@ class PlanRecord:
         effects: Effects of a factorial design, most important first.
         tie_break: Key of the metric that breaks ties of the primary one; empty for none.
         search: The search that suggested the arms behind the first; None for other plans.
-        followed_by: Sweep that goes on with arms of this one, such as the confirmation of the best
-            points of a search; empty for none.
+        followed_by: Sweep that goes on with arms of this one: the best points of a search on fresh
+            seeds, or all arms at settings of their own; empty for none.
+        tuned: How each arm came to a setting of its own; None where they share it.
         has_digest: Whether the stored form carried a digest of its content, which schema 1 lacks.
             Not stored.
     """
@@ -380,6 +396,7 @@ class PlanRecord:
     tie_break: str = ""
     search: SearchRecord | None = None
     followed_by: str = ""
+    tuned: TunedRecord | None = None
     has_digest: bool = field(default=True, compare=False)
 
     @property
@@ -452,6 +469,8 @@ class PlanRecord:
         values["effects"] = tuple(EffectRecord.from_json(e) for e in values.get("effects", ()))
         if values.get("search") is not None:
             values["search"] = SearchRecord.from_json(values["search"])
+        if values.get("tuned") is not None:
+            values["tuned"] = TunedRecord(**_known(TunedRecord, values["tuned"]))
         return cls(**values)
 
 
@@ -585,6 +604,7 @@ _IN_PLANS: Mapping[str, Mapping[str, type]] = {
 }
 
 
+_IN_TUNED: Mapping[str, type] = {"path": str, "num_trials": int, "values": Mapping}
 _IN_SEARCHES: Mapping[str, type] = {
     "points": Mapping,
     "num_points": int,
@@ -603,11 +623,13 @@ def _mistakes_of_plan(values: Mapping[str, Any]) -> list[str]:
     kinds: dict[str, type] = dict.fromkeys(texts, str)
     kinds |= {"settings": Mapping, "dataset": Mapping, "cap": int, **dict.fromkeys(_IN_PLANS, list)}
     mistakes = _of_other_types(values, kinds)
-    searched = values.get("search")
-    if searched is not None and not isinstance(searched, Mapping):
-        mistakes.append(f"search is {shown(searched)}; it must be a mapping, or null")
-    elif searched is not None:
-        mistakes += [f"search: {mistake}" for mistake in _of_other_types(searched, _IN_SEARCHES)]
+    parts = {"search": _IN_SEARCHES, "tuned": _IN_TUNED}
+    for name, kinds_of_part in parts.items():
+        part = values.get(name)
+        if part is not None and not isinstance(part, Mapping):
+            mistakes.append(f"{name} is {shown(part)}; it must be a mapping, or null")
+        elif part is not None:
+            mistakes += [f"{name}: {m}" for m in _of_other_types(part, kinds_of_part)]
     margin = values.get("margin", 0.0)
     if not _is_number(margin):
         mistakes.append(f"margin is {margin!r}; it must be a number")

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.design.search_space import Search
+from orchestrator.experiment.identity import complete
 from orchestrator.metrics import Metric
 from orchestrator.metrics.catalog import lookup, selection_key
 from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
@@ -55,6 +57,12 @@ class Objective:
         values = [record.metrics_at(self.selection).get(self.key) for record in records]
         known = [value for value in values if value is not None and math.isfinite(value)]
         return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def objective_of(search: Search) -> Objective:
+    """Return what the points of a search are compared by."""
+    selection = complete(search.plan.base).selection
+    return Objective(metric=search.plan.metric, selection=selection, costs=search.costs)
 
 
 @dataclass(frozen=True, kw_only=True)

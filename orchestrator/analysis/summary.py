@@ -91,6 +91,11 @@ class Summary:
     following: Summary | None = None
 
     @property
+    def compared(self) -> Summary | None:
+        """The study whose differences are shown: of a search, that on fresh seeds, if there is."""
+        return self if self.search is None else self.following
+
+    @property
     def complete(self) -> bool:
         """Whether all planned trials are counted."""
         return bool(self.cells) and not self.gaps

@@ -60,6 +60,11 @@ def print_listing(prepared: LaunchPlan) -> None:
         print(f"and {prepared.search.num_points} points of the search, over")
         for path, values in prepared.search.space.items():
             print(f"  {path}: {values}")
+    if tuning := prepared.tuning:
+        print(
+            f"first, {tuning.num_trials} trials of every arm tune {tuning.path} on validation "
+            "clips; the plan then runs at the shared setting and at each arm's own"
+        )
     _print_own_sources(plan)
     trials = plan.trials()
     for trial in plan.prerequisite_trials():

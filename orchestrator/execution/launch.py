@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.cache import cache_folder
-from orchestrator.analysis.search import search_results
+from orchestrator.analysis.search import objective_of, search_results
 from orchestrator.design.factors import Trial
 from orchestrator.design.plan import Plan
-from orchestrator.design.search_space import Point
+from orchestrator.design.search_space import Point, Search
+from orchestrator.design.tuning import Tuning
 from orchestrator.errors import ConfigError, printable
 from orchestrator.execution.costs import unfinished
 from orchestrator.execution.prepare import (
@@ -41,7 +42,7 @@ from orchestrator.execution.ray_session import ray_session, require_resources, t
 from orchestrator.execution.stages import Ended, Stage, missing_trials, stages
 from orchestrator.experiment.overrides import whole_parts
 from orchestrator.metrics import TargetKind
-from orchestrator.records import PlanRecord, Status, TrialRecord
+from orchestrator.records import PlanRecord, Status, TrialRecord, TunedRecord
 from orchestrator.store import Store
 from orchestrator.store.locks import LockHeld
 from orchestrator.store.provenance import now
@@ -68,7 +69,52 @@ def launch(prepared: LaunchPlan) -> int:
         print(text)
     require_resources(options.runtime)
     store = Store.open(options.runtime.store)
-    return _launch(with_pack(prepared), store)
+    prepared = with_pack(prepared)
+    return _launch_tuned(prepared, store) if prepared.tuning else _launch(prepared, store)
+
+
+def _launch_tuned(prepared: LaunchPlan, store: Store) -> int:
+    """Tune every arm, and run the plan at the arms' own settings and at the shared one.
+
+    Returns:
+        The exit code.
+    """
+    plan, tuning = prepared.plan, prepared.tuning
+    assert tuning is not None
+    tuning.check(plan)
+    values: dict[str, float] = {}
+    code = 0
+    for arm in plan.arms:
+        search = tuning.search(plan, arm)
+        code = max(
+            code, _launch(dataclasses.replace(prepared, plan=search.plan, search=search), store)
+        )
+        values[arm.name] = _best_setting(search, tuning, store)
+        print(flush=True)
+    own = tuning.tuned(plan, values)
+    tuned = TunedRecord(path=tuning.path, num_trials=tuning.num_trials, values=values)
+    code = max(code, _launch(dataclasses.replace(prepared, plan=own, tuned=tuned), store))
+    print(flush=True)
+    return max(code, _launch(dataclasses.replace(prepared, followed_by=own.sweep), store))
+
+
+def _best_setting(search: Search, tuning: Tuning, store: Store) -> float:
+    """Return the setting with the best score on validation clips; of equal ones, the shared one."""
+    record = store.require_plan(search.plan.sweep)
+    records = store.read_records([trial.id for trial in record.trials])
+    found = search_results(record, records)
+    (arm,) = search.plan.arms
+    control = [records[trial.id] for trial in record.trials if trial.arm == arm.name]
+    objective = objective_of(search)
+    values = objective.values([one for one in control if one.status is Status.FINISHED])
+    shared = tuning.shared(search.plan, arm)
+    if found is None or not found.ranked:
+        return shared
+    best, metric = found.ranked[0], found.metric
+    assert best.value is not None
+    if values is not None and metric.sign * (metric.scale * values[0] - best.value) >= 0:
+        return shared
+    return float(best.settings[tuning.path])
 
 
 def _launch(prepared: LaunchPlan, store: Store) -> int:
@@ -253,6 +299,8 @@ def declare(
             earlier = store.read_plan(record.sweep)
             importances = earlier.search.importances if earlier and earlier.search else {}
         record = prepared.search.describe(record, points, importances=importances)
+    elif prepared.tuned or prepared.followed_by:
+        record = dataclasses.replace(record, tuned=prepared.tuned, followed_by=prepared.followed_by)
     return store.write_plan(record)
 
 

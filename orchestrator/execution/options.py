@@ -39,6 +39,8 @@ class Options:
         folds: Held-out folds; None keeps the plan's, empty means all folds of the data.
         epochs: Number of epochs; None keeps the plan's.
         confirm: Number of a search's best points to confirm; None keeps the sweep's.
+        tune: Setting that is tuned for every arm; empty tunes none.
+        tune_trials: Trials per arm that tune it.
         until_decided: Add blocks until every contrast is decided, up to `seeds`.
         budget_hours: Device-hours after which no further block starts; 0 sets no limit.
         detect: Difference that `--dry-run` plans for, in the metric's unit; 0 means one point.
@@ -58,6 +60,8 @@ class Options:
     folds: tuple[int, ...] | None
     epochs: int | None
     confirm: int | None
+    tune: str
+    tune_trials: int
     until_decided: bool
     budget_hours: float
     detect: float
@@ -132,6 +136,20 @@ def _parser(description: str) -> argparse.ArgumentParser:
         metavar="K",
         help="of a search: confirm its K best points on fresh seeds, as an ablation against the "
         "control",
+    )
+    add(
+        "--tune",
+        default="",
+        metavar="SETTING",
+        help="compare the arms at their own best SETTING, too, such as lr, of a decade around the "
+        "shared one, which --tune-trials of every arm choose on validation clips",
+    )
+    add(
+        "--tune-trials",
+        type=_positive,
+        default=8,
+        metavar="N",
+        help="trials per arm for --tune, one at the shared setting (default: %(default)s)",
     )
     add = parser.add_argument_group("how many seeds").add_argument
     add(

@@ -19,6 +19,7 @@ from orchestrator.data.layouts.rows import VALIDATION
 from orchestrator.data.partition import held_out_folds, partition
 from orchestrator.design.plan import DefaultMetric, Plan
 from orchestrator.design.search_space import Search
+from orchestrator.design.tuning import Tuning
 from orchestrator.errors import (
     ConfigError,
     StoreError,
@@ -29,6 +30,7 @@ from orchestrator.errors import (
 from orchestrator.execution.options import Options, check_folds
 from orchestrator.experiment.config import Component
 from orchestrator.metrics import METRICS, USUAL, TargetKind, lookup
+from orchestrator.records import TunedRecord
 from orchestrator.terminal.text import terminal_width
 
 if TYPE_CHECKING:
@@ -60,6 +62,8 @@ class LaunchPlan:
         data: The pack; None if it does not exist yet, and the base then names no pack.
         command: Command that runs this again, as typed.
         overview: What lies in the data root, as a table; empty once it is packed.
+        tuned: How the arms came to settings of their own; None where they share them.
+        followed_by: Sweep that shows the same arms at settings of their own; empty for none.
     """
 
     plan: Plan
@@ -68,6 +72,16 @@ class LaunchPlan:
     data: PackInfo | None
     command: str
     overview: str = ""
+    tuned: TunedRecord | None = None
+    followed_by: str = ""
+
+    @property
+    def tuning(self) -> Tuning | None:
+        """What the command line asks to tune for every arm; None without."""
+        options = self.options
+        if not options.tune:
+            return None
+        return Tuning(setting=options.tune, num_trials=options.tune_trials)
 
 
 def prepare(sweep: Plan | Search, options: Options) -> LaunchPlan:
@@ -87,6 +101,11 @@ def prepare(sweep: Plan | Search, options: Options) -> LaunchPlan:
     plan = sweep.plan if isinstance(sweep, Search) else sweep
     plan = _apply(plan, options)
     if search is not None:
+        if options.tune:
+            raise ConfigError(
+                f"--tune is for the arms of a plan, and {plan.name} is a search; add the setting "
+                "to its space"
+            )
         if options.until_decided or options.budget_hours:
             raise ConfigError(
                 "a search has no contrasts to decide and no blocks to stop at; leave out "
@@ -120,6 +139,8 @@ def prepare(sweep: Plan | Search, options: Options) -> LaunchPlan:
     source = open_source(dataset.name, dataset.arguments, root=root) if root else None
     data = peek(dataset.name, dataset.arguments, root=root, packs=packs, source=source)
     prepared = LaunchPlan(plan=plan, search=search, options=options, data=None, command=_command())
+    if tuning := prepared.tuning:
+        tuning.check(plan)
     if data is None and source is not None:
         from orchestrator.data.overview import overview
 

@@ -13,12 +13,11 @@ import optuna
 from optuna.storages.journal import JournalFileBackend
 from ray.tune.search import Searcher
 
-from orchestrator.analysis.search import Objective
+from orchestrator.analysis.search import Objective, objective_of
 from orchestrator.design.factors import Trial
 from orchestrator.design.search_space import Choice, LogUniform, Point, Search, Uniform
 from orchestrator.execution.costs import untrained
 from orchestrator.execution.progress import SweepProgress
-from orchestrator.experiment.identity import complete
 from orchestrator.metrics.catalog import lookup
 from orchestrator.records import Status
 from orchestrator.store import Store
@@ -297,12 +296,6 @@ def _pruner(search: Search) -> optuna.pruners.BasePruner:
     if search.pruner == "median":
         return optuna.pruners.MedianPruner(n_warmup_steps=first)
     return optuna.pruners.NopPruner()
-
-
-def objective_of(search: Search) -> Objective:
-    """Return what the points of a search are compared by."""
-    selection = complete(search.plan.base).selection
-    return Objective(metric=search.plan.metric, selection=selection, costs=search.costs)
 
 
 def trials_of(search: Search, point: Point) -> tuple[Trial, ...]:

@@ -24,7 +24,7 @@ from ray import tune
 from ray.tune.execution import class_cache
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
-from orchestrator.analysis.search import Objective
+from orchestrator.analysis.search import Objective, objective_of
 from orchestrator.design.factors import Trial
 from orchestrator.design.search_space import Point, Search
 from orchestrator.errors import OrchestratorError, StoreError, TrainingError
@@ -42,7 +42,6 @@ from orchestrator.execution.searchers import (
     NotPickled,
     PointSearcher,
     QueueSearcher,
-    objective_of,
 )
 from orchestrator.execution.stopping import StopRequest
 from orchestrator.experiment.config import Runtime

@@ -216,14 +216,55 @@ def test_killed_command_leaves_no_process(tmp_path):
     assert alive == []
 
 
+SEARCHED = """
+from orchestrator import Arm, LogUniform, Plan, Search, cli, recipes
+PLAN = Plan(name="found", question="Which rate?", base=recipes.datar_laptop(),
+    demo=recipes.datar_laptop(), arms=(Arm(name="as it is"),), demo_seeds=(0,))
+cli.main(Search(plan=PLAN, space={"optimizer.learning_rate": LogUniform(1e-4, 1e-2)},
+    symbols={"optimizer.learning_rate": "lr"}, demo_points=4, confirm=1, confirm_seeds=2))
+"""
+
+
 @pytest.mark.slow
-def test_search_suggestions_are_stored_and_found_again(tmp_path):
-    first = run("adaptor_search", *QUICK, cwd=tmp_path)
-    assert "1 trials to train and 8 points to search" in first
-    assert "optimistic" in first
-    again = run("adaptor_search", *QUICK, cwd=tmp_path)
-    assert "all 9 trials are in the store" in again
-    assert table(again) == table(first)
+def test_search_finds_its_points_again_and_confirms_the_best_on_fresh_seeds(tmp_path):
+    sweep = tmp_path / "found.py"
+    sweep.write_text(SEARCHED)
+    first = run(sweep, *QUICK, cwd=tmp_path)
+    assert "1 trials to train and 4 points to search" in first
+    assert "found-demo-1ep-confirmed: Which rate?\n4 trials to train" in first
+    assert "optimistic" in first and "The result: the best points on fresh seeds" in first
+    again = run(sweep, *QUICK, cwd=tmp_path)
+    assert "all 5 trials are in the store" in again and "all 4 trials are in the store" in again
+    last = [text[text.rindex("\narm ") :].partition("report: ")[0] for text in (first, again)]
+    assert last[0] == last[1]
+
+
+TUNED = """
+from orchestrator import Arm, Plan, cli, recipes
+cli.main(Plan(name="tried", question="Which batch?", base=recipes.datar_laptop(),
+    demo=recipes.datar_laptop(), arms=(Arm(name="20"), Arm(name="40", changes={"batch_size": 40})),
+    demo_seeds=(0, 1)))
+"""
+
+
+@pytest.mark.slow
+def test_arms_are_tuned_by_equal_budgets_and_compared_at_both_settings(tmp_path):
+    sweep = tmp_path / "tried.py"
+    sweep.write_text(TUNED)
+    output = run(sweep, *QUICK, "--tune", "lr", "--tune-trials", "2", cwd=tmp_path)
+    assert output.count("1 trials to train and 1 points to search") == 2
+    store = Store.open(tmp_path / "store")
+    tuned, shared = (store.require_plan(f"tried-demo-1ep{end}") for end in ("-tuned", ""))
+    assert shared.followed_by == tuned.sweep and tuned.tuned.num_trials == 2
+    assert tuned.tuned.values.keys() == {"20", "40"}
+    for number in (1, 2):
+        trials = store.read_records(
+            trial.id for trial in store.require_plan(f"tried-demo-1ep-tune{number}").trials
+        )
+        assert len(trials) == 2 and all(r.chose_on_validation for r in trials.values())
+    end = output[output.rindex("tried-demo-1ep: ") :]
+    assert "The arms at the optimizer.learning_rate that they share." in end
+    assert "2 trials per arm chose on validation clips" in " ".join(end.split())
 
 
 @pytest.mark.slow

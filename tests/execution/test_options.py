@@ -6,7 +6,7 @@ FROZEN = """\
 --activation-checkpointing --address --arms --budget-hours --check --compile --confirm
 --cpus-per-worker --data-root --dataset --demo --detect --dry-run --epochs --fast --feature-memory
 --folds --gpus-per-worker --help --max-concurrent --num-workers --price-per-hour --seeds --smoke
---store --tracking-uri --until-decided
+--store --tracking-uri --tune --tune-trials --until-decided
 """.split()
 
 

@@ -6,7 +6,7 @@ import optuna
 import pytest
 from rich.console import Console
 
-from orchestrator.analysis.search import Objective
+from orchestrator.analysis.search import Objective, objective_of
 from orchestrator.design.factors import Arm
 from orchestrator.design.plan import Plan
 from orchestrator.design.search_space import Choice, LogUniform, Search
@@ -15,7 +15,6 @@ from orchestrator.execution.searchers import (
     PointSearcher,
     importances,
     journal_path,
-    objective_of,
     trials_of,
 )
 from orchestrator.execution.tune import run_search, run_trials

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from orchestrator.analysis.summary import summarize
-from orchestrator.records import ContrastRecord, SearchRecord, Status
+from orchestrator.records import ContrastRecord, SearchRecord, Status, TunedRecord
 from orchestrator.report.files import RENDERERS
 from orchestrator.report.render.page import render_page
 from orchestrator.report.render.text import render_text
@@ -109,3 +109,26 @@ def test_front_importances_and_history_of_a_search_are_shown(searched):
     assert "Points that no other beats" in text and "PED-ANOVA" in text
     assert "The front of top-1 and MACs" in page and "How much each setting matters" in page
     assert "top-1 of every point of the search: " in page and "top-1 over MACs: " in page
+
+
+def test_arms_are_shown_at_the_shared_and_at_their_own_settings():
+    values = {"no adaptor": 0.001, "λ=0.01": 0.0003}
+    shared, own = (
+        make_plan(
+            tuple(values),
+            dose="",
+            tuned=tuned,
+            contrasts=(ContrastRecord(arm="λ=0.01", reference="no adaptor"),),
+        )
+        for tuned in (None, TunedRecord(path="optimizer.lr", num_trials=8, values=values))
+    )
+    following = summarize(own, make_records(own, effects=(0.0,), spread=0.005))
+    summary = summarize(
+        shared, make_records(shared, effects=(0.05,), spread=0.005), following=following
+    )
+    text, page = said(summary), render_page(summary, make_records(shared))
+    assert "The arms at the optimizer.lr that they share." in text
+    how = "8 trials per arm chose on validation clips, none of which is reported (no adaptor: 0.001"
+    assert text.index("that they share") < text.index(how)
+    assert "<h3>The arms at their own optimizer.lr</h3>" in page
+    assert how in said(following)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,10 @@ ROOM = 40.0
 
 def plots(data: PlotData) -> Iterator[Plot]:
     """Draw every arm against the baseline, then declared contrasts and effects."""
+    compared = data.summary.compared
+    if compared is None:
+        return
+    data = dataclasses.replace(data, summary=compared)
     summary, plan, metric = data.summary, data.summary.plan, data.summary.metric
     unit, margin = unit_of_difference(metric), plan.margin_of(metric.key)
     title, rows = f"difference in {metric.title} from {plan.baseline}", ""

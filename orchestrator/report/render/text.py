@@ -64,7 +64,7 @@ def render_text(summary: Summary, width: int = 80) -> str:
         [_sentence(pattern)] if (pattern := pattern_sentence(summary)) else [],
         _completeness(summary, width),
         *(list(table_parts(table, width)) for table in all_tables(summary) if table.rows),
-        _forest(summary, width),
+        _forest(summary.compared, width) if summary.compared else [],
         [_sentence(text)] if (text := next_study_sentence(summary)) else [],
         [_points("!", cautions(summary))] if cautions(summary) else [],
     ]

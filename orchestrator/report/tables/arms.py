@@ -41,6 +41,7 @@ from orchestrator.report.wording.numbers import (
     quantity,
     rates,
 )
+from orchestrator.report.wording.search import tuned
 from orchestrator.stats import ALPHA, CONFIDENCE, MIN_REPLICATES, Verdict
 
 
@@ -50,13 +51,38 @@ def tables(summary: Summary) -> list[Table]:
     That of a search follows the result on fresh seeds.
     """
     table = main_table(summary)
-    if summary.search is None or summary.following is None:
+    if summary.following is None:
         return [table]
+    if summary.search is None:
+        return [_at_shared(table, summary.following), *_at_own(summary.following)]
     title = "Every point of the search, whose scores are optimistic"
     notes = (f"{title}.", *table.notes)
     return [
         _confirmed(summary.following),
         dataclasses.replace(table, key="searched", title=title, notes=notes),
+    ]
+
+
+def _at_shared(table: Table, following: Summary) -> Table:
+    """Return the main table of a study whose arms were also tuned one by one."""
+    if following.plan.tuned is None:
+        return table
+    first = f"The arms at the {following.plan.tuned.path} that they share."
+    return dataclasses.replace(table, notes=(first, *table.notes))
+
+
+def _at_own(following: Summary) -> list[Table]:
+    """Return the main table of the arms at settings of their own; none without."""
+    if following.plan.tuned is None:
+        return []
+    table = main_table(following)
+    return [
+        dataclasses.replace(
+            table,
+            key="tuned",
+            title=f"The arms at their own {following.plan.tuned.path}",
+            records=tuple({**record, "kind": "tuned"} for record in table.records),
+        )
     ]
 
 
@@ -262,7 +288,7 @@ def _values_kept(summary: Summary) -> str:
 
 
 def _notes(summary: Summary, footnotes: Footnotes) -> list[str]:
-    over, notes = _replicates(summary), []
+    over, notes = _replicates(summary), [*filter(None, [tuned(summary)])]
     several = len({cell.block for cell in summary.cells}) > 1
     key = summary.metric.key
     levels = [arm.measures[key].interval for arm in summary.arms if key in arm.measures]

@@ -9,6 +9,18 @@ COST_TITLES = {"macs": "MACs", "num_params": "parameters"}
 """Cost of a search -> its name in a sentence and in a table."""
 
 
+def tuned(summary: Summary) -> str:
+    """Say how each arm came to a setting of its own; empty for other studies."""
+    found = summary.plan.tuned
+    if found is None:
+        return ""
+    listed = ", ".join(f"{arm}: {value:g}" for arm, value in found.values.items())
+    return (
+        f"Every arm is at its own {found.path}, which {found.num_trials} trials per arm chose on "
+        f"validation clips, none of which is reported ({listed})."
+    )
+
+
 def searched(summary: Summary) -> str:
     """Say what a search found, and that its scores are optimistic; empty for other studies."""
     found, following = summary.search, summary.following
