@@ -5,6 +5,7 @@
 #   make test                 the default test suite, in four processes, since tests also wait
 #   make test-slow            the tests that take long
 #   make lint                 format, lint and type checks
+#   make docs                 the pages, in docs-site/index.html
 
 STORE ?= store
 DATA ?=
@@ -16,7 +17,7 @@ PROCESSES ?= 4
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 READY := .venv/.ready
 
-.PHONY: demo test test-slow lint format lock clean
+.PHONY: demo test test-slow docs lint format lock clean
 
 demo: $(READY)
 	.venv/bin/python $(SWEEP) --demo --store "$(STORE)" $(if $(DATA),--data-root "$(DATA)") $(ARGS)
@@ -26,6 +27,10 @@ test: $(READY)
 
 test-slow: $(READY)
 	.venv/bin/python -m pytest -n $(PROCESSES) -m "slow and not gpu"
+
+# A broken link or a missing reference fails. Nothing is fetched, here or by whoever reads them.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict
 
 lint: $(READY)
 	.venv/bin/ruff format --check .
@@ -55,4 +60,4 @@ $(READY): requirements.lock pyproject.toml setup.py $(UV)
 	.tools/bin/pip install --quiet --disable-pip-version-check "uv>=0.5"
 
 clean:
-	rm -rf .venv .tools build *.egg-info
+	rm -rf .venv .tools build docs-site *.egg-info

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Prints the model zoo: `python -m models`, one model in full: `python -m models NAME`."""
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from models.command import run_command
+from models.command import completing, run_command
 from models.registry import RegistryError, lookup
 
 _EPILOG = """\
@@ -22,7 +23,7 @@ _PLAIN_WIDTH = 100
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 2 for an unknown name."""
-    options = _parser().parse_args(argv)
+    options = completing(_parser()).parse_args(argv)
     return run_command(lambda: _print(options), mistakes=RegistryError)
 
 

@@ -147,7 +147,7 @@ class Chain(nn.Module):
         features = frontend_output
         if features is None:
             assert waveform is not None
-            if not len(waveform):
+            if not waveform.shape[0]:
                 raise ModelError(
                     "there is no clip in the batch: a waveform is (batch, time), 1 or more"
                 )

@@ -1,7 +1,8 @@
-"""Exit codes and error messages of all commands: at most one message, never a traceback."""
+"""What all commands share: exit codes, one message instead of a traceback, completion."""
 
 from __future__ import annotations
 
+import argparse
 import errno
 import os
 import sys
@@ -61,6 +62,19 @@ def run_command(
         if not error.filename:
             _close(sys.stdout)  # the buffer may hold what did not fit
     return mistake
+
+
+def completing(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Return the parser, or answer the shell that asks what completes a line, and exit.
+
+    The shell asks through argcomplete's hook those programs whose first lines have its mark.
+    """
+    if "_ARGCOMPLETE" in os.environ:
+        with suppress(ImportError):
+            import argcomplete
+
+            argcomplete.autocomplete(parser)
+    return parser
 
 
 def shorten_interrupts() -> None:

@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from orchestrator.design.search_space import Choice, LogUniform, Search, Uniform
     from orchestrator.experiment.config import Component, Experiment, File
     from orchestrator.predict.loading import load_model as load_model
+    from orchestrator.report.study import load_study as load_study
 
-# Without `load_model`, so that `from orchestrator import *` loads no torch.
+# Without what reads results, so that `from orchestrator import *` loads no torch.
 __all__ = [
     "Arm",
     "AudioFolder",
@@ -79,6 +80,7 @@ _NAMES = {
     "design.published": ("with_published",),
     "design.search_space": ("Choice", "LogUniform", "Search", "Uniform"),
     "predict.loading": ("load_model",),
+    "report.study": ("load_study",),
     "experiment.config": ("Component", "Experiment", "File"),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}

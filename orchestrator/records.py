@@ -58,7 +58,8 @@ class Status(StrEnum):
     """The state of a trial. A planned trial without a record is `MISSING`.
 
     One whose loss or predictions ceased to be finite has `DIVERGED`, which is its outcome: trained
-    again, it would diverge again.
+    again, it would diverge again. One that a search left early is `PRUNED`, which is its outcome
+    for the search; any other sweep trains it on from its checkpoint.
     """
 
     MISSING = "missing"
@@ -66,6 +67,7 @@ class Status(StrEnum):
     FINISHED = "finished"
     FAILED = "failed"
     DIVERGED = "diverged"
+    PRUNED = "pruned"
 
     @property
     def is_final(self) -> bool:
@@ -151,7 +153,7 @@ class TrialRecord:
 
     Attributes:
         id: The experiment's id.
-        status: Running, finished, failed or diverged.
+        status: Running, finished, failed, diverged or pruned.
         experiment: Canonical form of the completed experiment.
         epochs: Records of the epochs in order, each epoch once.
         best_epoch: Epoch that is best by `chosen_by`, the earliest of equals; 0 if there is none.
@@ -296,6 +298,32 @@ class EffectRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SearchRecord:
+    """What a plan says of the search that suggested its arms.
+
+    Attributes:
+        points: Arm of a point -> setting -> value, in the order of suggestion.
+        num_points: Number of points that the search ends with.
+        pruner: Rule by which points were left early; empty for none.
+        costs: Fields of `Cost` that the search made small beside the metric.
+        importances: Setting -> its share in what makes a point one of the best; empty if unknown.
+    """
+
+    points: Mapping[str, Mapping[str, Any]]
+    num_points: int
+    pruner: str = ""
+    costs: tuple[str, ...] = ()
+    importances: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SearchRecord:
+        """Read the stored form."""
+        values = _known(cls, data)
+        values["costs"] = tuple(values.get("costs", ()))
+        return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlanRecord:
     """A sweep as it was declared, stored before its first trial runs.
 
@@ -323,6 +351,9 @@ class PlanRecord:
         margin: A difference that would not matter, in the metric's unit; 0 declares none.
         effects: Effects of a factorial design, most important first.
         tie_break: Key of the metric that breaks ties of the primary one; empty for none.
+        search: The search that suggested the arms behind the first; None for other plans.
+        followed_by: Sweep that goes on with arms of this one, such as the confirmation of the best
+            points of a search; empty for none.
         has_digest: Whether the stored form carried a digest of its content, which schema 1 lacks.
             Not stored.
     """
@@ -347,6 +378,8 @@ class PlanRecord:
     margin: float = 0.0
     effects: tuple[EffectRecord, ...] = ()
     tie_break: str = ""
+    search: SearchRecord | None = None
+    followed_by: str = ""
     has_digest: bool = field(default=True, compare=False)
 
     @property
@@ -417,6 +450,8 @@ class PlanRecord:
         values["trials"] = tuple(TrialKey(**trial) for trial in values["trials"])
         values["prerequisites"] = tuple(TrialKey(**t) for t in values.get("prerequisites", ()))
         values["effects"] = tuple(EffectRecord.from_json(e) for e in values.get("effects", ()))
+        if values.get("search") is not None:
+            values["search"] = SearchRecord.from_json(values["search"])
         return cls(**values)
 
 
@@ -550,15 +585,29 @@ _IN_PLANS: Mapping[str, Mapping[str, type]] = {
 }
 
 
+_IN_SEARCHES: Mapping[str, type] = {
+    "points": Mapping,
+    "num_points": int,
+    "pruner": str,
+    "costs": list,
+    "importances": Mapping,
+}
+
+
 def _mistakes_of_plan(values: Mapping[str, Any]) -> list[str]:
     """Return what no plan writes, one phrase each."""
     texts = (
         *("sweep", "question", "metric", "selection", "baseline", "source"),
-        *("conditions", "command", "declared_at", "dose", "tie_break"),
+        *("conditions", "command", "declared_at", "dose", "tie_break", "followed_by"),
     )
     kinds: dict[str, type] = dict.fromkeys(texts, str)
     kinds |= {"settings": Mapping, "dataset": Mapping, "cap": int, **dict.fromkeys(_IN_PLANS, list)}
     mistakes = _of_other_types(values, kinds)
+    searched = values.get("search")
+    if searched is not None and not isinstance(searched, Mapping):
+        mistakes.append(f"search is {shown(searched)}; it must be a mapping, or null")
+    elif searched is not None:
+        mistakes += [f"search: {mistake}" for mistake in _of_other_types(searched, _IN_SEARCHES)]
     margin = values.get("margin", 0.0)
     if not _is_number(margin):
         mistakes.append(f"margin is {margin!r}; it must be a number")

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """`python -m orchestrator.status`; see `orchestrator.execution.status`."""
 
 from __future__ import annotations

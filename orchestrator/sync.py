@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """`python -m orchestrator.sync`; see `orchestrator.tracking`."""
 
 from __future__ import annotations

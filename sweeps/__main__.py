@@ -17,6 +17,7 @@ from models.command import run_command
 from orchestrator.errors import ConfigError, OrchestratorError, unknown
 
 NEW = '''\
+# PYTHON_ARGCOMPLETE_OK
 """Does label smoothing help the small model?
 
 Run:  python {name}.py --demo --dry-run     the trials, and what this many seeds can show

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Does DATAR's input adaptor help other families too?
 
 Question   The DATAR paper (arXiv 2312.16228) puts a learnable residual convolution before its own

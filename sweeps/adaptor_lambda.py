@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """How strong should DATAR's learnable input adaptor be?
 
 Question   Table 4 of the DATAR paper (arXiv 2312.16228) gives two strengths, 0.2 and 0.005, one

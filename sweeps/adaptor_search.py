@@ -1,11 +1,13 @@
+# PYTHON_ARGCOMPLETE_OK
 """Which strength and kernel size should the input adaptor have?
 
 Question   The DATAR paper (arXiv 2312.16228) tries two strengths and does not state the kernel.
-           Optuna's TPE searches both. The best of many points is an optimistic number: confirm it
-           with fresh seeds in a sweep such as adaptor_lambda.py.
+           Optuna's TPE searches both. The best of many points is an optimistic number: --confirm
+           compares the best with the control on 8 fresh seeds, and that table is the result.
 Command    python sweeps/adaptor_search.py --demo
-           ray submit cluster/gpu.yaml sweeps/adaptor_search.py -- --data-root DIR
-Cost       --demo: a control and 8 points, 9 trials of about 6 s on one CPU core.
+           ray submit cluster/gpu.yaml sweeps/adaptor_search.py -- --data-root DIR --confirm 3
+Cost       --demo: a control and 8 points, 9 trials of about 6 s on one CPU core; --confirm 3 adds
+           32.
 Expected   Unknown.
 Result     No full-size result yet.
 """

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Can this set-up tell harm from nothing?
 
 Question   Before an ablation is believed: are arms that cannot matter called not distinguishable,

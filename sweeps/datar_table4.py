@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Table 4 of the DATAR paper, with seeds.
 
 Question   Which parts of DATAR (arXiv 2312.16228) earn their place: deformable attention, the

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Do deformable attention and the input adaptor help each other?
 
 Question   The DATAR paper (arXiv 2312.16228) argues that deformable attention over-simplifies its

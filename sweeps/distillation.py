@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Does a transformer learn more from a trained CNN than from the labels alone?
 
 Question   On small data sets a convolutional teacher helps a transformer (DeiT, arXiv 2012.12877;

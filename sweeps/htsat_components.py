@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Which parts of HTS-AT earn their place?
 
 Question   HTS-AT (arXiv 2202.00874) adds a token-semantic head (C) to a hierarchical transformer

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """How do the families compare under one recipe, on one set of clips?
 
 Question   The systems of HTS-AT's and DATAR's tables report numbers from different data,

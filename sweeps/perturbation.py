@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Is the learnable input adaptor more than noise on the input?
 
 Question   The DATAR paper (arXiv 2312.16228) compares its adaptor with Gaussian and Laplacian

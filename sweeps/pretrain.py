@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Does a pretrained start help, and by how much, in every family?
 
 Question   Published numbers start from published weights: DATAR from DAT-T's (ImageNet-1K), AST

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Who hears what sounds, and who hears when?
 
 Question   Clips with 0 to 3 events at known times are mixed from clips with one class each: does

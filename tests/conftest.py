@@ -19,7 +19,7 @@ WHOLE_MACHINE = (
     "execution/test_failures.py",
     "execution/test_lanes.py",
     "execution/test_packing.py",
-    "test_readme.py",
+    "test_docs.py",
     "test_way_of_a_plan.py",
 )
 # Tests that share nothing and of which some are long: any process takes the next one.

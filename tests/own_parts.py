@@ -81,9 +81,9 @@ class Alone(Model):
 class Doomed(Model):
     """Does what it is told: dies, takes its time, or raises or gives NaN in its second epoch."""
 
-    def __init__(self, channels, size, num_classes, *, does):
+    def __init__(self, channels, size, num_classes, *, does, seconds=0.5):
         super().__init__(channels, size, num_classes)
-        self.does = does
+        self.does, self.seconds = does, seconds
         self.epochs = 0
 
     def train(self, mode=True):
@@ -95,7 +95,7 @@ class Doomed(Model):
         if self.does == "dies" and self.training:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.does == "dawdles" and self.training:
-            time.sleep(0.5)
+            time.sleep(self.seconds)
         if self.does == "raises" and self.training and self.epochs > 1:
             return made[:, {}["gain"]]
         return made * math.nan if self.does == "diverges" and self.epochs > 1 else made

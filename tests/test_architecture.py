@@ -68,7 +68,7 @@ FLOORS = (
 )
 """Rooms from the ground up; what lies in a room imports from rooms below it alone."""
 
-COMMANDS = {"gate", "status", "sync"}
+COMMANDS = {"export", "gate", "status", "sync"}
 """Modules that are the name of a command, and hand on to the room that does it."""
 HANDED_ON = {"orchestrator", *(f"orchestrator.{name}" for name in COMMANDS)}
 """Modules that hand on what lies higher: the package itself, lazily, and names of commands."""
@@ -180,7 +180,7 @@ def test_words_of_a_sweep_are_at_the_top_and_typed():
         if isinstance(line, ast.ImportFrom)
         for alias in line.names
     }
-    assert {*orchestrator.__all__, "load_model"} == typed <= set(dir(orchestrator))
+    assert {*orchestrator.__all__, "load_model", "load_study"} == typed <= set(dir(orchestrator))
     for name in typed:
         assert getattr(orchestrator, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'Arms'"):

@@ -4,6 +4,7 @@ import functools
 import io
 import os
 import platform
+import signal
 import socket
 import subprocess
 import sys
@@ -11,10 +12,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
+import psutil
 import pytest
 import ray
 from ray.cluster_utils import Cluster
@@ -26,7 +30,7 @@ from orchestrator.execution import tune
 from orchestrator.execution.options import parse
 from orchestrator.execution.progress import SweepProgress
 from orchestrator.execution.ray_session import ray_session, require_resources, terminal
-from orchestrator.experiment.config import Runtime
+from orchestrator.experiment.config import Component, Runtime
 from orchestrator.records import Status
 from orchestrator.terminal.waiting import waiting
 from tests import tiny
@@ -277,7 +281,9 @@ from orchestrator.experiment.config import Runtime
 with ray_session(Runtime()):
     ray.get(ray.remote(lambda: 1).remote())
     me = psutil.Process()
-    for one in [me, *me.children(recursive=True)]:
+    family = me.children(recursive=True)
+    assert os.getsid(0) not in {os.getsid(one.pid) for one in family}  # a signal is for me alone
+    for one in [me, *family]:
         for connection in one.net_connections(kind="inet"):
             if connection.status == psutil.CONN_LISTEN:
                 print(one.name(), connection.laddr.ip)
@@ -297,6 +303,43 @@ def test_ray_on_this_machine_listens_on_loopback_and_asks_for_a_token(tmp_path):
     assert len(listening) >= 4, done.stdout + done.stderr
     assert [line for line in listening if not line.endswith("127.0.0.1")] == []
     assert (mode, rights) == ("token", "0o600")
+
+
+KILLED = """
+import psutil, sys, time
+from orchestrator.execution.ray_session import ray_session
+from orchestrator.experiment.config import Runtime
+with ray_session(Runtime()):
+    family = psutil.Process().children(recursive=True)
+    print(*(one.pid for one in family), flush=True)
+    (one,) = [one for one in family if one.name() == sys.argv[1]]
+    one.kill()
+    time.sleep(60)
+"""
+
+
+@pytest.mark.slow
+def test_command_whose_ray_dies_says_so_and_ends_at_once(tmp_path):
+    names = {"raylet": "the raylet", "gcs_server": "the GCS"}
+    started = {
+        name: subprocess.Popen(
+            [sys.executable, "-c", KILLED, name],
+            env=environment(HOME=str(tmp_path)),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        for name in names
+    }
+    for name, process in started.items():
+        family, said = process.communicate(timeout=50)
+        assert process.returncode == 1
+        text = f"{names[name]} of Ray died on this machine, and this command ends with it"
+        assert said.splitlines().count(text) == 1, said
+        left = [psutil.Process(int(pid)) for pid in family.split() if psutil.pid_exists(int(pid))]
+        assert psutil.wait_procs(left, timeout=15)[1] == []
 
 
 class Impatient(SweepProgress):
@@ -355,3 +398,93 @@ def run(cluster, path, monkeypatch, num_workers, help_it):
     with Impatient([trial], help_it) as progress:
         tune.run_trials([trial], runtime=runtime, store=store, progress=progress)
     return store.read_record(trial.id), progress.said
+
+
+class Interrupting(SweepProgress):
+    """Presses Ctrl-C when it hears of an epoch; or when workers begin, and once more."""
+
+    def __init__(self, trials, *, twice: bool):
+        self.out = io.StringIO()
+        super().__init__(Console(file=self.out, width=250), trials)
+        self.twice, self.pressed_at = twice, 0.0
+
+    def epoch(self, trial_id, epoch, metrics):
+        super().epoch(trial_id, epoch, metrics)
+        if epoch == 1 and not self.twice:
+            self.press()
+
+    def note(self, trial_id, text):
+        if text == "epochs" and self.twice:
+            self.press()
+
+    def say(self, text):
+        super().say(text)
+        if text.startswith("stopping: ") and self.twice:
+            self.press()
+
+    def press(self):
+        self.pressed_at = time.monotonic()
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def in_use() -> list[object]:
+    """What launches hold of the cluster: placement groups, and CPUs."""
+    groups = ray.util.placement_group_table().values()
+    held = ray.cluster_resources()["CPU"] - ray.available_resources().get("CPU", 0)
+    return [group for group in groups if group["state"] != "REMOVED"] + [held] * bool(held)
+
+
+@pytest.mark.slow
+def test_two_workers_save_a_step_and_a_second_interrupt_stops_them_at_once(cluster, tmp_path):
+    cluster.add_node(num_cpus=2)
+    model = Component("tests.own_parts:Doomed", does="dawdles", seconds=0.3)
+    stopped = tiny.experiment(model=model, batch_size=1, epochs=2)
+    calm = tiny.experiment(model=model.replace(does="nothing"), batch_size=1, epochs=2)
+    store = tiny.store_with_pack(tmp_path, stopped)
+    trials = [Trial(arm="arm", seed=0, fold=1, experiment=e, id=e.id) for e in (stopped, calm)]
+    runtime = Runtime(address=cluster.address, num_workers=2, store=store.uri)
+    for twice in (False, True):
+        with (
+            pytest.raises(KeyboardInterrupt),
+            ray_session(runtime),
+            Interrupting(trials[:1], twice=twice) as progress,
+        ):
+            tune.run_trials(trials[:1], runtime=runtime, store=store, progress=progress)
+        assert (": saved" in progress.out.getvalue()) is not twice
+        _, facts = store.load_checkpoint(stopped.id, "last")
+        assert len(facts["epochs"]) == 1 and len(facts["losses_so_far"]) == 10
+    assert time.monotonic() - progress.pressed_at < 10  # the session has ended, too
+    with ray_session(runtime), SweepProgress(Console(file=io.StringIO()), trials) as progress:
+        deadline = time.monotonic() + 15
+        while busy := in_use():
+            assert time.monotonic() < deadline, busy
+            time.sleep(0.1)
+        # One worker goes on from what two have saved, to the losses of an undisturbed one.
+        alone = replace(runtime, num_workers=1)
+        tune.run_trials(trials, runtime=alone, store=store, progress=progress)
+    assert set(progress.done.values()) == {Status.FINISHED}
+    records = store.read_records([stopped.id, calm.id])
+    losses = [[one.metrics["train/loss"] for one in record.epochs] for record in records.values()]
+    np.testing.assert_allclose(*losses, rtol=2e-4)
+
+
+@pytest.mark.slow
+def test_worker_that_ray_ends_for_lack_of_memory_trains_alone_before_it_fails(tmp_path):
+    experiment = tiny.experiment(epochs=1)
+    store = tiny.store_with_pack(tmp_path, experiment)
+    trial = Trial(arm="arm", seed=0, fold=1, experiment=experiment, id=experiment.id)
+    low = {"memory_usage_threshold": 0.01, "memory_monitor_refresh_ms": 100}
+    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "_system_config": low})
+    try:
+        runtime = Runtime(address=started.address, store=store.uri, retries=1)
+        with ray_session(runtime), Interrupting([trial], twice=False) as progress:
+            alone = tune.run_trials([trial], runtime=runtime, store=store, progress=progress)
+            tune.fail_stale_trials([trial], store, reasons=progress.lost)
+    finally:
+        started.shutdown()
+    said, record = progress.out.getvalue(), store.read_record(trial.id)
+    assert said.count("out of memory; it and what is left train 1 at a time") == 1
+    assert alone.max_concurrent == 1 and record.status is Status.FAILED
+    assert record.error.startswith(
+        "lost 2 workers in a row without finishing another epoch; last, out of memory on its host"
+    )

@@ -158,7 +158,7 @@ class Ast(nn.Module):
                 f"{tuple(features.shape[2:])}"
             )
         x = self.patch_embed(features).flatten(2).transpose(1, 2)  # (B, F * T, C), mel by mel
-        extra = torch.cat([self.cls_token, self.dist_token], dim=1).expand(len(x), -1, -1)
+        extra = torch.cat([self.cls_token, self.dist_token], dim=1).expand(x.shape[0], -1, -1)
         x = torch.cat([extra, x], dim=1) + self.pos_embed
         for block in self.blocks:
             x = block(x)

@@ -218,7 +218,7 @@ class PatchBaseline(nn.Module):
         patches = features[..., : max(frames, size) // size * size].unflatten(3, (-1, size))
         x = self.trunk.forward_features(patches.permute(0, 3, 1, 2, 4).flatten(0, 1))
         x = functional.relu(self.hidden(x.mean(dim=(2, 3))))
-        logits, x = (y.unflatten(0, (len(features), -1)) for y in (self.head(x), x))
+        logits, x = (y.unflatten(0, (-1, patches.shape[3])) for y in (self.head(x), x))
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         clip = mean_probability_logits(logits, None)
         return Output(clip, repeat_steps(logits, size, frames), x.mean(dim=1))

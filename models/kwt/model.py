@@ -123,7 +123,7 @@ class Kwt(nn.Module):
                 f"{tuple(features.shape[2:])}; pad or cut by the front end's number of frames"
             )
         x = self.embed(features.flatten(1, 2).transpose(1, 2))
-        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1) + self.pos_embed
+        x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1) + self.pos_embed
         for block in self.blocks:
             x = block(x)
         x = x[:, 0]

@@ -189,7 +189,7 @@ class BiGru(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, in_dim) -> (B, T, 2 dim)."""
-        start = x.new_zeros(2, len(x), self.dim)
+        start = x.new_zeros(2, x.shape[0], self.dim)
         weights: list[Tensor] = [self.get_parameter(name) for name in self.names]
         # In training mode: otherwise cuDNN has no gradient, and there is no dropout here.
         return torch.gru(x, start, weights, True, 1, 0.0, True, True, True)[0]

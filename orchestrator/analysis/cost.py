@@ -11,6 +11,9 @@ from orchestrator.analysis.summary import Summary
 from orchestrator.records import Status, TrialRecord
 from orchestrator.stats import CONFIDENCE, MeanInterval, mean_interval
 
+MIN_RATIO = 1.05
+"""Ratio of the largest to the smallest cost from which arms count as different."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CostPoint:
@@ -32,7 +35,7 @@ class CostPoint:
 
 
 def against_macs(summary: Summary) -> list[CostPoint]:
-    """Return the arms with multiply-accumulates per clip; empty if all have the same."""
+    """Return the arms with multiply-accumulates per clip; empty if they differ by under 5 %."""
     points = [
         CostPoint(
             arm=arm.name, cost=arm.cost.macs, interval=arm.measures[summary.metric.key].interval
@@ -40,11 +43,11 @@ def against_macs(summary: Summary) -> list[CostPoint]:
         for arm in _with_numbers(summary)
         if arm.cost and arm.cost.macs
     ]
-    return points if len({item.cost for item in points}) > 1 else []
+    return points if _differ(points) else []
 
 
 def against_seconds(summary: Summary, records: Mapping[str, TrialRecord]) -> list[CostPoint]:
-    """Return the arms with device-seconds per trial; empty if they differ by noise alone.
+    """Return the arms with device-seconds per trial; empty if they differ by under 5 % or by noise.
 
     Times are compared as logarithms. They differ by more than noise if the t intervals of two arms
     do not overlap, at 95 % for all arms together (Bonferroni), which needs two finished trials in
@@ -74,7 +77,7 @@ def against_seconds(summary: Summary, records: Mapping[str, TrialRecord]) -> lis
         )
     lowest = min((item.high for item in certain if item.high is not None), default=math.inf)
     highest = max((item.low for item in certain if item.low is not None), default=-math.inf)
-    return points if lowest < highest else []
+    return points if lowest < highest and _differ(points) else []
 
 
 def several_devices(summary: Summary, records: Mapping[str, TrialRecord]) -> list[str]:
@@ -82,6 +85,11 @@ def several_devices(summary: Summary, records: Mapping[str, TrialRecord]) -> lis
     cells = (cell for arm in _with_numbers(summary) for cell in arm.cells)
     devices = {records[c.id].cost.device for c in cells if c.status is Status.FINISHED}
     return sorted(devices) if len(devices) > 1 else []
+
+
+def _differ(points: list[CostPoint]) -> bool:
+    costs = [item.cost for item in points]
+    return bool(costs) and max(costs) >= MIN_RATIO * min(costs)
 
 
 def _with_numbers(summary: Summary) -> list[ArmSummary]:

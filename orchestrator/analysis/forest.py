@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator.analysis.rows import Block, plan_replicates
 from orchestrator.analysis.summary import Summary
+from orchestrator.metrics import Metric
 from orchestrator.records import PlanRecord
 from orchestrator.stats import PairedDifference, Verdict, replicate_interval
 
@@ -54,6 +55,24 @@ def forest_lines(summary: Summary) -> list[Line]:
     return lines
 
 
+def other_lines(summary: Summary, metric: Metric) -> list[Line]:
+    """Return an untested line per arm but the baseline for a metric that is not the study's."""
+    measured = {arm.name: arm.measures.get(metric.key) for arm in summary.arms}
+    reference, lines = measured.get(summary.plan.baseline), list[Line]()
+    low, high = metric.shown_bounds
+    for arm in summary.arms:
+        own = measured[arm.name]
+        if arm.name == summary.plan.baseline:
+            continue
+        if own is None or reference is None or arm.to_baseline is None:
+            lines.append(_line(arm.name, arm.name, None, None))
+            continue
+        plan, values = summary.plan, (own.values, reference.values)
+        if values[0].keys() & values[1].keys():
+            lines.append(untested_line(arm.name, arm.name, *values, plan=plan, reach=high - low))
+    return lines
+
+
 def untested_line(
     label: str,
     arm: str,
@@ -61,8 +80,9 @@ def untested_line(
     other: Mapping[Block, float],
     *,
     plan: PlanRecord,
+    reach: float = 100.0,
 ) -> Line:
-    """Return an exploratory row: paired differences in points with an interval and no test.
+    """Return an exploratory row: paired differences with an interval and no test.
 
     Seeds and folds count as in the study's tests: folds alone are not replicates.
 
@@ -72,10 +92,11 @@ def untested_line(
         one: Block -> value of the arm.
         other: Block -> value of the reference, with at least one common block.
         plan: The study as declared.
+        reach: Largest possible difference.
     """
     differences = {block: value - other[block] for block, value in one.items() if block in other}
     replicates = plan_replicates(plan, differences)
-    interval = replicate_interval(replicates, within=(-100.0, 100.0))
+    interval = replicate_interval(replicates, within=(-reach, reach))
     return Line(
         label=label,
         arm=arm,

@@ -41,6 +41,7 @@ from orchestrator.analysis.rows import (
     value_of,
     with_scores,
 )
+from orchestrator.analysis.search import SearchResults, search_results
 from orchestrator.metrics import METRICS, Metric, lookup
 from orchestrator.metrics.chance import Chance
 from orchestrator.metrics.predictions import Loader
@@ -71,6 +72,8 @@ class Summary:
         chosen_on: Clips that chose the best epochs, one entry per way of choosing.
         chance: Level that the metric reaches without listening, in its unit; None if unknown.
         against_chance: The arms held against chance, by this metric or another; None if unknown.
+        search: What the search found; None for other studies.
+        following: The study that goes on with arms of this one; None without one.
     """
 
     plan: PlanRecord
@@ -84,6 +87,8 @@ class Summary:
     chosen_on: tuple[ChosenOn, ...] = ()
     chance: Chance | None = None
     against_chance: AgainstChance | None = None
+    search: SearchResults | None = None
+    following: Summary | None = None
 
     @property
     def complete(self) -> bool:
@@ -107,8 +112,14 @@ class Summary:
 
     @property
     def gaps(self) -> tuple[Cell, ...]:
-        """Every planned trial that has no value."""
-        return tuple(cell for cell in self.cells if cell.value is None)
+        """Every planned trial that has no value; one that its search left early has an outcome."""
+        pruned = self.pruned if self.search else ()
+        return tuple(cell for cell in self.cells if cell.value is None and cell not in pruned)
+
+    @property
+    def pruned(self) -> tuple[Cell, ...]:
+        """Every planned trial that a search left early."""
+        return tuple(cell for cell in self.cells if cell.status is Status.PRUNED)
 
     @property
     def at_chance(self) -> tuple[str, ...]:
@@ -165,6 +176,7 @@ def summarize(
     mixed: bool = False,
     predictions: Loader | None = None,
     recordings: Mapping[str, str] | None = None,
+    following: Summary | None = None,
 ) -> Summary:
     """Join a plan with the records of its trials.
 
@@ -177,6 +189,7 @@ def summarize(
             metric is computed that a trial lacks (see `with_scores`). With recordings, declared
             comparisons then have an interval over other recordings, too.
         recordings: Clip -> source recording.
+        following: The study that goes on with arms of this one (`PlanRecord.followed_by`).
 
     Raises:
         ConfigError: No metric has that key.
@@ -221,6 +234,8 @@ def summarize(
         chosen_on=chosen_on(plan, records),
         chance=study_chance(plan, records, chosen),
         against_chance=held,
+        search=search_results(plan, records),
+        following=following,
     )
 
 
@@ -283,6 +298,8 @@ def _cell(key: TrialKey, record: TrialRecord | None, selection: str, metric: Met
         reason = "no record yet"
     elif status is Status.RUNNING:
         reason = f"running, {len(record.epochs)} epochs done"
+    elif status is Status.PRUNED:
+        reason = f"left by a search after {len(record.epochs)} epochs"
     elif status in (Status.FAILED, Status.DIVERGED):
         reason = record.error_line or "no error text"
     else:

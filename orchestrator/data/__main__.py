@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Look at a dataset, or make a pack of it: `python -m orchestrator.data look|audit|pack|counts`."""
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.command import run_command
+from models.command import completing, run_command
 from orchestrator.data.source import POLICIES
 from orchestrator.errors import DataError, OrchestratorError, printable
 from orchestrator.terminal.text import terminal_width
@@ -31,7 +32,12 @@ the message explains"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
-    options = _parser().parse_args(argv)
+    parser = completing(_parser())
+    options, rest = parser.parse_known_args(argv)
+    if rest:
+        folder = next((word for word in rest if not word.startswith("-")), "")
+        hint = f"; a data set's folder is given as --data-root {folder}" if folder else ""
+        parser.error(f"unrecognized arguments: {' '.join(rest)}{hint}")
     return run_command(
         lambda: _COMMANDS[options.command](options),
         mistakes=OrchestratorError,
@@ -50,20 +56,21 @@ def _parser() -> argparse.ArgumentParser:
         dest="command", required=True, metavar="look|audit|pack|counts"
     )
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument(
+    add = shared.add_argument_group("data").add_argument
+    add(
         "--dataset",
         default="",
         help="NAME, NAME:argument=value,... or module:function (default: what lies in the data "
         "root, see `look`)",
     )
-    shared.add_argument("--data-root", metavar="DIR", help="the folder of the dataset's files")
-    shared.add_argument(
+    add("--data-root", metavar="DIR", help="the folder of the dataset's files")
+    add(
         "--policy",
         choices=POLICIES,
         help="broken clips: stop (default), or drop them and record it",
     )
-    shared.add_argument("--sample-rate", type=int, metavar="HZ", help="the pack's rate")
-    shared.add_argument(
+    add("--sample-rate", type=int, metavar="HZ", help="the pack's rate")
+    add(
         "--set",
         action="append",
         default=[],
@@ -71,11 +78,10 @@ def _parser() -> argparse.ArgumentParser:
         dest="settings",
         help="any argument of the dataset; may be repeated",
     )
-    shared.add_argument(
-        "--packs", default=_PACKS, metavar="DIR", help=f"where packs are kept (default: {_PACKS})"
-    )
-    shared.add_argument("--csv", metavar="OUT", help="write one line per clip to this file")
-    shared.add_argument("--json", metavar="OUT", help="write one record per clip to this file")
+    add = shared.add_argument_group("what is written").add_argument
+    add("--packs", default=_PACKS, metavar="DIR", help=f"where packs are kept (default: {_PACKS})")
+    add("--csv", metavar="OUT", help="write one line per clip to this file")
+    add("--json", metavar="OUT", help="write one record per clip to this file")
     commands.add_parser(
         "look",
         parents=[shared],

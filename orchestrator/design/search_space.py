@@ -11,11 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.design.factors import Arm, hold_types
+from orchestrator.design.factors import Arm, Contrast, hold_types, is_texts
 from orchestrator.design.plan import Plan
 from orchestrator.design.validation import MAX_TRIALS, mistakes_of_changes
-from orchestrator.errors import PlanError
+from orchestrator.errors import PlanError, unknown
+from orchestrator.experiment.identity import canonical
 from orchestrator.experiment.overrides import mistakes_of
+from orchestrator.metrics.catalog import METRICS
+from orchestrator.records import PlanRecord, SearchRecord
+
+PRUNERS = ("asha", "median")
+COSTS = ("macs", "num_params")
 
 Point = Mapping[str, Any]
 """Override path -> value."""
@@ -33,7 +39,11 @@ class LogUniform:
 
     def round(self, value: float) -> float:
         """Return the value as trained."""
-        return float(f"{value:.3g}")
+        return min(max(float(f"{value:.3g}"), self.low), self.high)
+
+    def has(self, value: Any) -> bool:
+        """Whether a value is within the bounds."""
+        return _are_numbers(value) and self.low <= value <= self.high
 
     def mistakes(self) -> list[str]:
         """Return what is wrong with the bounds."""
@@ -67,6 +77,10 @@ class Choice:
         """Return the value as trained."""
         return value
 
+    def has(self, value: Any) -> bool:
+        """Whether a value is one of these."""
+        return value in self.values
+
     def mistakes(self) -> list[str]:
         """Return what is wrong with the values."""
         if not isinstance(self.values, tuple | list):
@@ -82,8 +96,8 @@ class Choice:
 class Search:
     """A question with a continuous answer.
 
-    The best of many points is an optimistic number: a search proposes, a plan with fresh seeds
-    decides.
+    The best of many points is an optimistic number: a search proposes, and its best points decide
+    on fresh seeds, as an ablation against the control.
 
     Attributes:
         plan: The question, the base and one arm, the control; points become its further arms.
@@ -92,6 +106,14 @@ class Search:
         shared: Further changes that every point needs, for example the component itself.
         num_points: Total number of points, those of earlier runs included.
         demo_points: Total number of points with `--demo`.
+        confirm: Number of the best points that are confirmed on fresh seeds; 0 confirms none.
+        confirm_seeds: Number of these seeds, which follow the largest of the plan's. Eight can call
+            three contrasts after correction.
+        pruner: Rule that leaves points early that fall behind at equal epochs: `asha` (successive
+            halving by thirds, arXiv 1810.05934), `median`, or empty for none. No other kind of
+            sweep ever leaves a trial early.
+        costs: Costs to make small beside the metric, `macs` or `num_params`: the search then looks
+            for the front on which neither gets better without the other getting worse.
         sampler_seed: Seed of the search's own draws.
     """
 
@@ -101,6 +123,10 @@ class Search:
     shared: Mapping[str, Any] = field(default_factory=dict[str, Any])
     num_points: int = 30
     demo_points: int = 8
+    confirm: int = 0
+    confirm_seeds: int = 8
+    pruner: str = ""
+    costs: tuple[str, ...] = ()
     sampler_seed: int = 0
 
     def arm(self, point: Point) -> Arm:
@@ -109,11 +135,59 @@ class Search:
         name = ", ".join(f"{self.symbols.get(path, path)}={v}" for path, v in levels.items())
         return Arm(name=name, changes={**self.shared, **point}, levels=levels)
 
+    def has(self, point: Point) -> bool:
+        """Whether a point lies in the space, which may have changed since it was tried."""
+        return point.keys() == self.space.keys() and all(
+            self.space[path].has(value) for path, value in point.items()
+        )
+
     def with_points(self, points: Sequence[Point]) -> Plan:
         """Return the plan over the control and these points; equal points share one arm."""
         arms = {arm.name: arm for arm in map(self.arm, points)}
         return dataclasses.replace(
             self.plan, arms=(*self.plan.arms, *arms.values()), contrasts=(), effects=()
+        )
+
+    def confirmation(self, points: Sequence[Point]) -> Plan:
+        """Return the ablation of points against the control, on seeds that the search never saw."""
+        control = self.plan.baseline_arm
+        arms = {arm.name: arm for arm in map(self.arm, points)}
+        first = max(self.plan.seeds) + 1
+        return dataclasses.replace(
+            self.plan,
+            arms=(*self.plan.arms, *arms.values()),
+            contrasts=tuple(Contrast(name, control) for name in arms),
+            effects=(),
+            seeds=tuple(range(first, first + self.confirm_seeds)),
+            num_blocks=0,
+            variant=(*self.plan.variant, "confirmed"),
+        )
+
+    def describe(
+        self,
+        record: PlanRecord,
+        points: Sequence[Point],
+        *,
+        importances: Mapping[str, float] | None = None,
+    ) -> PlanRecord:
+        """Return the stored form of the plan over these points with that of the search.
+
+        Args:
+            record: Stored form of the plan.
+            points: Points so far.
+            importances: Setting -> importance, if they are known.
+        """
+        tried = {self.arm(point).name: canonical(dict(point)) for point in points}
+        return dataclasses.replace(
+            record,
+            search=SearchRecord(
+                points=tried,
+                num_points=self.num_points,
+                pruner=self.pruner,
+                costs=self.costs,
+                importances=importances or {},
+            ),
+            followed_by=self.confirmation(()).sweep if self.confirm else "",
         )
 
     def with_plan(self, plan: Plan) -> Search:
@@ -133,6 +207,27 @@ class Search:
         mistakes += mistakes_of_changes("the search", {**self.shared, **self.space})
         if not mistakes:
             mistakes += [f"space: {m}" for m in mistakes_of(self.plan.base, self._any_point())]
+        if self.confirm > self.num_points:
+            mistakes.append(
+                f"confirm is {self.confirm}, and the search has {self.num_points} points; confirm "
+                "that many at most"
+            )
+        if self.pruner and self.pruner not in PRUNERS:
+            mistakes.append(unknown("pruner", self.pruner, PRUNERS, hint="Or leave it out."))
+        mistakes += [unknown("cost", cost, COSTS) for cost in self.costs if cost not in COSTS]
+        if self.pruner and self.costs:
+            mistakes.append(
+                f"pruner {self.pruner!r} compares points by one number, and the search has "
+                f"{1 + len(self.costs)} objectives; leave out the pruner or the costs"
+            )
+        metric = METRICS.get(self.plan.metric)
+        if self.pruner and metric is not None and metric.at_report:
+            mistakes.append(
+                f"pruner {self.pruner!r} compares points after every epoch, and {metric.key} is "
+                "computed by the report alone; leave out one of them"
+            )
+        if self.confirm and self.confirm_seeds < 2:
+            mistakes.append(f"confirm_seeds is {self.confirm_seeds}; a contrast needs at least 2")
         if mistakes:
             raise PlanError(mistakes)
 
@@ -152,6 +247,8 @@ class Search:
             (space and len(self.space) > 0, "space", self.space, values),
             (isinstance(self.symbols, Mapping), "symbols", self.symbols, "a mapping"),
             (isinstance(self.shared, Mapping), "shared", self.shared, "a mapping"),
+            (isinstance(self.pruner, str), "pruner", self.pruner, "a string"),
+            (is_texts(self.costs), "costs", self.costs, "a tuple of strings"),
             *(
                 (
                     isinstance(value := getattr(self, name), int)
@@ -161,7 +258,9 @@ class Search:
                     value,
                     f"a whole number from 0 to {MAX_TRIALS:,}",
                 )
-                for name in ("num_points", "demo_points", "sampler_seed")
+                for name in (
+                    *("num_points", "demo_points", "confirm", "confirm_seeds", "sampler_seed"),
+                )
             ),
         )
         self.plan.check_types()

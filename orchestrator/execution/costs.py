@@ -10,21 +10,32 @@ from orchestrator.design.plan import Plan
 from orchestrator.records import Status, TrialKey, TrialRecord
 
 
-def unfinished(trials: Iterable[Trial], records: Mapping[str, TrialRecord]) -> list[Trial]:
-    """Return the trials without a finished record, without duplicates."""
+def unfinished(
+    trials: Iterable[Trial], records: Mapping[str, TrialRecord], *, prunes: bool = False
+) -> list[Trial]:
+    """Return the trials without a finished record, without duplicates.
+
+    Args:
+        trials: Trials of a plan.
+        records: Trial id -> record.
+        prunes: Whether the plan is that of a search that leaves trials early, which then count.
+    """
     unique = {trial.id: trial for trial in trials}
+    done = {Status.FINISHED, *([Status.PRUNED] if prunes else [])}
     return [
         trial
         for trial in unique.values()
-        if trial.id not in records or records[trial.id].status is not Status.FINISHED
+        if trial.id not in records or records[trial.id].status not in done
     ]
 
 
-def untrained(trials: Iterable[Trial], records: Mapping[str, TrialRecord]) -> list[Trial]:
-    """Return the trials that have no outcome yet, without duplicates."""
+def untrained(
+    trials: Iterable[Trial], records: Mapping[str, TrialRecord], *, prunes: bool = False
+) -> list[Trial]:
+    """Return the trials that have no outcome yet, without duplicates; see `unfinished`."""
     return [
         trial
-        for trial in unfinished(trials, records)
+        for trial in unfinished(trials, records, prunes=prunes)
         if trial.id not in records or not records[trial.id].status.is_final
     ]
 

@@ -12,13 +12,15 @@ import datetime
 import itertools
 import os
 import re
+import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.cache import cache_folder
+from orchestrator.analysis.search import search_results
 from orchestrator.design.factors import Trial
 from orchestrator.design.plan import Plan
 from orchestrator.design.search_space import Point
@@ -39,7 +41,7 @@ from orchestrator.execution.ray_session import ray_session, require_resources, t
 from orchestrator.execution.stages import Ended, Stage, missing_trials, stages
 from orchestrator.experiment.overrides import whole_parts
 from orchestrator.metrics import TargetKind
-from orchestrator.records import PlanRecord, Status
+from orchestrator.records import PlanRecord, Status, TrialRecord
 from orchestrator.store import Store
 from orchestrator.store.locks import LockHeld
 from orchestrator.store.provenance import now
@@ -66,31 +68,40 @@ def launch(prepared: LaunchPlan) -> int:
         print(text)
     require_resources(options.runtime)
     store = Store.open(options.runtime.store)
-    prepared = with_pack(prepared)
-    search = prepared.search
+    return _launch(with_pack(prepared), store)
+
+
+def _launch(prepared: LaunchPlan, store: Store) -> int:
+    """Run a sweep whose pack is known, then what follows it; return the exit code."""
+    options, search = prepared.options, prepared.search
     points: list[Point] = [*store.read_points(prepared.plan.sweep)] if search else []
     plan = search.with_points(points) if search else prepared.plan
     _check_cap(plan, store)
     set_aside_doubtful(plan, store)
+    # The points of a search are no stage: all of them, old and new, are run by the search.
     steps = stages(
-        plan,
+        search.with_points([]) if search else plan,
         store,
         budget_hours=options.budget_hours,
         num_workers=options.runtime.num_workers,
     )
     first = next(steps)
-    record = declare(first.plan, prepared, store)
+    if search:
+        first = dataclasses.replace(first, plan=plan)
+    record = declare(first.plan, prepared, store, points=points)
     to_search = max(0, search.num_points - len(points)) if search else 0
     publisher = Publisher(record, store=store, tracking_uri=options.runtime.tracking_uri)
-    if isinstance(first, Ended) and not to_search:
-        total = len(first.plan.trials())
-        print(f"{plan.sweep}: all {total} trials are in the store {store.uri}; nothing to train")
+    prunes = search is not None and bool(search.pruner)
+    trials = first.plan.trials()
+    missing = missing_trials([*first.plan.prerequisite_trials(), *trials], store, prunes=prunes)
+    if isinstance(first, Ended) and not to_search and not (search and missing):
+        print(
+            f"{plan.sweep}: all {len(trials)} trials are in the store {store.uri}; nothing to train"
+        )
         end = first
     else:
         log = _log_path(store, plan)
         print(f"{plan.sweep}: {visible(plan.question)}")
-        trials = first.plan.trials()
-        missing = missing_trials([*first.plan.prerequisite_trials(), *trials], store)
         num_stored = len({trial.id for trial in trials} - {trial.id for trial in missing})
         to_come = f" and {to_search} points to search" if to_search else ""
         if first.plan.cap:
@@ -113,10 +124,38 @@ def launch(prepared: LaunchPlan) -> int:
             raise KeyboardInterrupt(_what_is_left(missing, prepared, store)) from None
     if end.reason:
         print(end.reason)
-    publisher.finish()
     trials = end.plan.trials()
     records = store.read_records([trial.id for trial in trials])
-    return 1 if unfinished(trials, records) else 0
+    code = 1 if unfinished(trials, records, prunes=prunes) else 0
+    if search:
+        from orchestrator.execution.searchers import importances, journal_path
+
+        shares = importances(search, points, store)
+        if (study := journal_path(store, plan.sweep)) and study.exists():
+            print(f"the search: optuna-dashboard {shlex.quote(str(study))}")
+        publisher.declare(declare(end.plan, prepared, store, points=points, importances=shares))
+    if following := _confirmation(prepared, points, records):
+        print(flush=True)
+        code = max(code, _launch(following, store))
+    publisher.finish()
+    return code
+
+
+def _confirmation(
+    prepared: LaunchPlan, points: Sequence[Point], records: Mapping[str, TrialRecord]
+) -> LaunchPlan | None:
+    """Return the ablation of a search's best points; None if there is nothing to confirm."""
+    search = prepared.search
+    if search is None or not search.confirm:
+        return None
+    found = search_results(search.describe(search.with_points(points).record(), points), records)
+    best = [point.arm for point in found.ranked[: search.confirm]] if found else []
+    if not best:
+        print("no point of the search has a number, so that none can be confirmed")
+        return None
+    by_arm = {search.arm(point).name: point for point in points}
+    plan = search.confirmation([by_arm[arm] for arm in best])
+    return dataclasses.replace(prepared, plan=plan, search=None)
 
 
 def set_aside_doubtful(plan: Plan, store: Store) -> None:
@@ -177,8 +216,23 @@ def run_preflight(prepared: LaunchPlan) -> tuple[ArmCheck, ...]:
     )
 
 
-def declare(plan: Plan, prepared: LaunchPlan, store: Store) -> PlanRecord:
-    """Store the plan before any of its trials run; keep an equal earlier declaration."""
+def declare(
+    plan: Plan,
+    prepared: LaunchPlan,
+    store: Store,
+    *,
+    points: Sequence[Point] = (),
+    importances: Mapping[str, float] | None = None,
+) -> PlanRecord:
+    """Store the plan before any of its trials run; keep an equal earlier declaration.
+
+    Args:
+        plan: Plan to declare.
+        prepared: Sweep and command line.
+        store: Store of the plan.
+        points: Points so far, if the sweep is a search; the plan is over them.
+        importances: Importances of the searched settings; None keeps those declared before.
+    """
     assert prepared.data is not None
     data = prepared.data
     record = plan.record(
@@ -194,6 +248,11 @@ def declare(plan: Plan, prepared: LaunchPlan, store: Store) -> PlanRecord:
         **({} if data.targets is TargetKind.SINGLE_LABEL else {"targets": str(data.targets)}),
         **({"heads": dict(data.heads)} if data.heads else {}),
     )
+    if prepared.search is not None:
+        if importances is None:
+            earlier = store.read_plan(record.sweep)
+            importances = earlier.search.importances if earlier and earlier.search else {}
+        record = prepared.search.describe(record, points, importances=importances)
     return store.write_plan(record)
 
 
@@ -243,19 +302,26 @@ def _run(
         assert search is not None
         points.append(point)
         store.write_points(prepared.plan.sweep, points)
-        publisher.declare(declare(search.with_points(points), prepared, store))
+        plan = search.with_points(points)
+        publisher.declare(declare(plan, prepared, store, points=points))
+
+    def last_word(text: str) -> None:
+        progress.last_word(
+            f"error: {text}; nothing that was saved is lost, and the same command goes on from "
+            f"here:\n  {printable(prepared.command)}"
+        )
 
     with (
         terminal(log) as console,
         SweepProgress(console, missing) as progress,
-        ray_session(runtime, say=progress.say),
+        ray_session(runtime, say=progress.say, last_word=last_word),
     ):
         require_capacity(runtime)
         if prepared.options.fits_gpus and len(missing) > 1:
             runtime = _fitted(prepared.plan, runtime, store=store, say=progress.say)
         runtime = with_cpu_share(runtime)
         for step in steps:
-            if declared is not None and step.plan != declared:
+            if search is None and declared is not None and step.plan != declared:
                 publisher.declare(declare(step.plan, prepared, store))
             declared = step.plan
             if isinstance(step, Ended):
@@ -266,7 +332,7 @@ def _run(
             runtime = run_trials(step.trials, runtime=runtime, store=store, progress=progress)
             fail_stale_trials(step.trials, store, reasons=progress.lost)
         assert end is not None, "stages end with `Ended`"
-        if search is not None and len(points) < search.num_points:
+        if search is not None:
             run_search(
                 search, points, runtime=runtime, store=store, progress=progress, on_point=keep
             )

@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from models.command import completing
 from orchestrator.errors import ConfigError
 from orchestrator.experiment.config import Runtime
 
@@ -37,6 +38,7 @@ class Options:
         seeds: Number of seeds; None keeps the plan's.
         folds: Held-out folds; None keeps the plan's, empty means all folds of the data.
         epochs: Number of epochs; None keeps the plan's.
+        confirm: Number of a search's best points to confirm; None keeps the sweep's.
         until_decided: Add blocks until every contrast is decided, up to `seeds`.
         budget_hours: Device-hours after which no further block starts; 0 sets no limit.
         detect: Difference that `--dry-run` plans for, in the metric's unit; 0 means one point.
@@ -55,6 +57,7 @@ class Options:
     seeds: tuple[int, ...] | None
     folds: tuple[int, ...] | None
     epochs: int | None
+    confirm: int | None
     until_decided: bool
     budget_hours: float
     detect: float
@@ -74,7 +77,7 @@ def parse(argv: Sequence[str] | None, *, description: str) -> Options:
         argv: Arguments without the program's name; None reads `sys.argv`.
         description: Docstring of the sweep file.
     """
-    parser = _parser(description)
+    parser = completing(_parser(description))
     args = parser.parse_args(argv)
     if problem := _contradiction(args):
         parser.error(problem)
@@ -96,6 +99,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
     add("--smoke", action="store_true", help="train one tiny trial in this process, without Ray")
     add("--dry-run", action="store_true", help="list the trials and what they can show, and stop")
     add("--check", action="store_true", help="build every arm, check that it differs, and stop")
+    add = parser.add_argument_group("data").add_argument
     add(
         "--dataset",
         default="",
@@ -109,6 +113,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder of your own audio, in any layout that is recognized",
     )
+    add = parser.add_argument_group("which trials").add_argument
     add(
         "--arms",
         nargs="+",
@@ -120,6 +125,15 @@ def _parser(description: str) -> argparse.ArgumentParser:
     add("--seeds", type=_seeds, metavar="N|A,B,..", help="how many seeds, or which")
     add("--folds", type=_folds, metavar="A,B,..|all", help="which folds to hold out")
     add("--epochs", type=_positive, metavar="N", help="passes over the training clips")
+    add = parser.add_argument_group("searches").add_argument
+    add(
+        "--confirm",
+        type=_count,
+        metavar="K",
+        help="of a search: confirm its K best points on fresh seeds, as an ablation against the "
+        "control",
+    )
+    add = parser.add_argument_group("how many seeds").add_argument
     add(
         "--until-decided",
         action="store_true",
@@ -146,6 +160,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
         metavar="P",
         help="of one device, in your currency; --dry-run then says what the trials may cost",
     )
+    add = parser.add_argument_group("devices and speed").add_argument
     add(
         "--num-workers",
         type=_positive,
@@ -199,6 +214,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
         help="train through torch.compile, which takes minutes per model and rounds differently; "
         "default, or reduce-overhead for CUDA graphs",
     )
+    add = parser.add_argument_group("where it runs, and what it leaves").add_argument
     add(
         "--max-concurrent",
         type=_count,

@@ -95,7 +95,18 @@ def prepare(sweep: Plan | Search, options: Options) -> LaunchPlan:
         search = search.with_plan(plan)
         if options.demo or options.smoke:
             search = dataclasses.replace(search, num_points=search.demo_points)
+        if options.confirm is not None:
+            search = dataclasses.replace(search, confirm=options.confirm)
         search.check()
+        if search.pruner and options.runtime.num_workers > 1:
+            raise ConfigError(
+                f"the search prunes by {search.pruner!r}, which is for trials of one worker; leave "
+                "out --num-workers, or the sweep's pruner"
+            )
+    elif options.confirm is not None:
+        raise ConfigError(
+            f"--confirm is for the best points of a search, and {plan.name} is none; leave it out"
+        )
     plan.check()
     own = tuple(key for key in (plan.metric, plan.tie_break) if key and ":" in key)
     runtime = dataclasses.replace(options.runtime, own_metrics=own)

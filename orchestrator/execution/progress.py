@@ -138,6 +138,11 @@ class SweepProgress:
         """Write one line above the bars."""
         self._console.print(text, markup=False, soft_wrap=True)
 
+    def last_word(self, text: str) -> None:
+        """Write one line and take the bars away, before this process ends."""
+        self._bar.stop()
+        self.say(text)
+
     def _left(self) -> str:
         whole = sum(trial.experiment.epochs for trial in self.trials.values())
         finished = sum(

@@ -19,7 +19,12 @@ from orchestrator.predict.figures.shelf import INDEX
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.report.files import PICTURES, report_folder, write_report
 from orchestrator.report.render.text import WIDEST, render_text, table_text
-from orchestrator.report.sources import recordings_of
+from orchestrator.report.sources import (
+    FromStore,
+    following_summary,
+    recordings_of,
+    sounds_of,
+)
 from orchestrator.report.tables.missed import missed_tables
 from orchestrator.report.wording.clips import clips_to_show, missed_to_show
 from orchestrator.store import Store
@@ -32,6 +37,8 @@ from orchestrator.tracking.places import is_synced, resolve_uri
 from orchestrator.tracking.tracker import Tracker
 
 STOP_S = 120.0
+LAST_S = 300.0
+"""Most seconds for the last upload; `python -m orchestrator.sync` has no limit."""
 
 
 class Publisher:
@@ -97,6 +104,7 @@ class Publisher:
             records,
             predictions=self._predictions,
             recordings=recordings_of(store, plan),
+            following=following_summary(FromStore(store.uri), plan),
         )
         print(render_text(summary, width), flush=True)
         for table in missed_tables(summary, records, self._predictions):
@@ -116,6 +124,7 @@ class Publisher:
             predictions=self._predictions,
             links=read_links(store, plan.sweep),
             pictures=folder / PICTURES,
+            sounds=sounds_of(store, plan),
         )
         print(f"report: {paths.html}")
         files = [*paths.every, *pictures]
@@ -136,6 +145,7 @@ class Publisher:
             )
         try:
             self._tracker = Tracker(self._uri, store=self._store)
+            self._tracker.finish_within(LAST_S)
             sync = SweepSync(plan=self._plan, store=self._store, tracker=self._tracker)
             with self._waiting():
                 result = sync.once(final=True)
@@ -152,7 +162,9 @@ class Publisher:
         return self._how_to_look()
 
     def _waiting(self) -> AbstractContextManager[None]:
-        return waiting(f"MLflow: waiting for {self._uri} to take what it does not show yet")
+        return waiting(
+            f"MLflow: waiting, at most {LAST_S:g} s, for {self._uri} to take what it does not show"
+        )
 
     def _how_to_look(self) -> str:
         if self._uri.startswith("sqlite:"):

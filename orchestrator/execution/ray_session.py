@@ -8,6 +8,7 @@ the real stream.
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import importlib.metadata
 import io
@@ -15,13 +16,16 @@ import logging
 import os
 import platform
 import re
+import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -32,6 +36,7 @@ from orchestrator.terminal.waiting import to_terminal, waiting
 
 CONNECT_S = 5.0
 VERSIONS_S = 30.0
+_ASK_EVERY_S = 5.0
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 _TOKEN_PLACES = "~/.ray/auth_token, RAY_AUTH_TOKEN_PATH, RAY_AUTH_TOKEN"
 _SETTINGS = 4
@@ -157,15 +162,24 @@ def _require_here(runtime: Runtime) -> None:
 
 
 @contextlib.contextmanager
-def ray_session(runtime: Runtime, *, say: Callable[[str], None] = to_terminal) -> Iterator[None]:
+def ray_session(
+    runtime: Runtime,
+    *,
+    say: Callable[[str], None] = to_terminal,
+    last_word: Callable[[str], None] = to_terminal,
+) -> Iterator[None]:
     """Connect to the cluster of `runtime.address`, or start a local one.
 
     On exit, the connection closes; a cluster started here shuts down with all its processes, even
-    after an interrupt.
+    after an interrupt. Should a process of Ray die on which everything depends, this process ends
+    at once, with exit code 1; Ray would end it without a word, after a minute.
 
     Args:
         runtime: Address and resources.
-        say: Function that writes one line to the terminal if the cluster is slow to answer.
+        say: Function that writes one line to the terminal if the cluster is slow to answer, or no
+            longer answers.
+        last_word: Function that writes the line with which this process ends, and leaves the
+            terminal as it should be.
 
     Raises:
         ConfigError: No cluster answers at the address, or none can be started here.
@@ -200,10 +214,13 @@ def ray_session(runtime: Runtime, *, say: Callable[[str], None] = to_terminal) -
         for event in (_interrupted, _gentle, _stopping):
             event.clear()
         # Ray's C++ handler would abort the process with a stack trace.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _interrupt)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as after nohup
+            signal.signal(signal.SIGHUP, _interrupt)
     try:
-        yield
+        with _watched(runtime.address, say=say, last_word=last_word):
+            yield
     finally:
         # Collecting a handle during the shutdown, in any thread, would kill this process.
         gc.collect()
@@ -211,6 +228,74 @@ def ray_session(runtime: Runtime, *, say: Callable[[str], None] = to_terminal) -
         if guardian is not None:
             guardian.kill()
             guardian.communicate()
+
+
+@contextlib.contextmanager
+def _watched(
+    address: str, *, say: Callable[[str], None], last_word: Callable[[str], None]
+) -> Iterator[None]:
+    """Watch what everything depends on: Ray's processes here, and the head of a cluster joined."""
+    watched = {os.pidfd_open(pid): name for pid, name in _indispensable(address).items()}
+    over, end = os.pipe()
+    asked = _head() if address else None
+
+    def watch() -> None:
+        unanswered = 0
+        while True:
+            ready, _, _ = select.select([over, *watched], [], [], _ASK_EVERY_S if asked else None)
+            if over in ready:
+                return
+            if ready:
+                names = " and ".join(watched[number] for number in ready)
+                last_word(f"{names} of Ray died on this machine, and this command ends with it")
+                os._exit(1)
+            assert asked is not None
+            try:
+                _greet(*asked)
+                unanswered = 0
+            except OSError:
+                unanswered += 1
+            if unanswered == 2:
+                say(
+                    f"the head of the Ray cluster at {address} does not answer; if it stays away "
+                    "for a minute, this command ends, and the same command goes on from here"
+                )
+
+    thread = threading.Thread(target=watch, name="watch of Ray", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        os.close(end)
+        thread.join()
+        for number in (over, *watched):
+            os.close(number)
+
+
+def _indispensable(address: str) -> dict[int, str]:
+    """Return process id -> name of the processes on this host that no launch outlives."""
+    if not hasattr(os, "pidfd_open"):
+        return {}  # Linux only
+    from ray._private.worker import _global_node
+
+    assert _global_node is not None, "Ray is connected"
+    if not address:
+        kinds = {"raylet": "the raylet", "gcs_server": "the GCS"}
+        started = _global_node.all_processes
+        return {started[kind][0].process.pid: name for kind, name in kinds.items()}
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(_global_node.raylet_socket_name)
+        size = struct.calcsize("3i")  # process, user, group
+        facts = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    pid = struct.unpack("3i", facts)[0]
+    return {pid: "the raylet"} if pid else {}  # 0 for a process outside of this container
+
+
+def _head() -> tuple[str, int]:
+    import ray
+
+    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _guardian() -> subprocess.Popen[bytes] | None:
@@ -375,8 +460,11 @@ def _require_same_versions() -> None:
 def _start_here() -> None:
     """Start Ray on this machine, behind a token and on its loopback address alone."""
     import ray
-    from ray._private import ray_constants
+    from ray._private import ray_constants, services
 
+    # A signal to the process group of this command, from a terminal or a scheduler, is for this
+    # process alone: without their raylet, its workers could not save the step at which they are.
+    popen, services.ConsolePopen = services.ConsolePopen, _NewSession  # type: ignore
     # Where Ray takes no other hosts, its servers listen on loopback, like on macOS and Windows. The
     # variable is for Ray's processes, and this process has read it already.
     given, taken = os.environ.get(_LOOPBACK), ray_constants.ENABLE_RAY_CLUSTER
@@ -390,11 +478,19 @@ def _start_here() -> None:
             logging_level=logging.WARNING,
         )
     finally:
+        services.ConsolePopen = popen
         if given is None:
             os.environ.pop(_LOOPBACK, None)
             ray_constants.ENABLE_RAY_CLUSTER = taken
     with contextlib.suppress(OSError):  # Ray makes it readable to all
         (Path.home() / ".ray" / "auth_token").chmod(0o600)
+
+
+class _NewSession(subprocess.Popen[bytes]):
+    """A process in a session of its own; the kernel still ends it with the one that started it."""
+
+    def __init__(self, *arguments: Any, **settings: Any):
+        super().__init__(*arguments, **settings, start_new_session=True)
 
 
 def raise_if_interrupted() -> None:
@@ -430,6 +526,19 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
+class _Screen(io.FileIO):
+    """A terminal that may hang up while trials save what they have."""
+
+    def write(self, data: Any, /) -> int:
+        """Write, or say that it was written where nobody can read it anymore."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return len(data)
+
+
 @contextlib.contextmanager
 def terminal(log: Path) -> Iterator[Console]:
     """Send this process's standard output and error to a file, and yield the real terminal.
@@ -451,7 +560,7 @@ def terminal(log: Path) -> Iterator[Console]:
     sys.stdout.flush()
     sys.stderr.flush()
     saved_out, saved_err = os.dup(1), os.dup(2)
-    stream = io.TextIOWrapper(os.fdopen(os.dup(saved_err), "wb", 0), write_through=True)
+    stream = io.TextIOWrapper(_Screen(os.dup(saved_err), "wb"), write_through=True)
     with file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

@@ -75,9 +75,15 @@ def stages(
         declared = plan.take(declared.num_blocks + 1)
 
 
-def missing_trials(trials: Sequence[Trial], store: Store) -> list[Trial]:
-    """Return the trials without an outcome in the store, without duplicates."""
-    return untrained(trials, _records(trials, store))
+def missing_trials(trials: Sequence[Trial], store: Store, *, prunes: bool = False) -> list[Trial]:
+    """Return the trials without an outcome in the store, without duplicates.
+
+    Args:
+        trials: Trials of a plan.
+        store: Store with the results so far.
+        prunes: Whether a trial that a search left early has one.
+    """
+    return untrained(trials, _records(trials, store), prunes=prunes)
 
 
 def _within_budget(plan: Plan, budget: _Budget) -> Generator[Stage, None, str]:

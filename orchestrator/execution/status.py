@@ -16,16 +16,15 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from models.command import run_command
+from models.command import completing, run_command
 from orchestrator.errors import ConfigError, OrchestratorError
 from orchestrator.execution.costs import duration, seconds_by_arm
 from orchestrator.metrics import METRICS, USUAL
 from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
 from orchestrator.store import Store
-from orchestrator.terminal.text import grid, laid_out, terminal_width, visible
+from orchestrator.terminal.text import grid, laid_out, local_time, terminal_width, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -150,7 +149,7 @@ def _left_s(
     left = 0.0
     for id_, trial in trials.items():
         record = records.get(id_)
-        if record and (record.status.is_final or record.status is Status.FAILED):
+        if record and (record.status.is_final or record.status in (Status.FAILED, Status.PRUNED)):
             continue
         epochs = int(record.experiment["epochs"]) if record else 1
         done = len(record.epochs) / epochs if record else 0.0
@@ -160,7 +159,7 @@ def _left_s(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    args = _parser().parse_args(argv)
+    args = completing(_parser()).parse_args(argv)
     return run_command(lambda: _run(args), mistakes=OrchestratorError)
 
 
@@ -170,7 +169,8 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("sweeps", nargs="*", metavar="SWEEP", help="default: all")
+    sweeps = parser.add_argument("sweeps", nargs="*", metavar="SWEEP", help="default: all")
+    sweeps.completer = lambda parsed_args, **_: _observer(parsed_args).store.sweeps()  # type: ignore
     parser.add_argument("--store", default="store", help="folder or URI (default: %(default)s)")
     parser.add_argument(
         "--watch",
@@ -183,12 +183,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _observer(args: argparse.Namespace) -> Observer:
+    return Observer(Store.open(args.store, create=False))
+
+
 def _run(args: argparse.Namespace) -> int:
     if args.watch is not None and not 0.1 <= args.watch < math.inf:
         raise ConfigError(
             f"--watch {args.watch:g}: give the seconds between two looks, 0.1 or more"
         )
-    observer = Observer(Store.open(args.store, create=False))
+    observer = _observer(args)
     if args.watch is None:
         parts = tuple(_parts(observer, args.sweeps))
         print(laid_out(*parts, width=terminal_width()).rstrip("\n"))
@@ -219,7 +223,7 @@ def _parts(observer: Observer, names: Sequence[str]) -> Iterator[RenderableType]
             str(len(one.failed) or ""),
             *(str(len(one.diverged) or "") for _ in diverged),
             "" if one.left_s is None else f"about {duration(one.left_s)}",
-            _local(one.changed_at),
+            local_time(one.changed_at),
         )
         for one in found
     ]
@@ -267,13 +271,6 @@ def _running(running: Sequence[Running]) -> RenderableType:
 
 def _name(trial: TrialKey) -> str:
     return f"{trial.arm}, seed {trial.seed}, fold {trial.fold} ({trial.id[:7]})"
-
-
-def _local(time_utc: str) -> str:
-    """Return a time as it is on this machine's clock, to the minute."""
-    if not time_utc:
-        return ""
-    return datetime.fromisoformat(time_utc).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 if __name__ == "__main__":

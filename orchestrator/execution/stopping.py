@@ -1,6 +1,6 @@
-"""Ask the running trials of a launch to stop where they can go on from.
+"""Ask the running trials of a launch, or one of them, to stop where they can go on from.
 
-The request is a key in the store of the cluster itself, which every worker on every host can ask
+A request is a key in the store of the cluster itself, which every worker on every host can ask
 for a millisecond's work, so it needs no process, no port and no signal of its own.
 """
 
@@ -16,7 +16,7 @@ _NAMESPACE = "orchestrator"
 
 
 class StopRequest:
-    """One launch's request to stop; travels to its workers by pickle. Ray must be connected."""
+    """One launch's requests to stop; travels to its workers by pickle. Ray must be connected."""
 
     def __init__(self) -> None:
         self._key = f"stop-{uuid.uuid4().hex}".encode()
@@ -27,13 +27,28 @@ class StopRequest:
 
         _internal_kv_put(self._key, b"1", namespace=_NAMESPACE)
 
+    def prune(self, trial_id: str) -> None:
+        """Ask the worker of one trial to leave it."""
+        from ray.experimental.internal_kv import _internal_kv_put
+
+        _internal_kv_put(self._of(trial_id), b"1", namespace=_NAMESPACE)
+
+    def is_to_prune(self, trial_id: str) -> bool:
+        """Whether a trial is to be left, at the cost of one question to the cluster."""
+        from ray.experimental.internal_kv import _internal_kv_exists
+
+        return bool(_internal_kv_exists(self._of(trial_id), namespace=_NAMESPACE))
+
+    def _of(self, trial_id: str) -> bytes:
+        return self._key + f"-{trial_id}".encode()
+
     def forget(self) -> None:
         """Leave nothing of it in the cluster."""
         from ray.exceptions import RayError
         from ray.experimental.internal_kv import _internal_kv_del
 
         with suppress(RayError):  # the cluster may be gone
-            _internal_kv_del(self._key, namespace=_NAMESPACE)
+            _internal_kv_del(self._key, del_by_prefix=True, namespace=_NAMESPACE)
 
     @contextmanager
     def watched(self) -> Iterator[Callable[[], bool]]:

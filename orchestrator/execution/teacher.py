@@ -98,6 +98,8 @@ def teacher_of(
         if state is not None:
             logits, digest = state[0]["logits"].numpy(), state[1]["digest"]
         else:
+            if group.is_main:
+                store.require_checkpoint(trial_id, which, lease=lease)
             with arithmetic(taught.precision, deterministic=deterministic):
                 chain = load_model(store, trial_id, which=which).to(place)
                 made = evaluate(

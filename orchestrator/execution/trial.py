@@ -112,6 +112,7 @@ class TrialRun:
         cache_dir: Local copies of packs from an object store.
         on_epoch: Callback for the record of each epoch.
         stop: Whether to stop soon, asked after every step of a single worker.
+        is_pruned: Whether a search leaves the trial where it stops.
         out_of_memory: Whether the run ended because memory ran out.
     """
 
@@ -124,6 +125,7 @@ class TrialRun:
     cache_dir: str | None = None
     on_epoch: Callable[[EpochRecord], None] = field(default=lambda record: None)
     stop: Callable[[], bool] = field(default=lambda: False)
+    is_pruned: Callable[[], bool] = field(default=lambda: False)
     out_of_memory: bool = field(default=False, init=False)
     _checkpoints: TrialCheckpoints = field(init=False)
     _teacher: Teacher | None = field(default=None, init=False)
@@ -136,7 +138,8 @@ class TrialRun:
             and leaves a running record, from which the next run resumes.
 
         Raises:
-            Stopped: `stop` asked for it; the next run goes on from that step.
+            Stopped: `stop` asked for it; the next run goes on from that step. The record is
+                running, or pruned if `is_pruned`.
             StoreError: The store cannot be written, which is no fault of the trial: it goes on
                 from its last checkpoint once the store can.
             RuntimeError: Another worker of the trial was lost; the trial goes on, too.
@@ -187,7 +190,10 @@ class TrialRun:
         except Superseded:
             raise
         except Stopped:
-            self._write(self._timed(record), group)
+            record = self._timed(record)
+            if self.is_pruned():
+                record = self._ended(replace(record, status=Status.PRUNED))
+            self._write(record, group)
             raise
         except Exception as error:
             if group.world_size > 1 and is_of_the_group(error):
@@ -286,13 +292,7 @@ class TrialRun:
                     f"trial {trial_id}, whose weights this one starts from, is {state} in "
                     f"{self.store.uri}; run the sweep that trains it to its end"
                 )
-            checkpoint = self.store.load_checkpoint(trial_id, "last")
-            if checkpoint is None:
-                raise CheckpointError(
-                    f"trial {trial_id} has no checkpoint in {self.store.uri}; run the sweep that "
-                    "trains it, it is the prerequisite of this one"
-                )
-            tensors, facts = checkpoint
+            tensors, facts = self.store.require_checkpoint(trial_id, "last")
             trained_as = facts.get(TRAINED_AS)
             if trained_as is not None and experiment_id(trained_as["experiment"]) != trial_id:
                 raise CheckpointError(

@@ -1,4 +1,4 @@
-"""Run trials through Ray Tune: the only file that imports ray.tune and optuna.
+"""Run trials through Ray Tune.
 
 Tune schedules and retries the trials missing from the store. Its own state is never restored: the
 same command again is a fresh run over the missing trials.
@@ -24,11 +24,12 @@ from ray import tune
 from ray.tune.execution import class_cache
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
+from orchestrator.analysis.search import Objective
 from orchestrator.design.factors import Trial
 from orchestrator.design.search_space import Point, Search
 from orchestrator.errors import OrchestratorError, StoreError, TrainingError
 from orchestrator.execution.capacity import asks, capacity, waits_for
-from orchestrator.execution.failures import FAILED_AT, FailedAlike, why_lost
+from orchestrator.execution.failures import FAILED_AT, HOST_MEMORY, FailedAlike, why_lost
 from orchestrator.execution.packing import at_a_time, fewer_at_a_time
 from orchestrator.execution.progress import SweepProgress
 from orchestrator.execution.ray_session import (
@@ -39,13 +40,13 @@ from orchestrator.execution.ray_session import (
 from orchestrator.execution.searchers import (
     OBJECTIVE,
     NotPickled,
-    Objective,
+    PointSearcher,
     QueueSearcher,
-    TpeSearcher,
+    objective_of,
 )
 from orchestrator.execution.stopping import StopRequest
 from orchestrator.experiment.config import Runtime
-from orchestrator.experiment.identity import canonical, complete
+from orchestrator.experiment.identity import canonical
 from orchestrator.records import EpochRecord, Status, TrialRecord
 from orchestrator.store import Holder, LockHeld, Store, Superseded
 from orchestrator.store.files import is_full
@@ -88,7 +89,7 @@ def run_trials(
             stop=queue.stop,
             alike=FailedAlike((t.arm for t in trials), store=store.uri),
         )
-        _fit(queue, len(trials), listener, objective=None, runtime=runtime, store=store)
+        _fit(queue, len(trials), listener, runtime=runtime, store=store)
         if not listener.starved:
             return runtime
         assert fewer is not None
@@ -105,10 +106,10 @@ def run_search(
     progress: SweepProgress,
     on_point: Callable[[Point], None],
 ) -> None:
-    """Let Optuna's TPE suggest points until the search has enough.
+    """Train the points that have no outcome yet, then new ones until the search has enough.
 
     Ray must be connected. When a trial runs out of memory, the search goes on with half as many at
-    a time, as `run_trials` does, and begins with the trials that memory was short for.
+    a time, as `run_trials` does, and begins with the points that memory was short for.
 
     Args:
         search: Search space, and the plan that each point joins.
@@ -118,21 +119,29 @@ def run_search(
         progress: Shows the epochs and the ends of trials.
         on_point: Callback that adds each new point to `points`, before its trials start.
     """
-    selection = complete(search.plan.base).selection
-    objective = Objective(metric=search.plan.metric, selection=selection)
-    while len(points) < search.num_points:
-        wanted = search.num_points - len(points)
-        searcher = TpeSearcher(
+    objective = objective_of(search)
+    while True:
+        searcher = PointSearcher(
             search, points, objective=objective, store=store, progress=progress, on_point=on_point
         )
+        if not searcher.num_left:
+            return
         fewer = fewer_at_a_time(runtime, cpus=_total("CPU"))
         listener = _Listener(progress, runtime, store, fewer=fewer, stop=searcher.stop)
-        _fit(searcher, wanted, listener, objective=objective, runtime=runtime, store=store)
+        searcher.prune = listener.request.prune
+        _fit(
+            searcher,
+            searcher.num_left,
+            listener,
+            objective=objective,
+            prunes=bool(search.pruner),
+            runtime=runtime,
+            store=store,
+        )
         if not listener.starved:
             return
         assert fewer is not None
-        left = [trial for trial in progress.trials.values() if trial.id not in progress.done]
-        runtime = run_trials(left, runtime=fewer, store=store, progress=progress)
+        runtime = fewer
 
 
 def _fit(
@@ -140,7 +149,8 @@ def _fit(
     num_samples: int,
     listener: _Listener,
     *,
-    objective: Objective | None,
+    objective: Objective | None = None,
+    prunes: bool = False,
     runtime: Runtime,
     store: Store,
 ) -> None:
@@ -155,6 +165,7 @@ def _fit(
                 runtime=runtime,
                 storage=storage,
                 request=listener.request,
+                prunes=prunes,
             ),
             objective=objective,
         )
@@ -360,9 +371,10 @@ class _Listener(NotPickled, tune.Callback):
         got_on = self._gets_on(self._epochs_of(trial))
         losses = 1 if got_on else self._losses.get(trial.trial_id, 0) + 1
         self._losses[trial.trial_id] = losses
-        trial.max_failures = trial.num_failures if losses >= self._runtime.retries else -1
-        planned = next(one for one in trial.config["trials"] if one.id not in self._progress.done)
-        self._progress.recovers(planned.id, _why_lost(trial))
+        reason = _why_lost(trial)
+        gives_up = self._starves(trial, reason) or losses >= self._runtime.retries
+        trial.max_failures = trial.num_failures if gives_up else -1
+        self._progress.recovers(self._next_of(trial).id, reason)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Drop the statistics that Tune keeps of every metric of every trial, 45 kB each."""
@@ -371,6 +383,8 @@ class _Listener(NotPickled, tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         reason = _why_lost(trial)
+        if self._starves(trial, reason):
+            return
         times = self._losses.get(trial.trial_id, 0) + 1
         note = f"lost {times} workers in a row without finishing another epoch; last, {reason}"
         for planned in trial.config["trials"]:
@@ -378,6 +392,19 @@ class _Listener(NotPickled, tune.Callback):
                 self._progress.lost[planned.id] = note
                 self._progress.ended(planned.id, Status.FAILED, note)
                 self._compare(planned.id, note=reason, place="in its worker")
+
+    def _starves(self, trial: Any, reason: str) -> bool:
+        """Whether a lost worker lacked memory that others took; then fewer train at a time."""
+        if reason != HOST_MEMORY or self._fewer is None:
+            return False
+        if not self.starved:
+            self.starved = True
+            self._stop()
+            self._progress.starved(self._next_of(trial).id, at_a_time(self._fewer))
+        return True
+
+    def _next_of(self, trial: Any) -> Trial:
+        return next(one for one in trial.config["trials"] if one.id not in self._progress.done)
 
     def _compare(self, trial_id: str, *, note: str, place: str) -> None:
         if text := self._alike.ended(self._progress.trials[trial_id], note=note, place=place):
@@ -397,7 +424,12 @@ class _Listener(NotPickled, tune.Callback):
 
 def _why_lost(trial: Any) -> str:
     """Return what became of the worker of a Tune trial, from the error that Tune kept of it."""
-    with suppress(OSError, TypeError):  # Tune keeps it below /tmp, which may be full
+    # Tune keeps them below /tmp, which may be full, and pickles no error for a lack of memory.
+    with suppress(OSError, TypeError):
+        last = Path(trial.error_file).read_text().rpartition("Failure # ")[2]
+        if (reason := why_lost(last)) == HOST_MEMORY:
+            return reason
+    with suppress(OSError, TypeError):
         return why_lost(ray.cloudpickle.loads(Path(trial.pickled_error_file).read_bytes()))
     return "its worker was lost"
 
@@ -412,6 +444,7 @@ class _Launch:
         runtime: Resources and settings of a trial.
         storage: Folder for Ray's bookkeeping.
         request: The request to stop.
+        prunes: Whether a search may leave a trial early.
     """
 
     name: str
@@ -419,6 +452,13 @@ class _Launch:
     runtime: Runtime
     storage: str
     request: StopRequest
+    prunes: bool
+
+    def is_over(self, record: TrialRecord | None) -> bool:
+        """Whether this launch leaves a trial as it is."""
+        if record is None:
+            return False
+        return record.status.is_final or (self.prunes and record.status is Status.PRUNED)
 
 
 def _train(config: Mapping[str, Any], *, launch: _Launch, objective: Objective | None) -> None:
@@ -428,7 +468,10 @@ def _train(config: Mapping[str, Any], *, launch: _Launch, objective: Objective |
     records = []
     for trial in config["trials"]:
         try:
-            record, note, starved = _train_once(trial, launch)
+            if any(record.status is Status.PRUNED for record in records):
+                record, note, starved = _leave(trial, launch), "with its point", False
+            else:
+                record, note, starved = _train_once(trial, launch)
         except Stopped:
             tune.report({"id": trial.id, "stopped": True})
             return
@@ -439,7 +482,8 @@ def _train(config: Mapping[str, Any], *, launch: _Launch, objective: Objective |
             return
         records.append(record)
         last = trial is config["trials"][-1]
-        value = objective.value(records) if objective and last else None
+        counts = record.status is Status.FINISHED and last
+        values = objective.values(records) if objective and counts else None
         tune.report(
             {
                 "id": trial.id,
@@ -447,7 +491,7 @@ def _train(config: Mapping[str, Any], *, launch: _Launch, objective: Objective |
                 "note": note,
                 "place": record.provenance.get(FAILED_AT, ""),
                 "out_of_memory": starved,
-                OBJECTIVE: value,
+                OBJECTIVE: values,
             }
         )
 
@@ -461,6 +505,20 @@ def _train_once(trial: Trial, launch: _Launch) -> tuple[TrialRecord, str, bool]:
             to_terminal(str(error))
 
 
+def _leave(trial: Trial, launch: _Launch) -> TrialRecord:
+    """Record a trial as pruned whose point was left at an earlier seed or fold."""
+    store = launch.store
+    with store.lock(trial.id, owner=launch.name) as lease:
+        record = store.read_record(trial.id)
+        if record is None or not launch.is_over(record):
+            record = record or TrialRecord(
+                id=trial.id, status=Status.PRUNED, experiment=canonical(trial.experiment)
+            )
+            record = replace(record, status=Status.PRUNED)
+            store.attempt(trial.id, lease=lease).write_record(record)
+    return record
+
+
 def _train_locked(trial: Trial, launch: _Launch) -> tuple[TrialRecord, str, bool]:
     """Return the record, a note on it, and whether the memory that trials share ran out."""
     store, runtime, starved = launch.store, launch.runtime, False
@@ -472,7 +530,7 @@ def _train_locked(trial: Trial, launch: _Launch) -> tuple[TrialRecord, str, bool
 
     with store.lock(trial.id, owner=launch.name, on_wait=wait) as lease:
         earlier = store.read_record(trial.id)
-        if earlier is not None and earlier.status.is_final:
+        if earlier is not None and launch.is_over(earlier):
             return earlier, "trained by another run meanwhile", False
         if runtime.num_workers > 1:
             from orchestrator.execution.ray_train import run_parallel
@@ -490,13 +548,19 @@ def _train_locked(trial: Trial, launch: _Launch) -> tuple[TrialRecord, str, bool
             import torch
 
             from orchestrator.execution.trial import TrialRun
+            from orchestrator.training.trainer import Stopped
 
             torch.set_num_threads(runtime.cpus_per_worker)
             reported: list[Future[None]] = []
+            pruned = False
 
             def report(epoch: EpochRecord) -> None:
+                nonlocal pruned
                 facts = {"id": trial.id, "epoch": epoch.epoch, **epoch.metrics}
                 reported.append(reports.submit(tune.report, facts))
+                if launch.prunes:  # the search has decided by the time that the report returns
+                    reported[-1].result()
+                    pruned = launch.request.is_to_prune(trial.id)
 
             # A report returns when the sweep has dealt with it; the next epoch does not wait.
             with (
@@ -511,15 +575,22 @@ def _train_locked(trial: Trial, launch: _Launch) -> tuple[TrialRecord, str, bool
                     runtime=runtime,
                     lease=lease,
                     on_epoch=report,
-                    stop=stop,
+                    stop=lambda: pruned or stop(),
+                    is_pruned=lambda: pruned,
                 )
-                record = run.run()
+                try:
+                    record = run.run()
+                except Stopped:
+                    record = store.read_record(trial.id) if pruned else None
+                    if record is None:
+                        raise
             for one in reported:
                 one.result()  # an error in a thread is nobody's until it is asked for
             starved = run.out_of_memory
             if starved and torch.cuda.is_available():
                 torch.cuda.empty_cache()  # trials beside this one go on
-    return record, record.error_line, starved
+    left = f"after epoch {len(record.epochs)}" if record.status is Status.PRUNED else ""
+    return record, left or record.error_line, starved
 
 
 def fail_stale_trials(trials: Sequence[Trial], store: Store, *, reasons: Mapping[str, str]) -> None:

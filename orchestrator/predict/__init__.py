@@ -1,1 +1,1 @@
-"""A trained model, loaded as it was and run on recordings."""
+"""A trained model, loaded as it was, run on recordings and exported."""

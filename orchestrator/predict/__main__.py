@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Run a trained model on recordings.
 
 python -m orchestrator.predict 3f2a recording.wav              a trial, by the beginning of its id
@@ -27,14 +28,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.command import run_command
-from orchestrator.analysis.rows import with_scores
-from orchestrator.errors import ConfigError, DataError, OrchestratorError, unknown
-from orchestrator.metrics.catalog import load as load_metric
+from models.command import completing, run_command
+from orchestrator.errors import ConfigError, DataError, OrchestratorError
 from orchestrator.metrics.targets import parts_of
-from orchestrator.records import PlanRecord, Status, epoch_of
-from orchestrator.store import Store
-from orchestrator.store.verification import loader
+from orchestrator.predict.choice import choose
 from orchestrator.terminal.text import csv_text, grid, laid_out, terminal_width, visible
 
 if TYPE_CHECKING:
@@ -71,7 +68,7 @@ class Result:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    args = _parser().parse_args(argv)
+    args = completing(_parser()).parse_args(argv)
     return run_command(lambda: _run(args), mistakes=OrchestratorError)
 
 
@@ -83,12 +80,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("model", metavar="MODEL", help="TRIAL, SWEEP/ARM or a checkpoint's file")
     parser.add_argument("files", nargs="+", metavar="FILE", help="audio")
-    parser.add_argument("--store", default="store", help="folder or URI (default: %(default)s)")
-    parser.add_argument(
+    which = parser.add_argument_group("model")
+    which.add_argument("--store", default="store", help="folder or URI (default: %(default)s)")
+    which.add_argument(
         "--epoch",
         choices=("last", "best"),
         help="whose weights; default: the epoch that the sweep reports, or the last",
     )
+    which.add_argument("--device", default="", help="cpu, cuda, ...; default: the first GPU if any")
     cut = parser.add_argument_group("windows")
     cut.add_argument("--window", type=float, default=0.0, metavar="S", help="length in seconds")
     cut.add_argument(
@@ -116,9 +115,6 @@ def _parser() -> argparse.ArgumentParser:
         help="of label tracks and pictures, one per recording (default: %(default)s)",
     )
     what.add_argument("--figure", action="store_true", help="draw each recording as a PNG")
-    parser.add_argument(
-        "--device", default="", help="cpu, cuda, ...; default: the first GPU if any"
-    )
     return parser
 
 
@@ -135,7 +131,7 @@ def _run(args: argparse.Namespace) -> int:
 
     from orchestrator.predict.scores import Windows
 
-    model = _model(args)
+    model = choose(args.model, place=args.store, epoch=args.epoch).model
     windows = Windows.of(model, window_s=args.window, hop_s=args.hop)
     device = _device(args.device)
     model.chain.to(device)
@@ -166,49 +162,6 @@ def _device(name: str) -> Any:
         return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
     except RuntimeError as error:
         raise ConfigError(f"--device {visible(name)}: {str(error).splitlines()[0]}") from None
-
-
-def _model(args: argparse.Namespace) -> TrainedModel:
-    from orchestrator.predict.loading import load_file, load_trained
-
-    if Path(args.model).is_file():
-        return load_file(args.model)
-    store = Store.open(args.store, create=False)
-    sweep, slash, arm = args.model.partition("/")
-    if slash and sweep in store.sweeps():
-        trial, epoch = _best(store, store.require_plan(sweep), arm)
-        return load_trained(store, trial, which=args.epoch or epoch)
-    if args.model in store.sweeps():
-        arms = (one.name for one in store.require_plan(args.model).arms)
-        raise ConfigError(unknown(f"arm of {args.model}", "", arms, hint="Give SWEEP/ARM."))
-    if slash or args.model.endswith(".safetensors"):
-        hint = "MODEL is a trial's id, SWEEP/ARM, or the path of a checkpoint."
-        raise ConfigError(unknown("sweep or file", args.model, store.sweeps(), hint=hint))
-    return load_trained(store, args.model, which=args.epoch or "last")
-
-
-def _best(store: Store, plan: PlanRecord, arm: str) -> tuple[str, Any]:
-    """Return an arm's finished trial that is best by the sweep's metric, and its epoch."""
-    if arm not in (names := [one.name for one in plan.arms]):
-        raise ConfigError(unknown(f"arm of {plan.sweep}", arm, names))
-    if ":" in plan.metric:
-        # Its direction is known to its module alone, and a store's plan must run no code.
-        raise ConfigError(
-            f"the best trial of an arm is not known, since {plan.sweep} is read by a metric of "
-            f"your own ({plan.metric}); give a trial's id"
-        )
-    metric, selection = load_metric(plan.metric), plan.selection_of(arm)
-    records = store.read_records(trial.id for trial in plan.trials if trial.arm == arm)
-    # Some metrics are computed from stored predictions alone.
-    records = with_scores(plan, records, [plan.metric], loader(store, plan, records))
-    found = {
-        trial: metric.sign * record.metrics_at(selection)[plan.metric]
-        for trial, record in records.items()
-        if record.status is Status.FINISHED and plan.metric in record.metrics_at(selection)
-    }
-    if not found:
-        raise ConfigError(f"no trial of {arm!r} of {plan.sweep} has finished; run the sweep")
-    return max(found, key=found.__getitem__), epoch_of(selection)
 
 
 def _results(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,7 @@ from models.chain import Chain
 from models.checkpoints.read import read_checkpoint
 from models.errors import CheckpointError as ModelCheckpointError
 from models.errors import ModelError
-from models.registry import TRAINED_AS, RegistryError
+from models.registry import CHAIN_PARTS, TRAINED_AS, RegistryError
 from models.seeding import derive_seed
 from orchestrator.data import open_pack
 from orchestrator.data.partition import partition
@@ -31,7 +33,13 @@ from orchestrator.training.state import model_state, refuse_other
 if TYPE_CHECKING:
     from orchestrator.records import TrialRecord
 
+CONFIG = "config.json"
+"""File of an exported folder that says what its weights are."""
+WEIGHTS = "model.safetensors"
+"""File of an exported folder with the weights."""
+
 _SHOWN = 5
+_LONGEST = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +51,19 @@ class TrainedModel:
         experiment: The experiment that trained it.
         heads: Head -> number of its classes, where a clip has a class of each of several heads.
         source: Where it comes from, for messages.
+        trial: Id of the trial.
+        clip_s: Length in seconds of the longest clip that it was trained on; 0 if it is not known.
+        trained_as: What its checkpoint says that it was trained as; of an earlier version the
+            number of classes alone.
     """
 
     chain: Chain
     experiment: Experiment
     heads: Mapping[str, int]
     source: str
+    trial: str
+    clip_s: float
+    trained_as: Mapping[str, Any]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -58,7 +73,10 @@ class TrainedModel:
 
 
 def load_model(
-    store: Store | str | Path, trial: str, *, which: Literal["last", "best"] = "last"
+    store: Store | str | Path,
+    trial: str | None = None,
+    *,
+    which: Literal["last", "best"] = "last",
 ) -> Chain:
     """Build a trial's chain and load its trained weights.
 
@@ -67,9 +85,10 @@ def load_model(
     means over shifts where the experiment has several `test_shifts_s`.
 
     Args:
-        store: Store, or its folder or URI.
+        store: Store, or its folder or URI; without a trial, the path of a checkpoint's file or of
+            a folder that `python -m orchestrator.export --format huggingface` wrote.
         trial: Trial id, or an unambiguous prefix.
-        which: Weights of the last or of the best epoch.
+        which: Weights of the last or of the best epoch of a trial in a store.
 
     Returns:
         The chain on the CPU in evaluation mode, from waveform (batch, time) in [-1, 1] to `Output`,
@@ -82,7 +101,9 @@ def load_model(
         CheckpointError: No trial or several trials match, the checkpoint is missing, damaged or of
             another trial, or this version cannot build it.
     """
-    return load_trained(store, trial, which=which).chain
+    if trial is None and not isinstance(store, Store):
+        return load_file(store).chain
+    return load_trained(store, trial or "", which=which).chain
 
 
 def load_trained(
@@ -118,26 +139,32 @@ def load_trained(
     )
     if trained_as is None:
         _from_the_pack(model.chain, model.experiment, record, store)
-    return model
+    clip_s = model.clip_s or _longest_clip_s(record, store)
+    return dataclasses.replace(model, trial=trial_id, clip_s=clip_s)
 
 
 def load_file(path: str | Path) -> TrainedModel:
     """Load a trial's checkpoint from its file alone, wherever it lies.
 
     Args:
-        path: A `.safetensors` file of a store's `trials/<id>/checkpoints`, or a copy.
+        path: A `.safetensors` file of a store's `trials/<id>/checkpoints`, or a copy; or a folder
+            that `python -m orchestrator.export --format huggingface` wrote.
 
     Raises:
         CheckpointError: The file cannot be read, is none of a trial, or this version cannot build
-            what it was trained as.
+            what it was trained as; or the two files of a folder do not belong together.
     """
+    path = Path(path)
+    file = path / WEIGHTS if path.is_dir() else path
     try:
-        checkpoint = read_checkpoint(Path(path))
+        checkpoint = read_checkpoint(file)
         if checkpoint.trained_as is None:
             raise CheckpointError(
                 f"{path} does not say what it was trained as; give a checkpoint of a trial, or put "
                 "published weights into an experiment (initial) and train its head"
             )
+        if path.is_dir():
+            _refuse_other_config(path / CONFIG, checkpoint.trained_as)
         return _built(
             from_canonical(checkpoint.trained_as["experiment"]),
             checkpoint.state,
@@ -147,6 +174,48 @@ def load_file(path: str | Path) -> TrainedModel:
         )
     except ModelCheckpointError as error:
         raise CheckpointError(str(error)) from error
+
+
+def config_of(trained_as: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `config.json` of an exported folder says of a model, as plain JSON.
+
+    Args:
+        trained_as: What its checkpoint says that it was trained as.
+    """
+    names = trained_as["class_names"] or map(str, range(trained_as["num_classes"]))
+    id2label = {str(number): name for number, name in enumerate(names)}
+    parts = {part: trained_as["experiment"][part] for part in CHAIN_PARTS}
+    return {
+        "model_type": parts["model"]["name"],
+        "chain": parts,
+        "num_classes": trained_as["num_classes"],
+        "id2label": id2label,
+        "label2id": {name: int(number) for number, name in id2label.items()},
+        "heads": trained_as.get("heads") or {},
+        "feature_mean": trained_as["mean"],
+        "feature_std": trained_as["std"],
+        "trial": trained_as["trial"],
+    }
+
+
+def _refuse_other_config(path: Path, trained_as: Mapping[str, Any]) -> None:
+    try:
+        config = json.loads(path.read_bytes())
+        stated = {key: config.get(key) for key in config_of(trained_as)}
+    except (OSError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); export the model again") from error
+    for key, value in config_of(trained_as).items():
+        if stated[key] != value:
+            raise CheckpointError(
+                f"{path} and {WEIGHTS} beside it are not of the same model: {key} is "
+                f"{_short(stated[key])} in the first, and the second was trained with "
+                f"{_short(value)}; export the model again"
+            )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
 
 
 def _built(
@@ -167,7 +236,15 @@ def _built(
             f"{source} cannot be built as it was ({error}); take the version {version}"
         ) from error
     chain.class_names = tuple(trained_as.get("class_names", ()))
-    return TrainedModel(chain=chain.eval(), experiment=experiment, heads=heads, source=source)
+    return TrainedModel(
+        chain=chain.eval(),
+        experiment=experiment,
+        heads=heads,
+        source=source,
+        trial=str(trained_as.get("trial", "")),
+        clip_s=float(trained_as.get("seconds", 0.0)),
+        trained_as=trained_as,
+    )
 
 
 def _find(store: Store, trial: str) -> str:
@@ -194,6 +271,15 @@ def _find(store: Store, trial: str) -> str:
 def _few(ids: list[str]) -> str:
     more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
     return (", ".join(ids[:_SHOWN]) or "none") + more
+
+
+def _longest_clip_s(record: TrialRecord, store: Store) -> float:
+    """Return the length of the pack's longest clip in seconds; 0 without the pack."""
+    try:
+        pack = open_pack(str(record.data["fingerprint"]), packs=store.packs_uri)
+    except (DataError, KeyError):
+        return 0.0
+    return float(pack.num_samples.max()) / pack.sample_rate
 
 
 def _from_the_pack(chain: Chain, experiment: Experiment, record: TrialRecord, store: Store) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from models.frozen import encoder_of
 from models.protocols import Frontend
@@ -71,15 +71,15 @@ class Windows:
                 "sample_rate, so the rate that it takes is not known"
             )
         front = _front(model)
-        clip_s = float(experiment.dataset.arguments.get("seconds") or 0.0)
+        clip_s = float(experiment.dataset.arguments.get("seconds") or model.clip_s)
         seen_s = front.output_size[1] * front.hop_length / rate
         if not window_s:
             # A frame reaches beyond its hop, so clips may be a little longer than their frames.
             window_s = clip_s if 0 < clip_s <= SLACK * seen_s or not seen_s else seen_s
         if not window_s:
             raise ConfigError(
-                f"{model.source} was trained on clips of any length; give that of a window in "
-                "seconds (--window)"
+                f"how long the clips were that {model.source} was trained on is not known; give "
+                "the length of a window in seconds (--window)"
             )
         hop_s = hop_s or window_s / 2
         if not (0 < hop_s <= window_s < math.inf) or round(hop_s * rate) < 1:
@@ -150,6 +150,9 @@ def score(
 ) -> Scores:
     """Score a recording.
 
+    A window is scored at the `test_shifts_s` of the experiment, as its clips were, and the mean
+    counts. Scores over time of a model with a frame head are those of the window as it is.
+
     Args:
         model: The trained model, on the device.
         pcm: (time,) 16-bit samples at the rate of the windows, as packs hold them.
@@ -165,7 +168,8 @@ def score(
     last = max(0, len(pcm) - length)
     starts = [*range(0, last, hop), last]  # the last window ends with the recording
     padded = np.pad(pcm, (0, max(0, length - len(pcm))))
-    groups = _groups(model)
+    groups = groups_of(model)
+    shifts = [round(by * rate) for by in model.experiment.test_shifts_s]
     clips: list[NDArray[np.float32]] = []
     frames: list[NDArray[np.float32]] = []
     for begin in range(0, len(starts), BATCH):
@@ -175,9 +179,13 @@ def score(
         waveform = torch.from_numpy(batch).float().div_(FULL_SCALE).to(device)
         with autocast(device, model.experiment.precision):
             output = model.chain(waveform)
-        clips.append(_probabilities(output.clip_logits, groups))
+            shifted = [
+                model.chain(waveform.roll(shift, dims=1)) if shift else output for shift in shifts
+            ]
+        parts = [probabilities(one.clip_logits, groups) for one in shifted]
+        clips.append(torch.stack(parts).mean(dim=0).cpu().numpy())
         if output.frame_logits is not None:
-            frames.append(_probabilities(output.frame_logits, groups))
+            frames.append(probabilities(output.frame_logits, groups).cpu().numpy())
     whole = np.concatenate(clips)
     seconds = len(pcm) / rate
     if frames:
@@ -197,7 +205,8 @@ def _front(model: TrainedModel) -> Frontend:
     return (encoder.chain if encoder else model.chain).front
 
 
-def _groups(model: TrainedModel) -> tuple[slice, ...]:
+def groups_of(model: TrainedModel) -> tuple[slice, ...]:
+    """Return the classes of a model that exclude each other; see `Scores.groups`."""
     if model.heads:
         return tuple(parts_of(model.heads).values())
     return (slice(0, model.chain.num_classes),) if _is_one_class(model) else ()
@@ -209,13 +218,12 @@ def _is_one_class(model: TrainedModel) -> bool:
     return TargetKind.MULTI_LABEL not in getattr(loss, "kinds", tuple(TargetKind))
 
 
-def _probabilities(logits: Any, groups: tuple[slice, ...]) -> NDArray[np.float32]:
+def probabilities(logits: Tensor, groups: tuple[slice, ...]) -> Tensor:
     """Return the softmax of each group of the last dimension, or the sigmoid without groups."""
     logits = logits.float()
     if not groups:
-        return logits.sigmoid().cpu().numpy()
-    split = [logits[..., group].softmax(dim=-1) for group in groups]
-    return torch.cat(split, dim=-1).cpu().numpy()
+        return logits.sigmoid()
+    return torch.cat([logits[..., group].softmax(dim=-1) for group in groups], dim=-1)
 
 
 def _covered_s(model: TrainedModel, length: int, rate: int, device: torch.device) -> float:

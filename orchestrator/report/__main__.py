@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Print and write the report of a stored sweep: `python -m orchestrator.report SWEEP`."""
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from models.command import run_command
+from models.command import completing, run_command
 from models.zoo.paper_tables import PRINTED
 from orchestrator.analysis.aggregate import aggregate
 from orchestrator.analysis.clip_tests import compare_clips, find_trial
@@ -41,7 +42,14 @@ from orchestrator.report.files import (
 )
 from orchestrator.report.label_tracks import write_label_tracks
 from orchestrator.report.render.text import WIDEST, render_text, table_text
-from orchestrator.report.sources import FromMlflow, FromStore, Material, Source
+from orchestrator.report.sources import (
+    FromMlflow,
+    FromStore,
+    Material,
+    Source,
+    find_sweep,
+    following_summary,
+)
 from orchestrator.report.tables.ensembles import ensemble_table
 from orchestrator.report.tables.missed import missed_tables
 from orchestrator.report.tables.paper import Study, own_paper_table, paper_table
@@ -51,7 +59,8 @@ from orchestrator.report.wording.clips import (
     silent_sentences,
     single_pair_sentences,
 )
-from orchestrator.terminal.text import grid, laid_out, terminal_width, visible
+from orchestrator.stats import Verdict
+from orchestrator.terminal.text import grid, laid_out, local_time, terminal_width, visible
 
 AGGREGATE_FORMATS = ("", "text", "markdown", "csv", "json")
 ENSEMBLE_FORMATS = ("", "text", *PAPER_NAMES)
@@ -70,7 +79,7 @@ def main(argv: Sequence[str] | None = None, *, out: TextIO | None = None) -> int
     Returns:
         The exit code: 2 for a user error, reported in one message on standard error.
     """
-    args = _parser().parse_args(argv)
+    args = completing(_parser()).parse_args(argv)
     stream = out or sys.stdout
     return run_command(
         lambda: _run(args, stream),
@@ -89,13 +98,23 @@ class _Renamed(argparse.Action):
 
 def _parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m orchestrator.report`."""
-    options = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="python -m orchestrator.report",
         description="Print a stored sweep's report and write it as a page, tables and numbers.",
     )
-    add = options.add_argument
-    options.set_defaults(renamed=[])
-    add("sweeps", nargs="*", metavar="SWEEP", help="stored name, or a sweep file's path")
+    parser.set_defaults(renamed=[])
+    add = parser.add_argument
+    sweeps = add("sweeps", nargs="*", metavar="SWEEP", help="stored name, or a sweep file's path")
+    sweeps.completer = lambda parsed_args, **_: FromStore(parsed_args.store).sweeps()  # type: ignore
+    add(
+        "--list",
+        action="store_true",
+        help="list the stored sweeps with date, finished trials, verdicts and pack, and stop",
+    )
+    for old, (new, nargs) in RENAMED.items():
+        add(old, action=_Renamed, nargs=nargs, const=new, dest="renamed", help=argparse.SUPPRESS)
+
+    add = parser.add_argument_group("where the sweep is").add_argument
     add(
         "--store",
         default=os.environ.get("ORCHESTRATOR_STORE") or "store",
@@ -109,6 +128,28 @@ def _parser() -> argparse.ArgumentParser:
         help="read the sweep from a tracking server alone, such as sqlite:////data/mlflow.db; "
         "no store is needed",
     )
+
+    add = parser.add_argument_group("what is compared").add_argument
+    add(
+        "--metric",
+        default="",
+        metavar="KEY",
+        help="another metric than the declared one, or module:function of your own",
+    )
+    add(
+        "--own",
+        action="append",
+        default=[],
+        metavar="MODULE:FUNCTION",
+        help="import and run this metric of your own where a stored sweep names it",
+    )
+    add(
+        "--allow-mixed",
+        action="store_true",
+        help="compare trials of different code or data all the same, and say so",
+    )
+
+    add = parser.add_argument_group("what is written").add_argument
     add(
         "--format",
         default="",
@@ -116,6 +157,10 @@ def _parser() -> argparse.ArgumentParser:
         help=f"one of {', '.join(FORMATS)}; a single one is printed, all are written "
         "(default: print text, write all)",
     )
+    add("--out", default="", metavar="PATH", help="file or folder (default: beside the plan)")
+    add("--width", type=int, default=0, metavar="N", help="columns of the text (default: terminal)")
+
+    add = parser.add_argument_group("other tables and files, instead of the report").add_argument
     add(
         "--paper-table",
         default="",
@@ -130,28 +175,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SWEEP",
         help="with --paper-table, another sweep whose data set gets a column; may be repeated",
     )
-    add("--out", default="", metavar="PATH", help="file or folder (default: beside the plan)")
-    add(
-        "--metric",
-        default="",
-        metavar="KEY",
-        help="another metric than the declared one, or module:function of your own",
-    )
-    add(
-        "--own",
-        action="append",
-        default=[],
-        metavar="MODULE:FUNCTION",
-        help="import and run this metric of your own where a stored sweep names it",
-    )
-    add("--width", type=int, default=0, metavar="N", help="columns of the text (default: terminal)")
-    add(
-        "--allow-mixed",
-        action="store_true",
-        help="compare trials of different code or data all the same, and say so",
-    )
-    for old, (new, nargs) in RENAMED.items():
-        add(old, action=_Renamed, nargs=nargs, const=new, dest="renamed", help=argparse.SUPPRESS)
     add(
         "--clips",
         nargs=2,
@@ -168,7 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--ensemble",
         action="store_true",
-        help="print each arm's ensemble instead: the mean probabilities of its seeds, scored as "
+        help="each arm's ensemble: the mean probabilities of its seeds, scored as "
         "one model, with an interval over recordings",
     )
     add(
@@ -178,8 +201,7 @@ def _parser() -> argparse.ArgumentParser:
         help="write the listed events of the held-out clips, and those that a trial of each arm "
         "detects, as label tracks for Audacity",
     )
-    add("--list", action="store_true", help="list the stored sweeps with their packs, and stop")
-    return options
+    return parser
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -193,10 +215,10 @@ def _check(args: argparse.Namespace) -> None:
         mistakes.append(unknown("format", args.format, FORMATS))
     if args.paper_table and args.paper_table not in PRINTED:
         mistakes.append(unknown("paper table", args.paper_table, PRINTED))
-    if args.paper_table and args.format not in ("", "all", "html", *PAPER_NAMES):
+    if args.paper_table and args.format not in ("", "all", "text", "html", *PAPER_NAMES):
         mistakes.append(
             f"a paper's table has no form {args.format!r}; --paper-table goes with --format "
-            f"{', '.join((*PAPER_NAMES, 'html'))}, or with all"
+            f"{', '.join(('text', *PAPER_NAMES, 'html'))}, or with all"
         )
     if args.beside and not args.paper_table:
         mistakes.append(
@@ -242,36 +264,31 @@ def _run(args: argparse.Namespace, stream: TextIO) -> int:
 
 
 def _listed(source: Source) -> str:
-    """Return a row per sweep: its name and its pack."""
-    packs = source.packs()
-    if not packs:
+    """Return a row per sweep."""
+    from rich.cells import cell_len
+
+    found = source.overviews()
+    if not found:
         return f"no sweep is in {source.place}"
-    return laid_out(grid(packs.items()), width=terminal_width()).rstrip("\n")
-
-
-def find_sweep(given: str, stored: Sequence[str]) -> str:
-    """Find a stored sweep by its name or the path of its sweep file.
-
-    Args:
-        given: Stored name, or a path such as `sweeps/adaptor_lambda.py`.
-        stored: All stored names.
-
-    Raises:
-        ConfigError: No sweep or several match; the message names them.
-    """
-    if given in stored:
-        return given
-    stem = Path(given).stem if given.endswith(".py") else given
-    matches = [name for name in stored if name == stem or name.startswith(f"{stem}-")]
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        raise ConfigError(
-            f"{given!r} names {len(matches)} stored sweeps; give one of them: {', '.join(matches)}"
+    heads = ("sweep", "date", "finished", "verdict", "pack")
+    rows: list[tuple[str, ...]] = [
+        (
+            name,
+            local_time(one.changed_at)[:10],
+            f"{one.finished} of {one.planned}" if one.planned else "",
+            one.verdict,
+            one.pack,
         )
-    raise ConfigError(
-        unknown("sweep", stem, stored, hint="Run it first, or name its store with --store.")
-    )
+        for name, one in found.items()
+    ]
+    width = terminal_width()
+    widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
+    if sum(widths) + 2 * len(widths) > width:  # the pack is in every report, too
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
+    # What the other columns leave, with the longest verdict of one contrast on one line.
+    name = max(16, width - widths[1] - widths[2] - len(Verdict.NOT_DISTINGUISHABLE) - 6)
+    table = grid(rows, heads=heads, right=(2,), whole=(1, 2), first=name)
+    return laid_out(table, width=width).rstrip("\n")
 
 
 def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
@@ -289,6 +306,7 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
         mixed=args.allow_mixed,
         predictions=material.predictions,
         recordings=material.recordings() if material.recordings else None,
+        following=following_summary(source, plan, metric=args.metric, mixed=args.allow_mixed),
     )
     if args.metric and not summary.num_measured:
         _refuse_metric(args.metric, plan, records)
@@ -309,18 +327,25 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
         "links": material.links,
         "pictures": material.pictures,
         "paper": paper,
+        "sounds": material.sounds,
     }
     width = args.width or terminal_width(widest=WIDEST)
+    asked_paper = paper if args.paper_table else None
     if args.format in ("", "all"):
-        print(_text(summary, material, width), file=stream)
-        for sentence in single_pair_sentences(summary, material.predictions):
-            print(visible(sentence), file=stream)
+        if asked_paper:
+            print(table_text(asked_paper, width), file=stream)
+        else:
+            print(_text(summary, material, width), file=stream)
+            for sentence in single_pair_sentences(summary, material.predictions):
+                print(visible(sentence), file=stream)
         folder = Path(args.out) if args.out else material.folder
         paths = write_report(summary, records, folder, **parts)
+        for path in paths.paper if asked_paper else ():
+            print(f"Wrote {path}", file=stream)
         print(f"Page: {paths.html}", file=stream)
         return
     if args.format == "text":
-        text = _text(summary, material, width)
+        text = table_text(asked_paper, width) if asked_paper else _text(summary, material, width)
     elif paper and args.format != "html":
         text = render_table(args.format, paper, summary)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -78,12 +78,14 @@ class PageParts(TypedDict, total=False):
         links: Trial id -> address of its run in the tracking server.
         pictures: Folder of `orchestrator.predict.figures`.
         paper: Paper's table with the study.
+        sounds: Function that reads clips to listen to, as Ogg Opus files.
     """
 
     predictions: Loader | None
     links: Mapping[str, str] | None
     pictures: Path | None
     paper: Table | None
+    sounds: Callable[[Iterable[str]], Mapping[str, bytes]] | None
 
 
 def report_folder(store: Store, sweep: str) -> Path:

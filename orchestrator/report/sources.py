@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from orchestrator.analysis.clip_tests import Recordings
 from orchestrator.analysis.outcomes import Loader
+from orchestrator.analysis.overview import Overview, overview
+from orchestrator.analysis.summary import Summary, summarize
 from orchestrator.data.addresses import MANIFEST
-from orchestrator.errors import StoreError
+from orchestrator.errors import ConfigError, StoreError, unknown
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.report.files import PICTURES, report_folder
 from orchestrator.store import Store
 from orchestrator.store.verification import loader, verify, verify_stored
 from orchestrator.tracking.links import read_links
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from orchestrator.data.pack import Pack
+
+Sounds = Callable[[Iterable[str]], Mapping[str, bytes]]
+"""Function that returns clip -> Ogg Opus file, for those clips of a list that can be had."""
+
+MAX_SECONDS = 10.0
+"""Length of a sound; longer clips are cut at the end."""
+
+MAX_BYTES = 2**20
+"""Size of all sounds together, to keep the page small enough to send."""
+
+OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +51,7 @@ class Material:
         pictures: Folder of `orchestrator.predict.figures`; None without pictures.
         links: Trial id -> address of its run.
         recordings: Function that reads clip -> source recording; None without a pack.
+        sounds: Function that reads clips to listen to; None without a pack.
     """
 
     plan: PlanRecord
@@ -40,19 +61,68 @@ class Material:
     pictures: Path | None = None
     links: Mapping[str, str] | None = None
     recordings: Recordings | None = None
+    sounds: Sounds | None = None
 
 
 def recordings_of(store: Store, plan: PlanRecord) -> dict[str, str]:
     """Return clip -> recording from a plan's pack; empty if the pack is not in the store."""
+    pack = _pack(store, plan)
+    return dict(zip(pack.clip_ids, pack.source_ids, strict=True)) if pack else {}
+
+
+def sounds_of(store: Store, plan: PlanRecord) -> Sounds:
+    """Return a function that reads clips to listen to from a plan's pack, as far as it is there.
+
+    Clips that would exceed `MAX_BYTES` together are left out, the last ones first.
+    """
+
+    def read(clips: Iterable[str]) -> dict[str, bytes]:
+        pack, made, left = _pack(store, plan), dict[str, bytes](), MAX_BYTES
+        places = {clip: place for place, clip in enumerate(pack.clip_ids)} if pack else {}
+        for clip in clips:
+            if pack and clip in places:
+                sound = opus(pack.waveform(places[clip]), pack.sample_rate)
+                left -= len(sound)
+                if left < 0:
+                    break
+                made[clip] = sound
+        return made
+
+    return read
+
+
+def opus(pcm: np.ndarray, sample_rate: int) -> bytes:
+    """Encode the beginning of a clip for listening.
+
+    Args:
+        pcm: (time,) int16 samples.
+        sample_rate: Their rate in Hz; Opus takes the next higher of `OPUS_RATES`.
+
+    Returns:
+        An Ogg Opus file of about 25 kbit/s.
+    """
+    import soundfile
+    import soxr
+
+    file = io.BytesIO()
+    rate = next((one for one in OPUS_RATES if one >= sample_rate), OPUS_RATES[-1])
+    heard = pcm[: round(MAX_SECONDS * sample_rate)]
+    if rate != sample_rate:
+        heard = soxr.resample(heard, sample_rate, rate)
+    soundfile.write(file, heard, rate, format="OGG", subtype="OPUS")
+    return file.getvalue()
+
+
+def _pack(store: Store, plan: PlanRecord) -> Pack | None:
+    """Return a plan's pack; None if it is not in the store."""
     root, fingerprint = store.local_path, str(plan.dataset.get("fingerprint", ""))
     packs = root / "packs" if root else None
     # A fingerprint is the name of a folder, which a path out of the store is not.
     if packs is None or not (packs / Path(fingerprint).name / MANIFEST).is_file():
-        return {}
+        return None
     from orchestrator.data import open_pack
 
-    pack = open_pack(fingerprint, packs=str(packs))
-    return dict(zip(pack.clip_ids, pack.source_ids, strict=True))
+    return open_pack(fingerprint, packs=str(packs))
 
 
 class FromStore:
@@ -77,15 +147,19 @@ class FromStore:
         """Return the plan of a stored sweep."""
         return self._store.require_plan(sweep)
 
-    def packs(self) -> dict[str, str]:
-        """Return stored sweep -> pack."""
-        packs = {}
+    def overviews(self) -> dict[str, Overview]:
+        """Return stored sweep -> its line in a list; a damaged one has the reason as its verdict.
+
+        Records are not held to their predictions, as they are for a report.
+        """
+        found = {}
         for sweep in self.sweeps():
             try:
-                packs[sweep] = self._store.require_plan(sweep).pack
+                plan = self._store.require_plan(sweep)
+                found[sweep] = overview(plan, self._store.read_records([t.id for t in plan.trials]))
             except StoreError as error:
-                packs[sweep] = str(error)
-        return packs
+                found[sweep] = Overview(verdict=str(error))
+        return found
 
     def material(self, sweep: str) -> Material:
         """Return a stored sweep.
@@ -107,6 +181,7 @@ class FromStore:
             pictures=folder / PICTURES,
             links=read_links(store, sweep),
             recordings=lambda: recordings_of(store, plan),
+            sounds=sounds_of(store, plan),
         )
 
 
@@ -126,13 +201,14 @@ class FromMlflow:
 
         self.place = uri
         self._reader = Reader(uri)
+        self._pictures: list[TemporaryDirectory[str]] = []
 
     def sweeps(self) -> list[str]:
         """Return the names of the server's sweeps."""
-        return list(self.packs())
+        return list(self.overviews())
 
-    def packs(self) -> dict[str, str]:
-        """Return sweep on the server -> pack."""
+    def overviews(self) -> dict[str, Overview]:
+        """Return sweep on the server -> its line in a list."""
         return self._reader.sweeps()
 
     def material(self, sweep: str) -> Material:
@@ -144,17 +220,68 @@ class FromMlflow:
         """
         study = self._reader.study(sweep)
         verify(study.plan, study.records, study.predictions)
-        self._pictures = TemporaryDirectory()
-        study.pictures(Path(self._pictures.name))
+        folder = TemporaryDirectory()
+        self._pictures.append(folder)
+        pictures = Path(folder.name)
+        study.pictures(pictures)
         return Material(
             plan=study.plan,
             records=study.records,
             folder=Path("report") / sweep,
             predictions=study.predictions,
-            pictures=Path(self._pictures.name),
+            pictures=pictures,
             links=study.links,
         )
 
 
 Source = FromStore | FromMlflow
 """Source of sweeps to report."""
+
+
+def find_sweep(given: str, stored: Sequence[str]) -> str:
+    """Find a stored sweep by its name or the path of its sweep file.
+
+    Args:
+        given: Stored name, or a path such as `sweeps/adaptor_lambda.py`.
+        stored: All stored names.
+
+    Raises:
+        ConfigError: No sweep or several match; the message names them.
+    """
+    if given in stored:
+        return given
+    stem = Path(given).stem if given.endswith(".py") else given
+    matches = [name for name in stored if name == stem or name.startswith(f"{stem}-")]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise ConfigError(
+            f"{given!r} names {len(matches)} stored sweeps; give one of them: {', '.join(matches)}"
+        )
+    raise ConfigError(
+        unknown("sweep", stem, stored, hint="Run it first, or name its store with --store.")
+    )
+
+
+def following_summary(
+    source: Source, plan: PlanRecord, *, metric: str = "", mixed: bool = False
+) -> Summary | None:
+    """Return the study that goes on with arms of a plan; None without one.
+
+    Args:
+        source: Source of both.
+        plan: Plan whose `followed_by` names it.
+        metric: Key that replaces the plan's metric.
+        mixed: Compare even trials of different code, data or epochs.
+    """
+    if not plan.followed_by or plan.followed_by not in source.sweeps():
+        return None
+    other = source.material(plan.followed_by)
+    return summarize(
+        other.plan,
+        other.records,
+        metric=metric,
+        mixed=mixed,
+        predictions=other.predictions,
+        recordings=other.recordings() if other.recordings else None,
+    )

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Look into a store and tidy it up.
 
 python -m orchestrator.store ls [SWEEP]           sweeps, or the trials of one
@@ -22,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import get_args
 
-from models.command import run_command
+from models.command import completing, run_command
 from orchestrator.errors import CheckpointError, ConfigError, OrchestratorError, StoreError, unknown
 from orchestrator.metrics.catalog import load
 from orchestrator.records import PlanRecord, Status, TrialRecord
@@ -37,7 +38,7 @@ WHICH = ("last", "best")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code: 1 where `verify` finds damage."""
-    args = _parser().parse_args(argv)
+    args = completing(_parser()).parse_args(argv)
     return run_command(
         lambda: args.run(args, Store.open(args.store, create=False)), mistakes=OrchestratorError
     )

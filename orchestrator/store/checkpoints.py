@@ -101,17 +101,17 @@ def recover(
     return None, damaged
 
 
-def set_aside(files: Files, folder: str, which: str) -> None:
-    """Rename the files of a checkpoint and of the one before it, so that nothing reads them."""
-    for name in (which, f"{which}{_BEFORE}"):
-        _set_aside(files, folder, name)
+def set_aside(files: Files, folder: str, which: str) -> list[str]:
+    """Rename the files of a checkpoint and of the one before it; return the new names."""
+    return [name for one in (which, f"{which}{_BEFORE}") for name in _set_aside(files, folder, one)]
 
 
-def _set_aside(files: Files, folder: str, which: str) -> None:
+def _set_aside(files: Files, folder: str, which: str) -> list[str]:
+    paths = [f"{folder}/{which}.json"]
     with contextlib.suppress(CheckpointError):
         if pointer := read_pointer(files, folder, which):
-            files.set_aside(f"{folder}/{pointer['file']}")
-    files.set_aside(f"{folder}/{which}.json")
+            paths.insert(0, f"{folder}/{pointer['file']}")
+    return [name for path in paths if (name := files.set_aside(path))]
 
 
 def load(

@@ -4,13 +4,14 @@ trials/<id>/record.json, predictions-{last,best}{,-validation}.arrow
 trials/<id>/predictions-{last,best}-pack-<digest>.arrow (of a teacher)
 trials/<id>/attempts/<lease>, <lease>.<attempt>
 trials/<id>/checkpoints/{last,best}.json, {last,best}-<digest>.safetensors
-sweeps/<sweep>/plan.json, plans.jsonl (every declaration), points.json (those of a search),
+sweeps/<sweep>/plan.json, plans.jsonl (every declaration), points.json and optuna.log (of a search),
     synced-*.json, verified.json, uploads/ (leases of those who upload it)
 packs/, logs/, uploads/
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -336,9 +337,13 @@ class Store:
         """
         return checkpoints.recover(self.files, forms.checkpoint_folder(trial_id), which)
 
-    def set_aside_checkpoint(self, trial_id: str, which: Which) -> None:
-        """Rename a checkpoint and the one before it, so that nothing resumes from them."""
-        checkpoints.set_aside(self.files, forms.checkpoint_folder(trial_id), which)
+    def set_aside_checkpoint(self, trial_id: str, which: Which) -> list[str]:
+        """Rename a checkpoint and the one before it, so that nothing resumes from them.
+
+        Returns:
+            The new names.
+        """
+        return checkpoints.set_aside(self.files, forms.checkpoint_folder(trial_id), which)
 
     def forget_checkpoint_before(self, trial_id: str, which: Which) -> None:
         """Delete the checkpoint that `keeps_before` kept."""
@@ -364,6 +369,44 @@ class Store:
             CheckpointError: The digest does not match.
         """
         return checkpoints.load(self.files, forms.checkpoint_folder(trial_id), which)
+
+    def require_checkpoint(
+        self, trial_id: str, which: Which, *, lease: int | None = None
+    ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """Return the checkpoint of a finished trial that another one learns from.
+
+        A trial without a whole one is set aside, record and all: the same command trains it again.
+
+        Args:
+            trial_id: Id of the finished trial.
+            which: After the last or the best epoch.
+            lease: Number of the trial's lease if the caller holds it.
+
+        Returns:
+            Tensors (in CPU memory) and meta.
+
+        Raises:
+            CheckpointError: There is no whole one.
+        """
+        try:
+            found = self.load_checkpoint(trial_id, which)
+            reason = f"trial {trial_id} has no {which} checkpoint in {self.uri}"
+        except CheckpointError as error:
+            found, reason = None, str(error).partition(";")[0]
+        if found is not None:
+            return found
+        try:
+            with contextlib.ExitStack() as stack:
+                if lease is None:
+                    lease = stack.enter_context(self.try_lock(trial_id, owner="another trial"))
+                attempt = self.attempt(trial_id, lease=lease)
+                names = attempt.set_aside_checkpoint(trial_id, which) + attempt.set_aside(trial_id)
+        except (locks.LockHeld, locks.Superseded):
+            raise CheckpointError(f"{reason}; another process is at it, so try again") from None
+        raise CheckpointError(
+            f"{reason}. It was set aside ({', '.join(names)}); the same command trains trial "
+            f"{trial_id} again, and then this one"
+        )
 
     # Leases and attempts
 

@@ -6,6 +6,7 @@ import io
 import shutil
 import unicodedata
 from collections.abc import Container, Iterable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import is_control
@@ -60,6 +61,13 @@ def csv_text(text: str) -> str:
     text = visible(text)
     first = text.lstrip("' ")[:1]
     return f"'{text}" if first and first in FORMULA else text
+
+
+def local_time(time_utc: str) -> str:
+    """Return an ISO 8601 time by this machine's clock, to the minute; empty without a time."""
+    if not time_utc:
+        return ""
+    return datetime.fromisoformat(time_utc).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def terminal_width(*, widest: int = 10_000) -> int:

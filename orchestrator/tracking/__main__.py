@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from models.command import run_command
+from models.command import completing, run_command
 from orchestrator.errors import OrchestratorError, TrackingError, without_passwords
 
 
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="MODULE:FUNCTION",
         help="import and run this metric of your own where a stored sweep names it",
     )
-    options = parser.parse_args(arguments)
+    options = completing(parser).parse_args(arguments)
     return run_command(
         lambda: _answered(options),
         mistakes=OrchestratorError,

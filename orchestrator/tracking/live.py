@@ -99,8 +99,8 @@ class LiveSync:
 
         Args:
             final: Whether training is over.
-            timeout_s: Time to wait; the upload continues in the background until the process ends,
-                and `python -m orchestrator.sync` finishes it.
+            timeout_s: Time to wait; then the upload ends with its request, and `python -m
+                orchestrator.sync` finishes it.
 
         Returns:
             The last result, or None without one; `problem` says why.
@@ -109,6 +109,7 @@ class LiveSync:
         self._stop.set()
         if self._thread.ident is None:
             return None
+        self._sync.tracker.finish_within(timeout_s)
         self._thread.join(timeout_s)
         if self._thread.is_alive() and not self.problem:
             store = shlex.quote(self._store.uri)

@@ -7,18 +7,25 @@ sets those that the user has not set, and restores them afterwards.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from orchestrator.errors import TrackingError
 from orchestrator.tracking.places import check_database
-from orchestrator.tracking.views import Dataset, Point
+from orchestrator.tracking.views import NOTE_TAG, Dataset, Point
+
+if TYPE_CHECKING:
+    from torch import nn
 
 CONNECT_TIMEOUT_S = 5
 REQUEST_TIMEOUT_S = 60
@@ -68,12 +75,14 @@ class Server:
     Args:
         uri: Address of the server.
         artifact_root: Folder for a database's artifacts; None lets a server decide.
+        until: Time by the monotonic clock after which no request begins, and none waits.
     """
 
-    def __init__(self, uri: str, artifact_root: str | None):
+    def __init__(self, uri: str, artifact_root: str | None, *, until: float = math.inf):
         check_database(uri)
         load()
         self.uri = uri
+        self.until = until
         self.artifact_root = artifact_root
         with self._speaking(timeout_s=CONNECT_TIMEOUT_S, retries=0):
             from mlflow.store.db import utils
@@ -109,6 +118,11 @@ class Server:
             if experiment.lifecycle_stage == "deleted":
                 self._client.restore_experiment(experiment.experiment_id)
             return experiment.experiment_id
+
+    def describe(self, experiment_id: str, text: str) -> None:
+        """Set the description of an experiment, in Markdown."""
+        with self._speaking():
+            self._client.set_experiment_tag(experiment_id, NOTE_TAG, text)
 
     def runs(self, experiment_id: str) -> list[FoundRun]:
         """Return all runs of an experiment that are not deleted."""
@@ -217,6 +231,85 @@ class Server:
         with self._speaking():
             self._client.log_artifact(run.id, str(path), folder or None)
 
+    def log_model(
+        self,
+        run: FoundRun,
+        model: nn.Module,
+        *,
+        name: str,
+        example: np.ndarray,
+        num_classes: int,
+        facts: Mapping[str, Any],
+    ) -> str:
+        """Log a PyTorch model to a run, as a program of torch.export with its signature.
+
+        Args:
+            run: The run of its trial.
+            model: Module from waveforms (batch, samples) to probabilities (batch, classes).
+            name: Name of the model in the run.
+            example: (batch, samples) float32 input example; a batch of 2 or more, so that its size
+                stays free.
+            num_classes: Number of classes.
+            facts: What the model says about itself, as plain JSON.
+
+        Returns:
+            Its address, `models:/...`.
+        """
+        import mlflow
+        import mlflow.pytorch as flavor
+        import torch
+        from mlflow.models import Model, ModelSignature
+        from mlflow.types import Schema, TensorSpec
+
+        number = np.dtype(np.float32)
+        signature = ModelSignature(
+            inputs=Schema([TensorSpec(number, (-1, example.shape[1]))]),
+            outputs=Schema([TensorSpec(number, (-1, num_classes))]),
+        )
+        with self._speaking():
+            mlflow.set_tracking_uri(self.uri)
+            info = Model.log(
+                artifact_path=None,
+                name=name,
+                flavor=flavor,
+                run_id=run.id,
+                metadata=dict(facts),
+                pytorch_model=model,
+                signature=signature,
+                input_example=example,
+                serialization_format="pt2",
+                # The program holds all of the model: nothing of this package runs it.
+                pip_requirements=[
+                    f"mlflow=={mlflow.__version__}",
+                    f"torch=={torch.__version__.partition('+')[0]}",
+                    f"numpy=={np.__version__}",
+                ],
+            )
+        return info.model_uri
+
+    def load_model(self, uri: str) -> nn.Module:
+        """Return a logged model as `mlflow.pytorch` loads it."""
+        import mlflow
+        import mlflow.pytorch as flavor
+
+        with self._speaking():
+            mlflow.set_tracking_uri(self.uri)
+            return flavor.load_model(uri)
+
+    def delete_model(self, uri: str) -> None:
+        """Delete a logged model."""
+        with self._speaking():
+            self._client.delete_logged_model(uri.removeprefix("models:/"))
+
+    def register_model(self, uri: str, name: str) -> str:
+        """Register a logged model as a new version of a name; return the version's address."""
+        import mlflow
+
+        with self._speaking():
+            mlflow.set_tracking_uri(self.uri)
+            version = mlflow.register_model(uri, name)
+        return f"models:/{name}/{version.version}"
+
     def _pages(self, search: Callable[..., Any], *what: Any, **options: Any) -> list[Any]:
         """Return all results of a client's search, page by page."""
         found: list[Any] = []
@@ -234,14 +327,17 @@ class Server:
         self, *, timeout_s: int = REQUEST_TIMEOUT_S, retries: int = RETRIES, insist: bool = False
     ) -> Iterator[None]:
         """Set a call's time-out and retries, and turn any error into a `TrackingError`."""
-        wanted = {
-            _RETRIES_SETTING: str(retries),
-            "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout_s),
-            "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        }
         # The environment is the process's: one call at a time.
         with _GATE:
+            left_s = self.until - time.monotonic()
+            if left_s <= 0:
+                raise TrackingError(f"{self.uri}: the time for uploads is over")
+            wanted = {
+                _RETRIES_SETTING: str(int(min(retries, left_s / timeout_s))),
+                "MLFLOW_HTTP_REQUEST_TIMEOUT": str(math.ceil(min(timeout_s, left_s))),
+                "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+                "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+            }
             before = {name: os.environ.get(name) for name in wanted}
             for name, value in wanted.items():
                 if before[name] is None or (insist and name == _RETRIES_SETTING):

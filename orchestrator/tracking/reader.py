@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.analysis.overview import Overview
 from orchestrator.errors import ConfigError, TrackingError
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.predict.figures.shelf import INDEX, listed_files
@@ -17,9 +18,9 @@ from orchestrator.store import forms, tables
 from orchestrator.tracking.links import run_address
 from orchestrator.tracking.mlflow_server import FoundRun, Server
 from orchestrator.tracking.places import SQLITE, checked_uri, holds_runs
-from orchestrator.tracking.sweep_views import PLAN, RECORD
+from orchestrator.tracking.sweep_views import FINISHED, PLAN, PLANNED, RECORD, VERDICT_TAG
 from orchestrator.tracking.uploads import PREDICTIONS, PREDICTIONS_TAG, REPORT_TAG, key_of, state_of
-from orchestrator.tracking.views import SWEEP, TAG, Key
+from orchestrator.tracking.views import SWEEP, TAG, Key, from_ms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,17 +66,26 @@ class Reader(Server):
         super().__init__(uri, None)
         self._copies = tempfile.TemporaryDirectory()
 
-    def sweeps(self) -> dict[str, str]:
-        """Return the uploaded sweeps, sorted: name -> pack."""
+    def sweeps(self) -> dict[str, Overview]:
+        """Return the uploaded sweeps, sorted: name -> its line in a list."""
         experiments = self._pages(self._client.search_experiments)
         runs = self._pages(
             self._client.search_runs,
             [experiment.experiment_id for experiment in experiments],
             filter_string=f"tags.`{TAG}kind` = 'sweep'",
         )
-        tags = [run.data.tags for run in runs if run.data.tags.get(f"{TAG}sweep")]
-        packs = {of[f"{TAG}sweep"]: of.get(f"{TAG}pack", "") for of in tags}
-        return dict(sorted(packs.items()))
+        found = {
+            run.data.tags[f"{TAG}sweep"]: Overview(
+                pack=run.data.tags.get(f"{TAG}pack", ""),
+                changed_at=from_ms(run.info.end_time or run.info.start_time),
+                finished=int(run.data.metrics.get(FINISHED, 0)),
+                planned=int(run.data.metrics.get(PLANNED, 0)),
+                verdict=run.data.tags.get(VERDICT_TAG, ""),
+            )
+            for run in runs
+            if run.data.tags.get(f"{TAG}sweep")
+        }
+        return dict(sorted(found.items()))
 
     def study(self, sweep: str) -> Study:
         """Return an uploaded sweep.

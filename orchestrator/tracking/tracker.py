@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shlex
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,8 +73,15 @@ class Tracker:
         self.tracking_uri = tracking_uri
         self.store = store
         self._server: Server | None = None
+        self._until = math.inf
         self._shown: dict[str, Shown] = {}
         self._uploads: dict[str, int] = {}
+
+    def finish_within(self, limit_s: float) -> None:
+        """Give up what is not uploaded in so many seconds from now; may be called by any thread."""
+        self._until = time.monotonic() + limit_s
+        if self._server is not None:
+            self._server.until = self._until
 
     def reconcile(
         self, plan: PlanRecord, records: Mapping[str, TrialRecord], *, final: bool
@@ -87,7 +96,7 @@ class Tracker:
             final: Whether training is over.
 
         Raises:
-            TrackingError: The server does not answer; nothing is lost.
+            TrackingError: The server does not answer, or not in time; nothing is lost.
         """
         planned = list(drafts(plan, records, store=self.store.uri, final=final))
         uploaded = unchanged = 0
@@ -114,8 +123,9 @@ class Tracker:
             self._shown.pop(plan.sweep, None)
             self._server = None
             waiting = len(planned) - uploaded - unchanged
+            what = "is too slow" if time.monotonic() >= self._until else "does not answer"
             raise TrackingError(
-                f"the tracking server does not answer ({error}). Nothing is lost: {waiting} of "
+                f"the tracking server {what} ({error}). Nothing is lost: {waiting} of "
                 f"{len(planned)} runs wait in the store; `python -m orchestrator.sync "
                 f"{plan.sweep} --store {shlex.quote(self.store.uri)}` uploads them."
             ) from error
@@ -172,6 +182,21 @@ class Tracker:
             if key[0] == "replicate"
         }
 
+    def run_of(self, plan: PlanRecord, arm: str, trial: str) -> tuple[Server, FoundRun]:
+        """Return the server and the run of a trial on it.
+
+        Raises:
+            TrackingError: The server does not answer, or does not have the trial.
+        """
+        with self._alone(plan.sweep):
+            run = self._find(plan.sweep).runs.get(("replicate", arm, trial))
+        if run is None:
+            raise TrackingError(
+                f"trial {trial} of {plan.sweep} is not on {self.tracking_uri} yet; `python -m "
+                f"orchestrator.sync {plan.sweep} --store {shlex.quote(self.store.uri)}` uploads it"
+            )
+        return self._connect(), run
+
     def _connect(self) -> Server:
         if not self.tracking_uri:
             raise TrackingError(
@@ -184,7 +209,7 @@ class Tracker:
             # Two processes must not migrate a new database at once.
             with self._alone(""):
                 root = artifact_root(self.tracking_uri, self.store)
-                self._server = Server(self.tracking_uri, root)
+                self._server = Server(self.tracking_uri, root, until=self._until)
         return self._server
 
     @contextmanager

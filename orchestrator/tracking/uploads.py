@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.records import PlanRecord
 from orchestrator.tracking.views import (
+    FORMAT,
+    NOTE_TAG,
     PARENT_TAG,
+    RUN_PAGE,
     SWEEP,
     TAG,
     Draft,
@@ -92,6 +95,10 @@ def upload(
     tags = {**view.tags, **({PARENT_TAG: parent_id} if parent_id else {})}
     if run is None:
         run = server.create_run(experiment, name=view.name, started_ms=view.started_ms, tags=tags)
+    page = f"#/experiments/{experiment}/runs/{run.id}"
+    tags = {key: text.replace(RUN_PAGE, page) for key, text in tags.items()}
+    if view.key == SWEEP:
+        server.describe(experiment, tags.get(NOTE_TAG, ""))
     dataset = digest(vars(view.dataset)) if view.dataset else ""
     if view.dataset and state.get("dataset") != dataset:
         server.log_dataset(run, view.dataset)
@@ -104,12 +111,12 @@ def upload(
     for key in [key for key in run.tags if _is_ours(key) and key not in tags]:
         server.delete_tag(run, key)
     done = state.get("epochs", 0)
-    points = [point for epoch in view.epochs[done:] for point in epoch]
     summary = digest([vars(point) for point in view.summary])
-    if state.get("summary") != summary:
-        points += view.summary
+    points = list(view.summary) if state.get("summary") != summary else []
+    points += [point for epoch in view.epochs[done:] for point in epoch]
     caught_up = len(view.epochs) >= done
     new_state = {
+        "format": FORMAT,
         "digest": view_digest(view, parent_id),
         "epochs": max(done, len(view.epochs)),
         "prefix": view.prefix_digest(len(view.epochs)) if caught_up else state["prefix"],
@@ -156,6 +163,8 @@ def _extends(view: RunView, run: FoundRun, state: Mapping[str, Any]) -> bool:
     """Whether a run can be updated: parameters and metrics cannot be removed."""
     if any(view.params.get(key) != value for key, value in run.params.items()):
         return False
+    if view.key[0] == "arm" and state and state.get("format", 0) < FORMAT:
+        return False  # it has metrics that are constants, on which the comparison opens
     done = state.get("epochs", 0)
     if len(view.epochs) < done:
         # A resumed trial repeats its last epochs; wait until it has caught up.

@@ -11,13 +11,17 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-FORMAT = 3
+FORMAT = 4
 """Version of the views; an increment updates runs that an older version uploaded."""
 
 TAG = "orchestrator."
+NOTE_TAG = "mlflow.note.content"
+RUN_PAGE = "(this run's page)"
+"""Stands in a tag for the address of the run's page within the server's pages."""
+
 PARENT_TAG = "mlflow.parentRunId"
 MAX_KEY = 250
 MAX_PARAM = 6000
@@ -177,6 +181,11 @@ def to_ms(time: str | None) -> int | None:
         return round(datetime.fromisoformat(time).timestamp() * 1000)
     except ValueError:
         return None
+
+
+def from_ms(time_ms: int | None) -> str:
+    """Return an ISO 8601 time in UTC, or an empty string without a time."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat() if time_ms else ""
 
 
 def latest(times: Iterable[int | None]) -> int | None:

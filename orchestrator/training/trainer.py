@@ -69,6 +69,8 @@ from orchestrator.training.state import (
 
 LOSSES = "losses_so_far"
 """Fact of a checkpoint within an epoch: the losses of its steps so far."""
+_ASK_EVERY = 10
+"""Steps after which several workers agree on whether to stop, for which a GPU waits."""
 EVALUATION_FACTOR = 4
 """Batch of an evaluation on a GPU over that of a step, which keeps activations and takes more."""
 
@@ -206,8 +208,8 @@ class Trainer:
             feature_memory: Most that features may take of the device's memory, in bytes.
             activation_checkpointing: See
                 `orchestrator.training.activation_checkpointing.checkpoint_activations`.
-            stop: Whether to stop soon. A single worker asks after every step, several after every
-                epoch.
+            stop: Whether to stop soon. A single worker asks before every step, several before
+                every tenth step.
         """
         self.experiment = experiment
         self._stop = stop
@@ -323,8 +325,6 @@ class Trainer:
         """
         try:
             for epoch in range(len(self.records) + 1, self.experiment.epochs + 1):
-                if self.group.world_size > 1 and self._any_stops():
-                    raise Stopped
                 started = time.perf_counter()
                 share = 1 - len(self._losses_so_far) / self.steps_per_epoch
                 train_loss, rate = self._train_epoch(epoch)
@@ -496,13 +496,14 @@ class Trainer:
         steps = self._steps()
         losses = torch.zeros(len(steps), dtype=torch.float64, device=self.device)
         before, self._losses_so_far = self._losses_so_far, []
-        losses[: len(before)] = torch.tensor(before, dtype=torch.float64)
+        if self.group.is_main:  # they are of all workers
+            losses[: len(before)] = torch.tensor(before, dtype=torch.float64)
         rate = 0.0
         shares = [share for step in steps[len(before) :] for share in step.shares]
         with contextlib.closing(self._batches(shares, epoch)) as batches:
             for number, step in enumerate(steps[len(before) :], start=len(before)):
-                if self.group.world_size == 1 and self._stop():
-                    self._save_within(losses[:number].tolist())
+                if self._is_to_stop(number):
+                    self._save_within(self.group.total(losses[:number]).tolist())
                     raise Stopped
                 total = (epoch - 1) * self.steps_per_epoch + number
                 rate = learning_rate(self.rate, total, name=self.experiment.schedule.name)
@@ -519,8 +520,12 @@ class Trainer:
                     raise
         return self._mean_loss(self.group.total(losses), steps, epoch), rate
 
-    def _any_stops(self) -> bool:
-        """Whether any worker is asked to stop; all of them stop together."""
+    def _is_to_stop(self, step: int) -> bool:
+        """Whether to stop before a step; several workers stop together once any is asked to."""
+        if self.group.world_size == 1:
+            return self._stop()
+        if step % _ASK_EVERY:
+            return False
         return bool(self.group.total(torch.tensor(float(self._stop()), device=self.device)) > 0)
 
     def _save_within(self, losses: list[float]) -> None:
@@ -739,6 +744,7 @@ class Trainer:
             "class_names": list(self.clips.class_names),
             **({"heads": dict(heads)} if (heads := self.clips.targets.heads) else {}),
             "input_size": list(frontend.output_size),
+            "seconds": float(self.clips.num_samples.max()) / self.clips.sample_rate,
             "mean": mean,
             "std": std,
         }

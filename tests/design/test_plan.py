@@ -372,6 +372,28 @@ def test_search_check_names_bad_bounds_and_paths():
         search(transform__kernel_size=Choice((3,))).check()
 
 
+def test_confirmation_of_a_search_is_an_ablation_on_seeds_that_it_never_saw():
+    asked = dataclasses.replace(search(transform__strength=LogUniform(1e-3, 1)), confirm=2)
+    found = asked.confirmation([{"transform.strength": v} for v in (0.1, 0.2)])
+    assert [arm.name for arm in found.arms] == ["control", "λ=0.1", "λ=0.2"]
+    assert [(c.arm, c.reference) for c in found.declared_contrasts] == [
+        ("λ=0.1", "control"),
+        ("λ=0.2", "control"),
+    ]
+    assert len(found.seeds) == 8 and not {*found.seeds} & {*asked.plan.seeds}
+    record = asked.describe(asked.with_points([{"transform.strength": 0.1}]).record(), [])
+    assert record.followed_by == found.sweep != record.sweep
+    for changes, said in (
+        ({"confirm": 31}, "confirm is 31, and the search has 30 points"),
+        ({"confirm_seeds": 1}, "confirm_seeds is 1; a contrast needs at least 2"),
+        ({"pruner": "hyperband"}, "unknown pruner 'hyperband'"),
+        ({"costs": ("seconds",)}, "unknown cost 'seconds'"),
+        ({"pruner": "asha", "costs": ("macs",)}, "by one number, and the search has 2 objectives"),
+    ):
+        with pytest.raises(PlanError, match=said):
+            dataclasses.replace(asked, **changes).check()
+
+
 def test_search_rounds_to_three_digits():
     assert LogUniform(1e-3, 1).round(0.0123456) == 0.0123
 

@@ -3,7 +3,10 @@
 import io
 import os
 import re
+import select
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -12,12 +15,14 @@ from rich.console import Console
 from orchestrator.design.factors import Trial
 from orchestrator.errors import TrainingError
 from orchestrator.execution.costs import unfinished, untrained
+from orchestrator.execution.failures import FailedAlike
 from orchestrator.execution.progress import SweepProgress
 from orchestrator.execution.ray_session import ray_session
 from orchestrator.execution.tune import fail_stale_trials, run_trials
 from orchestrator.experiment.config import Component, Runtime
 from orchestrator.records import Status
 from tests import tiny
+from tests.commands import ROOT, environment
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +113,53 @@ def test_bug_that_all_arms_share_ends_the_sweep_after_one_trial_of_each(ray_here
     assert [record.cost.attempts for record in failed] == [1] * len(failed)
 
 
+DAWDLE = """
+import fcntl, os, sys, termios
+from pathlib import Path
+from orchestrator.design.factors import Trial
+from orchestrator.execution.progress import SweepProgress
+from orchestrator.execution.ray_session import ray_session, terminal
+from orchestrator.execution.tune import run_trials
+from orchestrator.experiment.config import Runtime
+from orchestrator.store import Store
+from tests.execution.test_failures import doomed
+fcntl.ioctl(0, termios.TIOCSCTTY)
+store, trials = Store.open(sys.argv[1]), [doomed("dawdles", batch_size=3)]
+with (
+    terminal(Path(sys.argv[1], "log")) as console,
+    SweepProgress(console, trials) as progress,
+    ray_session(Runtime()),
+):
+    run_trials(trials, runtime=Runtime(store=store.uri), store=store, progress=progress)
+"""
+
+
+@pytest.mark.slow
+def test_terminal_that_hangs_up_lets_the_step_be_saved(tmp_path):
+    trial = doomed("dawdles", batch_size=3)
+    store = tiny.store_with_pack(tmp_path, trial.experiment)
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", DAWDLE, tmp_path],
+        cwd=ROOT,
+        env=environment(),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown, deadline = b"", time.monotonic() + 100
+    while not ((record := store.read_record(trial.id)) and record.epochs):
+        assert time.monotonic() < deadline and process.poll() is None, shown[-3000:]
+        if select.select([ours], [], [], 0.1)[0]:
+            shown += os.read(ours, 1 << 16)
+    os.close(ours)
+    process.wait(60)
+    _, facts = store.load_checkpoint(trial.id, "last")
+    assert len(facts["epochs"]) in (1, 2) and 0 < len(facts["losses_so_far"]) < 5
+
+
 class InterruptOnce(SweepProgress):
     """Presses Ctrl-C when it hears of an epoch."""
 
@@ -139,3 +191,15 @@ def test_first_interrupt_saves_the_step_and_begins_nothing(ray_here, tmp_path):
         run_trials(trials, runtime=runtime, store=store, progress=progress)
     assert set(progress.done.values()) == {Status.FINISHED}
     assert store.read_record(record.id).cost.attempts == 2
+
+
+@pytest.mark.parametrize(("num_seeds", "words"), [(1, "all 2 trials"), (2, "were not begun")])
+def test_trials_that_all_failed_leave_no_others(num_seeds, words):
+    trials = [doomed("raises", seed=seed, batch_size=size) for seed in range(2) for size in (4, 5)]
+    begun = trials[: 2 * num_seeds]
+    alike = FailedAlike((trial.arm for trial in begun), store="store")
+    first, second = (
+        alike.ended(trial, note="KeyError: 'gain'", place="own.py, line 3") for trial in trials[:2]
+    )
+    assert not first and words in second
+    assert ("others" in second) == (num_seeds == 2)

@@ -3,11 +3,10 @@ import pytest
 from orchestrator.execution.options import Options, parse
 
 FROZEN = """\
---activation-checkpointing --address --arms --budget-hours --check --compile --cpus-per-worker
---data-root --dataset --demo --detect --dry-run --epochs --fast --feature-memory --folds
---gpus-per-worker --help --max-concurrent --num-workers --price-per-hour --seeds --smoke --store
---tracking-uri
---until-decided
+--activation-checkpointing --address --arms --budget-hours --check --compile --confirm
+--cpus-per-worker --data-root --dataset --demo --detect --dry-run --epochs --fast --feature-memory
+--folds --gpus-per-worker --help --max-concurrent --num-workers --price-per-hour --seeds --smoke
+--store --tracking-uri --until-decided
 """.split()
 
 

@@ -1,6 +1,7 @@
 """Students of trained teachers: what they learn from, who computes it, and who may not teach."""
 
 import dataclasses
+import os
 import shutil
 
 import numpy as np
@@ -12,6 +13,7 @@ from orchestrator.data import open_pack
 from orchestrator.data.partition import partition
 from orchestrator.errors import CheckpointError, ConfigError, PlanError
 from orchestrator.execution.preflight.arms import check_arms
+from orchestrator.execution.stages import missing_trials
 from orchestrator.execution.teacher import teacher_of
 from orchestrator.execution.trial import TrialRun
 from orchestrator.experiment.identity import canonical
@@ -116,6 +118,42 @@ def test_student_reads_what_is_kept_and_computes_nothing(taught, tmp_path):
     shutil.rmtree(tmp_path / "store" / trial_folder(student.id))
     again = run(other, student.experiment)
     assert again.metrics_at("last")["train/loss"] == record.metrics_at("last")["train/loss"]
+
+
+@pytest.mark.parametrize(("learns", "damage"), [("its outputs", "cut"), ("its weights", "gone")])
+def test_trial_without_a_whole_checkpoint_to_learn_from_is_trained_again(
+    taught, tmp_path, learns, damage
+):
+    store, teacher, student, _ = taught
+    other = copy_of(store, tmp_path / "store")
+    folder = tmp_path / "store" / trial_folder(teacher.id)
+    for kept in folder.glob("predictions-last-pack-*"):
+        kept.unlink()
+    file = tiny.checkpoint_file(other, teacher.id, "last")
+    if damage == "cut":
+        os.truncate(file, file.stat().st_size // 2)
+    else:
+        shutil.rmtree(file.parent)
+    if learns == "its outputs":
+        shutil.rmtree(tmp_path / "store" / trial_folder(student.id))
+        wanted = student.experiment
+    else:
+        initial = {"initial": Component("trial", id=teacher.id)}
+        wanted = tiny.experiment(epochs=1, model__depths=(1, 1, 2, 1), **initial)
+    record = run(other, wanted)
+    assert record.status is Status.FAILED
+    damaged = {"cut": f"{file} is damaged", "gone": "has no last checkpoint"}[damage]
+    again = f"the same command trains trial {teacher.id} again, and then this one"
+    assert damaged in record.error_line and record.error_line.endswith(again)
+    aside = ["record.json.damaged-1", "predictions-last.arrow.damaged-1"]
+    aside += [f"checkpoints/{name}.damaged-1" for name in (file.name, "last.json")] * (
+        damage == "cut"
+    )
+    assert all((folder / name).exists() for name in aside)
+    assert missing_trials([teacher], other) == [teacher]
+    assert run(other, teacher.experiment).status is Status.FINISHED
+    record = run(other, wanted)
+    assert record.status is Status.FINISHED, record.error
 
 
 def test_teacher_changes_what_the_student_learns(taught):

@@ -123,7 +123,7 @@ def test_report_by_another_metric_shows_an_added_one_beside_it(study):
 def test_tracker_shows_an_added_metric_as_trials_store_it(study):
     plan, store = study
     records = store.read_records(trial.id for trial in plan.trials)
-    numbers = arm_numbers(plan, "base", "base", records)
+    numbers = arm_numbers(summarize(plan, records), "base", "base", records)
     stored = [
         records[trial.id].metrics_at("best")[KEY] for trial in plan.trials if trial.arm == "base"
     ]

@@ -12,45 +12,15 @@ import soundfile
 import torch
 
 from orchestrator.data import open_pack
-from orchestrator.execution.trial import TrialRun
 from orchestrator.experiment.config import Component
 from orchestrator.predict.__main__ import main
 from orchestrator.predict.loading import load_file, load_model, load_trained
 from orchestrator.predict.scores import Scores, Windows, score
-from orchestrator.records import ArmRecord, PlanRecord, Status, TrialKey
 from orchestrator.store import Store
 from tests import tiny
+from tests.predict.conftest import CLIPS, FRAMES, TRIALS
 
 torch.set_num_threads(1)
-
-CLIPS = tiny.experiment(epochs=1)
-FRAMES = tiny.experiment(
-    epochs=1, model=Component("htsat_laptop"), loss=Component("binary_cross_entropy")
-)
-TRIALS = (CLIPS, dataclasses.replace(CLIPS, seed=1), FRAMES)
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory) -> Store:
-    made = tiny.store_with_pack(tmp_path_factory.mktemp("store"), CLIPS)
-    keys = []
-    for arm, experiment in zip(("clips", "clips", "frames"), TRIALS, strict=True):
-        done = TrialRun(store=made, trial_id=experiment.id, experiment=experiment).run()
-        assert done.status is Status.FINISHED, done.error
-        keys.append(TrialKey(id=experiment.id, arm=arm, seed=experiment.seed, fold=1))
-    made.write_plan(
-        PlanRecord(
-            sweep="tiny",
-            question="Does it?",
-            metric="val/loss",
-            selection="last",
-            baseline="clips",
-            arms=(ArmRecord(name="clips"), ArmRecord(name="frames"), ArmRecord(name="never")),
-            contrasts=(),
-            trials=tuple(keys),
-        )
-    )
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +70,28 @@ def test_a_recording_of_clips_scores_as_its_clips_did(store, joined, capsys):
     assert twice.rows.shape == (6, 3)
     between = score(model, pcm[4000:12000], Windows.of(model)).rows[0]
     np.testing.assert_allclose(twice.rows[1], (stored[0] + between) / 2, atol=1e-5)
+
+
+def test_windows_are_scored_at_the_shifts_of_the_trial_and_as_long_as_its_clips(store, pack):
+    model = load_trained(store, CLIPS.id)
+    shifted = dataclasses.replace(CLIPS, test_shifts_s=(0.0, -0.1))
+    pcm = pack.pcm(pack.split(1)[1][:1], 8000)[0]
+    made = score(
+        dataclasses.replace(model, experiment=shifted), pcm, Windows.of(model, hop_s=0.5)
+    ).whole
+    with torch.no_grad():
+        waveform = torch.from_numpy(pcm).float()[None] / 32768
+        both = torch.cat([waveform, waveform.roll(-1600, dims=1)])
+        wanted = model.chain(both).clip_logits.softmax(dim=1).mean(dim=0)
+    np.testing.assert_allclose(made, wanted.numpy(), atol=1e-6)
+    assert abs(made - score(model, pcm, Windows.of(model)).whole).max() > 1e-4
+
+    # Of a data set without a length, the checkpoint knows it.
+    unstated = dataclasses.replace(CLIPS, dataset=Component("folder", sample_rate=16000))
+    file = load_file(tiny.checkpoint_file(store, CLIPS.id, "last"))
+    assert Windows.of(dataclasses.replace(file, experiment=unstated)).window_s == 0.5
+    older = dataclasses.replace(file, experiment=unstated, clip_s=0.0)
+    assert Windows.of(older).window_s == pytest.approx(0.48)  # what the front end sees
 
 
 def test_a_model_with_frames_scores_each_of_its_rows(store, joined):

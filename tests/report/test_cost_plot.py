@@ -57,6 +57,10 @@ def test_arms_are_drawn_over_macs_and_over_seconds_where_both_differ():
 def test_arms_of_equal_macs_and_equal_time_are_not_drawn():
     _, records, summary = study(seconds=(40.0, 40.0), macs=(1e9, 1e9))
     assert list(cost.plots(data_of(summary, records=records))) == []
+    _, records, summary = study(seconds=(40.0, 41.9), macs=(1e9, 1.049e9), spread=0.001)
+    assert list(cost.plots(data_of(summary, records=records))) == []
+    _, records, summary = study(seconds=(40.0, 42.1), macs=(1e9, 1.051e9), spread=0.0001)
+    assert len(next(cost.plots(data_of(summary, records=records))).drawings) == 2
 
 
 def test_seconds_of_single_trials_or_several_devices_are_not_compared():
@@ -95,7 +99,7 @@ def test_log_ticks_are_within_round_and_not_too_many(low, ratio):
 
 
 def test_ticks_of_nearly_equal_costs_are_told_apart():
-    _, records, summary = study(macs=(14.18e6, 14.26e6))
+    _, records, summary = study(macs=(14.18e6, 14.95e6))
     (plot,) = cost.plots(data_of(summary, records=records))
     said = re.findall(r'class="tick">(14\.[^<]+ M)</text>', plot.drawings[0])
     assert len(said) > 2 and len(set(said)) == len(said)

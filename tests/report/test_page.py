@@ -1,8 +1,12 @@
 """The page: one file, no network, every section, a text alternative for every plot."""
 
+import base64
 import dataclasses
+import hashlib
 import html.parser
 import re
+import shutil
+import subprocess
 import sys
 import types
 
@@ -32,7 +36,7 @@ class Reader(html.parser.HTMLParser):
     def __init__(self, page):
         super().__init__()
         self.open, self.ids, self.loads, self.links = [], [], [], []
-        self.plots, self.text = [], []
+        self.plots, self.text, self.scripts = [], [], []
         self.feed(page)
         self.close()
         assert self.open == []
@@ -42,7 +46,8 @@ class Reader(html.parser.HTMLParser):
         self.ids += [found["id"]] if "id" in found else []
         self.links += [found["href"]] if tag == "a" else []
         self.loads += [found[k] for k in ("src", "data", "srcset", "poster") if k in found]
-        self.loads += [tag] if tag in {"script", "link", "img", "iframe", "object"} else []
+        self.loads += [tag] if tag in {"link", "img", "iframe", "object"} else []
+        self.scripts += [found] if tag == "script" else []
         if tag == "svg":
             self.plots.append(found)
         if tag not in VOID:
@@ -92,8 +97,44 @@ def test_first_screen_has_the_verdict_with_its_scope_then_the_forest_and_the_tab
 def test_page_loads_nothing():
     plan, records = study()
     page = page_of(plan, records, predictions=make_predictions)
-    assert Reader(page).loads == []
+    reader = Reader(page)
+    assert reader.loads == [] and reader.scripts == [{}]
     assert not re.search(r"https?://|@import|url\(", page)
+
+
+def test_policy_lets_nothing_run_but_the_script_of_the_page():
+    page = page_of(*study(seeds=3))
+    script = page[page.index("<script>") + 8 : page.index("</script>")]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
+    assert "default-src 'none'" in policy and f"script-src 'sha256-{digest}'" in policy
+    assert len(script) < 9_000 and not re.search(r'\son\w+="', page)
+    assert not re.search(r"\b(eval|Function|fetch|XMLHttpRequest|innerHTML)\b", script)
+
+
+def test_without_script_every_metric_unfolds_and_each_arm_is_marked_for_it():
+    plan, records = study()
+    page = page_of(plan, records, predictions=make_predictions)
+    assert "hidden" not in re.sub(r"<style>.*?</style>|<script>.*?</script>", "", page, flags=re.S)
+    shown = re.findall(r'<(div|details) data-metric="([^"]+)"', page)
+    assert ("div", "top-1") in shown and ("details", "training loss") in shown
+    assert {kind for kind, metric in shown if metric != "top-1"} == {"details"}
+    for arm in plan.arms:
+        assert page.count(f'data-arm="{arm.name}"') > 4
+    assert page.count(" data-x=") == page.count(" data-y=") > len(plan.arms)
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
+def test_script_runs_to_its_end_in_a_browser_under_the_policy(tmp_path):
+    (tmp_path / "page.html").write_text(page_of(*study(seeds=3)), encoding="utf-8")
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --dump-dom "
+    flags += "--disable-background-networking --disable-component-update --disable-sync "
+    flags += f"--virtual-time-budget=2000 --user-data-dir={tmp_path / 'profile'}"
+    command = ["chromium", *flags.split(), (tmp_path / "page.html").as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    body = done.stdout[done.stdout.index("<main") :]
+    assert "<option" in done.stdout and 'class="sort"' in body and 'class="cross"' in body
+    assert 'aria-current="true"' in done.stdout, "the last part of the script has not run"
 
 
 def test_every_plot_has_a_text_alternative_with_its_numbers():
@@ -137,7 +178,7 @@ def test_names_are_escaped_everywhere():
     name = '<script>alert("x")</script>'
     plan = make_plan((ArmRecord(name="base"), ArmRecord(name=name)), question=name, seeds=6)
     page = page_of(plan, make_records(plan))
-    assert "<script" not in page
+    assert page.count("<script") == 1
     assert name in "".join(Reader(page).text)
 
 
@@ -269,13 +310,27 @@ def test_arms_beyond_the_colors_differ_in_shape_in_plots_legends_and_tables():
     for name in ("arm 1", "arm 7", "arm 30"):
         key = f'<span class="key {found[name].shape}" style="--color:{found[name].color}"></span>'
         assert f'<th scope="row">{key}{name}</th>' in page
-        assert f"<span>{key}{name}</span>" in page
+        assert f'<span data-arm="{name}">{key}{name}</span>' in page
     css = page[: page.index("</style>")]
     assert all(
         f".key.{shape} " in css or f".key.{shape}," in css
         for shape in svg.SHAPES
         if shape != "square"
     )
+
+
+def test_doses_are_a_ramp_and_equal_values_stand_in_a_stack():
+    doses = {"b": 0.1, "c": 0.2, "d": 0.4}
+    found = svg.styles(["a", "b", "c", "d", "e"], "a", doses)
+    assert found["a"] == svg.BASELINE and found["e"].color == "var(--arm-1)"
+    ramp = [found[name].color for name in doses]
+    assert len(set(ramp)) == 3 and all("color-mix(in oklab" in color for color in ramp)
+    plan = make_plan(seeds=8)
+    records = {k.id: make_record(k.id, top1=0.5 + 0.1 * (k.seed == 7)) for k in plan.trials}
+    plots = re.findall(r"<svg .*?</svg>", page_of(plan, records), re.DOTALL)
+    dots = [re.findall(r'<circle cx="([^"]+)" cy="([^"]+)" r="2.8"', plot) for plot in plots]
+    assert all(len(own) == len(set(own)) for own in dots)
+    assert {len(own) for own in dots} == {0, 3 * 8, 4 * 8}  # curves, forests, over the dose
 
 
 def test_another_plot_is_a_module_and_its_line_in_the_list(monkeypatch):

@@ -298,6 +298,17 @@ def test_paper_table_is_chosen_on_the_command_line(store):
     assert "This study: esc10, 8 seeds; speech_commands_v2, 8 seeds" in both[1]
 
 
+def test_paper_table_that_is_asked_for_is_printed_and_its_files_named(store, tmp_path):
+    asked = ("zoo", "--store", store, "--paper-table", "htsat-2", "--width", 80)
+    code, said = run(*asked, "--out", tmp_path)
+    table, *written = said.split("Wrote ")
+    assert code == 0 and "ERANN" in table and "This study: esc10" in table
+    assert "Difference from" not in table
+    names = [str(tmp_path / f"paper.{form}") for form in ("tex", "md", "csv")]
+    assert [text.splitlines()[0] for text in written] == names
+    assert run(*asked, "--format", "text") == (0, table.removesuffix("\n"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

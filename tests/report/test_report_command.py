@@ -9,8 +9,9 @@ from report_examples import make_plan, make_records, write_scored
 
 from orchestrator.analysis.summary import summarize
 from orchestrator.errors import ConfigError
-from orchestrator.report.__main__ import find_sweep, main
+from orchestrator.report.__main__ import main
 from orchestrator.report.files import NAMES, write_report
+from orchestrator.report.sources import find_sweep
 from orchestrator.store import Store
 
 
@@ -60,10 +61,17 @@ def test_a_single_format_is_printed_or_written(store, tmp_path, form, beginning)
     assert path.read_text() == said
 
 
-def test_list_names_the_stored_sweeps(store):
+def test_list_says_of_every_sweep_when_how_much_and_what(store, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
     _, said = run("--list", "--store", store)
     names = ["adaptor_lambda-demo", "adaptor_lambda-esc", "factorial"]
-    assert [line.split() for line in said.splitlines()] == [[n, "esc50", "12ab"] for n in names]
+    day, pack = ["2026-01-05"], ["esc50", "12ab"]
+    assert [line.split() for line in said.splitlines()] == [
+        ["sweep", "date", "finished", "verdict", "pack"],
+        *([name, *day, "12", "of", "12", "not", "distinguishable", *pack] for name in names),
+    ]
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, run("--list", "--store", store)[1].splitlines())) <= 80
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_trend_over_folds_takes_seed_means():
 def test_tracking_server_shows_the_interval_of_the_report():
     plan, records = crossed(8)
     arm = [t for t in plan.trials if t.arm == "λ=0.1"]
-    numbers = arm_numbers(plan, "λ=0.1", "no adaptor", records)
+    numbers = arm_numbers(summarize(plan, records), "λ=0.1", "no adaptor", records)
     values = {(t.seed, t.fold): records[t.id].metrics_at("last")["val/top1"] for t in arm}
     expected = replicate_interval(replicates_of(values))
     assert numbers["val/top1/low"] == pytest.approx(expected.low)
@@ -229,7 +229,7 @@ def test_every_part_of_a_report_has_one_mean_interval_and_n(seeds, folds, split_
     assert (line.label, (line.mean, line.low, line.high)) == (name, differences)
     assert len(line.replicates) == n
 
-    shown = arm_numbers(plan, name, FACTORS[0].name, records)
+    shown = arm_numbers(summary, name, FACTORS[0].name, records)
     own = [100 * shown[f"val/top1/{end}"] for end in ("mean", "low", "high")]
     assert (tuple(own), shown["val/top1/n"]) == (level, n)
     ends = ("difference", "difference_low", "difference_high")
@@ -296,11 +296,13 @@ def test_paper_table_has_the_mean_of_the_table_where_a_trial_is_missing():
 
 def test_tracking_server_shows_no_difference_that_the_report_refuses():
     plan, records = crossed(1)
-    numbers = arm_numbers(plan, "λ=0.1", "no adaptor", records)
+    numbers = arm_numbers(summarize(plan, records), "λ=0.1", "no adaptor", records)
     assert "val/top1/difference" in numbers
     other = next(t.id for t in plan.trials if t.arm == "λ=0.1")
     records[other].provenance["code"] = "another version"
-    assert "val/top1/difference" not in arm_numbers(plan, "λ=0.1", "no adaptor", records)
+    assert "val/top1/difference" not in arm_numbers(
+        summarize(plan, records), "λ=0.1", "no adaptor", records
+    )
 
 
 def test_incomplete_seed_is_left_out_of_an_arm_mean():

@@ -19,7 +19,7 @@ from orchestrator.analysis.summary import summarize
 from orchestrator.metrics.catalog import lookup
 from orchestrator.records import ArmRecord, Status
 from orchestrator.report import tables
-from orchestrator.report.files import render
+from orchestrator.report.files import NAMES, render
 from orchestrator.report.plots.curves import curve_table
 from orchestrator.report.render.formats import to_csv, to_json, to_markdown
 from orchestrator.report.render.latex import escape, to_latex
@@ -29,6 +29,7 @@ from orchestrator.report.render.text import render_text
 from orchestrator.report.tables.arms import main_table
 from orchestrator.report.tables.reproducibility import environment_facts
 from orchestrator.report.tables.table import Column, Table
+from orchestrator.report.wording.notes import cautions
 from orchestrator.report.wording.numbers import p_text
 
 TOP1 = {
@@ -463,3 +464,35 @@ def test_arms_with_no_published_number_leave_the_column_out():
     assert "published" not in render_text(summarize(plan, make_records(plan)), 120)
     cheap = {k: dataclasses.replace(r) for k, r in make_records(plan).items()}
     assert "MACs" in render_text(summarize(plan, cheap), 120)
+
+
+def test_column_has_one_precision_and_a_called_difference_never_reads_as_nothing():
+    plan = make_plan(("base", "wide", "narrow", "middle"), seeds=8, dose="")
+    noise = {"base": 0.0, "wide": 0.2, "narrow": 0.0004, "middle": 0.02}
+    gains = {"base": 0.0, "wide": 0.0, "narrow": 0.003, "middle": 0.05}
+    records = {
+        k.id: make_record(
+            k.id, top1=0.5 + 0.01 * k.seed + gains[k.arm] + noise[k.arm] * (k.seed % 4 - 1.5)
+        )
+        for k in plan.trials
+    }
+    table = main_table(summarize(plan, records))
+    columns = dict(zip((c.key for c in table.columns), zip(*table.rows, strict=True), strict=True))
+    for key in ("mean", "difference"):
+        texts = [re.match(r" *[+−]?[\d.]+", text) for text in columns[key]]
+        assert len({len(m[0].partition(".")[2]) for m in texts if m}) == 1, columns[key]
+    assert "0.3" in columns["difference"][2]
+
+
+def test_cautions_stand_in_every_format():
+    plan = make_plan(("base", "new"), seeds=6)
+    records = make_records(plan)
+    first = plan.trials[0].id
+    cost = dataclasses.replace(records[first].cost, device="another device")
+    records[first] = dataclasses.replace(records[first], cost=cost)
+    summary = summarize(plan, records)
+    (care,) = cautions(summary)
+    assert "another device" in care
+    for form in NAMES:
+        assert care in render(form, summary, records), form
+    assert care in " ".join(render_text(summary).split())

@@ -1,4 +1,4 @@
-"""A disk that fills while a trial trains: said as such, and gone on from once there is room."""
+"""A disk that fills or turns read-only while a trial trains: said, and gone on from later."""
 
 import contextlib
 import subprocess
@@ -27,6 +27,12 @@ class Disk:
         command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self.folder)]
         if subprocess.run(command, capture_output=True).returncode:
             pytest.skip("mounting a file system needs root")
+
+    def remount(self, options: str) -> None:
+        """Change how it is mounted, as soon as nobody writes."""
+        command = ["mount", "-o", f"remount,{options}", str(self.folder)]
+        while (done := subprocess.run(command, capture_output=True)).returncode:
+            assert b"busy" in done.stderr, done.stderr
 
     def fill(self, *, leave: int) -> Path:
         """Leave only so many bytes, also while others write; the file that takes the rest."""
@@ -71,6 +77,21 @@ def test_trial_on_a_full_disk_names_it_and_goes_on_once_there_is_room(disk, leav
         assert record.status is Status.FAILED and "No space left on device" in record.error
     assert ballast is not None
     ballast.unlink()
+    record = trial.run()
+    assert record.status is Status.FINISHED, record.error
+    assert [epoch.epoch for epoch in record.epochs] == [1, 2]
+
+
+def test_trial_whose_disk_turns_read_only_names_it_and_goes_on_once_it_can_write(disk):
+    experiment = tiny.experiment(epochs=2)
+    store = tiny.store_with_pack(disk.folder / "store", experiment)
+    trial = TrialRun(store=store, trial_id=experiment.id, experiment=experiment)
+    trial.on_epoch = lambda epoch: disk.remount("ro")
+    with pytest.raises(StoreError, match=r"Read-only file system\); give a place that can be"):
+        trial.run()
+    assert len(store.read_record(experiment.id).epochs) in (0, 1)
+    disk.remount("rw")
+    trial.on_epoch = lambda epoch: None
     record = trial.run()
     assert record.status is Status.FINISHED, record.error
     assert [epoch.epoch for epoch in record.epochs] == [1, 2]

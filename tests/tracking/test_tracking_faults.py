@@ -107,6 +107,22 @@ def test_every_third_request_that_goes_wrong_changes_nothing_in_the_end(fault, s
     assert_shown_once(server.uri, plan)
 
 
+def test_server_that_is_too_slow_is_left_in_time_and_what_waits_is_said(server, store):
+    plan = make_plan("slow", arms=("base",), seeds=(0, 1))
+    records = write_all(store, plan)
+    line = Line(server.port, 0.5, every=1)
+    tracker = Tracker(line.uri, store=store)
+    tracker.finish_within(4)
+    started = time.monotonic()
+    with pytest.raises(TrackingError, match=r"is too slow .* Nothing is lost: \d of 4 runs wait"):
+        tracker.reconcile(plan, records, final=True)
+    assert time.monotonic() - started < 10
+    line.shutdown()
+    line.server_close()
+    assert Tracker(server.uri, store=store).reconcile(plan, records, final=True).uploaded
+    assert_shown_once(server.uri, plan)
+
+
 def reconcile(uri: str, place: str) -> None:
     store = Store.open(place)
     plan = store.require_plan("both")

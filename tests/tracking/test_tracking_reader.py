@@ -191,7 +191,12 @@ def test_list_names_the_sweeps_and_no_experiment_of_others(store, capsys):
         plan = dataclasses.replace(make_plan(name), dataset=pack)
         Tracker(uri, store=store).reconcile(plan, {}, final=False)
     Reader(uri).experiment("not a sweep")
-    assert command("--list", "--from-mlflow", uri) == (0, f"a  esc {'ab' * 6}\nb\n")
+    code, said = command("--list", "--from-mlflow", uri)
+    assert code == 0
+    assert [line.split() for line in said.splitlines()[1:]] == [
+        ["a", "2026-01-01", "0", "of", "6", "not", "tested", "esc", "ab" * 6],
+        ["b", "2026-01-01", "0", "of", "6", "not", "tested"],
+    ]
     assert command("c", "--from-mlflow", uri)[0] == 2
     assert "unknown sweep 'c'" in capsys.readouterr().err
 

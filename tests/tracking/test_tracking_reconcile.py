@@ -1,5 +1,7 @@
 """A server shows what the store holds: nested, once, and the same after a second time."""
 
+import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -13,15 +15,19 @@ from tracking_cases import (
     write_predictions,
 )
 
+from orchestrator.analysis.summary import summarize
 from orchestrator.errors import TrackingError
 from orchestrator.records import EpochRecord, Status
 from orchestrator.stats import mean_interval
 from orchestrator.tracking.mlflow_server import Server
 from orchestrator.tracking.places import default_uri
+from orchestrator.tracking.sweep_views import drafts
 from orchestrator.tracking.tracker import Tracker
 
 
 def test_reconcile_nests_sweep_arms_and_replicates(store):
+    from mlflow.tracking.client import MlflowClient
+
     plan = make_plan()
     records = write_all(store, plan)
     uri = default_uri(store)
@@ -31,7 +37,13 @@ def test_reconcile_nests_sweep_arms_and_replicates(store):
     shown = snapshot(uri, "lambda")
     assert len(shown) == 9 and all(run["status"] == "FINISHED" for run in shown.values())
     (sweep,) = of_kind(shown, "sweep").values()
-    assert "Does the adaptor help?" in sweep["tags"]["mlflow.note.content"]
+    note = sweep["tags"]["mlflow.note.content"]
+    assert "Does the adaptor help?" in note
+    assert "**more − base: not distinguishable**" in note and "p 0.5, n 3" in note
+    experiment = MlflowClient(uri).get_experiment_by_name("lambda")
+    assert experiment is not None and experiment.tags["mlflow.note.content"] == note
+    page = f"#/experiments/{experiment.experiment_id}/runs/{sweep['id']}"
+    assert f"[Report]({page}/artifacts/report/report.html)" in note
     arms = of_kind(shown, "arm")
     assert arms.keys() == {"base", "more"}
     for arm in arms.values():
@@ -51,6 +63,21 @@ def test_reconcile_nests_sweep_arms_and_replicates(store):
     gap = sum(top1[s] - base[s] for s in (0, 1, 2)) / 3
     assert metrics["val/top1/difference"] == pytest.approx(gap)
     assert "val/top1/difference" not in arms["base"]["metrics"]
+    (contrast,) = summarize(plan, records).contrasts
+    assert contrast.difference is not None
+    assert metrics["val/top1/p"] == contrast.difference.p_value == 0.5
+    more = arms["more"]
+    assert more["tags"]["orchestrator.verdict"] == "not distinguishable"
+    assert more["tags"]["orchestrator.replicates"] == "3 of 3"
+    assert "more − base: not distinguishable" in more["tags"]["mlflow.note.content"]
+    assert more["params"]["whole_chain.macs"] == "1000000000"
+    assert not {"replicates/planned", "cost/macs"} & metrics.keys()
+    # MLflow's comparison opens on the metric that was stored first.
+    assert next(iter(metrics)) == "val/top1/mean"
+    curve = more["history"]
+    assert [point[0] for point in curve["val/top1"]] == [1, 2, 3]
+    assert curve["val/top1"][-1][2] == pytest.approx(interval.mean)
+    assert curve["val/top1/epoch_low"][-1][2] == pytest.approx(interval.low)
 
     replicates = of_kind(shown, "replicate")
     assert len(replicates) == 6
@@ -66,6 +93,34 @@ def test_reconcile_nests_sweep_arms_and_replicates(store):
     first = one["history"]["val/top1"][0]
     assert first[1] - one["start"] == 60_000, "an epoch is dated when it ended"
     assert (store.local_path / "mlartifacts" / sweep["id"] / "artifacts" / "plan.json").is_file()
+
+
+def test_arm_of_a_dose_series_without_the_dose_has_it_as_a_number():
+    plan = replace(make_plan(), dose="transform.strength", settings={"model": "datar_tiny"})
+    none = replace(plan.arms[0], levels={"transform.strength": "no adaptor"})
+    plan = replace(plan, arms=(none, *plan.arms[1:]))
+    views = [draft.build() for draft in drafts(plan, {}, store="s", final=True)]
+    assert [view.params.get("transform.strength") for view in views] == [None, "0", "0.1"]
+
+
+def test_arms_of_an_older_version_are_replaced_and_keep_their_replicates(store):
+    from mlflow.tracking.client import MlflowClient
+
+    plan = make_plan(arms=("base",), seeds=(0,))
+    records, uri = write_all(store, plan), default_uri(store)
+    Tracker(uri, store=store).reconcile(plan, records, final=True)
+    (old,) = of_kind(snapshot(uri, "lambda"), "arm").values()
+    state = json.loads(old["tags"]["orchestrator.uploaded"])
+    del state["format"]
+    client = MlflowClient(uri)
+    client.set_tag(old["id"], "orchestrator.uploaded", json.dumps({**state, "digest": "old"}))
+    client.log_metric(old["id"], "replicates/planned", 1)
+    Tracker(uri, store=store).reconcile(plan, records, final=True)
+    shown = snapshot(uri, "lambda")
+    (arm,) = of_kind(shown, "arm").values()
+    (replicate,) = of_kind(shown, "replicate").values()
+    assert arm["id"] != old["id"] and "replicates/planned" not in arm["metrics"]
+    assert replicate["tags"]["mlflow.parentRunId"] == arm["id"]
 
 
 def test_reconcile_twice_changes_nothing(store):
@@ -282,7 +337,7 @@ class Crash(BaseException):
 
 
 WRITES = (
-    *("create_run", "log", "log_dataset", "log_text", "log_file", "set_status"),
+    *("create_run", "log", "log_dataset", "log_text", "log_file", "set_status", "describe"),
     *("delete_run", "delete_tag"),
 )
 
@@ -314,7 +369,9 @@ def without_ids(shown: dict, sweep: str) -> list:
     runs = []
     for run in shown.values():
         tags = {
-            key: names.get(value, value).replace(sweep, "SWEEP")
+            key: re.sub(r"#/experiments/\d+/runs/\w+", "PAGE", names.get(value, value)).replace(
+                sweep, "SWEEP"
+            )
             for key, value in run["tags"].items()
             if key != "orchestrator.uploaded"  # covers the parent's id
         }

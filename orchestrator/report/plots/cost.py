@@ -21,7 +21,7 @@ from orchestrator.report.wording.numbers import duration, quantity
 
 
 def plots(data: PlotData) -> Iterator[Plot]:
-    """Draw the metric against MACs and device time, each only if arms differ in it."""
+    """Draw the metric against MACs and device time, each only if arms differ in it by 5 %."""
     summary, metric = data.summary, data.summary.metric
     by_macs, timed = against_macs(summary), against_seconds(summary, data.records)
     unit, seconds = _time_unit([item.cost for item in timed])
@@ -37,7 +37,7 @@ def plots(data: PlotData) -> Iterator[Plot]:
             caption=f"Point, an arm's mean; bars, each a 95 % {interval_over(summary)} (MACs are "
             f"exact; of times, over n trials). An arm {'up' if metric.sign > 0 else 'down'} and "
             "to the left of another is better for less. Shown only for costs in which arms "
-            "differ by more than noise; both axes start where the data do.",
+            "differ by 5 % or more, and by more than noise; both axes start where the data do.",
             legend={arm: style for arm, style in data.styles.items() if arm in drawn},
         )
     if devices := several_devices(summary, data.records):
@@ -77,6 +77,7 @@ def _drawing(
             title=f"{item.arm}: {mean_text(mean, metric)} at {words(item.cost)}, n {mean.n}",
             x_ends=(item.low, item.high),
             y_ends=(mean.low, mean.high),
+            arm=item.arm,
         )
     return str(panel)
 

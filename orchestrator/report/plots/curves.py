@@ -17,9 +17,9 @@ MAX_ROWS = 50
 
 
 def plots(data: PlotData) -> Iterator[Plot]:
-    """Draw the study's metric by epoch, one panel per arm, and the training loss folded below."""
-    summary, loss = data.summary, METRICS["train/loss"]
-    learned, fitted = (curves(summary, data.records, key) for key in (summary.metric, loss))
+    """Draw the study's metric by epoch, one panel per arm, and the other metrics folded below."""
+    summary = data.summary
+    learned = curves(summary, data.records, summary.metric)
     if learned:
         yield Plot(
             section="curves",
@@ -30,10 +30,19 @@ def plots(data: PlotData) -> Iterator[Plot]:
             "the vertical axis starts where the data do, and a band is cut at the frame.",
             layout="small",
             table=curve_table(learned, summary.metric),
+            metric=summary.metric.title,
         )
-    if learned and fitted:
-        drawings = _drawings(data, fitted, loss)
-        yield Plot(section="curves", drawings=drawings, folded="Training loss", layout="small")
+    recorded = {key for r in data.records.values() for epoch in r.epochs for key in epoch.metrics}
+    for metric in (METRICS[key] for key in METRICS if key in recorded and learned):
+        drawn = curves(summary, data.records, metric)
+        if metric.key != summary.metric.key and drawn:
+            yield Plot(
+                section="curves",
+                drawings=_drawings(data, drawn, metric),
+                layout="small",
+                metric=metric.title,
+                folded=metric.title[0].upper() + metric.title[1:],
+            )
 
 
 def _chosen_on(data: PlotData) -> str:
@@ -67,6 +76,8 @@ def _drawings(data: PlotData, found: Sequence[Curve], metric: Metric) -> tuple[s
             caption=f"{with_unit(metric)}, by epoch",
             width=270,
             left=44,
+            arm=curve.arm,
+            read=True,
         )
         if curve.arm != baseline:
             panel.line(means.get(baseline, ()), color=svg.BASELINE.color, kind="curve thin")

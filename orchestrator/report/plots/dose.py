@@ -30,7 +30,8 @@ def plots(data: PlotData) -> Iterator[Plot]:
     yield Plot(
         section="pattern",
         drawings=(_drawing(data),),
-        caption=f"Point, mean; bar, its 95 % {interval}; faint dots, single trials. {CAPTION}",
+        caption=f"Point, mean; bar, its 95 % {interval}; faint dots, single trials, equal "
+        f"ones stacked. {CAPTION}",
         legend={item.arm: data.styles[item.arm] for item in items},
     )
 
@@ -68,6 +69,7 @@ def _drawing(data: PlotData) -> str:
             data.styles[item.arm],
             title=f"{item.arm}: {mean_text(mean, metric)}, n {mean.n}",
             y_ends=(mean.low, mean.high),
+            arm=item.arm,
             faint=[(x, value) for value in item.values],
         )
     return str(panel)

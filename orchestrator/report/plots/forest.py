@@ -6,13 +6,17 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from orchestrator.analysis.forest import Line, forest_lines
+from orchestrator.analysis.forest import Line, forest_lines, other_lines
+from orchestrator.metrics import METRICS
 from orchestrator.report.plots import svg
 from orchestrator.report.plots.panel import LINE, WIDTH, Axis, Panel, linear_axis
 from orchestrator.report.plots.plot import Plot, PlotData
 from orchestrator.report.wording.contrasts import unit_of_difference
-from orchestrator.report.wording.notes import difference_interval, paired_over
+from orchestrator.report.wording.notes import difference_interval, interval_over, paired_over
 from orchestrator.report.wording.numbers import bracket, decimals, number
+
+ROOM = 40.0
+"""Room below a row's label for the interval and the replicates, in pixels."""
 
 
 def plots(data: PlotData) -> Iterator[Plot]:
@@ -35,13 +39,27 @@ def plots(data: PlotData) -> Iterator[Plot]:
     caption = (
         "Paired differences: large point, mean (filled where the adjusted test calls it); bar, "
         f"95 % {difference_interval(summary)}{f' over {paired}' if paired else ''}; faint dots, "
-        f"single {'means' if paired else 'pairs'}{shaded if margin else ''}. Rows as in the table"
-        f"{rows}."
+        f"single {'means' if paired else 'pairs'}, equal ones stacked{shaded if margin else ''}. "
+        f"Rows as in the table{rows}."
     )
     lines = forest_lines(summary)
     drawing = forest(lines, data.styles, title, unit, sign=metric.sign, margin=margin)
-    if drawing:
-        yield Plot(section="forest", drawings=(drawing,), caption=caption)
+    if not drawing:
+        return
+    yield Plot(section="forest", drawings=(drawing,), caption=caption, metric=metric.title)
+    keys = dict.fromkeys(key for arm in summary.arms for key in arm.measures if key != metric.key)
+    for other in (METRICS[key] for key in keys):
+        title, unit = f"difference in {other.title} from {plan.baseline}", unit_of_difference(other)
+        lines = other_lines(summary, other)
+        if drawing := forest(lines, data.styles, title, unit, sign=other.sign):
+            yield Plot(
+                section="forest",
+                drawings=(drawing,),
+                caption=f"Paired differences in {other.title}, bars 95 % {interval_over(summary)}: "
+                f"neither tested nor corrected, since the question was about {metric.title}.",
+                metric=other.title,
+                folded=other.title,
+            )
 
 
 def forest(
@@ -69,7 +87,7 @@ def forest(
     shaded = margin if any(row.margin for row in lines) else 0.0
     within = f"margin of ±{margin:g} {unit}".rstrip()
     labels = [_label(row) for row in lines]
-    edges = [0.0, *itertools.accumulate(LINE * (x.count("\n") + 1) + 28 for x in labels)]
+    edges = [0.0, *itertools.accumulate(LINE * (x.count("\n") + 1) + ROOM for x in labels)]
     values = [v for row in lines for v in (row.low, row.mean, row.high, *row.replicates)]
     panel = Panel(
         edges[-1],
@@ -77,8 +95,8 @@ def forest(
         y=Axis(low=edges[-1], high=0.0, ticks={}),
         spoken=f"{caption}{f'; shaded, the {within}' if shaded else ''}",
         caption=caption,
-        left=20,
-        right=20,
+        left=26,
+        right=26,
     )
     for row, top, bottom in zip(lines, edges, edges[1:], strict=False):
         if margin and row.margin:
@@ -86,17 +104,20 @@ def forest(
             panel.box(*ends, kind="margin", color=color, title=within)
     panel.line(((0, 0), (0, edges[-1])), kind="zero")
     for row, label, top, bottom in zip(lines, labels, edges, edges[1:], strict=False):
-        panel.label((top + bottom - 24) / 2, label)
+        panel.label((top + bottom - ROOM + 4) / 2, label)
         if row.mean is None:
             continue
         panel.point(
             row.mean,
-            bottom - 17,
+            bottom - ROOM + 11,
             styles.get(row.arm, svg.BASELINE),
             title=f"{row.label} {_numbers(row)}, n {len(row.replicates)}",
             x_ends=(row.low, row.high),
-            faint=[(v, bottom - 8) for v in row.replicates] if len(row.replicates) > 1 else (),
+            faint=[(v, bottom - ROOM + 20) for v in row.replicates]
+            if len(row.replicates) > 1
+            else (),
             hollow=not row.called,
+            arm=row.arm,
         )
     return str(panel)
 
@@ -114,7 +135,7 @@ def _label(row: Line) -> str:
 
 def _numbers(row: Line) -> str:
     if row.mean is None:
-        return "nothing to compare yet"
+        return "not compared"
     if row.low is None or row.high is None:
         return f"{number(row.mean, 1, signed=True)}, no interval"
     places = decimals((row.high - row.low) / 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ WIDTH = 400.0
 
 LINE = 16.0
 """Height of a line of text, in pixels."""
+
+MAX_STACK = 12.0
+"""Length of a stack of equal values, in pixels."""
 
 MAX_NAME = 140.0
 """Maximum length of a turned name, in pixels."""
@@ -82,6 +86,8 @@ class Panel:
         width: Width of the whole drawing, in pixels.
         left: Left margin, for the texts of `y`, in pixels.
         right: Right margin, in pixels.
+        arm: The one arm that is shown, if so.
+        read: Whether the page's script reads values off the curves.
     """
 
     def __init__(
@@ -96,12 +102,15 @@ class Panel:
         width: float = WIDTH,
         left: float = 52,
         right: float = 14,
+        arm: str = "",
+        read: bool = False,
     ):
         heads = svg.wrap(title, width - 4)
         self._x, self._y, self._width = x, y, width
         self._left, self._right = left, width - right
         self._top = 10 + LINE * len(heads)
         self._bottom = self._top + height
+        self._arm, self._read = arm, read
         self._spoken, self._titles, self._parts = spoken, list[str](), list[str]()
         self._write(4, 9 + LINE / 2 * (len(heads) - 1), "\n".join(heads))
         self._mark_y()
@@ -158,6 +167,7 @@ class Panel:
         y_ends: Ends = (None, None),
         faint: svg.Points = (),
         hollow: bool = False,
+        arm: str = "",
     ) -> None:
         """Draw a point with its intervals.
 
@@ -168,22 +178,36 @@ class Panel:
             title: Tooltip, and text for screen readers.
             x_ends: Ends of the horizontal interval.
             y_ends: Ends of the vertical interval.
-            faint: Single values behind the point.
+            faint: Single values beside the point; equal ones stand in a stack.
             hollow: Whether only the rim is drawn.
+            arm: Arm that is shown, if it is one.
         """
-        body = [svg.marker(*self.at(*p), style, radius=2.8, kind="faint") for p in faint]
+        stacks = Counter[tuple[float, float]]()
+        body, beside = list[str](), y_ends != (None, None)
+        places = [self.at(*p) for p in faint]
+        deepest = Counter((round(a), round(b)) for a, b in places)
+        for across, down in places:
+            spot = round(across), round(down)
+            step = min(4.0, MAX_STACK / max(1, deepest[spot] - 1)) * stacks[spot]
+            stacks[spot] += 1
+            at = (across + 9 + step, down) if beside else (across, down + step)
+            body.append(svg.marker(*at, style, radius=2.8, kind="faint"))
         for bar in ([(end, y) for end in x_ends], [(x, end) for end in y_ends]):
             ends = [self.at(a, b) for a, b in bar if a is not None and b is not None]
             body += [svg.line(ends, kind="interval", color=style.color)] if len(ends) == 2 else []
         kind = "point hollow" if hollow else "point"
         body.append(svg.marker(*self.at(x, y), style, radius=5.2, kind=kind))
-        self._parts.append(svg.group(body, title=title))
+        self._parts.append(svg.group(body, title=title, arm=arm))
         self._titles.append(title)
 
     def __str__(self) -> str:
         """Return the SVG."""
         label = f"{self._spoken}: {'; '.join(self._titles)}" if self._titles else self._spoken
-        return svg.figure(self._width, self._end, self._parts, label=label)
+        data = {"arm": self._arm}
+        if self._read:
+            data["x"] = f"{self._x.low:g},{self._x.high:g},{self._left:g},{self._right:g}"
+            data["y"] = f"{self._y.low:g},{self._y.high:g},{self._bottom:g},{self._top:g}"
+        return svg.figure(self._width, self._end, self._parts, label=label, data=data)
 
     def _mark_y(self) -> None:
         for value, words in self._y.ticks.items():

@@ -40,6 +40,7 @@ class Plot:
         caption: Text below them.
         title: Heading above them.
         folded: Text that unfolds the plot; empty if it starts open.
+        metric: Metric shown, where the section has the same plot of others.
         layout: Size of the drawings; matrices have their own size.
         legend: Name -> color and shape.
         table: Table of the numbers in the plot.
@@ -50,6 +51,7 @@ class Plot:
     caption: str = ""
     title: str = ""
     folded: str = ""
+    metric: str = ""
     layout: Literal["large", "small", "matrices"] = "large"
     legend: Mapping[str, Style] = field(default_factory=dict)
     table: Table | None = None

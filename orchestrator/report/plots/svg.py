@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -35,27 +35,57 @@ class Style:
 BASELINE = Style("var(--baseline)")
 
 
-def styles(names: Sequence[str], baseline: str) -> dict[str, Style]:
-    """Return name -> style: gray for the baseline, then colors, then shapes."""
+def styles(
+    names: Sequence[str], baseline: str, doses: Mapping[str, float] | None = None
+) -> dict[str, Style]:
+    """Return name -> style: gray for the baseline, a ramp for doses, else colors, then shapes.
+
+    Args:
+        names: All names, in order.
+        baseline: Name of the baseline.
+        doses: Name -> dose, for the arms of a dose series.
+    """
     shapes = list(SHAPES)
     found = {baseline: BASELINE}
-    for i, name in enumerate(name for name in names if name != baseline):
+    steps = sorted({dose for name, dose in (doses or {}).items() if name != baseline})
+    for name, dose in (doses or {}).items():
+        if name != baseline:
+            found[name] = Style(_ramp(steps.index(dose) / max(1, len(steps) - 1)))
+    for i, name in enumerate(name for name in names if name not in found):
         shape = shapes[i // NUM_COLORS % len(shapes)]
         found[name] = Style(f"var(--arm-{i % NUM_COLORS + 1})", shape)
     return found
 
 
-def figure(width: float, height: float, body: Iterable[str], *, label: str) -> str:
-    """Return an SVG with a text alternative."""
+def _ramp(share: float) -> str:
+    """Return a color between the lowest dose (0) and the highest (1)."""
+    half, rest = divmod(2 * min(share, 0.999), 1)
+    one, other = (("low", "mid"), ("mid", "high"))[int(half)]
+    return f"color-mix(in oklab, var(--dose-{other}) {100 * rest:.0f}%, var(--dose-{one}))"
+
+
+def figure(
+    width: float,
+    height: float,
+    body: Iterable[str],
+    *,
+    label: str,
+    data: Mapping[str, str] | None = None,
+) -> str:
+    """Return an SVG with a text alternative, and data for the page's script."""
     return (
-        f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" '
-        f'role="img" aria-label="{escape(label)}">{"".join(body)}</svg>'
+        f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
+        f'{_data(data or {})} role="img" aria-label="{escape(label)}">{"".join(body)}</svg>'
     )
 
 
-def group(body: Iterable[str], *, title: str) -> str:
-    """Return elements with a tooltip."""
-    return f"<g><title>{escape(title)}</title>{''.join(body)}</g>"
+def group(body: Iterable[str], *, title: str, arm: str = "") -> str:
+    """Return elements with a tooltip, of an arm if they show one."""
+    return f"<g{_data({'arm': arm})}><title>{escape(title)}</title>{''.join(body)}</g>"
+
+
+def _data(values: Mapping[str, str]) -> str:
+    return "".join(f' data-{name}="{escape(value)}"' for name, value in values.items() if value)
 
 
 def text(
@@ -79,7 +109,8 @@ def line(
     styled = [f"--color:{color}"] if color else []
     styled += [f"opacity:{opacity:.3g}"] if opacity is not None else []
     style = f' style="{";".join(styled)}"' if styled else ""
-    joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    places = 2 if kind.startswith("curve") else 1  # the page's script reads values off curves
+    joined = " ".join(f"{x:.1f},{y:.{places}f}" for x, y in points)
     return f'<{"polygon" if closed else "polyline"} points="{joined}" class="{kind}"{style}/>'
 
 

@@ -43,9 +43,11 @@ CSV_FIELDS = (
 
 
 def to_markdown(summary: Summary) -> str:
-    """Return question, completeness, sentences, table and notes as GitHub Markdown."""
+    """Return question, completeness, sentences, cautions, tables and notes as GitHub Markdown."""
     lines = [f"**{markdown_text(summary.plan.question)}**", "", headline(summary), ""]
     lines += [f"- {markdown_text(answer.text)}" for answer in answers(summary)]
+    if care := cautions(summary):
+        lines += ["", "Read with care:", "", *(f"- {markdown_text(text)}" for text in care)]
     return "\n".join([*lines, "", *map(markdown_table, all_tables(summary))])
 
 
@@ -93,8 +95,11 @@ def to_csv(summary: Summary) -> str:
 
     n counts what the interval counts. Contrasts with a reference other than the baseline follow as
     rows of the kind `contrast`, declared effects as `effect` with their size as the difference.
+    Every row of an arm has the study's cautions, so that none is read without them.
     """
     records = [record for table in all_tables(summary) for record in table.records]
+    if care := " ".join(cautions(summary)):
+        records = [r | {"cautions": care} if r.get("kind") == "arm" else r for r in records]
     # What a new table alone records follows what users' scripts know.
     fields = dict.fromkeys([*CSV_FIELDS, *(key for record in records for key in record)])
     return csv_records(records, list(fields))

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from orchestrator.analysis.summary import Summary
 from orchestrator.report.tables import all_tables
 from orchestrator.report.tables.table import Column, Table
-from orchestrator.report.wording.notes import chance_sentence, headline
+from orchestrator.report.wording.notes import cautions, chance_sentence, headline
 from orchestrator.report.wording.numbers import (
     DIGIT_SPACE,
     HARD_SPACE,
@@ -61,10 +61,10 @@ def escape(text: str) -> str:
 
 
 def to_latex(summary: Summary) -> str:
-    """Return every table of the report as a `table`; the main one is captioned by the question."""
+    """Return every table of the report as a `table`; the main one has question and cautions."""
     main, *others = all_tables(summary)
-    if low := chance_sentence(summary):
-        main = dataclasses.replace(main, notes=(low, *main.notes))
+    care = (chance_sentence(summary), *cautions(summary))
+    main = dataclasses.replace(main, notes=(*filter(None, care), *main.notes))
     tables = [latex_table(main, summary, caption=summary.plan.question)]
     sweep = summary.plan.sweep
     tables += [latex_table(t, summary, caption=f"{t.title} of {sweep}.") for t in others]

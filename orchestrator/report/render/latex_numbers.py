@@ -22,7 +22,7 @@ from orchestrator.analysis.rows import ArmSummary, Measure
 from orchestrator.analysis.summary import Summary
 from orchestrator.report.render.latex import escape
 from orchestrator.report.wording.contrasts import places_of_level
-from orchestrator.report.wording.notes import fast_sentence, headline
+from orchestrator.report.wording.notes import cautions, fast_sentence, headline
 from orchestrator.report.wording.numbers import (
     NONE,
     decimals,
@@ -54,7 +54,7 @@ def to_numbers(summary: Summary) -> str:
     """
     sweep = words(summary.plan.sweep)
     lines = [f"% {visible(headline(summary))}"]
-    lines += [f"% {fast}"] if (fast := fast_sentence(summary)) else []
+    lines += [f"% {visible(text)}" for text in (fast_sentence(summary), *cautions(summary)) if text]
     for heading, numbers in _groups(summary):
         lines.append(f"% {visible(heading)}")
         lines += [rf"\newcommand{{\{sweep}{name}}}{{{_value(value)}}}" for name, value in numbers]

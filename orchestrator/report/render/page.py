@@ -1,15 +1,18 @@
-"""The report as one self-contained HTML page: no network, no script needed."""
+"""The report as one self-contained HTML page: no network, whole without its script."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from orchestrator.analysis.missed import missed_alike
 from orchestrator.analysis.outcomes import Loader, Outcomes, no_predictions, remembering
 from orchestrator.analysis.summary import Summary
 from orchestrator.predict.figures.shelf import CLIP, Picture, read_pictures
@@ -22,7 +25,11 @@ from orchestrator.report.tables.arms import secondary_table
 from orchestrator.report.tables.clips import flipped_clips
 from orchestrator.report.tables.missed import missed_tables
 from orchestrator.report.tables.table import CALLED_MARK, Table
-from orchestrator.report.wording.clips import single_pair_sentences
+from orchestrator.report.wording.clips import (
+    clips_to_show,
+    missed_to_show,
+    single_pair_sentences,
+)
 from orchestrator.report.wording.notes import (
     answers,
     cautions,
@@ -46,6 +53,7 @@ def render_page(
     links: Mapping[str, str] | None = None,
     pictures: Path | None = None,
     paper: Table | None = None,
+    sounds: Callable[[Iterable[str]], Mapping[str, bytes]] | None = None,
 ) -> str:
     """Return the page.
 
@@ -57,6 +65,7 @@ def render_page(
         links: Trial id -> address of its run; only `http` and `https` addresses are linked.
         pictures: Folder of `orchestrator.predict.figures`; the page embeds the pictures.
         paper: Paper's table with the study.
+        sounds: Function that reads clips to listen to, as Ogg Opus files.
     """
     predictions = remembering(predictions) if predictions else None
     template = _environment().get_template("page.html.jinja")
@@ -65,14 +74,25 @@ def render_page(
         summary=summary,
         records=records,
         outcomes=Outcomes(summary, predictions or no_predictions),
-        styles=styles([arm.name for arm in summary.arms], plan.baseline),
+        styles=styles(
+            [arm.name for arm in summary.arms],
+            plan.baseline,
+            {item.arm: item.dose for item in summary.doses if item.dose is not None},
+        ),
     )
     table, *further = all_tables(summary)
     drawn = _pictures(pictures)
-    missed = missed_tables(summary, records, predictions) if predictions else []
-    suspects = {row[0] for table in missed[:1] for row in table.rows}
-    clips = [shown for shown in drawn if shown[0].kind == CLIP]
+    flipped = clips_to_show(summary, data.outcomes)
+    missed, suspects = list[Table](), dict[str, str]()
+    if predictions:
+        missed = missed_tables(summary, records, predictions)
+        suspects = missed_to_show(summary, missed_alike(summary, records, predictions))
+    heard = sounds([*flipped, *suspects]) if sounds else {}
+    spectrograms = [shown for shown in drawn if shown[0].kind == CLIP]
+    script = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
     return template.render(
+        script=Markup(script),
+        script_hash=_source_hash(script),
         summary=summary,
         plan=plan,
         metric=metric,
@@ -95,14 +115,43 @@ def render_page(
         pattern=pattern_sentence(summary),
         next_study=next_study_sentence(summary),
         pictures=[shown for shown in drawn if shown[0].kind != CLIP],
-        clips=[shown for shown in clips if shown[0].clips[0] not in suspects],
+        clips=_cards(flipped, spectrograms, heard),
         missed=missed,
-        missed_clips=[shown for shown in clips if shown[0].clips[0] in suspects],
+        missed_clips=_cards(suspects, spectrograms, heard),
+        drawn_by=spectrograms[0][0].arm if spectrograms else "",
+        heard=heard,
         data=reproducibility.data_facts(summary, records),
         environment=reproducibility.environment_facts(summary, records),
         declared=reproducibility.plan_facts(summary),
         failures=reproducibility.failures(summary, records),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """A clip with what is said of it, and the addresses of its spectrogram and sound, if any."""
+
+    clip: str
+    text: str
+    picture: str
+    sound: str
+
+
+def _cards(
+    clips: Mapping[str, str],
+    spectrograms: Sequence[tuple[Picture, str]],
+    sounds: Mapping[str, bytes],
+) -> list[Card]:
+    pictures = {picture.clips[0]: address for picture, address in spectrograms}
+    return [
+        Card(
+            clip=clip,
+            text=text,
+            picture=pictures.get(clip, ""),
+            sound=_data_uri(sounds[clip], "audio/ogg") if clip in sounds else "",
+        )
+        for clip, text in clips.items()
+    ]
 
 
 def _environment() -> Environment:
@@ -123,6 +172,11 @@ def _environment() -> Environment:
         sections=_sections,
     )
     return environment
+
+
+def _source_hash(script: str) -> str:
+    """Return what the page's policy calls a script, so that the reader's browser runs no other."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
 def _lead(text: str) -> tuple[str, str]:
@@ -153,8 +207,12 @@ def _safe_links(links: Mapping[str, str]) -> dict[str, str]:
 def _pictures(folder: Path | None) -> list[tuple[Picture, str]]:
     """Return the pictures with their data as URLs."""
     found = read_pictures(folder) if folder is not None else ()
-    return [(picture, _data_uri(folder / picture.file)) for picture in found if folder]
+    return [
+        (picture, _data_uri((folder / picture.file).read_bytes(), "image/png"))
+        for picture in found
+        if folder
+    ]
 
 
-def _data_uri(path: Path) -> str:
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+def _data_uri(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

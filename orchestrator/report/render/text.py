@@ -33,6 +33,7 @@ GLYPHS = {
     Status.RUNNING: "▸",
     Status.FAILED: "✗",
     Status.DIVERGED: "∞",
+    Status.PRUNED: "◂",
     Status.MISSING: "·",
 }
 WIDEST = 120
@@ -119,8 +120,13 @@ def table_parts(table: Table, width: int) -> Iterator[RenderableType]:
             Text("\n").join(map(cell, lines)),
             justify="right" if i else "left",
             no_wrap=bool(i) and fits,
+            max_width=max(named, MAX_NAME) if table.headings and not i else None,
         )
     for i, (arm, *cells) in enumerate(zip(*(texts[c.key] for c in columns), strict=True)):
+        if heading := table.headings.get(i):
+            if i:
+                shown.add_section()
+            shown.add_row(literal(heading))
         shown.add_row(literal(arm), *map(cell, cells), end_section=i == table.baseline == 0)
     yield shown
     yield from map(_sentence, table.notes)
@@ -170,7 +176,7 @@ def _completeness(summary: Summary, width: int) -> list[RenderableType]:
     ]
     statuses = {cell.status for cell in summary.cells}
     if statuses - {Status.FINISHED}:
-        shown_always = statuses | set(Status) - {Status.DIVERGED}
+        shown_always = statuses | set(Status) - {Status.DIVERGED, Status.PRUNED}
         legend = [f"{glyph} {status}" for status, glyph in GLYPHS.items() if status in shown_always]
         parts.append(grid([legend], indent=2))
     gaps = [gap_text(cell) for cell in summary.gaps]

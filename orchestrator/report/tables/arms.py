@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -43,8 +44,32 @@ from orchestrator.stats import ALPHA, CONFIDENCE, MIN_REPLICATES, Verdict
 
 
 def tables(summary: Summary) -> list[Table]:
-    """Return only the main table; the page shows the secondary one folded."""
-    return [main_table(summary)]
+    """Return only the main table; the page shows the secondary one folded.
+
+    That of a search follows the result on fresh seeds.
+    """
+    table = main_table(summary)
+    if summary.search is None or summary.following is None:
+        return [table]
+    title = "Every point of the search, whose scores are optimistic"
+    notes = (f"{title}.", *table.notes)
+    return [
+        _confirmed(summary.following),
+        dataclasses.replace(table, key="searched", title=title, notes=notes),
+    ]
+
+
+def _confirmed(confirmed: Summary) -> Table:
+    """Return the main table of the confirmation, which is the result of a search."""
+    table = main_table(confirmed)
+    return dataclasses.replace(
+        table,
+        notes=(
+            f"The result: the best points on fresh seeds, {confirmed.plan.sweep}.",
+            *table.notes,
+        ),
+        records=tuple({**record, "kind": "confirmed"} for record in table.records),
+    )
 
 
 def main_table(summary: Summary) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,15 +90,17 @@ def p_cell(evidence: Evidence | None) -> str:
 
 def differences(found: Sequence[PairedDifference | None], called: Sequence[bool]) -> list[str]:
     """Write `difference [low, high]` with the decimal points of the differences aligned."""
-    places = [places_of(d) for d in found]
-    means = align(
-        [number(d.mean if d else None, p, signed=True) for d, p in zip(found, places, strict=True)]
-    )
+    spread_out = (d for d in found if d and len(set(d.differences.values())) > 1)
+    places = _common([places_of(d) for d in spread_out], places_of(None))
+    shown = [d.mean for d, own in zip(found, called, strict=True) if own and d and d.mean]
+    while any(not float(f"{mean:.{places}f}") for mean in shown):
+        places += 1  # a difference that was called never reads as 0
+    means = align([number(d.mean if d else None, places, signed=True) for d in found])
     ends = [
-        bracket(d.low, d.high, p, called=own)
+        bracket(d.low, d.high, places, called=own)
         if d and half_width(d) is not None and d.low is not None and d.high is not None
         else ""
-        for d, p, own in zip(found, places, called, strict=True)
+        for d, own in zip(found, called, strict=True)
     ]
     longest = max(map(len, ends), default=0)
     return [f"{mean} {end.ljust(longest)}" for mean, end in zip(means, ends, strict=True)]
@@ -109,18 +112,27 @@ def spread(intervals: Sequence[CrossedInterval | None], metric: Metric) -> list[
     `[low, high]` stands for an interval that a bound of the metric cuts, and `(first, second)` for
     two values, which have none: see `spread_notes`.
     """
-    places = [places_of_level(i, metric) for i in intervals]
-    means = align(
-        [number(i.mean if i else None, p) for i, p in zip(intervals, places, strict=True)]
+    spread_out = (i for i in intervals if i and i.n > 1 and not i.is_flat)
+    places = _common(
+        [places_of_level(i, metric) for i in spread_out], places_of_level(None, metric)
     )
+    means = align([number(i.mean if i else None, places) for i in intervals])
     even = [half_width(i) if i and (i.is_even or i.is_flat) else None for i in intervals]
-    halves = align([number(width, p) for width, p in zip(even, places, strict=True)])
+    halves = align([number(width, places) for width in even])
     ends = [
-        f"±{half}" if width is not None else _ends(i, p, len(half))
-        for i, width, half, p in zip(intervals, even, halves, places, strict=True)
+        f"±{half}" if width is not None else _ends(i, places, len(half))
+        for i, width, half in zip(intervals, even, halves, strict=True)
     ]
     longest = max(map(len, ends), default=0)
     return [f"{mean} {end.ljust(longest)}" for mean, end in zip(means, ends, strict=True)]
+
+
+def _common(places: Sequence[int], default: int) -> int:
+    """Return one number of decimals for a column: that of its middle interval.
+
+    The widest interval would hide the differences of all other arms.
+    """
+    return statistics.median_high(places) if places else default
 
 
 def _ends(interval: CrossedInterval | None, places: int, width: int) -> str:

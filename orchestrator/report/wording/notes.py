@@ -22,6 +22,7 @@ from orchestrator.report.wording.contrasts import (
 )
 from orchestrator.report.wording.findings import finding_sentence, name_of
 from orchestrator.report.wording.numbers import NONE, decimals, end_text, number, p_text
+from orchestrator.report.wording.search import searched
 from orchestrator.stats import (
     FLIP_INTERVAL,
     MAX_PAIRS,
@@ -47,6 +48,11 @@ def headline(summary: Summary) -> str:
     cells, gaps = summary.cells, summary.gaps
     if not cells:
         return "INCOMPLETE: no trial was planned, so there is no number."
+    if not gaps and summary.pruned:
+        return (
+            f"Complete: {len(cells) - len(summary.pruned)} of {len(cells)} planned trials "
+            f"finished, and the search left {len(summary.pruned)} early."
+        )
     if not gaps:
         return f"Complete: all {len(cells)} planned trials finished."
     kinds = Counter(
@@ -64,6 +70,9 @@ def answers(summary: Summary) -> tuple[Answer, ...]:
     """Return the main answers, with arms that do not beat chance first."""
     low, best = chance_sentence(summary), best_of(summary)
     first = (Answer(verdict=Verdict.NOT_TESTED, text=low),) if low else ()
+    if summary.search:
+        confirmed = answers(summary.following) if summary.following else ()
+        return (*confirmed, *first, Answer(verdict=Verdict.NOT_TESTED, text=searched(summary)))
     if best:
         return (*first, Answer(verdict=Verdict.NOT_TESTED, text=best))
     others = (Answer(verdict=c.verdict, text=finding_sentence(c)) for c in summary.findings)
