@@ -20,6 +20,10 @@ SHARE = 0.1
 """Share of each class's training clips that choose where the data set holds out none for it."""
 
 
+DRAWN = "some of the training recordings"
+"""Name of validation clips that the seed draws from those to train on."""
+
+
 class Divided(Protocol):
     """The part of a pack that says what its clips are for; see `orchestrator.data.pack.Pack`."""
 
@@ -168,7 +172,7 @@ def partition(clips: Divided, experiment: Experiment) -> Partition:
         mask = np.zeros(len(clips.folds), bool)
         mask[rest] = _share(clips, rest, seed=experiment.seed)
         validation = np.flatnonzero(mask)
-        chosen_on = "some of the training recordings"
+        chosen_on = DRAWN
         rule = f"{100 * SHARE:g} % of each class by recording, drawn by the seed"
         if not len(validation):
             raise DataError(

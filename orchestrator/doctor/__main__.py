@@ -160,12 +160,21 @@ def _observe(
 ) -> dict[str, Value]:
     from orchestrator.doctor.observe import observe
     from orchestrator.execution.trial import features_folder
+    from orchestrator.training.state import Initial
 
+    start, taught = experiment.initial, experiment.distillation.name != "none"
+    if start.name == "trial" or taught:
+        needs = "a teacher" if taught else f"the weights of trial {start.arguments['id']}"
+        raise ConfigError(
+            f"this arm needs {needs}, which the doctor does not train; give another arm by --arms, "
+            "or a checkpoint's file as its initial weights"
+        )
     return observe(
         experiment,
         pack,
         device="cuda" if options.runtime.gpus_per_worker > 0 else "cpu",
         features=features_folder(pack),
+        initial=Initial.read(start.arguments["file"]) if start.name == "checkpoint" else None,
         trains=not args.no_training,
     )
 

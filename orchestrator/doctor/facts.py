@@ -120,11 +120,11 @@ def _equal(here: Value, logged: Logged, observed: Mapping[str, Value]) -> str:
 
 
 def _close(*, relative: float = 0.0, absolute: float = 0.0) -> Rule:
-    """Return a rule of numbers that no seed moves, or that it moves by less than a tolerance."""
+    """Return a rule of numbers that seeds do not move, or only where they draw the clips."""
 
     def rule(here: Value, logged: Logged, observed: Mapping[str, Value]) -> str:
         there = fmean(logged.values)
-        own = max(absolute, relative * abs(there))
+        own = max(absolute, relative * abs(there), _interval(logged.values))
         allowed = own if logged.tolerance is None else logged.tolerance
         return "" if abs(here - there) <= allowed else _numbers(here, there, allowed)
 
@@ -148,14 +148,19 @@ def _noisy(*, relative: float, alone: float, absolute: float = 0.0) -> Rule:
         if allowed is None and len(runs) < MIN_RUNS:
             allowed = max(absolute, alone * max(abs(there), abs(here)))
         elif allowed is None:
-            width = stdev(runs) * math.sqrt(1 + 1 / len(runs))
-            interval = t_quantile(len(runs) - 1, 1 - NOISE) * width
-            allowed = max(interval, relative * abs(there), absolute)
+            allowed = max(_interval(runs), relative * abs(there), absolute)
         if math.isfinite(here) and abs(here - there) <= allowed:
             return ""
         return _numbers(here, there, allowed)
 
     return rule
+
+
+def _interval(runs: Sequence[float]) -> float:
+    """Return the half width of the prediction interval of another run; 0 for too few runs."""
+    if len(runs) < MIN_RUNS:
+        return 0.0
+    return t_quantile(len(runs) - 1, 1 - NOISE) * stdev(runs) * math.sqrt(1 + 1 / len(runs))
 
 
 def _numbers(here: float, there: float, allowed: float) -> str:

@@ -6,6 +6,7 @@ set, a front end or a model of one's own is seen as well as a wrong setting.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 from collections import Counter
@@ -18,11 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.frozen import encoder_of
 from models.macs import num_params
 from orchestrator.data import Pack
 from orchestrator.data.against import Copy
 from orchestrator.data.mixup import Mixup
-from orchestrator.data.partition import partition
+from orchestrator.data.partition import DRAWN, partition
 from orchestrator.data.samplers import Sampler
 from orchestrator.doctor.facts import Value
 from orchestrator.errors import DataError
@@ -30,7 +32,7 @@ from orchestrator.experiment.identity import CompletedExperiment
 from orchestrator.metrics.targets import Targets
 from orchestrator.training.arithmetic import arithmetic
 from orchestrator.training.optimizers import Schedule
-from orchestrator.training.state import NoCheckpoints
+from orchestrator.training.state import Initial, NoCheckpoints
 from orchestrator.training.trainer import Trainer
 
 SINGLE_CLIPS = 100
@@ -50,6 +52,7 @@ def observe(
     *,
     device: str = "cpu",
     features: Path | None = None,
+    initial: Initial | None = None,
     trains: bool = True,
 ) -> dict[str, Value]:
     """Return the facts of an experiment, by key.
@@ -59,6 +62,7 @@ def observe(
         pack: Its clips.
         device: Device to train on.
         features: Where to keep features; see `orchestrator.training.inputs.open_inputs`.
+        initial: Weights to start from; None starts from scratch.
         trains: Whether to train the first epoch; otherwise only what is known before.
     """
     with arithmetic(experiment.precision, deterministic=device.startswith("cuda")):
@@ -69,6 +73,7 @@ def observe(
             checkpoints=NoCheckpoints(),
             device=device,
             features=features,
+            initial=initial,
         )
         found |= _feature_facts(trainer)
         found["model.parameters"] = num_params(trainer.chain)
@@ -90,6 +95,9 @@ def observe(
 def data_facts(pack: Pack, experiment: CompletedExperiment) -> dict[str, Value]:
     """Return what the clips of an experiment are."""
     parts = partition(pack, experiment)
+    if parts.chosen_on == DRAWN:  # the seed says which of the training clips they are
+        train = np.sort(np.concatenate([parts.train, parts.validation]))
+        parts = dataclasses.replace(parts, train=train, validation=parts.validation[:0])
     used = np.concatenate([parts.train, parts.validation, parts.test])
     of_train = pack.targets.take(parts.train).counts().tolist()
     seconds = pack.num_samples[used] / pack.sample_rate
@@ -185,11 +193,17 @@ def _at_places(rates: Sequence[float]) -> list[float]:
 
 
 def _feature_facts(trainer: Trainer) -> dict[str, Value]:
-    mean, std = trainer.statistics
+    # A frozen model's weights, which the seed draws, are part of what its head takes for features.
+    encoder = encoder_of(trainer.chain)
+    chain = trainer.chain if encoder is None else encoder.chain
     with torch.no_grad():
         waveform = trainer.inputs.waveforms(trainer.val_indices[:1])
-        shape = list(trainer.chain.frontend(waveform).shape[1:])
-    return {"features.shape": shape, "features.mean": float(mean), "features.std": float(std)}
+        shape = list(chain.frontend(waveform).shape[1:])
+    return {
+        "features.shape": shape,
+        "features.mean": float(chain.mean),
+        "features.std": float(chain.std),
+    }
 
 
 class _Watch:
@@ -243,18 +257,17 @@ def _epoch_facts(trainer: Trainer) -> dict[str, Value]:
     """Train the first epoch and return what was seen of it."""
     with closing(_Watch(trainer)) as watch, closing(trainer.epochs()) as epochs:
         record = next(cast("Iterator[Any]", epochs))
-    mean, std = watch.statistics
-    # A step looks at its module's own names; the chain itself is named "".
-    inner = sorted(name or "chain" for name in watch.in_training)
-    return {
-        "step.clips": watch.clips[0],
-        "step.rates": _at_places(watch.rates),
-        "input.mean": mean,
-        "input.std": std,
-        "eval.in_training": inner,
+    found: dict[str, Value] = {
+        # The whole chain has no name of its own.
+        "eval.in_training": sorted(name or "chain" for name in watch.in_training),
         "train/loss": record.metrics["train/loss"],
         **{key: record.metrics[key] for key in METRICS if key in record.metrics},
     }
+    if watch.clips:  # a head that learns nothing takes no step
+        found |= {"step.clips": watch.clips[0], "step.rates": _at_places(watch.rates)}
+    if watch.clips and encoder_of(trainer.chain) is None:
+        found["input.mean"], found["input.std"] = watch.statistics
+    return found
 
 
 @torch.no_grad()

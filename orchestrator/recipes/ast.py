@@ -20,16 +20,17 @@ def _log(
 ) -> dict[str, Figure]:
     """Return the figures of a data set in AST's code (`src/dataloader.py`, `egs/*/run*.sh`).
 
-    Its mean and deviation are of masked and mixed clips, whose masks are 0, which moves them by up
-    to half a deviation towards 0.
+    Its mean and deviation are of masked, in part mixed clips, ours of the clips themselves, so they
+    agree but roughly: ESC-10 has -6.43 and 5.80 by this front end, where ESC-50 is given -6.63 and
+    5.36.
     """
     return {
         "data.sample_rate": Figure(16000),
         "data.num_classes": Figure(classes),
         "data.seconds": Figure(seconds),
         "features.shape": Figure([1, 128, frames]),
-        "features.mean": Figure(mean, 0.6 * std),
-        "features.std": Figure(std, 0.3 * std),
+        "features.mean": Figure(mean, 0.3 * std),
+        "features.std": Figure(std, 0.2 * std),
         **{key.replace("__", "."): figure for key, figure in others.items()},
     }
 

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 
 from orchestrator import recipes
+from orchestrator.data import open_pack
 from orchestrator.doctor.__main__ import main
 from orchestrator.doctor.facts import FACTS, Logged, compare
 from orchestrator.doctor.log import read_log
+from orchestrator.doctor.observe import data_facts
 from orchestrator.errors import ConfigError
+from orchestrator.experiment.config import Component
+from tests import tiny
 from tests.benchmarks.doctor.bench_doctor import Bench, departures
 from tests.benchmarks.doctor.faults import FAULTS
 
@@ -34,6 +38,8 @@ KEYS = [fact.key for fact in FACTS]
         ("train/loss", 1.0, [2.0], "1, the log has 2"),
         ("train/loss", 2.1, [2.0], ""),  # within what one run says nothing about
         ("train/loss", 2.02, [2.0, 2.01, 1.99, 2.0, 2.0], ""),
+        ("features.mean", 1.3, [1.0, 1.1, 0.9], ""),  # of clips that the seed draws
+        ("features.mean", 1.3, [1.0, 1.0, 1.0], "1.3, the log has 1 (alike within 0.02)"),
         ("train/loss", float("nan"), [2.0, 2.01, 1.99], "nan, the log has 2"),
     ],
 )
@@ -93,6 +99,17 @@ def test_planted_faults_are_named_first_and_a_clean_run_raises_no_alarm(bench, l
 def test_labels_that_moved_against_their_clips_are_named(bench, log):
     found = departures(bench.observe(200, {"dataset.fault": "labels moved"}, trains=False), log)
     assert "data.labels" in [one.fact.key for one in found][:2]
+
+
+def test_what_the_seed_draws_departs_from_no_other_seed(bench, tmp_path):
+    changes = {"frozen": True, "augmentation": Component("none")}
+    one, other = (bench.observe(seed, changes, trains=False) for seed in (0, 1))
+    assert one["features.mean"] == other["features.mean"]  # not of the encoder's random weights
+    drawn = tiny.experiment(selection="best_on_validation")  # two folds: the seed draws some clips
+    store = tiny.store_with_pack(tmp_path, drawn)
+    pack = open_pack(drawn.dataset.arguments["fingerprint"], packs=store.packs_uri)
+    one, other = (data_facts(pack, drawn.at(fold=1, seed=seed)) for seed in (0, 1))
+    assert one == other and one["data.clips"] == {"train": 15, "test": 15}
 
 
 def test_recipe_s_log_has_facts_alone_and_says_what_it_knows():
