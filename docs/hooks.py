@@ -24,6 +24,7 @@ COPIES = {
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
     "measured/gpu.md": "tests/benchmarks/gpu/README.md",
+    "measured/doctor.md": "tests/benchmarks/doctor/doctor.md",
     **{
         f"measured/{name}.md": f"tests/benchmarks/stats/{name}.md"
         for name in ("error_rates", "tie_break", "recordings", "half_splits", "aggregate")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import shutil
 import socket
 import subprocess
@@ -19,6 +20,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from PIL import Image
 
@@ -43,8 +45,7 @@ def main() -> None:
         take(page.as_uri(), "page", 1100, 1000)
         shutil.copy(options.store / "mlflow.db", folder)  # the server may migrate it
         with mlflow(Path(folder) / "mlflow.db") as address:
-            runs = f"{address}/#/experiments/{experiment(address, options.sweep)}/runs"
-            take(f"{runs}?workflowType=machine_learning", "mlflow", 1400, 700)
+            take(f"{address}/#/{comparison(address, options.sweep)}", "mlflow", 1400, 900)
 
 
 def take(address: str, name: str, width: int, height: int) -> None:
@@ -95,14 +96,17 @@ def mlflow(database: Path) -> Iterator[str]:
         server.wait()
 
 
-def experiment(address: str, sweep: str) -> str:
-    """Return the id of a sweep's experiment."""
+def comparison(address: str, sweep: str) -> str:
+    """Return the place of the comparison of a sweep's arms below MLflow's address."""
     import mlflow as client
 
-    found = client.MlflowClient(address).get_experiment_by_name(sweep)
+    server = client.MlflowClient(address)
+    found = server.get_experiment_by_name(sweep)
     if found is None:
         raise SystemExit(f"MLflow has no experiment {sweep!r}")
-    return found.experiment_id
+    arms = server.search_runs([found.experiment_id], "tags.`orchestrator.kind` = 'arm'")
+    runs = json.dumps([arm.info.run_id for arm in arms])
+    return f"compare-runs?runs={quote(runs)}&experiments={quote(json.dumps([found.experiment_id]))}"
 
 
 if __name__ == "__main__":

@@ -305,16 +305,22 @@ class SearchRecord:
         points: Arm of a point -> setting -> value, in the order of suggestion.
         num_points: Number of points that the search ends with.
         pruner: Rule by which points were left early; empty for none.
+        costs: Fields of `Cost` that the search made small beside the metric.
+        importances: Setting -> its share in what makes a point one of the best; empty if unknown.
     """
 
     points: Mapping[str, Mapping[str, Any]]
     num_points: int
     pruner: str = ""
+    costs: tuple[str, ...] = ()
+    importances: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SearchRecord:
         """Read the stored form."""
-        return cls(**_known(cls, data))
+        values = _known(cls, data)
+        values["costs"] = tuple(values.get("costs", ()))
+        return cls(**values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -579,6 +585,15 @@ _IN_PLANS: Mapping[str, Mapping[str, type]] = {
 }
 
 
+_IN_SEARCHES: Mapping[str, type] = {
+    "points": Mapping,
+    "num_points": int,
+    "pruner": str,
+    "costs": list,
+    "importances": Mapping,
+}
+
+
 def _mistakes_of_plan(values: Mapping[str, Any]) -> list[str]:
     """Return what no plan writes, one phrase each."""
     texts = (
@@ -592,12 +607,7 @@ def _mistakes_of_plan(values: Mapping[str, Any]) -> list[str]:
     if searched is not None and not isinstance(searched, Mapping):
         mistakes.append(f"search is {shown(searched)}; it must be a mapping, or null")
     elif searched is not None:
-        mistakes += [
-            f"search: {mistake}"
-            for mistake in _of_other_types(
-                searched, {"points": Mapping, "num_points": int, "pruner": str}
-            )
-        ]
+        mistakes += [f"search: {mistake}" for mistake in _of_other_types(searched, _IN_SEARCHES)]
     margin = values.get("margin", 0.0)
     if not _is_number(margin):
         mistakes.append(f"margin is {margin!r}; it must be a number")

@@ -64,7 +64,7 @@ def loaded_after() -> dict[str, list[str]]:
 FLOORS = (
     *("models", "errors", "terminal", "cluster", "metrics", "stats", "records"),
     *("experiment", "design", "data", "recipes", "training", "store"),
-    *("analysis", "predict", "tracking", "report", "execution", "cli"),
+    *("analysis", "predict", "tracking", "report", "execution", "doctor", "cli"),
 )
 """Rooms from the ground up; what lies in a room imports from rooms below it alone."""
 

@@ -466,3 +466,25 @@ def test_two_workers_save_a_step_and_a_second_interrupt_stops_them_at_once(clust
     records = store.read_records([stopped.id, calm.id])
     losses = [[one.metrics["train/loss"] for one in record.epochs] for record in records.values()]
     np.testing.assert_allclose(*losses, rtol=2e-4)
+
+
+@pytest.mark.slow
+def test_worker_that_ray_ends_for_lack_of_memory_trains_alone_before_it_fails(tmp_path):
+    experiment = tiny.experiment(epochs=1)
+    store = tiny.store_with_pack(tmp_path, experiment)
+    trial = Trial(arm="arm", seed=0, fold=1, experiment=experiment, id=experiment.id)
+    low = {"memory_usage_threshold": 0.01, "memory_monitor_refresh_ms": 100}
+    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "_system_config": low})
+    try:
+        runtime = Runtime(address=started.address, store=store.uri, retries=1)
+        with ray_session(runtime), Interrupting([trial], twice=False) as progress:
+            alone = tune.run_trials([trial], runtime=runtime, store=store, progress=progress)
+            tune.fail_stale_trials([trial], store, reasons=progress.lost)
+    finally:
+        started.shutdown()
+    said, record = progress.out.getvalue(), store.read_record(trial.id)
+    assert said.count("out of memory; it and what is left train 1 at a time") == 1
+    assert alone.max_concurrent == 1 and record.status is Status.FAILED
+    assert record.error.startswith(
+        "lost 2 workers in a row without finishing another epoch; last, out of memory on its host"
+    )

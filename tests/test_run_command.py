@@ -15,6 +15,7 @@ from tests.benchmarks.stats.bench_error_rates import main
 ROOT = Path(__file__).resolve().parent.parent
 ARGUMENTS = {
     "report": ["-m", "orchestrator.report", "--list"],
+    "doctor": ["-m", "orchestrator.doctor", "ast_esc50"],
     "gate": ["-m", "orchestrator.gate", "a", "b", "--margin", "1"],
     "sync": ["-m", "orchestrator.sync"],
     "data": ["-m", "orchestrator.data", "audit", "--dataset", "synthetic"],

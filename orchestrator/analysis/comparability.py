@@ -155,7 +155,7 @@ def _here(arm: ArmRecord, plan: PlanRecord, records: Mapping[str, TrialRecord]) 
         "sample_rate_hz": setting("dataset.sample_rate"),
         "averaged_checkpoints": 1,
         "num_models": 1,
-        "test_views": 1,
+        "test_views": len(shifts) if is_list(shifts := setting("test_shifts_s")) else 1,
     }
     initial = setting("initial")
     if initial != "checkpoint":  # only its digest is known, not its training data

@@ -42,11 +42,14 @@ class ConfusionChange:
         contrast: The two arms that were compared.
         lines: Change of the share of a class's clips classified as another class, in points.
         num_cells: Number of class pairs that either arm confused.
+        difference: (classes, classes) change of the row-normalized matrix in points, mean over
+            blocks.
     """
 
     contrast: ContrastEvidence
     lines: tuple[Line, ...]
     num_cells: int
+    difference: NDArray[np.float64]
 
 
 @dataclass(kw_only=True)
@@ -127,6 +130,7 @@ def confusion_change(
     seen = np.isfinite(arm_shares) & np.isfinite(reference_shares)
     count = seen.sum(axis=0)
     change = np.where(seen, arm_shares - reference_shares, 0.0).sum(axis=0) / np.maximum(count, 1)
+    whole = change.round(9)
     np.fill_diagonal(change, 0.0)
     confused = (np.where(seen, arm_shares + reference_shares, 0.0) > 0).any(axis=0) & ~np.eye(
         size, dtype=bool
@@ -145,30 +149,12 @@ def confusion_change(
         )
     if not lines:
         return None
-    return ConfusionChange(contrast=contrast, lines=tuple(lines), num_cells=int(confused.sum()))
-
-
-def arm_confusions(
-    summary: Summary, outcomes: Outcomes, *, max_classes: int, max_arms: int
-) -> dict[str, NDArray[np.int64]]:
-    """Return arm -> confusion counts of its finished trials; empty with too many classes.
-
-    Args:
-        summary: The study.
-        outcomes: Outcomes of its trials.
-        max_classes: Limit for a readable matrix.
-        max_arms: Limit that keeps the page small; the plan's first arms are kept.
-    """
-    counts: dict[str, NDArray[np.int64]] = {}
-    for arm in summary.arms[:max_arms]:
-        of_trials = outcomes.of_arm(arm.name).values()
-        size = _num_classes(of_trials)
-        if not of_trials or size > max_classes:
-            continue
-        counts[arm.name] = sum(
-            (confusion(o, size) for o in of_trials), np.zeros((size, size), np.int64)
-        )
-    return counts
+    return ConfusionChange(
+        contrast=contrast,
+        lines=tuple(lines),
+        num_cells=int(confused.sum()),
+        difference=whole,
+    )
 
 
 def flips(contrast: ContrastEvidence, outcomes: Outcomes) -> list[Flips]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from orchestrator.analysis.recordings import OverRecordings
 from orchestrator.analysis.rows import ArmSummary
 from orchestrator.analysis.summary import Summary
+from orchestrator.errors import ConfigError
 from orchestrator.metrics.labels import TargetKind
 from orchestrator.metrics.postprocessing import Validation
 from orchestrator.metrics.predictions import Frames, Loader, Predictions
@@ -109,7 +110,8 @@ def mean_of(models: Sequence[Predictions]) -> Predictions:
     """Return the predictions whose probabilities are the mean of those of several models.
 
     They have predictions over time if all models have them for the same rows, and those of
-    validation clips if all models have the same.
+    validation clips if all models have them; where these are of other clips in each, reading them
+    raises a `ConfigError`.
     """
     first = models[0]
     mean = np.mean([made.probabilities() for made in models], axis=0)
@@ -139,8 +141,14 @@ def _logit(p: NDArray[np.float64]) -> NDArray[np.float64]:
 def _validation_of(models: Sequence[Predictions]) -> Predictions | None:
     loaded = [made.validation.load() if made.validation else None for made in models]
     found = [made for made in loaded if made is not None]
-    if len(found) < len(models) or len({made.clip_ids for made in found}) > 1:
+    if len(found) < len(models):
         return None
+    if len({made.clip_ids for made in found}) > 1:
+        raise ConfigError(
+            "the seeds of an arm draw validation clips of their own, so its ensemble has none in "
+            "common to choose thresholds on; give thresholds as numbers, as in "
+            "--metric 'val/event_f1(threshold=0.5)', or train on data with a split named validation"
+        )
     return mean_of(found)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.design.factors import Arm, Contrast, hold_types
+from orchestrator.design.factors import Arm, Contrast, hold_types, is_texts
 from orchestrator.design.plan import Plan
 from orchestrator.design.validation import MAX_TRIALS, mistakes_of_changes
 from orchestrator.errors import PlanError, unknown
@@ -21,6 +21,7 @@ from orchestrator.metrics.catalog import METRICS
 from orchestrator.records import PlanRecord, SearchRecord
 
 PRUNERS = ("asha", "median")
+COSTS = ("macs", "num_params")
 
 Point = Mapping[str, Any]
 """Override path -> value."""
@@ -111,6 +112,8 @@ class Search:
         pruner: Rule that leaves points early that fall behind at equal epochs: `asha` (successive
             halving by thirds, arXiv 1810.05934), `median`, or empty for none. No other kind of
             sweep ever leaves a trial early.
+        costs: Costs to make small beside the metric, `macs` or `num_params`: the search then looks
+            for the front on which neither gets better without the other getting worse.
         sampler_seed: Seed of the search's own draws.
     """
 
@@ -123,6 +126,7 @@ class Search:
     confirm: int = 0
     confirm_seeds: int = 8
     pruner: str = ""
+    costs: tuple[str, ...] = ()
     sampler_seed: int = 0
 
     def arm(self, point: Point) -> Arm:
@@ -159,12 +163,30 @@ class Search:
             variant=(*self.plan.variant, "confirmed"),
         )
 
-    def describe(self, record: PlanRecord, points: Sequence[Point]) -> PlanRecord:
-        """Return the stored form of the plan over these points with that of the search."""
+    def describe(
+        self,
+        record: PlanRecord,
+        points: Sequence[Point],
+        *,
+        importances: Mapping[str, float] | None = None,
+    ) -> PlanRecord:
+        """Return the stored form of the plan over these points with that of the search.
+
+        Args:
+            record: Stored form of the plan.
+            points: Points so far.
+            importances: Setting -> importance, if they are known.
+        """
         tried = {self.arm(point).name: canonical(dict(point)) for point in points}
         return dataclasses.replace(
             record,
-            search=SearchRecord(points=tried, num_points=self.num_points, pruner=self.pruner),
+            search=SearchRecord(
+                points=tried,
+                num_points=self.num_points,
+                pruner=self.pruner,
+                costs=self.costs,
+                importances=importances or {},
+            ),
             followed_by=self.confirmation(()).sweep if self.confirm else "",
         )
 
@@ -192,6 +214,12 @@ class Search:
             )
         if self.pruner and self.pruner not in PRUNERS:
             mistakes.append(unknown("pruner", self.pruner, PRUNERS, hint="Or leave it out."))
+        mistakes += [unknown("cost", cost, COSTS) for cost in self.costs if cost not in COSTS]
+        if self.pruner and self.costs:
+            mistakes.append(
+                f"pruner {self.pruner!r} compares points by one number, and the search has "
+                f"{1 + len(self.costs)} objectives; leave out the pruner or the costs"
+            )
         metric = METRICS.get(self.plan.metric)
         if self.pruner and metric is not None and metric.at_report:
             mistakes.append(
@@ -220,6 +248,7 @@ class Search:
             (isinstance(self.symbols, Mapping), "symbols", self.symbols, "a mapping"),
             (isinstance(self.shared, Mapping), "shared", self.shared, "a mapping"),
             (isinstance(self.pruner, str), "pruner", self.pruner, "a string"),
+            (is_texts(self.costs), "costs", self.costs, "a tuple of strings"),
             *(
                 (
                     isinstance(value := getattr(self, name), int)

@@ -21,6 +21,10 @@ _LIBRARIES = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "purelib",
 FAILED_AT = "failed_at"
 """Where a trial failed (see `place_of`); in its provenance."""
 
+HOST_MEMORY = (
+    "out of memory on its host, where Ray ended its worker; --max-concurrent runs fewer trials at "
+    "a time"
+)
 MEMORY_ADVICE = (
     "to need less, give --activation-checkpointing, precision='bf16' or more accumulation_steps"
 )
@@ -66,19 +70,16 @@ def place_of(error: BaseException) -> str:
     return "".join(f"{f.filename}, line {f.lineno}, in {f.name}: {f.line}" for f in last)
 
 
-def why_lost(error: Exception) -> str:
-    """Return what became of a worker, from the error that Ray gives for it, in one line."""
-    from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
+def why_lost(error: Exception | str) -> str:
+    """Return what became of a worker in one line, from Ray's error or from its text."""
+    from ray.exceptions import RayActorError, RayTaskError
 
     if isinstance(error, RayTaskError):
         lines = str(error).strip().splitlines()
         return f"its worker failed ({lines[-1].strip()})" if lines else "its worker failed"
     text = str(error)
-    if isinstance(error, OutOfMemoryError) or "running low on memory" in text:
-        return (
-            "Ray ended its worker because the host ran low on memory; --max-concurrent runs fewer "
-            "trials at a time"
-        )
+    if "running low on memory" in text:
+        return HOST_MEMORY
     if isinstance(error, RayActorError) and "node" in text.lower().partition("has died")[0][-40:]:
         return "its host was lost"
     return "its worker process was killed or crashed"
@@ -91,11 +92,13 @@ class FailedAlike:
         """Wait for a trial of each arm, and for two trials at least.
 
         Args:
-            arms: Arms of the trials to come; none where they are not known yet.
+            arms: Arm of every trial to come; none where they are not known yet.
             store: Place of the store, for the message.
         """
         self._store = store
-        self._missing = set(arms)
+        of_trials = list(arms)
+        self._num_trials = len(of_trials)
+        self._missing = set(of_trials)
         self._num_ended = 0
         self._errors: set[str] = set()
 
@@ -115,9 +118,12 @@ class FailedAlike:
         self._errors.add(f"{note.partition(':')[0]} {place}" if place else "")
         if self._missing or self._num_ended < 2 or len(self._errors) > 1 or "" in self._errors:
             return ""
+        which = f"all {self._num_ended} trials failed alike"
+        if self._num_ended != self._num_trials:
+            which = f"the first {self._num_ended} trials, among them one of each arm, failed alike,"
+            which += " so the others were not begun"
         return (
-            f"the first {self._num_ended} trials, among them one of each arm, failed alike, so the "
-            f"others were not begun: {note}\n  {place}\nMend it and run the same command again; "
+            f"{which}: {note}\n  {place}\nMend it and run the same command again; "
             f"`python -m orchestrator.store show {trial.id} --store {self._store}` prints the "
             "whole traceback"
         )

@@ -12,6 +12,7 @@ import datetime
 import itertools
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -126,6 +127,13 @@ def _launch(prepared: LaunchPlan, store: Store) -> int:
     trials = end.plan.trials()
     records = store.read_records([trial.id for trial in trials])
     code = 1 if unfinished(trials, records, prunes=prunes) else 0
+    if search:
+        from orchestrator.execution.searchers import importances, journal_path
+
+        shares = importances(search, points, store)
+        if (study := journal_path(store, plan.sweep)) and study.exists():
+            print(f"the search: optuna-dashboard {shlex.quote(str(study))}")
+        publisher.declare(declare(end.plan, prepared, store, points=points, importances=shares))
     if following := _confirmation(prepared, points, records):
         print(flush=True)
         code = max(code, _launch(following, store))
@@ -209,7 +217,12 @@ def run_preflight(prepared: LaunchPlan) -> tuple[ArmCheck, ...]:
 
 
 def declare(
-    plan: Plan, prepared: LaunchPlan, store: Store, *, points: Sequence[Point] = ()
+    plan: Plan,
+    prepared: LaunchPlan,
+    store: Store,
+    *,
+    points: Sequence[Point] = (),
+    importances: Mapping[str, float] | None = None,
 ) -> PlanRecord:
     """Store the plan before any of its trials run; keep an equal earlier declaration.
 
@@ -218,6 +231,7 @@ def declare(
         prepared: Sweep and command line.
         store: Store of the plan.
         points: Points so far, if the sweep is a search; the plan is over them.
+        importances: Importances of the searched settings; None keeps those declared before.
     """
     assert prepared.data is not None
     data = prepared.data
@@ -235,7 +249,10 @@ def declare(
         **({"heads": dict(data.heads)} if data.heads else {}),
     )
     if prepared.search is not None:
-        record = prepared.search.describe(record, points)
+        if importances is None:
+            earlier = store.read_plan(record.sweep)
+            importances = earlier.search.importances if earlier and earlier.search else {}
+        record = prepared.search.describe(record, points, importances=importances)
     return store.write_plan(record)
 
 

@@ -29,7 +29,7 @@ from orchestrator.design.factors import Trial
 from orchestrator.design.search_space import Point, Search
 from orchestrator.errors import OrchestratorError, StoreError, TrainingError
 from orchestrator.execution.capacity import asks, capacity, waits_for
-from orchestrator.execution.failures import FAILED_AT, FailedAlike, why_lost
+from orchestrator.execution.failures import FAILED_AT, HOST_MEMORY, FailedAlike, why_lost
 from orchestrator.execution.packing import at_a_time, fewer_at_a_time
 from orchestrator.execution.progress import SweepProgress
 from orchestrator.execution.ray_session import (
@@ -42,10 +42,11 @@ from orchestrator.execution.searchers import (
     NotPickled,
     PointSearcher,
     QueueSearcher,
+    objective_of,
 )
 from orchestrator.execution.stopping import StopRequest
 from orchestrator.experiment.config import Runtime
-from orchestrator.experiment.identity import canonical, complete
+from orchestrator.experiment.identity import canonical
 from orchestrator.records import EpochRecord, Status, TrialRecord
 from orchestrator.store import Holder, LockHeld, Store, Superseded
 from orchestrator.store.files import is_full
@@ -118,8 +119,7 @@ def run_search(
         progress: Shows the epochs and the ends of trials.
         on_point: Callback that adds each new point to `points`, before its trials start.
     """
-    selection = complete(search.plan.base).selection
-    objective = Objective(metric=search.plan.metric, selection=selection)
+    objective = objective_of(search)
     while True:
         searcher = PointSearcher(
             search, points, objective=objective, store=store, progress=progress, on_point=on_point
@@ -371,17 +371,23 @@ class _Listener(NotPickled, tune.Callback):
         got_on = self._gets_on(self._epochs_of(trial))
         losses = 1 if got_on else self._losses.get(trial.trial_id, 0) + 1
         self._losses[trial.trial_id] = losses
-        trial.max_failures = trial.num_failures if losses >= self._runtime.retries else -1
-        planned = next(one for one in trial.config["trials"] if one.id not in self._progress.done)
-        self._progress.recovers(planned.id, _why_lost(trial))
+        reason = _why_lost(trial)
+        gives_up = self._starves(trial, reason) or losses >= self._runtime.retries
+        trial.max_failures = trial.num_failures if gives_up else -1
+        self._progress.recovers(self._next_of(trial).id, reason)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Drop the statistics that Tune keeps of every metric of every trial, 45 kB each."""
+        """Drop what Tune keeps of a trial that has ended; the store has its results."""
         trial.run_metadata.metric_analysis.clear()
         trial.run_metadata.metric_n_steps.clear()
+        trial.run_metadata.last_result = {}
+        trial.config, trial.evaluated_params, trial.experiment_tag = {}, {}, ""
+        trial._Trial__unresolved_config = {}
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         reason = _why_lost(trial)
+        if self._starves(trial, reason):
+            return
         times = self._losses.get(trial.trial_id, 0) + 1
         note = f"lost {times} workers in a row without finishing another epoch; last, {reason}"
         for planned in trial.config["trials"]:
@@ -389,6 +395,19 @@ class _Listener(NotPickled, tune.Callback):
                 self._progress.lost[planned.id] = note
                 self._progress.ended(planned.id, Status.FAILED, note)
                 self._compare(planned.id, note=reason, place="in its worker")
+
+    def _starves(self, trial: Any, reason: str) -> bool:
+        """Whether a lost worker lacked memory that others took; then fewer train at a time."""
+        if reason != HOST_MEMORY or self._fewer is None:
+            return False
+        if not self.starved:
+            self.starved = True
+            self._stop()
+            self._progress.starved(self._next_of(trial).id, at_a_time(self._fewer))
+        return True
+
+    def _next_of(self, trial: Any) -> Trial:
+        return next(one for one in trial.config["trials"] if one.id not in self._progress.done)
 
     def _compare(self, trial_id: str, *, note: str, place: str) -> None:
         if text := self._alike.ended(self._progress.trials[trial_id], note=note, place=place):
@@ -408,7 +427,12 @@ class _Listener(NotPickled, tune.Callback):
 
 def _why_lost(trial: Any) -> str:
     """Return what became of the worker of a Tune trial, from the error that Tune kept of it."""
-    with suppress(OSError, TypeError):  # Tune keeps it below /tmp, which may be full
+    # Tune keeps them below /tmp, which may be full, and pickles no error for a lack of memory.
+    with suppress(OSError, TypeError):
+        last = Path(trial.error_file).read_text().rpartition("Failure # ")[2]
+        if (reason := why_lost(last)) == HOST_MEMORY:
+            return reason
+    with suppress(OSError, TypeError):
         return why_lost(ray.cloudpickle.loads(Path(trial.pickled_error_file).read_bytes()))
     return "its worker was lost"
 
@@ -462,7 +486,7 @@ def _train(config: Mapping[str, Any], *, launch: _Launch, objective: Objective |
         records.append(record)
         last = trial is config["trials"][-1]
         counts = record.status is Status.FINISHED and last
-        value = objective.value(records) if objective and counts else None
+        values = objective.values(records) if objective and counts else None
         tune.report(
             {
                 "id": trial.id,
@@ -470,7 +494,7 @@ def _train(config: Mapping[str, Any], *, launch: _Launch, objective: Objective |
                 "note": note,
                 "place": record.provenance.get(FAILED_AT, ""),
                 "out_of_memory": starved,
-                OBJECTIVE: value,
+                OBJECTIVE: values,
             }
         )
 

@@ -22,7 +22,7 @@ from models import registry
 from models.errors import ModelError
 from models.own_source import own_source
 from models.schema import MAX_BITS, coerce
-from orchestrator.errors import ConfigError, unknown
+from orchestrator.errors import ConfigError, shown, unknown
 from orchestrator.experiment.config import (
     ADDED,
     COMPONENTS,
@@ -140,10 +140,7 @@ def fill_in(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
             values[name] = _complete_component(name, part, mistakes)
         else:
             values[name] = part
-            mistakes.append(
-                f"{name} is {part!r}; it must be a Component, for example "
-                f"Component({_example(name)!r})"
-            )
+            mistakes.append(no_component(name, part))
     for name, kind in SCALARS.items():
         values[name], problem = coerce(getattr(experiment, name), kind)
         if not problem and name in RANGES:
@@ -241,8 +238,11 @@ def replicate_ids(experiment: CompletedExperiment, blocks: Sequence[tuple[int, i
     return ids
 
 
-def _example(kind: str) -> str:
-    return "scratch" if kind == "initial" else next(iter(registry.names(kind)))
+def no_component(name: str, given: object) -> str:
+    """Say that a part is no Component; a known name that was given is the example."""
+    known = ("scratch", "checkpoint") if name == "initial" else tuple(registry.names(name))
+    example = given if given in known else known[0]
+    return f"{name} is {shown(given)}; it must be a Component, for example Component({example!r})"
 
 
 def _with_source(kind: str, component: Component, mistakes: list[str]) -> Component:

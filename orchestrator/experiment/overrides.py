@@ -10,7 +10,13 @@ from models import registry
 from models.schema import coerce
 from orchestrator.errors import ConfigError, unknown
 from orchestrator.experiment.config import COMPONENTS, HINTS, Component, Experiment, File
-from orchestrator.experiment.identity import CompletedExperiment, canonical, complete, fill_in
+from orchestrator.experiment.identity import (
+    CompletedExperiment,
+    canonical,
+    complete,
+    fill_in,
+    no_component,
+)
 from orchestrator.experiment.narrow import is_list, is_mapping
 from orchestrator.records import EARLIER_BEST
 
@@ -129,7 +135,8 @@ def _override(experiment: Experiment, changes: Mapping[str, Any]) -> tuple[Exper
             kind = Component if head in COMPONENTS else HINTS[head]
             value, problem = coerce(value, kind)
             if problem:
-                mistakes.append(f"{path} {problem}")
+                is_part = kind is Component
+                mistakes.append(no_component(path, value) if is_part else f"{path} {problem}")
             else:
                 values[head] = value
         elif head not in COMPONENTS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from orchestrator.experiment.config import Component, Experiment
-from orchestrator.recipes.recipe import Recipe
+from orchestrator.recipes.recipe import Figure, Recipe
 
 _CODE = "YuanGongND/ast 31088be"
 _UNMIXED = {"mixup": Component("none")}
@@ -13,6 +13,25 @@ _ALIKE = (
     "bfloat16 instead of float16 with loss scaling; the mean and deviation are those of the "
     "training clips at hand; waveforms of one pack have one length"
 )
+
+
+def _log(
+    classes: int, seconds: float, frames: int, mean: float, std: float, **others: Figure
+) -> dict[str, Figure]:
+    """Return the figures of a data set in AST's code (`src/dataloader.py`, `egs/*/run*.sh`).
+
+    Its mean and deviation are of masked and mixed clips, whose masks are 0, which moves them by up
+    to half a deviation towards 0.
+    """
+    return {
+        "data.sample_rate": Figure(16000),
+        "data.num_classes": Figure(classes),
+        "data.seconds": Figure(seconds),
+        "features.shape": Figure([1, 128, frames]),
+        "features.mean": Figure(mean, 0.6 * std),
+        "features.std": Figure(std, 0.3 * std),
+        **{key.replace("__", "."): figure for key, figure in others.items()},
+    }
 
 
 def ast_audioset() -> Experiment:
@@ -119,6 +138,11 @@ PAPERS = (
             "L2 decay": {"optimizer.decoupled": True},
         },
         differs=_ALIKE,
+        log={
+            **_log(527, 10.0, 1024, -4.2677393, 4.5689974),
+            # After the first epoch, in the log of its repository.
+            "val/map": Figure(0.415, 0.02),
+        },
     ),
     Recipe(
         build=ast_audioset_balanced,
@@ -131,6 +155,7 @@ PAPERS = (
             "averaged weights": {"averaging": Component("none")},
         },
         differs=f"{_ALIKE}; labels are not enhanced",
+        log=_log(527, 10.0, 1024, -4.2677393, 4.5689974),
     ),
     Recipe(
         build=ast_esc50,
@@ -143,6 +168,10 @@ PAPERS = (
             "decay of the rate": {"schedule": Component("constant")},
         },
         differs=f"{_ALIKE}; the last epoch is reported, theirs is the best of the five folds' mean",
+        log=_log(
+            *(50, 5.0, 512, -6.6268077, 5.358466),
+            data__clips=Figure({"train": 1600, "test": 400}),
+        ),
     ),
     Recipe(
         build=ast_speech_commands,
@@ -157,5 +186,9 @@ PAPERS = (
             "one-against-all loss": {"loss": Component("cross_entropy")},
         },
         differs=_ALIKE,
+        log=_log(
+            *(35, 1.0, 128, -6.845978, 5.5654526),
+            data__clips=Figure({"train": 84843, "test": 11005}),
+        ),
     ),
 )

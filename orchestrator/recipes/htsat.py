@@ -7,7 +7,7 @@ import dataclasses
 from orchestrator.experiment.config import Component, Experiment
 from orchestrator.recipes.datar import datar_laptop
 from orchestrator.recipes.families import HTSAT
-from orchestrator.recipes.recipe import Recipe
+from orchestrator.recipes.recipe import Figure, Recipe
 
 _CODE = "RetroCirce/HTS-Audio-Transformer 2e29471"
 
@@ -106,6 +106,17 @@ _SCHEDULE = {
 _ON_TEST = {"selection": "last"}
 _LOOKS = "one look at the test clips an epoch instead of ten"
 
+
+def _log(rate: int, classes: int, seconds: float, **counts: int) -> dict[str, Figure]:
+    """Return the figures of a data set in HTS-AT's code and paper."""
+    return {
+        "data.sample_rate": Figure(rate),
+        "data.num_classes": Figure(classes),
+        "data.seconds": Figure(seconds),
+        **({"data.clips": Figure(counts)} if counts else {}),
+    }
+
+
 PAPERS = (
     Recipe(
         build=htsat_audioset,
@@ -126,6 +137,7 @@ PAPERS = (
         },
         differs="the last epoch instead of the best of ten looks an epoch at the evaluation clips, "
         "and every epoch at ten shifts; no mean of the best checkpoints",
+        log=_log(32000, 527, 10.0),
     ),
     Recipe(
         build=htsat_esc50,
@@ -139,6 +151,7 @@ PAPERS = (
             "rates of the code, not of the paper": _SCHEDULE,
         },
         differs=_LOOKS,
+        log=_log(32000, 50, 5.0, train=1600, test=400),
     ),
     Recipe(
         build=htsat_speech_commands,
@@ -154,5 +167,6 @@ PAPERS = (
         },
         differs=f"{_LOOKS}; clips shorter than a second are padded to it before they are repeated; "
         "theirs trains on the validation clips too",
+        log=_log(16000, 35, 1.0),
     ),
 )

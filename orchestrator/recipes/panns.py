@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.experiment.config import Component, Experiment
-from orchestrator.recipes.recipe import Recipe
+from orchestrator.recipes.recipe import Figure, Recipe
 
 
 def panns_cnn14() -> Experiment:
@@ -46,5 +46,10 @@ PAPERS = (
             "amsgrad": {"optimizer.amsgrad": False},
         },
         differs="masks and mixing come before the first batch norm instead of after it",
+        log={
+            "data.sample_rate": Figure(32000),
+            "data.num_classes": Figure(527),
+            "data.seconds": Figure(10.0),
+        },
     ),
 )

@@ -17,6 +17,20 @@ TRAINING = (
 """Fields that say how a model is trained, whatever model and clips."""
 
 
+@dataclass(frozen=True)
+class Figure:
+    """A published figure of a recipe's data or first epoch.
+
+    Attributes:
+        value: The figure.
+        tolerance: How far a healthy run may be from it, where its authors measured it otherwise;
+            None for the rule of its fact.
+    """
+
+    value: Any
+    tolerance: float | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """What a paper, or its authors' code, does on a data set.
@@ -31,6 +45,7 @@ class Recipe:
         quirks: What is odd or easily missed -> changes that undo it; for
             `orchestrator.leave_one_out`.
         differs: What is different here from the authors' code.
+        log: Key of `orchestrator.doctor.facts` -> what was published of it.
     """
 
     build: Callable[[], Experiment]
@@ -40,6 +55,7 @@ class Recipe:
     published: str = ""
     quirks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     differs: str = ""
+    log: Mapping[str, Figure] = field(default_factory=dict[str, Figure])
 
     @property
     def name(self) -> str:

@@ -4,7 +4,7 @@ trials/<id>/record.json, predictions-{last,best}{,-validation}.arrow
 trials/<id>/predictions-{last,best}-pack-<digest>.arrow (of a teacher)
 trials/<id>/attempts/<lease>, <lease>.<attempt>
 trials/<id>/checkpoints/{last,best}.json, {last,best}-<digest>.safetensors
-sweeps/<sweep>/plan.json, plans.jsonl (every declaration), points.json (those of a search),
+sweeps/<sweep>/plan.json, plans.jsonl (every declaration), points.json and optuna.log (of a search),
     synced-*.json, verified.json, uploads/ (leases of those who upload it)
 packs/, logs/, uploads/
 """

@@ -387,6 +387,8 @@ def test_confirmation_of_a_search_is_an_ablation_on_seeds_that_it_never_saw():
         ({"confirm": 31}, "confirm is 31, and the search has 30 points"),
         ({"confirm_seeds": 1}, "confirm_seeds is 1; a contrast needs at least 2"),
         ({"pruner": "hyperband"}, "unknown pruner 'hyperband'"),
+        ({"costs": ("seconds",)}, "unknown cost 'seconds'"),
+        ({"pruner": "asha", "costs": ("macs",)}, "by one number, and the search has 2 objectives"),
     ):
         with pytest.raises(PlanError, match=said):
             dataclasses.replace(asked, **changes).check()

@@ -15,6 +15,7 @@ from rich.console import Console
 from orchestrator.design.factors import Trial
 from orchestrator.errors import TrainingError
 from orchestrator.execution.costs import unfinished, untrained
+from orchestrator.execution.failures import FailedAlike
 from orchestrator.execution.progress import SweepProgress
 from orchestrator.execution.ray_session import ray_session
 from orchestrator.execution.tune import fail_stale_trials, run_trials
@@ -190,3 +191,15 @@ def test_first_interrupt_saves_the_step_and_begins_nothing(ray_here, tmp_path):
         run_trials(trials, runtime=runtime, store=store, progress=progress)
     assert set(progress.done.values()) == {Status.FINISHED}
     assert store.read_record(record.id).cost.attempts == 2
+
+
+@pytest.mark.parametrize(("num_seeds", "words"), [(1, "all 2 trials"), (2, "were not begun")])
+def test_trials_that_all_failed_leave_no_others(num_seeds, words):
+    trials = [doomed("raises", seed=seed, batch_size=size) for seed in range(2) for size in (4, 5)]
+    begun = trials[: 2 * num_seeds]
+    alike = FailedAlike((trial.arm for trial in begun), store="store")
+    first, second = (
+        alike.ended(trial, note="KeyError: 'gain'", place="own.py, line 3") for trial in trials[:2]
+    )
+    assert not first and words in second
+    assert ("others" in second) == (num_seeds == 2)

@@ -2,15 +2,22 @@
 
 import dataclasses
 
+import optuna
 import pytest
 from rich.console import Console
 
 from orchestrator.analysis.search import Objective
 from orchestrator.design.factors import Arm
 from orchestrator.design.plan import Plan
-from orchestrator.design.search_space import LogUniform, Search
+from orchestrator.design.search_space import Choice, LogUniform, Search
 from orchestrator.execution.progress import SweepProgress
-from orchestrator.execution.searchers import PointSearcher, trials_of
+from orchestrator.execution.searchers import (
+    PointSearcher,
+    importances,
+    journal_path,
+    objective_of,
+    trials_of,
+)
 from orchestrator.execution.tune import run_search, run_trials
 from orchestrator.experiment.config import Runtime
 from orchestrator.records import EpochRecord, Status, TrialRecord
@@ -37,8 +44,8 @@ RECORD = record(val__loss=(3.0, 4.0), selection__loss=(1.0, 2.0))
 )
 def test_objective_of_a_search_is_of_the_clips_that_choose(selection, value):
     objective = Objective(metric="val/loss", selection=selection)
-    assert objective.value([RECORD, RECORD]) == value
-    assert objective.value([RECORD, record()]) is None
+    assert objective.values([RECORD, RECORD]) == (value,)
+    assert objective.values([RECORD, record()]) is None
 
 
 def test_search_whose_space_was_narrowed_is_told_of_the_points_that_it_still_has(tmp_path):
@@ -144,3 +151,42 @@ def test_search_leaves_trials_early_and_another_sweep_goes_on_with_them(tmp_path
     whole = store.read_record(first.id)
     assert (whole.status, len(whole.epochs), whole.cost.attempts) == (Status.FINISHED, 3, 2)
     assert whole.epochs[: len(before.epochs)] == before.epochs
+
+
+def test_study_with_costs_is_copied_for_optuna_dashboard_and_says_what_matters(tmp_path):
+    base = tiny.experiment()
+    space = {"optimizer.learning_rate": LogUniform(1e-5, 1e-1), "batch_size": Choice((4, 5))}
+    search = search_of(base, space=space, costs=("macs",), num_points=9)
+    store = Store.open(tmp_path)
+    points = [
+        {"optimizer.learning_rate": round(10.0**-power, 6), "batch_size": size}
+        for power in (1, 2, 3, 4)
+        for size in (4, 5)
+    ]
+    for number, point in enumerate(points):
+        for trial in trials_of(search, point):
+            made = record(val__loss=(3.0, float(number)), selection__loss=(1.0, 1.0))
+            cost = dataclasses.replace(made.cost, macs=100 + point["batch_size"])
+            store.write_record(dataclasses.replace(made, id=trial.id, cost=cost))
+    searcher = PointSearcher(
+        search,
+        points,
+        objective=objective_of(search),
+        store=store,
+        progress=SweepProgress(Console(), []),
+        on_point=points.append,
+    )
+    new = searcher.suggest("new")
+    searcher.on_trial_complete("new", {"objective": (0.5, 104.0), "status": "finished"})
+    backend = optuna.storages.journal.JournalFileBackend(str(journal_path(store, "s")))
+    storage = optuna.storages.JournalStorage(backend)
+    study = optuna.load_study(study_name="s", storage=storage)
+    assert [trial.user_attrs["arm"] for trial in study.trials] == [
+        search.arm(point).name for point in points
+    ]
+    assert study.trials[-1].user_attrs["trials"] == [trial.id for trial in new["trials"]]
+    assert [direction.name for direction in study.directions] == ["MINIMIZE", "MINIMIZE"]
+    assert sorted(trial.number for trial in study.best_trials) == [0]
+    shares = importances(search, points[:8], store)
+    assert shares.keys() == space.keys() and sum(shares.values()) == pytest.approx(1)
+    assert importances(search, points[:7], store) == {}

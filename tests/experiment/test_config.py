@@ -181,6 +181,11 @@ def test_override_names_every_mistake_and_the_nearest_name():
     assert "'seed.x'" in text
 
 
+def test_part_that_is_given_by_its_name_alone_is_told_the_component_of_that_name():
+    with pytest.raises(ConfigError, match=r"for example Component\('inverse_frequency'\)"):
+        override(BASE, {"class_weights": "inverse_frequency"})
+
+
 def test_override_whole_component_and_its_argument_in_one_level():
     changed = override(BASE, {"transform.strength": 0.2, "transform": Component("adaptor")})
     assert changed.transform.arguments == {"kernel_size": 3, "strength": 0.2}

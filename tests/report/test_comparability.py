@@ -109,6 +109,10 @@ def test_fifty_other_classes_are_not_esc50():
             "held out here",
         ),
         ({"stated": {"training_subset": "half"}}, "part trained on half there, full here"),
+        (
+            {"settings": {**SAME, "test_shifts_s": [0.0, 0.1]}, "stated": {"test_views": 1}},
+            "views of a test clip 1 there, 2 here",
+        ),
     ],
 )
 def test_each_condition_that_differs_is_a_reason(changed, reason):

@@ -9,7 +9,6 @@ from report_examples import CLASSES, data_of, make_plan, make_predictions, make_
 from sklearn.metrics import confusion_matrix
 
 from orchestrator.analysis.confusion import (
-    arm_confusions,
     confusion,
     confusion_change,
     shares,
@@ -19,6 +18,7 @@ from orchestrator.analysis.summary import summarize
 from orchestrator.metrics.predictions import Predictions
 from orchestrator.metrics.targets import Targets
 from orchestrator.records import Status
+from orchestrator.report.plots import confusion as confusion_plots
 from orchestrator.report.plots.confusion import confusion_panel
 from orchestrator.report.render.page import render_page
 from orchestrator.report.tables.clips import flipped_clips
@@ -139,28 +139,31 @@ def test_predictions_are_read_once_per_trial():
     assert sorted(reads) == sorted(key.id for key in summary.plan.trials)
 
 
-def test_matrix_adds_up_the_trials_and_says_its_diagonal():
+def test_matrix_shows_the_change_from_one_arm_to_the_other():
     summary, outcomes, _ = study(by_arm(said([0, 1], [0, 0]), said([0, 1], [0, 1])))
-    counts = arm_confusions(summary, outcomes, max_classes=30, max_arms=12)
-    assert counts["no adaptor"].tolist() == [[8, 0, 0], [8, 0, 0], [0, 0, 0]]
-    plot = str(confusion_panel(data_of(summary, outcomes), "no adaptor", counts["no adaptor"]))
-    assert "50.0 % on the diagonal" in plot
-    assert "rooster taken for dog: 100 %" in plot
+    change = confusion_change(summary, summary.contrasts[0], outcomes)
+    assert change.difference.tolist() == [[0, 0, 0], [-100, 100, 0], [0, 0, 0]]
+    plot = str(confusion_panel(data_of(summary, outcomes), change))
+    assert "rooster taken for dog: −100.0 points" in plot
+    assert "rooster taken for rooster: +100.0 points" in plot
+    assert "on the diagonal +33.3 points on average" in plot
 
 
-def test_matrices_with_too_many_classes_are_left_out():
-    summary, outcomes, _ = study()
-    assert arm_confusions(summary, outcomes, max_classes=7, max_arms=12) == {}
-    assert list(arm_confusions(summary, outcomes, max_classes=8, max_arms=1)) == ["no adaptor"]
-
-
-def test_page_shows_confusions_clips_and_matrices():
+def test_page_shows_confusions_and_clips_and_one_matrix():
     summary, _, records = study()
     page = render_page(summary, records, predictions=make_predictions)
     assert "Which class is taken for which" in page and "Clips that changed sides" in page
-    assert page.count('aria-label="Confusion matrix of') == 2
+    assert page.count('aria-label="Change of the confusion matrix') == 1
     without = render_page(summary, records)
     assert "Confusion" not in without and "Clips that changed" not in without
+
+
+def test_matrix_of_too_many_classes_is_left_out(monkeypatch):
+    summary, outcomes, _ = study()
+    data = data_of(summary, outcomes)
+    assert len(list(confusion_plots.plots(data))) == 1
+    monkeypatch.setattr(confusion_plots, "MAX_CLASSES", 7)
+    assert list(confusion_plots.plots(data)) == []
 
 
 def test_clips_to_show_say_how_often_they_flipped_and_what_they_were_taken_for():

@@ -73,7 +73,7 @@ def test_ensemble_over_time_averages_rows_and_chooses_thresholds_on_shared_valid
         models[0],
         dataclasses.replace(models[1], validation=Validation(lambda: over_time(3, "other"))),
     ]
-    with pytest.raises(ConfigError, match="no predictions of them are at hand"):
+    with pytest.raises(ConfigError, match="none in common to choose thresholds on; give"):
         lookup("val/event_f1(threshold=validation)").compute(mean_of(apart))
 
 
@@ -120,6 +120,20 @@ def test_arm_without_two_seeds_on_the_same_clips_has_no_ensemble():
     assert any("No ensemble of λ=0.1" in note for note in table.notes)
     with pytest.raises(ConfigError, match="no arm of ensembles has two seeds with predictions"):
         ensemble_table(summary, ensembles(summary, lambda trial: None, {}), over="clips")
+
+
+def test_interval_without_width_is_not_shown():
+    summary = summarize(PLAN, make_records(PLAN, (0.05,)))
+    sure = [
+        dataclasses.replace(
+            one, value=100.0, interval=dataclasses.replace(one.interval, low=100.0, high=100.0)
+        )
+        for one in ensembles(summary, make_predictions, {})
+    ]
+    table = ensemble_table(summary, sure, over="clips")
+    column = [c.key for c in table.columns].index("interval")
+    assert [row[column] for row in table.rows] == ["—", "—"]
+    assert any("equal values over clips have no spread" in note for note in table.notes)
 
 
 def run(folder, *more):

@@ -81,3 +81,31 @@ def test_pruned_trials_of_a_search_have_an_outcome_and_no_number(searched):
     assert headline(other).startswith("INCOMPLETE: 4 of 5 planned trials count (1 pruned)")
     assert "left by a search after 2 epochs" in render_text(other)
     assert 'class="square pruned"' in render_page(other, records)
+
+
+def test_front_importances_and_history_of_a_search_are_shown(searched):
+    plan, records = searched
+    macs = {"λ=0.001": 100e6, "λ=0.01": 400e6, "λ=0.1": 200e6, "λ=0.3": 300e6}
+    arms = {trial.id: trial.arm for trial in plan.trials}
+    records = {
+        id_: dataclasses.replace(
+            record, cost=dataclasses.replace(record.cost, macs=int(macs.get(arms[id_], 1)))
+        )
+        for id_, record in make_records(plan, effects=(0.02, 0.1, 0.05, 0.04), spread=0.0).items()
+    }
+    found = dataclasses.replace(
+        plan.search,
+        pruner="",
+        costs=("macs",),
+        importances={"transform.strength": 0.8, "transform.kernel_size": 0.2},
+    )
+    plan = dataclasses.replace(plan, search=found)
+    summary = summarize(plan, records)
+    assert [point.arm for point in summary.search.front] == ["λ=0.01", "λ=0.1", "λ=0.001"]
+    assert [point.arm for point in summary.search.ranked][-1] == "λ=0.3"
+    assert summary.search.best_so_far() == [(1, pytest.approx(62.0)), (2, pytest.approx(70.0))]
+    text, page = said(summary), render_page(summary, records)
+    assert "3 of 4 points are on the front of top-1 and MACs; the best of them by top-1" in text
+    assert "Points that no other beats" in text and "PED-ANOVA" in text
+    assert "The front of top-1 and MACs" in page and "How much each setting matters" in page
+    assert "top-1 of every point of the search: " in page and "top-1 over MACs: " in page

@@ -2,7 +2,10 @@
 
 import threading
 
+import pytest
+
 from orchestrator.data import addresses, open_pack, prepare
+from orchestrator.errors import StoreError
 from orchestrator.execution.prepare import packs_of
 from orchestrator.store import Store
 from tests import tiny
@@ -48,3 +51,13 @@ def test_pack_of_an_address_with_options_is_found_and_set_aside_when_it_is_damag
     again = prepare(tiny.DATASET.name, tiny.DATASET.arguments, root=None, packs=store.packs_uri)
     assert again.made and again.fingerprint == made.fingerprint
     assert store.files.names(f"{place}.damaged-1") == [addresses.CLIPS, addresses.MANIFEST]
+
+
+@pytest.mark.slow  # the library tries for six seconds
+def test_server_whose_name_nobody_knows_is_one_message(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "loopback")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    words = r"cannot write s3://.*Could not resolve host.*; give a place that can be .* --store"
+    with pytest.raises(StoreError, match=words):
+        Store.open("s3://bucket/store?scheme=http&endpoint_override=nowhere.invalid")

@@ -5,7 +5,17 @@ from importlib import import_module
 
 from orchestrator.report.plots.plot import Plot, PlotData
 
-PLOTS = ["forest", "dose", "interaction", "cost", "curves", "classes", "confusion", "events"]
+PLOTS = [
+    "forest",
+    "dose",
+    "interaction",
+    "search",
+    "cost",
+    "curves",
+    "classes",
+    "confusion",
+    "events",
+]
 """Modules with a function `plots(data)`, in the order of the page."""
 
 

@@ -5,7 +5,7 @@ from importlib import import_module
 from orchestrator.analysis.summary import Summary
 from orchestrator.report.tables.table import Table
 
-TABLES = ["search", "arms", "comparisons", "scopes"]
+TABLES = ["arms", "search", "comparisons", "scopes"]
 """Modules with a function `tables(summary)`, in reading order."""
 
 

@@ -49,11 +49,27 @@ def tables(summary: Summary) -> list[Table]:
     That of a search follows the result on fresh seeds.
     """
     table = main_table(summary)
-    if summary.search is not None and summary.following is not None:
-        title = "Every point of the search, whose scores are optimistic"
-        notes = (f"{title}.", *table.notes)
-        table = dataclasses.replace(table, key="searched", title=title, notes=notes)
-    return [table]
+    if summary.search is None or summary.following is None:
+        return [table]
+    title = "Every point of the search, whose scores are optimistic"
+    notes = (f"{title}.", *table.notes)
+    return [
+        _confirmed(summary.following),
+        dataclasses.replace(table, key="searched", title=title, notes=notes),
+    ]
+
+
+def _confirmed(confirmed: Summary) -> Table:
+    """Return the main table of the confirmation, which is the result of a search."""
+    table = main_table(confirmed)
+    return dataclasses.replace(
+        table,
+        notes=(
+            f"The result: the best points on fresh seeds, {confirmed.plan.sweep}.",
+            *table.notes,
+        ),
+        records=tuple({**record, "kind": "confirmed"} for record in table.records),
+    )
 
 
 def main_table(summary: Summary) -> Table:

@@ -37,7 +37,11 @@ def ensemble_table(summary: Summary, found: Sequence[Ensemble], *, over: str) ->
     pairs = list(zip(rows, places, strict=True))
     intervals = [
         bracket(one.interval.low, one.interval.high, p, called=False)
-        if one and one.interval and one.interval.low is not None and one.interval.high is not None
+        if one
+        and one.interval
+        and half_width(one.interval) is not None
+        and one.interval.low is not None
+        and one.interval.high is not None
         else NONE
         for one, p in pairs
     ]
@@ -49,6 +53,10 @@ def ensemble_table(summary: Summary, found: Sequence[Ensemble], *, over: str) ->
         "say nothing of ensembles.",
         f"Its interval is over other {over} for these very models.",
     ]
+    if any(one.interval and half_width(one.interval) is None for one in found):
+        notes.append(
+            f"{NONE} for an interval: equal values over {over} have no spread to make one from."
+        )
     if len({cell.fold for cell in summary.cells}) > 1:
         notes.append("Each fold has an ensemble of its own; the numbers are means over folds.")
     if missing := [name for name in arms if name not in of_arm]:

@@ -22,6 +22,7 @@ from orchestrator.report.wording.contrasts import (
 )
 from orchestrator.report.wording.findings import finding_sentence, name_of
 from orchestrator.report.wording.numbers import NONE, decimals, end_text, number, p_text
+from orchestrator.report.wording.search import searched
 from orchestrator.stats import (
     FLIP_INTERVAL,
     MAX_PAIRS,
@@ -107,35 +108,6 @@ def chance_note(summary: Summary) -> str:
         rule = f" Fewer than {MIN_REPLICATES} seeds, or equal ones, beat it where "
         rule += f"{' or '.join(ways)}."
     return f"Chance{other}: {level}.{rule}"
-
-
-def searched(summary: Summary) -> str:
-    """Say what a search found, and that its scores are optimistic; empty for other studies."""
-    found, following = summary.search, summary.following
-    if found is None:
-        return ""
-    if not found.ranked:
-        return f"None of {len(found.points)} points of the search has finished yet."
-    best = found.ranked[0]
-    value = f"{number(best.value, 1 if found.metric.unit == '%' else 3)} {found.metric.unit}"
-    of = f"{len(found.points)} points"
-    if len(found.points) < found.num_planned:
-        of += f" so far, of {found.num_planned} planned,"
-    clips = "validation clips" if found.on_validation else "the reported clips"
-    text = (
-        f"The best of {of} by {found.metric.title} on {clips} is {best.arm} with {value.strip()}: "
-        "an optimistic number, since chance helped to choose it. No score of a search has a test."
-    )
-    if following is None:
-        return f"{text} Confirm its best points with --confirm 3 before you quote one."
-    seeds = len({cell.seed for cell in following.cells})
-    text += (
-        f" The result is the table on {seeds} fresh seeds, which compares the best "
-        f"{len(following.arms) - 1} with {following.plan.baseline}"
-    )
-    if not found.on_validation:
-        text += "; its clips are those that chose them, which fresh seeds do not mend"
-    return f"{text}."
 
 
 def best_of(summary: Summary) -> str:
