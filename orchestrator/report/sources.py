@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -252,6 +253,9 @@ def find_sweep(given: str, stored: Sequence[str]) -> str:
         return given
     stem = Path(given).stem if given.endswith(".py") else given
     matches = [name for name in stored if name == stem or name.startswith(f"{stem}-")]
+    # What a search or a tuning runs beside its sweep is shown in that one's report.
+    beside = re.compile(r"(.*)-(?:confirmed|tuned|tune\d+)")
+    matches = [n for n in matches if not ((of := beside.fullmatch(n)) and of[1] in matches)]
     if len(matches) == 1:
         return matches[0]
     if matches:

@@ -116,6 +116,9 @@ def test_find_sweep_takes_names_stems_and_paths():
     assert find_sweep("b", stored) == "b-demo"
     with pytest.raises(ConfigError, match="names 2 stored sweeps"):
         find_sweep("sweeps/a.py", stored)
+    beside = ["c-demo", "c-demo-confirmed", "c-demo-tune1", "c-demo-tune12", "c-demo-tuned"]
+    assert find_sweep("sweeps/c.py", beside) == "c-demo"
+    assert find_sweep("c-demo-tuned", beside) == "c-demo-tuned"
 
 
 def test_write_report_says_where_the_files_are(tmp_path):
