@@ -78,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
 def _run(args: argparse.Namespace, rest: Sequence[str]) -> int:
     if args.record and args.log:
         raise ConfigError("--record writes a log and --log reads one; give one of them")
+    if args.target not in PAPERS and not Path(args.target).is_file():
+        hint = "Or give the path of a sweep file."
+        raise ConfigError(unknown("recipe or file", args.target, PAPERS, hint=hint))
     name = args.log or ("" if args.record or args.target not in PAPERS else args.target)
     if not (name or args.record):
         raise ConfigError(
@@ -128,10 +131,6 @@ def _plan(target: str) -> Plan | Search:
         question = f"Is this {recipe.data} as {target} trains on it?"
         return Plan(name=target, question=question, base=recipe.build(), arms=(Arm(name=target),))
     path = Path(target)
-    if not path.is_file():
-        raise ConfigError(
-            unknown("recipe", target, PAPERS, hint="Or give the path of a sweep file.")
-        )
     sys.path.insert(0, str(path.parent.resolve()))  # as if the file were run
     found = [
         value
@@ -200,7 +199,7 @@ def report(found: Sequence[Finding], *, what: str, log: Log) -> str:
         (
             one.fact.key,
             value_text(one.here),
-            value_text(one.logged.first),
+            value_text(one.logged.typical),
             "departs" if one.departure else "alike",
         )
         for one in found

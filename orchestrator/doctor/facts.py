@@ -16,7 +16,7 @@ from typing import Any
 
 from orchestrator.stats.intervals import t_quantile
 
-NOISE = 5e-4
+NOISE = 1e-4
 """Probability that a healthy run lies outside the interval of a log's runs, per fact."""
 MIN_RUNS = 3
 """Runs of a log below which they have no spread to compare with."""
@@ -44,6 +44,12 @@ class Logged:
     def first(self) -> Value:
         """The value of the first run, which is that of all where no seed moves it."""
         return self.values[0]
+
+    @property
+    def typical(self) -> Value:
+        """The mean of the runs where they differ in a number, else the value of the first."""
+        differ = any(value != self.first for value in self.values)
+        return fmean(self.values) if differ and isinstance(self.first, float) else self.first
 
 
 Rule = Callable[[Value, Logged, Mapping[str, Value]], str]

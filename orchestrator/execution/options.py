@@ -15,6 +15,7 @@ from orchestrator.experiment.config import Runtime
 MODES = ("dry_run", "check", "smoke")
 """Flags that replace running the sweep."""
 
+TUNE_TRIALS = 8
 AUTO = "auto"
 
 COMPILE_MODES = ("default", "reduce-overhead")
@@ -91,6 +92,7 @@ def parse(argv: Sequence[str] | None, *, description: str) -> Options:
         values["gpus_per_worker"] = 1.0  # until the pilot is done
     runtime = {f.name: values.pop(f.name) for f in fields(Runtime) if f.name in values}
     values["arms"] = tuple(args.arms)
+    values["tune_trials"] = args.tune_trials or TUNE_TRIALS
     return Options(**values, runtime=Runtime(**runtime))
 
 
@@ -147,9 +149,8 @@ def _parser(description: str) -> argparse.ArgumentParser:
     add(
         "--tune-trials",
         type=_positive,
-        default=8,
         metavar="N",
-        help="trials per arm for --tune, one at the shared setting (default: %(default)s)",
+        help=f"trials per arm for --tune, one at the shared setting (default: {TUNE_TRIALS})",
     )
     add = parser.add_argument_group("how many seeds").add_argument
     add(
@@ -283,6 +284,8 @@ def _contradiction(args: argparse.Namespace) -> str:
         )
     if args.detect and not args.dry_run:
         return "--detect says what --dry-run plans for; give both, or leave it out"
+    if args.tune_trials and not args.tune:
+        return "--tune-trials is how many trials --tune takes; give both, or leave it out"
     return ""
 
 

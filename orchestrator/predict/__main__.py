@@ -89,10 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     which.add_argument("--device", default="", help="cpu, cuda, ...; default: the first GPU if any")
     cut = parser.add_argument_group("windows")
-    cut.add_argument("--window", type=float, default=0.0, metavar="S", help="length in seconds")
-    cut.add_argument(
-        "--hop", type=float, default=0.0, metavar="S", help="from one to the next; default: half"
-    )
+    cut.add_argument("--window", type=float, metavar="S", help="length in seconds")
+    cut.add_argument("--hop", type=float, metavar="S", help="from one to the next; default: half")
     what = parser.add_argument_group("what is shown")
     what.add_argument("--top", type=int, default=5, metavar="N", help="classes of a recording")
     what.add_argument(
@@ -125,6 +123,9 @@ def _run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--threshold {args.threshold:g}: it is at least 0 and below 1")
     if not 0 <= args.close < math.inf:
         raise ConfigError(f"--close {args.close:g}: a gap is 0 s or longer")
+    for name in ("window", "hop"):
+        if (given := getattr(args, name)) is not None and not 0 < given < math.inf:
+            raise ConfigError(f"--{name} {given:g}: it is a time in seconds above 0")
     _check_files(args)
 
     import torch
@@ -132,12 +133,16 @@ def _run(args: argparse.Namespace) -> int:
     from orchestrator.predict.scores import Windows
 
     model = choose(args.model, place=args.store, epoch=args.epoch).model
-    windows = Windows.of(model, window_s=args.window, hop_s=args.hop)
+    windows = Windows.of(model, window_s=args.window or 0.0, hop_s=args.hop or 0.0)
     device = _device(args.device)
     model.chain.to(device)
-    results = _results(args, model, windows, device)
+    faults: list[str] = []
+    results = _results(args, model, windows, device, faults)
     with torch.inference_mode():
         _FORMATS[args.format](args, model, windows, results)
+    if faults:
+        of = f" of {len(args.files)}" if len(args.files) > 1 else ""
+        raise DataError(f"{len(faults)}{of} cannot be scored: {'; '.join(faults)}")
     return 0
 
 
@@ -165,8 +170,13 @@ def _device(name: str) -> Any:
 
 
 def _results(
-    args: argparse.Namespace, model: TrainedModel, windows: Windows, device: Any
+    args: argparse.Namespace,
+    model: TrainedModel,
+    windows: Windows,
+    device: Any,
+    faults: list[str],
 ) -> Iterator[Result]:
+    """Score the recordings one by one; those that cannot be read become texts in `faults`."""
     from orchestrator.data.decode import decode, to_pcm
     from orchestrator.data.source import ClipFault
     from orchestrator.predict.scores import score
@@ -175,7 +185,8 @@ def _results(
         try:
             pcm, _ = to_pcm(decode(file), sample_rate=windows.sample_rate)
         except ClipFault as fault:
-            raise DataError(f"{file} cannot be scored ({fault}); leave it out") from fault
+            faults.append(f"{file} ({fault})")
+            continue
         scores = score(model, pcm, windows, device=device)
         events = tuple(
             Event(

@@ -59,6 +59,8 @@ def choose(name: str, *, place: str, epoch: Epoch | None = None) -> Choice:
 
     if Path(name).is_file() or (Path(name) / CONFIG).is_file():
         return Choice(model=load_file(name))
+    if name.endswith(".safetensors"):
+        raise ConfigError(f"there is no file {name}")
     store = Store.open(place, create=False)
     sweep, slash, arm = name.partition("/")
     if slash and sweep in store.sweeps():
@@ -81,7 +83,7 @@ def choose(name: str, *, place: str, epoch: Epoch | None = None) -> Choice:
     if name in store.sweeps():
         arms = (one.name for one in store.require_plan(name).arms)
         raise ConfigError(unknown(f"arm of {name}", "", arms, hint="Give SWEEP/ARM."))
-    if slash or name.endswith(".safetensors"):
+    if slash:
         hint = "MODEL is a trial's id, SWEEP/ARM, or the path of a checkpoint."
         raise ConfigError(unknown("sweep or file", name, store.sweeps(), hint=hint))
     which = epoch or "last"

@@ -160,6 +160,8 @@ def _verify(args: argparse.Namespace, store: Store) -> int:
     damaged = 0
     for key in args.own:
         load(key)
+    for sweep in {*args.sweeps} - {*store.sweeps()}:
+        store.require_plan(sweep)  # which says what is there
     for sweep in args.sweeps or store.sweeps():
         mistakes = list(_mistakes(store, sweep))
         again = ""

@@ -185,11 +185,12 @@ def test_one_of_classes_that_exclude_each_other_sounds_at_a_time():
         (("tiny/never", "A"), "no trial of 'never' of tiny has finished"),
         (("tyni/clips", "A"), "unknown sweep or file 'tyni/clips'"),
         (("tiny", "A"), "(valid: clips, frames, never) Give SWEEP/ARM."),
-        (("gone.safetensors", "A"), "unknown sweep or file"),
+        (("gone.safetensors", "A"), "there is no file gone.safetensors"),
         (("A", "A"), "cannot be read, it may be cut off"),
         (("tiny/clips", "gone.wav"), "gone.wav is no file"),
-        (("tiny/clips", "T"), "cannot be scored (unreadable"),
+        (("tiny/clips", "T"), "1 cannot be scored: "),
         (("tiny/clips", "A", "--hop", "2"), "windows of 0.5 s every 2 s"),
+        (("tiny/clips", "A", "--hop", "0"), "--hop 0: it is a time in seconds above 0"),
         (("tiny/clips", "A", "--threshold", "1"), "--threshold 1"),
         (("tiny/clips", "A", "--top", "0"), "--top 0"),
         (("tiny/clips", "A", "--close", "nan"), "--close nan"),
@@ -204,3 +205,13 @@ def test_a_mistake_is_named_in_one_message(store, joined, tmp_path, capsys, word
     named["T/../A"] += "/joined.wav"
     said = run(capsys, store, *(named.get(word, word) for word in words), code=2)
     assert message in said and said.startswith("error: ") and said.count("\n") == 1
+
+
+def test_a_recording_that_cannot_be_read_costs_no_other_its_scores(store, joined, tmp_path, capsys):
+    text = tmp_path / "text.wav"
+    text.write_text("no audio")
+    words = [CLIPS.id[:6], str(text), str(joined), "--format", "json", "--store", store.uri]
+    assert main(words) == 2
+    said = capsys.readouterr()
+    assert [one["file"] for one in json.loads(said.out)["files"]] == [str(joined)]
+    assert f"1 of 2 cannot be scored: {text} (unreadable" in said.err
