@@ -34,6 +34,11 @@ from orchestrator.stats import (
     Verdict,
 )
 
+NOTHING_DECLARED = (
+    "No declared contrast or effect is among these arms, so no difference between them is tested; "
+    "choose both arms of one by --arms, or declare another."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
@@ -75,6 +80,8 @@ def answers(summary: Summary) -> tuple[Answer, ...]:
         return (*confirmed, *first, Answer(verdict=Verdict.NOT_TESTED, text=searched(summary)))
     if best:
         return (*first, Answer(verdict=Verdict.NOT_TESTED, text=best))
+    if len(summary.arms) > 1 and not summary.plan.num_declared:
+        return (*first, Answer(verdict=Verdict.NOT_TESTED, text=NOTHING_DECLARED))
     others = (Answer(verdict=c.verdict, text=finding_sentence(c)) for c in summary.findings)
     return (*first, *others)
 
