@@ -64,7 +64,11 @@ class Compared:
         return tuple(
             arm
             if reference is None or arm is reference
-            else dataclasses.replace(arm, to_baseline=self.difference(arm, reference))
+            else dataclasses.replace(
+                arm,
+                to_baseline=self.difference(arm, reference),
+                mixed=self.mixed_among([arm, reference]),
+            )
             for arm in arms
         )
 
@@ -148,7 +152,7 @@ class Compared:
                     "decided": decided.get(name),
                     "num_planned": self._num_planned(arms, difference),
                     "at_chance": self._at_chance(arms),
-                    "mixed": self._mixed(arms),
+                    "mixed": self.mixed_among(arms),
                     "epochs": trained_epochs(self.plan, self.records, arms) if difference else None,
                     "equivalence": self._equivalence(arms, difference),
                     "tie_break": self._tie_break,
@@ -215,7 +219,7 @@ class Compared:
         """Test a weighted sum of arms within blocks; None if it cannot be computed."""
         arms = [arm for arm, _ in weights]
         values = {arm.name: _values(arm, self.metric) for arm in arms}
-        if not set[Block].intersection(*map(set, values.values())) or self._mixed(arms):
+        if not set[Block].intersection(*map(set, values.values())) or self.mixed_among(arms):
             return None
         named = {arm.name: weight for arm, weight in weights}
         sums = weighted_sums(values, named)
@@ -230,7 +234,7 @@ class Compared:
         key = self.plan.tie_break_of(self.metric.key)
         return lookup(key) if key else None
 
-    def _mixed(self, arms: Sequence[ArmSummary]) -> str:
+    def mixed_among(self, arms: Sequence[ArmSummary]) -> str:
         """Describe differences in code, data or epochs that prevent a comparison."""
         if self.mixed:
             return ""

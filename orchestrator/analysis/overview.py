@@ -55,8 +55,11 @@ def overview(plan: PlanRecord, records: Mapping[str, TrialRecord]) -> Overview:
 def verdicts(summary: Summary) -> str:
     """Count the declared comparisons by verdict, such as `1 better, 2 not distinguishable`.
 
-    A single comparison needs no number. Empty without comparisons.
+    A single comparison needs no number. Empty for a search, whose result another sweep has, and
+    for a single arm.
     """
+    if not summary.plan.num_declared and len(summary.arms) > 1 and summary.search is None:
+        return "nothing declared"
     counts = Counter(str(finding.verdict) for finding in summary.findings)
     if counts.total() == 1:
         return next(iter(counts))

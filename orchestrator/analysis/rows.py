@@ -102,8 +102,9 @@ class ArmSummary:
         cells: Planned trials, block by block.
         measures: Metric key -> numbers, without metrics that no finished trial has.
         cost: Cost of the arm; None if no trial has a record.
-        to_baseline: Arm minus baseline, declared or not; None for the baseline and if no block
-            finished in both.
+        to_baseline: Arm minus baseline, declared or not; None for the baseline, if no block
+            finished in both, and if their trials are `mixed`.
+        mixed: Differences in code, data or epochs that prevent a comparison with the baseline.
     """
 
     record: ArmRecord
@@ -111,6 +112,7 @@ class ArmSummary:
     measures: Mapping[str, Measure]
     cost: ArmCost | None
     to_baseline: PairedDifference | None = None
+    mixed: str = ""
 
     @property
     def name(self) -> str:

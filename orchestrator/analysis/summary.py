@@ -74,6 +74,8 @@ class Summary:
         against_chance: The arms held against chance, by this metric or another; None if unknown.
         search: What the search found; None for other studies.
         following: The study that goes on with arms of this one; None without one.
+        mixed: Differences in code, data or epochs among all arms, which prevent a trend or an
+            interaction of the whole design; empty without any, or if they are allowed.
     """
 
     plan: PlanRecord
@@ -89,6 +91,7 @@ class Summary:
     against_chance: AgainstChance | None = None
     search: SearchResults | None = None
     following: Summary | None = None
+    mixed: str = ""
 
     @property
     def compared(self) -> Summary | None:
@@ -158,13 +161,16 @@ class Summary:
 
     @functools.cached_property
     def interaction(self) -> Interaction | None:
-        """The interaction of a 2 x 2 design, declared or not."""
-        return two_by_two_interaction(self.plan, self.arms, self.metric)
+        """The interaction of a 2 x 2 design, declared or not; None if the arms are `mixed`."""
+        return None if self.mixed else two_by_two_interaction(self.plan, self.arms, self.metric)
 
     @functools.cached_property
     def trend(self) -> DoseTrend | None:
-        """The trend of a dose series, cached because its permutations take a while."""
-        return trend_over_doses(self.plan, self.arms, self.metric)
+        """The trend of a dose series, None if the arms are `mixed`.
+
+        It is cached because its permutations take a while.
+        """
+        return None if self.mixed else trend_over_doses(self.plan, self.arms, self.metric)
 
     def against_baseline(self, arm: str) -> ContrastEvidence | None:
         """Return the declared contrast of an arm with the baseline; None if there is none."""
@@ -241,6 +247,7 @@ def summarize(
         against_chance=held,
         search=search_results(plan, records),
         following=following,
+        mixed=counted.mixed_among(arms),
     )
 
 

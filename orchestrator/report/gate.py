@@ -24,11 +24,12 @@ import math
 import os
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TextIO
 
 from models.command import run_command
+from orchestrator.analysis.confounds import code_of
 from orchestrator.analysis.datasets import num_folds
 from orchestrator.analysis.gate import Gate, GateVerdict, gate
 from orchestrator.analysis.rows import Block, finished_values, with_scores
@@ -73,6 +74,11 @@ class _Side:
         for of_arm in finished_values(plan, records, metric).values():
             values |= of_arm
         return values
+
+    def code_versions(self, blocks: Collection[Block]) -> list[str]:
+        """Return the versions of the code that trained some blocks."""
+        records = (self.records[self.of(block).id] for block in blocks)
+        return sorted({code_of(record) or "not recorded" for record in records})
 
     def of(self, block: Block) -> TrialKey:
         return next(one for one in self.trials if (one.seed, one.fold) == block)
@@ -135,18 +141,25 @@ def _run(args: argparse.Namespace, out: TextIO) -> int:
         for of, to in pair
         if _status(base, of) is Status.FINISHED and _status(head, to) is Status.DIVERGED
     ]
+    of_head, of_base = head.values(metric), base.values(metric)
     found = gate(
-        head.values(metric),
-        base.values(metric),
+        of_head,
+        of_base,
         metric=metric,
         margin=args.margin,
         num_folds=num_folds(base.plan),
         diverged=diverged,
     )
+    versions = {
+        name: side.code_versions(of_head.keys() & of_base.keys())
+        for name, side in (("base", base), ("head", head))
+    }
     if args.format == "json":
-        print(json.dumps(_form(found, base, head, metric), indent=1), file=out)
+        form = _form(found, base, head, metric) | {"code_versions": versions}
+        print(json.dumps(form, indent=1), file=out)
     else:
-        print(*map(visible, _sentences(found, base, head, metric)), sep="\n", file=out)
+        lines = [*_sentences(found, base, head, metric), *_of_code(versions)]
+        print(*map(visible, lines), sep="\n", file=out)
     return CODES[found.verdict]
 
 
@@ -298,6 +311,14 @@ def _sentences(found: Gate, base: _Side, head: _Side, metric: Metric) -> list[st
     elif found.verdict is GateVerdict.CANNOT_TELL:
         lines.append(_way_out(found))
     return lines
+
+
+def _of_code(versions: Mapping[str, Sequence[str]]) -> list[str]:
+    """Name the versions of the code where BASE and HEAD were not trained by a single one."""
+    if len({one for of_side in versions.values() for one in of_side}) < 2:
+        return []
+    listed = "; ".join(f"{side.upper()} {', '.join(found)}" for side, found in versions.items())
+    return [f"BASE and HEAD come from several versions of the code ({listed})"]
 
 
 def _way_out(found: Gate) -> str:

@@ -49,6 +49,29 @@ def test_contrast_over_two_versions_of_the_code_is_refused_unless_asked_for():
     assert any("compared all the same, as asked" in caution for caution in cautions(asked))
 
 
+def test_undeclared_differences_and_the_trend_over_several_versions_say_why_they_are_withheld():
+    plan = make_plan()
+    plan = dataclasses.replace(plan, contrasts=plan.contrasts[:1])
+    records = with_code(make_records(plan), [k.id for k in plan.trials], "aaa")
+    assert trend_sentence(summarize(plan, records)).startswith("Trend over")
+    own = [k.id for k in plan.trials if k.arm in ("λ=0.01", "λ=0.1")]
+    records = with_code(records, own[:2], "bbb")
+    summary = summarize(plan, records)
+    reason = (
+        "their trials come from 2 versions of the code (aaa, bbb). Train them again, or `python -m "
+        "orchestrator.report adaptor_lambda-demo --allow-mixed` compares them all the same."
+    )
+    withheld = f"No Δ of λ=0.01, λ=0.1 from no adaptor is shown: {reason}"
+    assert [text for text in cautions(summary) if "No Δ" in text] == [withheld]
+    assert summary.trend is None
+    assert trend_sentence(summary) == (
+        f"The trend over transform.strength is not tested over these arms: {reason}"
+    )
+    asked = summarize(plan, records, mixed=True)
+    assert trend_sentence(asked).startswith("Trend over")
+    assert not any("No Δ" in text for text in cautions(asked))
+
+
 def test_arm_over_two_packs_has_no_difference_in_the_table():
     plan = make_plan(ARMS)
     records = make_records(plan)

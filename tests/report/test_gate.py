@@ -88,7 +88,7 @@ def test_number_of_seeds_is_the_one_that_tells():
     assert alike.seeds is None and alike.fewest == 5
 
 
-def scored(store, trial_id, right, *, clips=CLIPS, fingerprint="sha256:12ab"):
+def scored(store, trial_id, right, *, clips=CLIPS, fingerprint="sha256:12ab", code=""):
     """Store a trial of which so many clips are right."""
     made = make_predictions(trial_id, clips=clips)
     labels = made.targets.labels
@@ -101,6 +101,7 @@ def scored(store, trial_id, right, *, clips=CLIPS, fingerprint="sha256:12ab"):
         record,
         epochs=(*before, last),
         data={**record.data, "fingerprint": fingerprint},
+        provenance={**record.provenance, **({"code": code} if code else {})},
         predictions={"last": store.write_predictions(trial_id, "last", made)},
     )
     store.write_record(record)
@@ -163,6 +164,20 @@ def test_json_has_the_numbers_and_a_metric_may_be_named(store):
     found = json.loads(printed)
     assert found["exit_code"] == code and found["metric"] == "val/loss"
     assert found["difference"] > 0 and found["n"] == 6
+    assert found["code_versions"] == {"base": ["0.1.0+ef9af3d"], "head": ["0.1.0+ef9af3d"]}
+
+
+def test_several_versions_of_the_code_are_named(tmp_path):
+    made = Store.open(tmp_path / "store")
+    plan = make_plan(("base", "head"), seeds=2, sweep="s", dose="", contrasts=())
+    made.write_plan(plan)
+    for trial in plan.trials:
+        scored(made, trial.id, 280, code="aaa" if (trial.arm, trial.seed) != ("head", 1) else "bbb")
+    line = "BASE and HEAD come from several versions of the code (BASE aaa; HEAD aaa, bbb)"
+    assert line in run(made, "s/base", "s/head", "--margin", "1")[1]
+    assert "versions" not in run(made, "s/base", plan.trials[1].id, "--margin", "1")[1]
+    _, printed = run(made, "s/base", "s/head", "--margin", "1", "--format", "json")
+    assert json.loads(printed)["code_versions"] == {"base": ["aaa"], "head": ["aaa", "bbb"]}
 
 
 def test_usage_and_faults_never_look_like_a_verdict(store, capsys, monkeypatch):

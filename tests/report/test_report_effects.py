@@ -234,6 +234,15 @@ def test_undeclared_interaction_of_few_seeds_has_no_interval():
     assert ", no 95 % interval from 4 pairs, p " in said and "—" not in said
 
 
+def test_undeclared_interaction_over_two_versions_of_the_code_is_withheld():
+    plan, records = study(effects=[("input",)])
+    records[plan.trials[0].id].provenance["code"] = "another"
+    said = pattern_sentence(summarize(plan, records))
+    assert said.startswith("The interaction of attention and input is not tested over these arms")
+    assert "2 versions of the code" in said and "--allow-mixed" in said
+    assert "uncorrected" in pattern_sentence(summarize(plan, records, mixed=True))
+
+
 def test_every_form_shows_the_effects():
     plan, records = study(effects=[("input", "attention"), ("input",)], both=0.03)
     summary = summarize(plan, records)

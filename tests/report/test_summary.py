@@ -7,6 +7,7 @@ import pytest
 from report_examples import make_plan, make_record, make_records
 
 from orchestrator.analysis.datasets import ESC10_CLASSES, ESC50_CLASSES
+from orchestrator.analysis.overview import verdicts
 from orchestrator.analysis.summary import summarize
 from orchestrator.errors import ConfigError
 from orchestrator.records import ArmRecord, ContrastRecord, Status
@@ -93,6 +94,19 @@ def test_correction_runs_over_the_declared_contrasts_alone():
     assert three.arms[1].to_baseline is three.contrasts[0].difference
     assert three.arms[1].to_baseline.low < one.arms[1].to_baseline.low
     assert one.arms[2].to_baseline is not None and one.against_baseline("λ=0.01") is None
+
+
+def test_arms_without_a_declared_contrast_say_so_in_the_answer_and_in_the_list():
+    plan = make_plan(contrasts=())
+    summary = summarize(plan, make_records(plan))
+    (answer,) = answers(summary)
+    assert answer.verdict is Verdict.NOT_TESTED
+    assert answer.text.startswith("No declared contrast or effect is among these arms, so no diff")
+    assert answer.text in " ".join(render_text(summary).split())
+    assert verdicts(summary) == "nothing declared"
+    alone = make_plan(("no adaptor",))
+    alone = summarize(alone, make_records(alone))
+    assert answers(alone) == () and verdicts(alone) == ""
 
 
 def test_contrast_between_two_arms_uses_its_own_reference():

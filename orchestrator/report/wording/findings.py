@@ -49,16 +49,26 @@ def finding_sentence(evidence: Evidence) -> str:
     else:
         raise TypeError(f"evidence of a contrast or an effect has words, not {type(evidence)}")
     if evidence.mixed:
-        text = (
-            f"{subject} is not compared: their trials come from {evidence.mixed}. Train them "
-            f"again, or `python -m orchestrator.report {evidence.sweep} --allow-mixed` compares "
-            "them all the same."
-        )
+        text = withheld(f"{subject} is not compared", evidence.mixed, sweep=evidence.sweep)
     if evidence.epochs:
         text += _epochs(evidence.epochs)
     if evidence.equivalence:
         text += f" {equivalence_sentence(evidence.equivalence, metric=evidence.metric)}"
     return text
+
+
+def withheld(text: str, mixed: str, *, sweep: str) -> str:
+    """Complete a sentence on what arms are not compared in by the reason and the way out.
+
+    Args:
+        text: What is not compared, as a clause about several arms.
+        mixed: What makes their trials incomparable.
+        sweep: Stored name of the study.
+    """
+    return (
+        f"{text}: their trials come from {mixed}. Train them again, or "
+        f"`python -m orchestrator.report {sweep} --allow-mixed` compares them all the same."
+    )
 
 
 def _epochs(trained: TrainedEpochs) -> str:

@@ -20,7 +20,7 @@ from orchestrator.report.wording.contrasts import (
     scope_words,
     unit_of_difference,
 )
-from orchestrator.report.wording.findings import finding_sentence, name_of
+from orchestrator.report.wording.findings import finding_sentence, name_of, withheld
 from orchestrator.report.wording.numbers import NONE, decimals, end_text, number, p_text
 from orchestrator.report.wording.search import searched
 from orchestrator.stats import (
@@ -32,6 +32,11 @@ from orchestrator.stats import (
     Needed,
     PairedDifference,
     Verdict,
+)
+
+NOTHING_DECLARED = (
+    "No declared contrast or effect is among these arms, so no difference between them is tested; "
+    "choose both arms of one by --arms, or declare another."
 )
 
 
@@ -75,6 +80,8 @@ def answers(summary: Summary) -> tuple[Answer, ...]:
         return (*confirmed, *first, Answer(verdict=Verdict.NOT_TESTED, text=searched(summary)))
     if best:
         return (*first, Answer(verdict=Verdict.NOT_TESTED, text=best))
+    if len(summary.arms) > 1 and not summary.plan.num_declared:
+        return (*first, Answer(verdict=Verdict.NOT_TESTED, text=NOTHING_DECLARED))
     others = (Answer(verdict=c.verdict, text=finding_sentence(c)) for c in summary.findings)
     return (*first, *others)
 
@@ -197,7 +204,21 @@ def cautions(summary: Summary) -> tuple[str, ...]:
         )
     if ran.epochs:
         notes.append(f"Trials that were planned alike come from {ran.epochs}{compared}.")
-    return (*notes, *reasons(summary.findings))
+    return (*notes, *_undeclared_mixed(summary), *reasons(summary.findings))
+
+
+def _undeclared_mixed(summary: Summary) -> list[str]:
+    """Say which arms have no Δ because of their trials; a declared contrast says so itself."""
+    arms: dict[str, list[str]] = {}
+    for arm in summary.arms:
+        counts = arm.mixed and summary.metric.key in arm.measures
+        if counts and summary.against_baseline(arm.name) is None:
+            arms.setdefault(arm.mixed, []).append(arm.name)
+    baseline, sweep = summary.plan.baseline, summary.plan.sweep
+    return [
+        withheld(f"No Δ of {', '.join(names)} from {baseline} is shown", mixed, sweep=sweep)
+        for mixed, names in arms.items()
+    ]
 
 
 def next_study_sentence(summary: Summary) -> str:
@@ -476,8 +497,16 @@ def pattern_sentence(summary: Summary) -> str:
     return ("" if declared else interaction_sentence(summary)) or trend_sentence(summary)
 
 
+def _pattern_withheld(what: str, summary: Summary) -> str:
+    return withheld(
+        f"The {what} is not tested over these arms", summary.mixed, sweep=summary.plan.sweep
+    )
+
+
 def trend_sentence(summary: Summary) -> str:
     """Describe how the metric moves along the doses; empty if the study has no trend."""
+    if summary.mixed and len(summary.doses) > 2:
+        return _pattern_withheld(f"trend over {summary.plan.dose}", summary)
     shown = summary.trend
     if shown is None:
         return ""
@@ -499,6 +528,9 @@ def trend_sentence(summary: Summary) -> str:
 
 def interaction_sentence(summary: Summary) -> str:
     """Describe how much the effects of a 2 x 2 design depend on each other; empty otherwise."""
+    grid = summary.grid if summary.mixed else None
+    if grid and [len(levels) for levels in grid.levels] == [2, 2]:
+        return _pattern_withheld(f"interaction of {' and '.join(grid.factors)}", summary)
     shown = summary.interaction
     if shown is None:
         return ""
