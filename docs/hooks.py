@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import posixpath
 import re
 import runpy
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from unittest import mock
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parent.parent
 SWEEP = "sweeps/adaptor_lambda.py"
@@ -37,18 +39,38 @@ SINGULAR = {"class_weights": "class weights"}
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that no file of `docs/` has."""
-    made = {
-        "reference/commands.md": _commands(),
-        "reference/parts.md": _parts(),
-        "reference/recipes.md": _recipes(),
-        "reference/metrics.md": _metrics(),
-        "reference/layouts.md": _layouts(),
-        "reference/zoo.md": _zoo(),
-    }
+    made = {page: text() for page, text in generated().items()}
     made |= {page: _copied(path) for page, path in COPIES.items()}
     for page, text in made.items():
         files.append(File.generated(config, page, content=text))
     return files
+
+
+def generated() -> dict[str, Callable[[], str]]:
+    """Return the pages that are made from the code, page -> function that makes its text."""
+    return {
+        "reference/commands.md": _commands,
+        "reference/parts.md": _parts,
+        "reference/recipes.md": _recipes,
+        "reference/metrics.md": _metrics,
+        "reference/layouts.md": _layouts,
+        "reference/zoo.md": _zoo,
+    }
+
+
+def on_page_markdown(markdown: str, *, page: Page, **_: object) -> str:
+    """Turn links to files of the repository that have a page into links to that page.
+
+    The sources link to the files, so that their links work in the repository, too.
+    """
+    folder = posixpath.dirname(page.file.src_uri)
+    pages = {
+        posixpath.relpath(f"../{path}", folder or "."): posixpath.relpath(name, folder or ".")
+        for name, path in COPIES.items()
+    }
+    return re.sub(
+        r"(?<=\]\()[^)#\s]+", lambda link: pages.get(link.group(), link.group()), markdown
+    )
 
 
 def _copied(path: str) -> str:

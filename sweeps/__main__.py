@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import ast
 import re
+import shlex
+import sys
 from pathlib import Path
 
 from models.command import run_command
@@ -102,6 +104,10 @@ def main() -> int:
     new = parser.add_subparsers(dest="command").add_parser("new", help="write a new sweep's file")
     new.add_argument("name", metavar="NAME", help="its name; the file is NAME.py, here")
     new.add_argument("--like", metavar="SWEEP", help="begin with one that comes with the program")
+    first, rest = sys.argv[1:2], sys.argv[2:]
+    if first and first[0].removesuffix(".py") in shipped():
+        module = f"orchestrator.sweeps.{first[0].removesuffix('.py')}"
+        raise ConfigError(f"{first[0]} is run by: {shlex.join(['python', '-m', module, *rest])}")
     args = parser.parse_args()
     if args.command == "new":
         path = create(args.name, args.like)

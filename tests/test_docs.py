@@ -6,12 +6,14 @@ import contextlib
 import io
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -198,8 +200,30 @@ def test_make_targets_of_the_readme_exist():
 
 def test_files_that_the_readme_names_exist():
     text = (ROOT / README).read_text()
-    for name in re.findall(r"\]\(([\w/.-]+)\)", text) + re.findall(r"`(\w+\.py)`", text):
+    for name in re.findall(r"`(\w+\.py)`", text):
         assert (ROOT / name).exists() or (ROOT / "sweeps" / name).exists(), name
+
+
+def test_links_of_the_sources_lead_to_files_of_the_repository():
+    hooks = runpy.run_path(str(ROOT / "docs" / "hooks.py"))
+    made = {(ROOT / "docs" / page).resolve() for page in hooks["generated"]()}
+    broken = [
+        f"{page}: {link}"
+        for page in PAGES
+        for link in re.findall(r"\]\(([^)#\s]+)", BLOCK.sub("", (ROOT / page).read_text()))
+        if not re.match(r"\w+:", link)
+        and not (target := (ROOT / page).parent.joinpath(link).resolve()).exists()
+        and target not in made
+    ]
+    assert not broken
+
+
+def test_link_to_a_file_that_has_a_page_becomes_one_to_the_page():
+    hooks = runpy.run_path(str(ROOT / "docs" / "hooks.py"))
+    text = "[a](../../cluster/README.md#stop) [b](../../README.md) [c](data.md)"
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="how-to/cloud.md"))
+    shown = hooks["on_page_markdown"](text, page=page, config=None, files=None)
+    assert shown == "[a](../cluster.md#stop) [b](../../README.md) [c](data.md)"
 
 
 def test_pictures_are_few_and_small():

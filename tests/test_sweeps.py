@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from orchestrator.design.plan import Plan
 from orchestrator.design.search_space import Search
+from orchestrator.errors import ConfigError
 from orchestrator.recipes.families import FAMILIES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -150,3 +152,13 @@ def test_adaptor_everywhere_takes_a_few_families(tmp_path):
         check=True,
     )
     assert "40 trials (4 arms x 10 seeds)" in done.stdout
+
+
+@pytest.mark.parametrize("word", ["adaptor_lambda", "adaptor_lambda.py"])
+def test_name_of_a_shipped_sweep_is_answered_with_the_command_that_runs_it(word, monkeypatch):
+    main = runpy.run_path(str(ROOT / "sweeps" / "__main__.py"))["main"]
+    monkeypatch.setattr(sys, "argv", ["sweeps", word, "--demo"])
+    with pytest.raises(
+        ConfigError, match=r"python -m orchestrator\.sweeps\.adaptor_lambda --demo$"
+    ):
+        main()

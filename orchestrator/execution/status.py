@@ -24,7 +24,14 @@ from orchestrator.execution.costs import duration, seconds_by_arm
 from orchestrator.metrics import METRICS, USUAL
 from orchestrator.records import PlanRecord, Status, TrialKey, TrialRecord
 from orchestrator.store import Store
-from orchestrator.terminal.text import grid, laid_out, local_time, terminal_width, visible
+from orchestrator.terminal.text import (
+    grid,
+    laid_out,
+    local_time,
+    name_table,
+    terminal_width,
+    visible,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -212,23 +219,20 @@ def _parts(observer: Observer, names: Sequence[str]) -> Iterator[RenderableType]
     if not found:
         yield f"no sweep was declared in {visible(observer.store.uri)} yet"
         return
-    # Divergence is rare, so its column stands only where there is one.
-    diverged = ("diverged",) if any(one.diverged for one in found) else ()
-    heads = ("sweep", "finished", "running", "failed", *diverged, "left", "last end")
+    heads = ("sweep", "finished", "running", "failed", "diverged", "left", "last end")
     rows = [
         (
             visible(one.sweep),
             f"{one.counts[Status.FINISHED]} of {one.num_trials}",
             str(len(one.running) or ""),
             str(len(one.failed) or ""),
-            *(str(len(one.diverged) or "") for _ in diverged),
+            str(len(one.diverged) or ""),
             "" if one.left_s is None else f"about {duration(one.left_s)}",
             local_time(one.changed_at),
         )
         for one in found
     ]
-    counts = range(1, 4 + len(diverged))
-    yield grid(rows, heads=heads, right=counts, whole=range(1, len(heads)))
+    yield name_table(rows, heads=heads, width=terminal_width(), right=range(1, 5))
     for one in found:
         if one.running:
             yield ""

@@ -59,8 +59,7 @@ from orchestrator.report.wording.clips import (
     silent_sentences,
     single_pair_sentences,
 )
-from orchestrator.stats import Verdict
-from orchestrator.terminal.text import grid, laid_out, local_time, terminal_width, visible
+from orchestrator.terminal.text import laid_out, local_time, name_table, terminal_width, visible
 
 AGGREGATE_FORMATS = ("", "text", "markdown", "csv", "json")
 ENSEMBLE_FORMATS = ("", "text", *PAPER_NAMES)
@@ -285,9 +284,7 @@ def _listed(source: Source) -> str:
     widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
     if sum(widths) + 2 * len(widths) > width:  # the pack is in every report, too
         heads, rows = heads[:-1], [row[:-1] for row in rows]
-    # What the other columns leave, with the longest verdict of one contrast on one line.
-    name = max(16, width - widths[1] - widths[2] - len(Verdict.NOT_DISTINGUISHABLE) - 6)
-    table = grid(rows, heads=heads, right=(2,), whole=(1, 2), first=name)
+    table = name_table(rows, heads=heads, width=width, right=(2,), folds=3)
     return laid_out(table, width=width).rstrip("\n")
 
 

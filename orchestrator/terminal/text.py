@@ -21,6 +21,9 @@ FORMULA = "=+-@＝＋－＠"
 HARD_SPACE = "\u00a0"
 """A space at which no line ends."""
 
+FOLDED = 16
+"""Terminal columns of a folding cell beside names; the longest word of a verdict has 15."""
+
 _HELD = "\ue0fe"
 """Stands for a hard space while rich lays out; of Unicode's private use, it reaches no reader."""
 
@@ -119,6 +122,49 @@ def grid(
     return Padding(table, (0, 0, 0, indent), expand=False)
 
 
+def name_table(
+    rows: Sequence[Sequence[str]],
+    *,
+    heads: Sequence[str],
+    width: int,
+    right: Container[int] = (),
+    folds: int | None = None,
+) -> RenderableType:
+    """Return rows whose first cell is a name that can be copied: it is never broken.
+
+    Columns without a cell are left out. If the others do not fit beside the names, they stand
+    below them, with their heads.
+
+    Args:
+        rows: Rows of literal text.
+        heads: Heads of the columns.
+        width: Width in terminal columns.
+        right: Indices of the right-aligned columns.
+        folds: Index of a column whose cells may fold, to 16 terminal columns at least.
+    """
+    from rich.cells import cell_len
+    from rich.console import Group
+    from rich.padding import Padding
+
+    kept = [i for i in range(len(heads)) if not i or any(row[i] for row in rows)]
+    widths = {i: max(cell_len(row[i]) for row in (heads, *rows)) for i in kept}
+    least = sum(min(w, FOLDED) if i == folds else w for i, w in widths.items())
+    if least + 2 * (len(kept) - 1) <= width:
+        return grid(
+            ([row[i] for i in kept] for row in rows),
+            heads=[heads[i] for i in kept],
+            right={place for place, i in enumerate(kept) if i in right},
+            whole={place for place, i in enumerate(kept) if i != folds},
+        )
+    parts: list[RenderableType] = []
+    for row in rows:
+        name = literal(row[0])
+        name.no_wrap, name.overflow = True, "ignore"
+        facts = ", ".join(f"{heads[i]} {row[i]}" for i in kept[1:] if row[i])
+        parts += [name, Padding(literal(facts), (0, 0, 0, 2))]
+    return Group(*parts)
+
+
 def laid_out(*parts: RenderableType, width: int) -> str:
     """Lay out parts with rich as plain lines, never colored.
 
@@ -138,6 +184,6 @@ def laid_out(*parts: RenderableType, width: int) -> str:
         legacy_windows=False,
     )
     for part in parts:
-        console.print(part)
+        console.print(part, crop=False)  # a name may be wider than the terminal
     lines = stream.getvalue().replace(_HELD, " ").split("\n")
     return "\n".join(line.rstrip() for line in lines)

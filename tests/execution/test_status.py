@@ -6,6 +6,7 @@ import pytest
 
 from orchestrator.execution.status import Observer, main
 from orchestrator.records import Status
+from orchestrator.report.__main__ import main as list_sweeps
 from orchestrator.store import Store
 from tests.store.test_verification import IDS, PLAN, fill
 
@@ -44,6 +45,21 @@ def test_a_sweep_counts_what_is_done_runs_and_failed(store, monkeypatch, capsys)
     assert "ValueError: ␛[2Jno" in text and "\x1b" not in text and "a.Value" not in text
     assert f"{PLAN.sweep}: diverged" in text and ": failed" not in text
     assert all(len(line) <= 80 for line in text.splitlines())
+
+
+@pytest.mark.parametrize("width", ["80", "60", "24"])
+def test_names_of_sweeps_are_never_broken(width, store, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", width)
+    names = ["adaptor_search-demo-1ep-confirmed", "model_zoo-demo-esc10-datar_hts_at_panns"]
+    for name in names:
+        store.write_plan(dataclasses.replace(PLAN, sweep=name))
+    for command in (main, list_sweeps):
+        words = ["--list"] if command is list_sweeps else []
+        assert command(["--store", store.uri, *words]) == 0
+        text = capsys.readouterr().out
+        assert all(name in text for name in names) and "4 of 4" in text
+        assert "failed" not in text and "left" not in text  # nothing stands below these heads
+        assert all(len(line) <= int(width) or line in names for line in text.splitlines())
 
 
 def test_records_that_did_not_change_are_read_once(store, monkeypatch):

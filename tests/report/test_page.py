@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -124,17 +125,45 @@ def test_without_script_every_metric_unfolds_and_each_arm_is_marked_for_it():
     assert page.count(" data-x=") == page.count(" data-y=") > len(plan.arms)
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
-def test_script_runs_to_its_end_in_a_browser_under_the_policy(tmp_path):
-    (tmp_path / "page.html").write_text(page_of(*study(seeds=3)), encoding="utf-8")
+def in_browser(page: str, folder: Path) -> str:
+    """Return the document after its scripts have run, in a window of 1280 x 800 pixels."""
+    (folder / "page.html").write_text(page, encoding="utf-8")
     flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --dump-dom "
     flags += "--disable-background-networking --disable-component-update --disable-sync "
-    flags += f"--virtual-time-budget=2000 --user-data-dir={tmp_path / 'profile'}"
-    command = ["chromium", *flags.split(), (tmp_path / "page.html").as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    body = done.stdout[done.stdout.index("<main") :]
-    assert "<option" in done.stdout and 'class="sort"' in body and 'class="cross"' in body
-    assert 'aria-current="true"' in done.stdout, "the last part of the script has not run"
+    flags += "--virtual-time-budget=2000 --window-size=1280,800 "
+    flags += f"--user-data-dir={folder / 'profile'}"
+    command = ["chromium", *flags.split(), (folder / "page.html").as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
+def test_script_runs_to_its_end_in_a_browser_under_the_policy(tmp_path):
+    shown = in_browser(page_of(*study(seeds=3)), tmp_path)
+    body = shown[shown.index("<main") :]
+    assert "<option" in shown and 'class="sort"' in body and 'class="cross"' in body
+    assert 'aria-current="true"' in shown, "the last part of the script has not run"
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
+def test_contents_are_in_view_beside_the_choice_of_a_metric(tmp_path):
+    page = page_of(*study(seeds=3))
+    page = re.sub(r"<meta[^>]*Content-Security-Policy[^>]*>", "", page)  # for the script below
+    # The bar of a study that has every section.
+    sections = ("The pattern", "What may be wrong with the labels", "The mechanism", "Comparable")
+    links = "".join(f'<li><a href="#trust">{title}</a></li>' for title in sections)
+    page = page.replace("</ul></nav>", f"{links}</ul></nav>").replace(
+        "</body>",
+        """<script>
+        const bar = document.querySelector("nav ul").getBoundingClientRect();
+        const out = [...document.querySelectorAll("nav li")].filter((one) => {
+          const place = one.getBoundingClientRect();
+          return place.right > bar.right + 1 || place.bottom > bar.bottom + 1;
+        });
+        document.title = `${out.length} of ${document.querySelectorAll("nav li").length} out`;
+        </script></body>""",
+    )
+    title = re.findall(r"<title>(.*?)</title>", in_browser(page, tmp_path))[0]
+    assert re.fullmatch(r"0 of \d\d out", title)
 
 
 def test_every_plot_has_a_text_alternative_with_its_numbers():
