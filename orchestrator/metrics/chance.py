@@ -222,8 +222,8 @@ def caution_text(
     over = f" over {num_clips:,} clips" if num_clips else ""
     if len(at_chance) == num_arms:
         return (
-            f"No arm beats chance ({level}) in {title}{over}, so nothing that follows says which "
-            "is better: train longer, or check data and labels."
+            f"No arm beats chance ({level}) in {title}{over}, so no difference between these arms "
+            "says which is better: train longer, or check data and labels."
         )
     verb = "does" if len(at_chance) == 1 else "do"
     listed = f": {', '.join(at_chance)}" if len(at_chance) <= MAX_NAMED else ""

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import re
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from orchestrator.records import EpochRecord
 from orchestrator.report.render.formats import to_csv, to_json
 from orchestrator.report.render.latex_numbers import to_numbers
 from orchestrator.report.render.text import render_text
+from orchestrator.report.tables.scopes import tables
 from orchestrator.report.wording.findings import finding_sentence
 from orchestrator.stats import over_recordings
 
@@ -101,6 +103,17 @@ def test_sentence_and_forms_say_both_scopes_and_what_would_narrow_them():
     assert (row["recordings"], row["narrowed_by"]) == ("40", "recordings")
     assert '"num_recordings": 40' in to_json(summary)
     assert "DifferenceRecordingsLow}" in to_numbers(summary)
+
+
+def test_intervals_of_both_scopes_have_one_precision():
+    summary, _ = study(gain=0.6)
+    (contrast,) = summary.contrasts
+    mean = contrast.difference.mean
+    narrow = dataclasses.replace(contrast.difference, low=mean - 0.5, high=mean + 0.5)
+    both = (contrast, dataclasses.replace(contrast, difference=narrow))
+    (table,) = tables(dataclasses.replace(summary, contrasts=both))
+    ends = [end for row in table.rows for cell in row[1:3] for end in re.findall(r"[\d.]+", cell)]
+    assert len(ends) == 8 and {len(end.partition(".")[2]) for end in ends} == {1}
 
 
 def test_a_loss_says_the_ends_of_its_size():

@@ -9,7 +9,7 @@ from orchestrator.records import ContrastRecord, SearchRecord, Status, TunedReco
 from orchestrator.report.files import RENDERERS
 from orchestrator.report.render.page import render_page
 from orchestrator.report.render.text import render_text
-from orchestrator.report.wording.notes import headline
+from orchestrator.report.wording.notes import answers, headline
 from tests.report.report_examples import make_plan, make_records
 
 POINTS = {f"λ={v}": {"transform.strength": v} for v in (0.001, 0.01, 0.1, 0.3)}
@@ -66,6 +66,20 @@ def test_scores_of_a_search_are_optimistic_and_fresh_seeds_are_the_result(search
     assert page.index("adjusted p") < page.index("<h3>Every point of the search, whose scores")
     for form in RENDERERS.values():
         assert form(summary)
+
+
+def test_search_at_chance_is_said_before_the_answer_and_of_the_search_alone(searched, confirmed):
+    plan, _ = searched
+    records = make_records(plan, level=0.1, spread=0.0)
+    alone = answers(summarize(plan, records))
+    assert alone[0].text.startswith("No arm beats chance (12.5 %")
+    summary = summarize(plan, records, following=confirmed)
+    first, second, *_ = (answer.text for answer in answers(summary))
+    assert first.startswith("In the search, no arm beats chance (12.5 %")
+    assert "so no difference between these arms says which is better" in first
+    assert second.startswith("λ=0.01 helps by")
+    for shown in (said(summary), render_page(summary, records)):
+        assert shown.index("In the search, no arm") < shown.index("λ=0.01 helps by")
 
 
 def test_pruned_trials_of_a_search_have_an_outcome_and_no_number(searched):

@@ -414,7 +414,7 @@ def test_best_mean_is_not_emphasised_unless_it_is_called():
 @pytest.mark.parametrize(
     ("shares", "cell", "note"),
     [
-        ((0.33, 0.54), "44 (33, 54)", "(a, b): the two values, too few for an interval."),
+        ((0.33, 0.54), "43.5 (33.0, 54.0)", "(a, b): the two values, too few for an interval."),
         ((0.9, 1.0, 0.98), "96 [83, 100]", "[a, b]: the interval, which ends at a bound of the"),
         ((0.0, 0.05, 0.0, 0.01), "1.5 [0.0, 5.3]", "[a, b]: the interval, which ends at a bound"),
         ((0.5, 0.5), "50.0 —", "— for ±: equal values have no spread to make an interval from."),
@@ -482,6 +482,38 @@ def test_column_has_one_precision_and_a_called_difference_never_reads_as_nothing
         texts = [re.match(r" *[+−]?[\d.]+", text) for text in columns[key]]
         assert len({len(m[0].partition(".")[2]) for m in texts if m}) == 1, columns[key]
     assert "0.3" in columns["difference"][2]
+
+
+@pytest.mark.parametrize(
+    ("shares", "cell"),
+    [
+        ((0.2, 0.15), "17.5 (20.0, 15.0) +2.5"),
+        ((0.15, 0.15001), "15.0005 (15.0000, 15.0010) +0.0005"),
+    ],
+)
+def test_listed_values_their_mean_and_difference_have_the_same_digits(shares, cell):
+    plan = make_plan(("base", "new"), seeds=2, dose="")
+    values = {"base": (0.15, 0.15), "new": shares}
+    records = {k.id: make_record(k.id, top1=values[k.arm][k.seed]) for k in plan.trials}
+    assert cell in " ".join(render_text(summarize(plan, records), 120).split())
+
+
+@pytest.mark.parametrize(
+    ("published", "shown"),
+    [
+        ((95.6, 97, 90.5), ["95.6†", "97.0†", "90.5†"]),
+        ((95.3, 95.75, 97), ["95.3† ", "95.75†", "97.0† "]),
+        ((95, 97, 90), ["95†", "97†", "90†"]),
+    ],
+)
+def test_whole_published_number_has_the_decimals_of_the_others(published, shown):
+    arms = tuple(
+        ArmRecord(name=f"arm {value}", published={"val/top1": value}) for value in published
+    )
+    plan = make_plan(arms, seeds=2, dose="")
+    table = main_table(summarize(plan, make_records(plan)))
+    at = [column.key for column in table.columns].index("published")
+    assert [row[at] for row in table.rows] == shown
 
 
 def test_cautions_stand_in_every_format():

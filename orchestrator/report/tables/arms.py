@@ -14,6 +14,7 @@ from orchestrator.report.tables.table import (
     Column,
     Table,
     differences,
+    listed_places,
     p_cell,
     recordings_record,
     spread,
@@ -106,6 +107,7 @@ def main_table(summary: Summary) -> Table:
         return [quantity(value) for value in column]
 
     metric, arms = summary.metric, summary.arms
+    levels = [a.measures[metric.key].interval for a in arms if metric.key in a.measures]
     contrasts = [summary.against_baseline(arm.name) for arm in arms]
     footnotes = published_footnotes(summary.plan, summary.comparability)
     columns = [
@@ -119,6 +121,7 @@ def main_table(summary: Summary) -> Table:
             texts=differences(
                 [arm.to_baseline for arm in arms],
                 [contrast is not None and contrast.called for contrast in contrasts],
+                least=listed_places(levels, metric),
             ),
         ),
         Column(
@@ -132,7 +135,7 @@ def main_table(summary: Summary) -> Table:
             title="published",
             unit=metric.unit,
             keep=7,
-            texts=align([_published(arm, summary, footnotes) for arm in arms]),
+            texts=align(_published(summary, footnotes)),
         ),
     ]
     for key, title, keep, write in (
@@ -257,9 +260,19 @@ def _count(arm: ArmSummary, key: str) -> str:
     return str(n) if n == planned else f"{n}/{planned}"
 
 
-def _published(arm: ArmSummary, summary: Summary, footnotes: Footnotes) -> str:
-    value = arm.record.published.get(summary.metric.key)
-    return NONE if value is None else f"{value:g}{footnotes.marks[arm.name]}"
+def _published(summary: Summary, footnotes: Footnotes) -> list[str]:
+    """Write the published numbers as printed; a whole one has the fewest decimals of the others.
+
+    The 97.0 of a paper is stored as 97.
+    """
+    values = {arm.name: arm.record.published.get(summary.metric.key) for arm in summary.arms}
+    texts = {arm: f"{value:g}" for arm, value in values.items() if value is not None}
+    places = [len(text.partition(".")[2]) for text in texts.values() if "." in text]
+    for arm, text in texts.items():
+        if text.isdigit() and places:
+            text = f"{text}.{'0' * min(places)}"
+        texts[arm] = f"{text}{footnotes.marks[arm]}"
+    return [texts.get(arm, NONE) for arm in values]
 
 
 def _best_called(summary: Summary) -> int:

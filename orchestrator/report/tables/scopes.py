@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.summary import Summary
-from orchestrator.report.tables.table import Column, Table
+from orchestrator.report.tables.table import Column, Table, common_places
 from orchestrator.report.wording.contrasts import half_width, places_of, unit_of_difference
 from orchestrator.report.wording.findings import name_of
 from orchestrator.report.wording.numbers import align, bracket
@@ -16,11 +16,20 @@ def tables(summary: Summary) -> list[Table]:
     if not findings:
         return []
     unit = unit_of_difference(summary.metric)
+    places = common_places([places_of(f.difference) for f in findings], places_of(None))
     columns = [
         Column(key="contrast", title="contrast", texts=[name_of(f) for f in findings]),
-        Column(key="seeds", title="other seeds", unit=unit, texts=list(map(_over_seeds, findings))),
         Column(
-            key="both", title="and recordings", unit=unit, texts=list(map(_over_both, findings))
+            key="seeds",
+            title="other seeds",
+            unit=unit,
+            texts=[_over_seeds(f, places) for f in findings],
+        ),
+        Column(
+            key="both",
+            title="and recordings",
+            unit=unit,
+            texts=[_over_both(f, places) for f in findings],
         ),
         Column(key="num", title="recordings", keep=3, texts=align(list(map(_count, findings)))),
         Column(
@@ -49,19 +58,18 @@ def _narrowed_by(evidence: Evidence) -> str:
     return " or ".join(found.narrowed_by)
 
 
-def _over_seeds(evidence: Evidence) -> str:
+def _over_seeds(evidence: Evidence, places: int) -> str:
     difference = evidence.difference
     if difference is None or difference.low is None or difference.high is None:
         return ""
-    places = places_of(difference)
     return bracket(difference.low, difference.high, places, called=evidence.called)
 
 
-def _over_both(evidence: Evidence) -> str:
+def _over_both(evidence: Evidence, places: int) -> str:
     found = evidence.over_recordings
     if found is None or found.low is None or found.high is None:
         return ""
-    return bracket(found.low, found.high, places_of(evidence.difference), called=evidence.called)
+    return bracket(found.low, found.high, places, called=evidence.called)
 
 
 def _count(evidence: Evidence) -> str:

@@ -88,10 +88,19 @@ def p_cell(evidence: Evidence | None) -> str:
     return p_text(evidence.adjusted_p) + (CALLED_MARK if evidence.called else "")
 
 
-def differences(found: Sequence[PairedDifference | None], called: Sequence[bool]) -> list[str]:
-    """Write `difference [low, high]` with the decimal points of the differences aligned."""
+def differences(
+    found: Sequence[PairedDifference | None], called: Sequence[bool], *, least: int = 0
+) -> list[str]:
+    """Write `difference [low, high]` with the decimal points of the differences aligned.
+
+    Args:
+        found: Differences; None for a dash.
+        called: Whether each was called.
+        least: Fewest decimals, for differences of listed values (`listed_places`).
+    """
     spread_out = (d for d in found if d and len(set(d.differences.values())) > 1)
-    places = _common([places_of(d) for d in spread_out], places_of(None))
+    places = common_places([places_of(d) for d in spread_out], places_of(None))
+    places = max(places, least)
     shown = [d.mean for d, own in zip(found, called, strict=True) if own and d and d.mean]
     while any(not float(f"{mean:.{places}f}") for mean in shown):
         places += 1  # a difference that was called never reads as 0
@@ -113,7 +122,7 @@ def spread(intervals: Sequence[CrossedInterval | None], metric: Metric) -> list[
     two values, which have none: see `spread_notes`.
     """
     spread_out = (i for i in intervals if i and i.n > 1 and not i.is_flat)
-    places = _common(
+    places = common_places(
         [places_of_level(i, metric) for i in spread_out], places_of_level(None, metric)
     )
     means = align([number(i.mean if i else None, places) for i in intervals])
@@ -127,7 +136,16 @@ def spread(intervals: Sequence[CrossedInterval | None], metric: Metric) -> list[
     return [f"{mean} {end.ljust(longest)}" for mean, end in zip(means, ends, strict=True)]
 
 
-def _common(places: Sequence[int], default: int) -> int:
+def listed_places(levels: Sequence[CrossedInterval], metric: Metric) -> int:
+    """Return the decimals of arms that list two values in place of an interval; 0 without any.
+
+    Differences have them, too, so that they are those of the means beside them.
+    """
+    listed = [level for level in levels if level.n == 2 and not level.is_flat]
+    return common_places([places_of_level(level, metric) for level in listed], 0)
+
+
+def common_places(places: Sequence[int], default: int) -> int:
     """Return one number of decimals for a column: that of its middle interval.
 
     The widest interval would hide the differences of all other arms.

@@ -67,12 +67,14 @@ def places_of(difference: PairedDifference | None) -> int:
 def places_of_level(interval: CrossedInterval | None, metric: Metric) -> int:
     """Return the number of decimals that an arm's own level supports.
 
-    The difference of two values, which is two standard errors, stands for a half width.
+    Two values, which have no interval, are listed at least as precisely as a single one, and so
+    precisely that their difference shows.
     """
+    default = 1 if metric.unit == "%" else 3
     half = half_width(interval)
     if half is None and interval is not None and interval.n == 2 and not interval.is_flat:
-        half = max(interval.values) - min(interval.values)
-    return decimals(half, default=1 if metric.unit == "%" else 3)
+        return max(default, decimals(max(interval.values) - min(interval.values)))
+    return decimals(half, default=default)
 
 
 def comparison_sentence(arm: str, reference: str, evidence: Evidence) -> str:

@@ -77,7 +77,10 @@ def answers(summary: Summary) -> tuple[Answer, ...]:
     first = (Answer(verdict=Verdict.NOT_TESTED, text=low),) if low else ()
     if summary.search:
         confirmed = answers(summary.following) if summary.following else ()
-        return (*confirmed, *first, Answer(verdict=Verdict.NOT_TESTED, text=searched(summary)))
+        if low and confirmed:  # what it says is not of the confirmation, which follows it
+            own = f"In the search, {low[0].lower()}{low[1:]}"
+            first = (Answer(verdict=Verdict.NOT_TESTED, text=own),)
+        return (*first, *confirmed, Answer(verdict=Verdict.NOT_TESTED, text=searched(summary)))
     if best:
         return (*first, Answer(verdict=Verdict.NOT_TESTED, text=best))
     if len(summary.arms) > 1 and not summary.plan.num_declared:
