@@ -27,6 +27,7 @@ from orchestrator.store import Store
 from orchestrator.terminal.text import (
     grid,
     laid_out,
+    literal,
     local_time,
     name_table,
     terminal_width,
@@ -217,7 +218,7 @@ def _run(args: argparse.Namespace) -> int:
 def _parts(observer: Observer, names: Sequence[str]) -> Iterator[RenderableType]:
     found = observer.sweeps(names)
     if not found:
-        yield f"no sweep was declared in {visible(observer.store.uri)} yet"
+        yield literal(f"no sweep was declared in {observer.store.uri} yet")
         return
     heads = ("sweep", "finished", "running", "failed", "diverged", "left", "last end")
     rows = [
@@ -236,16 +237,16 @@ def _parts(observer: Observer, names: Sequence[str]) -> Iterator[RenderableType]
     for one in found:
         if one.running:
             yield ""
-            yield f"{visible(one.sweep)}: running"
+            yield literal(f"{one.sweep}: running")
             yield _running(one.running)
         for status, bad in ((Status.FAILED, one.failed), (Status.DIVERGED, one.diverged)):
             if not bad:
                 continue
             shown = bad if names else bad[:MAX_FAILURES]
             yield ""
-            yield f"{visible(one.sweep)}: {status}"
+            yield literal(f"{one.sweep}: {status}")
             for trial, error in shown:
-                yield f"  {visible(_name(trial))}: {visible(error)}"
+                yield literal(f"  {_name(trial)}: {error}")
             if len(shown) < len(bad):
                 yield f"  and {len(bad) - len(shown)} more; name the sweep to see all"
 

@@ -30,7 +30,9 @@ def test_a_sweep_counts_what_is_done_runs_and_failed(store, monkeypatch, capsys)
         change(store, cell, cost=cost)
     record = store.read_record(IDS["base", 1])
     running = change(store, ("base", 1), status=Status.RUNNING, epochs=record.epochs[:1])
-    change(store, ("more", 1), status=Status.DIVERGED, error="Traceback\na.ValueError: \x1b[2Jno")
+    change(
+        store, ("more", 1), status=Status.DIVERGED, error="Traceback\na.ValueError: \x1b[2Jno [key]"
+    )
     observer = Observer(store)
     (left,) = observer.sweeps()
     assert not left.running and left.counts[Status.MISSING] == 1  # its process has ended
@@ -42,7 +44,7 @@ def test_a_sweep_counts_what_is_done_runs_and_failed(store, monkeypatch, capsys)
         assert main(["--store", store.uri]) == 0
         text = capsys.readouterr().out
     assert "2 of 4" in text and "about 50 s" in text and "1/2" in text
-    assert "ValueError: ␛[2Jno" in text and "\x1b" not in text and "a.Value" not in text
+    assert "ValueError: ␛[2Jno [key]" in text and "\x1b" not in text and "a.Value" not in text
     assert f"{PLAN.sweep}: diverged" in text and ": failed" not in text
     assert all(len(line) <= 80 for line in text.splitlines())
 
