@@ -123,9 +123,6 @@ def _run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--threshold {args.threshold:g}: it is at least 0 and below 1")
     if not 0 <= args.close < math.inf:
         raise ConfigError(f"--close {args.close:g}: a gap is 0 s or longer")
-    for name in ("window", "hop"):
-        if (given := getattr(args, name)) is not None and not 0 < given < math.inf:
-            raise ConfigError(f"--{name} {given:g}: it is a time in seconds above 0")
     _check_files(args)
 
     import torch
@@ -133,7 +130,7 @@ def _run(args: argparse.Namespace) -> int:
     from orchestrator.predict.scores import Windows
 
     model = choose(args.model, place=args.store, epoch=args.epoch).model
-    windows = Windows.of(model, window_s=args.window or 0.0, hop_s=args.hop or 0.0)
+    windows = Windows.of(model, window_s=args.window, hop_s=args.hop)
     device = _device(args.device)
     model.chain.to(device)
     faults: list[str] = []

@@ -95,7 +95,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--window",
         type=float,
-        default=0.0,
         metavar="S",
         help="length of the input in seconds; default: that of the training clips",
     )

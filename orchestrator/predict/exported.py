@@ -90,12 +90,12 @@ class Exported:
         return found
 
 
-def prepare(choice: Choice, *, window_s: float = 0.0) -> Exported:
+def prepare(choice: Choice, *, window_s: float | None = None) -> Exported:
     """Gather what is needed to export a model and to check the result.
 
     Args:
         choice: The trained model.
-        window_s: Length of the input in seconds; 0 takes that of the training clips.
+        window_s: Length of the input in seconds; None takes that of the training clips.
 
     Raises:
         ConfigError: Length or rate are not known.

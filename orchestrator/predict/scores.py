@@ -48,18 +48,23 @@ class Windows:
     hop_s: float
 
     @classmethod
-    def of(cls, model: TrainedModel, *, window_s: float = 0.0, hop_s: float = 0.0) -> Windows:
+    def of(
+        cls, model: TrainedModel, *, window_s: float | None = None, hop_s: float | None = None
+    ) -> Windows:
         """Return the windows that fit a model.
 
         Args:
             model: The trained model.
-            window_s: Length in seconds; 0 takes that of its training clips, or what its front end
-                sees of them where they are of any length or longer.
-            hop_s: Time between windows in seconds; 0 takes half a window.
+            window_s: Length in seconds; None takes that of its training clips, or what its front
+                end sees of them where they are of any length or longer.
+            hop_s: Time between windows in seconds; None takes half a window.
 
         Raises:
             ConfigError: A value is out of range, or the length or the rate is not known.
         """
+        for name, given in (("window", window_s), ("hop", hop_s)):
+            if given is not None and not 0 < given < math.inf:
+                raise ConfigError(f"--{name} {given:g}: it is a time in seconds above 0")
         experiment = model.experiment
         rates = [
             part.arguments.get("sample_rate") for part in (experiment.frontend, experiment.dataset)
@@ -73,7 +78,7 @@ class Windows:
         front = _front(model)
         clip_s = float(experiment.dataset.arguments.get("seconds") or model.clip_s)
         seen_s = front.output_size[1] * front.hop_length / rate
-        if not window_s:
+        if window_s is None:
             # A frame reaches beyond its hop, so clips may be a little longer than their frames.
             window_s = clip_s if 0 < clip_s <= SLACK * seen_s or not seen_s else seen_s
         if not window_s:
@@ -81,7 +86,7 @@ class Windows:
                 f"how long the clips were that {model.source} was trained on is not known; give "
                 "the length of a window in seconds (--window)"
             )
-        hop_s = hop_s or window_s / 2
+        hop_s = window_s / 2 if hop_s is None else hop_s
         if not (0 < hop_s <= window_s < math.inf) or round(hop_s * rate) < 1:
             raise ConfigError(
                 f"windows of {window_s:g} s every {hop_s:g} s: a window is longer than 0 s, and "

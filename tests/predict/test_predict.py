@@ -12,6 +12,7 @@ import soundfile
 import torch
 
 from orchestrator.data import open_pack
+from orchestrator.errors import ConfigError
 from orchestrator.experiment.config import Component
 from orchestrator.predict.__main__ import main
 from orchestrator.predict.loading import load_file, load_model, load_trained
@@ -164,6 +165,12 @@ def test_events_of_every_format_are_the_same(store, joined, tmp_path, capsys):
         assert float(line.split("\t")[1]) == pytest.approx(event["offset"], abs=1e-5)
         assert f"{event['onset']:.2f}" in text
     assert (tmp_path / "joined.wav.png").read_bytes()[1:4] == b"PNG"
+
+
+@pytest.mark.parametrize("wrong", [{"window_s": 0.0}, {"hop_s": -1.0}, {"window_s": float("inf")}])
+def test_windows_of_no_length_are_refused_for_every_command(store, wrong):
+    with pytest.raises(ConfigError, match="it is a time in seconds above 0"):
+        Windows.of(load_trained(store, CLIPS.id), **wrong)
 
 
 def test_one_of_classes_that_exclude_each_other_sounds_at_a_time():
