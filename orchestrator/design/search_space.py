@@ -20,6 +20,8 @@ from orchestrator.experiment.overrides import mistakes_of
 from orchestrator.metrics.catalog import METRICS
 from orchestrator.records import PlanRecord, SearchRecord
 
+CONFIRMED = "confirmed"
+"""Ending of the name of a search's confirmation."""
 PRUNERS = ("asha", "median")
 COSTS = ("macs", "num_params")
 
@@ -160,7 +162,7 @@ class Search:
             effects=(),
             seeds=tuple(range(first, first + self.confirm_seeds)),
             num_blocks=0,
-            variant=(*self.plan.variant, "confirmed"),
+            variant=(*self.plan.variant, CONFIRMED),
         )
 
     def describe(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.design.factors import Arm
 from orchestrator.design.plan import Plan
-from orchestrator.design.search_space import LogUniform, Search
+from orchestrator.design.search_space import CONFIRMED, LogUniform, Search
 from orchestrator.errors import PlanError, unknown
 from orchestrator.experiment.overrides import flatten
 from orchestrator.metrics.catalog import METRICS
@@ -17,8 +18,16 @@ from orchestrator.metrics.catalog import METRICS
 SHORT = {"lr": "optimizer.learning_rate"}
 """Short name -> path of a setting."""
 
+TUNED, TUNE = "tuned", "tune"
+"""Endings of the names of the arms at their own settings, and of each arm's search for one."""
+
 DECADE = 10.0
 """A setting is sought between its shared value divided and multiplied by this."""
+
+
+def is_beside(sweep: str, other: str) -> bool:
+    """Whether a sweep belongs to another, which was run by the same command and shows it, too."""
+    return bool(re.fullmatch(rf"{re.escape(other)}-({CONFIRMED}|{TUNED}|{TUNE}\d+)", sweep))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +102,7 @@ class Tuning:
                 num_blocks=0,
                 seeds=plan.seeds[:1],
                 folds=plan.folds[:1],
-                variant=(*plan.variant, f"tune{number}"),
+                variant=(*plan.variant, f"{TUNE}{number}"),
             ),
             space={self.path: LogUniform(shared / DECADE, shared * DECADE)},
             symbols={self.path: f"{arm.name} {self.setting}"},
@@ -119,5 +128,5 @@ class Tuning:
             return dataclasses.replace(arm, changes=changes, published={}, null_control=null)
 
         return dataclasses.replace(
-            plan, arms=tuple(map(own, plan.arms)), variant=(*plan.variant, "tuned")
+            plan, arms=tuple(map(own, plan.arms)), variant=(*plan.variant, TUNED)
         )

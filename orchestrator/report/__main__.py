@@ -48,7 +48,7 @@ from orchestrator.report.sources import (
     Material,
     Source,
     find_sweep,
-    following_summary,
+    summary_of,
 )
 from orchestrator.report.tables.ensembles import ensemble_table
 from orchestrator.report.tables.missed import missed_tables
@@ -296,15 +296,7 @@ def _report(args: argparse.Namespace, source: Source, stream: TextIO) -> None:
     if args.clips:
         _compare_clips(args, material, stream)
         return
-    summary = summarize(
-        plan,
-        records,
-        metric=args.metric,
-        mixed=args.allow_mixed,
-        predictions=material.predictions,
-        recordings=material.recordings() if material.recordings else None,
-        following=following_summary(source, plan, metric=args.metric, mixed=args.allow_mixed),
-    )
+    summary = summary_of(source, material, metric=args.metric, mixed=args.allow_mixed)
     if args.metric and not summary.num_measured:
         _refuse_metric(args.metric, plan, records)
     if args.ensemble:

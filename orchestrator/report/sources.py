@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from orchestrator.analysis.outcomes import Loader
 from orchestrator.analysis.overview import Overview, overview
 from orchestrator.analysis.summary import Summary, summarize
 from orchestrator.data.addresses import MANIFEST
+from orchestrator.design.tuning import is_beside
 from orchestrator.errors import ConfigError, StoreError, unknown
 from orchestrator.records import PlanRecord, TrialRecord
 from orchestrator.report.files import PICTURES, report_folder
@@ -254,8 +254,7 @@ def find_sweep(given: str, stored: Sequence[str]) -> str:
     stem = Path(given).stem if given.endswith(".py") else given
     matches = [name for name in stored if name == stem or name.startswith(f"{stem}-")]
     # What a search or a tuning runs beside its sweep is shown in that one's report.
-    beside = re.compile(r"(.*)-(?:confirmed|tuned|tune\d+)")
-    matches = [n for n in matches if not ((of := beside.fullmatch(n)) and of[1] in matches)]
+    matches = [name for name in matches if not any(is_beside(name, one) for one in matches)]
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -281,11 +280,26 @@ def following_summary(
     if not plan.followed_by or plan.followed_by not in source.sweeps():
         return None
     other = source.material(plan.followed_by)
+    return summary_of(source, other, metric=metric, mixed=mixed)
+
+
+def summary_of(
+    source: Source, material: Material, *, metric: str = "", mixed: bool = False
+) -> Summary:
+    """Return the numbers of a sweep, with those of the study that goes on with its arms.
+
+    Args:
+        source: Source of both.
+        material: The sweep.
+        metric: Key that replaces the plan's metric.
+        mixed: Compare even trials of different code, data or epochs.
+    """
     return summarize(
-        other.plan,
-        other.records,
+        material.plan,
+        material.records,
         metric=metric,
         mixed=mixed,
-        predictions=other.predictions,
-        recordings=other.recordings() if other.recordings else None,
+        predictions=material.predictions,
+        recordings=material.recordings() if material.recordings else None,
+        following=following_summary(source, material.plan, metric=metric, mixed=mixed),
     )

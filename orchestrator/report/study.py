@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,13 +12,13 @@ from typing import TYPE_CHECKING
 from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.outcomes import class_name, no_predictions, remembering
 from orchestrator.analysis.rows import Cell
-from orchestrator.analysis.summary import Summary, summarize
+from orchestrator.analysis.summary import Summary
 from orchestrator.metrics import METRICS, lookup
 from orchestrator.metrics.classification import top_k_correct
 from orchestrator.metrics.labels import TargetKind
 from orchestrator.metrics.predictions import Loader, Predictions
 from orchestrator.records import Status, TrialRecord
-from orchestrator.report.sources import FromMlflow, FromStore, find_sweep
+from orchestrator.report.sources import FromMlflow, FromStore, find_sweep, summary_of
 from orchestrator.report.tables.arms import main_table
 from orchestrator.report.wording.contrasts import unit_of_difference
 from orchestrator.report.wording.findings import name_of
@@ -293,17 +294,16 @@ def load_study(
     """
     source = FromMlflow(from_mlflow) if from_mlflow else FromStore(store)
     material = source.material(find_sweep(sweep, source.sweeps()))
-    load = remembering(material.predictions) if material.predictions else no_predictions
+    if material.predictions:
+        material = dataclasses.replace(material, predictions=remembering(material.predictions))
     recordings = material.recordings() if material.recordings else {}
-    summary = summarize(
-        material.plan,
-        material.records,
-        metric=metric,
-        mixed=allow_mixed,
-        predictions=load if material.predictions else None,
+    material = dataclasses.replace(material, recordings=lambda: recordings)
+    return LoadedStudy(
+        summary=summary_of(source, material, metric=metric, mixed=allow_mixed),
+        records=material.records,
+        load=material.predictions or no_predictions,
         recordings=recordings,
     )
-    return LoadedStudy(summary=summary, records=material.records, load=load, recordings=recordings)
 
 
 _NUMBERS = (

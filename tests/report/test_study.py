@@ -59,6 +59,13 @@ def test_frames_hold_the_numbers_of_the_report(study):
         assert row["unit"] == "points" and row["reference"] == "no adaptor"
 
 
+def test_study_has_the_one_that_goes_on_with_its_arms_as_its_report_has(place):
+    search = make_plan(("no adaptor", "λ=0.005"), seeds=6, sweep="searched", followed_by=SWEEP)
+    Store.open(place / "store").write_plan(search)
+    following = orchestrator.load_study("searched", place / "store").summary.following
+    assert following is not None and following.plan.sweep == SWEEP and following.contrasts
+
+
 def test_trials_epochs_and_predictions_agree(study):
     trials = study.trials.set_index("trial")
     assert len(trials) == 18 and set(trials["status"]) == {"finished"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from orchestrator.analysis.search import SearchResults
 from orchestrator.analysis.summary import Summary
 from orchestrator.report.tables.table import Column, Table
+from orchestrator.report.wording.contrasts import places_of_level
 from orchestrator.report.wording.numbers import align, number, quantity
 from orchestrator.report.wording.search import COST_TITLES
 
@@ -22,7 +23,7 @@ def front_table(found: SearchResults) -> Table:
     """Return a row per point that no other beats in the metric and in every cost."""
     front, metric = found.front, found.metric
     costs = " and ".join(COST_TITLES[cost] for cost in found.costs)
-    places = 1 if metric.unit == "%" else 3
+    places = places_of_level(None, metric)
     return Table.of(
         [
             Column(key="point", title="point", texts=[point.arm for point in front]),
