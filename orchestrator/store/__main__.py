@@ -160,9 +160,11 @@ def _verify(args: argparse.Namespace, store: Store) -> int:
     damaged = 0
     for key in args.own:
         load(key)
-    for sweep in {*args.sweeps} - {*store.sweeps()}:
-        store.require_plan(sweep)  # which says what is there
-    for sweep in args.sweeps or store.sweeps():
+    stored = store.sweeps()
+    for sweep in args.sweeps:
+        if sweep not in stored:
+            store.require_plan(sweep)  # raises, with the names that are there
+    for sweep in args.sweeps or stored:
         mistakes = list(_mistakes(store, sweep))
         again = ""
         if args.scores and not mistakes:  # what is damaged cannot be scored

@@ -47,6 +47,17 @@ def test_objective_of_a_search_is_of_the_clips_that_choose(selection, value):
     assert objective.values([RECORD, record()]) is None
 
 
+def searcher_of(search: Search, points, store: Store) -> PointSearcher:
+    return PointSearcher(
+        search,
+        points,
+        objective=Objective(metric="val/loss", selection="last"),
+        store=store,
+        progress=SweepProgress(Console(), []),
+        on_point=lambda point: None,
+    )
+
+
 def test_search_whose_space_was_narrowed_is_told_of_the_points_that_it_still_has(tmp_path):
     plan = Plan(name="s", question="?", base=tiny.experiment(), arms=(Arm(name="a"),), seeds=(0,))
     search = Search(plan=plan, space={"optimizer.learning_rate": LogUniform(1e-3, 1e-2)})
@@ -56,14 +67,7 @@ def test_search_whose_space_was_narrowed_is_told_of_the_points_that_it_still_has
     for point in points:
         for trial in trials_of(search, point):
             store.write_record(dataclasses.replace(RECORD, id=trial.id))
-    searcher = PointSearcher(
-        search,
-        points,
-        objective=Objective(metric="val/loss", selection="last"),
-        store=store,
-        progress=SweepProgress(Console(), []),
-        on_point=lambda point: None,
-    )
+    searcher = searcher_of(search, points, store)
     assert [trial.params for trial in searcher._study.trials] == points[:1]
 
 
@@ -93,14 +97,7 @@ def test_points_without_an_outcome_are_suggested_again_before_new_ones(tmp_path)
             store.write_record(dataclasses.replace(RECORD, id=trial.id, status=status))
 
     def suggested(search: Search) -> list[str]:
-        searcher = PointSearcher(
-            search,
-            points,
-            objective=Objective(metric="val/loss", selection="last"),
-            store=store,
-            progress=SweepProgress(Console(), []),
-            on_point=lambda point: None,
-        )
+        searcher = searcher_of(search, points, store)
         count = searcher.num_left
         found = [searcher.suggest(str(number)) for number in range(count + 1)]
         assert found.pop() == PointSearcher.FINISHED
